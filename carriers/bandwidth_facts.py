@@ -1,0 +1,57 @@
+"""Bandwidth's words, codes and limits: every fact and every guess about the dialect, in one place.
+
+Documented facts come first. What the documents leave open stands under INFERRED, each with its
+ground; docs/carriers/bandwidth.md lists the same assumptions for people.
+"""
+
+import re
+from typing import Final
+
+CARRIER: Final = "bandwidth"
+
+# --- Documented -------------------------------------------------------------------------------
+
+QUANTITY_MAX: Final = 5000
+NAME_LENGTH_MAX: Final = 50
+
+NOT_ACTIVATED_YET: Final = frozenset({"RECEIVED", "PROCESSING", "SUBMITTED"})
+BACKORDERED: Final = "BACKORDERED"
+COMPLETE: Final = frozenset({"COMPLETE", "COMPLETED"})
+"""The API's schema says the first, its newer pages the second."""
+PARTIAL: Final = "PARTIAL"
+FAILED: Final = "FAILED"
+
+PENDING_CODE: Final = "5019"
+"""The order is being worked on, whatever the rest of the answer says."""
+BACKORDER_NEWS: Final = frozenset({"5520", "5521"})
+"""Entries of an ErrorList that are no errors: they tell how a backorder stands."""
+MAY_HAVE_HAPPENED: Final = frozenset({"1000", "1010", "5003", PENDING_CODE, "5086"})
+"""Look like refusals of an order, yet leave open whether it was made: internal errors, time-outs."""
+TAKEN_CODES: Final = frozenset({"5005", "5218"})
+"""The number is unavailable, or in process on another order, which may be ours."""
+NOT_OURS_CODE: Final = "15610"
+"""The number is not on this account."""
+TIMED_OUT_WORDS: Final = "timed out"
+"""From "API request timed out. Please resubmit your request.", which must not be followed blindly."""
+
+LIST_ROOT: Final = "ResponseSelectWrapper"
+FIRST_PAGE: Final = "1"
+PAGE_SIZE: Final = 500
+"""The documents allow 1000."""
+
+# --- INFERRED ---------------------------------------------------------------------------------
+
+NUMBERS_MAX: Final = QUANTITY_MAX
+"""Error 5095 says that there is a most for named numbers, and no document says how many."""
+
+CARRIER_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
+"""Every published id is a UUID. Whatever this does not match is never put into a path."""
+
+PAGES_MAX: Final = 20
+"""Our reference matches a handful of orders. If the filter turned out to be ignored, stop here."""
+
+NUMBERS_LOOKED_AT: Final = 3
+"""To find an order by its numbers, ask about this many: numbers of one order share its fate mostly."""
+
+CODE: Final = re.compile(r"[0-9]{3,6}")
+"""All published codes have four or five digits. An error without one is no refusal to believe."""

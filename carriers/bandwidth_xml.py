@@ -1,0 +1,333 @@
+"""Bandwidth's XML, read and written; nothing beyond this module has seen an element.
+
+Readers return plain values and are deliberately lax: elements are found by their local names, in any
+order and namespace, with wrappers or without, and an unreadable number or date costs that number or
+date alone. What is not XML, or is another document than asked for, raises `UnreadableAnswer`.
+Knows nothing of what the values mean for an order.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Final
+from urllib.parse import unquote
+from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+
+from defusedxml.ElementTree import fromstring
+
+from carriers.bandwidth_facts import CARRIER, LIST_ROOT
+from carriers.bandwidth_search import search_fields, search_type, spoken
+from orders.errors import UnreadableAnswer
+from orders.model import OrderRequest
+from orders.numbering import E164, e164_from_carrier
+
+_TEXT_LENGTH_MAX: Final = 300
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
+_PAGE: Final = re.compile(r"[?&]page=([^&>;\"'\s]+)")
+_MOMENT: Final = re.compile(
+    r"""
+    (\d{4}) - (\d{2}) - (\d{2})
+    (?: [T\ ] (\d{2}) (?: [:-] (\d{2}) (?: [:-] (\d{2}) (?: \.\d+ )? )? )? )?
+    \s* (?: Z | ([+-]) (\d{2}) :? (\d{2}) )?
+    """,
+    re.ASCII | re.VERBOSE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CarrierError:
+    """One entry of an ErrorList, or a ResponseStatus, in Bandwidth's code and words."""
+
+    code: str | None
+    text: str | None
+    e164: E164 | None = None
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.code, self.text) if part) or "an error without code or words"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Numbers as listed, each once, and how many entries were no numbers."""
+
+    listed: tuple[E164, ...] = ()
+    unreadable: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrderView:
+    """An order as Bandwidth shows it. What is missing from the answer is None or empty."""
+
+    carrier_order_id: str | None
+    reference: str | None
+    """Their CustomerOrderId, our order id."""
+    status: str | None
+    completed: Numbers
+    failed: Numbers
+    errors: tuple[CarrierError, ...]
+    completed_quantity: int | None
+    failed_quantity: int | None
+    summary: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedOrder:
+    """One order in the list of orders."""
+
+    carrier_order_id: str | None
+    reference: str | None
+    status: str | None
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """One page of the list of orders. `following` starts the next page, if there is one."""
+
+    orders: tuple[ListedOrder, ...]
+    total: int | None
+    following: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """What stands in an answer that is an error. One with a `carrier_order_id` rejects nothing."""
+
+    errors: tuple[CarrierError, ...]
+    carrier_order_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NumberView:
+    """One number as Bandwidth shows it: whose it is, and which order bought it."""
+
+    carrier_order_id: str | None
+    account_id: str | None
+
+
+def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id: str | None) -> bytes:
+    """Return the body of an order. Every default of theirs that matters is said out loud.
+
+    Source: Bandwidth's page "Order Numbers"; Bandwidth/api-docs, site/specs/numbers_v2.yml.
+    """
+    root = Element("Order")
+    for name, value in _envelope(request, reference, site_id, peer_id):
+        SubElement(root, name).text = value
+    root.append(_named(request) if request.numbers else _search(request))
+    body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return body
+
+
+def read_order(body: bytes) -> OrderView:
+    """Read the answer to a POST or GET of one order; both have the same shape.
+
+    Raises:
+        UnreadableAnswer: Not XML, not an OrderResponse, or with two statuses that differ.
+    """
+    root = _parsed(body)
+    if _local(root) != "OrderResponse":
+        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not an order", body)
+    statuses = {text for text in map(_text, _children(root, "OrderStatus")) if text}
+    if len(statuses) > 1:
+        raise UnreadableAnswer(CARRIER, "an order with two statuses", body)
+    echo = next(_children(root, "Order"), None)
+    return OrderView(
+        carrier_order_id=_child_text(echo, "id"),
+        reference=_child_text(echo, "CustomerOrderId"),
+        status=next(iter(statuses), None),
+        completed=_numbers(_below(root, "CompletedNumbers")),
+        failed=_numbers(_below(root, "FailedNumbers")),
+        errors=_errors(root),
+        completed_quantity=_count(_child_text(root, "CompletedQuantity")),
+        failed_quantity=_count(_child_text(root, "FailedQuantity")),
+        summary=_child_text(root, "Summary"),
+    )
+
+
+def read_numbers(body: bytes) -> Numbers:
+    """Read the list of the numbers of one order.
+
+    Raises:
+        UnreadableAnswer: Not XML, or no list of numbers.
+    """
+    root = _parsed(body)
+    if _local(root) not in {"TelephoneNumbers", "TNs"}:
+        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not a list of numbers", body)
+    return _numbers([root])
+
+
+def read_number(body: bytes) -> NumberView:
+    """Read what is known of one number.
+
+    Raises:
+        UnreadableAnswer: Not XML, or not about a number.
+    """
+    root = _parsed(body)
+    if _local(root) != "TelephoneNumberResponse":
+        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not about a number", body)
+    return NumberView(_child_text(root, "OrderId"), _child_text(root, "AccountId"))
+
+
+def read_page(body: bytes) -> OrderPage:
+    """Read one page of the list of orders.
+
+    Raises:
+        UnreadableAnswer: Not XML, or no list of orders.
+    """
+    root = _parsed(body)
+    if _local(root) != LIST_ROOT:
+        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not a list of orders", body)
+    total = next((_count(_text(one)) for one in _below(root, "TotalCount")), None)
+    return OrderPage(
+        orders=tuple(_listed(item) for item in _below(root, "OrderIdUserIdDate")),
+        total=total,
+        following=_following(root),
+    )
+
+
+def read_rejection(body: bytes) -> Rejection:
+    """Read the errors of any answer of Bandwidth's: a list below some `…Response`, or its ResponseStatus.
+
+    Raises:
+        UnreadableAnswer: Not XML, or no `…Response`.
+    """
+    root = _parsed(body)
+    if not _local(root).endswith("Response"):
+        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is no answer of theirs", body)
+    echo = next(_children(root, "Order"), None)
+    return Rejection(_errors(root), _child_text(echo, "id"))
+
+
+def read_moment(text: str | None) -> datetime | None:
+    """Read one of the five ways Bandwidth writes a moment; None when it is a sixth."""
+    match = _MOMENT.match(text.strip()) if text else None
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    sign, off_hours, off_minutes = match.groups()[6:]
+    offset = timedelta(hours=int(off_hours or 0), minutes=int(off_minutes or 0)) * (-1 if sign == "-" else 1)
+    try:
+        return datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _envelope(request: OrderRequest, reference: str, site_id: str, peer_id: str | None) -> Iterator[tuple[str, str]]:
+    options = request.options
+    yield "CustomerOrderId", reference
+    if request.name:
+        yield "Name", request.name
+    yield "SiteId", str(options.get("site_id", site_id))
+    if peer := options.get("peer_id", peer_id):
+        yield "PeerId", str(peer)
+    yield "PartialAllowed", spoken(request.allow_partial)
+    yield "BackOrderRequested", spoken(request.allow_backorder)
+    if package := options.get("voice_configuration_package_id"):
+        yield "VoiceConfigurationPackageId", str(package)
+    if package := options.get("requirements_package_id"):
+        yield "RequirementsPackageId", str(package)
+    if "auto_activate" in options:
+        yield "AutoActivate", spoken(bool(options["auto_activate"]))
+
+
+def _named(request: OrderRequest) -> Element:
+    wanted = Element("ExistingTelephoneNumberOrderType")
+    listing = SubElement(wanted, "TelephoneNumberList")
+    for number in request.numbers:
+        SubElement(listing, "TelephoneNumber").text = number
+    reservations = request.options.get("reservation_ids")
+    if isinstance(reservations, Iterable):
+        held = SubElement(wanted, "ReservationIdList")
+        for reservation in reservations:
+            SubElement(held, "ReservationId").text = str(reservation)
+    return wanted
+
+
+def _search(request: OrderRequest) -> Element:
+    assert request.criteria is not None, "an order names numbers or criteria; the contract sees to it"
+    wanted = Element(search_type(request.criteria))
+    SubElement(wanted, "Quantity").text = str(request.quantity)
+    for name, value in search_fields(request.criteria):
+        SubElement(wanted, name).text = value
+    return wanted
+
+
+def _parsed(body: bytes) -> Element:
+    try:
+        root: Element = fromstring(body, forbid_dtd=True)
+    except (ParseError, ValueError, LookupError) as fault:  # all that hostile XML raises
+        raise UnreadableAnswer(CARRIER, f"not XML that is safe to read ({type(fault).__name__})", body) from fault
+    return root
+
+
+def _local(element: Element) -> str:
+    return element.tag.rpartition("}")[2]
+
+
+def _children(element: Element, name: str) -> Iterator[Element]:
+    return (child for child in element if _local(child) == name)
+
+
+def _below(root: Element, *names: str) -> Iterator[Element]:
+    return (element for element in root.iter() if _local(element) in names)
+
+
+def _text(element: Element) -> str | None:
+    return (element.text or "").strip()[:_TEXT_LENGTH_MAX] or None
+
+
+def _child_text(element: Element | None, *names: str) -> str | None:
+    """Return the first text of a child with one of these names, however it is capitalised."""
+    folded = {name.casefold() for name in names}
+    texts = (_text(child) for child in (element if element is not None else ()) if _local(child).casefold() in folded)
+    return next((text for text in texts if text), None)
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and _COUNT.fullmatch(text) else None
+
+
+def _numbers(wrappers: Iterable[Element]) -> Numbers:
+    """Collect the numbers below `wrappers`: `FullNumber`, bare or in a `TelephoneNumber`, or the latter alone."""
+    read = [
+        _number(text)
+        for wrapper in wrappers
+        for element in _below(wrapper, "FullNumber", "TelephoneNumber")
+        if (text := _text(element))
+    ]
+    return Numbers(tuple(dict.fromkeys(filter(None, read))), read.count(None))
+
+
+def _number(text: str) -> E164 | None:
+    try:
+        return e164_from_carrier(text)
+    except ValueError:
+        return None
+
+
+def _errors(root: Element) -> tuple[CarrierError, ...]:
+    return tuple(
+        CarrierError(
+            code=_child_text(error, "Code", "ErrorCode"),
+            text=_child_text(error, "Description"),
+            e164=next(iter(_numbers([error]).listed), None),
+        )
+        for error in _below(root, "Error", "ResponseStatus")
+    )
+
+
+def _listed(item: Element) -> ListedOrder:
+    return ListedOrder(
+        carrier_order_id=_child_text(item, "orderId"),
+        reference=_child_text(item, "CustomerOrderId"),
+        status=_child_text(item, "OrderStatus"),
+        created_at=read_moment(_child_text(item, "OrderDate")),
+    )
+
+
+def _following(root: Element) -> str | None:
+    """Return the page that `next` links to. Its host and port are unreliable, so only the page is read."""
+    links = (_text(link) for wrapper in _below(root, "Links") for link in _children(wrapper, "next"))
+    pages = (_PAGE.search(text) for text in links if text)
+    return next((unquote(page[1]) for page in pages if page), None)

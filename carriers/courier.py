@@ -1,0 +1,289 @@
+"""Carries an adapter's conversation out, and is exact about what is known when no answer comes.
+
+Timeouts, limits, credentials and receipts live here once, for every carrier. Nothing is sent twice,
+but for one repetition after a 401 that new credentials may cure: a 401 means that nothing was done.
+Knows HTTP; knows nothing of any carrier's dialect, of the ledger, or of when to try again.
+"""
+
+import asyncio
+import ssl
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlencode
+
+import aiohttp
+import httpx
+
+from carriers.auth import Authenticator
+from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
+from carriers.retry_after import come_back_at
+from carriers.wire import CourierSettings, Departure, WireTrouble, departing, open_client, read_body
+from orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from orders.events import AnswerLost, Event, NotSent
+
+__all__ = ["Courier", "CourierSettings", "Exchange", "Outcome", "boot_clock", "exchanges_of"]
+
+_FAULTS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError, WireTrouble)
+"""All that the client raises when a request fails; timeouts are among the OSErrors."""
+_NEVER: Final = float("inf")
+
+
+def boot_clock() -> float:
+    """Return seconds on a clock that is never set and goes on while the machine sleeps.
+
+    A laptop closed for an hour must not find its leases fresh. Where there is no such clock, the
+    monotonic one serves.
+    """
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request and what came of it, fit to be kept: capped, and without secrets."""
+
+    method: str
+    target: str
+    purpose: Purpose
+    request_body: bytes
+    status: int | None
+    body: bytes
+    elapsed: timedelta
+    trouble: str | None = None
+    """Why there is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a conversation came to, and everything that was said."""
+
+    event: Event
+    exchanges: tuple[Exchange, ...]
+
+
+def exchanges_of(error: BaseException) -> tuple[Exchange, ...]:
+    """Return what was said in a conversation that ended in `error`."""
+    said: tuple[Exchange, ...] = vars(error).get("exchanges", ())
+    return said
+
+
+class _Unanswered(Exception):
+    """A request without a readable answer, and whether it may have arrived."""
+
+    def __init__(self, reason: str, *, left: bool, not_before: datetime | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.left = left
+        self.not_before = not_before
+
+
+class Courier:
+    """Carries conversations with one carrier, many at once, over one pool of connections.
+
+    Made and used on one event loop. Opens no connection before the first request.
+    """
+
+    def __init__(
+        self,
+        settings: CourierSettings,
+        auth: Authenticator,
+        *,
+        now: Callable[[], datetime],
+        clock: Callable[[], float] = boot_clock,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        """Prepare the carrier's client.
+
+        Args:
+            settings: Where the carrier is, and how long to wait for it.
+            auth: How to tell it who we are.
+            now: The present in UTC; turns "in 30 seconds" into a moment.
+            clock: The clock that deadlines are measured on.
+            tls: Which certificates to trust, when not the usual ones.
+        """
+        self._settings = settings
+        self._auth = auth
+        self._now = now
+        self._clock = clock
+        self._client = open_client(settings, tls)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._client.aclose()
+
+    async def hold(self, conversation: Conversation, *, deadline: float) -> Outcome:
+        """Carry a conversation out to its end.
+
+        Args:
+            conversation: As an adapter began it.
+            deadline: On `clock`; after it nothing leaves any more, because the lease has run out.
+                An answer to what has left is still waited for.
+
+        Returns:
+            The event, and the exchanges for the receipts.
+
+        Raises:
+            NoAnswer: A question stayed unanswered. If the conversation was to submit an order, the
+                request that costs money has not left.
+            UnreadableAnswer: The adapter could not read an answer, and no money was at stake.
+
+        Whatever is raised, also a bug's exception or a cancellation, `exchanges_of` it tells what was
+        said before. A request with money in it that is cancelled on its way ends in no event at all.
+        """
+        exchanges: list[Exchange] = []
+        try:
+            event = await self._converse(conversation, deadline, exchanges)
+        except BaseException as error:
+            vars(error)["exchanges"] = tuple(exchanges)
+            raise
+        finally:
+            conversation.close()
+        return Outcome(event, tuple(exchanges))
+
+    async def _converse(self, conversation: Conversation, deadline: float, exchanges: list[Exchange]) -> Event:
+        answer: CarrierAnswer | None = None
+        committed = False
+        while True:
+            try:
+                turn = _next_turn(conversation, answer)
+            except (NoAnswer, UnreadableAnswer) as fault:
+                if committed:
+                    return AnswerLost(str(fault))
+                raise
+            if not isinstance(turn, CarrierRequest):
+                return turn
+            if committed and turn.purpose is Purpose.COMMIT:
+                raise Mistake(f"a conversation commits once, and wants {turn.method} {turn.path} as well")
+            committed = committed or turn.purpose is Purpose.COMMIT
+            try:
+                answer = await self._answered(turn, deadline, exchanges)
+            except _Unanswered as silence:
+                return _meaning(silence, turn.purpose, committed=committed)
+
+    async def _answered(self, request: CarrierRequest, deadline: float, exchanges: list[Exchange]) -> CarrierAnswer:
+        """Return the answer to a request, made with good credentials."""
+        try:
+            headers = await self._auth.headers(self._fetch)
+            answer = await self._exchanged(request, headers, deadline, exchanges)
+            # A 401 means that nothing was done, so this repetition cannot double anything.
+            if answer.status == HTTPStatus.UNAUTHORIZED and await self._auth.renew(headers, self._fetch):
+                headers = await self._auth.headers(self._fetch)
+                answer = await self._exchanged(request, headers, deadline, exchanges)
+        except NoAnswer as failure:
+            raise _Unanswered(failure.reason, left=False, not_before=failure.not_before) from failure
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            pause_until = come_back_at(answer.headers, self._now())
+            raise _Unanswered("HTTP 429: too many requests", left=False, not_before=pause_until)
+        return answer
+
+    async def _exchanged(
+        self, request: CarrierRequest, headers: Mapping[str, str], deadline: float, exchanges: list[Exchange]
+    ) -> CarrierAnswer:
+        """Send one request once, and keep what came of it."""
+        departure = Departure(self._clock, deadline, once=request.purpose is Purpose.COMMIT)
+        begun = time.monotonic()
+        answer, trouble = None, "it was given up on the way"
+        try:
+            sent = self._client.build_request(
+                request.method,
+                request.path,
+                params=request.query or None,
+                content=request.body or None,
+                headers={**headers, "Accept": request.accept, **_content_type(request)},
+            )
+            answer = await self._sent(sent, departure, begun)
+        except _FAULTS as fault:
+            trouble = self._words(fault, departure)
+            raise _Unanswered(trouble, left=departure.left) from fault
+        finally:
+            elapsed = timedelta(seconds=time.monotonic() - begun)
+            exchanges.append(self._kept(request, headers, answer, elapsed, trouble))
+        return answer
+
+    async def _sent(self, request: httpx.Request, departure: Departure, begun: float) -> CarrierAnswer:
+        with departing(departure):
+            async with asyncio.timeout(self._settings.total_timeout_s):
+                answer = await self._client.send(request, stream=True)
+                try:
+                    # What a 429 has to say stands in its headers; nothing may spoil that it is a 429.
+                    limited = answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+                    body = b"" if limited else await read_body(answer, self._settings.answer_bytes_max)
+                finally:
+                    await answer.aclose()
+        headers = {name.lower(): value for name, value in answer.headers.items()}
+        return CarrierAnswer(answer.status_code, headers, body, timedelta(seconds=time.monotonic() - begun))
+
+    async def _fetch(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes) -> CarrierAnswer:
+        """Carry an authenticator's own request. It is not kept: both ways it is made of secrets."""
+        departure = Departure(self._clock, _NEVER, once=False)
+        try:
+            request = self._client.build_request(method, path, headers=dict(headers), content=body)
+            return await self._sent(request, departure, time.monotonic())
+        except _FAULTS as fault:
+            raise NoAnswer(f"no token: {self._words(fault, departure)}") from fault
+
+    def _words(self, fault: Exception, departure: Departure) -> str:
+        cause = fault.__cause__ if isinstance(fault, httpx.HTTPError) and fault.__cause__ else fault
+        what = "no answer" if departure.left else "nothing was sent"
+        if isinstance(fault, WireTrouble):
+            return f"{what}: {fault}"
+        if type(fault) is TimeoutError:
+            return f"{what} within {self._settings.total_timeout_s:g} s"
+        return f"{what}: {type(cause).__name__} {str(cause)[:200]}".rstrip()
+
+    def _kept(
+        self,
+        request: CarrierRequest,
+        headers: Mapping[str, str],
+        answer: CarrierAnswer | None,
+        elapsed: timedelta,
+        trouble: str,
+    ) -> Exchange:
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        return Exchange(
+            method=request.method,
+            target=self._clean(f"{request.path}{query}".encode(), headers).decode(errors="replace"),
+            purpose=request.purpose,
+            request_body=self._clean(request.body, headers),
+            status=answer.status if answer else None,
+            body=self._clean(answer.body, headers) if answer else b"",
+            elapsed=elapsed,
+            trouble=None if answer else trouble,
+        )
+
+    def _clean(self, said: bytes, headers: Mapping[str, str]) -> bytes:
+        """Return the beginning of what was said, without any credential that an answer may echo."""
+        for value in headers.values():
+            if secret := value.rpartition(" ")[2].encode():
+                said = said.replace(secret, b"[secret]")
+        return said[: self._settings.receipt_bytes_max]
+
+
+def _next_turn(conversation: Conversation, answer: CarrierAnswer | None) -> CarrierRequest | Event:
+    """Return what the adapter says next: another request, or the event that ends it."""
+    try:
+        return next(conversation) if answer is None else conversation.send(answer)
+    except StopIteration as end:
+        event: Event = end.value
+        return event
+
+
+def _content_type(request: CarrierRequest) -> Mapping[str, str]:
+    return {"Content-Type": request.content_type} if request.content_type else {}
+
+
+def _meaning(silence: _Unanswered, purpose: Purpose, *, committed: bool) -> NotSent | AnswerLost:
+    """Say what a missing answer means: for a question nothing, for money everything.
+
+    Raises:
+        NoAnswer: It was a question, and no money was at stake.
+    """
+    if purpose is Purpose.COMMIT and not silence.left:
+        return NotSent(silence.reason, silence.not_before)
+    if committed:
+        return AnswerLost(silence.reason)
+    raise NoAnswer(silence.reason, not_before=silence.not_before) from silence

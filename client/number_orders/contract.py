@@ -1,0 +1,174 @@
+"""The contract between producers and number-orders: the shapes of everything that passes between them.
+
+These models say what is well formed. Whether a carrier sells it, the service says, with the same kind of
+refusal: the field, and the rule that it breaks.
+"""
+
+from datetime import datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+ORDERS_MAX: int = 500
+"""The most orders in one `orders.submit_many`."""
+NUMBERS_MAX: int = 5000
+"""The most numbers in one order."""
+
+State = Literal[
+    "ACCEPTED",
+    "SUBMITTING",
+    "IN_DOUBT",
+    "OPEN",
+    "PARKED",
+    "COMPLETED",
+    "PARTIAL",
+    "COMPLETED_WITH_ERRORS",
+    "FAILED",
+    "CANCELLED",
+]
+FinalState = Literal["COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED"]
+
+_ENDS: tuple[State, ...] = ("COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED")
+
+# Printable, no control characters: these end up in carriers' XML, in logs and on screens.
+Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
+Number = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+
+
+class _Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Criteria(_Shape):
+    """Where the numbers should live. Which may be combined is each carrier's own rule."""
+
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    """ISO 3166 alpha-3, such as USA."""
+    number_type: Line | None = None
+    npa: Line | None = None
+    nxx: Line | None = None
+    thousands_block: Line | None = None
+    """The digit after npa and nxx."""
+    city: Line | None = None
+    state: Line | None = None
+    rate_center: Line | None = None
+    lata: Line | None = None
+    zip: Line | None = None
+    vanity: Line | None = None
+    vanity_at_end: bool | None = None
+    toll_free_pattern: Line | None = None
+    local_calling_area: bool | None = None
+
+
+class Notify(_Shape):
+    """Where to hear of the order. `on` names the states to hear of; the end only, if it is left out."""
+
+    task: Line | None = None
+    """A Celery task that takes one argument, the order document."""
+    queue: Line | None = None
+    """The queue on which that task is awaited."""
+    url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https://")] | None = None
+    on: Annotated[tuple[State, ...], Field(strict=False, min_length=1)] = _ENDS
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Notify":
+        if self.task is None and self.url is None:
+            raise ValueError("needs a task (with its queue), or a url")
+        if (self.task is None) != (self.queue is None):
+            raise ValueError("task and queue go together")
+        return self
+
+
+class OrderRequest(_Shape):
+    """One order: `numbers`, or `criteria` with a `quantity`, never both."""
+
+    key: Key
+    """Your own name for the order. The same key with the same body is the same order, however often it is sent."""
+    carrier: Line
+    kind: Literal["new_numbers", "add_messaging_numbers", "remove_numbers"]
+    numbers: Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=NUMBERS_MAX)] | None = None
+    """E.164, with the plus sign."""
+    criteria: Criteria | None = None
+    quantity: Annotated[int, Field(ge=1, le=NUMBERS_MAX)] | None = None
+    range_size: Annotated[int, Field(ge=1, le=NUMBERS_MAX)] | None = None
+    allow_partial: bool = True
+    allow_backorder: bool = False
+    when_tainted: Literal["wait", "split", "fail"] = "wait"
+    not_before: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    """Do not send it earlier. ISO 8601 with an offset."""
+    account: Line | None = None
+    name: Line | None = None
+    notes: Annotated[str, StringConstraints(max_length=1000)] | None = None
+    options: Annotated[dict[str, str | int | bool | list[str] | None], Field(max_length=50)] = {}
+    """The carrier's own; its adapter checks them."""
+    notify: Notify | None = None
+
+    @model_validator(mode="after")
+    def _numbers_or_criteria(self) -> "OrderRequest":
+        if (self.numbers is None) == (self.criteria is None):
+            raise ValueError("give either numbers or criteria, not both and not neither")
+        if self.criteria is not None and self.quantity is None:
+            raise ValueError("criteria need a quantity")
+        if self.numbers is not None and self.quantity is not None:
+            raise ValueError("quantity goes with criteria; numbers are counted as they stand")
+        if self.numbers is not None and len(set(self.numbers)) != len(self.numbers):
+            raise ValueError("numbers holds a number twice")
+        return self
+
+
+class Ticket(BaseModel):
+    """What `orders.submit` answers: the order is in the ledger, and will reach its end."""
+
+    order_id: UUID
+    key: str
+    state: State
+    new: bool
+    """False: this key was accepted before, and this is that order."""
+
+
+class Fault(BaseModel):
+    """One thing wrong with an order: where, and the rule it breaks."""
+
+    field: str
+    rule: str
+
+
+class Refusal(BaseModel):
+    """One order of `orders.submit_many` that was not taken. It left nothing behind."""
+
+    index: int
+    key: str | None
+    faults: list[Fault]
+
+
+class NumberResult(BaseModel):
+    """What became of one number."""
+
+    e164: str
+    state: Literal["requested", "acquired", "usable", "failed", "released"]
+    code: str | None = None
+    """The carrier's own code, if it gave one."""
+    text: str | None = None
+
+
+class OrderDocument(BaseModel):
+    """An order as it is told: to `notify`, and by `orders.get`."""
+
+    order_id: UUID
+    key: str
+    carrier: str
+    kind: str
+    state: State
+    final: bool
+    version: int
+    """Grows with everything that happens; of two documents the one with the greater version is newer."""
+    reason: str | None
+    """Why it stands where it stands, in words."""
+    quantity: int
+    numbers: list[NumberResult]
+    carrier_order_id: str | None
+    carrier_status: str | None
+    accepted_at: datetime
+    ended_at: datetime | None

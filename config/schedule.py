@@ -1,0 +1,19 @@
+"""What beat rings for, and how often. Doubled or missed, a tick does no harm."""
+
+from typing import Any, Final
+
+from config.queues import SWEEP, SWEEP_EVERY_S
+
+SCHEDULE: Final[dict[str, dict[str, Any]]] = {
+    "sweep": {
+        "task": "orders.sweep",
+        "schedule": SWEEP_EVERY_S,
+        # A tick that nobody took in time is worth nothing: the next is there already.
+        "options": {"queue": SWEEP, "expires": 2 * SWEEP_EVERY_S, "ignore_result": True},
+    },
+    "forget": {
+        "task": "orders.forget",
+        "schedule": 3600.0,
+        "options": {"queue": SWEEP, "expires": 600, "ignore_result": True},
+    },
+}

@@ -1,0 +1,117 @@
+"""Settings from the environment: prefix `NUMBER_ORDERS_`, nested by `__`, secrets never printed.
+
+`NUMBER_ORDERS_BANDWIDTH__ACCOUNT_ID=…` sets `bandwidth.account_id`. Durations are seconds and say so in their names.
+"""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "NUMBER_ORDERS_"
+
+Seconds = Annotated[float, Field(gt=0)]
+BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
+"""Scheme, host and port; the path is the carrier's own."""
+
+
+class OnNotListed(StrEnum):
+    """What becomes of an order whose answer was lost and of which the carrier has no record."""
+
+    RESEND = "resend"
+    PARK = "park"
+
+
+class CarrierSettings(BaseModel):
+    """How to deal with one carrier, whichever it is."""
+
+    timeout_s: Seconds = 30.0
+    """The longest that one request may take, all in all."""
+    connect_timeout_s: Seconds = 5.0
+    read_timeout_s: Seconds = 25.0
+    pool_timeout_s: Seconds = 5.0
+    answer_bytes_max: Annotated[int, Field(ge=1024)] = 8 * 1024 * 1024
+    concurrency: Annotated[int, Field(ge=1, le=500)] = 40
+    """Conversations that one lane holds at once in one pool child."""
+    ask_first_s: Seconds = 2.0
+    ask_factor: Annotated[float, Field(ge=1)] = 1.6
+    ask_max_s: Seconds = 300.0
+    slow_ask_max_s: Seconds = 1800.0
+    """The slowest cadence for orders that wait for stock or for people."""
+    doubt_first_s: Seconds = 5.0
+    doubt_patience_s: Annotated[float, Field(ge=0)] = 300.0
+    doubt_asks: Annotated[int, Field(ge=1)] = 3
+    on_not_listed: OnNotListed = OnNotListed.RESEND
+    overdue_after_s: Seconds = 3600.0
+
+    @model_validator(mode="after")
+    def _patience_outlives_requests(self) -> Self:
+        if self.connect_timeout_s > self.timeout_s or self.read_timeout_s > self.timeout_s:
+            raise ValueError("connect_timeout_s and read_timeout_s may not exceed timeout_s")
+        return self
+
+    @property
+    def answer_within_s(self) -> float:
+        """After this, a begun submission without an answer is in doubt: twice the life of any request."""
+        return 2 * self.timeout_s
+
+
+class BandwidthSettings(CarrierSettings):
+    """Bandwidth, set up as soon as it has an account id."""
+
+    base_url: BaseUrl = "https://api.bandwidth.com"
+    account_id: str | None = None
+    site_id: str | None = None
+    """The sub-account that numbers go to, unless the order says otherwise."""
+    client_id: str | None = None
+    client_secret: SecretStr | None = None
+    token: SecretStr | None = None
+    username: str | None = None
+    password: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _one_way_to_sign_in(self) -> Self:
+        if self.account_id is None:
+            return self
+        ways = (self.client_id and self.client_secret, self.token, self.username and self.password)
+        if sum(map(bool, ways)) != 1:
+            raise ValueError("give exactly one of client_id with client_secret, token, or username with password")
+        if self.site_id is None:
+            raise ValueError("site_id is needed: numbers go to a sub-account")
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Left alone, it is the embedded default."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore")
+
+    database_url: SecretStr | None = None
+    """libpq URL of the ledger. None: the embedded PostgreSQL under `var_dir`."""
+    broker_url: SecretStr | None = None
+    """Celery broker. None: the embedded Valkey under `var_dir`."""
+    result_url: SecretStr | None = None
+    """Where tickets are kept; the broker itself, when it is a Redis or Valkey."""
+    var_dir: Path = Path("var")
+    children: Annotated[int, Field(ge=1)] = 8
+    """Pool children per worker."""
+    lane_children: Annotated[int, Field(ge=1)] = 2
+    """How many of them one lane may have at once, so that a slow carrier starves nobody."""
+    database_connections: Annotated[int, Field(ge=1)] = 3
+    """At most, per pool child."""
+    receipts_kept_days: Annotated[int, Field(ge=1)] = 30
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_json: bool = True
+    flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
+    flower_password: SecretStr | None = None
+    bandwidth: BandwidthSettings = BandwidthSettings()
+
+    @property
+    def tickets_url(self) -> str | None:
+        """Where tickets are kept, or None when the broker cannot keep them and nothing else was named."""
+        if self.result_url:
+            return self.result_url.get_secret_value()
+        broker = self.broker_url.get_secret_value() if self.broker_url else ""
+        return broker if broker.startswith(("redis://", "rediss://", "sentinel://")) else None

@@ -1,0 +1,122 @@
+"""The lane `ask`: finds out how orders stand at the carrier, and whether those in doubt ever arrived.
+
+Never gives an order up: what cannot be found out now is asked again, more slowly, and past its time a person
+is told. Only the carrier's own word ends an order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from fulfilment.carrier import Carrier, Held, receipts
+from fulfilment.recorder import Heard, Recorder
+from fulfilment.stint import Flight, Landed, Later
+from ledger.ledger import Claim, Claims, Ledger
+from orders.errors import NoAnswer, UnreadableAnswer
+from orders.events import AnswerLost, Event, NotListed, StillOpen
+from orders.lifecycle import is_news, next_ask, weigh_absence
+from orders.model import CarrierName, Lane, Order, State
+
+log = structlog.get_logger(__name__)
+
+_ASKABLE: Final = frozenset({State.OPEN, State.IN_DOUBT})
+
+
+@dataclass(slots=True)
+class AskLane:
+    """Asks what is due to be asked."""
+
+    desk: Carrier
+    ledger: Ledger
+    recorder: Recorder
+    lane: Lane = Lane.ASK
+
+    @property
+    def carrier(self) -> CarrierName:
+        return self.desk.adapter.name
+
+    @property
+    def concurrency(self) -> int:
+        return self.desk.concurrency
+
+    @property
+    def lease(self) -> timedelta:
+        return self.desk.manner.answer_within
+
+    @property
+    def right_to_send(self) -> timedelta:
+        return self.desk.manner.answer_within
+
+    async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
+        """Pass on what can be asked about; a submission that nobody came back from is in doubt from here on."""
+        silent = [claim.order for claim in claims.claims if claim.order.state is State.SUBMITTING]
+        lost = AnswerLost("the worker that sent it never came back with an answer")
+        await self.recorder.hear([Heard(order, lost, attempt=order.sends) for order in silent], now=claims.now)
+        return [(claim, claim.order) for claim in claims.claims if claim.order.state in _ASKABLE]
+
+    async def fly(self, flight: Flight) -> Landed:
+        """Ask about one order and bring back what was heard."""
+        order = flight.order
+        adapter = self.desk.adapter
+        question = adapter.look_for(order) if order.state is State.IN_DOUBT else adapter.ask(order)
+        held = await self.desk.hold(question, deadline=flight.deadline)
+        result = await self._weigh(flight, held)
+        kept = receipts(order, held) if isinstance(result, Heard) else ()
+        return Landed(flight.claims, flight.now, result, kept)
+
+    async def _weigh(self, flight: Flight, held: Held) -> Heard | Later:
+        order, now, manner = flight.order, flight.now, self.desk.manner
+        match held.event:
+            case None:
+                await self._complain(order, held.error, now)
+                return await self._later(flight, held.error)
+            case NotListed(looked=looked):
+                return Heard(order, weigh_absence(order, looked, now=now, manner=manner), attempt=order.sends)
+            case event if is_news(order, event):
+                await self._watch(order, event)
+                return Heard(order, event)
+            case event:
+                await self._watch(order, event)
+                return await self._later(flight, None, slow=isinstance(event, StillOpen) and event.slow)
+
+    async def _later(self, flight: Flight, error: Exception | None, *, slow: bool = False) -> Later:
+        order, now, manner = flight.order, flight.now, self.desk.manner
+        look = next_ask(order, flight.claim.attempts, slow=slow, now=now, manner=manner)
+        if now - order.accepted_at > manner.overdue_after:
+            detail = f"accepted {order.accepted_at:%Y-%m-%d %H:%M} UTC and still {order.state}: {look.reason}"
+            await self._alarm("overdue", order, detail)
+        if isinstance(error, NoAnswer):
+            return Later(order.order_id, max(look.not_before, error.not_before or now), error.reason)
+        return Later(order.order_id, look.not_before, look.reason)
+
+    async def _complain(self, order: Order, error: Exception | None, now: datetime) -> None:
+        match error:
+            case NoAnswer(not_before=until, reason=why):
+                log.info("no_answer", order_id=str(order.order_id), reason=why)
+                if until and until > now:
+                    await self.ledger.pause_lane(
+                        self.carrier, self.lane, until=until, why=why, by="the carrier's limit"
+                    )
+            case UnreadableAnswer():
+                log.warning("unreadable_answer", order_id=str(order.order_id), why=str(error))
+                await self._alarm("unreadable_answer", order, f"{error} {error.excerpt!r}")
+            case _:
+                log.error("question_broke", order_id=str(order.order_id), exc_info=error)
+                await self._alarm("question_broke", order, repr(error))
+
+    async def _watch(self, order: Order, event: Event) -> None:
+        if isinstance(event, StillOpen) and event.unheard_of:
+            status = event.carrier_status
+            log.warning("status_never_heard_of", order_id=str(order.order_id), carrier_status=status)
+            detail = f"order {order.order_id}: the carrier says {status!r}, which its documents do not; still open"
+            await self.ledger.raise_alarm(
+                "status_never_heard_of", f"{self.carrier}:{status}", carrier=self.carrier, detail=detail
+            )
+
+    async def _alarm(self, what: str, order: Order, detail: str) -> None:
+        await self.ledger.raise_alarm(
+            what, str(order.order_id), carrier=self.carrier, order_id=order.order_id, detail=detail
+        )

@@ -1,0 +1,130 @@
+"""The desk: what this service does, in words of its trade. Everything from outside comes through here.
+
+Decides nothing about orders: what follows from an event stands in `orders.lifecycle`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from fulfilment.asking import AskLane
+from fulfilment.carrier import Carrier
+from fulfilment.ports import Bell, Herald, Slots
+from fulfilment.recorder import Heard, Recorder
+from fulfilment.stint import STINT_S, LaneWork, Stint
+from fulfilment.submitting import SubmitLane
+from fulfilment.telling import TellLane
+from ledger.ledger import Ledger
+from orders.document import document
+from orders.errors import NotCancellable, UnknownOrder
+from orders.events import CancelAsked
+from orders.model import CarrierName, Lane, Order, OrderId, State
+
+log = structlog.get_logger(__name__)
+
+
+class Desk:
+    """Works lanes off, calls orders back, and answers for them."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        carriers: Mapping[CarrierName, Carrier],
+        herald: Herald,
+        bell: Bell,
+        slots: Slots,
+        boot_clock: Callable[[], float],
+        receipts_kept: timedelta = timedelta(days=30),
+    ) -> None:
+        self._ledger = ledger
+        self._carriers = carriers
+        self._recorder = Recorder(ledger, {name: carrier.manner for name, carrier in carriers.items()})
+        self._herald = herald
+        self._bell = bell
+        self._slots = slots
+        self._boot_clock = boot_clock
+        self._receipts_kept = receipts_kept
+
+    async def work(self, carrier: CarrierName, lane: Lane) -> None:
+        """Do what is due on one lane, for a stint. Twice, late or never changes no outcome."""
+        if carrier not in self._carriers:
+            log.error("carrier_not_set_up", carrier=carrier, lane=lane.value)
+            return
+        self._bell.heard(carrier, lane)
+        with self._slots.take(carrier, lane) as free:
+            more = await self._stint(carrier, lane) if free else False
+        if more:
+            self._bell.ring([(carrier, lane)])
+
+    async def sweep(self) -> int:
+        """Ring for every lane on which something is due; return how many."""
+        due = await self._ledger.due_lanes()
+        self._bell.ring(due)
+        return len(due)
+
+    async def forget(self) -> None:
+        """Drop what is kept only for a while."""
+        await self._ledger.forget_receipts(self._receipts_kept)
+
+    async def cancel(self, order_id: OrderId, *, by: str, why: str | None = None) -> Order:
+        """Call an order back before it is sent; calling it back twice is calling it back.
+
+        Raises:
+            UnknownOrder: There is no such order.
+            NotCancellable: The carrier has it, or may have it, or it is over.
+        """
+        order = await self._read(order_id)
+        if order.state is State.CANCELLED:
+            return order
+        if order.state is not State.ACCEPTED:
+            raise NotCancellable(_why_not(order))
+        moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
+        if order_id not in moved:
+            raise NotCancellable(_why_not(await self._read(order_id)))
+        self._bell.ring([(order.request.carrier, Lane.TELL)])
+        return moved[order_id]
+
+    async def documents(self, order_ids: Sequence[OrderId]) -> list[dict[str, Any]]:
+        """Return the documents of these orders, in the same order.
+
+        Raises:
+            UnknownOrder: One of them does not exist.
+        """
+        orders = await self._ledger.read(order_ids)
+        for order_id in order_ids:
+            if order_id not in orders:
+                raise UnknownOrder(order_id)
+        numbers = await self._ledger.numbers(order_ids)
+        return [document(orders[order_id], numbers[order_id]) for order_id in order_ids]
+
+    async def _stint(self, carrier: CarrierName, lane: Lane) -> bool:
+        if lane is Lane.TELL:
+            return await TellLane(self._ledger, self._herald).run(carrier)
+        work = self._lane_work(carrier, lane)
+        stint = Stint(work, self._ledger, self._recorder, boot_clock=self._boot_clock, lasts_s=STINT_S)
+        more = await stint.run()
+        log.debug("stint_over", carrier=carrier, lane=lane.value, took_off=stint.took_off, more=more)
+        return more
+
+    def _lane_work(self, carrier: CarrierName, lane: Lane) -> LaneWork:
+        if lane is Lane.SUBMIT:
+            return SubmitLane(self._carriers[carrier], self._ledger, self._recorder)
+        return AskLane(self._carriers[carrier], self._ledger, self._recorder)
+
+    async def _read(self, order_id: OrderId) -> Order:
+        found = await self._ledger.read([order_id])
+        if order_id not in found:
+            raise UnknownOrder(order_id)
+        return found[order_id]
+
+
+def _why_not(order: Order) -> str:
+    where = f"order {order.order_id} is {order.state}"
+    if order.state.is_final:
+        return f"{where}: it is over, and what is over stays as it is"
+    if order.state is State.PARKED:
+        return f"{where}: a person decides what becomes of it"
+    return f"{where}: {order.request.carrier} has it or may have it, and offers no way to call it back"

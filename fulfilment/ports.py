@@ -1,0 +1,45 @@
+"""What the use cases need of the world and do not want to know more about."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from ledger.ledger import Telling
+from orders.model import CarrierName, Lane, Notify
+
+
+class Bell(Protocol):
+    """Says that there is work on a lane. A bell that stays silent costs a second: the sweep rings too."""
+
+    def ring(self, lanes: Iterable[tuple[CarrierName, Lane]]) -> None:
+        """Ring, or give up quickly. Never raises."""
+        ...
+
+    def heard(self, carrier: CarrierName, lane: Lane) -> None:
+        """Note that a worker is about to look, so that what comes in from now on is rung for again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One document and where it goes."""
+
+    telling: Telling
+    notify: Notify
+
+
+class Herald(Protocol):
+    """Hands order documents to producers."""
+
+    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
+        """Hand over what can be handed over; for each errand None, or why it failed. Never raises."""
+        ...
+
+
+class Slots(Protocol):
+    """Keeps one lane from taking every pool child of this worker."""
+
+    def take(self, carrier: CarrierName, lane: Lane) -> AbstractContextManager[bool]:
+        """Enter with True when there was a free place on the lane, which is given back on leaving."""
+        ...

@@ -1,0 +1,152 @@
+"""Writes down what was heard: events become steps, steps are recorded in groups, the stale are thought over again.
+
+The only writer of order states after acceptance. Knows the lifecycle and the ledger; asks no carrier anything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import structlog
+from psycopg.errors import UniqueViolation
+
+from ledger.ledger import Ledger, Recorded
+from orders.document import document
+from orders.errors import IllegalTransition
+from orders.events import Event, Parked
+from orders.lifecycle import JUDGEMENTS, Manner, TellProducer, advance
+from orders.model import CarrierName, NumberResult, NumberState, Order, OrderId
+
+log = structlog.get_logger(__name__)
+
+_TRIES: Final = 5
+"""How often an event is thought over because its order moved on meanwhile. Each try finds it further on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Something that was heard of an order, as the order was known when it was heard."""
+
+    order: Order
+    event: Event
+    attempt: int | None = None
+    """For the answer to a submission: `sends` of the attempt that it answers."""
+
+
+class Recorder:
+    """Turns what was heard into what is known."""
+
+    def __init__(self, ledger: Ledger, manners: Mapping[CarrierName, Manner]) -> None:
+        self._ledger = ledger
+        self._manners = manners
+
+    async def hear(self, heard: Sequence[Heard], *, now: datetime) -> dict[OrderId, Order]:
+        """Record events, each order's next step, and return the orders that moved, as they are now.
+
+        An order that moved on since it was read is read again and the event applied to what it has become,
+        unless the event was a judgement of the old state: that is void.
+        """
+        moved: dict[OrderId, Order] = {}
+        waiting = list(heard)
+        for _ in range(_TRIES):
+            if not waiting:
+                break
+            steps = await self._steps(waiting, now)
+            done = await self._record(steps)
+            moved |= {step.before.order_id: step.step.order for step in steps if step.before.order_id in done}
+            waiting = await self._still_true([item for item in waiting if _is_left(item, steps, done)])
+        for item in waiting:
+            log.warning("event_given_up", order_id=str(item.order.order_id), event_name=type(item.event).__name__)
+        return moved
+
+    async def _still_true(self, stale: Sequence[Heard]) -> list[Heard]:
+        kept = [item for item in stale if not isinstance(item.event, JUDGEMENTS)]
+        fresh = await self._ledger.read([item.order.order_id for item in kept]) if kept else {}
+        return [replace(item, order=fresh[item.order.order_id]) for item in kept if item.order.order_id in fresh]
+
+    async def _steps(self, heard: Sequence[Heard], now: datetime) -> list[Recorded]:
+        steps = []
+        for item in heard:
+            try:
+                steps.append(self._step(item, now))
+            except IllegalTransition as mistake:
+                await self._call_a_person("illegal_transition", item.order, str(mistake))
+        return await self._with_tellings(steps)
+
+    def _step(self, item: Heard, now: datetime) -> Recorded:
+        manner = self._manners[item.order.request.carrier]
+        step = advance(item.order, item.event, now=now, manner=manner, attempt=item.attempt)
+        return Recorded(item.order, item.event, step, getattr(item.event, "numbers", ()))
+
+    async def _with_tellings(self, steps: Sequence[Recorded]) -> list[Recorded]:
+        tells = [step for step in steps if any(isinstance(effect, TellProducer) for effect in step.step.effects)]
+        if not tells:
+            return list(steps)
+        known = await self._ledger.numbers([step.before.order_id for step in tells])
+        return [
+            replace(step, telling=_document(step, known[step.before.order_id]), channels=("task",))
+            if step in tells
+            else step
+            for step in steps
+        ]
+
+    async def _record(self, steps: Sequence[Recorded]) -> frozenset[OrderId]:
+        try:
+            done = await self._ledger.record(steps)
+        except UniqueViolation as twice:
+            if len(steps) == 1:
+                return await self._park_impostor(steps[0], twice)
+            alone = [await self._record([step]) for step in steps]
+            done = frozenset().union(*alone)
+        else:
+            await self._look_after([step for step in steps if step.before.order_id in done])
+        return done
+
+    async def _park_impostor(self, step: Recorded, twice: UniqueViolation) -> frozenset[OrderId]:
+        reason = f"the carrier's order {step.step.order.carrier_order_id} already belongs to another order of ours"
+        log.error("carrier_order_taken", order_id=str(step.before.order_id), detail=str(twice))
+        manner = self._manners[step.before.request.carrier]
+        parked = Parked(reason)
+        parking = advance(step.before, parked, now=step.before.accepted_at, manner=manner)
+        await self._call_a_person("carrier_order_taken", step.before, reason)
+        return await self._ledger.record([Recorded(step.before, parked, parking)])
+
+    async def _look_after(self, steps: Sequence[Recorded]) -> None:
+        for step in steps:
+            after = step.step.order
+            log.info(
+                "order_moved",
+                order_id=str(after.order_id),
+                from_state=step.before.state.value,
+                to_state=after.state.value,
+                event_name=type(step.event).__name__,
+            )
+            if step.step.contradicts:
+                await self._call_a_person("end_contradicted", after, f"ended {after.state}, then came {step.event}")
+        acquired = [
+            (step.before.order_id, result.e164) for step in steps for result in step.numbers if _is_held(result)
+        ]
+        for e164, holder in await self._ledger.held_elsewhere(acquired):
+            detail = f"{e164} was acquired while order {holder} held it"
+            await self._ledger.raise_alarm("number_held_twice", e164, order_id=holder, detail=detail)
+
+    async def _call_a_person(self, what: str, order: Order, detail: str) -> None:
+        log.error(what, order_id=str(order.order_id), detail=detail)
+        await self._ledger.raise_alarm(
+            what, str(order.order_id), carrier=order.request.carrier, order_id=order.order_id, detail=detail
+        )
+
+
+def _is_left(item: Heard, steps: Sequence[Recorded], done: frozenset[OrderId]) -> bool:
+    tried = any(step.before.order_id == item.order.order_id for step in steps)
+    return tried and item.order.order_id not in done
+
+
+def _is_held(result: NumberResult) -> bool:
+    return result.state in {NumberState.ACQUIRED, NumberState.USABLE}
+
+
+def _document(step: Recorded, known: Sequence[NumberResult]) -> dict[str, object]:
+    latest = {result.e164: result for result in (*known, *step.numbers)}
+    return document(step.step.order, latest.values())

@@ -1,0 +1,198 @@
+"""One turn at one lane: claim what is due, keep many conversations in the air, settle them as they land.
+
+Knows nothing of what a conversation is about; that is the lane's (`fulfilment.submitting`, `fulfilment.asking`).
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+import structlog
+
+from fulfilment.recorder import Heard, Recorder
+from ledger.ledger import Claim, Claims, Ledger, Receipt
+from orders.errors import LedgerUnavailable
+from orders.model import CarrierName, Lane, Order, OrderId
+
+log = structlog.get_logger(__name__)
+
+STINT_S: Final = 5.0
+"""How long a stint goes on claiming. After that the bell is rung for what is left, so that every lane gets its turn."""
+
+_AWAY_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+"""How long answers in hand are held while the ledger is away. What is lost after that is in doubt, and asked about."""
+
+_PAUSE_S: Final = 0.05
+"""How long the ledger is left alone after a claim that found less than there was room for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Nothing was learnt of an order: look again."""
+
+    order_id: OrderId
+    not_before: datetime
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """How one conversation went."""
+
+    claims: Claims
+    at: datetime
+    result: Heard | Later
+    receipts: Sequence[Receipt] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """One claimed order on its way to the carrier. Clocks: `claimed_at` monotonic, `claims.now` the ledger's."""
+
+    claims: Claims
+    claim: Claim
+    order: Order
+    claimed_at: float
+    deadline: float
+    """On the suspend-proof clock: the end of our right to send."""
+
+    @property
+    def now(self) -> datetime:
+        """The ledger's time, as well as this machine can tell how much of it has passed since the claim."""
+        return self.claims.now + timedelta(seconds=time.monotonic() - self.claimed_at)
+
+
+class LaneWork(Protocol):
+    """What one lane does with a claimed order."""
+
+    @property
+    def carrier(self) -> CarrierName: ...
+
+    @property
+    def lane(self) -> Lane: ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many conversations it holds at once."""
+        ...
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a claimed order is ours."""
+        ...
+
+    @property
+    def right_to_send(self) -> timedelta:
+        """How long after the claim a request may still leave."""
+        ...
+
+    async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
+        """Write down that these are begun, and return those that are ours to carry on with."""
+        ...
+
+    async def fly(self, flight: Flight) -> Landed:
+        """Hold one conversation. Raises only what is a bug."""
+        ...
+
+
+class Stint:
+    """Runs a lane for a while."""
+
+    def __init__(
+        self, work: LaneWork, ledger: Ledger, recorder: Recorder, *, boot_clock: Callable[[], float], lasts_s: float
+    ) -> None:
+        self._work = work
+        self._ledger = ledger
+        self._recorder = recorder
+        self._boot_clock = boot_clock
+        self._ends = time.monotonic() + lasts_s
+        self._next_claim = 0.0
+        self._in_air: set[asyncio.Task[Landed]] = set()
+        self._took_off = 0
+
+    async def run(self) -> bool:
+        """Work until nothing is due or the stint is over; return whether more may be due."""
+        try:
+            while True:
+                found = await self._take_off() if self._has_room() else None
+                if not self._in_air and not found:
+                    return time.monotonic() >= self._ends
+                if self._in_air:
+                    await self._land()
+        finally:
+            for task in self._in_air:
+                task.cancel()
+
+    @property
+    def took_off(self) -> int:
+        """How many orders were begun or asked about."""
+        return self._took_off
+
+    def _has_room(self) -> bool:
+        return self._has_seats() and self._next_claim <= time.monotonic() < self._ends
+
+    def _has_seats(self) -> bool:
+        """Tell whether enough places are free to be worth a claim."""
+        return self._work.concurrency - len(self._in_air) >= max(1, self._work.concurrency // 4)
+
+    async def _take_off(self) -> bool:
+        """Claim and begin; return whether anything was due."""
+        room = self._work.concurrency - len(self._in_air)
+        boot, claimed_at = self._boot_clock(), time.monotonic()
+        claims = await self._ledger.claim(self._work.carrier, self._work.lane, limit=room, lease=self._work.lease)
+        if claims is None or len(claims.claims) < room:
+            self._next_claim = time.monotonic() + _PAUSE_S
+        if claims is None:
+            return False
+        deadline = boot + self._work.right_to_send.total_seconds()
+        for claim, order in await self._work.begin(claims):
+            flight = Flight(claims, claim, order, claimed_at, deadline)
+            self._in_air.add(asyncio.create_task(self._work.fly(flight)))
+            self._took_off += 1
+        return True
+
+    async def _land(self) -> None:
+        landed, self._in_air = await asyncio.wait(
+            self._in_air, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED
+        )
+        if landed:
+            await self._settle([task.result() for task in landed])
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for a landing before there may be something to claim."""
+        if not self._has_seats() or time.monotonic() >= self._ends:
+            return None
+        return max(self._next_claim - time.monotonic(), 0.001)
+
+    async def _settle(self, landed: Sequence[Landed]) -> None:
+        """Write down what came back. Answers are precious: a ledger that is away for a moment is waited for."""
+        for wait_s in (*_AWAY_S, None):
+            try:
+                return await self._write(landed)
+            except LedgerUnavailable as away:
+                if wait_s is None:
+                    raise
+                log.warning("ledger_away", lane=self._work.lane.value, answers_held=len(landed), trouble=str(away))
+                await asyncio.sleep(wait_s)
+        raise AssertionError("unreachable")
+
+    async def _write(self, landed: Sequence[Landed]) -> None:
+        heard = [item.result for item in landed if isinstance(item.result, Heard)]
+        if heard:
+            await self._recorder.hear(heard, now=max(item.at for item in landed))
+        for claims, later in _by_claims(landed):
+            await self._ledger.postpone(claims, later)
+        await self._ledger.keep_receipts([receipt for item in landed for receipt in item.receipts])
+
+
+def _by_claims(landed: Iterable[Landed]) -> list[tuple[Claims, list[tuple[OrderId, datetime, str | None]]]]:
+    groups: dict[int, tuple[Claims, list[tuple[OrderId, datetime, str | None]]]] = {}
+    for item in landed:
+        if isinstance(item.result, Later):
+            later = item.result
+            _, entries = groups.setdefault(id(item.claims), (item.claims, []))
+            entries.append((later.order_id, later.not_before, later.reason))
+    return list(groups.values())

@@ -1,0 +1,74 @@
+"""The lane `submit`: sends orders, each at most once per begun attempt.
+
+SUBMITTING is written, and with it the question that will be asked should no answer come, before the first
+byte leaves. From then on only the answer, or asking, moves the order.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from fulfilment.carrier import Carrier, receipts
+from fulfilment.recorder import Heard, Recorder
+from fulfilment.stint import Flight, Landed
+from ledger.ledger import Claim, Claims, Ledger
+from orders.errors import FulfilmentError
+from orders.events import AnswerLost, Event, NotSent, Parked, SubmissionBegun
+from orders.model import CarrierName, Lane, Order, State
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class SubmitLane:
+    """Sends what is due to be sent."""
+
+    desk: Carrier
+    ledger: Ledger
+    recorder: Recorder
+    lane: Lane = Lane.SUBMIT
+    lease: timedelta = timedelta(seconds=30)
+
+    @property
+    def carrier(self) -> CarrierName:
+        return self.desk.adapter.name
+
+    @property
+    def concurrency(self) -> int:
+        return self.desk.concurrency
+
+    @property
+    def right_to_send(self) -> timedelta:
+        """Half the time after which a missing answer counts as lost: the other half is the request's own life."""
+        return self.desk.manner.answer_within / 2
+
+    async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
+        """Begin every claimed order in one transaction; an order that has moved on is nobody's to send."""
+        ready = [claim for claim in claims.claims if claim.order.state is State.ACCEPTED]
+        begun = await self.recorder.hear([Heard(claim.order, SubmissionBegun()) for claim in ready], now=claims.now)
+        return [(claim, begun[claim.order.order_id]) for claim in ready if claim.order.order_id in begun]
+
+    async def fly(self, flight: Flight) -> Landed:
+        """Send one order and bring back what was heard."""
+        order = flight.order
+        held = await self.desk.hold(self.desk.adapter.submit(order), deadline=flight.deadline)
+        event = held.event or self._without_event(order, held.error, committed=held.committed)
+        await self._heed_limit(event)
+        return Landed(flight.claims, flight.now, Heard(order, event, attempt=order.sends), receipts(order, held))
+
+    def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
+        """Say what an attempt that broke on our side comes to."""
+        log.error("submission_broke", order_id=str(order.order_id), exc_info=error)
+        if committed:
+            return AnswerLost(f"the answer could not be worked on here: {error!r}")
+        if isinstance(error, FulfilmentError):
+            return NotSent(str(error))
+        return Parked(f"the order could not be written in the carrier's language: {error!r}")
+
+    async def _heed_limit(self, event: Event) -> None:
+        if isinstance(event, NotSent) and event.not_before:
+            await self.ledger.pause_lane(
+                self.carrier, self.lane, until=event.not_before, why=event.reason, by="the carrier's limit"
+            )

@@ -1,0 +1,437 @@
+"""The ledger as the use cases see it: accept, claim, record, postpone, tell, read.
+
+One statement is one transaction. A statement that meets a broken connection is tried once more,
+which is safe because each is guarded: by the order's key, its version, or its lease. What cannot be
+had at all is `LedgerUnavailable`, and nothing was changed, or nothing that a guard would not notice.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Self, cast
+from uuid import UUID, uuid4
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from ledger import rows
+from ledger.statements import SQL
+from orders.errors import LedgerUnavailable, UnknownOrder
+from orders.events import Event
+from orders.lifecycle import Step
+from orders.model import CarrierName, Lane, NumberResult, Order, OrderId, OrderRequest, State
+
+_OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout)
+
+Connections = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order that passed every check and is about to be written down."""
+
+    order_id: OrderId
+    producer: str
+    request: OrderRequest
+    fingerprint: str
+    reason: str | None = None
+    telling: Mapping[str, Any] | None = None
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A key or an id that the ledger knows already."""
+
+    order_id: OrderId
+    producer: str
+    key: str
+    fingerprint: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An order whose debt on one lane is ours alone until the lease ends."""
+
+    order: Order
+    attempts: int
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What one claim brought in. `now` is the ledger's time; `token` guards every write about it."""
+
+    lane: Lane
+    now: datetime
+    token: UUID
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One step to be written: the order as it was read, what was heard, what follows."""
+
+    before: Order
+    event: Event
+    step: Step
+    numbers: tuple[NumberResult, ...] = ()
+    telling: Mapping[str, Any] | None = None
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One exchange with a carrier, fit to be kept: secrets removed, bodies capped."""
+
+    order_id: OrderId
+    request: str
+    elapsed_ms: int
+    status: int | None = None
+    trouble: str | None = None
+    sent: str | None = None
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """What an order waits for."""
+
+    lane: Lane
+    not_before: datetime
+    attempts: int
+    reason: str | None
+    in_hand: bool
+    """A worker has it now; `not_before` is the end of its lease."""
+    paused_until: datetime | None = None
+    paused_why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything the ledger knows of one order, for a person."""
+
+    now: datetime
+    order: Order
+    numbers: tuple[NumberResult, ...]
+    debts: tuple[Debt, ...]
+    events: tuple[Mapping[str, Any], ...]
+    receipts: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """One order document that the producer is still to get."""
+
+    order_id: OrderId
+    version: int
+    document: Mapping[str, Any]
+
+
+class Ledger:
+    """PostgreSQL, through a pool that belongs to one process and one event loop."""
+
+    def __init__(self, pool: Connections) -> None:
+        self._pool = pool
+
+    @classmethod
+    def at(cls, url: str, *, connections_max: int = 4, wait_s: float = 10.0) -> Self:
+        """Make a ledger on `url`; it connects when entered (`async with`)."""
+        pool: Connections = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=connections_max,
+            timeout=wait_s,
+            open=False,
+            kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "number-orders"},
+        )
+        return cls(pool)
+
+    async def __aenter__(self) -> Self:
+        await self._pool.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._pool.close()
+
+    # The way in
+
+    async def accept(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]:
+        """Write new orders down, and return the ids of those that were new; the others' keys or ids are taken."""
+        found = await self._run("accept_orders", {"orders": Jsonb([_new_order(order) for order in orders])})
+        return frozenset(OrderId(row["order_id"]) for row in found)
+
+    async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]:
+        """Return what the ledger has under the ids and keys of `orders`."""
+        params = {
+            "order_ids": [order.order_id for order in orders],
+            "producers": [order.producer for order in orders],
+            "keys": [order.request.key for order in orders],
+        }
+        return [
+            Taken(row["order_id"], row["producer"], row["key"], row["fingerprint"].hex(), State(row["state"]))
+            for row in await self._run("find_taken", params)
+        ]
+
+    # The work
+
+    async def claim(self, carrier: CarrierName, lane: Lane, *, limit: int, lease: timedelta) -> Claims | None:
+        """Take up to `limit` debts that are due on a lane; none, when nothing is."""
+        token = uuid4()
+        params = {"carrier": carrier, "lane": lane, "limit": limit, "lease": lease, "token": token}
+        found = await self._run("claim", params)
+        if not found:
+            return None
+        claims = [Claim(rows.order_from_row(row), row["attempts"], row["turn"]) for row in found]
+        return Claims(lane, found[0]["now"], token, claims)
+
+    async def record(self, steps: Sequence[Recorded]) -> frozenset[OrderId]:
+        """Write steps, all in one transaction; return the orders that had not moved on meanwhile.
+
+        Raises:
+            psycopg.errors.UniqueViolation: A carrier's order already belongs to another order of ours;
+                nothing of the group was written.
+        """
+        if not steps:
+            return frozenset()
+        found = await self._run("record_steps", {"steps": Jsonb([_step(step) for step in steps])})
+        return frozenset(OrderId(row["order_id"]) for row in found)
+
+    async def postpone(self, claims: Claims, later: Iterable[tuple[OrderId, datetime, str | None]]) -> None:
+        """Give claimed debts back, due later."""
+        entries = [
+            {"order_id": str(order_id), "not_before": rows.moment(not_before), "reason": reason}
+            for order_id, not_before, reason in later
+        ]
+        if entries:
+            await self._run("postpone", {"later": Jsonb(entries), "lane": claims.lane, "token": claims.token})
+
+    async def release(self, claims: Claims, order_ids: Sequence[OrderId]) -> None:
+        """Give claimed debts back untouched, due at once."""
+        if order_ids:
+            params = {"order_ids": list(order_ids), "lane": claims.lane, "token": claims.token}
+            await self._run("release", params)
+
+    async def keep_receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Keep what passed between us and the carrier."""
+        if receipts:
+            entries = [
+                {name: getattr(receipt, name) for name in Receipt.__slots__} | {"order_id": str(receipt.order_id)}
+                for receipt in receipts
+            ]
+            await self._run("keep_receipts", {"receipts": Jsonb(entries)})
+
+    async def held_elsewhere(self, pairs: Sequence[tuple[OrderId, str]]) -> list[tuple[str, OrderId]]:
+        """Return the numbers of `pairs` that another order of ours already holds, with that order."""
+        if not pairs:
+            return []
+        params = {"order_ids": [order_id for order_id, _ in pairs], "numbers": [number for _, number in pairs]}
+        return [(row["e164"], row["acquired_by"]) for row in await self._run("held_elsewhere", params)]
+
+    async def raise_alarm(
+        self, what: str, subject: str, *, carrier: str | None = None, order_id: OrderId | None = None, detail: str = ""
+    ) -> int:
+        """Tell a person something, once per matter; return how often it has happened."""
+        params = {"what": what, "subject": subject, "carrier": carrier, "order_id": order_id, "detail": detail}
+        (row,) = await self._run("raise_alarm", params)
+        return int(row["times"])
+
+    # Lanes
+
+    async def open_lanes(self, carriers: Sequence[CarrierName]) -> None:
+        """Make sure that the sweep looks at every lane of these carriers."""
+        await self._run("open_lanes", {"carriers": list(carriers), "lanes": list(Lane)})
+
+    async def due_lanes(self) -> list[tuple[CarrierName, Lane]]:
+        """Return the lanes on which something is due now."""
+        return [(CarrierName(row["carrier"]), Lane(row["lane"])) for row in await self._run("due_lanes", {})]
+
+    async def pause_lane(self, carrier: CarrierName, lane: Lane, *, until: datetime, why: str, by: str) -> None:
+        """Let nothing on this lane be due before `until`."""
+        await self._run("pause_lane", {"carrier": carrier, "lane": lane, "until": until, "why": why, "by": by})
+
+    # Telling
+
+    async def untold(self, order_ids: Sequence[OrderId], channel: str) -> list[Telling]:
+        """Return what is still to be told of these orders, each order's documents in order."""
+        found = await self._run("untold", {"order_ids": list(order_ids), "channel": channel})
+        return [Telling(row["order_id"], row["version"], row["document"]) for row in found]
+
+    async def told(self, claims: Claims, paid: Sequence[Claim], told: Sequence[Telling], channel: str) -> None:
+        """Mark documents as handed over, and pay the debts of the orders that have none left."""
+        params = {
+            "paid": Jsonb([{"order_id": str(claim.order.order_id), "turn": claim.turn} for claim in paid]),
+            "told": Jsonb([{"order_id": str(telling.order_id), "version": telling.version} for telling in told]),
+            "channel": channel,
+            "token": claims.token,
+        }
+        await self._run("told", params)
+
+    async def not_told(self, failed: Sequence[tuple[Telling, str]], channel: str) -> None:
+        """Keep why a document could not be handed over."""
+        entries = [{"order_id": str(t.order_id), "version": t.version, "trouble": why} for t, why in failed]
+        await self._run("not_told", {"failed": Jsonb(entries), "channel": channel})
+
+    # Reading
+
+    async def now(self) -> datetime:
+        """Return the ledger's time, which is everybody's."""
+        (row,) = await self._run("now", {})
+        return cast("datetime", row["now"])
+
+    async def read(self, order_ids: Sequence[OrderId]) -> dict[OrderId, Order]:
+        """Return orders by id; unknown ids are left out."""
+        found = await self._run("read_orders", {"order_ids": list(order_ids)})
+        return {row["order_id"]: rows.order_from_row(row) for row in found}
+
+    async def numbers(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[NumberResult]]:
+        """Return what is known of each order's numbers."""
+        known: dict[OrderId, list[NumberResult]] = {order_id: [] for order_id in order_ids}
+        for row in await self._run("numbers_of", {"order_ids": list(order_ids)}):
+            known[row["order_id"]].append(rows.result_from_row(row))
+        return known
+
+    async def story(self, order_id: OrderId) -> Story:
+        """Return everything about one order.
+
+        Raises:
+            UnknownOrder: There is none.
+        """
+        found = await self._run("read_orders", {"order_ids": [order_id]})
+        if not found:
+            raise UnknownOrder(order_id)
+        return Story(
+            now=found[0]["now"],
+            order=rows.order_from_row(found[0]),
+            numbers=tuple((await self.numbers([order_id]))[order_id]),
+            debts=tuple(_debt(row) for row in await self._run("owed_to", {"order_ids": [order_id]})),
+            events=tuple(await self._run("story_of", {"order_id": order_id})),
+            receipts=tuple(await self._run("receipts_of", {"order_id": order_id})),
+        )
+
+    async def with_key(self, key: str) -> list[OrderId]:
+        """Return the orders that any producer gave this key, newest first."""
+        return [row["order_id"] for row in await self._run("find_by_key", {"key": key})]
+
+    async def list_orders(
+        self,
+        *,
+        states: Sequence[State] | None = None,
+        carrier: str | None = None,
+        kind: str | None = None,
+        older_than: timedelta | None = None,
+        younger_than: timedelta | None = None,
+        limit: int = 50,
+    ) -> list[Mapping[str, Any]]:
+        """Return orders, newest first, as rows for a table."""
+        params = {
+            "states": [str(state) for state in states] if states else None,
+            "carrier": carrier,
+            "kind": kind,
+            "older_than": older_than,
+            "younger_than": younger_than,
+            "limit": limit,
+        }
+        return list(await self._run("list_orders", params))
+
+    async def count_by_state(self) -> dict[State, int]:
+        """Return how many orders stand in each state."""
+        return {State(row["state"]): row["orders"] for row in await self._run("count_by_state", {})}
+
+    async def alarms(self, limit: int = 100) -> list[Mapping[str, Any]]:
+        """Return what a person should know, latest first."""
+        return list(await self._run("alarms", {"limit": limit}))
+
+    async def dead_letters(self, limit: int = 100) -> list[Mapping[str, Any]]:
+        """Return the messages that nobody could read, latest first."""
+        return list(await self._run("dead_letters", {"limit": limit}))
+
+    async def forget_receipts(self, older_than: timedelta) -> None:
+        """Drop the receipts that are older than that."""
+        await self._run("forget_receipts", {"older_than": older_than})
+
+    async def bury_letter(
+        self, *, queue: str, why: str, task_id: str | None, headers: Mapping[str, Any], body: bytes, size: int
+    ) -> None:
+        """Keep a message that nobody could read."""
+        params = {"queue": queue, "why": why, "task_id": task_id, "headers": Jsonb(headers), "body": body, "size": size}
+        await self._run("bury_letter", params)
+
+    async def _run(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
+        try:
+            return await self._run_once(statement, params)
+        except PoolTimeout as trouble:
+            raise LedgerUnavailable(f"the ledger gave no connection: {trouble}") from trouble
+        except _OUT_OF_REACH:
+            return await self._run_again(statement, params)
+
+    async def _run_again(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
+        try:
+            return await self._run_once(statement, params)
+        except _OUT_OF_REACH as trouble:
+            raise LedgerUnavailable(f"the ledger does not answer: {trouble}") from trouble
+
+    async def _run_once(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(SQL[statement], params)
+            return await cursor.fetchall() if cursor.description else []
+
+
+def _new_order(order: NewOrder) -> dict[str, Any]:
+    return {
+        "order_id": str(order.order_id),
+        "producer": order.producer,
+        "key": order.request.key,
+        "fingerprint": order.fingerprint,
+        "carrier": order.request.carrier,
+        "kind": order.request.kind,
+        "account": order.request.account,
+        "request": rows.request_to_json(order.request),
+        "reason": order.reason,
+        "not_before": rows.moment(order.request.not_before),
+        "telling": order.telling,
+        "channels": list(order.channels),
+    }
+
+
+def _step(recorded: Recorded) -> dict[str, Any]:
+    after = recorded.step.order
+    return {
+        "order_id": str(after.order_id),
+        "from_version": recorded.before.version,
+        "state": after.state,
+        "ends": after.state.is_final,
+        "carrier_order_id": after.carrier_order_id,
+        "carrier_status": after.carrier_status,
+        "reason": after.reason,
+        "progress": after.progress,
+        "sends": after.sends,
+        "losses": after.losses,
+        "doubt_since": rows.moment(after.doubt_since),
+        "doubt_asks": after.doubt_asks,
+        "event": type(recorded.event).__name__,
+        "late": recorded.step.late,
+        "detail": rows.event_detail(recorded.event),
+        "numbers": [rows.result_to_json(result) for result in recorded.numbers],
+        "effects": [rows.effect_to_json(effect) for effect in recorded.step.effects],
+        "telling": recorded.telling,
+        "channels": list(recorded.channels),
+    }
+
+
+def _debt(row: Mapping[str, Any]) -> Debt:
+    return Debt(
+        lane=Lane(row["lane"]),
+        not_before=row["not_before"],
+        attempts=row["attempts"],
+        reason=row["reason"],
+        in_hand=row["lease_token"] is not None,
+        paused_until=row["paused_until"],
+        paused_why=row["why"],
+    )

@@ -1,0 +1,240 @@
+-- Every statement of the ledger, by name. `now()` is the ledger's time everywhere.
+
+-- name: accept_orders
+-- One statement for one order or five hundred: the orders, the first line of their stories, what they are owed.
+-- Rows whose key or id is taken are left out, and asked for by `find_taken`.
+WITH input AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(orders)s) AS i (
+        order_id uuid, producer text, key text, fingerprint text, carrier text, kind text, account text,
+        request jsonb, reason text, not_before timestamptz, telling jsonb, channels text[])
+), accepted AS (
+    INSERT INTO orders (order_id, producer, key, fingerprint, carrier, kind, account, request, reason, state, version)
+    SELECT order_id, producer, key, decode(fingerprint, 'hex'), carrier, kind, account, request, reason, 'ACCEPTED', 0
+    FROM input
+    ON CONFLICT DO NOTHING
+    RETURNING order_id
+), story AS (
+    INSERT INTO order_events (order_id, version, event, state)
+    SELECT order_id, 0, 'OrderAccepted', 'ACCEPTED' FROM accepted
+), owing AS (
+    INSERT INTO owed (order_id, lane, carrier, not_before, reason)
+    SELECT order_id, 'submit', carrier, greatest(not_before, now()), reason FROM input JOIN accepted USING (order_id)
+    UNION ALL
+    SELECT order_id, 'tell', carrier, now(), NULL FROM input JOIN accepted USING (order_id) WHERE telling IS NOT NULL
+), telling AS (
+    INSERT INTO tellings (order_id, version, channel, document)
+    SELECT order_id, 0, channel, telling || jsonb_build_object('accepted_at', now()) FROM input JOIN accepted USING (order_id), unnest(channels) AS channel
+    WHERE telling IS NOT NULL
+)
+SELECT order_id FROM accepted;
+
+-- name: find_taken
+SELECT order_id, producer, key, fingerprint, state
+FROM orders
+WHERE order_id = ANY(%(order_ids)s)
+   OR (producer, key) IN (SELECT * FROM unnest(%(producers)s::text[], %(keys)s::text[]));
+
+-- name: claim
+-- Exclusive until the lease ends, whoever dies. A lane that is paused has nothing due.
+WITH due AS (
+    SELECT order_id FROM owed
+    WHERE carrier = %(carrier)s AND lane = %(lane)s AND not_before <= now()
+      AND NOT EXISTS (SELECT FROM lanes WHERE carrier = %(carrier)s AND lane = %(lane)s AND paused_until > now())
+    ORDER BY not_before
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), claimed AS (
+    UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1
+    FROM due
+    WHERE owed.order_id = due.order_id AND owed.lane = %(lane)s
+    RETURNING owed.order_id, owed.attempts, owed.turn
+)
+SELECT now() AS now, claimed.attempts, claimed.turn, orders.*
+FROM claimed JOIN orders USING (order_id);
+
+-- name: postpone
+-- Nothing new was learnt: look again later.
+UPDATE owed SET not_before = later.not_before, lease_token = NULL, reason = coalesce(later.reason, owed.reason)
+FROM jsonb_to_recordset(%(later)s) AS later (order_id uuid, not_before timestamptz, reason text)
+WHERE owed.order_id = later.order_id AND owed.lane = %(lane)s AND owed.lease_token = %(token)s;
+
+-- name: release
+-- Claimed, and not begun: as if it had never been claimed.
+UPDATE owed SET not_before = now(), lease_token = NULL, attempts = attempts - 1
+WHERE order_id = ANY(%(order_ids)s) AND lane = %(lane)s AND lease_token = %(token)s;
+
+-- name: record_steps
+-- One step, one transaction, for a whole group of orders: the event heard, the order moved, the numbers known, the
+-- effects owed. An order that has moved on since it was read is left out of the answer and nothing of it is written.
+-- What a step owes replaces what was owed on the lanes submit and ask; late news owes nothing and replaces nothing.
+WITH input AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
+        order_id uuid, from_version integer, state text, ends boolean, carrier_order_id text, carrier_status text,
+        reason text, progress jsonb, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
+        event text, late boolean, detail jsonb, numbers jsonb, effects jsonb, telling jsonb, channels text[])
+), moved AS (
+    UPDATE orders
+    SET state = input.state, version = input.from_version + 1, reason = input.reason,
+        carrier_order_id = input.carrier_order_id, carrier_status = input.carrier_status, progress = input.progress,
+        sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
+        moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
+    FROM input
+    WHERE orders.order_id = input.order_id AND orders.version = input.from_version
+    RETURNING orders.order_id, orders.version, orders.carrier, orders.account, orders.state, orders.ended_at
+), step AS MATERIALIZED (
+    SELECT input.*, moved.version, moved.carrier, moved.account, moved.ended_at FROM moved JOIN input USING (order_id)
+), story AS (
+    INSERT INTO order_events (order_id, version, event, state, late, detail)
+    SELECT order_id, version, event, state, late, detail FROM step
+), result AS MATERIALIZED (
+    SELECT step.order_id, step.carrier, step.account, number.*
+    FROM step, jsonb_to_recordset(step.numbers) AS number (e164 text, state text, code text, text text)
+    WHERE NOT step.late
+), numbers AS (
+    INSERT INTO order_numbers (order_id, e164, state, code, text)
+    SELECT order_id, e164, state, code, text FROM result
+    ON CONFLICT (order_id, e164) DO UPDATE
+    SET state = excluded.state, code = excluded.code, text = excluded.text, changed_at = now()
+), held AS (
+    INSERT INTO held_numbers (e164, carrier, account, acquired_by)
+    SELECT e164, carrier, account, order_id FROM result WHERE state IN ('acquired', 'usable')
+    ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
+), owing AS (
+    SELECT step.order_id, step.carrier, effect.*
+    FROM step, jsonb_to_recordset(step.effects) AS effect (lane text, not_before timestamptz, reason text)
+), settled AS (
+    DELETE FROM owed USING step
+    WHERE owed.order_id = step.order_id AND owed.lane IN ('submit', 'ask') AND NOT step.late
+      AND NOT EXISTS (SELECT FROM owing WHERE owing.order_id = owed.order_id AND owing.lane = owed.lane)
+), owed_now AS (
+    INSERT INTO owed (order_id, lane, carrier, not_before, reason)
+    SELECT order_id, lane, carrier, not_before, reason FROM owing
+    ON CONFLICT (order_id, lane) DO UPDATE
+    SET reason = excluded.reason, attempts = 0, turn = owed.turn + 1,
+        -- A telling under way is not interrupted, or a later document could overtake it.
+        lease_token = CASE WHEN owed.lane = 'tell' THEN owed.lease_token END,
+        not_before = CASE WHEN owed.lane = 'tell' AND owed.lease_token IS NOT NULL THEN owed.not_before
+                          ELSE excluded.not_before END
+), told AS (
+    INSERT INTO tellings (order_id, version, channel, document)
+    SELECT order_id, version, channel, telling || jsonb_build_object('ended_at', ended_at)
+    FROM step, unnest(channels) AS channel
+    WHERE telling IS NOT NULL
+)
+SELECT order_id FROM moved;
+
+-- name: held_elsewhere
+-- Numbers that one order acquired while another already held them: the carrier sold something twice, or we misread.
+SELECT held.e164, held.acquired_by
+FROM held_numbers AS held
+JOIN unnest(%(order_ids)s::uuid[], %(numbers)s::text[]) AS mine (order_id, e164) USING (e164)
+WHERE held.released_at IS NULL AND held.acquired_by IS DISTINCT FROM mine.order_id;
+
+-- name: keep_receipts
+INSERT INTO receipts (order_id, request, status, trouble, sent, answer, elapsed_ms)
+SELECT order_id, request, status, trouble, sent, answer, elapsed_ms
+FROM jsonb_to_recordset(%(receipts)s) AS receipt (
+    order_id uuid, request text, status integer, trouble text, sent text, answer text, elapsed_ms integer);
+
+-- name: keep_progress
+UPDATE orders SET progress = progress || %(progress)s WHERE order_id = %(order_id)s AND version = %(version)s;
+
+-- name: due_lanes
+-- One short index probe a lane, however many orders wait.
+SELECT lane.carrier, lane.lane
+FROM lanes AS lane
+WHERE (lane.paused_until IS NULL OR lane.paused_until <= now())
+  AND EXISTS (SELECT FROM owed WHERE owed.carrier = lane.carrier AND owed.lane = lane.lane AND not_before <= now());
+
+-- name: open_lanes
+INSERT INTO lanes (carrier, lane)
+SELECT carrier, lane FROM unnest(%(carriers)s::text[]) AS carrier, unnest(%(lanes)s::text[]) AS lane
+ON CONFLICT DO NOTHING;
+
+-- name: pause_lane
+-- A later pause wins over an earlier one; a carrier's pause never shortens a person's.
+UPDATE lanes SET paused_until = %(until)s, why = %(why)s, paused_by = %(by)s
+WHERE carrier = %(carrier)s AND lane = %(lane)s AND (paused_until IS NULL OR paused_until < %(until)s);
+
+-- name: untold
+SELECT order_id, version, document
+FROM tellings
+WHERE order_id = ANY(%(order_ids)s) AND told_at IS NULL AND channel = %(channel)s
+ORDER BY order_id, version;
+
+-- name: told
+-- The debt is paid unless another telling was owed meanwhile (`turn` moved on); then it is due again at once.
+WITH paid AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(paid)s) AS paid (order_id uuid, turn integer)
+), marked AS (
+    UPDATE tellings SET told_at = now(), tries = tries + 1, trouble = NULL
+    FROM jsonb_to_recordset(%(told)s) AS done (order_id uuid, version integer)
+    WHERE tellings.order_id = done.order_id AND tellings.version = done.version AND tellings.channel = %(channel)s
+)
+DELETE FROM owed USING paid
+WHERE owed.order_id = paid.order_id AND owed.lane = 'tell' AND owed.lease_token = %(token)s AND owed.turn = paid.turn;
+
+-- name: not_told
+UPDATE tellings SET tries = tries + 1, trouble = failed.trouble
+FROM jsonb_to_recordset(%(failed)s) AS failed (order_id uuid, version integer, trouble text)
+WHERE tellings.order_id = failed.order_id AND tellings.version = failed.version AND channel = %(channel)s;
+
+-- name: raise_alarm
+INSERT INTO alarms (what, subject, carrier, order_id, detail)
+VALUES (%(what)s, %(subject)s, %(carrier)s, %(order_id)s, %(detail)s)
+ON CONFLICT (what, subject) DO UPDATE
+SET times = alarms.times + 1, last_at = now(), detail = excluded.detail, cleared_at = NULL
+RETURNING times;
+
+-- name: alarms
+SELECT * FROM alarms WHERE cleared_at IS NULL ORDER BY last_at DESC LIMIT %(limit)s;
+
+-- name: bury_letter
+INSERT INTO dead_letters (queue, why, task_id, headers, body, size)
+VALUES (%(queue)s, %(why)s, %(task_id)s, %(headers)s, %(body)s, %(size)s);
+
+-- name: dead_letters
+SELECT * FROM dead_letters ORDER BY letter_id DESC LIMIT %(limit)s;
+
+-- name: now
+SELECT now() AS now;
+
+-- name: read_orders
+SELECT now() AS now, orders.* FROM orders WHERE order_id = ANY(%(order_ids)s);
+
+-- name: find_by_key
+SELECT now() AS now, orders.* FROM orders WHERE key = %(key)s ORDER BY accepted_at DESC;
+
+-- name: numbers_of
+SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY(%(order_ids)s) ORDER BY e164;
+
+-- name: owed_to
+SELECT owed.order_id, owed.lane, owed.not_before, owed.lease_token, owed.attempts, owed.reason,
+       lanes.paused_until, lanes.why
+FROM owed LEFT JOIN lanes USING (carrier, lane)
+WHERE owed.order_id = ANY(%(order_ids)s) ORDER BY owed.not_before;
+
+-- name: story_of
+SELECT version, at, event, state, late, detail FROM order_events WHERE order_id = %(order_id)s ORDER BY version;
+
+-- name: receipts_of
+SELECT at, request, status, trouble, sent, answer, elapsed_ms
+FROM receipts WHERE order_id = %(order_id)s ORDER BY receipt_id;
+
+-- name: list_orders
+SELECT orders.order_id, key, carrier, kind, state, carrier_status, reason, accepted_at, moved_at, ended_at, request,
+       now() AS now
+FROM orders
+WHERE (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
+  AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s)
+  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+  AND (%(older_than)s::interval IS NULL OR accepted_at < now() - %(older_than)s)
+  AND (%(younger_than)s::interval IS NULL OR accepted_at >= now() - %(younger_than)s)
+ORDER BY accepted_at DESC
+LIMIT %(limit)s;
+
+-- name: count_by_state
+SELECT state, count(*) AS orders FROM orders GROUP BY state;
+
+-- name: forget_receipts
+DELETE FROM receipts WHERE at < now() - %(older_than)s;

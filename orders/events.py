@@ -1,0 +1,169 @@
+"""What may happen to an order. Every event is something that has happened, told in one word.
+
+Events are facts with their evidence, not decisions: what follows from them stands in
+`orders.lifecycle`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from orders.model import CarrierOrderId, NumberResult
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionBegun:
+    """A worker is about to send the order. Written before the first byte leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The attempt ended with the carrier provably untouched: sending again is safe."""
+
+    reason: str
+    not_before: datetime | None = None
+    """When to try again, if the carrier said so (429)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerLost:
+    """The request may have arrived, and no readable answer came back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The carrier has the order and named it."""
+
+    carrier_order_id: CarrierOrderId
+    carrier_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StillOpen:
+    """The carrier is at work. Also every status never heard of, which is what `unheard_of` says."""
+
+    carrier_status: str
+    numbers: tuple[NumberResult, ...] = ()
+    detail: str | None = None
+    slow: bool = False
+    """Backordered or under human review: days, not seconds."""
+    unheard_of: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """Everything that was asked for, number by number."""
+
+    carrier_status: str
+    numbers: tuple[NumberResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PartlyFilled:
+    """Fewer numbers than asked for, and no more will come."""
+
+    carrier_status: str
+    numbers: tuple[NumberResult, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FilledWithErrors:
+    """The carrier says done, yet reports errors, or its lists contradict its status."""
+
+    carrier_status: str
+    numbers: tuple[NumberResult, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The carrier will not do it: nothing was bought, nothing will be."""
+
+    reason: str
+    code: str | None = None
+    carrier_status: str | None = None
+    numbers: tuple[NumberResult, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NotListed:
+    """The carrier was asked for the order and has nothing on record, which proves little yet."""
+
+    looked: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenAbsent:
+    """Asked often enough and long enough: the order never arrived."""
+
+    looked: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTwice:
+    """The carrier has several orders with our reference. The first is adopted, a person looks."""
+
+    carrier_order_ids: tuple[CarrierOrderId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """The machine is at its wit's end, and says what it saw."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """Somebody called the order back before it was sent."""
+
+    by: str
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A person found the order at the carrier."""
+
+    carrier_order_id: CarrierOrderId
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SentAgain:
+    """A person made sure that nothing was bought, and wants it sent once more."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenOff:
+    """A person closed the order as failed."""
+
+    by: str
+    why: str
+
+
+Event = (
+    SubmissionBegun
+    | NotSent
+    | AnswerLost
+    | Acknowledged
+    | StillOpen
+    | Filled
+    | PartlyFilled
+    | FilledWithErrors
+    | Refused
+    | NotListed
+    | ProvenAbsent
+    | FoundTwice
+    | Parked
+    | CancelAsked
+    | Adopted
+    | SentAgain
+    | WrittenOff
+)

@@ -1,0 +1,333 @@
+"""The life of one order: what may happen next, and what is then owed.
+
+Knows states, events and effects. Knows nothing of clocks, sockets, tables or dice: callers pass
+`now` in, and carry the returned effects out.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final
+
+from orders.errors import IllegalTransition
+from orders.events import (
+    Acknowledged,
+    Adopted,
+    AnswerLost,
+    CancelAsked,
+    Event,
+    Filled,
+    FilledWithErrors,
+    FoundTwice,
+    NotListed,
+    NotSent,
+    Parked,
+    PartlyFilled,
+    ProvenAbsent,
+    Refused,
+    SentAgain,
+    StillOpen,
+    SubmissionBegun,
+    WrittenOff,
+)
+from orders.model import CarrierOrderId, Lane, Order, State
+
+_ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
+    {
+        Filled: State.COMPLETED,
+        PartlyFilled: State.PARTIAL,
+        FilledWithErrors: State.COMPLETED_WITH_ERRORS,
+        Refused: State.FAILED,
+    }
+)
+
+ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
+    {
+        State.ACCEPTED: {
+            SubmissionBegun: State.SUBMITTING,
+            CancelAsked: State.CANCELLED,
+            Parked: State.PARKED,
+            NotSent: State.ACCEPTED,  # an attempt that was given up speaks after all, here and below
+            AnswerLost: State.IN_DOUBT,
+            Acknowledged: State.OPEN,
+            **_ENDS,
+        },
+        State.SUBMITTING: {
+            SubmissionBegun: State.IN_DOUBT,  # begun before, and nobody knows how that ended
+            NotSent: State.ACCEPTED,
+            Acknowledged: State.OPEN,
+            AnswerLost: State.IN_DOUBT,
+            Parked: State.PARKED,
+            **_ENDS,
+        },
+        State.IN_DOUBT: {
+            NotSent: State.ACCEPTED,  # the very attempt in doubt says that it never left
+            Acknowledged: State.OPEN,
+            AnswerLost: State.IN_DOUBT,
+            NotListed: State.IN_DOUBT,
+            ProvenAbsent: State.ACCEPTED,  # it never arrived, so sending is safe
+            FoundTwice: State.PARKED,
+            Parked: State.PARKED,
+            **_ENDS,
+        },
+        State.OPEN: {
+            Acknowledged: State.OPEN,  # the answer, after the ask
+            StillOpen: State.OPEN,
+            AnswerLost: State.OPEN,  # old news: the order was found meanwhile
+            NotListed: State.OPEN,  # likewise
+            Parked: State.PARKED,
+            **_ENDS,
+        },
+        State.PARKED: {
+            Adopted: State.OPEN,
+            SentAgain: State.ACCEPTED,
+            WrittenOff: State.FAILED,
+        },
+    }
+)
+"""What is legal. Final states have no arcs; the diagram in docs/lifecycle.md is drawn from this."""
+
+AT_REST: Final = frozenset({State.PARKED, *(state for state in State if state.is_final)})
+"""Where the carrier's late news is kept in the story and moves nothing."""
+
+NEWS: Final[frozenset[type[Event]]] = frozenset({
+    NotSent, AnswerLost, Acknowledged, StillOpen, NotListed, ProvenAbsent, FoundTwice, *_ENDS,
+})  # fmt: skip
+"""What carriers say, in its own time; the other events are decisions of ours."""
+
+ABOUT_ONE_ATTEMPT: Final = (NotSent, AnswerLost, Refused)
+"""Events that say something of the attempt they answer, and nothing of any later one."""
+
+JUDGEMENTS: Final = (SubmissionBegun, CancelAsked, NotListed, ProvenAbsent, Parked)
+"""Events that were concluded from an order as it stood; if it has moved since, they are void."""
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How patient we are with one carrier. Durations; defaults suit Bandwidth."""
+
+    answer_within: timedelta = timedelta(seconds=45)
+    """No request lives longer: after this, a begun submission without an answer is in doubt."""
+    ask_first: timedelta = timedelta(seconds=2)
+    ask_factor: float = 1.6
+    ask_max: timedelta = timedelta(minutes=5)
+    slow_ask_max: timedelta = timedelta(minutes=30)
+    doubt_first: timedelta = timedelta(seconds=5)
+    doubt_patience: timedelta = timedelta(minutes=5)
+    doubt_asks: int = 3
+    """An order is proven absent after this many empty-handed questions over `doubt_patience`."""
+    resend_when_absent: bool = True
+    """False: a person decides about an order that the carrier never heard of."""
+    losses_max: int = 3
+    """After losing the answer this often, a person decides."""
+    resend_first: timedelta = timedelta(seconds=2)
+    resend_max: timedelta = timedelta(minutes=5)
+    overdue_after: timedelta = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitOrder:
+    """Owed: send the order."""
+
+    not_before: datetime
+    reason: str | None = None
+    lane = Lane.SUBMIT
+
+
+@dataclass(frozen=True, slots=True)
+class AskCarrier:
+    """Owed: ask the carrier how the order stands, or whether it ever arrived."""
+
+    not_before: datetime
+    reason: str | None = None
+    lane = Lane.ASK
+
+
+@dataclass(frozen=True, slots=True)
+class TellProducer:
+    """Owed: hand the order document to the producer."""
+
+    not_before: datetime
+    reason: str | None = None
+    lane = Lane.TELL
+
+
+Effect = SubmitOrder | AskCarrier | TellProducer
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The order after an event, and everything that is now owed to it."""
+
+    order: Order
+    effects: tuple[Effect, ...]
+    late: bool = False
+    """The event came after the order had come to rest: kept in the story, moves nothing."""
+    contradicts: bool = False
+    """Late news that says otherwise than the end that was told: an alarm."""
+
+
+def accept(order: Order, *, now: datetime) -> Step:
+    """Return what is owed to an order that has just come in."""
+    later = order.request.not_before
+    if later and later > now:
+        return Step(order, (SubmitOrder(later, "scheduled"), *_told(None, order, now)))
+    return Step(order, (SubmitOrder(now), *_told(None, order, now)))
+
+
+def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attempt: int | None = None) -> Step:
+    """Return the order after `event`, and the effects now owed to the world.
+
+    Args:
+        order: As the ledger has it.
+        event: What has happened.
+        now: The ledger's time.
+        manner: How patient we are with this carrier.
+        attempt: For an answer to a submission: the value of `sends` when that attempt was begun.
+
+    Raises:
+        IllegalTransition: The table knows no such thing; a bug of ours.
+    """
+    arcs = ARCS.get(order.state, {})
+    if _is_outdated(order, event, attempt) or (order.state in AT_REST and type(event) in NEWS):
+        return _noted(order, event)
+    target = arcs.get(type(event))
+    if target is None:
+        raise IllegalTransition(order.order_id, order.state, type(event).__name__)
+    moved = _moved(order, event, target, now)
+    return Step(moved, (*_owed(moved, event, now, manner), *_told(order, moved, now)))
+
+
+def weigh_absence(order: Order, looked: str, *, now: datetime, manner: Manner) -> NotListed | ProvenAbsent | Parked:
+    """Judge what it means that the carrier has nothing on record of an order in doubt."""
+    since = order.doubt_since or now
+    patient = order.doubt_asks + 1 >= manner.doubt_asks and now - since >= manner.doubt_patience
+    if not patient:
+        return NotListed(looked)
+    if not manner.resend_when_absent:
+        return Parked(f"the carrier has no record of it ({looked}); sending again is for a person to decide")
+    if order.losses >= manner.losses_max:
+        return Parked(f"sent {order.losses} times, every answer was lost, and the carrier has no record ({looked})")
+    return ProvenAbsent(looked)
+
+
+def is_news(order: Order, event: Event) -> bool:
+    """Tell whether `event` says anything that the order does not say already."""
+    match event:
+        case StillOpen(carrier_status=status, numbers=numbers):
+            return order.state is not State.OPEN or status != order.carrier_status or bool(numbers)
+        case _:
+            return True
+
+
+def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, manner: Manner) -> AskCarrier:
+    """Return when to look again at an order that has not moved in `asked` looks."""
+    ceiling = manner.slow_ask_max if slow else manner.ask_max
+    # In seconds, since a timedelta overflows where a float only grows: after 45 doublings of 2 s.
+    grown_s = manner.ask_first.total_seconds() * manner.ask_factor ** min(asked, 64)
+    pause = timedelta(seconds=min(grown_s, ceiling.total_seconds()))
+    status = order.carrier_status or "no status"
+    return AskCarrier(now + _jittered(pause, order, asked), f"the carrier says {status}")
+
+
+def _is_outdated(order: Order, event: Event, attempt: int | None) -> bool:
+    return attempt is not None and attempt != order.sends and isinstance(event, ABOUT_ONE_ATTEMPT)
+
+
+def _noted(order: Order, event: Event) -> Step:
+    told_otherwise = order.state.is_final and _ENDS.get(type(event), order.state) is not order.state
+    still_bought = order.state in {State.FAILED, State.CANCELLED} and isinstance(event, Acknowledged)
+    return Step(replace(order, version=order.version + 1), (), late=True, contradicts=told_otherwise or still_bought)
+
+
+def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
+    moved = replace(
+        order,
+        state=target,
+        version=order.version + 1,
+        reason=_reason(event),
+        carrier_order_id=_carrier_order_id(order, event),
+        carrier_status=getattr(event, "carrier_status", None) or order.carrier_status,
+        ended_at=now if target.is_final else None,
+    )
+    match event:
+        case SubmissionBegun() if target is State.SUBMITTING:
+            return replace(moved, sends=order.sends + 1)
+        case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
+            lost = 1 if order.state is State.SUBMITTING else 0
+            return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
+        case NotListed() if target is State.IN_DOUBT:
+            return replace(moved, doubt_asks=order.doubt_asks + 1)
+        case _:
+            return moved
+
+
+def _reason(event: Event) -> str | None:
+    match event:
+        case SubmissionBegun() | Acknowledged() | Filled():
+            return None
+        case StillOpen(carrier_status=status, detail=detail):
+            return detail or f"the carrier says {status}"
+        case NotListed(looked=looked):
+            return f"not on the carrier's record yet ({looked})"
+        case ProvenAbsent(looked=looked):
+            return f"it never arrived ({looked}), so it is sent again"
+        case FoundTwice(carrier_order_ids=ids):
+            return f"the carrier has {len(ids)} orders with our reference: {', '.join(ids)}; the first is adopted"
+        case (
+            CancelAsked(by=by, why=why)
+            | Adopted(by=by, why=why)
+            | SentAgain(by=by, why=why)
+            | WrittenOff(by=by, why=why)
+        ):
+            return f"{by}: {why}" if why else f"by {by}"
+        case NotSent() | AnswerLost() | PartlyFilled() | FilledWithErrors() | Refused() | Parked():
+            return event.reason
+
+
+def _carrier_order_id(order: Order, event: Event) -> CarrierOrderId | None:
+    match event:
+        case Acknowledged(carrier_order_id=named) | Adopted(carrier_order_id=named):
+            return named
+        case FoundTwice(carrier_order_ids=(first, *_)):
+            return first
+        case _:
+            return order.carrier_order_id
+
+
+def _owed(order: Order, event: Event, now: datetime, manner: Manner) -> Iterator[Effect]:
+    match order.state, event:
+        case State.SUBMITTING, _:
+            # Owed before the request leaves, so the question outlives a crash. Due later than any
+            # request may live, so a slow carrier does not look empty-handed.
+            yield AskCarrier(now + manner.answer_within, "waiting for the carrier's answer")
+        case State.IN_DOUBT, _:
+            pause = manner.doubt_first * 2 ** min(order.doubt_asks, 6)
+            yield AskCarrier(now + min(pause, manner.ask_max), "asking the carrier whether it arrived")
+        case State.ACCEPTED, NotSent(reason=reason, not_before=not_before):
+            pause = min(manner.resend_first * 2 ** min(order.sends - 1, 10), manner.resend_max)
+            yield SubmitOrder(max(not_before or now, now + _jittered(pause, order, order.sends)), reason)
+        case State.ACCEPTED, _:
+            yield SubmitOrder(now, order.reason)
+        case State.OPEN, StillOpen(slow=slow):
+            yield next_ask(order, 1, slow=slow, now=now, manner=manner)
+        case State.OPEN, Adopted():
+            yield AskCarrier(now, order.reason)
+        case State.OPEN, _:
+            yield next_ask(order, 0, slow=False, now=now, manner=manner)
+        case _:
+            return
+
+
+def _told(before: Order | None, after: Order, now: datetime) -> Iterator[TellProducer]:
+    notify = after.request.notify
+    moved = before is None or before.state is not after.state
+    if notify and moved and after.state in notify.on:
+        yield TellProducer(now)
+
+
+def _jittered(pause: timedelta, order: Order, turn: int) -> timedelta:
+    """Spread orders that fell due together by up to a tenth, always the same for the same order."""
+    spread = ((order.order_id.int + turn * 7919) % 1000) / 1000
+    return pause * (1 - 0.1 * spread)

@@ -1,0 +1,58 @@
+"""Starts the sandbox from a command line: `python -m sandbox --help`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from sandbox.bandwidth_access import read_account
+from sandbox.behaviour import read_behaviour
+from sandbox.inventory import StockPlan
+from sandbox.server import serve, write_ready_file
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until stopped; 2 when an option cannot be read."""
+    given = _options().parse_args(arguments)
+    try:
+        behaviour = read_behaviour(_json(given.behaviour))
+        account = read_account(_json(given.account))
+        stock = TypeAdapter(StockPlan).validate_python(_json(given.stock))
+    except (OSError, ValueError, ValidationError) as fault:
+        sys.stderr.write(f"sandbox: {fault}\n")
+        return 2
+
+    def announce(url: str) -> None:
+        sys.stdout.write(f"{url}\n")
+        sys.stdout.flush()
+        if given.ready_file is not None:
+            write_ready_file(given.ready_file, url)
+
+    serve(given.host, given.port, behaviour=behaviour, account=account, stock=stock, on_ready=announce)
+    return 0
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="sandbox", description="Practice carriers on loopback.")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
+    parser.add_argument("--ready-file", type=Path, help="where to write the URL once it is served")
+    for name, what in (("behaviour", "how the carriers behave"), ("account", "ids"), ("stock", "the stock")):
+        parser.add_argument(f"--{name}", default="{}", help=f"{what}: JSON, or @FILE with JSON")
+    return parser
+
+
+def _json(given: str) -> Mapping[str, Any]:
+    text = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
+    read = json.loads(text)
+    if not isinstance(read, dict):
+        raise ValueError(f"not a JSON object: {given}")  # noqa: TRY004 -- one kind of bad option
+    return read
+
+
+if __name__ == "__main__":
+    sys.exit(main())

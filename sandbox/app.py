@@ -1,0 +1,123 @@
+"""The sandbox as one web application: the practice carriers, and the control API beside them.
+
+The control API lives under `/_sandbox`; neither faults nor latency touch it.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.bandwidth import Bandwidth
+from sandbox.bandwidth_access import Account
+from sandbox.behaviour import as_json, read_behaviour
+from sandbox.faults import read_fault
+from sandbox.inventory import StockPlan
+from sandbox.report import report
+from sandbox.world import PracticeCarrier, World
+
+
+def create_app(world: World, account: Account | None = None, stock: StockPlan | None = None) -> Starlette:
+    """Build the application with every practice carrier there is."""
+    carriers: Sequence[PracticeCarrier] = (Bandwidth(world, account, stock),)
+    served = [route for carrier in carriers for route in carrier.routes()]
+    return Starlette(
+        routes=[*served, *_Control(world, carriers).routes()],
+        exception_handlers={HTTPException: _plain_error, ValidationError: _invalid},
+    )
+
+
+class _Control:
+    """What tests and demonstrations use to steer the carriers and to learn what they really did."""
+
+    def __init__(self, world: World, carriers: Sequence[PracticeCarrier]) -> None:
+        self._world = world
+        self._carriers = carriers
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/_sandbox/health", self._health),
+            Route("/_sandbox/report", self._report),
+            Route("/_sandbox/reset", self._reset, methods=["POST"]),
+            Route("/_sandbox/behaviour", self._behaviour),
+            Route("/_sandbox/behaviour", self._behave, methods=["PATCH"]),
+            Route("/_sandbox/faults", self._faults),
+            Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
+            Route("/_sandbox/faults", self._clear_faults, methods=["DELETE"]),
+            Route("/_sandbox/tokens/revoke", self._revoke, methods=["POST"]),
+        ]
+
+    async def _health(self, request: Request) -> Response:
+        return JSONResponse({"ok": True, "carriers": [carrier.name for carrier in self._carriers]})
+
+    async def _report(self, request: Request) -> Response:
+        since = request.query_params.get("since")
+        return JSONResponse(report(self._world, self._carriers, _moment(since) if since else None))
+
+    async def _reset(self, request: Request) -> Response:
+        self._world.start_over()
+        for carrier in self._carriers:
+            carrier.start_over()
+        return Response(status_code=204)
+
+    async def _behaviour(self, request: Request) -> Response:
+        return JSONResponse(as_json(self._world.behaviour))
+
+    async def _behave(self, request: Request) -> Response:
+        self._world.behaviour = read_behaviour(await _object(request), self._world.behaviour)
+        return await self._behaviour(request)
+
+    async def _faults(self, request: Request) -> Response:
+        return JSONResponse(self._world.faults.as_json())
+
+    async def _add_fault(self, request: Request) -> Response:
+        return JSONResponse(self._world.faults.add(read_fault(await _object(request))), 201)
+
+    async def _clear_faults(self, request: Request) -> Response:
+        return JSONResponse({"cleared": self._world.faults.clear()})
+
+    async def _revoke(self, request: Request) -> Response:
+        token = (await _object(request)).get("token")
+        return JSONResponse({"revoked": sum(carrier.revoke_tokens(token) for carrier in self._carriers)})
+
+
+def _moment(given: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(given)
+    except ValueError as fault:
+        raise HTTPException(400, f"since is not an ISO moment: {given}") from fault
+    if moment.tzinfo is None:
+        raise HTTPException(400, "since needs its offset from UTC")
+    return moment
+
+
+async def _object(request: Request) -> Mapping[str, Any]:
+    """Read a JSON object; no body at all is an empty one."""
+    try:
+        given = json.loads(await request.body() or b"{}")
+    except ValueError as fault:
+        raise HTTPException(400, "the body is not JSON") from fault
+    if not isinstance(given, dict):
+        raise HTTPException(400, "the body is not a JSON object")
+    return cast("dict[str, Any]", given)
+
+
+async def _plain_error(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, HTTPException)
+    return JSONResponse({"error": fault.detail}, fault.status_code, headers=fault.headers)
+
+
+async def _invalid(request: Request, fault: Exception) -> Response:
+    assert isinstance(fault, ValidationError)
+    reasons = [
+        {"field": ".".join(map(str, each["loc"])), "reason": each["msg"]}
+        for each in fault.errors(include_url=False, include_context=False)
+    ]
+    return JSONResponse({"error": "invalid", "reasons": reasons}, 422)

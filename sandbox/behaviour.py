@@ -1,0 +1,105 @@
+"""How a practice carrier behaves: how slow, in which dialect, with which limits.
+
+A behaviour is a plain value. It can be given as JSON at the start and changed in parts while the
+sandbox runs; a change holds for what happens after it, never for what was already decided.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from random import Random
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
+
+Seconds = Annotated[float, Field(ge=0, le=864_000)]
+
+
+def _both_ends(value: object) -> object:
+    """Let a single number stand for a span of no width."""
+    return (value, value) if isinstance(value, int | float) else value
+
+
+def _upwards(span: tuple[float, float]) -> tuple[float, float]:
+    if span[0] > span[1]:
+        raise ValueError("a span runs from its smaller end to its larger one")
+    return span
+
+
+Span = Annotated[tuple[Seconds, Seconds], BeforeValidator(_both_ends), AfterValidator(_upwards)]
+Endpoint = Literal["token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"]
+LimitGroup = Literal["ORDER", "SEARCH", "HISTORY"]
+
+
+def _quick() -> dict[Endpoint, Span]:
+    """Give every endpoint the round trip of a carrier nearby."""
+    return {
+        "token": (0.005, 0.03),
+        "search": (0.01, 0.03),
+        "order_create": (0.01, 0.03),
+        "order_read": (0.005, 0.02),
+        "order_list": (0.01, 0.03),
+        "order_change": (0.01, 0.03),
+        "numbers": (0.005, 0.02),
+        "other": (0.005, 0.01),
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behaviour:
+    """Everything about the carriers that a page leaves open or a test wants to choose.
+
+    Durations are seconds; a span is `[least, most]` and is drawn uniformly from the seeded dice.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    seed: int = 7
+    latency_s: dict[Endpoint, Span] = field(default_factory=_quick)
+    processing_s: Span = (0.05, 1.75)
+    backorder_s: Span = (3.0, 3.0)
+    backorders_fill: bool = True
+    strange_s: Span = (1.0, 1.0)
+    strange_word: Annotated[str, AfterValidator(str.strip)] = "AWAITING_STARLIGHT"
+    listing_delay_s: Span = (0.0, 0.0)
+    list_oldest_first: bool = True
+    reference_filter: Literal["exact", "substring", "ignored"] = "exact"
+    completed_word: Literal["COMPLETE", "COMPLETED", "mixed"] = "COMPLETED"
+    completed_shape: Literal["flat", "wrapped", "mixed"] = "flat"
+    order_id_in: Literal["both", "body", "location", "different"] = "both"
+    id_in_reads: bool = False
+    pending_error: bool = False
+    failed_loses_request: bool = False
+    number_status: Literal["Inservice", "InAccount"] = "Inservice"
+    token_lifetime_s: Annotated[int, Field(ge=1)] = 3600
+    limits: dict[LimitGroup, Annotated[int, Field(ge=1)] | None] = field(default_factory=dict)
+    limit_window_s: Annotated[float, Field(ge=0.1)] = 60.0
+    http_log_per_order: Annotated[int, Field(ge=0, le=1000)] = 20
+
+    def latency(self, endpoint: Endpoint, dice: Random) -> float:
+        """Draw how long `endpoint` takes this once."""
+        least, most = self.latency_s.get(endpoint, (0.0, 0.0))
+        return least + (most - least) * dice.random()
+
+
+_READER: TypeAdapter[Behaviour] = TypeAdapter(Behaviour)
+
+
+def read_behaviour(given: Mapping[str, Any], over: Behaviour | None = None) -> Behaviour:
+    """Return `over` (by default: the defaults) with the fields of `given` in their place.
+
+    Tables (`latency_s`, `limits`) are merged key by key.
+
+    Raises:
+        pydantic.ValidationError: an unknown field, or a value out of its range.
+    """
+    merged = as_json(over or Behaviour())
+    for name, value in given.items():
+        old = merged.get(name)
+        merge = isinstance(old, dict) and isinstance(value, Mapping)
+        merged[name] = dict(old or {}, **value) if merge else value
+    return _READER.validate_python(merged)
+
+
+def as_json(behaviour: Behaviour) -> dict[str, Any]:
+    """Write a behaviour as the JSON `read_behaviour` takes."""
+    return asdict(behaviour)

@@ -1,0 +1,169 @@
+"""Faults by rule: which requests are spoiled, how, and how often it has happened.
+
+Knows rules and counts. What each fault does to a connection is the gate's business (`gate.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from itertools import count
+from random import Random
+from typing import Annotated, Any, ClassVar
+
+from pydantic import ConfigDict, Field, TypeAdapter
+
+
+class FaultKind(StrEnum):
+    """Every way a request can be spoiled. `before`: not processed; `after`: processed, answer lost."""
+
+    DROP_BEFORE = "drop_before"
+    DROP_AFTER = "drop_after"
+    ERROR_BEFORE = "error_before"
+    ERROR_AFTER = "error_after"
+    HANG_BEFORE = "hang_before"
+    HANG_AFTER = "hang_after"
+    SLOW = "slow"
+    GARBAGE = "garbage"
+    HTML = "html"
+    EMPTY = "empty"
+    TOO_MANY_REQUESTS = "too_many_requests"
+    TIMEOUT_400 = "timeout_400"
+    CODE_5086 = "code_5086"
+
+
+_NEVER_PROCESSED = {
+    FaultKind.DROP_BEFORE,
+    FaultKind.ERROR_BEFORE,
+    FaultKind.HANG_BEFORE,
+    FaultKind.TOO_MANY_REQUESTS,
+}
+_EITHER_WAY = {
+    FaultKind.GARBAGE,
+    FaultKind.HTML,
+    FaultKind.EMPTY,
+    FaultKind.TIMEOUT_400,
+    FaultKind.CODE_5086,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Match:
+    """Which requests a rule is about; what is left out matches everything.
+
+    `path` is the template in the report (`/orders`, `/orders/{orderId}`); `*` stands for anything.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    method: str | None = None
+    path: str | None = None
+    customer_order_id: str | None = None
+    carrier: str | None = None
+
+    def fits(self, request: "Asked") -> bool:
+        """Tell whether this request is meant."""
+        return (
+            self.method in {None, request.method}
+            and self.carrier in {None, request.carrier}
+            and self.customer_order_id in {None, request.reference}
+            and (self.path is None or fnmatchcase(request.template, self.path))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a rule may look at."""
+
+    carrier: str
+    method: str
+    template: str
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One rule: what to match, what to do, how often.
+
+    `status` and `delay_s` mean what docs/sandbox.md says for each kind. `processed` says, for the kinds that
+    leave it open, whether the order is made before its answer is spoiled.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    fault: FaultKind
+    match: Match = field(default_factory=Match)
+    status: Annotated[int, Field(ge=200, le=599)] | None = None
+    delay_s: Annotated[float, Field(ge=0)] | None = None
+    times: Annotated[int, Field(ge=1)] | None = None
+    probability: Annotated[float, Field(ge=0, le=1)] = 1.0
+    seed: int = 7
+    processed: bool = True
+
+    @property
+    def reaches_carrier(self) -> bool:
+        """Tell whether the request is processed at all."""
+        return self.fault not in _NEVER_PROCESSED and (self.processed or self.fault not in _EITHER_WAY)
+
+
+_READER: TypeAdapter[Fault] = TypeAdapter(Fault)
+
+
+def read_fault(given: Mapping[str, Any]) -> Fault:
+    """Read a rule as the control API receives it.
+
+    Raises:
+        pydantic.ValidationError: an unknown field or fault, or a value out of its range.
+    """
+    return _READER.validate_python(dict(given))
+
+
+class _Rule:
+    """A fault with its own dice and its count."""
+
+    def __init__(self, rule_id: int, fault: Fault) -> None:
+        self.rule_id = rule_id
+        self.fault = fault
+        self.seen = 0
+        self.hits = 0
+        self._dice = Random(fault.seed)
+
+    def strikes(self, asked: Asked) -> bool:
+        worn_out = self.fault.times is not None and self.hits >= self.fault.times
+        if worn_out or not self.fault.match.fits(asked):
+            return False
+        self.seen += 1
+        struck = self._dice.random() < self.fault.probability
+        self.hits += struck
+        return struck
+
+    def as_json(self) -> dict[str, Any]:
+        return {"id": self.rule_id, "seen": self.seen, "hits": self.hits, **asdict(self.fault)}
+
+
+class FaultRules:
+    """The rules in force, oldest first; the first that strikes is the one that happens."""
+
+    def __init__(self) -> None:
+        self._ids = count(1)
+        self._rules: list[_Rule] = []
+
+    def add(self, fault: Fault) -> dict[str, Any]:
+        """Put a rule in force and describe it."""
+        rule = _Rule(next(self._ids), fault)
+        self._rules.append(rule)
+        return rule.as_json()
+
+    def pick(self, asked: Asked) -> Fault | None:
+        """Choose what happens to this request: nothing, or the first rule that strikes."""
+        return next((rule.fault for rule in self._rules if rule.strikes(asked)), None)
+
+    def clear(self) -> int:
+        """Drop every rule and say how many there were."""
+        dropped = len(self._rules)
+        self._rules.clear()
+        return dropped
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """List the rules with how often each was looked at and struck."""
+        return [rule.as_json() for rule in self._rules]

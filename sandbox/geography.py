@@ -1,0 +1,111 @@
+"""Where the practice numbers live: real area codes, states, LATAs and rate centers.
+
+Real, so that Google's libphonenumber calls every number valid; a small part of the country, so that
+a map of it can be kept in the head. The magic area codes (`fates.py`) have states of their own: an
+order by state or city meets one only on purpose.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a number lives, in the carrier's words. Empty means: not said for such numbers."""
+
+    country: str = "USA"
+    number_type: str = "GEOGRAPHIC"
+    area_code: str
+    city: str = ""
+    state: str = ""
+    rate_center: str = ""
+    lata: str = ""
+    zip_code: str = ""
+
+
+def _area(area_code: str, state: str, lata: str, *towns: tuple[str, str, str]) -> tuple[Place, ...]:
+    """Describe one area code by its towns: rate center, city, ZIP."""
+    return tuple(
+        Place(area_code=area_code, state=state, lata=lata, rate_center=center, city=city, zip_code=zip_code)
+        for center, city, zip_code in towns
+    )
+
+
+_TRIANGLE = (("RALEIGH", "RALEIGH", "27601"), ("DURHAM", "DURHAM", "27701"), ("CARY", "CARY", "27511"))
+
+ORDINARY_AREAS: tuple[tuple[Place, ...], ...] = (
+    _area("919", "NC", "426", *_TRIANGLE),
+    _area("984", "NC", "426", *_TRIANGLE),
+    _area("704", "NC", "422", ("CHARLOTTE", "CHARLOTTE", "28202"), ("CONCORD", "CONCORD", "28025")),
+    _area("336", "NC", "424", ("GREENSBORO", "GREENSBORO", "27401")),
+    _area("303", "CO", "656", ("DENVER", "DENVER", "80202"), ("BOULDER", "BOULDER", "80301")),
+    _area("206", "WA", "674", ("SEATTLE", "SEATTLE", "98101")),
+    _area("312", "IL", "358", ("CHICAGO", "CHICAGO", "60601")),
+    _area("617", "MA", "128", ("BOSTON", "BOSTON", "02108"), ("CAMBRIDGE", "CAMBRIDGE", "02139")),
+    _area("404", "GA", "438", ("ATLANTA", "ATLANTA", "30303")),
+    _area("512", "TX", "558", ("AUSTIN", "AUSTIN", "78701")),
+    _area("214", "TX", "552", ("DALLAS", "DALLAS", "75201")),
+    _area("415", "CA", "722", ("SNFC CNTRL", "SAN FRANCISCO", "94102")),
+    _area("213", "CA", "730", ("LOSANGELES", "LOS ANGELES", "90012")),
+    _area("602", "AZ", "666", ("PHOENIX", "PHOENIX", "85003")),
+    _area("305", "FL", "460", ("MIAMI", "MIAMI", "33130")),
+    _area("503", "OR", "672", ("PORTLAND", "PORTLAND", "97201")),
+    _area("212", "NY", "132", ("NWYRCYZN01", "NEW YORK", "10001")),
+)
+
+MAGIC_AREAS: tuple[tuple[Place, ...], ...] = (
+    _area("808", "HI", "834", ("HONOLULU", "HONOLULU", "96813")),
+    _area("406", "MT", "648", ("HELENA", "HELENA", "59601")),
+    _area("307", "WY", "654", ("CHEYENNE", "CHEYENNE", "82001")),
+    _area("701", "ND", "636", ("FARGO", "FARGO", "58102")),
+    _area("907", "AK", "832", ("ANCHORAGE", "ANCHORAGE", "99501")),
+    _area("605", "SD", "640", ("PIERRE", "PIERRE", "57501")),
+    _area("208", "ID", "652", ("BOISE", "BOISE", "83702")),
+    _area("802", "VT", "124", ("MONTPELIER", "MONTPELIER", "05602")),
+)
+
+# A real shortage, not a pretended one: five numbers, and no more.
+THIN_AREA: tuple[Place, ...] = _area("207", "ME", "120", ("PORTLAND", "PORTLAND", "04101"))
+
+TOLL_FREE_CODES = ("800", "833", "844", "855", "866", "877", "888")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignRange:
+    """A block of numbers outside North America."""
+
+    place: Place
+    prefix: str
+    line_digits: int
+
+
+def _foreign(country: str, kind: str, area_code: str, city: str, prefix: str, digits: int) -> ForeignRange:
+    place = Place(country=country, number_type=kind, area_code=area_code, city=city)
+    return ForeignRange(place=place, prefix=prefix, line_digits=digits)
+
+
+FOREIGN_RANGES: tuple[ForeignRange, ...] = (
+    _foreign("GBR", "GEOGRAPHIC", "1224", "ABERDEEN", "+44122400", 4),
+    _foreign("GBR", "GEOGRAPHIC", "20", "LONDON", "+442079", 6),
+    _foreign("GBR", "NATIONAL", "330", "", "+44330", 7),
+    _foreign("GBR", "TOLL_FREE", "800", "", "+44800048", 4),
+    _foreign("GBR", "MOBILE", "7400", "", "+447400", 6),
+    _foreign("DEU", "GEOGRAPHIC", "30", "BERLIN", "+493023", 6),
+    _foreign("DEU", "GEOGRAPHIC", "69", "FRANKFURT", "+496923", 6),
+    _foreign("DEU", "GEOGRAPHIC", "89", "MUNICH", "+498923", 6),
+    _foreign("DEU", "NATIONAL", "32", "", "+49322", 8),
+    _foreign("DEU", "TOLL_FREE", "800", "", "+49800", 7),
+)
+
+# Numbers that Bandwidth's page "Order Numbers" shows, so that its examples can be played back.
+NUMBERS_ON_THE_PAGE: tuple[str, ...] = (
+    "+441224003908",
+    "+441224003995",
+    "+441224003996",
+    "+441224003997",
+    "+441224003998",
+    "+441224003845",
+    "+448000488968",
+)
+RALEIGH_ON_THE_PAGE = ("247", ("1432", "1793", "1794", "1827", "1828"))
+
+CALLING_CODES = {"+44": "GBR", "+49": "DEU", "+39": "ITA", "+33": "FRA", "+34": "ESP", "+31": "NLD"}

@@ -1,0 +1,54 @@
+"""What was really sold: every order of every carrier as it truly stands, and anything sold twice."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from sandbox.clock import iso
+from sandbox.world import PracticeCarrier, World
+
+
+def report(world: World, carriers: Sequence[PracticeCarrier], since: datetime | None) -> dict[str, Any]:
+    """Write the report; with `since`, of the orders and requests from then on."""
+    now = world.clock()
+    orders = [order for carrier in carriers for order in carrier.orders_as_json(now, since)]
+    return {
+        "at": iso(now),
+        "totals": _totals(orders) | {"stock": {c.name: c.stock_as_json() for c in carriers}},
+        "duplicates": _duplicates(orders),
+        "orders": orders,
+        "requests": world.journal.requests_as_json(),
+        "http": world.journal.log_as_json(since),
+    }
+
+
+def _totals(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "orders": len(orders),
+        "open": sum(order["ended_at"] is None for order in orders),
+        "by_status": _counted(order["status"] for order in orders),
+        "by_outcome": _counted(order["outcome"] or "OPEN" for order in orders),
+        "by_kind": _counted(order["kind"] for order in orders),
+        "numbers_bought": sum(len(order["bought"]) for order in orders),
+    }
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
+
+
+def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Find customer order ids with several orders, and numbers that several orders have bought."""
+    references: defaultdict[str, list[str]] = defaultdict(list)
+    numbers: defaultdict[str, list[str]] = defaultdict(list)
+    for order in orders:
+        if order["customer_order_id"]:
+            references[f"{order['customer_order_id']}"].append(order["order_id"])
+        for e164 in order["bought"]:
+            numbers[e164].append(order["order_id"])
+    return {"customer_order_ids": _repeated(references), "numbers": _repeated(numbers)}
+
+
+def _repeated(orders_by: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    return {name: order_ids for name, order_ids in orders_by.items() if len(order_ids) > 1}

@@ -1,0 +1,152 @@
+"""Serves the sandbox: as a process of its own, or in a thread beside a test.
+
+Also gives the web application the one thing ASGI has no word for: hanging up without an answer.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sandbox.app import create_app
+from sandbox.bandwidth_access import Account
+from sandbox.behaviour import Behaviour
+from sandbox.control import SandboxControl
+from sandbox.gate import DROP_EXTENSION
+from sandbox.inventory import StockPlan
+from sandbox.world import World
+
+# Longer than any client keeps a connection, so that no request meets one that is just being closed: a
+# connection lost here is always one that a fault has closed.
+_KEEP_ALIVE_S: Final = 3600
+_GRACE_S: Final = 3
+_START_S: Final = 20
+_BACKLOG: Final = 1024
+
+
+class _DroppingProtocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, and an ASGI extension that closes the connection mid-request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        served = self.app
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["extensions"] = {DROP_EXTENSION: self.transport.abort}
+            await served(scope, receive, send)
+
+        self.app = app
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, and lets hanging requests go when it stops."""
+
+    def __init__(self, config: uvicorn.Config, world: World, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._world = world
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._world.stopping.set()
+        await asyncio.sleep(0)  # they hang up before the server starts to count who is left
+        await super().shutdown(sockets)
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    behaviour: Behaviour | None = None,
+    account: Account | None = None,
+    stock: StockPlan | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then return. Port 0 takes a free one; `on_ready` learns the URL."""
+    with _bound(host, port) as listener:
+        url = _url(listener)
+        server = _build(behaviour, account, stock, lambda: on_ready(url) if on_ready else None)
+        # uvicorn repeats the signal once it has stopped; the repeat must not kill a process that ends well.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _ignore)
+        server.run(sockets=[listener])
+
+
+@contextmanager
+def running_sandbox(
+    *,
+    behaviour: Behaviour | None = None,
+    account: Account | None = None,
+    stock: StockPlan | None = None,
+) -> Iterator[SandboxControl]:
+    """Serve from a thread on a free port, for as long as the block lasts; yields its control."""
+    ready = Event()
+    with _bound("127.0.0.1", 0) as listener:
+        server = _build(behaviour, account, stock, ready.set)
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+        thread.start()
+        if not ready.wait(_START_S):
+            raise TimeoutError("the sandbox did not start")
+        with SandboxControl(_url(listener)) as control:
+            yield control
+        server.should_exit = True
+        thread.join()
+
+
+def write_ready_file(path: Path, url: str) -> None:
+    """Write the URL so that a reader sees all of it or nothing."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(f"{url}\n", encoding="ascii")
+    partial.replace(path)
+
+
+def _build(
+    behaviour: Behaviour | None,
+    account: Account | None,
+    stock: StockPlan | None,
+    on_ready: Callable[[], None],
+) -> _Server:
+    world = World(behaviour)
+    config = uvicorn.Config(
+        create_app(world, account, stock),
+        http=_DroppingProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+        server_header=False,
+    )
+    return _Server(config, world, on_ready)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Listen. asyncio sets TCP_NODELAY only where the protocol is named, else answers wait 40 ms for an ACK."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Take a signal and do nothing."""

@@ -1,0 +1,1 @@
+"""Thin Celery tasks: options spelled out, one call, no decisions."""

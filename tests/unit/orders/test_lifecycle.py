@@ -1,0 +1,565 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from lifecycle_examples import (
+    EVENT_TYPES,
+    EXAMPLES,
+    MANNER,
+    NOON,
+    OWED_IN,
+    THEIR_ID,
+    UNDER_WAY,
+    an_event,
+    an_order,
+    work_owed,
+)
+
+from orders.errors import IllegalTransition
+from orders.events import (
+    Acknowledged,
+    Adopted,
+    AnswerLost,
+    CancelAsked,
+    Event,
+    Filled,
+    FoundTwice,
+    NotListed,
+    NotSent,
+    Parked,
+    PartlyFilled,
+    ProvenAbsent,
+    Refused,
+    SentAgain,
+    StillOpen,
+    SubmissionBegun,
+    WrittenOff,
+)
+from orders.lifecycle import (
+    ABOUT_ONE_ATTEMPT,
+    ARCS,
+    AT_REST,
+    NEWS,
+    AskCarrier,
+    Manner,
+    Step,
+    SubmitOrder,
+    TellProducer,
+    accept,
+    advance,
+    is_news,
+    next_ask,
+    weigh_absence,
+)
+from orders.model import FINAL_STATES, CarrierOrderId, Order, State
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+
+PAIRS = [pytest.param(state, event, id=f"{state}-{event.__name__}") for state in State for event in EVENT_TYPES]
+LEGAL = [
+    pytest.param(state, event, target, id=f"{state}-{event.__name__}")
+    for state, arcs in ARCS.items()
+    for event, target in arcs.items()
+]
+RESTING = [state for state in State if state in AT_REST]
+NEWSWORTHY = [event for event in EVENT_TYPES if event in NEWS]
+ENDS = {Filled: State.COMPLETED, PartlyFilled: State.PARTIAL, Refused: State.FAILED}
+
+
+def heard(order: Order, event: Event, *, manner: Manner = MANNER, attempt: int | None = None) -> Step:
+    return advance(order, event, now=NOON, manner=manner, attempt=attempt)
+
+
+# The table, whole
+
+
+def test_there_is_one_example_of_every_event() -> None:
+    """So that an event added later cannot be left out of the tests below."""
+    assert sorted(type(event).__name__ for event in EXAMPLES) == sorted(event.__name__ for event in EVENT_TYPES)
+
+
+@pytest.mark.parametrize(("state", "event"), PAIRS)
+def test_every_state_knows_what_to_do_with_every_event(state: State, event: type[Event]) -> None:
+    """Each pair is an arc, or late news kept at rest, or a bug that is told by name."""
+    order = an_order(state)
+
+    if event in ARCS.get(state, {}):
+        step = heard(order, an_event(event))
+        assert (step.order.state, step.late) == (ARCS[state][event], False)
+    elif state in AT_REST and event in NEWS:
+        step = heard(order, an_event(event))
+        assert (step.order.state, step.late) == (state, True)
+    else:
+        with pytest.raises(IllegalTransition, match=rf"{order.order_id} is {state}: {event.__name__} cannot"):
+            heard(order, an_event(event))
+
+
+@pytest.mark.parametrize("event", EVENT_TYPES)
+def test_every_event_has_a_place_where_it_can_happen(event: type[Event]) -> None:
+    """An event without an arc would be an event nobody may raise."""
+    assert any(event in arcs for arcs in ARCS.values())
+
+
+def test_every_state_can_be_reached_from_the_start() -> None:
+    """A state without a way in would be a state nobody is ever in."""
+    reached, frontier = {State.ACCEPTED}, {State.ACCEPTED}
+    while frontier:
+        frontier = {target for state in frontier for target in ARCS.get(state, {}).values()} - reached
+        reached |= frontier
+
+    assert reached == set(State)
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+def test_whatever_the_carrier_decides_ends_an_order_under_way(state: State) -> None:
+    """The end is heard in every state it can come in, also before the answer to the submission."""
+    for event, end in ENDS.items():
+        assert heard(an_order(state), an_event(event)).order.state is end
+
+
+def test_no_arc_at_rest_stands_for_news_that_is_only_kept_there() -> None:
+    """News at rest is kept before the table is asked, so such an arc would never be taken."""
+    assert not [(state, event) for state in AT_REST for event in ARCS.get(state, {}) if event in NEWS]
+
+
+def test_final_states_have_no_way_out() -> None:
+    """An end that was told stays the end."""
+    assert not FINAL_STATES & ARCS.keys()
+
+
+def test_a_submission_is_always_begun_before_it_is_on_its_way() -> None:
+    """Nothing else leads to SUBMITTING, so nothing leaves unwritten."""
+    ways_in = {(state, event) for state, arcs in ARCS.items() for event in arcs if arcs[event] is State.SUBMITTING}
+
+    assert ways_in == {(State.ACCEPTED, SubmissionBegun)}
+
+
+def test_doubt_ends_in_sending_again_by_proof_only() -> None:
+    """Either the attempt in doubt says it never left, or the order is proven absent."""
+    ways = {event for event, target in ARCS[State.IN_DOUBT].items() if target is State.ACCEPTED}
+
+    assert ways == {NotSent, ProvenAbsent}
+
+
+@pytest.mark.parametrize(("state", "event", "target"), LEGAL)
+def test_an_arc_owes_the_work_of_the_state_it_leads_to(state: State, event: type[Event], target: State) -> None:
+    """One piece of work under way, none at rest: nothing unfinished is forgotten, nothing ended is touched."""
+    step = heard(an_order(state), an_event(event))
+
+    assert work_owed(step.effects) == ((OWED_IN[target],) if target in OWED_IN else ())
+
+
+@pytest.mark.parametrize(("state", "event", "target"), LEGAL)
+def test_an_arc_counts_one_event_and_notes_when_the_order_ended(
+    state: State, event: type[Event], target: State
+) -> None:
+    """The version guards the ledger's update; the end has a moment, and nothing else has."""
+    before = an_order(state)
+    after = heard(before, an_event(event)).order
+
+    assert after.version == before.version + 1
+    assert after.ended_at == (NOON if target in FINAL_STATES else None)
+    assert (after.order_id, after.request, after.accepted_at) == (before.order_id, before.request, before.accepted_at)
+
+
+# One submission
+
+
+def test_an_order_that_comes_in_is_owed_its_submission_at_once() -> None:
+    """Nothing says wait, so it does not."""
+    assert accept(an_order(), now=NOON).effects == (SubmitOrder(NOON),)
+
+
+def test_a_scheduled_order_waits_and_says_why() -> None:
+    """The reason is for the person who wonders why nothing happens."""
+    later = NOON + MINUTE
+
+    assert accept(an_order(not_before=later), now=NOON).effects == (SubmitOrder(later, "scheduled"),)
+
+
+def test_a_schedule_in_the_past_is_no_reason_to_wait() -> None:
+    """It has come in late, and is due now."""
+    assert accept(an_order(not_before=NOON - MINUTE), now=NOON).effects == (SubmitOrder(NOON),)
+
+
+def test_a_begun_submission_is_asked_about_when_no_request_can_be_alive_any_more() -> None:
+    """Owed before the request leaves, so the question outlives a crash, and due after the last possible answer."""
+    step = heard(an_order(sends=2), SubmissionBegun())
+
+    assert (step.order.state, step.order.sends) == (State.SUBMITTING, 3)
+    assert [effect.not_before for effect in step.effects] == [NOON + MANNER.answer_within]
+
+
+def test_a_submission_begun_twice_is_in_doubt_and_counts_as_one_send() -> None:
+    """A worker died with it; whether the request left is for the carrier to say."""
+    step = heard(an_order(State.SUBMITTING), SubmissionBegun())
+
+    assert (step.order.state, step.order.sends, step.order.losses) == (State.IN_DOUBT, 1, 1)
+
+
+@pytest.mark.parametrize(("sends", "pause"), [(1, 2), (2, 4), (3, 8), (8, 256), (9, 300), (1000, 300)])
+def test_what_never_left_is_sent_again_later_each_time(sends: int, pause: int) -> None:
+    """The pause doubles up to its ceiling, shortened by at most a tenth."""
+    (effect,) = heard(an_order(State.SUBMITTING, sends=sends), NotSent("connection refused")).effects
+
+    assert isinstance(effect, SubmitOrder)
+    assert 0.9 * pause * SECOND <= effect.not_before - NOON <= pause * SECOND
+    assert effect.reason == "connection refused"
+
+
+def test_a_carrier_that_says_when_to_come_back_is_believed() -> None:
+    """429 with a time: not one request before it."""
+    back_at = NOON + timedelta(hours=1)
+    (effect,) = heard(an_order(State.SUBMITTING), NotSent("too many requests", not_before=back_at)).effects
+
+    assert effect == SubmitOrder(back_at, "too many requests")
+
+
+def test_a_carrier_cannot_make_the_pause_shorter_than_ours() -> None:
+    """A time in the past would make a tight loop."""
+    (effect,) = heard(an_order(State.SUBMITTING), NotSent("too many requests", not_before=NOON)).effects
+
+    assert effect.not_before > NOON
+
+
+def test_the_answer_brings_the_carriers_name_for_the_order() -> None:
+    """By it the order is asked about from now on."""
+    order = heard(an_order(State.SUBMITTING), Acknowledged(THEIR_ID, "RECEIVED")).order
+
+    assert (order.state, order.carrier_order_id, order.carrier_status) == (State.OPEN, THEIR_ID, "RECEIVED")
+
+
+def test_an_answer_without_a_status_keeps_the_status_known_before() -> None:
+    """Silence is no news."""
+    order = an_order(State.OPEN, carrier_order_id=THEIR_ID, carrier_status="RECEIVED")
+
+    assert heard(order, Acknowledged(THEIR_ID)).order.carrier_status == "RECEIVED"
+
+
+# Doubt
+
+
+def test_lost_answer_is_asked_about_before_anything_is_sent_again() -> None:
+    """A carrier gone silent is questioned; the order is never blindly resent."""
+    step = heard(an_order(State.SUBMITTING), AnswerLost("timed out"), attempt=1)
+
+    assert step.order.state is State.IN_DOUBT
+    assert (step.order.losses, step.order.doubt_since, step.order.doubt_asks) == (1, NOON, 0)
+    assert step.effects == (AskCarrier(NOON + MANNER.doubt_first, "asking the carrier whether it arrived"),)
+
+
+def test_a_lost_answer_that_was_counted_is_not_counted_again() -> None:
+    """The worker thought dead says late what was assumed; the doubt starts anew, the loss does not."""
+    order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - MINUTE, doubt_asks=2)
+    after = heard(order, AnswerLost("timed out"), attempt=1).order
+
+    assert (after.losses, after.doubt_since, after.doubt_asks) == (1, NOON, 0)
+
+
+@pytest.mark.parametrize(("asked", "pause"), [(0, 10), (1, 20), (3, 80), (4, 160), (5, 300), (60, 300)])
+def test_an_order_in_doubt_is_asked_about_ever_more_slowly(asked: int, pause: int) -> None:
+    """Five seconds at first, doubling with every empty-handed look, at most five minutes."""
+    order = an_order(State.IN_DOUBT, doubt_since=NOON, doubt_asks=asked)
+    step = heard(order, NotListed("by reference"))
+
+    assert step.order.doubt_asks == asked + 1
+    assert [effect.not_before - NOON for effect in step.effects] == [pause * SECOND]
+
+
+@pytest.mark.parametrize(
+    ("asks", "since", "verdict"),
+    [
+        (0, timedelta(hours=1), NotListed),
+        (1, timedelta(hours=1), NotListed),
+        (2, 5 * MINUTE - timedelta(microseconds=1), NotListed),
+        (2, 5 * MINUTE, ProvenAbsent),
+        (3, 5 * MINUTE, ProvenAbsent),
+        (99, 4 * MINUTE, NotListed),
+    ],
+)
+def test_absence_is_proven_by_enough_looks_over_enough_time(asks: int, since: timedelta, verdict: type[Event]) -> None:
+    """Both are needed: the look being weighed counts, and the boundary itself is enough."""
+    order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - since, doubt_asks=asks)
+
+    assert type(weigh_absence(order, "by reference", now=NOON, manner=MANNER)) is verdict
+
+
+def test_doubt_of_unknown_age_has_only_just_arisen() -> None:
+    """Without a beginning no patience has passed, whatever the looks."""
+    order = an_order(State.IN_DOUBT, losses=1, doubt_asks=99)
+
+    assert weigh_absence(order, "by reference", now=NOON, manner=MANNER) == NotListed("by reference")
+
+
+def patiently_sought(*, losses: int = 1) -> Order:
+    return an_order(State.IN_DOUBT, sends=losses, losses=losses, doubt_since=NOON - 5 * MINUTE, doubt_asks=2)
+
+
+@pytest.mark.parametrize(("losses", "verdict"), [(1, ProvenAbsent), (2, ProvenAbsent), (3, Parked), (4, Parked)])
+def test_a_person_decides_after_too_many_lost_answers(losses: int, verdict: type[Event]) -> None:
+    """Three orders gone without a trace are no accident."""
+    weighed = weigh_absence(patiently_sought(losses=losses), "by reference", now=NOON, manner=MANNER)
+
+    assert type(weighed) is verdict
+
+
+def test_where_absence_is_no_licence_to_send_again_a_person_decides() -> None:
+    """Some carriers' lists prove too little, and the setting says so."""
+    weighed = weigh_absence(patiently_sought(), "by comment", now=NOON, manner=Manner(resend_when_absent=False))
+
+    assert isinstance(weighed, Parked)
+    assert "by comment" in weighed.reason
+
+
+def test_not_even_such_a_carrier_is_given_up_on_early() -> None:
+    """Parking needs the same patience as sending again."""
+    order = an_order(State.IN_DOUBT, losses=3, doubt_since=NOON - MINUTE, doubt_asks=2)
+    weighed = weigh_absence(order, "by comment", now=NOON, manner=Manner(resend_when_absent=False))
+
+    assert weighed == NotListed("by comment")
+
+
+def test_an_order_proven_absent_is_owed_its_submission_at_once() -> None:
+    """It has waited long enough, and says why it is sent again."""
+    step = heard(patiently_sought(), ProvenAbsent("by reference"))
+
+    assert step.effects == (SubmitOrder(NOON, "it never arrived (by reference), so it is sent again"),)
+
+
+def test_two_orders_with_our_reference_are_shown_to_a_person() -> None:
+    """The first is adopted, and both names stand in the reason."""
+    both = (THEIR_ID, CarrierOrderId("77659f47"))
+    order = heard(an_order(State.IN_DOUBT), FoundTwice(both)).order
+
+    assert (order.state, order.carrier_order_id) == (State.PARKED, THEIR_ID)
+    assert order.reason
+    assert all(name in order.reason for name in both)
+
+
+# Answers to attempts that are over
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("event", ABOUT_ONE_ATTEMPT)
+@pytest.mark.parametrize("attempt", [1, 3])
+def test_an_answer_to_another_attempt_moves_nothing(state: State, event: type[Event], attempt: int) -> None:
+    """What became of attempt 1 says nothing of attempt 2, be it under way or over."""
+    before = an_order(state, sends=2)
+    step = heard(before, an_event(event), attempt=attempt)
+
+    assert (step.order.state, step.late, step.effects) == (state, True, ())
+    assert step.order.version == before.version + 1
+
+
+@pytest.mark.parametrize("state", UNDER_WAY)
+def test_an_order_found_by_an_old_attempts_answer_is_found(state: State) -> None:
+    """The carrier has it, whichever attempt brought it there."""
+    step = heard(an_order(state, sends=2), Acknowledged(THEIR_ID), attempt=1)
+
+    assert (step.order.state, step.order.carrier_order_id) == (State.OPEN, THEIR_ID)
+
+
+# At the carrier
+
+
+def test_an_order_just_acknowledged_is_asked_about_soon() -> None:
+    """Most orders are done within seconds."""
+    (effect,) = heard(an_order(State.SUBMITTING), Acknowledged(THEIR_ID)).effects
+
+    assert 0.9 * MANNER.ask_first <= effect.not_before - NOON <= MANNER.ask_first
+
+
+def test_an_order_adopted_by_a_person_is_asked_about_at_once() -> None:
+    """Somebody is waiting to see it move."""
+    step = heard(an_order(State.PARKED), Adopted(THEIR_ID, "ana", "seen in the dashboard"))
+
+    assert step.order.carrier_order_id == THEIR_ID
+    assert step.effects == (AskCarrier(NOON, "ana: seen in the dashboard"),)
+
+
+def test_an_open_order_keeps_the_carriers_word_and_says_it() -> None:
+    """The carrier's status is what a person is told."""
+    order = heard(an_order(State.OPEN), StillOpen("BACKORDERED", slow=True)).order
+
+    assert (order.carrier_status, order.reason) == ("BACKORDERED", "the carrier says BACKORDERED")
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_an_order_looked_at_in_vain_is_left_alone_a_little_longer(*, slow: bool) -> None:
+    """The second pause, 3.2 s. Slow stretches the ceiling, not the first steps: review may be over in a minute."""
+    (effect,) = heard(an_order(State.OPEN), StillOpen("RECEIVED", slow=slow)).effects
+
+    assert 0.9 * 3.2 * SECOND <= effect.not_before - NOON <= 3.2 * SECOND
+
+
+def test_the_carriers_own_explanation_is_better_than_its_status() -> None:
+    """A detail in the carrier's words is kept as the reason."""
+    order = heard(an_order(State.OPEN), StillOpen("RECEIVED", detail="5019: pending review")).order
+
+    assert order.reason == "5019: pending review"
+
+
+def test_an_unchanged_status_is_no_news() -> None:
+    """A look that finds the order as it was needs no line in the story."""
+    order = an_order(State.OPEN, carrier_status="PROCESSING")
+
+    assert not is_news(order, StillOpen("PROCESSING"))
+    assert is_news(order, StillOpen("BACKORDERED"))
+    assert is_news(order, an_event(Filled))
+
+
+def test_a_parked_order_seen_at_the_carrier_is_news_under_the_same_status() -> None:
+    """Only an order known to be at work may be found at work without a word."""
+    assert is_news(an_order(State.PARKED, carrier_status="PROCESSING"), StillOpen("PROCESSING"))
+
+
+def test_numbers_that_came_meanwhile_are_news_under_the_same_status() -> None:
+    """A backordered order may fill number by number."""
+    order = an_order(State.OPEN, carrier_status="BACKORDERED")
+    some = an_event(PartlyFilled)
+    assert isinstance(some, PartlyFilled)
+
+    assert is_news(order, StillOpen("BACKORDERED", some.numbers))
+
+
+@pytest.mark.parametrize("asked", [0, 1, 2, 5, 9])
+def test_pauses_grow_by_the_factor(asked: int) -> None:
+    """Two seconds at first, 1.6 times longer each time, shortened by at most a tenth."""
+    pause = next_ask(an_order(State.OPEN), asked, slow=False, now=NOON, manner=MANNER).not_before - NOON
+    whole = 2 * SECOND * 1.6**asked
+
+    assert 0.9 * whole <= pause <= whole
+
+
+@pytest.mark.parametrize(("slow", "ceiling"), [(False, MANNER.ask_max), (True, MANNER.slow_ask_max)])
+@pytest.mark.parametrize("factor", [1.6, 2.0, 10.0])
+@pytest.mark.parametrize("asked", [40, 64, 65, 1_000_000])
+def test_pauses_stop_growing_however_often_it_was_asked(
+    *, slow: bool, ceiling: timedelta, factor: float, asked: int
+) -> None:
+    """An order may stay backordered for weeks; the asking goes on at the slowest pace and breaks nothing."""
+    manner = Manner(ask_factor=factor)
+    pause = next_ask(an_order(State.OPEN), asked, slow=slow, now=NOON, manner=manner).not_before - NOON
+
+    assert 0.9 * ceiling <= pause <= ceiling
+
+
+def test_orders_due_together_do_not_ask_together() -> None:
+    """A hundred orders acknowledged in one moment spread out, and a replay gives the same times."""
+
+    def due() -> list[timedelta]:
+        orders = [an_order(State.OPEN, number=number) for number in range(100)]
+        return [next_ask(order, 9, slow=False, now=NOON, manner=MANNER).not_before - NOON for order in orders]
+
+    assert len(set(due())) == 100
+    assert due() == due()
+
+
+# Persons
+
+
+def test_an_order_called_back_before_it_left_is_cancelled() -> None:
+    """Nothing was sent, so nothing can have been bought."""
+    order = heard(an_order(), CancelAsked("crm", "typed twice")).order
+
+    assert (order.state, order.reason) == (State.CANCELLED, "crm: typed twice")
+
+
+def test_a_decision_without_a_reason_still_has_a_name_to_it() -> None:
+    """Whoever asked stands in the story."""
+    assert heard(an_order(), CancelAsked("crm")).order.reason == "by crm"
+
+
+@pytest.mark.parametrize("state", [state for state in State if state is not State.ACCEPTED])
+def test_an_order_that_may_have_left_cannot_be_called_back(state: State) -> None:
+    """What may have been bought is not unbought by a word of ours."""
+    with pytest.raises(IllegalTransition):
+        heard(an_order(state), CancelAsked("crm"))
+
+
+def test_a_parked_order_is_sent_again_on_a_persons_word_only() -> None:
+    """At once, and with that word as the reason."""
+    step = heard(an_order(State.PARKED), SentAgain("ana", "not in the dashboard"))
+
+    assert step.effects == (SubmitOrder(NOON, "ana: not in the dashboard"),)
+
+
+def test_a_parked_order_can_be_written_off() -> None:
+    """It ends as failed, and the producer is told."""
+    step = heard(an_order(State.PARKED), WrittenOff("ana", "the customer went away"))
+
+    assert step.order.state is State.FAILED
+    assert step.effects == (TellProducer(NOON),)
+
+
+# Late news
+
+
+@pytest.mark.parametrize("state", RESTING)
+@pytest.mark.parametrize("event", NEWSWORTHY)
+def test_late_news_is_counted_and_changes_nothing_else(state: State, event: type[Event]) -> None:
+    """The story grows by one event, and nothing is owed for it."""
+    before = an_order(state, carrier_order_id=THEIR_ID, carrier_status="COMPLETE")
+    step = heard(before, an_event(event))
+
+    assert step == Step(replace(before, version=before.version + 1), (), late=True, contradicts=step.contradicts)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.is_final])
+@pytest.mark.parametrize("event", ENDS)
+def test_late_news_of_another_end_is_an_alarm(state: State, event: type[Event]) -> None:
+    """The producer was told one thing and the carrier now says another; the same thing again is no alarm."""
+    assert heard(an_order(state), an_event(event)).contradicts is (ENDS[event] is not state)
+
+
+@pytest.mark.parametrize(
+    ("state", "alarm"),
+    [(State.FAILED, True), (State.CANCELLED, True), (State.COMPLETED, False), (State.PARTIAL, False)],
+)
+def test_an_order_acknowledged_after_nothing_was_said_to_be_bought_is_an_alarm(*, state: State, alarm: bool) -> None:
+    """The carrier has an order that we called off: somebody may be paying for it."""
+    order = an_order(state, carrier_order_id=None if alarm else THEIR_ID)
+
+    assert heard(order, Acknowledged(THEIR_ID)).contradicts is alarm
+
+
+@pytest.mark.parametrize("event", NEWSWORTHY)
+def test_a_parked_order_contradicts_nobody(event: type[Event]) -> None:
+    """No end was told yet; the news is evidence for whoever decides."""
+    assert not heard(an_order(State.PARKED), an_event(event)).contradicts
+
+
+# Telling the producer
+
+
+@pytest.mark.parametrize(("state", "event", "target"), LEGAL)
+def test_by_default_the_producer_hears_of_the_end_alone(state: State, event: type[Event], target: State) -> None:
+    """One message per order, when there is something to say."""
+    told = [effect for effect in heard(an_order(state), an_event(event)).effects if isinstance(effect, TellProducer)]
+
+    assert told == ([TellProducer(NOON)] if target in FINAL_STATES else [])
+
+
+@pytest.mark.parametrize(("state", "event", "target"), LEGAL)
+def test_the_producer_hears_of_the_states_it_named_on_entering_them(
+    state: State, event: type[Event], target: State
+) -> None:
+    """Staying in a state tells nothing new."""
+    for told_at in State:
+        effects = heard(an_order(state, told_at={told_at}), an_event(event)).effects
+
+        assert (TellProducer(NOON) in effects) is (target is told_at and target is not state)
+
+
+@pytest.mark.parametrize(("state", "event", "target"), LEGAL)
+def test_a_producer_that_asked_for_nothing_is_told_nothing(state: State, event: type[Event], target: State) -> None:
+    """Without `notify` it will ask for itself."""
+    effects = heard(an_order(state, told_at=None), an_event(event)).effects
+
+    assert TellProducer(NOON) not in effects, f"told of {target}"
+
+
+def test_a_producer_can_ask_to_be_told_of_the_acceptance() -> None:
+    """Then it is owed in the transaction that stores the order."""
+    assert accept(an_order(told_at={State.ACCEPTED}), now=NOON).effects == (SubmitOrder(NOON), TellProducer(NOON))

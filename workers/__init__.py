@@ -1,0 +1,1 @@
+"""The processes: where settings become rooms, and rooms become Celery workers."""

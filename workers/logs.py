@@ -1,0 +1,59 @@
+"""Logs: one event a line, JSON for machines or aligned for eyes, with the task and its order bound to every line."""
+
+import logging
+import sys
+from typing import Any, Final
+
+import structlog
+from structlog.typing import Processor
+
+_QUIET: Final = (
+    *("httpx", "httpcore", "kombu", "amqp", "aiohttp", "psycopg.pool"),
+    # A line for every tick and task, with the numbers that a result holds.
+    *("celery.worker.strategy", "celery.app.trace", "celery.beat"),
+)
+
+_SHARED: Final[list[Processor]] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.format_exc_info,
+]
+
+
+def set_up(level: str, *, as_json: bool) -> None:
+    """Send everything that anybody logs, ours and the libraries', through one handler to standard error."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    last: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=_SHARED,
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def bind_task(task_id: str, task_name: str) -> None:
+    """Bind the task that starts now to every line that is logged until the next."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task_id=task_id, task=task_name)
+
+
+def on_setup_logging(**_: Any) -> None:
+    """Keep Celery from setting up logging of its own; `set_up` has done it."""
