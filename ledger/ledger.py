@@ -369,6 +369,7 @@ class Ledger:
         except PoolTimeout as trouble:
             raise LedgerUnavailable(f"the ledger gave no connection: {trouble}") from trouble
         except _OUT_OF_REACH:
+            await self._pool.check()  # where one connection died, all may have: PostgreSQL was restarted
             return await self._run_again(statement, params)
 
     async def _run_again(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:

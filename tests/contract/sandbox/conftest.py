@@ -6,19 +6,21 @@ import pytest
 from practice_client import AT_ONCE, PracticeClient
 
 from sandbox.behaviour import read_behaviour
-from sandbox.control import SandboxControl
+from sandbox.inventory import StockPlan
 from sandbox.server import running_sandbox
+
+SMALL = StockPlan(lines_per_exchange=24, toll_free_per_code=20, foreign_per_range=20)
 
 
 @pytest.fixture(scope="session")
-def served_practice() -> Iterator[SandboxControl]:
-    with running_sandbox(behaviour=read_behaviour(AT_ONCE)) as control:
-        yield control
+def practice() -> Iterator[PracticeClient]:
+    with running_sandbox(behaviour=read_behaviour(AT_ONCE), stock=SMALL) as control:
+        client = PracticeClient(control)
+        yield client
+        client.http.close()
 
 
 @pytest.fixture
-def bandwidth(served_practice: SandboxControl) -> Iterator[PracticeClient]:
-    served_practice.reset()
-    client = PracticeClient(served_practice)
-    yield client
-    client.http.close()
+def bandwidth(practice: PracticeClient) -> PracticeClient:
+    practice.control.reset()
+    return practice

@@ -12,8 +12,8 @@ from sandbox.control import SandboxControl
 ACCOUNT = "/api/v2/accounts/9900000"
 AT_ONCE = {
     "processing_s": 0,
-    "backorder_s": 0.15,
-    "strange_s": 0.15,
+    "backorder_s": 0,
+    "strange_s": 0,
     "latency_s": dict.fromkeys(
         ("token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"), 0
     ),

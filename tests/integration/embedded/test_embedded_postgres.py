@@ -112,7 +112,7 @@ def test_second_starter_is_told_who_has_the_data(var_dir: Path, starter: Callabl
         assert refused.value.pid == os.getpid()
         other = starter(
             "from embedded.postgres import *\nfrom embedded.errors import AlreadyRunning\n"
-            f"try: EmbeddedPostgres(Path({str(tmp_path / 'pg')!r})).start()\n"
+            f"try: EmbeddedPostgres(Path({str(var_dir / 'postgres')!r})).start()\n"
             "except AlreadyRunning as fault: print(json.dumps(str(fault)), flush=True)"
         )
         assert f"kill {os.getpid()}" in other.said()
@@ -128,7 +128,7 @@ def test_killed_starter_leaves_no_server_and_no_lock(
         pytest.skip("only Linux tells a child of its parent's death")
     killed = starter(
         "from embedded.postgres import *\n"
-        f"engine = EmbeddedPostgres(Path({str(tmp_path / 'pg')!r}), durable=False)\n"
+        f"engine = EmbeddedPostgres(Path({str(var_dir / 'postgres')!r}), durable=False)\n"
         "print(json.dumps([engine.start(), engine.pid, engine._process.guard_pid]), flush=True)"
     )
     url, server, guard = killed.said()
@@ -186,8 +186,6 @@ def stranger_of(uid: int) -> Iterator[int]:
 def test_lost_password_is_said_and_data_is_not_touched(var_dir: Path) -> None:
     """The message names the file and what can be done."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
-    engine.start()
-    engine.stop()
     (var_dir / "postgres" / "password").unlink()
 
     with pytest.raises(CouldNotStart, match=r"password is missing.*Put it back"):
@@ -198,8 +196,6 @@ def test_lost_password_is_said_and_data_is_not_touched(var_dir: Path) -> None:
 def test_server_that_dies_at_once_is_quoted(var_dir: Path) -> None:
     """The last words of the log come with the error."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
-    engine.start()
-    engine.stop()
     (var_dir / "postgres" / "data" / "PG_VERSION").write_text("9\n", encoding="ascii")
 
     with pytest.raises(CouldNotStart, match="incompatible with server"):

@@ -2,7 +2,7 @@ import re
 from pathlib import Path
 
 import pytest
-from lifecycle_examples import EVENT_TYPES
+from lifecycle_examples import EVENT_TYPES, MANNER
 
 from orders.diagram import MEANINGS, events_table, main, mermaid, refreshed, states_table
 from orders.lifecycle import ARCS
@@ -43,6 +43,22 @@ def test_the_page_shows_the_picture_and_both_tables() -> None:
     page = PAGE.read_text("utf-8")
 
     assert all(drawing in page for drawing in (mermaid(), states_table(), events_table()))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        f"`answer_within` ({MANNER.answer_within.seconds} s)",
+        f"`ask_first` ({MANNER.ask_first.seconds} s)",
+        f"`ask_factor` ({MANNER.ask_factor})",
+        f"`ask_max` ({MANNER.ask_max.seconds // 60} min)",
+        f"`slow_ask_max` ({MANNER.slow_ask_max.seconds // 60} min)",
+        f"`doubt_first` ({MANNER.doubt_first.seconds} s)",
+    ],
+)
+def test_the_page_tells_the_default_pauses_as_they_are(told: str) -> None:
+    """The prose is written by hand, so its figures are checked."""
+    assert told in PAGE.read_text("utf-8")
 
 
 def test_every_state_has_a_meaning() -> None:

@@ -119,6 +119,11 @@ class OneLife(RuleBasedStateMachine):
         assert self.order.losses <= self.order.sends
 
     @invariant()
+    def the_ledgers_constraints_would_let_it_be_stored(self) -> None:
+        assert self.order.state is not State.OPEN or self.order.carrier_order_id
+        assert self.order.state is not State.IN_DOUBT or self.order.doubt_since
+
+    @invariant()
     def the_end_is_told_once_and_nothing_else_is(self) -> None:
         assert self.told == ([self.order.state] if self.order.state.is_final else [])
 

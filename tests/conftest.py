@@ -1,0 +1,74 @@
+"""Real engines for whoever asks: one PostgreSQL and one Valkey a run, one fresh ledger a test."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from hypothesis import settings
+from psycopg import sql
+
+from embedded.engines import Engines
+from ledger.migrate import migrate
+from tests.invariants import broken_promises
+
+settings.register_profile("ci", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.load_profile("ci")
+
+TEMPLATE = "ledger_template"
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
+    """PostgreSQL and Valkey, for the whole run; fast rather than durable, but where a test says otherwise."""
+    with Engines(tmp_path_factory.mktemp("engines"), durable=False) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def ledger_template(engines: Engines) -> str:
+    """The URL of a migrated, empty database that others are copied from."""
+    with psycopg.connect(engines.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
+    url = _sibling(engines.database_url, TEMPLATE)
+    migrate(url)
+    return url
+
+
+@pytest.fixture
+def ledger_url(engines: Engines, ledger_template: str) -> Iterator[str]:
+    """The URL of a ledger of this test's own. When the test is over, every promise must hold in it."""
+    name = f"ledger_{uuid4().hex[:12]}"
+    with psycopg.connect(engines.database_url, autocommit=True) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+        )
+    url = _sibling(engines.database_url, name)
+    yield url
+    broken = broken_promises(url)
+    with psycopg.connect(engines.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    assert broken == []
+
+
+@pytest.fixture
+def broker_url(engines: Engines) -> Iterator[str]:
+    """The URL of an empty broker."""
+    import redis
+
+    client = redis.Redis.from_url(engines.broker_url)
+    client.flushall()
+    yield engines.broker_url
+    client.close()
+
+
+@pytest.fixture
+def var_dir(tmp_path: Path) -> Path:
+    """A directory for what a stack leaves behind."""
+    return tmp_path / "var"
+
+
+def _sibling(url: str, database: str) -> str:
+    return url.rsplit("/", 1)[0] + f"/{database}"

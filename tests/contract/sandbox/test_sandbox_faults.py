@@ -1,0 +1,197 @@
+"""Faults: what a client sees, and whether the order was made all the same."""
+
+import socket
+import time
+
+import httpx
+import pytest
+from practice_client import ACCOUNT, PracticeClient, area_xml, order_xml
+
+from sandbox.faults import FaultKind
+
+ORDER = order_xml(area_xml("919"), CustomerOrderId="ref-1")
+ON_POST = {"method": "POST", "path": "/orders"}
+
+
+def orders_made(client: PracticeClient) -> int:
+    return len(client.control.report()["orders"])
+
+
+def raw_exchange(client: PracticeClient) -> bytes:
+    """Send an order over a bare socket and return every byte that comes back before the end."""
+    url = httpx.URL(client.control.url)
+    head = (
+        f"POST {ACCOUNT}/orders HTTP/1.1\r\nHost: {url.host}\r\nAuthorization: Bearer sandbox-token\r\n"
+        f"Content-Length: {len(ORDER)}\r\n\r\n"
+    )
+    with socket.create_connection((url.host, url.port or 80), timeout=5) as plug:
+        plug.sendall((head + ORDER).encode())
+        received = b""
+        while chunk := plug.recv(65536):
+            received += chunk
+        return received
+
+
+@pytest.mark.parametrize(("kind", "made"), [("drop_before", 0), ("drop_after", 1)])
+def test_dropped_connection_closes_without_a_byte(bandwidth: PracticeClient, kind: str, made: int) -> None:
+    bandwidth.control.fault(kind, **ON_POST)
+
+    assert raw_exchange(bandwidth) == b""
+    assert orders_made(bandwidth) == made
+
+
+@pytest.mark.parametrize(("kind", "made"), [("drop_before", 0), ("drop_after", 1)])
+def test_client_library_sees_a_disconnect(bandwidth: PracticeClient, kind: str, made: int) -> None:
+    bandwidth.control.fault(kind, times=1, **ON_POST)
+
+    with pytest.raises(httpx.RemoteProtocolError):
+        bandwidth.post(ORDER)
+
+    assert orders_made(bandwidth) == made
+    assert bandwidth.post(ORDER).status_code == 201
+
+
+@pytest.mark.parametrize(("kind", "made"), [("error_before", 0), ("error_after", 1)])
+def test_server_error_has_its_status_and_no_body(bandwidth: PracticeClient, kind: str, made: int) -> None:
+    bandwidth.control.fault(kind, status=504, **ON_POST)
+    answer = bandwidth.post(ORDER)
+
+    assert (answer.status_code, answer.content) == (504, b"")
+    assert orders_made(bandwidth) == made
+
+
+@pytest.mark.parametrize(("kind", "made"), [("hang_before", 0), ("hang_after", 1)])
+def test_hanging_request_is_given_up_by_the_client(bandwidth: PracticeClient, kind: str, made: int) -> None:
+    bandwidth.control.fault(kind, **ON_POST)
+
+    with pytest.raises(httpx.ReadTimeout):
+        bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, timeout=0.2)
+
+    assert orders_made(bandwidth) == made
+
+
+def test_hanging_request_ends_without_an_answer_after_its_time(bandwidth: PracticeClient) -> None:
+    bandwidth.control.fault("hang_before", delay_s=0.1, **ON_POST)
+    began = time.monotonic()
+
+    assert raw_exchange(bandwidth) == b""
+    assert time.monotonic() - began >= 0.1
+
+
+def test_slow_answer_is_right_but_late(bandwidth: PracticeClient) -> None:
+    bandwidth.control.fault("slow", delay_s=0.2, **ON_POST)
+    began = time.monotonic()
+
+    assert bandwidth.post(ORDER).status_code == 201
+    assert time.monotonic() - began >= 0.2
+
+
+def test_slow_order_is_made_though_its_client_has_gone(bandwidth: PracticeClient) -> None:
+    bandwidth.control.fault("slow", delay_s=0.3, **ON_POST)
+
+    with pytest.raises(httpx.ReadTimeout):
+        bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, timeout=0.1)
+
+    assert orders_made(bandwidth) == 0
+    deadline = time.monotonic() + 5
+    while orders_made(bandwidth) == 0:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("processed", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "status", "says"),
+    [
+        ("garbage", 200, b"<?xml version="),
+        ("html", 502, b"<html>"),
+        ("empty", 200, b""),
+        ("timeout_400", 400, b"API request timed out. Please resubmit your request."),
+        ("code_5086", 400, b"<Code>5086</Code>"),
+    ],
+)
+def test_unreadable_or_doubtful_answer(
+    bandwidth: PracticeClient, kind: str, status: int, says: bytes, processed: bool
+) -> None:
+    bandwidth.control.fault(kind, processed=processed, **ON_POST)
+    answer = bandwidth.post(ORDER)
+
+    assert answer.status_code == status
+    assert says in answer.content
+    assert orders_made(bandwidth) == processed
+
+
+def test_too_many_requests_as_documented(bandwidth: PracticeClient) -> None:
+    bandwidth.control.fault("too_many_requests", delay_s=30, **ON_POST)
+    answer = bandwidth.post(ORDER)
+
+    assert (answer.status_code, answer.content) == (429, b"")
+    assert answer.headers["connection"] == "close"
+    assert 29 <= int(answer.headers["x-ratelimit-reset"]) - time.time() <= 32
+    assert "retry-after" not in answer.headers
+    assert orders_made(bandwidth) == 0
+
+
+def test_every_kind_is_accepted_by_the_control_api(bandwidth: PracticeClient) -> None:
+    for kind in FaultKind:
+        bandwidth.control.fault(kind.value, path="/nothing")
+
+    assert [rule["fault"] for rule in bandwidth.control.faults()] == [kind.value for kind in FaultKind]
+
+
+def test_rule_strikes_as_often_as_it_says_and_counts(bandwidth: PracticeClient) -> None:
+    bandwidth.control.fault("error_before", times=2, **ON_POST)
+
+    statuses = [bandwidth.post(ORDER).status_code for _ in range(4)]
+
+    assert statuses == [503, 503, 201, 201]
+    rule = bandwidth.control.faults()[0]
+    assert (rule["hits"], rule["seen"]) == (2, 2)
+
+
+def test_rule_strikes_with_its_probability_and_the_same_seed_repeats(bandwidth: PracticeClient) -> None:
+    runs = []
+    for _ in range(2):
+        bandwidth.control.clear_faults()
+        bandwidth.control.fault("error_before", probability=0.5, seed=3, **ON_POST)
+        runs.append([bandwidth.post(ORDER).status_code for _ in range(20)])
+
+    assert runs[0] == runs[1]
+    assert set(runs[0]) == {503, 201}
+
+
+def test_rule_for_one_order_leaves_the_others_alone(bandwidth: PracticeClient) -> None:
+    bandwidth.control.fault("error_after", customer_order_id="ref-1")
+    other = bandwidth.post(order_xml(area_xml("919"), CustomerOrderId="ref-2"))
+
+    assert other.status_code == 201
+    assert bandwidth.post(ORDER).status_code == 503
+    order_id = bandwidth.control.report()["orders"][1]["order_id"]
+    assert bandwidth.http.get(f"{ACCOUNT}/orders/{order_id}").status_code == 503
+    assert bandwidth.listing(customerOrderId="ref-1").status_code == 503
+    assert bandwidth.listing(customerOrderId="ref-2").status_code == 200
+
+
+def test_rule_by_method_and_path(bandwidth: PracticeClient) -> None:
+    bandwidth.control.fault("error_before", method="GET", path="/orders/{orderId}*")
+    order_id = bandwidth.place(area_xml("919"))
+
+    assert bandwidth.http.get(f"{ACCOUNT}/orders/{order_id}").status_code == 503
+    assert bandwidth.http.get(f"{ACCOUNT}/orders/{order_id}/tns").status_code == 503
+    assert bandwidth.listing().status_code == 200
+
+
+def test_cleared_faults_strike_no_more(bandwidth: PracticeClient) -> None:
+    bandwidth.control.fault("drop_before")
+    bandwidth.control.clear_faults()
+
+    assert bandwidth.control.faults() == []
+    assert bandwidth.post(ORDER).status_code == 201
+
+
+@pytest.mark.parametrize("rule", [{"fault": "explode"}, {"fault": "slow", "delay": 1}, {"fault": "slow", "times": 0}])
+def test_rule_that_means_nothing_is_refused(bandwidth: PracticeClient, rule: dict[str, object]) -> None:
+    answer = httpx.post(f"{bandwidth.control.url}/_sandbox/faults", json=rule, trust_env=False)
+
+    assert answer.status_code == 422
+    assert bandwidth.control.faults() == []

@@ -1,0 +1,117 @@
+"""The sandbox as a process of its own: how it starts, what it says, how it stops."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from practice_client import ACCOUNT, area_xml, order_xml
+
+from sandbox.control import SandboxControl
+from sandbox.server import running_sandbox
+
+ROOT = Path(__file__).parents[3]
+TOKEN = {"Authorization": "Bearer sandbox-token"}
+
+
+def start(*options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "sandbox", *options]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def url_in(path: Path, process: subprocess.Popen[str]) -> str:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return path.read_text().strip()
+
+
+def stop(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    return process.returncode, out, err
+
+
+def test_process_serves_drops_and_stops_without_a_word(tmp_path: Path) -> None:
+    """Whatever happens to connections, nothing is written but the URL; SIGTERM is a clean end."""
+    ready = tmp_path / "ready"
+    process = start("--ready-file", str(ready), "--behaviour", '{"latency_s": {"order_create": 0}}')
+    url = url_in(ready, process)
+    with SandboxControl(url) as control, httpx.Client(base_url=url, headers=TOKEN, trust_env=False) as client:
+        for kind in ("drop_before", "drop_after", "hang_after", "slow"):
+            control.clear_faults()
+            control.fault(kind, delay_s=30 if kind in {"hang_after", "slow"} else None)
+            with pytest.raises(httpx.TransportError):
+                client.post(f"{ACCOUNT}/orders", content=order_xml(area_xml("919")), timeout=0.3)
+        assert len(control.report()["orders"]) == 2
+
+    code, out, err = stop(process)
+
+    assert (code, out, err) == (0, f"{url}\n", "")
+
+
+def test_stopping_lets_hanging_requests_go(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    process = start("--ready-file", str(ready))
+    url = url_in(ready, process)
+    with SandboxControl(url) as control:
+        control.fault("hang_before")
+    with subprocess.Popen([sys.executable, "-c", _ASK, url, ACCOUNT], stdout=subprocess.PIPE) as asker:
+        assert asker.stdout is not None
+        assert asker.stdout.readline() == b"asked\n"
+        time.sleep(0.2)
+        began = time.monotonic()
+        code, _, err = stop(process)
+        assert asker.stdout.read() == b"0 bytes\n"
+
+    assert (code, err) == (0, "")
+    assert time.monotonic() - began < 3
+
+
+_ASK = """
+import socket, sys
+host, port = sys.argv[1].removeprefix("http://").split(":")
+with socket.create_connection((host, int(port))) as plug:
+    plug.sendall(f"GET {sys.argv[2]}/orders HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n".encode())
+    print("asked", flush=True)
+    print(len(plug.recv(100)), "bytes")
+"""
+
+
+def test_settings_come_as_json_or_from_a_file(tmp_path: Path) -> None:
+    ready, account = tmp_path / "ready", tmp_path / "account.json"
+    account.write_text(json.dumps({"account_id": "77", "sites": {"5": "6"}, "bearer": "other"}))
+    stock = '{"lines_per_exchange": 6}'
+    process = start("--ready-file", str(ready), "--account", f"@{account}", "--stock", stock)
+    headers = {"Authorization": "Bearer other"}
+    with httpx.Client(base_url=url_in(ready, process), headers=headers, trust_env=False) as client:
+        body = order_xml(area_xml("919"), SiteId="5")
+        assert client.post("/api/v2/accounts/77/orders", content=body).status_code == 201
+        assert client.post(f"{ACCOUNT}/orders", content=body).status_code == 403
+
+    assert stop(process)[0] == 0
+
+
+@pytest.mark.parametrize("behaviour", ['{"speed": 1}', "[]", "{", "@/nowhere.json"])
+def test_settings_that_cannot_be_read_are_said_and_end_it(behaviour: str) -> None:
+    process = start("--behaviour", behaviour)
+    out, err = process.communicate(timeout=20)
+
+    assert (process.returncode, out) == (2, "")
+    assert err.startswith("sandbox: ")
+
+
+def test_two_sandboxes_run_side_by_side_and_stop_quickly() -> None:
+    with running_sandbox() as one, running_sandbox() as other:
+        assert one.url != other.url
+        assert one.health() == other.health()
+        began = time.monotonic()
+    assert time.monotonic() - began < 3
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(one.url, trust_env=False)

@@ -1,0 +1,460 @@
+"""The ledger on a real PostgreSQL: constraints refuse what they must, claims are exclusive, steps are whole."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import psycopg
+import pytest
+from psycopg import errors
+from uuid_utils.compat import uuid7
+
+from fulfilment.intake import fingerprint
+from ledger.ledger import Claims, Ledger, NewOrder, Receipt, Recorded
+from orders.errors import LedgerUnavailable, UnknownOrder
+from orders.events import Acknowledged, Event, Filled, NotSent, StillOpen, SubmissionBegun
+from orders.lifecycle import Manner, advance
+from orders.model import (
+    CarrierName,
+    CarrierOrderId,
+    Criteria,
+    Kind,
+    Lane,
+    Notify,
+    NumberResult,
+    NumberState,
+    Order,
+    OrderId,
+    OrderRequest,
+    State,
+    WhenTainted,
+)
+from orders.numbering import E164
+
+BANDWIDTH = CarrierName("bandwidth")
+MANNER = Manner()
+MINUTE = timedelta(minutes=1)
+RALEIGH = E164("+19196362098")
+
+
+def a_request(key: str = "crm-1", *, npa: str = "919", notify: Notify | None = None) -> OrderRequest:
+    return OrderRequest(
+        key, BANDWIDTH, Kind.NEW_NUMBERS, criteria=Criteria(npa=npa), quantity=1, notify=notify
+    )
+
+
+def a_new_order(request: OrderRequest | None = None, order_id: OrderId | None = None) -> NewOrder:
+    request = request or a_request()
+    return NewOrder(order_id or OrderId(uuid7()), "default", request, fingerprint(request))
+
+
+def run(url: str, work: Callable[[Ledger], Awaitable[None]]) -> None:
+    async def with_ledger() -> None:
+        async with Ledger.at(url, wait_s=2) as ledger:
+            await ledger.open_lanes([BANDWIDTH])
+            await work(ledger)
+
+    asyncio.run(with_ledger())
+
+
+def a_step(order: Order, event: Event, now: datetime) -> Recorded:
+    step = advance(order, event, now=now, manner=MANNER)
+    return Recorded(order, event, step, getattr(event, "numbers", ()))
+
+
+async def hear(ledger: Ledger, order: Order, *events: Event) -> Order:
+    for event in events:
+        step = a_step(order, event, await ledger.now())
+        assert await ledger.record([step]) == {order.order_id}
+        order = step.step.order
+    return order
+
+
+async def accepted(ledger: Ledger, request: OrderRequest | None = None) -> Order:
+    new = a_new_order(request)
+    await ledger.accept([new])
+    return (await ledger.read([new.order_id]))[new.order_id]
+
+
+async def claimed(ledger: Ledger, lane: Lane = Lane.SUBMIT, *, limit: int = 10, lease: timedelta = MINUTE) -> Claims:
+    claims = await ledger.claim(BANDWIDTH, lane, limit=limit, lease=lease)
+    assert claims is not None
+    return claims
+
+
+def test_a_request_is_read_back_as_it_was_written(ledger_url: str) -> None:
+    """What the producer asked for survives the ledger, every field of it."""
+    request = OrderRequest(
+        "k",
+        BANDWIDTH,
+        Kind.NEW_NUMBERS,
+        numbers=(RALEIGH,),
+        allow_partial=False,
+        allow_backorder=True,
+        when_tainted=WhenTainted.SPLIT,
+        not_before=datetime.fromisoformat("2026-11-22T10:00:00+00:00"),
+        account="sub-1",
+        name="Spring <&> campaign ☎",
+        notes="zwölf",
+        options={"site_id": "743", "auto_activate": True, "reservation_ids": ["a", "b"]},
+        notify=Notify(task="crm.told", queue="crm", on=frozenset({State.OPEN, State.COMPLETED})),
+    )
+
+    async def work(ledger: Ledger) -> None:
+        assert (await accepted(ledger, request)).request == request
+
+    run(ledger_url, work)
+
+
+def test_the_same_key_is_one_order_however_many_race_for_it(ledger_url: str) -> None:
+    """Twenty workers accept the same message at once: one order, one debt."""
+
+    async def work(ledger: Ledger) -> None:
+        orders = [a_new_order() for _ in range(20)]
+        accepted_by = await asyncio.gather(*(ledger.accept([order]) for order in orders))
+        assert sum(len(ids) for ids in accepted_by) == 1
+        (taken, *_) = await ledger.find_taken([orders[0]])
+        assert taken.key == "crm-1"
+        assert len((await claimed(ledger)).claims) == 1
+
+    run(ledger_url, work)
+
+
+def test_an_id_that_is_taken_is_not_written_over(ledger_url: str) -> None:
+    """The producer chose an id that stands for another order of its own."""
+
+    async def work(ledger: Ledger) -> None:
+        first = a_new_order(a_request("one"))
+        await ledger.accept([first])
+        assert await ledger.accept([a_new_order(a_request("two"), first.order_id)]) == frozenset()
+        assert (await ledger.read([first.order_id]))[first.order_id].request.key == "one"
+
+    run(ledger_url, work)
+
+
+def test_claims_are_exclusive(ledger_url: str) -> None:
+    """Many claimers at once: every debt goes to exactly one of them."""
+
+    async def work(ledger: Ledger) -> None:
+        await ledger.accept([a_new_order(a_request(f"k{i}")) for i in range(100)])
+        rounds = await asyncio.gather(
+            *(ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) for _ in range(20))
+        )
+        ids = [claim.order.order_id for claims in rounds if claims for claim in claims.claims]
+        assert len(ids) == len(set(ids)) == 100
+        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) is None
+
+    run(ledger_url, work)
+
+
+def test_a_claim_comes_back_when_its_lease_ends(ledger_url: str) -> None:
+    """Whoever held it is dead: the next claimer gets it, and the dead one's token is worth nothing."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await accepted(ledger)
+        dead = await claimed(ledger, lease=timedelta(milliseconds=50))
+        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
+        await asyncio.sleep(0.1)
+        alive = await claimed(ledger)
+        assert [claim.attempts for claim in alive.claims] == [2]
+        await ledger.release(dead, [order.order_id])  # too late: nothing happens
+        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
+
+    run(ledger_url, work)
+
+
+def test_released_and_postponed_debts_are_due_again_when_they_should_be(ledger_url: str) -> None:
+    """Released: at once, and as if never claimed. Postponed: later, and the attempt counts."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await accepted(ledger)
+        claims = await claimed(ledger)
+        await ledger.release(claims, [order.order_id])
+        again = await claimed(ledger)
+        assert [claim.attempts for claim in again.claims] == [1]
+        await ledger.postpone(again, [(order.order_id, again.now + timedelta(seconds=0.2), "wait a little")])
+        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
+        story = await ledger.story(order.order_id)
+        assert [(debt.lane, debt.reason, debt.in_hand) for debt in story.debts] == [
+            (Lane.SUBMIT, "wait a little", False)
+        ]
+        await asyncio.sleep(0.25)
+        assert [claim.attempts for claim in (await claimed(ledger)).claims] == [2]
+
+    run(ledger_url, work)
+
+
+def test_nothing_is_due_on_a_paused_lane(ledger_url: str) -> None:
+    """A pause holds what is due, and a shorter pause does not cut a longer one."""
+
+    async def work(ledger: Ledger) -> None:
+        await accepted(ledger)
+        now = await ledger.now()
+        pause = {"why": "HTTP 429", "by": "the carrier's limit"}
+        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + timedelta(seconds=0.3), **pause)
+        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + timedelta(seconds=0.1), **pause)
+        await asyncio.sleep(0.15)
+        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
+        assert await ledger.due_lanes() == []
+        await asyncio.sleep(0.2)
+        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
+        assert len((await claimed(ledger)).claims) == 1
+
+    run(ledger_url, work)
+
+
+def test_a_step_is_written_whole(ledger_url: str) -> None:
+    """Event, state, numbers, holdings, debts: all of them, in one statement."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await accepted(ledger)
+        order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("c-1"), "RECEIVED"))
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        order = await hear(ledger, order, Filled("COMPLETE", got))
+        story = await ledger.story(order.order_id)
+        assert story.order.state is State.COMPLETED
+        assert story.order.ended_at is not None
+        assert story.numbers == got
+        assert story.debts == ()
+        assert [event["event"] for event in story.events] == [
+            "OrderAccepted",
+            "SubmissionBegun",
+            "Acknowledged",
+            "Filled",
+        ]
+
+    run(ledger_url, work)
+
+
+def test_the_question_is_owed_in_the_same_breath_as_the_sending(ledger_url: str) -> None:
+    """From SUBMITTING on, an ask stands in the ledger: a worker that dies now leaves a question, not a hole."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await hear(ledger, await accepted(ledger), SubmissionBegun())
+        (debt,) = (await ledger.story(order.order_id)).debts
+        assert debt.lane is Lane.ASK
+        assert debt.not_before > await ledger.now() + MANNER.answer_within - timedelta(seconds=5)
+
+    run(ledger_url, work)
+
+
+def test_an_order_that_moved_on_is_not_moved_by_old_news(ledger_url: str) -> None:
+    """The version guards every move; of two steps from the same reading, one is written."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await accepted(ledger)
+        now = await ledger.now()
+        steps = [a_step(order, SubmissionBegun(), now) for _ in range(10)]
+        done = await asyncio.gather(*(ledger.record([step]) for step in steps))
+        assert sum(len(ids) for ids in done) == 1
+        assert (await ledger.read([order.order_id]))[order.order_id].version == 1
+
+    run(ledger_url, work)
+
+
+def test_of_a_group_only_the_stale_are_left_out(ledger_url: str) -> None:
+    """One stale order in a group costs the others nothing."""
+
+    async def work(ledger: Ledger) -> None:
+        first, second = await accepted(ledger, a_request("a")), await accepted(ledger, a_request("b"))
+        await hear(ledger, first, SubmissionBegun())
+        now = await ledger.now()
+        steps = [a_step(first, SubmissionBegun(), now), a_step(second, SubmissionBegun(), now)]
+        assert await ledger.record(steps) == {second.order_id}
+
+    run(ledger_url, work)
+
+
+def test_one_carrier_order_belongs_to_one_order(ledger_url: str) -> None:
+    """Two of our orders cannot claim the same purchase; nothing of the group is written."""
+
+    async def work(ledger: Ledger) -> None:
+        orders = [await hear(ledger, await accepted(ledger, a_request(k)), SubmissionBegun()) for k in ("a", "b")]
+        now = await ledger.now()
+        steps = [a_step(order, Acknowledged(CarrierOrderId("c-1")), now) for order in orders]
+        with pytest.raises(errors.UniqueViolation, match="one_order_per_carrier_order"):
+            await ledger.record(steps)
+        states = {order.state for order in (await ledger.read([order.order_id for order in orders])).values()}
+        assert states == {State.SUBMITTING}
+
+    run(ledger_url, work)
+
+
+def test_a_number_is_held_once_and_a_second_purchase_is_noticed(ledger_url: str) -> None:
+    """The carrier says that two orders got the same number: both stories are kept, one holds it, somebody is told."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        orders = []
+        for key in ("a", "b"):
+            order = await accepted(ledger, a_request(key))
+            events = (SubmissionBegun(), Acknowledged(CarrierOrderId(key)), Filled("COMPLETE", got))
+            orders.append(await hear(ledger, order, *events))
+        assert await ledger.held_elsewhere([(orders[1].order_id, RALEIGH)]) == [(RALEIGH, orders[0].order_id)]
+        assert await ledger.held_elsewhere([(orders[0].order_id, RALEIGH)]) == []
+
+    run(ledger_url, work)
+
+
+def test_a_debt_owed_anew_takes_the_lease_from_whoever_holds_it(ledger_url: str) -> None:
+    """A step replaces what was owed, so an old claim cannot postpone the new debt."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await hear(ledger, await accepted(ledger), SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")))
+        await make_due(ledger_url)
+        old = await claimed(ledger, Lane.ASK)
+        await hear(ledger, order, StillOpen("PROCESSING"))
+        await ledger.postpone(old, [(order.order_id, old.now + timedelta(days=9), "never")])
+        (debt,) = (await ledger.story(order.order_id)).debts
+        assert debt.not_before < await ledger.now() + timedelta(minutes=1)
+
+    run(ledger_url, work)
+
+
+def test_an_attempt_that_was_not_sent_is_owed_again(ledger_url: str) -> None:
+    """Back to ACCEPTED: the ask is gone, the submission is owed, and nothing else."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await hear(ledger, await accepted(ledger), SubmissionBegun(), NotSent("connection refused"))
+        (debt,) = (await ledger.story(order.order_id)).debts
+        assert (debt.lane, debt.reason) == (Lane.SUBMIT, "connection refused")
+
+    run(ledger_url, work)
+
+
+@pytest.mark.parametrize(
+    ("change", "constraint"),
+    [
+        ("state = 'DONE'", "orders_state_check"),
+        ("state = 'COMPLETED'", "ended_means_final"),
+        ("ended_at = now()", "ended_means_final"),
+        ("state = 'OPEN'", "open_means_known"),
+        ("state = 'IN_DOUBT'", "doubt_has_a_beginning"),
+        ("losses = 1", "sent_before_lost"),
+    ],
+)
+def test_a_row_that_lies_is_refused(ledger_url: str, change: str, constraint: str) -> None:
+    """Whoever writes to the ledger, these cannot be written."""
+
+    async def work(ledger: Ledger) -> None:
+        await accepted(ledger)
+        with psycopg.connect(ledger_url) as db, pytest.raises(errors.CheckViolation, match=constraint):
+            db.execute(f"UPDATE orders SET {change}".encode())
+
+    run(ledger_url, work)
+
+
+def test_tellings_go_out_in_order_and_are_paid_once(ledger_url: str) -> None:
+    """Two states to tell of: both documents, in order; then nothing is owed."""
+    notify = Notify("crm.told", "crm", on=frozenset({State.OPEN, State.COMPLETED}))
+
+    async def work(ledger: Ledger) -> None:
+        order = await accepted(ledger, a_request(notify=notify))
+        for event in (SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")), Filled("COMPLETE", ())):
+            step = replace(a_step(order, event, await ledger.now()), telling={"state": "x"}, channels=("task",))
+            tells = any(effect.lane is Lane.TELL for effect in step.step.effects)
+            await ledger.record([step if tells else replace(step, telling=None, channels=())])
+            order = step.step.order
+        claims = await claimed(ledger, Lane.TELL)
+        untold = await ledger.untold([order.order_id], "task")
+        assert [telling.version for telling in untold] == [2, 3]
+        await ledger.told(claims, claims.claims, untold, "task")
+        assert await ledger.untold([order.order_id], "task") == []
+        assert (await ledger.story(order.order_id)).debts == ()
+
+    run(ledger_url, work)
+
+
+def test_what_is_owed_while_telling_is_told_next(ledger_url: str) -> None:
+    """A document that comes in while its order is being told is neither lost nor overtakes the earlier."""
+    notify = Notify("crm.told", "crm", on=frozenset({State.OPEN, State.COMPLETED}))
+
+    async def work(ledger: Ledger) -> None:
+        order = await accepted(ledger, a_request(notify=notify))
+        order = await hear(ledger, order, SubmissionBegun())
+
+        async def tell(event: Event, order: Order) -> Order:
+            step = replace(a_step(order, event, await ledger.now()), telling={"v": 1}, channels=("task",))
+            await ledger.record([step])
+            return step.step.order
+
+        order = await tell(Acknowledged(CarrierOrderId("c-1")), order)
+        claims = await claimed(ledger, Lane.TELL)
+        first = await ledger.untold([order.order_id], "task")
+        await tell(Filled("COMPLETE", ()), order)
+        assert await ledger.claim(BANDWIDTH, Lane.TELL, limit=1, lease=MINUTE) is None  # nobody overtakes
+        await ledger.told(claims, claims.claims, first, "task")
+        await ledger.release(claims, [order.order_id])
+        claims = await claimed(ledger, Lane.TELL)
+        assert [telling.version for telling in await ledger.untold([order.order_id], "task")] == [3]
+        await ledger.told(claims, claims.claims, await ledger.untold([order.order_id], "task"), "task")
+
+    run(ledger_url, work)
+
+
+def test_alarms_are_one_per_matter_and_counted(ledger_url: str) -> None:
+    """The same matter again is the same alarm, seen twice."""
+
+    async def work(ledger: Ledger) -> None:
+        assert await ledger.raise_alarm("status_never_heard_of", "bandwidth:PONDERING") == 1
+        assert await ledger.raise_alarm("status_never_heard_of", "bandwidth:PONDERING", detail="again") == 2
+        (alarm,) = await ledger.alarms()
+        assert (alarm["times"], alarm["detail"]) == (2, "again")
+
+    run(ledger_url, work)
+
+
+def test_receipts_are_kept_and_forgotten(ledger_url: str) -> None:
+    """What passed between us and the carrier is there for a while."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await accepted(ledger)
+        await ledger.keep_receipts([Receipt(order.order_id, "POST /orders", 34, 201, None, "<Order/>", "<Ok/>")])
+        assert [row["request"] for row in (await ledger.story(order.order_id)).receipts] == ["POST /orders"]
+        await ledger.forget_receipts(timedelta(days=1))
+        assert len((await ledger.story(order.order_id)).receipts) == 1
+        await ledger.forget_receipts(timedelta(seconds=-1))
+        assert (await ledger.story(order.order_id)).receipts == ()
+
+    run(ledger_url, work)
+
+
+def test_an_unknown_order_is_said_to_be_unknown(ledger_url: str) -> None:
+    """No row, no story."""
+
+    async def work(ledger: Ledger) -> None:
+        with pytest.raises(UnknownOrder, match="no order"):
+            await ledger.story(OrderId(uuid7()))
+
+    run(ledger_url, work)
+
+
+def test_a_connection_that_died_idle_is_replaced(ledger_url: str) -> None:
+    """PostgreSQL ended our sessions; the next statement works all the same."""
+
+    async def work(ledger: Ledger) -> None:
+        await accepted(ledger)
+        with psycopg.connect(ledger_url, autocommit=True) as db:
+            db.execute("""SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                          WHERE datname = current_database() AND application_name = 'number-orders'""")
+        assert len((await claimed(ledger)).claims) == 1
+
+    run(ledger_url, work)
+
+
+def test_a_ledger_that_is_not_there_says_so() -> None:
+    """No server: a passing error, which callers know how to wait for."""
+
+    async def work() -> None:
+        async with Ledger.at("postgresql://nobody@127.0.0.1:1/none", wait_s=0.3) as ledger:
+            with pytest.raises(LedgerUnavailable):
+                await ledger.now()
+
+    asyncio.run(work())
+
+
+async def make_due(url: str) -> None:
+    """Let everything that is owed be due now."""
+    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
+        await db.execute("UPDATE owed SET not_before = now()")

@@ -1,0 +1,65 @@
+"""What the migrations build is what schema.sql says, whoever runs them and however often."""
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from embedded.engines import Engines
+from ledger.migrate import head, migrate, schema_version
+
+CATALOGUE = """
+    SELECT 'column', table_name || '.' || column_name, data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
+    FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL
+    SELECT 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
+    FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT 'index', indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL
+    SELECT 'options', relname, reloptions::text FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+    ORDER BY 1, 2
+"""
+
+
+@pytest.fixture
+def empty_url(engines: Engines, request: pytest.FixtureRequest) -> str:
+    name = re.sub(r"\W", "_", request.node.name)[:50]
+    with psycopg.connect(engines.database_url, autocommit=True) as db:
+        db.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return engines.database_url.rsplit("/", 1)[0] + f"/{name}"
+
+
+def catalogue(url: str) -> list[tuple[str, ...]]:
+    with psycopg.connect(url) as db:
+        return [row for row in db.execute(CATALOGUE) if not row[1].startswith("alembic")]
+
+
+def test_the_migrations_build_what_the_schema_says(empty_url: str, ledger_template: str) -> None:
+    """A new installation and an upgraded one are the same."""
+    with psycopg.connect(empty_url) as db:
+        db.execute(files("ledger").joinpath("schema.sql").read_bytes())
+    assert catalogue(ledger_template) == catalogue(empty_url)
+    assert len(catalogue(empty_url)) > 100
+
+
+def test_many_may_migrate_at_once(empty_url: str) -> None:
+    """Every container runs `migrate` at start; one does it, the others find it done."""
+    assert schema_version(empty_url) is None
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(migrate, [empty_url] * 4)) == [head()] * 4
+    assert schema_version(empty_url) == head()
+
+
+def test_every_revision_says_when_it_is_run() -> None:
+    """Before the new code or after the old: a rolling upgrade needs to know."""
+    revisions = list(Path(str(files("ledger") / "migrations" / "versions")).glob("*.py"))
+    assert revisions
+    for revision in revisions:
+        assert re.search(r'^deploy = "(pre|post)"$', revision.read_text(), re.MULTILINE), revision.name

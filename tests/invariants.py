@@ -1,0 +1,49 @@
+"""What must be true of a ledger at any moment, whatever has happened to the processes around it."""
+
+from typing import Final
+
+import psycopg
+
+INVARIANTS: Final = {
+    "an unfinished order is owed exactly one next step": """
+        SELECT order_id, state FROM orders
+        WHERE state IN ('ACCEPTED', 'SUBMITTING', 'IN_DOUBT', 'OPEN')
+          AND (SELECT count(*) FROM owed WHERE owed.order_id = orders.order_id AND lane <> 'tell') <> 1""",
+    "an order at rest is owed nothing but its telling": """
+        SELECT orders.order_id, state FROM orders JOIN owed USING (order_id)
+        WHERE state NOT IN ('ACCEPTED', 'SUBMITTING', 'IN_DOUBT', 'OPEN') AND lane <> 'tell'""",
+    "only what was accepted is owed to be sent": """
+        SELECT orders.order_id, state FROM orders JOIN owed USING (order_id)
+        WHERE lane = 'submit' AND state <> 'ACCEPTED'""",
+    "the story has no gaps": """
+        SELECT orders.order_id, version FROM orders
+        WHERE (SELECT count(*) FROM order_events AS e WHERE e.order_id = orders.order_id) <> version + 1
+           OR (SELECT max(e.version) FROM order_events AS e WHERE e.order_id = orders.order_id) <> version""",
+    "the story ends where the order stands": """
+        SELECT orders.order_id, orders.state FROM orders
+        JOIN order_events AS last ON last.order_id = orders.order_id AND last.version = orders.version
+        WHERE last.state <> orders.state""",
+    "final is final": """
+        SELECT e.order_id FROM order_events AS e
+        JOIN order_events AS next ON next.order_id = e.order_id AND next.version = e.version + 1
+        WHERE e.state IN ('COMPLETED', 'PARTIAL', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELLED')
+          AND next.state <> e.state""",
+    "every acquired number is held": """
+        SELECT order_id, e164 FROM order_numbers AS n
+        WHERE state IN ('acquired', 'usable') AND NOT EXISTS (SELECT FROM held_numbers AS h WHERE h.e164 = n.e164)""",
+    "what is untold is owed": """
+        SELECT order_id FROM tellings
+        WHERE told_at IS NULL AND NOT EXISTS (
+            SELECT FROM owed WHERE owed.order_id = tellings.order_id AND lane = 'tell')""",
+}
+
+
+def broken_promises(url: str) -> list[str]:
+    """Return every broken invariant with its first few rows; empty when all is well."""
+    broken = []
+    with psycopg.connect(url) as connection:
+        for promise, query in INVARIANTS.items():
+            rows = connection.execute(query.encode()).fetchmany(5)
+            if rows:
+                broken.append(f"{promise}: {rows}")
+    return broken
