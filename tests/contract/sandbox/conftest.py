@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import pytest
-from practice_client import AT_ONCE, PracticeClient
 
 from sandbox.behaviour import read_behaviour
 from sandbox.inventory import StockPlan
 from sandbox.server import running_sandbox
+from tests.contract.sandbox.practice_client import AT_ONCE, PracticeClient
 
 SMALL = StockPlan(lines_per_exchange=24, toll_free_per_code=20, foreign_per_range=20)
 

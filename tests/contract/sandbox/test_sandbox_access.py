@@ -4,7 +4,8 @@ import time
 
 import httpx
 import pytest
-from practice_client import ACCOUNT, PracticeClient, area_xml, order_xml
+
+from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, order_xml
 
 SEARCH = f"{ACCOUNT}/availableNumbers?areaCode=919&quantity=1"
 TOKEN = "/api/v1/oauth2/token"

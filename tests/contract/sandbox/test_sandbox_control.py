@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from practice_client import ACCOUNT, PracticeClient, area_xml, named_xml, order_xml
+
+from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, named_xml, order_xml
 
 
 def test_no_limits_unless_set(bandwidth: PracticeClient) -> None:

@@ -5,9 +5,9 @@ import time
 
 import httpx
 import pytest
-from practice_client import ACCOUNT, PracticeClient, area_xml, order_xml
 
 from sandbox.faults import FaultKind
+from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, order_xml
 
 ORDER = order_xml(area_xml("919"), CustomerOrderId="ref-1")
 ON_POST = {"method": "POST", "path": "/orders"}

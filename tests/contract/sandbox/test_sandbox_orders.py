@@ -2,7 +2,8 @@
 
 import pytest
 from defusedxml.ElementTree import fromstring
-from practice_client import (
+
+from tests.contract.sandbox.practice_client import (
     ACCOUNT,
     PracticeClient,
     area_xml,

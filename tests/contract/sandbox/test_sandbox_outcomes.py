@@ -3,9 +3,9 @@
 import itertools
 
 import pytest
-from practice_client import PracticeClient, area_xml, named_xml, texts
 
 from sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS, Fate
+from tests.contract.sandbox.practice_client import PracticeClient, area_xml, named_xml, texts
 
 THIN = "207"  # five numbers in stock
 AREA = {fate: area_code for area_code, fate in BY_AREA_CODE.items()}

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from practice_client import ACCOUNT, area_xml, order_xml
 
+from sandbox.__main__ import main
 from sandbox.control import SandboxControl
 from sandbox.server import running_sandbox
+from tests.contract.sandbox.practice_client import ACCOUNT, area_xml, order_xml
 
 ROOT = Path(__file__).parents[3]
 TOKEN = {"Authorization": "Bearer sandbox-token"}
@@ -99,12 +100,12 @@ def test_settings_come_as_json_or_from_a_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("behaviour", ['{"speed": 1}', "[]", "{", "@/nowhere.json"])
-def test_settings_that_cannot_be_read_are_said_and_end_it(behaviour: str) -> None:
-    process = start("--behaviour", behaviour)
-    out, err = process.communicate(timeout=20)
+def test_settings_that_cannot_be_read_are_said_and_end_it(behaviour: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--behaviour", behaviour]) == 2
 
-    assert (process.returncode, out) == (2, "")
-    assert err.startswith("sandbox: ")
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("sandbox: ")
 
 
 def test_two_sandboxes_run_side_by_side_and_stop_quickly() -> None:

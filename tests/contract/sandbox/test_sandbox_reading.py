@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 from defusedxml.ElementTree import fromstring
-from practice_client import ACCOUNT, PracticeClient, area_xml, named_xml, order_xml, texts
+
+from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, named_xml, order_xml, texts
 
 NUMBER = "+19195550100"
 TOMORROW = "99-12-31"

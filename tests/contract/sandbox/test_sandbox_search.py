@@ -2,7 +2,8 @@
 
 import pytest
 from defusedxml.ElementTree import fromstring
-from practice_client import PracticeClient, area_xml, codes
+
+from tests.contract.sandbox.practice_client import PracticeClient, area_xml, codes
 
 
 @pytest.mark.parametrize(

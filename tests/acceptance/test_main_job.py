@@ -1,0 +1,270 @@
+"""An order goes in by Celery, numbers come out, the producer is told; real worker, beat, broker, ledger and HTTP."""
+
+import json
+import time
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from celery import Celery
+from kombu import Connection
+from psycopg.rows import dict_row
+
+from sandbox.control import SandboxControl
+from tests.acceptance.conftest import Producer
+from tests.processes import Processes, eventually
+
+pytestmark = pytest.mark.acceptance
+
+MakeOrder = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _running(processes: Processes) -> None:
+    processes.beat()
+    processes.worker()
+
+
+def rows(url: str, query: str) -> list[dict[str, Any]]:
+    with psycopg.connect(url, row_factory=dict_row) as db:
+        return db.execute(query.encode()).fetchall()
+
+
+def test_an_order_reaches_its_end_and_says_which_numbers_it_got(
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl
+) -> None:
+    """The ticket has the task's id; the document has the numbers that the carrier really sold."""
+    order_id = str(uuid4())
+    ticket = producer.submit(an_order("crm-1", quantity=3), order_id=order_id)
+    assert ticket == {"order_id": order_id, "key": "crm-1", "state": "ACCEPTED", "new": True}
+
+    document = producer.await_end(order_id)
+
+    assert document["state"] == "COMPLETED"
+    (sold,) = carrier.report()["orders"]
+    assert sold["customer_order_id"] == order_id
+    assert [number["e164"] for number in document["numbers"]] == sorted(sold["numbers"])
+    assert {number["state"] for number in document["numbers"]} == {"acquired"}
+
+
+@pytest.mark.parametrize(
+    ("npa", "state", "acquired"),
+    [("808", "PARTIAL", 1), ("406", "FAILED", 0), ("802", "COMPLETED_WITH_ERRORS", 2), ("307", "COMPLETED", 2)],
+)
+def test_every_end_is_told_as_it_was(
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl, npa: str, state: str, acquired: int
+) -> None:
+    """Partial, failed, with errors, backordered and filled later: number by number what the carrier did."""
+    ticket = producer.submit(an_order(criteria={"npa": npa}, quantity=2, allow_backorder=npa == "307"))
+    document = producer.await_end(ticket["order_id"])
+    assert document["state"] == state
+    got = [number["e164"] for number in document["numbers"] if number["state"] == "acquired"]
+    assert len(got) == acquired
+    assert got == sorted(carrier.report()["orders"][0]["numbers"])
+
+
+def test_the_same_key_is_the_same_order(producer: Producer, an_order: MakeOrder, carrier: SandboxControl) -> None:
+    """Sent twice, bought once; the second ticket names the first order."""
+    first = producer.submit(an_order("crm-7"))
+    second = producer.submit(an_order("crm-7"))
+    assert second["order_id"] == first["order_id"]
+    assert (first["new"], second["new"]) == (True, False)
+    producer.await_end(first["order_id"])
+    assert len(carrier.report()["orders"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"carrier": "acme"}, "carrier: is not one of ours"),
+        ({"kind": "rent_numbers"}, "kind: "),
+        ({"kind": "add_messaging_numbers", "criteria": None, "quantity": None, "numbers": ["+19195550123"]}, "kind: "),
+        ({"numbers": ["+19195550123"]}, "numbers or criteria"),
+        ({"criteria": None, "quantity": None}, "numbers or criteria"),
+        ({"quantity": 0}, "quantity: "),
+        ({"quantity": 5001}, "quantity: "),
+        ({"quantity": "5"}, "quantity: "),
+        ({"criteria": None, "quantity": None, "numbers": ["919-555-0100"]}, "numbers.0: "),
+        ({"criteria": None, "quantity": None, "numbers": ["+11234567890"]}, "numbers.0: "),
+        ({"criteria": {"rate_center": "RALEIGH"}}, "state"),
+        ({"criteria": {"npa": "919", "toll_free_pattern": "83*"}}, "toll_free_pattern"),
+        ({"options": {"colour": "red"}}, "options.colour"),
+        ({"colour": "red"}, "colour: "),
+        ({"key": None}, "key: "),
+        ({"notes": "x" * 300_000}, "order: is too long"),
+        ({"name": "a\x00b"}, "NUL"),
+    ],
+)
+def test_a_bad_order_is_refused_by_field_and_rule_and_leaves_nothing(
+    producer: Producer,
+    an_order: MakeOrder,
+    carrier: SandboxControl,
+    ledger_url: str,
+    changes: dict[str, Any],
+    says: str,
+) -> None:
+    """No carrier call, no row: only a reason."""
+    with pytest.raises(ValueError, match="order refused") as refused:
+        producer.submit(an_order(**changes))
+    assert says in str(refused.value)
+    assert rows(ledger_url, "SELECT * FROM orders") == []
+    assert carrier.report()["orders"] == []
+
+
+def test_a_key_for_another_order_is_a_conflict(producer: Producer, an_order: MakeOrder, ledger_url: str) -> None:
+    """The first order stands; the second is refused and says which order the key names."""
+    first = producer.submit(an_order("crm-1"))
+    with pytest.raises(ValueError, match="key: stands for another order") as refused:
+        producer.submit(an_order("crm-1", quantity=2))
+    assert first["order_id"] in str(refused.value)
+    assert len(rows(ledger_url, "SELECT * FROM orders")) == 1
+    producer.await_end(first["order_id"])
+
+
+def test_of_many_the_good_are_taken_and_the_bad_are_named_by_index(producer: Producer, an_order: MakeOrder) -> None:
+    """One bad order costs the others nothing; one key twice in a batch is one order."""
+    orders = [an_order("a"), an_order("b", quantity=0), an_order("c"), "no order at all", an_order("a")]
+    answer = producer.call("orders.submit_many", orders)
+    assert [(ticket["index"], ticket["key"], ticket["new"]) for ticket in answer["tickets"]] == [
+        (0, "a", True),
+        (2, "c", True),
+        (4, "a", False),
+    ]
+    assert [(refusal["index"], refusal["key"]) for refusal in answer["refused"]] == [(1, "b"), (3, None)]
+    assert answer["refused"][0]["faults"][0]["field"] == "quantity"
+    for ticket in answer["tickets"]:
+        producer.await_end(ticket["order_id"])
+
+
+def test_more_than_five_hundred_at_once_are_refused_whole(producer: Producer, an_order: MakeOrder) -> None:
+    """Nothing of them is taken."""
+    with pytest.raises(ValueError, match="orders: at most 500"):
+        producer.call("orders.submit_many", [an_order() for _ in range(501)])
+
+
+def test_an_order_waits_for_its_time_and_can_be_called_back_until_then(
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl
+) -> None:
+    """Scheduled for later, cancelled before: never sent. Once the carrier has it, it cannot be cancelled."""
+    later = producer.submit(an_order(not_before="2099-01-01T00:00:00Z"))
+    assert producer.call("orders.cancel", later["order_id"]) == {"order_id": later["order_id"], "state": "CANCELLED"}
+    assert producer.call("orders.cancel", later["order_id"])["state"] == "CANCELLED"
+    sent = producer.submit(an_order())
+    producer.await_end(sent["order_id"])
+    with pytest.raises(Exception, match="it is over"):
+        producer.call("orders.cancel", sent["order_id"])
+    assert [order["customer_order_id"] for order in carrier.report()["orders"]] == [sent["order_id"]]
+
+
+def test_an_order_on_an_idle_system_leaves_at_once(
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl
+) -> None:
+    """The bell is rung on submission: the carrier has the order long before the sweep would have found it."""
+    producer.await_end(producer.submit(an_order())["order_id"])  # the pool is warm
+    waits = []
+    for _ in range(5):
+        ticket = producer.submit(an_order())
+        document = producer.await_end(ticket["order_id"])
+        (sold,) = [o for o in carrier.report()["orders"] if o["customer_order_id"] == ticket["order_id"]]
+        waits.append(_seconds(sold["created_at"]) - _seconds(document["accepted_at"]))
+    assert sorted(waits)[2] < 0.25, waits
+
+
+def test_the_producer_is_told_the_end_by_a_celery_message(
+    producer: Producer, an_order: MakeOrder, broker_url: str
+) -> None:
+    """The whole document, once, on the queue and to the task that the order named."""
+    order = an_order(notify={"task": "crm.number_order_ended", "queue": "crm"})
+    ticket = producer.submit(order)
+    (message,) = _messages(broker_url, "crm", 1)
+    assert message["task"] == "crm.number_order_ended"
+    ((document,), _, _) = message["body"]
+    assert document == producer.call("orders.get", ticket["order_id"])
+    assert document["state"] == "COMPLETED"
+
+
+def test_every_state_that_was_asked_for_is_told_in_order(
+    producer: Producer, an_order: MakeOrder, broker_url: str
+) -> None:
+    """Accepted, open, completed: three documents, each with the state it tells of."""
+    on = ["ACCEPTED", "OPEN", "COMPLETED"]
+    producer.submit(an_order(notify={"task": "crm.moved", "queue": "crm", "on": on}))
+    documents = [message["body"][0][0] for message in _messages(broker_url, "crm", 3)]
+    assert [document["state"] for document in documents] == on
+    versions = [document["version"] for document in documents]
+    assert versions == sorted(versions)
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "content_type", "why"),
+    [
+        (b"{not json", {"task": "orders.submit", "id": "x-1"}, "application/json", "cannot be read"),
+        (b"\x80\x04}.", {"task": "orders.submit", "id": "x-2"}, "application/x-python-serialize", "cannot be read"),
+        (b"[[], {}, {}]", {"task": "orders.sing", "id": "x-3"}, "application/json", "task that we do not have"),
+        (b'"hello"', {}, "application/json", "no task message"),
+        (b"[[1], {}, {}" + b" " * 5_000_000 + b"]", {"task": "orders.submit", "id": "x-5"}, "application/json", "too long"),
+    ],
+)
+def test_a_message_that_nobody_can_read_is_buried_where_it_is_seen(
+    ledger_url: str, broker_url: str, producer: Producer, body: bytes, headers: dict[str, str], content_type: str, why: str
+) -> None:
+    """Kept with its reason, not dropped, not tried again and again; and the queue goes on."""
+    with Connection(broker_url) as connection, connection.SimpleQueue("orders") as queue:
+        queue.producer.publish(
+            body, routing_key="orders", exchange="", headers=headers, content_type=content_type, content_encoding="utf-8"
+        )
+    with eventually() as turns:
+        for _ in turns:
+            if letters := rows(ledger_url, "SELECT * FROM dead_letters"):
+                break
+    assert why in letters[0]["why"]
+    assert letters[0]["queue"] == "orders"
+    time.sleep(0.5)
+    assert len(rows(ledger_url, "SELECT * FROM dead_letters")) == 1
+    with pytest.raises(ValueError, match="order refused"):
+        producer.submit({})
+
+
+def test_what_flower_shows_is_the_key_and_no_secret(
+    producer: Producer, an_order: MakeOrder, broker_url: str
+) -> None:
+    """The order's id is the task's id, its key stands in the task's arguments."""
+    seen: list[dict[str, Any]] = []
+    app = Celery(broker=broker_url, set_as_current=False)
+    with app.connection() as connection:
+        receiver = app.events.Receiver(connection, handlers={"*": seen.append})
+        order_id = str(uuid4())
+        producer.submit(an_order("crm-flower"), order_id=order_id)
+        producer.await_end(order_id)
+        for _ in receiver.consume(limit=None, timeout=1, wakeup=False) if False else ():
+            pass
+        _drain(receiver)
+    received = [event for event in seen if event["type"] == "task-received" and event["uuid"] == order_id]
+    assert received
+    assert "crm-flower" in received[0]["kwargs"]
+    assert "sandbox-secret" not in json.dumps(seen, default=str)
+
+
+def _drain(receiver: Any) -> None:
+    try:
+        receiver.capture(limit=None, timeout=2, wakeup=False)
+    except TimeoutError:
+        return
+
+
+def _messages(broker_url: str, queue_name: str, count: int) -> list[dict[str, Any]]:
+    found = []
+    with Connection(broker_url) as connection, connection.SimpleQueue(queue_name) as queue:
+        for _ in range(count):
+            message = queue.get(timeout=20)
+            found.append({"task": message.headers["task"], "id": message.headers["id"], "body": message.payload})
+            message.ack()
+    return found
+
+
+def _seconds(moment: str) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(moment).timestamp()

@@ -1,0 +1,110 @@
+"""Real worker and beat processes for tests: started, watched, stopped, and killed without a word."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@dataclass
+class Process:
+    """One process with children of its own, in a group of its own, its words in a file."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+
+    def kill(self) -> None:
+        """SIGKILL, for it and its children at once: the power is gone."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def kill_leader(self) -> None:
+        """SIGKILL for the main process alone."""
+        self.popen.kill()
+        self.popen.wait()
+
+    def stop(self, within_s: float = 60) -> int:
+        """SIGTERM: finish what you have and go."""
+        self.popen.terminate()
+        return self.popen.wait(within_s)
+
+    def said(self) -> str:
+        """Everything it has logged so far."""
+        return self.log.read_text(errors="replace")
+
+    def await_words(self, words: str, within_s: float = 30) -> None:
+        """Wait until it has said `words`."""
+        until = time.monotonic() + within_s
+        while words not in self.said():
+            if time.monotonic() > until or self.popen.poll() is not None:
+                raise AssertionError(f"{self.name} did not say {words!r}:\n{self.said()[-3000:]}")
+            time.sleep(0.05)
+
+
+@dataclass
+class Processes:
+    """The processes of one test."""
+
+    folder: Path
+    env: Mapping[str, str]
+    all: list[Process] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.all:
+            process.kill()
+
+    def worker(self, *, children: int = 3, wait: bool = True, env: Mapping[str, str] | None = None) -> Process:
+        """Start a worker; with `wait`, return when it takes messages."""
+        name = f"worker{len(self.all)}"
+        flags = ("--without-gossip", "--without-mingle", "-c", str(children), "-n", f"{name}@%h", "-l", "INFO")
+        started = self._start(name, "worker", *flags, env=env)
+        if wait:
+            started.await_words("ready.")
+        return started
+
+    def beat(self) -> Process:
+        """Start a beat."""
+        return self._start(f"beat{len(self.all)}", "beat")
+
+    def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        log = self.folder / f"{name}.log"
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "workers.celery_app", *arguments],
+                cwd=REPOSITORY,
+                env={**os.environ, **self.env, **(env or {})},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        process = Process(name, popen, log)
+        self.all.append(process)
+        return process
+
+
+@contextlib.contextmanager
+def eventually(within_s: float = 30, every_s: float = 0.1) -> Iterator[Iterator[float]]:
+    """Give turns until the time is over: `with eventually() as turns: for _ in turns: ...break`."""
+
+    def turns() -> Iterator[float]:
+        until = time.monotonic() + within_s
+        while (left := until - time.monotonic()) > 0:
+            yield left
+            time.sleep(every_s)
+        raise AssertionError(f"not within {within_s} s")
+
+    yield turns()
