@@ -76,6 +76,8 @@ class StaticBearer(_Fixed):
     """A token that somebody else looks after."""
 
     def __init__(self, token: str) -> None:
+        if not _TOKEN.fullmatch(token):
+            raise ValueError("the token is empty, or holds blanks or characters that no header can hold")
         super().__init__(f"Bearer {token}")
 
 
@@ -83,6 +85,8 @@ class Basic(_Fixed):
     """A user name and a password."""
 
     def __init__(self, username: str, password: str) -> None:
+        if ":" in username:
+            raise ValueError("the user name holds a colon, which ends it on the wire")
         super().__init__(_basic(username, password))
 
 

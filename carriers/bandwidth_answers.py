@@ -82,6 +82,8 @@ def _rejected(order: Order, answer: CarrierAnswer) -> Event:
         rejection = read_rejection(answer.body)
     except UnreadableAnswer as fault:
         return AnswerLost(f"HTTP 400 and {fault.why}")
+    if rejection.reference not in {None, str(order.order_id)}:
+        return AnswerLost("HTTP 400, and the answer is about another order")
     codes = {error.code for error in rejection.errors if error.code and CODE.fullmatch(error.code)}
     said = "; ".join(map(str, rejection.errors[:3])) or "no error at all"
     if rejection.carrier_order_id or not codes or codes & MAY_HAVE_HAPPENED:
@@ -104,7 +106,7 @@ def ordered(answer: CarrierAnswer, carrier_order_id: str) -> tuple[OrderView, st
     """Return the order in an answer, and its status."""
     _require_content(answer)
     view = read_order(answer.body)
-    if view.carrier_order_id not in {None, carrier_order_id}:
+    if view.carrier_order_id and view.carrier_order_id.casefold() != carrier_order_id.casefold():
         raise UnreadableAnswer(CARRIER, f"asked for order {carrier_order_id}, got another", answer.body)
     if view.status is None:
         raise UnreadableAnswer(CARRIER, "an order without a status", answer.body)

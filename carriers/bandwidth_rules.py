@@ -12,7 +12,7 @@ from typing import Final
 from carriers.bandwidth_facts import NAME_LENGTH_MAX, NUMBERS_MAX, QUANTITY_MAX
 from carriers.bandwidth_search import LOCAL, TOLL_FREE, places
 from orders.errors import Fault
-from orders.model import Criteria, Kind, OrderRequest
+from orders.model import Criteria, Kind, OrderRequest, WhenTainted
 
 OPTIONS: Final = (
     "site_id",
@@ -60,6 +60,8 @@ def _order_faults(request: OrderRequest) -> Iterator[Fault]:
         yield Fault("range_size", "is not offered by Bandwidth: numbers come one by one")
     if request.account is not None:
         yield Fault("account", "is not offered: the account is a setting, the sub-account is options.site_id")
+    if request.when_tainted is not WhenTainted.WAIT:
+        yield Fault("when_tainted", "goes with removals only")
     if request.name is not None and not _NAME.fullmatch(request.name):
         yield Fault("name", f"must be 1 to {NAME_LENGTH_MAX} printable characters")
 

@@ -96,6 +96,7 @@ class Rejection:
 
     errors: tuple[CarrierError, ...]
     carrier_order_id: str | None
+    reference: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +197,7 @@ def read_rejection(body: bytes) -> Rejection:
     if not _local(root).endswith("Response"):
         raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is no answer of theirs", body)
     echo = next(_children(root, "Order"), None)
-    return Rejection(_errors(root), _child_text(echo, "id"))
+    return Rejection(_errors(root), _child_text(echo, "id"), _child_text(echo, "CustomerOrderId"))
 
 
 def read_moment(text: str | None) -> datetime | None:

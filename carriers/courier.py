@@ -5,7 +5,6 @@ but for one repetition after a 401 that new credentials may cure: a 401 means th
 Knows HTTP; knows nothing of any carrier's dialect, of the ledger, or of when to try again.
 """
 
-import asyncio
 import ssl
 import sys
 import time
@@ -14,22 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import urlencode
-
-import aiohttp
-import httpx
+from urllib.parse import quote, urlencode
 
 from carriers.auth import Authenticator
 from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
 from carriers.retry_after import come_back_at
-from carriers.wire import CourierSettings, Departure, WireTrouble, departing, open_client, read_body
+from carriers.wire import FAULTS, CourierSettings, Departure, Wire
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from orders.events import AnswerLost, Event, NotSent
 
 __all__ = ["Courier", "CourierSettings", "Exchange", "Outcome", "boot_clock", "exchanges_of"]
 
-_FAULTS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError, WireTrouble)
-"""All that the client raises when a request fails; timeouts are among the OSErrors."""
 _NEVER: Final = float("inf")
 
 
@@ -96,7 +90,7 @@ class Courier:
         clock: Callable[[], float] = boot_clock,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        """Prepare the carrier's client.
+        """Prepare the connections.
 
         Args:
             settings: Where the carrier is, and how long to wait for it.
@@ -105,15 +99,15 @@ class Courier:
             clock: The clock that deadlines are measured on.
             tls: Which certificates to trust, when not the usual ones.
         """
-        self._settings = settings
+        self._receipt_bytes_max = settings.receipt_bytes_max
         self._auth = auth
         self._now = now
         self._clock = clock
-        self._client = open_client(settings, tls)
+        self._wire = Wire(settings, tls)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._client.aclose()
+        await self._wire.aclose()
 
     async def hold(self, conversation: Conversation, *, deadline: float) -> Outcome:
         """Carry a conversation out to its end.
@@ -185,68 +179,46 @@ class Courier:
     ) -> CarrierAnswer:
         """Send one request once, and keep what came of it."""
         departure = Departure(self._clock, deadline, once=request.purpose is Purpose.COMMIT)
+        target = _target(request)
         begun = time.monotonic()
-        answer, trouble = None, "it was given up on the way"
+        answer: CarrierAnswer | None = None
+        trouble = "it was given up on the way"
         try:
-            sent = self._client.build_request(
+            answer = await self._wire.send(
                 request.method,
-                request.path,
-                params=request.query or None,
-                content=request.body or None,
+                target,
                 headers={**headers, "Accept": request.accept, **_content_type(request)},
+                body=request.body,
+                departure=departure,
             )
-            answer = await self._sent(sent, departure, begun)
-        except _FAULTS as fault:
-            trouble = self._words(fault, departure)
+        except FAULTS as fault:
+            trouble = self._wire.words(fault, departure)
             raise _Unanswered(trouble, left=departure.left) from fault
         finally:
             elapsed = timedelta(seconds=time.monotonic() - begun)
-            exchanges.append(self._kept(request, headers, answer, elapsed, trouble))
+            exchanges.append(self._kept(request, target, headers, answer, elapsed, trouble))
         return answer
-
-    async def _sent(self, request: httpx.Request, departure: Departure, begun: float) -> CarrierAnswer:
-        with departing(departure):
-            async with asyncio.timeout(self._settings.total_timeout_s):
-                answer = await self._client.send(request, stream=True)
-                try:
-                    # What a 429 has to say stands in its headers; nothing may spoil that it is a 429.
-                    limited = answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
-                    body = b"" if limited else await read_body(answer, self._settings.answer_bytes_max)
-                finally:
-                    await answer.aclose()
-        headers = {name.lower(): value for name, value in answer.headers.items()}
-        return CarrierAnswer(answer.status_code, headers, body, timedelta(seconds=time.monotonic() - begun))
 
     async def _fetch(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes) -> CarrierAnswer:
         """Carry an authenticator's own request. It is not kept: both ways it is made of secrets."""
         departure = Departure(self._clock, _NEVER, once=False)
         try:
-            request = self._client.build_request(method, path, headers=dict(headers), content=body)
-            return await self._sent(request, departure, time.monotonic())
-        except _FAULTS as fault:
-            raise NoAnswer(f"no token: {self._words(fault, departure)}") from fault
-
-    def _words(self, fault: Exception, departure: Departure) -> str:
-        cause = fault.__cause__ if isinstance(fault, httpx.HTTPError) and fault.__cause__ else fault
-        what = "no answer" if departure.left else "nothing was sent"
-        if isinstance(fault, WireTrouble):
-            return f"{what}: {fault}"
-        if type(fault) is TimeoutError:
-            return f"{what} within {self._settings.total_timeout_s:g} s"
-        return f"{what}: {type(cause).__name__} {str(cause)[:200]}".rstrip()
+            return await self._wire.send(method, path, headers=headers, body=body, departure=departure)
+        except FAULTS as fault:
+            raise NoAnswer(f"no token: {self._wire.words(fault, departure)}") from fault
 
     def _kept(
         self,
         request: CarrierRequest,
+        target: str,
         headers: Mapping[str, str],
         answer: CarrierAnswer | None,
         elapsed: timedelta,
         trouble: str,
     ) -> Exchange:
-        query = f"?{urlencode(request.query)}" if request.query else ""
         return Exchange(
             method=request.method,
-            target=self._clean(f"{request.path}{query}".encode(), headers).decode(errors="replace"),
+            target=self._clean(target.encode(), headers).decode(errors="replace"),
             purpose=request.purpose,
             request_body=self._clean(request.body, headers),
             status=answer.status if answer else None,
@@ -260,7 +232,7 @@ class Courier:
         for value in headers.values():
             if secret := value.rpartition(" ")[2].encode():
                 said = said.replace(secret, b"[secret]")
-        return said[: self._settings.receipt_bytes_max]
+        return said[: self._receipt_bytes_max]
 
 
 def _next_turn(conversation: Conversation, answer: CarrierAnswer | None) -> CarrierRequest | Event:
@@ -270,6 +242,11 @@ def _next_turn(conversation: Conversation, answer: CarrierAnswer | None) -> Carr
     except StopIteration as end:
         event: Event = end.value
         return event
+
+
+def _target(request: CarrierRequest) -> str:
+    """Return path and query. A plus sign in a value is written out: carriers read a bare one as a blank."""
+    return f"{request.path}?{urlencode(request.query, quote_via=quote)}" if request.query else request.path
 
 
 def _content_type(request: CarrierRequest) -> Mapping[str, str]:

@@ -1,4 +1,4 @@
-"""The one HTTP client of a carrier, and the proof of what left it.
+"""The connections with one carrier, and the proof of what left on them.
 
 httpx's exceptions do not say whether a request had left: its aiohttp transport reports a connection
 that broke *after* a request as `ConnectTimeout`. So nothing is read from exceptions. Each request
@@ -8,18 +8,23 @@ Unmarked is proof that nothing left; the connector also refuses to let a request
 Knows sockets, pools and packed bodies. Knows nothing of orders or of what an answer means.
 """
 
+import asyncio
 import ssl
+import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
+from datetime import timedelta
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
+
+from carriers.contract import CarrierAnswer
 
 if TYPE_CHECKING:
     from aiohttp.client_reqrep import ClientRequest
@@ -46,14 +51,18 @@ class CourierSettings:
     connections_max: int = 100
     keepalive_s: float = 15.0
     """Less than carriers keep a connection: a POST on one they just closed is a lost answer."""
-    answer_bytes_max: int = 4 * 1024 * 1024
-    """Unpacked. 5000 numbers with their details are about 2 MiB."""
+    answer_bytes_max: int = 1024 * 1024
+    """Unpacked. 5000 numbers, or 500 orders in a list, are about 350 KiB."""
     receipt_bytes_max: int = 16 * 1024
     user_agent: str = "number-orders"
 
 
 class WireTrouble(Exception):
     """Why a request did not leave, or why its answer cannot be read, in words."""
+
+
+FAULTS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError, WireTrouble)
+"""All that `Wire.send` raises when a request fails; timeouts are among the OSErrors."""
 
 
 @dataclass(slots=True)
@@ -106,34 +115,82 @@ class _Gate(aiohttp.TCPConnector):
         return connection
 
 
-def open_client(settings: CourierSettings, tls: ssl.SSLContext | None) -> httpx.AsyncClient:
-    """Return the carrier's client. It opens no connection before its first request.
+class Wire:
+    """All connections with one carrier. None is opened before the first request.
 
-    Without `tls`, certificates are checked against certifi's list, or the one `SSL_CERT_FILE` names.
-    Proxies, .netrc and cookies are left out: what is sent is what stands in the settings.
+    The transport is used without `httpx.AsyncClient` around it: redirects, cookies, .netrc, proxies and
+    authentication flows are not switched off here, they do not exist, and a call costs half as much.
     """
-    trusted = tls or httpx.create_ssl_context()
 
-    def session() -> aiohttp.ClientSession:
-        gate = _Gate(limit=settings.connections_max, keepalive_timeout=settings.keepalive_s, ssl=trusted)
+    def __init__(self, settings: CourierSettings, tls: ssl.SSLContext | None) -> None:
+        """Prepare the pool.
+
+        Args:
+            settings: Where the carrier is, and how long to wait for it.
+            tls: Which certificates to trust; if None certifi's, or those that `SSL_CERT_FILE` names.
+        """
+        self._settings = settings
+        self._base_url = settings.base_url.rstrip("/")
+        self._tls = tls or httpx.create_ssl_context()
+        self._transport = AiohttpTransport(verify=self._tls, client=self._session)
+        self._extensions = {
+            "timeout": {
+                "connect": settings.connect_timeout_s,
+                "read": settings.read_timeout_s,
+                # The transport takes "pool" for waiting and connecting together.
+                "pool": settings.pool_timeout_s + settings.connect_timeout_s,
+            }
+        }
+
+    async def send(
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, departure: Departure
+    ) -> CarrierAnswer:
+        """Send one request under `departure` and return the whole answer.
+
+        Raises:
+            FAULTS: It did not leave, or no answer can be read; `departure.left` tells which.
+        """
+        begun = time.monotonic()
+        every = {"User-Agent": self._settings.user_agent, "Accept-Encoding": "gzip"}
+        request = httpx.Request(
+            method,
+            self._base_url + target,
+            headers={**every, **headers},
+            content=body or None,
+            extensions=self._extensions,
+        )
+        with departing(departure):
+            async with asyncio.timeout(self._settings.total_timeout_s):
+                answer = await self._transport.handle_async_request(request)
+                try:
+                    # What a 429 has to say stands in its headers; nothing may spoil that it is a 429.
+                    limited = answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+                    unpacked = b"" if limited else await _read_body(answer, self._settings.answer_bytes_max)
+                finally:
+                    await answer.aclose()
+        told = {name.lower(): value for name, value in answer.headers.items()}
+        return CarrierAnswer(answer.status_code, told, unpacked, timedelta(seconds=time.monotonic() - begun))
+
+    def words(self, fault: Exception, departure: Departure) -> str:
+        """Say for a person what went wrong, and whether the request had left."""
+        what = "no answer" if departure.left else "nothing was sent"
+        if isinstance(fault, WireTrouble):
+            return f"{what}: {fault}"
+        if type(fault) is TimeoutError:
+            return f"{what} within {self._settings.total_timeout_s:g} s"
+        cause = fault.__cause__ if isinstance(fault, httpx.HTTPError) and fault.__cause__ else fault
+        return f"{what}: {type(cause).__name__} {str(cause)[:200]}".rstrip()
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    def _session(self) -> aiohttp.ClientSession:
+        gate = _Gate(limit=self._settings.connections_max, keepalive_timeout=self._settings.keepalive_s, ssl=self._tls)
         return aiohttp.ClientSession(connector=gate, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
-    waiting_and_connecting = settings.pool_timeout_s + settings.connect_timeout_s
-    return httpx.AsyncClient(
-        base_url=settings.base_url,
-        transport=AiohttpTransport(verify=trusted, client=session),
-        # The transport takes httpx's "pool" for waiting and connecting together.
-        timeout=httpx.Timeout(
-            connect=settings.connect_timeout_s, read=settings.read_timeout_s, write=None, pool=waiting_and_connecting
-        ),
-        headers={"User-Agent": settings.user_agent, "Accept-Encoding": "gzip"},
-        cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-        follow_redirects=False,
-        trust_env=False,
-    )
 
-
-async def read_body(answer: httpx.Response, bytes_max: int) -> bytes:
+async def _read_body(answer: httpx.Response, bytes_max: int) -> bytes:
     """Return the body, unpacked, having never held more than `bytes_max` of it.
 
     Raises:
@@ -141,7 +198,8 @@ async def read_body(answer: httpx.Response, bytes_max: int) -> bytes:
     """
     unpack = _unpacker(answer.headers.get("content-encoding", ""))
     body = bytearray()
-    async for chunk in answer.aiter_raw():
+    assert isinstance(answer.stream, httpx.AsyncByteStream), "the transport is an asynchronous one"
+    async for chunk in answer.stream:
         body += unpack.feed(chunk, bytes_max + 1 - len(body))
         if len(body) > bytes_max:
             raise WireTrouble(f"the answer is longer than {bytes_max} bytes")

@@ -77,7 +77,7 @@ class Recorder:
     def _step(self, item: Heard, now: datetime) -> Recorded:
         manner = self._manners[item.order.request.carrier]
         step = advance(item.order, item.event, now=now, manner=manner, attempt=item.attempt)
-        return Recorded(item.order, item.event, step, getattr(item.event, "numbers", ()))
+        return Recorded(item.order, step, getattr(step.event, "numbers", ()))
 
     async def _with_tellings(self, steps: Sequence[Recorded]) -> list[Recorded]:
         tells = [step for step in steps if any(isinstance(effect, TellProducer) for effect in step.step.effects)]
@@ -110,7 +110,7 @@ class Recorder:
         parked = Parked(reason)
         parking = advance(step.before, parked, now=step.before.accepted_at, manner=manner)
         await self._call_a_person("carrier_order_taken", step.before, reason)
-        return await self._ledger.record([Recorded(step.before, parked, parking)])
+        return await self._ledger.record([Recorded(step.before, parking)])
 
     async def _look_after(self, steps: Sequence[Recorded]) -> None:
         for step in steps:
@@ -120,10 +120,10 @@ class Recorder:
                 order_id=str(after.order_id),
                 from_state=step.before.state.value,
                 to_state=after.state.value,
-                event_name=type(step.event).__name__,
+                event_name=type(step.step.event).__name__,
             )
             if step.step.contradicts:
-                await self._call_a_person("end_contradicted", after, f"ended {after.state}, then came {step.event}")
+                await self._call_a_person("end_contradicted", after, f"ended {after.state}, then came {step.step.event}")
         acquired = [
             (step.before.order_id, result.e164) for step in steps for result in step.numbers if _is_held(result)
         ]

@@ -20,7 +20,6 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from ledger import rows
 from ledger.statements import SQL
 from orders.errors import LedgerUnavailable, UnknownOrder
-from orders.events import Event
 from orders.lifecycle import Step
 from orders.model import CarrierName, Lane, NumberResult, Order, OrderId, OrderRequest, State
 
@@ -77,7 +76,6 @@ class Recorded:
     """One step to be written: the order as it was read, what was heard, what follows."""
 
     before: Order
-    event: Event
     step: Step
     numbers: tuple[NumberResult, ...] = ()
     telling: Mapping[str, Any] | None = None
@@ -416,9 +414,9 @@ def _step(recorded: Recorded) -> dict[str, Any]:
         "losses": after.losses,
         "doubt_since": rows.moment(after.doubt_since),
         "doubt_asks": after.doubt_asks,
-        "event": type(recorded.event).__name__,
+        "event": type(recorded.step.event).__name__,
         "late": recorded.step.late,
-        "detail": rows.event_detail(recorded.event),
+        "detail": rows.event_detail(recorded.step.event),
         "numbers": [rows.result_to_json(result) for result in recorded.numbers],
         "effects": [rows.effect_to_json(effect) for effect in recorded.step.effects],
         "telling": recorded.telling,

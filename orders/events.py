@@ -33,10 +33,15 @@ class AnswerLost:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The carrier has the order and named it."""
+    """The carrier has the order and named it.
+
+    A second name for an order that has one means two purchases, unless the carrier's records show that the
+    order named in `instead_of` came to nothing because this one had been there before.
+    """
 
     carrier_order_id: CarrierOrderId
     carrier_status: str | None = None
+    instead_of: CarrierOrderId | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             SubmissionBegun: State.SUBMITTING,
             CancelAsked: State.CANCELLED,
             Parked: State.PARKED,
+            FoundTwice: State.PARKED,  # here and below: whenever it is found out
             NotSent: State.ACCEPTED,  # an attempt that was given up speaks after all, here and below
             AnswerLost: State.IN_DOUBT,
             Acknowledged: State.OPEN,
@@ -58,6 +59,7 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             NotSent: State.ACCEPTED,
             Acknowledged: State.OPEN,
             AnswerLost: State.IN_DOUBT,
+            FoundTwice: State.PARKED,
             Parked: State.PARKED,
             **_ENDS,
         },
@@ -76,6 +78,7 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             StillOpen: State.OPEN,
             AnswerLost: State.OPEN,  # old news: the order was found meanwhile
             NotListed: State.OPEN,  # likewise
+            FoundTwice: State.PARKED,
             Parked: State.PARKED,
             **_ENDS,
         },
@@ -161,19 +164,13 @@ class Step:
     """The order after an event, and everything that is now owed to it."""
 
     order: Order
+    event: Event
+    """What was heard, as it is understood in the light of what was known."""
     effects: tuple[Effect, ...]
     late: bool = False
     """The event came after the order had come to rest: kept in the story, moves nothing."""
     contradicts: bool = False
     """Late news that says otherwise than the end that was told: an alarm."""
-
-
-def accept(order: Order, *, now: datetime) -> Step:
-    """Return what is owed to an order that has just come in."""
-    later = order.request.not_before
-    if later and later > now:
-        return Step(order, (SubmitOrder(later, "scheduled"), *_told(None, order, now)))
-    return Step(order, (SubmitOrder(now), *_told(None, order, now)))
 
 
 def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attempt: int | None = None) -> Step:
@@ -189,14 +186,16 @@ def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attemp
     Raises:
         IllegalTransition: The table knows no such thing; a bug of ours.
     """
-    arcs = ARCS.get(order.state, {})
-    if _is_outdated(order, event, attempt) or (order.state in AT_REST and type(event) in NEWS):
+    event = _understood(order, event)
+    if _is_outdated(order, event, attempt):
         return _noted(order, event)
-    target = arcs.get(type(event))
+    if order.state in AT_REST and type(event) in NEWS:
+        return _noted(order, event, contradicts=_contradicts(order, event))
+    target = ARCS.get(order.state, {}).get(type(event))
     if target is None:
         raise IllegalTransition(order.order_id, order.state, type(event).__name__)
     moved = _moved(order, event, target, now)
-    return Step(moved, (*_owed(moved, event, now, manner), *_told(order, moved, now)))
+    return Step(moved, event, (*_owed(moved, event, now, manner), *_told(order, moved, now)))
 
 
 def weigh_absence(order: Order, looked: str, *, now: datetime, manner: Manner) -> NotListed | ProvenAbsent | Parked:
@@ -231,14 +230,37 @@ def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, manner: Man
     return AskCarrier(now + _jittered(pause, order, asked), f"the carrier says {status}")
 
 
+def _understood(order: Order, event: Event) -> Event:
+    """A second name for an order that has one already is a second purchase, whoever brings the news."""
+    match event:
+        case Acknowledged(carrier_order_id=named, instead_of=former):
+            known = order.carrier_order_id
+            return event if known is None or known in {named, former} else FoundTwice((known, named))
+        case _:
+            return event
+
+
 def _is_outdated(order: Order, event: Event, attempt: int | None) -> bool:
-    return attempt is not None and attempt != order.sends and isinstance(event, ABOUT_ONE_ATTEMPT)
+    """Tell whether an answer concerns an attempt that is history: a newer one was begun, or the order was found."""
+    if attempt is None or not isinstance(event, ABOUT_ONE_ATTEMPT):
+        return False
+    return attempt != order.sends or order.state is State.OPEN
 
 
-def _noted(order: Order, event: Event) -> Step:
-    told_otherwise = order.state.is_final and _ENDS.get(type(event), order.state) is not order.state
-    still_bought = order.state in {State.FAILED, State.CANCELLED} and isinstance(event, Acknowledged)
-    return Step(replace(order, version=order.version + 1), (), late=True, contradicts=told_otherwise or still_bought)
+def _noted(order: Order, event: Event, *, contradicts: bool = False) -> Step:
+    return Step(replace(order, version=order.version + 1), event, (), late=True, contradicts=contradicts)
+
+
+def _contradicts(order: Order, event: Event) -> bool:
+    """Tell whether late news says otherwise than the end that the producer was told."""
+    if not order.state.is_final:
+        return False
+    if isinstance(event, FoundTwice):
+        return True
+    nothing_came_of_it = order.state in {State.FAILED, State.CANCELLED}
+    if nothing_came_of_it and isinstance(event, Acknowledged | StillOpen):
+        return True
+    return _ENDS.get(type(event), order.state) is not order.state
 
 
 def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
@@ -291,7 +313,9 @@ def _carrier_order_id(order: Order, event: Event) -> CarrierOrderId | None:
         case Acknowledged(carrier_order_id=named) | Adopted(carrier_order_id=named):
             return named
         case FoundTwice(carrier_order_ids=(first, *_)):
-            return first
+            return order.carrier_order_id or first
+        case SentAgain():
+            return None
         case _:
             return order.carrier_order_id
 
@@ -320,10 +344,9 @@ def _owed(order: Order, event: Event, now: datetime, manner: Manner) -> Iterator
             return
 
 
-def _told(before: Order | None, after: Order, now: datetime) -> Iterator[TellProducer]:
+def _told(before: Order, after: Order, now: datetime) -> Iterator[TellProducer]:
     notify = after.request.notify
-    moved = before is None or before.state is not after.state
-    if notify and moved and after.state in notify.on:
+    if notify and before.state is not after.state and after.state in notify.on:
         yield TellProducer(now)
 
 

@@ -1,7 +1,6 @@
 """Starts the sandbox from a command line: `python -m sandbox --help`."""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         behaviour = read_behaviour(_json(given.behaviour))
         account = read_account(_json(given.account))
         stock = TypeAdapter(StockPlan).validate_python(_json(given.stock))
-    except (OSError, ValueError, ValidationError) as fault:
+    except (OSError, ValidationError) as fault:
         sys.stderr.write(f"sandbox: {fault}\n")
         return 2
 
@@ -48,10 +47,7 @@ def _options() -> argparse.ArgumentParser:
 
 def _json(given: str) -> Mapping[str, Any]:
     text = Path(given[1:]).read_text(encoding="utf-8") if given.startswith("@") else given
-    read = json.loads(text)
-    if not isinstance(read, dict):
-        raise ValueError(f"not a JSON object: {given}")  # noqa: TRY004 -- one kind of bad option
-    return read
+    return TypeAdapter(dict[str, Any]).validate_json(text)
 
 
 if __name__ == "__main__":

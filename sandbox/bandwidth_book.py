@@ -76,7 +76,7 @@ class Book:
             stages=script.stages,
             taken=script.taken,
             fate=fate,
-            coin=dice.random() < 0.5,  # noqa: PLR2004 -- a fair coin
+            coin=bool(dice.getrandbits(1)),
         )
         self._file(order)
         return order
@@ -142,7 +142,7 @@ class Book:
 
     def _close(self, order: Order, stage: Stage, now: datetime) -> None:
         kept = stage.bought
-        given_back = [e164 for e164 in order.taken if e164 not in kept]
+        given_back = set(order.taken) - set(kept)
         for e164 in given_back:
             del self._holders[e164]
         self._inventory.release(given_back)

@@ -150,7 +150,7 @@ class Playwright:
         if not fills:
             return None
         if wish.criteria is None:
-            rest = tuple(number for number in finding.found if number not in at_once)
+            rest = finding.found[len(at_once) :]  # what was given at once came first
             self._inventory.take(rest)
             return rest
         missing = wish.quantity - len(at_once)

@@ -5,7 +5,7 @@ itself writes `City`, `PhoneNumberType` and `numberType`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sandbox import bandwidth_terms as terms
@@ -114,15 +114,16 @@ def _abroad(query: Mapping[str, str], fields: Mapping[str, str]) -> Criteria:
 
 
 def _at_home(query: Mapping[str, str], fields: dict[str, str]) -> Criteria:
-    kind = _number_type(query)
+    country, kind = query.get("countrycodea3", ""), _number_type(query)
     if not fields:
         pool: Pool = "toll_free" if kind == "TOLL_FREE" else "local"
-        return Criteria(pool=pool, country=query["countrycodea3"], number_type=kind)
-    return terms.criteria_from(
+        return Criteria(pool=pool, country=country, number_type=kind)
+    criteria = terms.criteria_from(
         fields,
         calling_area=_is_true(query, "lca", unless_said=True),
         ends_in=_is_true(query, "endsin"),
     )
+    return replace(criteria, country=country, number_type=kind)
 
 
 def _faults(query: Mapping[str, str], fields: dict[str, str], *, abroad: bool) -> Iterator[CarrierError]:

@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
+import redis
 from hypothesis import settings
 from psycopg import sql
 
@@ -40,6 +42,13 @@ def ledger_template(engines: Engines) -> str:
 @pytest.fixture
 def ledger_url(engines: Engines, ledger_template: str) -> Iterator[str]:
     """The URL of a ledger of this test's own. When the test is over, every promise must hold in it."""
+    with fresh_ledger(engines) as url:
+        yield url
+
+
+@contextmanager
+def fresh_ledger(engines: Engines) -> Iterator[str]:
+    """Copy the template, and look after the promises at the end."""
     name = f"ledger_{uuid4().hex[:12]}"
     with psycopg.connect(engines.database_url, autocommit=True) as connection:
         connection.execute(
@@ -54,14 +63,16 @@ def ledger_url(engines: Engines, ledger_template: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def broker_url(engines: Engines) -> Iterator[str]:
+def broker_url(engines: Engines) -> str:
     """The URL of an empty broker."""
-    import redis
+    return empty_broker(engines)
 
-    client = redis.Redis.from_url(engines.broker_url)
-    client.flushall()
-    yield engines.broker_url
-    client.close()
+
+def empty_broker(engines: Engines) -> str:
+    """Empty the broker, and return its URL."""
+    with redis.Redis.from_url(engines.broker_url) as client:
+        client.flushall()
+    return engines.broker_url
 
 
 @pytest.fixture

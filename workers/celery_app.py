@@ -10,66 +10,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import redis
-from celery import Celery, signals
-from kombu import Queue
+from celery import signals
 
-from config.queues import ALL, BELL_TRANSPORT, CELERY
-from config.schedule import SCHEDULE
 from config.settings import Settings
 from fulfilment import runtime
 from workers import bootstrap, logs
-from workers.bells import CeleryBell, CeleryHerald
+from workers.apps import make_app, make_bell, make_herald
 from workers.letters import Undertaker
 from workers.slots import FileSlots
-
-
-def make_app(settings: Settings) -> Celery:
-    """Return the application that workers, beat and Flower run."""
-    app = Celery(
-        "number-orders",
-        broker=_broker(settings),
-        backend=settings.tickets_url or "disabled://",
-        include=["tasks.submitting", "tasks.working", "tasks.sweeping"],
-    )
-    app.conf.update(CELERY)
-    app.conf.update(
-        task_queues=[Queue(name, routing_key=name) for name in ALL],
-        beat_schedule=SCHEDULE,
-        # The schedule stands in the code, so beat has nothing to remember and nothing to corrupt.
-        beat_scheduler="celery.beat:Scheduler",
-        beat_max_loop_interval=1,
-        worker_consumer="workers.letters:CarefulConsumer",
-        worker_concurrency=settings.children,
-    )
-    return app
-
-
-def make_ringer(settings: Settings) -> Celery:
-    """Return the application that bells and documents leave by: it gives up where a worker's would wait."""
-    ringer = Celery("number-orders-bells", broker=_broker(settings), set_as_current=False)
-    ringer.conf.update(CELERY)
-    ringer.conf.update(
-        broker_transport_options=BELL_TRANSPORT,
-        broker_connection_timeout=1,
-        # A bell is not worth an event of its own; that it was heard is.
-        task_send_sent_event=False,
-    )
-    return ringer
-
-
-def _broker(settings: Settings) -> str:
-    if settings.broker_url is None:
-        return "memory://"  # nothing runs on this: `number-orders up` hands its processes the broker it started
-    return settings.broker_url.get_secret_value()
-
-
-def _rung(settings: Settings) -> redis.Redis | None:
-    url = _broker(settings)
-    if not url.startswith(("redis://", "rediss://")):
-        return None
-    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
-
 
 settings = Settings()
 logs.set_up(settings.log_level, as_json=settings.log_json)
@@ -84,8 +32,8 @@ if settings.database_url is not None:
     runtime.install(
         bootstrap.opening(
             settings,
-            bell=lambda: CeleryBell(make_ringer(settings), _rung(settings)),
-            herald=lambda: CeleryHerald(make_ringer(settings)),
+            bell=lambda: make_bell(settings),
+            herald=lambda: make_herald(settings),
             slots=FileSlots(slots_folder, each=settings.lane_children),
         )
     )

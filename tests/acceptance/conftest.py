@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,14 +35,26 @@ QUICK = {
 @pytest.fixture
 def carrier() -> Iterator[SandboxControl]:
     """The sandbox carrier, quick and flawless unless told otherwise."""
+    with quick_carrier() as control:
+        yield control
+
+
+@contextmanager
+def quick_carrier() -> Iterator[SandboxControl]:
+    """A carrier that needs less than half a second for an order."""
     with running_sandbox() as control:
-        control.behave(processing_s=[0.05, 0.4], latency_s={"order_create": [0.005, 0.02]})
+        control.behave(processing_s=[0.05, 0.4], backorder_s=1, latency_s={"order_create": [0.005, 0.02]})
         yield control
 
 
 @pytest.fixture
 def env(ledger_url: str, broker_url: str, carrier: SandboxControl) -> dict[str, str]:
     """The environment in which this test's processes run."""
+    return environment(ledger_url, broker_url, carrier)
+
+
+def environment(ledger_url: str, broker_url: str, carrier: SandboxControl) -> dict[str, str]:
+    """Settings for processes on these engines and this carrier."""
     bandwidth = {
         "BASE_URL": carrier.url,
         "ACCOUNT_ID": "9900000",

@@ -36,6 +36,7 @@ def test_refusal_says_when_to_come_back_and_means_it(bandwidth: PracticeClient) 
 
     assert (refused.status_code, refused.content) == (429, b"")
     assert refused.headers["connection"] == "close"
+    assert refused.extensions["network_stream"].get_extra_info("is_readable")  # the end has come in
     reset = int(refused.headers["x-ratelimit-reset"])
     time.sleep(max(0.0, reset - time.time()))
     assert bandwidth.listing().status_code == 200

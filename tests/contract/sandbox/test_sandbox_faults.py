@@ -87,7 +87,7 @@ def test_slow_answer_is_right_but_late(bandwidth: PracticeClient) -> None:
 
 
 def test_slow_order_is_made_though_its_client_has_gone(bandwidth: PracticeClient) -> None:
-    bandwidth.control.fault("slow", delay_s=0.3, **ON_POST)
+    bandwidth.control.fault("slow", delay_s=0.8, **ON_POST)
 
     with pytest.raises(httpx.ReadTimeout):
         bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, timeout=0.1)

@@ -50,7 +50,7 @@ def test_real_backorder_is_filled_when_stock_arrives(bandwidth: PracticeClient) 
     """Once Denver is sold out, more of it comes; numbers that arrive were never offered before."""
     stock = len(bandwidth.found(areaCode="303"))
     bandwidth.place(area_xml("303", stock - 1))
-    bandwidth.control.behave(backorder_s=0.3)
+    bandwidth.control.behave(backorder_s=0.8)
 
     order_id = bandwidth.place(area_xml("303", 4), BackOrderRequested="true")
 

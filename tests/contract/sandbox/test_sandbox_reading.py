@@ -31,15 +31,15 @@ def test_pending_order_may_carry_5019(bandwidth: PracticeClient) -> None:
 
 
 def test_order_ends_by_itself_after_its_processing_time(bandwidth: PracticeClient) -> None:
-    bandwidth.control.behave(processing_s=0.3)
+    bandwidth.control.behave(processing_s=0.6)
     order_id = bandwidth.place(area_xml("919"))
     assert bandwidth.reported(order_id)["status"] == "RECEIVED"
 
-    time.sleep(0.5)
+    time.sleep(0.7)
 
     report = bandwidth.reported(order_id)
     created, ended = (datetime.fromisoformat(report[at]) for at in ("created_at", "ended_at"))
-    assert (ended - created).total_seconds() == pytest.approx(0.3, abs=1e-6)
+    assert (ended - created).total_seconds() == pytest.approx(0.6, abs=1e-6)
     assert created.tzinfo == UTC
 
 

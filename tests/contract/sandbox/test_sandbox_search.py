@@ -20,6 +20,8 @@ from tests.contract.sandbox.practice_client import PracticeClient, area_xml, cod
         ({"tollFreeWildCardPattern": "80*"}, "+1800"),
         ({"tollFreeWildCardPattern": "83*"}, "+1833"),
         ({"tollFreeVanity": "FLOWERS"}, "+1800356"),
+        ({"countryCodeA3": "USA"}, "+1"),
+        ({"countryCodeA3": "USA", "phoneNumberType": "TOLL_FREE"}, "+18"),
         ({"countryCodeA3": "GBR"}, "+44"),
         ({"countryCodeA3": "GBR", "phoneNumberType": "GEOGRAPHIC"}, "+441224003908"),
         ({"countryCodeA3": "DEU", "PhoneNumberType": "NATIONAL"}, "+4932"),
@@ -71,6 +73,11 @@ def test_nothing_found_is_an_empty_result_and_no_error(bandwidth: PracticeClient
 
     assert answer.status_code == 200
     assert answer.text == '<?xml version="1.0" encoding="UTF-8" standalone="yes"?><SearchResult/>'
+
+
+@pytest.mark.parametrize("other", [{"countryCodeA3": "CAN"}, {"countryCodeA3": "USA", "phoneNumberType": "MOBILE"}])
+def test_country_and_type_narrow_a_search_at_home(bandwidth: PracticeClient, other: dict[str, str]) -> None:
+    assert bandwidth.found(areaCode="919", **other) == []
 
 
 def test_result_says_how_many(bandwidth: PracticeClient) -> None:

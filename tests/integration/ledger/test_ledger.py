@@ -39,9 +39,7 @@ RALEIGH = E164("+19196362098")
 
 
 def a_request(key: str = "crm-1", *, npa: str = "919", notify: Notify | None = None) -> OrderRequest:
-    return OrderRequest(
-        key, BANDWIDTH, Kind.NEW_NUMBERS, criteria=Criteria(npa=npa), quantity=1, notify=notify
-    )
+    return OrderRequest(key, BANDWIDTH, Kind.NEW_NUMBERS, criteria=Criteria(npa=npa), quantity=1, notify=notify)
 
 
 def a_new_order(request: OrderRequest | None = None, order_id: OrderId | None = None) -> NewOrder:
@@ -60,7 +58,7 @@ def run(url: str, work: Callable[[Ledger], Awaitable[None]]) -> None:
 
 def a_step(order: Order, event: Event, now: datetime) -> Recorded:
     step = advance(order, event, now=now, manner=MANNER)
-    return Recorded(order, event, step, getattr(event, "numbers", ()))
+    return Recorded(order, step, getattr(event, "numbers", ()))
 
 
 async def hear(ledger: Ledger, order: Order, *events: Event) -> Order:
@@ -138,9 +136,7 @@ def test_claims_are_exclusive(ledger_url: str) -> None:
 
     async def work(ledger: Ledger) -> None:
         await ledger.accept([a_new_order(a_request(f"k{i}")) for i in range(100)])
-        rounds = await asyncio.gather(
-            *(ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) for _ in range(20))
-        )
+        rounds = await asyncio.gather(*(ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) for _ in range(20)))
         ids = [claim.order.order_id for claims in rounds if claims for claim in claims.claims]
         assert len(ids) == len(set(ids)) == 100
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) is None

@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
+from bandwidth_examples import BANDWIDTH, A, B, a_request, a_search
 
 from carriers.bandwidth_rules import OPTIONS
 from orders.errors import Fault
 from orders.model import Criteria, Kind, OrderRequest, WhenTainted
 from orders.numbering import E164
-from tests.unit.carriers.bandwidth_examples import BANDWIDTH, A, B, a_request, a_search
 
 
 def rules(request: OrderRequest) -> dict[str, str]:
@@ -47,6 +47,7 @@ def test_kinds_not_offered_are_the_only_thing_said(kind: Kind) -> None:
 BAD: list[tuple[OrderRequest, str, str]] = [
     (a_request(A, range_size=10), "range_size", "not offered"),
     (a_request(A, account="west"), "account", "options.site_id"),
+    (a_request(A, when_tainted=WhenTainted.SPLIT), "when_tainted", "removals"),
     (a_request(A, name=""), "name", "1 to 50"),
     (a_request(A, name="   "), "name", "printable"),
     (a_request(A, name="n" * 51), "name", "1 to 50"),

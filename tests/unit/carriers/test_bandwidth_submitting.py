@@ -5,14 +5,7 @@ from uuid import UUID
 from xml.etree.ElementTree import Element
 
 import pytest
-from defusedxml.ElementTree import fromstring
-
-from carriers.bandwidth import Bandwidth
-from carriers.contract import CarrierRequest, Purpose
-from orders.errors import NotOffered
-from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
-from orders.model import Kind, Order, OrderRequest
-from tests.unit.carriers.bandwidth_examples import (
+from bandwidth_examples import (
     BANDWIDTH,
     HTML,
     ORDERS,
@@ -30,6 +23,13 @@ from tests.unit.carriers.bandwidth_examples import (
     searched,
     talk,
 )
+from defusedxml.ElementTree import fromstring
+
+from carriers.bandwidth import Bandwidth
+from carriers.contract import CarrierRequest, Purpose
+from orders.errors import NotOffered
+from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
+from orders.model import Kind, Order, OrderRequest
 
 CREATED = (
     "<OrderResponse><Order><CustomerOrderId>{reference}</CustomerOrderId><Name>UK</Name>"
@@ -307,6 +307,7 @@ def test_a_refusal_as_response_status_is_read_too() -> None:
         refused(error(None, "something is wrong")),
         refused(error("oops", "something is wrong")),
         refused(error("5022", "no site"), inside=f"<id>{THEIRS}</id>"),
+        refused(error("5022", "no site")).replace(REFERENCE, "another"),
         refused(),
         b"<Fault><Error><Code>5022</Code></Error></Fault>",
         b"",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from tiny_carrier import Act, TinyCarrier, after, drop, hang_up_after, raw, reply, silence
 
 from carriers.auth import Basic, Fetch, StaticBearer
 from carriers.contract import CarrierRequest, Conversation, Purpose
@@ -15,7 +16,6 @@ from carriers.courier import Courier, CourierSettings, Outcome, boot_clock, exch
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, AnswerLost, Event, NotListed, NotSent
 from orders.model import CarrierOrderId
-from tests.unit.carriers.tiny_carrier import Act, TinyCarrier, after, drop, hang_up_after, raw, reply, silence
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 TOKEN = "top-secret-token"
@@ -105,7 +105,7 @@ def test_a_request_arrives_as_the_adapter_wrote_it() -> None:
         assert asked.event == NotListed("200 yes")
         post, get = carrier.heard
         assert (post.method, post.target, post.body) == ("POST", "/orders", b"<Order/>")
-        assert (get.method, get.target, get.body) == ("GET", "/tns/%2B1919?page=1&ref=a%2Bb+c", b"")
+        assert (get.method, get.target, get.body) == ("GET", "/tns/%2B1919?page=1&ref=a%2Bb%20c", b"")
         assert post.headers["content-type"] == "application/xml"
         assert {heard.headers["accept"] for heard in carrier.heard} == {"application/xml"}
         assert {heard.headers["accept-encoding"] for heard in carrier.heard} == {"gzip"}

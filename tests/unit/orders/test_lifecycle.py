@@ -45,7 +45,6 @@ from orders.lifecycle import (
     Step,
     SubmitOrder,
     TellProducer,
-    accept,
     advance,
     is_news,
     next_ask,
@@ -164,23 +163,6 @@ def test_an_arc_counts_one_event_and_notes_when_the_order_ended(
 
 
 # One submission
-
-
-def test_an_order_that_comes_in_is_owed_its_submission_at_once() -> None:
-    """Nothing says wait, so it does not."""
-    assert accept(an_order(), now=NOON).effects == (SubmitOrder(NOON),)
-
-
-def test_a_scheduled_order_waits_and_says_why() -> None:
-    """The reason is for the person who wonders why nothing happens."""
-    later = NOON + MINUTE
-
-    assert accept(an_order(not_before=later), now=NOON).effects == (SubmitOrder(later, "scheduled"),)
-
-
-def test_a_schedule_in_the_past_is_no_reason_to_wait() -> None:
-    """It has come in late, and is due now."""
-    assert accept(an_order(not_before=NOON - MINUTE), now=NOON).effects == (SubmitOrder(NOON),)
 
 
 def test_a_begun_submission_is_asked_about_when_no_request_can_be_alive_any_more() -> None:
@@ -503,7 +485,9 @@ def test_late_news_is_counted_and_changes_nothing_else(state: State, event: type
     before = an_order(state, carrier_order_id=THEIR_ID, carrier_status="COMPLETE")
     step = heard(before, an_event(event))
 
-    assert step == Step(replace(before, version=before.version + 1), (), late=True, contradicts=step.contradicts)
+    assert step == Step(
+        replace(before, version=before.version + 1), step.event, (), late=True, contradicts=step.contradicts
+    )
 
 
 @pytest.mark.parametrize("state", [state for state in State if state.is_final])
@@ -558,8 +542,3 @@ def test_a_producer_that_asked_for_nothing_is_told_nothing(state: State, event: 
     effects = heard(an_order(state, told_at=None), an_event(event)).effects
 
     assert TellProducer(NOON) not in effects, f"told of {target}"
-
-
-def test_a_producer_can_ask_to_be_told_of_the_acceptance() -> None:
-    """Then it is owed in the transaction that stores the order."""
-    assert accept(an_order(told_at={State.ACCEPTED}), now=NOON).effects == (SubmitOrder(NOON), TellProducer(NOON))

@@ -1,0 +1,224 @@
+"""What the demonstration's producer sends: orders of every type and every outcome, all from one seed.
+
+Knows the practice carrier's map and its magic inputs (docs/sandbox.md). Decides what is asked, never what becomes of it.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count, cycle, islice
+from random import Random
+from typing import Any, Final
+from uuid import UUID
+
+from sandbox.geography import MAGIC_AREAS, ORDINARY_AREAS, THIN_AREA, Place
+from sandbox.inventory import Inventory, StockPlan
+
+TOLD_TASK: Final = "demo.told"
+TOLD_QUEUE: Final = "demo.told"
+ORDERS_MIN: Final = 30
+"""With fewer not every type and outcome would appear."""
+
+_BATCH: Final = 25
+_BATCHED_SHARE: Final = 0.25
+"""How much comes by `orders.submit_many`."""
+_MAGIC_SHARE: Final = 0.035
+"""Of all orders, for each fate by criteria, and again by name."""
+_LAST_DIGITS: Final = {"808": "9901", "406": "9902", "307": "9903", "605": "9906", "208": "9907", "802": "9908"}
+"""The magic area codes whose orders end, and the last digits of a named number that mean the same."""
+
+Body = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One message to the service."""
+
+    call_id: str
+    task: str
+    kwargs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Everything the producer sends, and what it may expect."""
+
+    calls: Sequence[Call]
+    single_ids: Sequence[str]
+    """The orders whose ids the producer chose."""
+    orders: int
+    refusals: int
+    """How many orders break a rule."""
+    repeats: int
+    """How many orders are sent once more under the same key."""
+
+
+def write_script(orders: int, seed: int) -> Script:
+    """Return a script of that many good orders, and some that are not."""
+    dice = Random(seed)
+    bodies = [_dressed(body, number, dice) for number, body in enumerate(_shuffled(orders, dice), 1)]
+    batched = int(orders * _BATCHED_SHARE)
+    singles, many = bodies[batched:], bodies[:batched]
+    submits = [_submit(body, dice) for body in singles]
+    bad = [_submit(body, dice) for body in _bad_orders()]
+    repeats = [_submit(dict(call.kwargs["order"]), dice) for call in submits[:3]]
+    conflict = _submit({**submits[0].kwargs["order"], "name": "another order under the same key"}, dice)
+    batches = [_submit_many([*many[i : i + _BATCH], *_bad_orders()[:1]], dice) for i in range(0, batched, _BATCH)]
+    return Script(
+        calls=(*_spread(submits, [*batches, *bad]), *repeats, conflict),
+        single_ids=[call.call_id for call in submits],
+        orders=orders,
+        refusals=len(bad) + len(batches) + 1,
+        repeats=len(repeats),
+    )
+
+
+def _submit(body: Body, dice: Random) -> Call:
+    return Call(str(UUID(int=dice.getrandbits(128), version=4)), "orders.submit", {"order": body, "producer": "demo"})
+
+
+def _submit_many(bodies: Sequence[Body], dice: Random) -> Call:
+    kwargs = {"orders": list(bodies), "producer": "demo"}
+    return Call(str(UUID(int=dice.getrandbits(128), version=4)), "orders.submit_many", kwargs)
+
+
+def _spread(many: Sequence[Call], few: Sequence[Call]) -> Iterator[Call]:
+    """Put the few among the many, evenly."""
+    step = max(1, len(many) // (len(few) + 1))
+    rest = iter(few)
+    for place, call in enumerate(many, 1):
+        yield call
+        if place % step == 0:
+            yield from islice(rest, 1)
+    yield from rest
+
+
+def _dressed(body: Body, number: int, dice: Random) -> Body:
+    """Give an order its key and its notice; every fourth is also followed on its way."""
+    ends = ["COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED"]
+    on = ["ACCEPTED", "OPEN", *ends] if number % 4 == 0 else ends
+    notify = {"task": TOLD_TASK, "queue": TOLD_QUEUE, "on": on}
+    order = {"key": f"demo-{number:04}", "carrier": "bandwidth", "kind": "new_numbers", "notify": notify}
+    return {**order, "allow_partial": dice.random() > 0.1, **body}  # noqa: PLR2004  nine in ten take what there is
+
+
+def _shuffled(orders: int, dice: Random) -> list[Body]:
+    special = list(_special(max(1, round(orders * _MAGIC_SHARE)), dice))
+    plain = _Types(dice).endless()
+    bodies = [*special, *islice(plain, max(0, orders - len(special)))][:orders]
+    dice.shuffle(bodies)
+    return bodies
+
+
+def _special(each: int, dice: Random) -> Iterator[Body]:
+    """Yield orders that end in an unusual way: by magic, for want of stock, or because two want one number."""
+    named = _names(dice)
+    for area_code, digits in _LAST_DIGITS.items():
+        place = next(towns[0] for towns in MAGIC_AREAS if towns[0].area_code == area_code)
+        for turn in range(each):
+            by_place = {"npa": area_code} if turn % 2 == 0 else {"city": place.city, "state": place.state}
+            yield {"criteria": by_place, "quantity": dice.randint(2, 8)}
+            yield {"numbers": [*islice(named, dice.randint(1, 3)), next(named)[:-4] + digits]}
+    thin = {"npa": THIN_AREA[0].area_code}
+    yield from ({"criteria": thin, "quantity": 2, "allow_partial": True} for _ in range(4))
+    for wanted in islice(named, 2):
+        yield from ({"numbers": [wanted, next(named)], "allow_partial": True} for _ in range(2))
+    yield {"criteria": {"npa": "919"}, "quantity": 1, "options": {"site_id": "744"}}  # the carrier refuses: 5020
+
+
+def _names(dice: Random) -> Iterator[str]:
+    """Yield numbers that are in no stock, so that nobody meets them but by name; none of them is magic."""
+    for serial in count():
+        place = ORDINARY_AREAS[serial % len(ORDINARY_AREAS)][0]
+        yield f"+1{place.area_code}{dice.randint(3, 8)}{serial % 89 + 20:02}0{serial // 17 % 1000:03}"
+
+
+class _Types:
+    """Ordinary orders of every type in turn."""
+
+    def __init__(self, dice: Random) -> None:
+        self._dice = dice
+        self._named = _names(Random(dice.random()))
+        self._stock = [e164 for e164 in Inventory(StockPlan()).all_free() if e164[2:5] in _ordinary_codes()]
+
+    def endless(self) -> Iterator[Body]:
+        """Yield one order of each type, again and again."""
+        types: Sequence[Callable[[], Body]] = (
+            self._numbers,
+            lambda: self._near(("npa",)),
+            lambda: self._near(("rate_center", "state")),
+            self._exchange,
+            self._thousands_block,
+            lambda: self._near(("state",)),
+            lambda: self._near(("city", "state")),
+            lambda: self._near(("zip",)),
+            lambda: self._near(("lata",)),
+            lambda: self._near(("npa", "rate_center", "state")),
+            self._local_vanity,
+            self._toll_free,
+            self._toll_free_vanity,
+        )
+        for make in cycle(types):
+            yield make()
+
+    def _numbers(self) -> Body:
+        return {"numbers": list(islice(self._named, self._dice.randint(1, 6)))}
+
+    def _near(self, fields: Sequence[str]) -> Body:
+        place = self._dice.choice(self._dice.choice(ORDINARY_AREAS))
+        known = _criteria(place)
+        return {"criteria": {field: known[field] for field in fields}, "quantity": self._few()}
+
+    def _exchange(self) -> Body:
+        number = self._dice.choice(self._stock)
+        return {"criteria": {"npa": number[2:5], "nxx": number[5:8]}, "quantity": self._few()}
+
+    def _thousands_block(self) -> Body:
+        number = self._dice.choice(self._stock)
+        criteria = {"npa": number[2:5], "nxx": number[5:8], "thousands_block": number[8]}
+        return {"criteria": criteria, "quantity": self._dice.randint(1, 4)}
+
+    def _local_vanity(self) -> Body:
+        npa = self._dice.choice(ORDINARY_AREAS)[0].area_code
+        word = self._dice.choice(("CALL", "HOME", "SALE", "TAXI"))
+        return {"criteria": {"npa": npa, "vanity": word, "vanity_at_end": True}, "quantity": 1}
+
+    def _toll_free(self) -> Body:
+        return {"criteria": {"toll_free_pattern": self._dice.choice(("8**", "83*", "88*"))}, "quantity": self._few()}
+
+    def _toll_free_vanity(self) -> Body:
+        word = self._dice.choice(("FLOWERS", "TICKETS"))
+        return {"criteria": {"number_type": "toll_free", "vanity": word}, "quantity": 1}
+
+    def _few(self) -> int:
+        return self._dice.choice((1, 1, 2, 2, 3, 4, 5, 8, 10, 20))
+
+
+def _ordinary_codes() -> frozenset[str]:
+    return frozenset(towns[0].area_code for towns in ORDINARY_AREAS)
+
+
+def _criteria(place: Place) -> Mapping[str, str]:
+    return {
+        "npa": place.area_code,
+        "rate_center": place.rate_center,
+        "city": place.city,
+        "state": place.state,
+        "zip": place.zip_code,
+        "lata": place.lata,
+    }
+
+
+def _bad_orders() -> list[Body]:
+    """Return orders that are refused before any carrier hears of them, each for another reason."""
+    good = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
+    wrongs: Sequence[Body] = (
+        {"criteria": {"rate_center": "RALEIGH"}},  # of which state?
+        {"carrier": "acme"},
+        {"numbers": ["+19195550100"]},  # and criteria
+        {"quantity": 0},
+        {"criteria": None, "quantity": None, "numbers": ["+1919"]},
+        {"options": {"colour": "green"}},
+        {"kind": "remove_numbers"},
+        {"quantty": 3},
+    )
+    return [{"key": f"demo-bad-{i}", **good, **wrong} for i, wrong in enumerate(wrongs, 1)]

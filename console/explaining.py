@@ -1,0 +1,275 @@
+"""Says of one order, in plain words, what happened, what it waits for and until when, and what a person could do.
+
+Pure: everything comes from the story, the present included. Judges nothing: what follows from what stands in
+`orders.lifecycle`, and the words here only tell it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from console import moments
+from ledger.ledger import Debt, Story
+from orders.model import Lane, NumberState, State
+
+Sentences = Iterator[str]
+
+_LONG_DUE: Final = timedelta(seconds=15)
+"""Work that is due this long was not taken by anybody: the sweep rings every second."""
+_IN_HAND: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
+_DOCTOR: Final = "`number-orders doctor` tells whether any runs"
+
+
+def explain(story: Story) -> list[str]:
+    """Return what a person should know of an order, sentence by sentence."""
+    return [*_BY_STATE[story.order.state](story), *_afterwards(story), *_telling(story)]
+
+
+def has(story: Story) -> int:
+    """Return how many numbers the order has got."""
+    return sum(result.state in _IN_HAND for result in story.numbers)
+
+
+def _accepted(story: Story) -> Sentences:
+    order, news = story.order, _latest(story)
+    ago, why = _ago(story, news), _detail(news, "reason")
+    match news.get("event"):
+        case "NotSent":
+            yield f"The last attempt to send it, {ago}, came to nothing: {why}."
+            yield "Nothing was bought, so it is safe to send it again."
+        case "ProvenAbsent":
+            yield f"It was searched for at {_carrier(story)} ({_detail(news, 'looked')}) and never arrived there."
+            yield "Nothing was bought, so it is safe to send it again."
+        case "SentAgain":
+            yield f"{_detail(news, 'by')} made sure that nothing was bought and wants it sent again{_because(news)}."
+        case _:
+            yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
+    wanted = order.request.not_before
+    if wanted and wanted > story.now:
+        yield f"Its producer wants it sent no earlier than {moments.at(wanted, story.now)}."
+    yield from _due(story, Lane.SUBMIT)
+    yield f"Until it is sent it can be called back: `number-orders cancel {order.order_id}`."
+
+
+def _submitting(story: Story) -> Sentences:
+    order, carrier = story.order, _carrier(story)
+    yield f"A worker began to send it {_ago(story, _latest(story))} (attempt {order.sends}) and has no answer yet."
+    debt = _debt(story, Lane.ASK)
+    if debt and not debt.in_hand and debt.not_before > story.now:
+        until = moments.both(debt.not_before, story.now)
+        yield f"If there is none by {until}, it is in doubt: {carrier} is asked, and nothing is sent again before that."
+    else:
+        yield from _due(story, Lane.ASK)
+    yield f"It cannot be called back any more, since {carrier} may have it."
+
+
+def _in_doubt(story: Story) -> Sentences:
+    order, carrier = story.order, _carrier(story)
+    lost = _latest(story, "AnswerLost", "SubmissionBegun")
+    why = _detail(lost, "reason") or "two workers began to send it, and neither answer is known"
+    yield f"Nobody knows whether {carrier} has it: {why} ({_ago(story, lost)})."
+    yield f"It may have been bought, so it is not sent again before {carrier}'s records are searched long enough."
+    looked = _detail(_latest(story, "NotListed"), "looked")
+    if order.doubt_asks:
+        yield f"Searched {_times(order.doubt_asks)} so far ({looked}): not on record, which proves little so soon."
+    yield from _due(story, Lane.ASK)
+    yield "It is found, or sent again, or parked for a person; until then nobody needs to do anything."
+    yield f"Who wants to look for it at {carrier} finds it under our reference {order.order_id}."
+
+
+def _open(story: Story) -> Sentences:
+    order, carrier, word = story.order, _carrier(story), _latest(story, "StillOpen")
+    status = f"; its last word for it is {order.carrier_status}" if order.carrier_status else ""
+    yield f"{carrier} has it as order {order.carrier_order_id}{status}."
+    if _detail(word, "unheard_of"):
+        yield "That word is in none of the carrier's documents: it counts as still open, and raised an alarm."
+    if _detail(word, "slow"):
+        yield f"It waits for stock or for people at {carrier}, which takes days rather than seconds."
+    if detail := _detail(word, "detail"):
+        yield f"{carrier} adds: {detail}."
+    if got := has(story):
+        yield f"{got} of {order.request.wanted} numbers are there already."
+    yield from _due(story, Lane.ASK)
+    yield f"There is nothing to do but wait: {carrier} is asked until it says how it ended. It cannot be called back."
+
+
+def _parked(story: Story) -> Sentences:
+    order, carrier, news = story.order, _carrier(story), _latest(story)
+    yield f"It waits for a person, since {moments.span(story.now - _at(story, news))}: {order.reason}."
+    yield "It moves no more by itself, and nothing is sent for it."
+    if order.sends:
+        yield f"It was sent {_times(order.sends)}, and {order.losses or 'none'} of the answers were lost."
+    if order.carrier_order_id:
+        yield f"We know it at {carrier} as order {order.carrier_order_id}."
+    if got := has(story):
+        yield f"{got} of {order.request.wanted} numbers are there already."
+    yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they bought."
+    yield "Then there are three ways on: adopt the order found there, send again if nothing was bought, or write it off."
+
+
+def _completed(story: Story) -> Sentences:
+    wanted = story.order.request.wanted
+    numbers = "The one number" if wanted == 1 else f"All {wanted} numbers"
+    yield f"{numbers} asked for: done. {_carrier(story)} completed it {_took(story)}."
+
+
+def _partial(story: Story) -> Sentences:
+    order = story.order
+    yield f"{has(story)} of {order.request.wanted} numbers are there, and no more will come: {order.reason}."
+    yield from _failures(story)
+    yield f"It ended {_took(story)}. For the rest, hand in a new order with a new key."
+
+
+def _with_errors(story: Story) -> Sentences:
+    order = story.order
+    yield f"{_carrier(story)} says that it is done, and yet: {order.reason}."
+    yield f"{has(story)} of {order.request.wanted} numbers are there."
+    yield from _failures(story)
+    yield f"It ended {_took(story)}. Look at the numbers one by one before ordering the rest anew."
+
+
+def _failed(story: Story) -> Sentences:
+    news = _latest(story)
+    if news.get("event") == "WrittenOff":
+        yield f"{_detail(news, 'by')} wrote it off {_ago(story, news)}{_because(news)}."
+        return
+    code = f" (code {_detail(news, 'code')})" if _detail(news, "code") else ""
+    yield f"{_carrier(story)} refused it: {story.order.reason}{code}."
+    yield from _failures(story)
+    yield f"Nothing was bought, and nothing will be. It ended {_took(story)}."
+    yield "When the cause is mended, hand it in again with a new key."
+
+
+def _cancelled(story: Story) -> Sentences:
+    news = _latest(story)
+    yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_because(news)}. Nothing was bought."
+
+
+_BY_STATE: Final[Mapping[State, Callable[[Story], Sentences]]] = MappingProxyType(
+    {
+        State.ACCEPTED: _accepted,
+        State.SUBMITTING: _submitting,
+        State.IN_DOUBT: _in_doubt,
+        State.OPEN: _open,
+        State.PARKED: _parked,
+        State.COMPLETED: _completed,
+        State.PARTIAL: _partial,
+        State.COMPLETED_WITH_ERRORS: _with_errors,
+        State.FAILED: _failed,
+        State.CANCELLED: _cancelled,
+    }
+)
+
+
+def _due(story: Story, lane: Lane) -> Sentences:
+    """Say when it is whose turn, and what is in the way."""
+    debt, now = _debt(story, lane), story.now
+    if debt is None:
+        yield "No work is owed to it, which must never be: this is a bug, and a person has to look."
+        return
+    if debt.attempts > 1 and lane is Lane.ASK:
+        yield f"Asked {_times(debt.attempts)} without news{_why(debt)}."
+    if debt.in_hand and debt.not_before > now:
+        yield f"A worker has it in hand now; if that one dies, another takes over at {moments.both(debt.not_before, now)}."
+        return
+    paused = debt.paused_until if debt.paused_until and debt.paused_until > now else None
+    if paused:
+        why = f": {debt.paused_why}" if debt.paused_why else ""
+        yield f"Everything on {_carrier(story)}'s lane {lane} is paused until {moments.both(paused, now)}{why}."
+    yield _turn(story, lane, max(debt.not_before, paused or debt.not_before))
+
+
+def _turn(story: Story, lane: Lane, due: datetime) -> str:
+    deed, now = _deed(story, lane), story.now
+    if due > now:
+        return f"Next, a worker {deed} at {moments.both(due, now)}."
+    if now - due > _LONG_DUE:
+        return f"It has been due for {moments.span(now - due)} and no worker has taken it: {_DOCTOR}."
+    return f"It is due now: the next free worker {deed}."
+
+
+def _deed(story: Story, lane: Lane) -> str:
+    match lane:
+        case Lane.SUBMIT:
+            return f"sends it to {_carrier(story)}"
+        case Lane.ASK:
+            return f"asks {_carrier(story)} about it"
+        case Lane.TELL:
+            return "tells its producer"
+
+
+def _telling(story: Story) -> Sentences:
+    """Say whether the producer knows."""
+    notify, debt = story.order.request.notify, _debt(story, Lane.TELL)
+    if debt is not None:
+        trouble = f": {debt.reason}" if debt.reason else ""
+        yield f"Its producer is still to be told ({moments.both(debt.not_before, story.now)}){trouble}."
+    elif notify and story.order.state in notify.on:
+        yield f"Its producer was told of this: task {notify.task} on queue {notify.queue}."
+
+
+def _afterwards(story: Story) -> Sentences:
+    late = [row for row in story.events if row["late"]]
+    if late:
+        count = "Word" if len(late) == 1 else f"{len(late)} words"
+        yield f"{count} from {_carrier(story)} came too late and moved nothing, the last {_ago(story, late[-1])}."
+
+
+def _failures(story: Story) -> Sentences:
+    """Say why numbers failed, the commonest causes first."""
+    causes = Counter(
+        " ".join(filter(None, (result.code, result.text))) or "without a reason"
+        for result in story.numbers
+        if result.state is NumberState.FAILED
+    )
+    if causes:
+        told = "; ".join(f"{count} × {cause}" for cause, count in causes.most_common(3))
+        more = "; and more" if len(causes) > 3 else ""  # noqa: PLR2004  as many as are told
+        yield f"Numbers that failed: {told}{more}."
+
+
+def _latest(story: Story, *events: str) -> Mapping[str, Any]:
+    """Return the last thing that moved the order, of these kinds if any are named; empty when there is none."""
+    told = (row for row in reversed(story.events) if not row["late"] and (not events or row["event"] in events))
+    return next(told, {})
+
+
+def _debt(story: Story, lane: Lane) -> Debt | None:
+    return next((debt for debt in story.debts if debt.lane is lane), None)
+
+
+def _detail(row: Mapping[str, Any], name: str) -> Any:
+    return row.get("detail", {}).get(name)
+
+
+def _because(row: Mapping[str, Any]) -> str:
+    why = _detail(row, "why")
+    return f": {why}" if why else ""
+
+
+def _why(debt: Debt) -> str:
+    return f" ({debt.reason})" if debt.reason else ""
+
+
+def _at(story: Story, row: Mapping[str, Any]) -> datetime:
+    moment: datetime = row.get("at", story.order.accepted_at)
+    return moment
+
+
+def _ago(story: Story, row: Mapping[str, Any]) -> str:
+    return moments.when(_at(story, row), story.now)
+
+
+def _took(story: Story) -> str:
+    ended = story.order.ended_at or story.now
+    return f"{moments.span(ended - story.order.accepted_at)} after it was accepted, {moments.when(ended, story.now)}"
+
+
+def _carrier(story: Story) -> str:
+    return story.order.request.carrier
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,68 @@
+"""One line of an order's story in words. What the events mean stands in `orders.events`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
+
+Detail = Mapping[str, Any]
+
+
+def sentence(row: Mapping[str, Any]) -> str:
+    """Say what one event of the story was."""
+    detail = row["detail"]
+    words = _WORDS.get(row["event"])
+    told = words(detail) if words else row["event"]
+    return f"{told} (too late: kept, moved nothing)" if row["late"] else told
+
+
+def _or(detail: Detail, name: str, before: str = ": ") -> str:
+    return f"{before}{detail[name]}" if detail.get(name) else ""
+
+
+def _numbers(detail: Detail) -> str:
+    """Say how many numbers an event names. Long lists were counted when they were written down."""
+    named = detail.get("numbers", ())
+    if isinstance(named, str):
+        return f", {named}"
+    return f", {_count(named)}" if named else ""
+
+
+def _count(named: Sequence[Any]) -> str:
+    return "1 number" if len(named) == 1 else f"{len(named)} numbers"
+
+
+def _by(detail: Detail) -> str:
+    return f"{detail.get('by', 'somebody')}{_or(detail, 'why')}"
+
+
+def _still_open(detail: Detail) -> str:
+    strange = ", a word never heard before" if detail.get("unheard_of") else ""
+    return f"the carrier says {detail.get('carrier_status')}{strange}{_numbers(detail)}{_or(detail, 'detail')}"
+
+
+def _ended(how: str) -> Callable[[Detail], str]:
+    return lambda detail: f"{how}{_or(detail, 'carrier_status', ', ')}{_numbers(detail)}{_or(detail, 'reason')}"
+
+
+_WORDS: Final[Mapping[str, Callable[[Detail], str]]] = MappingProxyType(
+    {
+        "OrderAccepted": lambda _: "accepted",
+        "SubmissionBegun": lambda _: "a worker begins to send it",
+        "NotSent": lambda it: f"nothing bought, to be sent again{_or(it, 'reason')}",
+        "AnswerLost": lambda it: f"the answer is lost{_or(it, 'reason')}",
+        "Acknowledged": lambda it: f"the carrier has it as {it.get('carrier_order_id')}{_or(it, 'carrier_status', ', ')}",
+        "StillOpen": _still_open,
+        "Filled": _ended("filled"),
+        "PartlyFilled": _ended("partly filled"),
+        "FilledWithErrors": _ended("filled, with errors"),
+        "Refused": lambda it: f"refused{_or(it, 'code', ', code ')}{_numbers(it)}{_or(it, 'reason')}",
+        "NotListed": lambda it: f"not on the carrier's record yet{_or(it, 'looked', ', searched ')}",
+        "ProvenAbsent": lambda it: f"it never arrived{_or(it, 'looked', ', searched ')}",
+        "FoundTwice": lambda it: f"found more than once: {', '.join(it.get('carrier_order_ids', ()))}",
+        "Parked": lambda it: f"parked for a person{_or(it, 'reason')}",
+        "CancelAsked": lambda it: f"called back by {_by(it)}",
+        "Adopted": lambda it: f"adopted as {it.get('carrier_order_id')} by {_by(it)}",
+        "SentAgain": lambda it: f"to be sent again, says {_by(it)}",
+        "WrittenOff": lambda it: f"written off by {_by(it)}",
+    }
+)

@@ -1,0 +1,81 @@
+"""A producer, as any application can be one: it knows Celery, the names of the tasks, and its own orders.
+
+Reads calls from standard input, one JSON object a line: {"id": "…", "task": "orders.submit", "kwargs": {…}, "after_s": 0.1}.
+Prints how each was answered, one JSON object a line. A call without an answer is sent again, with the same id and the
+same key. That is all a producer does to be certain: the same key is the same order, however often it comes.
+
+    BROKER_URL=redis://… python producer.py < calls.jsonl
+"""
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from celery import Celery
+
+AGAIN_AFTER_S = 5.0
+GIVEN_UP_AFTER_S = 90.0
+LOOK_EVERY_S = 0.2
+
+app = Celery(broker=os.environ["BROKER_URL"], backend=os.environ["BROKER_URL"])
+
+
+class Sent:
+    """A call that is on its way."""
+
+    def __init__(self, call: dict[str, Any]) -> None:
+        self.call = call
+        self.times = 0
+        self.began = time.monotonic()
+        self.send()
+
+    def send(self) -> None:
+        """Put it on the queue, for the first time or again."""
+        call = self.call
+        self.result = app.send_task(call["task"], kwargs=call["kwargs"], task_id=call["id"], queue="orders")
+        self.sent_at = time.monotonic()
+        self.times += 1
+
+    def is_over(self) -> bool:
+        """Tell whether it was answered, or will not be; send it again when it is time to."""
+        now = time.monotonic()
+        if self.result.ready() or now - self.began > GIVEN_UP_AFTER_S:
+            return True
+        if now - self.sent_at > AGAIN_AFTER_S:
+            self.send()
+        return False
+
+    def outcome(self) -> dict[str, Any]:
+        """Return what came of it."""
+        said = {"id": self.call["id"], "task": self.call["task"], "sent": self.times}
+        if not self.result.ready():
+            return {**said, "silent": True}
+        try:
+            return {**said, "answer": self.result.get(timeout=5)}
+        except ValueError as refused:  # it breaks a rule; sending it again would change nothing
+            return {**said, "refused": str(refused)}
+
+
+def main() -> int:
+    """Send every call, then see to it that every one is answered; 1 if one was not."""
+    pending = []
+    for line in sys.stdin:
+        call = json.loads(line)
+        time.sleep(call.get("after_s", 0))
+        pending.append(Sent(call))
+    silent = 0
+    while pending:
+        over = [sent for sent in pending if sent.is_over()]
+        for sent in over:
+            outcome = sent.outcome()
+            silent += "silent" in outcome
+            print(json.dumps(outcome), flush=True)  # noqa: T201  the product of this script
+        pending = [sent for sent in pending if sent not in over]
+        time.sleep(LOOK_EVERY_S)
+    return int(silent > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Reads orders from a file: one JSON object, a JSON array of them, or JSON Lines, told apart by what stands there.
+
+All or nothing: one unreadable character, and no order is read. Whether an order is good is not known here.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+_SHOWN: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One order as it was written, and where."""
+
+    order: object
+    place: str
+    """`line 3` or `order 7 of the array`, as a person finds it."""
+    number: int
+    """The line in JSON Lines, the index (from 0) in an array."""
+
+
+class Unreadable(Exception):
+    """The text is no JSON, and the message says where not."""
+
+
+def read_orders(raw: bytes) -> list[Placed]:
+    """Return the orders in `raw`, in order.
+
+    Raises:
+        Unreadable: with line and column, where there are any.
+    """
+    text = _decode(raw)
+    if not text.strip():
+        raise Unreadable("there is no order in it")
+    return _lines(text) if _is_json_lines(text) else _document(text)
+
+
+def _decode(raw: bytes) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as wrong:
+        line = raw.count(b"\n", 0, wrong.start) + 1
+        column = wrong.start - raw.rfind(b"\n", 0, wrong.start)
+        raise Unreadable(f"line {line}, byte {column}: it is not UTF-8") from None
+
+
+def _is_json_lines(text: str) -> bool:
+    """Tell whether the first line that says something is whole by itself, and something follows it."""
+    written = [line for line in text.split("\n") if line.strip()]
+    if len(written) == 1:
+        return False
+    try:
+        json.loads(written[0])
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _lines(text: str) -> list[Placed]:
+    return [
+        Placed(_parse(line, first_line=number), f"line {number}", number)
+        for number, line in enumerate(text.split("\n"), start=1)
+        if line.strip()
+    ]
+
+
+def _document(text: str) -> list[Placed]:
+    parsed = _parse(text, first_line=1)
+    if not isinstance(parsed, list):
+        return [Placed(parsed, "the order", 0)]
+    if not parsed:
+        raise Unreadable("the array holds no order")
+    return [Placed(order, f"order {index} of the array", index) for index, order in enumerate(parsed)]
+
+
+def _parse(text: str, *, first_line: int) -> object:
+    try:
+        return json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+    except json.JSONDecodeError as wrong:
+        line = first_line + wrong.lineno - 1
+        raise Unreadable(f"line {line}, column {wrong.colno}: {wrong.msg}{_near(wrong)}") from None
+    except (ValueError, RecursionError) as wrong:
+        where = f"line {first_line}: " if "\n" not in text.strip() else ""
+        why = "it is nested too deeply" if isinstance(wrong, RecursionError) else str(wrong)
+        raise Unreadable(f"{where}{why}") from None
+
+
+def _near(wrong: json.JSONDecodeError) -> str:
+    rest = wrong.doc[wrong.pos :].split("\n", 1)[0].strip()
+    shown = rest if len(rest) <= _SHOWN else f"{rest[:_SHOWN]}…"
+    return f", at {shown!r}" if shown else ""
+
+
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a field that stands twice: JSON would keep the last, and nobody knows which was meant."""
+    for name in _doubled(pairs):
+        raise ValueError(f"the field {name!r} stands twice in one object")
+    return dict(pairs)
+
+
+def _doubled(pairs: Sequence[tuple[str, Any]]) -> Iterator[str]:
+    seen: set[str] = set()
+    for name, _ in pairs:
+        if name in seen:
+            yield name
+        seen.add(name)
+
+
+def _no_constant(word: str) -> None:
+    raise ValueError(f"{word} is no JSON")

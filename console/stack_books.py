@@ -1,0 +1,62 @@
+"""What a directory of ours remembers between starts, and the starts that it refuses for it.
+
+Practice and earnest must not meet in one ledger: an order left unfinished with the practice carrier would be sent
+to a real one, for money, by the next start.
+"""
+
+import json
+from pathlib import Path
+from typing import Final
+
+from config.settings import PREFIX, BandwidthSettings
+from console.stack_ready import StackError
+from embedded.home import write_private
+
+PRACTICE: Final = "practice"
+
+_BOOKED_WITH: Final = "carriers.json"
+_OF_A_CARRIER: Final = ("base_url", "site_id", "client_id", "client_secret", "token", "username", "password")
+
+
+def refuse_half_a_carrier(bandwidth: BandwidthSettings) -> None:
+    """Refuse settings that begin to set a carrier up: whoever wrote them did not mean to practise.
+
+    Raises:
+        StackError: something of an account is set, but not which account.
+    """
+    given = [name for name in _OF_A_CARRIER if name in bandwidth.model_fields_set]
+    if bandwidth.account_id is None and given:
+        name = f"{PREFIX}BANDWIDTH__"
+        raise StackError(
+            f"{name}{given[0].upper()} is set, but {name}ACCOUNT_ID is not",
+            mend="set that too, to work with Bandwidth, or unset both, to work with the practice carrier",
+        )
+
+
+def refuse_foreign_books(var_dir: Path, account: str) -> None:
+    """Remember with which account the ledger of this directory is used, and refuse another one.
+
+    Only our own ledger is remembered; whose orders stand in somebody else's, its owner knows.
+
+    Raises:
+        StackError: the ledger was used with another account.
+    """
+    books = var_dir / _BOOKED_WITH
+    known = json.loads(books.read_text(encoding="utf-8"))["bandwidth"] if books.exists() else account
+    if known != account:
+        raise StackError(
+            f"the ledger under {var_dir} holds orders of Bandwidth account {known}, and the settings say {account}",
+            mend=f"choose another directory ({PREFIX}VAR_DIR) or, if none of its orders may still be sent, remove {books}",
+        )
+    write_private(books, json.dumps({"bandwidth": account}) + "\n")
+
+
+def remembered_port(var_dir: Path, name: str) -> int | None:
+    """Return the port that a process of ours had last, so that its address stays when it can."""
+    file = var_dir / f"{name}.port"
+    return int(file.read_text(encoding="ascii")) if file.exists() else None
+
+
+def remember_port(var_dir: Path, name: str, port: int) -> None:
+    """Prefer this port from now on."""
+    write_private(var_dir / f"{name}.port", f"{port}\n")

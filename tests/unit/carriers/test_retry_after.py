@@ -1,0 +1,50 @@
+"""When a carrier wants to be asked again."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from carriers.retry_after import LONGEST_WAIT, come_back_at
+
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
+EPOCH = int(NOON.timestamp())
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"x-ratelimit-reset": str(EPOCH + 20)}, 20),
+        ({"x-ratelimit-reset": str(EPOCH + 20), "retry-after": "90"}, 20),
+        ({"x-ratelimit-reset": str(EPOCH - 20), "retry-after": "90"}, 90),
+        ({"x-ratelimit-reset": "30", "retry-after": "90"}, 90),
+        ({"x-ratelimit-reset": str((EPOCH + 20) * 1000)}, None),
+        ({"x-ratelimit-reset": str(EPOCH + 10**9)}, 3600),
+        ({"x-ratelimit-reset": "9" * 30}, None),
+        ({"retry-after": " 90 "}, 90),
+        ({"retry-after": "999999999999"}, 3600),
+        ({"retry-after": "0"}, None),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "soon"}, None),
+        ({"retry-after": "1.5"}, None),
+        ({"retry-after": "Fri, 02 Jan 2026 12:01:00 GMT"}, 60),
+        ({"retry-after": "Fri, 02 Jan 2026 12:01:00 -0000"}, 60),
+        ({"retry-after": "Fri, 02 Jan 2026 13:01:00 +0100"}, 60),
+        ({"retry-after": "Fri, 02 Jan 2026 11:00:00 GMT"}, None),
+        ({"retry-after": "Fri, 02 Jan 9999 12:00:00 GMT"}, 3600),
+        ({"retry-after": "Fri, 99 Jan 2026 12:00:00 GMT"}, None),
+        ({}, None),
+    ],
+)
+def test_the_moment_is_read_from_either_header(headers: dict[str, str], seconds: int | None) -> None:
+    expected = None if seconds is None else NOON + timedelta(seconds=seconds)
+
+    assert come_back_at(headers, NOON) == expected
+
+
+@given(st.text(max_size=40), st.text(max_size=40))
+def test_no_header_stops_a_carrier_for_long(reset: str, after: str) -> None:
+    moment = come_back_at({"x-ratelimit-reset": reset, "retry-after": after}, NOON)
+
+    assert moment is None or NOON < moment <= NOON + LONGEST_WAIT

@@ -1,0 +1,72 @@
+"""Makes Celery applications, and what bells and documents leave by, from settings.
+
+Nothing happens when this is imported and nothing is connected when an application is made, so commands may use it
+beside the workers. The workers' own application stands in `workers.celery_app`.
+"""
+
+import redis
+from celery import Celery
+from kombu import Queue
+
+from config.queues import ALL, BELL_TRANSPORT, CELERY
+from config.schedule import SCHEDULE
+from config.settings import Settings
+from workers.bells import CeleryBell, CeleryHerald
+
+
+def make_app(settings: Settings) -> Celery:
+    """Return the application that workers, beat and Flower run."""
+    app = Celery(
+        "number-orders",
+        broker=broker_of(settings),
+        backend=settings.tickets_url or "disabled://",
+        include=["tasks.submitting", "tasks.working", "tasks.sweeping"],
+    )
+    app.conf.update(CELERY)
+    app.conf.update(
+        task_queues=[Queue(name, routing_key=name) for name in ALL],
+        beat_schedule=SCHEDULE,
+        # The schedule stands in the code, so beat has nothing to remember and nothing to corrupt.
+        beat_scheduler="celery.beat:Scheduler",
+        beat_max_loop_interval=1,
+        worker_consumer="workers.letters:CarefulConsumer",
+        worker_concurrency=settings.children,
+    )
+    return app
+
+
+def make_ringer(settings: Settings) -> Celery:
+    """Return the application that bells and documents leave by: it gives up where a worker's would wait."""
+    ringer = Celery("number-orders-bells", broker=broker_of(settings), set_as_current=False)
+    ringer.conf.update(CELERY)
+    ringer.conf.update(
+        broker_transport_options=BELL_TRANSPORT,
+        broker_connection_timeout=1,
+        # A bell is not worth an event of its own; that it was heard is.
+        task_send_sent_event=False,
+    )
+    return ringer
+
+
+def make_bell(settings: Settings) -> CeleryBell:
+    """Return the bell of one process."""
+    return CeleryBell(make_ringer(settings), _rung(settings))
+
+
+def make_herald(settings: Settings) -> CeleryHerald:
+    """Return the herald of one process."""
+    return CeleryHerald(make_ringer(settings))
+
+
+def broker_of(settings: Settings) -> str:
+    """Return the broker's address."""
+    if settings.broker_url is None:
+        return "memory://"  # nothing runs on this: `number-orders up` hands its processes the broker it started
+    return settings.broker_url.get_secret_value()
+
+
+def _rung(settings: Settings) -> redis.Redis | None:
+    url = broker_of(settings)
+    if not url.startswith(("redis://", "rediss://")):
+        return None
+    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
