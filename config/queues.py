@@ -15,9 +15,10 @@ ALL: Final = (INTAKE, *BELLS.values(), SWEEP)
 
 TASK_LIMIT_S: Final = 180
 """No task lives longer: a stint is 5 s of claiming and then the life of its slowest conversation."""
-VISIBILITY_S: Final = 300
-"""After this the broker hands an unacknowledged message to somebody else: longer than any task may live, and
-no longer than it must be, for this is how long an order message rests when its worker was killed."""
+VISIBILITY_S: Final = 90
+"""After this the broker hands an unacknowledged message to somebody else. Only messages that carry an order are
+unacknowledged while they run, and those may run for 60 s (tasks/submitting.py): longer than that, and no longer than
+need be, for this is how long an order message rests when its worker was killed."""
 BELL_EXPIRES_S: Final = 5
 """An old bell says nothing that the next sweep does not."""
 SWEEP_EVERY_S: Final = 1.0
@@ -61,9 +62,10 @@ CELERY: Final[dict[str, Any]] = {
     # The ledger is the result of everything but the question for a ticket.
     "task_ignore_result": True,
     "result_expires": TICKETS_KEPT_S,
-    # Flower lives on these.
+    # Flower lives on these. That something was sent is said by whoever orders; our own messages are bells, and one a
+    # second from beat would bury the orders.
     "worker_send_task_events": True,
-    "task_send_sent_event": True,
+    "task_send_sent_event": False,
     # Plain direct queues through the nameless exchange: their bindings cannot be flushed away.
     "task_default_queue": INTAKE,
     "task_default_exchange": "",

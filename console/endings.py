@@ -35,6 +35,8 @@ class Code(IntEnum):
     """What was waited for waits for a person."""
     BUG = 70
     """A mistake of ours, with its traceback."""
+    INTERRUPTED = 130
+    """Ctrl-C, as if killed by SIGINT."""
     PIPE_CLOSED = 141
     """Whoever read our output had enough: as if killed by SIGPIPE."""
 

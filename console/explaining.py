@@ -48,7 +48,7 @@ def _accepted(story: Story) -> Sentences:
             yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
     wanted = order.request.not_before
     if wanted and wanted > story.now:
-        yield f"Its producer wants it sent no earlier than {moments.at(wanted, story.now)}."
+        yield "Its producer wants it to wait."
     yield from _due(story, Lane.SUBMIT)
     yield f"Until it is sent it can be called back: `number-orders cancel {order.order_id}`."
 
@@ -106,13 +106,13 @@ def _parked(story: Story) -> Sentences:
     if got := has(story):
         yield f"{got} of {order.request.wanted} numbers are there already."
     yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they bought."
-    yield "Then there are three ways on: adopt the order found there, send again if nothing was bought, or write it off."
+    yield "Then adopt the order found there, or have it sent again if nothing was bought, or write it off."
 
 
 def _completed(story: Story) -> Sentences:
     wanted = story.order.request.wanted
-    numbers = "The one number" if wanted == 1 else f"All {wanted} numbers"
-    yield f"{numbers} asked for: done. {_carrier(story)} completed it {_took(story)}."
+    numbers = "the one number" if wanted == 1 else f"all {wanted} numbers"
+    yield f"{_carrier(story)} has done what was asked for, {numbers}, {_took(story)}."
 
 
 def _partial(story: Story) -> Sentences:
@@ -172,7 +172,8 @@ def _due(story: Story, lane: Lane) -> Sentences:
     if debt.attempts > 1 and lane is Lane.ASK:
         yield f"Asked {_times(debt.attempts)} without news{_why(debt)}."
     if debt.in_hand and debt.not_before > now:
-        yield f"A worker has it in hand now; if that one dies, another takes over at {moments.both(debt.not_before, now)}."
+        lease = moments.both(debt.not_before, now)
+        yield f"A worker has it in hand now; if that one dies, another takes over at {lease}."
         return
     paused = debt.paused_until if debt.paused_until and debt.paused_until > now else None
     if paused:
@@ -225,7 +226,7 @@ def _failures(story: Story) -> Sentences:
         if result.state is NumberState.FAILED
     )
     if causes:
-        told = "; ".join(f"{count} × {cause}" for cause, count in causes.most_common(3))
+        told = "; ".join(f"{count} with {cause}" for cause, count in causes.most_common(3))
         more = "; and more" if len(causes) > 3 else ""  # noqa: PLR2004  as many as are told
         yield f"Numbers that failed: {told}{more}."
 

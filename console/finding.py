@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pydantic import SecretStr, ValidationError
-from pydantic_settings import PydanticBaseSettingsSource, SettingsError
+from pydantic_settings import SettingsError
 
 from config.settings import PREFIX, Settings
 from console.endings import Code, Stop
@@ -40,21 +40,6 @@ class StackNote:
 
     pid: int
     env: Mapping[str, str] = field(repr=False)  # holds passwords
-
-
-class _FoundSettings(Settings):
-    """Settings of a running stack, over which the environment wins."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: Any,
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
 
 
 def find_settings() -> Settings:
@@ -108,8 +93,10 @@ def stack_note(var_dir: Path) -> StackNote | None:
 def _look() -> Found:
     given = Settings()
     note = stack_note(given.var_dir)
-    if note is not None and not _contradicted(note):
-        return Found(_FoundSettings(**_nested(note.env)), f"{given.var_dir / STACK_NOTE} (process {note.pid})")
+    if note is not None and not _is_of_another_stack(note):
+        named = _named_variables()
+        left = {name: value for name, value in note.env.items() if name not in named}
+        return Found(Settings(**_nested(left)), f"{given.var_dir / STACK_NOTE} (process {note.pid})")
     if given.database_url is not None:
         return Found(given, "the environment")
     return _with_engines(given)
@@ -129,10 +116,14 @@ def _with_engines(given: Settings) -> Found:
     return Found(given.model_copy(update=urls), where)
 
 
-def _contradicted(note: StackNote) -> bool:
-    """Tell whether the environment is about another stack than the note."""
-    given = {name.upper(): value for name, value in os.environ.items()}
-    return any(name in given and given[name] != note.env.get(name) for name in _ADDRESSES)
+def _named_variables() -> dict[str, str]:
+    return {name.upper(): value for name, value in os.environ.items()}
+
+
+def _is_of_another_stack(note: StackNote) -> bool:
+    """Tell whether the environment names other addresses than the note."""
+    named = _named_variables()
+    return any(name in named and named[name] != note.env.get(name) for name in _ADDRESSES)
 
 
 def _nested(env: Mapping[str, str]) -> dict[str, Any]:

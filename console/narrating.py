@@ -50,7 +50,9 @@ _WORDS: Final[Mapping[str, Callable[[Detail], str]]] = MappingProxyType(
         "SubmissionBegun": lambda _: "a worker begins to send it",
         "NotSent": lambda it: f"nothing bought, to be sent again{_or(it, 'reason')}",
         "AnswerLost": lambda it: f"the answer is lost{_or(it, 'reason')}",
-        "Acknowledged": lambda it: f"the carrier has it as {it.get('carrier_order_id')}{_or(it, 'carrier_status', ', ')}",
+        "Acknowledged": lambda it: (
+            f"the carrier has it as {it.get('carrier_order_id')}{_or(it, 'carrier_status', ', ')}"
+        ),
         "StillOpen": _still_open,
         "Filled": _ended("filled"),
         "PartlyFilled": _ended("partly filled"),

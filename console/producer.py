@@ -1,8 +1,9 @@
 """A producer, as any application can be one: it knows Celery, the names of the tasks, and its own orders.
 
-Reads calls from standard input, one JSON object a line: {"id": "…", "task": "orders.submit", "kwargs": {…}, "after_s": 0.1}.
-Prints how each was answered, one JSON object a line. A call without an answer is sent again, with the same id and the
-same key. That is all a producer does to be certain: the same key is the same order, however often it comes.
+Reads calls from standard input, one JSON object a line, such as
+{"id": "…", "task": "orders.submit", "kwargs": {…}, "after_s": 0.1},
+and prints how each was answered, one JSON object a line. A call without an answer is sent again, with the same id and
+the same key. That is all a producer does to be certain: the same key is the same order, however often it comes.
 
     BROKER_URL=redis://… python producer.py < calls.jsonl
 """

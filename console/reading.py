@@ -17,7 +17,7 @@ class Placed:
 
     order: object
     place: str
-    """`line 3` or `order 7 of the array`, as a person finds it."""
+    """`line 3` or `index 7`, as a person finds it."""
     number: int
     """The line in JSON Lines, the index (from 0) in an array."""
 
@@ -73,7 +73,7 @@ def _document(text: str) -> list[Placed]:
         return [Placed(parsed, "the order", 0)]
     if not parsed:
         raise Unreadable("the array holds no order")
-    return [Placed(order, f"order {index} of the array", index) for index, order in enumerate(parsed)]
+    return [Placed(order, f"index {index}", index) for index, order in enumerate(parsed)]
 
 
 def _parse(text: str, *, first_line: int) -> object:

@@ -4,12 +4,15 @@ The broker may be away: submission goes straight to the ledger, and a bell that 
 """
 
 import getpass
+import logging
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from uuid import UUID
 
 import psycopg
+import structlog
 
 from config.settings import Settings
 from console.endings import Code, Stop
@@ -53,6 +56,7 @@ async def open_room(settings: Settings) -> AsyncIterator[Room]:
     """
     from workers import apps, bootstrap  # noqa: PLC0415  Celery and the carriers' clients; reading needs neither
 
+    _only_warnings()
     await _reached(settings)
     opening = bootstrap.opening(
         settings,
@@ -109,6 +113,14 @@ async def _reached(settings: Settings) -> str:
         raise Stop(Code.OUT_OF_REACH, message, mend="`number-orders doctor` looks at everything") from None
     await connection.close()
     return url
+
+
+def _only_warnings() -> None:
+    """Keep the log out of the answer: what the use cases log goes to standard error, and only if it matters."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 @contextmanager

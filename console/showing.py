@@ -16,11 +16,16 @@ from console.rooms import find_order, open_ledger
 from ledger.ledger import Story
 from ledger.rows import request_to_json
 from orders.document import document
-from orders.model import Lane, NumberState, Order
+from orders.model import Kind, Lane, NumberState, Order
 
 _NUMBERS_SHOWN: Final = 12
 _EVENTS_SHOWN: Final = 30
 _NAMED: Final = 3
+_DEEDS: Final[Mapping[Kind, str]] = {
+    Kind.NEW_NUMBERS: "to buy",
+    Kind.ADD_MESSAGING_NUMBERS: "messaging for",
+    Kind.REMOVE_NUMBERS: "to give back",
+}
 _WAITING: Final[Mapping[Lane, str]] = {
     Lane.SUBMIT: "to be sent",
     Lane.ASK: "to be asked about",
@@ -85,7 +90,7 @@ def _show_head(console: Console, story: Story) -> None:
                 ("terms", ", ".join(_terms(order))),
                 ("name", clean(request.name)),
                 ("notes", clean(request.notes)),
-                ("at carrier", f"{request.carrier}{named and f' order {clean(named)}'}{status}"),
+                ("carrier", f"{request.carrier}{named and f' order {clean(named)}'}{status}"),
                 ("accepted", _both(story, order.accepted_at)),
                 ("ended", _both(story, order.ended_at) if order.ended_at else ""),
             ]
@@ -95,14 +100,13 @@ def _show_head(console: Console, story: Story) -> None:
 
 def _wants(order: Order) -> str:
     request = order.request
-    kind = request.kind.value.replace("_", " ")
-    count = "1 number" if request.wanted == 1 else f"{request.wanted} numbers"
+    what = f"{_DEEDS[request.kind]} {request.wanted} number{'' if request.wanted == 1 else 's'}"
     if request.criteria is None:
         more = f" and {request.wanted - _NAMED} more" if request.wanted > _NAMED else ""
-        return f"{kind}: {count}, {', '.join(request.numbers[:_NAMED])}{more}"
+        return f"{what}: {', '.join(request.numbers[:_NAMED])}{more}"
     given = request.criteria
     where = ", ".join(f"{name} {clean(getattr(given, name))}" for name in given.__slots__ if name in given.given())
-    return f"{kind}: {count} where {where}"
+    return f"{what} where {where}"
 
 
 def _terms(order: Order) -> Iterator[str]:
@@ -154,7 +158,8 @@ def _show_events(console: Console, story: Story, *, whole: bool) -> None:
 
 
 def _clock(row: Mapping[str, Any], story: Story) -> str:
-    return moments.at(row["at"], story.now).removesuffix(" UTC")
+    to_the_second = moments.at(row["at"], story.now).removesuffix(" UTC")
+    return f"{to_the_second}.{row['at'].microsecond // 1000:03}"
 
 
 def _show_debts(console: Console, story: Story) -> None:
@@ -181,11 +186,12 @@ def _show_receipts(console: Console, story: Story) -> None:
                 (clean(row["request"]), "bold"),
                 f"  {outcome}",
                 (f"  {row['elapsed_ms']} ms", "dim"),
-            )
+            ),
+            soft_wrap=True,
         )
         for mark, said in (("> ", row["sent"]), ("< ", row["answer"])):
             for line in (said or "").splitlines():
-                console.print(Text(f"  {mark}{clean(line)}", "dim"))
+                console.print(Text(f"  {mark}{clean(line)}", "dim"), soft_wrap=True)
 
 
 def _say_folded(console: Console, count: int, what: str) -> None:

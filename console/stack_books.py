@@ -46,7 +46,7 @@ def refuse_foreign_books(var_dir: Path, account: str) -> None:
     if known != account:
         raise StackError(
             f"the ledger under {var_dir} holds orders of Bandwidth account {known}, and the settings say {account}",
-            mend=f"choose another directory ({PREFIX}VAR_DIR) or, if none of its orders may still be sent, remove {books}",
+            mend=f"choose another directory ({PREFIX}VAR_DIR), or remove {books} if none of them may still be sent",
         )
     write_private(books, json.dumps({"bandwidth": account}) + "\n")
 

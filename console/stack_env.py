@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import SettingsError
 
 from config.settings import PREFIX, Settings
+from console.finding import setting_faults
+from console.stack_ready import StackError
 
 _NESTED: Final = "__"
 
@@ -47,3 +50,15 @@ def _text(value: object) -> str:
             return str(value.absolute())
         case _:
             return str(value)
+
+
+def given_settings() -> Settings:
+    """Return the settings that the environment gives.
+
+    Raises:
+        StackError: they cannot be read.
+    """
+    try:
+        return Settings()
+    except (ValidationError, SettingsError) as wrong:
+        raise StackError(f"the settings cannot be used: {'; '.join(setting_faults(wrong))}") from None

@@ -81,6 +81,7 @@ def show_handed(handed: Handed, *, whole: bool) -> None:
     console = screen()
     _show_tickets(console, handed.tickets, folded=console.is_terminal and not whole)
     if handed.refused:
+        console.print()
         _show_refused(console, handed.refused)
     aside().print(_summary(handed))
 

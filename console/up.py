@@ -15,20 +15,19 @@ from rich.console import Console
 from rich.table import Table
 
 from config.settings import Settings
-from console.endings import ending
 from console.printing import masked
 from console.stack import Addresses, Shape, Stack
+from console.stack_env import given_settings
 from embedded.supervisor import Happening, ProcessEvent, Sink, prefixed
 
 
-@ending
 def up(
     workers: Annotated[
         int, typer.Option(min=1, max=32, help="Worker processes; each has as many children as set.")
     ] = 1,
 ) -> None:
     """Run everything until Ctrl-C: what is not configured is started here, under the var directory."""
-    settings = _readable(Settings())
+    settings = _readable(given_settings())
     screen = Screen(Console(highlight=False, soft_wrap=True), prefixed(sys.stdout))
     stack = Stack(
         settings, output=screen.pass_on, shape=Shape(workers=workers), on_event=screen.happened, say=screen.say

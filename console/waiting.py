@@ -33,11 +33,11 @@ class Waited:
     numbers: Mapping[OrderId, Sequence[NumberResult]]
 
 
-async def wait_for(settings: Settings, names: Sequence[str], timeout: timedelta | None) -> Waited:
+async def wait_for(settings: Settings, names: Sequence[str], *, within: timedelta | None) -> Waited:
     """Return when every order is at rest, or the time is over."""
     async with open_ledger(settings) as ledger:
         order_ids = await find_orders(ledger, list(names))
-        orders = await _watch(ledger, order_ids, timeout)
+        orders = await _watch(ledger, order_ids, within)
         return Waited(orders, await ledger.numbers(order_ids))
 
 
@@ -64,8 +64,8 @@ def waited_to_json(waited: Waited) -> list[dict[str, Any]]:
     return [document(order, waited.numbers[order.order_id]) for order in waited.orders]
 
 
-async def _watch(ledger: Ledger, order_ids: Sequence[OrderId], timeout: timedelta | None) -> list[Order]:
-    until = time.monotonic() + timeout.total_seconds() if timeout is not None else float("inf")
+async def _watch(ledger: Ledger, order_ids: Sequence[OrderId], within: timedelta | None) -> list[Order]:
+    until = time.monotonic() + within.total_seconds() if within is not None else float("inf")
     look_s = _FIRST_LOOK_S
     known: dict[OrderId, Order] = {}
     with _progress(aside()) as progress:

@@ -36,6 +36,7 @@ _CARRIES_AN_ORDER: Final[dict[str, Any]] = {
     "default_retry_delay": 1,
     "max_retries": 5,
     "ignore_result": False,  # the ticket
+    "time_limit": 60,  # below the broker's visibility timeout, or a second worker would be given the same message
     "typing": False,  # a call of the wrong shape is refused with a reason, like any other bad order
 }
 

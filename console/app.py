@@ -1,0 +1,59 @@
+"""The command line: `number-orders`. Which commands there are, and how each ends.
+
+Knows names. What a command takes stands in `console.orders` and `console.house`, what it does in rooms of its own.
+"""
+
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import typer
+
+from console import house, orders
+from console.endings import Code, ending
+
+_ENDS: Final = """Exit codes: 0 done; 1 the answer is no; 2 usage, or an unreadable file; 3 no such order; 4 nothing \
+runs here, or ledger, broker or settings cannot be used; 5 the time is over; 6 parked for a person; 70 a bug; \
+130 interrupted."""
+
+_PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
+    "Orders": {
+        "submit": orders.submit,
+        "show": orders.show,
+        "explain": orders.explain,
+        "list": orders.list_,
+        "wait": orders.wait,
+        "cancel": orders.cancel,
+    },
+    "Running it": {"up": house.up, "demo": house.demo, "sandbox": house.sandbox, "migrate": house.migrate},
+    "Looking after it": {
+        "doctor": house.doctor,
+        "alarms": house.alarms,
+        "letters": house.letters,
+        "version": house.version,
+    },
+}
+
+app = typer.Typer(
+    name="number-orders",
+    help="Phone-number orders, placed with carriers and followed to their true end.",
+    epilog=_ENDS,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    # Its tracebacks show local variables, and those may hold secrets.
+    pretty_exceptions_enable=False,
+)
+for panel, commands in _PANELS.items():
+    for name, command in commands.items():
+        context_settings = house.ELSEWHERE if name in {"up", "demo"} else None
+        app.command(name, rich_help_panel=panel, context_settings=context_settings)(ending(command))
+
+
+def main() -> None:
+    """Run the command that was typed. What nobody foresaw is a bug, and its exit code says so."""
+    try:
+        app()
+    except Exception:  # noqa: BLE001  the last place before Python would end with the code of a mere "no"
+        traceback.print_exc()
+        sys.exit(Code.BUG)

@@ -1,0 +1,79 @@
+"""Gathers the facts of a demonstration from everybody who was there: producer, ledger, listener, practice carrier."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from console.demo_books import Books
+from console.demo_carrier import MISHAPS, Mishap
+from console.demo_listener import Listener
+from console.demo_orders import Script
+from console.demo_producer import ProducerProcess
+from console.demo_report import Facts, deadlines, doubts
+from console.demo_sabotage import Sabotage
+from console.demo_verdict import judge
+from sandbox.control import SandboxControl
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Everybody who was there."""
+
+    script: Script
+    targets: Mapping[str, Mishap]
+    control: SandboxControl
+    books: Books
+    listener: Listener
+    producer: ProducerProcess
+    sabotage: Sabotage
+
+
+def gather(scene: Scene, *, took_s: float) -> Facts:
+    """Ask them all, and judge."""
+    answers, heard = scene.producer.answers(), scene.listener.heard()
+    entries, report = scene.books.entries(), scene.control.report()
+    ours = {order_id: entry.document for order_id, entry in entries.items()}
+    tickets = answers.tickets()
+    doubtful = [entry.order.order_id for entry in entries.values() if entry.order.losses]
+    return Facts(
+        orders=scene.script.orders,
+        tickets=len(tickets),
+        refused=answers.refused(),
+        refused_expected=scene.script.refusals,
+        repeated=answers.recognised(),
+        repeated_expected=scene.script.repeats,
+        sent_again=answers.sent_again(),
+        silent=answers.silent(),
+        by_state=dict(Counter(entry.order.state.value for entry in entries.values())),
+        types=len(report["totals"]["by_kind"]),
+        numbers_bought=report["totals"]["numbers_bought"],
+        told=scene.listener.ends(),
+        told_more_than_once=sum(_is_repetitive(documents) for documents in heard.values()),
+        doubts=doubts(scene.books.stories(doubtful)),
+        posts=report["requests"]["by_route"].get("POST /orders", {}).get("total", 0),
+        posts_most=max((entry.order.sends for entry in entries.values()), default=0),
+        mishaps=_struck(scene.control),
+        mishaps_planned=len(scene.targets),
+        worker_killed=scene.sabotage.killed,
+        worker_replaced=scene.sabotage.replaced,
+        exits_unplanned=list(scene.sabotage.unplanned),
+        deadlines=deadlines(entries, report),
+        alarms=[f"{alarm['what']}: {alarm['subject']} ({alarm['times']} times)" for alarm in scene.books.alarms()],
+        took_s=took_s,
+        verdict=judge(tickets=tickets, ours=ours, heard=heard, report=report),
+    )
+
+
+def _is_repetitive(documents: list[Mapping[str, object]]) -> bool:
+    versions = [document["version"] for document in documents]
+    return len(set(versions)) < len(versions)
+
+
+def _struck(control: SandboxControl) -> dict[str, int]:
+    """Count, in words, what really went wrong."""
+    words = {mishap.fault: mishap.words for mishap in MISHAPS}
+    hits: Counter[str] = Counter()
+    for rule in control.faults():
+        aimed = rule["match"]["customer_order_id"] is not None
+        hits[words[rule["fault"]] if aimed else "question answered with 503"] += rule["hits"]
+    return {what: count for what, count in hits.items() if count}

@@ -1,0 +1,198 @@
+"""The summary of a demonstration: what is counted and measured, as a table for a person and as JSON for a machine."""
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from console import printing
+from console.demo_books import Entry
+from console.demo_verdict import Verdict
+from ledger.ledger import Story
+from orders.model import State
+
+WRONGS_SHOWN: Final = 10
+
+_RESOLUTIONS: Final[Mapping[str, str]] = {
+    "Acknowledged": "found with the carrier and followed",
+    "Filled": "found with the carrier, already over",
+    "PartlyFilled": "found with the carrier, already over",
+    "FilledWithErrors": "found with the carrier, already over",
+    "Refused": "found with the carrier, already over",
+    "StillOpen": "found with the carrier and followed",
+    "ProvenAbsent": "proven never to have arrived, and sent again",
+    "NotSent": "the attempt itself said that nothing had left",
+    "FoundTwice": "found twice: before a person",
+    "Parked": "before a person",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long after the carrier's end we knew it, in seconds."""
+
+    median: float
+    p95: float
+    slowest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that is told of a demonstration."""
+
+    orders: int
+    tickets: int
+    refused: int
+    refused_expected: int
+    repeated: int
+    repeated_expected: int
+    sent_again: int
+    silent: int
+    by_state: Mapping[str, int]
+    types: int
+    numbers_bought: int
+    told: int
+    told_more_than_once: int
+    doubts: Mapping[str, int]
+    """How orders that were in doubt came out of it, and how many did so."""
+    posts: int
+    posts_most: int
+    """The most that one order was sent."""
+    mishaps: Mapping[str, int]
+    mishaps_planned: int
+    worker_killed: str | None
+    worker_replaced: bool
+    exits_unplanned: Sequence[str]
+    deadlines: Deadlines | None
+    alarms: Sequence[str]
+    took_s: float
+    verdict: Verdict = field(repr=False)
+
+    @property
+    def failures(self) -> list[str]:
+        """Everything that is not as it must be."""
+        return [*self._miscounts(), *self.verdict.wrongs]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for a machine."""
+        return asdict(self) | {
+            "right": not self.failures,
+            "failures": self.failures,
+            "bought_twice": len(self.verdict.bought_twice),
+            "lost": len(self.verdict.lost),
+            "wrong_end": len(self.verdict.wrong_end),
+        }
+
+    def _miscounts(self) -> list[str]:
+        checks = (
+            (self.tickets == self.orders, f"{self.orders} good orders were sent and {self.tickets} accepted"),
+            (self.refused == self.refused_expected, f"{self.refused} refused, {self.refused_expected} break a rule"),
+            (
+                self.repeated == self.repeated_expected,
+                f"{self.repeated} of {self.repeated_expected} repeats recognised",
+            ),
+            (self.silent == 0, f"{self.silent} calls were never answered"),
+            (self.worker_killed is None or self.worker_replaced, f"{self.worker_killed} was not replaced"),
+        )
+        return [*(what for fine, what in checks if not fine), *self.exits_unplanned]
+
+
+def deadlines(entries: Mapping[str, Entry], report: Mapping[str, Any]) -> Deadlines | None:
+    """Measure how long after the carrier's ends ours were written down; one machine, one clock."""
+    ends = {one["customer_order_id"]: one["ended_at"] for one in report["orders"] if one["ended_at"]}
+    lags = sorted(
+        (entry.order.ended_at - datetime.fromisoformat(ends[order_id])).total_seconds()
+        for order_id, entry in entries.items()
+        if entry.order.ended_at and order_id in ends
+    )
+    if len(lags) < 2:  # noqa: PLR2004  quantiles want two
+        return None
+    return Deadlines(median=statistics.median(lags), p95=statistics.quantiles(lags, n=20)[-1], slowest=lags[-1])
+
+
+def doubts(stories: Sequence[Story]) -> dict[str, int]:
+    """Count the ways out of doubt."""
+    return dict(Counter(way for story in stories for way in _ways_out(story)))
+
+
+def _ways_out(story: Story) -> list[str]:
+    """Follow one story: every event that left IN_DOUBT is a way out."""
+    states = [event["state"] for event in story.events]
+    left = zip(states, story.events[1:], strict=False)
+    return [
+        _RESOLUTIONS.get(event["event"], event["event"])
+        for before, event in left
+        if before == State.IN_DOUBT and event["state"] != State.IN_DOUBT
+    ]
+
+
+def show(facts: Facts, console: Console) -> None:
+    """Print the summary, and the first few things that are wrong."""
+    _heading(console, "Orders by final state")
+    console.print(_states(facts))
+    _heading(console, "Checked against the practice carrier's own report")
+    console.print(_checks(facts))
+    _heading(console, "How it went")
+    console.print(printing.pairs(_story(facts)))
+    console.print()
+    for failure in facts.failures[:WRONGS_SHOWN]:
+        console.print(Text(f"✗ {failure}", "red"))
+    if more := len(facts.failures) - WRONGS_SHOWN:
+        console.print(Text(f"  and {more} more", "red") if more > 0 else Text())
+    right = Text("All is right.", "bold green")
+    console.print(Text(f"{len(facts.failures)} things are wrong.", "bold red") if facts.failures else right)
+
+
+def _heading(console: Console, text: str) -> None:
+    printing.heading(console, text)
+
+
+def _states(facts: Facts) -> Table:
+    table = printing.table("state", "orders")
+    for word, count in sorted(facts.by_state.items(), key=lambda item: -item[1]):
+        table.add_row(printing.state(word), str(count))
+    return table
+
+
+def _checks(facts: Facts) -> Table:
+    verdict = facts.verdict
+    table = Table.grid(padding=(0, 2, 0, 0))
+    rows = (
+        ("accepted", facts.tickets == facts.orders, f"{facts.tickets} of {facts.orders} orders have their ticket"),
+        ("bought twice", not verdict.bought_twice, f"{len(verdict.bought_twice)}"),
+        ("lost", not verdict.lost, f"{len(verdict.lost)}"),
+        ("wrong end", not verdict.wrong_end, f"{len(verdict.wrong_end)}   {verdict.numbers_compared} numbers compared"),
+        ("told", not verdict.told_wrong, f"{facts.told} ends, {facts.told_more_than_once} more than once"),
+        ("refused", facts.refused == facts.refused_expected, f"{facts.refused} of {facts.refused_expected} bad orders"),
+        (
+            "key repeated",
+            facts.repeated == facts.repeated_expected and not verdict.tickets_wrong,
+            f"{facts.repeated} of {facts.repeated_expected} answered with the order that was there",
+        ),
+    )
+    for what, fine, words in rows:
+        table.add_row(Text("✓", "green") if fine else Text("✗", "bold red"), what, words)
+    return table
+
+
+def _story(facts: Facts) -> list[tuple[str, str]]:
+    late = facts.deadlines
+    struck = "; ".join(f"{count} {words}" for words, count in facts.mishaps.items())
+    ways = "; ".join(f"{count} {way}" for way, count in facts.doubts.items())
+    return [
+        ("order types", f"{facts.types} of Bandwidth's, {facts.numbers_bought} numbers bought"),
+        ("carrier's end to ours", f"median {late.median:.2f} s, p95 {late.p95:.2f} s" if late else ""),
+        ("went wrong on purpose", struck),
+        ("killed", f"{facts.worker_killed} with SIGKILL, and replaced" if facts.worker_killed else ""),
+        ("were in doubt", f"{sum(facts.doubts.values())}: {ways}" if ways else "none"),
+        ("POSTs per order", f"{facts.posts / max(1, facts.orders):.2f}, at most {facts.posts_most} for one"),
+        ("sent again by the producer", f"{facts.sent_again} calls, for want of a ticket" if facts.sent_again else ""),
+        ("for a person to know", "; ".join(facts.alarms)),
+        ("took", f"{facts.took_s:.1f} s from the first order to the last end"),
+    ]

@@ -1,0 +1,144 @@
+"""Whether the demonstration ended as it must: our ends against the carrier's own report, number by number.
+
+Pure: compares what it is given. What is right stands here once more, written from the carrier's side
+(docs/sandbox.md), and shares nothing with the adapter that decided our ends.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+Document = Mapping[str, Any]
+Truth = Mapping[str, Any]
+"""One order in the sandbox's report."""
+
+_HELD: Final = {"acquired", "usable"}
+_ENDS: Final = {"COMPLETED": "COMPLETED", "PARTIAL": "PARTIAL", "FAILED": "FAILED"}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was found wrong, in words; all empty when everything is right."""
+
+    bought_twice: Sequence[str]
+    lost: Sequence[str]
+    wrong_end: Sequence[str]
+    told_wrong: Sequence[str]
+    tickets_wrong: Sequence[str]
+    numbers_compared: int
+
+    @property
+    def wrongs(self) -> list[str]:
+        """Everything that is wrong."""
+        return [*self.bought_twice, *self.lost, *self.wrong_end, *self.told_wrong, *self.tickets_wrong]
+
+
+def judge(
+    *,
+    tickets: Mapping[str, set[str]],
+    ours: Mapping[str, Document],
+    heard: Mapping[str, Sequence[Document]],
+    report: Mapping[str, Any],
+) -> Verdict:
+    """Compare everything with everything.
+
+    Args:
+        tickets: Order ids by key, as the producer was answered.
+        ours: Our order documents by id.
+        heard: What the producer was told, by order id.
+        report: The practice carrier's own.
+    """
+    accepted = {order_id for ids in tickets.values() for order_id in ids}
+    truth = _by_reference(report["orders"])
+    return Verdict(
+        bought_twice=list(_doubles(report)),
+        lost=list(_lost(accepted, ours)),
+        wrong_end=[*_wrong_ends(ours, truth), *_strangers(ours, truth)],
+        told_wrong=list(_told_wrong(ours, heard)),
+        tickets_wrong=list(_tickets_wrong(tickets, accepted, ours)),
+        numbers_compared=sum(len(order["bought"]) + len(order["failed"]) for order in report["orders"]),
+    )
+
+
+def expected_end(truth: Truth | None) -> str | None:
+    """Return the state that an order must end in, given what the carrier really did; None while it is open."""
+    if truth is None:
+        return "FAILED"  # refused at the carrier's door
+    end = _ENDS.get(str(truth["outcome"]))
+    return "COMPLETED_WITH_ERRORS" if end == "COMPLETED" and truth["fate"] == "with_errors" else end
+
+
+def _by_reference(orders: Sequence[Truth]) -> dict[str, list[Truth]]:
+    found: dict[str, list[Truth]] = {}
+    for order in orders:
+        found.setdefault(order["customer_order_id"], []).append(order)
+    return found
+
+
+def _doubles(report: Mapping[str, Any]) -> Iterator[str]:
+    for reference, orders in report["duplicates"]["customer_order_ids"].items():
+        yield f"order {reference} was placed {len(orders)} times: {', '.join(orders)}"
+    for e164, orders in report["duplicates"]["numbers"].items():
+        yield f"number {e164} was bought {len(orders)} times: {', '.join(orders)}"
+
+
+def _lost(accepted: set[str], ours: Mapping[str, Document]) -> Iterator[str]:
+    for order_id in sorted(accepted):
+        document = ours.get(order_id)
+        if document is None:
+            yield f"order {order_id} was accepted and is not in the ledger"
+        elif not document["final"]:
+            yield f"order {order_id} has not ended: {document['state']}, {document['reason']}"
+
+
+def _wrong_ends(ours: Mapping[str, Document], truth: Mapping[str, Sequence[Truth]]) -> Iterator[str]:
+    for order_id, document in ours.items():
+        if document["final"]:
+            first = next(iter(truth.get(order_id, ())), None)
+            yield from (f"order {order_id}: {what}" for what in _differences(document, first))
+
+
+def _differences(document: Document, truth: Truth | None) -> Iterator[str]:
+    wanted = expected_end(truth)
+    if document["state"] != wanted:
+        yield f"ended {document['state']}, and the carrier's end is {wanted or 'not reached'}"
+    held = {number["e164"] for number in document["numbers"] if number["state"] in _HELD}
+    bought = set(truth["bought"]) if truth else set()
+    if held != bought:
+        yield f"we hold {sorted(held - bought)} that were not bought, and miss {sorted(bought - held)} that were"
+    failed = {number["e164"] for number in document["numbers"] if number["state"] == "failed"}
+    if not (set(truth["failed"]) if truth else set()) <= failed:
+        yield "numbers that were not bought do not stand as failed"
+
+
+def _strangers(ours: Mapping[str, Document], truth: Mapping[str, Sequence[Truth]]) -> Iterator[str]:
+    yield from (f"the carrier has an order {reference!r} that is not ours" for reference in truth.keys() - ours.keys())
+
+
+def _told_wrong(ours: Mapping[str, Document], heard: Mapping[str, Sequence[Document]]) -> Iterator[str]:
+    for order_id, document in ours.items():
+        told = heard.get(order_id, ())
+        ends = [one for one in told if one["final"]]
+        if document["final"] and not ends:
+            yield f"order {order_id} ended {document['state']}, and its producer was not told"
+        yield from (
+            f"order {order_id} ended {document['state']}, and its producer was told {end['state']}"
+            for end in ends
+            if (end["state"], end["numbers"]) != (document["state"], document["numbers"])
+        )
+        versions = [one["version"] for one in told]
+        # Told twice is as promised; a step back to what had not been told before is not.
+        first_told = list(dict.fromkeys(versions))
+        if first_told != sorted(first_told):
+            yield f"order {order_id} was told out of order: versions {versions}"
+
+
+def _tickets_wrong(tickets: Mapping[str, set[str]], accepted: set[str], ours: Mapping[str, Document]) -> Iterator[str]:
+    for key, ids in tickets.items():
+        if len(ids) > 1:
+            yield f"key {key} stands for {len(ids)} orders: {', '.join(sorted(ids))}"
+    yield from (f"order {order_id} is in the ledger without a ticket" for order_id in sorted(ours.keys() - accepted))
+    for key, count in Counter(document["key"] for document in ours.values()).items():
+        if count > 1:
+            yield f"key {key} stands {count} times in the ledger"

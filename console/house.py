@@ -1,0 +1,127 @@
+"""The commands about the house: what it stands on, what troubles it, and the practice carrier.
+
+What a command needs is imported when it runs, so that `--help` and completion are quick.
+"""
+# ruff: noqa: PLC0415  -- see above
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from console.orders import AsJson
+
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The latest so many.")]
+AsGiven = "JSON, or @FILE with JSON."
+
+
+ELSEWHERE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+"""Context of a command whose options are read in its own module."""
+
+
+def up(context: typer.Context) -> None:
+    """Run everything here until Ctrl-C: engines, workers, beat, Flower, and a practice carrier if none is set."""
+    from console.up import up as command
+
+    _hand_over(command, context)
+
+
+def demo(context: typer.Context) -> None:
+    """Show it all: hundreds of orders on practice carriers, a worker killed, every end checked."""
+    from console.demo import demo as command
+
+    _hand_over(command, context)
+
+
+def alarms(limit: Limit = 100, as_json: AsJson = False) -> None:
+    """List what a person should know, latest first."""
+    from console import listing
+    from console.finding import find_settings
+    from console.printing import write_json
+
+    rows = asyncio.run(listing.read_alarms(find_settings(), limit))
+    if as_json:
+        write_json(rows)
+    else:
+        listing.show_alarms(rows)
+
+
+def letters(limit: Limit = 100, as_json: AsJson = False) -> None:
+    """List dead letters: messages that nobody could read, latest first."""
+    from console import listing
+    from console.finding import find_settings
+    from console.printing import write_json
+
+    rows = asyncio.run(listing.read_letters(find_settings(), limit))
+    if as_json:
+        write_json(rows)
+    else:
+        listing.show_letters(rows)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check settings, database, broker, workers, beat and carriers; exit 1 if anything is wrong.
+
+    Changes nothing, and orders nothing: a carrier is asked for an order that does not exist.
+    """
+    from console.doctor import checks_to_json, code_of, examine, show_check
+    from console.printing import write_json
+
+    checks = []
+    for check in examine():
+        checks.append(check)
+        if not as_json:
+            show_check(check)
+    if as_json:
+        write_json(checks_to_json(checks))
+    raise typer.Exit(code_of(checks))
+
+
+def migrate() -> None:
+    """Bring the ledger's schema to the one that this program needs. Safe to repeat, and to run twice at once."""
+    from console.finding import find_settings
+    from console.migrating import bring_up_to_date
+
+    typer.echo(bring_up_to_date(find_settings()))
+
+
+def sandbox(
+    host: Annotated[str, typer.Option(help="Loopback, unless you know why not.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
+    ready_file: Annotated[Path | None, typer.Option(help="Where to write the address once it is served.")] = None,
+    behaviour: Annotated[str, typer.Option(help=f"How the carriers behave. {AsGiven}")] = "{}",
+    account: Annotated[str, typer.Option(help=f"Ids and credentials. {AsGiven}")] = "{}",
+    stock: Annotated[str, typer.Option(help=f"The numbers for sale. {AsGiven}")] = "{}",
+) -> None:
+    """Serve practice carriers until stopped; prints the address, then the settings that point at it."""
+    from console.practising import serve_practice
+
+    raise typer.Exit(
+        serve_practice(host, port, ready_file=ready_file, behaviour=behaviour, account=account, stock=stock)
+    )
+
+
+def version(as_json: AsJson = False) -> None:
+    """Print the version."""
+    import platform
+    from importlib import metadata
+
+    from console.printing import write_json
+
+    versions = {"number-orders": metadata.version("number-orders"), "python": platform.python_version()}
+    if as_json:
+        write_json(versions)
+    else:
+        typer.echo(" ".join(versions["number-orders"].split()))
+
+
+def _hand_over(command: Callable[..., None], context: typer.Context) -> None:
+    """Run a command that is a module of its own, with the words that are left on the command line.
+
+    Whoever registered it directly would import all that it needs for every other command as well: a second and more.
+    """
+    alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    alone.command()(command)
+    alone(args=context.args, prog_name=context.command_path)

@@ -1,0 +1,132 @@
+"""A house for the commands: a real ledger and broker, and orders brought into any state by what is heard of them."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from config.settings import Settings
+from console.app import app
+from console.rooms import open_room
+from fulfilment.intake import Ticket
+from fulfilment.recorder import Heard, Recorder
+from orders.events import Event
+from orders.lifecycle import Manner
+from orders.model import CarrierName, Lane, OrderId
+
+BANDWIDTH = CarrierName("bandwidth")
+CREDENTIALS = {
+    "BASE_URL": "http://127.0.0.1:1",
+    "ACCOUNT_ID": "9900000",
+    "SITE_ID": "743",
+    "CLIENT_ID": "sandbox-client",
+    "CLIENT_SECRET": "sandbox-secret",
+}
+PATIENT = Manner(doubt_patience=timedelta(0))
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Does in one call what workers do in many."""
+
+    settings: Settings
+
+    def order(self, key: str, *heard: Event, **changes: Any) -> OrderId:
+        """Take an order in, let everything be heard of it that is to be heard, and return its id."""
+        return asyncio.run(self._order(key, heard, changes))
+
+    def hear(self, order_id: OrderId, *heard: Event) -> None:
+        """Let more be heard of an order."""
+        asyncio.run(self._hear(order_id, heard))
+
+    def claim(self, lane: Lane) -> None:
+        """Take what is due on a lane, as a worker does that then has it in hand."""
+
+        async def work() -> None:
+            async with open_room(self.settings) as room:
+                claimed = await room.ledger.claim(BANDWIDTH, lane, limit=10, lease=timedelta(seconds=45))
+                assert claimed is not None
+
+        asyncio.run(work())
+
+    def pause(self, lane: Lane, why: str) -> None:
+        """Pause a lane for an hour."""
+
+        async def work() -> None:
+            async with open_room(self.settings) as room:
+                until = await room.ledger.now() + timedelta(hours=1)
+                await room.ledger.pause_lane(BANDWIDTH, lane, until=until, why=why, by="the carrier's limit")
+
+        asyncio.run(work())
+
+    async def _order(self, key: str, heard: tuple[Event, ...], changes: dict[str, Any]) -> OrderId:
+        order = {
+            "key": key,
+            "carrier": "bandwidth",
+            "kind": "new_numbers",
+            "criteria": {"npa": "919", "city": None, "nxx": None},
+            "quantity": 3,
+            **changes,
+        }
+        async with open_room(self.settings) as room:
+            (ticket,) = await room.intake.submit_many([order], producer="default")
+        assert isinstance(ticket, Ticket), ticket
+        await self._hear(ticket.order_id, heard)
+        return ticket.order_id
+
+    async def _hear(self, order_id: OrderId, heard: tuple[Event, ...]) -> None:
+        async with open_room(self.settings) as room:
+            recorder = Recorder(room.ledger, {BANDWIDTH: PATIENT})
+            for event in heard:
+                order = (await room.ledger.read([order_id]))[order_id]
+                await recorder.hear([Heard(order, event, attempt=order.sends)], now=await room.ledger.now())
+
+
+@pytest.fixture(autouse=True)
+def _quiet_again() -> Iterator[None]:
+    """Commands set logging up for their process, which here is everybody's."""
+    yield
+    structlog.reset_defaults()
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    """An environment without any setting of ours, in an empty directory."""
+    for name in list(__import__("os").environ):
+        if name.startswith("NUMBER_ORDERS_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return monkeypatch
+
+
+@pytest.fixture
+def house(environment: pytest.MonkeyPatch, ledger_url: str, broker_url: str) -> House:
+    """A ledger and a broker that the environment names, and a carrier that nobody answers for."""
+    environment.setenv("NUMBER_ORDERS_DATABASE_URL", ledger_url)
+    environment.setenv("NUMBER_ORDERS_BROKER_URL", broker_url)
+    for name, value in CREDENTIALS.items():
+        environment.setenv(f"NUMBER_ORDERS_BANDWIDTH__{name}", value)
+    return House(Settings())
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(environment: pytest.MonkeyPatch) -> Command:
+    """Run a command as it is typed: `command("show", key)`; `columns` makes the screen that wide."""
+
+    def run(*words: str, columns: int | None = 100, stdin: str | bytes | None = None) -> Result:
+        if columns is None:
+            environment.delenv("COLUMNS", raising=False)
+        else:
+            environment.setenv("COLUMNS", str(columns))
+        return CliRunner().invoke(app, [str(word) for word in words], input=stdin, catch_exceptions=False)
+
+    return run
