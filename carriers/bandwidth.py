@@ -134,7 +134,7 @@ class Bandwidth:
         if other is None:
             return end
         if isinstance(end, Refused):
-            return Acknowledged(other[0], other[1].status)
+            return Acknowledged(other[0], other[1].status, instead_of=order.carrier_order_id)
         return split_between(order, view, status, *other)
 
     def _owner(self, order: Order, numbers: Sequence[E164]) -> Look:

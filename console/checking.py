@@ -5,7 +5,7 @@ Each check is one line: what was looked at, how it is, and how to mend it if it 
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -51,13 +51,12 @@ class Check:
     mend: str | None = None
 
 
-def check_settings(found: Found) -> Iterator[Check]:
+def check_variables() -> Iterator[Check]:
     """Look for variables that nobody reads: pydantic passes over a misspelt one without a word."""
     for name in unknown_variables(os.environ):
         likely = difflib.get_close_matches(name.upper(), known_variables(), n=1, cutoff=0.6)
         mend = f"did you mean {likely[0]}?" if likely else f"unset it; nothing is called so under {PREFIX}"
         yield Check("settings", Verdict.WRONG, f"{name} is no setting, so it does nothing", mend)
-    yield Check("settings", Verdict.GOOD, f"found in {found.where}")
 
 
 def known_variables() -> frozenset[str]:
@@ -65,7 +64,7 @@ def known_variables() -> frozenset[str]:
     return frozenset(f"{PREFIX}{name}" for name in _names(Settings.model_fields))
 
 
-def unknown_variables(environ: Iterator[str] | Any) -> list[str]:
+def unknown_variables(environ: Iterable[str]) -> list[str]:
     """Return the variables that carry our prefix and are no setting."""
     known = known_variables()
     return sorted(name for name in environ if name.upper().startswith(PREFIX) and name.upper() not in known)

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import uuid4
 
 from celery import Celery
@@ -48,6 +48,12 @@ class Roll:
         self._app: Celery = make_ringer(settings)
         self._first: Mapping[str, Any] = {}
         self._called_at = 0.0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._app.close()
 
     def call(self) -> Check:
         """See whether any worker answers."""

@@ -2,7 +2,7 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -138,13 +138,18 @@ def show(facts: Facts, console: Console) -> None:
     console.print(_states(facts))
     _heading(console, "Checked against the practice carrier's own report")
     console.print(_checks(facts))
+    _heading(console, "Went wrong on purpose")
+    console.print(_counted([*facts.mishaps.items(), *_killed(facts)]))
+    if facts.doubts:
+        _heading(console, "Were in doubt, and came out of it")
+        console.print(_counted(facts.doubts.items()))
     _heading(console, "How it went")
     console.print(printing.pairs(_story(facts)))
     console.print()
     for failure in facts.failures[:WRONGS_SHOWN]:
         console.print(Text(f"✗ {failure}", "red"))
-    if more := len(facts.failures) - WRONGS_SHOWN:
-        console.print(Text(f"  and {more} more", "red") if more > 0 else Text())
+    if (more := len(facts.failures) - WRONGS_SHOWN) > 0:
+        console.print(Text(f"  and {more} more", "red"))
     right = Text("All is right.", "bold green")
     console.print(Text(f"{len(facts.failures)} things are wrong.", "bold red") if facts.failures else right)
 
@@ -181,16 +186,23 @@ def _checks(facts: Facts) -> Table:
     return table
 
 
+def _counted(items: Iterable[tuple[str, int]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    for words, count in items:
+        table.add_row(str(count), words)
+    return table
+
+
+def _killed(facts: Facts) -> list[tuple[str, int]]:
+    return [(f"worker killed with SIGKILL, and replaced: {facts.worker_killed}", 1)] if facts.worker_killed else []
+
+
 def _story(facts: Facts) -> list[tuple[str, str]]:
     late = facts.deadlines
-    struck = "; ".join(f"{count} {words}" for words, count in facts.mishaps.items())
-    ways = "; ".join(f"{count} {way}" for way, count in facts.doubts.items())
     return [
         ("order types", f"{facts.types} of Bandwidth's, {facts.numbers_bought} numbers bought"),
         ("carrier's end to ours", f"median {late.median:.2f} s, p95 {late.p95:.2f} s" if late else ""),
-        ("went wrong on purpose", struck),
-        ("killed", f"{facts.worker_killed} with SIGKILL, and replaced" if facts.worker_killed else ""),
-        ("were in doubt", f"{sum(facts.doubts.values())}: {ways}" if ways else "none"),
         ("POSTs per order", f"{facts.posts / max(1, facts.orders):.2f}, at most {facts.posts_most} for one"),
         ("sent again by the producer", f"{facts.sent_again} calls, for want of a ticket" if facts.sent_again else ""),
         ("for a person to know", "; ".join(facts.alarms)),

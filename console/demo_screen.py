@@ -36,7 +36,8 @@ class Progress:
         self._next_line = 0.0
 
     def watching(self) -> AbstractContextManager[object]:
-        """Return what keeps the picture up to date."""
+        """Return what keeps the picture up to date; the time shown counts from here."""
+        self._began = time.monotonic()
         return self._live or nullcontext()
 
     def say(self, line: str | Text) -> None:

@@ -13,7 +13,7 @@ from console.checking import (
     check_broker,
     check_database,
     check_packages,
-    check_settings,
+    check_variables,
     check_worries,
 )
 from console.checking_running import Roll, check_carriers
@@ -31,13 +31,14 @@ _MARKS: Final = {
 
 def examine() -> Iterator[Check]:
     """Check everything, in the order in which things need one another."""
+    yield from check_variables()
     try:
         found = look()
     except Stop as unusable:
         yield Check("settings", Verdict.WRONG, unusable.message, unusable.mend or "correct the variables named here")
         return
     settings = found.settings
-    yield from check_settings(found)
+    yield Check("settings", Verdict.GOOD, f"from {found.where}")
     yield check_packages(found)
     database = check_database(settings)
     yield database
@@ -76,7 +77,7 @@ def _running(settings: Settings, *, broker_answers: bool) -> Iterator[Check]:
         yield Check("workers", Verdict.SKIPPED, "not asked: the broker is wrong")
         yield from check_carriers(settings)
         return
-    roll = Roll(settings)
-    yield roll.call()
-    yield from check_carriers(settings)  # meanwhile, beat ticks
-    yield roll.call_again()
+    with Roll(settings) as roll:
+        yield roll.call()
+        yield from check_carriers(settings)  # meanwhile, beat ticks
+        yield roll.call_again()

@@ -97,10 +97,10 @@ def _open(story: Story) -> Sentences:
 
 def _parked(story: Story) -> Sentences:
     order, carrier, news = story.order, _carrier(story), _latest(story)
-    yield f"It waits for a person, since {moments.span(story.now - _at(story, news))}: {order.reason}."
+    yield f"It was parked {_ago(story, news)} for a person to decide: {order.reason}."
     yield "It moves no more by itself, and nothing is sent for it."
     if order.sends:
-        yield f"It was sent {_times(order.sends)}, and {order.losses or 'none'} of the answers were lost."
+        yield f"It was sent {_times(order.sends)}; answers lost: {order.losses}."
     if order.carrier_order_id:
         yield f"We know it at {carrier} as order {order.carrier_order_id}."
     if got := has(story):

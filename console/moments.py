@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _UNITS: Final = {"d": "days", "h": "hours", "m": "minutes", "s": "seconds"}
-_PART: Final = re.compile(r"(\d+(?:\.\d+)?)([dhms])")
+_PART: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)([dhms])")
 _SHAPE: Final = re.compile(rf"(?:{_PART.pattern})+")
 _WORDS: Final = (("day", 86_400), ("h", 3600), ("min", 60))
 _EXACT_BELOW: Final = timedelta(seconds=10)
@@ -22,7 +22,7 @@ def duration(text: str) -> timedelta:
     Raises:
         ValueError: It is none.
     """
-    given = f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text.lower()
+    given = f"{text}s" if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else text.lower()
     if not _SHAPE.fullmatch(given):
         raise ValueError(f"{text!r} is no duration: write 45s, 90m, 2h, 1h30m or 3d")
     total_s = sum(timedelta(**{_UNITS[unit]: 1}).total_seconds() * float(count) for count, unit in _PART.findall(given))

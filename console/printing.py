@@ -63,7 +63,8 @@ def write_json(value: Any) -> None:
 
 def clean(text: object) -> str:
     """Return foreign text on one line, without anything that steers a terminal."""
-    return _CONTROLS.sub(" ", "" if text is None else str(text)).strip()
+    said = "" if text is None else str(text)
+    return _CONTROLS.sub(" ", said.encode(errors="replace").decode()).strip()  # half a surrogate pair cannot be printed
 
 
 def state(word: str) -> Text:

@@ -4,7 +4,7 @@ Never gives an order up: what cannot be found out now is asked again, more slowl
 is told. Only the carrier's own word ends an order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -18,7 +18,7 @@ from ledger.ledger import Claim, Claims, Ledger
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import AnswerLost, Event, NotListed, StillOpen
 from orders.lifecycle import is_news, next_ask, weigh_absence
-from orders.model import CarrierName, Lane, Order, State
+from orders.model import CarrierName, Lane, NumberResult, Order, State
 
 log = structlog.get_logger(__name__)
 
@@ -75,12 +75,17 @@ class AskLane:
                 return await self._later(flight, held.error)
             case NotListed(looked=looked):
                 return Heard(order, weigh_absence(order, looked, now=now, manner=manner), attempt=order.sends)
-            case event if is_news(order, event):
-                await self._watch(order, event)
-                return Heard(order, event)
             case event:
                 await self._watch(order, event)
+                if is_news(order, event, await self._known(order, event)):
+                    return Heard(order, event)
                 return await self._later(flight, None, slow=isinstance(event, StillOpen) and event.slow)
+
+    async def _known(self, order: Order, event: Event) -> Collection[NumberResult]:
+        """Return what is known of the numbers of an order that is filled bit by bit; others need no look."""
+        if not isinstance(event, StillOpen) or not event.numbers:
+            return ()
+        return (await self.ledger.numbers([order.order_id]))[order.order_id]
 
     async def _later(self, flight: Flight, error: Exception | None, *, slow: bool = False) -> Later:
         order, now, manner = flight.order, flight.now, self.desk.manner

@@ -123,7 +123,9 @@ class Recorder:
                 event_name=type(step.step.event).__name__,
             )
             if step.step.contradicts:
-                await self._call_a_person("end_contradicted", after, f"ended {after.state}, then came {step.step.event}")
+                await self._call_a_person(
+                    "end_contradicted", after, f"ended {after.state}, then came {step.step.event}"
+                )
         acquired = [
             (step.before.order_id, result.e164) for step in steps for result in step.numbers if _is_held(result)
         ]

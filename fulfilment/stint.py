@@ -158,8 +158,12 @@ class Stint:
         landed, self._in_air = await asyncio.wait(
             self._in_air, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED
         )
-        if landed:
-            await self._settle([task.result() for task in landed])
+        for task in landed:
+            if error := task.exception():
+                # Left to its lease, or to the question that stands in the ledger for it; the others fly on.
+                log.error("flight_broke", lane=self._work.lane.value, exc_info=error)
+        if whole := [task.result() for task in landed if not task.exception()]:
+            await self._settle(whole)
 
     def _patience(self) -> float | None:
         """Return how long to wait for a landing before there may be something to claim."""

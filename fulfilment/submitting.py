@@ -14,7 +14,7 @@ from fulfilment.carrier import Carrier, receipts
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed
 from ledger.ledger import Claim, Claims, Ledger
-from orders.errors import FulfilmentError
+from orders.errors import FulfilmentError, LedgerUnavailable
 from orders.events import AnswerLost, Event, NotSent, Parked, SubmissionBegun
 from orders.model import CarrierName, Lane, Order, State
 
@@ -68,7 +68,11 @@ class SubmitLane:
         return Parked(f"the order could not be written in the carrier's language: {error!r}")
 
     async def _heed_limit(self, event: Event) -> None:
-        if isinstance(event, NotSent) and event.not_before:
+        if not isinstance(event, NotSent) or event.not_before is None:
+            return
+        try:
             await self.ledger.pause_lane(
                 self.carrier, self.lane, until=event.not_before, why=event.reason, by="the carrier's limit"
             )
+        except LedgerUnavailable as away:  # the answer in hand is worth more than the pause
+            log.warning("lane_not_paused", carrier=self.carrier, trouble=str(away))

@@ -4,7 +4,7 @@ Knows states, events and effects. Knows nothing of clocks, sockets, tables or di
 `now` in, and carry the returned effects out.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -31,7 +31,7 @@ from orders.events import (
     SubmissionBegun,
     WrittenOff,
 )
-from orders.model import CarrierOrderId, Lane, Order, State
+from orders.model import CarrierOrderId, Lane, NumberResult, Order, State
 
 _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
     {
@@ -211,11 +211,11 @@ def weigh_absence(order: Order, looked: str, *, now: datetime, manner: Manner) -
     return ProvenAbsent(looked)
 
 
-def is_news(order: Order, event: Event) -> bool:
-    """Tell whether `event` says anything that the order does not say already."""
+def is_news(order: Order, event: Event, known: Collection[NumberResult] = ()) -> bool:
+    """Tell whether `event` says anything that the order, with the numbers `known` of it, does not say already."""
     match event:
         case StillOpen(carrier_status=status, numbers=numbers):
-            return order.state is not State.OPEN or status != order.carrier_status or bool(numbers)
+            return order.state is not State.OPEN or status != order.carrier_status or not set(numbers) <= set(known)
         case _:
             return True
 

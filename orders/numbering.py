@@ -23,7 +23,9 @@ def parse_e164(text: str) -> E164:
     """
     if not _SHAPE.fullmatch(text):
         raise ValueError("must be E.164: a plus sign, then 7 to 15 digits, such as +19195550100")
-    if text.startswith(_NANP_PREFIX) and not _NANP.fullmatch(text):
+    if text.startswith(_NANP_PREFIX):
+        if _NANP.fullmatch(text):
+            return E164(text)  # the plan's own pattern says all there is to say
         raise ValueError("is no North American number: area code and exchange are three digits each, first 2-9")
     try:
         number = phonenumbers.parse(text)

@@ -1,6 +1,7 @@
 """A house for the commands: a real ledger and broker, and orders brought into any state by what is heard of them."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -98,7 +99,7 @@ def _quiet_again() -> Iterator[None]:
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
     """An environment without any setting of ours, in an empty directory."""
-    for name in list(__import__("os").environ):
+    for name in list(os.environ):
         if name.startswith("NUMBER_ORDERS_"):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

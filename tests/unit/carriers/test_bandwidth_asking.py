@@ -331,7 +331,7 @@ def test_a_taken_number_may_be_ours_from_an_earlier_send() -> None:
     )
 
     assert [r.path for r in asked[1:]] == ["/api/v2/tns/%2B19195550101", f"{ORDERS}/{OTHER}"]
-    assert event == Acknowledged(OTHER, "COMPLETE")
+    assert event == Acknowledged(OTHER, "COMPLETE", instead_of=THEIRS)
 
 
 def test_nobody_looks_further_when_no_answer_was_lost() -> None:
@@ -407,7 +407,7 @@ def test_a_resent_order_that_failed_gives_way_to_the_one_that_is_alive() -> None
         shown("RECEIVED"),
     )
 
-    assert event == Acknowledged(OTHER, "RECEIVED")
+    assert event == Acknowledged(OTHER, "RECEIVED", instead_of=THEIRS)
 
 
 def test_numbers_split_between_two_sends_are_all_told() -> None:

@@ -1,0 +1,53 @@
+# Each target does all its own set-up, in .venv; nothing need be installed but Python (3.11 or later) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+SOURCES := orders carriers ledger fulfilment tasks workers config sandbox embedded console client tests
+
+.PHONY: help setup up demo fmt check test lock docs clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(READY)  ## make .venv from the lock file
+
+$(READY): requirements.lock pyproject.toml client/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "number-orders needs Python 3.11 or later")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing what requirements.lock names …"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e client -e .
+	@touch $@
+
+up: setup  ## run everything until Ctrl-C: embedded engines and the sandbox carrier, unless told otherwise
+	@$(BIN)/number-orders up
+
+demo: setup  ## the main job, live, with a worker killed in the middle; ends by itself (ARGS="--orders 60")
+	@$(BIN)/number-orders demo $(ARGS)
+
+fmt: setup  ## format the code
+	@$(BIN)/ruff format $(SOURCES)
+	@$(BIN)/ruff check --fix $(SOURCES)
+
+check: setup  ## what can be known without running: ruff, mypy, import contracts, the lock file
+	@$(BIN)/ruff format --check $(SOURCES)
+	@$(BIN)/ruff check $(SOURCES)
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m pip check --disable-pip-version-check
+
+test: setup  ## every test (ARGS="-k key" for some)
+	@$(BIN)/pytest $(ARGS)
+
+lock: setup  ## resolve the dependencies anew into the lock files: everything, and what the service needs
+	@grep -v 'number-orders-client==' pyproject.toml > .venv/pyproject.toml
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --extra embedded --extra dev .venv/pyproject.toml --output-file requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --constraint requirements.lock .venv/pyproject.toml --output-file requirements-service.lock
+
+docs: setup  ## refresh what the docs take from the code
+	@$(BIN)/python -m orders.diagram docs/lifecycle.md
+
+clean:  ## remove the virtual environment and everything that was stored
+	rm -rf .venv var

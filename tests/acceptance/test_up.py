@@ -1,0 +1,159 @@
+"""`number-orders up` as a person runs it: it starts everything, stops in order, and goes on where it was."""
+
+import base64
+import signal
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import psutil
+import pytest
+from celery import Celery
+
+from sandbox.server import running_sandbox
+from tests.acceptance.conftest import QUICK, Producer
+from tests.acceptance.demo_processes import Up, up
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+
+FLOWER_PASSWORD = "correct,horse"
+
+
+@pytest.fixture(scope="module")
+def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One system for those tests that leave it running."""
+    with up(tmp_path_factory.mktemp("up") / "var", FLOWER_PASSWORD=FLOWER_PASSWORD) as running:
+        yield running
+
+
+@contextmanager
+def producing(broker_url: str) -> Iterator[Producer]:
+    app = Celery("producer", broker=broker_url, backend=broker_url, set_as_current=False)
+    try:
+        yield Producer(app)
+    finally:
+        app.backend.result_consumer.stop()
+        app.backend.client.connection_pool.disconnect()
+        app.close()
+
+
+def test_order_submitted_by_celery_completes(system: Up, an_order: Any) -> None:
+    with producing(system.broker_url) as producer:
+        ticket = producer.submit(an_order())
+
+        assert producer.await_end(ticket["order_id"])["state"] == "COMPLETED"
+
+
+def test_flower_shows_the_order_and_its_key_and_no_secret(system: Up, an_order: Any) -> None:
+    order_id = str(uuid4())
+    with producing(system.broker_url) as producer:
+        producer.submit(an_order("crm-in-flower"), order_id=order_id)
+        producer.await_end(order_id)
+    env = system.note["env"]
+    secrets = [
+        urlsplit(env["NUMBER_ORDERS_DATABASE_URL"]).password,
+        urlsplit(env["NUMBER_ORDERS_BROKER_URL"]).password,
+        env["NUMBER_ORDERS_BANDWIDTH__CLIENT_SECRET"],
+        FLOWER_PASSWORD,
+    ]
+
+    system.await_that(lambda: order_id in page(system, "/api/tasks"))
+    worker = next(iter(page_json(system, "/api/workers?refresh=true")))
+    pages = [page(system, path) for path in ("/", "/broker", "/tasks", "/metrics", "/api/workers", f"/worker/{worker}")]
+    task = page(system, f"/task/{order_id}")
+
+    assert order_id in task
+    assert "crm-in-flower" in task
+    assert "broker_url" in pages[-1]  # the tab that shows the worker's settings
+    assert [secret for secret in secrets for shown in [*pages, task] if secret in shown] == []
+    assert [secret for secret in secrets if secret in system.said()] == []
+
+
+def test_flower_wants_its_password_and_only_looks(system: Up) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        page(system, "/tasks", password="wrong")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        page(system, "/api/worker/shutdown/worker1@host", method="POST")
+
+
+def test_killed_process_is_replaced_and_said_so(system: Up, an_order: Any) -> None:
+    worker = system.process("worker1@")
+    children = worker.children()
+
+    worker.kill()
+
+    system.await_words("worker1 was killed by SIGKILL; it is started again")
+    system.await_words("worker1 was started again")
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    with producing(system.broker_url) as producer:
+        assert producer.await_end(producer.submit(an_order())["order_id"])["state"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_stops_everything_and_exits_0(tmp_path: Path, number: signal.Signals) -> None:
+    with up(tmp_path / "var") as system:
+        family = system.family()
+
+        assert system.interrupt(number) == 0
+
+    assert psutil.wait_procs(family, timeout=5)[1] == []
+    assert not (tmp_path / "var" / "stack.json").exists()
+    stopped = [line for line in system.said().splitlines() if line.endswith("has stopped")]
+    assert [line.split()[1] for line in stopped][-2:] == ["flower", "sandbox"]  # after workers and beat
+
+
+def test_after_power_off_the_order_ends_and_is_bought_once(tmp_path: Path, an_order: Any) -> None:
+    slow = {"order_create": [1.0, 1.0]}
+    with running_sandbox() as carrier:
+        carrier.behave(latency_s=slow, processing_s=[0.2, 0.2])
+        settings = {
+            "BASE_URL": carrier.url,
+            "ACCOUNT_ID": "9900000",
+            "SITE_ID": "743",
+            "TOKEN": "sandbox-token",
+            **QUICK,
+        }
+        bandwidth = {f"BANDWIDTH__{name}": value for name, value in settings.items()}
+        order_id = str(uuid4())
+        with up(tmp_path / "var", **bandwidth) as first:
+            assert "for money" in first.said()  # it cannot know that this carrier is none
+            with producing(first.broker_url) as producer:
+                producer.submit(an_order(), order_id=order_id)
+            time.sleep(0.5)  # the order is on its way
+            first.power_off()
+
+        with up(tmp_path / "var", **bandwidth) as second, producing(second.broker_url) as producer:
+            end = producer.await_end(order_id)
+            assert second.interrupt() == 0
+
+        assert end["state"] == "COMPLETED"
+        assert [sold["customer_order_id"] for sold in carrier.report()["orders"]] == [order_id]
+
+
+def test_practice_ledger_is_not_taken_to_a_real_carrier(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "carriers.json").write_text('{"bandwidth": "practice"}')
+    settings = {"ACCOUNT_ID": "5500012", "SITE_ID": "743", "TOKEN": "secret"}
+
+    with pytest.raises(AssertionError, match="holds orders of Bandwidth account practice"):
+        with up(tmp_path / "var", **{f"BANDWIDTH__{name}": value for name, value in settings.items()}):
+            pass
+
+
+def page(system: Up, path: str, *, password: str = FLOWER_PASSWORD, method: str = "GET") -> str:
+    request = urllib.request.Request(f"{system.note['flower']}{path}", method=method)
+    request.add_header("Authorization", f"Basic {base64.b64encode(f'operator:{password}'.encode()).decode()}")
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return str(answer.read().decode())
+
+
+def page_json(system: Up, path: str) -> Any:
+    import json
+
+    return json.loads(page(system, path))

@@ -1,0 +1,65 @@
+"""Stories as the ledger tells them, made by the lifecycle itself from what is heard of an order."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from ledger.ledger import Debt, Story
+from ledger.rows import event_detail
+from orders.events import Event
+from orders.lifecycle import Effect, Manner, SubmitOrder, advance
+from orders.model import CarrierName, Criteria, Kind, Lane, NumberResult, Order, OrderId, OrderRequest
+from orders.numbering import E164
+
+NOON: Final = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
+ORDER_ID: Final = OrderId(UUID("01a200ff-5849-7019-8b02-d36a8282df6c"))
+REQUEST: Final = OrderRequest(
+    "crm-1", CarrierName("bandwidth"), Kind.NEW_NUMBERS, criteria=Criteria(npa="919"), quantity=3
+)
+STEP: Final = timedelta(seconds=10)
+
+
+def tell(
+    *events: Event,
+    later: timedelta = timedelta(),
+    request: dict[str, Any] | None = None,
+    debt: dict[str, Any] | None = None,
+) -> Story:
+    """Tell the story of an order of which these were heard, ten seconds apart, from noon on.
+
+    It is told `later` than the last; `request` and `debt` change fields of the request and of what it waits for.
+    """
+    order = Order(ORDER_ID, replace(REQUEST, **(request or {})), accepted_at=NOON)
+    owed: dict[Lane, Effect] = {Lane.SUBMIT: SubmitOrder(max(order.request.not_before or NOON, NOON))}
+    rows = [_row(order, NOON, "OrderAccepted", {}, late=False)]
+    numbers: dict[E164, NumberResult] = {}
+    at = NOON
+    for event in events:
+        at += STEP
+        step = advance(order, event, now=at, manner=Manner(), attempt=order.sends)
+        order = step.order
+        rows.append(_row(order, at, type(step.event).__name__, event_detail(step.event), late=step.late))
+        if not step.late:
+            owed = {lane: effect for lane, effect in owed.items() if lane is Lane.TELL}
+            owed |= {effect.lane: effect for effect in step.effects}
+            numbers |= {result.e164: result for result in getattr(event, "numbers", ())}
+    debts = (Debt(each.lane, each.not_before, 0, each.reason, in_hand=False) for each in owed.values())
+    return Story(
+        now=at + later,
+        order=order,
+        numbers=tuple(numbers.values()),
+        debts=tuple(replace(each, **(debt or {})) for each in debts),
+        events=tuple(rows),
+    )
+
+
+def _row(order: Order, at: datetime, event: str, detail: dict[str, Any], *, late: bool) -> dict[str, Any]:
+    return {
+        "version": order.version,
+        "at": at,
+        "event": event,
+        "state": order.state.value,
+        "late": late,
+        "detail": detail,
+    }

@@ -1,0 +1,72 @@
+"""Every way a command can end has its exit code, and the codes are documented."""
+
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from console.app import app
+from console.endings import Code, Stop, ending
+from embedded.errors import EmbeddedError
+from orders.errors import Fault, LedgerUnavailable, NotCancellable, OrderRefused, UnknownOrder
+
+PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
+
+
+def end_with(error: Exception) -> tuple[int, str]:
+    one = typer.Typer()
+
+    @one.command()
+    @ending
+    def fail() -> None:
+        raise error
+
+    result = CliRunner().invoke(one, [])
+    return result.exit_code, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (Stop(Code.PARKED, "it waits"), 6),
+        (OrderRefused([Fault("key", "is taken")]), 1),
+        (NotCancellable("too late"), 1),
+        (UnknownOrder("crm-1"), 3),
+        (LedgerUnavailable("away"), 4),
+        (EmbeddedError("belongs to another user"), 4),
+    ],
+)
+def test_errors_on_purpose_end_with_their_code_and_their_words(error: Exception, code: int) -> None:
+    ended, said = end_with(error)
+
+    assert ended == code
+    assert said.startswith("number-orders: ")
+    assert str(error) in said
+
+
+def test_what_mends_it_is_said_below() -> None:
+    assert end_with(Stop(Code.OUT_OF_REACH, "nothing runs here", mend="start it"))[1] == (
+        "number-orders: nothing runs here\n  start it\n"
+    )
+
+
+def test_bugs_are_not_swallowed() -> None:
+    one = typer.Typer()
+
+    @one.command()
+    @ending
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        CliRunner().invoke(one, [], catch_exceptions=False)
+
+
+def test_the_page_documents_every_command_and_every_code() -> None:
+    page = PAGE.read_text("utf-8")
+
+    for command in app.registered_commands:
+        assert f"## `{command.name}" in page, command.name
+    for code in Code:
+        assert f"| {code.value} |" in page, code

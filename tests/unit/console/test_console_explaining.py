@@ -1,0 +1,345 @@
+"""What a person is told of an order: true of its state, complete, and never more than is known."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console.explaining import explain
+from ledger.ledger import Story
+from orders.errors import IllegalTransition
+from orders.events import (
+    Acknowledged,
+    Adopted,
+    AnswerLost,
+    CancelAsked,
+    Event,
+    Filled,
+    FilledWithErrors,
+    FoundTwice,
+    NotListed,
+    NotSent,
+    Parked,
+    PartlyFilled,
+    ProvenAbsent,
+    Refused,
+    SentAgain,
+    StillOpen,
+    SubmissionBegun,
+    WrittenOff,
+)
+from orders.model import FINAL_STATES, CarrierOrderId, Lane, Notify, NumberResult, NumberState, State
+from orders.numbering import E164
+from tests.unit.console.story_examples import NOON, ORDER_ID, STEP, tell
+
+THEIRS = CarrierOrderId("6a1bde32")
+ACK = Acknowledged(THEIRS, "RECEIVED")
+GOT = tuple(NumberResult(E164(f"+1919555010{i}"), NumberState.ACQUIRED) for i in range(2))
+LOST = NumberResult(E164("+19195550109"), NumberState.FAILED, "5005", "is not available")
+LIST = "the list of orders by our reference"
+
+
+def said(story: Story) -> str:
+    return " ".join(explain(story))
+
+
+class TestAccepted:
+    def test_that_is_due_waits_for_the_next_free_worker(self) -> None:
+        assert explain(tell(later=timedelta(seconds=3))) == [
+            "It was accepted 3.0 s ago, and nothing has been sent to bandwidth.",
+            "It is due now: the next free worker sends it to bandwidth.",
+            f"Until it is sent it can be called back: `number-orders cancel {ORDER_ID}`.",
+        ]
+
+    def test_that_nobody_took_in_time_points_to_the_doctor(self) -> None:
+        assert "due for 5 min and no worker has taken it: `number-orders doctor`" in said(
+            tell(later=timedelta(minutes=5))
+        )
+
+    def test_that_is_scheduled_says_by_whom_and_until_when(self) -> None:
+        story = tell(request={"not_before": NOON + timedelta(hours=2)})
+
+        assert "Its producer wants it to wait." in explain(story)
+        assert "Next, a worker sends it to bandwidth at 14:00:00 UTC, in 2 h." in explain(story)
+
+    def test_on_a_paused_lane_says_why_and_reckons_with_the_pause(self) -> None:
+        until = NOON + timedelta(minutes=7)
+        story = tell(debt={"paused_until": until, "paused_why": "HTTP 429: too many requests"})
+
+        assert (
+            "Everything on bandwidth's lane submit is paused until 12:07:00 UTC, in 7 min: HTTP 429: too many requests."
+            in explain(story)
+        )
+        assert "Next, a worker sends it to bandwidth at 12:07:00 UTC, in 7 min." in explain(story)
+
+    def test_on_a_lane_whose_pause_is_over_does_not_mention_it(self) -> None:
+        assert "paused" not in said(tell(debt={"paused_until": NOON - timedelta(seconds=1)}))
+
+    def test_in_a_workers_hand_says_so_and_what_if_it_dies(self) -> None:
+        story = tell(debt={"in_hand": True, "not_before": NOON + timedelta(seconds=30)})
+
+        assert "A worker has it in hand now; if that one dies, another takes over at 12:00:30 UTC, in 30 s." in explain(
+            story
+        )
+        assert "next free worker" not in said(story)
+
+    def test_whose_worker_never_came_back_is_anybodys_again(self) -> None:
+        story = tell(debt={"in_hand": True}, later=timedelta(seconds=5))
+
+        assert "It is due now: the next free worker sends it to bandwidth." in explain(story)
+
+    def test_after_an_attempt_that_came_to_nothing_says_why_and_that_it_is_safe(self) -> None:
+        story = tell(SubmissionBegun(), NotSent("HTTP 401: the credentials were not accepted"))
+
+        assert explain(story)[:2] == [
+            "The last attempt to send it, 0.0 s ago, came to nothing: HTTP 401: the credentials were not accepted.",
+            "Nothing was bought, so it is safe to send it again.",
+        ]
+
+    def test_after_proof_of_absence_says_where_it_was_searched_for(self) -> None:
+        story = tell(SubmissionBegun(), AnswerLost("reset"), ProvenAbsent(LIST))
+
+        assert f"It was searched for at bandwidth ({LIST}) and never arrived there." in explain(story)
+
+    def test_that_a_person_sends_again_says_who_and_why(self) -> None:
+        story = tell(
+            SubmissionBegun(), AnswerLost("reset"), Parked("lost thrice"), SentAgain("kim", "not in the portal")
+        )
+
+        assert explain(story)[0] == (
+            "kim made sure that nothing was bought and wants it sent again: not in the portal."
+        )
+
+    def test_without_a_debt_is_a_bug_and_says_so(self) -> None:
+        story = tell()
+        forgotten = Story(story.now, story.order, (), (), story.events)
+
+        assert "this is a bug" in said(forgotten)
+
+
+class TestSubmitting:
+    def test_says_when_silence_becomes_doubt(self) -> None:
+        story = tell(SubmissionBegun(), later=timedelta(seconds=5))
+
+        assert explain(story) == [
+            "A worker began to send it 5.0 s ago (attempt 1) and has no answer yet.",
+            (
+                "If there is none by 12:00:55 UTC, in 40 s, it is in doubt: bandwidth is asked, and nothing is sent "
+                "again before that."
+            ),
+            "It cannot be called back any more, since bandwidth may have it.",
+        ]
+
+    def test_of_a_worker_that_is_gone_is_asked_about(self) -> None:
+        assert "next free worker asks bandwidth" in said(tell(SubmissionBegun(), later=timedelta(seconds=46)))
+
+
+class TestInDoubt:
+    def test_says_what_is_unknown_that_it_is_not_resent_and_when_it_is_asked(self) -> None:
+        story = tell(SubmissionBegun(), AnswerLost("no answer within 30 s"), later=timedelta(seconds=1))
+        told = explain(story)
+
+        assert told[0] == "Nobody knows whether bandwidth has it: no answer within 30 s (1.0 s ago)."
+        assert "not sent again before bandwidth's records are searched" in told[1]
+        assert "Next, a worker asks bandwidth about it at 12:00:25 UTC, in 4.0 s." in told
+        assert str(ORDER_ID) in told[-1]
+        assert "Searched" not in said(story)
+
+    def test_counts_the_searches_since_the_answer_was_lost(self) -> None:
+        story = tell(SubmissionBegun(), AnswerLost("reset"), NotListed(LIST), NotListed(LIST))
+
+        assert f"Searched 2 times so far ({LIST}): not on record, which proves little so soon." in explain(story)
+
+    def test_of_two_workers_says_so(self) -> None:
+        assert "two workers began to send it" in said(tell(SubmissionBegun(), SubmissionBegun()))
+
+    def test_says_that_asking_stayed_without_news(self) -> None:
+        story = tell(SubmissionBegun(), AnswerLost("reset"), debt={"attempts": 4, "reason": "HTTP 503"})
+
+        assert "Asked 4 times without news (HTTP 503)." in explain(story)
+
+
+class TestOpen:
+    def test_says_the_carriers_word_what_is_there_and_when_it_is_asked(self) -> None:
+        story = tell(SubmissionBegun(), ACK, StillOpen("PROCESSING", GOT))
+
+        assert explain(story) == [
+            "bandwidth has it as order 6a1bde32; its last word for it is PROCESSING.",
+            "2 of 3 numbers are there already.",
+            "Next, a worker asks bandwidth about it at 12:00:33 UTC, in 3.1 s.",
+            "There is nothing to do but wait: bandwidth is asked until it says how it ended. It cannot be called back.",
+        ]
+
+    def test_on_backorder_takes_days(self) -> None:
+        story = tell(SubmissionBegun(), ACK, StillOpen("BACKORDERED", detail="awaiting stock", slow=True))
+
+        assert "It waits for stock or for people at bandwidth, which takes days rather than seconds." in explain(story)
+        assert "bandwidth adds: awaiting stock." in explain(story)
+
+    def test_with_a_word_never_heard_counts_as_open(self) -> None:
+        story = tell(SubmissionBegun(), ACK, StillOpen("AWAITING_STARLIGHT", unheard_of=True))
+
+        assert "in none of the carrier's documents" in said(story)
+
+
+class TestParked:
+    def test_says_why_what_is_known_and_what_a_person_may_do(self) -> None:
+        story = tell(
+            SubmissionBegun(),
+            AnswerLost("reset"),
+            FoundTwice((THEIRS, CarrierOrderId("77aa"))),
+            later=timedelta(hours=2),
+        )
+
+        assert explain(story) == [
+            (
+                "It was parked 2 h ago for a person to decide: the carrier has 2 orders with our reference: "
+                "6a1bde32, 77aa; the first is adopted."
+            ),
+            "It moves no more by itself, and nothing is sent for it.",
+            "It was sent once; answers lost: 1.",
+            "We know it at bandwidth as order 6a1bde32.",
+            f"Look at bandwidth for orders with our reference {ORDER_ID}, and for what they bought.",
+            "Then adopt the order found there, or have it sent again if nothing was bought, or write it off.",
+        ]
+
+    def test_before_it_was_ever_sent_speaks_of_no_sending(self) -> None:
+        assert "It was sent" not in said(tell(Parked("the order could not be written in the carrier's language")))
+
+    def test_mentions_news_that_came_too_late_to_move_it(self) -> None:
+        story = tell(SubmissionBegun(), Parked("lost thrice"), Filled("COMPLETED", GOT), later=timedelta(seconds=4))
+
+        assert explain(story)[-1] == "Word from bandwidth came too late and moved nothing, the last 4.0 s ago."
+
+
+class TestEnds:
+    def test_completed_says_how_long_it_took(self) -> None:
+        story = tell(SubmissionBegun(), ACK, Filled("COMPLETED", GOT), later=timedelta(minutes=1))
+
+        assert explain(story) == [
+            "bandwidth has done what was asked for, all 3 numbers, 30 s after it was accepted, 1 min ago."
+        ]
+
+    def test_partial_says_how_many_why_and_what_to_do_for_the_rest(self) -> None:
+        story = tell(SubmissionBegun(), ACK, PartlyFilled("PARTIAL", (*GOT, LOST), "1 number could not be had"))
+
+        assert explain(story) == [
+            "2 of 3 numbers are there, and no more will come: 1 number could not be had.",
+            "Numbers that failed: 1 with 5005 is not available.",
+            "It ended 30 s after it was accepted, 0.0 s ago. For the rest, hand in a new order with a new key.",
+        ]
+
+    def test_completed_with_errors_says_what_contradicts_it(self) -> None:
+        story = tell(SubmissionBegun(), ACK, FilledWithErrors("COMPLETE", GOT, "the carrier lists 2 of 3 numbers"))
+
+        assert explain(story)[:2] == [
+            "bandwidth says that it is done, and yet: the carrier lists 2 of 3 numbers.",
+            "2 of 3 numbers are there.",
+        ]
+
+    def test_failed_says_the_carriers_reason_and_code(self) -> None:
+        told = explain(tell(SubmissionBegun(), Refused("no numbers left", "5023")))
+
+        assert told[0] == "bandwidth refused it: no numbers left (code 5023)."
+        assert told[1].startswith("Nothing was bought, and nothing will be.")
+
+    def test_written_off_says_by_whom_and_claims_nothing_about_purchases(self) -> None:
+        story = tell(SubmissionBegun(), Parked("lost thrice"), WrittenOff("kim", "bought elsewhere"))
+
+        assert explain(story) == ["kim wrote it off 0.0 s ago: bought elsewhere."]
+
+    def test_cancelled_says_by_whom(self) -> None:
+        assert explain(tell(CancelAsked("kim"))) == ["It was called back by kim 0.0 s ago. Nothing was bought."]
+
+    def test_of_many_causes_the_commonest_are_told_first(self) -> None:
+        failed = [
+            NumberResult(E164(f"+1919555{i:04}"), NumberState.FAILED, code)
+            for i, code in enumerate(["1", "2", "2", "3", "3", "3", "4", None])
+        ]
+        story = tell(SubmissionBegun(), ACK, PartlyFilled("PARTIAL", tuple(failed), "none"))
+
+        assert "Numbers that failed: 3 with 3; 2 with 2; 1 with 1; and more." in explain(story)
+
+
+class TestTelling:
+    NOTIFY = Notify(task="crm.hear", queue="crm")
+
+    def test_says_that_the_producer_is_still_to_be_told(self) -> None:
+        story = tell(CancelAsked("kim"), request={"notify": self.NOTIFY}, debt={"reason": "the broker did not take it"})
+
+        assert explain(story)[-1] == (
+            "Its producer is still to be told (12:00:10 UTC, 0.0 s ago): the broker did not take it."
+        )
+
+    def test_says_that_the_producer_was_told(self) -> None:
+        untold = tell(CancelAsked("kim"), request={"notify": self.NOTIFY})
+        story = Story(untold.now, untold.order, (), (), untold.events)
+
+        assert explain(story)[-1] == "Its producer was told of this: task crm.hear on queue crm."
+
+    def test_claims_nothing_of_states_that_the_producer_does_not_hear_of(self) -> None:
+        assert "producer" not in said(tell(SubmissionBegun(), ACK, request={"notify": self.NOTIFY}))
+
+
+EVENTS: list[Event] = [
+    SubmissionBegun(),
+    NotSent("HTTP 503"),
+    AnswerLost("reset"),
+    ACK,
+    StillOpen("PROCESSING", GOT, slow=True),
+    StillOpen("ODD", unheard_of=True, detail="whatever"),
+    Filled("COMPLETED", GOT),
+    PartlyFilled("PARTIAL", (*GOT, LOST), "fewer"),
+    FilledWithErrors("COMPLETE", GOT, "contradiction"),
+    Refused("no", "5023"),
+    NotListed(LIST),
+    ProvenAbsent(LIST),
+    FoundTwice((THEIRS, CarrierOrderId("77aa"))),
+    Parked("wits' end"),
+    CancelAsked("kim"),
+    Adopted(THEIRS, "kim", "found"),
+    SentAgain("kim", "not there"),
+    WrittenOff("kim", "over"),
+]
+
+
+@given(st.lists(st.sampled_from(EVENTS), max_size=12), st.integers(0, 10_000))
+def test_every_story_is_told_in_whole_sentences_that_suit_its_state(wished: list[Event], later_s: int) -> None:
+    heard: list[Event] = []
+    for event in wished:
+        try:
+            tell(*heard, event)
+        except IllegalTransition:
+            continue  # not in this state
+        heard.append(event)
+    story = tell(*heard, later=timedelta(seconds=later_s))
+    told = explain(story)
+
+    assert told
+    assert all(sentence.endswith(".") and "None" not in sentence for sentence in told), told
+    waits = any(debt.lane is not Lane.TELL for debt in story.debts)
+    assert waits == (story.order.state not in {State.PARKED, *FINAL_STATES})
+    assert ("a worker" in " ".join(told).lower() or "no worker" in said(story) or "free worker" in said(story)) == waits
+    assert ("number-orders cancel" in said(story)) == (story.order.state is State.ACCEPTED)
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_can_be_reached_and_told(state: State) -> None:
+    ways: dict[State, list[Event]] = {
+        State.ACCEPTED: [],
+        State.SUBMITTING: [SubmissionBegun()],
+        State.IN_DOUBT: [SubmissionBegun(), AnswerLost("reset")],
+        State.OPEN: [SubmissionBegun(), ACK],
+        State.PARKED: [Parked("x")],
+        State.COMPLETED: [SubmissionBegun(), ACK, Filled("COMPLETED", GOT)],
+        State.PARTIAL: [SubmissionBegun(), ACK, PartlyFilled("PARTIAL", GOT, "fewer")],
+        State.COMPLETED_WITH_ERRORS: [SubmissionBegun(), ACK, FilledWithErrors("COMPLETE", GOT, "odd")],
+        State.FAILED: [SubmissionBegun(), Refused("no")],
+        State.CANCELLED: [CancelAsked("kim")],
+    }
+    story = tell(*ways[state])
+
+    assert story.order.state is state
+    assert story.now == NOON + STEP * len(ways[state])
+    assert explain(story)

@@ -1,0 +1,66 @@
+"""Durations are read as people write them, and moments said as people say them."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from console import moments
+
+NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("45s", 45),
+        ("90m", 5400),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("3d", 259_200),
+        ("90", 90),
+        ("1.5h", 5400),
+        ("2H", 7200),
+    ],
+)
+def test_durations_are_read(text: str, seconds: float) -> None:
+    assert moments.duration(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("text", ["", "h", "2 h", "-5m", "2x", "1h30", "1e9d", "nan", "99999999d", "٣s"])
+def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is no duration|hundred years"):
+        moments.duration(text)
+
+
+@pytest.mark.parametrize(
+    ("length", "said"),
+    [
+        (timedelta(milliseconds=340), "0.3 s"),
+        (timedelta(seconds=-2), "0.0 s"),
+        (timedelta(seconds=12.4), "12 s"),
+        (timedelta(seconds=59.7), "1 min"),
+        (timedelta(seconds=185), "3 min 5 s"),
+        (timedelta(hours=2, minutes=5, seconds=7), "2 h 5 min"),
+        (timedelta(days=1, seconds=9), "1 day 9 s"),
+        (timedelta(days=40, hours=3), "40 days 3 h"),
+    ],
+)
+def test_a_span_is_said_in_its_two_greatest_units(length: timedelta, said: str) -> None:
+    assert moments.span(length) == said
+
+
+def test_a_moment_is_said_from_now() -> None:
+    assert moments.when(NOON + timedelta(minutes=3), NOON) == "in 3 min"
+    assert moments.when(NOON - timedelta(minutes=3), NOON) == "3 min ago"
+    assert moments.when(NOON, NOON) == "0.0 s ago"
+
+
+def test_a_moment_has_its_date_unless_it_is_todays() -> None:
+    assert moments.at(NOON, NOON) == "12:00:00 UTC"
+    assert moments.at(NOON, NOON + timedelta(days=1)) == "2026-08-01 12:00:00 UTC"
+
+
+def test_moments_are_said_in_utc_wherever_they_were_written() -> None:
+    elsewhere = NOON.astimezone(timezone(timedelta(hours=14)))  # tomorrow there
+
+    assert moments.both(elsewhere, NOON) == "12:00:00 UTC, 0.0 s ago"

@@ -1,0 +1,53 @@
+"""Every event of the story has words of its own, and none of them claims more than the event."""
+
+from datetime import datetime
+from typing import Any, get_args
+
+import pytest
+
+from console.narrating import _WORDS, sentence
+from orders.events import Event
+from orders.lifecycle import NEWS
+
+
+def row(event: str, *, late: bool = False, **detail: Any) -> dict[str, Any]:
+    return {"event": event, "detail": detail, "late": late, "at": datetime.min}
+
+
+def test_every_event_has_words() -> None:
+    assert set(_WORDS) == {"OrderAccepted", *(event.__name__ for event in get_args(Event))}
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        (row("OrderAccepted"), "accepted"),
+        (row("NotSent", reason="HTTP 503"), "nothing bought, to be sent again: HTTP 503"),
+        (row("Acknowledged", carrier_order_id="6a", carrier_status="RECEIVED"), "the carrier has it as 6a, RECEIVED"),
+        (row("Acknowledged", carrier_order_id="6a"), "the carrier has it as 6a"),
+        (row("StillOpen", carrier_status="X", unheard_of=True), "the carrier says X, a word never heard before"),
+        (row("StillOpen", carrier_status="X", numbers=[{}], detail="soon"), "the carrier says X, 1 number: soon"),
+        (row("Filled", carrier_status="COMPLETE", numbers="300 numbers"), "filled, COMPLETE, 300 numbers"),
+        (
+            row("PartlyFilled", carrier_status="PARTIAL", numbers=[{}, {}], reason="none left"),
+            "partly filled, PARTIAL, 2 numbers: none left",
+        ),
+        (row("Refused", reason="no such site", code="5040"), "refused, code 5040: no such site"),
+        (row("FoundTwice", carrier_order_ids=["6a", "77"]), "found more than once: 6a, 77"),
+        (row("CancelAsked", by="kim", why="typo"), "called back by kim: typo"),
+        (row("WrittenOff", by="kim", why="over"), "written off by kim: over"),
+        (row("SomethingNewer", any="thing"), "SomethingNewer"),
+    ],
+)
+def test_events_are_told_with_their_evidence(told: dict[str, Any], said: str) -> None:
+    assert sentence(told) == said
+
+
+@pytest.mark.parametrize("event", sorted(event.__name__ for event in NEWS))
+def test_news_that_came_too_late_is_told_as_such(event: str) -> None:
+    assert sentence(row(event, late=True)).endswith("(too late: kept, moved nothing)")
+
+
+@pytest.mark.parametrize("event", sorted(_WORDS))
+def test_an_event_without_evidence_is_told_all_the_same(event: str) -> None:
+    assert sentence(row(event))

@@ -1,0 +1,85 @@
+"""Nothing that is printed steers a terminal or shows a secret."""
+
+import io
+import json
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from console import printing
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://app:s3cret@db.example:5432/orders", "postgresql://app:***@db.example:5432/orders"),
+        ("redis://:s3cret@10.0.0.1:6379/0", "redis://:***@10.0.0.1:6379/0"),
+        (
+            "postgresql://app@db/orders?sslmode=require&password=s3cret",
+            "postgresql://app@db/orders?sslmode=require&password=***",
+        ),
+        ("postgresql://app:p%40ss:s3cret@db/orders", "postgresql://app:***@db/orders"),
+        ("amqp://guest:s3cret@[::1]:5672//", "amqp://guest:***@[::1]:5672//"),
+        ("host=db user=app password=s3cret", "(an address that is no URL)"),
+        ("http://[s3cret", "(an address that cannot be read)"),
+        ("", "(an address that is no URL)"),
+    ],
+)
+def test_addresses_are_shown_without_their_secrets(url: str, shown: str) -> None:
+    assert printing.masked(url) == shown
+
+
+@given(st.text("abcXYZ0189-_.~", min_size=4, max_size=20))
+def test_a_password_is_never_shown_whatever_is_said_of_the_address(password: str) -> None:
+    url = f"postgresql://user:{password}@127.0.0.1:5432/ledger"
+
+    for said in (f"cannot reach {url}", f"password {password} is wrong for user", url):
+        assert password not in printing.scrubbed(said, url).replace("127.0.0.1", "").replace("5432", "")
+
+
+@given(st.text())
+def test_foreign_text_is_one_printable_line(text: str) -> None:
+    shown = printing.clean(text)
+
+    assert "\x1b" not in shown
+    assert "\n" not in shown
+    assert shown.encode()  # no half of a surrogate pair
+    assert all(ord(char) >= 0x20 and not 0x7F <= ord(char) <= 0x9F for char in shown)
+
+
+def test_nothing_is_shown_of_nothing() -> None:
+    assert printing.clean(None) == ""
+
+
+def test_json_has_a_form_for_all_that_the_ledger_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr("sys.stdout", written)
+    value = {
+        "at": datetime(2026, 8, 1, tzinfo=UTC),
+        "for": timedelta(seconds=1.5),
+        "id": UUID(int=1),
+        "body": b"caf\xe9",
+        "states": frozenset({"b", "a"}),
+        "esc": "\x1b[31m\x9b",
+    }
+
+    printing.write_json(value)
+
+    assert written.getvalue().isascii()
+    assert "\x1b" not in written.getvalue()
+    assert json.loads(written.getvalue()) == {
+        "at": "2026-08-01T00:00:00+00:00",
+        "for": 1.5,
+        "id": "00000000-0000-0000-0000-000000000001",
+        "body": "caf\ufffd",
+        "states": ["a", "b"],
+        "esc": "\x1b[31m\x9b",
+    }
+
+
+def test_json_refuses_what_it_does_not_know() -> None:
+    with pytest.raises(TypeError, match="object has no JSON form"):
+        printing.write_json({"what": object()})
