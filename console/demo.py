@@ -90,7 +90,7 @@ class Demonstration:
             on_event=sabotage.happened,
             say=self._console.print,
         )
-        with Interruption(once_more=stack.hurry) as interruption, _stopped(stack, sabotage):
+        with Interruption(once_more=stack.hurry) as interruption, self._stopped(stack, sabotage):
             self._console.print(f"starting everything under {directory} …")
             addresses = stack.start()
             introduce(self._console, addresses, self._settings, self._plan.script)
@@ -102,6 +102,15 @@ class Demonstration:
                 show_around(self._console, addresses, self._settings.var_dir)
                 _stay(interruption)
         return facts
+
+    @contextmanager
+    def _stopped(self, stack: Stack, sabotage: Sabotage) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._console.print("stopping everything …")
+            sabotage.stopping()
+            stack.stop()
 
     def _act(self, stack: Stack, addresses: Addresses, sabotage: Sabotage) -> Facts:
         assert addresses.sandbox is not None, "a demonstration buys nothing for money"
@@ -134,15 +143,6 @@ class Demonstration:
 def _stay(interruption: Interruption) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         interruption.wait()
-
-
-@contextmanager
-def _stopped(stack: Stack, sabotage: Sabotage) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        sabotage.stopping()
-        stack.stop()
 
 
 def _all_told(counts: Mapping[State, int], listener: Listener) -> bool:

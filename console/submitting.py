@@ -135,8 +135,8 @@ def _show_refused(console: Console, refused: Sequence[tuple[Placed, Refusal]]) -
 def _summary(handed: Handed) -> str:
     new = sum(ticket.new for _, ticket in handed.tickets)
     known = len(handed.tickets) - new
-    parts = [f"{new} accepted", f"{known} known already" if known else "", f"{len(handed.refused)} refused"]
-    told = ", ".join(part for part in parts if part)
+    counts = {"accepted": new, "known already": known, "refused": len(handed.refused)}
+    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "accepted")
     return f"{told}. {handed.cut_short}; hand the same file in again" if handed.cut_short else told
 
 

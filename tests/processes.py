@@ -96,15 +96,10 @@ class Processes:
         return process
 
 
-@contextlib.contextmanager
-def eventually(within_s: float = 30, every_s: float = 0.1) -> Iterator[Iterator[float]]:
-    """Give turns until the time is over: `with eventually() as turns: for _ in turns: ...break`."""
-
-    def turns() -> Iterator[float]:
-        until = time.monotonic() + within_s
-        while (left := until - time.monotonic()) > 0:
-            yield left
-            time.sleep(every_s)
-        raise AssertionError(f"not within {within_s} s")
-
-    yield turns()
+def eventually(within_s: float = 30, every_s: float = 0.1) -> Iterator[None]:
+    """Give turns, to look again in each, until the time is over: `for _ in eventually(): if …: break`."""
+    until = time.monotonic() + within_s
+    while time.monotonic() < until:
+        yield
+        time.sleep(every_s)
+    raise AssertionError(f"not within {within_s} s")

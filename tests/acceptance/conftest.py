@@ -114,8 +114,9 @@ def producer(broker_url: str) -> Iterator[Producer]:
     app = Celery("producer", broker=broker_url, backend=broker_url, set_as_current=False)
     yield Producer(app)
     gc.collect()  # results that nobody waits for any more speak to the broker once more, while it is there
-    app.backend.result_consumer.stop()
-    app.backend.client.connection_pool.disconnect()
+    backend: Any = app.backend  # the stubs know the base class only
+    backend.result_consumer.stop()
+    backend.client.connection_pool.disconnect()
     app.close()
 
 

@@ -265,10 +265,10 @@ def test_a_message_that_nobody_can_read_is_buried_where_it_is_seen(
             content_type=content_type,
             content_encoding="utf-8",
         )
-    with eventually() as turns:
-        for _ in turns:
-            if len(letters := rows(ledger_url, "SELECT * FROM dead_letters ORDER BY letter_id")) > before:
-                break
+    for _ in eventually():
+        if len(rows(ledger_url, "SELECT * FROM dead_letters")) > before:
+            break
+    letters = rows(ledger_url, "SELECT * FROM dead_letters ORDER BY letter_id")
     assert why in letters[-1]["why"]
     assert letters[-1]["queue"] == "orders"
     time.sleep(0.5)
@@ -287,11 +287,10 @@ def test_what_flower_shows_is_the_key_and_no_secret(producer: Producer, an_order
         with receiver.consumer_context() as (connected, _, _):
             connected.drain_events(timeout=10)  # from the first word on we hear every other
             producer.submit(an_order("crm-flower"), order_id=order_id)
-            with eventually() as turns:
-                for _ in turns:
-                    connected.drain_events(timeout=5)
-                    if any(event["type"] == "task-succeeded" and event["uuid"] == order_id for event in seen):
-                        break
+            for _ in eventually():
+                connected.drain_events(timeout=5)
+                if any(event["type"] == "task-succeeded" and event["uuid"] == order_id for event in seen):
+                    break
     received = [event for event in seen if event["type"] == "task-received" and event["uuid"] == order_id]
     assert received
     assert "crm-flower" in received[0]["kwargs"]

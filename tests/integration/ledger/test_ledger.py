@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import psycopg
 import pytest
-from psycopg import errors
+from psycopg import errors, sql
 from uuid_utils.compat import uuid7
 
 from fulfilment.intake import fingerprint
@@ -336,7 +336,7 @@ def test_a_row_that_lies_is_refused(ledger_url: str, change: str, constraint: st
     async def work(ledger: Ledger) -> None:
         await accepted(ledger)
         with psycopg.connect(ledger_url) as db, pytest.raises(errors.CheckViolation, match=constraint):
-            db.execute(f"UPDATE orders SET {change}".encode())
+            db.execute(sql.SQL("UPDATE orders SET ") + sql.SQL(change))
 
     run(ledger_url, work)
 

@@ -13,7 +13,8 @@ from embedded.engines import Engines
 from ledger.migrate import head, migrate, schema_version
 
 CATALOGUE = """
-    SELECT 'column', table_name || '.' || column_name, data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
+    SELECT 'column', table_name || '.' || column_name,
+           data_type || ' ' || is_nullable || ' ' || coalesce(column_default, '')
     FROM information_schema.columns WHERE table_schema = 'public'
     UNION ALL
     SELECT 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)

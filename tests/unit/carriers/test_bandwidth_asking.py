@@ -3,7 +3,20 @@
 from collections.abc import Callable
 
 import pytest
-from bandwidth_examples import (
+
+from carriers.contract import CarrierAnswer, Purpose
+from orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from orders.events import (
+    Acknowledged,
+    Event,
+    Filled,
+    FilledWithErrors,
+    PartlyFilled,
+    Refused,
+    StillOpen,
+)
+from orders.model import NumberResult, NumberState, Order
+from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,
     ORDERS,
@@ -29,19 +42,6 @@ from bandwidth_examples import (
     talk,
     wrapped,
 )
-
-from carriers.contract import CarrierAnswer, Purpose
-from orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from orders.events import (
-    Acknowledged,
-    Event,
-    Filled,
-    FilledWithErrors,
-    PartlyFilled,
-    Refused,
-    StillOpen,
-)
-from orders.model import NumberResult, NumberState, Order
 
 GONE = error("5005", "The telephone number is unavailable for ordering", B)
 GONE_RESULT = lost(B, "5005", "The telephone number is unavailable for ordering")

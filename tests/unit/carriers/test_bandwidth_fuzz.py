@@ -4,25 +4,6 @@ from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Final
 
-from bandwidth_examples import (
-    BANDWIDTH,
-    HTML,
-    OTHER,
-    REFERENCE,
-    THEIRS,
-    A,
-    B,
-    bare,
-    error,
-    listed,
-    named,
-    next_link,
-    number_of,
-    own_list,
-    searched,
-    shown,
-    wrapped,
-)
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -42,6 +23,25 @@ from orders.events import (
     StillOpen,
 )
 from orders.model import Order
+from tests.unit.carriers.bandwidth_examples import (
+    BANDWIDTH,
+    HTML,
+    OTHER,
+    REFERENCE,
+    THEIRS,
+    A,
+    B,
+    bare,
+    error,
+    listed,
+    named,
+    next_link,
+    number_of,
+    own_list,
+    searched,
+    shown,
+    wrapped,
+)
 
 Begin = Callable[[Order], Conversation]
 

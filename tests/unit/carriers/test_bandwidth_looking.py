@@ -1,7 +1,13 @@
 """Looking for an order whose answer was lost."""
 
 import pytest
-from bandwidth_examples import (
+
+from carriers.bandwidth_facts import NUMBERS_LOOKED_AT, PAGES_MAX
+from carriers.contract import CarrierAnswer, Purpose
+from orders.errors import NoAnswer, UnreadableAnswer
+from orders.events import Acknowledged, Event, FoundTwice, NotListed
+from orders.model import Order
+from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,
     ORDERS,
@@ -19,12 +25,6 @@ from bandwidth_examples import (
     shown,
     talk,
 )
-
-from carriers.bandwidth_facts import NUMBERS_LOOKED_AT, PAGES_MAX
-from carriers.contract import CarrierAnswer, Purpose
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, Event, FoundTwice, NotListed
-from orders.model import Order
 
 EMPTY = listed()
 

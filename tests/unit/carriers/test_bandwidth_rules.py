@@ -3,12 +3,12 @@
 from typing import Any
 
 import pytest
-from bandwidth_examples import BANDWIDTH, A, B, a_request, a_search
 
 from carriers.bandwidth_rules import OPTIONS
 from orders.errors import Fault
 from orders.model import Criteria, Kind, OrderRequest, WhenTainted
 from orders.numbering import E164
+from tests.unit.carriers.bandwidth_examples import BANDWIDTH, A, B, a_request, a_search
 
 
 def rules(request: OrderRequest) -> dict[str, str]:

@@ -5,7 +5,14 @@ from uuid import UUID
 from xml.etree.ElementTree import Element
 
 import pytest
-from bandwidth_examples import (
+from defusedxml.ElementTree import fromstring
+
+from carriers.bandwidth import Bandwidth
+from carriers.contract import CarrierRequest, Purpose
+from orders.errors import NotOffered
+from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
+from orders.model import Kind, Order, OrderRequest
+from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,
     ORDERS,
@@ -23,13 +30,6 @@ from bandwidth_examples import (
     searched,
     talk,
 )
-from defusedxml.ElementTree import fromstring
-
-from carriers.bandwidth import Bandwidth
-from carriers.contract import CarrierRequest, Purpose
-from orders.errors import NotOffered
-from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
-from orders.model import Kind, Order, OrderRequest
 
 CREATED = (
     "<OrderResponse><Order><CustomerOrderId>{reference}</CustomerOrderId><Name>UK</Name>"

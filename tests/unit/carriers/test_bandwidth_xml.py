@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 
 import pytest
-from bandwidth_examples import listed, next_link
 
 from carriers.bandwidth_xml import Numbers, read_moment, read_numbers, read_order, read_page, read_rejection
 from orders.errors import UnreadableAnswer
 from orders.numbering import E164
+from tests.unit.carriers.bandwidth_examples import listed, next_link
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tiny_carrier import TinyCarrier, drop, reply
 
 from carriers.auth import Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
 from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
 from carriers.courier import Courier, CourierSettings
 from orders.errors import NoAnswer
 from orders.events import NotListed, NotSent
+from tests.unit.carriers.tiny_carrier import TinyCarrier, drop, reply
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 SECRET = "hush-hush-hush"

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from tiny_carrier import Act, TinyCarrier, after, drop, hang_up_after, raw, reply, silence
 
 from carriers.auth import Basic, Fetch, StaticBearer
 from carriers.contract import CarrierRequest, Conversation, Purpose
@@ -16,6 +15,7 @@ from carriers.courier import Courier, CourierSettings, Outcome, boot_clock, exch
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, AnswerLost, Event, NotListed, NotSent
 from orders.model import CarrierOrderId
+from tests.unit.carriers.tiny_carrier import Act, TinyCarrier, after, drop, hang_up_after, raw, reply, silence
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 TOKEN = "top-secret-token"

@@ -2,11 +2,11 @@ import re
 from pathlib import Path
 
 import pytest
-from lifecycle_examples import EVENT_TYPES, MANNER
 
 from orders.diagram import MEANINGS, events_table, main, mermaid, refreshed, states_table
 from orders.lifecycle import ARCS
 from orders.model import FINAL_STATES, State
+from tests.unit.orders.lifecycle_examples import EVENT_TYPES, MANNER
 
 PAGE = Path(__file__).parents[3] / "docs" / "lifecycle.md"
 ARROW = re.compile(r"^    (\w+) --> (\w+): (.+)$", re.MULTILINE)

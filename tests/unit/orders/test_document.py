@@ -2,10 +2,10 @@ import json
 from datetime import timedelta
 
 import pytest
-from lifecycle_examples import DURHAM, NOON, RALEIGH, THEIR_ID, an_order
 
 from orders.document import document
 from orders.model import NumberResult, NumberState, State
+from tests.unit.orders.lifecycle_examples import DURHAM, NOON, RALEIGH, THEIR_ID, an_order
 
 
 def test_the_document_tells_the_order_as_plain_json() -> None:

@@ -1,7 +1,6 @@
 from datetime import timedelta
 
 import pytest
-from lifecycle_examples import NOON
 
 from orders import errors
 from orders.errors import (
@@ -18,6 +17,7 @@ from orders.errors import (
     UnknownOrder,
     UnreadableAnswer,
 )
+from tests.unit.orders.lifecycle_examples import NOON
 
 RAISED = [
     thing

@@ -2,18 +2,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from lifecycle_examples import (
-    EVENT_TYPES,
-    EXAMPLES,
-    MANNER,
-    NOON,
-    OWED_IN,
-    THEIR_ID,
-    UNDER_WAY,
-    an_event,
-    an_order,
-    work_owed,
-)
 
 from orders.errors import IllegalTransition
 from orders.events import (
@@ -51,6 +39,18 @@ from orders.lifecycle import (
     weigh_absence,
 )
 from orders.model import FINAL_STATES, CarrierOrderId, Order, State
+from tests.unit.orders.lifecycle_examples import (
+    EVENT_TYPES,
+    EXAMPLES,
+    MANNER,
+    NOON,
+    OWED_IN,
+    THEIR_ID,
+    UNDER_WAY,
+    an_event,
+    an_order,
+    work_owed,
+)
 
 SECOND = timedelta(seconds=1)
 MINUTE = timedelta(minutes=1)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from lifecycle_examples import EVENT_TYPES, NOON, OWED_IN, an_event, an_order, work_owed
 
 from orders.errors import IllegalTransition
 from orders.events import Event, NotSent, ProvenAbsent, SentAgain, SubmissionBegun
 from orders.lifecycle import ABOUT_ONE_ATTEMPT, ARCS, AT_REST, NEWS, Effect, Manner, Step, advance, next_ask
 from orders.model import Lane, Order, State
+from tests.unit.orders.lifecycle_examples import EVENT_TYPES, NOON, OWED_IN, an_event, an_order, work_owed
 
 MANNERS = st.builds(
     Manner,
@@ -44,7 +44,7 @@ class OneLife(RuleBasedStateMachine):
         self.manner = manner
         self.order = an_order()
         self.first_version = self.order.version
-        self.owed = (Lane.SUBMIT,)
+        self.owed: tuple[Lane, ...] = (Lane.SUBMIT,)
 
     @precondition(lambda self: self.order.state in ARCS)
     @rule(data=st.data(), pause=PAUSES)

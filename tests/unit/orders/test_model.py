@@ -1,7 +1,7 @@
 import pytest
-from lifecycle_examples import DURHAM, RALEIGH
 
 from orders.model import FINAL_STATES, CarrierName, Criteria, Kind, Notify, OrderRequest, State
+from tests.unit.orders.lifecycle_examples import DURHAM, RALEIGH
 
 
 def test_the_final_states_are_the_five_that_the_producers_are_promised() -> None:

@@ -1,0 +1,247 @@
+"""`show` and `explain` on orders in every plight, in the real ledger's words."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from console.rooms import open_room
+from ledger.ledger import Receipt
+from orders.events import (
+    Acknowledged,
+    AnswerLost,
+    CancelAsked,
+    Event,
+    Filled,
+    FilledWithErrors,
+    FoundTwice,
+    NotListed,
+    NotSent,
+    PartlyFilled,
+    Refused,
+    StillOpen,
+    SubmissionBegun,
+)
+from orders.model import CarrierOrderId, Lane, NumberResult, NumberState, OrderId
+from orders.numbering import E164
+from tests.integration.console.conftest import Command, House
+
+THEIRS = CarrierOrderId("6a1bde32-55a0-4b39-9b4e-0d4a7c19a2f0")
+OTHERS = CarrierOrderId("77aa0000-55a0-4b39-9b4e-0d4a7c19a2f0")
+SENT = (SubmissionBegun(), Acknowledged(THEIRS, "RECEIVED"))
+NUMBERS = [E164(f"+1919555{i:04}") for i in range(100, 140)]
+
+
+def got(*numbers: E164) -> tuple[NumberResult, ...]:
+    return tuple(NumberResult(number, NumberState.ACQUIRED) for number in numbers)
+
+
+def lost(*numbers: E164) -> tuple[NumberResult, ...]:
+    return tuple(NumberResult(number, NumberState.FAILED, "5005", "is not available") for number in numbers)
+
+
+PLIGHTS: list[tuple[tuple[Event, ...], dict[str, Any], list[str]]] = [
+    (
+        (),
+        {"not_before": "2031-01-01T00:00:00Z"},
+        ["ACCEPTED", "Its producer wants it to wait.", "at 2031-01-01 00:00:00 UTC, in ", "to be sent", "scheduled"],
+    ),
+    (
+        (SubmissionBegun(), NotSent("HTTP 503")),
+        {},
+        ["ACCEPTED", "came to nothing: HTTP 503.", "safe to send it again", "nothing bought, to be sent again"],
+    ),
+    (
+        (SubmissionBegun(),),
+        {},
+        ["SUBMITTING", "has no answer yet", "it is in doubt: bandwidth is asked", "to be asked about"],
+    ),
+    (
+        (SubmissionBegun(), AnswerLost("no answer within 30 s"), NotListed("the list of orders")),
+        {},
+        [
+            "IN_DOUBT",
+            "Nobody knows whether bandwidth has it: no answer within 30 s",
+            "not sent again before bandwidth's records are searched",
+            "Searched once so far (the list of orders)",
+            "Next, a worker asks bandwidth about it at",
+            "the answer is lost: no answer within 30 s",
+        ],
+    ),
+    (
+        (*SENT, StillOpen("BACKORDERED", got(NUMBERS[0]), "awaiting stock", slow=True)),
+        {"allow_backorder": True},
+        [
+            "OPEN",
+            f"bandwidth has it as order {THEIRS}; its last word for it is BACKORDERED.",
+            "days rather than seconds",
+            "1 of 3 numbers are there already.",
+            "backorder if need be",
+            str(NUMBERS[0]),
+        ],
+    ),
+    (
+        (SubmissionBegun(), AnswerLost("reset"), FoundTwice((THEIRS, OTHERS))),
+        {},
+        [
+            "PARKED",
+            "for a person to decide",
+            str(THEIRS),
+            str(OTHERS),
+            "adopt the order found there",
+            "answers lost: 1",
+        ],
+    ),
+    (
+        (*SENT, PartlyFilled("PARTIAL", (*got(NUMBERS[0], NUMBERS[1]), *lost(NUMBERS[2])), "1 could not be had")),
+        {},
+        [
+            "PARTIAL",
+            "2 of 3 numbers are there, and no more will come: 1 could not be had.",
+            "1 with 5005 is not available",
+            "new order with a new key",
+            "2 of 3 there (2 acquired, 1 failed)",
+        ],
+    ),
+    (
+        (SubmissionBegun(), Refused("no numbers left", "5023", "FAILED")),
+        {},
+        ["FAILED", "bandwidth refused it: no numbers left (code 5023).", "Nothing was bought", "0 of 3 there"],
+    ),
+    (
+        (*SENT, FilledWithErrors("COMPLETE", got(NUMBERS[0]), "the lists contradict the status")),
+        {},
+        ["COMPLETED_WITH_ERRORS", "says that it is done, and yet: the lists contradict the status."],
+    ),
+    ((CancelAsked("kim", "typo"),), {}, ["CANCELLED", "called back by kim", "typo", "Nothing was bought."]),
+    (
+        (*SENT, Filled("COMPLETED", got(*NUMBERS[:3]))),
+        {},
+        ["COMPLETED", "has done what was asked for, all 3 numbers", "3 of 3 there (3 acquired)"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("heard", "changes", "said"), PLIGHTS, ids=[said[0] for _, _, said in PLIGHTS])
+def test_show_tells_what_happened_and_what_comes_next(
+    house: House, command: Command, heard: tuple[Event, ...], changes: dict[str, Any], said: list[str]
+) -> None:
+    order_id = house.order("crm-1", *heard, **changes)
+
+    piped, narrow = (command("show", str(order_id), columns=columns) for columns in (None, 80))
+
+    assert (piped.exit_code, narrow.exit_code) == (0, 0)
+    assert [words for words in said if words not in piped.stdout] == []
+    assert piped.stdout.startswith(f"{said[0]}  {order_id}\n")
+    # However words are broken over lines and columns, none is lost.
+    assert [words for words in said if set(words.split()) - set(narrow.stdout.replace("\n", " ").split())] == []
+    assert max(map(len, narrow.stdout.splitlines())) <= 80
+
+
+def test_a_worker_that_has_it_in_hand_is_told(house: House, command: Command) -> None:
+    house.order("crm-1")
+    house.claim(Lane.SUBMIT)
+
+    assert "A worker has it in hand now; if that one dies" in command("explain", "crm-1", columns=None).stdout
+    assert "in a worker's hand, its lease ends" in command("show", "crm-1", columns=None).stdout
+
+
+def test_a_paused_lane_is_told_with_its_reason(house: House, command: Command) -> None:
+    house.order("crm-1")
+    house.pause(Lane.SUBMIT, "HTTP 429: too many requests")
+
+    told = command("show", "crm-1", columns=None).stdout
+
+    assert "Everything on bandwidth's lane submit is paused until" in told
+    assert told.count("HTTP 429: too many requests") == 2
+
+
+def test_explain_is_the_paragraph_alone(house: House, command: Command) -> None:
+    order_id = house.order("crm-1")
+
+    told = command("explain", "crm-1", columns=None)
+
+    assert told.stdout.splitlines()[-1] == (
+        f"Until it is sent it can be called back: `number-orders cancel {order_id}`."
+    )
+    machine = json.loads(command("explain", str(order_id), "--json").stdout)
+    assert machine["order_id"] == str(order_id)
+    assert machine["state"] == "ACCEPTED"
+    assert len(machine["explanation"]) == len(told.stdout.splitlines())
+
+
+def test_show_tells_machines_the_document_and_more(house: House, command: Command) -> None:
+    house.order("crm-1", *SENT, StillOpen("PROCESSING", got(NUMBERS[0])))
+
+    told = json.loads(command("show", "crm-1", "--json").stdout)
+
+    assert (told["state"], told["final"], told["carrier_status"]) == ("OPEN", False, "PROCESSING")
+    assert told["numbers"] == [{"e164": NUMBERS[0], "state": "acquired", "code": None, "text": None}]
+    assert [event["event"] for event in told["events"]][:2] == ["OrderAccepted", "SubmissionBegun"]
+    assert [debt["lane"] for debt in told["waits_for"]] == ["ask"]
+    assert told["request"]["quantity"] == 3
+    assert "receipts" not in told
+
+
+def test_long_lists_are_folded_with_failures_first(house: House, command: Command) -> None:
+    numbers = (*got(*NUMBERS[:30]), *lost(NUMBERS[35]))
+    house.order("crm-1", *SENT, PartlyFilled("PARTIAL", numbers, "1 could not be had"), quantity=31)
+
+    folded = command("show", "crm-1").stdout
+    whole = command("show", "crm-1", "--all").stdout
+
+    assert "… and 19 numbers more: --all shows them" in folded
+    assert NUMBERS[35] in folded
+    assert NUMBERS[29] not in folded
+    assert all(number.e164 in whole for number in numbers)
+    assert "--all" not in whole
+
+
+def test_numbers_asked_for_by_name_stand_there_before_anything_is_known(house: House, command: Command) -> None:
+    house.order("crm-1", criteria=None, quantity=None, numbers=list(NUMBERS[:5]))
+
+    told = command("show", "crm-1").stdout
+
+    assert f"to buy 5 numbers: {', '.join(NUMBERS[:3])} and 2 more" in told
+    assert "0 of 5 there (5 requested)" in told
+    assert f"{NUMBERS[4]}  requested" in told
+
+
+def test_receipts_are_shown_when_asked_for_and_steer_no_terminal(house: House, command: Command) -> None:
+    order_id = house.order("crm-1", SubmissionBegun(), Refused("no\x1b[2J sir", "5023"))
+    asyncio.run(_keep(house, order_id))
+
+    told = command("show", "crm-1", "--receipts").stdout
+
+    assert "1 exchanges with the carrier" in told
+    assert "POST /orders  HTTP 400  12 ms" in told
+    assert "> <Order/>" in told
+    assert "\x1b" not in told
+    assert "<Order/>" not in command("show", "crm-1").stdout
+    assert json.loads(command("show", "crm-1", "--receipts", "--json").stdout)["receipts"][0]["status"] == 400
+
+
+async def _keep(house: House, order_id: OrderId) -> None:
+    async with open_room(house.settings) as room:
+        await room.ledger.keep_receipts(
+            [Receipt(order_id, "POST /orders", 12, status=400, sent="<Order/>", answer="<No>\x1b[2J</No>")]
+        )
+
+
+@pytest.mark.parametrize("name", ["crm-2", "01a200ff-5849-7019-8b02-d36a8282df6c", "\x1b[31m"])
+@pytest.mark.parametrize("verb", ["show", "explain", "cancel", "wait"])
+def test_an_order_that_nobody_knows_is_said_so(house: House, command: Command, verb: str, name: str) -> None:
+    told = command(verb, name)
+
+    assert told.exit_code == 3
+    assert told.stdout == ""
+    assert "in the ledger" in told.stderr
+    assert "\x1b" not in told.stderr
+
+
+def test_a_key_that_looks_like_an_id_finds_its_order(house: House, command: Command) -> None:
+    key = "01a200ff-5849-7019-8b02-d36a8282df6c"
+    order_id = house.order(key)
+
+    assert str(order_id) in command("show", key).stdout

@@ -1,0 +1,158 @@
+"""`submit` against the real ledger: all or nothing for the file, one by one for its orders."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.console.conftest import Command, House
+
+
+def order(key: str, **changes: Any) -> dict[str, Any]:
+    return {
+        "key": key,
+        "carrier": "bandwidth",
+        "kind": "new_numbers",
+        "criteria": {"npa": "919"},
+        "quantity": 1,
+        **changes,
+    }
+
+
+def listed(command: Command) -> list[str]:
+    return [row["key"] for row in json.loads(command("list", "--json", "--limit", "10000").stdout)]
+
+
+def test_a_file_of_orders_becomes_tickets(house: House, command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "orders.json"
+    file.write_text(json.dumps([order("a"), order("b")]))
+
+    told = command("submit", str(file))
+
+    assert told.exit_code == 0
+    assert [line.split()[1:] for line in told.stdout.splitlines()[1:]] == [["a", "ACCEPTED"], ["b", "ACCEPTED"]]
+    assert told.stderr == "2 accepted\n"
+    assert sorted(listed(command)) == ["a", "b"]
+
+
+def test_one_object_comes_by_standard_input(house: House, command: Command) -> None:
+    told = command("submit", "-", "--json", stdin=json.dumps(order("a")))
+
+    (ticket,) = json.loads(told.stdout)["tickets"]
+    assert (ticket["key"], ticket["state"], ticket["new"]) == ("a", "ACCEPTED", True)
+    assert command("show", ticket["order_id"]).exit_code == 0
+
+
+def test_bad_orders_are_refused_by_line_field_and_rule_and_good_ones_are_taken(house: House, command: Command) -> None:
+    lines = [order("a"), order("b", quantity=0), order("c", carrier="telco"), order("d", options={"x": True}), 42]
+
+    told = command("submit", "-", columns=200, stdin="\n".join(json.dumps(line) for line in lines))
+
+    assert told.exit_code == 1
+    refused = told.stdout.split("REFUSED", 1)[1].splitlines()[1:]
+    assert [line.split()[:4] for line in refused] == [
+        ["line", "2", "b", "quantity"],
+        ["line", "3", "c", "carrier"],
+        ["line", "4", "d", "options.x"],
+        ["line", "5", "order", "must"],
+    ]
+    assert told.stderr == "1 accepted, 4 refused\n"
+    assert listed(command) == ["a"]
+
+
+def test_refusals_are_told_to_machines_with_their_index(house: House, command: Command) -> None:
+    told = command("submit", "-", "--json", stdin=json.dumps([order("a"), order("b", quantity=0)]))
+
+    assert told.exit_code == 1
+    (refused,) = json.loads(told.stdout)["refused"]
+    assert (refused["at"], refused["key"], refused["faults"][0]["field"]) == (1, "b", "quantity")
+
+
+@pytest.mark.parametrize("text", ['{"key": "a"}\n{"key": nope}', json.dumps([order("a")])[:-1], "", "[]", "\xff"])
+def test_an_unreadable_file_submits_nothing(house: House, command: Command, text: str) -> None:
+    told = command("submit", "-", stdin=text.encode("latin-1"))
+
+    assert told.exit_code == 2
+    assert told.stdout == ""
+    assert "standard input: " in told.stderr
+    assert "nothing was submitted" in told.stderr
+    assert listed(command) == []
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(house: House, command: Command) -> None:
+    told = command("submit", "nowhere.json")
+
+    assert told.exit_code == 2
+    assert "nowhere.json: No such file" in told.stderr
+
+
+def test_the_same_file_twice_is_the_same_orders(house: House, command: Command) -> None:
+    text = json.dumps([order("a"), order("b")])
+    first = json.loads(command("submit", "-", "--json", stdin=text).stdout)["tickets"]
+
+    again = command("submit", "-", "--json", stdin=text)
+
+    assert again.exit_code == 0
+    assert json.loads(again.stdout)["tickets"] == [{**ticket, "new": False} for ticket in first]
+    assert "known already" in command("submit", "-", stdin=text).stdout
+
+
+def test_a_key_of_another_order_is_refused(house: House, command: Command) -> None:
+    command("submit", "-", stdin=json.dumps(order("a")))
+
+    told = command("submit", "-", "--json", stdin=json.dumps(order("a", quantity=2)))
+
+    assert told.exit_code == 1
+    assert json.loads(told.stdout)["refused"][0]["faults"][0]["field"] == "key"
+
+
+def test_keys_are_unique_per_producer(house: House, command: Command) -> None:
+    for producer in ("crm", "shop"):
+        assert command("submit", "-", "--producer", producer, stdin=json.dumps(order("a"))).exit_code == 0
+
+    told = command("show", "a")
+
+    assert told.exit_code == 2
+    assert "stands for several orders" in told.stderr
+
+
+def test_more_orders_than_one_group_are_all_handed_in(house: House, command: Command) -> None:
+    told = command("submit", "-", "--json", stdin="\n".join(json.dumps(order(f"k{i}")) for i in range(1203)))
+
+    tickets = json.loads(told.stdout)["tickets"]
+    assert [ticket["at"] for ticket in tickets] == list(range(1, 1204))
+    assert len({ticket["order_id"] for ticket in tickets}) == 1203
+    assert len(listed(command)) == 1203
+
+
+def test_orders_are_taken_while_the_broker_is_away(
+    house: House, command: Command, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("NUMBER_ORDERS_BROKER_URL", "redis://:s3cret@127.0.0.1:1/0")
+
+    told = command("submit", "-", stdin=json.dumps(order("a")))
+
+    assert told.exit_code == 0
+    assert "ACCEPTED" in told.stdout
+    assert "bell_silent" in told.stderr
+    assert "s3cret" not in told.output
+
+
+def test_without_a_ledger_the_way_out_is_said(environment: pytest.MonkeyPatch, command: Command) -> None:
+    told = command("submit", "-", stdin=json.dumps(order("a")))
+
+    assert told.exit_code == 4
+    assert "nothing runs here" in told.stderr
+    assert "number-orders up" in told.stderr
+
+
+def test_a_ledger_out_of_reach_is_said_without_its_password(environment: pytest.MonkeyPatch, command: Command) -> None:
+    environment.setenv("NUMBER_ORDERS_DATABASE_URL", "postgresql://app:s3cret@127.0.0.1:1/orders")
+
+    for words in (("submit", "-"), ("list",), ("show", "a"), ("cancel", "a"), ("migrate",)):
+        told = command(*words, stdin=json.dumps(order("a")))
+
+        assert told.exit_code == 4, words
+        assert "postgresql://app:***@127.0.0.1:1/orders" in told.stderr
+        assert "s3cret" not in told.output
