@@ -111,6 +111,13 @@ class Producer:
 @pytest.fixture
 def producer(broker_url: str) -> Iterator[Producer]:
     """A producer of orders."""
+    with producing(broker_url) as orders:
+        yield orders
+
+
+@contextmanager
+def producing(broker_url: str) -> Iterator[Producer]:
+    """A producer that leaves nothing open behind it."""
     app = Celery("producer", broker=broker_url, backend=broker_url, set_as_current=False)
     yield Producer(app)
     gc.collect()  # results that nobody waits for any more speak to the broker once more, while it is there
