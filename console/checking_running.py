@@ -26,16 +26,16 @@ _TICKS: Final = 2
 _SWEEP_TASK: Final = "orders.sweep"
 
 _MENDS: Final = (
-    (("401", "client id and secret"), "correct the credentials"),
-    (("403",), "give these credentials the roles that ordering needs, Ordering among them"),
-    (("404",), "correct ACCOUNT_ID: these credentials know no such account"),
-    (("429",), "nothing: the carrier wants fewer requests for a while"),
-    (("dns", "getaddrinfo", "name or service", "name resolution"), "correct BASE_URL, or the machine's DNS"),
+    (("http 401", "client id and secret"), "correct the credentials"),
+    (("http 403",), "correct ACCOUNT_ID, or give these credentials the roles that ordering needs"),
+    (("http 404",), "correct ACCOUNT_ID: these credentials know no such account"),
+    (("http 429",), "nothing: the carrier wants fewer requests for a while"),
+    (("dnserror", "getaddrinfo", "name or service", "name resolution"), "correct BASE_URL, or the machine's DNS"),
+    (("sslerror", "certificate"), "see that BASE_URL speaks https, with a certificate trusted here (SSL_CERT_FILE)"),
     (
-        ("certificate", "ssl"),
-        "see that BASE_URL is https where it should be, and its certificate trusted (SSL_CERT_FILE)",
+        ("connect call failed", "refused"),
+        "see that something listens at BASE_URL; for practice, `number-orders sandbox` does",
     ),
-    (("refused",), "see that something listens at BASE_URL; `number-orders sandbox` starts a practice carrier"),
     (("nothing was sent",), "see that BASE_URL can be reached from here (proxies, firewalls)"),
 )
 """What a failure says of itself, and what mends it; the first that fits."""
@@ -108,7 +108,7 @@ async def _check_carrier(settings: Settings, adapter: Adapter) -> Check:
 
 def _unwell(name: str, where: str, trouble: NoAnswer | UnreadableAnswer) -> Check:
     said = clean(trouble)
-    statuses = " ".join(str(exchange.status) for exchange in exchanges_of(trouble) if exchange.status)
+    statuses = " ".join(f"http {exchange.status}" for exchange in exchanges_of(trouble) if exchange.status)
     signs = f"{said} {statuses}".lower()
     mend = next((mend for words, mend in _MENDS if any(word in signs for word in words)), _OTHERWISE)
     settings = f"{PREFIX}{name.upper()}__…"

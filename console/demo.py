@@ -158,6 +158,8 @@ def _settings(given: Settings, console: Console) -> Settings:
     return Settings.model_construct(
         var_dir=given.var_dir.absolute() / "demo",
         children=CHILDREN,
+        # Three lanes, a child for each at most: one is always left for what producers send.
+        lane_children=1,
         flower_port=given.flower_port,
         flower_password=given.flower_password,
         bandwidth=hurried(BandwidthSettings()),

@@ -44,7 +44,7 @@ class Sent:
         now = time.monotonic()
         if self.result.ready() or now - self.began > GIVEN_UP_AFTER_S:
             return True
-        if now - self.sent_at > AGAIN_AFTER_S:
+        if now - self.sent_at > AGAIN_AFTER_S * 2 ** (self.times - 1):  # no answer may also mean: very busy
             self.send()
         return False
 
@@ -68,13 +68,13 @@ def main() -> int:
         pending.append(Sent(call))
     silent = 0
     while pending:
+        time.sleep(LOOK_EVERY_S)
         over = [sent for sent in pending if sent.is_over()]
         for sent in over:
             outcome = sent.outcome()
             silent += "silent" in outcome
             print(json.dumps(outcome), flush=True)  # noqa: T201  the product of this script
         pending = [sent for sent in pending if sent not in over]
-        time.sleep(LOOK_EVERY_S)
     return int(silent > 0)
 
 

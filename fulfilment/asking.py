@@ -44,7 +44,8 @@ class AskLane:
 
     @property
     def lease(self) -> timedelta:
-        return self.desk.manner.answer_within
+        """The life of one request. A longer conversation may be held twice, which does no harm."""
+        return self.desk.manner.answer_within / 2
 
     @property
     def right_to_send(self) -> timedelta:

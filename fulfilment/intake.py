@@ -206,7 +206,7 @@ def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOr
         fingerprint=fingerprint(request),
         reason="scheduled" if request.not_before else None,
         telling=telling,
-        channels=("task",) if tells else (),
+        channels=request.notify.channels if request.notify and tells else (),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ledger.ledger import Telling
-from orders.model import CarrierName, Lane, Notify
+from orders.model import CarrierName, Lane
 
 
 class Bell(Protocol):
@@ -26,7 +26,8 @@ class Errand:
     """One document and where it goes."""
 
     telling: Telling
-    notify: Notify
+    task: str
+    queue: str | None
 
 
 class Herald(Protocol):

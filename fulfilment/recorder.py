@@ -85,7 +85,7 @@ class Recorder:
             return list(steps)
         known = await self._ledger.numbers([step.before.order_id for step in tells])
         return [
-            replace(step, telling=_document(step, known[step.before.order_id]), channels=("task",))
+            replace(step, telling=_document(step, known[step.before.order_id]), channels=_channels(step))
             if step in tells
             else step
             for step in steps
@@ -147,6 +147,11 @@ def _is_left(item: Heard, steps: Sequence[Recorded], done: frozenset[OrderId]) -
 
 def _is_held(result: NumberResult) -> bool:
     return result.state in {NumberState.ACQUIRED, NumberState.USABLE}
+
+
+def _channels(step: Recorded) -> tuple[str, ...]:
+    notify = step.before.request.notify
+    return notify.channels if notify else ()
 
 
 def _document(step: Recorded, known: Sequence[NumberResult]) -> dict[str, object]:

@@ -29,7 +29,8 @@ class SubmitLane:
     ledger: Ledger
     recorder: Recorder
     lane: Lane = Lane.SUBMIT
-    lease: timedelta = timedelta(seconds=30)
+    lease: timedelta = timedelta(seconds=10)
+    """From the claim to the begin, which is one statement later."""
 
     @property
     def carrier(self) -> CarrierName:

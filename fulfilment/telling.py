@@ -19,7 +19,7 @@ from orders.model import CarrierName, Lane, OrderId
 log = structlog.get_logger(__name__)
 
 _LIMIT: Final = 200
-_LEASE: Final = timedelta(seconds=60)
+_LEASE: Final = timedelta(seconds=15)
 _CHANNEL: Final = "task"
 
 
@@ -38,7 +38,9 @@ class TellLane:
         by_id = {claim.order.order_id: claim for claim in claims.claims}
         untold = await self.ledger.untold(list(by_id), _CHANNEL)
         errands = [
-            Errand(telling, notify) for telling in untold if (notify := by_id[telling.order_id].order.request.notify)
+            Errand(telling, notify.task, notify.queue)
+            for telling in untold
+            if (notify := by_id[telling.order_id].order.request.notify) and notify.task
         ]
         troubles = await asyncio.to_thread(self.herald.tell, errands)
         failed = [(errand.telling, why) for errand, why in zip(errands, troubles, strict=True) if why]

@@ -137,6 +137,11 @@ class Notify:
     url: str | None = None
     on: frozenset[State] = FINAL_STATES
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """How it is told: by task, by url, or both."""
+        return tuple(name for name, given in (("task", self.task), ("url", self.url)) if given)
+
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:

@@ -74,26 +74,21 @@ class CeleryHerald:
         self._app = app
 
     def tell(self, errands: Sequence[Errand]) -> list[str | None]:
-        """Hand over in order. After the first failure of an order its later documents wait, or they would overtake."""
+        """Hand over in order. After the first failure the rest waits: a broker that is away is away for all of them."""
         troubles: list[str | None] = []
-        stuck: dict[object, str] = {}
+        away: str | None = None
         for errand in errands:
-            order_id = errand.telling.order_id
-            trouble = stuck.get(order_id) or self._hand_over(errand)
-            if trouble:
-                stuck[order_id] = trouble
-            troubles.append(trouble)
+            away = away or self._hand_over(errand)
+            troubles.append(away)
         return troubles
 
     def _hand_over(self, errand: Errand) -> str | None:
-        telling, task = errand.telling, errand.notify.task
-        if task is None:
-            return "the order names no task to tell"
+        telling = errand.telling
         try:
             self._app.send_task(
-                task,
+                errand.task,
                 args=[telling.document],
-                queue=errand.notify.queue,
+                queue=errand.queue,
                 # The same document has the same id however often it is handed over, and the order's id at its front.
                 task_id=f"{telling.order_id}-told-{telling.version}",
                 # What Flower shows: which order and how it ended, and nobody's numbers.

@@ -1,13 +1,11 @@
 """`doctor`, `migrate`, `sandbox`, `version`, and how quick `--help` is."""
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +43,7 @@ def test_a_house_in_order_passes(
         processes.worker(children=1)
         processes.beat()
         told = command("doctor", "--json")
-        orders = carrier.report()["carriers"]["bandwidth"]["orders"]
+        sold = carrier.report()["totals"]["orders"]
 
     assert told.exit_code == 0, told.stdout
     assert set(verdicts(told).values()) == {"good"}, told.stdout
@@ -53,7 +51,7 @@ def test_a_house_in_order_passes(
     assert check(told, "workers")["says"].startswith("1 with 1 children: worker0@")
     assert check(told, "beat")["says"] == "ticks: workers sweep"
     assert f"schema {head()}" in check(told, "database")["says"]
-    assert orders == {} or orders == [] or not orders
+    assert sold == 0
 
 
 def test_where_nothing_runs_every_bad_line_says_how_to_mend_it(
@@ -123,7 +121,7 @@ def test_a_broker_that_may_drop_messages_is_wrong(house: House, command: Command
     ("variable", "value", "mend"),
     [
         ("CLIENT_SECRET", "n0t-it", "correct the credentials"),
-        ("ACCOUNT_ID", "1234567", "credentials"),
+        ("ACCOUNT_ID", "1234567", "correct ACCOUNT_ID"),
         ("BASE_URL", "http://no-such-host.invalid", "machine's DNS"),
     ],
 )

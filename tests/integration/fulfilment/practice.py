@@ -1,0 +1,229 @@
+"""A desk with everything real below it: ledger, adapter, courier, and the practice carrier. Only time is ours.
+
+Waiting is done by moving every moment in the ledger into the past, so an hour costs a statement. Nothing may be
+under way meanwhile, which the tests see to.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from carriers.auth import Authenticator, OAuth2ClientCredentials
+from carriers.bandwidth import Bandwidth
+from carriers.courier import Courier, CourierSettings, boot_clock
+from fulfilment.carrier import Carrier
+from fulfilment.desk import Desk
+from fulfilment.intake import Intake
+from fulfilment.ports import Errand
+from fulfilment.runtime import Room
+from ledger.ledger import Ledger, Story
+from orders.lifecycle import Manner
+from orders.model import CarrierName, Lane, OrderId
+from sandbox.behaviour import Behaviour
+from sandbox.control import SandboxControl
+from workers.clock import utc_now
+
+BANDWIDTH = CarrierName("bandwidth")
+QUIET = Behaviour(latency_s={}, processing_s=(0, 0), backorder_s=(0, 0), strange_s=(0, 0))
+"""A carrier that needs no time at all."""
+POST = {"method": "POST", "path": "/orders"}
+LIST = {"method": "GET", "path": "/orders"}
+GET = {"method": "GET", "path": "/orders/{orderId}"}
+
+PASSING = """
+    UPDATE owed SET not_before = not_before - %(time)s;
+    UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
+        doubt_since = doubt_since - %(time)s;
+    UPDATE lanes SET paused_until = paused_until - %(time)s"""
+
+
+class SilentBell:
+    """Counts its strokes; nobody hears them."""
+
+    def __init__(self) -> None:
+        self.rung: list[tuple[CarrierName, Lane]] = []
+
+    def ring(self, lanes: Iterable[tuple[CarrierName, Lane]]) -> None:
+        self.rung += lanes
+
+    def heard(self, carrier: CarrierName, lane: Lane) -> None:
+        """Nothing is remembered, so nothing is forgotten."""
+
+
+class Keeper:
+    """A herald that keeps what it is told."""
+
+    def __init__(self, trouble: Callable[[Errand], str | None] = lambda _: None) -> None:
+        self.kept: list[dict[str, Any]] = []
+        self._trouble = trouble
+
+    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
+        troubles = [self._trouble(errand) for errand in errands]
+        self.kept += [dict(e.telling.document) for e, trouble in zip(errands, troubles, strict=True) if not trouble]
+        return troubles
+
+
+class AmpleSlots:
+    """There is always a place."""
+
+    @contextmanager
+    def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
+        yield True
+
+
+@dataclass
+class Practice:
+    """One ledger, one carrier, and as many desks as a test opens."""
+
+    url: str
+    carrier: SandboxControl
+    manner: Manner = field(default_factory=Manner)
+    herald: Keeper = field(default_factory=Keeper)
+    bell: SilentBell = field(default_factory=SilentBell)
+    timeout_s: float = 2.0
+    concurrency: int = 10
+
+    @asynccontextmanager
+    async def opened(
+        self,
+        ledger: Callable[[str], Ledger] = Ledger.at,
+        courier: type[Courier] | Callable[..., Courier] = Courier,
+        herald: Keeper | None = None,
+        auth: Authenticator | None = None,
+    ) -> AsyncIterator[Room]:
+        """Open a worker's room on this ledger and carrier."""
+        signed_in = auth or OAuth2ClientCredentials("sandbox-client", "sandbox-secret", clock=boot_clock, now=utc_now)
+        carried_by = courier(_settings(self.carrier.url, self.timeout_s), signed_in, now=utc_now)
+        adapter = Bandwidth("9900000", "743")
+        async with ledger(self.url) as here:
+            await here.open_lanes([BANDWIDTH])
+            desk = Desk(
+                ledger=here,
+                carriers={BANDWIDTH: Carrier(adapter, carried_by, self.manner, self.concurrency)},
+                herald=herald or self.herald,
+                bell=self.bell,
+                slots=AmpleSlots(),
+                boot_clock=boot_clock,
+            )
+            try:
+                yield Room(here, desk, Intake(here, {BANDWIDTH: adapter}, self.bell))
+            finally:
+                await carried_by.aclose()
+
+    def pass_time(self, **time: float) -> None:
+        """Let time pass, while nobody is at work."""
+        with psycopg.connect(self.url) as db, db.transaction():
+            for statement in PASSING.split(";"):
+                db.execute(statement.encode(), {"time": timedelta(**time)})
+
+    def rows(self, query: str, **params: Any) -> list[dict[str, Any]]:
+        """Look into the ledger."""
+        with psycopg.connect(self.url, row_factory=dict_row) as db:
+            return db.execute(query.encode(), params).fetchall()
+
+    def order(self, order_id: OrderId) -> dict[str, Any]:
+        """Look at one order."""
+        (row,) = self.rows("SELECT * FROM orders WHERE order_id = %(order_id)s", order_id=order_id)
+        return row
+
+    def story(self, order_id: OrderId) -> list[str]:
+        """Return the names of what has happened to an order."""
+        found = self.rows("SELECT event FROM order_events WHERE order_id = %(id)s ORDER BY version", id=order_id)
+        return [row["event"] for row in found]
+
+    def numbers(self, order_id: OrderId) -> list[str]:
+        """Return the numbers that an order got."""
+        query = "SELECT e164 FROM order_numbers WHERE order_id = %(id)s AND state = 'acquired' ORDER BY e164"
+        return [row["e164"] for row in self.rows(query, id=order_id)]
+
+    def alarms(self) -> list[tuple[str, int]]:
+        """Return what a person was called for, and how often it happened."""
+        return [(row["what"], row["times"]) for row in self.rows("SELECT what, times FROM alarms ORDER BY alarm_id")]
+
+    def at_rest(self) -> bool:
+        """Tell whether no order waits for anything."""
+        return not self.rows("SELECT 1 FROM owed LIMIT 1")
+
+    def sold(self, order_id: OrderId | None = None) -> list[dict[str, Any]]:
+        """Return what the carrier really has, of one order or of all."""
+        orders: list[dict[str, Any]] = self.carrier.report()["orders"]
+        return [order for order in orders if order_id is None or order["customer_order_id"] == str(order_id)]
+
+    def untrue(self) -> list[str]:
+        """Compare ledger and carrier: every order bought once and only once, and ended as it did there."""
+        wrong = []
+        for row in self.rows("SELECT order_id, state, reason FROM orders"):
+            sold = self.sold(row["order_id"])
+            mine = self.numbers(row["order_id"])
+            if len(sold) != 1:
+                wrong.append(f"{row}: bought {len(sold)} times")
+            elif (row["state"], mine) != (sold[0]["outcome"], sorted(sold[0]["bought"])):
+                wrong.append(f"{row} with {mine}, but the carrier says {sold[0]}")
+        return wrong
+
+
+def an_order(key: str = "crm-1", **changes: Any) -> dict[str, Any]:
+    """Return one number from an area code with plenty of them, unless told otherwise."""
+    order: dict[str, Any] = {
+        "key": key,
+        "carrier": "bandwidth",
+        "kind": "new_numbers",
+        "criteria": {"npa": "919"},
+        "quantity": 1,
+    }
+    order.update(changes)
+    return {name: value for name, value in order.items() if value is not None}
+
+
+async def accept(room: Room, *raws: dict[str, Any]) -> list[OrderId]:
+    """Take orders in."""
+    return [(await room.intake.submit(raw, producer="default")).order_id for raw in raws or (an_order(),)]
+
+
+async def work(room: Room, *lanes: Lane) -> None:
+    """Work lanes off, one after the other."""
+    for lane in lanes or tuple(Lane):
+        await room.desk.work(BANDWIDTH, lane)
+
+
+async def live(practice: Practice, room: Room, *, step: timedelta = timedelta(minutes=2), turns: int = 40) -> None:
+    """Work and let time pass until nothing is owed to anybody."""
+    for _ in range(turns):
+        await work(room)
+        if practice.at_rest():
+            return
+        practice.pass_time(seconds=step.total_seconds())
+    raise AssertionError(practice.rows("SELECT order_id, state, reason, sends, losses, doubt_asks FROM orders"))
+
+
+async def story(room: Room, order_id: OrderId) -> Story:
+    """Return everything about one order."""
+    return await room.ledger.story(order_id)
+
+
+def run(work: Coroutine[Any, Any, None], *, within_s: float = 60) -> None:
+    """Run one test's work; it may take its time, but not for ever."""
+
+    async def bounded() -> None:
+        async with asyncio.timeout(within_s):
+            await work
+
+    asyncio.run(bounded())
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """Return how long something took."""
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun
+    
+
+def _settings(url: str, timeout_s: float) -> CourierSettings:
+    return CourierSettings(url, connect_timeout_s=1, read_timeout_s=timeout_s, total_timeout_s=timeout_s)
