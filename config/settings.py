@@ -109,6 +109,11 @@ class Settings(BaseSettings):
     bandwidth: BandwidthSettings = BandwidthSettings()
 
     @property
+    def lanes_together(self) -> int:
+        """How many pool children all lanes may have together; the others are there for orders that come in."""
+        return max(1, self.children - max(1, self.children // 4))
+
+    @property
     def tickets_url(self) -> str | None:
         """Where tickets are kept, or None when the broker cannot keep them and nothing else was named."""
         if self.result_url:

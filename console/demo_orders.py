@@ -16,7 +16,7 @@ from sandbox.inventory import Inventory, StockPlan
 
 TOLD_TASK: Final = "demo.told"
 TOLD_QUEUE: Final = "demo.told"
-ORDERS_MIN: Final = 30
+ORDERS_MIN: Final = 40
 """With fewer not every type and outcome would appear."""
 
 _BATCH: Final = 25
@@ -104,7 +104,7 @@ def _dressed(body: Body, number: int, dice: Random) -> Body:
 
 def _shuffled(orders: int, dice: Random) -> list[Body]:
     named = _names()
-    special = list(_special(max(1, round(orders * _MAGIC_SHARE)), dice, named))
+    special = list(_special(max(1, int(orders * _MAGIC_SHARE)), dice, named))
     plain = _Types(dice, named).endless()
     bodies = [*special, *islice(plain, max(0, orders - len(special)))][:orders]
     dice.shuffle(bodies)

@@ -7,8 +7,8 @@ from typing import Any, Final
 from rich.text import Text
 
 from config.settings import Settings
-from console import moments
-from console.printing import clean, screen, state, table
+from console import moments, printing
+from console.printing import clean, screen, state
 from console.rooms import open_ledger
 from ledger.rows import request_from_json
 from orders.model import State
@@ -17,6 +17,8 @@ Row = Mapping[str, Any]
 
 _WIDE: Final = 100
 """Columns from which there is room for more than what tells orders apart."""
+_COLUMNS: Final = ("ORDER", "KEY", "STATE", "AGE", "CARRIER", "KIND", "WANTS", "WHY")
+_NARROW: Final = 4
 _EXCERPT: Final = 200
 
 
@@ -49,13 +51,8 @@ def show_orders(rows: Sequence[Row], *, limit: int) -> None:
         console.print("no such orders")
         return
     wide = console.width >= _WIDE
-    made = table("ORDER", "KEY", "STATE", "AGE", *(("CARRIER", "KIND", "WANTS", "WHY") if wide else ()))
-    made.columns[0].no_wrap = made.columns[3].no_wrap = True
-    for row in rows:
-        age = moments.span(row["now"] - row["accepted_at"])
-        narrow = (str(row["order_id"]), clean(row["key"]), state(row["state"]), age)
-        made.add_row(*narrow, *(_more(row) if wide else ()))
-    console.print(made)
+    columns = _COLUMNS if wide else _COLUMNS[:_NARROW]
+    printing.rows(console, columns, (_cells(row)[: len(columns)] for row in rows), whole=1)
     if len(rows) == limit:
         console.print(Text(f"the newest {limit}; --limit shows more", "dim"))
 
@@ -110,8 +107,10 @@ def show_letters(rows: Sequence[Row]) -> None:
         console.print(Text(f"  {excerpt}", "dim"), soft_wrap=not console.is_terminal)
 
 
-def _more(row: Row) -> tuple[str, str, str, str]:
-    return row["carrier"], row["kind"], str(_wanted(row)), clean(row["reason"])
+def _cells(row: Row) -> tuple[Text | str, ...]:
+    age = moments.span(row["now"] - row["accepted_at"])
+    told = (str(row["order_id"]), clean(row["key"]), state(row["state"]), age)
+    return (*told, row["carrier"], row["kind"], str(_wanted(row)), clean(row["reason"]))
 
 
 def _wanted(row: Row) -> int:

@@ -80,6 +80,26 @@ def table(*columns: str) -> Table:
     return made
 
 
+def rows(console: Console, columns: Sequence[str], lines: Iterable[Sequence[Text | str]], *, whole: int = 0) -> None:
+    """Print a table; its first `whole` columns are never broken over lines.
+
+    In a pipe nothing is measured against a screen, so that ten thousand rows are written in no time.
+    """
+    if console.width != _PIPE_WIDTH:
+        made = table(*columns)
+        for column in made.columns[:whole]:
+            column.no_wrap = True
+        for line in lines:
+            made.add_row(*line)
+        console.print(made)
+        return
+    cells = [list(columns), *([str(cell) for cell in line] for line in lines)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        console.file.write(f"{'  '.join(padded).rstrip()}\n")
+
+
 def pairs(entries: Iterable[tuple[str, Text | str]]) -> Table:
     """Return names and values, one a line; entries without a value are left out."""
     made = Table.grid(padding=(0, 2, 0, 0))

@@ -9,18 +9,20 @@ import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import psycopg
-import structlog
 
 from config.settings import Settings
 from console.endings import Code, Stop
 from console.printing import clean, masked, scrubbed
-from fulfilment.runtime import Room
 from ledger.ledger import Ledger
 from orders.errors import UnknownOrder
 from orders.model import CarrierName, Lane, OrderId
+
+if TYPE_CHECKING:  # it brings the carriers' HTTP clients along, which reading has no use for
+    from fulfilment.runtime import Room
 
 CONNECT_WITHIN_S = 5
 
@@ -48,7 +50,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def open_room(settings: Settings) -> AsyncIterator[Room]:
+async def open_room(settings: Settings) -> "AsyncIterator[Room]":
     """Open everything that the use cases need.
 
     Raises:
@@ -117,6 +119,8 @@ async def _reached(settings: Settings) -> str:
 
 def _only_warnings() -> None:
     """Keep the log out of the answer: what the use cases log goes to standard error, and only if it matters."""
+    import structlog  # noqa: PLC0415  only whoever works logs
+
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from rich.console import Console
@@ -11,9 +12,9 @@ from config.settings import Settings
 from console import moments
 from console.explaining import explain, has
 from console.narrating import sentence
-from console.printing import clean, heading, pairs, paragraph, screen, state, table, write_json
+from console.printing import clean, heading, pairs, paragraph, rows, screen, state, write_json
 from console.rooms import find_order, open_ledger
-from ledger.ledger import Story
+from ledger.ledger import Debt, Story
 from ledger.rows import request_to_json
 from orders.document import document
 from orders.model import Kind, Lane, NumberState, Order
@@ -133,10 +134,8 @@ def _show_numbers(console: Console, story: Story, *, whole: bool) -> None:
     listed = sorted(numbers, key=lambda number: (number["state"] != NumberState.FAILED, number["e164"]))
     shown = listed if whole else listed[:_NUMBERS_SHOWN]
     if shown:
-        made = table("NUMBER", "STATE", "CODE", "TEXT")
-        for number in shown:
-            made.add_row(number["e164"], state(number["state"]), clean(number["code"]), clean(number["text"]))
-        console.print(made)
+        cells = ((each["e164"], state(each["state"]), clean(each["code"]), clean(each["text"])) for each in shown)
+        rows(console, ("NUMBER", "STATE", "CODE", "TEXT"), cells)
     _say_folded(console, len(listed) - len(shown), "numbers")
 
 
@@ -150,11 +149,12 @@ def _show_events(console: Console, story: Story, *, whole: bool) -> None:
     heading(console, "Story", "times in UTC, and since it was accepted")
     shown = story.events if whole else story.events[-_EVENTS_SHOWN:]
     _say_folded(console, len(story.events) - len(shown), "earlier events")
-    made = table("AT", "AFTER", "STATE", "WHAT HAPPENED")
-    for row in shown:
-        after = moments.span(row["at"] - story.order.accepted_at)
-        made.add_row(_clock(row, story), after, state(row["state"]), clean(sentence(row)))
-    console.print(made)
+    begun = story.order.accepted_at
+    cells = (
+        (_clock(row, story), moments.span(row["at"] - begun), state(row["state"]), clean(sentence(row)))
+        for row in shown
+    )
+    rows(console, ("AT", "AFTER", "STATE", "WHAT HAPPENED"), cells)
 
 
 def _clock(row: Mapping[str, Any], story: Story) -> str:
@@ -164,16 +164,15 @@ def _clock(row: Mapping[str, Any], story: Story) -> str:
 
 def _show_debts(console: Console, story: Story) -> None:
     heading(console, "Waits")
-    made = table("FOR", "UNTIL", "WHY")
-    for debt in story.debts:
-        paused = debt.paused_until is not None and debt.paused_until > story.now
-        held = "in a worker's hand, its lease ends" if debt.in_hand else ""
-        until = f"{held} {moments.both(debt.not_before, story.now)}".strip()
-        why = clean(debt.reason) or "-"
-        if paused and debt.paused_until:
-            why = f"{why}; lane paused until {moments.both(debt.paused_until, story.now)}: {clean(debt.paused_why)}"
-        made.add_row(_WAITING[debt.lane], until, why)
-    console.print(made)
+    rows(console, ("FOR", "UNTIL", "WHY"), [_waits(debt, story.now) for debt in story.debts])
+
+
+def _waits(debt: Debt, now: datetime) -> tuple[str, str, str]:
+    held = "in a worker's hand, its lease ends " if debt.in_hand else ""
+    why = clean(debt.reason) or "-"
+    if debt.paused_until and debt.paused_until > now:
+        why = f"{why}; lane paused until {moments.both(debt.paused_until, now)}: {clean(debt.paused_why)}"
+    return _WAITING[debt.lane], f"{held}{moments.both(debt.not_before, now)}", why
 
 
 def _show_receipts(console: Console, story: Story) -> None:

@@ -191,7 +191,7 @@ class Stack:
         remember_port(self._var, "sandbox", port)
         url = f"http://{LOOPBACK}:{port}"
         keeper = running.enter_context(self._supervisor(_GRACE_S))
-        self._run(keeper, "sandbox", commands.sandbox(port, self._shape.practice))
+        self._run(keeper, "sandbox", commands.sandbox(port, self._shape.practice, self._var / "sandbox.jsonl"))
         self._await([Sign("sandbox", "answers", lambda: serves(f"{url}/_sandbox/health"), _UP_WITHIN_S)])
         account = Account()
         client_id, client_secret = account.client

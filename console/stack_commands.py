@@ -35,9 +35,9 @@ def flower(port: int, *, conf: Path | None) -> list[str]:
     return _celery("flower", *told, *([f"--conf={conf}"] if conf else []))
 
 
-def sandbox(port: int, behaviour: Mapping[str, Any]) -> list[str]:
-    """Return what runs the practice carriers."""
-    told = ("--port", str(port), "--behaviour", json.dumps(dict(behaviour)))
+def sandbox(port: int, behaviour: Mapping[str, Any], memory: Path) -> list[str]:
+    """Return what runs the practice carriers. They remember, or the ledger would know orders that they do not."""
+    told = ("--port", str(port), "--behaviour", json.dumps(dict(behaviour)), "--memory", str(memory))
     return [sys.executable, "-m", "sandbox", *told]
 
 

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from config.settings import Settings
 from console.endings import Code, Stop
-from console.printing import aside, clean, screen, state, table, write_json
+from console.printing import aside, clean, rows, screen, state, write_json
 from console.reading import Placed, Unreadable, read_orders
 from console.rooms import open_room
 from fulfilment.intake import Refusal, Ticket
@@ -108,28 +108,22 @@ def _show_tickets(console: Console, tickets: Sequence[tuple[Placed, Ticket]], *,
     if not tickets:
         return
     shown = tickets[:_SHOWN] if folded else tickets
-    made = table("ORDER", "KEY", "STATE", "")
-    for _, ticket in shown:
-        made.add_row(
-            str(ticket.order_id), clean(ticket.key), state(ticket.state.value), "" if ticket.new else "known already"
-        )
-    console.print(made)
+    cells = (
+        (str(each.order_id), clean(each.key), state(each.state.value), "" if each.new else "known already")
+        for _, each in shown
+    )
+    rows(console, ("ORDER", "KEY", "STATE", ""), cells, whole=1)
     if len(tickets) > len(shown):
         console.print(Text(f"… and {len(tickets) - len(shown)} more: --all shows them", "dim"))
 
 
 def _show_refused(console: Console, refused: Sequence[tuple[Placed, Refusal]]) -> None:
-    made = table("REFUSED", "KEY", "FIELD", "RULE")
-    for placed, refusal in refused:
-        for index, fault in enumerate(refusal.error.faults):
-            first = index == 0
-            made.add_row(
-                Text(placed.place if first else "", "red"),
-                clean(refusal.key) if first else "",
-                clean(fault.field),
-                clean(fault.rule),
-            )
-    console.print(made)
+    cells = (
+        (Text(placed.place, "red"), clean(refusal.key), clean(fault.field), clean(fault.rule))
+        for placed, refusal in refused
+        for fault in refusal.error.faults
+    )
+    rows(console, ("REFUSED", "KEY", "FIELD", "RULE"), cells)
 
 
 def _summary(handed: Handed) -> str:

@@ -14,7 +14,7 @@ from rich.status import Status
 
 from config.settings import Settings
 from console.endings import Code
-from console.printing import aside, clean, screen, state, table
+from console.printing import aside, clean, rows, screen, state
 from console.rooms import find_orders, open_ledger
 from ledger.ledger import Ledger
 from orders.document import document
@@ -53,10 +53,11 @@ def code_of(waited: Waited) -> Code:
 
 def show_waited(waited: Waited) -> None:
     """Print how the orders stand."""
-    made = table("ORDER", "KEY", "STATE", "WHY")
-    for order in waited.orders:
-        made.add_row(str(order.order_id), clean(order.request.key), state(order.state.value), clean(order.reason))
-    screen().print(made)
+    cells = (
+        (str(order.order_id), clean(order.request.key), state(order.state.value), clean(order.reason))
+        for order in waited.orders
+    )
+    rows(screen(), ("ORDER", "KEY", "STATE", "WHY"), cells, whole=1)
 
 
 def waited_to_json(waited: Waited) -> list[dict[str, Any]]:

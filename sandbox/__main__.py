@@ -31,7 +31,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.ready_file is not None:
             write_ready_file(given.ready_file, url)
 
-    serve(given.host, given.port, behaviour=behaviour, account=account, stock=stock, on_ready=announce)
+    serve(
+        given.host,
+        given.port,
+        behaviour=behaviour,
+        account=account,
+        stock=stock,
+        memory=given.memory,
+        on_ready=announce,
+    )
     return 0
 
 
@@ -40,6 +48,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="where to write the URL once it is served")
+    parser.add_argument("--memory", type=Path, help="where to keep orders, and to find those of an earlier sandbox")
     for name, what in (("behaviour", "how the carriers behave"), ("account", "ids"), ("stock", "the stock")):
         parser.add_argument(f"--{name}", default="{}", help=f"{what}: JSON, or @FILE with JSON")
     return parser

@@ -63,6 +63,7 @@ class _Control:
 
     async def _reset(self, request: Request) -> Response:
         self._world.start_over()
+        self._world.memory.forget()
         for carrier in self._carriers:
             carrier.start_over()
         return Response(status_code=204)

@@ -31,7 +31,7 @@ from sandbox.bandwidth_orders import (
 from sandbox.bandwidth_outcomes import COMPLETE, FAILED, PARTIAL
 from sandbox.bandwidth_search import SearchRefused, read_search
 from sandbox.bandwidth_terms import error
-from sandbox.behaviour import Behaviour, LimitGroup
+from sandbox.behaviour import Behaviour, LimitGroup, as_json, read_behaviour
 from sandbox.clock import iso
 from sandbox.faults import Fault, FaultKind
 from sandbox.gate import Gate, Handler, Visit
@@ -58,6 +58,7 @@ class Bandwidth:
         self._plan = stock or StockPlan()
         self._gate = Gate(self.name, world, reference_of=self._reference_of, fault_answers=self._fault_answers())
         self.start_over()
+        self._play_again()
 
     def start_over(self) -> None:
         """Forget orders, tokens and limits, and refill the stock as at the start."""
@@ -172,11 +173,12 @@ class Bandwidth:
             return _xml(xml.order_refusal(refused.errors, refused.echo), 400)
         except CarrierStumbles:
             return Response(status_code=500)
-        return self._accepted(request, visit.request)
+        return self._accepted(request, visit)
 
-    def _accepted(self, request: OrderRequest, http: Request) -> Response:
-        behaviour = self._world.behaviour
+    def _accepted(self, request: OrderRequest, visit: Visit) -> Response:
+        behaviour, http = self._world.behaviour, visit.request
         order = self._book.place(request, behaviour, self._world.clock())
+        self._keep("order", order, order.created_at, visit.body)
         where = behaviour.order_id_in
         in_body = None if where == "location" else order.order_id
         in_location = str(uuid4()) if where == "different" else order.order_id
@@ -203,13 +205,34 @@ class Bandwidth:
         return _xml(xml.order_numbers(order.stage(self._world.clock()).bought))
 
     def _amend(self, visit: Visit, order: Order) -> Response:
+        now = self._world.clock()
         try:
-            self._book.amend(order, read_amendment(visit.body), self._world.clock())
+            self._book.amend(order, read_amendment(visit.body), now)
         except OrderRefused as refused:
             return _xml(xml.order_refusal(refused.errors, refused.echo), 400)
         except NotBackordered:
             return _xml(xml.order_refusal((error(5060),), None), 400)
+        self._keep("amendment", order, now, visit.body)
         return _xml(xml.document("<OrderResponse/>"))
+
+    # -- remembering ----------------------------------------------------------------------------
+
+    def _keep(self, what: str, order: Order, at: datetime, body: bytes) -> None:
+        behaviour = as_json(self._world.behaviour)
+        said = {"body": body.decode("latin-1"), "behaviour": behaviour}  # any bytes, each as the character it is
+        self._world.memory.keep(self.name, {"what": what, "order_id": order.order_id, "at": iso(at), **said})
+
+    def _play_again(self) -> None:
+        """Do again what was done before the sandbox was stopped, at the moments at which it was done."""
+        for line in self._world.memory.recall(self.name):
+            order_id, at = line["order_id"], datetime.fromisoformat(line["at"])
+            body, behaviour = line["body"].encode("latin-1"), read_behaviour(line["behaviour"])
+            order = self._book.get(order_id)
+            if order is not None:
+                self._book.amend(order, read_amendment(body), at)
+            else:
+                request = read_order(body, self._account.sites, self._account.peers)
+                self._book.place(request, behaviour, at, order_id=order_id)
 
     # -- listing --------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from sandbox.behaviour import Behaviour
 from sandbox.control import SandboxControl
 from sandbox.gate import DROP_EXTENSION
 from sandbox.inventory import StockPlan
+from sandbox.memory import Memory
 from sandbox.world import World
 
 # Longer than any client keeps a connection, so that no request meets one that is just being closed: a
@@ -72,12 +73,17 @@ def serve(
     behaviour: Behaviour | None = None,
     account: Account | None = None,
     stock: StockPlan | None = None,
+    memory: Path | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then return. Port 0 takes a free one; `on_ready` learns the URL."""
+    """Serve until SIGTERM or SIGINT, then return. Port 0 takes a free one; `on_ready` learns the URL.
+
+    With a `memory`, orders that an earlier sandbox wrote there are taken up again.
+    """
     with _bound(host, port) as listener:
         url = _url(listener)
-        server = _build(behaviour, account, stock, lambda: on_ready(url) if on_ready else None)
+        world = World(behaviour, memory=Memory(memory))
+        server = _build(world, account, stock, lambda: on_ready(url) if on_ready else None)
         # uvicorn repeats the signal once it has stopped; the repeat must not kill a process that ends well.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _ignore)
@@ -90,11 +96,12 @@ def running_sandbox(
     behaviour: Behaviour | None = None,
     account: Account | None = None,
     stock: StockPlan | None = None,
+    memory: Path | None = None,
 ) -> Iterator[SandboxControl]:
     """Serve from a thread on a free port, for as long as the block lasts; yields its control."""
     ready = Event()
     with _bound("127.0.0.1", 0) as listener:
-        server = _build(behaviour, account, stock, ready.set)
+        server = _build(World(behaviour, memory=Memory(memory)), account, stock, ready.set)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
         thread.start()
         if not ready.wait(_START_S):
@@ -113,12 +120,11 @@ def write_ready_file(path: Path, url: str) -> None:
 
 
 def _build(
-    behaviour: Behaviour | None,
+    world: World,
     account: Account | None,
     stock: StockPlan | None,
     on_ready: Callable[[], None],
 ) -> _Server:
-    world = World(behaviour)
     config = uvicorn.Config(
         create_app(world, account, stock),
         http=_DroppingProtocol,

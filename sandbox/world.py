@@ -12,14 +12,18 @@ from sandbox.behaviour import Behaviour
 from sandbox.clock import Clock, wall_clock
 from sandbox.faults import FaultRules
 from sandbox.journal import Journal
+from sandbox.memory import Memory
 
 
 class World:
     """The surroundings of the carriers; the control API changes them, the carriers live in them."""
 
-    def __init__(self, behaviour: Behaviour | None = None, clock: Clock = wall_clock) -> None:
+    def __init__(
+        self, behaviour: Behaviour | None = None, clock: Clock = wall_clock, memory: Memory | None = None
+    ) -> None:
         self._first_behaviour = behaviour or Behaviour()
         self.clock = clock
+        self.memory = memory or Memory()
         self.stopping = asyncio.Event()  # set once, so that hanging requests let go
         self.start_over()
 

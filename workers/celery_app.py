@@ -34,7 +34,7 @@ if settings.database_url is not None:
             settings,
             bell=lambda: make_bell(settings),
             herald=lambda: make_herald(settings),
-            slots=FileSlots(slots_folder, each=settings.lane_children),
+            slots=FileSlots(slots_folder, each=settings.lane_children, together=settings.lanes_together),
         )
     )
 

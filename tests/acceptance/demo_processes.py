@@ -47,6 +47,10 @@ class Up:
         """Everything on its screen."""
         return self.log.read_text(errors="replace")
 
+    def stopped(self) -> list[str]:
+        """The processes that it stopped, in their order."""
+        return [line.split()[1] for line in self.said().splitlines() if line.endswith("has stopped")]
+
     def family(self) -> list[psutil.Process]:
         """Itself and every process below it."""
         itself = psutil.Process(self.popen.pid)

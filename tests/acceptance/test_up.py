@@ -94,17 +94,25 @@ def test_killed_process_is_replaced_and_said_so(system: Up, an_order: Any) -> No
         assert producer.await_end(producer.submit(an_order())["order_id"])["state"] == "COMPLETED"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_stops_everything_and_exits_0(tmp_path: Path, number: signal.Signals) -> None:
-    with up(tmp_path / "var") as system:
-        family = system.family()
+def test_interrupted_it_stops_in_order_and_goes_on_where_it_was(tmp_path: Path, an_order: Any) -> None:
+    with up(tmp_path / "var") as first:
+        family = first.family()
+        with producing(first.broker_url) as producer:
+            backordered = producer.submit(an_order(criteria={"npa": "307"}, quantity=2))["order_id"]
 
-        assert system.interrupt(number) == 0
+        assert first.interrupt(signal.SIGINT) == 0
 
     assert psutil.wait_procs(family, timeout=5)[1] == []
     assert not (tmp_path / "var" / "stack.json").exists()
-    stopped = [line for line in system.said().splitlines() if line.endswith("has stopped")]
-    assert [line.split()[1] for line in stopped][-2:] == ["flower", "sandbox"]  # after workers and beat
+    assert first.stopped()[-2:] == ["flower", "sandbox"]  # after workers and beat
+    with up(tmp_path / "var") as second:
+        with producing(second.broker_url) as producer:
+            end = producer.await_end(backordered)
+
+        assert second.interrupt(signal.SIGTERM) == 0
+
+    assert end["state"] == "COMPLETED"
+    assert len(end["numbers"]) == 2
 
 
 def test_after_power_off_the_order_ends_and_is_bought_once(tmp_path: Path, an_order: Any) -> None:

@@ -230,15 +230,15 @@ async def _keep(house: House, order_id: OrderId) -> None:
         )
 
 
-@pytest.mark.parametrize("name", ["crm-2", "01a200ff-5849-7019-8b02-d36a8282df6c", "\x1b[31m"])
-@pytest.mark.parametrize("verb", ["show", "explain", "cancel", "wait"])
-def test_an_order_that_nobody_knows_is_said_so(house: House, command: Command, verb: str, name: str) -> None:
-    told = command(verb, name)
+def test_an_order_that_nobody_knows_is_said_so(house: House, command: Command) -> None:
+    for verb in ("show", "explain", "cancel", "wait"):
+        for name in ("crm-2", "01a200ff-5849-7019-8b02-d36a8282df6c", "\x1b[31m"):
+            told = command(verb, name)
 
-    assert told.exit_code == 3
-    assert told.stdout == ""
-    assert "in the ledger" in told.stderr
-    assert "\x1b" not in told.stderr
+            assert told.exit_code == 3
+            assert told.stdout == ""
+            assert "in the ledger" in told.stderr
+            assert "\x1b" not in told.stderr
 
 
 def test_a_key_that_looks_like_an_id_finds_its_order(house: House, command: Command) -> None:

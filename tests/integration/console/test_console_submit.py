@@ -69,14 +69,14 @@ def test_refusals_are_told_to_machines_with_their_index(house: House, command: C
     assert (refused["at"], refused["key"], refused["faults"][0]["field"]) == (1, "b", "quantity")
 
 
-@pytest.mark.parametrize("text", ['{"key": "a"}\n{"key": nope}', json.dumps([order("a")])[:-1], "", "[]", "\xff"])
-def test_an_unreadable_file_submits_nothing(house: House, command: Command, text: str) -> None:
-    told = command("submit", "-", stdin=text.encode("latin-1"))
+def test_an_unreadable_file_submits_nothing(house: House, command: Command) -> None:
+    for text in (f"{json.dumps(order('a'))}\n{{nope}}", json.dumps([order("a")])[:-1], "", "[]", "\xff"):
+        told = command("submit", "-", stdin=text.encode("latin-1"))
 
-    assert told.exit_code == 2
-    assert told.stdout == ""
-    assert "standard input: " in told.stderr
-    assert "nothing was submitted" in told.stderr
+        assert told.exit_code == 2
+        assert told.stdout == ""
+        assert "standard input: " in told.stderr
+        assert "nothing was submitted" in told.stderr
     assert listed(command) == []
 
 

@@ -1,8 +1,12 @@
 """One practice carrier a module; one ledger a test."""
 
+import logging
 from collections.abc import Iterator
 
+import psycopg
 import pytest
+import structlog
+from psycopg.rows import dict_row
 
 from sandbox.control import SandboxControl
 from sandbox.server import running_sandbox
@@ -23,5 +27,14 @@ def carrier(running_carrier: SandboxControl) -> SandboxControl:
 
 
 @pytest.fixture
-def practice(ledger_url: str, carrier: SandboxControl) -> Practice:
-    return Practice(ledger_url, carrier)
+def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[Practice]:
+    with psycopg.connect(ledger_url, autocommit=True, row_factory=dict_row) as db:
+        yield Practice(ledger_url, db, carrier)
+
+
+@pytest.fixture(autouse=True)
+def _no_words() -> Iterator[None]:
+    """Keep thousands of crashes out of the log of the tests."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    yield
+    structlog.reset_defaults()

@@ -1,0 +1,105 @@
+"""A sandbox with a memory takes its orders up again where an earlier one left them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.behaviour import read_behaviour
+from sandbox.server import running_sandbox
+from tests.contract.sandbox.conftest import SMALL
+from tests.contract.sandbox.practice_client import AT_ONCE, PracticeClient, area_xml, named_xml, order_xml
+
+CLOSE = "<Order><CloseOrder>true</CloseOrder><CustomerOrderId>renamed</CustomerOrderId></Order>"
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Path:
+    return tmp_path / "sandbox.jsonl"
+
+
+@contextmanager
+def remembering(memory: Path) -> Iterator[PracticeClient]:
+    with running_sandbox(behaviour=read_behaviour(AT_ONCE), stock=SMALL, memory=memory) as control:
+        client = PracticeClient(control)
+        yield client
+        client.http.close()
+
+
+def sold(practice: PracticeClient) -> Any:
+    report = practice.control.report()
+    return report["orders"], report["totals"], report["duplicates"]
+
+
+def test_orders_are_there_again_with_their_numbers_and_moments(memory: Path) -> None:
+    with remembering(memory) as first:
+        first.place(area_xml("919", 3), CustomerOrderId="plain")
+        first.place(area_xml("808", 4), CustomerOrderId="partial")
+        first.place(named_xml("+19192340100", "+19192349902"), CustomerOrderId="named")
+        closed = first.place(area_xml("701", 2), CustomerOrderId="closed")
+        assert first.put(closed, CLOSE).status_code == 200
+        before = sold(first)
+
+    with remembering(memory) as second:
+        assert sold(second) == before
+        assert {order["status"] for order in before[0]} == {"COMPLETE", "PARTIAL"}
+        assert second.read(before[0][0]["order_id"]).findtext("OrderStatus") == "COMPLETED"
+
+
+def test_what_was_sold_is_not_sold_again(memory: Path) -> None:
+    with remembering(memory) as first:
+        first.place(area_xml("919", 3))
+
+    with remembering(memory) as second:
+        second.place(area_xml("919", 3))
+        orders, _, duplicates = sold(second)
+
+    assert len({number for order in orders for number in order["bought"]}) == 6
+    assert duplicates["numbers"] == {}
+
+
+def test_course_that_was_decided_goes_on(memory: Path) -> None:
+    with remembering(memory) as first:
+        first.control.behave(processing_s=3600)
+        first.place(area_xml("919"))
+        ((before,), _, _) = sold(first)
+
+    with remembering(memory) as second:  # whose own orders end at once
+        ((after,), _, _) = sold(second)
+
+    assert (after["status"], after["set_aside"]) == ("RECEIVED", before["set_aside"])
+
+
+def test_line_that_was_cut_off_was_never_answered(memory: Path) -> None:
+    with remembering(memory) as first:
+        first.place(area_xml("919"))
+        kept = memory.read_text()
+        first.place(area_xml("984"))
+    memory.write_text(memory.read_text()[: len(kept) + 40])
+
+    with remembering(memory) as second:
+        assert len(sold(second)[0]) == 1
+        second.place(area_xml("984"))
+
+    with remembering(memory) as third:
+        assert len(sold(third)[0]) == 2
+
+
+def test_reset_forgets(memory: Path) -> None:
+    with remembering(memory) as first:
+        first.place(area_xml("919"))
+        first.control.reset()
+
+    with remembering(memory) as second:
+        assert sold(second)[0] == []
+
+
+def test_order_that_was_refused_or_spoiled_before_it_was_made_is_not_kept(memory: Path) -> None:
+    with remembering(memory) as first:
+        first.post("<Order/>")
+        first.control.fault("error_before", method="POST", path="/orders")
+        assert first.post(order_xml(area_xml("919"))).status_code == 503
+
+    assert not memory.exists()

@@ -1,0 +1,100 @@
+"""What may break under a desk: the power, at any line; the ledger's connection, at any statement."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from psycopg.rows import DictRow
+
+from carriers.contract import CarrierAnswer
+from carriers.courier import Courier
+from fulfilment.ports import Errand
+from ledger.ledger import Ledger
+from tests.integration.fulfilment.practice import Keeper
+
+
+class PowerCut(BaseException):
+    """The process is gone. Nothing catches it, and nothing that comes after it happens."""
+
+
+class Power:
+    """Counts every line at which the world could notice us, and goes out at one of them for good."""
+
+    def __init__(self, out_at: int) -> None:
+        self.used = 0
+        self.is_out = False
+        self._out_at = out_at
+
+    def use(self) -> None:
+        """Pass one line; or do not."""
+        self.used += 1
+        self.is_out = self.is_out or self.used >= self._out_at
+        if self.is_out:
+            raise PowerCut(self.used)
+
+
+def frail_ledger(power: Power, whole: Ledger) -> Ledger:
+    """A ledger, on the connections of another, whose client dies before a statement, or between its commit and its answer."""
+
+    class Frail(Ledger):
+        async def _run_once(self, statement: str, params: Any) -> list[DictRow]:
+            power.use()
+            rows = await super()._run_once(statement, params)
+            power.use()
+            return rows
+
+    return Frail(whole._pool)
+
+
+def frail_courier(power: Power) -> type[Courier]:
+    """A courier that dies before a request leaves, or after its answer came."""
+
+    class Frail(Courier):
+        async def _exchanged(self, *given: Any, **named: Any) -> CarrierAnswer:
+            power.use()
+            answer = await super()._exchanged(*given, **named)
+            power.use()
+            return answer
+
+    return Frail
+
+
+class FrailHerald(Keeper):
+    """A herald that dies before it hands over, or after."""
+
+    def __init__(self, power: Power, kept: list[dict[str, Any]]) -> None:
+        super().__init__()
+        self.kept = kept
+        self._power = power
+
+    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
+        self._power.use()
+        troubles = super().tell(errands)
+        self._power.use()
+        return troubles
+
+
+class Line:
+    """The line to the ledger, which breaks at one statement, for as many tries as told."""
+
+    def __init__(self, breaks_at: int, *, tries: int, after_commit: bool) -> None:
+        self.used = 0
+        self.broke = False
+        self._breaks = range(breaks_at, breaks_at + tries)
+        self._after_commit = after_commit
+
+    def ledger(self, whole: Ledger) -> Ledger:
+        """A ledger on this line, and on the connections of another."""
+        line = self
+
+        class Cut(Ledger):
+            async def _run_once(self, statement: str, params: Any) -> list[DictRow]:
+                line.used += 1
+                if line.used not in line._breaks:
+                    return await super()._run_once(statement, params)
+                line.broke = True
+                if line._after_commit:
+                    await super()._run_once(statement, params)
+                raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+        return Cut(whole._pool)

@@ -1,0 +1,52 @@
+"""What the summary counts: the ways out of doubt, and how late an end was known."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from console.demo_books import Entry
+from console.demo_report import deadlines, doubts
+from ledger.ledger import Story
+from orders.model import CarrierName, Kind, Order, OrderId, OrderRequest
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+def an_order(number: int, ended_at: datetime | None = None) -> Order:
+    request = OrderRequest(f"key-{number}", CarrierName("bandwidth"), Kind.NEW_NUMBERS)
+    return Order(OrderId(UUID(int=number)), request, accepted_at=NOON, ended_at=ended_at)
+
+
+def a_story(*events: tuple[str, str]) -> Story:
+    told: tuple[dict[str, Any], ...] = tuple({"event": event, "state": state} for event, state in events)
+    return Story(NOON, an_order(1), (), (), told)
+
+
+def test_ways_out_of_doubt_are_counted_by_what_ended_it() -> None:
+    found = a_story(("AnswerLost", "IN_DOUBT"), ("NotListed", "IN_DOUBT"), ("Acknowledged", "OPEN"))
+    absent = a_story(("AnswerLost", "IN_DOUBT"), ("ProvenAbsent", "ACCEPTED"), ("SubmissionBegun", "SUBMITTING"))
+
+    assert doubts([found, found, absent]) == {
+        "found with the carrier and followed": 2,
+        "proven never to have arrived, and sent again": 1,
+    }
+
+
+def test_order_still_in_doubt_has_found_no_way_out() -> None:
+    assert doubts([a_story(("AnswerLost", "IN_DOUBT"))]) == {}
+
+
+def test_delay_counts_from_the_carrier_s_end_to_ours() -> None:
+    entries = {str(UUID(int=n)): Entry(an_order(n, NOON + timedelta(seconds=n)), {}) for n in (1, 2, 3)}
+    orders = [{"customer_order_id": order_id, "ended_at": NOON.isoformat()} for order_id in entries]
+
+    late = deadlines(entries, {"orders": orders})
+
+    assert late is not None
+    assert (late.median, late.slowest) == (2.0, 3.0)
+
+
+def test_orders_without_end_are_not_measured() -> None:
+    entries = {str(UUID(int=1)): Entry(an_order(1), {})}
+
+    assert deadlines(entries, {"orders": [{"customer_order_id": str(UUID(int=1)), "ended_at": None}]}) is None

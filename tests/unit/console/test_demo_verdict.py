@@ -1,0 +1,194 @@
+"""The demonstration's judge finds everything that could be wrong: each test spoils one thing of a good run."""
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from console.demo_verdict import Verdict, judge
+
+A, B = "a" * 8, "b" * 8
+
+
+@dataclass
+class Run:
+    """What a demonstration hands to its judge."""
+
+    tickets: dict[str, set[str]]
+    ours: dict[str, Any]
+    heard: dict[str, list[Any]]
+    report: dict[str, Any]
+
+    def judged(self) -> Verdict:
+        return judge(tickets=self.tickets, ours=self.ours, heard=self.heard, report=self.report)
+
+    def refresh_news(self) -> None:
+        """Tell what the ledger says, so that only one thing is wrong at a time."""
+        self.heard = {order_id: [copy.deepcopy(document)] for order_id, document in self.ours.items()}
+
+
+def document(order_id: str, state: str, numbers: dict[str, str]) -> dict[str, Any]:
+    return {
+        "order_id": order_id,
+        "key": f"key-{order_id}",
+        "state": state,
+        "final": True,
+        "version": 3,
+        "reason": None,
+        "numbers": [{"e164": e164, "state": state, "code": None, "text": None} for e164, state in numbers.items()],
+    }
+
+
+def truth(reference: str, outcome: str | None, bought: list[str], failed: list[str], fate: str = "ordinary") -> Any:
+    return {
+        "customer_order_id": reference,
+        "order_id": f"theirs-{reference}",
+        "outcome": outcome,
+        "fate": fate,
+        "bought": bought,
+        "failed": failed,
+    }
+
+
+@pytest.fixture
+def run() -> Run:
+    """Two orders: one complete, one partial. All is right."""
+    ours = {
+        A: document(A, "COMPLETED", {"+1": "acquired", "+2": "acquired"}),
+        B: document(B, "PARTIAL", {"+3": "acquired", "+4": "failed"}),
+    }
+    report = {
+        "orders": [truth(A, "COMPLETED", ["+1", "+2"], []), truth(B, "PARTIAL", ["+3"], ["+4"])],
+        "duplicates": {"customer_order_ids": {}, "numbers": {}},
+    }
+    run = Run({f"key-{A}": {A}, f"key-{B}": {B}}, ours, {}, report)
+    run.refresh_news()
+    return run
+
+
+def test_good_run_has_no_wrongs(run: Run) -> None:
+    verdict = run.judged()
+
+    assert verdict.wrongs == []
+    assert verdict.numbers_compared == 4
+
+
+def spoil_state(run: Run) -> None:
+    run.ours[B]["state"] = "COMPLETED"
+
+
+def spoil_missing_number(run: Run) -> None:
+    run.ours[A]["numbers"].pop()
+
+
+def spoil_number_not_bought(run: Run) -> None:
+    run.ours[B]["numbers"][1]["state"] = "acquired"
+
+
+def spoil_failed_number_unnamed(run: Run) -> None:
+    run.ours[B]["numbers"].pop()
+
+
+def spoil_carrier_still_open(run: Run) -> None:
+    run.report["orders"][0] |= {"outcome": None}
+
+
+def spoil_carrier_never_had_it(run: Run) -> None:
+    run.report["orders"].pop()
+
+
+def spoil_errors_overlooked(run: Run) -> None:
+    run.report["orders"][0] |= {"fate": "with_errors"}
+
+
+def spoil_stranger_at_the_carrier(run: Run) -> None:
+    run.report["orders"].append(truth("c" * 8, "COMPLETED", ["+9"], []))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_state,
+        spoil_missing_number,
+        spoil_number_not_bought,
+        spoil_failed_number_unnamed,
+        spoil_carrier_still_open,
+        spoil_carrier_never_had_it,
+        spoil_errors_overlooked,
+        spoil_stranger_at_the_carrier,
+    ],
+)
+def test_wrong_end_is_found(run: Run, spoil: Callable[[Run], None]) -> None:
+    spoil(run)
+    run.refresh_news()
+
+    verdict = run.judged()
+
+    assert verdict.wrong_end != []
+    assert verdict.wrongs == verdict.wrong_end
+
+
+def test_refusal_at_the_carrier_s_door_is_a_failure(run: Run) -> None:
+    run.report["orders"].pop()
+    run.ours[B] = document(B, "FAILED", {"+3": "failed", "+4": "failed"})
+    run.refresh_news()
+
+    assert run.judged().wrongs == []
+
+
+@pytest.mark.parametrize("what", ["customer_order_ids", "numbers"])
+def test_what_was_bought_twice_is_found(run: Run, what: str) -> None:
+    run.report["duplicates"][what] = {"+1": ["theirs-1", "theirs-2"]}
+
+    assert len(run.judged().bought_twice) == 1
+
+
+def test_order_that_is_gone_is_lost(run: Run) -> None:
+    del run.ours[A]
+    run.refresh_news()
+
+    assert f"order {A} was accepted and is not in the ledger" in run.judged().lost
+
+
+def test_order_without_end_is_lost(run: Run) -> None:
+    run.ours[A] |= {"final": False, "state": "IN_DOUBT"}
+
+    assert len(run.judged().lost) == 1
+
+
+def test_end_that_was_not_told_is_found(run: Run) -> None:
+    del run.heard[A]
+
+    assert len(run.judged().told_wrong) == 1
+
+
+def test_end_told_otherwise_is_found(run: Run) -> None:
+    run.heard[A][0]["numbers"].pop()
+
+    assert len(run.judged().told_wrong) == 1
+
+
+def test_end_told_twice_is_as_promised(run: Run) -> None:
+    run.heard[A] *= 2
+
+    assert run.judged().wrongs == []
+
+
+def test_news_out_of_order_is_found(run: Run) -> None:
+    run.heard[A].append(run.heard[A][0] | {"version": 1, "state": "OPEN", "final": False})
+
+    assert len(run.judged().told_wrong) == 1
+
+
+def test_key_with_two_orders_is_found(run: Run) -> None:
+    run.tickets[f"key-{A}"].add(B)
+
+    assert len(run.judged().tickets_wrong) == 1
+
+
+def test_order_without_ticket_is_found(run: Run) -> None:
+    del run.tickets[f"key-{A}"]
+
+    assert len(run.judged().tickets_wrong) == 1

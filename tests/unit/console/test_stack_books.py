@@ -1,0 +1,52 @@
+"""Practice and earnest do not meet in one ledger."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import BandwidthSettings
+from console.stack_books import (
+    PRACTICE,
+    refuse_foreign_books,
+    refuse_half_a_carrier,
+    remember_port,
+    remembered_port,
+)
+from console.stack_ready import StackError
+
+
+def test_same_account_is_welcome_again(tmp_path: Path) -> None:
+    refuse_foreign_books(tmp_path, "5500012")
+    refuse_foreign_books(tmp_path, "5500012")
+
+
+@pytest.mark.parametrize(("first", "then"), [(PRACTICE, "5500012"), ("5500012", PRACTICE), ("5500012", "5500013")])
+def test_another_account_is_refused_and_nothing_forgotten(tmp_path: Path, first: str, then: str) -> None:
+    refuse_foreign_books(tmp_path, first)
+
+    for _ in range(2):
+        with pytest.raises(StackError, match=f"account {first}.*say {then}"):
+            refuse_foreign_books(tmp_path, then)
+
+
+@pytest.mark.parametrize("given", [{"token": SecretStr("t")}, {"base_url": "https://test.example"}, {"site_id": "1"}])
+def test_half_a_carrier_is_no_wish_to_practise(given: dict[str, object]) -> None:
+    with pytest.raises(StackError, match=f"BANDWIDTH__{next(iter(given)).upper()} is set, but .*ACCOUNT_ID is not"):
+        refuse_half_a_carrier(BandwidthSettings.model_validate(given))
+
+
+def test_patience_alone_is_no_carrier() -> None:
+    refuse_half_a_carrier(BandwidthSettings(doubt_patience_s=1))
+
+
+def test_whole_carrier_is_fine() -> None:
+    refuse_half_a_carrier(BandwidthSettings(account_id="5500012", site_id="1", token=SecretStr("t")))
+
+
+def test_port_is_remembered(tmp_path: Path) -> None:
+    assert remembered_port(tmp_path, "sandbox") is None
+
+    remember_port(tmp_path, "sandbox", 23456)
+
+    assert remembered_port(tmp_path, "sandbox") == 23456

@@ -1,0 +1,72 @@
+"""Settings survive the way through a child's environment, and nothing else of ours does."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import BandwidthSettings, OnNotListed, Settings
+from console.stack_env import as_environment, child_environment, given_settings
+from console.stack_ready import StackError
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in child_environment(Settings.model_construct()):
+        assert not name.startswith("NUMBER_ORDERS_")
+    for name in as_environment(Settings()):
+        monkeypatch.delenv(name)
+
+
+def test_settings_come_back_as_they_went(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.model_construct(
+        database_url=SecretStr("postgresql://user:p%40ss@host/ledger"),
+        var_dir=Path("/somewhere/var"),
+        children=3,
+        log_json=False,
+        flower_password=SecretStr("with,comma and space"),
+        bandwidth=BandwidthSettings(
+            account_id="9900000",
+            site_id="743",
+            client_id="client",
+            client_secret=SecretStr("s3cret"),
+            doubt_patience_s=2.5,
+            on_not_listed=OnNotListed.PARK,
+        ),
+    )
+
+    for name, text in as_environment(settings).items():
+        monkeypatch.setenv(name, text)
+
+    assert given_settings() == settings
+
+
+def test_defaults_are_left_to_the_child() -> None:
+    assert as_environment(Settings.model_construct()) == {}
+
+
+def test_directory_is_handed_down_absolute() -> None:
+    environment = as_environment(Settings.model_construct(var_dir=Path("elsewhere")))
+
+    assert environment == {"NUMBER_ORDERS_VAR_DIR": str(Path.cwd() / "elsewhere")}
+
+
+def test_child_gets_no_setting_but_those_handed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBER_ORDERS_BANDWIDTH__TOKEN", "real money")
+    monkeypatch.setenv("number_orders_bandwidth__account_id", "real account")
+    monkeypatch.setenv("SOMETHING_ELSE", "stays")
+
+    environment = child_environment(Settings.model_construct(children=2))
+
+    assert {name for name in environment if name.upper().startswith("NUMBER_ORDERS_")} == {"NUMBER_ORDERS_CHILDREN"}
+    assert environment["SOMETHING_ELSE"] == "stays"
+
+
+def test_unreadable_settings_are_named_and_their_values_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMBER_ORDERS_CHILDREN", "a-secret-by-mistake")
+
+    with pytest.raises(StackError) as refused:
+        given_settings()
+
+    assert "NUMBER_ORDERS_CHILDREN" in refused.value.message
+    assert "a-secret-by-mistake" not in refused.value.message

@@ -1,0 +1,59 @@
+"""What was started is waited for by its signs; what does not show one is named, with its last words."""
+
+import http.server
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from console.stack_ready import Sign, StackError, await_signs, serves
+
+
+def test_returns_once_every_sign_was_seen_once() -> None:
+    turns = iter([False, False, True])
+    shown = [Sign("worker1", "answers", lambda: next(turns), 5), Sign("beat", "rings", lambda: True, 5)]
+
+    await_signs(shown, exits=lambda _name: 0, last_words=lambda _name: "")
+
+    assert list(turns) == []
+
+
+def test_what_does_not_come_up_is_named_with_its_last_words() -> None:
+    signs = [Sign("beat", "rings", lambda: True, 5), Sign("worker1", "answers", lambda: False, 0.05)]
+
+    with pytest.raises(StackError, match=r"worker1 did not come up .*answers: not within .*Its last words:\nno broker"):
+        await_signs(signs, exits=lambda _name: 0, last_words=lambda name: {"worker1": "no broker"}[name])
+
+
+def test_process_that_keeps_exiting_is_not_waited_for() -> None:
+    signs = [Sign("flower", "serves", lambda: False, 3600)]
+
+    with pytest.raises(StackError, match="it exited 2 times"):
+        await_signs(signs, exits=lambda _name: 2, last_words=lambda _name: "")
+
+
+@pytest.fixture
+def answering() -> Iterator[str]:
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(int(self.path.removeprefix("/")))
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("status", "served"), [(200, True), (401, True), (500, False)])
+def test_page_is_served_even_if_it_wants_a_password(answering: str, status: int, *, served: bool) -> None:
+    assert serves(f"{answering}/{status}") is served
+
+
+def test_nobody_there_serves_nothing() -> None:
+    assert serves("http://127.0.0.1:9/") is False
