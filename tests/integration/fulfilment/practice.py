@@ -230,7 +230,7 @@ def seconds_of(work: Callable[[], object]) -> float:
     begun = time.monotonic()
     work()
     return time.monotonic() - begun
-    
+
 
 def _settings(url: str, timeout_s: float) -> CourierSettings:
     return CourierSettings(url, connect_timeout_s=1, read_timeout_s=timeout_s, total_timeout_s=timeout_s)
