@@ -143,7 +143,7 @@ def next_link(page: str) -> str:
 def talk(conversation: Conversation, *answers: CarrierAnswer) -> tuple[Event, list[CarrierRequest]]:
     """Hold a conversation with the answers given; every one of them must be wanted."""
     waiting: list[CarrierAnswer | None] = [None, *answers]
-    asked = []
+    asked: list[CarrierRequest] = []
     while True:
         try:
             turn = conversation.send(waiting.pop(0))
