@@ -10,24 +10,17 @@ end returns the event that happened. It never opens a socket, reads a clock or r
 The courier (`carriers.courier`) carries each request out and ends the conversation by itself when no
 answer comes: with `NotSent` or `AnswerLost` for a request that costs money, with `NoAnswer` raised for
 any other.
-
-A carrier that wants several steps keeps what it has done before it goes on (`Keep`), and may ask the
-ledger when numbers came to us (`Recall`):
-
-        yield Keep({"cart_id": cart_id})  # in the ledger before anything is paid for
-        recollection = yield Recall(order.request.numbers)
 """
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from orders.errors import Fault
 from orders.events import Event
 from orders.model import CarrierName, Kind, Order, OrderRequest
-from orders.numbering import E164
 
 
 class Purpose(StrEnum):
@@ -63,49 +56,7 @@ class CarrierAnswer:
     elapsed: timedelta = timedelta()
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
-    """Steps done at the carrier, to be written into the order's `progress` before the conversation goes on."""
-
-    progress: Mapping[str, object]
-
-
-@dataclass(frozen=True, slots=True)
-class Recall:
-    """Asks the ledger what it knows of these numbers. Answered with a `Recollection`."""
-
-    numbers: tuple[E164, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Recollection:
-    """What the ledger knows of some numbers, and what time it is there."""
-
-    now: datetime
-    acquired_at: Mapping[E164, datetime]
-    """When we acquired those that we hold."""
-    arriving: frozenset[E164] = frozenset()
-    """Those that an unfinished order of ours is about to bring."""
-
-
-class Memory(Protocol):
-    """The ledger, as a conversation in hand may use it."""
-
-    async def keep(self, progress: Mapping[str, object]) -> None:
-        """Write steps down.
-
-        Raises:
-            Passing: They were not written: the ledger is away, or the order has moved on without us.
-        """
-        ...
-
-    async def recall(self, numbers: tuple[E164, ...]) -> Recollection:
-        """Say what is known of these numbers."""
-        ...
-
-
-Conversation = Generator[CarrierRequest | Keep | Recall, Any, Event]
-"""Yields requests and is sent their answers; keeps and is sent None; recalls and is sent a `Recollection`."""
+Conversation = Generator[CarrierRequest, CarrierAnswer, Event]
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from carriers.auth import Authenticator
-from carriers.contract import (
-    CarrierAnswer,
-    CarrierRequest,
-    Conversation,
-    Keep,
-    Memory,
-    Purpose,
-    Recall,
-    Recollection,
-)
+from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
 from carriers.retry_after import come_back_at
 from carriers.wire import FAULTS, CourierSettings, Departure, Wire
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
@@ -118,12 +109,11 @@ class Courier:
         """Close all connections."""
         await self._wire.aclose()
 
-    async def hold(self, conversation: Conversation, *, deadline: float, memory: Memory | None = None) -> Outcome:
+    async def hold(self, conversation: Conversation, *, deadline: float) -> Outcome:
         """Carry a conversation out to its end.
 
         Args:
             conversation: As an adapter began it.
-            memory: The ledger, for conversations that keep or recall something; what it raises ends them.
             deadline: On `clock`; after it nothing leaves any more, because the lease has run out.
                 An answer to what has left is still waited for.
 
@@ -140,7 +130,7 @@ class Courier:
         """
         exchanges: list[Exchange] = []
         try:
-            event = await self._converse(conversation, deadline, exchanges, memory)
+            event = await self._converse(conversation, deadline, exchanges)
         except BaseException as error:
             vars(error)["exchanges"] = tuple(exchanges)
             raise
@@ -148,10 +138,8 @@ class Courier:
             conversation.close()
         return Outcome(event, tuple(exchanges))
 
-    async def _converse(
-        self, conversation: Conversation, deadline: float, exchanges: list[Exchange], memory: Memory | None
-    ) -> Event:
-        answer: CarrierAnswer | Recollection | None = None
+    async def _converse(self, conversation: Conversation, deadline: float, exchanges: list[Exchange]) -> Event:
+        answer: CarrierAnswer | None = None
         committed = False
         while True:
             try:
@@ -160,9 +148,6 @@ class Courier:
                 if committed:
                     return AnswerLost(str(fault))
                 raise
-            if isinstance(turn, Keep | Recall):
-                answer = await _remembered(turn, memory)
-                continue
             if not isinstance(turn, CarrierRequest):
                 return turn
             if committed and turn.purpose is Purpose.COMMIT:
@@ -250,24 +235,13 @@ class Courier:
         return said[: self._receipt_bytes_max]
 
 
-def _next_turn(
-    conversation: Conversation, answer: CarrierAnswer | Recollection | None
-) -> CarrierRequest | Keep | Recall | Event:
-    """Return what the adapter says next: another turn, or the event that ends it."""
+def _next_turn(conversation: Conversation, answer: CarrierAnswer | None) -> CarrierRequest | Event:
+    """Return what the adapter says next: another request, or the event that ends it."""
     try:
-        return conversation.send(answer)
+        return next(conversation) if answer is None else conversation.send(answer)
     except StopIteration as end:
         event: Event = end.value
         return event
-
-
-async def _remembered(turn: Keep | Recall, memory: Memory | None) -> Recollection | None:
-    if memory is None:
-        raise Mistake("a conversation wants to keep or recall something, and has no memory")
-    if isinstance(turn, Keep):
-        await memory.keep(turn.progress)
-        return None
-    return await memory.recall(turn.numbers)
 
 
 def _target(request: CarrierRequest) -> str:

@@ -172,3 +172,6 @@ Event = (
     | SentAgain
     | WrittenOff
 )
+
+Decision = Adopted | SentAgain | WrittenOff
+"""What a person may say of a parked order."""

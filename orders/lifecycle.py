@@ -102,7 +102,7 @@ NEWS: Final[frozenset[type[Event]]] = frozenset({
 ABOUT_ONE_ATTEMPT: Final = (NotSent, AnswerLost, Refused)
 """Events that say something of the attempt they answer, and nothing of any later one."""
 
-JUDGEMENTS: Final = (SubmissionBegun, CancelAsked, NotListed, ProvenAbsent, Parked)
+JUDGEMENTS: Final = (SubmissionBegun, CancelAsked, NotListed, ProvenAbsent, Parked, Adopted, SentAgain, WrittenOff)
 """Events that were concluded from an order as it stood; if it has moved since, they are void."""
 
 
