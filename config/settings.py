@@ -1,6 +1,7 @@
 """Settings from the environment: prefix `NUMBER_ORDERS_`, nested by `__`, secrets never printed.
 
 `NUMBER_ORDERS_BANDWIDTH__ACCOUNT_ID=…` sets `bandwidth.account_id`. Durations are seconds and say so in their names.
+An empty variable counts as unset.
 """
 
 from enum import StrEnum
@@ -86,7 +87,12 @@ class BandwidthSettings(CarrierSettings):
 class Settings(BaseSettings):
     """Everything that can be set. Left alone, it is the embedded default."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,  # `${NAME:-}` in a compose file, or `NAME=` in an .env file, sets nothing
+        extra="ignore",
+    )
 
     database_url: SecretStr | None = None
     """libpq URL of the ledger. None: the embedded PostgreSQL under `var_dir`."""

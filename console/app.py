@@ -25,6 +25,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "list": orders.list_,
         "wait": orders.wait,
         "cancel": orders.cancel,
+        "resolve": orders.resolve,
     },
     "Running it": {"up": house.up, "demo": house.demo, "sandbox": house.sandbox, "migrate": house.migrate},
     "Looking after it": {

@@ -123,8 +123,12 @@ async def check_worries(settings: Settings) -> list[Check]:
     async with open_ledger(settings) as ledger:
         alarms, letters = await ledger.alarms(_COUNTED), await ledger.dead_letters(_COUNTED)
     return [
-        _worry("alarms", alarms, "read them with `number-orders alarms`"),
-        _worry("letters", letters, "messages nobody could read; see `number-orders letters`"),
+        _worry("alarms", alarms, "read them with `number-orders alarms`; --clear puts them away"),
+        _worry(
+            "letters",
+            letters,
+            "messages nobody could read; see `number-orders letters`, and --clear for those dealt with",
+        ),
     ]
 
 

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from embedded.errors import EmbeddedError
-from orders.errors import LedgerUnavailable, NotCancellable, OrderRefused, UnknownOrder
+from orders.errors import LedgerUnavailable, NotCancellable, NotResolvable, OrderRefused, UnknownOrder
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -24,7 +24,7 @@ class Code(IntEnum):
 
     DONE = 0
     NO = 1
-    """The answer is no: an order refused, not cancelled, ended otherwise than COMPLETED; something is wrong."""
+    """The answer is no: an order refused, not cancelled, not resolved, ended otherwise; something is wrong."""
     USAGE = 2
     """The command line, or the file that it names, cannot be read."""
     UNKNOWN_ORDER = 3
@@ -72,7 +72,7 @@ def ending(command: Callable[Given, Result]) -> Callable[Given, Result]:
         except UnknownOrder as unknown:
             complain(str(unknown))
             raise typer.Exit(Code.UNKNOWN_ORDER) from unknown
-        except (NotCancellable, OrderRefused) as no:
+        except (NotCancellable, NotResolvable, OrderRefused) as no:
             complain(str(no))
             raise typer.Exit(Code.NO) from no
         return result

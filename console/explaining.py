@@ -81,6 +81,9 @@ def _in_doubt(story: Story) -> Sentences:
 
 def _open(story: Story) -> Sentences:
     order, carrier, word = story.order, _carrier(story), _latest(story, "StillOpen")
+    news = _latest(story)
+    if news.get("event") == "Adopted":
+        yield f"{_detail(news, 'by')} found it at {carrier} {_ago(story, news)}{_because(news)}."
     status = f"; its last word for it is {order.carrier_status}" if order.carrier_status else ""
     yield f"{carrier} has it as order {order.carrier_order_id}{status}."
     if _detail(word, "unheard_of"):
@@ -106,7 +109,10 @@ def _parked(story: Story) -> Sentences:
     if got := has(story):
         yield f"{got} of {order.request.wanted} numbers are there already."
     yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they bought."
-    yield "Then adopt the order found there, or have it sent again if nothing was bought, or write it off."
+    resolve = f"number-orders resolve {order.order_id}"
+    yield f"Then adopt the order found there: `{resolve} --adopt CARRIER_ORDER_ID --why TEXT`."
+    yield f"Or have it sent again, if nothing was bought: `{resolve} --send-again --why TEXT`."
+    yield f"Or write it off: `{resolve} --failed --why TEXT`."
 
 
 def _completed(story: Story) -> Sentences:

@@ -117,7 +117,7 @@ def _with_engines(given: Settings) -> Found:
 
 
 def _named_variables() -> dict[str, str]:
-    return {name.upper(): value for name, value in os.environ.items()}
+    return {name.upper(): value for name, value in os.environ.items() if value}  # an empty one is none
 
 
 def _is_of_another_stack(note: StackNote) -> bool:

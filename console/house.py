@@ -15,6 +15,7 @@ from console.orders import AsJson
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The latest so many.")]
 AsGiven = "JSON, or @FILE with JSON."
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID…]", min=1, max=2**63 - 1, help="With --clear: which.")]
 
 
 ELSEWHERE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -35,30 +36,56 @@ def demo(context: typer.Context) -> None:
     _hand_over(command, context)
 
 
-def alarms(limit: Limit = 100, as_json: AsJson = False) -> None:
-    """List what a person should know, latest first."""
-    from console import listing
+def alarms(
+    ids: Ids = None,
+    limit: Limit = 100,
+    clear: Annotated[bool, typer.Option("--clear", help="Put these away until they happen again.")] = False,
+    clear_all: Annotated[bool, typer.Option("--clear-all", help="Put all away until they happen again.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List what a person should know, latest first; or put away what was dealt with, which lists it once more.
+
+    Exit 1 if one of the ids is no alarm that stands; the others are put away all the same.
+    """
+    from console import clearing, listing
     from console.finding import find_settings
     from console.printing import write_json
 
-    rows = asyncio.run(listing.read_alarms(find_settings(), limit))
+    named = ids or []
+    clearing.check_asked(named, clear=clear, every=clear_all)
+    settings = find_settings()
+    clears = clear or clear_all
+    rows = asyncio.run(clearing.clear_alarms(settings, named) if clears else listing.read_alarms(settings, limit))
     if as_json:
         write_json(rows)
     else:
         listing.show_alarms(rows)
+    raise typer.Exit(clearing.code_of(named, rows, name="alarm_id"))
 
 
-def letters(limit: Limit = 100, as_json: AsJson = False) -> None:
-    """List dead letters: messages that nobody could read, latest first."""
-    from console import listing
+def letters(
+    ids: Ids = None,
+    limit: Limit = 100,
+    clear: Annotated[bool, typer.Option("--clear", help="Delete these.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters: messages that nobody could read, latest first; or delete some, which lists them once more.
+
+    Exit 1 if one of the ids is no letter; the others are deleted all the same.
+    """
+    from console import clearing, listing
     from console.finding import find_settings
     from console.printing import write_json
 
-    rows = asyncio.run(listing.read_letters(find_settings(), limit))
+    named = ids or []
+    clearing.check_asked(named, clear=clear)
+    settings = find_settings()
+    rows = asyncio.run(clearing.delete_letters(settings, named) if clear else listing.read_letters(settings, limit))
     if as_json:
         write_json(rows)
     else:
         listing.show_letters(rows)
+    raise typer.Exit(clearing.code_of(named, rows, name="letter_id"))
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -81,7 +81,9 @@ def show_alarms(rows: Sequence[Row]) -> None:
         about = clean(row["order_id"] or row["subject"])
         times = "" if row["times"] == 1 else f"  {row['times']} times since {_utc(row['first_at'])}"
         what = clean(row["what"]).replace("_", " ")
-        console.print(Text.assemble((what, "bold red"), f"  {about}  ", (f"{_utc(row['last_at'])}{times}", "dim")))
+        alarm = f"alarm {row['alarm_id']}  "
+        last = f"{_utc(row['last_at'])}{times}"
+        console.print(Text.assemble((alarm, "bold"), (what, "bold red"), f"  {about}  ", (last, "dim")))
         console.print(f"  {clean(row['detail'])}", soft_wrap=not console.is_terminal)
 
 

@@ -149,3 +149,28 @@ def cancel(
     order = asyncio.run(cancelling.cancel(find_settings(), name, why=why))
     cancelling.tell(order, as_json=as_json)
     raise typer.Exit(Code.DONE)
+
+
+def resolve(
+    name: Name,
+    why: Annotated[str, typer.Option(help="What you saw, for the story and for the producer.")],
+    adopt: Annotated[
+        str | None, typer.Option(metavar="CARRIER_ORDER_ID", help="This order of the carrier's is ours: follow it.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--send-again", help="The carrier has bought nothing and will not: send it once more.")
+    ] = False,
+    failed: Annotated[bool, typer.Option("--failed", help="Close it: nothing more will be done about it.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide what becomes of a parked order: exactly one of --adopt, --send-again, --failed.
+
+    Look at the carrier first, as `explain` says: sending again what the carrier has is buying twice. Exit 1 if the
+    order is not parked, or if what it would adopt belongs to another order of ours.
+    """
+    from console import cancelling, resolving
+    from console.finding import find_settings
+
+    decision = resolving.decision(adopt=adopt, again=again, failed=failed, why=why)
+    order = asyncio.run(resolving.resolve(find_settings(), name, decision))
+    cancelling.tell(order, as_json=as_json)

@@ -16,17 +16,18 @@ from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import STINT_S, LaneWork, Stint
 from fulfilment.submitting import SubmitLane
 from fulfilment.telling import TellLane
-from ledger.ledger import Ledger
+from ledger.ledger import Ledger, Story
+from ledger.rows import event_detail
 from orders.document import document
-from orders.errors import NotCancellable, UnknownOrder
-from orders.events import CancelAsked
+from orders.errors import NotCancellable, NotResolvable, UnknownOrder
+from orders.events import CancelAsked, Decision
 from orders.model import CarrierName, Lane, Order, OrderId, State
 
 log = structlog.get_logger(__name__)
 
 
 class Desk:
-    """Works lanes off, calls orders back, and answers for them."""
+    """Works lanes off, calls orders back, lets people decide about parked ones, and answers for all of them."""
 
     def __init__(
         self,
@@ -81,11 +82,33 @@ class Desk:
             return order
         if order.state is not State.ACCEPTED:
             raise NotCancellable(_why_not(order))
+        if order.request.carrier not in self._carriers:
+            raise NotCancellable(_not_set_up(order))
         moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
         if order_id not in moved:
             raise NotCancellable(_why_not(await self._read(order_id)))
         self._bell.ring([(order.request.carrier, Lane.TELL)])
         return moved[order_id]
+
+    async def resolve(self, order_id: OrderId, decision: Decision) -> Order:
+        """Do with a parked order what a person has decided; the same decision told twice is carried out once.
+
+        Raises:
+            UnknownOrder: There is no such order.
+            NotResolvable: It does not wait for this decision, or what it would adopt is another order's.
+        """
+        story = await self._ledger.story(order_id)
+        if story.order.request.carrier not in self._carriers:
+            raise NotResolvable(_not_set_up(story.order))
+        if story.order.state is State.PARKED and not _was_decided(story, decision):
+            moved = await self._recorder.hear([Heard(story.order, decision)], now=story.now)
+            if order_id in moved:
+                self._bell.ring((story.order.request.carrier, lane) for lane in Lane)  # what is owed is on one of them
+                return moved[order_id]
+            story = await self._ledger.story(order_id)
+        if story.order.state is State.PARKED or not _was_decided(story, decision):
+            raise NotResolvable(_why_unresolved(story, decision))
+        return story.order
 
     async def documents(self, order_ids: Sequence[OrderId]) -> list[dict[str, Any]]:
         """Return the documents of these orders, in the same order.
@@ -128,3 +151,25 @@ def _why_not(order: Order) -> str:
     if order.state is State.PARKED:
         return f"{where}: a person decides what becomes of it"
     return f"{where}: {order.request.carrier} has it or may have it, and offers no way to call it back"
+
+
+def _not_set_up(order: Order) -> str:
+    return f"order {order.order_id} is with {order.request.carrier}, which is not set up here"
+
+
+def _was_decided(story: Story, decision: Decision) -> bool:
+    """Tell whether this very decision stands in the story: a message may come twice, and what it sends costs money."""
+    told = type(decision).__name__, event_detail(decision)
+    return any((row["event"], row["detail"]) == told for row in story.events)
+
+
+def _why_unresolved(story: Story, decision: Decision) -> str:
+    order = story.order
+    where = f"order {order.order_id} is {order.state}"
+    if order.state.is_final:
+        return f"{where}: it is over, and what is over stays as it is"
+    if order.state is not State.PARKED:
+        return f"{where}: only a parked order waits for a person to decide"
+    if _was_decided(story, decision):
+        return f"{where} again since this was decided, in these words: whoever means it anew says why anew"
+    return f"{where}, and something was heard of it just now: look at it again before deciding"

@@ -106,7 +106,8 @@ class Intake:
         accepted = await self._ledger.accept(good)
         self._bell.ring(_lanes_rung(good, accepted))
         left = [order for order in good if order.order_id not in accepted]
-        taken = await self._ledger.find_taken(left) if left else []
+        found = await self._ledger.find_taken(left) if left else []
+        taken = {(known.producer, known.key): known for known in found}
         return [
             outcome if not isinstance(outcome, NewOrder) else _answer(outcome, accepted, taken) for outcome in outcomes
         ]
@@ -220,15 +221,16 @@ def _lanes_rung(orders: Sequence[NewOrder], accepted: frozenset[OrderId]) -> set
     return rung | {(order.request.carrier, Lane.TELL) for order in new if order.telling}
 
 
-def _answer(order: NewOrder, accepted: frozenset[OrderId], taken: Sequence[Taken]) -> Ticket | Refusal:
+def _answer(order: NewOrder, accepted: frozenset[OrderId], taken: Mapping[tuple[str, str], Taken]) -> Ticket | Refusal:
     key = order.request.key
     if order.order_id in accepted:
         return Ticket(order.order_id, key, State.ACCEPTED, new=True)
-    for known in taken:
-        if (known.producer, known.key) == (order.producer, key):
-            if known.fingerprint != order.fingerprint:
-                rule = f"stands for another order already ({known.order_id}); use a new key for a new order"
-                return Refusal(key, KeyConflict([Fault("key", rule)]))
-            # The same message delivered twice made this order itself.
-            return Ticket(known.order_id, key, known.state, new=known.order_id == order.order_id)
-    return Refusal(key, KeyConflict([Fault("order_id", f"{order.order_id} is the id of an order with another key")]))
+    known = taken.get((order.producer, key))
+    if known is None:
+        rule = f"{order.order_id} is the id of an order with another key"
+        return Refusal(key, KeyConflict([Fault("order_id", rule)]))
+    if known.fingerprint != order.fingerprint:
+        rule = f"stands for another order already ({known.order_id}); use a new key for a new order"
+        return Refusal(key, KeyConflict([Fault("key", rule)]))
+    # The same message delivered twice made this order itself.
+    return Ticket(known.order_id, key, known.state, new=known.order_id == order.order_id)

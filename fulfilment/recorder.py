@@ -13,8 +13,8 @@ from psycopg.errors import UniqueViolation
 
 from ledger.ledger import Ledger, Recorded
 from orders.document import document
-from orders.errors import IllegalTransition
-from orders.events import Event, Parked
+from orders.errors import IllegalTransition, NotResolvable
+from orders.events import Adopted, Event, Parked
 from orders.lifecycle import JUDGEMENTS, Manner, TellProducer, advance
 from orders.model import CarrierName, NumberResult, NumberState, Order, OrderId
 
@@ -46,6 +46,9 @@ class Recorder:
 
         An order that moved on since it was read is read again and the event applied to what it has become,
         unless the event was a judgement of the old state: that is void.
+
+        Raises:
+            NotResolvable: A person adopted an order of the carrier's that belongs to another order of ours.
         """
         moved: dict[OrderId, Order] = {}
         waiting = list(heard)
@@ -95,6 +98,8 @@ class Recorder:
         try:
             done = await self._ledger.record(steps)
         except UniqueViolation as twice:
+            if len(steps) == 1 and isinstance(steps[0].step.event, Adopted):
+                raise NotResolvable(await self._why_not_adopted(steps[0].step.order)) from twice
             if len(steps) == 1:
                 return await self._park_impostor(steps[0], twice)
             alone = [await self._record([step]) for step in steps]
@@ -111,6 +116,12 @@ class Recorder:
         parking = advance(step.before, parked, now=step.before.accepted_at, manner=manner)
         await self._call_a_person("carrier_order_taken", step.before, reason)
         return await self._ledger.record([Recorded(step.before, parking)])
+
+    async def _why_not_adopted(self, adopted: Order) -> str:
+        carrier, theirs = adopted.request.carrier, adopted.carrier_order_id
+        owner = await self._ledger.owner_of(carrier, theirs) if theirs else None
+        belongs = f"belongs to order {owner} of ours" if owner else "belonged to another order of ours a moment ago"
+        return f"order {adopted.order_id} cannot adopt {carrier}'s order {theirs}, which {belongs}"
 
     async def _look_after(self, steps: Sequence[Recorded]) -> None:
         for step in steps:

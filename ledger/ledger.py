@@ -21,7 +21,7 @@ from ledger import rows
 from ledger.statements import SQL
 from orders.errors import LedgerUnavailable, UnknownOrder
 from orders.lifecycle import Step
-from orders.model import CarrierName, Lane, NumberResult, Order, OrderId, OrderRequest, State
+from orders.model import CarrierName, CarrierOrderId, Lane, NumberResult, Order, OrderId, OrderRequest, State
 
 _OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout)
 
@@ -317,6 +317,11 @@ class Ledger:
         """Return the orders that any producer gave this key, newest first."""
         return [row["order_id"] for row in await self._run("find_by_key", {"key": key})]
 
+    async def owner_of(self, carrier: CarrierName, carrier_order_id: CarrierOrderId) -> OrderId | None:
+        """Return the order of ours that a carrier's order belongs to, if any."""
+        params = {"carrier": carrier, "carrier_order_id": carrier_order_id}
+        return next((row["order_id"] for row in await self._run("find_by_carrier_order", params)), None)
+
     async def list_orders(
         self,
         *,
@@ -346,9 +351,18 @@ class Ledger:
         """Return what a person should know, latest first."""
         return list(await self._run("alarms", {"limit": limit}))
 
+    async def clear_alarms(self, alarm_ids: Sequence[int] | None = None) -> list[Mapping[str, Any]]:
+        """Put alarms away until they happen again, all of them without ids; return those that stood."""
+        params = {"alarm_ids": None if alarm_ids is None else list(alarm_ids)}
+        return list(await self._run("clear_alarms", params))
+
     async def dead_letters(self, limit: int = 100) -> list[Mapping[str, Any]]:
         """Return the messages that nobody could read, latest first."""
         return list(await self._run("dead_letters", {"limit": limit}))
+
+    async def delete_letters(self, letter_ids: Sequence[int]) -> list[Mapping[str, Any]]:
+        """Drop messages that nobody could read; return those that were there."""
+        return list(await self._run("delete_letters", {"letter_ids": list(letter_ids)}))
 
     async def forget_receipts(self, older_than: timedelta) -> None:
         """Drop the receipts that are older than that."""

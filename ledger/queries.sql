@@ -136,9 +136,6 @@ SELECT order_id, request, status, trouble, sent, answer, elapsed_ms
 FROM jsonb_to_recordset(%(receipts)s) AS receipt (
     order_id uuid, request text, status integer, trouble text, sent text, answer text, elapsed_ms integer);
 
--- name: keep_progress
-UPDATE orders SET progress = progress || %(progress)s WHERE order_id = %(order_id)s AND version = %(version)s;
-
 -- name: due_lanes
 -- One short index probe a lane, however many orders wait.
 SELECT lane.carrier, lane.lane
@@ -189,12 +186,21 @@ RETURNING times;
 -- name: alarms
 SELECT * FROM alarms WHERE cleared_at IS NULL ORDER BY last_at DESC LIMIT %(limit)s;
 
+-- name: clear_alarms
+-- What happens again stands again. Without ids: all that stand.
+UPDATE alarms SET cleared_at = now()
+WHERE cleared_at IS NULL AND (%(alarm_ids)s::bigint[] IS NULL OR alarm_id = ANY(%(alarm_ids)s))
+RETURNING *;
+
 -- name: bury_letter
 INSERT INTO dead_letters (queue, why, task_id, headers, body, size)
 VALUES (%(queue)s, %(why)s, %(task_id)s, %(headers)s, %(body)s, %(size)s);
 
 -- name: dead_letters
 SELECT * FROM dead_letters ORDER BY letter_id DESC LIMIT %(limit)s;
+
+-- name: delete_letters
+DELETE FROM dead_letters WHERE letter_id = ANY(%(letter_ids)s::bigint[]) RETURNING *;
 
 -- name: now
 SELECT now() AS now;
@@ -204,6 +210,9 @@ SELECT now() AS now, orders.* FROM orders WHERE order_id = ANY(%(order_ids)s);
 
 -- name: find_by_key
 SELECT now() AS now, orders.* FROM orders WHERE key = %(key)s ORDER BY accepted_at DESC;
+
+-- name: find_by_carrier_order
+SELECT order_id FROM orders WHERE carrier = %(carrier)s AND carrier_order_id = %(carrier_order_id)s;
 
 -- name: numbers_of
 SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY(%(order_ids)s) ORDER BY e164;

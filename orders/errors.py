@@ -10,6 +10,7 @@ FulfilmentError
 ├── OrderRefused         the producer's: says field and rule, and leaves nothing behind
 │   └── KeyConflict      the key stands for another order already
 ├── NotCancellable       the order has gone too far to be called back
+├── NotResolvable        the order does not wait for this decision of a person's
 ├── UnknownOrder         no such order in the ledger
 └── UnreadableAnswer     theirs: keep the bytes, leave the order as it stands
 """
@@ -83,6 +84,10 @@ class KeyConflict(OrderRefused):
 
 class NotCancellable(FulfilmentError):
     """The order cannot be called back any more, and the message says why."""
+
+
+class NotResolvable(FulfilmentError):
+    """A person's decision was not carried out: nothing changed, and the message says why."""
 
 
 class UnknownOrder(FulfilmentError):

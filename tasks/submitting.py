@@ -1,4 +1,4 @@
-"""What producers call: `orders.submit`, `orders.submit_many`, `orders.get`, `orders.cancel`.
+"""What producers call: `orders.submit`, `orders.submit_many`, `orders.get`, `orders.cancel`, `orders.resolve`.
 
 These are the only messages that carry anything, so they are acknowledged late. Each is idempotent: a message
 that comes twice finds its order in the ledger and answers the same.
@@ -16,7 +16,8 @@ from celery.exceptions import Reject
 from fulfilment.intake import Refusal, Ticket
 from fulfilment.runtime import Runtime, runtime
 from orders.errors import Fault, LedgerUnavailable, OrderRefused
-from orders.model import OrderId
+from orders.events import Adopted, Decision, SentAgain, WrittenOff
+from orders.model import CarrierOrderId, OrderId
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,7 @@ Result = TypeVar("Result")
 
 HELD_S: Final = 15.0
 _AGAIN_S: Final = 0.5
+_WORDS_MAX: Final = 1000
 
 _CARRIES_AN_ORDER: Final[dict[str, Any]] = {
     "bind": True,
@@ -77,6 +79,16 @@ def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str |
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
+@shared_task(name="orders.resolve", **_CARRIES_AN_ORDER)
+def resolve(
+    self: Task[Any, Any], order_id: str, as_: str, why: str, by: str, carrier_order_id: str | None = None
+) -> dict[str, object]:
+    """Do with a parked order what a person has decided: `as_` is `adopted`, `sent_again` or `failed`."""
+    decision = _decision(as_, why, by, carrier_order_id)
+    order = _held(lambda here: here.room.desk.resolve(_order_id(order_id), decision))
+    return {"order_id": str(order.order_id), "state": order.state.value}
+
+
 def _held(work: Callable[[Runtime], Coroutine[Any, Any, Result]]) -> Result:
     """Do it; while the ledger is away, hold on to the message, and at last give it back to the broker unharmed."""
     until = time.monotonic() + HELD_S
@@ -105,6 +117,25 @@ def _call(args: Sequence[object], kwargs: dict[str, object], what: str) -> tuple
     if not isinstance(producer, str) or not 0 < len(producer) <= 100:  # noqa: PLR2004
         raise _refusal([Fault("producer", "must be a name of at most 100 characters")])
     return given[what], producer
+
+
+def _decision(as_: object, why: object, by: object, carrier_order_id: object) -> Decision:
+    match as_, carrier_order_id:
+        case "adopted", str(named):
+            return Adopted(CarrierOrderId(_words("carrier_order_id", named)), _words("by", by), _words("why", why))
+        case "sent_again", None:
+            return SentAgain(_words("by", by), _words("why", why))
+        case "failed", None:
+            return WrittenOff(_words("by", by), _words("why", why))
+        case _:
+            raise ValueError("as_: must be adopted (and only then with a carrier_order_id), sent_again or failed")
+
+
+def _words(name: str, said: object) -> str:
+    words = " ".join(said.split()) if isinstance(said, str) else ""
+    if 0 < len(words) <= _WORDS_MAX and words.isprintable():  # what cannot be printed cannot be stored either
+        return words
+    raise ValueError(f"{name}: must be a printable text of at most {_WORDS_MAX} characters, and not empty")
 
 
 def _refusal(faults: Sequence[Fault]) -> ValueError:

@@ -17,6 +17,7 @@ from kombu.exceptions import KombuError
 from psycopg.types.json import Jsonb
 
 from ledger.statements import SQL
+from workers.envelope import fault_in, is_plain
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +25,8 @@ MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """The longest message that is read at all; five hundred orders of ordinary length are a quarter of it."""
 _KEPT_BYTES: Final = 64 * 1024
 _PAUSE_S: Final = 1.0
+_STUMBLES: Final = (TypeError, ValueError, LookupError, AttributeError)
+"""What Celery raises over a message whose form it did not expect, before it hands it to the pool."""
 
 
 class Undertaker:
@@ -35,12 +38,12 @@ class Undertaker:
     def bury(cls, message: Message, why: str) -> bool:
         """Write a message down; False when the ledger cannot be had."""
         body = _raw(message)
-        headers: Mapping[str, Any] = message.headers or {}
+        task_id = _headers(message).get("id")
         letter = {
-            "queue": (message.delivery_info or {}).get("routing_key") or "unknown",
-            "why": why[:1000],
-            "task_id": str(headers.get("id"))[:200] if headers.get("id") else None,
-            "headers": Jsonb(_plain(headers)),
+            "queue": _storable(str((message.delivery_info or {}).get("routing_key") or "unknown")),
+            "why": _storable(why[:1000]),
+            "task_id": _storable(str(task_id)[:200]) if task_id else None,
+            "headers": Jsonb(_plain(_headers(message))),
             "body": body[:_KEPT_BYTES],
             "size": len(body),
         }
@@ -64,8 +67,13 @@ class CarefulConsumer(Consumer):
         hand_on = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Message) -> Any:
-            why = _unreadable(message)
-            return self._bury(message, why) if why else hand_on(message)
+            if why := _unreadable(message):
+                return self._bury(message, why)
+            try:
+                return hand_on(message)
+            except _STUMBLES as wrong:
+                # Unburied it would come back, to this worker or to the next, and every one would fall over it.
+                return self._bury(message, f"is no message that Celery can take: {type(wrong).__name__}: {wrong}")
 
         return on_task_received
 
@@ -91,30 +99,46 @@ class CarefulConsumer(Consumer):
 
     def _answer(self, message: Message, why: str) -> None:
         """Tell whoever waits for a result that none will come."""
-        task_id = (message.headers or {}).get("id")
-        if isinstance(task_id, str):
+        task_id = _headers(message).get("id")
+        if isinstance(task_id, str) and is_plain(task_id):
             self.app.backend.mark_as_failure(task_id, ValueError(f"order refused: message: {why}"))
 
 
 def _unreadable(message: Message) -> str | None:
-    size = len(message.body or b"")
+    size = len(_raw(message))
     if size > MESSAGE_BYTES_MAX:
         return f"is too long: {size} bytes of at most {MESSAGE_BYTES_MAX}"
     try:
-        message.decode()
+        said = message.decode()
     except (KombuError, ValueError, TypeError, LookupError, RecursionError) as wrong:
         return f"cannot be read: {type(wrong).__name__}: {wrong}"
-    return None
+    fault = fault_in(message.headers, said)
+    return f"is no valid task: {fault}" if fault else None
+
+
+def _headers(message: Message) -> Mapping[str, Any]:
+    found: Any = message.headers  # kombu says a mapping; a stranger may have said anything
+    return found if isinstance(found, Mapping) else {}
 
 
 def _raw(message: Message) -> bytes:
-    body: Any = message.body  # kombu says text or bytes; what a stranger sent may be neither
-    return body.encode(errors="replace") if isinstance(body, str) else bytes(body or b"")
+    body: Any = message.body or b""  # kombu says text or bytes; what a stranger sent may be neither
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    return (body if isinstance(body, str) else repr(body)).encode(errors="replace")
 
 
 def _plain(headers: Mapping[str, Any]) -> dict[str, Any]:
-    """Headers as jsonb takes them."""
+    """Headers as jsonb takes them, or the text of what it would not take."""
     try:
-        return dict(json.loads(json.dumps(headers, default=repr).replace("\\u0000", "")))
+        text = json.dumps(headers, default=repr, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
-        return {"unreadable": repr(headers)[:1000]}
+        text = ""
+    if text and text == _storable(text) and "\\u0000" not in text:
+        return dict(json.loads(text))
+    return {"unreadable": _storable(repr(headers)[:1000])}
+
+
+def _storable(text: str) -> str:
+    """Text as PostgreSQL takes it: no NUL, no half characters."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")

@@ -17,9 +17,13 @@ from psycopg.rows import dict_row
 
 from sandbox.control import SandboxControl
 from tests.acceptance.conftest import Producer
-from tests.processes import Processes
+from tests.processes import Processes, eventually
 
-pytestmark = pytest.mark.acceptance
+pytestmark = [
+    pytest.mark.acceptance,
+    # The producer's thread ends with sockets open: Celery's results keep theirs per thread and never close them.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 MakeOrder = Callable[..., dict[str, Any]]
 
@@ -48,14 +52,13 @@ def test_killed_at_twenty_random_moments_every_order_is_bought_once_and_ends_tru
         doomed = workers.pop(0)
         (doomed.kill if turn % 3 else doomed.kill_leader)()
         workers.append(processes.worker(wait=bool(turn % 2)))
-    tickets = load.finish()
+    tickets = load.finish(at_least=6 * KILLS)
     orders = await_rest(ledger_url, len(tickets))
 
     report = carrier.report()
     assert report["duplicates"] == {"customer_order_ids": {}, "numbers": {}}
     assert {order["order_id"] for order in orders} == tickets
     assert differences(orders, report["orders"], ledger_url) == []
-    assert len(tickets) > 5 * KILLS, "there was too little load to prove anything"
     assert sum(order["losses"] for order in orders) > KILLS, "too few answers were lost to prove anything"
 
 
@@ -95,14 +98,17 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         try:
-            while not self._over.wait(0.2):
-                self._order_some(self._dice.randint(1, 12))
+            while not self._over.wait(0.1):
+                self._order_some(self._dice.randint(1, 16))
         except BaseException as trouble:
             self._trouble = trouble
             raise
 
-    def finish(self) -> set[str]:
-        """Stop, and return the ids of all orders for which there is a ticket."""
+    def finish(self, *, at_least: int) -> set[str]:
+        """Stop once there has been enough of it, and return the ids of all orders for which there is a ticket."""
+        for _ in eventually(within_s=120):
+            if len(self._tickets) >= at_least or not self.is_alive():
+                break
         self._over.set()
         self.join(timeout=60)
         assert not self.is_alive()

@@ -1,11 +1,12 @@
 """An order goes in by Celery, numbers come out, the producer is told; real worker, beat, broker, ledger and HTTP."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -14,6 +15,11 @@ from kombu import Connection
 from psycopg.rows import dict_row
 
 from embedded.engines import Engines
+from fulfilment.recorder import Heard, Recorder
+from ledger.ledger import Ledger
+from orders.events import Parked
+from orders.lifecycle import Manner
+from orders.model import OrderId
 from sandbox.control import SandboxControl
 from tests.acceptance.conftest import Producer, environment, quick_carrier
 from tests.conftest import empty_broker, fresh_ledger
@@ -191,6 +197,29 @@ def test_an_order_waits_for_its_time_and_can_be_called_back_until_then(
     assert (sold_for(carrier, later["order_id"]), len(sold_for(carrier, sent["order_id"]))) == ([], 1)
 
 
+def test_a_person_decides_about_a_parked_order(
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl, ledger_url: str
+) -> None:
+    """Sent again, and bought once; a second word for it comes too late. A call that says nothing clear is refused."""
+    order_id = producer.submit(an_order(not_before="2099-01-01T00:00:00Z"))["order_id"]
+    asyncio.run(_park(ledger_url, OrderId(UUID(order_id))))
+    for unclear in (
+        ("bought", "why", "ana"),
+        ("sent_again", " ", "ana"),
+        ("sent_again", "a\0b", "ana"),
+        ("adopted", "seen", "ana"),
+        ("failed", "over", "ana", "0aac"),
+    ):
+        with pytest.raises(ValueError, match="must be"):
+            producer.call("orders.resolve", order_id, *unclear)
+    for _ in range(2):
+        producer.call("orders.resolve", order_id, "sent_again", "not in the dashboard", "ana")
+    producer.await_end(order_id)
+    with pytest.raises(Exception, match="it is over"):
+        producer.call("orders.resolve", order_id, "failed", "too slow", "ana")
+    assert len(sold_for(carrier, order_id)) == 1
+
+
 def test_an_order_on_an_idle_system_leaves_at_once(
     producer: Producer, an_order: MakeOrder, carrier: SandboxControl
 ) -> None:
@@ -295,6 +324,13 @@ def test_what_flower_shows_is_the_key_and_no_secret(producer: Producer, an_order
     assert received
     assert "crm-flower" in received[0]["kwargs"]
     assert "sandbox-secret" not in json.dumps(seen, default=str)
+
+
+async def _park(ledger_url: str, order_id: OrderId) -> None:
+    async with Ledger.at(ledger_url) as ledger:
+        order = (await ledger.read([order_id]))[order_id]
+        recorder = Recorder(ledger, {order.request.carrier: Manner()})
+        await recorder.hear([Heard(order, Parked("nobody knows"))], now=await ledger.now())
 
 
 def _messages(broker_url: str, queue_name: str, count: int) -> list[dict[str, Any]]:

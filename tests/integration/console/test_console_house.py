@@ -152,8 +152,10 @@ def test_alarms_and_letters_want_a_look_and_are_not_wrong(house: House, command:
         "name": "alarms",
         "verdict": "look",
         "says": "1",
-        "mend": "read them with `number-orders alarms`",
+        "mend": "read them with `number-orders alarms`; --clear puts them away",
     }
+    assert command("alarms", "--clear-all").exit_code == 0
+    assert check(command("doctor", "--json"), "alarms")["says"] == "none"
 
 
 @pytest.fixture
@@ -191,7 +193,20 @@ def test_help_names_every_command_and_the_exit_codes(command: Command) -> None:
     told = command("--help", columns=200)
 
     assert told.exit_code == 0
-    for name in ("submit", "show", "explain", "list", "wait", "cancel", "up", "demo", "sandbox", "migrate", "doctor"):
+    for name in (
+        "submit",
+        "show",
+        "explain",
+        "list",
+        "wait",
+        "cancel",
+        "resolve",
+        "up",
+        "demo",
+        "sandbox",
+        "migrate",
+        "doctor",
+    ):
         assert f" {name} " in told.stdout
     assert "Exit codes: 0 done; 1 the answer is no;" in told.stdout
 

@@ -143,14 +143,18 @@ def dead_pid() -> int:
 @pytest.mark.parametrize("obedient", [True, False])
 def test_orphan_holding_the_lock_is_ended(tmp_path: Path, obedient: bool) -> None:
     """Starter and guard are gone, the server is not: it is asked, and killed if it does not listen."""
-    code = "exec sleep 60" if obedient else "trap '' INT; echo; while :; do sleep 0.05; done"
+    code = "echo; exec sleep 60" if obedient else "trap '' INT; echo; while :; do sleep 0.05; done"
     with data_lock("Engine", tmp_path / "lock") as lock:
-        orphan = subprocess.Popen(["sh", "-c", code], pass_fds=[lock.fd], start_new_session=True)
+        orphan = subprocess.Popen(
+            ["sh", "-c", code], pass_fds=[lock.fd], start_new_session=True, stdout=subprocess.PIPE
+        )
         lock.record(Holders(dead_pid(), dead_pid(), orphan.pid))
-        time.sleep(0.1)  # for the trap to be set
+        assert orphan.stdout
+        assert orphan.stdout.readline() == b"\n"  # the trap is set
 
-    with data_lock("Engine", tmp_path / "lock", orphan_grace_s=0.3):
+    with data_lock("Engine", tmp_path / "lock", orphan_grace_s=30 if obedient else 0.3):
         assert orphan.wait(5) == -(signal.SIGINT if obedient else signal.SIGKILL)
+    orphan.stdout.close()
 
 
 def test_process_that_has_the_servers_number_by_chance_is_left_alone(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from console.app import app
 from console.endings import Code, Stop, ending
 from embedded.errors import EmbeddedError
-from orders.errors import Fault, LedgerUnavailable, NotCancellable, OrderRefused, UnknownOrder
+from orders.errors import Fault, LedgerUnavailable, NotCancellable, NotResolvable, OrderRefused, UnknownOrder
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 
@@ -32,6 +32,7 @@ def end_with(error: Exception) -> tuple[int, str]:
         (Stop(Code.PARKED, "it waits"), 6),
         (OrderRefused([Fault("key", "is taken")]), 1),
         (NotCancellable("too late"), 1),
+        (NotResolvable("not parked"), 1),
         (UnknownOrder("crm-1"), 3),
         (LedgerUnavailable("away"), 4),
         (EmbeddedError("belongs to another user"), 4),

@@ -38,6 +38,7 @@ ACK = Acknowledged(THEIRS, "RECEIVED")
 GOT = tuple(NumberResult(E164(f"+1919555010{i}"), NumberState.ACQUIRED) for i in range(2))
 LOST = NumberResult(E164("+19195550109"), NumberState.FAILED, "5005", "is not available")
 LIST = "the list of orders by our reference"
+RESOLVE = f"number-orders resolve {ORDER_ID}"
 
 
 def said(story: Story) -> str:
@@ -201,7 +202,9 @@ class TestParked:
             "It was sent once; answers lost: 1.",
             "We know it at bandwidth as order 6a1bde32.",
             f"Look at bandwidth for orders with our reference {ORDER_ID}, and for what they bought.",
-            "Then adopt the order found there, or have it sent again if nothing was bought, or write it off.",
+            f"Then adopt the order found there: `{RESOLVE} --adopt CARRIER_ORDER_ID --why TEXT`.",
+            f"Or have it sent again, if nothing was bought: `{RESOLVE} --send-again --why TEXT`.",
+            f"Or write it off: `{RESOLVE} --failed --why TEXT`.",
         ]
 
     def test_before_it_was_ever_sent_speaks_of_no_sending(self) -> None:
@@ -322,6 +325,7 @@ def test_every_story_is_told_in_whole_sentences_that_suit_its_state(wished: list
     assert waits == (story.order.state not in {State.PARKED, *FINAL_STATES})
     assert ("a worker" in " ".join(told).lower() or "no worker" in said(story) or "free worker" in said(story)) == waits
     assert ("number-orders cancel" in said(story)) == (story.order.state is State.ACCEPTED)
+    assert ("number-orders resolve" in said(story)) == (story.order.state is State.PARKED)
 
 
 @pytest.mark.parametrize("state", list(State))

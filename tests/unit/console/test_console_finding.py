@@ -149,3 +149,12 @@ def test_a_variable_that_is_no_json_is_told_without_its_value(monkeypatch: pytes
         look()
 
     assert "s3cret" not in stop.value.message
+
+
+def test_an_empty_variable_takes_nothing_from_a_running_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    leave_note()
+    for name in STACK:
+        monkeypatch.setenv(name, "")
+
+    assert url(find_settings()) == DATABASE
+    assert find_settings().bandwidth.account_id == "9900000"

@@ -1,5 +1,6 @@
 from dataclasses import replace
 from datetime import timedelta
+from typing import get_args
 
 import pytest
 
@@ -9,6 +10,7 @@ from orders.events import (
     Adopted,
     AnswerLost,
     CancelAsked,
+    Decision,
     Event,
     Filled,
     FoundTwice,
@@ -27,6 +29,7 @@ from orders.lifecycle import (
     ABOUT_ONE_ATTEMPT,
     ARCS,
     AT_REST,
+    JUDGEMENTS,
     NEWS,
     AskCarrier,
     Manner,
@@ -473,6 +476,12 @@ def test_a_parked_order_can_be_written_off() -> None:
 
     assert step.order.state is State.FAILED
     assert step.effects == (TellProducer(NOON),)
+
+
+def test_what_a_person_decided_is_void_once_the_order_has_moved() -> None:
+    """Whoever decided saw the order as it stood, and sending again costs money."""
+    assert set(get_args(Decision)) <= set(JUDGEMENTS)
+    assert set(get_args(Decision)) == set(ARCS[State.PARKED])
 
 
 # Late news

@@ -1,0 +1,83 @@
+"""What a task message must look like before Celery is handed it.
+
+Celery takes the form of a message on trust. A worker that trips over one gives it back as it dies, and the next
+worker trips over the same: so the form is read here first. Knows nothing of what the tasks want to be told.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+
+_FAULTS_MAX: Final = 3
+
+
+def is_plain(text: str) -> bool:
+    """Tell whether a text is one that logs, keys and PostgreSQL can hold: no control characters, no half characters."""
+    return text.isprintable()
+
+
+def _plain(text: str) -> str:
+    if not is_plain(text):
+        raise ValueError("holds characters that cannot be printed")
+    return text
+
+
+def _unset(limits: list[Any]) -> list[Any]:
+    """Leave time limits to the tasks: theirs are below the broker's visibility timeout, and that is why."""
+    if limits not in ([], [None, None]):
+        raise ValueError("sets a time limit, which is ours to set")
+    return limits
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_plain)]
+
+
+class _Headers(BaseModel):
+    """Everything in the headers that Celery looks at before, or beside, running a task."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    task: Name
+    id: Name
+    root_id: Name | None = None
+    parent_id: Name | None = None
+    group: Name | None = None
+    shadow: Name | None = None
+    argsrepr: str | None = None
+    kwargsrepr: str | None = None
+    eta: str | None = None
+    expires: str | None = None
+    retries: int | None = None
+    ignore_result: bool | None = None
+    stamped_headers: list[str] | None = None
+    stamps: dict[str, Any] | None = None
+    timelimit: Annotated[list[Any], AfterValidator(_unset)] | None = None
+
+
+class _OldMessage(_Headers):
+    """Protocol 1: everything stands in the body."""
+
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
+
+
+_BODY: Final[TypeAdapter[Any]] = TypeAdapter(tuple[list[Any], dict[str, Any], dict[str, Any] | None])
+"""Arguments, keyword arguments, and what to do afterwards."""
+
+
+def fault_in(headers: object, body: object) -> str | None:
+    """Return what is wrong with a task message, or None. What is no task message at all, Celery sees for itself."""
+    try:
+        if isinstance(headers, Mapping) and "task" in headers:
+            _Headers.model_validate(headers)
+            _BODY.validate_python(body)
+        elif isinstance(body, Mapping) and "task" in body:
+            _OldMessage.model_validate(body)
+    except ValidationError as wrong:
+        return "; ".join(_words(fault) for fault in wrong.errors(include_url=False, include_input=False)[:_FAULTS_MAX])
+    return None
+
+
+def _words(fault: Mapping[str, Any]) -> str:
+    return f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
