@@ -53,7 +53,7 @@ def receipts(order: Order, held: Held) -> list[Receipt]:
             request=f"{exchange.method} {exchange.target}",
             elapsed_ms=round(exchange.elapsed / timedelta(milliseconds=1)),
             status=exchange.status,
-            trouble=exchange.trouble,
+            trouble=_text((exchange.trouble or "").encode(errors="replace")),
             sent=_text(exchange.request_body),
             answer=_text(exchange.body),
         )

@@ -5,7 +5,7 @@ Decides nothing about orders: what follows from an event stands in `orders.lifec
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -24,6 +24,9 @@ from orders.events import CancelAsked, Decision
 from orders.model import CarrierName, Lane, Order, OrderId, State
 
 log = structlog.get_logger(__name__)
+
+_TRIES: Final = 5
+"""How often an order is read again because it moved while it was being called back."""
 
 
 class Desk:
@@ -77,18 +80,20 @@ class Desk:
             UnknownOrder: There is no such order.
             NotCancellable: The carrier has it, or may have it, or it is over.
         """
-        order = await self._read(order_id)
-        if order.state is State.CANCELLED:
-            return order
-        if order.state is not State.ACCEPTED:
-            raise NotCancellable(_why_not(order))
-        if order.request.carrier not in self._carriers:
-            raise NotCancellable(_not_set_up(order))
-        moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
-        if order_id not in moved:
-            raise NotCancellable(_why_not(await self._read(order_id)))
-        self._bell.ring([(order.request.carrier, Lane.TELL)])
-        return moved[order_id]
+        for _ in range(_TRIES):
+            order = await self._read(order_id)
+            if order.state is State.CANCELLED:
+                return order
+            if order.state is not State.ACCEPTED:
+                raise NotCancellable(_why_not(order))
+            if order.request.carrier not in self._carriers:
+                raise NotCancellable(_not_set_up(order))
+            moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
+            if order_id in moved:
+                self._bell.ring([(order.request.carrier, Lane.TELL)])
+                return moved[order_id]
+            # It has moved since it was read: it is being sent, or was not after all, or somebody else called it back.
+        raise NotCancellable(f"order {order_id} could not be called back just now; try again")
 
     async def resolve(self, order_id: OrderId, decision: Decision) -> Order:
         """Do with a parked order what a person has decided; the same decision told twice is carried out once.

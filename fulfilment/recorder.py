@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Final
 
 import structlog
+from psycopg import DatabaseError
 from psycopg.errors import UniqueViolation
 
 from ledger.ledger import Ledger, Recorded
@@ -45,7 +46,7 @@ class Recorder:
         """Record events, each order's next step, and return the orders that moved, as they are now.
 
         An order that moved on since it was read is read again and the event applied to what it has become,
-        unless the event was a judgement of the old state: that is void.
+        unless the event was a judgement of the old state: that is void. Several events of one order are one step each.
 
         Raises:
             NotResolvable: A person adopted an order of the carrier's that belongs to another order of ours.
@@ -55,10 +56,12 @@ class Recorder:
         for _ in range(_TRIES):
             if not waiting:
                 break
-            steps = await self._steps(waiting, now)
-            done = await self._record(steps)
-            moved |= {step.before.order_id: step.step.order for step in steps if step.before.order_id in done}
-            waiting = await self._still_true([item for item in waiting if _is_left(item, steps, done)])
+            turn = _one_each(waiting)
+            steps = await self._steps(turn, now)
+            done = await self._record(steps, now)
+            moved |= {order_id: order for order_id, order in done.items() if order}
+            left = [item for item in waiting if item not in turn or _is_left(item, steps, done)]
+            waiting = await self._still_true(left)
         for item in waiting:
             log.warning("event_given_up", order_id=str(item.order.order_id), event_name=type(item.event).__name__)
         return moved
@@ -94,28 +97,41 @@ class Recorder:
             for step in steps
         ]
 
-    async def _record(self, steps: Sequence[Recorded]) -> frozenset[OrderId]:
+    async def _record(self, steps: Sequence[Recorded], now: datetime) -> dict[OrderId, Order | None]:
+        """Write steps down: all at once, or, if one of them is refused, each by itself.
+
+        Returns the orders that are settled: as they are now, or None for those whose news could not be stored.
+        """
         try:
             done = await self._ledger.record(steps)
-        except UniqueViolation as twice:
-            if len(steps) == 1 and isinstance(steps[0].step.event, Adopted):
-                raise NotResolvable(await self._why_not_adopted(steps[0].step.order)) from twice
+        except DatabaseError as refusal:
             if len(steps) == 1:
-                return await self._park_impostor(steps[0], twice)
-            alone = [await self._record([step]) for step in steps]
-            done = frozenset().union(*alone)
-        else:
-            await self._look_after([step for step in steps if step.before.order_id in done])
-        return done
+                return await self._without(steps[0], refusal, now)
+            alone = [await self._record([step], now) for step in steps]
+            return {order_id: order for settled in alone for order_id, order in settled.items()}
+        recorded = [step for step in steps if step.before.order_id in done]
+        await self._look_after(recorded)
+        return {step.before.order_id: step.step.order for step in recorded}
 
-    async def _park_impostor(self, step: Recorded, twice: UniqueViolation) -> frozenset[OrderId]:
+    async def _without(self, step: Recorded, refusal: DatabaseError, now: datetime) -> dict[OrderId, Order | None]:
+        """Go on without a step that PostgreSQL would not take. What the order is owed stands; a person is called."""
+        if not isinstance(refusal, UniqueViolation):
+            detail = f"{type(refusal).__name__} for {step.step.event!r}"
+            await self._call_a_person("event_not_storable", step.before, detail)
+            return {step.before.order_id: None}
+        if isinstance(step.step.event, Adopted):
+            raise NotResolvable(await self._why_not_adopted(step.step.order)) from refusal
+        return await self._park_impostor(step, refusal, now)
+
+    async def _park_impostor(
+        self, step: Recorded, twice: UniqueViolation, now: datetime
+    ) -> dict[OrderId, Order | None]:
         reason = f"the carrier's order {step.step.order.carrier_order_id} already belongs to another order of ours"
         log.error("carrier_order_taken", order_id=str(step.before.order_id), detail=str(twice))
-        manner = self._manners[step.before.request.carrier]
-        parked = Parked(reason)
-        parking = advance(step.before, parked, now=step.before.accepted_at, manner=manner)
         await self._call_a_person("carrier_order_taken", step.before, reason)
-        return await self._ledger.record([Recorded(step.before, parking)])
+        parking = await self._with_tellings([self._step(Heard(step.before, Parked(reason)), now)])
+        done = await self._ledger.record(parking)
+        return {parked.before.order_id: parked.step.order for parked in parking if parked.before.order_id in done}
 
     async def _why_not_adopted(self, adopted: Order) -> str:
         carrier, theirs = adopted.request.carrier, adopted.carrier_order_id
@@ -151,7 +167,15 @@ class Recorder:
         )
 
 
-def _is_left(item: Heard, steps: Sequence[Recorded], done: frozenset[OrderId]) -> bool:
+def _one_each(heard: Sequence[Heard]) -> list[Heard]:
+    """Return the first event of each order: a step starts where the one before has ended."""
+    first: dict[OrderId, Heard] = {}
+    for item in heard:
+        first.setdefault(item.order.order_id, item)
+    return list(first.values())
+
+
+def _is_left(item: Heard, steps: Sequence[Recorded], done: Mapping[OrderId, Order | None]) -> bool:
     tried = any(step.before.order_id == item.order.order_id for step in steps)
     return tried and item.order.order_id not in done
 

@@ -117,7 +117,7 @@ class Stint:
         """Work until nothing is due or the stint is over; return whether more may be due."""
         try:
             while True:
-                found = await self._take_off() if self._has_room() else None
+                found = await self._fill_up() if self._has_room() else None
                 if not self._in_air and not found:
                     return time.monotonic() >= self._ends
                 if self._in_air:
@@ -137,6 +137,17 @@ class Stint:
     def _has_seats(self) -> bool:
         """Tell whether enough places are free to be worth a claim."""
         return self._work.concurrency - len(self._in_air) >= max(1, self._work.concurrency // 4)
+
+    async def _fill_up(self) -> bool:
+        """Take off, if it can be done; without a ledger nothing more takes off, but what is in the air still lands."""
+        try:
+            return await self._take_off()
+        except LedgerUnavailable as away:
+            if not self._in_air:
+                raise
+            log.warning("ledger_away", lane=self._work.lane.value, in_the_air=len(self._in_air), trouble=str(away))
+            self._ends = time.monotonic()
+            return False
 
     async def _take_off(self) -> bool:
         """Claim and begin; return whether anything was due."""

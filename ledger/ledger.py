@@ -145,6 +145,7 @@ class Ledger:
             max_size=connections_max,
             timeout=wait_s,
             open=False,
+            configure=_in_utc,
             kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "number-orders"},
         )
         return cls(pool)
@@ -193,8 +194,8 @@ class Ledger:
         """Write steps, all in one transaction; return the orders that had not moved on meanwhile.
 
         Raises:
-            psycopg.errors.UniqueViolation: A carrier's order already belongs to another order of ours;
-                nothing of the group was written.
+            psycopg.DatabaseError: PostgreSQL will not have one of them (`UniqueViolation`: a carrier's order
+                already belongs to another order of ours); nothing of the group was written.
         """
         if not steps:
             return frozenset()
@@ -394,6 +395,11 @@ class Ledger:
         async with self._pool.connection() as connection:
             cursor = await connection.execute(SQL[statement], params)
             return await cursor.fetchall() if cursor.description else []
+
+
+async def _in_utc(connection: psycopg.AsyncConnection[DictRow]) -> None:
+    """Read and write moments in UTC, whatever the server's own time zone: producers are told UTC."""
+    await connection.execute("SET TIME ZONE 'UTC'")
 
 
 def _new_order(order: NewOrder) -> dict[str, Any]:

@@ -11,6 +11,7 @@ WITH input AS MATERIALIZED (
     INSERT INTO orders (order_id, producer, key, fingerprint, carrier, kind, account, request, reason, state, version)
     SELECT order_id, producer, key, decode(fingerprint, 'hex'), carrier, kind, account, request, reason, 'ACCEPTED', 0
     FROM input
+    ORDER BY producer, key  -- the same batch sent twice at once takes its keys in one order, or the two would block each other
     ON CONFLICT DO NOTHING
     RETURNING order_id
 ), story AS (
@@ -23,7 +24,9 @@ WITH input AS MATERIALIZED (
     SELECT order_id, 'tell', carrier, now(), NULL FROM input JOIN accepted USING (order_id) WHERE telling IS NOT NULL
 ), telling AS (
     INSERT INTO tellings (order_id, version, channel, document)
-    SELECT order_id, 0, channel, telling || jsonb_build_object('accepted_at', now()) FROM input JOIN accepted USING (order_id), unnest(channels) AS channel
+    -- Moments are written as orders/document.py writes them, to the last digit.
+    SELECT order_id, 0, channel, telling || jsonb_build_object('accepted_at', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
+    FROM input JOIN accepted USING (order_id), unnest(channels) AS channel
     WHERE telling IS NOT NULL
 )
 SELECT order_id FROM accepted;
@@ -117,7 +120,7 @@ WITH input AS MATERIALIZED (
                           ELSE excluded.not_before END
 ), told AS (
     INSERT INTO tellings (order_id, version, channel, document)
-    SELECT order_id, version, channel, telling || jsonb_build_object('ended_at', ended_at)
+    SELECT order_id, version, channel, telling || jsonb_build_object('ended_at', to_char(ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
     FROM step, unnest(channels) AS channel
     WHERE telling IS NOT NULL
 )

@@ -4,6 +4,7 @@ Shape and types are written down for producers in `number_orders.contract.OrderD
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 from orders.model import NumberResult, NumberState, Order
@@ -30,9 +31,13 @@ def document(order: Order, results: Iterable[NumberResult]) -> dict[str, Any]:
         "numbers": [_number(result) for result in numbers],
         "carrier_order_id": order.carrier_order_id,
         "carrier_status": order.carrier_status,
-        "accepted_at": order.accepted_at.isoformat(),
-        "ended_at": order.ended_at.isoformat() if order.ended_at else None,
+        "accepted_at": _moment(order.accepted_at),
+        "ended_at": _moment(order.ended_at),
     }
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds") if moment else None
 
 
 def _number(result: NumberResult) -> dict[str, str | None]:

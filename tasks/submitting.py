@@ -75,7 +75,8 @@ def get(order_id: str) -> dict[str, Any]:
 @shared_task(name="orders.cancel", **_CARRIES_AN_ORDER)
 def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, object]:
     """Call an order back before it is sent."""
-    order = _held(lambda here: here.room.desk.cancel(_order_id(order_id), by=by, why=why))
+    asker, reason = _words("by", by), None if why is None else _words("why", why)
+    order = _held(lambda here: here.room.desk.cancel(_order_id(order_id), by=asker, why=reason))
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
@@ -114,8 +115,8 @@ def _call(args: Sequence[object], kwargs: dict[str, object], what: str) -> tuple
     if unknown or too_many or what not in given:
         raise _refusal([Fault("message", f"is a call with {what} and, if need be, producer")])
     producer = given.get("producer", "default")
-    if not isinstance(producer, str) or not 0 < len(producer) <= 100:  # noqa: PLR2004
-        raise _refusal([Fault("producer", "must be a name of at most 100 characters")])
+    if not isinstance(producer, str) or not 0 < len(producer) <= 100 or not producer.isprintable():  # noqa: PLR2004
+        raise _refusal([Fault("producer", "must be a name of at most 100 printable characters")])
     return given[what], producer
 
 

@@ -74,15 +74,24 @@ class CeleryHerald:
         self._app = app
 
     def tell(self, errands: Sequence[Errand]) -> list[str | None]:
-        """Hand over in order. After the first failure the rest waits: a broker that is away is away for all of them."""
+        """Hand over in order. A broker that is away is away for all of them; an errand that it refuses is not.
+
+        After the first failure of an order its later documents wait, or they would overtake.
+        """
         troubles: list[str | None] = []
+        stuck: dict[object, str] = {}
         away: str | None = None
         for errand in errands:
-            away = away or self._hand_over(errand)
-            troubles.append(away)
+            order_id = errand.telling.order_id
+            why = away or stuck.get(order_id)
+            if why is None and (trouble := self._trouble_with(errand)):
+                why = stuck[order_id] = f"the broker did not take it: {trouble}"
+                away = why if _is_away(trouble) else None
+            troubles.append(why)
         return troubles
 
-    def _hand_over(self, errand: Errand) -> str | None:
+    def _trouble_with(self, errand: Errand) -> Exception | None:
+        """Hand one document over, or return why that failed."""
         telling = errand.telling
         try:
             self._app.send_task(
@@ -96,9 +105,14 @@ class CeleryHerald:
                 ignore_result=True,
                 retry=False,
             )
-        except _BROKER_TROUBLE as trouble:
-            return f"the broker did not take it: {trouble}"
+        except Exception as trouble:  # noqa: BLE001  whatever is wrong with one errand, the others are told
+            return trouble
         return None
+
+
+def _is_away(trouble: Exception) -> bool:
+    """Tell whether the next would fail too: a name that is no queue at the broker is one errand's own trouble."""
+    return isinstance(trouble, _BROKER_TROUBLE) and not isinstance(trouble.__cause__ or trouble, redis.ResponseError)
 
 
 def _mark(carrier: CarrierName, lane: Lane) -> str:

@@ -5,6 +5,7 @@ worker trips over the same: so the form is read here first. Knows nothing of wha
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
@@ -55,15 +56,28 @@ class _Headers(BaseModel):
     timelimit: Annotated[list[Any], AfterValidator(_unset)] | None = None
 
 
-class _OldMessage(_Headers):
-    """Protocol 1: everything stands in the body."""
+@dataclass(frozen=True, slots=True)
+class _Arguments:
+    """What protocol 1 has in its body beside what the others have in their headers."""
 
-    args: list[Any] = []
-    kwargs: dict[str, Any] = {}
+    args: list[Any] = field(default_factory=list)
+    kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-_BODY: Final[TypeAdapter[Any]] = TypeAdapter(tuple[list[Any], dict[str, Any], dict[str, Any] | None])
-"""Arguments, keyword arguments, and what to do afterwards."""
+class _Afterwards(BaseModel):
+    """What is to be called when the task is done."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    callbacks: list[dict[str, Any]] | None = None
+    errbacks: list[dict[str, Any]] | None = None
+    chain: list[dict[str, Any]] | None = None
+    chord: dict[str, Any] | None = None
+
+
+_BODY: Final[TypeAdapter[Any]] = TypeAdapter(tuple[list[Any], dict[str, Any], _Afterwards | None])
+"""Arguments, keyword arguments, and what follows."""
+_OLD_BODY: Final = TypeAdapter(_Arguments)
 
 
 def fault_in(headers: object, body: object) -> str | None:
@@ -73,7 +87,8 @@ def fault_in(headers: object, body: object) -> str | None:
             _Headers.model_validate(headers)
             _BODY.validate_python(body)
         elif isinstance(body, Mapping) and "task" in body:
-            _OldMessage.model_validate(body)
+            _Headers.model_validate(body)
+            _OLD_BODY.validate_python(body)
     except ValidationError as wrong:
         return "; ".join(_words(fault) for fault in wrong.errors(include_url=False, include_input=False)[:_FAULTS_MAX])
     return None

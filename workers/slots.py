@@ -36,9 +36,9 @@ class FileSlots:
             yield True
 
     def _lock(self, name: str, places: int) -> IO[bytes] | None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for place in range(places):
-            file = (self._folder / f"{name}-{place}").open("wb")
+            file = (self._folder / f"{name}-{place}").open("ab")  # whatever lies there is not ours to empty
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -14,6 +14,8 @@ AT_ONCE = {
     "processing_s": 0,
     "backorder_s": 0,
     "strange_s": 0,
+    "swift_usable_s": 0,
+    "cm_review_s": 0,
     "latency_s": dict.fromkeys(
         ("token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"), 0
     ),

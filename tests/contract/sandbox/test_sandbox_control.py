@@ -88,7 +88,7 @@ def test_reset_starts_over(bandwidth: PracticeClient) -> None:
 
 
 def test_health(bandwidth: PracticeClient) -> None:
-    assert bandwidth.control.health() == {"ok": True, "carriers": ["bandwidth"]}
+    assert bandwidth.control.health() == {"ok": True, "carriers": ["bandwidth", "swift", "cm"]}
 
 
 def test_report_describes_each_order(bandwidth: PracticeClient) -> None:

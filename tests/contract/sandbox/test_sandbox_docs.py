@@ -5,9 +5,14 @@ from pathlib import Path
 
 from sandbox.bandwidth_access import Account
 from sandbox.behaviour import Behaviour
+from sandbox.cm_access import CmAccount
+from sandbox.cm_places import MAGIC_AREAS
+from sandbox.cm_places import ORDINARY_AREAS as CM_AREAS
 from sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS
 from sandbox.faults import FaultKind
-from sandbox.geography import ORDINARY_AREAS
+from sandbox.geography import CANADIAN_AREAS, ORDINARY_AREAS
+from sandbox.swift_access import SwiftAccount
+from sandbox.swift_fates import ADDED_BY_LAST_DIGITS, NEW_BY_AREA_CODE, REMOVED_BY_AREA_CODE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 
@@ -23,10 +28,37 @@ def test_every_magic_input_is_in_the_table() -> None:
 
 def test_every_fault_and_every_setting_is_named() -> None:
     names = [kind.value for kind in FaultKind]
-    names += [field.name for field in (*fields(Behaviour), *fields(Account))]
+    names += [field.name for kind in (Behaviour, Account, SwiftAccount, CmAccount) for field in fields(kind)]
 
     assert [name for name in names if f"`{name}`" not in PAGE] == []
 
 
+def first_cells() -> dict[str, list[str]]:
+    """Return the rows of every table by what their first cell begins with, up to a space."""
+    rows = [[cell.strip("` ") for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line[:2] == "| "]
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        found.setdefault(row[0].split(" ")[0], []).extend(row[1:])
+    return found
+
+
+def test_magic_of_swift_and_cm_is_in_their_tables() -> None:
+    told = first_cells()
+    swift = NEW_BY_AREA_CODE | REMOVED_BY_AREA_CODE | ADDED_BY_LAST_DIGITS
+    magic = {code: fate.value for code, fate in swift.items()}
+    dutch = {area.area_code: area.fate.value for area in MAGIC_AREAS if area.country == "NL"}
+
+    assert [(code, fate) for code, fate in (magic | dutch).items() if fate not in told[code]] == []
+    assert [area.area_code for area in (*CM_AREAS, *MAGIC_AREAS) if area.area_code not in PAGE] == []
+
+
+def test_every_credential_of_swift_and_cm_is_told() -> None:
+    swift, cm = SwiftAccount(), CmAccount()
+    values = [swift.account_id, *swift.sub_accounts, swift.api_key, swift.api_key_without_user, swift.author_id]
+    values += [*swift.api_key_ids, cm.account_guid, cm.product_token, *cm.company_profiles]
+
+    assert [value for value in values if f"`{value}`" not in PAGE] == []
+
+
 def test_every_ordinary_area_code_is_named() -> None:
-    assert [area[0].area_code for area in ORDINARY_AREAS if area[0].area_code not in PAGE] == []
+    assert [area[0].area_code for area in ORDINARY_AREAS + CANADIAN_AREAS if area[0].area_code not in PAGE] == []

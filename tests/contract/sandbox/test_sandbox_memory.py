@@ -9,8 +9,11 @@ import pytest
 
 from sandbox.behaviour import read_behaviour
 from sandbox.server import running_sandbox
+from tests.contract.sandbox.callback_receiver import receiving
+from tests.contract.sandbox.cm_client import CmClient
 from tests.contract.sandbox.conftest import SMALL
 from tests.contract.sandbox.practice_client import AT_ONCE, PracticeClient, area_xml, named_xml, order_xml
+from tests.contract.sandbox.swift_client import SwiftClient, new_numbers, remove
 
 CLOSE = "<Order><CloseOrder>true</CloseOrder><CustomerOrderId>renamed</CustomerOrderId></Order>"
 
@@ -103,3 +106,52 @@ def test_order_that_was_refused_or_spoiled_before_it_was_made_is_not_kept(memory
         assert first.post(order_xml(area_xml("919"))).status_code == 503
 
     assert not memory.exists()
+
+
+def test_carts_taint_and_clock_are_there_again(memory: Path) -> None:
+    with remembering(memory) as first:
+        swift = SwiftClient(first.control)
+        first.control.behave(swift_usable_s=5000)
+        (number, other) = swift.bought(2, npa="919")
+        early = swift.order(remove(number), reference="early")
+        first.control.advance(1800)
+        late = swift.order(remove(number), new_numbers(npa="303"), reference="late")
+        first.control.behave(tainted_removal="refused")
+        refused = swift.open_cart("refused")
+        swift.request(refused, remove(*swift.numbers()[-1:]))
+        assert swift.check_out(refused).status_code == 422
+        open_still = swift.open_cart("open")
+        swift.request(open_still, new_numbers(npa="206"))
+        before = sold(first), first.control.report()["violations"], swift.dids()
+        swift.http.close()
+
+    with remembering(memory) as second:
+        swift = SwiftClient(second.control)
+        assert (sold(second), second.control.report()["violations"], swift.dids()) == before
+        assert second.control.clock()["ahead_s"] == 1800
+        assert (swift.status(early), swift.status(late)) == ("ERROR", "COMPLETED")
+        assert swift.check_out(late).status_code == 409
+        assert swift.check_out(open_still).status_code == 200
+        assert [n[1:4] for n in swift.numbers()] == ["919", "303", "206"]
+        assert swift.numbers()[0] == other
+        swift.http.close()
+
+
+def test_number_requests_are_there_again_and_customers_are_called(memory: Path) -> None:
+    with remembering(memory) as first, receiving() as customer:
+        cm = CmClient(first.control)
+        done = cm.place(areaCode="020", quantity=20, rangeSize=10, comment="ref=done")
+        first.control.behave(cm_review_s=1000)
+        cancelled = cm.place(comment="ref=cancelled")
+        cm.cancel(cancelled)
+        waiting = cm.place(comment="ref=waiting", callbackUrl=customer.url)
+        before = sold(first), [cm.read(guid) for guid in (done, cancelled, waiting)]
+        cm.http.close()
+
+        with remembering(memory) as second:
+            cm = CmClient(second.control)
+            assert (sold(second), [cm.read(guid) for guid in (done, cancelled, waiting)]) == before
+            second.control.advance(1001)
+            assert {each["status"] for each in customer.wait_for(2)} == {"IN_PROGRESS", "COMPLETED"}
+            assert cm.status(waiting) == "COMPLETED"
+            cm.http.close()

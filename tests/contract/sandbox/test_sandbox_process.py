@@ -13,6 +13,7 @@ import pytest
 from sandbox.__main__ import main
 from sandbox.control import SandboxControl
 from sandbox.server import running_sandbox
+from tests.contract.sandbox.cm_client import ACCOUNT as CM_ACCOUNT
 from tests.contract.sandbox.practice_client import ACCOUNT, area_xml, order_xml
 
 ROOT = Path(__file__).parents[3]
@@ -89,19 +90,25 @@ def test_settings_come_as_json_or_from_a_file(tmp_path: Path) -> None:
     ready, account = tmp_path / "ready", tmp_path / "account.json"
     account.write_text(json.dumps({"account_id": "77", "sites": {"5": "6"}, "bearer": "other"}))
     stock = '{"lines_per_exchange": 6}'
-    process = start("--ready-file", str(ready), "--account", f"@{account}", "--stock", stock)
+    others = ("--swift", '{"api_key": "apik_other"}', "--cm", '{"product_token": "other"}')
+    process = start("--ready-file", str(ready), "--account", f"@{account}", "--stock", stock, *others)
     headers = {"Authorization": "Bearer other"}
     with httpx.Client(base_url=url_in(ready, process), headers=headers, trust_env=False) as client:
         body = order_xml(area_xml("919"), SiteId="5")
         assert client.post("/api/v2/accounts/77/orders", content=body).status_code == 201
         assert client.post(f"{ACCOUNT}/orders", content=body).status_code == 403
+        assert client.get("/api/v1/dids", headers={"Authorization": "Bearer apik_other"}).status_code == 200
+        assert client.get(f"{CM_ACCOUNT}/statuses", headers={"X-CM-PRODUCTTOKEN": "other"}).status_code == 200
 
     assert stop(process)[0] == 0
 
 
-@pytest.mark.parametrize("behaviour", ['{"speed": 1}', "[]", "{", "@/nowhere.json"])
-def test_settings_that_cannot_be_read_are_said_and_end_it(behaviour: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--behaviour", behaviour]) == 2
+@pytest.mark.parametrize("option", ["--behaviour", "--account", "--swift", "--cm", "--stock"])
+@pytest.mark.parametrize("given", ['{"speed": 1}', "[]", "{", "@/nowhere.json"])
+def test_settings_that_cannot_be_read_are_said_and_end_it(
+    option: str, given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([option, given]) == 2
 
     said = capsys.readouterr()
     assert said.out == ""

@@ -10,6 +10,7 @@ from carriers.contract import CarrierAnswer
 from carriers.courier import Courier
 from fulfilment.ports import Errand
 from ledger.ledger import Ledger
+from orders.model import Order, OrderId
 from tests.integration.fulfilment.practice import Keeper
 
 
@@ -34,7 +35,7 @@ class Power:
 
 
 def frail_ledger(power: Power, whole: Ledger) -> Ledger:
-    """A ledger, on the connections of another, whose client dies before a statement, or between its commit and its answer."""
+    """A ledger on the connections of another, whose client dies before a statement, or after it was committed."""
 
     class Frail(Ledger):
         async def _run_once(self, statement: str, params: Any) -> list[DictRow]:
@@ -98,3 +99,16 @@ class Line:
                 raise psycopg.OperationalError("server closed the connection unexpectedly")
 
         return Cut(whole._pool)
+
+
+class StaleOnce(Ledger):
+    """A ledger whose first reading of an order is older than it should be: somebody wrote just after it."""
+
+    def __init__(self, whole: Ledger, seen: Order) -> None:
+        super().__init__(whole._pool)
+        self._seen: list[Order] = [seen]
+
+    async def read(self, order_ids: Sequence[OrderId]) -> dict[OrderId, Order]:
+        if self._seen:
+            return {order.order_id: order for order in [self._seen.pop()]}
+        return await super().read(order_ids)

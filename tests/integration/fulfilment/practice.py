@@ -93,6 +93,7 @@ class Practice:
     bell: SilentBell = field(default_factory=SilentBell)
     timeout_s: float = 2.0
     concurrency: int = 10
+    name: CarrierName = BANDWIDTH
 
     @asynccontextmanager
     async def opened(
@@ -101,11 +102,14 @@ class Practice:
         courier: type[Courier] | Callable[..., Courier] = Courier,
         herald: Keeper | None = None,
         auth: Authenticator | None = None,
+        adapter: Bandwidth | None = None,
+        boot_clock: Callable[[], float] = boot_clock,
     ) -> AsyncIterator[Room]:
         """Open a worker's room on this ledger and carrier; on connections of its own, or on those of `ledger`."""
         signed_in = auth or OAuth2ClientCredentials("sandbox-client", "sandbox-secret", clock=boot_clock, now=utc_now)
-        carried_by = courier(_settings(self.carrier.url, self.timeout_s), signed_in, now=utc_now, tls=TLS)
-        adapter = Bandwidth("9900000", "743")
+        settings = _settings(self.carrier.url, self.timeout_s)
+        carried_by = courier(settings, signed_in, now=utc_now, clock=boot_clock, tls=TLS)
+        adapter = adapter or Bandwidth("9900000", "743")
         async with nullcontext(ledger) if ledger else Ledger.at(self.url, connections_max=2) as here:
             if ledger is None:
                 await here.open_lanes([BANDWIDTH])
@@ -197,7 +201,7 @@ async def work(room: Room, *lanes: Lane) -> None:
         await room.desk.work(BANDWIDTH, lane)
 
 
-async def live(practice: Practice, room: Room, *, step: timedelta = timedelta(minutes=2), turns: int = 40) -> None:
+async def live(practice: Practice, room: Room, *, step: timedelta = timedelta(minutes=10), turns: int = 40) -> None:
     """Work and let time pass until nothing is owed to anybody."""
     for _ in range(turns):
         await work(room)

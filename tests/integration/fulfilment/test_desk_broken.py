@@ -117,7 +117,7 @@ def test_the_power_goes_out_again_and_again(practice: Practice, seed: int) -> No
     run(whole())
 
 
-@pytest.mark.parametrize("life", ["straight to its end", "processed, and the answer lost", "too many requests"])
+@pytest.mark.parametrize("life", ["straight to its end", "processed, and the answer lost"])
 @pytest.mark.parametrize(
     ("tries", "after_commit"), [(1, True), (1, False), (2, True), (2, False)],
     ids=["commit unheard of", "one try lost", "away after the commit", "away"],

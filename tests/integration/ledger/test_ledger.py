@@ -12,6 +12,7 @@ from uuid_utils.compat import uuid7
 
 from fulfilment.intake import fingerprint
 from ledger.ledger import Claims, Ledger, NewOrder, Receipt, Recorded
+from orders.document import document
 from orders.errors import LedgerUnavailable, UnknownOrder
 from orders.events import Acknowledged, Event, Filled, NotSent, StillOpen, SubmissionBegun
 from orders.lifecycle import Manner, advance
@@ -454,3 +455,18 @@ async def make_due(url: str) -> None:
     """Let everything that is owed be due now."""
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
         await db.execute("UPDATE owed SET not_before = now()")
+
+
+def test_a_telling_writes_moments_as_the_document_does(ledger_url: str) -> None:
+    """What is told and what is asked for are the same to the last digit, also when the last digits are noughts."""
+    notify = Notify("crm.told", "crm", on=frozenset({State.COMPLETED}))
+
+    async def work(ledger: Ledger) -> None:
+        order = await accepted(ledger, a_request(notify=notify))
+        order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")))
+        step = a_step(order, Filled("COMPLETE", ()), await ledger.now())
+        await ledger.record([replace(step, telling=document(step.step.order, ()), channels=("task",))])
+        (telling,) = await ledger.untold([order.order_id], "task")
+        assert telling.document == document((await ledger.read([order.order_id]))[order.order_id], ())
+
+    run(ledger_url, work)

@@ -26,8 +26,8 @@ def test_the_document_tells_the_order_as_plain_json() -> None:
         "numbers": [{"e164": RALEIGH, "state": "failed", "code": "5005", "text": "unavailable"}],
         "carrier_order_id": "0aac5809",
         "carrier_status": "PARTIAL",
-        "accepted_at": (NOON - timedelta(minutes=1)).isoformat(),
-        "ended_at": NOON.isoformat(),
+        "accepted_at": (NOON - timedelta(minutes=1)).isoformat(timespec="microseconds"),
+        "ended_at": NOON.isoformat(timespec="microseconds"),
     }
 
 

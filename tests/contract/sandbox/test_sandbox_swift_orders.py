@@ -1,0 +1,385 @@
+"""What becomes of orders at the practice Swift, and how their numbers are found."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.contract.sandbox.swift_client import OWN, SUB, SwiftClient, add, new_numbers, remove
+
+TAINT_S = 1800
+
+
+def age(swift: SwiftClient, seconds: float = TAINT_S) -> None:
+    swift.control.advance(seconds)
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def test_order_runs_through_its_statuses(swift: SwiftClient) -> None:
+    swift.control.behave(processing_s=100)
+    order_id = swift.order(new_numbers(2, npa="919"), reference="ref-1")
+
+    seen = []
+    for _ in range(3):
+        order = swift.data(f"/orders/{order_id}")
+        seen.append((order["status"], len(swift.numbers()), order["completed_at"] is not None))
+        swift.control.advance(51)
+
+    assert seen == [("NEW", 0, False), ("PROCESSING", 0, False), ("COMPLETED", 2, True)]
+    order = swift.data(f"/orders/{order_id}")
+    history = order["status_history"]
+    assert [entry["status"] for entry in history] == ["NEW", "PROCESSING", "COMPLETED"]
+    assert [entry["inserted_at"] for entry in history] == sorted(entry["inserted_at"] for entry in history)
+    assert order["reference_id"] == "ref-1"
+    ended = swift.reported(order_id)
+    assert ended["ended_at"] == order["completed_at"]
+    assert [number[:5] for number in ended["bought"]] == ["+1919", "+1919"]
+
+
+def test_numbers_are_not_usable_at_once(swift: SwiftClient) -> None:
+    swift.control.behave(swift_usable_s=60)
+    swift.order(new_numbers(npa="919"))
+
+    (early,) = swift.dids()
+    swift.control.advance(61)
+    (late,) = swift.dids()
+
+    assert (early["sms_status"], early["mms_status"]) == ("PENDING", "PENDING")
+    assert (late["sms_status"], late["mms_status"]) == ("AVAILABLE", "AVAILABLE")
+    assert moment(late["updated_at"]) - moment(early["inserted_at"]) == timedelta(seconds=60)
+    assert swift.data(f"/dids/{late['id']}") == late
+
+
+def test_numbers_may_appear_after_the_order_is_done(swift: SwiftClient) -> None:
+    swift.control.behave(swift_did_delay_s=60)
+    order_id = swift.order(new_numbers(npa="919"))
+
+    assert (swift.status(order_id), swift.numbers()) == ("COMPLETED", [])
+    swift.control.advance(61)
+    assert len(swift.numbers()) == 1
+
+
+def test_order_does_not_say_what_it_bought(swift: SwiftClient) -> None:
+    order_id = swift.order(new_numbers(3, npa="919"))
+    said = swift.get(f"/orders/{order_id}").text
+
+    assert [number for number in swift.numbers() if number in said] == []
+
+
+def test_every_request_of_a_cart_is_performed(swift: SwiftClient) -> None:
+    (old,) = swift.bought(npa="919")
+    age(swift)
+    order_id = swift.order(new_numbers(2, npa="303"), remove(old), add("17055551234"))
+
+    assert swift.status(order_id) == "COMPLETED"
+    numbers = swift.numbers()
+    assert old not in numbers
+    assert "17055551234" in numbers
+    assert [number[1:4] for number in numbers].count("303") == 2
+    reported = swift.reported(order_id)
+    assert (reported["quantity"], reported["removed"]) == (4, [f"+{old}"])
+    assert reported["kind"] == "NEW_NUMBERS+REMOVE_NUMBERS+ADD_MESSAGING_NUMBERS"
+
+
+@pytest.mark.parametrize(
+    ("filters", "prefix"),
+    [
+        ({"npa": "919"}, "1919"),
+        ({"state": "co"}, "1303"),
+        ({"rate_center": "Cary"}, "1919"),
+        ({"lata": "674", "country_code": "1"}, "1206"),
+        ({"state": "ON", "npa": "416"}, "1416"),
+    ],
+)
+def test_numbers_fit_their_criteria(swift: SwiftClient, filters: dict[str, str], prefix: str) -> None:
+    (number,) = swift.bought(**filters)
+
+    assert number.startswith(prefix)
+
+
+def test_exchange_is_a_criterion(swift: SwiftClient) -> None:
+    entries = swift.get("/inventory/coverage", number_type="tendlc", npa="919", **{"group_by[]": "nxx"})
+    nxx = entries.json()["data"]["entries"][0]["value"]["nxx"]
+
+    (number,) = swift.bought(nxx=nxx, npa="919")
+
+    assert number[1:7] == f"919{nxx}"
+
+
+def test_real_shortage_is_seen_by_count_only(swift: SwiftClient) -> None:
+    order_id = swift.order(new_numbers(7, npa="207"))
+    nothing = swift.order(new_numbers(1, npa="207"))
+    abroad = swift.order(new_numbers(1, country_code="44"))
+
+    assert (swift.status(order_id), len(swift.numbers())) == ("COMPLETED_WITH_ERRORS", 5)
+    assert swift.reported(order_id)["outcome"] == "PARTIAL"
+    assert swift.status(nothing) == swift.status(abroad) == "ERROR"
+    failed = swift.data(f"/orders/{nothing}")
+    assert failed["error_code"] == failed["status_history"][-1]["error_code"] == "UPSTREAM_ERROR"
+    assert failed["completed_at"] is not None
+
+
+@pytest.mark.parametrize(
+    ("npa", "status", "count", "outcome"),
+    [
+        ("808", "COMPLETED_WITH_ERRORS", 2, "PARTIAL"),
+        ("406", "ERROR", 0, "FAILED"),
+        ("307", "COMPLETED", 4, "COMPLETED"),
+        ("701", "COMPLETED", 4, "COMPLETED"),
+        ("605", "COMPLETED", 4, "COMPLETED"),
+        ("208", "COMPLETED", 2, "PARTIAL"),
+        ("802", "COMPLETED_WITH_ERRORS", 4, "COMPLETED"),
+    ],
+)
+def test_magic_area_codes(swift: SwiftClient, npa: str, status: str, count: int, outcome: str) -> None:
+    order_id = swift.order(new_numbers(4, npa=npa))
+
+    assert (swift.status(order_id), len(swift.numbers())) == (status, count)
+    reported = swift.reported(order_id)
+    assert (reported["outcome"], len(reported["bought"])) == (outcome, count)
+
+
+def test_magic_order_that_never_ends(swift: SwiftClient) -> None:
+    order_id = swift.order(new_numbers(2, npa="907"))
+    swift.control.advance(100_000)
+
+    assert (swift.status(order_id), swift.numbers()) == ("PROCESSING", [])
+    reported = swift.reported(order_id)
+    assert (reported["outcome"], reported["bought"], len(reported["set_aside"])) == (None, [], 2)
+
+
+def test_magic_word_nobody_has_heard_of(swift: SwiftClient) -> None:
+    swift.control.behave(strange_s=60, strange_word="NAPPING")
+    order_id = swift.order(new_numbers(npa="605"))
+
+    assert swift.status(order_id) == "NAPPING"
+    assert swift.data(f"/orders/{order_id}")["completed_at"] is None
+    swift.control.advance(61)
+    assert swift.status(order_id) == "COMPLETED"
+
+
+def test_magic_numbers_that_are_long_or_for_ever_pending(swift: SwiftClient) -> None:
+    swift.control.behave(swift_slow_usable_s=600)
+    swift.order(new_numbers(npa="307"))
+    swift.order(new_numbers(npa="701"))
+
+    before = [did["sms_status"] for did in swift.dids()]
+    swift.control.advance(601)
+    after = {did["number"][1:4]: did["sms_status"] for did in swift.dids()}
+
+    assert before == ["PENDING", "PENDING"]
+    assert after == {"307": "AVAILABLE", "701": "PENDING"}
+
+
+# -- removals -----------------------------------------------------------------------------------
+
+
+def test_tainted_number_is_not_removed_and_that_is_counted(swift: SwiftClient) -> None:
+    number, other = swift.bought(2, npa="919")
+    age(swift, TAINT_S - 100)
+    order_id = swift.order(remove(number, other), reference="ref-1")
+
+    order = swift.data(f"/orders/{order_id}")
+    assert (order["status"], order["error_code"]) == ("ERROR", "REJECTED")
+    assert order["status_history"][-1]["detail"] == f"numbers are tainted: {number}, {other}"
+    assert len(swift.numbers()) == 2
+    first, second = swift.control.report()["violations"]
+    assert first == {
+        "carrier": "swift",
+        "at": swift.reported(order_id)["created_at"],
+        "number": f"+{number}",
+        "age_s": first["age_s"],
+        "order": order_id,
+        "account": OWN,
+        "customer_order_id": "ref-1",
+    }
+    assert TAINT_S - 100 <= first["age_s"] < TAINT_S - 60
+    assert second["number"] == f"+{other}"
+
+
+def test_number_is_removed_once_it_is_clean(swift: SwiftClient) -> None:
+    (number,) = swift.bought(npa="919")
+    (did,) = swift.dids()
+    age(swift)
+    order_id = swift.order(remove(number))
+
+    assert (swift.status(order_id), swift.numbers()) == ("COMPLETED", [])
+    assert swift.get(f"/dids/{did['id']}").status_code == 404
+    report = swift.control.report()
+    assert report["violations"] == []
+    assert report["orders"][-1]["removed"] == [f"+{number}"]
+
+
+def test_window_ends_to_the_second(swift: SwiftClient) -> None:
+    """Counted from the did's own moment, not from the checkout of its order."""
+    swift.control.behave(swift_did_delay_s=1000)
+    swift.order(new_numbers(npa="919"))
+    age(swift, 1001)
+    (number,) = swift.numbers()
+    age(swift, TAINT_S - 60)
+
+    early = swift.order(remove(number))
+    age(swift, 60)
+    late = swift.order(remove(number))
+
+    assert (swift.status(early), swift.status(late)) == ("ERROR", "COMPLETED")
+    assert len(swift.control.report()["violations"]) == 1
+
+
+def test_removing_only_the_clean_ones_by_switch(swift: SwiftClient) -> None:
+    swift.control.behave(tainted_removal="with_errors")
+    (old,) = swift.bought(npa="919")
+    age(swift)
+    (young,) = swift.bought(npa="919")
+    order_id = swift.order(remove(old, young))
+
+    assert swift.status(order_id) == "COMPLETED_WITH_ERRORS"
+    assert swift.numbers() == [young]
+    assert swift.reported(order_id)["failed"] == [f"+{young}"]
+    assert [each["number"] for each in swift.control.report()["violations"]] == [f"+{young}"]
+
+
+def test_refusing_at_checkout_by_switch(swift: SwiftClient) -> None:
+    swift.control.behave(tainted_removal="refused")
+    (number,) = swift.bought(npa="919")
+    cart_id = swift.open_cart("ref-1")
+    swift.request(cart_id, remove(number))
+
+    refused = swift.check_out(cart_id)
+    age(swift)
+    accepted = swift.check_out(cart_id)
+
+    assert refused.status_code == 422
+    assert refused.json() == {"errors": {"detail": f"numbers are tainted: {number}"}}
+    assert accepted.status_code == 200
+    assert [each["order"] for each in swift.control.report()["violations"]] == [cart_id]
+
+
+def test_window_can_be_short(swift: SwiftClient) -> None:
+    swift.control.behave(taint_s=0.3)
+    (number,) = swift.bought(npa="919")
+    early = swift.order(remove(number))
+    time.sleep(0.35)
+
+    assert swift.status(swift.order(remove(number))) == "COMPLETED"
+    assert swift.status(early) == "ERROR"
+
+
+def test_numbers_brought_along_are_tainted_too(swift: SwiftClient) -> None:
+    swift.order(add("17055551234"))
+
+    assert swift.status(swift.order(remove("17055551234"))) == "ERROR"
+    assert len(swift.control.report()["violations"]) == 1
+
+
+def test_number_that_is_not_held_cannot_be_removed(swift: SwiftClient) -> None:
+    (mine,) = swift.bought(npa="919")
+    (theirs,) = swift.bought(npa="919", account=SUB)
+    age(swift)
+
+    stranger = swift.order(remove("17055551234"))
+    neighbour = swift.order(remove(theirs))
+    mixed = swift.order(remove(mine, "17055551234"))
+
+    assert [swift.status(order_id) for order_id in (stranger, neighbour)] == ["ERROR", "ERROR"]
+    assert swift.data(f"/orders/{stranger}")["error_code"] == "HOST_DID_NOT_FOUND"
+    assert swift.status(mixed) == "COMPLETED_WITH_ERRORS"
+    assert swift.numbers() == [theirs]
+    assert swift.control.report()["violations"] == []
+
+
+def test_number_is_removed_once_however_often_it_is_ordered(swift: SwiftClient) -> None:
+    (number,) = swift.bought(npa="919")
+    age(swift)
+    swift.control.behave(processing_s=60)
+    orders = [swift.order(remove(number)) for _ in range(2)]
+    swift.control.advance(61)
+
+    assert [swift.status(order_id) for order_id in orders] == ["COMPLETED", "ERROR"]
+    assert [swift.reported(order_id)["removed"] for order_id in orders] == [[f"+{number}"], []]
+    assert swift.numbers() == []
+
+
+def test_removal_before_the_purchase_has_finished_finds_nothing(swift: SwiftClient) -> None:
+    (number,) = swift.bought(npa="919")
+    swift.control.reset()
+    swift.control.behave(processing_s=60)
+    bought = swift.order(new_numbers(npa="919"))
+    early = swift.order(remove(number))  # the stock is as it was, and so will the number be
+    swift.control.advance(61)
+
+    assert swift.numbers() == [number]
+    assert (swift.status(bought), swift.status(early)) == ("COMPLETED", "ERROR")
+    assert swift.control.report()["violations"] == []
+
+
+def test_number_that_was_removed_is_not_sold_again_but_may_be_brought_back(swift: SwiftClient) -> None:
+    numbers = swift.bought(5, npa="207")
+    age(swift)
+    swift.order(remove(*numbers))
+
+    assert swift.status(swift.order(new_numbers(npa="207"))) == "ERROR"
+    assert swift.status(swift.order(add(numbers[0]))) == "COMPLETED"
+    assert swift.status(swift.order(add(numbers[0]))) == "ERROR"
+    assert swift.numbers() == [numbers[0]]
+
+
+@pytest.mark.parametrize(
+    ("npa", "status", "left"),
+    [("902", "COMPLETED_WITH_ERRORS", 2), ("506", "ERROR", 4), ("867", "PROCESSING", 4), ("709", "COMPLETED", 4)],
+)
+def test_magic_removals(swift: SwiftClient, npa: str, status: str, left: int) -> None:
+    numbers = swift.bought(4, npa=npa)
+    age(swift)
+    order_id = swift.order(remove(*numbers))
+
+    assert (swift.status(order_id), len(swift.numbers())) == (status, left)
+    assert len(swift.reported(order_id)["removed"]) == 4 - left
+
+
+@pytest.mark.parametrize(
+    ("line", "status", "count"),
+    [
+        ("9901", "COMPLETED_WITH_ERRORS", 1),
+        ("9902", "ERROR", 0),
+        ("9905", "PROCESSING", 0),
+        ("9906", "COMPLETED", 2),
+        ("9907", "COMPLETED", 1),
+        ("9908", "COMPLETED_WITH_ERRORS", 2),
+    ],
+)
+def test_magic_numbers_brought_along(swift: SwiftClient, line: str, status: str, count: int) -> None:
+    order_id = swift.order(add("17055551234", f"1705555{line}"))
+
+    assert (swift.status(order_id), len(swift.numbers())) == (status, count)
+
+
+def test_crowd_gets_every_number_once_and_gives_it_back_once(swift: SwiftClient) -> None:
+    """Many carts at once want the same few numbers, and then to remove them all, each of them twice."""
+    everything = swift.get("/inventory/coverage", number_type="tendlc", npa="213").json()["data"]["quantity"]
+    with ThreadPoolExecutor(6) as crowd:
+        list(crowd.map(lambda _: swift.order(new_numbers(7, npa="213")), range(everything // 7 + 3)))
+        bought = [number for order in swift.control.report()["orders"] for number in order["bought"]]
+        age(swift)
+        list(crowd.map(lambda number: swift.order(remove(number.removeprefix("+"))), bought[:20] * 2))
+
+    assert len(bought) == len(set(bought)) == everything
+    report = swift.control.report()
+    removed = [number for order in report["orders"] for number in order["removed"]]
+    assert sorted(removed) == sorted(bought[:20])
+    assert report["totals"]["stock"]["swift"]["dids"] == everything - 20
+    assert (report["violations"], report["duplicates"]["numbers"]) == ([], {})
+
+
+def test_report_since_a_moment(swift: SwiftClient) -> None:
+    (number,) = swift.bought(npa="919")
+    swift.order(remove(number))
+    then = datetime.fromtimestamp(time.time(), UTC)
+
+    report = swift.control.report(since=then)
+
+    assert (report["orders"], report["violations"]) == ([], [])

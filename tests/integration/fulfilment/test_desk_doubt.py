@@ -1,0 +1,415 @@
+"""Every way an answer can be lost, and every way out: by asking, never by sending again and hoping."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from carriers.auth import OAuth2ClientCredentials, StaticBearer
+from carriers.courier import boot_clock
+from fulfilment.recorder import Heard, Recorder
+from orders.events import SubmissionBegun
+from orders.lifecycle import Manner
+from orders.model import Lane, OrderId
+from tests.integration.fulfilment.practice import (
+    GET,
+    LIST,
+    POST,
+    Practice,
+    accept,
+    an_order,
+    live,
+    run,
+    work,
+)
+from workers.clock import utc_now
+
+SHORT_S = 0.4
+"""How long a request may take where the carrier is going to hang."""
+
+
+async def taken_and_sent(practice: Practice, **changes: Any) -> OrderId:
+    """Take an order in and send it."""
+    async with practice.opened() as room:
+        (order_id,) = await accept(room, an_order(**changes))
+        await work(room, Lane.SUBMIT)
+        return order_id
+
+
+async def settled(practice: Practice, order_id: OrderId, **changes: Any) -> None:
+    """Let a later worker bring the order to its end, and compare with the carrier's truth."""
+    async with practice.opened(**changes) as room:
+        await live(practice, room)
+    assert practice.untrue(order_id) == []
+
+
+PROCESSED: list[dict[str, Any]] = [
+    {"fault": "drop_after"},
+    {"fault": "error_after"},
+    {"fault": "error_after", "status": 500},
+    {"fault": "hang_after"},
+    {"fault": "timeout_400"},
+    {"fault": "code_5086"},
+    {"fault": "garbage"},
+    {"fault": "html"},
+    {"fault": "html", "status": 201},
+    {"fault": "empty"},
+    {"fault": "error_after", "status": 409},
+    {"fault": "error_after", "status": 302},
+]
+
+
+def test_an_order_that_arrived_is_found_and_never_sent_again(practice: Practice) -> None:
+    """The carrier has the order, we have no answer: found by our reference at the first look."""
+    found = ["OrderAccepted", "SubmissionBegun", "AnswerLost", "Acknowledged", "Filled"]
+
+    async def lost(fault: dict[str, Any], key: str) -> None:
+        practice.timeout_s = SHORT_S if fault["fault"] == "hang_after" else 2.0
+        practice.carrier.fault(**fault, times=1, **POST)
+        order_id = await taken_and_sent(practice, key=key)
+        assert practice.order(order_id)["state"] == "IN_DOUBT", fault
+        await settled(practice, order_id)
+        assert practice.story(order_id) == found, fault
+
+    for number, fault in enumerate(PROCESSED):
+        run(lost(fault, f"crm-{number}"))
+
+
+NOT_PROCESSED: list[dict[str, Any]] = [
+    {"fault": "drop_before"},
+    {"fault": "error_before"},
+    {"fault": "hang_before"},
+    {"fault": "timeout_400", "processed": False},
+    {"fault": "code_5086", "processed": False},
+    {"fault": "garbage", "processed": False},
+]
+
+
+def test_an_order_that_never_arrived_is_sent_again_after_patience(practice: Practice) -> None:
+    """Asked at least three times over five minutes, then sent again, once, with the same reference."""
+
+    async def never_arrived(fault: dict[str, Any], key: str) -> None:
+        practice.timeout_s = SHORT_S if fault["fault"] == "hang_before" else 2.0
+        practice.carrier.fault(**fault, times=1, **POST)
+        order_id = await taken_and_sent(practice, key=key)
+        assert practice.order(order_id)["state"] == "IN_DOUBT", fault
+        async with practice.opened() as room:
+            for passed_s in range(0, 240, 60):  # asked five times in four minutes: not yet
+                practice.pass_time(seconds=60)
+                await work(room, Lane.ASK, Lane.SUBMIT)
+                assert practice.order(order_id)["state"] == "IN_DOUBT", passed_s
+        assert practice.sold(order_id) == []
+        await settled(practice, order_id)
+        story = practice.story(order_id)
+        assert story.count("SubmissionBegun") == 2
+        assert story.count("NotListed") >= 3
+        assert story[-3:] == ["SubmissionBegun", "Acknowledged", "Filled"]
+
+    for number, fault in enumerate(NOT_PROCESSED):
+        run(never_arrived(fault, f"crm-{number}"))
+
+
+def test_an_order_is_asked_about_often_enough_however_long_nobody_looked(practice: Practice) -> None:
+    """An hour later one look proves nothing: it takes three."""
+    practice.carrier.fault("drop_before", times=1, **POST)
+
+    async def later() -> None:
+        order_id = await taken_and_sent(practice)
+        async with practice.opened() as room:
+            for looks in (1, 2):
+                practice.pass_time(hours=1)
+                await work(room, Lane.ASK)
+                assert practice.order(order_id)["doubt_asks"] == looks
+                assert practice.order(order_id)["state"] == "IN_DOUBT"
+            practice.pass_time(hours=1)
+            await work(room, Lane.ASK)
+            assert practice.order(order_id)["state"] == "ACCEPTED"
+
+    run(later())
+
+
+def test_a_list_that_shows_orders_late_costs_patience_and_no_second_purchase(practice: Practice) -> None:
+    """The carrier has the order and does not list it yet: the first looks find nothing, a later one does."""
+    practice.carrier.behave(listing_delay_s=1.0)  # in the carrier's time, which nobody moves
+    practice.carrier.fault("drop_after", times=1, **POST)
+
+    async def delayed() -> None:
+        order_id = await taken_and_sent(practice)
+        async with practice.opened() as room:
+            for _ in range(2):
+                practice.pass_time(seconds=60)
+                await work(room, Lane.ASK)
+        assert practice.order(order_id)["doubt_asks"] == 2
+        await asyncio.sleep(1)
+        await settled(practice, order_id)
+        assert practice.story(order_id)[-4:] == ["NotListed", "NotListed", "Acknowledged", "Filled"]
+
+    run(delayed())
+
+
+@pytest.mark.parametrize("fault", ["garbage", "html", "empty", "too_many_requests"])
+def test_a_look_that_could_not_be_had_is_no_look(practice: Practice, fault: str) -> None:
+    """While the list cannot be read nothing is concluded, however much time passes."""
+    practice.carrier.fault("drop_after", times=1, **POST)
+
+    async def blind() -> None:
+        order_id = await taken_and_sent(practice)
+        practice.carrier.fault(fault, **LIST)
+        async with practice.opened() as room:
+            for _ in range(6):
+                practice.pass_time(hours=1)
+                await work(room, Lane.ASK, Lane.SUBMIT)
+        assert practice.story(order_id)[-1] == "AnswerLost"
+        assert ("overdue", 6) in practice.alarms()
+        practice.carrier.clear_faults()
+        await settled(practice, order_id)
+
+    run(blind())
+
+
+def test_an_order_that_is_never_answered_is_parked_after_three_losses(practice: Practice) -> None:
+    """Sent three times, lost three times, never listed: a person decides, and nothing more is owed."""
+    practice.carrier.fault("drop_before", **POST)
+
+    async def given_up() -> None:
+        order_id = await taken_and_sent(practice)
+        async with practice.opened() as room:
+            await live(practice, room)
+        order = practice.order(order_id)
+        assert (order["state"], order["sends"], order["losses"]) == ("PARKED", 3, 3)
+        assert "every answer was lost" in order["reason"]
+        assert practice.sold() == []
+
+    run(given_up())
+
+
+def test_where_a_person_decides_an_order_that_is_not_listed_is_parked(practice: Practice) -> None:
+    """`on_not_listed` is park: never sent again by itself."""
+    practice.manner = Manner(resend_when_absent=False)
+    practice.carrier.fault("drop_before", times=1, **POST)
+
+    async def parked() -> None:
+        order_id = await taken_and_sent(practice)
+        async with practice.opened() as room:
+            await live(practice, room)
+        order = practice.order(order_id)
+        assert (order["state"], order["sends"]) == ("PARKED", 1)
+        assert "for a person to decide" in order["reason"]
+
+    run(parked())
+
+
+def test_two_orders_with_our_reference_are_parked_with_both_ids(practice: Practice) -> None:
+    """The list hid the first for longer than our patience: the damage is done, and it is said."""
+    practice.carrier.behave(listing_delay_s=1.5)
+    practice.carrier.fault("drop_after", times=1, **POST)
+
+    async def twice() -> None:
+        order_id = await taken_and_sent(practice)
+        async with practice.opened() as room:
+            for _ in range(5):
+                practice.pass_time(minutes=2)
+                await work(room, Lane.ASK)
+            assert practice.order(order_id)["state"] == "ACCEPTED"
+            practice.carrier.fault("drop_after", times=1, **POST)
+            practice.pass_time(minutes=2)
+            await work(room, Lane.SUBMIT)
+            await asyncio.sleep(1.5)
+            await live(practice, room)
+        sold = [order["order_id"] for order in practice.sold(order_id)]
+        order = practice.order(order_id)
+        assert len(sold) == 2
+        assert (order["state"], order["carrier_order_id"]) == ("PARKED", sold[0])
+        assert all(theirs in order["reason"] for theirs in sold)
+
+    run(twice())
+
+
+def test_a_worker_that_never_came_back_leaves_an_order_in_doubt(practice: Practice) -> None:
+    """Begun, and nothing heard for longer than any request may live."""
+    practice.timeout_s = SHORT_S
+
+    async def silent() -> None:
+        async with practice.opened() as room:
+            (order_id,) = await accept(room)
+            order = (await room.ledger.read([order_id]))[order_id]
+            recorder = Recorder(room.ledger, {practice.name: practice.manner})
+            await recorder.hear([Heard(order, SubmissionBegun())], now=await room.ledger.now())
+            await work(room, Lane.ASK)
+            assert practice.order(order_id)["state"] == "SUBMITTING"
+            practice.pass_time(seconds=46)
+            await work(room, Lane.ASK)
+            assert (practice.order(order_id)["state"], practice.order(order_id)["losses"]) == ("IN_DOUBT", 1)
+        await settled(practice, order_id)
+
+    run(silent())
+
+
+def test_too_many_requests_pause_the_lane_and_fail_no_order(practice: Practice) -> None:
+    """Twelve orders meet a limit: all of them wait until it is lifted, and all of them are bought once."""
+    practice.carrier.behave(limits={"ORDER": 4}, limit_window_s=2)
+
+    async def limited() -> None:
+        async with practice.opened() as room:
+            order_ids = await accept(room, *(an_order(f"crm-{i}") for i in range(12)))
+            await work(room, Lane.SUBMIT)
+            (lane,) = practice.rows("SELECT paused_until > now() AS paused, why FROM lanes WHERE lane = 'submit'")
+            assert lane == {"paused": True, "why": "HTTP 429: too many requests"}
+            begun = practice.rows("SELECT FROM order_events WHERE event = 'SubmissionBegun'")
+            await work(room, Lane.SUBMIT)
+            assert len(practice.rows("SELECT FROM order_events WHERE event = 'SubmissionBegun'")) == len(begun)
+            practice.carrier.behave(limits={"ORDER": None})
+            await live(practice, room)
+            assert practice.untrue(*order_ids) == []
+            assert {row["losses"] for row in practice.rows("SELECT losses FROM orders")} == {0}
+
+    run(limited())
+
+
+def test_a_token_that_was_revoked_is_renewed_within_the_conversation(practice: Practice) -> None:
+    """A 401 means that nothing was done: a new token, the same order, one purchase, no doubt."""
+
+    async def revoked() -> None:
+        async with practice.opened() as room:
+            first = await accept(room, an_order("one"))
+            await live(practice, room)
+            assert practice.carrier.revoke_tokens() >= 1
+            second = await accept(room, an_order("two"))
+            await work(room, Lane.SUBMIT)
+            practice.carrier.revoke_tokens()
+            await live(practice, room)
+            assert practice.untrue(*first, *second) == []
+            assert practice.story(*second) == ["OrderAccepted", "SubmissionBegun", "Acknowledged", "Filled"]
+
+    run(revoked())
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [StaticBearer("nobody-knows-it"), OAuth2ClientCredentials("me", "wrong", clock=boot_clock, now=utc_now)],
+    ids=["token", "client"],
+)
+def test_credentials_that_are_not_accepted_make_orders_wait(practice: Practice, auth: Any) -> None:
+    """Nothing was sent, so nothing is in doubt; with good credentials everything goes on."""
+
+    async def refused() -> None:
+        async with practice.opened(auth=auth) as room:
+            (order_id,) = await accept(room)
+            for _ in range(3):
+                await work(room, Lane.SUBMIT)
+                practice.pass_time(minutes=6)
+        order = practice.order(order_id)
+        assert (order["state"], order["losses"], practice.sold()) == ("ACCEPTED", 0, [])
+        await settled(practice, order_id)
+
+    run(refused())
+
+
+@pytest.mark.parametrize(
+    ("fault", "alarm"),
+    [
+        ("garbage", "unreadable_answer"),
+        ("html", None),
+        ("empty", None),
+        ("hang_before", None),
+        ("too_many_requests", None),
+    ],
+)
+def test_an_unreadable_answer_to_a_question_changes_nothing(practice: Practice, fault: str, alarm: str | None) -> None:
+    """An open order stays open, is asked about again, and ends as the carrier says in the end."""
+    practice.timeout_s = SHORT_S if fault == "hang_before" else practice.timeout_s
+
+    async def asked() -> None:
+        order_id = await taken_and_sent(practice)
+        practice.carrier.fault(fault, **GET)
+        async with practice.opened() as room:
+            for _ in range(2):
+                practice.pass_time(minutes=1)
+                await work(room, Lane.ASK)
+                assert practice.order(order_id)["state"] == "OPEN"
+        practice.carrier.clear_faults()
+        await settled(practice, order_id)
+        assert practice.alarms() == ([(alarm, 2)] if alarm else [])
+
+    run(asked())
+
+
+def test_a_status_nobody_has_heard_of_is_open_and_raises_one_alarm(practice: Practice) -> None:
+    """Five orders, one strange word, many looks: one matter for a person, and every order ends truly."""
+    practice.carrier.behave(strange_s=0.8)
+
+    async def strange() -> None:
+        async with practice.opened() as room:
+            order_ids = await accept(room, *(an_order(f"crm-{i}", criteria={"npa": "605"}) for i in range(5)))
+            await work(room, Lane.SUBMIT)
+            for _ in range(3):
+                practice.pass_time(minutes=10)
+                await work(room, Lane.ASK)
+            assert {practice.order(order_id)["state"] for order_id in order_ids} == {"OPEN"}
+            ((what, times),) = practice.alarms()
+            assert (what, times >= 5) == ("status_never_heard_of", True)
+            practice.carrier.behave(strange_s=0)
+            while not practice.at_rest():
+                await live(practice, room, turns=200)
+            assert practice.untrue(*order_ids) == []
+
+    run(strange())
+
+
+def test_a_status_that_contradicts_its_lists_is_completed_with_errors(practice: Practice) -> None:
+    """COMPLETED with nothing completed: the order's own list says what was bought, the end says that it is odd."""
+
+    async def contradictory() -> None:
+        order_id = await taken_and_sent(practice, criteria={"npa": "208"}, quantity=2)
+        async with practice.opened() as room:
+            await live(practice, room)
+        (sold,) = practice.sold(order_id)
+        assert practice.numbers(order_id) == sorted(sold["bought"])
+        assert practice.order(order_id)["state"] in {"COMPLETED", "COMPLETED_WITH_ERRORS"}
+
+    run(contradictory())
+
+
+def test_a_backorder_waits_fills_bit_by_bit_and_ends(practice: Practice) -> None:
+    """Half at once, the rest later: the numbers are known as they come, and the order is asked about more slowly."""
+    practice.carrier.behave(backorder_s=1)
+
+    async def backordered() -> None:
+        order_id = await taken_and_sent(practice, criteria={"npa": "307"}, quantity=4, allow_backorder=True)
+        async with practice.opened() as room:
+            practice.pass_time(seconds=3)
+            await work(room, Lane.ASK)
+            order = practice.order(order_id)
+            assert (order["state"], order["carrier_status"]) == ("OPEN", "BACKORDERED")
+            assert len(practice.numbers(order_id)) == 2
+            for _ in range(3):
+                practice.pass_time(hours=1)
+                await work(room, Lane.ASK)
+            assert practice.story(order_id)[-1] == "StillOpen"  # no news, no line in the story
+            practice.carrier.behave(backorder_s=0)
+            while practice.order(order_id)["state"] == "OPEN":
+                practice.pass_time(hours=1)
+                await work(room, Lane.ASK)
+        assert practice.untrue(order_id) == []
+        assert len(practice.numbers(order_id)) == 4
+
+    run(backordered())
+
+
+def test_an_order_that_takes_too_long_is_a_matter_for_a_person_and_is_still_asked_about(practice: Practice) -> None:
+    """The carrier never ends it: one alarm, counted, and never given up."""
+    practice.manner = Manner(overdue_after=timedelta(hours=2))
+
+    async def overdue() -> None:
+        order_id = await taken_and_sent(practice, criteria={"npa": "907"})
+        async with practice.opened() as room:
+            for hour in range(1, 5):
+                practice.pass_time(hours=1)
+                await work(room, Lane.ASK)
+                raised = [times for what, times in practice.alarms() if what == "overdue"]
+                assert raised == ([hour - 1] if hour > 2 else [] if hour < 2 else raised)
+        assert practice.order(order_id)["state"] == "OPEN"
+        assert practice.rows("SELECT not_before > now() AS later FROM owed") == [{"later": True}]
+
+    run(overdue())

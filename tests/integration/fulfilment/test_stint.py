@@ -1,0 +1,145 @@
+"""A stint holds on to what is in the air: answers are precious, whatever becomes of the ledger meanwhile."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from carriers.bandwidth import Bandwidth
+from carriers.contract import Conversation
+from fulfilment.desk import Desk
+from orders.errors import LedgerUnavailable
+from orders.lifecycle import Manner
+from orders.model import Lane, Order
+from tests.integration.fulfilment.breaking import Line
+from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, live, run, work
+
+
+@pytest.mark.parametrize("tries", [2, 6], ids=["for a moment", "for a second"])
+def test_an_answer_is_held_while_the_ledger_is_away(practice: Practice, tries: int) -> None:
+    """The carrier has answered, the ledger has not: the answer is written down when it is back, and nothing is lost."""
+
+    async def held() -> None:
+        async with practice.opened() as room:
+            (order_id,) = await accept(room)
+            line = Line(3, tries=tries, after_commit=False)  # claim, begin, and then the answer
+            async with practice.opened(line.ledger(room.ledger)) as shaken:
+                await work(shaken, Lane.SUBMIT)
+            assert line.broke
+            assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
+
+    run(held())
+
+
+def test_a_claim_that_fails_lets_what_is_in_the_air_land(practice: Practice) -> None:
+    """While one order is on its way, the ledger cannot be asked for the next: the answer comes home all the same."""
+    practice.carrier.fault("slow", delay_s=0.4, times=1, **POST)
+
+    async def in_the_air() -> None:
+        async with practice.opened() as room:
+            (order_id,) = await accept(room)
+            line = Line(3, tries=2, after_commit=False)  # claim, begin, and then the next claim
+            async with practice.opened(line.ledger(room.ledger)) as shaken:
+                await work(shaken, Lane.SUBMIT)
+            assert line.broke
+            assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
+            assert practice.order(order_id)["losses"] == 0
+
+    run(in_the_air())
+
+
+def test_with_nothing_in_the_air_a_ledger_that_is_away_ends_the_stint(practice: Practice) -> None:
+    """Nothing was begun, nothing is lost, and the order stays due."""
+
+    async def away() -> None:
+        async with practice.opened() as room:
+            (order_id,) = await accept(room)
+            line = Line(1, tries=2, after_commit=False)
+            async with practice.opened(line.ledger(room.ledger)) as shaken:
+                with pytest.raises(LedgerUnavailable):
+                    await work(shaken, Lane.SUBMIT)
+            assert practice.story(order_id) == ["OrderAccepted"]
+            await live(practice, room)
+            assert practice.untrue(order_id) == []
+
+    run(away())
+
+
+def test_an_order_that_the_adapter_trips_over_is_for_a_person_and_the_others_fly(practice: Practice) -> None:
+    """A bug met before anything left: that order is parked with the reason, and costs the others nothing."""
+
+    class Tripping(Bandwidth):
+        def submit(self, order: Order) -> Conversation:
+            if order.request.key == "bad":
+                raise KeyError("no such thing")
+            return (yield from super().submit(order))
+
+    async def trips() -> None:
+        async with practice.opened(adapter=Tripping("9900000", "743")) as room:
+            good, bad = await accept(room, an_order("good"), an_order("bad"))
+            await live(practice, room)
+            assert practice.order(good)["state"] == "COMPLETED"
+            assert practice.order(bad)["state"] == "PARKED"
+            assert "KeyError" in practice.order(bad)["reason"]
+            assert practice.sold(bad) == []
+
+    run(trips())
+
+
+def test_a_request_never_leaves_after_the_right_to_send_it_has_ended(practice: Practice) -> None:
+    """A worker that dozed off between the claim and the sending finds that it is too late, and nothing leaves."""
+
+    async def too_late() -> None:
+        async with practice.opened(boot_clock=Dozing(minutes=10)) as room:
+            (order_id,) = await accept(room)
+            await work(room, Lane.SUBMIT)
+            assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "NotSent"]
+            assert "too late" in practice.order(order_id)["reason"]
+            assert practice.sold() == []
+
+    run(too_late())
+
+
+def test_two_workers_at_once_buy_everything_once(practice: Practice) -> None:
+    """Forty orders, a carrier that loses answers, two desks on the same lanes, in real time and in small time."""
+    practice.manner = Manner(
+        answer_within=timedelta(seconds=1.2),
+        ask_first=timedelta(seconds=0.05),
+        ask_max=timedelta(seconds=0.2),
+        doubt_first=timedelta(seconds=0.1),
+        doubt_patience=timedelta(seconds=0.5),
+        resend_first=timedelta(seconds=0.05),
+        losses_max=100,
+    )
+    practice.timeout_s = 0.5
+    practice.carrier.behave(processing_s=[0, 0.3], latency_s={"order_create": [0, 0.02], "order_read": [0, 0.02]})
+    faults = {"drop_after": 0.2, "drop_before": 0.1, "hang_after": 0.05, "error_after": 0.1, "timeout_400": 0.1}
+    for seed, (fault, probability) in enumerate(faults.items()):
+        practice.carrier.fault(fault, probability=probability, seed=seed, **POST)
+
+    async def worker(desk: Desk) -> None:
+        while not practice.at_rest():
+            for lane in (Lane.SUBMIT, Lane.ASK):
+                await desk.work(practice.name, lane)
+            await asyncio.sleep(0.02)
+
+    async def both() -> None:
+        async with practice.opened() as one, practice.opened() as two:
+            order_ids = await accept(one, *(an_order(f"crm-{i}", quantity=1 + i % 3) for i in range(40)))
+            await asyncio.gather(*(worker(room.desk) for room in (one, two, one, two)))
+        assert practice.untrue(*order_ids) == []
+        assert sum(row["losses"] for row in practice.rows("SELECT losses FROM orders")) > 5
+
+    run(both())
+
+
+class Dozing:
+    """A clock that says after its first reading that ages have passed."""
+
+    def __init__(self, *, minutes: float) -> None:
+        self._read = 0
+        self._slept_s = 60 * minutes
+
+    def __call__(self) -> float:
+        self._read += 1
+        return 0.0 if self._read == 1 else self._slept_s

@@ -1,0 +1,158 @@
+"""Bells and documents on a real broker: one bell is enough, a broker that is away costs next to nothing."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import redis
+from pydantic import SecretStr
+
+from config.settings import Settings
+from embedded.engines import Engines
+from fulfilment.ports import Errand
+from ledger.ledger import Telling
+from orders.model import CarrierName, Lane, OrderId
+from workers.apps import make_bell, make_herald
+from workers.bells import CeleryBell, CeleryHerald
+
+BANDWIDTH = CarrierName("bandwidth")
+SUBMIT, ASK = (BANDWIDTH, Lane.SUBMIT), (BANDWIDTH, Lane.ASK)
+
+
+@pytest.fixture
+def bell(broker_url: str) -> CeleryBell:
+    return make_bell(settings(broker_url))
+
+
+@pytest.fixture
+def herald(broker_url: str) -> CeleryHerald:
+    return make_herald(settings(broker_url))
+
+
+@pytest.fixture
+def broker(broker_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(broker_url) as client:
+        yield client
+
+
+@pytest.fixture
+def frozen(engines: Engines) -> Iterator[Callable[[], None]]:
+    """Freeze the broker: it keeps its connections and says nothing."""
+    yield lambda: os.kill(engines.valkey.pid, signal.SIGSTOP)
+    os.kill(engines.valkey.pid, signal.SIGCONT)
+
+
+def settings(broker_url: str) -> Settings:
+    return Settings(broker_url=SecretStr(broker_url))
+
+
+def an_errand(queue: str = "crm", *, order_id: OrderId | None = None, version: int = 1) -> Errand:
+    document = {"state": "OPEN", "version": version}
+    return Errand(Telling(order_id or OrderId(uuid4()), version, document), "crm.moved", queue)
+
+
+def seconds(work: Callable[[], object]) -> float:
+    begun = time.monotonic()
+    work()
+    return time.monotonic() - begun
+
+
+def test_one_bell_is_enough_until_somebody_heard_it(bell: CeleryBell, broker: redis.Redis) -> None:
+    """Five strokes are one message; after it was heard the next stroke is sent again. Each lane has its own bell."""
+    for _ in range(5):
+        bell.ring([SUBMIT])
+    assert broker.llen("orders.bells.submit") == 1
+    bell.ring([SUBMIT, ASK])
+    assert (broker.llen("orders.bells.submit"), broker.llen("orders.bells.ask")) == (1, 1)
+    bell.heard(*SUBMIT)
+    bell.ring([SUBMIT, ASK])
+    assert (broker.llen("orders.bells.submit"), broker.llen("orders.bells.ask")) == (2, 1)
+
+
+def test_a_bell_that_was_lost_is_rung_again_before_long(bell: CeleryBell, broker: redis.Redis) -> None:
+    """Rung and lost: what is remembered of it is forgotten within two seconds."""
+    bell.ring([SUBMIT])
+    broker.delete("orders.bells.submit")
+    (mark,) = broker.keys("number-orders:rung:*")
+    assert 0 < broker.pttl(mark) <= 2000
+
+
+def test_a_bell_expires(bell: CeleryBell, broker: redis.Redis) -> None:
+    """An old bell says nothing that the sweep does not."""
+    bell.ring([SUBMIT])
+    (kept,) = broker.lrange("orders.bells.submit", 0, -1)
+    message = json.loads(kept)
+    assert message["headers"]["expires"]
+    assert message["headers"]["ignore_result"] is True
+
+
+def test_a_frozen_broker_costs_a_second_and_then_nothing(bell: CeleryBell, frozen: Callable[[], None]) -> None:
+    """Whoever submits an order waits for a second at the most, and the next for none."""
+    bell.ring([ASK])
+    frozen()
+    assert seconds(lambda: bell.ring([SUBMIT, ASK])) < 2.5
+    assert seconds(lambda: bell.ring([SUBMIT, ASK])) < 0.1
+    assert seconds(lambda: bell.heard(*SUBMIT)) < 2.5
+
+
+def test_a_broker_that_is_gone_costs_nothing_and_is_rung_when_it_is_back(tmp_path: Path) -> None:
+    """Refused connections are no trouble at all; a document that could not be handed over says why."""
+    engines = Engines(tmp_path)
+    engines.valkey.start()
+    try:
+        bell, herald = make_bell(settings(engines.broker_url)), make_herald(settings(engines.broker_url))
+        assert herald.tell([an_errand()]) == [None]
+        bell.ring([ASK])
+        engines.valkey.stop()
+        assert seconds(lambda: bell.ring([SUBMIT, ASK])) < 0.5
+        assert seconds(lambda: bell.heard(*SUBMIT)) < 0.5
+        (why,) = herald.tell([an_errand()])
+        assert why is not None
+        assert "the broker did not take it" in why
+        engines.valkey.start()
+        assert herald.tell([an_errand()]) == [None]
+        time.sleep(1.1)  # so long it does not try
+        bell.ring([SUBMIT])
+        with redis.Redis.from_url(engines.broker_url) as broker:
+            assert broker.llen("orders.bells.submit") == 1
+    finally:
+        engines.valkey.stop()
+
+
+def test_documents_that_meet_a_frozen_broker_wait_together(herald: CeleryHerald, frozen: Callable[[], None]) -> None:
+    """Two hundred documents are not two hundred timeouts: the lease would be over long before."""
+    herald.tell([an_errand()])
+    frozen()
+    errands = [an_errand() for _ in range(200)]
+    begun = time.monotonic()
+    troubles = herald.tell(errands)
+    assert time.monotonic() - begun < 3
+    assert len(troubles) == 200
+    assert all(troubles)
+
+
+def test_a_queue_that_is_none_is_its_own_orders_trouble(herald: CeleryHerald, broker: redis.Redis) -> None:
+    """A producer named a key of the broker's that is no queue: its documents wait, everybody else's go out."""
+    broker.set("no-queue", "something else")
+    wrong, right = OrderId(uuid4()), OrderId(uuid4())
+    troubles = herald.tell([
+        an_errand("no-queue", order_id=wrong, version=1),
+        an_errand("crm", order_id=wrong, version=2),  # may not overtake the first
+        an_errand("crm", order_id=right),
+    ])  # fmt: skip
+    assert [trouble is None for trouble in troubles] == [False, False, True]
+    assert broker.llen("crm") == 1
+
+
+def test_a_document_has_the_same_id_however_often_it_is_handed_over(herald: CeleryHerald, broker: redis.Redis) -> None:
+    """A producer can tell a repetition by the message's id."""
+    errand = an_errand(version=7)
+    herald.tell([errand])
+    herald.tell([errand])
+    ids = {json.loads(message)["headers"]["id"] for message in broker.lrange("crm", 0, -1)}
+    assert ids == {f"{errand.telling.order_id}-told-7"}

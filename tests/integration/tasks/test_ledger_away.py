@@ -1,0 +1,77 @@
+"""PostgreSQL goes away under a running worker: no order is lost, none is accepted twice, and no one need be told."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+from celery import Celery
+
+from embedded.engines import Engines
+from ledger.migrate import migrate
+from tests.integration.tasks.conftest import environment
+from tests.processes import Processes
+
+ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
+
+
+@pytest.fixture
+def own_engines(tmp_path: Path) -> Iterator[Engines]:
+    """A PostgreSQL that may be stopped."""
+    engines = Engines(tmp_path / "own", durable=False)
+    engines.postgres.start()
+    migrate(engines.database_url)
+    yield engines
+    engines.postgres.stop()
+
+
+@pytest.fixture
+def env(own_engines: Engines, broker_url: str) -> dict[str, str]:
+    return environment(own_engines.database_url, broker_url)
+
+
+@pytest.fixture
+def app(broker_url: str) -> Iterator[Celery]:
+    app = Celery("producer", broker=broker_url, backend=broker_url, set_as_current=False)
+    yield app
+    backend: Any = app.backend
+    backend.result_consumer.stop()
+    backend.client.connection_pool.disconnect()
+    app.close()
+
+
+def test_orders_sent_while_the_ledger_is_away_are_in_it_when_it_is_back(
+    own_engines: Engines, processes: Processes, app: Celery
+) -> None:
+    """Held by the worker, not refused and not lost: the tickets come when PostgreSQL does."""
+    worker = processes.worker(children=2)
+
+    def send(task: str, **kwargs: Any) -> Any:
+        return app.send_task(task, kwargs=kwargs, queue="orders", task_id=str(uuid4()))
+
+    def order(key: str) -> dict[str, Any]:
+        return {"key": key, "not_before": "2099-01-01T00:00:00Z", **ORDER}
+
+    first = send("orders.submit", order=order("before")).get(timeout=20)
+    own_engines.postgres.stop()
+    waiting = [send("orders.submit", order=order(f"during-{i}")) for i in range(4)]
+    waiting.append(send("orders.submit", order=order("before")))
+    time.sleep(1.5)
+    assert not any(sent.ready() for sent in waiting)
+    own_engines.postgres.start()
+    tickets = [sent.get(timeout=30) for sent in waiting]
+    assert [ticket["new"] for ticket in tickets] == [True, True, True, True, False]
+    assert tickets[-1]["order_id"] == first["order_id"]
+    assert [ticket["order_id"] for ticket in tickets[:4]] == [sent.id for sent in waiting[:4]]
+    with psycopg.connect(own_engines.database_url) as db:
+        counted = db.execute("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM owed)").fetchone()
+    assert counted == (5, 5)
+    with pytest.raises(ValueError, match="producer: must be a name"):
+        send("orders.submit", order=order("after"), producer="a\x00b").get(timeout=20)
+    with pytest.raises(ValueError, match="why: must be a printable text"):
+        send("orders.cancel", order_id=first["order_id"], why="half a character: \ud800").get(timeout=20)
+    assert send("orders.cancel", order_id=first["order_id"]).get(timeout=20)["state"] == "CANCELLED"
+    assert worker.popen.poll() is None

@@ -1,0 +1,106 @@
+"""Messages that nobody can read: buried where they are seen, and the worker that met them lives on."""
+
+import base64
+import json
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import psycopg
+import pytest
+import redis
+from psycopg.rows import dict_row
+
+from tests.processes import Process, Processes, eventually
+from workers.envelope import fault_in
+
+NOTHING = "[[], {}, {}]"
+TASK = "orders.submit"
+ORDER = {"key": "crm-1", "carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
+
+
+def letter(headers: Any, body: str = NOTHING, *, content_type: str | None = "application/json") -> str:
+    """Return a message as it lies in the broker."""
+    message = {
+        "body": base64.b64encode(body.encode()).decode(),
+        "content-encoding": "utf-8",
+        "content-type": content_type,
+        "headers": headers,
+        "properties": {
+            "delivery_info": {"exchange": "", "routing_key": "orders"},
+            "delivery_tag": str(uuid4()),
+            "body_encoding": "base64",
+            "priority": 0,
+        },
+    }
+    return json.dumps(message)
+
+
+UNREADABLE = {
+    "half a character in a header": (letter({"task": TASK, "id": "1", "x": "\ud800"}, "{"), "cannot be read"),
+    "half a character in the task": (letter({"task": "orders.\ud800", "id": "2"}), "task: "),
+    "a NUL in the task": (letter({"task": "orders.\x00", "id": "3"}), "task: "),
+    "a NUL in the id": (letter({"task": TASK, "id": "4\x00"}), "id: "),
+    "a NUL in a header": (letter({"task": TASK, "id": "5", "x": "\x00"}, "{"), "cannot be read"),
+    "no task": (letter({"task": [], "id": "6"}), "task: "),
+    "no id": (letter({"task": TASK}), "id: "),
+    "an id that is none": (letter({"task": TASK, "id": [1]}), "id: "),
+    "a body that is an object": (letter({"task": TASK, "id": "7"}, '{"a": 1}'), "body: "),
+    "a body that is short": (letter({"task": TASK, "id": "8"}, "[1]"), "0: "),
+    "arguments that are none": (letter({"task": TASK, "id": "9"}, "[5, {}, {}]"), "0: "),
+    "keywords that are none": (letter({"task": TASK, "id": "10"}, "[[], 5, {}]"), "1: "),
+    "callbacks that are none": (letter({"task": TASK, "id": "11"}, '[[], {}, {"callbacks": [5]}]'), "callbacks"),
+    "a time that is none": (letter({"task": TASK, "id": "12", "eta": "yesterday"}), "ETA"),
+    "an expiry that is none": (letter({"task": TASK, "id": "13", "expires": {}}), "expires: "),
+    "a time limit": (letter({"task": TASK, "id": "14", "timelimit": [0.001, None]}), "timelimit: "),
+    "time limits that are none": (letter({"task": TASK, "id": "15", "timelimit": "x"}), "timelimit: "),
+    "stamps that are none": (letter({"task": TASK, "id": "16", "stamped_headers": 5, "stamps": 5}), "stamp"),
+    "the old form, spoiled": (letter({}, json.dumps({"task": TASK, "id": "17", "args": 5})), "args: "),
+    "no headers": (letter(None), "no task message"),
+    "no content type": (letter({"task": TASK, "id": "18"}, content_type=None), "body: "),
+    "a task of nobody's": (letter({"task": "orders.sing", "id": "19"}), "do not have"),
+    "nesting without end": (letter({"task": TASK, "id": "20"}, "[" * 100_000), "cannot be read"),
+}
+
+
+@pytest.fixture
+def worker(processes: Processes) -> Iterator[Process]:
+    """One worker; it is still alive when the test is over."""
+    started = processes.worker(children=1)
+    yield started
+    assert started.popen.poll() is None, started.said()[-3000:]
+
+
+def test_whatever_is_unreadable_is_buried_and_the_next_order_is_taken(
+    worker: Process, broker_url: str, ledger_url: str
+) -> None:
+    """Each of these has killed a worker, or gone round and round, or vanished, where Celery was left to itself."""
+    with redis.Redis.from_url(broker_url) as broker, psycopg.connect(ledger_url, row_factory=dict_row) as db:
+        db.autocommit = True
+        for spoiled, _ in UNREADABLE.values():
+            broker.lpush("orders", spoiled)
+        broker.lpush("orders", letter({"task": TASK, "id": str(uuid4())}, json.dumps([[ORDER], {}, {}])))
+        broker.lpush("orders", letter({}, json.dumps({"task": TASK, "id": "old", "args": [ORDER | {"key": "crm-2"}]})))
+        for _ in eventually(40):
+            if len(db.execute("SELECT FROM orders").fetchall()) == 2:
+                break
+        letters = db.execute("SELECT * FROM dead_letters ORDER BY letter_id").fetchall()
+        assert len(letters) == len(UNREADABLE)
+        for name, buried, (_, why) in zip(UNREADABLE, letters, UNREADABLE.values(), strict=True):
+            assert why in buried["why"], name
+            assert buried["queue"] == "orders"
+        assert (broker.llen("orders"), broker.hlen("unacked")) == (0, 0)
+
+
+def test_what_celery_sends_is_well_formed() -> None:
+    """Nothing that a Celery of our own would send is taken for a fault."""
+    headers: dict[str, Any] = {
+        "lang": "py", "task": TASK, "id": str(uuid4()), "shadow": None, "eta": None, "expires": None, "group": None,
+        "group_index": None, "retries": 0, "timelimit": [None, None], "root_id": str(uuid4()), "parent_id": None,
+        "argsrepr": "()", "kwargsrepr": "{'order': …}", "origin": "gen1@host", "ignore_result": False,
+        "replaced_task_nesting": 0, "stamped_headers": None, "stamps": {},
+    }  # fmt: skip
+    afterwards = {"callbacks": None, "errbacks": [{"task": "crm.failed"}], "chain": None, "chord": None}
+    assert fault_in(headers, [[], {"order": ORDER}, afterwards]) is None
+    assert fault_in({}, {"task": TASK, "id": "x", "args": [ORDER], "kwargs": {}, "retries": 0, "eta": None}) is None
+    assert fault_in({}, "hello") is None  # no task message, as Celery will say
