@@ -31,6 +31,7 @@ def _totals(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "by_outcome": _counted(order["outcome"] or "OPEN" for order in orders),
         "by_kind": _counted(order["kind"] for order in orders),
         "numbers_bought": sum(len(order["bought"]) for order in orders),
+        "numbers_released": sum(len(_released(order)) for order in orders),
     }
 
 
@@ -39,16 +40,22 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
 
 
 def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Find customer order ids with several orders, and numbers that several orders have bought."""
+    """Find customer order ids with several purchases, and numbers bought again without having been given up."""
     references: defaultdict[str, list[str]] = defaultdict(list)
     numbers: defaultdict[str, list[str]] = defaultdict(list)
+    given_up = Counter(e164 for order in orders for e164 in _released(order))
     for order in orders:
-        if order["customer_order_id"]:
+        if order["customer_order_id"] and "released" not in order:
             references[f"{order['customer_order_id']}"].append(order["order_id"])
         for e164 in order["bought"]:
             numbers[e164].append(order["order_id"])
-    return {"customer_order_ids": _repeated(references), "numbers": _repeated(numbers)}
+    return {"customer_order_ids": _repeated(references, {}), "numbers": _repeated(numbers, given_up)}
 
 
-def _repeated(orders_by: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    return {name: order_ids for name, order_ids in orders_by.items() if len(order_ids) > 1}
+def _released(order: Mapping[str, Any]) -> Sequence[str]:
+    released: Sequence[str] = order.get("released", ())
+    return released
+
+
+def _repeated(orders_by: Mapping[str, list[str]], given_up: Mapping[str, int]) -> dict[str, list[str]]:
+    return {name: ids for name, ids in orders_by.items() if len(ids) > 1 + given_up.get(name, 0)}
