@@ -312,10 +312,12 @@ def test_a_number_that_is_given_up_is_held_no_more_and_can_be_acquired_again(led
 
     async def work(ledger: Ledger) -> None:
         got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        last: Order | None = None
         for key, end in (("buy", got), ("remove", released(RALEIGH)), ("buy again", got)):
             order = await accepted(ledger, a_request(key))
-            await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
-        assert await ledger.held_elsewhere([(order.order_id, RALEIGH)]) == []
+            last = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
+        assert last is not None
+        assert await ledger.held_elsewhere([(last.order_id, RALEIGH)]) == []
         assert await holdings(ledger_url) == [
             (RALEIGH, "buy", "remove", False),
             (RALEIGH, "buy again", None, True),
