@@ -1,9 +1,9 @@
 """Bandwidth's numbers API: orders become requests, answers become events.
 
-Holds the conversations: what is asked, in which turn, and what an answer means for the order. The XML
-is read and written in `bandwidth_xml`, ends are judged in `bandwidth_verdict`, what would not be taken
-is found in `bandwidth_rules`, and every code, limit and assumption stands in `bandwidth_facts`.
-Opens no socket, reads no clock, repeats nothing.
+Holds the conversations: what is asked, in which turn, and what an answer means for the order; those about
+removals are in `bandwidth_disconnects`. The XML is read and written in `bandwidth_xml`, ends are judged in
+`bandwidth_verdict`, what would not be taken is found in `bandwidth_rules`, and every code, limit and
+assumption stands in `bandwidth_facts`. Opens no socket, reads no clock, repeats nothing.
 
 Source: Bandwidth's page "Order Numbers" (Universal Platform, API v2); Bandwidth/api-docs,
 site/specs/numbers_v2.yml and site/docs/numbers/errors.mdx.
@@ -15,6 +15,7 @@ from typing import Final
 from urllib.parse import quote
 
 from carriers.bandwidth_answers import Listing, bought_by, ordered, submitted, true_list
+from carriers.bandwidth_disconnects import Disconnects
 from carriers.bandwidth_facts import CARRIER, FIRST_PAGE, NUMBERS_LOOKED_AT, PAGE_SIZE, QUANTITY_MAX
 from carriers.bandwidth_rules import faults
 from carriers.bandwidth_verdict import (
@@ -51,6 +52,7 @@ class Bandwidth:
         self._account_id = account_id
         self._site_id = site_id
         self._peer_id = peer_id
+        self._disconnects = Disconnects(account_id)
         self._orders = f"/api/v2/accounts/{quote(account_id, safe='')}/orders"
 
     @property
@@ -62,7 +64,7 @@ class Bandwidth:
     def capabilities(self) -> Capabilities:
         """What Bandwidth offers, as far as this adapter goes."""
         return Capabilities(
-            kinds=frozenset({Kind.NEW_NUMBERS}),
+            kinds=frozenset({Kind.NEW_NUMBERS, Kind.REMOVE_NUMBERS}),
             quantity_max=QUANTITY_MAX,
             partial_fill=True,
             backorder=True,
@@ -75,6 +77,8 @@ class Bandwidth:
 
     def submit(self, order: Order) -> Conversation:
         """Send the order: one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost."""
+        if order.request.kind is Kind.REMOVE_NUMBERS:
+            return (yield from self._disconnects.submit(order))
         if order.request.kind is not Kind.NEW_NUMBERS:
             raise NotOffered(f"order {order.order_id}: Bandwidth is not asked for {order.request.kind}")
         body = write_order(order.request, reference=str(order.order_id), site_id=self._site_id, peer_id=self._peer_id)
@@ -83,6 +87,8 @@ class Bandwidth:
 
     def ask(self, order: Order) -> Conversation:
         """Ask how an OPEN order stands; asks on when the answer contradicts itself."""
+        if order.request.kind is Kind.REMOVE_NUMBERS:
+            return (yield from self._disconnects.ask(order))
         if order.carrier_order_id is None:
             raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
         answer = yield self._get_order(order.carrier_order_id)
@@ -98,6 +104,8 @@ class Bandwidth:
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT by our reference, and named numbers by themselves."""
+        if order.request.kind is Kind.REMOVE_NUMBERS:
+            return (yield from self._disconnects.look_for(order))
         found = yield from self._listed(order)
         if len(found) > 1:
             return FoundTwice(tuple(found))

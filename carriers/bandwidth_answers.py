@@ -4,7 +4,7 @@ Knows status codes and what stands below them. Does not know why something was a
 more: that is the conversation's business (`carriers.bandwidth`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from carriers.bandwidth_facts import (
     CARRIER,
     CARRIER_ORDER_ID,
+    CLOCKS_DIFFER,
     CODE,
     FIRST_PAGE,
     MAY_HAVE_HAPPENED,
@@ -43,6 +44,8 @@ _TO_MEND: Final[Mapping[int, str]] = {
     HTTPStatus.FORBIDDEN: "the credentials lack the role for this, such as Ordering",
     HTTPStatus.NOT_FOUND: "no such account for these credentials",
 }
+Reader = Callable[[bytes], OrderView]
+
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -50,10 +53,10 @@ def _is_good(answer: CarrierAnswer) -> bool:
     return answer.status // 100 == HTTPStatus.OK // 100
 
 
-def submitted(order: Order, answer: CarrierAnswer) -> Event:
+def submitted(order: Order, answer: CarrierAnswer, *, read: Reader = read_order, below: str = "/orders") -> Event:
     """Say what the answer to the POST means. When in doubt it means doubt."""
     if _is_good(answer):
-        return _accepted(order, answer)
+        return _accepted(order, answer, read, below)
     if answer.status == HTTPStatus.BAD_REQUEST:
         return _rejected(order, answer)
     if to_mend := _TO_MEND.get(answer.status):
@@ -61,14 +64,14 @@ def submitted(order: Order, answer: CarrierAnswer) -> Event:
     return AnswerLost(f"HTTP {answer.status} instead of an answer to the order")
 
 
-def _accepted(order: Order, answer: CarrierAnswer) -> Event:
+def _accepted(order: Order, answer: CarrierAnswer, read: Reader, below: str) -> Event:
     try:
-        view = read_order(answer.body) if answer.body.strip() else None
+        view = read(answer.body) if answer.body.strip() else None
     except UnreadableAnswer as fault:
         return AnswerLost(f"HTTP {answer.status} and {fault.why}")
     if view and view.reference not in {None, str(order.order_id)}:
         return AnswerLost(f"HTTP {answer.status}, and the answer is about another order")
-    named = (view.carrier_order_id if view else None) or _last_segment(answer.headers.get("location", ""))
+    named = (view.carrier_order_id if view else None) or _last_segment(answer.headers.get("location", ""), below)
     if named is None or not CARRIER_ORDER_ID.fullmatch(named):
         return AnswerLost(f"HTTP {answer.status} without an order id")
     return Acknowledged(CarrierOrderId(named), view.status if view else None)
@@ -93,19 +96,19 @@ def _rejected(order: Order, answer: CarrierAnswer) -> Event:
     return refused_order(order, rejection.errors)
 
 
-def _last_segment(location: str) -> str | None:
+def _last_segment(location: str, below: str) -> str | None:
     """Return the order id from a Location header, or None when it points elsewhere."""
     try:
         head, _, last = urlsplit(location).path.rstrip("/").rpartition("/")
     except ValueError:
         return None
-    return last if head.endswith("/orders") else None
+    return last if head.endswith(below) else None
 
 
-def ordered(answer: CarrierAnswer, carrier_order_id: str) -> tuple[OrderView, str]:
+def ordered(answer: CarrierAnswer, carrier_order_id: str, *, read: Reader = read_order) -> tuple[OrderView, str]:
     """Return the order in an answer, and its status."""
     _require_content(answer)
-    view = read_order(answer.body)
+    view = read(answer.body)
     if view.carrier_order_id and view.carrier_order_id.casefold() != carrier_order_id.casefold():
         raise UnreadableAnswer(CARRIER, f"asked for order {carrier_order_id}, got another", answer.body)
     if view.status is None:
@@ -134,6 +137,28 @@ def bought_by(answer: CarrierAnswer, account_id: str) -> CarrierOrderId | None:
     if number.account_id not in {None, account_id} or not number.carrier_order_id:
         return None
     return CarrierOrderId(number.carrier_order_id) if CARRIER_ORDER_ID.fullmatch(number.carrier_order_id) else None
+
+
+def page_of_disconnects(answer: CarrierAnswer) -> OrderPage:
+    """Return a page of the list of disconnects. An account without any is answered 404."""
+    if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.NO_CONTENT}:
+        return OrderPage((), 0, None)
+    _require_content(answer)
+    return read_page(answer.body)
+
+
+def nearest(listed: Iterable[ListedOrder], order: Order) -> list[CarrierOrderId]:
+    """Return what may be an order in doubt, the nearest to the moment of doubt first; without a date comes last."""
+    doubted_at, earliest = order.doubt_since or order.accepted_at, order.accepted_at - CLOCKS_DIFFER
+    possible = [
+        one
+        for one in listed
+        if (one.created_at is None or one.created_at >= earliest)
+        and one.reference in {None, str(order.order_id)}
+        and CARRIER_ORDER_ID.fullmatch(one.carrier_order_id or "")
+    ]
+    possible.sort(key=lambda one: abs((one.created_at or _LAST) - doubted_at))
+    return list(dict.fromkeys(CarrierOrderId(str(one.carrier_order_id)) for one in possible))
 
 
 class Listing:

@@ -5,6 +5,7 @@ ground; docs/carriers/bandwidth.md lists the same assumptions for people.
 """
 
 import re
+from datetime import timedelta
 from typing import Final
 
 CARRIER: Final = "bandwidth"
@@ -29,6 +30,11 @@ MAY_HAVE_HAPPENED: Final = frozenset({"1000", "1010", "5003", PENDING_CODE, "508
 """Look like refusals of an order, yet leave open whether it was made: internal errors, time-outs."""
 TAKEN_CODES: Final = frozenset({"5005", "5218"})
 """The number is unavailable, or in process on another order, which may be ours."""
+GONE_CODES: Final = frozenset({"5006", "5074", "5076"})
+"""The number cannot be disconnected since it is not ours (any more); after a lost answer: it was given up before."""
+PROTECTED: Final = ("TRUE", "FALSE", "UNCHANGED")
+DISCONNECT_MODE: Final = "normal"
+"""The other one, PURGE, is internal to Bandwidth."""
 NOT_OURS_CODE: Final = "15610"
 """The number is not on this account."""
 TIMED_OUT_WORDS: Final = "timed out"
@@ -43,6 +49,14 @@ PAGE_SIZE: Final = 500
 
 NUMBERS_MAX: Final = QUANTITY_MAX
 """Error 5095 says that there is a most for named numbers, and no document says how many."""
+
+DISCONNECT_PAGE_SIZE: Final = 1000
+"""The documents allow 5000, which would be a megabyte of XML."""
+DISCONNECT_PAGES_MAX: Final = 5
+DISCONNECTS_LOOKED_AT: Final = 20
+"""The list of disconnects shows no references: so many are read to find ours, those nearest in time first."""
+CLOCKS_DIFFER: Final = timedelta(hours=1)
+"""A disconnect that was made longer than this before the order was accepted is not ours."""
 
 CARRIER_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 """Every published id is a UUID. Whatever this does not match is never put into a path."""

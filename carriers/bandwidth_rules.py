@@ -5,14 +5,15 @@ field as the producer wrote it. What every carrier refuses is the contract's bus
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
-from carriers.bandwidth_facts import NAME_LENGTH_MAX, NUMBERS_MAX, QUANTITY_MAX
+from carriers.bandwidth_facts import NAME_LENGTH_MAX, NUMBERS_MAX, PROTECTED, QUANTITY_MAX
 from carriers.bandwidth_search import LOCAL, TOLL_FREE, places
 from orders.errors import Fault
 from orders.model import Criteria, Kind, OrderRequest, WhenTainted
+from orders.numbering import is_nanp
 
 OPTIONS: Final = (
     "site_id",
@@ -23,6 +24,12 @@ OPTIONS: Final = (
     "reservation_ids",
 )
 
+REMOVAL_OPTIONS: Final = ("protected",)
+
+_TAINT_RULES: Final = {
+    Kind.NEW_NUMBERS: "goes with removals only",
+    Kind.REMOVE_NUMBERS: "Bandwidth has no taint window: its numbers can be removed at any age",
+}
 _NANP_COUNTRIES: Final = ("USA", "CAN")
 _PRINTABLE: Final = r"(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]"
 """Something to see, and nothing that XML cannot carry."""
@@ -49,9 +56,9 @@ _CALLING_AREA_FITS: Final = frozenset({frozenset({"npa", "nxx"}), frozenset({"ra
 
 def faults(request: OrderRequest) -> tuple[Fault, ...]:
     """Return everything that Bandwidth would not take, or would take otherwise than meant."""
-    if request.kind is not Kind.NEW_NUMBERS:
-        return (Fault("kind", f"Bandwidth is asked for {Kind.NEW_NUMBERS} only, not {request.kind}"),)
-    looks = (_order_faults, _count_faults, _backorder_faults, _criteria_faults, _option_faults)
+    looks = _LOOKS.get(request.kind)
+    if looks is None:
+        return (Fault("kind", f"Bandwidth is asked for {' and '.join(_LOOKS)} only, not {request.kind}"),)
     return tuple(chain.from_iterable(look(request) for look in looks))
 
 
@@ -61,7 +68,7 @@ def _order_faults(request: OrderRequest) -> Iterator[Fault]:
     if request.account is not None:
         yield Fault("account", "is not offered: the account is a setting, the sub-account is options.site_id")
     if request.when_tainted is not WhenTainted.WAIT:
-        yield Fault("when_tainted", "goes with removals only")
+        yield Fault("when_tainted", _TAINT_RULES[request.kind])
     if request.name is not None and not _NAME.fullmatch(request.name):
         yield Fault("name", f"must be 1 to {NAME_LENGTH_MAX} printable characters")
 
@@ -160,6 +167,22 @@ def _vanity_faults(where: frozenset[str]) -> Iterator[Fault]:
         yield Fault(f"criteria.{field}", "cannot go with a local vanity, which goes with npa and state only")
 
 
+def _removal_faults(request: OrderRequest) -> Iterator[Fault]:
+    if request.criteria or not request.numbers:
+        yield Fault("criteria", "cannot be used for removals: name the numbers")
+    if not request.allow_partial:
+        yield Fault("allow_partial", "must be true for removals: Bandwidth gives up what it can, number by number")
+    if request.allow_backorder:
+        yield Fault("allow_backorder", "goes with new numbers only")
+    for name, value in request.options.items():
+        if name not in REMOVAL_OPTIONS:
+            yield Fault(f"options.{name}", f"is unknown for removals; Bandwidth knows {', '.join(REMOVAL_OPTIONS)}")
+        elif value not in PROTECTED:
+            yield Fault(f"options.{name}", f"must be one of {', '.join(PROTECTED)}")
+        elif not all(map(is_nanp, request.numbers)):
+            yield Fault(f"options.{name}", "goes with North American numbers only")
+
+
 def _option_faults(request: OrderRequest) -> Iterator[Fault]:
     for name, value in request.options.items():
         if name not in OPTIONS:
@@ -194,3 +217,9 @@ def _are_tokens(value: object) -> bool:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes):
         return False
     return bool(value) and all(map(_is_token, value))
+
+
+_LOOKS: Final[Mapping[Kind, Sequence[Callable[[OrderRequest], Iterator[Fault]]]]] = {
+    Kind.NEW_NUMBERS: (_order_faults, _count_faults, _backorder_faults, _criteria_faults, _option_faults),
+    Kind.REMOVE_NUMBERS: (_order_faults, _count_faults, _removal_faults),
+}

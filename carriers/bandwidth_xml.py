@@ -16,13 +16,14 @@ from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
 
 from defusedxml.ElementTree import fromstring
 
-from carriers.bandwidth_facts import CARRIER, LIST_ROOT
+from carriers.bandwidth_facts import CARRIER, DISCONNECT_MODE, LIST_ROOT
 from carriers.bandwidth_search import search_fields, search_type, spoken
 from orders.errors import UnreadableAnswer
 from orders.model import OrderRequest
 from orders.numbering import E164, e164_from_carrier
 
 _TEXT_LENGTH_MAX: Final = 300
+_A: Final = {"OrderResponse": "an order", "DisconnectTelephoneNumberOrderResponse": "a disconnect"}
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
 _PAGE: Final = re.compile(r"[?&]page=([^&>;\"'\s]+)")
 _MOMENT: Final = re.compile(
@@ -120,24 +121,51 @@ def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id:
     return body
 
 
+def write_disconnect(request: OrderRequest, *, reference: str) -> bytes:
+    """Return the body of a disconnect. It is always named, since older documents require that."""
+    root = Element("DisconnectTelephoneNumberOrder")
+    SubElement(root, "Name").text = request.name or reference
+    SubElement(root, "CustomerOrderId").text = reference
+    wanted = SubElement(root, "DisconnectTelephoneNumberOrderType")
+    _list_numbers(wanted, request)
+    SubElement(wanted, "DisconnectMode").text = DISCONNECT_MODE
+    if "protected" in request.options:
+        SubElement(wanted, "Protected").text = str(request.options["protected"])
+    body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return body
+
+
 def read_order(body: bytes) -> OrderView:
     """Read the answer to a POST or GET of one order; both have the same shape.
 
     Raises:
         UnreadableAnswer: Not XML, not an OrderResponse, or with two statuses that differ.
     """
+    return _read(body, "OrderResponse", "Order", "CompletedNumbers")
+
+
+def read_disconnect(body: bytes) -> OrderView:
+    """Read the answer to a POST or GET of one disconnect; the numbers given up are its completed ones.
+
+    Raises:
+        UnreadableAnswer: Not XML, not about a disconnect, or with two statuses that differ.
+    """
+    return _read(body, "DisconnectTelephoneNumberOrderResponse", "orderRequest", "DisconnectedTelephoneNumberList")
+
+
+def _read(body: bytes, root_name: str, echo_name: str, done_name: str) -> OrderView:
     root = _parsed(body)
-    if _local(root) != "OrderResponse":
-        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not an order", body)
+    if _local(root) != root_name:
+        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not {_A[root_name]}", body)
     statuses = {text for text in map(_text, _children(root, "OrderStatus")) if text}
     if len(statuses) > 1:
         raise UnreadableAnswer(CARRIER, "an order with two statuses", body)
-    echo = next(_children(root, "Order"), None)
+    echo = next(_children(root, echo_name), None)
     return OrderView(
         carrier_order_id=_child_text(echo, "id"),
         reference=_child_text(echo, "CustomerOrderId"),
         status=next(iter(statuses), None),
-        completed=_numbers(_below(root, "CompletedNumbers")),
+        completed=_numbers(_below(root, done_name)),
         failed=_numbers(_below(root, "FailedNumbers")),
         errors=_errors(root),
         completed_quantity=_count(_child_text(root, "CompletedQuantity")),
@@ -196,7 +224,7 @@ def read_rejection(body: bytes) -> Rejection:
     root = _parsed(body)
     if not _local(root).endswith("Response"):
         raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is no answer of theirs", body)
-    echo = next(_children(root, "Order"), None)
+    echo = next((child for child in root if _local(child) in {"Order", "orderRequest"}), None)
     return Rejection(_errors(root), _child_text(echo, "id"), _child_text(echo, "CustomerOrderId"))
 
 
@@ -234,15 +262,19 @@ def _envelope(request: OrderRequest, reference: str, site_id: str, peer_id: str 
 
 def _named(request: OrderRequest) -> Element:
     wanted = Element("ExistingTelephoneNumberOrderType")
-    listing = SubElement(wanted, "TelephoneNumberList")
-    for number in request.numbers:
-        SubElement(listing, "TelephoneNumber").text = number
+    _list_numbers(wanted, request)
     reservations = request.options.get("reservation_ids")
     if isinstance(reservations, Iterable):
         held = SubElement(wanted, "ReservationIdList")
         for reservation in reservations:
             SubElement(held, "ReservationId").text = str(reservation)
     return wanted
+
+
+def _list_numbers(wanted: Element, request: OrderRequest) -> None:
+    listing = SubElement(wanted, "TelephoneNumberList")
+    for number in request.numbers:
+        SubElement(listing, "TelephoneNumber").text = number
 
 
 def _search(request: OrderRequest) -> Element:

@@ -12,13 +12,14 @@ from typing import Any, Final
 
 from console import moments
 from ledger.ledger import Debt, Story
-from orders.model import Lane, NumberState, State
+from orders.model import Kind, Lane, NumberState, State
 
 Sentences = Iterator[str]
 
 _LONG_DUE: Final = timedelta(seconds=15)
 """Work that is due this long was not taken by anybody: the sweep rings every second."""
 _IN_HAND: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
+_GIVEN_UP: Final = frozenset({NumberState.RELEASED})
 _DOCTOR: Final = "`number-orders doctor` tells whether any runs"
 
 
@@ -28,8 +29,26 @@ def explain(story: Story) -> list[str]:
 
 
 def has(story: Story) -> int:
-    """Return how many numbers the order has got."""
-    return sum(result.state in _IN_HAND for result in story.numbers)
+    """Return with how many numbers the order has done what was asked: got them, or given them up."""
+    reached = _GIVEN_UP if _removes(story) else _IN_HAND
+    return sum(result.state in reached for result in story.numbers)
+
+
+def there(story: Story) -> str:
+    """Say in a word or two what has become of the numbers that `has` counts."""
+    return "given up" if _removes(story) else "there"
+
+
+def _removes(story: Story) -> bool:
+    return story.order.request.kind is Kind.REMOVE_NUMBERS
+
+
+def _did(story: Story) -> str:
+    return "gave up" if _removes(story) else "bought"
+
+
+def _nothing(story: Story) -> str:
+    return "nothing was given up" if _removes(story) else "nothing was bought"
 
 
 def _accepted(story: Story) -> Sentences:
@@ -38,12 +57,12 @@ def _accepted(story: Story) -> Sentences:
     match news.get("event"):
         case "NotSent":
             yield f"The last attempt to send it, {ago}, came to nothing: {why}."
-            yield "Nothing was bought, so it is safe to send it again."
+            yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
         case "ProvenAbsent":
             yield f"It was searched for at {_carrier(story)} ({_detail(news, 'looked')}) and never arrived there."
-            yield "Nothing was bought, so it is safe to send it again."
+            yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
         case "SentAgain":
-            yield f"{_detail(news, 'by')} made sure that nothing was bought and wants it sent again{_because(news)}."
+            yield f"{_detail(news, 'by')} made sure that {_nothing(story)} and wants it sent again{_because(news)}."
         case _:
             yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
     wanted = order.request.not_before
@@ -70,7 +89,8 @@ def _in_doubt(story: Story) -> Sentences:
     lost = _latest(story, "AnswerLost", "SubmissionBegun")
     why = _detail(lost, "reason") or "two workers began to send it, and neither answer is known"
     yield f"Nobody knows whether {carrier} has it: {why} ({_ago(story, lost)})."
-    yield f"It may have been bought, so it is not sent again before {carrier}'s records are searched long enough."
+    feared = "Its numbers may have been given up" if _removes(story) else "It may have been bought"
+    yield f"{feared}, so it is not sent again before {carrier}'s records are searched long enough."
     looked = _detail(_latest(story, "NotListed"), "looked")
     if order.doubt_asks:
         yield f"Searched {_times(order.doubt_asks)} so far ({looked}): not on record, which proves little so soon."
@@ -93,7 +113,7 @@ def _open(story: Story) -> Sentences:
     if detail := _detail(word, "detail"):
         yield f"{carrier} adds: {detail}."
     if got := has(story):
-        yield f"{got} of {order.request.wanted} numbers are there already."
+        yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
     yield from _due(story, Lane.ASK)
     yield f"There is nothing to do but wait: {carrier} is asked until it says how it ended. It cannot be called back."
 
@@ -107,11 +127,11 @@ def _parked(story: Story) -> Sentences:
     if order.carrier_order_id:
         yield f"We know it at {carrier} as order {order.carrier_order_id}."
     if got := has(story):
-        yield f"{got} of {order.request.wanted} numbers are there already."
-    yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they bought."
+        yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
+    yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they {_did(story)}."
     resolve = f"number-orders resolve {order.order_id}"
     yield f"Then adopt the order found there: `{resolve} --adopt CARRIER_ORDER_ID --why TEXT`."
-    yield f"Or have it sent again, if nothing was bought: `{resolve} --send-again --why TEXT`."
+    yield f"Or have it sent again, if {_nothing(story)}: `{resolve} --send-again --why TEXT`."
     yield f"Or write it off: `{resolve} --failed --why TEXT`."
 
 
@@ -123,7 +143,8 @@ def _completed(story: Story) -> Sentences:
 
 def _partial(story: Story) -> Sentences:
     order = story.order
-    yield f"{has(story)} of {order.request.wanted} numbers are there, and no more will come: {order.reason}."
+    more = "be" if _removes(story) else "come"
+    yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}, and no more will {more}: {order.reason}."
     yield from _failures(story)
     yield f"It ended {_took(story)}. For the rest, hand in a new order with a new key."
 
@@ -131,9 +152,9 @@ def _partial(story: Story) -> Sentences:
 def _with_errors(story: Story) -> Sentences:
     order = story.order
     yield f"{_carrier(story)} says that it is done, and yet: {order.reason}."
-    yield f"{has(story)} of {order.request.wanted} numbers are there."
+    yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}."
     yield from _failures(story)
-    yield f"It ended {_took(story)}. Look at the numbers one by one before ordering the rest anew."
+    yield f"It ended {_took(story)}. Look at the numbers one by one before handing in the rest anew."
 
 
 def _failed(story: Story) -> Sentences:
@@ -144,13 +165,14 @@ def _failed(story: Story) -> Sentences:
     code = f" (code {_detail(news, 'code')})" if _detail(news, "code") else ""
     yield f"{_carrier(story)} refused it: {story.order.reason}{code}."
     yield from _failures(story)
-    yield f"Nothing was bought, and nothing will be. It ended {_took(story)}."
+    yield f"{_nothing(story).capitalize()}, and nothing will be. It ended {_took(story)}."
     yield "When the cause is mended, hand it in again with a new key."
 
 
 def _cancelled(story: Story) -> Sentences:
     news = _latest(story)
-    yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_because(news)}. Nothing was bought."
+    yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_because(news)}."
+    yield f"{_nothing(story).capitalize()}."
 
 
 _BY_STATE: Final[Mapping[State, Callable[[Story], Sentences]]] = MappingProxyType(

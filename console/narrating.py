@@ -48,15 +48,15 @@ _WORDS: Final[Mapping[str, Callable[[Detail], str]]] = MappingProxyType(
     {
         "OrderAccepted": lambda _: "accepted",
         "SubmissionBegun": lambda _: "a worker begins to send it",
-        "NotSent": lambda it: f"nothing bought, to be sent again{_or(it, 'reason')}",
+        "NotSent": lambda it: f"nothing came of it, to be sent again{_or(it, 'reason')}",
         "AnswerLost": lambda it: f"the answer is lost{_or(it, 'reason')}",
         "Acknowledged": lambda it: (
             f"the carrier has it as {it.get('carrier_order_id')}{_or(it, 'carrier_status', ', ')}"
         ),
         "StillOpen": _still_open,
-        "Filled": _ended("filled"),
-        "PartlyFilled": _ended("partly filled"),
-        "FilledWithErrors": _ended("filled, with errors"),
+        "Filled": _ended("done as asked"),
+        "PartlyFilled": _ended("done in part"),
+        "FilledWithErrors": _ended("done, with errors"),
         "Refused": lambda it: f"refused{_or(it, 'code', ', code ')}{_numbers(it)}{_or(it, 'reason')}",
         "NotListed": lambda it: f"not on the carrier's record yet{_or(it, 'looked', ', searched ')}",
         "ProvenAbsent": lambda it: f"it never arrived{_or(it, 'looked', ', searched ')}",

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from config.settings import Settings
 from console import moments
-from console.explaining import explain, has
+from console.explaining import explain, has, there
 from console.narrating import sentence
 from console.printing import clean, heading, pairs, paragraph, rows, screen, state, write_json
 from console.rooms import find_order, open_ledger
@@ -142,7 +142,7 @@ def _show_numbers(console: Console, story: Story, *, whole: bool) -> None:
 def _tally(story: Story, numbers: Sequence[Mapping[str, str]]) -> str:
     counted = Counter(number["state"] for number in numbers)
     states = ", ".join(f"{counted[each]} {each.value}" for each in NumberState if counted[each])
-    return f"{has(story)} of {story.order.request.wanted} there" + (f" ({states})" if states else "")
+    return f"{has(story)} of {story.order.request.wanted} {there(story)}" + (f" ({states})" if states else "")
 
 
 def _show_events(console: Console, story: Story, *, whole: bool) -> None:

@@ -98,9 +98,18 @@ WITH input AS MATERIALIZED (
     SELECT order_id, e164, state, code, text FROM result
     ON CONFLICT (order_id, e164) DO UPDATE
     SET state = excluded.state, code = excluded.code, text = excluded.text, changed_at = now()
+), released AS (
+    -- Not before it was acquired: that may have been written by a transaction that began after this one.
+    UPDATE held_numbers SET released_by = result.order_id, released_at = greatest(now(), acquired_at)
+    FROM result
+    WHERE held_numbers.e164 = result.e164 AND held_numbers.carrier = result.carrier
+      AND result.state = 'released' AND released_at IS NULL
+    RETURNING held_id
 ), held AS (
+    -- Counting the released makes them go first: a number may be given up and bought again in the same group.
     INSERT INTO held_numbers (e164, carrier, account, acquired_by)
-    SELECT e164, carrier, account, order_id FROM result WHERE state IN ('acquired', 'usable')
+    SELECT e164, carrier, account, order_id FROM result
+    WHERE state IN ('acquired', 'usable') AND (SELECT count(*) FROM released) >= 0
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
 ), owing AS (
     SELECT step.order_id, step.carrier, effect.*

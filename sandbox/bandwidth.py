@@ -1,13 +1,15 @@
 """Practice Bandwidth: the numbers API on loopback, as its public pages say and captured replies show.
 
 Knows routes, statuses and headers. Orders live in `bandwidth_book`, their course is decided in
-`bandwidth_outcomes`, the XML is in `bandwidth_xml`, and what may go wrong on the way in `gate`.
+`bandwidth_outcomes`, the XML is in `bandwidth_xml`, disconnects are in `bandwidth_disconnects`, and what may
+go wrong on the way in `gate`.
 """
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Any, Final
 from uuid import uuid4
 
@@ -16,9 +18,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sandbox import bandwidth_disconnects as disconnects
 from sandbox import bandwidth_xml as xml
 from sandbox.bandwidth_access import Access, Account, asks_for_client_credentials
 from sandbox.bandwidth_book import Book, NotBackordered, Order
+from sandbox.bandwidth_disconnects import AGING, Disconnect, Disconnects
 from sandbox.bandwidth_listing import SCANNING_FILTERS, Page, fault_in_listing, passes, rest_of
 from sandbox.bandwidth_orders import (
     CarrierStumbles,
@@ -64,6 +68,7 @@ class Bandwidth:
         """Forget orders, tokens and limits, and refill the stock as at the start."""
         self._inventory = Inventory(self._plan)
         self._book = Book(self._inventory)
+        self._disconnects = Disconnects(self._book)
         self._access = Access(self._account)
         self._limits = RateLimits()
 
@@ -73,6 +78,8 @@ class Bandwidth:
         orders, one = f"{_ACCOUNT_PATH}/orders", f"{_ACCOUNT_PATH}/orders/{{order_id}}"
         search, tns = f"{_ACCOUNT_PATH}/availableNumbers", "/api/v2/tns"
         read, create = guarded("HISTORY"), guarded("ORDER", ordering=True)
+        gone, one_gone = f"{_ACCOUNT_PATH}/disconnects", f"{_ACCOUNT_PATH}/disconnects/{{order_id}}"
+        disconnect = guarded("DISCONNECT", ordering=True)(self._disconnect)
         return (
             gate("GET", one, read(order(self._read)), endpoint="order_read", template="/orders/{orderId}"),
             gate("POST", orders, create(self._create), endpoint="order_create", template="/orders"),
@@ -88,6 +95,15 @@ class Bandwidth:
             gate("PUT", one, create(order(self._amend)), endpoint="order_change", template="/orders/{orderId}"),
             gate("GET", tns, read(self._list_owned), endpoint="numbers", template="/tns"),
             gate("GET", f"{tns}/{{tn}}", read(self._read_owned), endpoint="numbers", template="/tns/{tn}"),
+            gate("POST", gone, disconnect, endpoint="order_create", template="/disconnects"),
+            gate(
+                "GET",
+                one_gone,
+                read(self._read_disconnect),
+                endpoint="order_read",
+                template="/disconnects/{orderId}",
+            ),
+            gate("GET", gone, read(self._list_disconnects), endpoint="order_list", template="/disconnects"),
             gate("POST", "/api/v1/oauth2/token", self._issue_token, endpoint="token", template="/oauth2/token"),
             gate("*", "/api/{rest:path}", _unknown_path, endpoint="other", template="(unknown)"),
         )
@@ -107,7 +123,8 @@ class Bandwidth:
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
         """Describe every order made since then, as it truly stands."""
         orders = self._book.all_orders()
-        return (_reported(order, now) for order in orders if since is None or order.created_at >= since)
+        sales = (_reported(order, now) for order in orders if since is None or order.created_at >= since)
+        return chain(sales, self._disconnects.as_json(now, since))
 
     # -- admission ------------------------------------------------------------------------------
 
@@ -125,6 +142,7 @@ class Bandwidth:
 
     def _refusal(self, request: Request, group: LimitGroup, *, ordering: bool) -> Response | None:
         now = self._world.clock()
+        self._disconnects.settle(now)
         caller = self._access.recognise(request.headers.get("authorization", ""), now)
         if caller is None:
             return Response(status_code=401)
@@ -145,7 +163,8 @@ class Bandwidth:
 
     def _reference_of(self, visit: Visit) -> str | None:
         """Find the customer order id a request speaks of: in its path, its query or its body."""
-        order = self._book.get(visit.request.path_params.get("order_id", ""))
+        named = visit.request.path_params.get("order_id", "")
+        order = self._book.get(named) or self._disconnects.get(named)
         if order is not None:
             return order.customer_order_id or None
         if visit.request.method == "GET":
@@ -219,9 +238,41 @@ class Bandwidth:
         self._keep("amendment", order, now, visit.body)
         return _xml(xml.document("<OrderResponse/>"))
 
+    # -- disconnecting --------------------------------------------------------------------------
+
+    def _disconnect(self, visit: Visit) -> Response:
+        try:
+            placed = self._disconnects.place(visit.body, self._world.behaviour, self._world.clock())
+        except OrderRefused as refused:
+            return _xml(disconnects.refusal(refused), 400)
+        self._keep("disconnect", placed, placed.created_at, visit.body)
+        answer = _xml(disconnects.accepted(placed), 201)
+        answer.headers["Location"] = f"{visit.request.url.replace(query='')}/{placed.order_id}"
+        return answer
+
+    def _read_disconnect(self, visit: Visit) -> Response:
+        placed = self._disconnects.get(visit.request.path_params["order_id"])
+        if placed is None:
+            return _xml(disconnects.unknown(), 404)
+        return _xml(disconnects.as_it_stands(placed, self._world.clock()))
+
+    def _list_disconnects(self, visit: Visit) -> Response:
+        """List them; an account without any is answered 404, with an empty list."""
+        query, now = visit.request.query_params, self._world.clock()
+        reason = disconnects.fault_in_listing(query)
+        if reason is not None:
+            return _xml(xml.status_refusal("ResponseSelectWrapper", reason), 400)
+        found = self._disconnects.listed(query, now, oldest_first=self._world.behaviour.list_oldest_first)
+        page = disconnects.page_of(found, query)
+        if page is None:
+            return _xml(xml.status_refusal("ResponseSelectWrapper", error(5061)), 404)
+        path, size = f"/accounts/{self._account.account_id}/disconnects", int(query.get("size", 300))
+        links = xml.links(path, size, rest_of(query), first="1", next=page[1])
+        return _xml(disconnects.listing(page[0], len(found), links, now), 200 if found else 404)
+
     # -- remembering ----------------------------------------------------------------------------
 
-    def _keep(self, what: str, order: Order, at: datetime, body: bytes) -> None:
+    def _keep(self, what: str, order: Order | Disconnect, at: datetime, body: bytes) -> None:
         behaviour = as_json(self._world.behaviour)
         said = {"body": body.decode("latin-1"), "behaviour": behaviour}  # any bytes, each as the character it is
         self._world.memory.keep(self.name, {"what": what, "order_id": order.order_id, "at": iso(at), **said})
@@ -231,8 +282,11 @@ class Bandwidth:
         for line in self._world.memory.recall(self.name):
             order_id, at = line["order_id"], datetime.fromisoformat(line["at"])
             body, behaviour = line["body"].encode("latin-1"), read_behaviour(line["behaviour"])
+            self._disconnects.settle(at)
             order = self._book.get(order_id)
-            if order is not None:
+            if line["what"] == "disconnect":
+                self._disconnects.place(body, behaviour, at, order_id=order_id)
+            elif order is not None:
                 self._book.amend(order, read_amendment(body), at)
             else:
                 request = read_order(body, self._account.sites, self._account.peers)
@@ -290,7 +344,7 @@ class Bandwidth:
         order = self._book.owner(e164, now)
         if order is None:
             return _xml(xml.status_refusal("TelephoneNumberResponse", error(15610)), 404)
-        status = self._world.behaviour.number_status
+        status = AGING if self._disconnects.is_aging(e164, now) else self._world.behaviour.number_status
         return _xml(xml.owned_number(e164, order, now, self._account.account_id, status))
 
     def _list_owned(self, visit: Visit) -> Response:
@@ -313,7 +367,8 @@ class Bandwidth:
         ours = query.get("accountId", self._account.account_id) == self._account.account_id
         status = self._world.behaviour.number_status
         if ours and query.get("status", status).lower() == status.lower():
-            yield from self._book.owned(now)
+            kept = self._disconnects
+            yield from (owned for owned in self._book.owned(now) if not kept.is_aging(owned[0], now))
 
     def _owned_item(self, e164: str, order: Order, now: datetime) -> str:
         place, status = self._inventory.place_of(e164), self._world.behaviour.number_status

@@ -4,7 +4,7 @@ Everything asked of it while orders are being made costs the same with ten order
 """
 
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
@@ -131,6 +131,13 @@ class Book:
         for e164, order in self._holders.items():
             if e164 in order.stage(now).bought:
                 yield e164, order
+
+    def give_up(self, numbers: Iterable[str]) -> None:
+        """Take numbers from the orders that bought them, back into stock."""
+        given_up = tuple(numbers)
+        for e164 in given_up:
+            del self._holders[e164]
+        self._inventory.release(given_up)
 
     def all_orders(self) -> Iterator[Order]:
         """List every order, oldest first."""

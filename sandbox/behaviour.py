@@ -27,7 +27,7 @@ def _upwards(span: tuple[float, float]) -> tuple[float, float]:
 
 Span = Annotated[tuple[Seconds, Seconds], BeforeValidator(_both_ends), AfterValidator(_upwards)]
 Endpoint = Literal["token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"]
-LimitGroup = Literal["ORDER", "SEARCH", "HISTORY"]
+LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT"]
 
 
 def _quick() -> dict[Endpoint, Span]:
@@ -58,6 +58,7 @@ class Behaviour:
     processing_s: Span = (0.05, 1.75)
     backorder_s: Span = (3.0, 3.0)
     backorders_fill: bool = True
+    aging_s: Span = (3.0, 3.0)
     strange_s: Span = (1.0, 1.0)
     strange_word: Annotated[str, AfterValidator(str.strip)] = "AWAITING_STARLIGHT"
     listing_delay_s: Span = (0.0, 0.0)

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain, cycle, islice
 from random import Random
-from typing import Final, Literal
+from typing import ClassVar, Final, Literal
+
+from pydantic import ConfigDict
 
 from sandbox import geography
 from sandbox.geography import ForeignRange, Place
@@ -35,6 +37,8 @@ _CRITERIA_KEPT: Final = 10_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockPlan:
     """How much the carrier has before anyone buys."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
     seed: int = 7
     exchanges_per_area: int = 8

@@ -40,6 +40,7 @@ def _totals(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "by_outcome": _counted(order["outcome"] or "OPEN" for order in orders),
         "by_kind": _counted(order["kind"] for order in orders),
         "numbers_bought": sum(len(order["bought"]) for order in orders),
+        "numbers_released": sum(len(_released(order)) for order in orders),
     }
 
 
@@ -48,14 +49,20 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
 
 
 def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Find references with several orders at one carrier, and numbers that several orders have bought."""
+    """Find references with several purchases at one carrier, and numbers bought again without having been given up."""
     references: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     numbers: defaultdict[str, list[str]] = defaultdict(list)
+    given_up = Counter(e164 for order in orders for e164 in _released(order))
     for order in orders:
-        if order["customer_order_id"]:
+        if order["customer_order_id"] and "released" not in order:
             references[order["carrier"], order["customer_order_id"]].append(order["order_id"])
         for e164 in order["bought"]:
             numbers[e164].append(order["order_id"])
     repeated = {reference: order_ids for (_, reference), order_ids in references.items() if len(order_ids) > 1}
-    resold = {e164: order_ids for e164, order_ids in numbers.items() if len(order_ids) > 1}
+    resold = {e164: order_ids for e164, order_ids in numbers.items() if len(order_ids) > 1 + given_up[e164]}
     return {"customer_order_ids": repeated, "numbers": resold}
+
+
+def _released(order: Mapping[str, Any]) -> Sequence[str]:
+    released: Sequence[str] = order.get("released", ())
+    return released

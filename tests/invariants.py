@@ -31,6 +31,16 @@ INVARIANTS: Final = {
     "every acquired number is held": """
         SELECT order_id, e164 FROM order_numbers AS n
         WHERE state IN ('acquired', 'usable') AND NOT EXISTS (SELECT FROM held_numbers AS h WHERE h.e164 = n.e164)""",
+    "a released number is held no more": """
+        SELECT n.order_id, n.e164 FROM order_numbers AS n
+        JOIN orders USING (order_id)
+        JOIN held_numbers AS h ON h.e164 = n.e164 AND h.carrier = orders.carrier
+        WHERE n.state = 'released' AND h.released_at IS NULL AND h.acquired_at < n.changed_at""",
+    "a number is let go by an order that says so": """
+        SELECT h.e164, h.released_by FROM held_numbers AS h
+        WHERE h.released_at IS NOT NULL AND NOT EXISTS (
+            SELECT FROM order_numbers AS n
+            WHERE n.order_id = h.released_by AND n.e164 = h.e164 AND n.state = 'released')""",
     "what is untold is owed": """
         SELECT order_id FROM tellings
         WHERE told_at IS NULL AND NOT EXISTS (

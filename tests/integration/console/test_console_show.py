@@ -50,7 +50,7 @@ PLIGHTS: list[tuple[tuple[Event, ...], dict[str, Any], list[str]]] = [
     (
         (SubmissionBegun(), NotSent("HTTP 503")),
         {},
-        ["ACCEPTED", "came to nothing: HTTP 503.", "safe to send it again", "nothing bought, to be sent again"],
+        ["ACCEPTED", "came to nothing: HTTP 503.", "safe to send it again", "nothing came of it, to be sent again"],
     ),
     (
         (SubmissionBegun(),),

@@ -6,7 +6,7 @@ Whatever breaks, and wherever: a later worker finds the order, it is bought once
 import contextlib
 import random
 from collections.abc import AsyncIterator, Callable, Coroutine
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -22,6 +22,9 @@ from tests.integration.fulfilment.practice import GET, LIST, POST, Practice, acc
 from workers.clock import utc_now
 
 TOLD = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED", "OPEN", "COMPLETED", "PARTIAL", "FAILED"]}}
+
+IMPATIENT = Manner(doubt_asks=1, doubt_patience=timedelta())
+"""One look is enough, at a carrier that lists its orders at once: every line is passed, and none a dozen times."""
 
 Lives = dict[str, tuple[dict[str, Any], Callable[[SandboxControl], object]]]
 
@@ -69,6 +72,7 @@ def untold(practice: Practice, order_id: OrderId) -> list[str]:
 def test_the_power_goes_out_at_every_line(practice: Practice, life: str) -> None:
     """Before and after every statement and every request, until a whole life passes without a cut."""
     changes, prepare = LIVES[life]
+    practice.manner = IMPATIENT
 
     async def at_line(line: int, room: Room) -> bool:
         since = utc_now()
@@ -117,14 +121,14 @@ def test_the_power_goes_out_again_and_again(practice: Practice, seed: int) -> No
     run(whole())
 
 
-@pytest.mark.parametrize("life", ["straight to its end", "processed, and the answer lost"])
 @pytest.mark.parametrize(
     ("tries", "after_commit"), [(1, True), (1, False), (2, True), (2, False)],
     ids=["commit unheard of", "one try lost", "away after the commit", "away"],
 )  # fmt: skip
-def test_the_ledger_breaks_at_every_statement(practice: Practice, life: str, tries: int, after_commit: bool) -> None:
+def test_the_ledger_breaks_at_every_statement(practice: Practice, tries: int, after_commit: bool) -> None:
     """Once, which is tried again; or twice, which is an outage. Before the statement, or between commit and answer."""
-    changes, prepare = LIVES[life]
+    changes, prepare = LIVES["processed, and the answer lost"]
+    practice.manner = IMPATIENT
 
     async def at_statement(number: int, room: Room) -> bool:
         since = utc_now()

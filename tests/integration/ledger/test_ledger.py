@@ -294,6 +294,73 @@ def test_a_number_is_held_once_and_a_second_purchase_is_noticed(ledger_url: str)
     run(ledger_url, work)
 
 
+def released(*numbers: E164) -> Filled:
+    return Filled("COMPLETE", tuple(NumberResult(number, NumberState.RELEASED) for number in numbers))
+
+
+async def holdings(ledger_url: str) -> list[tuple[str, str, str | None, bool]]:
+    """Who got each number and who let it go, by their keys, and whether it is held still; in their order."""
+    query = """
+        SELECT e164, bought.key, gone.key, released_at IS NULL FROM held_numbers
+        JOIN orders AS bought ON bought.order_id = acquired_by LEFT JOIN orders AS gone ON gone.order_id = released_by
+        ORDER BY held_id"""
+    async with await psycopg.AsyncConnection.connect(ledger_url) as db:
+        return list(await (await db.execute(query)).fetchall())
+
+
+def test_a_number_that_is_given_up_is_held_no_more_and_can_be_acquired_again(ledger_url: str) -> None:
+    """Bought, removed, bought again: two holdings, the first closed by the removal."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        last: Order | None = None
+        for key, end in (("buy", got), ("remove", released(RALEIGH)), ("buy again", got)):
+            order = await accepted(ledger, a_request(key))
+            last = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
+        assert last is not None
+        assert await ledger.held_elsewhere([(last.order_id, RALEIGH)]) == []
+        assert await holdings(ledger_url) == [
+            (RALEIGH, "buy", "remove", False),
+            (RALEIGH, "buy again", None, True),
+        ]
+
+    run(ledger_url, work)
+
+
+def test_a_number_given_up_and_bought_in_one_group_is_held_by_who_bought_it(ledger_url: str) -> None:
+    """Both ends are recorded in one statement, in either order; the purchase is the later of the two."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        first = await accepted(ledger, a_request("buy"))
+        await hear(ledger, first, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
+        steps = []
+        for key, end in (("buy again", got), ("remove", released(RALEIGH))):
+            order = await accepted(ledger, a_request(key))
+            order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)))
+            steps.append(a_step(order, end, await ledger.now()))
+        assert len(await ledger.record(steps)) == 2
+        assert (await holdings(ledger_url))[1:] == [(RALEIGH, "buy again", None, True)]
+
+    run(ledger_url, work)
+
+
+def test_giving_up_what_nobody_holds_here_changes_no_holding(ledger_url: str) -> None:
+    """A number that was bought elsewhere, or is held at another carrier under the same digits, and one that failed."""
+
+    async def work(ledger: Ledger) -> None:
+        other = E164("+19196362099")
+        order = await accepted(ledger, replace(a_request("buy"), carrier=CarrierName("acme")))
+        got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
+        order = await accepted(ledger, a_request("remove"))
+        order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
+        await hear(ledger, order, released(RALEIGH, other))
+        assert await holdings(ledger_url) == [(RALEIGH, "buy", None, True)]
+
+    run(ledger_url, work)
+
+
 def test_a_debt_owed_anew_takes_the_lease_from_whoever_holds_it(ledger_url: str) -> None:
     """A step replaces what was owed, so an old claim cannot postpone the new debt."""
 

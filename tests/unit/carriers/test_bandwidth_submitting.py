@@ -225,8 +225,8 @@ def test_a_backorder_is_asked_for() -> None:
 
 
 def test_another_kind_of_order_is_never_sent() -> None:
-    with pytest.raises(NotOffered, match="remove_numbers"):
-        next(BANDWIDTH.submit(an_order(a_request(A, kind=Kind.REMOVE_NUMBERS))))
+    with pytest.raises(NotOffered, match="add_messaging_numbers"):
+        next(BANDWIDTH.submit(an_order(a_request(A, kind=Kind.ADD_MESSAGING_NUMBERS))))
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])

@@ -29,7 +29,7 @@ from orders.events import (
     SubmissionBegun,
     WrittenOff,
 )
-from orders.model import FINAL_STATES, CarrierOrderId, Lane, Notify, NumberResult, NumberState, State
+from orders.model import FINAL_STATES, CarrierOrderId, Kind, Lane, Notify, NumberResult, NumberState, State
 from orders.numbering import E164
 from tests.unit.console.story_examples import NOON, ORDER_ID, STEP, tell
 
@@ -37,6 +37,7 @@ THEIRS = CarrierOrderId("6a1bde32")
 ACK = Acknowledged(THEIRS, "RECEIVED")
 GOT = tuple(NumberResult(E164(f"+1919555010{i}"), NumberState.ACQUIRED) for i in range(2))
 LOST = NumberResult(E164("+19195550109"), NumberState.FAILED, "5005", "is not available")
+FREED = NumberResult(E164("+19195550100"), NumberState.RELEASED)
 LIST = "the list of orders by our reference"
 RESOLVE = f"number-orders resolve {ORDER_ID}"
 
@@ -252,8 +253,34 @@ class TestEnds:
 
         assert explain(story) == ["kim wrote it off 0.0 s ago: bought elsewhere."]
 
+    @pytest.mark.parametrize(
+        ("events", "says"),
+        [
+            ((Refused("not yours", "5006"),), "Nothing was given up, and nothing will be."),
+            (
+                (ACK, PartlyFilled("PARTIAL", (FREED, LOST), "1 of 3 numbers were given up")),
+                "1 of 3 numbers are given up, and no more will be: 1 of 3 numbers were given up.",
+            ),
+            ((ACK, FilledWithErrors("COMPLETE", (FREED,), "it is odd")), "1 of 3 numbers are given up."),
+            (
+                (AnswerLost("silence"),),
+                "Its numbers may have been given up, so it is not sent again before bandwidth's",
+            ),
+            ((NotSent("HTTP 503"),), "Nothing was given up, so it is safe to send it again."),
+            ((Parked("lost thrice"),), "have it sent again if nothing was given up, or write it off."),
+        ],
+    )
+    def test_of_a_removal_it_says_what_was_given_up(self, events: tuple[Event, ...], says: str) -> None:
+        told = " ".join(explain(tell(SubmissionBegun(), *events, request={"kind": Kind.REMOVE_NUMBERS})))
+
+        assert says in told
+        assert "bought" not in told
+
     def test_cancelled_says_by_whom(self) -> None:
-        assert explain(tell(CancelAsked("kim"))) == ["It was called back by kim 0.0 s ago. Nothing was bought."]
+        assert explain(tell(CancelAsked("kim"))) == [
+            "It was called back by kim 0.0 s ago.",
+            "Nothing was bought.",
+        ]
 
     def test_of_many_causes_the_commonest_are_told_first(self) -> None:
         failed = [

@@ -21,15 +21,15 @@ def test_every_event_has_words() -> None:
     ("told", "said"),
     [
         (row("OrderAccepted"), "accepted"),
-        (row("NotSent", reason="HTTP 503"), "nothing bought, to be sent again: HTTP 503"),
+        (row("NotSent", reason="HTTP 503"), "nothing came of it, to be sent again: HTTP 503"),
         (row("Acknowledged", carrier_order_id="6a", carrier_status="RECEIVED"), "the carrier has it as 6a, RECEIVED"),
         (row("Acknowledged", carrier_order_id="6a"), "the carrier has it as 6a"),
         (row("StillOpen", carrier_status="X", unheard_of=True), "the carrier says X, a word never heard before"),
         (row("StillOpen", carrier_status="X", numbers=[{}], detail="soon"), "the carrier says X, 1 number: soon"),
-        (row("Filled", carrier_status="COMPLETE", numbers="300 numbers"), "filled, COMPLETE, 300 numbers"),
+        (row("Filled", carrier_status="COMPLETE", numbers="300 numbers"), "done as asked, COMPLETE, 300 numbers"),
         (
             row("PartlyFilled", carrier_status="PARTIAL", numbers=[{}, {}], reason="none left"),
-            "partly filled, PARTIAL, 2 numbers: none left",
+            "done in part, PARTIAL, 2 numbers: none left",
         ),
         (row("Refused", reason="no such site", code="5040"), "refused, code 5040: no such site"),
         (row("FoundTwice", carrier_order_ids=["6a", "77"]), "found more than once: 6a, 77"),

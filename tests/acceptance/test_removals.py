@@ -1,0 +1,211 @@
+"""Numbers are given up as they are bought: by order, number by number, and when an answer is lost, by asking."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from kombu import Connection
+from psycopg.rows import dict_row
+
+from embedded.engines import Engines
+from sandbox.control import SandboxControl
+from tests.acceptance.conftest import Producer, environment, quick_carrier
+from tests.conftest import empty_broker, fresh_ledger
+from tests.invariants import broken_promises
+from tests.processes import Processes
+
+pytestmark = pytest.mark.acceptance
+
+MakeOrder = Callable[..., dict[str, Any]]
+Numbers = list[str]
+
+
+@pytest.fixture(scope="module")
+def ledger_url(engines: Engines, ledger_template: str) -> Iterator[str]:
+    """One ledger for all of these."""
+    with fresh_ledger(engines) as url:
+        yield url
+        assert not broken_promises(url)
+
+
+@pytest.fixture(scope="module")
+def broker_url(engines: Engines) -> str:
+    return empty_broker(engines)
+
+
+@pytest.fixture(scope="module")
+def practice() -> Iterator[SandboxControl]:
+    with quick_carrier() as control:
+        control.behave(aging_s=0)
+        yield control
+
+
+@pytest.fixture
+def carrier(practice: SandboxControl) -> Iterator[SandboxControl]:
+    """The carrier of this module, flawless again after each test."""
+    yield practice
+    practice.clear_faults()
+    practice.behave(listing_delay_s=0, processing_s=[0.05, 0.4])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _running(
+    tmp_path_factory: pytest.TempPathFactory, ledger_url: str, broker_url: str, practice: SandboxControl
+) -> Iterator[None]:
+    env = environment(ledger_url, broker_url, practice)
+    with Processes(tmp_path_factory.mktemp("log"), env) as processes:
+        processes.beat()
+        processes.worker()
+        yield
+
+
+@pytest.fixture
+def a_removal(an_order: MakeOrder) -> MakeOrder:
+    def make(numbers: Numbers, **changes: Any) -> dict[str, Any]:
+        return an_order(kind="remove_numbers", criteria=None, quantity=None, numbers=numbers, **changes)
+
+    return make
+
+
+@pytest.fixture
+def buy(producer: Producer, an_order: MakeOrder) -> Callable[[Numbers], None]:
+    """Buy these numbers by name."""
+
+    def bought(numbers: Numbers) -> None:
+        ticket = producer.submit(an_order(criteria=None, quantity=None, numbers=numbers))
+        assert producer.await_end(ticket["order_id"])["state"] == "COMPLETED"
+
+    return bought
+
+
+def removed(producer: Producer, order: dict[str, Any]) -> dict[str, Any]:
+    return producer.await_end(producer.submit(order)["order_id"])
+
+
+def states(document: dict[str, Any]) -> dict[str, str]:
+    return {number["e164"]: number["state"] for number in document["numbers"]}
+
+
+def disconnects(carrier: SandboxControl, document: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the carrier has under our order's id."""
+    return [order for order in carrier.report()["orders"] if order["customer_order_id"] == document["order_id"]]
+
+
+def held(url: str, numbers: Numbers) -> Numbers:
+    with psycopg.connect(url, row_factory=dict_row) as db:
+        query = "SELECT e164 FROM held_numbers WHERE released_at IS NULL AND e164 = ANY(%s) ORDER BY e164"
+        return [row["e164"] for row in db.execute(query, [numbers]).fetchall()]
+
+
+def test_numbers_that_were_bought_are_given_up_and_can_be_bought_again(
+    producer: Producer,
+    a_removal: MakeOrder,
+    buy: Callable[[Numbers], None],
+    carrier: SandboxControl,
+    ledger_url: str,
+    broker_url: str,
+) -> None:
+    """Both ends are told to the producer, the carrier has let go, and so has the ledger, until the next purchase."""
+    numbers = ["+19192340200", "+19192340201"]
+    buy(numbers)
+    assert held(ledger_url, numbers) == numbers
+
+    document = removed(producer, a_removal(numbers, notify={"task": "crm.gone", "queue": "crm-gone"}))
+
+    assert document["state"] == "COMPLETED"
+    assert states(document) == dict.fromkeys(numbers, "released")
+    (disconnect,) = disconnects(carrier, document)
+    assert (disconnect["kind"], sorted(disconnect["released"])) == ("disconnect", numbers)
+    assert held(ledger_url, numbers) == []
+    with Connection(broker_url) as connection, connection.SimpleQueue("crm-gone") as queue:
+        message = queue.get(timeout=20)
+        assert message.payload[0][0] == document
+        message.ack()
+    buy(numbers)
+    assert held(ledger_url, numbers) == numbers
+    assert carrier.report()["duplicates"]["numbers"] == {}
+
+
+def test_what_is_not_ours_fails_by_itself(
+    producer: Producer, a_removal: MakeOrder, buy: Callable[[Numbers], None], carrier: SandboxControl, ledger_url: str
+) -> None:
+    """One number of two is on the account: it is given up, and the other says why not."""
+    ours, strange = "+19192340210", "+19192340211"
+    buy([ours])
+
+    partial = removed(producer, a_removal([ours, strange]))
+    failed = removed(producer, a_removal([ours, strange]))
+
+    assert (partial["state"], states(partial)) == ("PARTIAL", {ours: "released", strange: "failed"})
+    assert (failed["state"], states(failed)) == ("FAILED", {ours: "failed", strange: "failed"})
+    assert {number["code"] for number in failed["numbers"]} == {"5006"}
+    assert held(ledger_url, [ours]) == []
+
+
+def test_when_the_answer_is_lost_the_disconnect_is_found(
+    producer: Producer, a_removal: MakeOrder, buy: Callable[[Numbers], None], carrier: SandboxControl, ledger_url: str
+) -> None:
+    """The carrier took it and the connection broke: it is found among the recent ones, and nothing is sent again."""
+    numbers = ["+19192340220", "+19192340221"]
+    buy(numbers)
+    carrier.fault("drop_after", method="POST", path="/disconnects", times=1)
+
+    document = removed(producer, a_removal(numbers))
+
+    assert (document["state"], set(states(document).values())) == ("COMPLETED", {"released"})
+    (disconnect,) = disconnects(carrier, document)
+    assert document["carrier_order_id"] == disconnect["order_id"]
+    assert held(ledger_url, numbers) == []
+
+
+def test_when_it_cannot_be_found_sending_it_again_does_no_harm(
+    producer: Producer, a_removal: MakeOrder, buy: Callable[[Numbers], None], carrier: SandboxControl, ledger_url: str
+) -> None:
+    """The list never shows it. The second disconnect finds the numbers gone, which is what was wanted."""
+    numbers = ["+19192340230", "+19192340231"]
+    buy(numbers)
+    carrier.behave(listing_delay_s=3600)
+    carrier.fault("drop_after", method="POST", path="/disconnects", times=1)
+
+    document = removed(producer, a_removal(numbers))
+
+    assert (document["state"], set(states(document).values())) == ("COMPLETED", {"released"})
+    assert {number["code"] for number in document["numbers"]} == {"5006"}
+    assert sorted(each["outcome"] for each in disconnects(carrier, document)) == ["COMPLETED", "FAILED"]
+    assert held(ledger_url, numbers) == []
+
+
+def test_when_it_never_arrived_it_is_sent_again(
+    producer: Producer, a_removal: MakeOrder, buy: Callable[[Numbers], None], carrier: SandboxControl
+) -> None:
+    """The connection broke before the carrier read it, and its list has nothing: one disconnect in the end."""
+    numbers = ["+19192340240"]
+    buy(numbers)
+    carrier.fault("drop_before", method="POST", path="/disconnects", times=1)
+
+    document = removed(producer, a_removal(numbers))
+
+    assert (document["state"], states(document)) == ("COMPLETED", {numbers[0]: "released"})
+    assert [each["outcome"] for each in disconnects(carrier, document)] == ["COMPLETED"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"when_tainted": "split"}, "when_tainted: Bandwidth has no taint window"),
+        ({"allow_partial": False}, "allow_partial: "),
+        ({"options": {"site_id": "743"}}, "options.site_id: is unknown for removals"),
+        ({"numbers": None, "criteria": {"npa": "919"}, "quantity": 2}, "criteria: cannot be used for removals"),
+    ],
+)
+def test_a_removal_that_cannot_be_is_refused_at_the_door(
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl, changes: dict[str, Any], says: str
+) -> None:
+    """By field and rule, and the carrier hears nothing of it."""
+    before = carrier.report()["requests"]["total"]
+    order = {"kind": "remove_numbers", "criteria": None, "quantity": None, "numbers": ["+19192340250"], **changes}
+    with pytest.raises(ValueError, match="order refused") as refused:
+        producer.submit(an_order(**order))
+    assert says in str(refused.value)
+    assert carrier.report()["requests"]["total"] == before
