@@ -5,6 +5,7 @@ asked, and asks nothing more: that is the conversation's business (`carriers.cm`
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -41,6 +42,7 @@ _TO_MEND: Final[Mapping[int, str]] = {
     HTTPStatus.FORBIDDEN: "the product token may not order numbers",
     HTTPStatus.NOT_FOUND: "no such account for this product token",
 }
+_LAST: Final = datetime.max.replace(tzinfo=UTC)
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
@@ -137,7 +139,7 @@ class Listing:
 
     def __init__(self, reference: str) -> None:
         self._reference = reference
-        self._ours: dict[CarrierOrderId, str | None] = {}
+        self._ours: dict[CarrierOrderId, RequestView] = {}
         self._seen: set[CarrierOrderId] = set()
         self._skipped = 0
         self._pages = 0
@@ -152,7 +154,7 @@ class Listing:
         guids = [_valid_guid(view, answer) for view in page]
         # Comments cannot be searched for, so each is compared here, and whole.
         self._ours |= {
-            guid: view.status for guid, view in zip(guids, page, strict=True) if bears(view.comment, self._reference)
+            guid: view for guid, view in zip(guids, page, strict=True) if bears(view.comment, self._reference)
         }
         self._comments = self._comments or any(view.has_comment for view in page)
         self._skipped += len(page)
@@ -165,14 +167,15 @@ class Listing:
         return None if self._is_whole or not moved or self._pages == PAGES_MAX else self._skipped
 
     def found(self) -> dict[CarrierOrderId, str | None]:
-        """Return our number requests and their status, as they are listed.
+        """Return our number requests and their status, the oldest first.
 
         Raises:
             NoAnswer: None was found, but the list did not show everything it has.
             UnreadableAnswer: The list does not show what we search it for.
         """
         if self._ours:
-            return self._ours
+            oldest_first = sorted(self._ours.items(), key=lambda named: named[1].created_on or _LAST)
+            return {guid: view.status for guid, view in oldest_first}
         shown = len(self._seen)
         if not self._is_whole or shown < (self._total or 0):
             raise NoAnswer(f"the list of number requests shows {shown} of {self._total or 'unknown'}")

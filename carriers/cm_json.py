@@ -6,7 +6,8 @@ the business of `carriers.cm_answers`. Every fault of a body is an `UnreadableAn
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from carriers.cm_facts import (
@@ -37,6 +38,7 @@ class RequestView:
     reason: str | None = None
     comment: str | None = None
     has_comment: bool = False
+    created_on: datetime | None = None
     numbers: tuple[E164, ...] = ()
     empty: int = 0
     doubled: bool = False
@@ -102,16 +104,7 @@ def read_request(body: bytes, *, nanpa: bool) -> RequestView:
     except ValueError as fault:
         raise UnreadableAnswer(CARRIER, str(fault), body) from fault
     numbers = tuple(dict.fromkeys(listed))
-    return RequestView(
-        plain.guid,
-        plain.status,
-        plain.reason,
-        plain.comment,
-        plain.has_comment,
-        numbers,
-        empty,
-        doubled=len(numbers) < len(listed),
-    )
+    return replace(plain, numbers=numbers, empty=empty, doubled=len(numbers) < len(listed))
 
 
 def read_list(body: bytes) -> list[RequestView]:
@@ -163,6 +156,7 @@ def _view(shown: Mapping[str, Any]) -> RequestView:
         _text(shown.get(Shown.REASON)),
         _text(shown.get(Shown.COMMENT)),
         has_comment=Shown.COMMENT in shown,
+        created_on=_moment(shown.get(Shown.CREATED_ON)),
     )
 
 
@@ -218,6 +212,14 @@ def _word(said: Any) -> str | None:
 
 def _text(said: Any) -> str | None:
     return said.strip()[:1000] or None if isinstance(said, str) else None
+
+
+def _moment(said: Any) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
 def _field_errors(said: Any) -> Iterator[str]:

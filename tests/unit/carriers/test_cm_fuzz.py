@@ -83,6 +83,7 @@ fields = st.fixed_dictionaries(
         "guid": st.sampled_from([THEIRS, OTHER, None]) | values,
         "status": st.sampled_from(["completed", "created", "rejected", "cancelled", "odd", 3]) | values,
         "statusReason": values,
+        "createdOn": st.sampled_from(["2026-01-02", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]) | values,
         "comment": st.sampled_from([COMMENT, None, "x"]) | values,
         "ranges": ranges,
         "message": values,

@@ -8,7 +8,7 @@ from carriers.cm_facts import PAGES_MAX
 from carriers.contract import CarrierAnswer, CarrierRequest, Purpose
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, Event, FoundTwice, NotListed
-from orders.model import State
+from orders.model import CarrierOrderId, State
 from tests.unit.carriers.bandwidth_examples import talk
 from tests.unit.carriers.cm_examples import (
     CARRIER,
@@ -60,6 +60,19 @@ def test_no_other_comment_is_ours(comment: str | None) -> None:
 def test_two_with_our_reference_are_told_both() -> None:
     event, _ = looked(page(shown(), *strangers(1), shown(guid=OTHER), total=3))
     assert event == FoundTwice((THEIRS, OTHER))
+
+
+def test_of_several_the_oldest_comes_first_and_those_without_a_date_last() -> None:
+    third = guid(3)
+    event, _ = looked(
+        page(
+            shown(guid=third, createdOn="soon"),
+            shown(guid=OTHER, createdOn="2026-01-02T00:00:00.1234567Z"),
+            shown(createdOn="2026-01-02T00:00:00"),
+            total=3,
+        )
+    )
+    assert event == FoundTwice((THEIRS, OTHER, CarrierOrderId(third)))
 
 
 def test_one_on_two_pages_is_one() -> None:
