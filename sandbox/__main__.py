@@ -10,8 +10,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from sandbox.bandwidth_access import read_account
 from sandbox.behaviour import read_behaviour
+from sandbox.cm_access import CmAccount
 from sandbox.inventory import StockPlan
 from sandbox.server import serve, write_ready_file
+from sandbox.swift_access import SwiftAccount
+
+_VALUES = {
+    "behaviour": "how the carriers behave",
+    "account": "ids and credentials at Bandwidth",
+    "swift": "ids and credentials at Swift",
+    "cm": "ids and credentials at CM.com",
+    "stock": "the stock",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         behaviour = read_behaviour(_json(given.behaviour))
         account = read_account(_json(given.account))
+        swift = TypeAdapter(SwiftAccount).validate_python(_json(given.swift))
+        cm = TypeAdapter(CmAccount).validate_python(_json(given.cm))
         stock = TypeAdapter(StockPlan).validate_python(_json(given.stock))
     except (OSError, ValidationError) as fault:
         sys.stderr.write(f"sandbox: {fault}\n")
@@ -36,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.port,
         behaviour=behaviour,
         account=account,
+        swift=swift,
+        cm=cm,
         stock=stock,
         memory=given.memory,
         on_ready=announce,
@@ -49,7 +63,7 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--ready-file", type=Path, help="where to write the URL once it is served")
     parser.add_argument("--memory", type=Path, help="where to keep orders, and to find those of an earlier sandbox")
-    for name, what in (("behaviour", "how the carriers behave"), ("account", "ids"), ("stock", "the stock")):
+    for name, what in _VALUES.items():
         parser.add_argument(f"--{name}", default="{}", help=f"{what}: JSON, or @FILE with JSON")
     return parser
 

@@ -5,33 +5,65 @@ The control API lives under `/_sandbox`; neither faults nor latency touch it.
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, ClassVar, Final, cast
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from sandbox.bandwidth import Bandwidth
 from sandbox.bandwidth_access import Account
-from sandbox.behaviour import as_json, read_behaviour
+from sandbox.behaviour import Seconds, as_json, read_behaviour
+from sandbox.clock import iso
+from sandbox.cm import Cm
+from sandbox.cm_access import CmAccount
 from sandbox.faults import read_fault
 from sandbox.inventory import StockPlan
 from sandbox.report import report
+from sandbox.swift import Swift
+from sandbox.swift_access import SwiftAccount
 from sandbox.world import PracticeCarrier, World
 
 
-def create_app(world: World, account: Account | None = None, stock: StockPlan | None = None) -> Starlette:
+def create_app(
+    world: World,
+    account: Account | None = None,
+    swift: SwiftAccount | None = None,
+    cm: CmAccount | None = None,
+    stock: StockPlan | None = None,
+) -> Starlette:
     """Build the application with every practice carrier there is."""
-    carriers: Sequence[PracticeCarrier] = (Bandwidth(world, account, stock),)
+    carriers: Sequence[PracticeCarrier] = (
+        Bandwidth(world, account, stock),
+        Swift(world, swift, stock),
+        Cm(world, cm),
+    )
     served = [route for carrier in carriers for route in carrier.routes()]
+    served.sort(key=_is_for_the_rest)  # stable: each carrier's busiest stay in front
     return Starlette(
         routes=[*served, *_Control(world, carriers).routes()],
         exception_handlers={HTTPException: _plain_error, ValidationError: _invalid},
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Advance:
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    advance_s: Seconds
+
+
+_ADVANCE: Final = TypeAdapter(_Advance)
+
+
+def _is_for_the_rest(route: BaseRoute) -> bool:
+    """Tell a route that answers whatever no other carrier knows."""
+    return isinstance(route, Route) and ":path}" in route.path
 
 
 class _Control:
@@ -51,6 +83,8 @@ class _Control:
             Route("/_sandbox/faults", self._faults),
             Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
             Route("/_sandbox/faults", self._clear_faults, methods=["DELETE"]),
+            Route("/_sandbox/clock", self._clock),
+            Route("/_sandbox/clock", self._advance, methods=["POST"]),
             Route("/_sandbox/tokens/revoke", self._revoke, methods=["POST"]),
         ]
 
@@ -83,6 +117,14 @@ class _Control:
 
     async def _clear_faults(self, request: Request) -> Response:
         return JSONResponse({"cleared": self._world.faults.clear()})
+
+    async def _clock(self, request: Request) -> Response:
+        clock = self._world.clock
+        return JSONResponse({"at": iso(clock()), "ahead_s": clock.ahead.total_seconds()})
+
+    async def _advance(self, request: Request) -> Response:
+        self._world.advance(_ADVANCE.validate_python(dict(await _object(request))).advance_s)
+        return await self._clock(request)
 
     async def _revoke(self, request: Request) -> Response:
         token = (await _object(request)).get("token")

@@ -6,7 +6,7 @@ Knows routes, statuses and headers. Orders live in `bandwidth_book`, their cours
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from uuid import uuid4
@@ -100,6 +100,10 @@ class Bandwidth:
         """Say what is left in stock."""
         return {"free": self._inventory.count_free()}
 
+    def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """List nothing: this carrier has no rule to break, and calls nobody."""
+        return {}
+
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
         """Describe every order made since then, as it truly stands."""
         orders = self._book.all_orders()
@@ -127,7 +131,7 @@ class Bandwidth:
         named = request.path_params.get("account_id", self._account.account_id)
         if named != self._account.account_id or (ordering and not caller.may_order):
             return Response(status_code=403)
-        until = self._limits.refused_until(group, self._world.behaviour, now)
+        until = self._limits.refused_until(group, self._world.behaviour, self._world.clock.machine())
         return _too_many_requests(until) if until is not None else None
 
     def _issue_token(self, visit: Visit) -> Response:
@@ -326,7 +330,7 @@ class Bandwidth:
 
     def _fault_429(self, fault: Fault) -> Response:
         wait_s = 1.0 if fault.delay_s is None else fault.delay_s
-        return _too_many_requests(int(self._world.clock().timestamp() + wait_s) + 1)
+        return _too_many_requests(int(self._world.clock.machine().timestamp() + wait_s) + 1)
 
 
 def _reported(order: Order, now: datetime) -> dict[str, Any]:

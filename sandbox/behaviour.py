@@ -75,6 +75,22 @@ class Behaviour:
     limit_window_s: Annotated[float, Field(ge=0.1)] = 60.0
     http_log_per_order: Annotated[int, Field(ge=0, le=1000)] = 20
 
+    taint_s: Seconds = 1800.0
+    tainted_removal: Literal["error", "with_errors", "refused"] = "error"
+    second_checkout: Literal["409", "422", "same"] = "409"
+    swift_replies: Literal["as_printed", "faithful"] = "as_printed"
+    swift_order_id: Literal["cart", "own"] = "cart"
+    swift_did_delay_s: Span = (0.0, 0.0)
+    swift_usable_s: Span = (0.5, 1.5)
+    swift_slow_usable_s: Span = (10.0, 10.0)
+
+    cm_review_s: Span = (1.0, 3.0)
+    cm_create_status: Literal[200, 201] = 200
+    cm_guid_in_reply: bool = True
+    cm_range_shape: Literal["numbers", "merged"] = "numbers"
+    cm_number_format: Literal["e164", "digits", "double_zero"] = "e164"
+    cm_callback_times: Annotated[int, Field(ge=0, le=10)] = 1
+
     def latency(self, endpoint: Endpoint, dice: Random) -> float:
         """Draw how long `endpoint` takes this once."""
         least, most = self.latency_s.get(endpoint, (0.0, 0.0))

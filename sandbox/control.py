@@ -43,10 +43,11 @@ class SandboxControl:
         method: str | None = None,
         path: str | None = None,
         customer_order_id: str | None = None,
+        carrier: str | None = None,
         **rule: Any,
     ) -> dict[str, Any]:
         """Put a fault in force, e.g. `fault("drop_after", method="POST", path="/orders", times=1)`."""
-        match = {"method": method, "path": path, "customer_order_id": customer_order_id}
+        match = {"method": method, "path": path, "customer_order_id": customer_order_id, "carrier": carrier}
         return self._table("POST", "/faults", body={"fault": fault, "match": match, **rule})
 
     def faults(self) -> list[dict[str, Any]]:
@@ -56,6 +57,14 @@ class SandboxControl:
     def clear_faults(self) -> None:
         """Put an end to all faults."""
         self._ask("DELETE", "/faults")
+
+    def clock(self) -> dict[str, Any]:
+        """Say what time it is in the sandbox, and how far that is ahead of the machine."""
+        return self._table("GET", "/clock")
+
+    def advance(self, seconds: float) -> dict[str, Any]:
+        """Let time pass at every carrier at once; it never goes back, but by `reset`."""
+        return self._table("POST", "/clock", body={"advance_s": seconds})
 
     def revoke_tokens(self, token: str | None = None) -> int:
         """Make issued tokens worthless: one, or all."""

@@ -38,6 +38,7 @@ _NEVER_PROCESSED = {
     FaultKind.HANG_BEFORE,
     FaultKind.TOO_MANY_REQUESTS,
 }
+_ONLY_AT = {FaultKind.TIMEOUT_400: "bandwidth", FaultKind.CODE_5086: "bandwidth"}
 _EITHER_WAY = {
     FaultKind.GARBAGE,
     FaultKind.HTML,
@@ -52,6 +53,7 @@ class Match:
     """Which requests a rule is about; what is left out matches everything.
 
     `path` is the template in the report (`/orders`, `/orders/{orderId}`); `*` stands for anything.
+    `customer_order_id` is our reference, whatever the carrier calls it.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -130,7 +132,8 @@ class _Rule:
 
     def strikes(self, asked: Asked) -> bool:
         worn_out = self.fault.times is not None and self.hits >= self.fault.times
-        if worn_out or not self.fault.match.fits(asked):
+        spoken_here = _ONLY_AT.get(self.fault.fault, asked.carrier) == asked.carrier
+        if worn_out or not spoken_here or not self.fault.match.fits(asked):
             return False
         self.seen += 1
         struck = self._dice.random() < self.fault.probability

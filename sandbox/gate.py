@@ -24,6 +24,7 @@ DROP_EXTENSION = "sandbox.drop"  # what server.py's protocol offers: close the c
 _HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center><hr>gateway</body></html>"
 _DEFAULT_STATUS = {FaultKind.HTML: 502, FaultKind.EMPTY: 200, FaultKind.GARBAGE: 200}
 _GARBAGE_BYTES = 240
+_BEGINNINGS = {"application/xml": b"<?xml version=", "application/json": b'{"data":'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,17 @@ async def _disconnected(receive: Receive) -> None:
 class Gate:
     """One carrier's gate."""
 
-    def __init__(self, carrier: str, world: World, *, reference_of: ReferenceOf, fault_answers: FaultAnswers) -> None:
+    def __init__(
+        self,
+        carrier: str,
+        world: World,
+        *,
+        reference_of: ReferenceOf,
+        fault_answers: FaultAnswers,
+        media_type: str = "application/xml",
+    ) -> None:
         self._carrier = carrier
+        self._media_type = media_type
         self._world = world
         self._reference_of = reference_of
         self._fault_answers = fault_answers
@@ -85,7 +95,7 @@ class Gate:
 
     async def _pass(self, visit: Visit, template: str, endpoint: Endpoint, handler: Handler) -> Response:
         request, world = visit.request, self._world
-        entry = world.journal.arrived(request.method, template, request.scope["path"])
+        entry = world.journal.arrived(self._carrier, request.method, template, request.scope["path"])
         reference = self._reference_of(visit)
         fault = world.faults.pick(Asked(self._carrier, request.method, template, reference))
         latency_s = world.behaviour.latency(endpoint, world.dice)
@@ -115,7 +125,7 @@ class Gate:
         await self._wait(fault.delay_s or 0.0)
         if kind in {FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER}:
             return SilentEnd(self._world.stopping, hang_s=0.0)
-        return _gateway_answer(fault)
+        return _gateway_answer(fault, self._media_type)
 
     async def _wait(self, seconds: float) -> None:
         """Wait, but not past the end of the sandbox."""
@@ -130,14 +140,14 @@ def _note(entry: Entry, answer: Response, fault: Fault | None) -> None:
     entry.fault = fault.fault.value if fault else None
 
 
-def _gateway_answer(fault: Fault) -> Response:
+def _gateway_answer(fault: Fault, media_type: str) -> Response:
     """Answer as something in front of the carrier would, or as a broken carrier."""
     status = fault.status or _DEFAULT_STATUS.get(fault.fault, 503)
     match fault.fault:
         case FaultKind.HTML:
             return Response(_HTML % (status, status), status, media_type="text/html")
         case FaultKind.GARBAGE:
-            noise = b"<?xml version=" + Random(fault.seed).randbytes(_GARBAGE_BYTES)
-            return Response(noise, status, media_type="application/xml")
+            noise = _BEGINNINGS[media_type] + Random(fault.seed).randbytes(_GARBAGE_BYTES)
+            return Response(noise, status, media_type=media_type)
         case _:
             return Response(status_code=status)

@@ -63,6 +63,17 @@ MAGIC_AREAS: tuple[tuple[Place, ...], ...] = (
     _area("802", "VT", "124", ("MONTPELIER", "MONTPELIER", "05602")),
 )
 
+# Swift is Canadian. The last four are the magic of its removals (`swift_fates.py`).
+CANADIAN_AREAS: tuple[tuple[Place, ...], ...] = (
+    _area("705", "ON", "888", ("SUDBURY", "SUDBURY", "P3E")),
+    _area("416", "ON", "888", ("TORONTO", "TORONTO", "M5H")),
+    _area("604", "BC", "888", ("VANCOUVER", "VANCOUVER", "V6B")),
+    _area("867", "YT", "888", ("WHITEHORSE", "WHITEHORSE", "Y1A")),
+    _area("506", "NB", "888", ("MONCTON", "MONCTON", "E1C")),
+    _area("709", "NL", "888", ("ST JOHNS", "ST JOHNS", "A1C")),
+    _area("902", "NS", "888", ("HALIFAX", "HALIFAX", "B3J")),
+)
+
 # A real shortage, not a pretended one: five numbers, and no more.
 THIN_AREA: tuple[Place, ...] = _area("207", "ME", "120", ("PORTLAND", "PORTLAND", "04101"))
 

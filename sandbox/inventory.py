@@ -12,7 +12,7 @@ from random import Random
 from typing import Final, Literal
 
 from sandbox import geography
-from sandbox.geography import Place
+from sandbox.geography import ForeignRange, Place
 
 Pool = Literal["local", "toll_free", "foreign"]
 
@@ -27,6 +27,7 @@ _VANITY_TOLL_FREE: Final = ("FLOWERS", "TICKETS")
 _NOT_SOLD: Final = {555, 700}
 _FOREIGN_CODE_LENGTH: Final = len("+44")  # every country in geography.py has a code of two digits
 _SUBSCRIBER_DIGITS: Final = 7
+_NPA_DIGITS: Final = 3
 _CRITERIA_KEPT: Final = 10_000
 
 
@@ -42,11 +43,45 @@ class StockPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """Which part of the numbering plan a carrier sells from; no exchange stands on two shelves."""
+
+    areas: tuple[tuple[Place, ...], ...]
+    exchange_codes: tuple[str, ...]
+    thin_exchange: str
+    raleigh: tuple[str, tuple[str, ...]] | None = None
+    toll_free_codes: tuple[str, ...] = ()
+    foreign_ranges: tuple[ForeignRange, ...] = ()
+
+
+def _exchange_codes(first: int, last: int) -> tuple[str, ...]:
+    """List the exchange codes that no rule of the numbering plan takes away."""
+    codes = (code for code in range(first, last) if code not in _NOT_SOLD)
+    return tuple(f"{code}" for code in codes if f"{code}"[1:] != "11")
+
+
+BANDWIDTH_SHELF: Final = Shelf(
+    areas=geography.ORDINARY_AREAS + geography.MAGIC_AREAS,
+    exchange_codes=_exchange_codes(300, 950),
+    thin_exchange="441",
+    raleigh=geography.RALEIGH_ON_THE_PAGE,
+    toll_free_codes=geography.TOLL_FREE_CODES,
+    foreign_ranges=geography.FOREIGN_RANGES,
+)
+SWIFT_SHELF: Final = Shelf(
+    areas=geography.ORDINARY_AREAS + geography.CANADIAN_AREAS + geography.MAGIC_AREAS,
+    exchange_codes=_exchange_codes(250, 300),
+    thin_exchange="242",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Criteria:
     """What a search asks for. `starts_with` is national digits: NPA, NPA-NXX or NPA-NXX-X."""
 
     pool: Pool = "local"
     starts_with: str = ""
+    nxx: str = ""
     rate_center: str = ""
     city: str = ""
     state: str = ""
@@ -63,6 +98,7 @@ class Criteria:
         digits, place = exchange.digits, exchange.place
         return (
             (digits.startswith(self.starts_with) or self.starts_with.startswith(digits))
+            and self.nxx in {"", digits[_NPA_DIGITS:]}
             and self.state in {"", place.state}
             and self.rate_center in {"", place.rate_center}
             and self.city in {"", place.city}
@@ -97,7 +133,8 @@ def plausible(e164: str) -> bool:
 class Inventory:
     """The stock of one carrier."""
 
-    def __init__(self, plan: StockPlan) -> None:
+    def __init__(self, plan: StockPlan, shelf: Shelf = BANDWIDTH_SHELF) -> None:
+        self._shelf = shelf
         self._dice = Random(plan.seed)
         self._plan = plan
         self._taken: set[str] = set()
@@ -113,6 +150,12 @@ class Inventory:
     def find(self, criteria: Criteria, limit: int) -> tuple[str, ...]:
         """Return up to `limit` numbers that are free now, in the order they are offered."""
         return tuple(islice(self._matching(criteria), limit))
+
+    def count(self, criteria: Criteria) -> Iterator[tuple[Place, str, int]]:
+        """Count what is free, exchange by exchange: place, digits searched for, numbers."""
+        for exchange in self._exchanges_for(criteria):
+            if exchange.free:
+                yield exchange.place, exchange.digits, len(exchange.free)
 
     def is_available(self, e164: str) -> bool:
         """Tell whether a number can be bought by name; one not in stock is made on demand."""
@@ -214,15 +257,19 @@ class Inventory:
     # -- stocking -------------------------------------------------------------------------------
 
     def _local(self) -> Iterator[Exchange]:
-        code, lines = geography.RALEIGH_ON_THE_PAGE
-        raleigh = next(p for area in geography.ORDINARY_AREAS for p in area if p.area_code == "984")
-        yield _exchange(raleigh, "+1", f"984{code}", lines)
-        for towns in geography.ORDINARY_AREAS + geography.MAGIC_AREAS:
-            codes = self._dice.sample(_exchange_codes(), self._plan.exchanges_per_area)
+        shelf = self._shelf
+        if shelf.raleigh is not None:
+            code, lines = shelf.raleigh
+            raleigh = next(p for area in shelf.areas for p in area if p.area_code == "984")
+            yield _exchange(raleigh, "+1", f"984{code}", lines)
+        for towns in shelf.areas:
+            codes = self._dice.sample(
+                shelf.exchange_codes, min(self._plan.exchanges_per_area, len(shelf.exchange_codes))
+            )
             for place, nxx in zip(cycle(towns), codes, strict=False):
                 yield _exchange(place, "+1", place.area_code + nxx, self._lines())
         thin = geography.THIN_AREA[0]
-        yield _exchange(thin, "+1", f"{thin.area_code}441", ("2001", "2002", "2003", "2004", "2005"))
+        yield _exchange(thin, "+1", thin.area_code + shelf.thin_exchange, ("2001", "2002", "2003", "2004", "2005"))
 
     def _lines(self) -> Iterator[str]:
         """Choose the lines of one exchange; vanity ones come last, so that plain orders leave them longest."""
@@ -233,8 +280,8 @@ class Inventory:
 
     def _toll_free(self) -> Iterator[Exchange]:
         words = [dialled(word) for word in _VANITY_TOLL_FREE]
-        codes = [code for code in _exchange_codes() if code not in {word[:3] for word in words}]
-        for area_code in geography.TOLL_FREE_CODES:
+        codes = [code for code in self._shelf.exchange_codes if code not in {word[:3] for word in words}]
+        for area_code in self._shelf.toll_free_codes:
             place = Place(area_code=area_code, number_type="TOLL_FREE")
             drawn = sorted(self._dice.sample(_STOCK_LINES, self._plan.toll_free_per_code))
             plain = area_code + self._dice.choice(codes)
@@ -243,7 +290,7 @@ class Inventory:
                 yield _exchange(place, "+1", area_code + word[:3], [word[3:]])
 
     def _foreign(self) -> Iterator[Exchange]:
-        for block in geography.FOREIGN_RANGES:
+        for block in self._shelf.foreign_ranges:
             on_the_page = [n for n in geography.NUMBERS_ON_THE_PAGE if n.startswith(block.prefix)]
             drawn = sorted(self._dice.sample(_STOCK_LINES, self._plan.foreign_per_range))
             lines = [number.removeprefix(block.prefix) for number in on_the_page]
@@ -255,11 +302,6 @@ class Inventory:
 def _exchange(place: Place, calling_code: str, digits: str, lines: Iterable[str]) -> Exchange:
     prefix = calling_code + digits
     return Exchange(place, prefix, digits, dict.fromkeys(prefix + line for line in lines))
-
-
-def _exchange_codes() -> list[str]:
-    """List the exchange codes that no rule of the numbering plan takes away."""
-    return [str(code) for code in range(300, 950) if f"{code}"[1:] != "11" and code not in _NOT_SOLD]
 
 
 def _number_test(criteria: Criteria) -> Callable[[str], bool]:

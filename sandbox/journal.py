@@ -1,6 +1,7 @@
 """What was asked of the practice carriers: counts, the busiest second, the last requests of each order."""
 
 from collections import Counter, OrderedDict, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -51,6 +52,10 @@ class Entry:
         }
 
 
+def _paces_as_json(paces: Mapping[str, _Pace]) -> dict[str, dict[str, int]]:
+    return {route: pace.as_json() for route, pace in sorted(paces.items())}
+
+
 class Journal:
     """Counts every request, and remembers the last few that spoke of each customer order id."""
 
@@ -58,15 +63,18 @@ class Journal:
         self._clock = clock
         self._all = _Pace()
         self._paces: dict[str, _Pace] = {}
+        self._by_carrier: dict[str, dict[str, _Pace]] = {}
         self._statuses: Counter[str] = Counter()
         self._by_reference: OrderedDict[str, deque[Entry]] = OrderedDict()
 
-    def arrived(self, method: str, template: str, path: str) -> Entry:
+    def arrived(self, carrier: str, method: str, template: str, path: str) -> Entry:
         """Count a request as it arrives, before anything can go wrong with it."""
         now = self._clock()
         second = int(now.timestamp())
         self._all.count(second)
-        self._paces.setdefault(f"{method} {template}", _Pace()).count(second)
+        route = f"{method} {template}"
+        self._paces.setdefault(route, _Pace()).count(second)
+        self._by_carrier.setdefault(carrier, {}).setdefault(route, _Pace()).count(second)
         return Entry(now, method, path)
 
     def ended(self, entry: Entry, reference: str | None, keep: int) -> None:
@@ -82,10 +90,11 @@ class Journal:
             self._by_reference.popitem(last=False)
 
     def requests_as_json(self) -> dict[str, Any]:
-        """Report counts by method and path template, and by status."""
+        """Report counts by method and path template, of all and of each carrier, and by status."""
         return {
             **self._all.as_json(),
-            "by_route": {name: pace.as_json() for name, pace in sorted(self._paces.items())},
+            "by_route": _paces_as_json(self._paces),
+            "by_carrier": {carrier: _paces_as_json(paces) for carrier, paces in sorted(self._by_carrier.items())},
             "by_status": dict(sorted(self._statuses.items())),
         }
 

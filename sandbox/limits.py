@@ -1,4 +1,8 @@
-"""Rate limits, counted per group in windows that begin with their first request."""
+"""Rate limits, counted per group in windows that begin with their first request.
+
+They go by the machine's clock, however far the sandbox has been moved ahead: a client reads the moment at
+which to come back on its own.
+"""
 
 import math
 from dataclasses import dataclass

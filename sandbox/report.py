@@ -17,10 +17,19 @@ def report(world: World, carriers: Sequence[PracticeCarrier], since: datetime | 
         "at": iso(now),
         "totals": _totals(orders) | {"stock": {c.name: c.stock_as_json() for c in carriers}},
         "duplicates": _duplicates(orders),
+        **_incidents(carriers, since),
         "orders": orders,
         "requests": world.journal.requests_as_json(),
         "http": world.journal.log_as_json(since),
     }
+
+
+def _incidents(carriers: Sequence[PracticeCarrier], since: datetime | None) -> dict[str, list[Any]]:
+    told: dict[str, list[Any]] = {"violations": [], "callbacks": []}
+    for carrier in carriers:
+        for heading, incidents in carrier.incidents_as_json(since).items():
+            told[heading] += incidents
+    return told
 
 
 def _totals(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -39,16 +48,14 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
 
 
 def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Find customer order ids with several orders, and numbers that several orders have bought."""
-    references: defaultdict[str, list[str]] = defaultdict(list)
+    """Find references with several orders at one carrier, and numbers that several orders have bought."""
+    references: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     numbers: defaultdict[str, list[str]] = defaultdict(list)
     for order in orders:
         if order["customer_order_id"]:
-            references[f"{order['customer_order_id']}"].append(order["order_id"])
+            references[order["carrier"], order["customer_order_id"]].append(order["order_id"])
         for e164 in order["bought"]:
             numbers[e164].append(order["order_id"])
-    return {"customer_order_ids": _repeated(references), "numbers": _repeated(numbers)}
-
-
-def _repeated(orders_by: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    return {name: order_ids for name, order_ids in orders_by.items() if len(order_ids) > 1}
+    repeated = {reference: order_ids for (_, reference), order_ids in references.items() if len(order_ids) > 1}
+    resold = {e164: order_ids for e164, order_ids in numbers.items() if len(order_ids) > 1}
+    return {"customer_order_ids": repeated, "numbers": resold}

@@ -15,15 +15,18 @@ from types import FrameType
 from typing import Any, Final
 
 import uvicorn
+from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from sandbox.app import create_app
 from sandbox.bandwidth_access import Account
 from sandbox.behaviour import Behaviour
+from sandbox.cm_access import CmAccount
 from sandbox.control import SandboxControl
 from sandbox.gate import DROP_EXTENSION
 from sandbox.inventory import StockPlan
 from sandbox.memory import Memory
+from sandbox.swift_access import SwiftAccount
 from sandbox.world import World
 
 # Longer than any client keeps a connection, so that no request meets one that is just being closed: a
@@ -49,19 +52,23 @@ class _DroppingProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, and lets hanging requests go when it stops."""
+    """Says when it is ready, does the carriers' chores, and lets hanging requests go when it stops."""
 
     def __init__(self, config: uvicorn.Config, world: World, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._world = world
+        self._chores: list[asyncio.Task[None]] = []
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._chores = [asyncio.create_task(chore()) for chore in self._world.chores]
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._world.stopping.set()
+        for chore in self._chores:
+            chore.cancel()
         await asyncio.sleep(0)  # they hang up before the server starts to count who is left
         await super().shutdown(sockets)
 
@@ -72,6 +79,8 @@ def serve(
     *,
     behaviour: Behaviour | None = None,
     account: Account | None = None,
+    swift: SwiftAccount | None = None,
+    cm: CmAccount | None = None,
     stock: StockPlan | None = None,
     memory: Path | None = None,
     on_ready: Callable[[str], None] | None = None,
@@ -83,7 +92,8 @@ def serve(
     with _bound(host, port) as listener:
         url = _url(listener)
         world = World(behaviour, memory=Memory(memory))
-        server = _build(world, account, stock, lambda: on_ready(url) if on_ready else None)
+        app = create_app(world, account, swift, cm, stock)
+        server = _build(world, app, lambda: on_ready(url) if on_ready else None)
         # uvicorn repeats the signal once it has stopped; the repeat must not kill a process that ends well.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _ignore)
@@ -95,13 +105,16 @@ def running_sandbox(
     *,
     behaviour: Behaviour | None = None,
     account: Account | None = None,
+    swift: SwiftAccount | None = None,
+    cm: CmAccount | None = None,
     stock: StockPlan | None = None,
     memory: Path | None = None,
 ) -> Iterator[SandboxControl]:
     """Serve from a thread on a free port, for as long as the block lasts; yields its control."""
     ready = Event()
     with _bound("127.0.0.1", 0) as listener:
-        server = _build(World(behaviour, memory=Memory(memory)), account, stock, ready.set)
+        world = World(behaviour, memory=Memory(memory))
+        server = _build(world, create_app(world, account, swift, cm, stock), ready.set)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
         thread.start()
         if not ready.wait(_START_S):
@@ -119,14 +132,9 @@ def write_ready_file(path: Path, url: str) -> None:
     partial.replace(path)
 
 
-def _build(
-    world: World,
-    account: Account | None,
-    stock: StockPlan | None,
-    on_ready: Callable[[], None],
-) -> _Server:
+def _build(world: World, app: Starlette, on_ready: Callable[[], None]) -> _Server:
     config = uvicorn.Config(
-        create_app(world, account, stock),
+        app,
         http=_DroppingProtocol,
         ws="none",
         lifespan="off",

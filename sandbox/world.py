@@ -1,18 +1,22 @@
 """What all practice carriers share: one clock, one behaviour, one set of faults, one journal."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from starlette.routing import BaseRoute
 
 from sandbox.behaviour import Behaviour
-from sandbox.clock import Clock, wall_clock
+from sandbox.clock import Clock, SandboxClock, wall_clock
 from sandbox.faults import FaultRules
 from sandbox.journal import Journal
 from sandbox.memory import Memory
+
+Chore = Callable[[], Coroutine[Any, Any, None]]
+
+_CLOCK: Final = "(clock)"  # in the memory, where a carrier's name would be
 
 
 class World:
@@ -22,13 +26,22 @@ class World:
         self, behaviour: Behaviour | None = None, clock: Clock = wall_clock, memory: Memory | None = None
     ) -> None:
         self._first_behaviour = behaviour or Behaviour()
-        self.clock = clock
+        self.clock = SandboxClock(clock)
         self.memory = memory or Memory()
         self.stopping = asyncio.Event()  # set once, so that hanging requests let go
+        self.chores: list[Chore] = []  # what carriers do unasked, for as long as the sandbox is served
         self.start_over()
+        for line in self.memory.recall(_CLOCK):
+            self.clock.advance(line["advance_s"])
+
+    def advance(self, seconds: float) -> None:
+        """Move every carrier's clock forward, also for the sandbox that will take up this memory."""
+        self.memory.keep(_CLOCK, {"advance_s": seconds})
+        self.clock.advance(seconds)
 
     def start_over(self) -> None:
-        """Forget faults and requests, and behave as at the start."""
+        """Forget faults and requests, go back to the machine's time and behave as at the start."""
+        self.clock.start_over()
         self.behaviour = self._first_behaviour
         self.faults = FaultRules()
         self.journal = Journal(self.clock)
@@ -49,6 +62,10 @@ class PracticeCarrier(Protocol):
 
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
         """Describe every order made since then, as it truly stands."""
+        ...
+
+    def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+        """List what else the report should tell, by heading: broken rules, calls made to customers."""
         ...
 
     def stock_as_json(self) -> dict[str, int]:

@@ -1,0 +1,69 @@
+"""Magic at the practice Swift: area codes whose orders always go the same, unusual way.
+
+A request for new numbers has the fate of its area code, or of the area of the first number found. A removal has the
+fate of the first number named that lives in an area magic for removals; buying there is ordinary. Numbers
+brought along have theirs by their last four digits.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import Final
+
+
+class SwiftFate(StrEnum):
+    """How a request goes, whatever the stock says."""
+
+    ORDINARY = "ordinary"
+    PARTIAL = "partial"
+    FAILED = "failed"
+    SLOW_USABLE = "slow_usable"
+    NEVER_USABLE = "never_usable"
+    NEVER_ENDS = "never_ends"
+    STRANGE_WORD = "strange_word"
+    CONTRADICTS = "contradicts"
+    WITH_ERRORS = "with_errors"
+
+
+NEW_BY_AREA_CODE: Final = {
+    "808": SwiftFate.PARTIAL,
+    "406": SwiftFate.FAILED,
+    "307": SwiftFate.SLOW_USABLE,
+    "701": SwiftFate.NEVER_USABLE,
+    "907": SwiftFate.NEVER_ENDS,
+    "605": SwiftFate.STRANGE_WORD,
+    "208": SwiftFate.CONTRADICTS,
+    "802": SwiftFate.WITH_ERRORS,
+}
+REMOVED_BY_AREA_CODE: Final = {
+    "902": SwiftFate.PARTIAL,
+    "506": SwiftFate.FAILED,
+    "867": SwiftFate.NEVER_ENDS,
+    "709": SwiftFate.CONTRADICTS,
+}
+ADDED_BY_LAST_DIGITS: Final = {
+    "9901": SwiftFate.PARTIAL,
+    "9902": SwiftFate.FAILED,
+    "9905": SwiftFate.NEVER_ENDS,
+    "9906": SwiftFate.STRANGE_WORD,
+    "9907": SwiftFate.CONTRADICTS,
+    "9908": SwiftFate.WITH_ERRORS,
+}
+
+
+def of_new(area_code: str) -> SwiftFate:
+    """Say the fate of a request for numbers in `area_code`."""
+    return NEW_BY_AREA_CODE.get(area_code, SwiftFate.ORDINARY)
+
+
+def of_removal(numbers: Iterable[str]) -> SwiftFate:
+    """Say the fate of a removal."""
+    return _first(REMOVED_BY_AREA_CODE.get(e164[2:5]) for e164 in numbers)
+
+
+def of_added(numbers: Iterable[str]) -> SwiftFate:
+    """Say the fate of numbers that a customer brings along."""
+    return _first(ADDED_BY_LAST_DIGITS.get(e164[-4:]) for e164 in numbers)
+
+
+def _first(fates: Iterable[SwiftFate | None]) -> SwiftFate:
+    return next((fate for fate in fates if fate is not None), SwiftFate.ORDINARY)

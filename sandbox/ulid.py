@@ -1,0 +1,15 @@
+"""ULIDs: a moment and a little chance, written in 26 characters that sort by time."""
+
+from datetime import datetime
+from random import Random
+from typing import Final
+
+_ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
+_LENGTH: Final = 26
+_CHANCE_BITS: Final = 80
+
+
+def ulid(moment: datetime, dice: Random) -> str:
+    """Make an identifier for something that came to be at `moment`."""
+    value = int(moment.timestamp() * 1000) << _CHANCE_BITS | dice.getrandbits(_CHANCE_BITS)
+    return "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(_LENGTH)))
