@@ -105,7 +105,8 @@ def judged(order: Order, view: RequestView, status: str, statuses: Mapping[str, 
         case Meaning.OPEN:
             return StillOpen(status, got, view.reason, slow=True)
         case Meaning.COMPLETED:
-            return _completed(order, view, status, got)
+            again = statuses.get(same_word(order.carrier_status or "")) is Meaning.COMPLETED
+            return _completed(order, view, status, got, again=again)
         case Meaning.REJECTED:
             return _came_to_nothing(view, status, got, view.reason or "rejected without a reason")
         case Meaning.CANCELLED:
@@ -113,10 +114,11 @@ def judged(order: Order, view: RequestView, status: str, statuses: Mapping[str, 
             return _came_to_nothing(view, status, got, f"cancelled at the carrier{why}")
 
 
-def _completed(order: Order, view: RequestView, status: str, got: tuple[NumberResult, ...]) -> Event:
+def _completed(order: Order, view: RequestView, status: str, got: tuple[NumberResult, ...], *, again: bool) -> Event:
     wanted = order.request.wanted
-    if view.empty or not got:
-        # Done, and not all of its numbers are shown: what is ours must not drop out of sight.
+    if not got or (len(got) < wanted and not again and not view.doubled):
+        # Numbers may show later than the status, and none that is ours may drop out of sight: fewer are believed
+        # at the second look, none at all never.
         return StillOpen(
             status, got, f"the carrier says {status}, and shows {len(got)} of {wanted} numbers yet", slow=True
         )

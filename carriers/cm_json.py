@@ -31,7 +31,7 @@ _DIGITS_MAX: Final = 17
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
-    """One number request as CM.com shows it. `empty` counts the ranges that have no numbers yet."""
+    """One number request as CM.com shows it, with the numbers that it has so far."""
 
     guid: CarrierOrderId | None
     status: str | None
@@ -40,7 +40,6 @@ class RequestView:
     has_comment: bool = False
     created_on: datetime | None = None
     numbers: tuple[E164, ...] = ()
-    empty: int = 0
     doubled: bool = False
     """A number stands in two ranges."""
 
@@ -99,12 +98,12 @@ def read_request(body: bytes, *, nanpa: bool) -> RequestView:
     if not isinstance(shown, Mapping):
         raise UnreadableAnswer(CARRIER, "not a number request", body)
     try:
-        listed, empty = _ranges(shown.get(Shown.RANGES), nanpa=nanpa)
+        listed = _ranges(shown.get(Shown.RANGES), nanpa=nanpa)
         plain = _view(shown)
     except ValueError as fault:
         raise UnreadableAnswer(CARRIER, str(fault), body) from fault
     numbers = tuple(dict.fromkeys(listed))
-    return replace(plain, numbers=numbers, empty=empty, doubled=len(numbers) < len(listed))
+    return replace(plain, numbers=numbers, doubled=len(numbers) < len(listed))
 
 
 def read_list(body: bytes) -> list[RequestView]:
@@ -160,22 +159,19 @@ def _view(shown: Mapping[str, Any]) -> RequestView:
     )
 
 
-def _ranges(shown: Any, *, nanpa: bool) -> tuple[list[E164], int]:
-    """Return the numbers of all ranges, and how many ranges have none yet."""
+def _ranges(shown: Any, *, nanpa: bool) -> list[E164]:
+    """Return the numbers of all ranges; a range without a start has none yet."""
     if shown is None:
-        return [], 0
+        return []
     if not isinstance(shown, list) or not all(isinstance(item, Mapping) for item in shown):
         raise ValueError("ranges that are no list of ranges")
     numbers: list[E164] = []
-    empty = 0
     for item in shown:
-        if item.get(Shown.START) is None:
-            empty += 1
-        else:
+        if item.get(Shown.START) is not None:
             numbers += _range(item, nanpa=nanpa)
         if len(numbers) > NUMBERS_READ_MAX:
             raise ValueError("ranges of more numbers than any request may have")
-    return numbers, empty
+    return numbers
 
 
 def _range(item: Mapping[str, Any], *, nanpa: bool) -> Iterator[E164]:

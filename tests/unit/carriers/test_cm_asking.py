@@ -90,18 +90,28 @@ def test_american_numbers_may_come_without_their_country(start: object) -> None:
     )
 
 
-def test_fewer_than_ordered_is_partly() -> None:
-    assert stands("completed", a_range(A)) == PartlyFilled(
-        "completed", acquired(A), "the carrier assigned 1 of 2 numbers"
-    )
-    assert stands("completed", a_range(A), statusReason="sold out") == PartlyFilled(
-        "completed", acquired(A), "sold out"
-    )
+@pytest.mark.parametrize("ranges", [[a_range(A)], [a_range(A), a_range(None)]])
+@pytest.mark.parametrize(("said", "reason"), [(None, "the carrier assigned 1 of 2 numbers"), ("sold out", "sold out")])
+def test_fewer_than_ordered_is_partly_when_it_is_seen_again(
+    ranges: list[dict[str, Any]], said: str | None, reason: str
+) -> None:
+    seen_before = an_order(carrier_status="Completed")
+    event = stands("completed", *ranges, order=seen_before, statusReason=said)
+    assert event == PartlyFilled("completed", acquired(A), reason)
 
 
-@pytest.mark.parametrize("ranges", [[], [a_range(None, 2)], [a_range(A), a_range(None)]])
-def test_completed_without_all_its_numbers_is_waited_for(ranges: list[dict[str, Any]]) -> None:
-    event = stands("completed", *ranges)
+@pytest.mark.parametrize(
+    ("ranges", "before"),
+    [
+        ([], "completed"),
+        ([a_range(None, 2)], "completed"),
+        ([a_range(None, 2)], None),
+        ([a_range(A)], None),
+        ([a_range(A), a_range(None)], "accepted"),
+    ],
+)
+def test_completed_without_all_its_numbers_is_waited_for(ranges: list[dict[str, Any]], before: str | None) -> None:
+    event = stands("completed", *ranges, order=an_order(carrier_status=before))
     assert isinstance(event, StillOpen)
     assert event.slow
     assert "of 2 numbers yet" in (event.detail or "")

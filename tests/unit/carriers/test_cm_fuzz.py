@@ -63,9 +63,10 @@ BODIES: Final = [
 ]
 
 orders = st.builds(
-    lambda request, sends: an_order(request, sends=sends),
+    lambda request, sends, before: an_order(request, sends=sends, carrier_status=before),
     st.sampled_from([a_request(2), a_request(3), in_america(2)]),
     st.integers(1, 3),
+    st.sampled_from([None, "created", "completed"]),
 )
 statuses = st.sampled_from([200, 200, 200, 201, 204, 301, 400, 400, 401, 403, 404, 409, 422, 429, 500, 502])
 headers = st.fixed_dictionaries({}, optional={"x-cm-pagination-total": st.text(max_size=6) | st.just("2")})
