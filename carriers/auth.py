@@ -58,10 +58,10 @@ class Authenticator(Protocol):
 
 
 class _Fixed:
-    """Headers that never change."""
+    """A header that never changes."""
 
-    def __init__(self, authorization: str) -> None:
-        self._headers = {"Authorization": authorization}
+    def __init__(self, value: str, *, name: str = "Authorization") -> None:
+        self._headers = {name: value}
 
     async def headers(self, fetch: Fetch) -> Mapping[str, str]:
         """Return the same headers always."""
@@ -79,6 +79,15 @@ class StaticBearer(_Fixed):
         if not _TOKEN.fullmatch(token):
             raise ValueError("the token is empty, or holds blanks or characters that no header can hold")
         super().__init__(f"Bearer {token}")
+
+
+class ApiKeyHeader(_Fixed):
+    """A key in a header of the carrier's own."""
+
+    def __init__(self, name: str, key: str) -> None:
+        if not _TOKEN.fullmatch(key):
+            raise ValueError("the key is empty, or holds blanks or characters that no header can hold")
+        super().__init__(key, name=name)
 
 
 class Basic(_Fixed):

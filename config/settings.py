@@ -4,11 +4,13 @@
 An empty variable counts as unset.
 """
 
+import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "NUMBER_ORDERS_"
@@ -16,6 +18,17 @@ PREFIX = "NUMBER_ORDERS_"
 Seconds = Annotated[float, Field(gt=0)]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
 """Scheme, host and port; the path is the carrier's own."""
+
+
+def _json_object(given: object) -> object:
+    """Read a map from text: the environment has nothing else to write it with."""
+    return json.loads(given) if isinstance(given, str) else given
+
+
+Guid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
+ProfileKey = Annotated[str, Field(pattern=r"^[A-Z]{3}:(local|national|toll_free)$")]
+"""Country and number type, such as `NLD:local`."""
+StatusMeaning = Literal["open", "completed", "rejected", "cancelled"]
 
 
 class OnNotListed(StrEnum):
@@ -28,6 +41,7 @@ class OnNotListed(StrEnum):
 class CarrierSettings(BaseModel):
     """How to deal with one carrier, whichever it is."""
 
+    base_url: BaseUrl
     timeout_s: Seconds = 30.0
     """The longest that one request may take, all in all."""
     connect_timeout_s: Seconds = 5.0
@@ -84,6 +98,34 @@ class BandwidthSettings(CarrierSettings):
         return self
 
 
+class CMSettings(CarrierSettings):
+    """CM.com, set up as soon as it has an account. People decide there, so it is asked at their pace."""
+
+    base_url: BaseUrl = "https://api.cm.com"
+    account_guid: Guid | None = None
+    """The logical account or voice account that numbers go to."""
+    product_token: SecretStr | None = None
+    company_profiles: Annotated[Mapping[ProfileKey, Guid], BeforeValidator(_json_object)] = {}
+    """Who operates the numbers, as JSON: `{"NLD:local": "9f0c…"}`. CM.com has no other word for a country."""
+    statuses: Annotated[Mapping[str, StatusMeaning], BeforeValidator(_json_object)] = {}
+    """What CM.com's words for a status mean, beside and before those that we assume, as JSON."""
+    ask_first_s: Seconds = 30.0
+    ask_max_s: Seconds = 900.0
+    slow_ask_max_s: Seconds = 3600.0
+    on_not_listed: OnNotListed = OnNotListed.PARK
+    overdue_after_s: Seconds = 3 * 24 * 3600.0
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.account_guid is None:
+            return self
+        if self.product_token is None or not self.product_token.get_secret_value().strip():
+            raise ValueError("product_token is needed: CM.com knows nobody without one")
+        if not self.company_profiles:
+            raise ValueError("company_profiles are needed: one for each country and number type that is ordered")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Left alone, it is the embedded default."""
 
@@ -113,6 +155,7 @@ class Settings(BaseSettings):
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
     flower_password: SecretStr | None = None
     bandwidth: BandwidthSettings = BandwidthSettings()
+    cm: CMSettings = CMSettings()
 
     @property
     def lanes_together(self) -> int:

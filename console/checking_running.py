@@ -9,7 +9,6 @@ from uuid import uuid4
 
 from celery import Celery
 
-from carriers.contract import Adapter
 from carriers.courier import boot_clock, exchanges_of
 from config.queues import SWEEP_EVERY_S
 from config.settings import PREFIX, Settings
@@ -27,8 +26,8 @@ _SWEEP_TASK: Final = "orders.sweep"
 
 _MENDS: Final = (
     (("http 401", "client id and secret"), "correct the credentials"),
-    (("http 403",), "correct ACCOUNT_ID, or give these credentials the roles that ordering needs"),
-    (("http 404",), "correct ACCOUNT_ID: these credentials know no such account"),
+    (("http 403",), "correct {account}, or give these credentials the roles that ordering needs"),
+    (("http 404",), "correct {account}: these credentials know no such account"),
     (("http 429",), "nothing: the carrier wants fewer requests for a while"),
     (("dnserror", "getaddrinfo", "name or service", "name resolution"), "correct BASE_URL, or the machine's DNS"),
     (("sslerror", "certificate"), "see that BASE_URL speaks https, with a certificate trusted here (SSL_CERT_FILE)"),
@@ -83,17 +82,20 @@ class Roll:
 
 def check_carriers(settings: Settings) -> list[Check]:
     """Ask every carrier that is set up for an order that does not exist, as a worker in doubt would."""
-    adapters = bootstrap.adapters(settings)
-    if not adapters:
-        mend = f"set {PREFIX}BANDWIDTH__ACCOUNT_ID, …SITE_ID and credentials; `number-orders sandbox` is for practice"
+    carriers = bootstrap.set_up(settings)
+    if not carriers:
+        mend = (
+            f"set {PREFIX}BANDWIDTH__ACCOUNT_ID, …SITE_ID and credentials, or {PREFIX}CM__ACCOUNT_GUID, …PRODUCT_TOKEN "
+            "and …COMPANY_PROFILES; `number-orders sandbox` is for practice"
+        )
         return [Check("carriers", Verdict.WRONG, "none is set up, so every order would be refused", mend)]
-    return [asyncio.run(_check_carrier(settings, adapter)) for adapter in adapters.values()]
+    return [asyncio.run(_check_carrier(carrier)) for carrier in carriers.values()]
 
 
-async def _check_carrier(settings: Settings, adapter: Adapter) -> Check:
-    own = settings.bandwidth
-    messenger = bootstrap.courier(own)
-    where = f"{own.base_url}, account {own.account_id}"
+async def _check_carrier(carrier: bootstrap.SetUp) -> Check:
+    adapter, own = carrier.adapter, carrier.settings
+    messenger = carrier.courier()
+    where = f"{own.base_url}, account {carrier.account}"
     began = time.monotonic()
     try:
         question = adapter.look_for(_no_order(adapter.name))
@@ -111,10 +113,12 @@ def _unwell(name: str, where: str, trouble: NoAnswer | UnreadableAnswer) -> Chec
     statuses = " ".join(f"http {exchange.status}" for exchange in exchanges_of(trouble) if exchange.status)
     signs = f"{said} {statuses}".lower()
     mend = next((mend for words, mend in _MENDS if any(word in signs for word in words)), _OTHERWISE)
+    mend = mend.format(account=_ACCOUNT_SETTINGS.get(name, "the account"))
     settings = f"{PREFIX}{name.upper()}__…"
     return Check(name, Verdict.WRONG, f"{where}: {said}", f"{mend} ({settings})")
 
 
+_ACCOUNT_SETTINGS: Final = {"bandwidth": "ACCOUNT_ID", "cm": "ACCOUNT_GUID"}
 _OTHERWISE: Final = "see whether BASE_URL is really the carrier's address; if so, its operators are the ones to ask"
 
 

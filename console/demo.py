@@ -153,7 +153,7 @@ def _all_told(counts: Mapping[State, int], listener: Listener) -> bool:
 
 def _settings(given: Settings, console: Console) -> Settings:
     """Return settings that leave everything to us; whatever is configured is not touched."""
-    if given.bandwidth.account_id or given.database_url or given.broker_url:
+    if given.bandwidth.account_id or given.cm.account_guid or given.database_url or given.broker_url:
         console.print("what is configured (carrier, ledger, broker) is left alone: a demonstration brings its own")
     return Settings.model_construct(
         var_dir=given.var_dir.absolute() / "demo",

@@ -36,6 +36,7 @@ from embedded.valkey import EmbeddedValkey
 from fulfilment.stint import STINT_S
 from ledger.migrate import migrate
 from sandbox.bandwidth_access import Account
+from workers.bootstrap import set_up
 
 NOTE: Final = "stack.json"
 """In `var_dir`, while the system runs: by it other commands find it."""
@@ -124,7 +125,7 @@ class Stack:
             StackError: with the reason, and the last words of what did not come up.
             embedded.errors.EmbeddedError: an engine did not start, or runs already.
         """
-        refuse_half_a_carrier(self._settings.bandwidth)
+        refuse_half_a_carrier(self._settings)
         self._var.mkdir(parents=True, exist_ok=True)
         try:
             self.addresses = self._start(self._running)
@@ -159,9 +160,10 @@ class Stack:
 
     def _start(self, running: ExitStack) -> Addresses:
         given = self._settings
-        practice = given.bandwidth.account_id is None
+        accounts = {str(name): carrier.account for name, carrier in set_up(given).items()}
+        practice = not accounts
         if given.database_url is None:
-            refuse_foreign_books(self._var, PRACTICE if practice else str(given.bandwidth.account_id))
+            refuse_foreign_books(self._var, accounts or {"bandwidth": PRACTICE})
         database_url, broker_url = self._open_engines(running)
         self._learn(database_url=SecretStr(database_url), broker_url=SecretStr(broker_url))
         _migrate(database_url)
@@ -169,7 +171,8 @@ class Stack:
         sandbox = self._start_sandbox(running) if practice else None
         flower = self._start_ours(running, broker_url)
         self._leave_note(running, flower, sandbox)
-        return Addresses(database_url, broker_url, flower, sandbox, {"bandwidth": self._settings.bandwidth.base_url})
+        carriers = {str(name): carrier.settings.base_url for name, carrier in set_up(self._settings).items()}
+        return Addresses(database_url, broker_url, flower, sandbox, carriers)
 
     def _open_engines(self, running: ExitStack) -> tuple[str, str]:
         database, broker = self._settings.database_url, self._settings.broker_url
@@ -214,7 +217,8 @@ class Stack:
         flower = f"http://{LOOPBACK}:{port}"
         watching = running.enter_context(self._supervisor(_GRACE_S))
         # A worker that is asked to stop finishes its stint; no answer is given up that may still come.
-        patience_s = STINT_S + self._settings.bandwidth.timeout_s + _GRACE_S
+        slowest_s = max(carrier.settings.timeout_s for carrier in set_up(self._settings).values())
+        patience_s = STINT_S + slowest_s + _GRACE_S
         self._workers = running.enter_context(self._supervisor(patience_s))
         for name in self.worker_names:
             self._run(self._workers, name, commands.worker(name, children=self._settings.children))

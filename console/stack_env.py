@@ -3,8 +3,9 @@
 Knows names and spelling. Reads back what `config.settings` reads; does not know what any setting means.
 """
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -48,6 +49,8 @@ def _text(value: object) -> str:
             return "true" if value else "false"
         case Path():
             return str(value.absolute())
+        case Mapping():
+            return json.dumps(dict(value))
         case _:
             return str(value)
 

@@ -2,13 +2,17 @@
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
-from carriers.auth import Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
+from carriers.auth import ApiKeyHeader, Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
 from carriers.bandwidth import Bandwidth
+from carriers.cm import CM
+from carriers.cm_facts import TOKEN_HEADER, Meaning
 from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
-from config.settings import BandwidthSettings, CarrierSettings, OnNotListed, Settings
+from config.settings import BandwidthSettings, CarrierSettings, CMSettings, OnNotListed, Settings
 from fulfilment.carrier import Carrier
 from fulfilment.desk import Desk
 from fulfilment.intake import Intake
@@ -20,13 +24,29 @@ from orders.model import CarrierName
 from workers.clock import utc_now
 
 
+@dataclass(frozen=True, slots=True)
+class SetUp:
+    """One carrier as the settings have it. Nothing is open yet."""
+
+    adapter: Adapter
+    settings: CarrierSettings
+    account: str
+    authenticator: Callable[[], Authenticator] = field(repr=False)
+
+    def courier(self) -> Courier:
+        """Return a courier to this carrier. Belongs to the running event loop."""
+        return Courier(_courier_settings(self.settings), self.authenticator(), now=utc_now)
+
+
+def set_up(settings: Settings) -> dict[CarrierName, SetUp]:
+    """Return every carrier that is set up, by its name."""
+    found = (_bandwidth(settings.bandwidth), _cm(settings.cm))
+    return {carrier.adapter.name: carrier for carrier in found if carrier}
+
+
 def adapters(settings: Settings) -> dict[CarrierName, Adapter]:
-    """Return an adapter for every carrier that is set up. Opens nothing."""
-    found: list[Adapter] = []
-    bandwidth = settings.bandwidth
-    if bandwidth.account_id and bandwidth.site_id:
-        found.append(Bandwidth(bandwidth.account_id, bandwidth.site_id))
-    return {adapter.name: adapter for adapter in found}
+    """Return the adapter of every carrier that is set up. Opens nothing."""
+    return {name: carrier.adapter for name, carrier in set_up(settings).items()}
 
 
 def manner(settings: CarrierSettings) -> Manner:
@@ -43,11 +63,6 @@ def manner(settings: CarrierSettings) -> Manner:
         resend_when_absent=settings.on_not_listed is OnNotListed.RESEND,
         overdue_after=timedelta(seconds=settings.overdue_after_s),
     )
-
-
-def courier(settings: BandwidthSettings) -> Courier:
-    """Return the courier to Bandwidth. Belongs to the running event loop."""
-    return Courier(_courier_settings(settings), _authenticator(settings), now=utc_now)
 
 
 def opening(
@@ -81,15 +96,30 @@ def opening(
 
 async def _carriers(settings: Settings, stack: AsyncExitStack) -> Mapping[CarrierName, Carrier]:
     carriers = {}
-    for name, adapter in adapters(settings).items():
-        own = settings.bandwidth
-        carried_by = courier(own)
+    for name, carrier in set_up(settings).items():
+        carried_by = carrier.courier()
         stack.push_async_callback(carried_by.aclose)
-        carriers[name] = Carrier(adapter, carried_by, manner(own), own.concurrency)
+        carriers[name] = Carrier(carrier.adapter, carried_by, manner(carrier.settings), carrier.settings.concurrency)
     return carriers
 
 
-def _courier_settings(settings: BandwidthSettings) -> CourierSettings:
+def _bandwidth(settings: BandwidthSettings) -> SetUp | None:
+    if settings.account_id is None or settings.site_id is None:
+        return None
+    adapter = Bandwidth(settings.account_id, settings.site_id)
+    return SetUp(adapter, settings, settings.account_id, partial(_bandwidth_credentials, settings))
+
+
+def _cm(settings: CMSettings) -> SetUp | None:
+    if settings.account_guid is None or settings.product_token is None:
+        return None
+    statuses = {word: Meaning(meaning) for word, meaning in settings.statuses.items()}
+    adapter = CM(settings.account_guid, settings.company_profiles, statuses=statuses)
+    token = settings.product_token.get_secret_value()
+    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
+
+
+def _courier_settings(settings: CarrierSettings) -> CourierSettings:
     return CourierSettings(
         base_url=settings.base_url,
         connect_timeout_s=settings.connect_timeout_s,
@@ -101,7 +131,7 @@ def _courier_settings(settings: BandwidthSettings) -> CourierSettings:
     )
 
 
-def _authenticator(settings: BandwidthSettings) -> Authenticator:
+def _bandwidth_credentials(settings: BandwidthSettings) -> Authenticator:
     if settings.client_id and settings.client_secret:
         secret = settings.client_secret.get_secret_value()
         return OAuth2ClientCredentials(settings.client_id, secret, clock=boot_clock, now=utc_now)

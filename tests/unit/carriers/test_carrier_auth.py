@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carriers.auth import Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
+from carriers.auth import ApiKeyHeader, Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
 from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
 from carriers.courier import Courier, CourierSettings
 from orders.errors import NoAnswer
@@ -71,6 +71,46 @@ def test_fixed_credentials_are_sent_and_never_renewed() -> None:
 def test_a_token_that_no_header_can_hold_is_refused_at_once(token: str) -> None:
     with pytest.raises(ValueError, match="token"):
         StaticBearer(token)
+
+
+@pytest.mark.parametrize("key", ["", "two words", "line\nbreak"])
+def test_a_key_that_no_header_can_hold_is_refused_at_once(key: str) -> None:
+    with pytest.raises(ValueError, match="key"):
+        ApiKeyHeader("X-KEY", key)
+
+
+def test_a_key_goes_in_the_carriers_own_header_and_is_never_renewed() -> None:
+    async def scene() -> None:
+        desk = TokenDesk()
+        auth = ApiKeyHeader("X-KEY", SECRET)
+        headers = await auth.headers(desk.fetch)
+        assert headers == {"X-KEY": SECRET}
+        assert await auth.renew(headers, desk.fetch) is False
+        assert SECRET not in repr(auth)
+
+    asyncio.run(scene())
+
+
+def test_a_key_is_in_no_receipt_although_the_carrier_echoes_it() -> None:
+    def conversation() -> Conversation:
+        answer = yield CarrierRequest("POST", "/echo", Purpose.COMMIT, {"k": SECRET}, body=SECRET.encode())
+        return NotListed(answer.body.decode())
+
+    async def scene() -> None:
+        async with TinyCarrier(reply(200, f"your key {SECRET} is known".encode())) as carrier:
+            auth = ApiKeyHeader("X-KEY", SECRET)
+            courier = Courier(CourierSettings(carrier.url), auth, now=lambda: NOON)
+            told = await courier.hold(conversation(), deadline=float("inf"))
+            await courier.aclose()
+            assert carrier.heard[0].headers["x-key"] == SECRET
+        (kept,) = told.exchanges
+        assert (kept.target, kept.request_body, kept.body) == (
+            "/echo?k=[secret]",
+            b"[secret]",
+            b"your key [secret] is known",
+        )
+
+    asyncio.run(scene())
 
 
 def test_a_user_name_with_a_colon_is_refused_at_once() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from config.settings import BandwidthSettings
+from config.settings import BandwidthSettings, CMSettings, Settings
 from console.stack_books import (
     PRACTICE,
     refuse_foreign_books,
@@ -17,31 +17,48 @@ from console.stack_ready import StackError
 
 
 def test_same_account_is_welcome_again(tmp_path: Path) -> None:
-    refuse_foreign_books(tmp_path, "5500012")
-    refuse_foreign_books(tmp_path, "5500012")
+    refuse_foreign_books(tmp_path, {"bandwidth": "5500012"})
+    refuse_foreign_books(tmp_path, {"bandwidth": "5500012"})
 
 
 @pytest.mark.parametrize(("first", "then"), [(PRACTICE, "5500012"), ("5500012", PRACTICE), ("5500012", "5500013")])
 def test_another_account_is_refused_and_nothing_forgotten(tmp_path: Path, first: str, then: str) -> None:
-    refuse_foreign_books(tmp_path, first)
+    refuse_foreign_books(tmp_path, {"bandwidth": first})
 
     for _ in range(2):
         with pytest.raises(StackError, match=f"account {first}.*say {then}"):
-            refuse_foreign_books(tmp_path, then)
+            refuse_foreign_books(tmp_path, {"bandwidth": then})
 
 
 @pytest.mark.parametrize("given", [{"token": SecretStr("t")}, {"base_url": "https://test.example"}, {"site_id": "1"}])
 def test_half_a_carrier_is_no_wish_to_practise(given: dict[str, object]) -> None:
     with pytest.raises(StackError, match=f"BANDWIDTH__{next(iter(given)).upper()} is set, but .*ACCOUNT_ID is not"):
-        refuse_half_a_carrier(BandwidthSettings.model_validate(given))
+        refuse_half_a_carrier(Settings(bandwidth=BandwidthSettings.model_validate(given)))
+
+
+@pytest.mark.parametrize("given", [{"product_token": SecretStr("t")}, {"base_url": "https://test.example"}])
+def test_half_of_cm_is_no_wish_to_practise_either(given: dict[str, object]) -> None:
+    with pytest.raises(StackError, match=f"CM__{next(iter(given)).upper()} is set, but .*ACCOUNT_GUID is not"):
+        refuse_half_a_carrier(Settings(cm=CMSettings.model_validate(given)))
+
+
+def test_a_carrier_more_is_welcome_and_the_others_are_remembered(tmp_path: Path) -> None:
+    refuse_foreign_books(tmp_path, {"bandwidth": "5500012"})
+    refuse_foreign_books(tmp_path, {"cm": "9f0c"})
+    refuse_foreign_books(tmp_path, {"bandwidth": "5500012", "cm": "9f0c"})
+
+    for changed in ({"bandwidth": "5500013"}, {"bandwidth": "5500012", "cm": "aaaa"}):
+        with pytest.raises(StackError, match="holds orders of"):
+            refuse_foreign_books(tmp_path, changed)
 
 
 def test_patience_alone_is_no_carrier() -> None:
-    refuse_half_a_carrier(BandwidthSettings(doubt_patience_s=1))
+    refuse_half_a_carrier(Settings(bandwidth=BandwidthSettings(doubt_patience_s=1)))
 
 
 def test_whole_carrier_is_fine() -> None:
-    refuse_half_a_carrier(BandwidthSettings(account_id="5500012", site_id="1", token=SecretStr("t")))
+    whole = BandwidthSettings(account_id="5500012", site_id="1", token=SecretStr("t"))
+    refuse_half_a_carrier(Settings(bandwidth=whole))
 
 
 def test_port_is_remembered(tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""CM.com's number requests: orders become requests, answers become events.
+
+Holds the conversations: what is asked, in which turn. JSON is read and written in `cm_json`, answers are judged in
+`cm_answers`, what would not be taken is found in `cm_rules`, and every name and assumption stands in `cm_facts`.
+Opens no socket, reads no clock, repeats nothing.
+
+Source: CM.com's page "Create Number Request" and guide "Requesting phone numbers via API" (Voice Management).
+"""
+
+from collections.abc import Generator, Mapping
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final
+from urllib.parse import quote
+
+from carriers.cm_answers import Listing, judged, page_query, requested, submitted
+from carriers.cm_facts import CARRIER, QUANTITY_MAX, REQUESTS_PATH, STATUSES, Meaning, same_word
+from carriers.cm_json import reference_of, write_request
+from carriers.cm_rules import Profiles, faults, profile_key
+from carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
+from orders.errors import Fault, Mistake, NotOffered
+from orders.events import Acknowledged, FoundTwice, NotListed, NotSent, StillOpen
+from orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
+
+_JSON: Final = "application/json"
+_NO_STATUSES: Final[Mapping[str, Meaning]] = MappingProxyType({})
+
+
+class CM:
+    """Translates orders to and from CM.com's dialect; never opens a socket."""
+
+    def __init__(
+        self, account_guid: str, company_profiles: Profiles, *, statuses: Mapping[str, Meaning] = _NO_STATUSES
+    ) -> None:
+        """Keep what an order is completed with.
+
+        Args:
+            account_guid: The logical account or voice account that numbers go to.
+            company_profiles: Who operates the numbers, by country and number type: `NLD:local` → GUID.
+            statuses: What CM.com's words for a status mean, beside and before those of `cm_facts.STATUSES`.
+        """
+        self._requests = REQUESTS_PATH.format(account=quote(account_guid, safe=""))
+        self._profiles = company_profiles
+        self._statuses = {same_word(word): meaning for word, meaning in (*STATUSES.items(), *statuses.items())}
+
+    @property
+    def name(self) -> CarrierName:
+        """The carrier's name in orders and settings."""
+        return CarrierName(CARRIER)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What CM.com offers, as far as this adapter goes."""
+        return Capabilities(
+            kinds=frozenset({Kind.NEW_NUMBERS}),
+            quantity_max=QUANTITY_MAX,
+            partial_fill=True,
+            backorder=False,
+            found_by_reference=True,
+        )
+
+    def check(self, request: OrderRequest) -> tuple[Fault, ...]:
+        """Return everything CM.com would not take; empty when the order is good."""
+        return faults(request, self._profiles)
+
+    def submit(self, order: Order) -> Conversation:
+        """Send the order: one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost."""
+        criteria = order.request.criteria
+        if order.request.kind is not Kind.NEW_NUMBERS or criteria is None:
+            raise NotOffered(f"order {order.order_id}: CM.com is not asked for {order.request.kind} by name")
+        profile = self._profiles.get(profile_key(criteria))
+        if profile is None:  # it was there when the order was accepted
+            return NotSent(f"no company profile is set up for {profile_key(criteria)} any more")
+        body = write_request(order, profile)
+        answer = yield CarrierRequest(
+            "POST", self._requests, Purpose.COMMIT, body=body, content_type=_JSON, accept=_JSON
+        )
+        return submitted(order, answer)
+
+    def ask(self, order: Order) -> Conversation:
+        """Ask how an OPEN order stands. People decide there, so it may stand for days."""
+        if order.carrier_order_id is None:
+            raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
+        path = f"{self._requests}/{quote(order.carrier_order_id, safe='')}"
+        answer = yield CarrierRequest("GET", path, Purpose.READ, accept=_JSON)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            detail = "the carrier does not know its own number request any more"
+            return StillOpen("404", detail=detail, slow=True, unheard_of=True)
+        view, status = requested(order, answer)
+        return judged(order, view, status, self._statuses)
+
+    def look_for(self, order: Order) -> Conversation:
+        """Look for an order IN_DOUBT by the comment that it was sent with."""
+        found = yield from self._listed(order)
+        if len(found) > 1:
+            return FoundTwice(tuple(found))
+        if found:
+            return Acknowledged(*next(iter(found.items())))
+        return NotListed("the comments of all number requests")
+
+    def _listed(self, order: Order) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
+        """Return all number requests with our reference and their status."""
+        listing = Listing(reference_of(order))
+        skip: int | None = 0
+        while skip is not None:
+            answer = yield CarrierRequest("GET", self._requests, Purpose.READ, page_query(skip), accept=_JSON)
+            skip = listing.add(answer)
+        return listing.found()

@@ -1,0 +1,120 @@
+"""Which carriers the settings set up, and how patient we are with each."""
+
+import asyncio
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from carriers.bandwidth import Bandwidth
+from carriers.cm import CM
+from config.settings import CMSettings, Settings
+from console.stack_env import as_environment
+from fulfilment.intake import Intake
+from orders.errors import OrderRefused
+from orders.model import CarrierName
+from workers.bootstrap import adapters, manner, set_up
+
+GUID = "11111111-2222-4333-8444-555555555555"
+PROFILE = "9f0c0000-0000-4000-8000-000000000001"
+TOKEN = "hush-hush-hush"
+CM_ENV = {
+    "ACCOUNT_GUID": GUID,
+    "PRODUCT_TOKEN": TOKEN,
+    "COMPANY_PROFILES": json.dumps({"NLD:local": PROFILE}),
+    "STATUSES": json.dumps({"Done": "completed"}),
+}
+BANDWIDTH_ENV = {"ACCOUNT_ID": "9900000", "SITE_ID": "743", "TOKEN": TOKEN}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in as_environment(Settings()):
+        monkeypatch.delenv(name)
+    return monkeypatch
+
+
+def give(environment: pytest.MonkeyPatch, carrier: str, values: dict[str, str]) -> None:
+    for name, value in values.items():
+        environment.setenv(f"NUMBER_ORDERS_{carrier}__{name}", value)
+
+
+def test_nothing_is_set_up_by_default(environment: pytest.MonkeyPatch) -> None:
+    assert set_up(Settings()) == {}
+
+
+def test_carriers_stand_side_by_side_each_with_its_own(environment: pytest.MonkeyPatch) -> None:
+    give(environment, "CM", CM_ENV)
+    give(environment, "BANDWIDTH", BANDWIDTH_ENV)
+
+    carriers = set_up(Settings())
+
+    found = {name: (type(carrier.adapter), carrier.account) for name, carrier in carriers.items()}
+    assert found == {"bandwidth": (Bandwidth, "9900000"), "cm": (CM, GUID)}
+    assert carriers[CarrierName("cm")].settings.base_url == "https://api.cm.com"
+    assert carriers[CarrierName("bandwidth")].settings.base_url == "https://api.bandwidth.com"
+
+
+def test_cm_is_asked_at_the_pace_of_people_and_doubt_is_for_a_person() -> None:
+    how = manner(CMSettings())
+    assert (how.ask_first, how.ask_max, how.slow_ask_max) == (
+        timedelta(seconds=30),
+        timedelta(minutes=15),
+        timedelta(hours=1),
+    )
+    assert how.overdue_after == timedelta(days=3)
+    assert not how.resend_when_absent
+
+
+def test_settings_with_maps_survive_being_handed_down(environment: pytest.MonkeyPatch) -> None:
+    give(environment, "CM", CM_ENV)
+    given = Settings()
+    for name in CM_ENV:
+        environment.delenv(f"NUMBER_ORDERS_CM__{name}")
+    for name, value in as_environment(given).items():
+        environment.setenv(name, value)
+
+    assert Settings() == given
+    assert given.cm.company_profiles == {"NLD:local": PROFILE}
+    assert given.cm.statuses == {"Done": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"account_guid": "7"}, "account_guid"),
+        ({"product_token": None}, "product_token is needed"),
+        ({"product_token": "  "}, "product_token is needed"),
+        ({"company_profiles": {}}, "company_profiles are needed"),
+        ({"company_profiles": {"NL:local": PROFILE}}, "company_profiles"),
+        ({"company_profiles": {"NLD:mobile": PROFILE}}, "company_profiles"),
+        ({"company_profiles": {"NLD:local": "dutch"}}, "company_profiles"),
+        ({"company_profiles": "{"}, "company_profiles"),
+        ({"statuses": {"Done": "finished"}}, "statuses"),
+        ({"base_url": "https://api.cm.com/v1"}, "base_url"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], says: str) -> None:
+    good = {"account_guid": GUID, "product_token": TOKEN, "company_profiles": {"NLD:local": PROFILE}}
+    CMSettings.model_validate(good)
+    with pytest.raises(ValidationError, match=says) as refused:
+        CMSettings.model_validate({**good, **changes})
+    assert TOKEN not in str(refused.value.errors(include_input=False))
+
+
+def test_no_secret_is_part_of_a_representation(environment: pytest.MonkeyPatch) -> None:
+    give(environment, "CM", CM_ENV)
+    give(environment, "BANDWIDTH", BANDWIDTH_ENV)
+    assert TOKEN not in repr(set_up(Settings()))
+
+
+def test_an_order_for_another_carrier_is_refused_with_those_there_are(environment: pytest.MonkeyPatch) -> None:
+    give(environment, "CM", CM_ENV)
+    give(environment, "BANDWIDTH", BANDWIDTH_ENV)
+    intake = Intake(ledger=None, adapters=adapters(Settings()), bell=None)  # type: ignore[arg-type]  # it gets no further
+    order = {"key": "k", "carrier": "acme", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
+
+    with pytest.raises(OrderRefused, match="carrier: is not one of ours: bandwidth, cm"):
+        asyncio.run(intake.submit(order, producer="p"))
