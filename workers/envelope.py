@@ -6,11 +6,20 @@ worker trips over the same: so the form is read here first. Knows nothing of wha
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
 _FAULTS_MAX: Final = 3
+_OUR_OWN: Final = frozenset({"orders.sweep", "orders.forget", "orders.work"})
 
 
 def is_plain(text: str) -> bool:
@@ -22,13 +31,6 @@ def _plain(text: str) -> str:
     if not is_plain(text):
         raise ValueError("holds characters that cannot be printed")
     return text
-
-
-def _unset(limits: list[Any]) -> list[Any]:
-    """Leave time limits to the tasks: theirs are below the broker's visibility timeout, and that is why."""
-    if limits not in ([], [None, None]):
-        raise ValueError("sets a time limit, which is ours to set")
-    return limits
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_plain)]
@@ -53,7 +55,17 @@ class _Headers(BaseModel):
     ignore_result: bool | None = None
     stamped_headers: list[str] | None = None
     stamps: dict[str, Any] | None = None
-    timelimit: Annotated[list[Any], AfterValidator(_unset)] | None = None
+    timelimit: list[float | None] | None = None
+
+    @model_validator(mode="after")
+    def _limits_are_ours(self) -> Self:
+        """A message that carries an order goes back to the broker when its time is over: its limit is ours to set.
+
+        Our own ticks, which beat sends, carry the limit that our settings give them.
+        """
+        if any(self.timelimit or ()) and self.task not in _OUR_OWN:
+            raise ValueError("sets a time limit, which is ours to set")
+        return self
 
 
 @dataclass(frozen=True, slots=True)
