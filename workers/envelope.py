@@ -12,6 +12,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    Field,
     StringConstraints,
     TypeAdapter,
     ValidationError,
@@ -55,7 +56,7 @@ class _Headers(BaseModel):
     ignore_result: bool | None = None
     stamped_headers: list[str] | None = None
     stamps: dict[str, Any] | None = None
-    timelimit: list[float | None] | None = None
+    timelimit: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
 
     @model_validator(mode="after")
     def _limits_are_ours(self) -> Self:

@@ -151,6 +151,8 @@ def differences(orders: list[dict[str, Any]], sold: list[dict[str, Any]], url: s
     wrong = []
     for order in orders:
         theirs = truth.get(order["order_id"])
+        if theirs is None and order["state"] == "PARKED" and order["sends"] == order["losses"]:
+            continue  # killed three times between begin and send: nothing was bought, and a person decides
         if theirs is None:
             wrong.append(f"{order['order_id']} is {order['state']} and the carrier never had it: {order['reason']}")
         elif (order["state"], got.get(order["order_id"], set())) != (true_end(theirs), set(theirs["bought"])):

@@ -13,10 +13,12 @@ import pytest
 from celery import Celery
 from kombu import Connection
 from psycopg.rows import dict_row
+from pydantic import ValidationError
 
 from embedded.engines import Engines
 from fulfilment.recorder import Heard, Recorder
 from ledger.ledger import Ledger
+from number_orders import Client, NoTicketError, OrderRequest
 from orders.events import Parked
 from orders.lifecycle import Manner
 from orders.model import OrderId
@@ -331,6 +333,50 @@ async def _park(ledger_url: str, order_id: OrderId) -> None:
         order = (await ledger.read([order_id]))[order_id]
         recorder = Recorder(ledger, {order.request.carrier: Manner()})
         await recorder.hear([Heard(order, Parked("nobody knows"))], now=await ledger.now())
+
+
+def test_the_client_orders_waits_and_calls_back(broker_url: str, an_order: MakeOrder, carrier: SandboxControl) -> None:
+    """What a producer in Python imports: the contract on the way in, tickets and documents on the way out."""
+    client = Client(broker_url, producer="crm")
+    try:
+        ticket = client.submit(OrderRequest.model_validate(an_order("client-1", quantity=2)))
+        ended = client.wait(ticket.order_id, timeout_s=30, every_s=0.1)
+        assert (ended.state, len(ended.numbers), ended.key) == ("COMPLETED", 2, "client-1")
+        assert {n.e164 for n in ended.numbers} == set(sold_for(carrier, str(ticket.order_id))[0]["bought"])
+        again = client.submit(an_order("client-1", quantity=2))
+        assert (again.order_id, again.new) == (ticket.order_id, False)
+        later = client.submit(an_order("client-2", not_before="2099-01-01T00:00:00Z"))
+        client.cancel(later.order_id, why="not wanted any more")
+        assert client.get(later.order_id).state == "CANCELLED"
+    finally:
+        client.close()
+
+
+def test_the_client_says_what_is_wrong_before_it_sends_and_passes_on_what_was_refused(
+    broker_url: str, an_order: MakeOrder
+) -> None:
+    """Bad form never leaves; a rule of the carrier's comes back by field; of many, by index."""
+    client = Client(broker_url, producer="crm")
+    try:
+        with pytest.raises(ValidationError, match="quantity"):
+            client.submit(an_order(quantity=0))
+        with pytest.raises(ValueError, match="order refused: carrier"):
+            client.submit(an_order(carrier="acme"))
+        orders = [an_order("client-3"), an_order("client-4", criteria={"rate_center": "RALEIGH"})]
+        (ticket,), (refusal,) = client.submit_many(orders)
+        assert (ticket.key, refusal.index, refusal.faults[0].field) == ("client-3", 1, "criteria.rate_center")
+    finally:
+        client.close()
+
+
+def test_a_client_without_a_service_is_told_to_send_again(engines: Engines, an_order: MakeOrder) -> None:
+    """Nobody listens on this broker: no ticket, and the advice that is always safe."""
+    client = Client(engines.broker_url.replace("/0", "/9"), wait_s=0.5)
+    try:
+        with pytest.raises(NoTicketError, match=r"no answer to orders\.submit"):
+            client.submit(an_order())
+    finally:
+        client.close()
 
 
 def _messages(broker_url: str, queue_name: str, count: int) -> list[dict[str, Any]]:

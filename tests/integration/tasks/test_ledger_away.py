@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import psutil
 import psycopg
 import pytest
 from celery import Celery
@@ -13,7 +14,7 @@ from celery import Celery
 from embedded.engines import Engines
 from ledger.migrate import migrate
 from tests.integration.tasks.conftest import environment
-from tests.processes import Processes
+from tests.processes import Processes, eventually
 
 ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
 
@@ -75,3 +76,24 @@ def test_orders_sent_while_the_ledger_is_away_are_in_it_when_it_is_back(
         send("orders.cancel", order_id=first["order_id"], why="half a character: \ud800").get(timeout=20)
     assert send("orders.cancel", order_id=first["order_id"]).get(timeout=20)["state"] == "CANCELLED"
     assert worker.popen.poll() is None
+
+
+def test_an_order_whose_child_dies_under_it_is_taken_by_another(
+    own_engines: Engines, processes: Processes, app: Celery
+) -> None:
+    """The worker lives, its child is killed while it holds the order: the order is in the ledger all the same."""
+    worker = processes.worker(children=1)
+    order = {"key": "crm-1", "not_before": "2099-01-01T00:00:00Z", **ORDER}
+    app.send_task("orders.submit", [order | {"key": "warm"}], queue="orders", task_id=str(uuid4())).get(timeout=20)
+    own_engines.postgres.stop()
+    sent = app.send_task("orders.submit", [order], queue="orders", task_id=str(uuid4()))
+    time.sleep(1)
+    for child in psutil.Process(worker.popen.pid).children():
+        child.kill()
+    own_engines.postgres.start()
+    for _ in eventually(30):
+        with psycopg.connect(own_engines.database_url) as db:
+            if db.execute("SELECT FROM orders WHERE order_id = %s", [sent.id]).fetchall():
+                break
+    with psycopg.connect(own_engines.database_url) as db:
+        assert db.execute("SELECT why FROM dead_letters").fetchall() == []

@@ -3,12 +3,14 @@
 import base64
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import psycopg
 import pytest
 import redis
+from celery import Celery, chain, group
 from psycopg.rows import dict_row
 
 from tests.processes import Process, Processes, eventually
@@ -52,8 +54,8 @@ UNREADABLE = {
     "callbacks that are none": (letter({"task": TASK, "id": "11"}, '[[], {}, {"callbacks": [5]}]'), "callbacks"),
     "a time that is none": (letter({"task": TASK, "id": "12", "eta": "yesterday"}), "ETA"),
     "an expiry that is none": (letter({"task": TASK, "id": "13", "expires": {}}), "expires: "),
-    "a time limit": (letter({"task": TASK, "id": "14", "timelimit": [0.001, None]}), "timelimit: "),
-    "time limits that are none": (letter({"task": TASK, "id": "15", "timelimit": "x"}), "timelimit: "),
+    "half a time limit": (letter({"task": TASK, "id": "14", "timelimit": [60]}), "timelimit: "),
+    "time limits that are none": (letter({"task": TASK, "id": "15", "timelimit": ["x", "y"]}), "timelimit"),
     "stamps that are none": (letter({"task": TASK, "id": "16", "stamped_headers": 5, "stamps": 5}), "stamp"),
     "the old form, spoiled": (letter({}, json.dumps({"task": TASK, "id": "17", "args": 5})), "args: "),
     "no headers": (letter(None), "no task message"),
@@ -92,15 +94,35 @@ def test_whatever_is_unreadable_is_buried_and_the_next_order_is_taken(
         assert (broker.llen("orders"), broker.hlen("unacked")) == (0, 0)
 
 
-def test_what_celery_sends_is_well_formed() -> None:
-    """Nothing that a Celery of our own would send is taken for a fault."""
-    headers: dict[str, Any] = {
-        "lang": "py", "task": TASK, "id": str(uuid4()), "shadow": None, "eta": None, "expires": None, "group": None,
-        "group_index": None, "retries": 0, "timelimit": [None, None], "root_id": str(uuid4()), "parent_id": None,
-        "argsrepr": "()", "kwargsrepr": "{'order': …}", "origin": "gen1@host", "ignore_result": False,
-        "replaced_task_nesting": 0, "stamped_headers": None, "stamps": {},
-    }  # fmt: skip
-    afterwards = {"callbacks": None, "errbacks": [{"task": "crm.failed"}], "chain": None, "chord": None}
-    assert fault_in(headers, [[], {"order": ORDER}, afterwards]) is None
-    assert fault_in({}, {"task": TASK, "id": "x", "args": [ORDER], "kwargs": {}, "retries": 0, "eta": None}) is None
-    assert fault_in({}, "hello") is None  # no task message, as Celery will say
+def test_what_celery_sends_is_well_formed(broker_url: str) -> None:
+    """Nothing that a Celery of ours or of a producer's sends is taken for a fault, in either protocol."""
+    app = Celery("anybody", broker=broker_url, set_as_current=False)
+    task = app.signature(TASK)
+    later = datetime.fromtimestamp(4e9, UTC)
+    with redis.Redis.from_url(broker_url) as broker:
+        for protocol in (2, 1):
+            app.conf.task_protocol = protocol
+            app.send_task(TASK, kwargs={"order": ORDER}, queue="looked-at", task_id=str(uuid4()))
+            app.send_task(TASK, [ORDER], queue="looked-at", eta=later, expires=later, shadow="an order", priority=3)
+            task.apply_async(queue="looked-at", link=task, link_error=[task], headers={"x-ours": "\x00"})
+            chain(task.clone().set(queue="looked-at"), task).apply_async()
+            group([task.clone().set(queue="looked-at")] * 2).apply_async()
+        queues = [str(key, "ascii") for key in broker.keys("looked-at*")]
+        messages = [json.loads(kept) for queue in queues for kept in broker.lrange(queue, 0, -1)]
+    app.close()
+    assert len(messages) == 2 * 6
+    for message in messages:
+        assert fault_in(message["headers"], json.loads(base64.b64decode(message["body"]))) is None, message
+
+
+def test_only_our_own_ticks_say_how_long_they_may_take() -> None:
+    """Beat sends them with the limit of our settings; what carries an order goes back to the broker in our time."""
+    headers = {"task": "orders.sweep", "id": "x", "timelimit": [180, None]}
+    assert fault_in(headers, [[], {}, {}]) is None
+    assert "time limit" in (fault_in(headers | {"task": TASK}, [[], {}, {}]) or "")
+
+
+def test_what_is_no_task_message_is_left_to_celery() -> None:
+    """It says so itself, and that is where it is buried."""
+    assert fault_in({}, "hello") is None
+    assert fault_in(None, [[], {}, {}]) is None
