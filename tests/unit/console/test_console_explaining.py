@@ -267,7 +267,7 @@ class TestEnds:
                 "Its numbers may have been given up, so it is not sent again before bandwidth's",
             ),
             ((NotSent("HTTP 503"),), "Nothing was given up, so it is safe to send it again."),
-            ((Parked("lost thrice"),), "have it sent again if nothing was given up, or write it off."),
+            ((Parked("lost thrice"),), "have it sent again, if nothing was given up"),
         ],
     )
     def test_of_a_removal_it_says_what_was_given_up(self, events: tuple[Event, ...], says: str) -> None:
