@@ -63,6 +63,9 @@ class CM:
         """Return everything CM.com would not take; empty when the order is good."""
         return faults(request, self._profiles)
 
+    def serial_key(self, request: OrderRequest) -> None:
+        """Orders here are told apart by their reference, so none needs anything to itself."""
+
     def submit(self, order: Order) -> Conversation:
         """Send the order: one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost."""
         criteria = order.request.criteria

@@ -10,17 +10,24 @@ end returns the event that happened. It never opens a socket, reads a clock or r
 The courier (`carriers.courier`) carries each request out and ends the conversation by itself when no
 answer comes: with `NotSent` or `AnswerLost` for a request that costs money, with `NoAnswer` raised for
 any other.
+
+A carrier that wants several steps keeps what it has done before it goes on (`Keep`), and may ask the
+ledger what it knows of numbers (`Recall`):
+
+        yield Keep({"cart_id": cart_id})  # in the ledger before anything is paid for
+        known = yield Recall(order.request.numbers)
 """
 
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from orders.errors import Fault
 from orders.events import Event
 from orders.model import CarrierName, Kind, Order, OrderRequest
+from orders.numbering import E164
 
 
 class Purpose(StrEnum):
@@ -56,7 +63,60 @@ class CarrierAnswer:
     elapsed: timedelta = timedelta()
 
 
-Conversation = Generator[CarrierRequest, CarrierAnswer, Event]
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Steps done at the carrier: the order's `progress` from now on, whole, written before the conversation goes on."""
+
+    progress: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Asks the ledger what it knows of these numbers at this carrier. Answered with a `Recollection`."""
+
+    numbers: tuple[E164, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What the ledger knows of some numbers, and what time it is there. Numbers it knows nothing of are left out."""
+
+    now: datetime
+    held_since: Mapping[E164, datetime] = field(default_factory=dict)
+    """When we came to know that we hold them: never earlier than the carrier gave them."""
+    of_others: frozenset[E164] = frozenset()
+    """Those that another order of ours has brought, or has named and will bring."""
+    awaited: frozenset[E164] = frozenset()
+    """Those that an unfinished order of ours has named and not brought yet."""
+
+
+class Memory(Protocol):
+    """The ledger, as a conversation under way may use it."""
+
+    async def keep(self, progress: Mapping[str, object]) -> None:
+        """Write steps down.
+
+        Raises:
+            Passing: They were not written: the ledger is away, or the order has moved on without us.
+        """
+        ...
+
+    async def recall(self, numbers: tuple[E164, ...]) -> Recollection:
+        """Say what is known of these numbers.
+
+        Raises:
+            LedgerUnavailable: It cannot be said now.
+        """
+        ...
+
+
+Told = TypeVar("Told")
+Talk = Generator[CarrierRequest | Keep | Recall, Any, Told]
+"""Yields requests and is sent `CarrierAnswer`s; keeps and is sent None; recalls and is sent a `Recollection`."""
+
+Conversation = Talk[Event]
+Inquiry = Generator[CarrierRequest, CarrierAnswer, Told]
+"""A question that concerns no order, and moves none. Never commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +129,8 @@ class Capabilities:
     backorder: bool
     found_by_reference: bool
     """A submission whose answer was lost can be looked up by our order id."""
+    called_back: frozenset[Kind] = frozenset()
+    """Kinds of orders that can be called back while the carrier has them."""
 
 
 class Adapter(Protocol):
@@ -84,12 +146,18 @@ class Adapter(Protocol):
         """Return everything this carrier would not take; empty when the order is good."""
         ...
 
+    def serial_key(self, request: OrderRequest) -> str | None:
+        """Name what this order needs to itself at the carrier: of orders with the same name one is sent at a time."""
+        ...
+
     def submit(self, order: Order) -> Conversation:
-        """Send the order. Ends in Acknowledged, Refused, NotSent, AnswerLost, or an end reached at once."""
+        """Send the order. Ends in Acknowledged, Refused, NotSent, Deferred, AnswerLost, or an end reached at once."""
         ...
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands. Ends in StillOpen or one of the carrier's ends.
+        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled or one of the carrier's ends.
+
+        An order that was called back (`order.cancel_asked_at`) is called back at the carrier first, if it can be.
 
         Raises:
             NoAnswer: The answer says nothing of the order (gateway trouble, a limit).

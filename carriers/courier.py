@@ -12,11 +12,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from carriers.auth import Authenticator
-from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
+from carriers.contract import (
+    CarrierAnswer,
+    CarrierRequest,
+    Conversation,
+    Inquiry,
+    Keep,
+    Memory,
+    Purpose,
+    Recall,
+    Recollection,
+    Talk,
+)
 from carriers.retry_after import come_back_at
 from carriers.wire import FAULTS, CourierSettings, Departure, Wire
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
@@ -25,6 +36,8 @@ from orders.events import AnswerLost, Event, NotSent
 __all__ = ["Courier", "CourierSettings", "Exchange", "Outcome", "boot_clock", "exchanges_of"]
 
 _NEVER: Final = float("inf")
+
+Told = TypeVar("Told")
 
 
 def boot_clock() -> float:
@@ -109,11 +122,27 @@ class Courier:
         """Close all connections."""
         await self._wire.aclose()
 
-    async def hold(self, conversation: Conversation, *, deadline: float) -> Outcome:
+    async def inquire(self, inquiry: Inquiry[Told]) -> Told:
+        """Put a question that concerns no order.
+
+        Raises:
+            NoAnswer: It stayed unanswered.
+            UnreadableAnswer: The adapter could not read an answer.
+        """
+        try:
+            told = await self._converse(inquiry, _NEVER, [], None)
+        finally:
+            inquiry.close()
+        if isinstance(told, NotSent | AnswerLost):
+            raise Mistake("a question does not commit to anything")
+        return told
+
+    async def hold(self, conversation: Conversation, *, deadline: float, memory: Memory | None = None) -> Outcome:
         """Carry a conversation out to its end.
 
         Args:
             conversation: As an adapter began it.
+            memory: The ledger, for conversations that keep or recall something; what it raises ends them.
             deadline: On `clock`; after it nothing leaves any more, because the lease has run out.
                 An answer to what has left is still waited for.
 
@@ -130,7 +159,7 @@ class Courier:
         """
         exchanges: list[Exchange] = []
         try:
-            event = await self._converse(conversation, deadline, exchanges)
+            event = await self._converse(conversation, deadline, exchanges, memory)
         except BaseException as error:
             vars(error)["exchanges"] = tuple(exchanges)
             raise
@@ -138,8 +167,10 @@ class Courier:
             conversation.close()
         return Outcome(event, tuple(exchanges))
 
-    async def _converse(self, conversation: Conversation, deadline: float, exchanges: list[Exchange]) -> Event:
-        answer: CarrierAnswer | None = None
+    async def _converse(
+        self, conversation: Talk[Told], deadline: float, exchanges: list[Exchange], memory: Memory | None
+    ) -> Told | NotSent | AnswerLost:
+        answer: CarrierAnswer | Recollection | None = None
         committed = False
         while True:
             try:
@@ -148,6 +179,9 @@ class Courier:
                 if committed:
                     return AnswerLost(str(fault))
                 raise
+            if isinstance(turn, Keep | Recall):
+                answer = await _remembered(turn, memory)
+                continue
             if not isinstance(turn, CarrierRequest):
                 return turn
             if committed and turn.purpose is Purpose.COMMIT:
@@ -235,13 +269,24 @@ class Courier:
         return said[: self._receipt_bytes_max]
 
 
-def _next_turn(conversation: Conversation, answer: CarrierAnswer | None) -> CarrierRequest | Event:
-    """Return what the adapter says next: another request, or the event that ends it."""
+def _next_turn(
+    conversation: Talk[Told], answer: CarrierAnswer | Recollection | None
+) -> CarrierRequest | Keep | Recall | Told:
+    """Return what the adapter says next: another turn, or what it has come to."""
     try:
-        return next(conversation) if answer is None else conversation.send(answer)
+        return conversation.send(answer)
     except StopIteration as end:
-        event: Event = end.value
-        return event
+        told: Told = end.value
+        return told
+
+
+async def _remembered(turn: Keep | Recall, memory: Memory | None) -> Recollection | None:
+    if memory is None:
+        raise Mistake("a conversation wants to keep or recall something, and has no memory")
+    if isinstance(turn, Keep):
+        await memory.keep(turn.progress)
+        return None
+    return await memory.recall(turn.numbers)
 
 
 def _target(request: CarrierRequest) -> str:

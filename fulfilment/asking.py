@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from fulfilment.carrier import Carrier, Held, receipts
+from fulfilment.memory import OrderMemory
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed, Later
 from ledger.ledger import Claim, Claims, Ledger
@@ -63,7 +64,7 @@ class AskLane:
         order = flight.order
         adapter = self.desk.adapter
         question = adapter.look_for(order) if order.state is State.IN_DOUBT else adapter.ask(order)
-        held = await self.desk.hold(question, deadline=flight.deadline)
+        held = await self.desk.hold(question, deadline=flight.deadline, memory=OrderMemory(self.ledger, order))
         result = await self._weigh(flight, held)
         kept = receipts(order, held) if isinstance(result, Heard) else ()
         return Landed(flight.claims, flight.now, result, kept)
@@ -74,8 +75,8 @@ class AskLane:
             case None:
                 await self._complain(order, held.error, now)
                 return await self._later(flight, held.error)
-            case NotListed(looked=looked):
-                return Heard(order, weigh_absence(order, looked, now=now, manner=manner), attempt=order.sends)
+            case NotListed() as absent:
+                return Heard(order, weigh_absence(order, absent, now=now, manner=manner), attempt=order.sends)
             case event:
                 await self._watch(order, event)
                 if is_news(order, event, await self._known(order, event)):

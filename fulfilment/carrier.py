@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from carriers.contract import Adapter, Conversation, Purpose
+from carriers.contract import Adapter, Conversation, Memory, Purpose
 from carriers.courier import Courier, Exchange, exchanges_of
 from ledger.ledger import Receipt
 from orders.events import Event
@@ -36,10 +36,10 @@ class Carrier:
     concurrency: int = 40
     """Conversations that one lane holds at once in one process."""
 
-    async def hold(self, conversation: Conversation, *, deadline: float) -> Held:
+    async def hold(self, conversation: Conversation, *, deadline: float, memory: Memory) -> Held:
         """Carry a conversation out. Errors of every kind come back as values: one order's trouble is its own."""
         try:
-            outcome = await self.courier.hold(conversation, deadline=deadline)
+            outcome = await self.courier.hold(conversation, deadline=deadline, memory=memory)
         except Exception as error:  # noqa: BLE001  a bug met by one order must not take the others down with it
             return Held(None, error, exchanges_of(error))
         return Held(outcome.event, None, outcome.exchanges)

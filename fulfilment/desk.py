@@ -74,26 +74,34 @@ class Desk:
         await self._ledger.forget_receipts(self._receipts_kept)
 
     async def cancel(self, order_id: OrderId, *, by: str, why: str | None = None) -> Order:
-        """Call an order back before it is sent; calling it back twice is calling it back.
+        """Call an order back; calling it back twice is calling it back.
+
+        Before it is sent, that is its end. Once the carrier has it, the carrier is asked to drop it, where it can be
+        asked: the order stays OPEN until the carrier has said what became of it.
 
         Raises:
             UnknownOrder: There is no such order.
-            NotCancellable: The carrier has it, or may have it, or it is over.
+            NotCancellable: The carrier may have it, or has it and cannot be asked, or it is over.
         """
         for _ in range(_TRIES):
             order = await self._read(order_id)
-            if order.state is State.CANCELLED:
+            if order.state is State.CANCELLED or (order.state is State.OPEN and order.cancel_asked_at):
                 return order
-            if order.state is not State.ACCEPTED:
-                raise NotCancellable(_why_not(order))
             if order.request.carrier not in self._carriers:
                 raise NotCancellable(_not_set_up(order))
+            if order.state is not State.ACCEPTED and not self._takes_back(order):
+                raise NotCancellable(_why_not(order))
             moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
             if order_id in moved:
-                self._bell.ring([(order.request.carrier, Lane.TELL)])
+                self._bell.ring([(order.request.carrier, Lane.TELL), (order.request.carrier, Lane.ASK)])
                 return moved[order_id]
             # It has moved since it was read: it is being sent, or was not after all, or somebody else called it back.
         raise NotCancellable(f"order {order_id} could not be called back just now; try again")
+
+    def _takes_back(self, order: Order) -> bool:
+        """Tell whether the carrier has the order and can be asked to drop it."""
+        capabilities = self._carriers[order.request.carrier].adapter.capabilities
+        return order.state is State.OPEN and order.request.kind in capabilities.called_back
 
     async def resolve(self, order_id: OrderId, decision: Decision) -> Order:
         """Do with a parked order what a person has decided; the same decision told twice is carried out once.
@@ -155,7 +163,9 @@ def _why_not(order: Order) -> str:
         return f"{where}: it is over, and what is over stays as it is"
     if order.state is State.PARKED:
         return f"{where}: a person decides what becomes of it"
-    return f"{where}: {order.request.carrier} has it or may have it, and offers no way to call it back"
+    if order.state is State.OPEN:
+        return f"{where}: {order.request.carrier} has it, and offers no way to call it back"
+    return f"{where}: {order.request.carrier} may have it; try again once that is known"
 
 
 def _not_set_up(order: Order) -> str:

@@ -7,10 +7,12 @@ byte leaves. From then on only the answer, or asking, moves the order.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 import structlog
 
 from fulfilment.carrier import Carrier, receipts
+from fulfilment.memory import OrderMemory
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed
 from ledger.ledger import Claim, Claims, Ledger
@@ -19,6 +21,9 @@ from orders.events import AnswerLost, Event, NotSent, Parked, SubmissionBegun
 from orders.model import CarrierName, Lane, Order, State
 
 log = structlog.get_logger(__name__)
+
+_IN_LINE: Final = timedelta(minutes=1)
+"""How long an order stands in line that nobody wakes."""
 
 
 @dataclass(slots=True)
@@ -47,14 +52,22 @@ class SubmitLane:
 
     async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
         """Begin every claimed order in one transaction; an order that has moved on is nobody's to send."""
-        ready = [claim for claim in claims.claims if claim.order.state is State.ACCEPTED]
+        ready = await self._in_turn(claims, [c for c in claims.claims if c.order.state is State.ACCEPTED])
         begun = await self.recorder.hear([Heard(claim.order, SubmissionBegun()) for claim in ready], now=claims.now)
         return [(claim, begun[claim.order.order_id]) for claim in ready if claim.order.order_id in begun]
+
+    async def _in_turn(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
+        """Leave out the orders whose turn it is not; they stand in line."""
+        keys = {claim.order.order_id: self.desk.adapter.serial_key(claim.order.request) for claim in ready}
+        wanted = {order_id: key for order_id, key in keys.items() if key is not None}
+        theirs = await self.ledger.take_turns(claims, wanted, carrier=self.carrier, at_most=_IN_LINE)
+        return [claim for claim in ready if claim.order.order_id not in wanted or claim.order.order_id in theirs]
 
     async def fly(self, flight: Flight) -> Landed:
         """Send one order and bring back what was heard."""
         order = flight.order
-        held = await self.desk.hold(self.desk.adapter.submit(order), deadline=flight.deadline)
+        memory = OrderMemory(self.ledger, order)
+        held = await self.desk.hold(self.desk.adapter.submit(order), deadline=flight.deadline, memory=memory)
         event = held.event or self._without_event(order, held.error, committed=held.committed)
         await self._heed_limit(event)
         return Landed(flight.claims, flight.now, Heard(order, event, attempt=order.sends), receipts(order, held))

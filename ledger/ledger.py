@@ -22,6 +22,7 @@ from ledger.statements import SQL
 from orders.errors import LedgerUnavailable, UnknownOrder
 from orders.lifecycle import Step
 from orders.model import CarrierName, CarrierOrderId, Lane, NumberResult, Order, OrderId, OrderRequest, State
+from orders.numbering import E164
 
 _OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout)
 
@@ -80,6 +81,17 @@ class Recorded:
     numbers: tuple[NumberResult, ...] = ()
     telling: Mapping[str, Any] | None = None
     channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNumber:
+    """What the ledger knows of one number at one carrier."""
+
+    e164: E164
+    held_since: datetime | None
+    held_by: OrderId | None
+    named: bool
+    """Whether another unfinished order is to bring it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +213,38 @@ class Ledger:
             return frozenset()
         found = await self._run("record_steps", {"steps": Jsonb([_step(step) for step in steps])})
         return frozenset(OrderId(row["order_id"]) for row in found)
+
+    async def take_turns(
+        self, claims: Claims, wanted: Mapping[OrderId, str], *, carrier: CarrierName, at_most: timedelta
+    ) -> frozenset[OrderId]:
+        """Take the turn for each order that needs something to itself, and return those that have it.
+
+        The others give their claims back and stand in line: woken when their turn comes, or after `at_most`.
+        """
+        if not wanted:
+            return frozenset()
+        params = {"carrier": carrier, "wanted": Jsonb(_keyed(wanted))}
+        theirs = frozenset(OrderId(row["order_id"]) for row in await self._run("take_turns", params))
+        if waiting := {order_id: key for order_id, key in wanted.items() if order_id not in theirs}:
+            line = {"carrier": carrier, "waiting": Jsonb(_keyed(waiting)), "at_most": at_most, "token": claims.token}
+            await self._run("stand_in_line", line)
+        return theirs
+
+    async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool:
+        """Write down steps done at the carrier, and return whether the order stands where it stood when it was read."""
+        params = {"order_id": order.order_id, "version": order.version, "progress": Jsonb(progress)}
+        return bool(await self._run("keep_progress", params))
+
+    async def recall(self, order: Order, numbers: Sequence[E164]) -> tuple[datetime, list[KnownNumber]]:
+        """Return the ledger's time, and what it knows of numbers at this order's carrier beside this order."""
+        params = {"order_id": order.order_id, "carrier": order.request.carrier, "numbers": list(numbers)}
+        found = await self._run("recall", params)
+        known = [
+            KnownNumber(row["e164"], row["held_since"], row["held_by"], named=row["named"])
+            for row in found
+            if row["e164"] is not None
+        ]
+        return found[0]["now"], known
 
     async def postpone(self, claims: Claims, later: Iterable[tuple[OrderId, datetime, str | None]]) -> None:
         """Give claimed debts back, due later."""
@@ -402,6 +446,10 @@ async def _in_utc(connection: psycopg.AsyncConnection[DictRow]) -> None:
     await connection.execute("SET TIME ZONE 'UTC'")
 
 
+def _keyed(wanted: Mapping[OrderId, str]) -> list[dict[str, str]]:
+    return [{"order_id": str(order_id), "serial_key": key} for order_id, key in wanted.items()]
+
+
 def _new_order(order: NewOrder) -> dict[str, Any]:
     return {
         "order_id": str(order.order_id),
@@ -429,13 +477,15 @@ def _step(recorded: Recorded) -> dict[str, Any]:
         "carrier_order_id": after.carrier_order_id,
         "carrier_status": after.carrier_status,
         "reason": after.reason,
-        "progress": after.progress,
+        "progress": after.progress if after.progress != recorded.before.progress else None,
+        "cancel_asked_at": rows.moment(after.cancel_asked_at),
         "sends": after.sends,
         "losses": after.losses,
         "doubt_since": rows.moment(after.doubt_since),
         "doubt_asks": after.doubt_asks,
         "event": type(recorded.step.event).__name__,
         "late": recorded.step.late,
+        "ends_turn": recorded.step.ends_turn,
         "detail": rows.event_detail(recorded.step.event),
         "numbers": [rows.result_to_json(result) for result in recorded.numbers],
         "effects": [rows.effect_to_json(effect) for effect in recorded.step.effects],

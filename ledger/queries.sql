@@ -47,13 +47,48 @@ WITH due AS (
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1
+    UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
     FROM due
     WHERE owed.order_id = due.order_id AND owed.lane = %(lane)s
     RETURNING owed.order_id, owed.attempts, owed.turn
 )
 SELECT now() AS now, claimed.attempts, claimed.turn, orders.*
 FROM claimed JOIN orders USING (order_id);
+
+-- name: keep_progress
+-- Guarded by the version that the order had when the conversation began, so nobody who was given up writes here.
+UPDATE orders SET progress = %(progress)s
+WHERE order_id = %(order_id)s AND version = %(version)s
+RETURNING order_id;
+
+-- name: recall
+-- What is known of some numbers at one carrier by other orders than this one. The first row is only the time.
+SELECT now() AS now, NULL AS e164, NULL::timestamptz AS held_since, NULL::uuid AS held_by, false AS named
+UNION ALL
+SELECT now(), number.e164, held.acquired_at, held.acquired_by, EXISTS (
+    SELECT FROM orders
+    WHERE orders.request -> 'numbers' ? number.e164 AND orders.request ? 'numbers' AND orders.ended_at IS NULL
+      AND orders.carrier = %(carrier)s AND orders.kind <> 'remove_numbers' AND orders.order_id <> %(order_id)s)
+FROM unnest(%(numbers)s::text[]) AS number (e164)
+LEFT JOIN held_numbers AS held ON held.e164 = number.e164 AND held.carrier = %(carrier)s AND held.released_at IS NULL;
+
+-- name: take_turns
+-- One order a key: whoever has the turn keeps it, and may take it again.
+INSERT INTO turns (carrier, serial_key, order_id)
+SELECT DISTINCT ON (serial_key) %(carrier)s, serial_key, order_id
+FROM jsonb_to_recordset(%(wanted)s) AS wanted (serial_key text, order_id uuid)
+ORDER BY serial_key, order_id
+ON CONFLICT (carrier, serial_key) DO UPDATE SET since = turns.since WHERE turns.order_id = excluded.order_id
+RETURNING order_id;
+
+-- name: stand_in_line
+-- Not its turn. It is woken when its turn comes; `not_before` is for the case that nobody wakes it.
+UPDATE owed SET lease_token = NULL, attempts = attempts - 1, serial_key = waiting.serial_key,
+                reason = 'waits for order ' || turns.order_id || ': they could not be told apart at the carrier',
+                not_before = now() + CASE WHEN turns.order_id IS NULL THEN '0'::interval ELSE %(at_most)s END
+FROM jsonb_to_recordset(%(waiting)s) AS waiting (serial_key text, order_id uuid)
+LEFT JOIN turns ON turns.carrier = %(carrier)s AND turns.serial_key = waiting.serial_key
+WHERE owed.order_id = waiting.order_id AND owed.lane = 'submit' AND owed.lease_token = %(token)s;
 
 -- name: postpone
 -- Nothing new was learnt: look again later.
@@ -73,12 +108,14 @@ WHERE order_id = ANY(%(order_ids)s) AND lane = %(lane)s AND lease_token = %(toke
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
         order_id uuid, from_version integer, state text, ends boolean, carrier_order_id text, carrier_status text,
-        reason text, progress jsonb, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
-        event text, late boolean, detail jsonb, numbers jsonb, effects jsonb, telling jsonb, channels text[])
+        reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
+        event text, late boolean, ends_turn boolean, detail jsonb, numbers jsonb, effects jsonb, telling jsonb, channels text[])
 ), moved AS (
     UPDATE orders
     SET state = input.state, version = input.from_version + 1, reason = input.reason,
-        carrier_order_id = input.carrier_order_id, carrier_status = input.carrier_status, progress = input.progress,
+        carrier_order_id = input.carrier_order_id, carrier_status = input.carrier_status,
+        progress = coalesce(input.progress, progress),  -- null: the step leaves alone what was kept meanwhile
+        cancel_asked_at = input.cancel_asked_at,
         sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
         moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
     FROM input
@@ -118,11 +155,24 @@ WITH input AS MATERIALIZED (
     DELETE FROM owed USING step
     WHERE owed.order_id = step.order_id AND owed.lane IN ('submit', 'ask') AND NOT step.late
       AND NOT EXISTS (SELECT FROM owing WHERE owing.order_id = owed.order_id AND owing.lane = owed.lane)
+), turn AS (
+    DELETE FROM turns USING step
+    WHERE turns.order_id = step.order_id AND step.ends_turn
+    RETURNING turns.carrier, turns.serial_key
+), next AS (
+    -- The oldest that waits for the same thing is woken. Whoever stands in line just now finds the turn free by itself.
+    UPDATE owed SET not_before = now(), serial_key = NULL
+    FROM turn, LATERAL (
+        SELECT order_id FROM owed AS waiting
+        WHERE waiting.carrier = turn.carrier AND waiting.serial_key = turn.serial_key
+        ORDER BY order_id LIMIT 1
+    ) AS first
+    WHERE owed.order_id = first.order_id AND owed.lane = 'submit' AND owed.lease_token IS NULL
 ), owed_now AS (
     INSERT INTO owed (order_id, lane, carrier, not_before, reason)
     SELECT order_id, lane, carrier, not_before, reason FROM owing
     ON CONFLICT (order_id, lane) DO UPDATE
-    SET reason = excluded.reason, attempts = 0, turn = owed.turn + 1,
+    SET reason = excluded.reason, attempts = 0, turn = owed.turn + 1, serial_key = NULL,
         -- A telling under way is not interrupted, or a later document could overtake it.
         lease_token = CASE WHEN owed.lane = 'tell' THEN owed.lease_token END,
         not_before = CASE WHEN owed.lane = 'tell' AND owed.lease_token IS NOT NULL THEN owed.not_before

@@ -80,6 +80,7 @@ def order_from_row(row: Row) -> Order:
         carrier_status=row["carrier_status"],
         reason=row["reason"],
         progress=row["progress"],
+        cancel_asked_at=row["cancel_asked_at"],
         sends=row["sends"],
         losses=row["losses"],
         doubt_since=row["doubt_since"],

@@ -18,6 +18,7 @@ CREATE TABLE orders (
     carrier_status   text,
     reason           text,
     progress         jsonb NOT NULL DEFAULT '{}',
+    cancel_asked_at  timestamptz,                -- called back although the carrier had it
     sends            integer NOT NULL DEFAULT 0,
     losses           integer NOT NULL DEFAULT 0,
     doubt_since      timestamptz,
@@ -38,6 +39,9 @@ CREATE UNIQUE INDEX one_order_per_carrier_order ON orders (carrier, carrier_orde
     WHERE carrier_order_id IS NOT NULL;
 CREATE INDEX orders_unfinished ON orders (accepted_at) WHERE ended_at IS NULL;
 CREATE INDEX orders_by_age ON orders (accepted_at);
+-- Which unfinished order is to bring this number?
+CREATE INDEX orders_naming ON orders USING gin ((request -> 'numbers'))
+    WHERE ended_at IS NULL AND request ? 'numbers';
 
 CREATE TABLE order_numbers (
     order_id   uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
@@ -88,9 +92,21 @@ CREATE TABLE owed (
     attempts    integer NOT NULL DEFAULT 0,      -- claims since it was last owed
     turn        integer NOT NULL DEFAULT 0,      -- how often it was owed anew while it stood
     reason      text,
+    serial_key  text,                            -- whose turn it waits for
     CONSTRAINT one_debt_per_order_and_lane PRIMARY KEY (order_id, lane)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX owed_due ON owed (carrier, lane, not_before);
+CREATE INDEX owed_in_line ON owed (carrier, serial_key, order_id) WHERE serial_key IS NOT NULL;
+
+-- Where a carrier does not say what an order brought, orders that could be taken for each other go one by one.
+CREATE TABLE turns (
+    carrier    text NOT NULL,
+    serial_key text NOT NULL,
+    order_id   uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
+    since      timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT one_at_a_time PRIMARY KEY (carrier, serial_key)
+);
+CREATE INDEX turns_of_order ON turns (order_id);
 
 -- Who holds which number now. A number is held at most once.
 CREATE TABLE held_numbers (

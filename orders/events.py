@@ -4,6 +4,7 @@ Events are facts with their evidence, not decisions: what follows from them stan
 `orders.lifecycle`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,6 +23,16 @@ class NotSent:
     reason: str
     not_before: datetime | None = None
     """When to try again, if the carrier said so (429)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """The attempt left nothing at the carrier, and must not be repeated before `not_before`: a rule, not a fault."""
+
+    reason: str
+    not_before: datetime
+    numbers: tuple[NumberResult, ...] = ()
+    """Those that wait, each with what it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +65,29 @@ class StillOpen:
     slow: bool = False
     """Backordered or under human review: days, not seconds."""
     unheard_of: bool = False
+    alone: bool = True
+    """Whether the order still needs to itself what it was alone on (`Adapter.serial_key`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartSettled:
+    """The carrier is done with a part of the order; the rest is to be sent, not before `not_before`."""
+
+    carrier_status: str
+    numbers: tuple[NumberResult, ...]
+    reason: str
+    not_before: datetime
+    settled: Mapping[str, object]
+    """What is done with, in the adapter's own words: `progress["settled"]` from now on, over every attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalledBack:
+    """The carrier has dropped the order as it was asked to: nothing was bought, nothing will be."""
+
+    reason: str
+    carrier_status: str | None = None
+    numbers: tuple[NumberResult, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +131,8 @@ class NotListed:
     """The carrier was asked for the order and has nothing on record, which proves little yet."""
 
     looked: str
+    resend: bool = True
+    """False: what was prepared is gone as well, so that sending again is for a person to decide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +158,7 @@ class Parked:
 
 @dataclass(frozen=True, slots=True)
 class CancelAsked:
-    """Somebody called the order back before it was sent."""
+    """Somebody calls the order back: before it was sent that is its end, afterwards the carrier has a say."""
 
     by: str
     why: str | None = None
@@ -156,9 +192,12 @@ class WrittenOff:
 Event = (
     SubmissionBegun
     | NotSent
+    | Deferred
     | AnswerLost
     | Acknowledged
     | StillOpen
+    | PartSettled
+    | CalledBack
     | Filled
     | PartlyFilled
     | FilledWithErrors

@@ -15,7 +15,9 @@ from orders.events import (
     Acknowledged,
     Adopted,
     AnswerLost,
+    CalledBack,
     CancelAsked,
+    Deferred,
     Event,
     Filled,
     FilledWithErrors,
@@ -24,6 +26,7 @@ from orders.events import (
     NotSent,
     Parked,
     PartlyFilled,
+    PartSettled,
     ProvenAbsent,
     Refused,
     SentAgain,
@@ -31,7 +34,7 @@ from orders.events import (
     SubmissionBegun,
     WrittenOff,
 )
-from orders.model import CarrierOrderId, Lane, NumberResult, Order, State
+from orders.model import SETTLED, CarrierOrderId, Lane, NumberResult, Order, State
 
 _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
     {
@@ -39,6 +42,7 @@ _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
         PartlyFilled: State.PARTIAL,
         FilledWithErrors: State.COMPLETED_WITH_ERRORS,
         Refused: State.FAILED,
+        CalledBack: State.CANCELLED,
     }
 )
 
@@ -50,6 +54,7 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             Parked: State.PARKED,
             FoundTwice: State.PARKED,  # here and below: whenever it is found out
             NotSent: State.ACCEPTED,  # an attempt that was given up speaks after all, here and below
+            Deferred: State.ACCEPTED,
             AnswerLost: State.IN_DOUBT,
             Acknowledged: State.OPEN,
             **_ENDS,
@@ -57,6 +62,7 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
         State.SUBMITTING: {
             SubmissionBegun: State.IN_DOUBT,  # begun before, and nobody knows how that ended
             NotSent: State.ACCEPTED,
+            Deferred: State.ACCEPTED,
             Acknowledged: State.OPEN,
             AnswerLost: State.IN_DOUBT,
             FoundTwice: State.PARKED,
@@ -65,6 +71,7 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
         },
         State.IN_DOUBT: {
             NotSent: State.ACCEPTED,  # the very attempt in doubt says that it never left
+            Deferred: State.ACCEPTED,
             Acknowledged: State.OPEN,
             AnswerLost: State.IN_DOUBT,
             NotListed: State.IN_DOUBT,
@@ -76,6 +83,8 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
         State.OPEN: {
             Acknowledged: State.OPEN,  # the answer, after the ask
             StillOpen: State.OPEN,
+            PartSettled: State.ACCEPTED,  # the rest has a submission of its own
+            CancelAsked: State.OPEN,
             AnswerLost: State.OPEN,  # old news: the order was found meanwhile
             NotListed: State.OPEN,  # likewise
             FoundTwice: State.PARKED,
@@ -95,14 +104,16 @@ AT_REST: Final = frozenset({State.PARKED, *(state for state in State if state.is
 """Where the carrier's late news is kept in the story and moves nothing."""
 
 NEWS: Final[frozenset[type[Event]]] = frozenset({
-    NotSent, AnswerLost, Acknowledged, StillOpen, NotListed, ProvenAbsent, FoundTwice, *_ENDS,
+    NotSent, Deferred, AnswerLost, Acknowledged, StillOpen, NotListed, ProvenAbsent, FoundTwice, *_ENDS,
 })  # fmt: skip
 """What carriers say, in its own time; the other events are decisions of ours."""
 
-ABOUT_ONE_ATTEMPT: Final = (NotSent, AnswerLost, Refused)
+ABOUT_ONE_ATTEMPT: Final = (NotSent, Deferred, AnswerLost, Refused)
 """Events that say something of the attempt they answer, and nothing of any later one."""
 
-JUDGEMENTS: Final = (SubmissionBegun, CancelAsked, NotListed, ProvenAbsent, Parked, Adopted, SentAgain, WrittenOff)
+JUDGEMENTS: Final = (
+    SubmissionBegun, CancelAsked, NotListed, ProvenAbsent, PartSettled, Parked, Adopted, SentAgain, WrittenOff,
+)  # fmt: skip
 """Events that were concluded from an order as it stood; if it has moved since, they are void."""
 
 
@@ -172,6 +183,12 @@ class Step:
     contradicts: bool = False
     """Late news that says otherwise than the end that was told: an alarm."""
 
+    @property
+    def ends_turn(self) -> bool:
+        """Tell whether the order no longer needs to itself what it was alone on at the carrier."""
+        shared = isinstance(self.event, StillOpen) and not self.event.alone
+        return not self.late and (shared or self.order.state is State.ACCEPTED or self.order.state.is_final)
+
 
 def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attempt: int | None = None) -> Step:
     """Return the order after `event`, and the effects now owed to the world.
@@ -198,13 +215,16 @@ def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attemp
     return Step(moved, event, (*_owed(moved, event, now, manner), *_told(order, moved, now)))
 
 
-def weigh_absence(order: Order, looked: str, *, now: datetime, manner: Manner) -> NotListed | ProvenAbsent | Parked:
+def weigh_absence(
+    order: Order, event: NotListed, *, now: datetime, manner: Manner
+) -> NotListed | ProvenAbsent | Parked:
     """Judge what it means that the carrier has nothing on record of an order in doubt."""
+    looked = event.looked
     since = order.doubt_since or now
     patient = order.doubt_asks + 1 >= manner.doubt_asks and now - since >= manner.doubt_patience
     if not patient:
-        return NotListed(looked)
-    if not manner.resend_when_absent:
+        return event
+    if not (manner.resend_when_absent and event.resend):
         return Parked(f"the carrier has no record of it ({looked}); sending again is for a person to decide")
     if order.losses >= manner.losses_max:
         return Parked(f"sent {order.losses} times, every answer was lost, and the carrier has no record ({looked})")
@@ -231,11 +251,19 @@ def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, manner: Man
 
 
 def _understood(order: Order, event: Event) -> Event:
-    """A second name for an order that has one already is a second purchase, whoever brings the news."""
+    """See an event in the light of what was known.
+
+    A second name for an order that has one already is a second purchase, whoever brings the news. And where a part
+    is done with, no end of the rest undoes it.
+    """
     match event:
         case Acknowledged(carrier_order_id=named, instead_of=former):
             known = order.carrier_order_id
             return event if known is None or known in {named, former} else FoundTwice((known, named))
+        case Refused(numbers=numbers) | CalledBack(numbers=numbers) if SETTLED in order.progress:
+            return PartlyFilled(event.carrier_status or order.carrier_status or "", numbers, event.reason)
+        case CancelAsked() if SETTLED in order.progress and order.state is State.ACCEPTED:
+            return PartlyFilled(order.carrier_status or "", (), f"the rest was called back {_reason(event)}")
         case _:
             return event
 
@@ -258,9 +286,13 @@ def _contradicts(order: Order, event: Event) -> bool:
     if isinstance(event, FoundTwice):
         return True
     nothing_came_of_it = order.state in {State.FAILED, State.CANCELLED}
-    if nothing_came_of_it and isinstance(event, Acknowledged | StillOpen):
-        return True
-    return _ENDS.get(type(event), order.state) is not order.state
+    match event:
+        case Acknowledged(carrier_order_id=named) if nothing_came_of_it:
+            return named != order.carrier_order_id
+        case StillOpen() if nothing_came_of_it:
+            return True
+        case _:
+            return _ENDS.get(type(event), order.state) is not order.state
 
 
 def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
@@ -276,6 +308,12 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
     match event:
         case SubmissionBegun() if target is State.SUBMITTING:
             return replace(moved, sends=order.sends + 1)
+        case CancelAsked() if target is State.OPEN:
+            return replace(moved, cancel_asked_at=now)
+        case PartSettled(settled=settled):
+            return replace(moved, progress={SETTLED: settled})
+        case Deferred() | SentAgain():
+            return replace(moved, progress={SETTLED: order.progress[SETTLED]} if SETTLED in order.progress else {})
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
             lost = 1 if order.state is State.SUBMITTING else 0
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
@@ -304,7 +342,17 @@ def _reason(event: Event) -> str | None:
             | WrittenOff(by=by, why=why)
         ):
             return f"{by}: {why}" if why else f"by {by}"
-        case NotSent() | AnswerLost() | PartlyFilled() | FilledWithErrors() | Refused() | Parked():
+        case (
+            NotSent()
+            | Deferred()
+            | AnswerLost()
+            | PartSettled()
+            | PartlyFilled()
+            | FilledWithErrors()
+            | Refused()
+            | CalledBack()
+            | Parked()
+        ):
             return event.reason
 
 
@@ -314,7 +362,7 @@ def _carrier_order_id(order: Order, event: Event) -> CarrierOrderId | None:
             return named
         case FoundTwice(carrier_order_ids=(first, *_)):
             return order.carrier_order_id or first
-        case SentAgain():
+        case SentAgain() | PartSettled():
             return None
         case _:
             return order.carrier_order_id
@@ -332,11 +380,13 @@ def _owed(order: Order, event: Event, now: datetime, manner: Manner) -> Iterator
         case State.ACCEPTED, NotSent(reason=reason, not_before=not_before):
             pause = min(manner.resend_first * 2 ** min(order.sends - 1, 10), manner.resend_max)
             yield SubmitOrder(max(not_before or now, now + _jittered(pause, order, order.sends)), reason)
+        case State.ACCEPTED, Deferred(not_before=not_before) | PartSettled(not_before=not_before):
+            yield SubmitOrder(max(now, not_before), order.reason)
         case State.ACCEPTED, _:
             yield SubmitOrder(now, order.reason)
         case State.OPEN, StillOpen(slow=slow):
             yield next_ask(order, 1, slow=slow, now=now, manner=manner)
-        case State.OPEN, Adopted():
+        case State.OPEN, Adopted() | CancelAsked():
             yield AskCarrier(now, order.reason)
         case State.OPEN, _:
             yield next_ask(order, 0, slow=False, now=now, manner=manner)

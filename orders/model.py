@@ -173,6 +173,10 @@ class OrderRequest:
         return len(self.numbers) if self.numbers else self.quantity or 0
 
 
+SETTLED: Final = "settled"
+"""In `Order.progress`: the part of the order that the carrier is done with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """One order as the ledger has it now."""
@@ -189,7 +193,12 @@ class Order:
     reason: str | None = None
     """Why the order stands where it stands, for a person to read."""
     progress: Mapping[str, object] = field(default_factory=dict)
-    """Steps already done at the carrier, for carriers that want several."""
+    """Steps already done at the carrier, for carriers that want several.
+
+    They are of the attempt under way, but for what stands under `SETTLED`: that is done with for good.
+    """
+    cancel_asked_at: datetime | None = None
+    """When somebody called it back although the carrier had it."""
     sends: int = 0
     """How often a submission was begun. Tells answers to different attempts apart."""
     losses: int = 0
