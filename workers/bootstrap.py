@@ -12,7 +12,9 @@ from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER, Meaning
 from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
-from config.settings import BandwidthSettings, CarrierSettings, CMSettings, OnNotListed, Settings
+from carriers.swift import Swift
+from carriers.swift_taint import Taint
+from config.settings import BandwidthSettings, CarrierSettings, CMSettings, OnNotListed, Settings, SwiftSettings
 from fulfilment.carrier import Carrier
 from fulfilment.desk import Desk
 from fulfilment.intake import Intake
@@ -40,7 +42,7 @@ class SetUp:
 
 def set_up(settings: Settings) -> dict[CarrierName, SetUp]:
     """Return every carrier that is set up, by its name."""
-    found = (_bandwidth(settings.bandwidth), _cm(settings.cm))
+    found = (_bandwidth(settings.bandwidth), _cm(settings.cm), _swift(settings.swift))
     return {carrier.adapter.name: carrier for carrier in found if carrier}
 
 
@@ -117,6 +119,15 @@ def _cm(settings: CMSettings) -> SetUp | None:
     adapter = CM(settings.account_guid, settings.company_profiles, statuses=statuses)
     token = settings.product_token.get_secret_value()
     return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
+
+
+def _swift(settings: SwiftSettings) -> SetUp | None:
+    if settings.api_key is None:
+        return None
+    taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
+    adapter = Swift(settings.account_id, taint=taint)
+    key = settings.api_key.get_secret_value()
+    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key))
 
 
 def _courier_settings(settings: CarrierSettings) -> CourierSettings:
