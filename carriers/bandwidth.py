@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from carriers.bandwidth_answers import Listing, bought_by, ordered, submitted, true_list
 from carriers.bandwidth_disconnects import Disconnects
-from carriers.bandwidth_facts import CARRIER, FIRST_PAGE, NUMBERS_LOOKED_AT, PAGE_SIZE, QUANTITY_MAX
+from carriers.bandwidth_facts import CARRIER, FIRST_PAGE, LIMIT_GROUPS, NUMBERS_LOOKED_AT, PAGE_SIZE, QUANTITY_MAX
 from carriers.bandwidth_rules import faults
 from carriers.bandwidth_verdict import (
     End,
@@ -69,6 +69,7 @@ class Bandwidth:
             partial_fill=True,
             backorder=True,
             found_by_reference=True,
+            limit_groups=LIMIT_GROUPS,
         )
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:

@@ -16,7 +16,7 @@ from fulfilment.memory import OrderMemory
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed
 from ledger.ledger import Claim, Claims, Ledger
-from orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer
+from orders.errors import FulfilmentError, NoAnswer
 from orders.events import AnswerLost, Event, NotSent, Parked, SubmissionBegun
 from orders.model import CarrierName, Lane, Order, State
 
@@ -67,10 +67,10 @@ class SubmitLane:
         """Send one order and bring back what was heard."""
         order = flight.order
         memory = OrderMemory(self.ledger, order)
-        held = await self.desk.hold(self.desk.adapter.submit(order), deadline=flight.deadline, memory=memory)
+        talk = self.desk.adapter.submit(order)
+        held = await self.desk.hold(talk, deadline=flight.deadline, memory=memory, pace=flight.pace)
         event = held.event or self._without_event(order, held.error, committed=held.committed)
-        await self._heed_limit(event)
-        return Landed(flight.claims, flight.now, Heard(order, event, attempt=order.sends), receipts(order, held))
+        return Landed(flight, Heard(order, event, attempt=order.sends), held, receipts(order, held))
 
     def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
         """Say what an attempt that broke on our side comes to."""
@@ -82,13 +82,3 @@ class SubmitLane:
         if isinstance(error, FulfilmentError):
             return NotSent(str(error))
         return Parked(f"the order could not be written in the carrier's language: {error!r}")
-
-    async def _heed_limit(self, event: Event) -> None:
-        if not isinstance(event, NotSent) or event.not_before is None:
-            return
-        try:
-            await self.ledger.pause_lane(
-                self.carrier, self.lane, until=event.not_before, why=event.reason, by="the carrier's limit"
-            )
-        except LedgerUnavailable as away:  # the answer in hand is worth more than the pause
-            log.warning("lane_not_paused", carrier=self.carrier, trouble=str(away))

@@ -182,25 +182,6 @@ def test_released_and_postponed_debts_are_due_again_when_they_should_be(ledger_u
     run(ledger_url, work)
 
 
-def test_nothing_is_due_on_a_paused_lane(ledger_url: str) -> None:
-    """A pause holds what is due, and a shorter pause does not cut a longer one."""
-
-    async def work(ledger: Ledger) -> None:
-        await accepted(ledger)
-        now = await ledger.now()
-        pause = {"why": "HTTP 429", "by": "the carrier's limit"}
-        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + timedelta(seconds=0.3), **pause)
-        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + timedelta(seconds=0.1), **pause)
-        await asyncio.sleep(0.15)
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
-        assert await ledger.due_lanes() == []
-        await asyncio.sleep(0.2)
-        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
-        assert len((await claimed(ledger)).claims) == 1
-
-    run(ledger_url, work)
-
-
 def test_a_step_is_written_whole(ledger_url: str) -> None:
     """Event, state, numbers, holdings, debts: all of them, in one statement."""
 

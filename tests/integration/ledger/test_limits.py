@@ -1,0 +1,407 @@
+"""Rates, pauses and breakers: what a claim may take, however many claim at once."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import psycopg
+import pytest
+
+from carriers.contract import EVERYTHING
+from fulfilment.pacing import limit
+from ledger.ledger import Caution, Claims, HeldBy, Ledger, Limit
+from orders.model import Criteria, Kind, Lane, OrderRequest
+from tests.integration.ledger.test_ledger import BANDWIDTH, MINUTE, a_new_order, a_request, accepted, run
+
+DRAWS: Final = {
+    (Lane.SUBMIT, Kind.NEW_NUMBERS): "ORDER",
+    (Lane.SUBMIT, Kind.REMOVE_NUMBERS): "DISCONNECT",
+    (Lane.ASK, Kind.NEW_NUMBERS): "HISTORY",
+    (Lane.ASK, Kind.REMOVE_NUMBERS): "HISTORY",
+}
+GROUPS: Final = ("ORDER", "DISCONNECT", "HISTORY")
+WARY: Final = Caution(faults_max=3, hold_first=timedelta(seconds=10), hold_max=timedelta(seconds=30))
+TINY: Final = timedelta(milliseconds=1)
+
+
+async def limited(ledger: Ledger, **rates: float) -> None:
+    """Set these rates, requests a second exactly: without what is kept back for the way."""
+    limits = [
+        Limit(group, rates[group], timedelta(seconds=1 / rates[group])) if group in rates else Limit(group)
+        for group in GROUPS
+    ]
+    await ledger.set_limits(BANDWIDTH, limits, DRAWS)
+
+
+async def some(ledger: Ledger, count: int, kind: Kind = Kind.NEW_NUMBERS) -> None:
+    await ledger.accept(
+        [
+            a_new_order(OrderRequest(f"{kind}-{i}", BANDWIDTH, kind, criteria=Criteria(npa="919"), quantity=1))
+            for i in range(count)
+        ]
+    )
+
+
+async def claim(ledger: Ledger, count: int = 100, lane: Lane = Lane.SUBMIT) -> Claims | None:
+    return await ledger.claim(BANDWIDTH, lane, limit=count, lease=MINUTE)
+
+
+async def took(ledger: Ledger, count: int = 100, lane: Lane = Lane.SUBMIT) -> int:
+    claims = await claim(ledger, count, lane)
+    return len(claims.claims) if claims else 0
+
+
+def places(*rounds: Claims | None) -> list[datetime]:
+    return sorted(one.place_at for claims in rounds if claims for one in claims.claims if one.place_at)
+
+
+def later(url: str, statement: str) -> None:
+    """Change what time would change."""
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(statement.encode())
+
+
+def test_what_is_not_limited_takes_no_place(ledger_url: str) -> None:
+    """The first carrier set up has no rates: everything that is due is taken, and nobody waits for anybody."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 30)
+        claims = await claim(ledger)
+        assert claims is not None
+        assert [(one.place_at, one.limit_group) for one in claims.claims] == [(None, "ORDER")] * 30
+        assert not claims.wary
+
+    run(ledger_url, work)
+
+
+def test_a_carrier_that_nobody_has_set_limits_for_has_none(ledger_url: str) -> None:
+    """Its lanes are open, and that is all that a claim needs."""
+
+    async def work(ledger: Ledger) -> None:
+        await some(ledger, 3)
+        assert await took(ledger) == 3
+
+    run(ledger_url, work)
+
+
+def test_a_claim_takes_what_may_be_sent_now_and_a_little_ahead(ledger_url: str) -> None:
+    """At ten a second that is half a second's worth: the rest waits, and is nobody's."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, ORDER=10)
+        await some(ledger, 30)
+        claims = await claim(ledger)
+        assert claims is not None
+        assert len(claims.claims) == 6
+        assert await claim(ledger) is None
+        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]  # it is due, and there will be room soon
+
+    run(ledger_url, work)
+
+
+def test_no_two_claims_share_a_place(ledger_url: str) -> None:
+    """Twenty workers at once, for a second: places lie a spacing apart, all of them, whoever took them."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, ORDER=50)
+        await some(ledger, 200)
+        rounds: list[Claims | None] = []
+        for _ in range(5):
+            rounds += await asyncio.gather(*(claim(ledger, 7) for _ in range(20)))
+            await asyncio.sleep(0.1)
+        taken = places(*rounds)
+        assert len(taken) >= 25
+        gaps = [after - before for before, after in zip(taken, taken[1:], strict=False)]
+        assert min(gaps) >= timedelta(seconds=1 / 50) - TINY
+
+    run(ledger_url, work)
+
+
+def test_places_that_went_by_are_not_made_up_for(ledger_url: str) -> None:
+    """A quiet hour is no credit: what is claimed after it begins now."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, ORDER=10)
+        await some(ledger, 30)
+        later(ledger_url, "UPDATE budgets SET next_at = now() - '1 hour'::interval")
+        claims = await claim(ledger)
+        assert claims is not None
+        assert len(claims.claims) == 6
+        assert min(places(claims)) >= claims.now
+
+    run(ledger_url, work)
+
+
+def test_further_requests_of_a_conversation_take_places_behind(ledger_url: str) -> None:
+    """They are never refused, only later; the next claim goes on behind them."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, ORDER=10)
+        await some(ledger, 30)
+        first = await claim(ledger, 2)
+        more = [await ledger.take_place(BANDWIDTH, "ORDER") for _ in range(2)]
+        second = await claim(ledger, 1)
+        taken = [*places(first), *(place.at for place in more if place), *places(second)]
+        assert taken == sorted(taken)
+        assert len(taken) == 5
+        assert taken[4] - taken[0] >= timedelta(seconds=0.4) - TINY
+        assert await ledger.take_place(BANDWIDTH, "HISTORY") is None
+
+    run(ledger_url, work)
+
+
+def test_a_limit_that_is_used_up_holds_nothing_else(ledger_url: str) -> None:
+    """A hundred purchases wait in front; removals draw on another limit, and go."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, ORDER=0.1)
+        await some(ledger, 100)
+        await some(ledger, 5, Kind.REMOVE_NUMBERS)
+        claims = await claim(ledger)
+        assert claims is not None
+        kinds = [one.order.request.kind for one in claims.claims]
+        assert (kinds.count(Kind.NEW_NUMBERS), kinds.count(Kind.REMOVE_NUMBERS)) == (1, 5)
+
+    run(ledger_url, work)
+
+
+def test_a_rate_that_is_changed_holds_from_then_on(ledger_url: str) -> None:
+    """A worker started with other settings: its word is the last, and what the carrier paused stays paused."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, ORDER=1)
+        await some(ledger, 30)
+        assert await took(ledger) == 2
+        await ledger.pause_limit(BANDWIDTH, "DISCONNECT", until=await ledger.now() + MINUTE, why="HTTP 429")
+        await limited(ledger)
+        assert await took(ledger) == 28
+        _, (hold,) = await ledger.holds()
+        assert (hold.held_by, hold.limit_group) == (HeldBy.LIMIT, "DISCONNECT")
+
+    run(ledger_url, work)
+
+
+def test_what_the_carrier_pauses_waits_for_its_word_and_nothing_else_does(ledger_url: str) -> None:
+    """429 for orders: removals go on; a shorter pause does not cut a longer one; the lane is not due meanwhile."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        now = await ledger.now()
+        for seconds in (60, 30):
+            until = now + timedelta(seconds=seconds)
+            await ledger.pause_limit(BANDWIDTH, "ORDER", until=until, why="HTTP 429: too many requests")
+        await some(ledger, 3)
+        assert await ledger.due_lanes() == []
+        assert await claim(ledger) is None
+        order = await accepted(ledger, a_request("one more"))
+        (debt,) = (await ledger.story(order.order_id)).debts
+        assert [(hold.held_by, hold.until, hold.limit_group) for hold in debt.holds] == [
+            (HeldBy.LIMIT, now + MINUTE, "ORDER")
+        ]
+        await some(ledger, 2, Kind.REMOVE_NUMBERS)
+        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
+        assert await took(ledger) == 2
+        later(ledger_url, "UPDATE budgets SET paused_until = paused_until - '1 min'::interval")
+        assert await took(ledger) == 4
+        assert (await ledger.holds())[1] == []
+
+    run(ledger_url, work)
+
+
+def test_a_persons_pause_has_no_end_and_nobody_elses(ledger_url: str) -> None:
+    """Who paused it, why, and who let it go on; a carrier's limit that ends meanwhile ends nothing."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 3)
+        lanes = [Lane.SUBMIT, Lane.ASK]
+        paused = await ledger.pause(BANDWIDTH, lanes, by="ana", why="stock-taking")
+        assert {pause.lane for pause in paused} == set(lanes)
+        assert await ledger.pause(BANDWIDTH, [Lane.SUBMIT], by="ben", why="me too") == []
+        soon = await ledger.now() + TINY
+        await ledger.pause_limit(BANDWIDTH, "ORDER", until=soon, why="HTTP 429")
+        await asyncio.sleep(0.01)
+        assert (await claim(ledger), await ledger.due_lanes()) == (None, [])
+        order = await accepted(ledger, a_request("one more"))
+        (debt,) = (await ledger.story(order.order_id)).debts
+        assert [(hold.held_by, hold.who, hold.why, hold.until) for hold in debt.holds] == [
+            (HeldBy.PERSON, "ana", "stock-taking", None)
+        ]
+        _, holds = await ledger.holds()
+        assert [(hold.lane, hold.who) for hold in holds] == [(Lane.ASK, "ana"), (Lane.SUBMIT, "ana")]
+        (resumed,) = await ledger.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why="done")
+        assert (resumed.paused_by, resumed.resumed_by, resumed.resumed_why) == ("ana", "eve", "done")
+        assert await took(ledger) == 4
+        assert await ledger.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why=None) == []
+
+    run(ledger_url, work)
+
+
+async def break_down(ledger: Ledger) -> None:
+    """Let the carrier be out of reach often enough."""
+    for _ in range(WARY.faults_max):
+        await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", caution=WARY)
+
+
+LET_IT_PASS: Final = "UPDATE breakers SET held_until = held_until - '1 min'::interval"
+NO_WORD: Final = "UPDATE breakers SET probe_until = probe_until - '2 min'::interval"
+
+
+def test_faults_in_a_row_open_the_breaker_and_an_answer_between_begins_anew(ledger_url: str) -> None:
+    """Two faults, an answer, two faults: nothing. A third: the carrier is left alone, but producers are told."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 5)
+        for held in (None, None):
+            assert await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", caution=WARY) == held
+        claims = await claim(ledger, 1)
+        assert claims is not None
+        assert claims.wary
+        await ledger.within_reach(BANDWIDTH, [claims.token])
+        for _ in range(2):
+            await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", caution=WARY)
+        assert await took(ledger, 1) == 1
+        until = await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="no route", caution=WARY)
+        assert until is not None
+        assert (await claim(ledger), await ledger.due_lanes()) == (None, [])
+        _, (hold,) = await ledger.holds()
+        assert (hold.held_by, hold.why, hold.until) == (HeldBy.BREAKER, "no route", until)
+
+    run(ledger_url, work)
+
+
+def test_of_many_workers_one_sends_the_probe(ledger_url: str) -> None:
+    """On both lanes at once, twenty claims: one order is taken, and no other until there is word of it."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 30)
+        await break_down(ledger)
+        later(ledger_url, LET_IT_PASS)
+        rounds = await asyncio.gather(*(took(ledger, 5, lane) for lane in (Lane.SUBMIT, Lane.ASK) for _ in range(20)))
+        assert sum(rounds) == 1
+        assert await claim(ledger) is None
+        assert await ledger.due_lanes() == []
+        later(ledger_url, NO_WORD)
+        assert await took(ledger) == 1  # the first one's worker is dead
+
+    run(ledger_url, work)
+
+
+def test_a_probe_is_not_spent_on_a_lane_without_work(ledger_url: str) -> None:
+    """Nothing is due to be asked; the probe is there for the lane that has something."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 3)
+        await break_down(ledger)
+        later(ledger_url, LET_IT_PASS)
+        assert await took(ledger, lane=Lane.ASK) == 0
+        assert await took(ledger) == 1
+
+    run(ledger_url, work)
+
+
+def test_only_the_probes_word_counts_while_the_carrier_is_left_alone(ledger_url: str) -> None:
+    """Answers to what had left before it was closed open nothing, and their faults hold nothing for longer."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 10)
+        early = await claim(ledger, 1)
+        assert early is not None
+        await break_down(ledger)
+        await ledger.within_reach(BANDWIDTH, [early.token])
+        assert await ledger.out_of_reach(BANDWIDTH, [early.token], faults=9, why="late", caution=WARY) is None
+        assert await claim(ledger) is None
+        later(ledger_url, LET_IT_PASS)
+        probe = await claim(ledger)
+        assert probe is not None
+        await ledger.within_reach(BANDWIDTH, [early.token])
+        assert await claim(ledger) is None
+        await ledger.within_reach(BANDWIDTH, [probe.token])
+        assert (await ledger.holds())[1] == []
+        assert await took(ledger) > 1
+
+    run(ledger_url, work)
+
+
+@pytest.mark.parametrize("failed_probes", [0, 1, 2, 40])
+def test_it_is_left_alone_for_longer_each_time_up_to_a_ceiling(ledger_url: str, failed_probes: int) -> None:
+    """Ten seconds, twenty, then thirty for ever."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, failed_probes + 1)
+        await break_down(ledger)
+        for _ in range(failed_probes):
+            later(ledger_url, LET_IT_PASS)
+            probe = await claim(ledger)
+            assert probe is not None
+            await ledger.out_of_reach(BANDWIDTH, [probe.token], faults=1, why="refused", caution=WARY)
+        _, (hold,) = await ledger.holds()
+        assert hold.until is not None
+        left = hold.until - await ledger.now()
+        expected = min(10 * 2**failed_probes, 30)
+        assert timedelta(seconds=expected - 9) < left <= timedelta(seconds=expected)
+
+    run(ledger_url, work)
+
+
+def test_a_carrier_that_is_back_is_not_run_over(ledger_url: str) -> None:
+    """A few at first, more each second, then all: and what is limited stays within its limit."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, DISCONNECT=2)
+        await some(ledger, 300)
+        await some(ledger, 20, Kind.REMOVE_NUMBERS)
+        await break_down(ledger)
+        later(ledger_url, LET_IT_PASS)
+        probe = await claim(ledger)
+        assert probe is not None
+        await ledger.within_reach(BANDWIDTH, [probe.token])
+        first = await claim(ledger)
+        assert first is not None
+        orders = [one for one in first.claims if one.limit_group == "ORDER"]
+        assert 1 <= len(orders) <= 6
+        later(ledger_url, "UPDATE breakers SET closed_at = now() - '8 s'::interval; UPDATE budgets SET next_at = now()")
+        growing = await claim(ledger)
+        assert growing is not None
+        assert 6 < sum(one.limit_group == "ORDER" for one in growing.claims) < 60
+        assert sum(one.limit_group == "DISCONNECT" for one in growing.claims) <= 3
+        later(ledger_url, "UPDATE breakers SET closed_at = now() - '20 s'::interval")
+        whole = await claim(ledger, 100)
+        assert whole is not None
+        assert {one.place_at for one in whole.claims if one.limit_group == "ORDER"} == {None}
+
+    run(ledger_url, work)
+
+
+def test_tellings_go_on_whatever_becomes_of_the_carrier(ledger_url: str) -> None:
+    """Producers are told of an end although the carrier that brought it is away."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, ORDER=1)
+        new = a_new_order(a_request("told"))
+        await ledger.accept(
+            [
+                type(new)(
+                    new.order_id, new.producer, new.request, new.fingerprint, None, {"state": "ACCEPTED"}, ("task",)
+                )
+            ]
+        )
+        await break_down(ledger)
+        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.TELL)]
+        assert await took(ledger, lane=Lane.TELL) == 1
+
+    run(ledger_url, work)
+
+
+def test_a_limit_keeps_something_back_for_the_way(ledger_url: str) -> None:
+    """Requests may leave a moment after their places; so places lie a little further apart than the rate says."""
+    kept = limit(EVERYTHING, 100.0).spacing
+    assert kept is not None
+    assert timedelta(milliseconds=10) < kept < timedelta(milliseconds=11)
