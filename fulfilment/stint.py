@@ -180,7 +180,10 @@ class Stint:
             return False
         self._ledger_clock.learn(claims.clock, asked_at=boot, heard_at=self._boot_clock())
         deadline = boot + self._work.right_to_send.total_seconds()
-        for claim, order in await self._work.begin(claims):
+        begun = await self._work.begin(claims)
+        if claims.wary and not begun:
+            await self._ledger.return_probe(claims, self._work.carrier)
+        for claim, order in begun:
             flight = Flight(claims, claim, order, claimed_at, deadline, self._pace(claim, deadline))
             self._in_air.add(asyncio.create_task(self._work.fly(flight)))
             self._took_off += 1

@@ -453,6 +453,10 @@ class Ledger:
         }
         return next((row["held_until"] for row in await self._run("out_of_reach", params)), None)
 
+    async def return_probe(self, claims: Claims, carrier: CarrierName) -> None:
+        """Let another order be the probe: what was claimed here came to nothing before anything was sent."""
+        await self._run("return_probe", {"carrier": carrier, "token": claims.token})
+
     async def within_reach(self, carrier: CarrierName, tokens: Sequence[UUID]) -> None:
         """Forget a carrier's faults, since it has answered; if it is left alone, only the probe's answer counts."""
         await self._run("within_reach", {"carrier": carrier, "tokens": list(tokens)})

@@ -52,7 +52,7 @@ WITH breaker AS MATERIALIZED (
     SELECT carrier FROM breakers
     WHERE carrier = %(carrier)s AND %(lane)s <> 'tell' AND held_until <= now()
       AND (probe_until IS NULL OR probe_until <= now())
-    FOR UPDATE SKIP LOCKED
+    FOR UPDATE  -- and not skipped: who has it may find that nothing is due, and then it is the next one's
 ), allowed AS MATERIALIZED (
     SELECT CASE WHEN EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL) THEN 0
                 WHEN NOT EXISTS (SELECT FROM breaker WHERE held) THEN %(limit)s
@@ -326,6 +326,10 @@ FROM (
 ) AS next
 WHERE breakers.carrier = next.carrier AND (held_until IS NULL OR probe_token = ANY(%(tokens)s::uuid[]))
 RETURNING held_until, faults;
+
+-- name: return_probe
+-- It was claimed, and then there was nothing to ask or send: another may try at once.
+UPDATE breakers SET probe_token = NULL, probe_until = NULL WHERE carrier = %(carrier)s AND probe_token = %(token)s;
 
 -- name: within_reach
 -- It has answered: nothing is counted any more. While it is held, only the probe's answer opens the way again.

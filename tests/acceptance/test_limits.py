@@ -8,8 +8,8 @@ import pytest
 
 from sandbox.control import SandboxControl
 from tests.acceptance.conftest import Producer
-from tests.pace import arrivals, best_stretch, most_in_a_second
 from tests.acceptance.test_killed_workers import await_rest
+from tests.pace import arrivals, best_stretch, most_in_a_second
 from tests.processes import Processes
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]

@@ -45,7 +45,7 @@ PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s;
-    UPDATE budgets SET paused_until = paused_until - %(time)s, next_at = next_at - %(time)s;
+    UPDATE budgets SET paused_until = paused_until - %(time)s;
     UPDATE breakers SET held_until = held_until - %(time)s, probe_until = probe_until - %(time)s,
         closed_at = closed_at - %(time)s;
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""

@@ -9,6 +9,7 @@ from ledger.ledger import Caution, HeldBy
 from orders.lifecycle import Manner
 from orders.model import Lane
 from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, live, run, work
+from tests.pace import arrivals, most_in_a_second
 
 CAUTION: Final = Caution(faults_max=4, hold_first=timedelta(minutes=1), hold_max=timedelta(minutes=4))
 

@@ -1,7 +1,6 @@
 """Rates, pauses and breakers: what a claim may take, however many claim at once."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Final
 
