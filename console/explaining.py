@@ -238,10 +238,12 @@ def _held_by(story: Story, lane: Lane, hold: Hold) -> Sentences:
             yield f"{hold.who} paused {carrier}'s lane {lane} {since}{why}."
             yield f"Nothing happens there until somebody types `number-orders resume {carrier} {lane}`."
         case HeldBy.BREAKER if hold.until and hold.until > story.now:
-            yield f"{carrier} could not be reached again and again{why}. It is left alone until {until}."
+            yield f"{carrier} could not be reached again and again{why}."
+            yield f"It is left alone until {until}."
             yield "Then one order tries; the others follow when it gets an answer."
         case HeldBy.BREAKER:
-            yield f"{carrier} could not be reached again and again{why}. One order tries; the others wait for its answer."
+            yield f"{carrier} could not be reached again and again{why}."
+            yield "One order tries; the others wait for its answer."
         case HeldBy.LIMIT:
             yield f"{carrier} wants no {hold.limit_group} requests until {until}{why}."
 

@@ -1,7 +1,7 @@
 """Notices when the sandbox itself was too slow to say exactly when requests came in.
 
-Whoever measures a client's pace by the report's moments must know them: what arrived meanwhile is written down late, and
-all at once.
+Whoever measures a client's pace by the report's moments must know them: what arrived meanwhile is written down late,
+and all at once.
 """
 
 import asyncio

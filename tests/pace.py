@@ -1,7 +1,7 @@
 """How many requests a carrier took in any second, told from its own log, and told fairly.
 
-A sandbox that was itself too slow to look (`stalls`) wrote down late, and all at once, what had come in meanwhile. So each
-request stands for the time in which it may have arrived, and a second holds what has surely arrived in it.
+A sandbox that was itself too slow to look (`stalls`) wrote down late, and all at once, what had come in meanwhile. So
+each request stands for the time in which it may have arrived, and a second holds what has surely arrived in it.
 """
 
 from collections.abc import Mapping, Sequence

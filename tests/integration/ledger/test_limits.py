@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 import psycopg
@@ -112,7 +113,7 @@ def test_no_two_claims_share_a_place(ledger_url: str) -> None:
             await asyncio.sleep(0.1)
         taken = places(*rounds)
         assert len(taken) >= 25
-        gaps = [after - before for before, after in zip(taken, taken[1:], strict=False)]
+        gaps = [after - before for before, after in pairwise(taken)]
         assert min(gaps) >= timedelta(seconds=1 / 50) - TINY
 
     run(ledger_url, work)
