@@ -155,7 +155,8 @@ class Adapter(Protocol):
         ...
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled or one of the carrier's ends.
+        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled, CalledBack, one of the carrier's ends, Acknowledged
+        under the name that holds the numbers, or Parked when what happened cannot be found out.
 
         An order that was called back (`order.cancel_asked_at`) is called back at the carrier first, if it can be.
 
@@ -167,6 +168,8 @@ class Adapter(Protocol):
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT. Ends in Acknowledged, NotListed or FoundTwice.
+
+        Or in ProvenAbsent, when nothing with money in it can have left.
 
         Raises:
             NoAnswer: The carrier's records could not be read, so nothing is known.

@@ -1,13 +1,24 @@
-"""Swift's page "Number Ordering": what it prints is what the sandbox takes and answers."""
+"""Swift's page "Number Ordering": what it prints is what we write, what we read, and what the sandbox does."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
 
+from carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Recall, Recollection
+from carriers.swift import Swift
+from orders.errors import NoAnswer, UnreadableAnswer
+from orders.events import Acknowledged, Event, StillOpen
+from orders.model import CarrierName, CarrierOrderId, Criteria, Kind, Order, OrderId, OrderRequest, State
+from orders.numbering import E164
 from tests.contract.samples.conftest import Send
 from tests.contract.samples.index import Role, of, sample
 from tests.contract.samples.shapes import json_shape
+from tests.unit.carriers.bandwidth_examples import talk
 
 CART, CART_ANSWER = "swift/02-cart.json", "swift/03-cart-answer.json"
 CHECKOUTS: Final = ("swift/06-checkout-answer.json", "swift/10-checkout-answer.json")
@@ -79,3 +90,99 @@ def test_the_broken_request_is_refused_and_adds_nothing(send: Send) -> None:
     answer = send(sample(BROKEN).line, sample(BROKEN).body, cart_id=cart_id)
     assert answer.status_code == 400
     assert send("GET /api/v1/carts/{cart_id}/requests", cart_id=cart_id).json()["data"]["items"] == []
+
+
+# -- what the adapter makes of it ------------------------------------------------------------------
+
+THEIRS: Final = CarrierOrderId("01KBC4VZE1CFMG5MAB089000000")
+NAMED: Final = tuple(E164(f"+1705555123{digit}") for digit in (4, 5, 6))
+NOW: Final = datetime(2025, 12, 1, 6, tzinfo=UTC)
+SWIFT: Final = Swift()
+
+
+def an_order(kind: Kind, **more: Any) -> Order:
+    """Return what the page orders, as one of our orders."""
+    request = OrderRequest("k-1", CarrierName("swift"), kind, notes="request note", **more)
+    return Order(OrderId(UUID("0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f")), request, NOW, state=State.SUBMITTING, sends=1)
+
+
+PURCHASE: Final = an_order(Kind.NEW_NUMBERS, criteria=Criteria(country="USA"), quantity=5)
+ORDERS: Final[dict[str, Order]] = {
+    "swift/04-new-numbers.json": PURCHASE,
+    "swift/08-remove-numbers.json": an_order(Kind.REMOVE_NUMBERS, numbers=NAMED),
+    "swift/11-add-messaging-numbers.json": an_order(
+        Kind.ADD_MESSAGING_NUMBERS,
+        numbers=NAMED,
+        options={
+            "mms_enabled": True,
+            "api_key_ids": ["01KBC4VZE1CFMG5MAB089000001", "01KBC4VZE1CFMG5MAB089000002"],
+        },
+    ),
+}
+
+
+def held(order: Order, *files: str) -> tuple[Event, list[CarrierRequest], list[Mapping[str, object]]]:
+    """Submit an order to whom answers as the page prints; return the event, what was asked, and what was kept."""
+    answers = [CarrierAnswer(sample(file).status or 0, {}, sample(file).body) for file in files]
+    long_held = Recollection(NOW, dict.fromkeys(NAMED, NOW - timedelta(days=1)))
+    asked, kept = list[CarrierRequest](), list[Mapping[str, object]]()
+    conversation = SWIFT.submit(order)
+    turn = next(conversation)
+    while True:
+        told: CarrierAnswer | Recollection | None = None
+        match turn:
+            case Keep(progress=progress):
+                kept.append(progress)
+            case Recall():
+                told = long_held
+            case CarrierRequest():
+                asked.append(turn)
+                told = answers.pop(0)
+        try:
+            turn = conversation.send(told)
+        except StopIteration as end:
+            assert not answers
+            return end.value, asked, kept
+
+
+@pytest.mark.parametrize("checkout", CHECKOUTS)
+@pytest.mark.parametrize("file", REQUESTS)
+def test_the_printed_answers_are_an_order_that_is_acknowledged(file: str, checkout: str) -> None:
+    added = REQUESTS[file] or "swift/05-new-numbers-answer.json"  # the last one's answer is not printed
+    event, asked, kept = held(ORDERS[file], CART_ANSWER, added, checkout)
+    assert event == Acknowledged(THEIRS, "NEW")
+    assert [f"{one.method} {one.path}" for one in asked] == [
+        sample(one).line.replace("{cart_id}", THEIRS) for one in (CART, file, checkout)
+    ]
+    assert [one.purpose for one in asked] == [Purpose.PREPARE, Purpose.PREPARE, Purpose.COMMIT]
+    assert kept[-1]["cart_id"] == THEIRS
+
+
+@pytest.mark.parametrize("file", REQUESTS)
+def test_the_printed_requests_are_what_we_write_for_them(file: str) -> None:
+    """Our own are the names, our order id in the cart, and where the notes stand in the last one."""
+    added = REQUESTS[file] or "swift/05-new-numbers-answer.json"
+    _, (cart, request, checkout), _ = held(ORDERS[file], CART_ANSWER, added, CHECKOUTS[0])
+    opened, theirs = json.loads(cart.body), printed(CART)
+    assert opened["type"] == theirs["type"]
+    assert set(opened["data"]) - set(theirs["data"]) == {"reference_id"}
+    assert opened["data"]["reference_id"] == str(ORDERS[file].order_id)
+
+    ours, theirs = json.loads(request.body), printed(file)
+    notes = theirs["data"]["data"].pop("notes", None) or theirs["data"]["notes"]
+    assert ours == {**theirs, "data": {**theirs["data"], "name": ours["data"]["name"], "notes": notes}}
+    assert checkout.body == b""
+
+
+@pytest.mark.parametrize("checkout", CHECKOUTS)
+def test_a_printed_order_is_read_as_one_that_has_just_begun(checkout: str) -> None:
+    order = replace(PURCHASE, state=State.OPEN, carrier_order_id=THEIRS)
+    event, _ = talk(SWIFT.ask(order), CarrierAnswer(200, {}, sample(checkout).body))
+    assert event == StillOpen("NEW", detail="checkout cart")
+
+
+@pytest.mark.parametrize("file", sorted({*of("swift", Role.ANSWER), *of("bandwidth", Role.ANSWER)} - {*CHECKOUTS}))
+def test_an_answer_to_another_question_moves_no_order(file: str) -> None:
+    order = replace(PURCHASE, state=State.OPEN, carrier_order_id=THEIRS)
+    with pytest.raises((NoAnswer, UnreadableAnswer)):
+        talk(SWIFT.ask(order), CarrierAnswer(200, {}, sample(file).body))
