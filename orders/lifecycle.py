@@ -234,8 +234,11 @@ def weigh_absence(
 def is_news(order: Order, event: Event, known: Collection[NumberResult] = ()) -> bool:
     """Tell whether `event` says anything that the order, with the numbers `known` of it, does not say already."""
     match event:
-        case StillOpen(carrier_status=status, numbers=numbers):
-            return order.state is not State.OPEN or status != order.carrier_status or not set(numbers) <= set(known)
+        case StillOpen(carrier_status=status, numbers=numbers, detail=detail):
+            # What becomes of calling it back is news; otherwise the details of a status are not.
+            replied = order.cancel_asked_at is not None and detail is not None and detail != order.reason
+            moved = order.state is not State.OPEN or status != order.carrier_status
+            return moved or replied or not set(numbers) <= set(known)
         case _:
             return True
 

@@ -114,7 +114,9 @@ def _cm(settings: CMSettings) -> SetUp | None:
     if settings.account_guid is None or settings.product_token is None:
         return None
     statuses = {word: Meaning(meaning) for word, meaning in settings.statuses.items()}
-    adapter = CM(settings.account_guid, settings.company_profiles, statuses=statuses)
+    adapter = CM(
+        settings.account_guid, settings.company_profiles, statuses=statuses, callback_url=settings.callback_url
+    )
     token = settings.product_token.get_secret_value()
     return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
 
