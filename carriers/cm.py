@@ -16,19 +16,11 @@ from urllib.parse import quote
 
 from carriers.cm_answers import GONE, Listing, judged, page_query, requested, submitted
 from carriers.cm_cancel import ASKED, call_back, wants_calling_back, with_word
-from carriers.cm_facts import (
-    CARRIER,
-    QUANTITY_MAX,
-    REQUESTS_PATH,
-    RESTRICTIONS_PATH,
-    STATUSES,
-    Meaning,
-    same_word,
-)
+from carriers.cm_facts import CARRIER, QUANTITY_MAX, REQUESTS_PATH, STATUSES, Meaning, same_word
 from carriers.cm_json import reference_of, write_request
-from carriers.cm_restrictions import Restriction, ask_restriction, range_fault
+from carriers.cm_restrictions import ask_allowance, range_fault
 from carriers.cm_rules import Profiles, faults, profile_key
-from carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Inquiry, Purpose
+from carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
 from orders.errors import Fault, Mistake, NotOffered
 from orders.events import Acknowledged, Event, FoundTwice, NotListed, NotSent, Refused, StillOpen
 from orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
@@ -57,9 +49,8 @@ class CM:
             callback_url: Where CM.com tells that a request has changed. A hint to whoever listens there: what is
                 known here is known from asking.
         """
-        account = quote(account_guid, safe="")
-        self._requests = REQUESTS_PATH.format(account=account)
-        self._restrictions = RESTRICTIONS_PATH.format(account=account)
+        self._account = account_guid
+        self._requests = REQUESTS_PATH.format(account=quote(account_guid, safe=""))
         self._callback_url = callback_url
         self._profiles = company_profiles
         self._statuses = {same_word(word): meaning for word, meaning in (*STATUSES.items(), *statuses.items())}
@@ -100,7 +91,7 @@ class CM:
         if profile is None:  # it was there when the order was accepted
             return NotSent(f"no company profile is set up for {profile_key(criteria)} any more")
         if order.request.range_size is not None:
-            allowed = yield from ask_restriction(self._restrictions, profile_key(criteria), profile)
+            allowed = yield from ask_allowance(self._account, profile_key(criteria), profile)
             if fault := range_fault(order.request.range_size, allowed):
                 return Refused(str(fault))
         body = write_request(order, profile, self._callback_url)
@@ -132,22 +123,6 @@ class CM:
         if found:
             return Acknowledged(*next(iter(found.items())))
         return NotListed("the comments of all number requests")
-
-    def restrictions(
-        self, country: str | None = None, number_type: str | None = None
-    ) -> Inquiry[tuple[Restriction, ...]]:
-        """Ask what may be asked for, with every company profile of this country and number type, or of any.
-
-        Raises:
-            NoAnswer: CM.com does not say now.
-            UnreadableAnswer: Its answer is not what we expect.
-        """
-        told = []
-        for key, profile in sorted(self._profiles.items()):
-            of_country, _, of_type = key.partition(":")
-            if country in {None, of_country} and number_type in {None, of_type}:
-                told.append((yield from ask_restriction(self._restrictions, key, profile)))
-        return tuple(told)
 
     def _standing(self, order: Order, path: str) -> Generator[CarrierRequest, CarrierAnswer, Event]:
         """Read the number request at `path` once, and say how it stands."""

@@ -9,15 +9,25 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from carriers.cm_answers import require_content
-from carriers.cm_facts import CARRIER, QUANTITY_MAX, TYPE_WORDS, NumberType, Restricted, same_word
+from carriers.cm_facts import (
+    CARRIER,
+    QUANTITY_MAX,
+    RESTRICTIONS_PATH,
+    TYPE_WORDS,
+    NumberType,
+    Restricted,
+    same_word,
+)
+from carriers.cm_rules import Profiles
 from carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
 from orders.errors import Fault, UnreadableAnswer
 
 
 @dataclass(frozen=True, slots=True)
-class Restriction:
+class Allowance:
     """What may be asked for in one number request. `country` and `number_type` are those of the company profile."""
 
     country: str
@@ -28,11 +38,23 @@ class Restriction:
     """Ascending; empty when numbers come one by one only."""
 
 
-def ask_restriction(path: str, profile_key: str, profile: str) -> Inquiry[Restriction]:
+def ask_allowances(
+    account_guid: str, profiles: Profiles, country: str | None = None, number_type: str | None = None
+) -> Inquiry[tuple[Allowance, ...]]:
+    """Ask what may be asked for with every company profile of this country and number type, or of any."""
+    told = []
+    for key, profile in sorted(profiles.items()):
+        of_country, _, of_type = key.partition(":")
+        if country in {None, of_country} and number_type in {None, of_type}:
+            told.append((yield from ask_allowance(account_guid, key, profile)))
+    return tuple(told)
+
+
+def ask_allowance(account_guid: str, profile_key: str, profile: str) -> Inquiry[Allowance]:
     """Ask what may be asked for with one company profile.
 
     Args:
-        path: Where CM.com tells its restrictions.
+        account_guid: Our account at CM.com.
         profile_key: Country and number type of the profile, as in the settings: `NLD:local`.
         profile: The GUID of the profile.
 
@@ -42,13 +64,14 @@ def ask_restriction(path: str, profile_key: str, profile: str) -> Inquiry[Restri
     """
     country, _, number_type = profile_key.partition(":")
     wanted = NumberType(number_type)
+    path = RESTRICTIONS_PATH.format(account=quote(account_guid, safe=""))
     query = {Restricted.PROFILE: profile, Restricted.TYPE: TYPE_WORDS[wanted]}
     answer = yield CarrierRequest("GET", path, Purpose.READ, query, accept="application/json")
     quantity_max, range_sizes = _read(answer, TYPE_WORDS[wanted])
-    return Restriction(country, wanted, quantity_max, range_sizes)
+    return Allowance(country, wanted, quantity_max, range_sizes)
 
 
-def range_fault(size: int, allowed: Restriction) -> Fault | None:
+def range_fault(size: int, allowed: Allowance) -> Fault | None:
     """Return what is wrong with a range size, if anything is."""
     if size in allowed.range_sizes:
         return None

@@ -319,8 +319,10 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
             return replace(moved, cancel_asked_at=now)
         case PartSettled(settled=settled):
             return replace(moved, progress={SETTLED: settled})
-        case Deferred() | SentAgain():
-            return replace(moved, progress={SETTLED: order.progress[SETTLED]} if SETTLED in order.progress else {})
+        case Deferred():
+            return replace(moved, progress=_settled(order))
+        case SentAgain():  # somebody wants it after all
+            return replace(moved, progress=_settled(order), cancel_asked_at=None)
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
             lost = 1 if order.state is State.SUBMITTING else 0
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
@@ -328,6 +330,10 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
             return replace(moved, doubt_asks=order.doubt_asks + 1)
         case _:
             return moved
+
+
+def _settled(order: Order) -> Mapping[str, object]:
+    return {SETTLED: order.progress[SETTLED]} if SETTLED in order.progress else {}
 
 
 def _reason(event: Event) -> str | None:

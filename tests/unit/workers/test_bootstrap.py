@@ -94,6 +94,9 @@ def test_settings_with_maps_survive_being_handed_down(environment: pytest.Monkey
         ({"company_profiles": "{"}, "company_profiles"),
         ({"statuses": {"Done": "finished"}}, "statuses"),
         ({"base_url": "https://api.cm.com/v1"}, "base_url"),
+        ({"callback_url": "http://numbers.example/cm"}, "callback_url"),
+        ({"callback_url": "https://numbers.example/ cm"}, "callback_url"),
+        ({"callback_url": "https://"}, "callback_url"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], says: str) -> None:
