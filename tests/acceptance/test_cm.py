@@ -174,7 +174,7 @@ def test_an_order_is_called_back_while_people_decide(
     order_id = producer.submit(a_dutch_order("0114"))["order_id"]
     awaited(producer, order_id, state="OPEN")
     for _ in range(2):
-        producer.call("orders.cancel", order_id, "typed twice")
+        producer.call("orders.cancel", order_id, "crm", "typed twice")
 
     document = producer.await_end(order_id)
     assert (document["state"], acquired(document)) == ("CANCELLED", [])
