@@ -13,8 +13,10 @@ import pytest
 from carriers.auth import ApiKeyHeader
 from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER
+from carriers.courier import Courier
 from config.settings import CMSettings
 from fulfilment.runtime import Room
+from ledger.ledger import Ledger
 from orders.model import CarrierName, Lane, OrderId
 from sandbox.cm_access import CmAccount
 from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
@@ -38,10 +40,16 @@ def cm(practice: Practice) -> Practice:
 
 
 @asynccontextmanager
-async def opened(cm: Practice, *frail: Any, callback_url: str | None = None) -> AsyncIterator[Room]:
+async def opened(
+    cm: Practice,
+    ledger: Ledger | None = None,
+    courier: type[Courier] = Courier,
+    *,
+    callback_url: str | None = None,
+) -> AsyncIterator[Room]:
     adapter = CM(ACCOUNT.account_guid, DUTCH, callback_url=callback_url)
     auth = ApiKeyHeader(TOKEN_HEADER, ACCOUNT.product_token)
-    async with cm.opened(*frail, adapter=adapter, auth=auth) as room:
+    async with cm.opened(ledger, courier, adapter=adapter, auth=auth) as room:
         yield room
 
 
