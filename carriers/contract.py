@@ -155,8 +155,9 @@ class Adapter(Protocol):
         ...
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled, CalledBack, one of the carrier's ends, Acknowledged
-        under the name that holds the numbers, or Parked when what happened cannot be found out.
+        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled, CalledBack or one of the carrier's ends.
+
+        Or in Acknowledged, under the name that really holds the numbers; or Parked, when what happened cannot be found.
 
         An order that was called back (`order.cancel_asked_at`) is called back at the carrier first, if it can be.
 

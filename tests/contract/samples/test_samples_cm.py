@@ -1,15 +1,27 @@
 """CM.com's page "Create Number Request" prints fields without names: ours are as many, in its order, of its types."""
 
 import json
+from dataclasses import replace
 from typing import Any, Final
 
+from carriers.cm import CM
 from carriers.cm_facts import Sent
+from carriers.contract import CarrierRequest
 from orders.events import Acknowledged, StillOpen
 from tests.contract.samples.conftest import Send
 from tests.contract.samples.index import Role, of, sample
 from tests.contract.samples.shapes import first_request
 from tests.unit.carriers.bandwidth_examples import talk
-from tests.unit.carriers.cm_examples import CARRIER, a_request, an_order, answered, in_america
+from tests.unit.carriers.cm_examples import (
+    ACCOUNT,
+    CARRIER,
+    PROFILES,
+    a_request,
+    an_order,
+    answered,
+    in_america,
+    restricted,
+)
 
 FIELDS: Final = "cm/01-fields.json"
 _ORDER: Final = (
@@ -21,8 +33,10 @@ _ORDER: Final = (
     Sent.CITY,
     Sent.REGION,
     Sent.COMMENT,
+    Sent.CALLBACK,
 )
-"""As we assume that the fields are called, in the page's order; `callbackUrl` is its last."""
+"""As we assume that the fields are called, in the page's order."""
+CALLED: Final = CM(ACCOUNT, PROFILES, callback_url="https://us.example/cm")
 _IS: Final[dict[str, type]] = {"uuid": str, "int32": int, "string enum": str, "string | null": str}
 _PROFILE: Final = b"0c0ffee0-0000-4000-8000-000000000031"
 _ACCOUNT: Final = "0c0ffee0-0000-4000-8000-00000000acc0"
@@ -46,16 +60,20 @@ def test_the_page_prints_nothing_else() -> None:
 
 
 def test_our_fields_are_the_pages_in_number_and_type() -> None:
+    request = in_america(quantity=10, range_size=10, notes="distribution group 7")
+    assert request.criteria
+    everything = replace(request, criteria=replace(request.criteria, city="Raleigh"))
+    conversation = CALLED.submit(an_order(everything))
+    first_request(conversation)  # which range sizes are allowed
+    posted = conversation.send(answered(200, restricted(10, countryCode="US")))
+    assert isinstance(posted, CarrierRequest)
+    body = json.loads(posted.body)
+
     listed = facts()["fields"]
-    assert len(listed) == len(_ORDER) + 1
-    body = written(quantity=10, range_size=10, criteria={"city": "Amsterdam"}, notes="distribution group 7")
-    assert set(body) <= {str(name) for name in _ORDER}
-    wrong = {
-        name: body[name]
-        for name, field in zip(map(str, _ORDER), listed, strict=False)
-        if name in body and not isinstance(body[name], _IS[field["type"]])
-    }
-    assert wrong == {}
+    assert set(body) == set(_ORDER)
+    assert len(listed) == len(_ORDER)
+    types = {name: _IS[field["type"]] for name, field in zip(_ORDER, listed, strict=True)}
+    assert [name for name in body if not isinstance(body[name], types[name])] == []
 
 
 def test_a_region_is_sent_in_north_america_where_the_page_requires_it() -> None:
