@@ -80,9 +80,7 @@ def _is_repetitive(documents: list[Mapping[str, object]]) -> bool:
 
 def _waited(books: Books, entries: Mapping[str, Entry]) -> int:
     """Count the removals that a rule held back."""
-    removals = [
-        entry.order.order_id for entry in entries.values() if entry.order.request.kind is Kind.REMOVE_NUMBERS
-    ]
+    removals = [entry.order.order_id for entry in entries.values() if entry.order.request.kind is Kind.REMOVE_NUMBERS]
     return sum(any(event["event"] in _HELD_BACK for event in story.events) for story in books.stories(removals))
 
 

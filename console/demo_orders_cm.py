@@ -26,7 +26,15 @@ _MAGIC: Final = ("0111", "0113", "0115")
 
 def bodies(orders: int, dice: Random) -> list[Body]:
     """Return that many orders, unusual ones first."""
-    magic = [{"criteria": {"country": "NLD", "number_type": "local", "npa": npa}, "quantity": 4} for npa in _MAGIC]
-    ranges = {"criteria": _PLACES[0], "quantity": 20, "range_size": 10}
-    plain = ({"criteria": place, "quantity": dice.choice((1, 2, 5))} for place in cycle(_PLACES))
-    return [*magic, ranges, *islice(plain, max(0, orders - len(magic) - 1))][:orders]
+    magic: list[Body] = [_order(_dutch(npa), 4) for npa in _MAGIC]
+    in_ranges = {**_order(_PLACES[0], 20), "range_size": 10}
+    plain = (_order(place, dice.choice((1, 2, 5))) for place in cycle(_PLACES))
+    return [*magic, in_ranges, *islice(plain, max(0, orders - len(magic) - 1))][:orders]
+
+
+def _order(criteria: Body, quantity: int) -> Body:
+    return {"criteria": criteria, "quantity": quantity}
+
+
+def _dutch(npa: str) -> Body:
+    return {"country": "NLD", "number_type": "local", "npa": npa}

@@ -104,7 +104,8 @@ class Facts:
                 f"{self.repeated} of {self.repeated_expected} repeats recognised",
             ),
             (
-                self.removals_waited >= self.removals - 1,  # of two that want the same number gone, one may find it gone
+                self.removals_waited
+                >= self.removals - 1,  # of two that want the same number gone, one may find it gone
                 f"{self.removals_waited} of {self.removals} removals waited for their window",
             ),
             (self.silent == 0, f"{self.silent} calls were never answered"),

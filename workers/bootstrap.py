@@ -4,20 +4,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
-<<<<<<< HEAD
 from carriers.courier import boot_clock
 from config.settings import CarrierSettings, OnNotListed, Settings
-=======
-from carriers.auth import ApiKeyHeader, Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
-from carriers.bandwidth import Bandwidth
-from carriers.cm import CM
-from carriers.cm_facts import TOKEN_HEADER, Meaning
-from carriers.contract import Adapter
-from carriers.courier import Courier, CourierSettings, boot_clock
-from carriers.swift import Swift
-from carriers.swift_taint import Taint
-from config.settings import BandwidthSettings, CarrierSettings, CMSettings, OnNotListed, Settings, SwiftSettings
->>>>>>> swift
 from fulfilment.carrier import Carrier
 from fulfilment.desk import Desk
 from fulfilment.intake import Intake
@@ -28,34 +16,7 @@ from orders.lifecycle import Manner
 from orders.model import CarrierName
 from workers.carriers import Entry, SetUp, adapters, set_up
 
-<<<<<<< HEAD
 __all__ = ["SetUp", "adapters", "manner", "opening", "set_up"]
-=======
-
-@dataclass(frozen=True, slots=True)
-class SetUp:
-    """One carrier as the settings have it. Nothing is open yet."""
-
-    adapter: Adapter
-    settings: CarrierSettings
-    account: str
-    authenticator: Callable[[], Authenticator] = field(repr=False)
-
-    def courier(self) -> Courier:
-        """Return a courier to this carrier. Belongs to the running event loop."""
-        return Courier(_courier_settings(self.settings), self.authenticator(), now=utc_now)
-
-
-def set_up(settings: Settings) -> dict[CarrierName, SetUp]:
-    """Return every carrier that is set up, by its name."""
-    found = (_bandwidth(settings.bandwidth), _cm(settings.cm), _swift(settings.swift))
-    return {carrier.adapter.name: carrier for carrier in found if carrier}
-
-
-def adapters(settings: Settings) -> dict[CarrierName, Adapter]:
-    """Return the adapter of every carrier that is set up. Opens nothing."""
-    return {name: carrier.adapter for name, carrier in set_up(settings).items()}
->>>>>>> swift
 
 
 def manner(settings: CarrierSettings) -> Manner:
@@ -120,54 +81,3 @@ async def _carriers(
         stack.push_async_callback(carried_by.aclose)
         carriers[name] = Carrier(carrier.adapter, carried_by, manner(carrier.settings), carrier.settings.concurrency)
     return carriers
-<<<<<<< HEAD
-=======
-
-
-def _bandwidth(settings: BandwidthSettings) -> SetUp | None:
-    if settings.account_id is None or settings.site_id is None:
-        return None
-    adapter = Bandwidth(settings.account_id, settings.site_id)
-    return SetUp(adapter, settings, settings.account_id, partial(_bandwidth_credentials, settings))
-
-
-def _cm(settings: CMSettings) -> SetUp | None:
-    if settings.account_guid is None or settings.product_token is None:
-        return None
-    statuses = {word: Meaning(meaning) for word, meaning in settings.statuses.items()}
-    adapter = CM(settings.account_guid, settings.company_profiles, statuses=statuses)
-    token = settings.product_token.get_secret_value()
-    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
-
-
-def _swift(settings: SwiftSettings) -> SetUp | None:
-    if settings.api_key is None:
-        return None
-    taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
-    adapter = Swift(settings.account_id, taint=taint)
-    key = settings.api_key.get_secret_value()
-    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key))
-
-
-def _courier_settings(settings: CarrierSettings) -> CourierSettings:
-    return CourierSettings(
-        base_url=settings.base_url,
-        connect_timeout_s=settings.connect_timeout_s,
-        read_timeout_s=settings.read_timeout_s,
-        pool_timeout_s=settings.pool_timeout_s,
-        total_timeout_s=settings.timeout_s,
-        connections_max=2 * settings.concurrency,
-        answer_bytes_max=settings.answer_bytes_max,
-    )
-
-
-def _bandwidth_credentials(settings: BandwidthSettings) -> Authenticator:
-    if settings.client_id and settings.client_secret:
-        secret = settings.client_secret.get_secret_value()
-        return OAuth2ClientCredentials(settings.client_id, secret, clock=boot_clock, now=utc_now)
-    if settings.token:
-        return StaticBearer(settings.token.get_secret_value())
-    if settings.username and settings.password:
-        return Basic(settings.username, settings.password.get_secret_value())
-    raise ValueError("bandwidth has no credentials")  # the settings refuse this before anybody gets here
->>>>>>> swift

@@ -7,6 +7,7 @@ credentials. Opens nothing. Another carrier is another entry: docs/adding-a-carr
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -16,7 +17,9 @@ from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER, Meaning
 from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
-from config.settings import BandwidthSettings, CarrierSettings, CMSettings, Settings
+from carriers.swift import Swift
+from carriers.swift_taint import Taint
+from config.settings import BandwidthSettings, CarrierSettings, CMSettings, Settings, SwiftSettings
 from orders.model import CarrierName
 from workers.clock import utc_now
 
@@ -97,6 +100,14 @@ def _cm(settings: CMSettings) -> SetUp:
     return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
 
 
+def _swift(settings: SwiftSettings) -> SetUp:
+    assert settings.api_key, "without a key there is nothing to set up"
+    taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
+    adapter = Swift(settings.account_id, taint=taint)
+    key = settings.api_key.get_secret_value()
+    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key))
+
+
 def _courier_settings(settings: CarrierSettings) -> CourierSettings:
     return CourierSettings(
         base_url=settings.base_url,
@@ -112,4 +123,5 @@ def _courier_settings(settings: CarrierSettings) -> CourierSettings:
 CARRIERS: Final[Sequence[Entry]] = (
     Entry("bandwidth", "Bandwidth", account="account_id", build=_bandwidth),
     Entry("cm", "CM.com", account="account_guid", build=_cm),
+    Entry("swift", "Swift", account="api_key", build=_swift),
 )
