@@ -38,7 +38,7 @@ from sandbox.control import SandboxControl
 from workers.carriers import adapters
 
 WORKERS: Final = 2
-CHILDREN: Final = 4
+CHILDREN: Final = 6
 
 _LOOK_EVERY_S: Final = 0.1
 
@@ -159,7 +159,7 @@ def _settings(given: Settings, console: Console) -> Settings:
     return Settings.model_construct(
         var_dir=given.var_dir.absolute() / "demo",
         children=CHILDREN,
-        # Three lanes, a child for each at most: one is always left for what producers send.
+        # Nine lanes share five children, one each at most; one is always left for what producers send.
         lane_children=1,
         flower_port=given.flower_port,
         flower_password=given.flower_password,

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from config.settings import CarrierSettings
 from sandbox.control import SandboxControl
 
-TAINT_WINDOW_S: Final = 8.0
+TAINT_WINDOW_S: Final = 12.0
 """Instead of Swift's thirty minutes, at the practice carrier and in our settings."""
 TAINT_MARGIN_S: Final = 1.0
 

@@ -45,7 +45,7 @@ class Progress:
         self._console.print(line)
 
     def show(self, counts: Mapping[State, int], *, told: int, held_back: int) -> None:
-        """Show how many orders stand in each state, how many removals wait, and how many ends the producer has heard."""
+        """Show how many orders stand in each state, how many removals wait, and how many ends were told."""
         if self._live:
             self._live.update(self._picture(counts, told, held_back))
         elif time.monotonic() >= self._next_line:
