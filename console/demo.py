@@ -58,7 +58,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it all running afterwards, until Ctrl-C.")] = False,
     no_kill: Annotated[bool, typer.Option("--no-kill", help="Kill no worker.")] = False,
     seed: Annotated[int, typer.Option(help="Decides what is ordered, and what goes wrong.")] = 7,
-    timeout: Annotated[float, typer.Option(min=10, help="Seconds in which every order must have ended.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=10, help="Seconds in which every order must have ended.")] = 300.0,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file, too.")] = None,
 ) -> None:
     """Show it all: hundreds of orders to three practice carriers, a worker killed, every end checked.
