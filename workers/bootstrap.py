@@ -12,6 +12,7 @@ from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER, Meaning
 from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
+from carriers.market import Market
 from config.settings import BandwidthSettings, CarrierSettings, CMSettings, OnNotListed, Settings
 from fulfilment.carrier import Carrier
 from fulfilment.desk import Desk
@@ -32,6 +33,8 @@ class SetUp:
     settings: CarrierSettings
     account: str
     authenticator: Callable[[], Authenticator] = field(repr=False)
+    market: Market | None = None
+    """What it answers beside orders, if anything."""
 
     def courier(self) -> Courier:
         """Return a courier to this carrier. Belongs to the running event loop."""
