@@ -47,7 +47,8 @@ class CarrierRequest:
     method: str
     path: str
     purpose: Purpose
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """A name that is repeated has several values."""
     body: bytes = b""
     content_type: str | None = None
     accept: str = "application/xml"
