@@ -8,6 +8,7 @@ from functools import partial
 
 from carriers.auth import ApiKeyHeader, Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
 from carriers.bandwidth import Bandwidth
+from carriers.bandwidth_market import BandwidthMarket
 from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER, Meaning
 from carriers.contract import Adapter
@@ -110,7 +111,8 @@ def _bandwidth(settings: BandwidthSettings) -> SetUp | None:
     if settings.account_id is None or settings.site_id is None:
         return None
     adapter = Bandwidth(settings.account_id, settings.site_id)
-    return SetUp(adapter, settings, settings.account_id, partial(_bandwidth_credentials, settings))
+    market = BandwidthMarket(settings.account_id)
+    return SetUp(adapter, settings, settings.account_id, partial(_bandwidth_credentials, settings), market)
 
 
 def _cm(settings: CMSettings) -> SetUp | None:
