@@ -34,8 +34,8 @@ class SetUp:
     settings: CarrierSettings
     account: str
     authenticator: Callable[[], Authenticator] = field(repr=False)
-    market: Market | None = None
-    """What it answers beside orders, if anything."""
+    market: Market
+    """What it answers beside orders."""
 
     def courier(self) -> Courier:
         """Return a courier to this carrier. Belongs to the running event loop."""
@@ -121,7 +121,9 @@ def _cm(settings: CMSettings) -> SetUp | None:
     statuses = {word: Meaning(meaning) for word, meaning in settings.statuses.items()}
     adapter = CM(settings.account_guid, settings.company_profiles, statuses=statuses)
     token = settings.product_token.get_secret_value()
-    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
+    return SetUp(
+        adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token), Market(adapter.name)
+    )
 
 
 def _courier_settings(settings: CarrierSettings) -> CourierSettings:
