@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from carriers.contract import Inquiry
 from orders.errors import Fault, InquiryRefused
@@ -195,3 +196,7 @@ class Market:
     def _not_offered(self, topic: Topic) -> InquiryRefused:
         offered = ", ".join(one for one in Topic if one in self.offers) or "no question that concerns no order"
         return InquiryRefused([Fault("carrier", f"{self.name} does not answer {topic}; it answers {offered}")])
+
+
+SILENT: Final = Market(CarrierName("this carrier"))
+"""Answers nothing beside orders."""

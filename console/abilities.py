@@ -11,7 +11,7 @@ from console.asking import SET_ONE_UP
 from console.endings import Code, Stop
 from console.printing import screen, write_json
 from orders.model import CarrierName, Kind
-from workers.bootstrap import SetUp, set_up
+from workers.carriers import SetUp, set_up
 
 Known = Mapping[CarrierName, SetUp]
 

@@ -18,7 +18,7 @@ from console.printing import clean
 from orders.errors import Declined, Fault, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from orders.model import CarrierName
 from orders.numbering import E164, parse_e164
-from workers.bootstrap import SetUp, set_up
+from workers.carriers import SetUp, set_up
 
 Told = TypeVar("Told")
 Ask = Callable[[Market], Inquiry[Told]]

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from carriers.bandwidth_market import BandwidthMarket
-from carriers.market import CountBy, InService, Market, RulesOf, Search, Topic
+from carriers.market import SILENT, CountBy, InService, Market, RulesOf, Search, Topic
 from carriers.swift_coverage import SwiftMarket
 from orders.errors import InquiryRefused
-from orders.model import CarrierName, Criteria
+from orders.model import Criteria
 from orders.numbering import E164
 
-MARKETS = (Market(CarrierName("none")), BandwidthMarket("9900000"), SwiftMarket())
+MARKETS = (SILENT, BandwidthMarket("9900000"), SwiftMarket())
 QUESTIONS: dict[Topic, Callable[[Market], Any]] = {
     Topic.SEARCH: lambda market: market.search(Search(Criteria(npa="919"))),
     Topic.COVERAGE: lambda market: market.coverage(CountBy(Criteria())),
@@ -39,4 +39,4 @@ def test_who_is_asked_for_more_says_what_it_does_answer() -> None:
     assert str(refused.value) == "carrier: swift does not answer search; it answers coverage"
 
     with pytest.raises(InquiryRefused, match="it answers no question that concerns no order"):
-        MARKETS[0].search(Search(Criteria(npa="919")))
+        SILENT.search(Search(Criteria(npa="919")))
