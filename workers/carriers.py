@@ -15,6 +15,7 @@ from carriers.bandwidth import Bandwidth
 from carriers.bandwidth_market import BandwidthMarket
 from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER, Meaning
+from carriers.cm_market import CMMarket
 from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
 from carriers.market import SILENT, Market
@@ -101,7 +102,8 @@ def _cm(settings: CMSettings) -> SetUp:
         settings.account_guid, settings.company_profiles, statuses=statuses, callback_url=settings.callback_url
     )
     token = settings.product_token.get_secret_value()
-    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
+    market = CMMarket(settings.account_guid, settings.company_profiles)
+    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token), market)
 
 
 def _courier_settings(settings: CarrierSettings) -> CourierSettings:
