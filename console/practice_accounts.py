@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from sandbox.bandwidth_access import Account
 from sandbox.cm_access import CmAccount
+from sandbox.swift_access import SwiftAccount
 
 Own = dict[str, object]
 
@@ -43,7 +44,12 @@ def _cm() -> Own:
     }
 
 
-PRACTISED: Final[Mapping[str, Callable[[], Own]]] = {"bandwidth": _bandwidth, "cm": _cm}
+def _swift() -> Own:
+    account = SwiftAccount()
+    return {"api_key": SecretStr(account.api_key), "account_id": account.account_id}
+
+
+PRACTISED: Final[Mapping[str, Callable[[], Own]]] = {"bandwidth": _bandwidth, "cm": _cm, "swift": _swift}
 """Carriers that can be practised with, by their names in the settings."""
 
 

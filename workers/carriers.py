@@ -7,6 +7,7 @@ credentials. Opens nothing. Another carrier is another entry: docs/adding-a-carr
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -19,7 +20,10 @@ from carriers.cm_market import CMMarket
 from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
 from carriers.market import SILENT, Market
-from config.settings import BandwidthSettings, CarrierSettings, CMSettings, Settings
+from carriers.swift import Swift
+from carriers.swift_coverage import SwiftMarket
+from carriers.swift_taint import Taint
+from config.settings import BandwidthSettings, CarrierSettings, CMSettings, Settings, SwiftSettings
 from orders.model import CarrierName
 from workers.clock import utc_now
 
@@ -106,6 +110,14 @@ def _cm(settings: CMSettings) -> SetUp:
     return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token), market)
 
 
+def _swift(settings: SwiftSettings) -> SetUp:
+    assert settings.api_key, "without a key there is nothing to set up"
+    taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
+    adapter = Swift(settings.account_id, taint=taint)
+    key = settings.api_key.get_secret_value()
+    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key), SwiftMarket())
+
+
 def _courier_settings(settings: CarrierSettings) -> CourierSettings:
     return CourierSettings(
         base_url=settings.base_url,
@@ -121,4 +133,5 @@ def _courier_settings(settings: CarrierSettings) -> CourierSettings:
 CARRIERS: Final[Sequence[Entry]] = (
     Entry("bandwidth", "Bandwidth", account="account_id", build=_bandwidth),
     Entry("cm", "CM.com", account="account_guid", build=_cm),
+    Entry("swift", "Swift", account="api_key", build=_swift),
 )

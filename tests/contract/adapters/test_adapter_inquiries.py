@@ -7,7 +7,8 @@ from typing import TypeVar
 import pytest
 
 from carriers.contract import Inquiry
-from carriers.market import InService, Market, RulesOf, Search
+from carriers.market import CountBy, InService, Market, RulesOf, Search
+from carriers.swift_facts import GROUPS
 from console.practice_accounts import practised
 from orders.errors import Declined, NoAnswer, UnreadableAnswer
 from orders.model import Criteria, Kind
@@ -128,6 +129,56 @@ def test_cm_tells_quantity_and_ranges(control: SandboxControl) -> None:
         ("NLD", "local", "range_size"),
     ]
     assert "10, 100" in rules[1].rule
+
+
+@pytest.mark.parametrize("field", GROUPS)
+def test_swift_counts_by_every_field(control: SandboxControl, field: str) -> None:
+    swift = carrier(control, "swift")
+
+    counted = told(swift, lambda market: market.coverage(CountBy(Criteria(), (field,))))
+
+    assert {frozenset(entry.group) for entry in counted.entries} == {frozenset({field})}
+    assert sum(entry.quantity for entry in counted.entries) == counted.quantity
+
+
+def test_swift_counts_by_several_fields_at_once(control: SandboxControl) -> None:
+    wanted = CountBy(Criteria(country="CAN", state="ON"), ("npa", "state"))
+
+    counted = told(carrier(control, "swift"), lambda market: market.coverage(wanted))
+
+    assert [dict(entry.group) for entry in counted.entries] == [
+        {"npa": "416", "state": "ON"},
+        {"npa": "705", "state": "ON"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        Criteria(npa="705"),
+        Criteria(npa="705", nxx="251"),
+        Criteria(nxx="251"),
+        Criteria(lata="888"),
+        Criteria(state="ON"),
+        Criteria(rate_center="SUDBURY"),
+        Criteria(country="CAN"),
+    ],
+)
+def test_swift_counts_by_every_filter(control: SandboxControl, criteria: Criteria) -> None:
+    """What passes a filter is all alike in it, and no more than all."""
+    (filtered,) = criteria.given() if len(criteria.given()) == 1 else (None,)
+    field = {"country": "country_code"}.get(str(filtered), filtered)
+    swift = carrier(control, "swift")
+    whole = told(swift, lambda market: market.coverage(CountBy(Criteria())))
+
+    counted = told(swift, lambda market: market.coverage(CountBy(criteria, (field,) if field else ())))
+
+    assert whole.quantity
+    assert counted.quantity is not None
+    assert counted.quantity <= whole.quantity
+    if field:
+        value = "1" if field == "country_code" else getattr(criteria, field)
+        assert [entry.group[field] for entry in counted.entries] in ([value], [])
 
 
 def test_a_number_that_was_bought_is_told_with_its_order(control: SandboxControl) -> None:

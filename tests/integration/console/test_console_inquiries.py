@@ -52,9 +52,9 @@ def told(command: Command, *words: str) -> dict[str, Any]:
     return document
 
 
-def arrived(sandbox: SandboxControl) -> object:
-    """Return what arrived at the carriers."""
-    return sandbox.report()["requests"]
+def arrived(sandbox: SandboxControl) -> int:
+    """Count what arrived at the carriers."""
+    return int(sandbox.report()["requests"]["total"])
 
 
 def test_a_search_is_a_table(sandbox: SandboxControl, command: Command) -> None:
@@ -105,7 +105,7 @@ def test_what_breaks_a_rule_is_said_as_it_was_typed_and_nothing_leaves(
         "number-orders: bandwidth: --zip: must be a ZIP code: 27601 or 27601-1234",
         "number-orders: bandwidth: --rate-center: needs --state beside it",
     ]
-    assert not arrived(sandbox)
+    assert arrived(sandbox) == 0
 
 
 def test_rules_are_told_to_machines_by_field(sandbox: SandboxControl, command: Command) -> None:
@@ -120,7 +120,7 @@ def test_rules_are_told_to_machines_by_field(sandbox: SandboxControl, command: C
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("search", "--carrier", "telco", "--npa", "919"), "--carrier: telco is none of ours: bandwidth, cm"),
+        (("search", "--carrier", "telco", "--npa", "919"), "--carrier: telco is none of ours: bandwidth, cm, swift"),
         (("search", "--npa", "919", "--option", "protected"), "--option: protected is not NAME=VALUE"),
         (("number", "19195550123"), "19195550123 must be E.164"),
         (("search", "--carrier", "cm", "--npa", "020"), "cm does not answer search; it answers restrictions"),
@@ -132,14 +132,43 @@ def test_usage_is_corrected(sandbox: SandboxControl, command: Command, words: tu
 
     assert answer.exit_code == 2
     assert said in answer.stderr
-    assert not arrived(sandbox)
+    assert arrived(sandbox) == 0
 
 
-def test_a_topic_that_nobody_answers_is_said(sandbox: SandboxControl, command: Command) -> None:
+def test_a_topic_that_nobody_answers_is_said(
+    sandbox: SandboxControl, command: Command, environment: pytest.MonkeyPatch
+) -> None:
+    environment.delenv(f"{PREFIX}SWIFT__API_KEY")
+
     answer = command("coverage", "--group-by", "npa")
 
     assert answer.exit_code == 1
-    assert "no carrier that is set up answers coverage" in answer.stderr
+    assert "no carrier that is set up answers coverage: bandwidth, cm" in answer.stderr
+
+
+def test_coverage_is_a_table_of_groups(sandbox: SandboxControl, command: Command) -> None:
+    answer = command("coverage", "--group-by", "state", "--group-by", "npa", "--state", "ON", columns=None)
+
+    assert answer.exit_code == 0
+    table = lines(answer.stdout)
+    assert table[0] == ["STATE", "NPA", "CARRIER", "QUANTITY"]
+    assert [line[:3] for line in table[1:]] == [["ON", "416", "swift"], ["ON", "705", "swift"]]
+    total = sum(int(line[3]) for line in table[1:])
+    assert answer.stderr == f"swift: {total} in all\n"
+    document = told(command, "coverage", "--state", "ON")
+    assert document == {
+        "entries": [{"carrier": "swift", "group": {}, "quantity": total}],
+        "totals": {"swift": total},
+        "failures": [],
+    }
+
+
+def test_coverage_by_an_unknown_field_is_refused(sandbox: SandboxControl, command: Command) -> None:
+    answer = command("coverage", "--group-by", "city")
+
+    assert answer.exit_code == 2
+    assert "swift: --group-by: city is none of npa, nxx, lata, state, rate_center, country_code" in answer.stderr
+    assert arrived(sandbox) == 0
 
 
 def test_restrictions_of_several_carriers_are_one_table(sandbox: SandboxControl, command: Command) -> None:
@@ -201,7 +230,7 @@ def test_numbers_in_service_are_listed_up_to_the_limit(sandbox: SandboxControl, 
 
 def test_no_answer_is_one_line_and_a_code(sandbox: SandboxControl, command: Command) -> None:
     for fault, said in (("error_before", "no answer: HTTP 503"), ("garbage", "its answer cannot be read")):
-        sandbox.fault(fault, method="GET", path="/availableNumbers")
+        sandbox.fault(fault, method="GET", path="/availableNumbers", times=1)
 
         answer = command("search", "--npa", "919")
 
@@ -237,14 +266,17 @@ def test_carriers_are_shown_with_what_they_declare(sandbox: SandboxControl, comm
     answer = command("carriers", columns=None)
 
     table = {line[0]: line[1:] for line in lines(answer.stdout)}
-    assert table["BANDWIDTH"] == ["CM"]
-    assert table["quantity max"] == ["5000", "1000"]
-    assert table["search"] == ["yes", "no"]
-    assert table["restrictions"] == ["yes", "yes"]
-    assert table["backorder"] == ["yes", "no"]
+    assert table["BANDWIDTH"] == ["CM", "SWIFT"]
+    assert table["quantity max"] == ["5000", "1000", "1000"]
+    assert table["search"] == ["yes", "no", "no"]
+    assert table["coverage"] == ["no", "no", "yes"]
+    assert table["restrictions"] == ["yes", "yes", "no"]
+    assert table["backorder"] == ["yes", "no", "no"]
+    assert table["taint window"] == ["none", "none", "30 min"]
     document = told(command, "carriers")
     assert document["bandwidth"]["kinds"] == ["new_numbers", "remove_numbers"]
-    assert document["cm"]["taint_window_s"] is None
+    assert (document["cm"]["taint_window_s"], document["swift"]["taint_window_s"]) == (None, 1800)
+    assert document["cm"]["called_back"] == ["new_numbers"]
 
 
 def buy(sandbox: SandboxControl, *numbers: str) -> None:

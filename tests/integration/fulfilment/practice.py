@@ -45,7 +45,8 @@ PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s;
-    UPDATE lanes SET paused_until = paused_until - %(time)s"""
+    UPDATE lanes SET paused_until = paused_until - %(time)s;
+    UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 
 
 class SilentBell:
@@ -107,10 +108,10 @@ class Practice:
         boot_clock: Callable[[], float] = boot_clock,
     ) -> AsyncIterator[Room]:
         """Open a worker's room on this ledger and carrier; on connections of its own, or on those of `ledger`."""
-        signed_in = auth or OAuth2ClientCredentials("sandbox-client", "sandbox-secret", clock=boot_clock, now=utc_now)
+        signed_in = auth or self.credentials()
         settings = _settings(self.carrier.url, self.timeout_s)
         carried_by = courier(settings, signed_in, now=utc_now, clock=boot_clock, tls=TLS)
-        adapter = adapter or Bandwidth("9900000", "743")
+        adapter = adapter or self.adapter()
         async with nullcontext(ledger) if ledger else Ledger.at(self.url, connections_max=2) as here:
             if ledger is None:
                 await here.open_lanes([self.name])
@@ -126,6 +127,14 @@ class Practice:
                 yield Room(here, desk, Intake(here, {self.name: adapter}, self.bell))
             finally:
                 await carried_by.aclose()
+
+    def adapter(self) -> Adapter:
+        """Return the adapter of this carrier."""
+        return Bandwidth("9900000", "743")
+
+    def credentials(self) -> Authenticator:
+        """Return what the practice carrier knows us by."""
+        return OAuth2ClientCredentials("sandbox-client", "sandbox-secret", clock=boot_clock, now=utc_now)
 
     def pass_time(self, **time: float) -> None:
         """Let time pass, while nobody is at work."""
