@@ -564,7 +564,11 @@ def test_a_cancelled_commit_ends_in_no_event() -> None:
 
 def test_a_question_is_answered_and_a_name_with_several_values_is_repeated() -> None:
     def counting() -> Inquiry[str]:
-        query = {"number_type": "tendlc", "group_by[]": ("npa", "rate_center"), "city": "a+b c"}
+        query: dict[str, str | tuple[str, ...]] = {
+            "number_type": "tendlc",
+            "group_by[]": ("npa", "rate_center"),
+            "city": "a+b c",
+        }
         answer = yield CarrierRequest("GET", "/coverage", Purpose.READ, query)
         return answer.body.decode()
 
