@@ -74,15 +74,14 @@ class BandwidthMarket(Market):
         _require_none(tuple(_holdings_faults(wanted)))
         query, limit = _holdings_query(wanted.criteria), wanted.limit
         found: dict[E164, HeldNumber] = {}
+        page: str | None = FIRST_PAGE
         total, unreadable = None, 0
-        page, turned = FIRST_PAGE, set[str]()
-        while page not in turned and (limit is None or len(found) < limit):
-            turned.add(page)
+        while page and (limit is None or len(found) < limit):
             answer = yield _get(f"{self._account}/inserviceNumbers", {"page": page, **query})
-            shown = _holdings_page(answer)
+            shown, known = _holdings_page(answer), len(found)
             found.update((e164, HeldNumber(e164)) for e164 in shown.listed)
             total, unreadable = shown.total, unreadable + shown.unreadable
-            page = shown.following or page
+            page = shown.following if len(found) > known else None  # a page without news leads nowhere
         return Holdings(tuple(found.values())[:limit], total, unreadable)
 
 

@@ -49,7 +49,8 @@ def search(
 ) -> None:
     """Search for numbers that can be bought now. Buys and reserves nothing.
 
-    The criteria are an order's: what a search finds, an order with the same criteria gets, if nobody is quicker.
+    The criteria are an order's. What was found can be ordered by name, or by the same criteria where the carrier
+    takes them; whoever orders first has it.
     """
     from carriers.market import Search, Topic
     from console import answers, asking

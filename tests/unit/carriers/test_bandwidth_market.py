@@ -243,14 +243,15 @@ class TestNumbersInService:
         assert [one.e164 for one in told.listed] == [A]
         assert told.total == 9
 
-    def test_a_page_that_leads_to_itself_is_turned_once(self) -> None:
+    def test_a_page_without_news_is_the_last(self) -> None:
+        """One that leads to itself would be turned for ever."""
+        itself = answer(page("9195550121", total=2, following="9195550121"))
+
         requests, told = held(
-            MARKET.numbers(InService()),
-            answer(page("9195550120", total=2, following="9195550121")),
-            answer(page("9195550121", total=2, following="9195550121")),
+            MARKET.numbers(InService()), answer(page("9195550120", total=2, following="9195550121")), itself, itself
         )
 
-        assert len(requests) == 2
+        assert len(requests) == 3
         assert len(told.listed) == 2
 
     def test_none_is_answered_204(self) -> None:
