@@ -28,6 +28,7 @@ from carriers.bandwidth_xml import (
     Numbers,
     OrderPage,
     OrderView,
+    read_errors,
     read_number,
     read_numbers,
     read_order,
@@ -49,13 +50,14 @@ Reader = Callable[[bytes], OrderView]
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-def _is_good(answer: CarrierAnswer) -> bool:
+def is_good(answer: CarrierAnswer) -> bool:
+    """Tell whether an answer says yes."""
     return answer.status // 100 == HTTPStatus.OK // 100
 
 
 def submitted(order: Order, answer: CarrierAnswer, *, read: Reader = read_order, below: str = "/orders") -> Event:
     """Say what the answer to the POST means. When in doubt it means doubt."""
-    if _is_good(answer):
+    if is_good(answer):
         return _accepted(order, answer, read, below)
     if answer.status == HTTPStatus.BAD_REQUEST:
         return _rejected(order, answer)
@@ -107,7 +109,7 @@ def _last_segment(location: str, below: str) -> str | None:
 
 def ordered(answer: CarrierAnswer, carrier_order_id: str, *, read: Reader = read_order) -> tuple[OrderView, str]:
     """Return the order in an answer, and its status."""
-    _require_content(answer)
+    require_content(answer)
     view = read(answer.body)
     if view.carrier_order_id and view.carrier_order_id.casefold() != carrier_order_id.casefold():
         raise UnreadableAnswer(CARRIER, f"asked for order {carrier_order_id}, got another", answer.body)
@@ -122,7 +124,7 @@ def true_list(answer: CarrierAnswer) -> Numbers | None:
         return None
     if answer.status == HTTPStatus.NO_CONTENT:
         return Numbers()
-    _require_content(answer)
+    require_content(answer)
     return read_numbers(answer.body)
 
 
@@ -130,9 +132,9 @@ def bought_by(answer: CarrierAnswer, account_id: str) -> CarrierOrderId | None:
     """Return the order that bought a number, if this account has the number and may see it."""
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return None
-    if not _is_good(answer) and NOT_OURS_CODE in {error.code for error in _errors(answer)}:
+    if not is_good(answer) and NOT_OURS_CODE in {error.code for error in errors_of(answer)}:
         return None
-    _require_content(answer)
+    require_content(answer)
     number = read_number(answer.body)
     if number.account_id not in {None, account_id} or not number.carrier_order_id:
         return None
@@ -143,7 +145,7 @@ def page_of_disconnects(answer: CarrierAnswer) -> OrderPage:
     """Return a page of the list of disconnects. An account without any is answered 404."""
     if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.NO_CONTENT}:
         return OrderPage((), 0, None)
-    _require_content(answer)
+    require_content(answer)
     return read_page(answer.body)
 
 
@@ -202,7 +204,7 @@ class Listing:
 def _page(answer: CarrierAnswer) -> OrderPage:
     """Return a page of the list of orders; a 404 counts when its body is an empty list."""
     if answer.status != HTTPStatus.NOT_FOUND:
-        _require_content(answer)
+        require_content(answer)
         return read_page(answer.body)
     try:
         page = read_page(answer.body)
@@ -219,10 +221,10 @@ def _valid_id(listed: str | None) -> CarrierOrderId:
     return CarrierOrderId(listed)
 
 
-def _require_content(answer: CarrierAnswer) -> None:
+def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Bandwidth's and not a gateway's."""
-    if not _is_good(answer):
-        said = _TO_MEND.get(answer.status) or "; ".join(map(str, _errors(answer)[:3]))
+    if not is_good(answer):
+        said = _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3]))
         raise NoAnswer(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}")
     start = answer.body[:200].lstrip().lower()
     if not start:
@@ -231,8 +233,9 @@ def _require_content(answer: CarrierAnswer) -> None:
         raise NoAnswer(f"HTTP {answer.status} with a web page for a body")
 
 
-def _errors(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
+def errors_of(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
+    """Return the errors in an answer; none when it has no XML to read."""
     try:
-        return read_rejection(answer.body).errors
+        return read_errors(answer.body) if answer.body.strip() else ()
     except UnreadableAnswer:
         return ()

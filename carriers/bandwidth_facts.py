@@ -40,6 +40,9 @@ NOT_OURS_CODE: Final = "15610"
 TIMED_OUT_WORDS: Final = "timed out"
 """From "API request timed out. Please resubmit your request.", which must not be followed blindly."""
 
+SEARCH_AGAIN_CODES: Final = frozenset({"4009"})
+"""A search that failed for reasons of theirs: nothing is wrong with it."""
+
 LIST_ROOT: Final = "ResponseSelectWrapper"
 FIRST_PAGE: Final = "1"
 PAGE_SIZE: Final = 500
@@ -57,6 +60,9 @@ DISCONNECTS_LOOKED_AT: Final = 20
 """The list of disconnects shows no references: so many are read to find ours, those nearest in time first."""
 CLOCKS_DIFFER: Final = timedelta(hours=1)
 """A disconnect that was made longer than this before the order was accepted is not ours."""
+
+IN_SERVICE_PAGE_SIZE: Final = 500
+"""What a published reply was asked with. The documents have a default of 300 and no maximum."""
 
 CARRIER_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 """Every published id is a UUID. Whatever this does not match is never put into a path."""

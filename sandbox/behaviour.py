@@ -27,7 +27,7 @@ def _upwards(span: tuple[float, float]) -> tuple[float, float]:
 
 Span = Annotated[tuple[Seconds, Seconds], BeforeValidator(_both_ends), AfterValidator(_upwards)]
 Endpoint = Literal["token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"]
-LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT"]
+LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT", "INSERVICE_NPANXX"]
 
 
 def _quick() -> dict[Endpoint, Span]:
