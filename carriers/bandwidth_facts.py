@@ -32,6 +32,8 @@ TAKEN_CODES: Final = frozenset({"5005", "5218"})
 """The number is unavailable, or in process on another order, which may be ours."""
 GONE_CODES: Final = frozenset({"5006", "5074", "5076"})
 """The number cannot be disconnected since it is not ours (any more); after a lost answer: it was given up before."""
+GIVEN_UP: Final = frozenset({"AGING", "DISCONNECTED"})
+"""What `/tns/{tn}` says of a number that was ours a while ago."""
 PROTECTED: Final = ("TRUE", "FALSE", "UNCHANGED")
 DISCONNECT_MODE: Final = "normal"
 """The other one, PURGE, is internal to Bandwidth."""
@@ -55,6 +57,8 @@ DISCONNECT_PAGE_SIZE: Final = 1000
 DISCONNECT_PAGES_MAX: Final = 5
 DISCONNECTS_LOOKED_AT: Final = 20
 """The list of disconnects shows no references: so many are read to find ours, those nearest in time first."""
+STRANGERS_LOOKED_AT: Final = 20
+"""After a lost disconnect: so many numbers that the ledger has never heard of are looked up, to tell if we had them."""
 CLOCKS_DIFFER: Final = timedelta(hours=1)
 """A disconnect that was made longer than this before the order was accepted is not ours."""
 

@@ -106,6 +106,7 @@ class NumberView:
 
     carrier_order_id: str | None
     account_id: str | None
+    status: str | None
 
 
 def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id: str | None) -> bytes:
@@ -117,6 +118,20 @@ def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id:
     for name, value in _envelope(request, reference, site_id, peer_id):
         SubElement(root, name).text = value
     root.append(_named(request) if request.numbers else _search(request))
+    body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return body
+
+
+def write_closing(request: OrderRequest, *, reference: str) -> bytes:
+    """Return the body that closes a backorder. Its labels are said once more, lest leaving them out should clear them.
+
+    Source: Bandwidth/bandwidth.github.io, numbers/guides/advancedOrdering.md.
+    """
+    root = Element("Order")
+    if request.name:
+        SubElement(root, "Name").text = request.name
+    SubElement(root, "CustomerOrderId").text = reference
+    SubElement(root, "CloseOrder").text = "true"
     body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
     return body
 
@@ -195,7 +210,7 @@ def read_number(body: bytes) -> NumberView:
     root = _parsed(body)
     if _local(root) != "TelephoneNumberResponse":
         raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not about a number", body)
-    return NumberView(_child_text(root, "OrderId"), _child_text(root, "AccountId"))
+    return NumberView(*(_child_text(root, name) for name in ("OrderId", "AccountId", "Status")))
 
 
 def read_page(body: bytes) -> OrderPage:

@@ -234,8 +234,9 @@ def weigh_absence(
 def is_news(order: Order, event: Event, known: Collection[NumberResult] = ()) -> bool:
     """Tell whether `event` says anything that the order, with the numbers `known` of it, does not say already."""
     match event:
-        case StillOpen(carrier_status=status, numbers=numbers):
-            return order.state is not State.OPEN or status != order.carrier_status or not set(numbers) <= set(known)
+        case StillOpen(carrier_status=status, numbers=numbers, detail=detail):
+            same = order.state is State.OPEN and status == order.carrier_status and detail in {None, order.reason}
+            return not same or not set(numbers) <= set(known)
         case _:
             return True
 

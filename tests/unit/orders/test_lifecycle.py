@@ -419,6 +419,18 @@ def test_numbers_that_came_meanwhile_are_news_under_the_same_status() -> None:
     assert is_news(order, StillOpen("BACKORDERED", some.numbers))
 
 
+def test_new_words_are_news_under_the_same_status_once() -> None:
+    """Why an order that was called back goes on is told, and not told again at every look."""
+    order = an_order(State.OPEN, carrier_status="BACKORDERED", reason="by ana: a typo")
+
+    assert is_news(order, StillOpen("BACKORDERED", detail="called back; it goes on"))
+    assert not is_news(
+        heard(order, StillOpen("BACKORDERED", detail="called back; it goes on")).order,
+        StillOpen("BACKORDERED", detail="called back; it goes on"),
+    )
+    assert not is_news(order, StillOpen("BACKORDERED"))
+
+
 @pytest.mark.parametrize("asked", [0, 1, 2, 5, 9])
 def test_pauses_grow_by_the_factor(asked: int) -> None:
     """Two seconds at first, 1.6 times longer each time, shortened by at most a tenth."""
