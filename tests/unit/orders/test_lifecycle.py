@@ -421,7 +421,7 @@ def test_numbers_that_came_meanwhile_are_news_under_the_same_status() -> None:
 
 def test_new_words_are_news_under_the_same_status_once() -> None:
     """Why an order that was called back goes on is told, and not told again at every look."""
-    order = an_order(State.OPEN, carrier_status="BACKORDERED", reason="by ana: a typo")
+    order = replace(an_order(State.OPEN, carrier_status="BACKORDERED"), reason="by ana: a typo")
 
     assert is_news(order, StillOpen("BACKORDERED", detail="called back; it goes on"))
     assert not is_news(
