@@ -152,7 +152,7 @@ class Bandwidth:
         path = f"{self._orders}/{quote(str(order.carrier_order_id), safe='')}"
         body = write_closing(order.request, reference=str(order.order_id))
         answer = yield CarrierRequest("PUT", path, Purpose.PREPARE, body=body, content_type=_XML)
-        taken_as = closing.reply(order, answer)
+        taken_as = closing.reply(answer)
         yield closing.keep(order, taken_as)
         return taken_as
 

@@ -10,7 +10,6 @@ Source: Bandwidth/bandwidth.github.io, numbers/guides/advancedOrdering.md; Bandw
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Final
 
 from carriers.bandwidth_answers import said_in
@@ -63,18 +62,15 @@ def keep(order: Order, closing: Closing) -> Keep:
     return Keep({**order.progress, PROGRESS: kept})
 
 
-def reply(order: Order, answer: CarrierAnswer) -> Closing:
-    """Say how the wish was taken, by the answer to it.
-
-    A refusal after an answer that was lost may be one only because the first wish was granted.
-    """
-    if answer.status // 100 == HTTPStatus.OK // 100:
-        return Closing(Taken.AGREED)
-    words = said_in(answer)
-    refused = answer.status // 100 == HTTPStatus.BAD_REQUEST // 100
-    before = remembered(order)
-    sure = before is None or before.taken is not Taken.UNKNOWN
-    return Closing(Taken.REFUSED if refused and sure else Taken.UNKNOWN, words)
+def reply(answer: CarrierAnswer) -> Closing:
+    """Say how the wish was taken, by the answer to it."""
+    match answer.status // 100:
+        case 2:
+            return Closing(Taken.AGREED)
+        case 4:
+            return Closing(Taken.REFUSED, said_in(answer))
+        case _:
+            return Closing(Taken.UNKNOWN, said_in(answer))
 
 
 def while_open(order: Order, waiting: StillOpen, closing: Closing | None) -> StillOpen:
@@ -86,8 +82,8 @@ def while_open(order: Order, waiting: StillOpen, closing: Closing | None) -> Sti
 
 
 def at_the_end(event: Event, closing: Closing | None) -> Event:
-    """Return the end of an order in the light of its having been closed."""
-    if closing is None or closing.taken is Taken.REFUSED:
+    """Return the end of an order in the light of its having been asked to close."""
+    if closing is None or not _closed(event, closing):
         return event
     match event:
         case Refused(carrier_status=status, numbers=numbers):
@@ -96,6 +92,15 @@ def at_the_end(event: Event, closing: Closing | None) -> Event:
             return replace(event, reason=f"the backorder was closed: {reason}")
         case _:
             return event
+
+
+def _closed(event: Event, closing: Closing) -> bool:
+    """Tell whether the order ended because it was closed.
+
+    A refusal may be no more than the answer to a repetition, on the way, of a wish that was granted. But a backorder
+    that comes to nothing, and Bandwidth has no reason for it, was closed.
+    """
+    return closing.taken is not Taken.REFUSED or (isinstance(event, Refused) and event.code is None)
 
 
 def _standing(closing: Closing | None) -> str:
