@@ -20,6 +20,7 @@ from carriers.bandwidth_answers import Listing, about_another, bought_by, ordere
 from carriers.bandwidth_closing import Closing
 from carriers.bandwidth_disconnects import Disconnects
 from carriers.bandwidth_facts import CARRIER, FIRST_PAGE, NUMBERS_LOOKED_AT, PAGE_SIZE, QUANTITY_MAX
+from carriers.bandwidth_reservations import BandwidthReservations
 from carriers.bandwidth_rules import faults
 from carriers.bandwidth_verdict import (
     End,
@@ -64,6 +65,7 @@ class Bandwidth:
         self._site_id = site_id
         self._peer_id = peer_id
         self._disconnects = Disconnects(account_id)
+        self._reservations = BandwidthReservations(account_id)
         self._orders = f"/api/v2/accounts/{quote(account_id, safe='')}/orders"
 
     @property
@@ -82,6 +84,11 @@ class Bandwidth:
             found_by_reference=True,
             called_back=frozenset({Kind.NEW_NUMBERS}),
         )
+
+    @property
+    def reservations(self) -> BandwidthReservations:
+        """What can be asked about reservations."""
+        return self._reservations
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
         """Return everything Bandwidth would not take; empty when the order is good."""

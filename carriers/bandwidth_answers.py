@@ -73,7 +73,7 @@ def _accepted(order: Order, answer: CarrierAnswer, read: Reader, below: str) -> 
         return AnswerLost(f"HTTP {answer.status} and {fault.why}")
     if view and view.reference not in {None, str(order.order_id)}:
         return AnswerLost(f"HTTP {answer.status}, and the answer is about another order")
-    named = (view.carrier_order_id if view else None) or _last_segment(answer.headers.get("location", ""), below)
+    named = (view.carrier_order_id if view else None) or last_segment(answer.headers.get("location", ""), below)
     if named is None or not CARRIER_ORDER_ID.fullmatch(named):
         return AnswerLost(f"HTTP {answer.status} without an order id")
     return Acknowledged(CarrierOrderId(named), view.status if view else None)
@@ -98,8 +98,8 @@ def _rejected(order: Order, answer: CarrierAnswer) -> Event:
     return refused_order(order, rejection.errors)
 
 
-def _last_segment(location: str, below: str) -> str | None:
-    """Return the order id from a Location header, or None when it points elsewhere."""
+def last_segment(location: str, below: str) -> str | None:
+    """Return the id from a Location header, or None when it points elsewhere than `below`."""
     try:
         head, _, last = urlsplit(location).path.rstrip("/").rpartition("/")
     except ValueError:
@@ -109,7 +109,7 @@ def _last_segment(location: str, below: str) -> str | None:
 
 def ordered(answer: CarrierAnswer, carrier_order_id: str, *, read: Reader = read_order) -> tuple[OrderView, str]:
     """Return the order in an answer, and its status."""
-    _require_content(answer)
+    require_content(answer)
     view = read(answer.body)
     if view.carrier_order_id and view.carrier_order_id.casefold() != carrier_order_id.casefold():
         raise UnreadableAnswer(CARRIER, f"asked for order {carrier_order_id}, got another", answer.body)
@@ -136,7 +136,7 @@ def true_list(answer: CarrierAnswer) -> Numbers | None:
         return None
     if answer.status == HTTPStatus.NO_CONTENT:
         return Numbers()
-    _require_content(answer)
+    require_content(answer)
     return read_numbers(answer.body)
 
 
@@ -158,9 +158,9 @@ def _number_shown(answer: CarrierAnswer, account_id: str) -> NumberView | None:
     """Return a number of this account's; None when it is somebody else's or nobody's."""
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return None
-    if not _is_good(answer) and NOT_OURS_CODE in {error.code for error in _errors(answer)}:
+    if not _is_good(answer) and NOT_OURS_CODE in {error.code for error in errors_in(answer)}:
         return None
-    _require_content(answer)
+    require_content(answer)
     number = read_number(answer.body)
     return number if number.account_id in {None, account_id} else None
 
@@ -169,7 +169,7 @@ def page_of_disconnects(answer: CarrierAnswer) -> OrderPage:
     """Return a page of the list of disconnects. An account without any is answered 404."""
     if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.NO_CONTENT}:
         return OrderPage((), 0, None)
-    _require_content(answer)
+    require_content(answer)
     return read_page(answer.body)
 
 
@@ -228,7 +228,7 @@ class Listing:
 def _page(answer: CarrierAnswer) -> OrderPage:
     """Return a page of the list of orders; a 404 counts when its body is an empty list."""
     if answer.status != HTTPStatus.NOT_FOUND:
-        _require_content(answer)
+        require_content(answer)
         return read_page(answer.body)
     try:
         page = read_page(answer.body)
@@ -245,7 +245,7 @@ def _valid_id(listed: str | None) -> CarrierOrderId:
     return CarrierOrderId(listed)
 
 
-def _require_content(answer: CarrierAnswer) -> None:
+def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Bandwidth's and not a gateway's."""
     if not _is_good(answer):
         raise NoAnswer(said_in(answer))
@@ -258,11 +258,12 @@ def _require_content(answer: CarrierAnswer) -> None:
 
 def said_in(answer: CarrierAnswer) -> str:
     """Return what an answer that is no success says of itself."""
-    said = _TO_MEND.get(answer.status) or "; ".join(map(str, _errors(answer)[:3]))
+    said = _TO_MEND.get(answer.status) or "; ".join(map(str, errors_in(answer)[:3]))
     return f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
 
 
-def _errors(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
+def errors_in(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
+    """Return the errors in an answer, in Bandwidth's codes and words; none where they cannot be read."""
     try:
         return read_rejection(answer.body).errors
     except UnreadableAnswer:

@@ -42,6 +42,9 @@ NOT_OURS_CODE: Final = "15610"
 TIMED_OUT_WORDS: Final = "timed out"
 """From "API request timed out. Please resubmit your request.", which must not be followed blindly."""
 
+RESERVATION_LASTS: Final = timedelta(hours=4)
+"""Unless the reservation itself says otherwise."""
+
 LIST_ROOT: Final = "ResponseSelectWrapper"
 FIRST_PAGE: Final = "1"
 PAGE_SIZE: Final = 500

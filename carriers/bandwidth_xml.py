@@ -109,6 +109,16 @@ class NumberView:
     status: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ReservationView:
+    """One reservation as Bandwidth shows it."""
+
+    reservation_id: str | None
+    e164: E164 | None
+    account_id: str | None
+    expires_s: int | None
+
+
 def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id: str | None) -> bytes:
     """Return the body of an order. Every default of theirs that matters is said out loud.
 
@@ -146,6 +156,14 @@ def write_disconnect(request: OrderRequest, *, reference: str) -> bytes:
     SubElement(wanted, "DisconnectMode").text = DISCONNECT_MODE
     if "protected" in request.options:
         SubElement(wanted, "Protected").text = str(request.options["protected"])
+    body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return body
+
+
+def write_reservation(e164: E164) -> bytes:
+    """Return the body that reserves a number."""
+    root = Element("Reservation")
+    SubElement(root, "ReservedTn").text = e164
     body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
     return body
 
@@ -211,6 +229,25 @@ def read_number(body: bytes) -> NumberView:
     if _local(root) != "TelephoneNumberResponse":
         raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not about a number", body)
     return NumberView(*(_child_text(root, name) for name in ("OrderId", "AccountId", "Status")))
+
+
+def read_reservation(body: bytes) -> ReservationView:
+    """Read a reservation, as looked up by its id or by its number: the two differ in names and capitals.
+
+    Raises:
+        UnreadableAnswer: Not XML, or no reservation.
+    """
+    root = _parsed(body)
+    if _local(root) not in {"ReservationResponse", "TNReservation"}:
+        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is no reservation", body)
+    shown = next(_children(root, "Reservation"), root)
+    number = _child_text(shown, "ReservedTn")
+    return ReservationView(
+        reservation_id=_child_text(shown, "ReservationId"),
+        e164=_number(number) if number else None,
+        account_id=_child_text(shown, "AccountId", "Account"),
+        expires_s=_count(_child_text(shown, "ReservationExpires")),
+    )
 
 
 def read_page(body: bytes) -> OrderPage:
