@@ -83,6 +83,7 @@ class Bandwidth:
             backorder=True,
             found_by_reference=True,
             called_back=frozenset({Kind.NEW_NUMBERS}),
+            reserves=True,
         )
 
     @property

@@ -30,6 +30,7 @@ from carriers.bandwidth_xml import (
     NumberView,
     OrderPage,
     OrderView,
+    read_errors,
     read_number,
     read_numbers,
     read_order,
@@ -51,13 +52,14 @@ Reader = Callable[[bytes], OrderView]
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-def _is_good(answer: CarrierAnswer) -> bool:
+def is_good(answer: CarrierAnswer) -> bool:
+    """Tell whether an answer says yes."""
     return answer.status // 100 == HTTPStatus.OK // 100
 
 
 def submitted(order: Order, answer: CarrierAnswer, *, read: Reader = read_order, below: str = "/orders") -> Event:
     """Say what the answer to the POST means. When in doubt it means doubt."""
-    if _is_good(answer):
+    if is_good(answer):
         return _accepted(order, answer, read, below)
     if answer.status == HTTPStatus.BAD_REQUEST:
         return _rejected(order, answer)
@@ -158,7 +160,7 @@ def _number_shown(answer: CarrierAnswer, account_id: str) -> NumberView | None:
     """Return a number of this account's; None when it is somebody else's or nobody's."""
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return None
-    if not _is_good(answer) and NOT_OURS_CODE in {error.code for error in errors_in(answer)}:
+    if not is_good(answer) and NOT_OURS_CODE in {error.code for error in errors_of(answer)}:
         return None
     require_content(answer)
     number = read_number(answer.body)
@@ -247,7 +249,7 @@ def _valid_id(listed: str | None) -> CarrierOrderId:
 
 def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Bandwidth's and not a gateway's."""
-    if not _is_good(answer):
+    if not is_good(answer):
         raise NoAnswer(said_in(answer))
     start = answer.body[:200].lstrip().lower()
     if not start:
@@ -258,13 +260,13 @@ def require_content(answer: CarrierAnswer) -> None:
 
 def said_in(answer: CarrierAnswer) -> str:
     """Return what an answer that is no success says of itself."""
-    said = _TO_MEND.get(answer.status) or "; ".join(map(str, errors_in(answer)[:3]))
+    said = _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3]))
     return f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
 
 
-def errors_in(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
-    """Return the errors in an answer, in Bandwidth's codes and words; none where they cannot be read."""
+def errors_of(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
+    """Return the errors in an answer; none when it has no XML to read."""
     try:
-        return read_rejection(answer.body).errors
+        return read_errors(answer.body) if answer.body.strip() else ()
     except UnreadableAnswer:
         return ()

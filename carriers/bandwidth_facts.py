@@ -45,6 +45,9 @@ TIMED_OUT_WORDS: Final = "timed out"
 RESERVATION_LASTS: Final = timedelta(hours=4)
 """Unless the reservation itself says otherwise."""
 
+SEARCH_AGAIN_CODES: Final = frozenset({"4009"})
+"""A search that failed for reasons of theirs: nothing is wrong with it."""
+
 LIST_ROOT: Final = "ResponseSelectWrapper"
 FIRST_PAGE: Final = "1"
 PAGE_SIZE: Final = 500
@@ -64,6 +67,9 @@ STRANGERS_LOOKED_AT: Final = 20
 """After a lost disconnect: so many numbers that the ledger has never heard of are looked up, to tell if we had them."""
 CLOCKS_DIFFER: Final = timedelta(hours=1)
 """A disconnect that was made longer than this before the order was accepted is not ours."""
+
+IN_SERVICE_PAGE_SIZE: Final = 500
+"""What a published reply was asked with. The documents have a default of 300 and no maximum."""
 
 CARRIER_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 """Every published id is a UUID. Whatever this does not match is never put into a path."""

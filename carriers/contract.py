@@ -47,7 +47,8 @@ class CarrierRequest:
     method: str
     path: str
     purpose: Purpose
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """A name that is repeated has several values."""
     body: bytes = b""
     content_type: str | None = None
     accept: str = "application/xml"
@@ -131,6 +132,10 @@ class Capabilities:
     """A submission whose answer was lost can be looked up by our order id."""
     called_back: frozenset[Kind] = frozenset()
     """Kinds of orders that can be called back while the carrier has them."""
+    reserves: bool = False
+    """A number can be kept from other buyers for a while."""
+    taint_window: timedelta | None = None
+    """How long a number that was bought cannot be removed again."""
 
 
 class Adapter(Protocol):

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
 from carriers.contract import Inquiry
-from orders.errors import Fault
 from orders.numbering import E164
 
 
@@ -22,43 +21,34 @@ class Reservation:
     expires_in: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
-    """The carrier will not, or has no such reservation: its code, if it gave one, and its words."""
-
-    code: str | None
-    words: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.words}" if self.code else self.words
-
-
 class Reservations(Protocol):
-    """What can be asked about reservations at one carrier."""
+    """What can be asked about reservations at one carrier. Every method but the first returns a conversation.
+
+    Raises, when it is held:
+        InquiryRefused: The question breaks a rule; field and rule are named, and nothing has left.
+        Declined: The carrier will not, or knows no such reservation.
+        NoAnswer, UnreadableAnswer: What was asked for may have been done all the same.
+    """
 
     @property
     def lasts(self) -> timedelta:
         """How long a reservation lasts, unless the carrier says otherwise of one."""
         ...
 
-    def faults(self, e164: E164) -> tuple[Fault, ...]:
-        """Return why this number cannot be reserved here; empty when it may be."""
+    def reserve(self, e164: E164) -> Inquiry[Reservation]:
+        """Have a number kept."""
         ...
 
-    def reserve(self, e164: E164) -> Inquiry[Reservation | Declined]:
-        """Have a number kept. Without an answer it may be kept all the same."""
-        ...
-
-    def read(self, reservation_id: str) -> Inquiry[Reservation | Declined]:
+    def read(self, reservation_id: str) -> Inquiry[Reservation]:
         """Look a reservation up."""
         ...
 
-    def of_number(self, e164: E164) -> Inquiry[Reservation | Declined]:
+    def of_number(self, e164: E164) -> Inquiry[Reservation]:
         """Look up the reservation of a number."""
         ...
 
-    def release(self, reservation_id: str) -> Inquiry[Declined | None]:
-        """Let a reservation go before its time; None when it is gone."""
+    def release(self, reservation_id: str) -> Inquiry[None]:
+        """Let a reservation go before its time."""
         ...
 
 

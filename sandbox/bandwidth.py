@@ -34,6 +34,8 @@ from sandbox.bandwidth_orders import (
 )
 from sandbox.bandwidth_outcomes import COMPLETE, FAILED, PARTIAL
 from sandbox.bandwidth_search import SearchRefused, read_search
+from sandbox.bandwidth_service import fault_in_filters, page_of, restrictions
+from sandbox.bandwidth_service import passes as passes_in_service
 from sandbox.bandwidth_terms import error
 from sandbox.behaviour import Behaviour, LimitGroup, as_json, read_behaviour
 from sandbox.clock import iso
@@ -78,6 +80,11 @@ class Bandwidth:
         orders, one = f"{_ACCOUNT_PATH}/orders", f"{_ACCOUNT_PATH}/orders/{{order_id}}"
         search, tns = f"{_ACCOUNT_PATH}/availableNumbers", "/api/v2/tns"
         read, create = guarded("HISTORY"), guarded("ORDER", ordering=True)
+        in_service, rules, served = (
+            f"{_ACCOUNT_PATH}/inserviceNumbers",
+            "/api/v2/restrictions",
+            guarded("INSERVICE_NPANXX"),
+        )
         gone, one_gone = f"{_ACCOUNT_PATH}/disconnects", f"{_ACCOUNT_PATH}/disconnects/{{order_id}}"
         disconnect = guarded("DISCONNECT", ordering=True)(self._disconnect)
         return (
@@ -95,6 +102,8 @@ class Bandwidth:
             gate("PUT", one, create(order(self._amend)), endpoint="order_change", template="/orders/{orderId}"),
             gate("GET", tns, read(self._list_owned), endpoint="numbers", template="/tns"),
             gate("GET", f"{tns}/{{tn}}", read(self._read_owned), endpoint="numbers", template="/tns/{tn}"),
+            gate("GET", in_service, served(self._list_in_service), endpoint="numbers", template="/inserviceNumbers"),
+            gate("GET", rules, guarded("SEARCH")(self._read_restrictions), endpoint="search", template="/restrictions"),
             gate("POST", gone, disconnect, endpoint="order_create", template="/disconnects"),
             gate(
                 "GET",
@@ -373,6 +382,22 @@ class Bandwidth:
     def _owned_item(self, e164: str, order: Order, now: datetime) -> str:
         place, status = self._inventory.place_of(e164), self._world.behaviour.number_status
         return xml.owned_item(e164, place, order.stage(now).at, self._account.account_id, status)
+
+    def _list_in_service(self, visit: Visit) -> Response:
+        query, now = visit.request.query_params, self._world.clock()
+        if fault_in_filters(query):
+            return Response(status_code=404)
+        place_of = self._inventory.place_of
+        owned = self._owned(QueryParams(status="Inservice"), now)
+        numbers = [e164 for e164, _ in owned if passes_in_service(e164, place_of(e164), query)]
+        if not numbers:
+            return Response(status_code=204)
+        page = page_of(numbers, query, self._account.account_id)
+        return Response(status_code=404) if page is None else _xml(page)
+
+    def _read_restrictions(self, visit: Visit) -> Response:
+        told = restrictions(visit.request.query_params.get("countryCodeA3", ""))
+        return _xml(xml.status_refusal("RestrictionResponse", error(4010)), 400) if told is None else _xml(told)
 
     # -- faults only this carrier has -----------------------------------------------------------
 

@@ -62,6 +62,18 @@ def test_cancellation_is_told_and_what_it_prevents_is_not(cm: CmClient, customer
     assert [each["status"] for each in customer.wait_for(2)] == ["CANCELLED", "COMPLETED"]
 
 
+def test_a_cancellation_under_way_tells_every_change_once(cm: CmClient, customer: Receiver) -> None:
+    cm.control.behave(cm_review_s=1000, cm_cancel_s=500)
+    cm.cancel(cm.place(callbackUrl=customer.url))
+    cm.control.advance(450)
+    customer.wait_for(1)
+    cm.control.advance(2000)
+    customer.wait_for(2)
+    cm.place(areaCode="020", callbackUrl=customer.url, comment="the last")
+
+    assert [each["status"] for each in customer.wait_for(3)] == ["IN_PROGRESS", "CANCELLED", "COMPLETED"]
+
+
 def test_nobody_is_called_again(cm: CmClient, customer: Receiver) -> None:
     customer.answer = 500
     cm.place(areaCode="020", callbackUrl=customer.url)

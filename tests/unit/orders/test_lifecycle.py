@@ -419,18 +419,6 @@ def test_numbers_that_came_meanwhile_are_news_under_the_same_status() -> None:
     assert is_news(order, StillOpen("BACKORDERED", some.numbers))
 
 
-def test_new_words_are_news_under_the_same_status_once() -> None:
-    """Why an order that was called back goes on is told, and not told again at every look."""
-    order = replace(an_order(State.OPEN, carrier_status="BACKORDERED"), reason="by ana: a typo")
-
-    assert is_news(order, StillOpen("BACKORDERED", detail="called back; it goes on"))
-    assert not is_news(
-        heard(order, StillOpen("BACKORDERED", detail="called back; it goes on")).order,
-        StillOpen("BACKORDERED", detail="called back; it goes on"),
-    )
-    assert not is_news(order, StillOpen("BACKORDERED"))
-
-
 @pytest.mark.parametrize("asked", [0, 1, 2, 5, 9])
 def test_pauses_grow_by_the_factor(asked: int) -> None:
     """Two seconds at first, 1.6 times longer each time, shortened by at most a tenth."""
@@ -492,6 +480,25 @@ def test_an_order_that_the_carrier_has_is_called_back_by_asking_the_carrier_at_o
 
     assert (step.order.state, step.order.cancel_asked_at) == (State.OPEN, NOON)
     assert step.effects == (AskCarrier(NOON, "crm: typed twice"),)
+
+
+def test_what_becomes_of_calling_it_back_is_news_once() -> None:
+    """Under the same status: the order shows what the carrier said to it, and until then who called it back."""
+    order = heard(an_order(State.OPEN, carrier_status="NEW"), CancelAsked("crm")).order
+    refusal = StillOpen("NEW", detail="too late")
+
+    assert not is_news(an_order(State.OPEN, carrier_status="NEW"), refusal)
+    assert not is_news(order, StillOpen("NEW"))
+    assert is_news(order, refusal)
+    assert not is_news(heard(order, refusal).order, refusal)
+
+
+def test_an_order_that_is_sent_again_is_wanted_again() -> None:
+    """Whoever called it back before it was parked has been overruled by a person."""
+    parked = replace(an_order(State.PARKED), cancel_asked_at=NOON - MINUTE)
+
+    assert heard(parked, SentAgain("ops", "nothing was bought")).order.cancel_asked_at is None
+    assert heard(parked, Adopted(THEIR_ID, "ops", "seen")).order.cancel_asked_at == NOON - MINUTE
 
 
 def test_an_order_that_the_carrier_dropped_is_cancelled() -> None:
