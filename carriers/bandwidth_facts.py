@@ -28,8 +28,8 @@ BACKORDER_NEWS: Final = frozenset({"5520", "5521"})
 """Entries of an ErrorList that are no errors: they tell how a backorder stands."""
 MAY_HAVE_HAPPENED: Final = frozenset({"1000", "1010", "5003", PENDING_CODE, "5086"})
 """Look like refusals of an order, yet leave open whether it was made: internal errors, time-outs."""
-TAKEN_CODES: Final = frozenset({"5005", "5218"})
-"""The number is unavailable, or in process on another order, which may be ours."""
+TAKEN_CODES: Final = frozenset({"5005", "5218", "5042", "5043"})
+"""The number is unavailable, or in process on another order, or its reservation is used up: by us, it may be."""
 GONE_CODES: Final = frozenset({"5006", "5074", "5076"})
 """The number cannot be disconnected since it is not ours (any more); after a lost answer: it was given up before."""
 GIVEN_UP: Final = frozenset({"AGING", "DISCONNECTED"})
