@@ -75,13 +75,11 @@ class SubmitLane:
 
     def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
         """Say what an attempt that broke on our side comes to."""
-        if isinstance(error, NoAnswer) and not committed:  # to a question that comes before the order
+        if isinstance(error, NoAnswer) and not committed:  # to a step that comes before the order
             return NotSent(error.reason, error.not_before)
         log.error("submission_broke", order_id=str(order.order_id), exc_info=error)
         if committed:
             return AnswerLost(f"the answer could not be worked on here: {error!r}")
-        if isinstance(error, NoAnswer):
-            return NotSent(error.reason, error.not_before)
         if isinstance(error, FulfilmentError):
             return NotSent(str(error))
         return Parked(f"the order could not be written in the carrier's language: {error!r}")
