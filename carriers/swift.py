@@ -107,6 +107,7 @@ class Swift:
             partial_fill=True,
             backorder=False,
             found_by_reference=True,
+            taint_window=self._taint.window,
         )
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:

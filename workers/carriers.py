@@ -16,10 +16,12 @@ from carriers.bandwidth import Bandwidth
 from carriers.bandwidth_market import BandwidthMarket
 from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER, Meaning
+from carriers.cm_market import CMMarket
 from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
 from carriers.market import SILENT, Market
 from carriers.swift import Swift
+from carriers.swift_coverage import SwiftMarket
 from carriers.swift_taint import Taint
 from config.settings import BandwidthSettings, CarrierSettings, CMSettings, Settings, SwiftSettings
 from orders.model import CarrierName
@@ -104,7 +106,8 @@ def _cm(settings: CMSettings) -> SetUp:
         settings.account_guid, settings.company_profiles, statuses=statuses, callback_url=settings.callback_url
     )
     token = settings.product_token.get_secret_value()
-    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
+    market = CMMarket(settings.account_guid, settings.company_profiles)
+    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token), market)
 
 
 def _swift(settings: SwiftSettings) -> SetUp:
@@ -112,7 +115,7 @@ def _swift(settings: SwiftSettings) -> SetUp:
     taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
     adapter = Swift(settings.account_id, taint=taint)
     key = settings.api_key.get_secret_value()
-    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key))
+    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key), SwiftMarket())
 
 
 def _courier_settings(settings: CarrierSettings) -> CourierSettings:

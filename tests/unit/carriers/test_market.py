@@ -6,13 +6,15 @@ from typing import Any
 import pytest
 
 from carriers.bandwidth_market import BandwidthMarket
+from carriers.cm_market import CMMarket
 from carriers.market import SILENT, CountBy, InService, Market, RulesOf, Search, Topic
 from carriers.swift_coverage import SwiftMarket
 from orders.errors import InquiryRefused
 from orders.model import Criteria
 from orders.numbering import E164
+from tests.unit.carriers.cm_examples import ACCOUNT, DUTCH
 
-MARKETS = (SILENT, BandwidthMarket("9900000"), SwiftMarket())
+MARKETS = (SILENT, BandwidthMarket("9900000"), CMMarket(ACCOUNT, {"USA:local": DUTCH}), SwiftMarket())
 QUESTIONS: dict[Topic, Callable[[Market], Any]] = {
     Topic.SEARCH: lambda market: market.search(Search(Criteria(npa="919"))),
     Topic.COVERAGE: lambda market: market.coverage(CountBy(Criteria())),

@@ -4,7 +4,8 @@ import pytest
 
 from carriers.contract import CarrierAnswer
 from carriers.market import CountBy, Coverage, CoverageEntry
-from carriers.swift_coverage import GROUPS, SwiftMarket
+from carriers.swift_coverage import SwiftMarket
+from carriers.swift_facts import GROUPS
 from orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from orders.model import Criteria
 from tests.unit.carriers.asked import answer, asked, held
@@ -31,7 +32,7 @@ def test_the_samples_of_the_page(sample: str) -> None:
 
 
 def test_every_filter_and_every_group_is_passed_on() -> None:
-    criteria = Criteria(country="CAN", npa="705", nxx="251", lata="888", state="on", rate_center="SUDBURY")
+    criteria = Criteria(country="CAN", npa="705", nxx="251", lata="888", state="ON", rate_center="SUDBURY")
 
     request = asked(MARKET.coverage(CountBy(criteria, (*GROUPS, "npa"))))
 
@@ -64,7 +65,7 @@ def test_without_a_group_there_is_the_sum() -> None:
         (CountBy(Criteria(npa="105")), "criteria.npa"),
         (CountBy(Criteria(nxx="25")), "criteria.nxx"),
         (CountBy(Criteria(lata="Sudbury")), "criteria.lata"),
-        (CountBy(Criteria(state="Ontario")), "criteria.state"),
+        (CountBy(Criteria(state="\t")), "criteria.state"),
         (CountBy(Criteria(rate_center=" ")), "criteria.rate_center"),
         (CountBy(Criteria(city="Sudbury")), "criteria.city"),
         (CountBy(Criteria(zip="27601")), "criteria.zip"),
@@ -83,11 +84,12 @@ def test_a_refusal_names_field_and_rule(wanted: CountBy, field: str) -> None:
     ("given", "error", "words"),
     [
         (answer('{"errors": {"detail": "Unprocessable"}}', 422), Declined, "HTTP 422: .*Unprocessable"),
-        (answer("", 400), Declined, "HTTP 400: no words"),
+        (answer("", 400), NoAnswer, "HTTP 400"),
         (answer("", 401), NoAnswer, "the API key was not accepted"),
-        (answer("", 403), NoAnswer, "lacks the permission"),
+        (answer("", 403), NoAnswer, "no user with permission"),
         (answer("<html>", 502), NoAnswer, "HTTP 502"),
-        (answer("<html>"), UnreadableAnswer, "not JSON"),
+        (answer("<html>"), NoAnswer, "a web page"),
+        (answer(""), NoAnswer, "an empty body"),
         (answer("[" * 100_000), UnreadableAnswer, "not JSON"),
         (answer("[]"), UnreadableAnswer, "not a JSON object"),
         (answer('{"type": "order"}'), UnreadableAnswer, "is no coverage"),
