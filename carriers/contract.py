@@ -162,6 +162,8 @@ class Adapter(Protocol):
     def ask(self, order: Order) -> Conversation:
         """Ask how an OPEN order stands. Ends in StillOpen, PartSettled or one of the carrier's ends.
 
+        Parked, when what the carrier has under that name is somebody else's.
+
         An order that was called back (`order.cancel_asked_at`) is called back at the carrier first, if it can be.
 
         Raises:

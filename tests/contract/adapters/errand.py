@@ -29,6 +29,7 @@ from orders.events import (
     FoundTwice,
     NotListed,
     NotSent,
+    Parked,
     PartlyFilled,
     PartSettled,
     Refused,
@@ -52,7 +53,7 @@ STEP: Final = timedelta(seconds=90)
 _ENDS: Final = (Filled, PartlyFilled, FilledWithErrors, Refused)
 MAY_END_IN: Final[Mapping[str, tuple[type[Event], ...]]] = {
     "submit": (Acknowledged, NotSent, Deferred, AnswerLost, *_ENDS),
-    "ask": (StillOpen, PartSettled, CalledBack, Acknowledged, *_ENDS),
+    "ask": (StillOpen, PartSettled, CalledBack, Acknowledged, Parked, *_ENDS),
     "look_for": (Acknowledged, NotListed, FoundTwice),
 }
 _TURNS_MAX: Final = 40
