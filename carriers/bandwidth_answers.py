@@ -16,6 +16,7 @@ from carriers.bandwidth_facts import (
     CLOCKS_DIFFER,
     CODE,
     FIRST_PAGE,
+    GIVEN_UP,
     MAY_HAVE_HAPPENED,
     NOT_OURS_CODE,
     PAGES_MAX,
@@ -26,6 +27,7 @@ from carriers.bandwidth_xml import (
     CarrierError,
     ListedOrder,
     Numbers,
+    NumberView,
     OrderPage,
     OrderView,
     read_errors,
@@ -37,7 +39,7 @@ from carriers.bandwidth_xml import (
 )
 from carriers.contract import CarrierAnswer
 from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, AnswerLost, Event, NotSent
+from orders.events import Acknowledged, AnswerLost, Event, NotSent, Parked
 from orders.model import CarrierOrderId, Order
 
 _TO_MEND: Final[Mapping[int, str]] = {
@@ -73,7 +75,7 @@ def _accepted(order: Order, answer: CarrierAnswer, read: Reader, below: str) -> 
         return AnswerLost(f"HTTP {answer.status} and {fault.why}")
     if view and view.reference not in {None, str(order.order_id)}:
         return AnswerLost(f"HTTP {answer.status}, and the answer is about another order")
-    named = (view.carrier_order_id if view else None) or _last_segment(answer.headers.get("location", ""), below)
+    named = (view.carrier_order_id if view else None) or last_segment(answer.headers.get("location", ""), below)
     if named is None or not CARRIER_ORDER_ID.fullmatch(named):
         return AnswerLost(f"HTTP {answer.status} without an order id")
     return Acknowledged(CarrierOrderId(named), view.status if view else None)
@@ -98,8 +100,8 @@ def _rejected(order: Order, answer: CarrierAnswer) -> Event:
     return refused_order(order, rejection.errors)
 
 
-def _last_segment(location: str, below: str) -> str | None:
-    """Return the order id from a Location header, or None when it points elsewhere."""
+def last_segment(location: str, below: str) -> str | None:
+    """Return the id from a Location header, or None when it points elsewhere than `below`."""
     try:
         head, _, last = urlsplit(location).path.rstrip("/").rpartition("/")
     except ValueError:
@@ -118,6 +120,18 @@ def ordered(answer: CarrierAnswer, carrier_order_id: str, *, read: Reader = read
     return view, view.status
 
 
+def about_another(order: Order, view: OrderView) -> Parked | None:
+    """Return what follows when what was read as our order bears another's reference; None when it does not.
+
+    An order that a person adopted under a wrong id must not end on somebody else's purchase.
+    """
+    if view.reference in {None, str(order.order_id)}:
+        return None
+    theirs = f"{order.carrier_order_id} bears the reference {view.reference!r} and not ours ({order.order_id})"
+    standing = f"{view.status}, numbers: {len(view.completed.listed)}"
+    return Parked(f"{CARRIER}'s order {theirs}; it stands at {standing}, and nothing of that was taken for ours")
+
+
 def true_list(answer: CarrierAnswer) -> Numbers | None:
     """Return the order's own list of numbers, or None when Bandwidth keeps none for it."""
     if answer.status == HTTPStatus.NOT_FOUND:
@@ -128,17 +142,29 @@ def true_list(answer: CarrierAnswer) -> Numbers | None:
     return read_numbers(answer.body)
 
 
+def was_given_up(answer: CarrierAnswer, account_id: str) -> bool:
+    """Tell whether a number was this account's and is not any more, as far as the account may see."""
+    number = _number_shown(answer, account_id)
+    return number is not None and (number.status or "").upper() in GIVEN_UP
+
+
 def bought_by(answer: CarrierAnswer, account_id: str) -> CarrierOrderId | None:
     """Return the order that bought a number, if this account has the number and may see it."""
+    number = _number_shown(answer, account_id)
+    if number is None or not number.carrier_order_id:
+        return None
+    return CarrierOrderId(number.carrier_order_id) if CARRIER_ORDER_ID.fullmatch(number.carrier_order_id) else None
+
+
+def _number_shown(answer: CarrierAnswer, account_id: str) -> NumberView | None:
+    """Return a number of this account's; None when it is somebody else's or nobody's."""
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return None
     if not is_good(answer) and NOT_OURS_CODE in {error.code for error in errors_of(answer)}:
         return None
     require_content(answer)
     number = read_number(answer.body)
-    if number.account_id not in {None, account_id} or not number.carrier_order_id:
-        return None
-    return CarrierOrderId(number.carrier_order_id) if CARRIER_ORDER_ID.fullmatch(number.carrier_order_id) else None
+    return number if number.account_id in {None, account_id} else None
 
 
 def page_of_disconnects(answer: CarrierAnswer) -> OrderPage:
@@ -224,13 +250,18 @@ def _valid_id(listed: str | None) -> CarrierOrderId:
 def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Bandwidth's and not a gateway's."""
     if not is_good(answer):
-        said = _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3]))
-        raise NoAnswer(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}")
+        raise NoAnswer(said_in(answer))
     start = answer.body[:200].lstrip().lower()
     if not start:
         raise NoAnswer(f"HTTP {answer.status} with an empty body")
     if start.startswith((b"<!doctype html", b"<html")):
         raise NoAnswer(f"HTTP {answer.status} with a web page for a body")
+
+
+def said_in(answer: CarrierAnswer) -> str:
+    """Return what an answer that is no success says of itself."""
+    said = _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3]))
+    return f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
 
 
 def errors_of(answer: CarrierAnswer) -> tuple[CarrierError, ...]:

@@ -195,8 +195,24 @@ def _option_faults(request: OrderRequest) -> Iterator[Fault]:
             yield Fault(f"options.{name}", f"is unknown; Bandwidth knows {', '.join(OPTIONS)}")
         elif rule := _broken_rule(name, value):
             yield Fault(f"options.{name}", rule)
-    if "reservation_ids" in request.options and not request.numbers:
-        yield Fault("options.reservation_ids", "go with named numbers only")
+    if "reservation_ids" in request.options:
+        yield from _reservation_faults(request)
+
+
+def _reservation_faults(request: OrderRequest) -> Iterator[Fault]:
+    field, given = "options.reservation_ids", request.options["reservation_ids"]
+    if not request.numbers:
+        yield Fault(field, "go with named numbers only")
+        return
+    if not all(map(is_nanp, request.numbers)):
+        yield Fault(field, "go with North American numbers only")
+    if not _are_tokens(given):
+        return  # said already
+    assert isinstance(given, Sequence), "it has tokens in it"
+    if len(given) > len(request.numbers):
+        yield Fault(field, "cannot be more than the numbers: a reservation keeps one number")
+    if len(set(map(str, given))) < len(given):
+        yield Fault(field, "may name each reservation once only")
 
 
 def _broken_rule(name: str, value: object) -> str | None:

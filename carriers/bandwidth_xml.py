@@ -111,6 +111,17 @@ class NumberView:
 
     carrier_order_id: str | None
     account_id: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationView:
+    """One reservation as Bandwidth shows it."""
+
+    reservation_id: str | None
+    e164: E164 | None
+    account_id: str | None
+    expires_s: int | None
 
 
 def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id: str | None) -> bytes:
@@ -126,6 +137,20 @@ def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id:
     return body
 
 
+def write_closing(request: OrderRequest, *, reference: str) -> bytes:
+    """Return the body that closes a backorder. Its labels are said once more, lest leaving them out should clear them.
+
+    Source: Bandwidth/bandwidth.github.io, numbers/guides/advancedOrdering.md.
+    """
+    root = Element("Order")
+    if request.name:
+        SubElement(root, "Name").text = request.name
+    SubElement(root, "CustomerOrderId").text = reference
+    SubElement(root, "CloseOrder").text = "true"
+    body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return body
+
+
 def write_disconnect(request: OrderRequest, *, reference: str) -> bytes:
     """Return the body of a disconnect. It is always named, since older documents require that."""
     root = Element("DisconnectTelephoneNumberOrder")
@@ -136,6 +161,14 @@ def write_disconnect(request: OrderRequest, *, reference: str) -> bytes:
     SubElement(wanted, "DisconnectMode").text = DISCONNECT_MODE
     if "protected" in request.options:
         SubElement(wanted, "Protected").text = str(request.options["protected"])
+    body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return body
+
+
+def write_reservation(e164: E164) -> bytes:
+    """Return the body that reserves a number."""
+    root = Element("Reservation")
+    SubElement(root, "ReservedTn").text = e164
     body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
     return body
 
@@ -200,7 +233,26 @@ def read_number(body: bytes) -> NumberView:
     root = parse(body)
     if local_name(root) != "TelephoneNumberResponse":
         raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not about a number", body)
-    return NumberView(child_text(root, "OrderId"), child_text(root, "AccountId"))
+    return NumberView(*(child_text(root, name) for name in ("OrderId", "AccountId", "Status")))
+
+
+def read_reservation(body: bytes) -> ReservationView:
+    """Read a reservation, as looked up by its id or by its number: the two differ in names and capitals.
+
+    Raises:
+        UnreadableAnswer: Not XML, or no reservation.
+    """
+    root = parse(body)
+    if local_name(root) not in {"ReservationResponse", "TNReservation"}:
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is no reservation", body)
+    shown = next(children(root, "Reservation"), root)
+    number = child_text(shown, "ReservedTn")
+    return ReservationView(
+        reservation_id=child_text(shown, "ReservationId"),
+        e164=number_of(number) if number else None,
+        account_id=child_text(shown, "AccountId", "Account"),
+        expires_s=count_of(child_text(shown, "ReservationExpires")),
+    )
 
 
 def read_page(body: bytes) -> OrderPage:

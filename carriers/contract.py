@@ -164,6 +164,8 @@ class Adapter(Protocol):
 
         Or in Acknowledged, under the name that really holds the numbers; or Parked, when what happened cannot be found.
 
+        Parked, when what the carrier has under that name is somebody else's.
+
         An order that was called back (`order.cancel_asked_at`) is called back at the carrier first, if it can be.
 
         Raises:
