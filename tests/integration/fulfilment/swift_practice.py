@@ -73,7 +73,14 @@ class SwiftPractice(Practice):
 
 def a_purchase(key: str = "buy-1", **changes: Any) -> dict[str, Any]:
     """Return one number from an area code with plenty of them, unless told otherwise."""
-    order = {"key": key, "carrier": "swift", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1, **changes}
+    order = {
+        "key": key,
+        "carrier": "swift",
+        "kind": "new_numbers",
+        "criteria": {"npa": "919"},
+        "quantity": 1,
+        **changes,
+    }
     return {name: value for name, value in order.items() if value is not None}
 
 
