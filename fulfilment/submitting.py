@@ -16,7 +16,7 @@ from fulfilment.memory import OrderMemory
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed
 from ledger.ledger import Claim, Claims, Ledger
-from orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer
+from orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer, UnreadableAnswer
 from orders.events import AnswerLost, Event, NotSent, Parked, SubmissionBegun
 from orders.model import CarrierName, Lane, Order, State
 
@@ -70,18 +70,31 @@ class SubmitLane:
         held = await self.desk.hold(self.desk.adapter.submit(order), deadline=flight.deadline, memory=memory)
         event = held.event or self._without_event(order, held.error, committed=held.committed)
         await self._heed_limit(event)
+        await self._complain(order, held.error)
         return Landed(flight.claims, flight.now, Heard(order, event, attempt=order.sends), receipts(order, held))
 
     def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
         """Say what an attempt that broke on our side comes to."""
+        if isinstance(error, NoAnswer) and not committed:  # to a step that comes before the order
+            return NotSent(error.reason, error.not_before)
         log.error("submission_broke", order_id=str(order.order_id), exc_info=error)
         if committed:
             return AnswerLost(f"the answer could not be worked on here: {error!r}")
-        if isinstance(error, NoAnswer):
-            return NotSent(error.reason, error.not_before)
         if isinstance(error, FulfilmentError):
             return NotSent(str(error))
         return Parked(f"the order could not be written in the carrier's language: {error!r}")
+
+    async def _complain(self, order: Order, error: Exception | None) -> None:
+        """Call a person when the carrier's words cannot be read: the order is tried again, and will not get far."""
+        if not isinstance(error, UnreadableAnswer):
+            return
+        detail = f"{error} {error.excerpt!r}"
+        try:
+            await self.ledger.raise_alarm(
+                "unreadable_answer", str(order.order_id), carrier=self.carrier, order_id=order.order_id, detail=detail
+            )
+        except LedgerUnavailable as away:  # it is told at the next try
+            log.warning("alarm_not_raised", order_id=str(order.order_id), trouble=str(away))
 
     async def _heed_limit(self, event: Event) -> None:
         if not isinstance(event, NotSent) or event.not_before is None:
