@@ -1,4 +1,4 @@
-"""The taint window, thirty minutes of it, at a carrier that measures it by its own clock: no removal comes too early."""
+"""The taint window, thirty minutes of it, which the carrier measures by its own clock: no removal is too early."""
 
 from collections.abc import Iterator
 from datetime import timedelta

@@ -27,6 +27,8 @@ from orders.numbering import E164
 REFERENCE = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
 CART = "01KBC4VZE1CFMG5MAB089000000"
 """As the page prints it, with one character more than a ULID has."""
+THEIRS = CarrierOrderId(CART)
+"""An order is its cart by another name."""
 ACCOUNT = "01K3S620PA5JPWPR10F0000000"
 SUB = "01K3S620PA5JPWPR10F0000001"
 SINCE = datetime(2025, 12, 1, 5, 6, 21, 249813, tzinfo=UTC)
@@ -73,7 +75,14 @@ def cart(**more: Any) -> CarrierAnswer:
 
 def added(**more: Any) -> CarrierAnswer:
     """Return the answer to a request, as the page prints it: nothing of what was sent, and the cart's id."""
-    data = {"data": {}, "id": CART, "name": "request name", "notes": None, "reference_id": None, "type": "NONE"}
+    data: dict[str, Any] = {
+        "data": {},
+        "id": CART,
+        "name": "request name",
+        "notes": None,
+        "reference_id": None,
+        "type": "NONE",
+    }
     return answered(201, enveloped("cart_request", {**data, **more}))
 
 
@@ -147,7 +156,9 @@ def refusal(detail: str, status: int = 422) -> CarrierAnswer:
 
 def converse(conversation: Conversation, *said: Said) -> tuple[Event, list[CarrierRequest], list[Mapping[str, object]]]:
     """Hold a conversation, answering requests and recalls in turn; return its end, the requests, and what was kept."""
-    waiting, asked, kept = list(said), [], []
+    waiting = list(said)
+    asked: list[CarrierRequest] = []
+    kept: list[Mapping[str, object]] = []
     answer: Said | None = None
     while True:
         try:

@@ -271,5 +271,6 @@ def test_ok_is_no_error_however_it_is_written(code: object) -> None:
 def test_the_latest_words_of_the_history_are_the_detail() -> None:
     history = (entry("PROCESSING", "ordering"), entry("PROCESSING", "at the wholesaler"))
     assert asked(shown("PROCESSING", *history)) == StillOpen("PROCESSING", detail="at the wholesaler")
-    for odd in (None, [], [None], [{"detail": 7}], "x", {}):
+    oddities: tuple[object, ...] = (None, [], [None], [{"detail": 7}], "x", {})
+    for odd in oddities:
         assert asked(shown("NEW", status_history=odd)) == StillOpen("NEW")

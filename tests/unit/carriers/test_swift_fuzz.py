@@ -161,7 +161,8 @@ garbage = st.one_of(
 
 def turns(conversation: Conversation, answers: Iterator[CarrierAnswer], known: Recollection) -> Event | None:
     """Hold a conversation; None when it ended in an error that says that nothing is known."""
-    ready, answer = False, None
+    ready = False
+    answer: CarrierAnswer | Recollection | None = None
     try:
         while True:
             turn = conversation.send(answer)

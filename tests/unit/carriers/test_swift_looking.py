@@ -13,6 +13,7 @@ from tests.unit.carriers.swift_examples import (
     HTML,
     REFERENCE,
     SUB,
+    THEIRS,
     an_order,
     answered,
     cart,
@@ -22,8 +23,6 @@ from tests.unit.carriers.swift_examples import (
     order_data,
     shown,
 )
-
-THEIRS = CarrierOrderId(CART)
 
 
 def looked(*said: CarrierAnswer, **progress: object) -> Event:

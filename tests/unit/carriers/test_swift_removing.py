@@ -30,6 +30,7 @@ from tests.unit.carriers.swift_examples import (
     NOW,
     ONE,
     SINCE,
+    THEIRS,
     THREE,
     TWO,
     Said,
@@ -114,7 +115,7 @@ def test_a_number_that_we_did_not_buy_is_as_old_as_the_carriers_clock_says() -> 
 def test_an_old_number_that_we_did_not_buy_leaves_in_the_cart_that_told_the_time() -> None:
     dids = listed(did(ONE, after=-WHOLE))
     event, asked, kept = submitted(an_order(removal(ONE)), knowing({}), dids, cart(), added(), shown())
-    assert event == Acknowledged(CART, "NEW")
+    assert event == Acknowledged(THEIRS, "NEW")
     assert asked == ["/dids", "/carts", f"/carts/{CART}/requests", f"/carts/{CART}/checkout"]
     assert kept[-1] == {**CHECKED_OUT, "part": [ONE]}
 

@@ -9,7 +9,7 @@ from carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Reco
 from carriers.swift import Swift
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, AnswerLost, Deferred, Event, NotSent, Refused
-from orders.model import Kind, OrderRequest
+from orders.model import CarrierOrderId, Kind, OrderRequest
 from tests.unit.carriers.swift_examples import (
     ACCOUNT,
     CARRIER,
@@ -21,6 +21,7 @@ from tests.unit.carriers.swift_examples import (
     REFERENCE,
     SINCE,
     SUB,
+    THEIRS,
     TWO,
     added,
     an_order,
@@ -39,7 +40,7 @@ KNOWN = Recollection(NOW, held_since={ONE: SINCE, TWO: SINCE})
 
 def sent(request: OrderRequest, *recalled: Recollection) -> tuple[list[CarrierRequest], list[dict[str, Any]]]:
     event, asked, _ = converse(CARRIER.submit(an_order(request)), *recalled, cart(), added(), shown())
-    assert event == Acknowledged(CART, "NEW")
+    assert event == Acknowledged(THEIRS, "NEW")
     return asked, [json.loads(request.body) for request in asked[:2]]
 
 
@@ -102,17 +103,21 @@ def test_every_step_is_kept_before_the_next_is_done() -> None:
     first = turns.send(cart())
     assert isinstance(first, Keep)
     assert first.progress == {"cart_id": CART, "since": SINCE.isoformat(), "account": ACCOUNT}
-    assert next(turns).path.endswith("/requests")  # type: ignore[union-attr]  # a request, which the path shows
+    wish = next(turns)
+    assert isinstance(wish, CarrierRequest)
+    assert wish.path.endswith("/requests")
     second = turns.send(added())
     assert isinstance(second, Keep)
     assert second.progress == CHECKED_OUT
-    assert next(turns).purpose is Purpose.COMMIT  # type: ignore[union-attr]  # as above
+    commit = next(turns)
+    assert isinstance(commit, CarrierRequest)
+    assert commit.purpose is Purpose.COMMIT
 
 
 def test_a_cart_whose_request_is_kept_is_checked_out_as_it_is() -> None:
     event, asked, kept = converse(CARRIER.submit(an_order(progress=CHECKED_OUT)), shown())
     assert (event, [one.path for one in asked], kept) == (
-        Acknowledged(CART, "NEW"),
+        Acknowledged(THEIRS, "NEW"),
         [f"/api/v1/carts/{CART}/checkout"],
         [],
     )
@@ -121,21 +126,19 @@ def test_a_cart_whose_request_is_kept_is_checked_out_as_it_is() -> None:
 def test_a_cart_whose_request_is_not_kept_is_left_to_itself() -> None:
     order = an_order(progress={"cart_id": "01K0000000000000000000OLD", "since": SINCE.isoformat()})
     event, asked, _ = converse(CARRIER.submit(order), cart(), added(), shown())
-    assert event == Acknowledged(CART, "NEW")
+    assert event == Acknowledged(THEIRS, "NEW")
     assert len(asked) == 3
 
 
 def test_a_request_answered_with_another_id_and_nothing_else_is_in() -> None:
     """As the page prints it or not: 201 is all that counts."""
     for answer in (added(), added(id="x", type="REMOVE_NUMBERS"), answered(201), answered(200, b"<html>")):
-        assert converse(CARRIER.submit(an_order()), cart(), answer, shown())[0] == Acknowledged(CART, "NEW")
+        assert converse(CARRIER.submit(an_order()), cart(), answer, shown())[0] == Acknowledged(THEIRS, "NEW")
 
 
 def test_an_order_is_known_by_the_id_in_the_answer() -> None:
-    assert checkout(shown("PROCESSING", id="01KBC4VZE1CFMG5MAB08900000")) == Acknowledged(
-        "01KBC4VZE1CFMG5MAB08900000",  # type: ignore[arg-type]  # the text is what counts
-        "PROCESSING",
-    )
+    named = CarrierOrderId("01KBC4VZE1CFMG5MAB08900000")
+    assert checkout(shown("PROCESSING", id=named)) == Acknowledged(named, "PROCESSING")
 
 
 @pytest.mark.parametrize("answer", [answered(401), answered(403), answered(403, {"errors": {"detail": "no"}})])
