@@ -31,4 +31,3 @@ def test_a_key_is_good_when_swift_answers_it(carrier: SandboxControl, key: str, 
     (check,) = check_carriers(Settings.model_construct(bandwidth=BandwidthSettings(), cm=CMSettings(), swift=swift))
     assert check.verdict is verdict
     assert says in check.says
-    assert sum(carrier.report()["requests"]["by_route"].values()) > 0
