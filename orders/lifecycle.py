@@ -260,9 +260,9 @@ def _understood(order: Order, event: Event) -> Event:
         case Acknowledged(carrier_order_id=named, instead_of=former):
             known = order.carrier_order_id
             return event if known is None or known in {named, former} else FoundTwice((known, named))
-        case Refused(numbers=numbers) | CalledBack(numbers=numbers) if SETTLED in order.progress:
+        case Refused(numbers=numbers) | CalledBack(numbers=numbers) if order.progress.get(SETTLED):
             return PartlyFilled(event.carrier_status or order.carrier_status or "", numbers, event.reason)
-        case CancelAsked() if SETTLED in order.progress and order.state is State.ACCEPTED:
+        case CancelAsked() if order.progress.get(SETTLED) and order.state is State.ACCEPTED:
             return PartlyFilled(
                 order.carrier_status or "",
                 (),
