@@ -6,7 +6,7 @@ byte leaves. From then on only the answer, or asking, moves the order.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -69,7 +69,8 @@ class SubmitLane:
         memory = OrderMemory(self.ledger, order)
         held = await self.desk.hold(self.desk.adapter.submit(order), deadline=flight.deadline, memory=memory)
         event = held.event or self._without_event(order, held.error, committed=held.committed)
-        await self._heed_limit(event)
+        if isinstance(event, NotSent):
+            await self._look_after(order, event, flight.now)
         return Landed(flight.claims, flight.now, Heard(order, event, attempt=order.sends), receipts(order, held))
 
     def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
@@ -83,12 +84,32 @@ class SubmitLane:
             return NotSent(str(error))
         return Parked(f"the order could not be written in the carrier's language: {error!r}")
 
-    async def _heed_limit(self, event: Event) -> None:
-        if not isinstance(event, NotSent) or event.not_before is None:
-            return
+    async def _look_after(self, order: Order, event: NotSent, now: datetime) -> None:
+        """Do what else follows when an order could not be sent; a ledger that is away costs that, not the answer."""
         try:
+            await self._heed_limit(event)
+            await self._call_if_overdue(order, event, now)
+        except LedgerUnavailable as away:
+            log.warning("not_looked_after", order_id=str(order.order_id), trouble=str(away))
+
+    async def _heed_limit(self, event: NotSent) -> None:
+        if event.not_before is not None:
             await self.ledger.pause_lane(
                 self.carrier, self.lane, until=event.not_before, why=event.reason, by="the carrier's limit"
             )
-        except LedgerUnavailable as away:  # the answer in hand is worth more than the pause
-            log.warning("lane_not_paused", carrier=self.carrier, trouble=str(away))
+
+    async def _call_if_overdue(self, order: Order, event: NotSent, now: datetime) -> None:
+        """Call a person when nothing could be sent for too long. Orders that wait on purpose are not being tried."""
+        patience = self.desk.manner.overdue_after
+        if now - order.accepted_at <= patience:
+            return
+        since = await self.ledger.trying_since(order.order_id)
+        if since is not None and now - since > patience:
+            detail = f"accepted {order.accepted_at:%Y-%m-%d %H:%M} UTC, tried in vain since {since:%Y-%m-%d %H:%M} UTC"
+            await self.ledger.raise_alarm(
+                "overdue",
+                str(order.order_id),
+                carrier=self.carrier,
+                order_id=order.order_id,
+                detail=f"{detail}: {event.reason}",
+            )

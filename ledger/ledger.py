@@ -359,6 +359,11 @@ class Ledger:
             receipts=tuple(await self._run("receipts_of", {"order_id": order_id})),
         )
 
+    async def trying_since(self, order_id: OrderId) -> datetime | None:
+        """Return since when an order has been tried to be sent in vain; waiting on purpose does not count as trying."""
+        (row,) = await self._run("trying_since", {"order_id": order_id})
+        return cast("datetime | None", row["since"])
+
     async def with_key(self, key: str) -> list[OrderId]:
         """Return the orders that any producer gave this key, newest first."""
         return [row["order_id"] for row in await self._run("find_by_key", {"key": key})]

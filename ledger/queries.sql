@@ -288,6 +288,13 @@ WHERE owed.order_id = ANY(%(order_ids)s) ORDER BY owed.not_before;
 -- name: story_of
 SELECT version, at, event, state, late, detail FROM order_events WHERE order_id = %(order_id)s ORDER BY version;
 
+-- name: trying_since
+-- When the attempts began of which none left anything at the carrier; whatever else happened begins a new count.
+SELECT min(at) AS since FROM order_events
+WHERE order_id = %(order_id)s AND version > (
+    SELECT max(version) FROM order_events
+    WHERE order_id = %(order_id)s AND event NOT IN ('SubmissionBegun', 'NotSent'));
+
 -- name: receipts_of
 SELECT at, request, status, trouble, sent, answer, elapsed_ms
 FROM receipts WHERE order_id = %(order_id)s ORDER BY receipt_id;
