@@ -315,4 +315,9 @@ LIMIT %(limit)s;
 SELECT state, count(*) AS orders FROM orders GROUP BY state;
 
 -- name: forget_receipts
-DELETE FROM receipts WHERE at < now() - %(older_than)s;
+WITH old AS (
+    SELECT receipt_id FROM receipts WHERE at < now() - %(older_than)s ORDER BY at LIMIT %(at_once)s
+), forgotten AS (
+    DELETE FROM receipts USING old WHERE receipts.receipt_id = old.receipt_id RETURNING receipts.receipt_id
+)
+SELECT count(*) AS forgotten FROM forgotten;
