@@ -147,6 +147,10 @@ WITH input AS MATERIALIZED (
     INSERT INTO held_numbers (e164, carrier, account, acquired_by)
     SELECT e164, carrier, account, order_id FROM result
     WHERE state IN ('acquired', 'usable') AND (SELECT count(*) FROM released) >= 0
+      -- An order acquires a number once. Told again, as usable or in its end, it may have been given up meanwhile.
+      AND NOT EXISTS (
+          SELECT FROM order_numbers AS known
+          WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state IN ('acquired', 'usable'))
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
 ), owing AS (
     SELECT step.order_id, step.carrier, effect.*
