@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "NUMBER_ORDERS_"
 
 Seconds = Annotated[float, Field(gt=0)]
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[^/\s]+\S*$")]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
 """Scheme, host and port; the path is the carrier's own."""
 
@@ -112,6 +113,8 @@ class CMSettings(CarrierSettings):
     """Who operates the numbers, as JSON: `{"NLD:local": "9f0c…"}`. CM.com has no other word for a country."""
     statuses: Annotated[Mapping[str, StatusMeaning], BeforeValidator(_json_object)] = {}
     """What CM.com's words for a status mean, beside and before those that we assume, as JSON."""
+    callback_url: HttpsUrl | None = None
+    """Where CM.com tells that a request has changed, sent along as it is. Nothing here listens there or needs it to."""
     ask_first_s: Seconds = 30.0
     ask_max_s: Seconds = 900.0
     slow_ask_max_s: Seconds = 3600.0

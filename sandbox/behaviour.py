@@ -86,6 +86,7 @@ class Behaviour:
     swift_slow_usable_s: Span = (10.0, 10.0)
 
     cm_review_s: Span = (1.0, 3.0)
+    cm_cancel_s: Span = (0.0, 0.0)
     cm_create_status: Literal[200, 201] = 200
     cm_guid_in_reply: bool = True
     cm_range_shape: Literal["numbers", "merged"] = "numbers"

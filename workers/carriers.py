@@ -95,7 +95,9 @@ def _cm(settings: CMSettings) -> SetUp:
     assert settings.account_guid, "without an account there is nothing to set up"
     assert settings.product_token, "the settings refuse an account without a token"
     statuses = {word: Meaning(meaning) for word, meaning in settings.statuses.items()}
-    adapter = CM(settings.account_guid, settings.company_profiles, statuses=statuses)
+    adapter = CM(
+        settings.account_guid, settings.company_profiles, statuses=statuses, callback_url=settings.callback_url
+    )
     token = settings.product_token.get_secret_value()
     return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
 

@@ -23,6 +23,7 @@ REFERENCE = order_examples.REFERENCE
 COMMENT = f"number-orders:{REFERENCE}"
 ACCOUNT = "11111111-2222-4333-8444-555555555555"
 REQUESTS = f"/voice-phonenumberrequestapi/v1/{ACCOUNT}/numberRequests"
+RESTRICTIONS = f"/voice-phonenumberrequestapi/v1/{ACCOUNT}/restrictions"
 DUTCH = "9f0c0000-0000-4000-8000-000000000001"
 AMERICAN = "9f0c0000-0000-4000-8000-000000000002"
 THEIRS = CarrierOrderId("5f5c0000-0000-4000-8000-00000000000a")
@@ -65,6 +66,12 @@ def shown(status: object = "created", *ranges: dict[str, Any], **more: Any) -> d
 
 def a_range(start: object, size: object = 1) -> dict[str, Any]:
     return {"id": "7", "start": start, "size": size, "validFrom": None, "validTo": None}
+
+
+def restricted(*sizes: object, **more: Any) -> list[dict[str, Any]]:
+    """Return the restrictions of one country and type as we expect CM.com to show them."""
+    entry = {"countryCode": "NL", "phoneNumberType": "LOCAL", "maximumQuantity": 1000, "allowedRangeSizes": list(sizes)}
+    return [{**entry, **more}]
 
 
 def answered(status: int, body: object = b"", **headers: str) -> CarrierAnswer:

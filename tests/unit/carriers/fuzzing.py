@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from hypothesis import strategies as st
 
-from carriers.contract import CarrierAnswer, Conversation
+from carriers.contract import CarrierAnswer, Conversation, Keep
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import Event
 
@@ -26,9 +26,9 @@ def mutated(draw: st.DrawFn, bodies: Sequence[bytes]) -> bytes:
 def turns(conversation: Conversation, answers: Iterator[CarrierAnswer]) -> Event | None:
     """Hold a conversation; None when it ended in an error that says that nothing is known."""
     try:
-        next(conversation)
+        turn = next(conversation)
         while True:
-            conversation.send(next(answers))
+            turn = conversation.send(None if isinstance(turn, Keep) else next(answers))
     except StopIteration as end:
         event: Event = end.value
         return event

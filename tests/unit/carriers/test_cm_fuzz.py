@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import cycle
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from carriers.contract import CarrierAnswer, Conversation
 from orders.events import (
     Acknowledged,
     AnswerLost,
+    CalledBack,
     Event,
     Filled,
     FilledWithErrors,
@@ -34,6 +36,7 @@ from tests.unit.carriers.cm_examples import (
     a_request,
     an_order,
     in_america,
+    restricted,
     shown,
 )
 from tests.unit.carriers.fuzzing import mutated, turns
@@ -42,10 +45,10 @@ Begin = Callable[[Order], Conversation]
 
 LEGAL: Final[dict[str, tuple[Begin, tuple[type[Event], ...]]]] = {
     "submit": (CARRIER.submit, (Acknowledged, Refused, NotSent, AnswerLost)),
-    "ask": (CARRIER.ask, (StillOpen, Filled, PartlyFilled, FilledWithErrors, Refused)),
+    "ask": (CARRIER.ask, (StillOpen, Filled, PartlyFilled, FilledWithErrors, Refused, CalledBack)),
     "look_for": (CARRIER.look_for, (Acknowledged, NotListed, FoundTwice)),
 }
-ENDS: Final = (Filled, PartlyFilled, FilledWithErrors, Refused)
+ENDS: Final = (Filled, PartlyFilled, FilledWithErrors, Refused, CalledBack)
 
 BODIES: Final = [
     json.dumps(body).encode()
@@ -59,14 +62,18 @@ BODIES: Final = [
         {"title": "errors", "errors": {"quantity": ["no"]}},
         [shown(), shown(guid=OTHER, comment="another")],
         [],
+        restricted(2, 10),
     )
 ]
 
 orders = st.builds(
-    lambda request, sends, before: an_order(request, sends=sends, carrier_status=before),
-    st.sampled_from([a_request(2), a_request(3), in_america(2)]),
+    lambda request, sends, before, called: an_order(
+        request, sends=sends, carrier_status=before, cancel_asked_at=called
+    ),
+    st.sampled_from([a_request(2), a_request(3), a_request(2, range_size=2), in_america(2)]),
     st.integers(1, 3),
     st.sampled_from([None, "created", "completed"]),
+    st.sampled_from([None, datetime(2026, 1, 2, tzinfo=UTC)]),
 )
 statuses = st.sampled_from([200, 200, 200, 201, 204, 301, 400, 400, 401, 403, 404, 409, 422, 429, 500, 502])
 headers = st.fixed_dictionaries({}, optional={"x-cm-pagination-total": st.text(max_size=6) | st.just("2")})
@@ -87,6 +94,8 @@ fields = st.fixed_dictionaries(
         "createdOn": st.sampled_from(["2026-01-02", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]) | values,
         "comment": st.sampled_from([COMMENT, None, "x"]) | values,
         "ranges": ranges,
+        "allowedRangeSizes": st.lists(st.integers(0, 3), max_size=3) | values,
+        "maximumQuantity": values,
         "message": values,
         "errors": values,
     },
@@ -121,7 +130,9 @@ def test_every_answer_ends_in_a_legal_event(what: str, order: Order, data: st.Da
         assert len(numbers) == order.request.wanted
     if isinstance(event, PartlyFilled):
         assert 0 < len(numbers) < order.request.wanted
-    if isinstance(event, Refused):
+    if isinstance(event, CalledBack):
+        assert order.cancel_asked_at
+    if isinstance(event, Refused | CalledBack):
         assert event.reason
         assert not numbers
 
