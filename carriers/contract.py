@@ -48,7 +48,8 @@ class CarrierRequest:
     method: str
     path: str
     purpose: Purpose
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """A name that is repeated has several values."""
     body: bytes = b""
     content_type: str | None = None
     accept: str = "application/xml"
@@ -152,6 +153,10 @@ class Capabilities:
     """Kinds of orders that can be called back while the carrier has them."""
     limit_groups: Mapping[tuple[Lane, Kind], str] = field(default_factory=dict)
     """What the carrier limits together, in its own words: the group that the work on a lane draws on, by kind."""
+    reserves: bool = False
+    """A number can be kept from other buyers for a while."""
+    taint_window: timedelta | None = None
+    """How long a number that was bought cannot be removed again."""
 
     def limit_group(self, lane: Lane, kind: Kind) -> str:
         """Return which of the carrier's limits a conversation draws on, with each of its requests."""
@@ -180,7 +185,11 @@ class Adapter(Protocol):
         ...
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled or one of the carrier's ends.
+        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled, CalledBack or one of the carrier's ends.
+
+        Or in Acknowledged, under the name that really holds the numbers; or Parked, when what happened cannot be found.
+
+        Parked, when what the carrier has under that name is somebody else's.
 
         An order that was called back (`order.cancel_asked_at`) is called back at the carrier first, if it can be.
 
@@ -192,6 +201,8 @@ class Adapter(Protocol):
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT. Ends in Acknowledged, NotListed or FoundTwice.
+
+        Or in ProvenAbsent, when nothing with money in it can have left.
 
         Raises:
             NoAnswer: The carrier's records could not be read, so nothing is known.

@@ -145,14 +145,20 @@ def test_claims_are_exclusive(ledger_url: str) -> None:
     run(ledger_url, work)
 
 
+def a_minute_passes(url: str) -> None:
+    """Move what is written of leases and debts a minute into the past."""
+    with psycopg.connect(url) as db:
+        db.execute("UPDATE owed SET not_before = not_before - interval '1 minute'")
+
+
 def test_a_claim_comes_back_when_its_lease_ends(ledger_url: str) -> None:
     """Whoever held it is dead: the next claimer gets it, and the dead one's token is worth nothing."""
 
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
-        dead = await claimed(ledger, lease=timedelta(milliseconds=50))
+        dead = await claimed(ledger, lease=MINUTE)
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
-        await asyncio.sleep(0.1)
+        a_minute_passes(ledger_url)
         alive = await claimed(ledger)
         assert [claim.attempts for claim in alive.claims] == [2]
         await ledger.release(dead, [order.order_id])  # too late: nothing happens
@@ -170,13 +176,13 @@ def test_released_and_postponed_debts_are_due_again_when_they_should_be(ledger_u
         await ledger.release(claims, [order.order_id])
         again = await claimed(ledger)
         assert [claim.attempts for claim in again.claims] == [1]
-        await ledger.postpone(again, [(order.order_id, again.now + timedelta(seconds=0.2), "wait a little")])
+        await ledger.postpone(again, [(order.order_id, again.now + MINUTE, "wait a little")])
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
         story = await ledger.story(order.order_id)
         assert [(debt.lane, debt.reason, debt.in_hand) for debt in story.debts] == [
             (Lane.SUBMIT, "wait a little", False)
         ]
-        await asyncio.sleep(0.25)
+        a_minute_passes(ledger_url)
         assert [claim.attempts for claim in (await claimed(ledger)).claims] == [2]
 
     run(ledger_url, work)
@@ -326,6 +332,22 @@ def test_a_number_given_up_and_bought_in_one_group_is_held_by_who_bought_it(ledg
     run(ledger_url, work)
 
 
+def test_a_number_given_up_before_its_purchase_has_ended_is_not_held_again_by_that_end(ledger_url: str) -> None:
+    """The purchase tells its numbers as they come, one is removed, and then the end tells them all once more."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        bought = await accepted(ledger, a_request("buy"))
+        bought = await hear(ledger, bought, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")))
+        bought = await hear(ledger, bought, StillOpen("BACKORDERED", numbers=got))
+        gone = await accepted(ledger, a_request("remove"))
+        await hear(ledger, gone, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")), released(RALEIGH))
+        await hear(ledger, bought, Filled("COMPLETE", got))
+        assert await holdings(ledger_url) == [(RALEIGH, "buy", "remove", False)]
+
+    run(ledger_url, work)
+
+
 def test_giving_up_what_nobody_holds_here_changes_no_holding(ledger_url: str) -> None:
     """A number that was bought elsewhere, or is held at another carrier under the same digits, and one that failed."""
 
@@ -455,11 +477,12 @@ def test_receipts_are_kept_and_forgotten(ledger_url: str) -> None:
 
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
-        await ledger.keep_receipts([Receipt(order.order_id, "POST /orders", 34, 201, None, "<Order/>", "<Ok/>")])
-        assert [row["request"] for row in (await ledger.story(order.order_id)).receipts] == ["POST /orders"]
+        receipt = Receipt(order.order_id, "POST /orders", 34, 201, None, "<Order/>", "<Ok/>")
+        await ledger.keep_receipts([receipt] * 3)
+        assert [row["request"] for row in (await ledger.story(order.order_id)).receipts] == ["POST /orders"] * 3
         await ledger.forget_receipts(timedelta(days=1))
-        assert len((await ledger.story(order.order_id)).receipts) == 1
-        await ledger.forget_receipts(timedelta(seconds=-1))
+        assert len((await ledger.story(order.order_id)).receipts) == 3
+        await ledger.forget_receipts(timedelta(seconds=-1), at_once=1)
         assert (await ledger.story(order.order_id)).receipts == ()
 
     run(ledger_url, work)
