@@ -1,6 +1,5 @@
 """Who gets into the practice Bandwidth, and what the others are told: nothing."""
 
-
 import httpx
 import pytest
 
