@@ -108,11 +108,14 @@ WITH breaker AS MATERIALIZED (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
     FROM taken
     WHERE owed.order_id = taken.order_id AND owed.lane = %(lane)s
+      -- Nobody can tell beforehand how many are taken; the arrays, here and below, make sure that they are looked up.
+      AND owed.order_id = ANY(ARRAY(SELECT order_id FROM taken))
     RETURNING owed.order_id, owed.attempts, owed.turn, taken.place_at, taken.limit_group
 )
 SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.turn, claimed.place_at, claimed.limit_group,
        EXISTS (SELECT FROM breaker WHERE held OR wary) AS wary, orders.*
-FROM claimed JOIN orders USING (order_id);
+FROM claimed JOIN orders USING (order_id)
+WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
 
 -- name: keep_progress
 -- Guarded by the version that the order had when the conversation began, so nobody who was given up writes here.
