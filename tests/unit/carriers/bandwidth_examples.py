@@ -1,6 +1,7 @@
 """Orders to ask Bandwidth for, answers as it gives them, and a way to hold a conversation by hand."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from carriers.bandwidth import Bandwidth
