@@ -33,7 +33,7 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
-    def stop(self, within_s: float = 60) -> int:
+    def stop(self, within_s: float = 180) -> int:
         """SIGTERM: finish what you have and go."""
         self.popen.terminate()
         return self.popen.wait(within_s)
@@ -42,7 +42,7 @@ class Process:
         """Everything it has logged so far."""
         return self.log.read_text(errors="replace")
 
-    def await_words(self, words: str, within_s: float = 30) -> None:
+    def await_words(self, words: str, within_s: float = 120) -> None:
         """Wait until it has said `words`."""
         until = time.monotonic() + within_s
         while words not in self.said():
@@ -96,7 +96,7 @@ class Processes:
         return process
 
 
-def eventually(within_s: float = 30, every_s: float = 0.1) -> Iterator[None]:
+def eventually(within_s: float = 90, every_s: float = 0.1) -> Iterator[None]:
     """Give turns, to look again in each, until the time is over: `for _ in eventually(): if …: break`."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:
