@@ -116,7 +116,12 @@ def decided(order: Order, turns: Sequence[Turn], now: datetime) -> tuple[E164, .
     if when is WhenTainted.FAIL:
         return _failed(order, turns, now)
     at = min(turn.at for turn in waiting) if when is WhenTainted.SPLIT else max(turn.at for turn in waiting)
-    return Deferred(_reason(waiting, at), at, tuple(turn.result(NumberState.REQUESTED) for turn in waiting))
+    return Deferred(_reason(waiting, at), at, to_wait(waiting))
+
+
+def to_wait(turns: Iterable[Turn]) -> tuple[NumberResult, ...]:
+    """Return numbers whose turn is still to come, each with when and why."""
+    return tuple(turn.result(NumberState.REQUESTED) for turn in turns)
 
 
 def is_tainted(said: str | None, code: str | None = None) -> bool:
