@@ -4,7 +4,8 @@ Holds the conversations: what is asked, in which turn, and what is kept before t
 may be made anew at any time; its checkout is the only step with money in it, and leaves only when the ledger has the
 cart's id. What an attempt has done is in `swift_steps`; JSON is read and written in `swift_json`, single answers are
 judged in `swift_answers`, ends in `swift_purchase` and `swift_removal`, the taint window is in `swift_taint`; what
-would not be taken is found in `swift_rules`, every name and assumption in `swift_facts`. Opens no socket, reads no clock.
+would not be taken is found in `swift_rules`, every name and assumption in `swift_facts`. Opens no socket and reads no
+clock.
 
 Source: Swift's pages "Number Ordering", "DID" and "Error Codes".
 """
@@ -106,6 +107,7 @@ class Swift:
             partial_fill=True,
             backorder=False,
             found_by_reference=True,
+            taint_window=self._taint.window,
         )
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:

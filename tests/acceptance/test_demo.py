@@ -13,7 +13,7 @@ from tests.invariants import broken_promises
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
-ORDERS = 60
+ORDERS = 80
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,8 @@ def test_every_order_is_accepted_bought_once_and_ends_as_the_carrier_says(report
 
 
 def test_every_type_of_order_and_every_end_appears(report: dict[str, Any]) -> None:
-    assert report["types"] == 11
+    assert report["types"] == 17
+    assert set(report["by_carrier"]) == {"bandwidth", "cm", "swift"}
     assert set(report["by_state"]) == {"COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED"}
 
 
@@ -65,6 +66,16 @@ def test_things_went_wrong_on_the_way(report: dict[str, Any]) -> None:
     assert report["worker_replaced"]
     assert report["refused"] == report["refused_expected"] > 0
     assert report["repeated"] == report["repeated_expected"] > 0
+
+
+def test_removals_wait_for_their_window_and_none_leaves_inside_it(
+    ran: subprocess.CompletedProcess[str], report: dict[str, Any]
+) -> None:
+    assert report["too_early"] == 0
+    assert 0 < report["removals_waited"] <= report["removals"]
+    assert report["numbers_released"] > report["removals"]
+    assert "shortened for the demonstration" in ran.stdout
+    assert "removals wait" in ran.stdout
 
 
 def test_ends_are_known_soon_after_the_carrier_s(report: dict[str, Any]) -> None:

@@ -44,6 +44,7 @@ PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s;
+    UPDATE order_events SET at = at - %(time)s;
     UPDATE lanes SET paused_until = paused_until - %(time)s;
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 

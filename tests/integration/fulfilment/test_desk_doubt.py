@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from carriers.auth import OAuth2ClientCredentials, StaticBearer
+from carriers.bandwidth import Bandwidth
+from carriers.contract import Conversation
 from carriers.courier import boot_clock
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.runtime import Room
-from orders.events import SubmissionBegun
+from orders.events import Deferred, SubmissionBegun
 from orders.lifecycle import Manner
-from orders.model import Lane, OrderId
+from orders.model import Lane, Order, OrderId
 from tests.integration.fulfilment.practice import (
     GET,
     LIST,
@@ -417,3 +419,64 @@ def test_an_order_that_takes_too_long_is_a_matter_for_a_person_and_is_still_aske
         assert practice.rows("SELECT not_before > now() AS later FROM owed") == [{"later": True}]
 
     run(overdue())
+
+
+def overdue(practice: Practice) -> list[int]:
+    """Return how often a person was called for an order that takes too long."""
+    return [times for what, times in practice.alarms() if what == "overdue"]
+
+
+def test_an_order_that_cannot_be_sent_for_too_long_is_a_matter_for_a_person(practice: Practice) -> None:
+    """Its credentials are worth nothing: one alarm, counted, once it has been tried for more than an hour."""
+
+    async def revoked() -> None:
+        async with practice.opened(auth=StaticBearer("revoked")) as room:
+            (order_id,) = await accept(room)
+            for times in ([], [], [], [1], [2]):
+                await work(room, Lane.SUBMIT)
+                assert overdue(practice) == times
+                practice.pass_time(minutes=25)
+        assert practice.order(order_id)["state"] == "ACCEPTED"
+        ((detail,),) = [row.values() for row in practice.rows("SELECT detail FROM alarms")]
+        assert "HTTP 401" in detail
+        await settled(practice, order_id)
+
+    run(revoked())
+
+
+def test_an_order_that_waited_on_purpose_is_not_overdue(practice: Practice) -> None:
+    """Scheduled, then deferred by a rule of the carrier's: only what comes after that counts as trying."""
+
+    class Ruled(Bandwidth):
+        """Has a rule that nothing is sent on the first day."""
+
+        rule: datetime | None = None
+
+        def submit(self, order: Order) -> Conversation:
+            if self.rule is not None:
+                until, self.rule = self.rule, None
+                return Deferred("not on the first day", until)
+            return (yield from super().submit(order))
+
+    async def purposely() -> None:
+        adapter = Ruled("9900000", "743")
+        async with practice.opened(adapter=adapter, auth=StaticBearer("revoked")) as room:
+            now = await room.ledger.now()
+            (order_id,) = await accept(room, an_order(not_before=(now + timedelta(hours=5)).isoformat()))
+            await work(room, Lane.SUBMIT)
+            practice.pass_time(hours=5)
+            await work(room, Lane.SUBMIT)
+            practice.pass_time(minutes=50)
+            adapter.rule = await room.ledger.now() + timedelta(hours=5)
+            await work(room, Lane.SUBMIT)
+            practice.pass_time(hours=5)
+            for _ in range(3):
+                await work(room, Lane.SUBMIT)
+                assert overdue(practice) == []
+                practice.pass_time(minutes=25)
+            await work(room, Lane.SUBMIT)
+            assert overdue(practice) == [1]
+            tried = [event for event in practice.story(order_id) if event != "SubmissionBegun"]
+            assert tried == ["OrderAccepted", "NotSent", "Deferred", *["NotSent"] * 4]
+
+    run(purposely())

@@ -352,6 +352,22 @@ def test_a_number_given_up_and_bought_in_one_group_is_held_by_who_bought_it(ledg
     run(ledger_url, work)
 
 
+def test_a_number_given_up_before_its_purchase_has_ended_is_not_held_again_by_that_end(ledger_url: str) -> None:
+    """The purchase tells its numbers as they come, one is removed, and then the end tells them all once more."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        bought = await accepted(ledger, a_request("buy"))
+        bought = await hear(ledger, bought, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")))
+        bought = await hear(ledger, bought, StillOpen("BACKORDERED", numbers=got))
+        gone = await accepted(ledger, a_request("remove"))
+        await hear(ledger, gone, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")), released(RALEIGH))
+        await hear(ledger, bought, Filled("COMPLETE", got))
+        assert await holdings(ledger_url) == [(RALEIGH, "buy", "remove", False)]
+
+    run(ledger_url, work)
+
+
 def test_giving_up_what_nobody_holds_here_changes_no_holding(ledger_url: str) -> None:
     """A number that was bought elsewhere, or is held at another carrier under the same digits, and one that failed."""
 
@@ -481,11 +497,12 @@ def test_receipts_are_kept_and_forgotten(ledger_url: str) -> None:
 
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
-        await ledger.keep_receipts([Receipt(order.order_id, "POST /orders", 34, 201, None, "<Order/>", "<Ok/>")])
-        assert [row["request"] for row in (await ledger.story(order.order_id)).receipts] == ["POST /orders"]
+        receipt = Receipt(order.order_id, "POST /orders", 34, 201, None, "<Order/>", "<Ok/>")
+        await ledger.keep_receipts([receipt] * 3)
+        assert [row["request"] for row in (await ledger.story(order.order_id)).receipts] == ["POST /orders"] * 3
         await ledger.forget_receipts(timedelta(days=1))
-        assert len((await ledger.story(order.order_id)).receipts) == 1
-        await ledger.forget_receipts(timedelta(seconds=-1))
+        assert len((await ledger.story(order.order_id)).receipts) == 3
+        await ledger.forget_receipts(timedelta(seconds=-1), at_once=1)
         assert (await ledger.story(order.order_id)).receipts == ()
 
     run(ledger_url, work)
