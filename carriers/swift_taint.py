@@ -93,7 +93,7 @@ class Taint:
     def _pause(self, order: Order) -> timedelta:
         """Return how long to leave a number alone that is still to come: longer from attempt to attempt."""
         doublings = min(max(order.sends - 1, 0), _DOUBLINGS_MAX)
-        return min(self.whole / AWAITED_PARTS * float(2**doublings), self.whole)
+        return min(self.window / AWAITED_PARTS * float(2**doublings), self.window)
 
     def again(self, order: Order, now: datetime, said: str, tainted: Sequence[E164]) -> Deferred:
         """Return what a refusal as tainted comes to: our reckoning was wrong, so the whole window passes once more."""

@@ -8,10 +8,8 @@ import json
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 import redis
 
@@ -20,6 +18,7 @@ from tests.acceptance.conftest import QUICK, House, Producer, empty_house, produ
 from tests.acceptance.conftest import environment as house_environment
 from tests.acceptance.demo_processes import NUMBER_ORDERS
 from tests.acceptance.looking import rows, sold_for
+from tests.acceptance.passing import pass_time
 from tests.acceptance.swift_orders import (
     a_purchase,
     a_removal,
@@ -27,7 +26,6 @@ from tests.acceptance.swift_orders import (
     put_on_the_account,
     states,
 )
-from tests.integration.fulfilment.practice import PASSING
 from tests.processes import Processes, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -176,11 +174,3 @@ def command(running: Processes, *arguments: str) -> str:
         [*NUMBER_ORDERS, *arguments], env=running.whole_env, capture_output=True, text=True, check=True, timeout=120
     )
     return done.stdout
-
-
-def pass_time(house: House, **time: float) -> None:
-    """Let time pass in the ledger and at the carrier, while nothing is under way."""
-    with psycopg.connect(house.ledger_url) as db:
-        for statement in PASSING.split(";"):
-            db.execute(statement.encode(), {"time": timedelta(**time)})
-    house.carrier.advance(timedelta(**time).total_seconds())
