@@ -1,7 +1,7 @@
 """A worker is killed at every step of every kind of Swift order while the carrier is at it: bought once, ended truly.
 
-Each round holds many orders at one step at once, some before Swift has heard them and some after it has acted, kills the
-worker with all its children, lets an hour pass in the ledger so that nothing counts as on its way any more, and has
+Each round holds many orders at one step at once, some before Swift has heard them and some after it has acted, kills
+the worker with all its children, lets an hour pass in the ledger so that nothing counts as on its way any more, and has
 another worker go on.
 """
 
