@@ -119,7 +119,7 @@ JUDGEMENTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How patient we are with one carrier. Durations; defaults suit Bandwidth."""
+    """How patient we are with one carrier. Durations; defaults suit a carrier that needs seconds."""
 
     answer_within: timedelta = timedelta(seconds=45)
     """No request lives longer: after this, a begun submission without an answer is in doubt."""

@@ -71,6 +71,18 @@ def test_a_refusal_names_the_field_and_leaves_nothing(practice: Practice) -> Non
     run(refused())
 
 
+def test_a_kind_that_is_not_offered_is_refused_with_those_that_are(practice: Practice) -> None:
+    async def refused() -> None:
+        async with practice.opened() as room:
+            error = await refusal(room, an_order() | {"kind": "add_messaging_numbers", "options": {"x": 1}})
+            assert [str(fault) for fault in error.faults] == [
+                "kind: bandwidth does not offer add_messaging_numbers; it offers new_numbers and remove_numbers"
+            ]
+            assert left_behind(practice) == []
+
+    run(refused())
+
+
 def test_what_is_no_object_is_no_order(practice: Practice) -> None:
     async def refused() -> None:
         async with practice.opened() as room:

@@ -1,10 +1,11 @@
 """Orders to ask Bandwidth for, answers as it gives them, and a way to hold a conversation by hand."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from carriers.bandwidth import Bandwidth
-from carriers.contract import CarrierAnswer, CarrierRequest, Conversation
+from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Recall, Recollection
 from orders.events import Event
 from orders.model import (
     CarrierName,
@@ -25,6 +26,8 @@ OTHER = CarrierOrderId("9b7a6c55-1e2d-4c3b-8a99-7f6e5d4c3b2a")
 A, B, C, D = (E164(f"+1919555010{digit}") for digit in range(4))
 ORDERS = "/api/v2/accounts/9900000/orders"
 HTML = b"<!DOCTYPE html>\n<html><body><h1>502 Bad Gateway</h1></body></html>"
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 BANDWIDTH = Bandwidth("9900000", "743")
 
@@ -129,19 +132,33 @@ def next_link(page: str) -> str:
     return f'<next>Link=&lt;https://internal:443/v1.0/accounts/1/orders?page={page}&amp;size=500&gt;;rel="next";</next>'
 
 
-def talk(conversation: Conversation, *answers: CarrierAnswer) -> tuple[Event, list[CarrierRequest]]:
-    """Hold a conversation with the answers given; every one of them must be wanted."""
-    waiting: list[CarrierAnswer | None] = [None, *answers]
-    asked: list[CarrierRequest] = []
+def talk(
+    conversation: Conversation, *answers: CarrierAnswer, held: tuple[E164, ...] = (), kept: list[Keep] | None = None
+) -> tuple[Event, list[CarrierRequest]]:
+    """Hold a conversation with the answers given; every one of them must be wanted.
+
+    `held` is what the ledger holds, for a conversation that recalls; what it keeps is added to `kept`.
+    """
+    waiting, asked = list(answers), []
+    turn = next(conversation)
     while True:
+        answer: CarrierAnswer | Recollection | None = None
+        match turn:
+            case CarrierRequest():
+                asked.append(turn)
+                answer = waiting.pop(0)
+            case Recall(numbers=numbers):
+                answer = Recollection(NOON, {number: NOON for number in numbers if number in held})
+            case Keep() if kept is not None:
+                kept.append(turn)
+            case _:
+                raise AssertionError(turn)
         try:
-            turn = conversation.send(waiting.pop(0))
+            turn = conversation.send(answer)
         except StopIteration as end:
             assert not waiting, "an answer was not asked for"
             event: Event = end.value
             return event, asked
-        assert isinstance(turn, CarrierRequest)
-        asked.append(turn)
 
 
 def acquired(*numbers: E164) -> tuple[NumberResult, ...]:

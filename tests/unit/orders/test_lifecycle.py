@@ -557,6 +557,21 @@ def test_no_end_of_the_rest_undoes_the_part_that_is_settled(event: Event) -> Non
     assert isinstance(step.event, PartlyFilled)
 
 
+@pytest.mark.parametrize(
+    ("state", "event", "end"),
+    [
+        (State.OPEN, Refused("no such number", "404"), State.FAILED),
+        (State.OPEN, CalledBack("dropped"), State.CANCELLED),
+        (State.ACCEPTED, CancelAsked("ana"), State.CANCELLED),
+    ],
+)
+def test_a_part_in_which_nothing_was_done_is_no_part_of_the_end(state: State, event: Event, end: State) -> None:
+    """The carrier has ended an order and done nothing of it: what is settled is nothing."""
+    order = replace(in_parts(state), progress={SETTLED: {}})
+
+    assert heard(order, event).order.state is end
+
+
 def test_an_old_attempts_refusal_says_nothing_of_the_rest() -> None:
     """It is seen in the light of the attempt it answers before it is seen in any other."""
     step = heard(in_parts(State.SUBMITTING), Refused("no such number"), attempt=1)
