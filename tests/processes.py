@@ -66,6 +66,11 @@ class Processes:
         for process in self.all:
             process.kill()
 
+    @property
+    def whole_env(self) -> dict[str, str]:
+        """The environment of every process here, for commands that are to see the same house."""
+        return {**os.environ, **self.env}
+
     def worker(self, *, children: int = 3, wait: bool = True, env: Mapping[str, str] | None = None) -> Process:
         """Start a worker; with `wait`, return when it takes messages."""
         name = f"worker{len(self.all)}"
@@ -86,7 +91,7 @@ class Processes:
             popen = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "workers.celery_app", *arguments],
                 cwd=REPOSITORY,
-                env={**os.environ, **self.env, **(env or {})},
+                env={**self.whole_env, **(env or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

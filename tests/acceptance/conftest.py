@@ -138,6 +138,7 @@ def environment(ledger_url: str, broker_url: str, carrier: SandboxControl) -> di
         "NUMBER_ORDERS_BROKER_URL": broker_url,
         "NUMBER_ORDERS_LOG_LEVEL": "INFO",
         "NUMBER_ORDERS_CM__BASE_URL": carrier.url,
+        "NUMBER_ORDERS_SWIFT__BASE_URL": carrier.url,
         **{f"NUMBER_ORDERS_BANDWIDTH__{name}": value for name, value in bandwidth.items()},
     }
 
@@ -174,7 +175,7 @@ class Producer:
             document: dict[str, Any] = self.call("orders.get", order_id)
             if document["final"]:
                 return document
-            assert time.monotonic() < until, document
+            assert time.monotonic() < until, f"not at its end: {document}"
             time.sleep(0.1)
 
 

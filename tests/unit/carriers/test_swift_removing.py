@@ -239,7 +239,11 @@ def test_the_first_part_of_a_split_is_settled_and_the_rest_waits_for_its_turn() 
         numbers=(ONE, TWO, THREE), when=SPLIT, part=[ONE, TWO],
     )  # fmt: skip
     assert isinstance(event, PartSettled)
-    assert event.numbers == results(RELEASED, ONE, TWO)
+    assert states(event) == {ONE: (RELEASED, None), TWO: (RELEASED, None), THREE: (REQUESTED, "TAINTED")}
+    assert event.numbers[-1].text == (
+        "is ours since 2026-01-02 11:50:00 UTC, and tainted for 30 minutes; "
+        "it may be removed from 2026-01-02 12:21:00 UTC on"
+    )
     assert event.not_before == NOW + timedelta(minutes=21)
     assert event.reason == "2 numbers are removed; 1 are still tainted"
 
@@ -269,4 +273,4 @@ def test_a_part_that_did_nothing_is_tried_again_with_the_rest() -> None:
         when=SPLIT, part=[ONE], looks=LOOKS - 1,
     )  # fmt: skip
     assert isinstance(event, PartSettled)
-    assert (event.numbers, event.settled) == ((), {})
+    assert (states(event), event.settled) == ({TWO: (REQUESTED, "TAINTED")}, {})
