@@ -25,7 +25,7 @@ TIMEOUT_S = 30.0
 """The life of one request, as the settings have it."""
 _ONE_WAY_S = (0.002, 0.2)
 _SLOW_S = (1.0, 25.0)
-_SLOWLY = 0.05
+_SLOWLY = 0.02
 _NEARLY_ALL = 0.8
 
 

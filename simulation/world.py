@@ -46,6 +46,8 @@ _SKEW_S: Final = 600.0
 _FAST: Final = 0.001
 _REST_DAYS: Final = 12.0
 _AFTERWARDS_S: Final = 4 * 3600.0
+_SCHEDULES: Final = frozenset({"postpone", "release", "stand_in_line", "told"})
+"""Statements that change what is due and answer nothing."""
 _BUGS: Final = frozenset({"flight_broke", "submission_broke", "question_broke", "event_given_up"})
 
 
@@ -196,8 +198,9 @@ class World:
     def heard(self, process: str, statement: str, params: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
         """Pass on what was written, and wake the beats: what is due may have changed."""
         self._monitor.heard(process, statement, params, rows)
-        for written in self._written:
-            written.set()
+        if statement in _SCHEDULES or rows:
+            for written in self._written:
+                written.set()
 
     async def _beats(self, phase_s: float, number: int) -> None:
         """Send for a sweep every second. Seconds in which nothing can be due are not played."""
