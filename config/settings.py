@@ -5,6 +5,7 @@ An empty variable counts as unset.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -126,6 +127,26 @@ class CMSettings(CarrierSettings):
         return self
 
 
+class SwiftSettings(CarrierSettings):
+    """Swift, set up as soon as it has an API key."""
+
+    base_url: BaseUrl = "https://api.swift-api.com"
+    api_key: SecretStr | None = None
+    """Starts with `apik_`, and has a user with permission to order assigned."""
+    account_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None
+    """The own account. Set, orders of different accounts buy side by side; else they stand in one line."""
+    taint_window_s: Seconds = 1800.0
+    """How long Swift lets no number be removed that was just ordered."""
+    taint_margin_s: Annotated[float, Field(ge=0)] = 60.0
+    """How much longer we leave it alone."""
+
+    @model_validator(mode="after")
+    def _key_is_one(self) -> Self:
+        if self.api_key is not None and not re.fullmatch(r"apik_[\x21-\x7e]+", self.api_key.get_secret_value()):
+            raise ValueError("api_key must start with apik_ and hold no blanks: Swift accepts no other")
+        return self
+
+
 class Settings(BaseSettings):
     """Everything that can be set. Left alone, it is the embedded default."""
 
@@ -156,6 +177,7 @@ class Settings(BaseSettings):
     flower_password: SecretStr | None = None
     bandwidth: BandwidthSettings = BandwidthSettings()
     cm: CMSettings = CMSettings()
+    swift: SwiftSettings = SwiftSettings()
 
     @property
     def lanes_together(self) -> int:

@@ -7,10 +7,10 @@ from orders.model import Order
 
 
 async def cancel(settings: Settings, name: str, *, why: str | None) -> Order:
-    """Call back the order that is called `name`.
+    """Call back the order that is called `name`; an order that the carrier has stays open until the carrier drops it.
 
     Raises:
-        NotCancellable: The carrier has it, or may have it, or it is over.
+        NotCancellable: The carrier may have it, or has it and cannot be asked, or it is over.
     """
     async with open_room(settings) as room:
         order_id = await find_order(room.ledger, name)

@@ -16,8 +16,8 @@ from console.checking import Check, Verdict
 from console.printing import clean
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.model import CarrierName, Criteria, Kind, Order, OrderId, OrderRequest
-from workers import bootstrap
 from workers.apps import make_ringer
+from workers.carriers import CARRIERS, SetUp, set_up
 from workers.clock import utc_now
 
 _ANSWER_WITHIN_S: Final = 1.0
@@ -82,17 +82,15 @@ class Roll:
 
 def check_carriers(settings: Settings) -> list[Check]:
     """Ask every carrier that is set up for an order that does not exist, as a worker in doubt would."""
-    carriers = bootstrap.set_up(settings)
+    carriers = set_up(settings)
     if not carriers:
-        mend = (
-            f"set {PREFIX}BANDWIDTH__ACCOUNT_ID, …SITE_ID and credentials, or {PREFIX}CM__ACCOUNT_GUID, …PRODUCT_TOKEN "
-            "and …COMPANY_PROFILES; `number-orders sandbox` is for practice"
-        )
+        wanted = " or ".join(f"{PREFIX}{entry.name.upper()}__{entry.account.upper()}" for entry in CARRIERS)
+        mend = f"set {wanted}, and what goes with it (docs/carriers/); `number-orders sandbox` is for practice"
         return [Check("carriers", Verdict.WRONG, "none is set up, so every order would be refused", mend)]
     return [asyncio.run(_check_carrier(carrier)) for carrier in carriers.values()]
 
 
-async def _check_carrier(carrier: bootstrap.SetUp) -> Check:
+async def _check_carrier(carrier: SetUp) -> Check:
     adapter, own = carrier.adapter, carrier.settings
     messenger = carrier.courier()
     where = f"{own.base_url}, account {carrier.account}"
@@ -113,12 +111,12 @@ def _unwell(name: str, where: str, trouble: NoAnswer | UnreadableAnswer) -> Chec
     statuses = " ".join(f"http {exchange.status}" for exchange in exchanges_of(trouble) if exchange.status)
     signs = f"{said} {statuses}".lower()
     mend = next((mend for words, mend in _MENDS if any(word in signs for word in words)), _OTHERWISE)
-    mend = mend.format(account=_ACCOUNT_SETTINGS.get(name, "the account"))
+    mend = mend.format(account=_ACCOUNTS.get(name, "the account"))
     settings = f"{PREFIX}{name.upper()}__…"
     return Check(name, Verdict.WRONG, f"{where}: {said}", f"{mend} ({settings})")
 
 
-_ACCOUNT_SETTINGS: Final = {"bandwidth": "ACCOUNT_ID", "cm": "ACCOUNT_GUID"}
+_ACCOUNTS: Final = {entry.name: entry.account.upper() for entry in CARRIERS}
 _OTHERWISE: Final = "see whether BASE_URL is really the carrier's address; if so, its operators are the ones to ask"
 
 

@@ -18,6 +18,8 @@ Sentences = Iterator[str]
 
 _LONG_DUE: Final = timedelta(seconds=15)
 """Work that is due this long was not taken by anybody: the sweep rings every second."""
+_NAMED: Final = 10
+"""How many numbers that wait are told one by one."""
 _IN_HAND: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
 _GIVEN_UP: Final = frozenset({NumberState.RELEASED})
 _DOCTOR: Final = "`number-orders doctor` tells whether any runs"
@@ -63,11 +65,19 @@ def _accepted(story: Story) -> Sentences:
             yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
         case "SentAgain":
             yield f"{_detail(news, 'by')} made sure that {_nothing(story)} and wants it sent again{_because(news)}."
+        case "Deferred":
+            yield f"A rule of {_carrier(story)}'s holds it back: {why}."
+            yield from _held_back(story)
+        case "PartSettled":
+            yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}; the rest goes later: {why}."
+            yield from _held_back(story)
         case _:
             yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
-    wanted = order.request.not_before
+    wanted, debt = order.request.not_before, _debt(story, Lane.SUBMIT)
     if wanted and wanted > story.now:
         yield "Its producer wants it to wait."
+    elif debt and debt.not_before > story.now and debt.reason and news.get("event") == "OrderAccepted":
+        yield f"It {debt.reason}."
     yield from _due(story, Lane.SUBMIT)
     yield f"Until it is sent it can be called back: `number-orders cancel {order.order_id}`."
 
@@ -115,7 +125,13 @@ def _open(story: Story) -> Sentences:
     if got := has(story):
         yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
     yield from _due(story, Lane.ASK)
-    yield f"There is nothing to do but wait: {carrier} is asked until it says how it ended. It cannot be called back."
+    called_back = _latest(story, "CancelAsked")
+    if called_back:
+        yield f"It was called back by {_detail(called_back, 'by')} {_ago(story, called_back)}{_because(called_back)}."
+        yield f"Whether {carrier} lets go of it is for {carrier} to say: it is asked until it says how the order ended."
+    else:
+        yield f"There is nothing to do but wait: {carrier} is asked until it says how it ended."
+        yield f"Where {carrier} lets go of orders, it can be called back: `number-orders cancel {order.order_id}`."
 
 
 def _parked(story: Story) -> Sentences:
@@ -170,8 +186,11 @@ def _failed(story: Story) -> Sentences:
 
 
 def _cancelled(story: Story) -> Sentences:
-    news = _latest(story)
-    yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_because(news)}."
+    news, dropped = _latest(story, "CancelAsked"), _latest(story, "CalledBack")
+    if news:
+        yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_because(news)}."
+    if dropped:
+        yield f"{_carrier(story)} dropped it {_ago(story, dropped)}: {_detail(dropped, 'reason')}."
     yield f"{_nothing(story).capitalize()}."
 
 
@@ -244,6 +263,15 @@ def _afterwards(story: Story) -> Sentences:
     if late:
         count = "Word" if len(late) == 1 else f"{len(late)} words"
         yield f"{count} from {_carrier(story)} came too late and moved nothing, the last {_ago(story, late[-1])}."
+
+
+def _held_back(story: Story) -> Sentences:
+    """Say of the numbers that wait what each of them waits for."""
+    waiting = [result for result in story.numbers if result.state is NumberState.REQUESTED and result.text]
+    for result in waiting[:_NAMED]:
+        yield f"{result.e164}: {result.text}."
+    if len(waiting) > _NAMED:
+        yield f"So do {len(waiting) - _NAMED} more numbers: `number-orders show` lists them all."
 
 
 def _failures(story: Story) -> Sentences:

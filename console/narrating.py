@@ -49,11 +49,14 @@ _WORDS: Final[Mapping[str, Callable[[Detail], str]]] = MappingProxyType(
         "OrderAccepted": lambda _: "accepted",
         "SubmissionBegun": lambda _: "a worker begins to send it",
         "NotSent": lambda it: f"nothing came of it, to be sent again{_or(it, 'reason')}",
+        "Deferred": lambda it: f"held back by a rule{_numbers(it)}{_or(it, 'reason')}",
         "AnswerLost": lambda it: f"the answer is lost{_or(it, 'reason')}",
         "Acknowledged": lambda it: (
             f"the carrier has it as {it.get('carrier_order_id')}{_or(it, 'carrier_status', ', ')}"
         ),
         "StillOpen": _still_open,
+        "PartSettled": _ended("a part is done, the rest goes later"),
+        "CalledBack": _ended("the carrier dropped it"),
         "Filled": _ended("done as asked"),
         "PartlyFilled": _ended("done in part"),
         "FilledWithErrors": _ended("done, with errors"),

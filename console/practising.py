@@ -5,8 +5,9 @@ from pathlib import Path
 import typer
 
 from config.settings import PREFIX
+from console.practice_accounts import practised
+from console.stack_env import spelled
 from sandbox.__main__ import main as serve
-from sandbox.bandwidth_access import Account
 
 
 def serve_practice(host: str, port: int, *, ready_file: Path | None, behaviour: str, account: str, stock: str) -> int:
@@ -20,15 +21,10 @@ def serve_practice(host: str, port: int, *, ready_file: Path | None, behaviour: 
 
 
 def _directions() -> str:
-    """Name the variables; the values are those of the practice account, which docs/sandbox.md publishes."""
-    account = Account()
-    client_id, client_secret = account.client
-    settings = {
-        "BASE_URL": "(the address that follows)",
-        "ACCOUNT_ID": account.account_id,
-        "SITE_ID": next(iter(account.sites)),
-        "CLIENT_ID": client_id,
-        "CLIENT_SECRET": client_secret,
-    }
-    lines = [f"  {PREFIX}BANDWIDTH__{name}={value}" for name, value in settings.items()]
-    return "\n".join(("Point number-orders at the practice carrier with:", *lines))
+    """Name the variables that point number-orders at it."""
+    lines = [
+        f"  {PREFIX}{carrier.upper()}__{name.upper()}={spelled(value)}"
+        for carrier, own in practised("(the address that follows)").items()
+        for name, value in own.items()
+    ]
+    return "\n".join(("Point number-orders at the practice carriers with:", *lines))

@@ -24,6 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.queues import BELL_TRANSPORT
 from config.settings import PREFIX, Settings
 from console import stack_commands as commands
+from console.practice_accounts import PRACTISED, practised
 from console.printing import masked, scrubbed
 from console.stack_books import PRACTICE, refuse_foreign_books, refuse_half_a_carrier, remember_port, remembered_port
 from console.stack_env import as_environment, child_environment
@@ -35,8 +36,7 @@ from embedded.supervisor import Happening, Listener, ProcessEvent, Sink, Supervi
 from embedded.valkey import EmbeddedValkey
 from fulfilment.stint import STINT_S
 from ledger.migrate import migrate
-from sandbox.bandwidth_access import Account
-from workers.bootstrap import set_up
+from workers.carriers import set_up
 
 NOTE: Final = "stack.json"
 """In `var_dir`, while the system runs: by it other commands find it."""
@@ -163,7 +163,7 @@ class Stack:
         accounts = {str(name): carrier.account for name, carrier in set_up(given).items()}
         practice = not accounts
         if given.database_url is None:
-            refuse_foreign_books(self._var, accounts or {"bandwidth": PRACTICE})
+            refuse_foreign_books(self._var, accounts or dict.fromkeys(PRACTISED, PRACTICE))
         database_url, broker_url = self._open_engines(running)
         self._learn(database_url=SecretStr(database_url), broker_url=SecretStr(broker_url))
         _migrate(database_url)
@@ -196,16 +196,8 @@ class Stack:
         keeper = running.enter_context(self._supervisor(_GRACE_S))
         self._run(keeper, "sandbox", commands.sandbox(port, self._shape.practice, self._var / "sandbox.jsonl"))
         self._await([Sign("sandbox", "answers", lambda: serves(f"{url}/_sandbox/health"), _UP_WITHIN_S)])
-        account = Account()
-        client_id, client_secret = account.client
-        practised = {
-            "base_url": url,
-            "account_id": account.account_id,
-            "site_id": next(iter(account.sites)),
-            "client_id": client_id,
-            "client_secret": SecretStr(client_secret),
-        }
-        self._learn(bandwidth=self._settings.bandwidth.model_copy(update=practised))
+        for name, own in practised(url).items():
+            self._learn(**{name: getattr(self._settings, name).model_copy(update=own)})
         return url
 
     def _start_ours(self, running: ExitStack, broker_url: str) -> str:

@@ -5,20 +5,19 @@ to a real one, for money, by the next start.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from config.settings import PREFIX, CarrierSettings, Settings
 from console.stack_ready import StackError
 from embedded.home import write_private
+from workers.carriers import CARRIERS, Entry
 
 PRACTICE: Final = "practice"
 
 _BOOKED_WITH: Final = "carriers.json"
-_OF_BANDWIDTH: Final = ("base_url", "site_id", "client_id", "client_secret", "token", "username", "password")
-_OF_CM: Final = ("base_url", "product_token", "company_profiles")
-_NAMES: Final = {"bandwidth": "Bandwidth", "cm": "CM.com"}
+_TITLES: Final = {entry.name: entry.title for entry in CARRIERS}
 
 
 def refuse_half_a_carrier(settings: Settings) -> None:
@@ -27,17 +26,19 @@ def refuse_half_a_carrier(settings: Settings) -> None:
     Raises:
         StackError: something of an account is set, but not which account.
     """
-    _refuse_half("bandwidth", settings.bandwidth, "account_id", _OF_BANDWIDTH)
-    _refuse_half("cm", settings.cm, "account_guid", _OF_CM)
+    for entry in CARRIERS:
+        _refuse_half(entry, entry.own(settings))
 
 
-def _refuse_half(carrier: str, own: CarrierSettings, account: str, others: Sequence[str]) -> None:
-    given = [name for name in others if name in own.model_fields_set]
-    if getattr(own, account) is None and given:
-        name = f"{PREFIX}{carrier.upper()}__"
+def _refuse_half(entry: Entry, own: CarrierSettings) -> None:
+    # How patient we are is said of every carrier alike, and is no account; where it is, is.
+    telling = ({*type(own).model_fields} - {*CarrierSettings.model_fields, entry.account}) | {"base_url"}
+    given = [name for name in type(own).model_fields if name in telling & own.model_fields_set]
+    if getattr(own, entry.account) is None and given:
+        name = f"{PREFIX}{entry.name.upper()}__"
         raise StackError(
-            f"{name}{given[0].upper()} is set, but {name}{account.upper()} is not",
-            mend=f"set that too, to work with {_NAMES[carrier]}, or unset both, to work with the practice carrier",
+            f"{name}{given[0].upper()} is set, but {name}{entry.account.upper()} is not",
+            mend=f"set that too, to work with {entry.title}, or unset both, to work with the practice carrier",
         )
 
 
@@ -54,7 +55,7 @@ def refuse_foreign_books(var_dir: Path, accounts: Mapping[str, str]) -> None:
     for carrier, account in accounts.items():
         if known.get(carrier, account) != account:
             raise StackError(
-                f"the ledger under {var_dir} holds orders of {_NAMES.get(carrier, carrier)} account {known[carrier]}, "
+                f"the ledger under {var_dir} holds orders of {_TITLES.get(carrier, carrier)} account {known[carrier]}, "
                 f"and the settings say {account}",
                 mend=f"choose another directory ({PREFIX}VAR_DIR), or remove {books} if none of them may still be sent",
             )

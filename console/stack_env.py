@@ -38,10 +38,11 @@ def _spelled(settings: BaseModel) -> Iterator[tuple[str, str]]:
         if isinstance(value, BaseModel):
             yield from ((f"{name}{_NESTED}{inner}".upper(), text) for inner, text in _spelled(value))
         else:
-            yield name.upper(), _text(value)
+            yield name.upper(), spelled(value)
 
 
-def _text(value: object) -> str:
+def spelled(value: object) -> str:
+    """Return one value as the environment spells it, secrets included."""
     match value:
         case SecretStr():
             return value.get_secret_value()

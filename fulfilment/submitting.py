@@ -16,7 +16,7 @@ from fulfilment.memory import OrderMemory
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed
 from ledger.ledger import Claim, Claims, Ledger
-from orders.errors import FulfilmentError, LedgerUnavailable
+from orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer
 from orders.events import AnswerLost, Event, NotSent, Parked, SubmissionBegun
 from orders.model import CarrierName, Lane, Order, State
 
@@ -77,6 +77,8 @@ class SubmitLane:
         log.error("submission_broke", order_id=str(order.order_id), exc_info=error)
         if committed:
             return AnswerLost(f"the answer could not be worked on here: {error!r}")
+        if isinstance(error, NoAnswer):
+            return NotSent(error.reason, error.not_before)
         if isinstance(error, FulfilmentError):
             return NotSent(str(error))
         return Parked(f"the order could not be written in the carrier's language: {error!r}")

@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from ledger import rows
 from ledger.statements import SQL
 from orders.errors import LedgerUnavailable, UnknownOrder
+from orders.events import Deferred, PartSettled, SentAgain
 from orders.lifecycle import Step
 from orders.model import CarrierName, CarrierOrderId, Lane, NumberResult, Order, OrderId, OrderRequest, State
 from orders.numbering import E164
@@ -481,7 +482,7 @@ def _step(recorded: Recorded) -> dict[str, Any]:
         "carrier_order_id": after.carrier_order_id,
         "carrier_status": after.carrier_status,
         "reason": after.reason,
-        "progress": after.progress if after.progress != recorded.before.progress else None,
+        "progress": after.progress if _begins_anew(recorded) else None,
         "cancel_asked_at": rows.moment(after.cancel_asked_at),
         "sends": after.sends,
         "losses": after.losses,
@@ -496,6 +497,12 @@ def _step(recorded: Recorded) -> dict[str, Any]:
         "telling": recorded.telling,
         "channels": list(recorded.channels),
     }
+
+
+def _begins_anew(recorded: Recorded) -> bool:
+    """Tell whether a step forgets the attempt under way, with whatever was kept of it since the order was read."""
+    step = recorded.step
+    return not step.late and isinstance(step.event, Deferred | PartSettled | SentAgain)
 
 
 def _debt(row: Mapping[str, Any]) -> Debt:

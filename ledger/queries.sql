@@ -114,7 +114,7 @@ WITH input AS MATERIALIZED (
     UPDATE orders
     SET state = input.state, version = input.from_version + 1, reason = input.reason,
         carrier_order_id = input.carrier_order_id, carrier_status = input.carrier_status,
-        progress = coalesce(input.progress, progress),  -- null: the step leaves alone what was kept meanwhile
+        progress = coalesce(input.progress, orders.progress),  -- null: the step leaves alone what was kept meanwhile
         cancel_asked_at = input.cancel_asked_at,
         sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
         moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END

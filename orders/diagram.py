@@ -27,7 +27,7 @@ MEANINGS: Final[Mapping[State, str]] = MappingProxyType(
         State.PARTIAL: "Fewer numbers than asked for, and no more will come.",
         State.COMPLETED_WITH_ERRORS: "The carrier says done, yet reports errors or contradicts itself.",
         State.FAILED: "The carrier did nothing and never will, or a person wrote the order off.",
-        State.CANCELLED: "Called back before it was sent.",
+        State.CANCELLED: "Called back before it was sent, or dropped by the carrier when it was asked to.",
     }
 )
 """What each state says of an order, in one line; the longer story is docs/lifecycle.md."""

@@ -203,9 +203,9 @@ def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attemp
     Raises:
         IllegalTransition: The table knows no such thing; a bug of ours.
     """
-    event = _understood(order, event)
     if _is_outdated(order, event, attempt):
         return _noted(order, event)
+    event = _understood(order, event)
     if order.state in AT_REST and type(event) in NEWS:
         return _noted(order, event, contradicts=_contradicts(order, event))
     target = ARCS.get(order.state, {}).get(type(event))
@@ -260,10 +260,14 @@ def _understood(order: Order, event: Event) -> Event:
         case Acknowledged(carrier_order_id=named, instead_of=former):
             known = order.carrier_order_id
             return event if known is None or known in {named, former} else FoundTwice((known, named))
-        case Refused(numbers=numbers) | CalledBack(numbers=numbers) if SETTLED in order.progress:
+        case Refused(numbers=numbers) | CalledBack(numbers=numbers) if order.progress.get(SETTLED):
             return PartlyFilled(event.carrier_status or order.carrier_status or "", numbers, event.reason)
-        case CancelAsked() if SETTLED in order.progress and order.state is State.ACCEPTED:
-            return PartlyFilled(order.carrier_status or "", (), f"the rest was called back {_reason(event)}")
+        case CancelAsked() if order.progress.get(SETTLED) and order.state is State.ACCEPTED:
+            return PartlyFilled(
+                order.carrier_status or "",
+                (),
+                f"the rest was called back by {event.by}" + (f": {event.why}" if event.why else ""),
+            )
         case _:
             return event
 

@@ -27,7 +27,7 @@ from sandbox.inventory import StockPlan
 from sandbox.report import report
 from sandbox.swift import Swift
 from sandbox.swift_access import SwiftAccount
-from sandbox.world import PracticeCarrier, World
+from sandbox.world import Founder, PracticeCarrier, World
 
 
 def create_app(
@@ -36,12 +36,14 @@ def create_app(
     swift: SwiftAccount | None = None,
     cm: CmAccount | None = None,
     stock: StockPlan | None = None,
+    guests: Sequence[Founder] = (),
 ) -> Starlette:
-    """Build the application with every practice carrier there is."""
+    """Build the application with every practice carrier there is, and with `guests` beside them."""
     carriers: Sequence[PracticeCarrier] = (
         Bandwidth(world, account, stock),
         Swift(world, swift, stock),
         Cm(world, cm),
+        *(found(world) for found in guests),
     )
     served = [route for carrier in carriers for route in carrier.routes()]
     served.sort(key=_is_for_the_rest)  # stable: each carrier's busiest stay in front

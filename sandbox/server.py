@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -27,7 +27,7 @@ from sandbox.gate import DROP_EXTENSION
 from sandbox.inventory import StockPlan
 from sandbox.memory import Memory
 from sandbox.swift_access import SwiftAccount
-from sandbox.world import World
+from sandbox.world import Founder, World
 
 # Longer than any client keeps a connection, so that no request meets one that is just being closed: a
 # connection lost here is always one that a fault has closed.
@@ -109,12 +109,16 @@ def running_sandbox(
     cm: CmAccount | None = None,
     stock: StockPlan | None = None,
     memory: Path | None = None,
+    guests: Sequence[Founder] = (),
 ) -> Iterator[SandboxControl]:
-    """Serve from a thread on a free port, for as long as the block lasts; yields its control."""
+    """Serve from a thread on a free port, for as long as the block lasts; yields its control.
+
+    `guests` are practice carriers that are served beside those of this package.
+    """
     ready = Event()
     with _bound("127.0.0.1", 0) as listener:
         world = World(behaviour, memory=Memory(memory))
-        server = _build(world, create_app(world, account, swift, cm, stock), ready.set)
+        server = _build(world, create_app(world, account, swift, cm, stock, guests), ready.set)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
         thread.start()
         if not ready.wait(_START_S):

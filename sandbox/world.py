@@ -89,3 +89,7 @@ class PracticeCarrier(Protocol):
     def start_over(self) -> None:
         """Forget every order and refill the stock."""
         ...
+
+
+Founder = Callable[[World], PracticeCarrier]
+"""Makes a practice carrier in a world."""

@@ -8,11 +8,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 import pytest
 from celery import Celery
 from kombu import Connection
-from psycopg.rows import dict_row
 from pydantic import ValidationError
 
 from embedded.engines import Engines
@@ -24,6 +22,7 @@ from orders.lifecycle import Manner
 from orders.model import OrderId
 from sandbox.control import SandboxControl
 from tests.acceptance.conftest import Producer, environment, quick_carrier
+from tests.acceptance.looking import rows, traces
 from tests.conftest import empty_broker, fresh_ledger
 from tests.processes import Processes, eventually
 
@@ -64,14 +63,6 @@ def _running(
 def sold_for(carrier: SandboxControl, order_id: str) -> list[dict[str, Any]]:
     """Every order at the carrier that has our order's id as its reference."""
     return [order for order in carrier.report()["orders"] if order["customer_order_id"] == order_id]
-
-
-LEFT_BEHIND = "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM owed), (SELECT count(*) FROM order_events)"
-
-
-def rows(url: str, query: str) -> list[dict[str, Any]]:
-    with psycopg.connect(url, row_factory=dict_row) as db:
-        return db.execute(query.encode()).fetchall()
 
 
 def test_an_order_reaches_its_end_and_says_which_numbers_it_got(
@@ -147,11 +138,21 @@ def test_a_bad_order_is_refused_by_field_and_rule_and_leaves_nothing(
     says: str,
 ) -> None:
     """No carrier call, no row: only a reason."""
-    before = rows(ledger_url, LEFT_BEHIND), carrier.report()["requests"]["total"]
+    order, order_id = an_order(**changes), str(uuid4())
     with pytest.raises(ValueError, match="order refused") as refused:
-        producer.submit(an_order(**changes))
+        producer.submit(order, order_id=order_id)
     assert says in str(refused.value)
-    assert (rows(ledger_url, LEFT_BEHIND), carrier.report()["requests"]["total"]) == before
+    assert traces(ledger_url, carrier, order_id, order["key"]) == []
+
+
+def test_an_order_that_is_taken_leaves_its_traces(
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl, ledger_url: str
+) -> None:
+    """By which the refused are known to have left none."""
+    order, order_id = an_order(), str(uuid4())
+    producer.submit(order, order_id=order_id)
+    producer.await_end(order_id)
+    assert traces(ledger_url, carrier, order_id, order["key"]) == ["events", "orders", "carrier"]
 
 
 def test_a_key_for_another_order_is_a_conflict(producer: Producer, an_order: MakeOrder, ledger_url: str) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ from psycopg.rows import dict_row
 from embedded.engines import Engines
 from sandbox.control import SandboxControl
 from tests.acceptance.conftest import Producer, environment, quick_carrier
+from tests.acceptance.looking import traces
 from tests.conftest import empty_broker, fresh_ledger
 from tests.invariants import broken_promises
 from tests.processes import Processes
@@ -200,12 +202,17 @@ def test_when_it_never_arrived_it_is_sent_again(
     ],
 )
 def test_a_removal_that_cannot_be_is_refused_at_the_door(
-    producer: Producer, an_order: MakeOrder, carrier: SandboxControl, changes: dict[str, Any], says: str
+    producer: Producer,
+    an_order: MakeOrder,
+    carrier: SandboxControl,
+    ledger_url: str,
+    changes: dict[str, Any],
+    says: str,
 ) -> None:
     """By field and rule, and the carrier hears nothing of it."""
-    before = carrier.report()["requests"]["total"]
-    order = {"kind": "remove_numbers", "criteria": None, "quantity": None, "numbers": ["+19192340250"], **changes}
+    wanted = {"kind": "remove_numbers", "criteria": None, "quantity": None, "numbers": ["+19192340250"], **changes}
+    order, order_id = an_order(**wanted), str(uuid4())
     with pytest.raises(ValueError, match="order refused") as refused:
-        producer.submit(an_order(**order))
+        producer.submit(order, order_id=order_id)
     assert says in str(refused.value)
-    assert carrier.report()["requests"]["total"] == before
+    assert traces(ledger_url, carrier, order_id, order["key"]) == []

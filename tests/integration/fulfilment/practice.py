@@ -18,6 +18,7 @@ from psycopg.rows import DictRow
 
 from carriers.auth import Authenticator, OAuth2ClientCredentials
 from carriers.bandwidth import Bandwidth
+from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
 from fulfilment.carrier import Carrier
 from fulfilment.desk import Desk
@@ -44,7 +45,8 @@ PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s;
-    UPDATE lanes SET paused_until = paused_until - %(time)s"""
+    UPDATE lanes SET paused_until = paused_until - %(time)s;
+    UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 
 
 class SilentBell:
@@ -102,29 +104,37 @@ class Practice:
         courier: type[Courier] | Callable[..., Courier] = Courier,
         herald: Keeper | None = None,
         auth: Authenticator | None = None,
-        adapter: Bandwidth | None = None,
+        adapter: Adapter | None = None,
         boot_clock: Callable[[], float] = boot_clock,
     ) -> AsyncIterator[Room]:
         """Open a worker's room on this ledger and carrier; on connections of its own, or on those of `ledger`."""
-        signed_in = auth or OAuth2ClientCredentials("sandbox-client", "sandbox-secret", clock=boot_clock, now=utc_now)
+        signed_in = auth or self.credentials()
         settings = _settings(self.carrier.url, self.timeout_s)
         carried_by = courier(settings, signed_in, now=utc_now, clock=boot_clock, tls=TLS)
-        adapter = adapter or Bandwidth("9900000", "743")
+        adapter = adapter or self.adapter()
         async with nullcontext(ledger) if ledger else Ledger.at(self.url, connections_max=2) as here:
             if ledger is None:
-                await here.open_lanes([BANDWIDTH])
+                await here.open_lanes([self.name])
             desk = Desk(
                 ledger=here,
-                carriers={BANDWIDTH: Carrier(adapter, carried_by, self.manner, self.concurrency)},
+                carriers={self.name: Carrier(adapter, carried_by, self.manner, self.concurrency)},
                 herald=herald or self.herald,
                 bell=self.bell,
                 slots=AmpleSlots(),
                 boot_clock=boot_clock,
             )
             try:
-                yield Room(here, desk, Intake(here, {BANDWIDTH: adapter}, self.bell))
+                yield Room(here, desk, Intake(here, {self.name: adapter}, self.bell))
             finally:
                 await carried_by.aclose()
+
+    def adapter(self) -> Adapter:
+        """Return the adapter of this carrier."""
+        return Bandwidth("9900000", "743")
+
+    def credentials(self) -> Authenticator:
+        """Return what the practice carrier knows us by."""
+        return OAuth2ClientCredentials("sandbox-client", "sandbox-secret", clock=boot_clock, now=utc_now)
 
     def pass_time(self, **time: float) -> None:
         """Let time pass, while nobody is at work."""
@@ -195,16 +205,16 @@ async def accept(room: Room, *raws: dict[str, Any]) -> list[OrderId]:
     return [(await room.intake.submit(raw, producer="default")).order_id for raw in raws or (an_order(),)]
 
 
-async def work(room: Room, *lanes: Lane) -> None:
+async def work(room: Room, *lanes: Lane, carrier: CarrierName = BANDWIDTH) -> None:
     """Work lanes off, one after the other."""
     for lane in lanes or tuple(Lane):
-        await room.desk.work(BANDWIDTH, lane)
+        await room.desk.work(carrier, lane)
 
 
 async def live(practice: Practice, room: Room, *, step: timedelta = timedelta(minutes=10), turns: int = 40) -> None:
     """Work and let time pass until nothing is owed to anybody."""
     for _ in range(turns):
-        await work(room)
+        await work(room, carrier=practice.name)
         if practice.at_rest():
             return
         practice.pass_time(seconds=step.total_seconds())

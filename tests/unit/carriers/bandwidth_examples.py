@@ -142,15 +142,17 @@ def next_link(page: str) -> str:
 
 def talk(conversation: Conversation, *answers: CarrierAnswer) -> tuple[Event, list[CarrierRequest]]:
     """Hold a conversation with the answers given; every one of them must be wanted."""
-    waiting = list(answers)
-    asked = [next(conversation)]
+    waiting: list[CarrierAnswer | None] = [None, *answers]
+    asked: list[CarrierRequest] = []
     while True:
         try:
-            asked.append(conversation.send(waiting.pop(0)))
+            turn = conversation.send(waiting.pop(0))
         except StopIteration as end:
             assert not waiting, "an answer was not asked for"
             event: Event = end.value
             return event, asked
+        assert isinstance(turn, CarrierRequest)
+        asked.append(turn)
 
 
 def acquired(*numbers: E164) -> tuple[NumberResult, ...]:

@@ -55,6 +55,7 @@ def refused(*errors: str, inside: str = "") -> str:
 
 def sent(request: OrderRequest, adapter: Bandwidth = BANDWIDTH) -> tuple[CarrierRequest, Element]:
     post = next(adapter.submit(an_order(request)))
+    assert isinstance(post, CarrierRequest)
     root: Element = fromstring(post.body)
     return post, root
 

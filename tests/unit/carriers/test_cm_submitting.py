@@ -31,6 +31,7 @@ from tests.unit.carriers.cm_examples import (
 
 def sent(request: OrderRequest) -> tuple[CarrierRequest, dict[str, Any]]:
     post = next(CARRIER.submit(an_order(request)))
+    assert isinstance(post, CarrierRequest)
     return post, json.loads(post.body)
 
 

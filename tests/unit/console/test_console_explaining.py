@@ -13,7 +13,9 @@ from orders.events import (
     Acknowledged,
     Adopted,
     AnswerLost,
+    CalledBack,
     CancelAsked,
+    Deferred,
     Event,
     Filled,
     FilledWithErrors,
@@ -22,6 +24,7 @@ from orders.events import (
     NotSent,
     Parked,
     PartlyFilled,
+    PartSettled,
     ProvenAbsent,
     Refused,
     SentAgain,
@@ -64,6 +67,26 @@ class TestAccepted:
 
         assert "Its producer wants it to wait." in explain(story)
         assert "Next, a worker sends it to bandwidth at 14:00:00 UTC, in 2 h." in explain(story)
+
+    def test_that_a_rule_holds_back_says_which_and_for_every_number_until_when(self) -> None:
+        waits = NumberResult(GOT[0].e164, NumberState.REQUESTED, "TAINTED", "tainted until 12:31:00 UTC")
+        until = NOON + timedelta(minutes=31)
+        story = tell(SubmissionBegun(), Deferred("its numbers are tainted", until, (waits,)))
+
+        assert "A rule of bandwidth's holds it back: its numbers are tainted." in explain(story)
+        assert "+19195550100: tainted until 12:31:00 UTC." in explain(story)
+        assert any("12:31:00 UTC" in sentence and "a worker sends it" in sentence for sentence in explain(story))
+
+    def test_of_which_a_part_is_done_says_so(self) -> None:
+        part = PartSettled("COMPLETED", (FREED,), "the other is tainted", NOON + timedelta(minutes=31), {"numbers": []})
+        story = tell(ACK, part, request={"kind": Kind.REMOVE_NUMBERS})
+
+        assert "1 of 3 numbers are given up; the rest goes later: the other is tainted." in explain(story)
+
+    def test_that_stands_in_line_says_behind_whom(self) -> None:
+        story = tell(debt={"reason": "waits for order 7", "not_before": NOON + timedelta(minutes=1)})
+
+        assert "It waits for order 7." in explain(story)
 
     def test_on_a_paused_lane_says_why_and_reckons_with_the_pause(self) -> None:
         until = NOON + timedelta(minutes=7)
@@ -170,7 +193,8 @@ class TestOpen:
             "bandwidth has it as order 6a1bde32; its last word for it is PROCESSING.",
             "2 of 3 numbers are there already.",
             "Next, a worker asks bandwidth about it at 12:00:33 UTC, in 3.1 s.",
-            "There is nothing to do but wait: bandwidth is asked until it says how it ended. It cannot be called back.",
+            "There is nothing to do but wait: bandwidth is asked until it says how it ended.",
+            f"Where bandwidth lets go of orders, it can be called back: `number-orders cancel {ORDER_ID}`.",
         ]
 
     def test_on_backorder_takes_days(self) -> None:
@@ -313,6 +337,9 @@ class TestTelling:
 
 
 EVENTS: list[Event] = [
+    Deferred("tainted", NOON + timedelta(hours=1), (NumberResult(GOT[0].e164, NumberState.REQUESTED, "T", "until 1"),)),
+    PartSettled("COMPLETED", (FREED,), "the rest is tainted", NOON + timedelta(hours=1), {"numbers": []}),
+    CalledBack("dropped", "CANCELLED"),
     SubmissionBegun(),
     NotSent("HTTP 503"),
     AnswerLost("reset"),
@@ -351,7 +378,10 @@ def test_every_story_is_told_in_whole_sentences_that_suit_its_state(wished: list
     waits = any(debt.lane is not Lane.TELL for debt in story.debts)
     assert waits == (story.order.state not in {State.PARKED, *FINAL_STATES})
     assert ("a worker" in " ".join(told).lower() or "no worker" in said(story) or "free worker" in said(story)) == waits
-    assert ("number-orders cancel" in said(story)) == (story.order.state is State.ACCEPTED)
+    recallable = story.order.state is State.ACCEPTED or (
+        story.order.state is State.OPEN and not story.order.cancel_asked_at
+    )
+    assert ("number-orders cancel" in said(story)) == recallable
     assert ("number-orders resolve" in said(story)) == (story.order.state is State.PARKED)
 
 
@@ -374,3 +404,14 @@ def test_every_state_can_be_reached_and_told(state: State) -> None:
     assert story.order.state is state
     assert story.now == NOON + STEP * len(ways[state])
     assert explain(story)
+
+
+def test_called_back_at_the_carrier_says_who_wanted_it_and_what_the_carrier_did() -> None:
+    called_back = (SubmissionBegun(), ACK, CancelAsked("kim", "typo"))
+
+    assert "It was called back by kim 0.0 s ago: typo." in explain(tell(*called_back))
+    assert explain(tell(*called_back, CalledBack("closed as asked", "CANCELLED"))) == [
+        "It was called back by kim 10 s ago: typo.",
+        "bandwidth dropped it 0.0 s ago: closed as asked.",
+        "Nothing was bought.",
+    ]

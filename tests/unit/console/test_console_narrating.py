@@ -33,6 +33,12 @@ def test_every_event_has_words() -> None:
         ),
         (row("Refused", reason="no such site", code="5040"), "refused, code 5040: no such site"),
         (row("FoundTwice", carrier_order_ids=["6a", "77"]), "found more than once: 6a, 77"),
+        (row("Deferred", reason="tainted", numbers=[{}]), "held back by a rule, 1 number: tainted"),
+        (
+            row("PartSettled", carrier_status="COMPLETED", numbers=[{}], reason="one is tainted"),
+            "a part is done, the rest goes later, COMPLETED, 1 number: one is tainted",
+        ),
+        (row("CalledBack", carrier_status="CANCELLED", reason="closed"), "the carrier dropped it, CANCELLED: closed"),
         (row("CancelAsked", by="kim", why="typo"), "called back by kim: typo"),
         (row("WrittenOff", by="kim", why="over"), "written off by kim: over"),
         (row("SomethingNewer", any="thing"), "SomethingNewer"),

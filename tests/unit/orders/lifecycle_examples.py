@@ -1,6 +1,6 @@
 """Orders in every state and events of every sort, for the tests of the core."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 from uuid import UUID
@@ -9,7 +9,9 @@ from orders.events import (
     Acknowledged,
     Adopted,
     AnswerLost,
+    CalledBack,
     CancelAsked,
+    Deferred,
     Event,
     Filled,
     FilledWithErrors,
@@ -18,6 +20,7 @@ from orders.events import (
     NotSent,
     Parked,
     PartlyFilled,
+    PartSettled,
     ProvenAbsent,
     Refused,
     SentAgain,
@@ -60,14 +63,18 @@ OWED_IN: Final = {
 """What work an order under way has owed to it, said once more and not taken from the code."""
 
 _BOUGHT: Final = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+_WAITS: Final = (NumberResult(DURHAM, NumberState.REQUESTED, "TAINTED", "may leave at 12:31"),)
 _HALF: Final = (*_BOUGHT, NumberResult(DURHAM, NumberState.FAILED, "5005", "unavailable"))
 
 EXAMPLES: Final[tuple[Event, ...]] = (
     SubmissionBegun(),
     NotSent("connection refused"),
+    Deferred("tainted", NOON + timedelta(minutes=31), _WAITS),
     AnswerLost("timed out"),
     Acknowledged(THEIR_ID, "RECEIVED"),
     StillOpen("PROCESSING"),
+    PartSettled("COMPLETED", _BOUGHT, "the other is tainted", NOON + timedelta(minutes=31), {"numbers": [RALEIGH]}),
+    CalledBack("closed as it was asked for", "CANCELLED"),
     Filled("COMPLETE", _BOUGHT),
     PartlyFilled("PARTIAL", _HALF, "one of two"),
     FilledWithErrors("COMPLETE", _HALF, "complete, yet with errors"),
@@ -99,6 +106,7 @@ def an_order(
     carrier_status: str | None = None,
     told_at: Iterable[State] | None = FINAL_STATES,
     not_before: datetime | None = None,
+    progress: Mapping[str, object] | None = None,
     number: int = 1,
 ) -> Order:
     """Return an order for one number in Raleigh, as it could stand in `state`."""
@@ -118,6 +126,7 @@ def an_order(
         version=7,
         carrier_order_id=carrier_order_id,
         carrier_status=carrier_status,
+        progress=progress or {},
         sends=(0 if state is State.ACCEPTED else 1) if sends is None else sends,
         losses=losses,
         doubt_since=doubt_since,

@@ -9,8 +9,10 @@ from orders.events import (
     Acknowledged,
     Adopted,
     AnswerLost,
+    CalledBack,
     CancelAsked,
     Decision,
+    Deferred,
     Event,
     Filled,
     FoundTwice,
@@ -18,6 +20,7 @@ from orders.events import (
     NotSent,
     Parked,
     PartlyFilled,
+    PartSettled,
     ProvenAbsent,
     Refused,
     SentAgain,
@@ -41,7 +44,7 @@ from orders.lifecycle import (
     next_ask,
     weigh_absence,
 )
-from orders.model import FINAL_STATES, CarrierOrderId, Order, State
+from orders.model import FINAL_STATES, SETTLED, CarrierOrderId, Order, State
 from tests.unit.orders.lifecycle_examples import (
     EVENT_TYPES,
     EXAMPLES,
@@ -66,6 +69,7 @@ LEGAL = [
 ]
 RESTING = [state for state in State if state in AT_REST]
 NEWSWORTHY = [event for event in EVENT_TYPES if event in NEWS]
+NOT_LISTED = NotListed("by reference")
 ENDS = {Filled: State.COMPLETED, PartlyFilled: State.PARTIAL, Refused: State.FAILED}
 
 
@@ -141,7 +145,7 @@ def test_doubt_ends_in_sending_again_by_proof_only() -> None:
     """Either the attempt in doubt says it never left, or the order is proven absent."""
     ways = {event for event, target in ARCS[State.IN_DOUBT].items() if target is State.ACCEPTED}
 
-    assert ways == {NotSent, ProvenAbsent}
+    assert ways == {NotSent, Deferred, ProvenAbsent}
 
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)
@@ -267,14 +271,14 @@ def test_absence_is_proven_by_enough_looks_over_enough_time(asks: int, since: ti
     """Both are needed: the look being weighed counts, and the boundary itself is enough."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - since, doubt_asks=asks)
 
-    assert type(weigh_absence(order, "by reference", now=NOON, manner=MANNER)) is verdict
+    assert type(weigh_absence(order, NOT_LISTED, now=NOON, manner=MANNER)) is verdict
 
 
 def test_doubt_of_unknown_age_has_only_just_arisen() -> None:
     """Without a beginning no patience has passed, whatever the looks."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_asks=99)
 
-    assert weigh_absence(order, "by reference", now=NOON, manner=MANNER) == NotListed("by reference")
+    assert weigh_absence(order, NOT_LISTED, now=NOON, manner=MANNER) == NOT_LISTED
 
 
 def patiently_sought(*, losses: int = 1) -> Order:
@@ -284,25 +288,32 @@ def patiently_sought(*, losses: int = 1) -> Order:
 @pytest.mark.parametrize(("losses", "verdict"), [(1, ProvenAbsent), (2, ProvenAbsent), (3, Parked), (4, Parked)])
 def test_a_person_decides_after_too_many_lost_answers(losses: int, verdict: type[Event]) -> None:
     """Three orders gone without a trace are no accident."""
-    weighed = weigh_absence(patiently_sought(losses=losses), "by reference", now=NOON, manner=MANNER)
+    weighed = weigh_absence(patiently_sought(losses=losses), NOT_LISTED, now=NOON, manner=MANNER)
 
     assert type(weighed) is verdict
 
 
 def test_where_absence_is_no_licence_to_send_again_a_person_decides() -> None:
     """Some carriers' lists prove too little, and the setting says so."""
-    weighed = weigh_absence(patiently_sought(), "by comment", now=NOON, manner=Manner(resend_when_absent=False))
+    weighed = weigh_absence(patiently_sought(), NOT_LISTED, now=NOON, manner=Manner(resend_when_absent=False))
 
     assert isinstance(weighed, Parked)
-    assert "by comment" in weighed.reason
+    assert "by reference" in weighed.reason
+
+
+def test_where_nothing_is_left_to_be_sent_again_a_person_decides() -> None:
+    """What was prepared at the carrier is gone as well, so nothing holds a second purchase off."""
+    weighed = weigh_absence(patiently_sought(), NotListed("the cart", resend=False), now=NOON, manner=MANNER)
+
+    assert isinstance(weighed, Parked)
 
 
 def test_not_even_such_a_carrier_is_given_up_on_early() -> None:
     """Parking needs the same patience as sending again."""
     order = an_order(State.IN_DOUBT, losses=3, doubt_since=NOON - MINUTE, doubt_asks=2)
-    weighed = weigh_absence(order, "by comment", now=NOON, manner=Manner(resend_when_absent=False))
+    weighed = weigh_absence(order, NOT_LISTED, now=NOON, manner=Manner(resend_when_absent=False))
 
-    assert weighed == NotListed("by comment")
+    assert weighed == NOT_LISTED
 
 
 def test_an_order_proven_absent_is_owed_its_submission_at_once() -> None:
@@ -456,11 +467,110 @@ def test_a_decision_without_a_reason_still_has_a_name_to_it() -> None:
     assert heard(an_order(), CancelAsked("crm")).order.reason == "by crm"
 
 
-@pytest.mark.parametrize("state", [state for state in State if state is not State.ACCEPTED])
+@pytest.mark.parametrize("state", [state for state in State if state not in {State.ACCEPTED, State.OPEN}])
 def test_an_order_that_may_have_left_cannot_be_called_back(state: State) -> None:
     """What may have been bought is not unbought by a word of ours."""
     with pytest.raises(IllegalTransition):
         heard(an_order(state), CancelAsked("crm"))
+
+
+def test_an_order_that_the_carrier_has_is_called_back_by_asking_the_carrier_at_once() -> None:
+    """It stays open, since only the carrier can say what became of it, and remembers that it is not wanted."""
+    step = heard(an_order(State.OPEN, carrier_order_id=THEIR_ID), CancelAsked("crm", "typed twice"))
+
+    assert (step.order.state, step.order.cancel_asked_at) == (State.OPEN, NOON)
+    assert step.effects == (AskCarrier(NOON, "crm: typed twice"),)
+
+
+def test_an_order_that_the_carrier_dropped_is_cancelled() -> None:
+    """In the carrier's own words."""
+    order = heard(an_order(State.OPEN), CalledBack("closed", "CANCELLED")).order
+
+    assert (order.state, order.reason, order.carrier_status) == (State.CANCELLED, "closed", "CANCELLED")
+
+
+# Waiting for a rule, and going in parts
+
+
+def test_what_a_rule_holds_back_is_owed_when_the_rule_allows_it() -> None:
+    """To the moment: no pause of ours is added, however often it was tried."""
+    step = heard(an_order(State.SUBMITTING, sends=9), Deferred("tainted", NOON + 31 * MINUTE), attempt=9)
+
+    assert step.order.state is State.ACCEPTED
+    assert step.effects == (SubmitOrder(NOON + 31 * MINUTE, "tainted"),)
+
+
+def test_what_a_rule_held_back_until_now_is_owed_now() -> None:
+    """A moment that has passed is not waited for."""
+    (effect,) = heard(an_order(State.SUBMITTING), Deferred("tainted", NOON - MINUTE)).effects
+
+    assert effect == SubmitOrder(NOON, "tainted")
+
+
+@pytest.mark.parametrize("progress", [{}, {SETTLED: {"numbers": ["+1"]}}])
+def test_a_deferred_attempt_leaves_nothing_but_what_is_settled(progress: dict[str, object]) -> None:
+    """The next one makes its own cart, and does not do again what is done."""
+    order = an_order(State.SUBMITTING, progress={"cart_id": "01J", **progress})
+
+    assert heard(order, Deferred("tainted", NOON)).order.progress == progress
+
+
+def in_parts(state: State) -> Order:
+    return an_order(state, sends=2, carrier_status="COMPLETED", progress={SETTLED: {"numbers": ["+1"]}})
+
+
+def test_the_rest_of_an_order_has_a_submission_of_its_own() -> None:
+    """Under a new name at the carrier, and with the first part on record."""
+    order = an_order(State.OPEN, carrier_order_id=THEIR_ID, progress={"cart_id": "01J"})
+    step = heard(order, an_event(PartSettled))
+
+    assert (step.order.state, step.order.carrier_order_id) == (State.ACCEPTED, None)
+    assert step.order.progress == {SETTLED: {"numbers": ["+19195550100"]}}
+    assert step.effects == (SubmitOrder(NOON + 31 * MINUTE, "the other is tainted"),)
+
+
+@pytest.mark.parametrize("event", [Refused("no such number", "404"), CalledBack("dropped")])
+def test_no_end_of_the_rest_undoes_the_part_that_is_settled(event: Event) -> None:
+    """An order of which something was done has not failed, and was not called off."""
+    step = heard(in_parts(State.OPEN), event)
+
+    assert step.order.state is State.PARTIAL
+    assert isinstance(step.event, PartlyFilled)
+
+
+def test_an_old_attempts_refusal_says_nothing_of_the_rest() -> None:
+    """It is seen in the light of the attempt it answers before it is seen in any other."""
+    step = heard(in_parts(State.SUBMITTING), Refused("no such number"), attempt=1)
+
+    assert (step.order.state, step.late) == (State.SUBMITTING, True)
+
+
+def test_the_rest_can_be_called_back() -> None:
+    """What was done before stays done, and the end says so."""
+    step = heard(in_parts(State.ACCEPTED), CancelAsked("crm", "keep it"))
+
+    assert step.order.state is State.PARTIAL
+    assert step.order.reason == "the rest was called back by crm: keep it"
+
+
+@pytest.mark.parametrize(
+    ("event", "ends"),
+    [
+        (StillOpen("COMPLETED"), False),
+        (StillOpen("COMPLETED", alone=False), True),
+        (an_event(PartSettled), True),
+        (an_event(Filled), True),
+        (CancelAsked("crm"), False),
+    ],
+)
+def test_an_order_needs_the_carrier_to_itself_until_it_says_otherwise_or_leaves(event: Event, *, ends: bool) -> None:
+    """Others that could be taken for it wait so long."""
+    assert heard(an_order(State.OPEN, carrier_order_id=THEIR_ID), event).ends_turn is ends
+
+
+def test_late_news_takes_nobodys_turn_away() -> None:
+    """The order had ended, and with it its turn."""
+    assert not heard(an_order(State.COMPLETED), an_event(Filled)).ends_turn
 
 
 def test_a_parked_order_is_sent_again_on_a_persons_word_only() -> None:
@@ -521,6 +631,13 @@ def test_an_order_acknowledged_after_nothing_was_said_to_be_bought_is_an_alarm(*
 def test_a_parked_order_contradicts_nobody(event: type[Event]) -> None:
     """No end was told yet; the news is evidence for whoever decides."""
     assert not heard(an_order(State.PARKED), an_event(event)).contradicts
+
+
+def test_the_answer_to_an_order_that_came_to_nothing_is_no_alarm_when_it_says_what_is_known() -> None:
+    """The carrier took it, gave it a name and refused it; hearing of the name once more is no purchase."""
+    order = an_order(State.FAILED, carrier_order_id=THEIR_ID)
+
+    assert not heard(order, Acknowledged(THEIR_ID)).contradicts
 
 
 # Telling the producer

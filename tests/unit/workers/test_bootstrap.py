@@ -15,7 +15,8 @@ from console.stack_env import as_environment
 from fulfilment.intake import Intake
 from orders.errors import OrderRefused
 from orders.model import CarrierName
-from workers.bootstrap import adapters, manner, set_up
+from workers.bootstrap import manner
+from workers.carriers import adapters, set_up
 
 GUID = "11111111-2222-4333-8444-555555555555"
 PROFILE = "9f0c0000-0000-4000-8000-000000000001"

@@ -1,0 +1,39 @@
+"""What tests of whole processes look at: the ledger's rows, what the carrier sold, what an order left behind."""
+
+import json
+from typing import Any
+
+import psycopg
+from psycopg.rows import dict_row
+
+from sandbox.control import SandboxControl
+
+_OF_ORDER = """
+    SELECT 'orders' AS place FROM orders WHERE order_id = %(order_id)s OR key = %(key)s
+    UNION SELECT 'events' FROM order_events WHERE order_id = %(order_id)s
+    UNION SELECT 'owed' FROM owed WHERE order_id = %(order_id)s
+    UNION SELECT 'dead letters' FROM dead_letters WHERE task_id = %(order_id)s::text
+    ORDER BY place"""
+
+
+def rows(url: str, query: str, *values: object) -> list[dict[str, Any]]:
+    """Ask the ledger at `url`."""
+    with psycopg.connect(url, row_factory=dict_row) as db:
+        return db.execute(query.encode(), values or None).fetchall()
+
+
+def at_carrier(carrier: SandboxControl, order_id: str) -> list[dict[str, Any]]:
+    """Return everything that was ordered at the carriers with our order's id as its reference."""
+    return [order for order in carrier.report()["orders"] if order["customer_order_id"] == order_id]
+
+
+def traces(url: str, carrier: SandboxControl, order_id: str, key: str) -> list[str]:
+    """Return where something of one order can be found, whatever other orders do meanwhile.
+
+    The carriers keep every order and the last requests of every reference; an order's reference is its id.
+    """
+    with psycopg.connect(url) as db:
+        found = [place for (place,) in db.execute(_OF_ORDER, {"order_id": order_id, "key": key})]
+    report = carrier.report()
+    known = json.dumps([report["orders"], report["http"]])
+    return [*found, "carrier"] if order_id in known or key in known else found

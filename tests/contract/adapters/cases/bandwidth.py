@@ -1,0 +1,98 @@
+"""Bandwidth's case; the magic area codes and numbers are those of docs/sandbox.md."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from console.practice_accounts import practised
+from orders.model import Kind, OrderRequest
+from orders.numbering import E164
+from tests.contract.adapters.case import Case, Fate, Offer, Wish, named, plain, wanted
+from workers.carriers import CARRIERS
+
+_NAME = "bandwidth"
+_A, _B, _NEVER_OURS = "+19195550100", "+19195550101", "+19195550177"
+
+
+def _own(url: str) -> Mapping[str, Any]:
+    return practised(url)[_NAME]
+
+
+def _searched(npa: str, quantity: int) -> Wish:
+    return plain(wanted(_NAME, quantity, npa=npa))
+
+
+def _named(*numbers: str) -> Wish:
+    return plain(named(_NAME, Kind.NEW_NUMBERS, *numbers))
+
+
+def _removal(*numbers: str) -> OrderRequest:
+    return named(_NAME, Kind.REMOVE_NUMBERS, *numbers)
+
+
+def _of_bought(bought: tuple[E164, ...], *more: str) -> OrderRequest:
+    return _removal(*bought, *more)
+
+
+def _many(kind: Kind, count: int) -> OrderRequest:
+    return named(_NAME, kind, *(f"+1919{2000000 + line:07}" for line in range(count)))
+
+
+_TWO = wanted(_NAME, 2, npa="919")
+
+CASE = Case(
+    entry=next(entry for entry in CARRIERS if entry.name == _NAME),
+    own=_own,
+    offers=(
+        Offer(
+            what="by area code",
+            kind=Kind.NEW_NUMBERS,
+            commit=("POST", "/orders"),
+            wishes={
+                Fate.FULL: _searched("919", 3),
+                Fate.PARTIAL: _searched("808", 4),
+                Fate.FAILED: _searched("406", 2),
+                Fate.ENDLESS: _searched("907", 1),
+                Fate.STRANGE: _searched("605", 2),
+            },
+            sized=lambda count: wanted(_NAME, count, npa="919"),
+        ),
+        Offer(
+            what="by name",
+            kind=Kind.NEW_NUMBERS,
+            commit=("POST", "/orders"),
+            wishes={
+                Fate.FULL: _named(_A, _B),
+                Fate.PARTIAL: _named(_A, "+19195559902"),
+                Fate.FAILED: _named("+19195559902"),
+                Fate.ENDLESS: _named("+19195559905"),
+                Fate.STRANGE: _named("+19195559906"),
+            },
+            sized=lambda count: _many(Kind.NEW_NUMBERS, count),
+        ),
+        Offer(
+            what="removal",
+            kind=Kind.REMOVE_NUMBERS,
+            commit=("POST", "/disconnects"),
+            wishes={
+                Fate.FULL: Wish(_of_bought, first=_TWO),
+                Fate.PARTIAL: Wish(lambda bought: _of_bought(bought, _NEVER_OURS), first=_TWO),
+                Fate.FAILED: plain(_removal(_NEVER_OURS)),
+            },
+            sized=lambda count: _many(Kind.REMOVE_NUMBERS, count),
+        ),
+    ),
+    refused=wanted(_NAME, 1, npa="919", more={"options": {"site_id": "744"}}),  # it has no default location: 5020
+    documented=(
+        # the page "Order Numbers"
+        "POST /api/v2/accounts/{accountId}/orders",
+        "GET /api/v2/accounts/{accountId}/orders/{orderId}",
+        # the specification of the numbers API, v2
+        "GET /api/v2/accounts/{accountId}/orders",
+        "GET /api/v2/accounts/{accountId}/orders/{orderId}/tns",
+        "GET /api/v2/tns/{tn}",
+        "POST /api/v2/accounts/{accountId}/disconnects",
+        "GET /api/v2/accounts/{accountId}/disconnects",
+        "GET /api/v2/accounts/{accountId}/disconnects/{orderId}",
+    ),
+    secrets=("sandbox-secret", "eyJ"),
+)

@@ -1,0 +1,52 @@
+"""CM.com's case; the magic area codes are those of docs/sandbox.md."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from console.practice_accounts import practised
+from orders.model import Kind, OrderRequest
+from tests.contract.adapters.case import Case, Fate, Offer, plain, wanted
+from workers.carriers import CARRIERS
+
+_NAME = "cm"
+_REQUESTS = "/voice-phonenumberrequestapi/v1/{accountGuid}/numberRequests"
+
+
+def _own(url: str) -> Mapping[str, Any]:
+    return practised(url)[_NAME]
+
+
+def _dutch(npa: str, quantity: int, **more: Any) -> OrderRequest:
+    return wanted(_NAME, quantity, country="NLD", number_type="local", npa=npa, more=more)
+
+
+CASE = Case(
+    entry=next(entry for entry in CARRIERS if entry.name == _NAME),
+    own=_own,
+    offers=(
+        Offer(
+            what="by area code",
+            kind=Kind.NEW_NUMBERS,
+            commit=("POST", "/numberRequests"),
+            wishes={
+                Fate.FULL: plain(_dutch("010", 3)),
+                Fate.PARTIAL: plain(_dutch("0113", 4)),
+                Fate.FAILED: plain(_dutch("0111", 2)),
+                Fate.ENDLESS: plain(_dutch("0114", 1)),
+                Fate.STRANGE: plain(_dutch("0115", 2)),
+            },
+            sized=lambda count: _dutch("020", count),
+        ),
+    ),
+    refused=_dutch("020", 7, range_size=7),  # ranges are of 10 and of 100
+    documented=(
+        # the page "Create Number Request"
+        f"POST {_REQUESTS}",
+        # the guide "Requesting phone numbers via API" names them; their paths are assumed
+        f"GET {_REQUESTS}",
+        f"GET {_REQUESTS}/{{guid}}",
+        f"POST {_REQUESTS}/{{guid}}/cancel",
+        "GET /voice-phonenumberrequestapi/v1/{accountGuid}/restrictions",
+    ),
+    secrets=("0c0ffee0-0000-4000-8000-00000000c0de",),
+)

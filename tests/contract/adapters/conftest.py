@@ -1,0 +1,37 @@
+"""One sandbox for the whole contract, with the fourth carrier as its guest; as new for each test."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox.behaviour import read_behaviour
+from sandbox.control import SandboxControl
+from sandbox.inventory import StockPlan
+from sandbox.server import running_sandbox
+from tests.contract.fourth_carrier.meridian_sandbox import PracticeMeridian
+
+A_MINUTE = {
+    "processing_s": 60,
+    "backorder_s": 60,
+    "strange_s": 180,
+    "swift_usable_s": 60,
+    "cm_review_s": 60,
+    "latency_s": dict.fromkeys(
+        ("token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"), 0
+    ),
+}
+"""Everything takes a minute of the sandbox's clock, which the tests move."""
+SMALL = StockPlan(lines_per_exchange=24, toll_free_per_code=20, foreign_per_range=20)
+
+
+@pytest.fixture(scope="session")
+def serving() -> Iterator[SandboxControl]:
+    with running_sandbox(behaviour=read_behaviour(A_MINUTE), stock=SMALL, guests=[PracticeMeridian]) as control:
+        yield control
+
+
+@pytest.fixture
+def control(serving: SandboxControl) -> SandboxControl:
+    """The practice carriers, flawless."""
+    serving.reset()
+    return serving

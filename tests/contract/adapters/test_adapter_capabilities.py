@@ -1,0 +1,75 @@
+"""What an adapter declares is what it takes, and what it takes the carrier takes."""
+
+from dataclasses import replace
+
+from orders.events import Acknowledged
+from orders.model import Kind
+from sandbox.control import SandboxControl
+from tests.contract.adapters.case import Case, Fate, Offer, Wish
+from tests.contract.adapters.errand import counter, run, set_up
+from tests.contract.adapters.every import CASES, every_case, every_offer
+from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
+from workers.carriers import CARRIERS
+from workers.carriers import set_up as carriers_of
+
+NOWHERE = "http://127.0.0.1:9"
+
+
+def test_every_carrier_of_the_registry_keeps_the_contract() -> None:
+    assert [case.entry for case in CASES] == [*CARRIERS, MERIDIAN]
+
+
+@every_case
+def test_an_entry_and_its_adapter_have_one_name(case: Case) -> None:
+    settings = SettingsWithMeridian.model_validate({case.entry.name: dict(case.own(NOWHERE))})
+    carriers = carriers_of(settings, [*CARRIERS, MERIDIAN])
+    assert carriers[set_up(case, NOWHERE).adapter.name].adapter.name == case.entry.name
+
+
+@every_case
+def test_kinds_that_are_not_offered_are_refused_with_the_reason(case: Case) -> None:
+    adapter = set_up(case, NOWHERE).adapter
+    offered = {offer.kind: offer for offer in case.offers}
+    assert set(offered) == adapter.capabilities.kinds
+    for kind in set(Kind) - adapter.capabilities.kinds:
+        (fault, *_) = [
+            fault for fault in adapter.check(replace(case.offers[0].sized(1), kind=kind)) if fault.field == "kind"
+        ]
+        assert case.entry.title in fault.rule
+        assert kind in fault.rule
+
+
+@every_case
+def test_backorders_are_taken_where_they_are_declared_and_nowhere_else(case: Case) -> None:
+    adapter = set_up(case, NOWHERE).adapter
+    asked = [adapter.check(replace(offer.sized(1), allow_backorder=True)) for offer in case.offers]
+    assert any(faults == () for faults in asked) is adapter.capabilities.backorder
+    assert all(fault.field == "allow_backorder" for faults in asked for fault in faults)
+
+
+@every_case
+def test_parts_come_where_they_are_declared(case: Case) -> None:
+    declared = set_up(case, NOWHERE).adapter.capabilities.partial_fill
+    assert any(Fate.PARTIAL in offer.wishes for offer in case.offers) is declared
+
+
+@every_offer()
+def test_quantity_is_bounded_where_it_is_declared(control: SandboxControl, case: Case, offer: Offer) -> None:
+    async def bounded() -> None:
+        async with counter(case, control) as open_counter:
+            most = open_counter.adapter.capabilities.quantity_max
+            too_many = open_counter.adapter.check(offer.sized(most + 1))
+            assert {fault.field for fault in too_many} <= {"quantity", "numbers"}
+            assert too_many
+            errand = await open_counter.begin(Wish(lambda _: offer.sized(most)))
+            assert isinstance(await errand.send(), Acknowledged)
+            assert errand.theirs()[0]["quantity"] == most
+
+    run(bounded())
+
+
+@every_case
+def test_no_secret_is_part_of_what_is_printed(case: Case) -> None:
+    carrier = set_up(case, NOWHERE)
+    printed = repr(carrier) + repr(case.entry) + repr(carrier.authenticator())
+    assert not [secret for secret in case.secrets if secret in printed]

@@ -1,0 +1,74 @@
+"""A question that brings no answer moves nothing: no order ends, and none is declared absent, for a gateway's page."""
+
+from typing import Any, Final
+
+import pytest
+
+from orders.errors import NoAnswer, UnreadableAnswer
+from orders.events import AnswerLost
+from orders.model import State
+from sandbox.control import SandboxControl
+from tests.contract.adapters.case import Case, Fate, Offer
+from tests.contract.adapters.errand import Counter, Errand, counter, run
+from tests.contract.adapters.every import every_offer
+
+TROUBLE: Final[dict[str, dict[str, Any]]] = {
+    "dropped": {"fault": "drop_after"},
+    "503": {"fault": "error_before"},
+    "500": {"fault": "error_before", "status": 500},
+    "302": {"fault": "error_before", "status": 302},
+    "gateway_page": {"fault": "html"},
+    "page_as_200": {"fault": "html", "status": 200},
+    "garbage": {"fault": "garbage"},
+    "garbage_as_400": {"fault": "garbage", "status": 400},
+    "empty": {"fault": "empty"},
+    "limit": {"fault": "too_many_requests", "delay_s": 30},
+}
+
+in_trouble = pytest.mark.parametrize("fault", TROUBLE.values(), ids=TROUBLE)
+
+
+def questions_fail(open_counter: Counter, fault: dict[str, Any]) -> None:
+    """Spoil the answers to all questions, from now on."""
+    open_counter.control.fault(**fault, method="GET", carrier=open_counter.case.entry.name)
+
+
+async def unmoved(open_counter: Counter, errand: Errand) -> None:
+    """Ask or look in vain, and go on when the trouble is over."""
+    before = errand.order
+    with pytest.raises((NoAnswer, UnreadableAnswer)):
+        await (errand.ask() if before.state is State.OPEN else errand.look())
+    assert errand.order.state is before.state
+    open_counter.control.clear_faults()
+    await errand.to_the_end()
+    assert errand.untrue() == []
+
+
+@in_trouble
+@every_offer()
+def test_an_open_order_stays_open(control: SandboxControl, case: Case, offer: Offer, fault: dict[str, Any]) -> None:
+    async def asked() -> None:
+        async with counter(case, control) as open_counter:
+            errand = await open_counter.begin(offer.wishes[Fate.FULL])
+            await errand.send()
+            questions_fail(open_counter, fault)
+            await unmoved(open_counter, errand)
+
+    run(asked())
+
+
+@in_trouble
+@every_offer()
+def test_an_order_in_doubt_stays_in_doubt(
+    control: SandboxControl, case: Case, offer: Offer, fault: dict[str, Any]
+) -> None:
+    async def looked_for() -> None:
+        async with counter(case, control) as open_counter:
+            errand = await open_counter.begin(offer.wishes[Fate.FULL])
+            method, path = offer.commit
+            control.fault("drop_after", times=1, method=method, path=path, carrier=case.entry.name)
+            assert isinstance(await errand.send(), AnswerLost)
+            questions_fail(open_counter, fault)
+            await unmoved(open_counter, errand)
+
+    run(looked_for())

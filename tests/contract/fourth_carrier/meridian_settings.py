@@ -1,0 +1,41 @@
+"""Meridian's settings, and its entry among the carriers: what adding it to `config/` and `workers/` takes."""
+
+from functools import partial
+from typing import Self
+
+from pydantic import SecretStr, model_validator
+
+from carriers.auth import ApiKeyHeader
+from config.settings import BaseUrl, CarrierSettings, Settings
+from tests.contract.fourth_carrier.meridian import Meridian
+from workers.carriers import Entry, SetUp
+
+
+class MeridianSettings(CarrierSettings):
+    """Meridian, set up as soon as it has a shop."""
+
+    base_url: BaseUrl = "https://api.meridian.example"
+    shop: str | None = None
+    key: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.shop is not None and self.key is None:
+            raise ValueError("key is needed: Meridian knows nobody without one")
+        return self
+
+
+class SettingsWithMeridian(Settings):
+    """Settings with one line more."""
+
+    meridian: MeridianSettings = MeridianSettings()
+
+
+def _meridian(settings: MeridianSettings) -> SetUp:
+    assert settings.shop, "without a shop there is nothing to set up"
+    assert settings.key, "the settings refuse a shop without a key"
+    key = settings.key.get_secret_value()
+    return SetUp(Meridian(settings.shop), settings, settings.shop, partial(ApiKeyHeader, "X-Meridian-Key", key))
+
+
+MERIDIAN = Entry("meridian", "Meridian", account="shop", build=_meridian)

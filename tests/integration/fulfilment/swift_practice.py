@@ -1,0 +1,115 @@
+"""The desk with Swift below it, and half an hour for a statement: ledger and practice carrier go through time together."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from carriers.auth import Authenticator, StaticBearer
+from carriers.contract import Adapter
+from carriers.swift import Swift
+from carriers.swift_taint import Taint
+from fulfilment.runtime import Room
+from orders.model import CarrierName, Lane, OrderId
+from tests.integration.fulfilment.practice import Practice, accept, live, work
+
+SWIFT = CarrierName("swift")
+OWN = "01K3S620PA5JPWPR10F0000000"
+SUB = "01K3S620PA5JPWPR10F0000001"
+KEY = "apik_sandbox"
+
+CARTS = {"method": "POST", "path": "/carts", "carrier": "swift"}
+REQUESTS = {"method": "POST", "path": "/carts/{cartId}/requests", "carrier": "swift"}
+CHECKOUT = {"method": "POST", "path": "/carts/{cartId}/checkout", "carrier": "swift"}
+GET = {"method": "GET", "path": "/orders/{orderId}", "carrier": "swift"}
+DIDS = {"method": "GET", "path": "/dids", "carrier": "swift"}
+
+
+@dataclass
+class SwiftPractice(Practice):
+    """A Swift account with the whole taint window."""
+
+    name: CarrierName = SWIFT
+    account_id: str | None = OWN
+    taint: Taint = field(default_factory=Taint)
+
+    def adapter(self) -> Adapter:
+        """Return the adapter of this carrier."""
+        return Swift(self.account_id, taint=self.taint)
+
+    def credentials(self) -> Authenticator:
+        """Return the key of the practice account."""
+        return StaticBearer(KEY)
+
+    def pass_time(self, **time: float) -> None:
+        """Let time pass here and at the carrier."""
+        super().pass_time(**time)
+        self.carrier.advance(timedelta(**time).total_seconds())
+
+    def results(self, order_id: OrderId) -> dict[str, tuple[str, str | None]]:
+        """Return what became of each number: state and code."""
+        found = self.rows("SELECT e164, state, code FROM order_numbers WHERE order_id = %(id)s", id=order_id)
+        return {row["e164"]: (row["state"], row["code"]) for row in found}
+
+    def states(self, order_id: OrderId) -> dict[str, str]:
+        """Return what became of each number."""
+        return {e164: state for e164, (state, _) in self.results(order_id).items()}
+
+    def held(self) -> set[str]:
+        """Return the numbers that are ours, by our books."""
+        return {row["e164"] for row in self.rows("SELECT e164 FROM held_numbers WHERE released_at IS NULL")}
+
+    def violations(self) -> list[dict[str, Any]]:
+        """Return the removals that came too early, as the carrier saw them."""
+        found: list[dict[str, Any]] = self.carrier.report()["violations"]
+        return found
+
+    def waits_s(self, order_id: OrderId) -> float:
+        """Return for how long the next step of an order still has to wait."""
+        query = "SELECT extract(epoch FROM not_before - now()) AS left FROM owed WHERE order_id = %(id)s"
+        (row,) = self.rows(query, id=order_id)
+        return float(row["left"])
+
+
+def a_purchase(key: str = "buy-1", **changes: Any) -> dict[str, Any]:
+    """Return one number from an area code with plenty of them, unless told otherwise."""
+    order = {
+        "key": key,
+        "carrier": "swift",
+        "kind": "new_numbers",
+        "criteria": {"npa": "919"},
+        "quantity": 1,
+        **changes,
+    }
+    return {name: value for name, value in order.items() if value is not None}
+
+
+def a_removal(numbers: Iterable[str], key: str = "remove-1", **changes: Any) -> dict[str, Any]:
+    """Return a removal of these numbers."""
+    return {"key": key, "carrier": "swift", "kind": "remove_numbers", "numbers": list(numbers), **changes}
+
+
+def brought_along(*numbers: str, key: str = "bring-1", **changes: Any) -> dict[str, Any]:
+    """Return an order to bring these numbers along."""
+    return {"key": key, "carrier": "swift", "kind": "add_messaging_numbers", "numbers": list(numbers), **changes}
+
+
+async def take(room: Room, raw: dict[str, Any]) -> OrderId:
+    """Take one order in."""
+    (order_id,) = await accept(room, raw)
+    return order_id
+
+
+async def bought(practice: SwiftPractice, room: Room, quantity: int = 1, **changes: Any) -> list[str]:
+    """Buy numbers and follow them until they are usable; return them in order."""
+    order_id = await take(room, a_purchase(quantity=quantity, **changes))
+    await live(practice, room, step=timedelta(seconds=4))
+    assert practice.order(order_id)["state"] == "COMPLETED", practice.order(order_id)
+    return sorted(practice.states(order_id))
+
+
+async def turn(practice: SwiftPractice, room: Room, *lanes: Lane, **passed: float) -> None:
+    """Let time pass, and work the lanes off once."""
+    if passed:
+        practice.pass_time(**passed)
+    await work(room, *(lanes or (Lane.SUBMIT, Lane.ASK)), carrier=SWIFT)

@@ -1,0 +1,124 @@
+"""Orders that cannot be told apart go one at a time, and orders that the carrier has can be called back.
+
+With Bandwidth's practice carrier, and adapters that ask for these things and nothing else.
+"""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from carriers.bandwidth import Bandwidth
+from carriers.contract import Capabilities, Conversation, Keep
+from orders.errors import NotCancellable
+from orders.events import CalledBack
+from orders.model import Kind, Lane, Order, OrderRequest, State
+from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
+
+
+class OneAtATime(Bandwidth):
+    """Needs to itself, for every order, what the order is called after."""
+
+    def serial_key(self, request: OrderRequest) -> str:  # type: ignore[override]  # Bandwidth itself never needs it
+        return request.name or "own"
+
+
+class LetsGo(Bandwidth):
+    """Drops every order that it is asked to drop."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, called_back=frozenset({Kind.NEW_NUMBERS}))
+
+    def ask(self, order: Order) -> Conversation:
+        if order.cancel_asked_at is None:
+            return (yield from super().ask(order))
+        yield Keep({**order.progress, "dropped": True})
+        return CalledBack("dropped as it was asked to", "CANCELLED")
+
+
+def one_at_a_time() -> OneAtATime:
+    return OneAtATime("9900000", "743")
+
+
+def test_orders_that_cannot_be_told_apart_go_one_at_a_time(practice: Practice) -> None:
+    """However many workers there are: each begins when the one before it has ended, in the order they came."""
+
+    async def whole() -> None:
+        async with practice.opened(adapter=one_at_a_time()) as one, practice.opened(adapter=one_at_a_time()) as two:
+            ids = await accept(one, *(an_order(f"crm-{i}") for i in range(4)))
+            for done in range(4):
+                await asyncio.gather(work(one, Lane.SUBMIT), work(two, Lane.SUBMIT))
+                assert len(practice.sold()) == done + 1
+                practice.pass_time(seconds=30)
+                await work(one, Lane.ASK)
+            await live(practice, one)
+            assert [practice.order(order_id)["state"] for order_id in ids] == ["COMPLETED"] * 4
+            assert practice.untrue(*ids) == []
+            assert practice.rows("SELECT * FROM turns") == []
+
+    run(whole())
+
+
+def test_turns_do_not_wait_for_each_other(practice: Practice) -> None:
+    """Orders that can be told apart go side by side."""
+
+    async def whole() -> None:
+        async with practice.opened(adapter=one_at_a_time()) as room:
+            await accept(room, an_order("a"), an_order("b", name="another"))
+            await work(room, Lane.SUBMIT)
+            assert len(practice.sold()) == 2
+
+    run(whole())
+
+
+def test_an_order_in_doubt_keeps_its_turn(practice: Practice) -> None:
+    """What it may have bought could be taken for the next one's."""
+
+    async def whole() -> None:
+        async with practice.opened(adapter=one_at_a_time()) as room:
+            practice.carrier.fault("drop_after", times=1, **POST)
+            first, second = await accept(room, an_order("a"), an_order("b"))
+            for _ in range(3):
+                await work(room, Lane.SUBMIT)
+            assert practice.order(first)["state"] == "IN_DOUBT"
+            assert practice.order(second)["sends"] == 0
+            await live(practice, room)
+            assert practice.untrue(first, second) == []
+
+    run(whole())
+
+
+def test_an_order_that_the_carrier_has_is_called_back_there(practice: Practice) -> None:
+    """Asked at once, and cancelled when the carrier says so; called back twice is called back once."""
+
+    async def whole() -> None:
+        async with practice.opened(adapter=LetsGo("9900000", "743")) as room:
+            (order_id,) = await accept(room)
+            await work(room, Lane.SUBMIT)
+            asked = await room.desk.cancel(order_id, by="crm", why="typo")
+            assert (asked.state, asked.reason) == (State.OPEN, "crm: typo")
+            assert (BANDWIDTH, Lane.ASK) in practice.bell.rung
+            assert (await room.desk.cancel(order_id, by="crm", why="typo")).version == asked.version
+            await work(room, Lane.ASK)
+            order = practice.order(order_id)
+            assert (order["state"], order["reason"]) == ("CANCELLED", "dropped as it was asked to")
+            assert order["progress"] == {"dropped": True}
+            assert practice.story(order_id)[-2:] == ["CancelAsked", "CalledBack"]
+            assert (await room.desk.cancel(order_id, by="crm")).state is State.CANCELLED
+
+    run(whole())
+
+
+def test_what_may_be_on_its_way_is_not_called_back(practice: Practice) -> None:
+    """Nobody knows yet whether the carrier has it: that comes first."""
+
+    async def whole() -> None:
+        async with practice.opened(adapter=LetsGo("9900000", "743")) as room:
+            practice.carrier.fault("drop_after", times=1, **POST)
+            (order_id,) = await accept(room)
+            await work(room, Lane.SUBMIT)
+            with pytest.raises(NotCancellable, match="may have it; try again once that is known"):
+                await room.desk.cancel(order_id, by="crm")
+
+    run(whole())
