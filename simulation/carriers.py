@@ -16,6 +16,7 @@ from carriers.bandwidth import Bandwidth
 from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER
 from carriers.contract import Adapter
+from carriers.swift import Swift
 from orders.lifecycle import Manner
 from orders.model import CarrierName
 from sandbox.bandwidth import Bandwidth as PracticeBandwidth
@@ -24,6 +25,8 @@ from sandbox.cm import Cm as PracticeCm
 from sandbox.cm_access import CmAccount
 from sandbox.faults import read_fault
 from sandbox.inventory import StockPlan
+from sandbox.swift import Swift as PracticeSwift
+from sandbox.swift_access import SwiftAccount
 from sandbox.world import PracticeCarrier
 from sandbox.world import World as PracticeWorld
 from simulation.clock import MachineClock, true_now
@@ -31,6 +34,7 @@ from simulation.faults import LISTING_MAX_S, Faults
 
 BANDWIDTH: Final = CarrierName("bandwidth")
 CM_COM: Final = CarrierName("cm")
+SWIFT: Final = CarrierName("swift")
 
 MANNERS: Final[Mapping[CarrierName, Manner]] = {
     BANDWIDTH: Manner(answer_within=timedelta(seconds=60)),
@@ -42,6 +46,7 @@ MANNERS: Final[Mapping[CarrierName, Manner]] = {
         resend_when_absent=False,
         overdue_after=timedelta(days=3),
     ),
+    SWIFT: Manner(answer_within=timedelta(seconds=60)),
 }
 """How patient the service is, as its settings have it when they are left alone; a test compares."""
 
@@ -85,11 +90,17 @@ def practice_world(faults: Faults, dice: Random) -> PracticeWorld:
 def simulated_carriers(world: PracticeWorld, dice: Random) -> dict[CarrierName, SimulatedCarrier]:
     """Open every carrier."""
     practice_bandwidth, practice_cm = PracticeBandwidth(world, stock=_STOCK), PracticeCm(world)
-    token, fetched = CmAccount().product_token, dice.random() < 0.5  # noqa: PLR2004  half of the worlds
+    practice_swift, swift, cm = PracticeSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
+    fetched, known = dice.random() < 0.5, dice.random() < 0.5  # noqa: PLR2004  each in half of the worlds
     profiles = {key: f"0c0ffee0-0000-4000-8000-0000000000{code:02}" for key, code in _COMPANIES.items()}
     return {
         BANDWIDTH: _carrier(Bandwidth("9900000", "743"), practice_bandwidth, _oauth2 if fetched else _bearer),
-        CM_COM: _carrier(CM(CmAccount().account_guid, profiles), practice_cm, lambda _: ApiKeyHeader(TOKEN_HEADER, token)),
+        CM_COM: _carrier(
+            CM(cm.account_guid, profiles), practice_cm, lambda _: ApiKeyHeader(TOKEN_HEADER, cm.product_token)
+        ),
+        SWIFT: _carrier(
+            Swift(swift.account_id if known else None), practice_swift, lambda _: StaticBearer(swift.api_key)
+        ),
     }
 
 
@@ -129,6 +140,13 @@ def _behaviour(faults: Faults, dice: Random) -> Behaviour:
             "order_id_in": dice.choice(("both", "body", "location")),
             "id_in_reads": dice.random() < 0.5,  # noqa: PLR2004
             "cm_guid_in_reply": dice.random() < 0.8,  # noqa: PLR2004
+            "tainted_removal": dice.choice(("error", "with_errors", "refused")),
+            "second_checkout": dice.choice(("409", "422", "same")),
+            "swift_replies": dice.choice(("as_printed", "faithful")),
+            "swift_order_id": dice.choice(("cart", "own")),
+            "swift_did_delay_s": (0.0, 30.0 * slow),
+            "swift_usable_s": (0.5, 1.5 + 600.0 * slow),
+            "swift_slow_usable_s": (10.0, 10.0 + wait_s),
             "cm_range_shape": dice.choice(("numbers", "merged")),
             "cm_number_format": dice.choice(("e164", "digits", "double_zero")),
         }

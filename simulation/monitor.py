@@ -136,11 +136,12 @@ class Monitor:
             self.breaks(f"{carrier} has {reference}, of which nothing was written before it was sent")
             return
         purchases = [sale for sale in sales if _may_buy(sale)]
-        if order["kind"] == Kind.NEW_NUMBERS and len(purchases) > 1:
+        removes = order["kind"] == Kind.REMOVE_NUMBERS
+        if not removes and len(purchases) > 1:
             self.breaks(f"order {reference} is bought {len(purchases)} times: {[s['order_id'] for s in purchases]}")
         if len(sales) > order["sends"]:
             self.breaks(f"order {reference} arrived {len(sales)} times and was begun {order['sends']} times")
-        if purchases and order["state"] in {State.FAILED, State.CANCELLED}:
+        if purchases and not removes and order["state"] in {State.FAILED, State.CANCELLED}:
             self.breaks(f"order {reference} is {order['state']}, and is bought all the same")
 
     # At the end of the world
@@ -197,11 +198,11 @@ class Monitor:
             wrong = bool(purchases or ours)
         else:
             theirs = purchases[0] if len(purchases) == 1 else None
-            wrong = theirs is None or theirs["outcome"] not in _OURS[state] or sorted(theirs["bought"]) != ours
+            wrong = theirs is None or theirs["outcome"] not in _OURS[state] or _brought(theirs) != ours
         return [f"order {order_id} ended {state} with {ours}; truly {_brief(sales)}: {self.story(order_id)}"] * wrong
 
     def _untrue_removal(self, order: Row, sales: Sequence[Sale]) -> list[str]:
-        theirs = {e164 for sale in sales if sale["ended_at"] for e164 in (*sale.get("released", ()),)}
+        theirs = {e164 for sale in sales if sale["ended_at"] for e164 in _given_up(sale)}
         ours = {e164 for e164, held in self._numbers(order["order_id"]) if held == NumberState.RELEASED}
         whole = order["state"] != State.COMPLETED or ours == set(order["request"]["numbers"])
         if ours == theirs and whole:
@@ -210,13 +211,23 @@ class Monitor:
         return [f"removal {order['order_id']} ended {order['state']} with {ours}; truly {_brief(sales)}: {story}"]
 
 
+def _given_up(sale: Sale) -> Sequence[str]:
+    gone: Sequence[str] = sale.get("released") or sale.get("removed") or ()
+    return gone
+
+
+def _brought(sale: Sale) -> list[str]:
+    """Return the numbers that an order has brought, bought or brought along."""
+    return sorted((*sale["bought"], *sale.get("added", ())))
+
+
 def _may_buy(sale: Sale) -> bool:
     """Tell whether an order at a carrier has bought something, or still may."""
-    return bool(sale["bought"]) or sale["outcome"] not in {"FAILED", "CANCELLED"}
+    return bool(_brought(sale)) or sale["outcome"] not in {"FAILED", "CANCELLED"}
 
 
 def _brief(sales: Sequence[Sale]) -> list[tuple[Any, ...]]:
-    return [(sale["order_id"], sale["status"], sale["outcome"], sale["bought"]) for sale in sales]
+    return [(sale["order_id"], sale["status"], sale["outcome"], _brought(sale), _given_up(sale)) for sale in sales]
 
 
 def _said(statement: str, params: Mapping[str, Any], rows: list[Row]) -> str:

@@ -16,7 +16,7 @@ from orders.errors import OrderRefused
 from orders.events import Adopted, Decision, SentAgain, WrittenOff
 from orders.model import CarrierOrderId, Kind, OrderId
 from simulation.broker import Broker, Message
-from simulation.carriers import BANDWIDTH, CM_COM, SimulatedCarrier
+from simulation.carriers import BANDWIDTH, CM_COM, SWIFT, SimulatedCarrier
 from simulation.faults import LATE_MAX_S, LISTING_MAX_S
 from simulation.tables import Row, Tables
 from simulation.trace import Trace
@@ -29,6 +29,8 @@ _CERTAIN_S: Final = 2 * (LATE_MAX_S + LISTING_MAX_S)
 _PLENTY: Final = ("919", "984", "704", "336", "303", "206", "312", "617")
 _STRANGE: Final = ("808", "406", "307", "605", "208", "802", "207")
 _NEVER_FILLED: Final = "207"
+_SWIFT_PLENTY: Final = ("919", "416", "604", "705", "902", "506", "709")
+_SWIFT_STRANGE: Final = ("808", "406", "307", "605", "208", "802", "207")
 _DUTCH: Final = ("020", "010", "070", "030")
 _DUTCH_STRANGE: Final = ("0111", "0113", "0115")
 
@@ -60,8 +62,12 @@ def _uuid(dice: Random) -> UUID:
 
 def _order(dice: Random, key: str, *, strange: float) -> dict[str, Any]:
     odd = dice.random() < strange
-    order = _at_cm(dice, odd=odd) if dice.random() < 0.3 else _at_bandwidth(dice, odd=odd)  # noqa: PLR2004
-    order |= {"key": key}
+    (place,) = dice.choices((_at_bandwidth, _at_cm, _at_swift), weights=(4, 3, 3))
+    return place(dice, odd=odd) | {"key": key} | _notified(dice)
+
+
+def _notified(dice: Random) -> dict[str, Any]:
+    order: dict[str, Any] = {}
     if dice.random() < 0.5:  # noqa: PLR2004  half of them want to hear of it
         order["notify"] = {"task": "crm.told", "queue": "crm"}
         if dice.random() < 0.5:  # noqa: PLR2004  and half of those of every step
@@ -86,6 +92,16 @@ def _at_cm(dice: Random, *, odd: bool) -> dict[str, Any]:
     criteria = {"country": "NLD", "number_type": "local", "npa": npa}
     order = {"carrier": str(CM_COM), "kind": Kind.NEW_NUMBERS.value}
     return order | {"criteria": criteria, "quantity": dice.randint(1, 5)}
+
+
+def _at_swift(dice: Random, *, odd: bool) -> dict[str, Any]:
+    if dice.random() < 0.2:  # noqa: PLR2004  brought along
+        first = 2_000_000 + 10 * dice.randrange(100_000)
+        numbers = [f"+1512{first + line}" for line in range(dice.randint(1, 3))]
+        return {"carrier": str(SWIFT), "kind": Kind.ADD_MESSAGING_NUMBERS.value, "numbers": numbers}
+    npa = dice.choice(_SWIFT_STRANGE if odd else _SWIFT_PLENTY)
+    order = {"carrier": str(SWIFT), "kind": Kind.NEW_NUMBERS.value}
+    return order | {"criteria": {"npa": npa}, "quantity": dice.randint(1, 4)}
 
 
 @dataclass(slots=True)
@@ -132,6 +148,48 @@ class Producer:
             return
         self.ticket = said if isinstance(said, Ticket) else None
         self.refused = said if isinstance(said, OrderRefused) else None
+
+
+@dataclass(slots=True)
+class Mover:
+    """Gives numbers up again, some of them very young."""
+
+    tables: Tables
+    broker: Broker
+    trace: Trace
+    dice: Random
+    count: int
+    until_s: float
+    producers: list[Producer]
+    """Whoever has ordered something; those who remove join them."""
+    _chosen: set[str] = field(default_factory=set)
+
+    async def moves(self) -> None:
+        """Look now and then at what is held, and give some of it up."""
+        for number in range(self.count):
+            await asyncio.sleep(self.dice.uniform(0, 2 * self.until_s / self.count))
+            if numbers := self._choice():
+                raw = self._removal(f"gone-{number:05}", numbers)
+                back_s = self.dice.uniform(0, 3600) if self.dice.random() < 0.1 else None  # noqa: PLR2004
+                producer = Producer(Wish(0, _uuid(self.dice), raw, back_s), self.broker, self.trace, self.dice)
+                self.producers.append(producer)
+                await producer.orders()
+
+    def _choice(self) -> list[Row]:
+        """Choose numbers of one carrier that orders at their end have brought, and nobody gives up already."""
+        held = [row for row in self.tables.held if row["released_at"] is None and row["e164"] not in self._chosen]
+        held = [row for row in held if self.tables.orders[row["acquired_by"]]["ended_at"]]
+        carrier = self.dice.choice((BANDWIDTH, SWIFT, SWIFT))
+        ours = [row for row in held if row["carrier"] == carrier][-6:]
+        chosen = self.dice.sample(ours, min(len(ours), self.dice.randint(1, 4)))
+        self._chosen.update(row["e164"] for row in chosen)
+        return chosen
+
+    def _removal(self, key: str, rows: Sequence[Row]) -> dict[str, Any]:
+        carrier = rows[0]["carrier"]
+        order = {"key": key, "carrier": str(carrier), "kind": Kind.REMOVE_NUMBERS.value}
+        order |= {"numbers": [row["e164"] for row in rows]} | _notified(self.dice)
+        return order | ({"when_tainted": self.dice.choice(("wait", "split", "fail"))} if carrier == SWIFT else {})
 
 
 @dataclass(slots=True)

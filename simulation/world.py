@@ -30,7 +30,7 @@ from simulation.faults import CALM, Faults
 from simulation.internet import TIMEOUT_S, Host, SimulatedWire
 from simulation.ledger_line import LineToLedger
 from simulation.monitor import Monitor
-from simulation.people import Clerk, Inbox, Producer, wishes
+from simulation.people import Clerk, Inbox, Mover, Producer, wishes
 from simulation.process import Process
 from simulation.statements_reading import next_due
 from simulation.tables import Tables
@@ -143,6 +143,9 @@ class World:
         producers = [Producer(wish, self._broker, self._trace, self._dice) for wish in placed]
         for producer in producers:
             self._start(producer.orders())
+        removals, until_s = 1 + self._plan.orders // 3, 0.8 * self._weather.storm_s
+        mover = Mover(self._tables, self._broker, self._trace, self._dice, removals, until_s, producers)
+        self._start(mover.moves())
         if self._dice.random() < self._weather.faults.decided:
             self._start(Clerk(self._tables, self._sides, self._broker, self._trace, self._dice).decides())
         return producers
