@@ -85,7 +85,7 @@ CALM: Final = Faults()
 HARSH: Final = Faults(
     refused=0.05, lost_before=0.06, lost_after=0.12, late=0.06, limited=0.05, broken=0.08,
     limited_storms=3.0, outages=2.0, listing_delay=1.0, slow_review=1.0, strange=0.4,
-    killed=0.004, frozen=0.002, skew=1.0, ledger_lost=0.01, ledger_outages=2.0,
+    killed=0.012, frozen=0.003, skew=1.0, ledger_lost=0.01, ledger_outages=2.0,
     doubled=0.15, dropped=0.15, delayed=0.2, wiped=3.0, two_beats=1.0, no_beat=3.0,
     called_back=0.2, decided=1.0,
 )  # fmt: skip

@@ -47,4 +47,3 @@ class MemoryLedger(Ledger):
 def _stored(value: Any) -> Any:
     """Take JSON through its text, as a database does: nobody shares a value with whoever wrote it."""
     return json.loads(json.dumps(value.obj)) if isinstance(value, Jsonb) else value
-

@@ -236,7 +236,9 @@ def _said(statement: str, params: Mapping[str, Any], rows: list[Row]) -> str:
         case "record_steps":
             done = {row["order_id"] for row in rows}
             steps = params["steps"].obj
-            told = [(s["order_id"], s["event"], s["state"], "" if UUID(s["order_id"]) in done else "stale") for s in steps]
+            told = [
+                (s["order_id"], s["event"], s["state"], "" if UUID(s["order_id"]) in done else "stale") for s in steps
+            ]
             return " ".join(f"{i}:{event}->{state}{stale}" for i, event, state, stale in told)
         case "claim":
             return f"{params['carrier']}/{params['lane']} {' '.join(str(row['order_id']) for row in rows)}"

@@ -48,11 +48,12 @@ class Wish:
 def wishes(dice: Random, count: int, weather: Weather) -> Iterator[Wish]:
     """Draw orders over the first half of the storm, some of them in one burst."""
     burst_s = dice.uniform(0, weather.storm_s / 2)
+    shares = [dice.random() ** 3 for _ in _PLACES]  # often most orders of a world go to one carrier
     for number in range(count):
         at_s = burst_s if dice.random() < 0.3 else dice.uniform(0, weather.storm_s / 2)  # noqa: PLR2004
         back = dice.random() < weather.faults.called_back
         after_s = weather.seconds(0.05, 7200.0) if back else None
-        raw = _order(dice, f"crm-{number:05}", strange=weather.faults.strange)
+        raw = _order(dice, f"crm-{number:05}", shares, strange=weather.faults.strange)
         yield Wish(at_s, _uuid(dice), raw, after_s)
 
 
@@ -60,9 +61,9 @@ def _uuid(dice: Random) -> UUID:
     return UUID(int=dice.getrandbits(128), version=4)
 
 
-def _order(dice: Random, key: str, *, strange: float) -> dict[str, Any]:
+def _order(dice: Random, key: str, shares: Sequence[float], *, strange: float) -> dict[str, Any]:
     odd = dice.random() < strange
-    (place,) = dice.choices((_at_bandwidth, _at_cm, _at_swift), weights=(4, 3, 3))
+    (place,) = dice.choices(_PLACES, weights=shares)
     return place(dice, odd=odd) | {"key": key} | _notified(dice)
 
 
@@ -102,6 +103,9 @@ def _at_swift(dice: Random, *, odd: bool) -> dict[str, Any]:
     npa = dice.choice(_SWIFT_STRANGE if odd else _SWIFT_PLENTY)
     order = {"carrier": str(SWIFT), "kind": Kind.NEW_NUMBERS.value}
     return order | {"criteria": {"npa": npa}, "quantity": dice.randint(1, 4)}
+
+
+_PLACES: Final = (_at_bandwidth, _at_cm, _at_swift)
 
 
 @dataclass(slots=True)

@@ -134,13 +134,10 @@ def _names(order: Row, e164: str, p: Params) -> bool:
 @statement
 def take_turns(tables: Tables, p: Params) -> list[Row]:
     """Give each turn to one order: whoever has it keeps it."""
-    first: dict[str, UUID] = {}
-    for wish in p["wanted"]:
-        key, order_id = wish["serial_key"], UUID(wish["order_id"])
-        first[key] = min(order_id, first.get(key, order_id))
-    for key, order_id in first.items():
+    wanted = sorted((wish["serial_key"], UUID(wish["order_id"])) for wish in p["wanted"])
+    for key, order_id in wanted:
         tables.turns.setdefault((p["carrier"], key), {"order_id": order_id, "since": tables.clock()})
-    theirs = (order_id for key, order_id in first.items() if tables.turns[p["carrier"], key]["order_id"] == order_id)
+    theirs = (order_id for key, order_id in wanted if tables.turns[p["carrier"], key]["order_id"] == order_id)
     return [{"order_id": order_id} for order_id in theirs]
 
 
@@ -281,4 +278,3 @@ def held_elsewhere(tables: Tables, p: Params) -> list[Row]:
     pairs = zip(p["order_ids"], p["numbers"], strict=True)
     holders = ((order_id, tables.holder(e164)) for order_id, e164 in pairs)
     return [dict(row) for order_id, row in holders if row is not None and row["acquired_by"] != order_id]
-
