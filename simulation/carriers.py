@@ -17,6 +17,7 @@ from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER
 from carriers.contract import Adapter
 from carriers.swift import Swift
+from carriers.swift_taint import Taint
 from orders.lifecycle import Manner
 from orders.model import CarrierName
 from sandbox.bandwidth import Bandwidth as PracticeBandwidth
@@ -87,7 +88,7 @@ def practice_world(faults: Faults, dice: Random) -> PracticeWorld:
     return world
 
 
-def simulated_carriers(world: PracticeWorld, dice: Random) -> dict[CarrierName, SimulatedCarrier]:
+def simulated_carriers(world: PracticeWorld, dice: Random, taint: Taint) -> dict[CarrierName, SimulatedCarrier]:
     """Open every carrier."""
     practice_bandwidth, practice_cm = PracticeBandwidth(world, stock=_STOCK), PracticeCm(world)
     practice_swift, swift, cm = PracticeSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
@@ -99,7 +100,9 @@ def simulated_carriers(world: PracticeWorld, dice: Random) -> dict[CarrierName, 
             CM(cm.account_guid, profiles), practice_cm, lambda _: ApiKeyHeader(TOKEN_HEADER, cm.product_token)
         ),
         SWIFT: _carrier(
-            Swift(swift.account_id if known else None), practice_swift, lambda _: StaticBearer(swift.api_key)
+            Swift(swift.account_id if known else None, taint=taint),
+            practice_swift,
+            lambda _: StaticBearer(swift.api_key),
         ),
     }
 

@@ -78,7 +78,7 @@ class Faults:
     called_back: float = 0.0
     """Orders that the producer calls back."""
     decided: float = 0.0
-    """Whether a person decides about parked orders."""
+    """Whether a person decides about parked orders while the storm lasts; afterwards one does."""
 
 
 CALM: Final = Faults()

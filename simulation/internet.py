@@ -4,10 +4,11 @@ The courier above it is the real one, so what it makes of silence, refusals and 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime
+from typing import Any
 from urllib.parse import unquote
 
 import httpx
@@ -15,6 +16,7 @@ from starlette.applications import Starlette
 
 from carriers.contract import CarrierAnswer
 from carriers.wire import Departure, WireTrouble
+from orders.model import CarrierName
 from simulation.clock import true_now
 from simulation.faults import LATE_MAX_S
 from simulation.process import Process
@@ -47,7 +49,9 @@ class Letter:
 class Host:
     """A carrier, as it is reached."""
 
-    def __init__(self, name: str, app: Starlette, weather: Weather, trace: Trace, acted: Callable[[str], None]) -> None:
+    def __init__(
+        self, name: CarrierName, app: Starlette, weather: Weather, trace: Trace, acted: Callable[[CarrierName], None]
+    ) -> None:
         self.name = name
         self._app = app
         self._weather = weather
@@ -139,7 +143,7 @@ async def asked(app: Starlette, letter: Letter) -> CarrierAnswer:
     }  # fmt: skip
     said: list[Mapping[str, object]] = []
 
-    async def receive() -> Mapping[str, object]:
+    async def receive() -> MutableMapping[str, Any]:
         return {"type": "http.request", "body": letter.body, "more_body": False}
 
     async def send(message: Mapping[str, object]) -> None:

@@ -1,5 +1,6 @@
-"""The line between one process and the ledger: statements take their time, and a connection may break before one
-has happened or after it.
+"""The line between one process and the ledger.
+
+Statements take their time, and a connection may break before one has happened, or after it.
 """
 
 import asyncio

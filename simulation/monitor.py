@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from orders.model import FINAL_STATES, Kind, Lane, NumberState, State
+from orders.model import FINAL_STATES, CarrierName, Kind, Lane, NumberState, State
 from simulation.carriers import Sale, SimulatedCarrier
 from simulation.people import Inbox, Producer
 from simulation.statements_reading import next_steps
@@ -38,7 +38,7 @@ class Monitor:
     """Watches one world."""
 
     tables: Tables
-    sides: Mapping[str, SimulatedCarrier]
+    sides: Mapping[CarrierName, SimulatedCarrier]
     inbox: Inbox
     trace: Trace
     broken: list[str] = field(default_factory=list)
@@ -89,6 +89,8 @@ class Monitor:
         for lane in (Lane.SUBMIT.value, Lane.ASK.value):  # a step replaces what was owed, and whoever had it
             self._leases.pop((order_id, lane), None)
         owed = next_steps(self.tables, order_id)
+        if state is State.PARKED and not order["reason"]:
+            self.breaks(f"order {order_id} is parked without a reason")
         if (state.is_final or state is State.PARKED) and owed:
             self.breaks(f"order {order_id} is {state}, and owed {owed}")
         if not state.is_final and state is not State.PARKED:
@@ -120,7 +122,7 @@ class Monitor:
 
     # After every act of a carrier
 
-    def acted(self, carrier: str) -> None:
+    def acted(self, carrier: CarrierName) -> None:
         """Look at what a carrier has sold just after it did something."""
         sold: dict[str, list[Sale]] = {}
         for sale in self.sides[carrier].sales():
@@ -130,7 +132,7 @@ class Monitor:
         for violation in self.sides[carrier].violations():
             self.breaks(f"{carrier} says that a rule was broken: {violation}")
 
-    def _look_at_sales(self, carrier: str, reference: str, sales: Sequence[Sale]) -> None:
+    def _look_at_sales(self, carrier: CarrierName, reference: str, sales: Sequence[Sale]) -> None:
         order = self.tables.orders.get(UUID(reference))
         if order is None or order["sends"] == 0:
             self.breaks(f"{carrier} has {reference}, of which nothing was written before it was sent")
@@ -155,9 +157,7 @@ class Monitor:
                 self.breaks(f"order {producer.wish.raw['key']} is lost")
         for order in self.tables.orders.values():
             self._look_at(order)
-            if order["state"] == State.PARKED and not order["reason"]:
-                self.breaks(f"order {order['order_id']} is parked without a reason")
-            elif order["state"] not in {*FINAL_STATES, State.PARKED}:
+            if order["state"] not in FINAL_STATES:
                 self.breaks(f"order {order['order_id']} is {order['state']} for ever: {self.story(order['order_id'])}")
             self._look_at_tellings(order)
         for carrier in self.sides:
@@ -172,7 +172,8 @@ class Monitor:
             self.breaks(f"the producer of order {order['order_id']} heard {first} in this order")
         if notify is None or order["state"] not in notify.get("on", FINAL_STATES):
             return
-        last = told[-1] if told else {}
+        # A worker that slept over its lease tells once more what others have told long since: the version says so.
+        last = max(told, key=lambda document: int(document["version"]), default={})
         numbers = {(number["e164"], number["state"]) for number in last.get("numbers", ())}
         if last.get("state") != order["state"] or not self._numbers(order["order_id"]) <= numbers:
             self.breaks(f"order {order['order_id']} ended {order['state']}, and its producer heard {last}")

@@ -14,7 +14,7 @@ from fulfilment.intake import Ticket
 from fulfilment.ports import Errand
 from orders.errors import OrderRefused
 from orders.events import Adopted, Decision, SentAgain, WrittenOff
-from orders.model import CarrierOrderId, Kind, OrderId
+from orders.model import CarrierName, CarrierOrderId, Kind, OrderId
 from simulation.broker import Broker, Message
 from simulation.carriers import BANDWIDTH, CM_COM, SWIFT, SimulatedCarrier
 from simulation.faults import LATE_MAX_S, LISTING_MAX_S
@@ -201,14 +201,17 @@ class Clerk:
     """A person who looks at parked orders now and then, and at the carrier's portal before deciding."""
 
     tables: Tables
-    sides: Mapping[str, SimulatedCarrier]
+    sides: Mapping[CarrierName, SimulatedCarrier]
     broker: Broker
     trace: Trace
     dice: Random
+    from_s: float
+    """When the person comes in: at first, or when the storm is over."""
     _decided: int = 0
 
     async def decides(self) -> None:
         """Look every half hour at what has been parked for long enough to be certain of."""
+        await asyncio.sleep(self.from_s)
         while True:
             await asyncio.sleep(_LOOKS_EVERY_S)
             for row in list(self.tables.orders.values()):
@@ -224,6 +227,6 @@ class Clerk:
 
     def _decision(self, sales: Sequence[Mapping[str, Any]]) -> Decision:
         by, why = "clerk", f"looked at the portal, note {self._decided}"
-        if sales:
-            return Adopted(CarrierOrderId(sales[0]["order_id"]), by, why)
+        if bought := [sale for sale in sales if sale["outcome"] != "FAILED"]:
+            return Adopted(CarrierOrderId(bought[0]["order_id"]), by, why)
         return SentAgain(by, why) if self.dice.random() < 0.7 else WrittenOff(by, why)  # noqa: PLR2004

@@ -37,8 +37,8 @@ class Process:
         """
         if self._weather.strikes(self._weather.faults.frozen):
             self._freeze(where)
-        while not self.is_dead and self._frozen_s() > 0:
-            await asyncio.sleep(self._frozen_s())
+        while not self.is_dead and (asleep_s := self._thaws_at - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110  it is the time that is waited for
+            await asyncio.sleep(asleep_s)
         self.survives(where)
 
     def survives(self, where: str) -> None:
@@ -63,6 +63,3 @@ class Process:
         asleep_s = self._weather.seconds(*_FROZEN_S)
         self._trace.note(self.name, "frozen", f"{where} for {asleep_s:.1f} s")
         self._thaws_at = asyncio.get_running_loop().time() + asleep_s
-
-    def _frozen_s(self) -> float:
-        return self._thaws_at - asyncio.get_running_loop().time()

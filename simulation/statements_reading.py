@@ -52,9 +52,7 @@ def _e164(row: Row) -> str:
 def owed_to(tables: Tables, p: Params) -> list[Row]:
     """Return what orders wait for, and whether their lanes are paused."""
     rows = [row for order_id in p["order_ids"] for row in tables.debts(order_id)]
-    return [
-        {**row, **_pause(tables, row["carrier"], row["lane"])} for row in sorted(rows, key=lambda row: _due_at(row))
-    ]
+    return [{**row, **_pause(tables, row["carrier"], row["lane"])} for row in sorted(rows, key=_due_at)]
 
 
 def _due_at(row: Row) -> datetime:

@@ -57,8 +57,8 @@ def told(tables: Tables, p: Params) -> list[Row]:
             row.update(told_at=tables.clock(), tries=row["tries"] + 1, trouble=None)
     for paid in p["paid"]:
         key = (UUID(paid["order_id"]), Lane.TELL.value)
-        row = tables.owed.get(key)
-        if row is not None and (row["lease_token"], row["turn"]) == (p["token"], paid["turn"]):
+        debt = tables.owed.get(key)
+        if debt is not None and (debt["lease_token"], debt["turn"]) == (p["token"], paid["turn"]):
             del tables.owed[key]
     return []
 
@@ -84,10 +84,9 @@ def _telling(tables: Tables, named: Row, channel: str) -> list[Row]:
 def raise_alarm(tables: Tables, p: Params) -> list[Row]:
     """Tell a person something, once per matter."""
     now, key = tables.clock(), (p["what"], p["subject"])
-    row = tables.alarms.get(key)
-    if row is None:
-        row = {"alarm_id": tables.identity(), "times": 0, "first_at": now, **p}
-        tables.alarms[key] = row
+    if key not in tables.alarms:
+        tables.alarms[key] = {"alarm_id": tables.identity(), "times": 0, "first_at": now, **p}
+    row = tables.alarms[key]
     row.update(times=row["times"] + 1, last_at=now, detail=p["detail"], cleared_at=None)
     return [{"times": row["times"]}]
 

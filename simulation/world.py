@@ -8,7 +8,7 @@ import asyncio
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 from typing import Any, Final
@@ -16,17 +16,19 @@ from typing import Any, Final
 import structlog
 
 from carriers.courier import Courier, CourierSettings
+from carriers.swift_taint import Taint
 from fulfilment.carrier import Carrier
 from fulfilment.desk import Desk
 from fulfilment.intake import Intake
 from fulfilment.runtime import Room
 from ledger.ledger import Ledger
 from orders.errors import FulfilmentError
+from orders.lifecycle import Manner
 from orders.model import CarrierName, Lane
 from simulation.broker import Broker, SimulatedBell, SimulatedHerald, SimulatedSlots
 from simulation.carriers import MANNERS, practice_world, simulated_carriers
 from simulation.clock import EPOCH, MachineClock, VirtualLoop, true_now
-from simulation.faults import CALM, Faults
+from simulation.faults import CALM, PROFILES, Faults
 from simulation.internet import TIMEOUT_S, Host, SimulatedWire
 from simulation.ledger_line import LineToLedger
 from simulation.monitor import Monitor
@@ -44,7 +46,8 @@ _LANE_CHILDREN: Final = 2
 _CONCURRENCY: Final = 8
 _SKEW_S: Final = 600.0
 _FAST: Final = 0.001
-_REST_DAYS: Final = 12.0
+_REST_DAYS: Final = 7.0
+_LOOKS_EVERY_S: Final = 600
 _AFTERWARDS_S: Final = 4 * 3600.0
 _SCHEDULES: Final = frozenset({"postpone", "release", "stand_in_line", "told"})
 """Statements that change what is due and answer nothing."""
@@ -59,6 +62,15 @@ class Plan:
     orders: int = 12
     days: float = 1.0
     faults: Faults = CALM
+
+    @classmethod
+    def drawn(cls, seed: int, *, profile: str = "swarm", orders: int = 12, days: float = 1.0) -> "Plan":
+        """Return the plan of a seed, its weather drawn as the profile says.
+
+        Raises:
+            KeyError: There is no such profile.
+        """
+        return cls(seed, orders, days, PROFILES[profile](Random(f"{seed}/faults")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +93,11 @@ class Parts:
 
     ledger: type[LineToLedger] = LineToLedger
     courier: type[Courier] = Courier
+    manners: Mapping[CarrierName, Manner] = field(default_factory=lambda: MANNERS)
+    taint: Taint = field(default_factory=Taint)
 
 
-def run(plan: Plan, *, parts: Parts = Parts(), listener: Callable[[str], None] | None = None) -> Report:  # noqa: B008  frozen, and nothing but names
+def run(plan: Plan, *, parts: Parts = Parts(), listener: Callable[[str], None] | None = None) -> Report:
     """Run one world to its end, or to its first broken promise."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(World(plan, parts, Trace(listener)).lives())
@@ -100,7 +114,7 @@ class World:
         self._weather = Weather(plan.faults, Random(f"{plan.seed}/weather"), days=plan.days)
         self._tables = Tables(true_now)
         self._practice = practice_world(plan.faults, Random(f"{plan.seed}/practice"))
-        self._sides = simulated_carriers(self._practice, self._dice)
+        self._sides = simulated_carriers(self._practice, self._dice, parts.taint)
         self._inbox = Inbox()
         self._monitor = Monitor(self._tables, self._sides, self._inbox, trace)
         self._broker = Broker(self._weather, trace)
@@ -146,8 +160,8 @@ class World:
         removals, until_s = 1 + self._plan.orders // 3, 0.8 * self._weather.storm_s
         mover = Mover(self._tables, self._broker, self._trace, self._dice, removals, until_s, producers)
         self._start(mover.moves())
-        if self._dice.random() < self._weather.faults.decided:
-            self._start(Clerk(self._tables, self._sides, self._broker, self._trace, self._dice).decides())
+        from_s = 0.0 if self._dice.random() < self._weather.faults.decided else self._weather.storm_s
+        self._start(Clerk(self._tables, self._sides, self._broker, self._trace, self._dice, from_s).decides())
         return producers
 
     def _machines(self) -> None:
@@ -194,7 +208,7 @@ class World:
         wire = SimulatedWire(self._hosts[name], process, self._weather)
         settings = CourierSettings("http://carrier.test", total_timeout_s=TIMEOUT_S)
         courier = self._parts.courier(settings, side.signs_in(clock), now=clock.now, clock=clock.boot, wire=wire)
-        return Carrier(side.adapter, courier, MANNERS[name], _CONCURRENCY)
+        return Carrier(side.adapter, courier, self._parts.manners[name], _CONCURRENCY)
 
     # What happens by itself
 
@@ -232,8 +246,10 @@ class World:
     async def _ends(self, producers: list[Producer]) -> None:
         """Wait until nothing is left to be done, see whether anything comes after that, and look back."""
         ends_s = self._weather.storm_s + _REST_DAYS * DAY_S
-        while not self._is_at_rest(producers) and asyncio.get_running_loop().time() < ends_s:
-            await asyncio.sleep(600)
+        for looks_at_s in range(0, int(ends_s), _LOOKS_EVERY_S):
+            await asyncio.sleep(looks_at_s - asyncio.get_running_loop().time())
+            if self._is_at_rest(producers):
+                break
         await asyncio.sleep(_AFTERWARDS_S)
         self._monitor.looks_back(producers)
         self._monitor.alarm.set()
@@ -243,6 +259,7 @@ class World:
             not self._weather.stormy
             and all(producer.ticket or producer.refused for producer in producers)
             and not self._tables.owed
+            and all(row["ended_at"] for row in self._tables.orders.values())
         )
 
     # What nobody foresaw
@@ -292,8 +309,3 @@ def _listening(overheard: Callable[[str, object], None]) -> Iterator[None]:
         yield
     finally:
         structlog.configure(**before)
-
-
-def with_faults(plan: Plan, faults: Faults) -> Plan:
-    """Return the same plan in other weather."""
-    return replace(plan, faults=faults)

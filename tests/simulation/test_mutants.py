@@ -1,0 +1,93 @@
+"""The test of the test: builds that are broken on purpose, each of which some world must notice."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from carriers.contract import Conversation, Memory
+from carriers.courier import Courier, Outcome
+from carriers.swift_taint import Taint
+from orders.events import AnswerLost, NotSent
+from simulation.carriers import MANNERS
+from simulation.ledger_line import LineToLedger
+from simulation.tables import Row
+from simulation.world import Parts, Plan, run
+
+SEEDS = 40
+"""Within so many a mutant must be caught."""
+
+
+class ResendsWhatWasLost(Courier):
+    """A lost answer is taken for a request that never left."""
+
+    async def hold(self, conversation: Conversation, *, deadline: float, memory: Memory | None = None) -> Outcome:
+        outcome = await super().hold(conversation, deadline=deadline, memory=memory)
+        if isinstance(outcome.event, AnswerLost):
+            return replace(outcome, event=NotSent(outcome.event.reason))
+        return outcome
+
+
+class MovesWithoutLooking(LineToLedger):
+    """Steps are written without a look at the version."""
+
+    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        for step in params["steps"].obj if statement == "record_steps" else ():
+            step["from_version"] = self._tables.orders[UUID(step["order_id"])]["version"]
+        return super()._carried_out(statement, params)
+
+
+class LendsToEverybody(LineToLedger):
+    """A claim keeps nobody else away."""
+
+    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        lent = {**params, "lease": timedelta()} if statement == "claim" else params
+        return super()._carried_out(statement, lent)
+
+
+class ForgetsWhoHasTheTurn(LineToLedger):
+    """Whoever has come first takes the turn, and not who has it."""
+
+    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        if statement != "take_turns":
+            return super()._carried_out(statement, params)
+        eldest = min((wish["order_id"] for wish in params["wanted"].obj), default=None)
+        return [row for row in super()._carried_out(statement, params) if str(row["order_id"]) == eldest]
+
+
+class SaysItIsStored(LineToLedger):
+    """Orders are acknowledged, and then not stored."""
+
+    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        if statement != "accept_orders":
+            return super()._carried_out(statement, params)
+        return [{"order_id": UUID(order["order_id"])} for order in params["orders"].obj]
+
+
+IMPATIENT = {
+    name: replace(manner, doubt_first=timedelta(), doubt_patience=timedelta(), doubt_asks=1, resend_when_absent=True)
+    for name, manner in MANNERS.items()
+}
+"""Whatever is not on the carrier's list at the first look is sent again."""
+
+MUTANTS: dict[str, tuple[str, int, Callable[[], Parts]]] = {
+    "resends on a lost answer": ("swarm", 1, lambda: Parts(courier=ResendsWhatWasLost)),
+    "settles without a look at the version": ("clocks", 1, lambda: Parts(ledger=MovesWithoutLooking)),
+    "claims without a lease": ("swarm", 1, lambda: Parts(ledger=LendsToEverybody)),
+    "takes absence for proof at once": ("swarm", 1, lambda: Parts(manners=IMPATIENT)),
+    "removes what is tainted": ("swarm", 1, lambda: Parts(taint=Taint(timedelta(minutes=1), timedelta()))),
+    "loses what it has accepted": ("none", 1, lambda: Parts(ledger=SaysItIsStored)),
+    "lets a turn be taken away": ("crashes", 23, lambda: Parts(ledger=ForgetsWhoHasTheTurn)),
+}
+"""Each with the weather that shows it soonest, and the first seed to try."""
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_broken_build_is_caught(mutant: str) -> None:
+    """A simulator that finds nothing in these would find nothing in anything."""
+    profile, first, parts = MUTANTS[mutant]
+    worlds = (run(Plan.drawn(seed, profile=profile), parts=parts()) for seed in range(first, first + SEEDS))
+    assert any(report.broken for report in worlds)
