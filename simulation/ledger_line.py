@@ -16,6 +16,7 @@ from simulation.weather import Weather
 
 _ROUND_TRIP_S = (0.0005, 0.02)
 _REFUSED_S = 0.2
+_SLOWLY_BACK = 0.2
 _BROKEN = "server closed the connection unexpectedly"
 
 
@@ -50,7 +51,8 @@ class LineToLedger(MemoryLedger):
             raise psycopg.OperationalError(_BROKEN)
         rows = self._carried_out(statement, params)
         self._watcher.heard(process.name, statement, params, rows)
-        await asyncio.sleep(weather.seconds(*_ROUND_TRIP_S))
+        if weather.tosses(_SLOWLY_BACK):  # others may write between a statement and its answer
+            await asyncio.sleep(weather.seconds(*_ROUND_TRIP_S))
         await process.passes(f"after {statement}")
         if lost:
             raise psycopg.OperationalError(_BROKEN)

@@ -45,6 +45,10 @@ class Weather:
         """Tell whether something goes wrong this once."""
         return probability > 0 and self.stormy and self._dice.random() < probability
 
+    def tosses(self, probability: float) -> bool:
+        """Tell whether something that is no trouble happens this once."""
+        return self._dice.random() < probability
+
     def seconds(self, least: float, most: float) -> float:
         """Draw a duration, the small ones as likely as the large ones."""
         return float(least * (most / least) ** self._dice.random()) if least > 0 else self._dice.uniform(least, most)
