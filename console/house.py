@@ -113,6 +113,7 @@ def simulate(
     faults: Annotated[
         str, typer.Option(help="What goes wrong: swarm, none, harsh, network, limits, crashes, ledger, messages, …")
     ] = "swarm",
+    carrier: Annotated[list[str] | None, typer.Option(help="Order only there; may be given again.")] = None,
     worlds: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, one seed after the other.")] = 1,
     trace: Annotated[bool, typer.Option("--trace", help="Print everything that happens.")] = False,
 ) -> None:
@@ -122,8 +123,10 @@ def simulate(
     """
     from console import simulating
 
-    held = simulating.simulate(orders=orders, days=days, seed=seed, faults=faults, worlds=worlds, trace=trace)
-    raise typer.Exit(0 if held else 1)
+    if not simulating.simulate(
+        orders=orders, days=days, seed=seed, faults=faults, carriers=carrier or (), worlds=worlds, trace=trace
+    ):
+        raise typer.Exit(1)
 
 
 def migrate() -> None:

@@ -5,11 +5,13 @@ Knows how a world's report is told to a person. What a world is stands in `simul
 
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 import typer
 
+from simulation.carriers import MANNERS
 from simulation.faults import PROFILES
 from simulation.world import Plan, Report, run
 
@@ -51,7 +53,9 @@ class Tally:
 _TROUBLES = ("killed", "frozen", "lost", "late", "dropped", "wiped", "restored", "acted", "record_steps", "decides")
 
 
-def simulate(*, orders: int, days: float, seed: int, faults: str, worlds: int, trace: bool) -> bool:
+def simulate(
+    *, orders: int, days: float, seed: int, faults: str, carriers: Sequence[str], worlds: int, trace: bool
+) -> bool:
     """Run worlds from `seed` on, tell of each, and return whether every promise held.
 
     Raises:
@@ -59,10 +63,12 @@ def simulate(*, orders: int, days: float, seed: int, faults: str, worlds: int, t
     """
     if faults not in PROFILES:
         raise typer.BadParameter(f"{faults!r} is none of {', '.join(PROFILES)}", param_hint="--faults")
+    if unknown := set(carriers) - {str(name) for name in MANNERS}:
+        raise typer.BadParameter(f"{sorted(unknown)} is none of {', '.join(MANNERS)}", param_hint="--carrier")
     tally = Tally()
     for number in range(seed, seed + worlds):
         begun = time.monotonic()
-        plan = Plan.drawn(number, profile=faults, orders=orders, days=days)
+        plan = Plan.drawn(number, profile=faults, orders=orders, days=days, carriers=carriers)
         report = run(plan, listener=typer.echo if trace else None)
         tally.add(report, time.monotonic() - begun)
         typer.echo(_line(report))
@@ -86,6 +92,7 @@ def _show_broken(report: Report, faults: str) -> None:
     plan = report.plan
     for promise in report.broken:
         typer.echo(f"broken: {promise}")
-    again = f"--seed {plan.seed} --orders {plan.orders} --days {plan.days:g} --faults {faults} --trace"
+    only = "".join(f" --carrier {carrier}" for carrier in plan.carriers)
+    again = f"--seed {plan.seed} --orders {plan.orders} --days {plan.days:g} --faults {faults}{only} --trace"
     typer.echo(f"again:  number-orders simulate {again}")
     typer.echo(f"keep:   {faults} {plan.seed} {plan.orders}   (a line for tests/simulation/seeds.txt)")

@@ -4,7 +4,7 @@ Their orders are drawn from the seed. A producer that has no ticket sends its or
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -45,10 +45,11 @@ class Wish:
     called_back_after_s: float | None = None
 
 
-def wishes(dice: Random, count: int, weather: Weather) -> Iterator[Wish]:
+def wishes(dice: Random, count: int, weather: Weather, carriers: Collection[str]) -> Iterator[Wish]:
     """Draw orders over the first half of the storm, some of them in one burst."""
     burst_s = dice.uniform(0, weather.storm_s / 2)
-    shares = [dice.random() ** 3 for _ in _PLACES]  # often most orders of a world go to one carrier
+    # Often most orders of a world go to one carrier.
+    shares = [dice.random() ** 3 * (not carriers or name in carriers) for name in _PLACES]
     for number in range(count):
         at_s = burst_s if dice.random() < 0.3 else dice.uniform(0, weather.storm_s / 2)  # noqa: PLR2004
         back = dice.random() < weather.faults.called_back
@@ -63,7 +64,7 @@ def _uuid(dice: Random) -> UUID:
 
 def _order(dice: Random, key: str, shares: Sequence[float], *, strange: float) -> dict[str, Any]:
     odd = dice.random() < strange
-    (place,) = dice.choices(_PLACES, weights=shares)
+    (place,) = dice.choices(tuple(_PLACES.values()), weights=shares)
     return place(dice, odd=odd) | {"key": key} | _notified(dice)
 
 
@@ -105,7 +106,7 @@ def _at_swift(dice: Random, *, odd: bool) -> dict[str, Any]:
     return order | {"criteria": {"npa": npa}, "quantity": dice.randint(1, 4)}
 
 
-_PLACES: Final = (_at_bandwidth, _at_cm, _at_swift)
+_PLACES: Final = {str(BANDWIDTH): _at_bandwidth, str(CM_COM): _at_cm, str(SWIFT): _at_swift}
 
 
 @dataclass(slots=True)
@@ -172,6 +173,8 @@ class Mover:
         """Look now and then at what is held, and give some of it up."""
         for number in range(self.count):
             await asyncio.sleep(self.dice.uniform(0, 2 * self.until_s / self.count))
+            if asyncio.get_running_loop().time() > self.until_s:
+                return
             if numbers := self._choice():
                 raw = self._removal(f"gone-{number:05}", numbers)
                 back_s = self.dice.uniform(0, 3600) if self.dice.random() < 0.1 else None  # noqa: PLR2004

@@ -6,7 +6,7 @@ must come to rest.
 
 import asyncio
 import traceback
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -62,15 +62,19 @@ class Plan:
     orders: int = 12
     days: float = 1.0
     faults: Faults = CALM
+    carriers: tuple[str, ...] = ()
+    """Those that orders go to; none named are all."""
 
     @classmethod
-    def drawn(cls, seed: int, *, profile: str = "swarm", orders: int = 12, days: float = 1.0) -> "Plan":
+    def drawn(
+        cls, seed: int, *, profile: str = "swarm", orders: int = 12, days: float = 1.0, carriers: Sequence[str] = ()
+    ) -> "Plan":
         """Return the plan of a seed, its weather drawn as the profile says.
 
         Raises:
             KeyError: There is no such profile.
         """
-        return cls(seed, orders, days, PROFILES[profile](Random(f"{seed}/faults")))
+        return cls(seed, orders, days, PROFILES[profile](Random(f"{seed}/faults")), tuple(carriers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,8 @@ class World:
     # Who is there
 
     def _people(self) -> list[Producer]:
-        placed = wishes(Random(f"{self._plan.seed}/orders"), self._plan.orders, self._weather)
+        plan = self._plan
+        placed = wishes(Random(f"{plan.seed}/orders"), plan.orders, self._weather, plan.carriers)
         producers = [Producer(wish, self._broker, self._trace, self._dice) for wish in placed]
         for producer in producers:
             self._start(producer.orders())
