@@ -22,7 +22,7 @@ $(READY): requirements.lock pyproject.toml client/pyproject.toml
 up: setup  ## run everything until Ctrl-C: embedded engines and the sandbox carrier, unless told otherwise
 	@$(BIN)/number-orders up
 
-demo: setup  ## the main job, live, with a worker killed in the middle; ends by itself (ARGS="--orders 60")
+demo: setup  ## the main job, live, with a worker killed in the middle; ends by itself (ARGS="--orders 80")
 	@$(BIN)/number-orders demo $(ARGS)
 
 fmt: setup  ## format the code

@@ -10,13 +10,17 @@ site/specs/numbers_v2.yml and site/docs/numbers/errors.mdx.
 """
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
-from carriers.bandwidth_answers import Listing, bought_by, ordered, submitted, true_list
+from carriers import bandwidth_closing as closing
+from carriers.bandwidth_answers import Listing, about_another, bought_by, ordered, submitted, true_list
+from carriers.bandwidth_closing import Closing
 from carriers.bandwidth_disconnects import Disconnects
 from carriers.bandwidth_facts import CARRIER, FIRST_PAGE, NUMBERS_LOOKED_AT, PAGE_SIZE, QUANTITY_MAX
+from carriers.bandwidth_reservations import BandwidthReservations
 from carriers.bandwidth_rules import faults
 from carriers.bandwidth_verdict import (
     End,
@@ -29,8 +33,8 @@ from carriers.bandwidth_verdict import (
     taken,
     weighed_end,
 )
-from carriers.bandwidth_xml import OrderView, write_order
-from carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
+from carriers.bandwidth_xml import OrderView, write_closing, write_order
+from carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose, Talk
 from orders.errors import Fault, Mistake, NotOffered
 from orders.events import Acknowledged, Event, FoundTwice, NotListed, Refused, StillOpen
 from orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
@@ -39,6 +43,14 @@ from orders.numbering import E164
 _XML: Final = "application/xml"
 
 Look = Generator[CarrierRequest, CarrierAnswer, tuple[CarrierOrderId, OrderView] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """An order of ours as Bandwidth shows it."""
+
+    view: OrderView
+    status: str
 
 
 class Bandwidth:
@@ -53,6 +65,7 @@ class Bandwidth:
         self._site_id = site_id
         self._peer_id = peer_id
         self._disconnects = Disconnects(account_id)
+        self._reservations = BandwidthReservations(account_id)
         self._orders = f"/api/v2/accounts/{quote(account_id, safe='')}/orders"
 
     @property
@@ -69,7 +82,14 @@ class Bandwidth:
             partial_fill=True,
             backorder=True,
             found_by_reference=True,
+            called_back=frozenset({Kind.NEW_NUMBERS}),
+            reserves=True,
         )
+
+    @property
+    def reservations(self) -> BandwidthReservations:
+        """What can be asked about reservations."""
+        return self._reservations
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
         """Return everything Bandwidth would not take; empty when the order is good."""
@@ -89,21 +109,25 @@ class Bandwidth:
         return submitted(order, answer)
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands; asks on when the answer contradicts itself."""
+        """Ask how an OPEN order stands; asks on when the answer contradicts itself.
+
+        One that was called back is closed as soon as it is a backorder, and then looked at once more.
+        """
         if order.request.kind is Kind.REMOVE_NUMBERS:
             return (yield from self._disconnects.ask(order))
-        if order.carrier_order_id is None:
-            raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
-        answer = yield self._get_order(order.carrier_order_id)
-        if answer.status == HTTPStatus.NOT_FOUND:
-            return StillOpen("404", detail="the carrier does not know its own order any more", unheard_of=True)
-        view, status = ordered(answer, order.carrier_order_id)
-        if waiting := still_open(view, status):
-            return waiting
-        end = yield from self._ended(order, view, status)
+        taken_as = closing.remembered(order)
+        seen = yield from self._seen(order)
+        if isinstance(seen, Sight) and closing.is_wanted(order, seen.status):
+            taken_as = yield from self._close(order)
+            seen = yield from self._seen(order)
+        if not isinstance(seen, Sight):
+            return seen
+        if waiting := still_open(seen.view, seen.status):
+            return closing.while_open(order, waiting, taken_as)
+        end: Event = yield from self._ended(order, seen.view, seen.status)
         if order.losses:
-            return (yield from self._after_a_loss(order, view, status, end))
-        return end
+            end = yield from self._after_a_loss(order, seen.view, seen.status, end)
+        return closing.at_the_end(end, taken_as)
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT by our reference, and named numbers by themselves."""
@@ -120,6 +144,26 @@ class Bandwidth:
         looked = "the list of orders by our reference"
         return NotListed(f"{looked}, and its first numbers" if order.request.numbers else looked)
 
+    def _seen(self, order: Order) -> Talk[Sight | Event]:
+        """Return the order as it stands, or what it means that it cannot be seen as ours."""
+        if order.carrier_order_id is None:
+            raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
+        answer = yield self._get_order(order.carrier_order_id)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            return StillOpen("404", detail="the carrier does not know its own order any more", unheard_of=True)
+        view, status = ordered(answer, order.carrier_order_id)
+        return about_another(order, view) or Sight(view, status)
+
+    def _close(self, order: Order) -> Talk[Closing]:
+        """Ask Bandwidth to close a backorder, and remember that before it leaves: then no end is told for another."""
+        yield closing.keep(order, Closing(closing.Taken.UNKNOWN))
+        path = f"{self._orders}/{quote(str(order.carrier_order_id), safe='')}"
+        body = write_closing(order.request, reference=str(order.order_id))
+        answer = yield CarrierRequest("PUT", path, Purpose.PREPARE, body=body, content_type=_XML)
+        taken_as = closing.reply(answer)
+        yield closing.keep(order, taken_as)
+        return taken_as
+
     def _get_order(self, carrier_order_id: str, below: str = "") -> CarrierRequest:
         return CarrierRequest("GET", f"{self._orders}/{quote(carrier_order_id, safe='')}{below}", Purpose.READ)
 
@@ -132,9 +176,7 @@ class Bandwidth:
         answer = yield self._get_order(str(order.carrier_order_id), "/tns")
         return weighed_end(order, view, status, end, true_list(answer))
 
-    def _after_a_loss(
-        self, order: Order, view: OrderView, status: str, end: End
-    ) -> Generator[CarrierRequest, CarrierAnswer, Event]:
+    def _after_a_loss(self, order: Order, view: OrderView, status: str, end: Event) -> Talk[Event]:
         """Find out whether an earlier send of this very order has bought numbers as well."""
         other = None
         if is_taken(view.errors):

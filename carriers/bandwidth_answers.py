@@ -16,6 +16,7 @@ from carriers.bandwidth_facts import (
     CLOCKS_DIFFER,
     CODE,
     FIRST_PAGE,
+    GIVEN_UP,
     MAY_HAVE_HAPPENED,
     NOT_OURS_CODE,
     PAGES_MAX,
@@ -26,8 +27,10 @@ from carriers.bandwidth_xml import (
     CarrierError,
     ListedOrder,
     Numbers,
+    NumberView,
     OrderPage,
     OrderView,
+    read_errors,
     read_number,
     read_numbers,
     read_order,
@@ -36,7 +39,7 @@ from carriers.bandwidth_xml import (
 )
 from carriers.contract import CarrierAnswer
 from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, AnswerLost, Event, NotSent
+from orders.events import Acknowledged, AnswerLost, Event, NotSent, Parked
 from orders.model import CarrierOrderId, Order
 
 _TO_MEND: Final[Mapping[int, str]] = {
@@ -49,13 +52,14 @@ Reader = Callable[[bytes], OrderView]
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 
-def _is_good(answer: CarrierAnswer) -> bool:
+def is_good(answer: CarrierAnswer) -> bool:
+    """Tell whether an answer says yes."""
     return answer.status // 100 == HTTPStatus.OK // 100
 
 
 def submitted(order: Order, answer: CarrierAnswer, *, read: Reader = read_order, below: str = "/orders") -> Event:
     """Say what the answer to the POST means. When in doubt it means doubt."""
-    if _is_good(answer):
+    if is_good(answer):
         return _accepted(order, answer, read, below)
     if answer.status == HTTPStatus.BAD_REQUEST:
         return _rejected(order, answer)
@@ -71,7 +75,7 @@ def _accepted(order: Order, answer: CarrierAnswer, read: Reader, below: str) -> 
         return AnswerLost(f"HTTP {answer.status} and {fault.why}")
     if view and view.reference not in {None, str(order.order_id)}:
         return AnswerLost(f"HTTP {answer.status}, and the answer is about another order")
-    named = (view.carrier_order_id if view else None) or _last_segment(answer.headers.get("location", ""), below)
+    named = (view.carrier_order_id if view else None) or last_segment(answer.headers.get("location", ""), below)
     if named is None or not CARRIER_ORDER_ID.fullmatch(named):
         return AnswerLost(f"HTTP {answer.status} without an order id")
     return Acknowledged(CarrierOrderId(named), view.status if view else None)
@@ -96,8 +100,8 @@ def _rejected(order: Order, answer: CarrierAnswer) -> Event:
     return refused_order(order, rejection.errors)
 
 
-def _last_segment(location: str, below: str) -> str | None:
-    """Return the order id from a Location header, or None when it points elsewhere."""
+def last_segment(location: str, below: str) -> str | None:
+    """Return the id from a Location header, or None when it points elsewhere than `below`."""
     try:
         head, _, last = urlsplit(location).path.rstrip("/").rpartition("/")
     except ValueError:
@@ -107,7 +111,7 @@ def _last_segment(location: str, below: str) -> str | None:
 
 def ordered(answer: CarrierAnswer, carrier_order_id: str, *, read: Reader = read_order) -> tuple[OrderView, str]:
     """Return the order in an answer, and its status."""
-    _require_content(answer)
+    require_content(answer)
     view = read(answer.body)
     if view.carrier_order_id and view.carrier_order_id.casefold() != carrier_order_id.casefold():
         raise UnreadableAnswer(CARRIER, f"asked for order {carrier_order_id}, got another", answer.body)
@@ -116,34 +120,58 @@ def ordered(answer: CarrierAnswer, carrier_order_id: str, *, read: Reader = read
     return view, view.status
 
 
+def about_another(order: Order, view: OrderView) -> Parked | None:
+    """Return what follows when what was read as our order bears another's reference; None when it does not.
+
+    An order that a person adopted under a wrong id must not end on somebody else's purchase.
+    """
+    if view.reference in {None, str(order.order_id)}:
+        return None
+    theirs = f"{order.carrier_order_id} bears the reference {view.reference!r} and not ours ({order.order_id})"
+    standing = f"{view.status}, numbers: {len(view.completed.listed)}"
+    return Parked(f"{CARRIER}'s order {theirs}; it stands at {standing}, and nothing of that was taken for ours")
+
+
 def true_list(answer: CarrierAnswer) -> Numbers | None:
     """Return the order's own list of numbers, or None when Bandwidth keeps none for it."""
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
     if answer.status == HTTPStatus.NO_CONTENT:
         return Numbers()
-    _require_content(answer)
+    require_content(answer)
     return read_numbers(answer.body)
+
+
+def was_given_up(answer: CarrierAnswer, account_id: str) -> bool:
+    """Tell whether a number was this account's and is not any more, as far as the account may see."""
+    number = _number_shown(answer, account_id)
+    return number is not None and (number.status or "").upper() in GIVEN_UP
 
 
 def bought_by(answer: CarrierAnswer, account_id: str) -> CarrierOrderId | None:
     """Return the order that bought a number, if this account has the number and may see it."""
-    if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-        return None
-    if not _is_good(answer) and NOT_OURS_CODE in {error.code for error in _errors(answer)}:
-        return None
-    _require_content(answer)
-    number = read_number(answer.body)
-    if number.account_id not in {None, account_id} or not number.carrier_order_id:
+    number = _number_shown(answer, account_id)
+    if number is None or not number.carrier_order_id:
         return None
     return CarrierOrderId(number.carrier_order_id) if CARRIER_ORDER_ID.fullmatch(number.carrier_order_id) else None
+
+
+def _number_shown(answer: CarrierAnswer, account_id: str) -> NumberView | None:
+    """Return a number of this account's; None when it is somebody else's or nobody's."""
+    if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+        return None
+    if not is_good(answer) and NOT_OURS_CODE in {error.code for error in errors_of(answer)}:
+        return None
+    require_content(answer)
+    number = read_number(answer.body)
+    return number if number.account_id in {None, account_id} else None
 
 
 def page_of_disconnects(answer: CarrierAnswer) -> OrderPage:
     """Return a page of the list of disconnects. An account without any is answered 404."""
     if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.NO_CONTENT}:
         return OrderPage((), 0, None)
-    _require_content(answer)
+    require_content(answer)
     return read_page(answer.body)
 
 
@@ -202,7 +230,7 @@ class Listing:
 def _page(answer: CarrierAnswer) -> OrderPage:
     """Return a page of the list of orders; a 404 counts when its body is an empty list."""
     if answer.status != HTTPStatus.NOT_FOUND:
-        _require_content(answer)
+        require_content(answer)
         return read_page(answer.body)
     try:
         page = read_page(answer.body)
@@ -219,11 +247,10 @@ def _valid_id(listed: str | None) -> CarrierOrderId:
     return CarrierOrderId(listed)
 
 
-def _require_content(answer: CarrierAnswer) -> None:
+def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Bandwidth's and not a gateway's."""
-    if not _is_good(answer):
-        said = _TO_MEND.get(answer.status) or "; ".join(map(str, _errors(answer)[:3]))
-        raise NoAnswer(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}")
+    if not is_good(answer):
+        raise NoAnswer(said_in(answer))
     start = answer.body[:200].lstrip().lower()
     if not start:
         raise NoAnswer(f"HTTP {answer.status} with an empty body")
@@ -231,8 +258,15 @@ def _require_content(answer: CarrierAnswer) -> None:
         raise NoAnswer(f"HTTP {answer.status} with a web page for a body")
 
 
-def _errors(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
+def said_in(answer: CarrierAnswer) -> str:
+    """Return what an answer that is no success says of itself."""
+    said = _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3]))
+    return f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
+
+
+def errors_of(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
+    """Return the errors in an answer; none when it has no XML to read."""
     try:
-        return read_rejection(answer.body).errors
+        return read_errors(answer.body) if answer.body.strip() else ()
     except UnreadableAnswer:
         return ()

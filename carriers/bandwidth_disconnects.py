@@ -1,8 +1,8 @@
 """Removals at Bandwidth, which calls them disconnects: what is asked, in which turn, and what follows.
 
 Giving a number up a second time does it no harm, so doubt is settled more boldly than over purchases: what a bounded
-look at the records does not show may be sent again, and a number that is then not ours any more was given up before.
-Opens no socket, reads no clock, repeats nothing.
+look at the records does not show may be sent again. Of a number that is then not ours any more, the ledger and
+Bandwidth itself are asked whether it ever was. Opens no socket, reads no clock, repeats nothing.
 
 Source: Bandwidth/api-docs, site/specs/numbers_v2.yml and site/docs/numbers/disconnectNumbers.mdx, errors.mdx.
 """
@@ -13,14 +13,27 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
-from carriers.bandwidth_answers import nearest, ordered, page_of_disconnects, submitted
-from carriers.bandwidth_facts import DISCONNECT_PAGE_SIZE, DISCONNECT_PAGES_MAX, DISCONNECTS_LOOKED_AT, FIRST_PAGE
-from carriers.bandwidth_removal import removal_end, still_removing, with_the_gone
+from carriers.bandwidth_answers import about_another, nearest, ordered, page_of_disconnects, submitted, was_given_up
+from carriers.bandwidth_facts import (
+    DISCONNECT_PAGE_SIZE,
+    DISCONNECT_PAGES_MAX,
+    DISCONNECTS_LOOKED_AT,
+    FIRST_PAGE,
+    STRANGERS_LOOKED_AT,
+)
+from carriers.bandwidth_removal import (
+    not_ours_now,
+    refused_as_not_ours,
+    removal_end,
+    still_removing,
+    with_the_gone,
+)
 from carriers.bandwidth_xml import ListedOrder, read_disconnect, write_disconnect
-from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
+from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose, Recall, Talk
 from orders.errors import Mistake
 from orders.events import Acknowledged, NotListed, Refused, StillOpen
 from orders.model import CarrierOrderId, Order
+from orders.numbering import E164
 
 _DAY: Final = timedelta(days=1)
 
@@ -31,6 +44,7 @@ class Disconnects:
     """The conversations about removals on one account."""
 
     def __init__(self, account_id: str) -> None:
+        self._account_id = account_id
         self._path = f"/api/v2/accounts/{quote(account_id, safe='')}/disconnects"
 
     def submit(self, order: Order) -> Conversation:
@@ -38,7 +52,10 @@ class Disconnects:
         body = write_disconnect(order.request, reference=str(order.order_id))
         answer = yield CarrierRequest("POST", self._path, Purpose.COMMIT, body=body, content_type="application/xml")
         event = submitted(order, answer, read=read_disconnect, below="/disconnects")
-        return with_the_gone(order, event) if isinstance(event, Refused) else event
+        if not isinstance(event, Refused):
+            return event
+        gone = yield from self._given_up_before(order, refused_as_not_ours(event))
+        return with_the_gone(order, event, gone)
 
     def ask(self, order: Order) -> Conversation:
         """Ask how a removal stands."""
@@ -48,7 +65,10 @@ class Disconnects:
         if answer.status == HTTPStatus.NOT_FOUND:
             return StillOpen("404", detail="the carrier does not know its own disconnect any more", unheard_of=True)
         view, status = ordered(answer, order.carrier_order_id, read=read_disconnect)
-        return still_removing(view, status) or removal_end(order, view, status)
+        if unfinished := about_another(order, view) or still_removing(view, status):
+            return unfinished
+        gone = yield from self._given_up_before(order, not_ours_now(order, view))
+        return removal_end(order, view, status, gone)
 
     def look_for(self, order: Order) -> Conversation:
         """Look for our reference in the disconnects nearest to the moment at which the answer was lost.
@@ -65,6 +85,23 @@ class Disconnects:
             if view.reference == str(order.order_id):
                 return Acknowledged(candidate, status)
         return NotListed(f"the disconnects of that time, of which {len(candidates)} were read")
+
+    def _given_up_before(self, order: Order, not_ours: tuple[E164, ...]) -> Talk[frozenset[E164]]:
+        """Return those that an earlier send gave up; the others were never ours.
+
+        What the ledger holds was ours. What it has never heard of may have been bought elsewhere: Bandwidth shows it as
+        ours for a while after it was given up. It is asked about a few, and the rest is believed gone.
+        """
+        if not order.losses or not not_ours:
+            return frozenset()
+        known = yield Recall(not_ours)
+        unknown = [e164 for e164 in not_ours if e164 not in known.held_since]
+        strangers = set()
+        for e164 in unknown[:STRANGERS_LOOKED_AT]:
+            answer = yield CarrierRequest("GET", f"/api/v2/tns/{quote(e164, safe='')}", Purpose.READ)
+            if not was_given_up(answer, self._account_id):
+                strangers.add(e164)
+        return frozenset(not_ours) - strangers
 
     def _get(self, carrier_order_id: CarrierOrderId) -> CarrierRequest:
         return CarrierRequest("GET", f"{self._path}/{quote(carrier_order_id, safe='')}", Purpose.READ)

@@ -28,10 +28,12 @@ BACKORDER_NEWS: Final = frozenset({"5520", "5521"})
 """Entries of an ErrorList that are no errors: they tell how a backorder stands."""
 MAY_HAVE_HAPPENED: Final = frozenset({"1000", "1010", "5003", PENDING_CODE, "5086"})
 """Look like refusals of an order, yet leave open whether it was made: internal errors, time-outs."""
-TAKEN_CODES: Final = frozenset({"5005", "5218"})
-"""The number is unavailable, or in process on another order, which may be ours."""
+TAKEN_CODES: Final = frozenset({"5005", "5218", "5042", "5043"})
+"""The number is unavailable, or in process on another order, or its reservation is used up: by us, it may be."""
 GONE_CODES: Final = frozenset({"5006", "5074", "5076"})
 """The number cannot be disconnected since it is not ours (any more); after a lost answer: it was given up before."""
+GIVEN_UP: Final = frozenset({"AGING", "DISCONNECTED"})
+"""What `/tns/{tn}` says of a number that was ours a while ago."""
 PROTECTED: Final = ("TRUE", "FALSE", "UNCHANGED")
 DISCONNECT_MODE: Final = "normal"
 """The other one, PURGE, is internal to Bandwidth."""
@@ -39,6 +41,12 @@ NOT_OURS_CODE: Final = "15610"
 """The number is not on this account."""
 TIMED_OUT_WORDS: Final = "timed out"
 """From "API request timed out. Please resubmit your request.", which must not be followed blindly."""
+
+RESERVATION_LASTS: Final = timedelta(hours=4)
+"""Unless the reservation itself says otherwise."""
+
+SEARCH_AGAIN_CODES: Final = frozenset({"4009"})
+"""A search that failed for reasons of theirs: nothing is wrong with it."""
 
 LIST_ROOT: Final = "ResponseSelectWrapper"
 FIRST_PAGE: Final = "1"
@@ -55,8 +63,13 @@ DISCONNECT_PAGE_SIZE: Final = 1000
 DISCONNECT_PAGES_MAX: Final = 5
 DISCONNECTS_LOOKED_AT: Final = 20
 """The list of disconnects shows no references: so many are read to find ours, those nearest in time first."""
+STRANGERS_LOOKED_AT: Final = 20
+"""After a lost disconnect: so many numbers that the ledger has never heard of are looked up, to tell if we had them."""
 CLOCKS_DIFFER: Final = timedelta(hours=1)
 """A disconnect that was made longer than this before the order was accepted is not ours."""
+
+IN_SERVICE_PAGE_SIZE: Final = 500
+"""What a published reply was asked with. The documents have a default of 300 and no maximum."""
 
 CARRIER_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 """Every published id is a UUID. Whatever this does not match is never put into a path."""

@@ -1,7 +1,8 @@
 """What has become of a removal, judged from what Bandwidth shows of the disconnect.
 
 Knows how to weigh a status against the numbers given up and the errors beside it, and that after a lost answer "not
-yours" means "given up before". Knows no XML and asks nothing.
+yours" may mean "given up before": of which numbers it does, is found out elsewhere and told as `gone`. Knows no XML
+and asks nothing.
 """
 
 from collections.abc import Collection, Iterator
@@ -23,24 +24,38 @@ def still_removing(view: OrderView, status: str) -> StillOpen | None:
     return StillOpen(status, detail=detail, unheard_of=True) if ending(status) is None else None
 
 
-def removal_end(order: Order, view: OrderView, status: str) -> End:
-    """Return the end of a removal; one that contradicts itself ends with errors."""
+def not_ours_now(order: Order, view: OrderView) -> tuple[E164, ...]:
+    """Return the numbers of which an ended removal says that they are not ours: strangers, or given up before."""
+    given_up = set(view.completed.listed)
+    errors = ((e164, _error_of(e164, view)) for e164 in order.request.numbers if e164 not in given_up)
+    return tuple(e164 for e164, error in errors if error and error.code in GONE_CODES)
+
+
+def refused_as_not_ours(refused: Refused) -> tuple[E164, ...]:
+    """Return the numbers of which a refusal says that they are not ours."""
+    return tuple(result.e164 for result in refused.numbers if result.code in GONE_CODES)
+
+
+def removal_end(order: Order, view: OrderView, status: str, gone: Collection[E164] = ()) -> End:
+    """Return the end of a removal; one that contradicts itself ends with errors.
+
+    `gone` are those of its numbers that an earlier send, whose answer was lost, gave up.
+    """
     end = ending(status)
     assert end is not None, "every status that is not open is an end"
-    results = tuple(_results(order, view, end))
-    if faults := [*_contradictions(order, view, end)]:
+    results = tuple(_results(order, view, end, gone))
+    if faults := [*_contradictions(order, view, end, gone)]:
         return FilledWithErrors(status, results, f"the carrier says {status}, yet {'; '.join(faults)}")
-    return _end(order, results, status, _first_words(order, view))
+    return _end(order, results, status, _first_words(view, gone))
 
 
-def with_the_gone(order: Order, refused: Refused) -> End:
-    """Return what a refusal comes to when an earlier send of this removal may have given the numbers up."""
-    results = tuple(
-        replace(result, state=NumberState.RELEASED) if _is_gone(order, result.code) else result
-        for result in refused.numbers
-    )
-    if results == refused.numbers:
+def with_the_gone(order: Order, refused: Refused, gone: Collection[E164]) -> End:
+    """Return what a refusal comes to when an earlier send of this removal gave some of its numbers up."""
+    if not gone:
         return refused
+    results = tuple(
+        replace(result, state=NumberState.RELEASED) if result.e164 in gone else result for result in refused.numbers
+    )
     return _end(order, results, str(refused.code), refused.reason)
 
 
@@ -55,7 +70,7 @@ def _end(order: Order, results: tuple[NumberResult, ...], status: str, words: st
     return PartlyFilled(status, results, f"{short}: {words}" if words else short)
 
 
-def _results(order: Order, view: OrderView, end: Ending) -> Iterator[NumberResult]:
+def _results(order: Order, view: OrderView, end: Ending, gone: Collection[E164]) -> Iterator[NumberResult]:
     """Yield what became of every number. One that a COMPLETE does not mention stays as it was: nothing is known."""
     given_up = set(view.completed.listed)
     for e164 in dict.fromkeys((*order.request.numbers, *view.completed.listed)):
@@ -64,7 +79,7 @@ def _results(order: Order, view: OrderView, end: Ending) -> Iterator[NumberResul
         if e164 in given_up:
             own = error if error and error.e164 else None
             yield NumberResult(e164, NumberState.RELEASED, *((own.code, own.text) if own else (None, None)))
-        elif error and _is_gone(order, error.code):
+        elif error and e164 in gone:
             yield NumberResult(e164, NumberState.RELEASED, *told)
         elif error or end is not Ending.COMPLETE:
             yield NumberResult(e164, NumberState.FAILED, *told)
@@ -76,15 +91,15 @@ def _error_of(e164: E164, view: OrderView) -> CarrierError | None:
     return own or next((error for error in view.errors if error.e164 is None), None)
 
 
-def _is_gone(order: Order, code: str | None) -> bool:
-    """Tell whether a code says that an earlier send, whose answer was lost, did its work."""
-    return order.losses > 0 and code in GONE_CODES
+def _is_work_done(error: CarrierError, gone: Collection[E164]) -> bool:
+    """Tell whether an error says only that an earlier send, whose answer was lost, did its work."""
+    return error.code in GONE_CODES and (error.e164 in gone if error.e164 else bool(gone))
 
 
-def _contradictions(order: Order, view: OrderView, end: Ending) -> Iterator[str]:
+def _contradictions(order: Order, view: OrderView, end: Ending, gone: Collection[E164]) -> Iterator[str]:
     """Yield, in words, everything that cannot be true if the removal ended so."""
     given_up, asked = set(view.completed.listed), set(order.request.numbers)
-    serious = [error for error in view.errors if not _is_gone(order, error.code)]
+    serious = [error for error in view.errors if not _is_work_done(error, gone)]
     if view.completed.unreadable:
         yield f"{view.completed.unreadable} of its numbers cannot be read"
     if given_up - asked:
@@ -103,8 +118,8 @@ def _contradictions(order: Order, view: OrderView, end: Ending) -> Iterator[str]
             yield f"it gave up {len(given_up & asked)} of {_count(asked)}"
 
 
-def _first_words(order: Order, view: OrderView) -> str | None:
-    error = next((error for error in view.errors if not _is_gone(order, error.code)), None)
+def _first_words(view: OrderView, gone: Collection[E164]) -> str | None:
+    error = next((error for error in view.errors if not _is_work_done(error, gone)), None)
     return (error.text or str(error)) if error else None
 
 

@@ -30,7 +30,7 @@ _TAINT_RULES: Final = {
     Kind.NEW_NUMBERS: "goes with removals only",
     Kind.REMOVE_NUMBERS: "Bandwidth has no taint window: its numbers can be removed at any age",
 }
-_NANP_COUNTRIES: Final = ("USA", "CAN")
+NANP_COUNTRIES: Final = ("USA", "CAN")
 _PRINTABLE: Final = r"(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]"
 """Something to see, and nothing that XML cannot carry."""
 _PLACE_NAME: Final = (re.compile(_PRINTABLE + "{1,100}"), "must be 1 to 100 printable characters")
@@ -97,19 +97,20 @@ def _criteria_faults(request: OrderRequest) -> Iterator[Fault]:
     criteria = request.criteria
     if criteria is None:
         return
-    if criteria.country not in {None, *_NANP_COUNTRIES}:
+    if criteria.country not in {None, *NANP_COUNTRIES}:
         yield Fault(
             "criteria.country",
             "Bandwidth searches and orders in one step in USA and CAN only: "
             "elsewhere search first, then order the numbers by name",
         )
         return
-    yield from _format_faults(criteria)
+    yield from format_faults(criteria)
     yield from _need_faults(criteria)
     yield from _toll_free_faults(criteria) if _is_toll_free(criteria) else _local_faults(criteria)
 
 
-def _format_faults(criteria: Criteria) -> Iterator[Fault]:
+def format_faults(criteria: Criteria) -> Iterator[Fault]:
+    """Yield every criterion that is not written as North American ones are."""
     for field, (pattern, rule) in _FORMATS.items():
         value = getattr(criteria, field)
         if value is not None and not pattern.fullmatch(value):
@@ -117,9 +118,14 @@ def _format_faults(criteria: Criteria) -> Iterator[Fault]:
 
 
 def _need_faults(criteria: Criteria) -> Iterator[Fault]:
-    given = criteria.given()
     if criteria.number_type not in {None, LOCAL, TOLL_FREE}:
         yield Fault("criteria.number_type", f"must be {LOCAL} or {TOLL_FREE}")
+    yield from lonely_faults(criteria)
+
+
+def lonely_faults(criteria: Criteria) -> Iterator[Fault]:
+    """Yield every North American criterion that says nothing without another one."""
+    given = criteria.given()
     for field, other in _NEEDS:
         if field in given and other not in given:
             yield Fault(f"criteria.{field}", f"needs criteria.{other} beside it")
@@ -189,8 +195,24 @@ def _option_faults(request: OrderRequest) -> Iterator[Fault]:
             yield Fault(f"options.{name}", f"is unknown; Bandwidth knows {', '.join(OPTIONS)}")
         elif rule := _broken_rule(name, value):
             yield Fault(f"options.{name}", rule)
-    if "reservation_ids" in request.options and not request.numbers:
-        yield Fault("options.reservation_ids", "go with named numbers only")
+    if "reservation_ids" in request.options:
+        yield from _reservation_faults(request)
+
+
+def _reservation_faults(request: OrderRequest) -> Iterator[Fault]:
+    field, given = "options.reservation_ids", request.options["reservation_ids"]
+    if not request.numbers:
+        yield Fault(field, "go with named numbers only")
+        return
+    if not all(map(is_nanp, request.numbers)):
+        yield Fault(field, "go with North American numbers only")
+    if not _are_tokens(given):
+        return  # said already
+    assert isinstance(given, Sequence), "it has tokens in it"
+    if len(given) > len(request.numbers):
+        yield Fault(field, "cannot be more than the numbers: a reservation keeps one number")
+    if len(set(map(str, given))) < len(given):
+        yield Fault(field, "may name each reservation once only")
 
 
 def _broken_rule(name: str, value: object) -> str | None:

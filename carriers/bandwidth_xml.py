@@ -1,4 +1,4 @@
-"""Bandwidth's XML, read and written; nothing beyond this module has seen an element.
+"""Bandwidth's XML of orders, read and written; elements are found by `bandwidth_elements`.
 
 Readers return plain values and are deliberately lax: elements are found by their local names, in any
 order and namespace, with wrappers or without, and an unreadable number or date costs that number or
@@ -11,21 +11,26 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
-from urllib.parse import unquote
-from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement, tostring
 
-from defusedxml.ElementTree import fromstring
-
+from carriers.bandwidth_elements import (
+    below,
+    child_text,
+    children,
+    count_of,
+    local_name,
+    next_page,
+    number_of,
+    parse,
+    text_of,
+)
 from carriers.bandwidth_facts import CARRIER, DISCONNECT_MODE, LIST_ROOT
 from carriers.bandwidth_search import search_fields, search_type, spoken
 from orders.errors import UnreadableAnswer
 from orders.model import OrderRequest
-from orders.numbering import E164, e164_from_carrier
+from orders.numbering import E164
 
-_TEXT_LENGTH_MAX: Final = 300
 _A: Final = {"OrderResponse": "an order", "DisconnectTelephoneNumberOrderResponse": "a disconnect"}
-_COUNT: Final = re.compile(r"[0-9]{1,9}")
-_PAGE: Final = re.compile(r"[?&]page=([^&>;\"'\s]+)")
 _MOMENT: Final = re.compile(
     r"""
     (\d{4}) - (\d{2}) - (\d{2})
@@ -106,6 +111,17 @@ class NumberView:
 
     carrier_order_id: str | None
     account_id: str | None
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationView:
+    """One reservation as Bandwidth shows it."""
+
+    reservation_id: str | None
+    e164: E164 | None
+    account_id: str | None
+    expires_s: int | None
 
 
 def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id: str | None) -> bytes:
@@ -121,6 +137,20 @@ def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id:
     return body
 
 
+def write_closing(request: OrderRequest, *, reference: str) -> bytes:
+    """Return the body that closes a backorder. Its labels are said once more, lest leaving them out should clear them.
+
+    Source: Bandwidth/bandwidth.github.io, numbers/guides/advancedOrdering.md.
+    """
+    root = Element("Order")
+    if request.name:
+        SubElement(root, "Name").text = request.name
+    SubElement(root, "CustomerOrderId").text = reference
+    SubElement(root, "CloseOrder").text = "true"
+    body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return body
+
+
 def write_disconnect(request: OrderRequest, *, reference: str) -> bytes:
     """Return the body of a disconnect. It is always named, since older documents require that."""
     root = Element("DisconnectTelephoneNumberOrder")
@@ -131,6 +161,14 @@ def write_disconnect(request: OrderRequest, *, reference: str) -> bytes:
     SubElement(wanted, "DisconnectMode").text = DISCONNECT_MODE
     if "protected" in request.options:
         SubElement(wanted, "Protected").text = str(request.options["protected"])
+    body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
+    return body
+
+
+def write_reservation(e164: E164) -> bytes:
+    """Return the body that reserves a number."""
+    root = Element("Reservation")
+    SubElement(root, "ReservedTn").text = e164
     body: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
     return body
 
@@ -154,23 +192,23 @@ def read_disconnect(body: bytes) -> OrderView:
 
 
 def _read(body: bytes, root_name: str, echo_name: str, done_name: str) -> OrderView:
-    root = _parsed(body)
-    if _local(root) != root_name:
-        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not {_A[root_name]}", body)
-    statuses = {text for text in map(_text, _children(root, "OrderStatus")) if text}
+    root = parse(body)
+    if local_name(root) != root_name:
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not {_A[root_name]}", body)
+    statuses = {text for text in map(text_of, children(root, "OrderStatus")) if text}
     if len(statuses) > 1:
         raise UnreadableAnswer(CARRIER, "an order with two statuses", body)
-    echo = next(_children(root, echo_name), None)
+    echo = next(children(root, echo_name), None)
     return OrderView(
-        carrier_order_id=_child_text(echo, "id"),
-        reference=_child_text(echo, "CustomerOrderId"),
+        carrier_order_id=child_text(echo, "id"),
+        reference=child_text(echo, "CustomerOrderId"),
         status=next(iter(statuses), None),
-        completed=_numbers(_below(root, done_name)),
-        failed=_numbers(_below(root, "FailedNumbers")),
+        completed=_numbers(below(root, done_name)),
+        failed=_numbers(below(root, "FailedNumbers")),
         errors=_errors(root),
-        completed_quantity=_count(_child_text(root, "CompletedQuantity")),
-        failed_quantity=_count(_child_text(root, "FailedQuantity")),
-        summary=_child_text(root, "Summary"),
+        completed_quantity=count_of(child_text(root, "CompletedQuantity")),
+        failed_quantity=count_of(child_text(root, "FailedQuantity")),
+        summary=child_text(root, "Summary"),
     )
 
 
@@ -180,9 +218,9 @@ def read_numbers(body: bytes) -> Numbers:
     Raises:
         UnreadableAnswer: Not XML, or no list of numbers.
     """
-    root = _parsed(body)
-    if _local(root) not in {"TelephoneNumbers", "TNs"}:
-        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not a list of numbers", body)
+    root = parse(body)
+    if local_name(root) not in {"TelephoneNumbers", "TNs"}:
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not a list of numbers", body)
     return _numbers([root])
 
 
@@ -192,10 +230,29 @@ def read_number(body: bytes) -> NumberView:
     Raises:
         UnreadableAnswer: Not XML, or not about a number.
     """
-    root = _parsed(body)
-    if _local(root) != "TelephoneNumberResponse":
-        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not about a number", body)
-    return NumberView(_child_text(root, "OrderId"), _child_text(root, "AccountId"))
+    root = parse(body)
+    if local_name(root) != "TelephoneNumberResponse":
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not about a number", body)
+    return NumberView(*(child_text(root, name) for name in ("OrderId", "AccountId", "Status")))
+
+
+def read_reservation(body: bytes) -> ReservationView:
+    """Read a reservation, as looked up by its id or by its number: the two differ in names and capitals.
+
+    Raises:
+        UnreadableAnswer: Not XML, or no reservation.
+    """
+    root = parse(body)
+    if local_name(root) not in {"ReservationResponse", "TNReservation"}:
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is no reservation", body)
+    shown = next(children(root, "Reservation"), root)
+    number = child_text(shown, "ReservedTn")
+    return ReservationView(
+        reservation_id=child_text(shown, "ReservationId"),
+        e164=number_of(number) if number else None,
+        account_id=child_text(shown, "AccountId", "Account"),
+        expires_s=count_of(child_text(shown, "ReservationExpires")),
+    )
 
 
 def read_page(body: bytes) -> OrderPage:
@@ -204,14 +261,14 @@ def read_page(body: bytes) -> OrderPage:
     Raises:
         UnreadableAnswer: Not XML, or no list of orders.
     """
-    root = _parsed(body)
-    if _local(root) != LIST_ROOT:
-        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is not a list of orders", body)
-    total = next((_count(_text(one)) for one in _below(root, "TotalCount")), None)
+    root = parse(body)
+    if local_name(root) != LIST_ROOT:
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not a list of orders", body)
+    total = next((count_of(text_of(one)) for one in below(root, "TotalCount")), None)
     return OrderPage(
-        orders=tuple(_listed(item) for item in _below(root, "OrderIdUserIdDate")),
+        orders=tuple(_listed(item) for item in below(root, "OrderIdUserIdDate")),
         total=total,
-        following=_following(root),
+        following=next_page(root),
     )
 
 
@@ -221,11 +278,20 @@ def read_rejection(body: bytes) -> Rejection:
     Raises:
         UnreadableAnswer: Not XML, or no `…Response`.
     """
-    root = _parsed(body)
-    if not _local(root).endswith("Response"):
-        raise UnreadableAnswer(CARRIER, f"<{_local(root):.40}> is no answer of theirs", body)
-    echo = next((child for child in root if _local(child) in {"Order", "orderRequest"}), None)
-    return Rejection(_errors(root), _child_text(echo, "id"), _child_text(echo, "CustomerOrderId"))
+    root = parse(body)
+    if not local_name(root).endswith("Response"):
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is no answer of theirs", body)
+    echo = next((child for child in root if local_name(child) in {"Order", "orderRequest"}), None)
+    return Rejection(_errors(root), child_text(echo, "id"), child_text(echo, "CustomerOrderId"))
+
+
+def read_errors(body: bytes) -> tuple[CarrierError, ...]:
+    """Read the errors in any document of Bandwidth's.
+
+    Raises:
+        UnreadableAnswer: Not XML.
+    """
+    return _errors(parse(body))
 
 
 def read_moment(text: str | None) -> datetime | None:
@@ -286,81 +352,32 @@ def _search(request: OrderRequest) -> Element:
     return wanted
 
 
-def _parsed(body: bytes) -> Element:
-    try:
-        root: Element = fromstring(body, forbid_dtd=True)
-    except (ParseError, ValueError, LookupError) as fault:  # all that hostile XML raises
-        raise UnreadableAnswer(CARRIER, f"not XML that is safe to read ({type(fault).__name__})", body) from fault
-    return root
-
-
-def _local(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _children(element: Element, name: str) -> Iterator[Element]:
-    return (child for child in element if _local(child) == name)
-
-
-def _below(root: Element, *names: str) -> Iterator[Element]:
-    return (element for element in root.iter() if _local(element) in names)
-
-
-def _text(element: Element) -> str | None:
-    return (element.text or "").strip()[:_TEXT_LENGTH_MAX] or None
-
-
-def _child_text(element: Element | None, *names: str) -> str | None:
-    """Return the first text of a child with one of these names, however it is capitalised."""
-    folded = {name.casefold() for name in names}
-    texts = (_text(child) for child in (element if element is not None else ()) if _local(child).casefold() in folded)
-    return next((text for text in texts if text), None)
-
-
-def _count(text: str | None) -> int | None:
-    return int(text) if text and _COUNT.fullmatch(text) else None
-
-
 def _numbers(wrappers: Iterable[Element]) -> Numbers:
     """Collect the numbers below `wrappers`: `FullNumber`, bare or in a `TelephoneNumber`, or the latter alone."""
     read = [
-        _number(text)
+        number_of(text)
         for wrapper in wrappers
-        for element in _below(wrapper, "FullNumber", "TelephoneNumber")
-        if (text := _text(element))
+        for element in below(wrapper, "FullNumber", "TelephoneNumber")
+        if (text := text_of(element))
     ]
     return Numbers(tuple(dict.fromkeys(filter(None, read))), read.count(None))
-
-
-def _number(text: str) -> E164 | None:
-    try:
-        return e164_from_carrier(text)
-    except ValueError:
-        return None
 
 
 def _errors(root: Element) -> tuple[CarrierError, ...]:
     return tuple(
         CarrierError(
-            code=_child_text(error, "Code", "ErrorCode"),
-            text=_child_text(error, "Description"),
+            code=child_text(error, "Code", "ErrorCode"),
+            text=child_text(error, "Description"),
             e164=next(iter(_numbers([error]).listed), None),
         )
-        for error in _below(root, "Error", "ResponseStatus")
+        for error in below(root, "Error", "ResponseStatus")
     )
 
 
 def _listed(item: Element) -> ListedOrder:
     return ListedOrder(
-        carrier_order_id=_child_text(item, "orderId"),
-        reference=_child_text(item, "CustomerOrderId"),
-        status=_child_text(item, "OrderStatus"),
-        created_at=read_moment(_child_text(item, "OrderDate")),
+        carrier_order_id=child_text(item, "orderId"),
+        reference=child_text(item, "CustomerOrderId"),
+        status=child_text(item, "OrderStatus"),
+        created_at=read_moment(child_text(item, "OrderDate")),
     )
-
-
-def _following(root: Element) -> str | None:
-    """Return the page that `next` links to. Its host and port are unreliable, so only the page is read."""
-    links = (_text(link) for wrapper in _below(root, "Links") for link in _children(wrapper, "next"))
-    pages = (_PAGE.search(text) for text in links if text)
-    return next((unquote(page[1]) for page in pages if page), None)

@@ -27,6 +27,7 @@ from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import (
     Acknowledged,
     AnswerLost,
+    CalledBack,
     Event,
     Filled,
     FilledWithErrors,
@@ -42,6 +43,9 @@ _TO_MEND: Final[Mapping[int, str]] = {
     HTTPStatus.FORBIDDEN: "the product token may not order numbers",
     HTTPStatus.NOT_FOUND: "no such account for this product token",
 }
+GONE: Final = "404"
+"""What stands for the status of a number request that CM.com does not know any more."""
+
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
@@ -59,7 +63,7 @@ def submitted(order: Order, answer: CarrierAnswer) -> Event:
 
 def _accepted(order: Order, answer: CarrierAnswer) -> Event:
     try:
-        view = read_request(answer.body, nanpa=is_nanpa(order))
+        view = _read(order, answer)
     except UnreadableAnswer as fault:
         return AnswerLost(f"HTTP {answer.status} and {fault.why}")
     if view.comment is not None and not bears(view.comment, reference_of(order)):
@@ -87,8 +91,8 @@ def requested(order: Order, answer: CarrierAnswer) -> tuple[RequestView, str]:
         NoAnswer: It is no answer of CM.com's.
         UnreadableAnswer: It is not the number request that was asked for, or has no status.
     """
-    _require_content(answer)
-    view = read_request(answer.body, nanpa=is_nanpa(order))
+    require_content(answer)
+    view = _read(order, answer)
     if view.guid is not None and view.guid != str(order.carrier_order_id).lower():
         raise UnreadableAnswer(CARRIER, f"asked for {order.carrier_order_id}, got another", answer.body)
     if view.status is None:
@@ -110,8 +114,10 @@ def judged(order: Order, view: RequestView, status: str, statuses: Mapping[str, 
         case Meaning.REJECTED:
             return _came_to_nothing(view, status, got, view.reason or "rejected without a reason")
         case Meaning.CANCELLED:
-            why = f": {view.reason}" if view.reason else ""
-            return _came_to_nothing(view, status, got, f"cancelled at the carrier{why}")
+            why = f"cancelled at the carrier: {view.reason}" if view.reason else "cancelled at the carrier"
+            if order.cancel_asked_at is not None and not got:
+                return CalledBack(why, status)
+            return _came_to_nothing(view, status, got, why)
 
 
 def _completed(order: Order, view: RequestView, status: str, got: tuple[NumberResult, ...], *, again: bool) -> Event:
@@ -151,7 +157,7 @@ class Listing:
 
     def add(self, answer: CarrierAnswer) -> int | None:
         """Take in one page and return how many to skip for the next; None when nothing is left to ask."""
-        _require_content(answer)
+        require_content(answer)
         page = read_list(answer.body)
         guids = [_valid_guid(view, answer) for view in page]
         # Comments cannot be searched for, so each is compared here, and whole.
@@ -186,10 +192,10 @@ class Listing:
         return {}
 
 
-def is_nanpa(order: Order) -> bool:
-    """Tell whether the numbers of an order are of the North American plan."""
+def _read(order: Order, answer: CarrierAnswer) -> RequestView:
     criteria = order.request.criteria
-    return criteria is not None and criteria.country in NANPA
+    nanpa = criteria is not None and criteria.country in NANPA
+    return read_request(answer.body, nanpa=nanpa, in_ranges=order.request.range_size is not None)
 
 
 def page_query(skip: int) -> Mapping[str, str]:
@@ -212,8 +218,12 @@ def _valid_guid(view: RequestView, answer: CarrierAnswer) -> CarrierOrderId:
     return view.guid
 
 
-def _require_content(answer: CarrierAnswer) -> None:
-    """Raise `NoAnswer` unless this can be an answer of CM.com's and not a gateway's."""
+def require_content(answer: CarrierAnswer) -> None:
+    """Say nothing if this can be an answer of CM.com's.
+
+    Raises:
+        NoAnswer: It is a refusal to answer, or a gateway's.
+    """
     if not _is_good(answer):
         said = _TO_MEND.get(answer.status) or _reason(answer)
         raise NoAnswer(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}")

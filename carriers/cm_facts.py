@@ -37,6 +37,9 @@ TYPE_WORDS: Final[Mapping[NumberType, str]] = MappingProxyType(
 """The company profile page has these words; the page of the request itself lost its own."""
 
 REQUESTS_PATH: Final = "/voice-phonenumberrequestapi/v1/{account}/numberRequests"
+RESTRICTIONS_PATH: Final = "/voice-phonenumberrequestapi/v1/{account}/restrictions"
+CANCEL: Final = "/cancel"
+"""Added to the path of a number request, and POSTed to. Cancelling is offered; how it is asked for was not found."""
 
 
 class Sent:
@@ -50,6 +53,7 @@ class Sent:
     CITY: Final = "city"
     REGION: Final = "region"
     COMMENT: Final = "comment"
+    CALLBACK: Final = "callbackUrl"
 
 
 class Shown:
@@ -63,6 +67,15 @@ class Shown:
     RANGES: Final = "ranges"
     START: Final = "start"
     SIZE: Final = "size"
+
+
+class Restricted:
+    """The fields of the restrictions on number requests, and of the question for them."""
+
+    PROFILE: Final = "companyProfileGuid"
+    TYPE: Final = "phoneNumberType"
+    QUANTITY_MAX: Final = "maximumQuantity"
+    RANGE_SIZES: Final = "allowedRangeSizes"
 
 
 class Fault:

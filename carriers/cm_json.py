@@ -66,7 +66,7 @@ def bears(comment: str | None, reference: str) -> bool:
     return bool(words) and words[0] == reference
 
 
-def write_request(order: Order, profile: str) -> bytes:
+def write_request(order: Order, profile: str, callback_url: str | None = None) -> bytes:
     """Return a number request; what was not given is left out."""
     request, criteria = order.request, order.request.criteria
     assert criteria is not None, "the rules let no order pass without"
@@ -80,16 +80,18 @@ def write_request(order: Order, profile: str) -> bytes:
         Sent.CITY: criteria.city,
         Sent.REGION: criteria.state,
         Sent.COMMENT: f"{comment}\n{request.notes}" if request.notes else comment,
+        Sent.CALLBACK: callback_url,
     }
     return json.dumps({name: value for name, value in body.items() if value is not None}).encode()
 
 
-def read_request(body: bytes, *, nanpa: bool) -> RequestView:
+def read_request(body: bytes, *, nanpa: bool, in_ranges: bool = False) -> RequestView:
     """Return the number request in an answer, with its numbers.
 
     Args:
         body: The JSON of a number request.
         nanpa: Its numbers are of the North American plan; else none of them may be.
+        in_ranges: Whole ranges were ordered, so each must say how long it is.
 
     Raises:
         UnreadableAnswer: It is none, or its numbers cannot be understood.
@@ -98,7 +100,7 @@ def read_request(body: bytes, *, nanpa: bool) -> RequestView:
     if not isinstance(shown, Mapping):
         raise UnreadableAnswer(CARRIER, "not a number request", body)
     try:
-        listed = _ranges(shown.get(Shown.RANGES), nanpa=nanpa)
+        listed = _ranges(shown.get(Shown.RANGES), nanpa=nanpa, in_ranges=in_ranges)
         plain = _view(shown)
     except ValueError as fault:
         raise UnreadableAnswer(CARRIER, str(fault), body) from fault
@@ -159,7 +161,7 @@ def _view(shown: Mapping[str, Any]) -> RequestView:
     )
 
 
-def _ranges(shown: Any, *, nanpa: bool) -> list[E164]:
+def _ranges(shown: Any, *, nanpa: bool, in_ranges: bool) -> list[E164]:
     """Return the numbers of all ranges; a range without a start has none yet."""
     if shown is None:
         return []
@@ -168,14 +170,16 @@ def _ranges(shown: Any, *, nanpa: bool) -> list[E164]:
     numbers: list[E164] = []
     for item in shown:
         if item.get(Shown.START) is not None:
-            numbers += _range(item, nanpa=nanpa)
+            numbers += _range(item, nanpa=nanpa, in_ranges=in_ranges)
         if len(numbers) > NUMBERS_READ_MAX:
             raise ValueError("ranges of more numbers than any request may have")
     return numbers
 
 
-def _range(item: Mapping[str, Any], *, nanpa: bool) -> Iterator[E164]:
+def _range(item: Mapping[str, Any], *, nanpa: bool, in_ranges: bool) -> Iterator[E164]:
     size = item.get(Shown.SIZE)
+    if size is None and in_ranges:  # taken for one number, the rest of the range would drop out of sight
+        raise ValueError("a range that does not say how long it is")
     size = 1 if size is None else size
     if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= NUMBERS_READ_MAX:
         raise ValueError("a range whose size is none")

@@ -47,7 +47,8 @@ class CarrierRequest:
     method: str
     path: str
     purpose: Purpose
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    """A name that is repeated has several values."""
     body: bytes = b""
     content_type: str | None = None
     accept: str = "application/xml"
@@ -131,6 +132,10 @@ class Capabilities:
     """A submission whose answer was lost can be looked up by our order id."""
     called_back: frozenset[Kind] = frozenset()
     """Kinds of orders that can be called back while the carrier has them."""
+    reserves: bool = False
+    """A number can be kept from other buyers for a while."""
+    taint_window: timedelta | None = None
+    """How long a number that was bought cannot be removed again."""
 
 
 class Adapter(Protocol):
@@ -155,7 +160,11 @@ class Adapter(Protocol):
         ...
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled or one of the carrier's ends.
+        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled, CalledBack or one of the carrier's ends.
+
+        Or in Acknowledged, under the name that really holds the numbers; or Parked, when what happened cannot be found.
+
+        Parked, when what the carrier has under that name is somebody else's.
 
         An order that was called back (`order.cancel_asked_at`) is called back at the carrier first, if it can be.
 
@@ -167,6 +176,8 @@ class Adapter(Protocol):
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT. Ends in Acknowledged, NotListed or FoundTwice.
+
+        Or in ProvenAbsent, when nothing with money in it can have left.
 
         Raises:
             NoAnswer: The carrier's records could not be read, so nothing is known.

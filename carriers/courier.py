@@ -295,7 +295,7 @@ async def _remembered(turn: Keep | Recall, memory: Memory | None) -> Recollectio
 
 def _target(request: CarrierRequest) -> str:
     """Return path and query. A plus sign in a value is written out: carriers read a bare one as a blank."""
-    return f"{request.path}?{urlencode(request.query, quote_via=quote)}" if request.query else request.path
+    return f"{request.path}?{urlencode(request.query, doseq=True, quote_via=quote)}" if request.query else request.path
 
 
 def _content_type(request: CarrierRequest) -> Mapping[str, str]:

@@ -4,14 +4,14 @@ Holds the conversations: what is asked, in which turn, and what is kept before t
 may be made anew at any time; its checkout is the only step with money in it, and leaves only when the ledger has the
 cart's id. What an attempt has done is in `swift_steps`; JSON is read and written in `swift_json`, single answers are
 judged in `swift_answers`, ends in `swift_purchase` and `swift_removal`, the taint window is in `swift_taint`; what
-would not be taken is found in `swift_rules`, every name and assumption in `swift_facts`. Opens no socket, reads no clock.
+would not be taken is found in `swift_rules`, every name and assumption in `swift_facts`. Opens no socket and reads no
+clock.
 
 Source: Swift's pages "Number Ordering", "DID" and "Error Codes".
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -107,6 +107,7 @@ class Swift:
             partial_fill=True,
             backorder=False,
             found_by_reference=True,
+            taint_window=self._taint.window,
         )
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
@@ -234,11 +235,9 @@ class Swift:
         if not rest and not removal.tainted:
             return removal.end()
         known: Recollection = yield Recall(rest)
-        return removal.parted(self._taint, rest, known.now, self._first_turn(rest, known))
-
-    def _first_turn(self, rest: Collection[E164], known: Recollection) -> datetime:
-        """Return when the first of these may leave; those whose age is not known here are looked up then."""
-        return min((known.held_since[n] + self._taint.whole for n in rest if n in known.held_since), default=known.now)
+        ours = [number for number in rest if number in known.held_since]
+        turns = self._taint.turns(order, ours, known, {}, known.now)
+        return removal.parted(self._taint, rest, turns, known.now)
 
     def _bought(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         dids = yield from self._dids(order.request.account or steps.account or self._account_id)

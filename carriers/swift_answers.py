@@ -11,7 +11,17 @@ from typing import Any, Final, Generic, TypeVar
 
 from carriers.contract import CarrierAnswer
 from carriers.swift_facts import AFTER, CARRIER, CHECKED_OUT_WORDS, LIMIT, PAGE_SIZE, PAGES_MAX, TIMED_OUT
-from carriers.swift_json import CartView, Did, OrderView, listed_did, read_cart, read_list, read_order, read_refusal
+from carriers.swift_json import (
+    CartView,
+    Did,
+    OrderView,
+    listed_did,
+    read_cart,
+    read_list,
+    read_order,
+    read_refusal,
+    require_request,
+)
 from carriers.swift_taint import is_tainted
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
@@ -56,8 +66,11 @@ def request_added(order: Order, answer: CarrierAnswer) -> Undone | Event | None:
 
     Raises:
         NoAnswer: It says nothing.
+        UnreadableAnswer: It is somebody else's 200, such as a gateway's page: the cart may be empty.
     """
     if is_good(answer):
+        if answer.status != HTTPStatus.CREATED:
+            require_request(answer.body)
         return None
     if answer.status == HTTPStatus.NOT_FOUND:
         return Undone("the cart is gone before anything was in it")

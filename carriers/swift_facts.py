@@ -20,6 +20,10 @@ CARTS: Final = "/carts"
 REQUESTS: Final = "/requests"
 CHECKOUT: Final = "/checkout"
 DIDS: Final = "/dids"
+COVERAGE: Final = "/inventory/coverage"
+COVERAGE_TYPE: Final = "inventory_coverage"
+GROUPS: Final = ("npa", "nxx", "lata", "state", "rate_center", "country_code")
+"""What coverage can be grouped by."""
 ACCEPT: Final = "application/json, text/plain"
 NUMBER_TYPE: Final = "tendlc"
 COUNTRY_CODE: Final = "1"
@@ -106,9 +110,9 @@ UNAVAILABLE_LOOKS: Final = 12
 NOTHING_LOOKS: Final = 60
 """An order that is done and shows nothing at all is for a person, after so many looks."""
 
-AWAITED_FIRST: Final = timedelta(minutes=1)
-AWAITED_MAX: Final = timedelta(minutes=30)
-"""How long to leave alone a removal of a number that another order is still to bring."""
+AWAITED_PARTS: Final = 30
+"""A removal of a number that another order is still to bring looks again after a thirtieth of the taint window, then
+less and less often, and never later than after a whole one: the number cannot leave sooner than that anyway."""
 
 # --- Our own codes, on numbers ----------------------------------------------------------------
 

@@ -100,6 +100,15 @@ def read_cart(body: bytes) -> CartView:
     return CartView(cart_id, inserted_at, _associated(associations, "account"))
 
 
+def require_request(body: bytes) -> None:
+    """See that an answer is about a request in a cart. What it says of the request is not what was sent.
+
+    Raises:
+        UnreadableAnswer: It is not.
+    """
+    _opened(body, Type.REQUEST)
+
+
 def read_order(body: bytes) -> OrderView:
     """Return the order in an answer.
 

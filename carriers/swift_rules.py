@@ -62,10 +62,11 @@ def _bought_faults(request: OrderRequest) -> Iterator[Fault]:
         return
     if not 1 <= (request.quantity or 0) <= QUANTITY_MAX:
         yield Fault("quantity", f"must be 1 to {QUANTITY_MAX}")
-    yield from _criteria_faults(request.criteria)
+    yield from criteria_faults(request.criteria)
 
 
-def _criteria_faults(criteria: Criteria) -> Iterator[Fault]:
+def criteria_faults(criteria: Criteria) -> Iterator[Fault]:
+    """Yield every criterion that Swift does not go by, or that is not written as it must be."""
     for field in sorted(criteria.given() - _UNDERSTOOD):
         yield Fault(f"criteria.{field}", "is not offered: Swift goes by npa, nxx, lata, state, rate_center and country")
     if criteria.country is not None and criteria.country not in NANP:

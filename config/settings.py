@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "NUMBER_ORDERS_"
 
 Seconds = Annotated[float, Field(gt=0)]
+HttpsUrl = Annotated[str, Field(pattern=r"^https://[^/\s]+\S*$")]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
 """Scheme, host and port; the path is the carrier's own."""
 
@@ -60,6 +61,8 @@ class CarrierSettings(BaseModel):
     doubt_patience_s: Annotated[float, Field(ge=0)] = 300.0
     doubt_asks: Annotated[int, Field(ge=1)] = 3
     on_not_listed: OnNotListed = OnNotListed.RESEND
+    losses_max: Annotated[int, Field(ge=1)] = 3
+    """An order whose answer was lost this often, and that is not on record, is parked instead of sent once more."""
     overdue_after_s: Seconds = 3600.0
 
     @model_validator(mode="after")
@@ -110,6 +113,8 @@ class CMSettings(CarrierSettings):
     """Who operates the numbers, as JSON: `{"NLD:local": "9f0c…"}`. CM.com has no other word for a country."""
     statuses: Annotated[Mapping[str, StatusMeaning], BeforeValidator(_json_object)] = {}
     """What CM.com's words for a status mean, beside and before those that we assume, as JSON."""
+    callback_url: HttpsUrl | None = None
+    """Where CM.com tells that a request has changed, sent along as it is. Nothing here listens there or needs it to."""
     ask_first_s: Seconds = 30.0
     ask_max_s: Seconds = 900.0
     slow_ask_max_s: Seconds = 3600.0

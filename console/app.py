@@ -1,6 +1,7 @@
 """The command line: `number-orders`. Which commands there are, and how each ends.
 
-Knows names. What a command takes stands in `console.orders` and `console.house`, what it does in rooms of its own.
+Knows names. What a command takes stands in `console.orders`, `console.inquiries`, `console.reservations` and
+`console.house`, what it does in rooms of its own.
 """
 
 import sys
@@ -10,7 +11,7 @@ from typing import Final
 
 import typer
 
-from console import house, orders
+from console import house, inquiries, orders, reservations
 from console.endings import Code, ending
 
 _ENDS: Final = """Exit codes: 0 done; 1 the answer is no; 2 usage, or an unreadable file; 3 no such order; 4 nothing \
@@ -26,6 +27,17 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "wait": orders.wait,
         "cancel": orders.cancel,
         "resolve": orders.resolve,
+    },
+    "Asking carriers": {
+        "carriers": inquiries.carriers,
+        "search": inquiries.search,
+        "coverage": inquiries.coverage,
+        "restrictions": inquiries.restrictions,
+        "number": inquiries.number,
+        "numbers": inquiries.numbers,
+        "reserve": reservations.reserve,
+        "reservations": reservations.reservations,
+        "unreserve": reservations.unreserve,
     },
     "Running it": {
         "up": house.up,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, Self
 from uuid import uuid4
@@ -15,7 +16,7 @@ from config.settings import PREFIX, Settings
 from console.checking import Check, Verdict
 from console.printing import clean
 from orders.errors import NoAnswer, UnreadableAnswer
-from orders.model import CarrierName, Criteria, Kind, Order, OrderId, OrderRequest
+from orders.model import CarrierName, CarrierOrderId, Criteria, Kind, Order, OrderId, OrderRequest, State
 from workers.apps import make_ringer
 from workers.carriers import CARRIERS, SetUp, set_up
 from workers.clock import utc_now
@@ -96,8 +97,10 @@ async def _check_carrier(carrier: SetUp) -> Check:
     where = f"{own.base_url}, account {carrier.account}"
     began = time.monotonic()
     try:
-        question = adapter.look_for(_no_order(adapter.name))
-        await messenger.hold(question, deadline=boot_clock() + own.timeout_s)
+        order, deadline = _no_order(adapter.name), boot_clock() + own.timeout_s
+        if not (await messenger.hold(adapter.look_for(order), deadline=deadline)).exchanges:
+            # Some know from the ledger alone that it was never sent; asked how it stands, they must ask.
+            await messenger.hold(adapter.ask(_as_if_open(order)), deadline=deadline)
     except (NoAnswer, UnreadableAnswer) as trouble:
         return _unwell(adapter.name, where, trouble)
     finally:
@@ -124,6 +127,10 @@ def _no_order(carrier: CarrierName) -> Order:
     """Return an order that nobody has ever made."""
     request = OrderRequest("doctor", carrier, Kind.NEW_NUMBERS, criteria=Criteria(), quantity=1)
     return Order(OrderId(uuid4()), request, accepted_at=utc_now())
+
+
+def _as_if_open(order: Order) -> Order:
+    return replace(order, state=State.OPEN, carrier_order_id=CarrierOrderId(str(order.order_id)))
 
 
 def _children(told: Mapping[str, Any]) -> int:

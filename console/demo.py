@@ -17,10 +17,10 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from config.settings import BandwidthSettings, Settings
+from config.settings import BandwidthSettings, CMSettings, Settings, SwiftSettings
 from console import printing
 from console.demo_books import Books
-from console.demo_carrier import PRACTICE, aim, hurried
+from console.demo_carrier import PRACTICE, TAINT_MARGIN_S, TAINT_WINDOW_S, aim, hurried
 from console.demo_facts import Scene, gather
 from console.demo_listener import Listener
 from console.demo_orders import ORDERS_MIN, TOLD_QUEUE, Script, write_script
@@ -35,9 +35,10 @@ from console.stack_env import given_settings
 from console.up import Interruption
 from orders.model import State
 from sandbox.control import SandboxControl
+from workers.carriers import adapters
 
 WORKERS: Final = 2
-CHILDREN: Final = 4
+CHILDREN: Final = 6
 
 _LOOK_EVERY_S: Final = 0.1
 
@@ -57,12 +58,12 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave it all running afterwards, until Ctrl-C.")] = False,
     no_kill: Annotated[bool, typer.Option("--no-kill", help="Kill no worker.")] = False,
     seed: Annotated[int, typer.Option(help="Decides what is ordered, and what goes wrong.")] = 7,
-    timeout: Annotated[float, typer.Option(min=10, help="Seconds in which every order must have ended.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=10, help="Seconds in which every order must have ended.")] = 300.0,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file, too.")] = None,
 ) -> None:
-    """Show it all: hundreds of orders on a practice carrier, a worker killed, every end checked.
+    """Show it all: hundreds of orders to three practice carriers, a worker killed, every end checked.
 
-    Exit 0 only if every order ended as the practice carrier's own report says, each bought once.
+    Exit 0 only if every order ended as the practice carriers' own report says, each bought once.
     """
     console = printing.screen()
     plan = Plan(write_script(orders, seed), seed=seed, kill=not no_kill, timeout_s=timeout)
@@ -134,7 +135,7 @@ class Demonstration:
         until = time.monotonic() + self._plan.timeout_s
         while time.monotonic() < until:
             counts = books.counts()
-            self._progress.show(counts, told=listener.ends())
+            self._progress.show(counts, told=listener.ends(), held_back=books.held_back())
             yield counts
             time.sleep(_LOOK_EVERY_S)
         self._progress.say(Text(f"{self._plan.timeout_s:.0f} s are over", "red"))
@@ -153,14 +154,16 @@ def _all_told(counts: Mapping[State, int], listener: Listener) -> bool:
 
 def _settings(given: Settings, console: Console) -> Settings:
     """Return settings that leave everything to us; whatever is configured is not touched."""
-    if given.bandwidth.account_id or given.cm.account_guid or given.database_url or given.broker_url:
+    if adapters(given) or given.database_url or given.broker_url:
         console.print("what is configured (carrier, ledger, broker) is left alone: a demonstration brings its own")
     return Settings.model_construct(
         var_dir=given.var_dir.absolute() / "demo",
         children=CHILDREN,
-        # Three lanes, a child for each at most: one is always left for what producers send.
+        # Nine lanes share five children, one each at most; one is always left for what producers send.
         lane_children=1,
         flower_port=given.flower_port,
         flower_password=given.flower_password,
         bandwidth=hurried(BandwidthSettings()),
+        cm=hurried(CMSettings()),
+        swift=hurried(SwiftSettings(), taint_window_s=TAINT_WINDOW_S, taint_margin_s=TAINT_MARGIN_S),
     )

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from ledger.ledger import Ledger, Story
 from orders.document import document
-from orders.model import Order, OrderId, State
+from orders.model import Kind, Order, OrderId, State
 
 _ALL = 100_000
 
@@ -40,6 +40,13 @@ class Books:
     def counts(self) -> Mapping[State, int]:
         """Return how many orders stand in each state."""
         return self._runner.run(self._ledger.count_by_state())
+
+    def held_back(self) -> int:
+        """Return how many removals wait for a rule of their carrier's."""
+        rows = self._runner.run(
+            self._ledger.list_orders(states=[State.ACCEPTED], kind=Kind.REMOVE_NUMBERS.value, limit=_ALL)
+        )
+        return sum(row["reason"] is not None for row in rows)
 
     def entries(self) -> dict[str, Entry]:
         """Return every order by its id."""

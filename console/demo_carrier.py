@@ -1,4 +1,4 @@
-"""How the practice carrier behaves in the demonstration, and what goes wrong there: all of it chosen by one seed.
+"""How the practice carriers behave in the demonstration, and what goes wrong there: all of it chosen by one seed.
 
 Every fault of a submission is aimed at one order and strikes once. So it is known beforehand what will happen, and no
 order meets so much bad luck that it would be laid before a person.
@@ -7,10 +7,15 @@ order meets so much bad luck that it would be laid before a person.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Any, Final
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 
-from config.settings import BandwidthSettings
+from config.settings import CarrierSettings
 from sandbox.control import SandboxControl
+
+TAINT_WINDOW_S: Final = 12.0
+"""Instead of Swift's thirty minutes, at the practice carrier and in our settings."""
+TAINT_MARGIN_S: Final = 1.0
 
 PRACTICE: Final[Mapping[str, Any]] = {
     "processing_s": [0.5, 6.0],
@@ -21,7 +26,12 @@ PRACTICE: Final[Mapping[str, Any]] = {
     "completed_word": "mixed",
     "completed_shape": "mixed",
     "order_id_in": "both",
+    "taint_s": TAINT_WINDOW_S,
+    "cm_review_s": [0.5, 3.0],
 }
+
+
+Own = TypeVar("Own", bound=CarrierSettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +44,49 @@ class Mishap:
     doubt: bool = True
     """Whether the order is in doubt afterwards."""
     rule: tuple[tuple[str, Any], ...] = ()
+    path: str = "/orders"
 
 
-MISHAPS: Final[Sequence[Mishap]] = (
-    Mishap("drop_after", "answer dropped after the order was made", 4),
-    Mishap("drop_before", "connection dropped before anything was made", 2),
-    Mishap("error_after", "503 after the order was made", 2, rule=(("status", 503),)),
-    Mishap("error_before", "500 before anything was made", 1.5, rule=(("status", 500),)),
-    Mishap("html", "a gateway's 502 page after the order was made", 1),
-    Mishap("garbage", "an unreadable 200 after the order was made", 1),
-    Mishap("timeout_400", '400 "request timed out", yet the order was made', 1),
-    Mishap("too_many_requests", "429 with X-RateLimit-Reset", 1, doubt=False),
+_CHECKOUT: Final = "/carts/{cartId}/checkout"
+_REQUESTS: Final = "/numberRequests"
+
+MISHAPS: Final[Mapping[str, Sequence[Mishap]]] = MappingProxyType(
+    {
+        "bandwidth": (
+            Mishap("drop_after", "answer dropped after the order was made", 4),
+            Mishap("drop_before", "connection dropped before anything was made", 2),
+            Mishap("error_after", "503 after the order was made", 2, rule=(("status", 503),)),
+            Mishap("error_before", "500 before anything was made", 1.5, rule=(("status", 500),)),
+            Mishap("html", "a gateway's 502 page after the order was made", 1),
+            Mishap("garbage", "an unreadable 200 after the order was made", 1),
+            Mishap("timeout_400", '400 "request timed out", yet the order was made', 1),
+            Mishap("too_many_requests", "429 with X-RateLimit-Reset", 1, doubt=False),
+        ),
+        "swift": (
+            Mishap("drop_after", "Swift's answer dropped after the checkout", 8, path=_CHECKOUT),
+            Mishap("drop_before", "connection to Swift dropped before the checkout", 8, path=_CHECKOUT),
+            Mishap("drop_after", "Swift's answer dropped after a cart was made", 8, doubt=False, path="/carts"),
+            Mishap(
+                "error_after",
+                "503 after a request was put into a cart",
+                8,
+                doubt=False,
+                rule=(("status", 503),),
+                path="/carts/{cartId}/requests",
+            ),
+        ),
+        "cm": (
+            Mishap("drop_after", "CM.com's answer dropped after the number request was made", 8, path=_REQUESTS),
+            Mishap("garbage", "an unreadable 200 of CM.com's after the number request was made", 8, path=_REQUESTS),
+        ),
+    }
 )
+"""By carrier. What CM.com never got is not among them: a person would have to decide about it."""
 QUESTIONS_FAILING: Final = 0.02
 """How much of what is asked about orders is answered with 503."""
 
 
-def hurried(settings: BandwidthSettings) -> BandwidthSettings:
+def hurried(settings: Own, **more: object) -> Own:
     """Return settings with little patience, so that doubt is resolved while somebody watches."""
     return settings.model_copy(
         update={
@@ -64,22 +100,27 @@ def hurried(settings: BandwidthSettings) -> BandwidthSettings:
             "doubt_first_s": 1.0,
             "doubt_patience_s": 5.0,
             "doubt_asks": 3,
+            **more,
         }
     )
 
 
-def aim(control: SandboxControl, order_ids: Sequence[str], seed: int) -> dict[str, Mishap]:
-    """Put the faults in force, and return which order each will strike."""
-    targets = dict(_targets(order_ids, seed))
+def aim(control: SandboxControl, order_ids: Mapping[str, Sequence[str]], seed: int) -> dict[str, Mishap]:
+    """Put the faults in force, and return which order each will strike. Orders are given by carrier."""
+    targets = {
+        order_id: mishap for carrier, ids in order_ids.items() for order_id, mishap in _targets(carrier, ids, seed)
+    }
     for order_id, mishap in targets.items():
         control.fault(
-            mishap.fault, method="POST", path="/orders", customer_order_id=order_id, times=1, **dict(mishap.rule)
+            mishap.fault, method="POST", path=mishap.path, customer_order_id=order_id, times=1, **dict(mishap.rule)
         )
-    control.fault("error_before", method="GET", path="/orders*", status=503, probability=QUESTIONS_FAILING, seed=seed)
+    for path in ("/orders*", "/numberRequests*"):
+        control.fault("error_before", method="GET", path=path, status=503, probability=QUESTIONS_FAILING, seed=seed)
     return targets
 
 
-def _targets(order_ids: Sequence[str], seed: int) -> list[tuple[str, Mishap]]:
+def _targets(carrier: str, order_ids: Sequence[str], seed: int) -> list[tuple[str, Mishap]]:
     dice = Random(seed)  # noqa: S311  which orders have bad luck is no secret
-    struck = [mishap for mishap in MISHAPS for _ in range(max(1, round(len(order_ids) * mishap.percent / 100)))]
+    mishaps = MISHAPS[carrier]
+    struck = [mishap for mishap in mishaps for _ in range(max(1, round(len(order_ids) * mishap.percent / 100)))]
     return list(zip(dice.sample(list(order_ids), len(struck)), struck, strict=True))

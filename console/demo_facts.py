@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Final
 
-from console.demo_books import Books
+from console.demo_books import Books, Entry
 from console.demo_carrier import MISHAPS, Mishap
 from console.demo_listener import Listener
 from console.demo_orders import Script
@@ -12,7 +13,11 @@ from console.demo_producer import ProducerProcess
 from console.demo_report import Facts, deadlines, doubts
 from console.demo_sabotage import Sabotage
 from console.demo_verdict import judge
+from orders.model import Kind
 from sandbox.control import SandboxControl
+
+_COMMITS: Final = ("/orders", "/disconnects", "/carts/{cartId}/checkout", "/numberRequests")
+_HELD_BACK: Final = {"Deferred", "PartSettled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,15 @@ def gather(scene: Scene, *, took_s: float) -> Facts:
         silent=answers.silent(),
         by_state=dict(Counter(entry.order.state.value for entry in entries.values())),
         types=len(report["totals"]["by_kind"]),
+        by_carrier=dict(Counter(entry.order.request.carrier for entry in entries.values())),
         numbers_bought=report["totals"]["numbers_bought"],
+        numbers_released=report["totals"]["numbers_released"],
+        removals=scene.script.removals,
+        removals_waited=_waited(scene.books, entries),
         told=scene.listener.ends(),
         told_more_than_once=sum(_is_repetitive(documents) for documents in heard.values()),
         doubts=doubts(scene.books.stories(doubtful)),
-        posts=report["requests"]["by_route"].get("POST /orders", {}).get("total", 0),
+        posts=_commits(report),
         posts_most=max((entry.order.sends for entry in entries.values()), default=0),
         mishaps=_struck(scene.control),
         mishaps_planned=len(scene.targets),
@@ -69,11 +78,24 @@ def _is_repetitive(documents: list[Mapping[str, object]]) -> bool:
     return len(set(versions)) < len(versions)
 
 
+def _waited(books: Books, entries: Mapping[str, Entry]) -> int:
+    """Count the removals that a rule held back."""
+    removals = [entry.order.order_id for entry in entries.values() if entry.order.request.kind is Kind.REMOVE_NUMBERS]
+    return sum(any(event["event"] in _HELD_BACK for event in story.events) for story in books.stories(removals))
+
+
+def _commits(report: Mapping[str, Any]) -> int:
+    """Count the requests that cost money, or give numbers up."""
+    routes = report["requests"]["by_route"]
+    return sum(routes.get(f"POST {path}", {}).get("total", 0) for path in _COMMITS)
+
+
 def _struck(control: SandboxControl) -> dict[str, int]:
     """Count, in words, what really went wrong."""
-    words = {mishap.fault: mishap.words for mishap in MISHAPS}
+    words = {(mishap.fault, mishap.path): mishap.words for mishaps in MISHAPS.values() for mishap in mishaps}
     hits: Counter[str] = Counter()
     for rule in control.faults():
-        aimed = rule["match"]["customer_order_id"] is not None
-        hits[words[rule["fault"]] if aimed else "question answered with 503"] += rule["hits"]
+        match = rule["match"]
+        aimed = match["customer_order_id"] is not None
+        hits[words[rule["fault"], match["path"]] if aimed else "question answered with 503"] += rule["hits"]
     return {what: count for what, count in hits.items() if count}

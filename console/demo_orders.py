@@ -1,31 +1,31 @@
-"""What the demonstration's producer sends: orders of every type and every outcome, all from one seed.
+"""What the demonstration's producer sends: orders to every carrier, of every kind and every outcome, all from one seed.
 
-Knows the practice carrier's map and its magic inputs (docs/sandbox.md). Decides what is asked, and not what becomes
-of it.
+Decides how much of what is sent and how; what is ordered from each carrier stands in `demo_orders_bandwidth`,
+`demo_orders_swift` and `demo_orders_cm`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, cycle, islice
+from itertools import islice
 from random import Random
 from typing import Any, Final
 from uuid import UUID
 
-from sandbox.geography import MAGIC_AREAS, ORDINARY_AREAS, THIN_AREA, Place
-from sandbox.inventory import Inventory, StockPlan
+from console import demo_orders_bandwidth as bandwidth
+from console import demo_orders_cm as cm
+from console import demo_orders_swift as swift
 
 TOLD_TASK: Final = "demo.told"
 TOLD_QUEUE: Final = "demo.told"
-ORDERS_MIN: Final = 40
+ORDERS_MIN: Final = 80
 """With fewer not every type and outcome would appear."""
 
 _BATCH: Final = 25
 _BATCHED_SHARE: Final = 0.25
-"""How much comes by `orders.submit_many`."""
-_MAGIC_SHARE: Final = 0.035
-"""Of all orders, for each fate by criteria, and again by name."""
-_LAST_DIGITS: Final = {"808": "9901", "406": "9902", "307": "9903", "605": "9906", "208": "9907", "802": "9908"}
-"""The magic area codes whose orders end, and the last digits of a named number that mean the same."""
+"""How much of Bandwidth's comes by `orders.submit_many`."""
+_CM_SHARE: Final = 0.08
+_GIVEN_BACK: Final = 3
+"""How many numbers are given back to Bandwidth, which wants no waiting."""
 
 Body = dict[str, Any]
 
@@ -37,6 +37,8 @@ class Call:
     call_id: str
     task: str
     kwargs: Mapping[str, Any]
+    gives_back: tuple[str, ...] = ()
+    """The orders whose numbers it names, once these have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,42 +46,109 @@ class Script:
     """Everything the producer sends, and what it may expect."""
 
     calls: Sequence[Call]
-    single_ids: Sequence[str]
-    """The orders whose ids the producer chose."""
+    single_ids: Mapping[str, Sequence[str]]
+    """By carrier: the orders that bring numbers whose ids the producer chose."""
     orders: int
     refusals: int
     """How many orders break a rule."""
     repeats: int
     """How many orders are sent once more under the same key."""
+    removals: int
+    """How many give numbers back that are too young for it."""
+
+
+class _Writer:
+    """Gives bodies their keys, ids and notices."""
+
+    def __init__(self, dice: Random) -> None:
+        self._dice = dice
+        self._written = 0
+
+    def dressed(self, body: Body) -> Body:
+        """Give an order its key and its notice; every fourth is also followed on its way."""
+        self._written += 1
+        ends = ["COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED"]
+        on = ["ACCEPTED", "OPEN", *ends] if self._written % 4 == 0 else ends
+        notify = {"task": TOLD_TASK, "queue": TOLD_QUEUE, "on": on}
+        return {"key": f"demo-{self._written:04}", "kind": "new_numbers", "notify": notify, **body}
+
+    def submit(self, body: Body, *, gives_back: Iterable[Call] = ()) -> Call:
+        """Send one order under an id of the producer's."""
+        kwargs = {"order": body, "producer": "demo"}
+        return Call(self._id(), "orders.submit", kwargs, tuple(call.call_id for call in gives_back))
+
+    def submit_many(self, bodies: Sequence[Body]) -> Call:
+        """Send many orders in one message."""
+        return Call(self._id(), "orders.submit_many", {"orders": list(bodies), "producer": "demo"})
+
+    def _id(self) -> str:
+        return str(UUID(int=self._dice.getrandbits(128), version=4))
 
 
 def write_script(orders: int, seed: int) -> Script:
     """Return a script of that many good orders, and some that are not."""
     dice = Random(seed)  # noqa: S311  what is ordered is no secret
-    bodies = [_dressed(body, number, dice) for number, body in enumerate(_shuffled(orders, dice), 1)]
-    batched = int(orders * _BATCHED_SHARE)
-    singles, many = bodies[batched:], bodies[:batched]
-    submits = [_submit(body, dice) for body in singles]
-    bad = [_submit(body, dice) for body in _bad_orders()]
-    repeats = [_submit(dict(call.kwargs["order"]), dice) for call in submits[:3]]
-    conflict = _submit({**submits[0].kwargs["order"], "name": "another order under the same key"}, dice)
-    batches = [_submit_many([*many[i : i + _BATCH], *_bad_orders()[:1]], dice) for i in range(0, batched, _BATCH)]
+    writer = _Writer(dice)
+    from_swift, at_once, later = _from_swift(writer, swift.wishes(orders, dice))
+    from_cm = [_to("cm", body) for body in cm.bodies(max(8, int(orders * _CM_SHARE)), dice)]
+    kept = [_to("bandwidth", body) for body in bandwidth.ordinary(_GIVEN_BACK, dice)]
+    plain = orders - len(from_swift) - len(at_once) - len(later) - len(from_cm) - 2 * len(kept)
+    from_bandwidth = [_choosy(_to("bandwidth", body), dice) for body in bandwidth.bodies(plain, dice)]
+    dice.shuffle(from_bandwidth)
+    batched = int(len(from_bandwidth) * _BATCHED_SHARE)
+    many = [writer.dressed(body) for body in from_bandwidth[:batched]]
+    singles = [writer.submit(writer.dressed(body)) for body in (*from_bandwidth[batched:], *from_cm)]
+    dice.shuffle(singles)
+    given = [writer.submit(writer.dressed(body)) for body in kept]
+    back = [writer.submit(writer.dressed(_removal("bandwidth")), gives_back=[call]) for call in given]
+    bad = [writer.submit(body) for body in _bad_orders()]
+    repeats = [writer.submit(dict(call.kwargs["order"])) for call in singles[:3]]
+    conflict = writer.submit({**singles[0].kwargs["order"], "name": "another order under the same key"})
+    batches = [writer.submit_many([*many[i : i + _BATCH], *_bad_orders()[:1]]) for i in range(0, batched, _BATCH)]
+    brought = [*from_swift[:-1], *at_once, *given, *singles, from_swift[-1]]
     return Script(
-        calls=(*_spread(submits, [*batches, *bad]), *repeats, conflict),
-        single_ids=[call.call_id for call in submits],
+        calls=(*_spread(brought, [*batches, *bad]), *repeats, conflict, *later, *back),
+        single_ids=_by_carrier([*from_swift, *singles]),
         orders=orders,
         refusals=len(bad) + len(batches) + 1,
         repeats=len(repeats),
+        removals=len(at_once) + len(later),
     )
 
 
-def _submit(body: Body, dice: Random) -> Call:
-    return Call(str(UUID(int=dice.getrandbits(128), version=4)), "orders.submit", {"order": body, "producer": "demo"})
+def _from_swift(writer: _Writer, wishes: swift.Wishes) -> tuple[list[Call], list[Call], list[Call]]:
+    """Return what brings numbers, the removals sent at once, and those sent when there is something to remove."""
+    brought = [writer.submit(writer.dressed(_to("swift", body))) for body in wishes.brought]
+    at_once, later = [], []
+    for removal in wishes.removals:
+        of = [brought[place] for place in removal.of]
+        order = of[0].kwargs["order"]
+        body = {**_removal("swift"), "when_tainted": removal.when_tainted}
+        body |= {"account": order["account"]} if "account" in order else {}
+        if removal.at_once:
+            at_once.append(writer.submit(writer.dressed({**body, "numbers": order["numbers"]})))
+        else:
+            later.append(writer.submit(writer.dressed(body), gives_back=of))
+    return brought, at_once, later
 
 
-def _submit_many(bodies: Sequence[Body], dice: Random) -> Call:
-    kwargs = {"orders": list(bodies), "producer": "demo"}
-    return Call(str(UUID(int=dice.getrandbits(128), version=4)), "orders.submit_many", kwargs)
+def _to(carrier: str, body: Body) -> Body:
+    return {"carrier": carrier, **body}
+
+
+def _removal(carrier: str) -> Body:
+    return {"carrier": carrier, "kind": "remove_numbers"}
+
+
+def _choosy(body: Body, dice: Random) -> Body:
+    return {"allow_partial": dice.random() > 0.1, **body}  # noqa: PLR2004  nine in ten take what there is
+
+
+def _by_carrier(calls: Sequence[Call]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for call in calls:
+        found.setdefault(call.kwargs["order"]["carrier"], []).append(call.call_id)
+    return found
 
 
 def _spread(many: Sequence[Call], few: Sequence[Call]) -> Iterator[Call]:
@@ -93,126 +162,6 @@ def _spread(many: Sequence[Call], few: Sequence[Call]) -> Iterator[Call]:
     yield from rest
 
 
-def _dressed(body: Body, number: int, dice: Random) -> Body:
-    """Give an order its key and its notice; every fourth is also followed on its way."""
-    ends = ["COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED"]
-    on = ["ACCEPTED", "OPEN", *ends] if number % 4 == 0 else ends
-    notify = {"task": TOLD_TASK, "queue": TOLD_QUEUE, "on": on}
-    order = {"key": f"demo-{number:04}", "carrier": "bandwidth", "kind": "new_numbers", "notify": notify}
-    return {**order, "allow_partial": dice.random() > 0.1, **body}  # noqa: PLR2004  nine in ten take what there is
-
-
-def _shuffled(orders: int, dice: Random) -> list[Body]:
-    named = _names()
-    special = list(_special(max(1, int(orders * _MAGIC_SHARE)), dice, named))
-    plain = _Types(dice, named).endless()
-    bodies = [*special, *islice(plain, max(0, orders - len(special)))][:orders]
-    dice.shuffle(bodies)
-    return bodies
-
-
-def _special(each: int, dice: Random, named: Iterator[str]) -> Iterator[Body]:
-    """Yield orders that end in an unusual way: by magic, for want of stock, or because two want one number."""
-    for area_code, digits in _LAST_DIGITS.items():
-        place = next(towns[0] for towns in MAGIC_AREAS if towns[0].area_code == area_code)
-        for turn in range(each):
-            by_place = {"npa": area_code} if turn % 2 == 0 else {"city": place.city, "state": place.state}
-            yield {"criteria": by_place, "quantity": dice.randint(2, 8)}
-            yield {"numbers": [*islice(named, dice.randint(1, 3)), next(named)[:-4] + digits]}
-    thin = {"npa": THIN_AREA[0].area_code}
-    yield from ({"criteria": thin, "quantity": 2, "allow_partial": True} for _ in range(4))
-    for wanted in islice(named, 2):
-        yield from ({"numbers": [wanted, next(named)], "allow_partial": True} for _ in range(2))
-    yield {"criteria": {"npa": "919"}, "quantity": 1, "options": {"site_id": "744"}}  # the carrier refuses: 5020
-
-
-def _names() -> Iterator[str]:
-    """Yield numbers that are in no stock and have no magic, so that nobody meets them but by name.
-
-    The first thousands each have a prefix of their own.
-    """
-    codes = [code for code in range(320, 900) if code % 100 != 11 and code != 555]  # noqa: PLR2004  not given to anybody
-    for serial in count():
-        area_code = ORDINARY_AREAS[serial % len(ORDINARY_AREAS)][0].area_code
-        yield f"+1{area_code}{codes[serial // len(ORDINARY_AREAS) % len(codes)]}0{serial % 1000:03}"
-
-
-class _Types:
-    """Ordinary orders of every type in turn."""
-
-    def __init__(self, dice: Random, named: Iterator[str]) -> None:
-        self._dice = dice
-        self._named = named
-        self._stock = [e164 for e164 in Inventory(StockPlan()).all_free() if e164[2:5] in _ordinary_codes()]
-
-    def endless(self) -> Iterator[Body]:
-        """Yield one order of each type, again and again."""
-        types: Sequence[Callable[[], Body]] = (
-            self._numbers,
-            lambda: self._near(("npa",)),
-            lambda: self._near(("rate_center", "state")),
-            self._exchange,
-            self._thousands_block,
-            lambda: self._near(("state",)),
-            lambda: self._near(("city", "state")),
-            lambda: self._near(("zip",)),
-            lambda: self._near(("lata",)),
-            lambda: self._near(("npa", "rate_center", "state")),
-            self._local_vanity,
-            self._toll_free,
-            self._toll_free_vanity,
-        )
-        for make in cycle(types):
-            yield make()
-
-    def _numbers(self) -> Body:
-        return {"numbers": list(islice(self._named, self._dice.randint(1, 6)))}
-
-    def _near(self, fields: Sequence[str]) -> Body:
-        place = self._dice.choice(self._dice.choice(ORDINARY_AREAS))
-        known = _criteria(place)
-        return {"criteria": {field: known[field] for field in fields}, "quantity": self._few()}
-
-    def _exchange(self) -> Body:
-        number = self._dice.choice(self._stock)
-        return {"criteria": {"npa": number[2:5], "nxx": number[5:8]}, "quantity": self._few()}
-
-    def _thousands_block(self) -> Body:
-        number = self._dice.choice(self._stock)
-        criteria = {"npa": number[2:5], "nxx": number[5:8], "thousands_block": number[8]}
-        return {"criteria": criteria, "quantity": self._dice.randint(1, 4)}
-
-    def _local_vanity(self) -> Body:
-        npa = self._dice.choice(ORDINARY_AREAS)[0].area_code
-        word = self._dice.choice(("CALL", "HOME", "SALE", "TAXI"))
-        return {"criteria": {"npa": npa, "vanity": word, "vanity_at_end": True}, "quantity": 1}
-
-    def _toll_free(self) -> Body:
-        return {"criteria": {"toll_free_pattern": self._dice.choice(("8**", "83*", "88*"))}, "quantity": self._few()}
-
-    def _toll_free_vanity(self) -> Body:
-        word = self._dice.choice(("FLOWERS", "TICKETS"))
-        return {"criteria": {"number_type": "toll_free", "vanity": word}, "quantity": 1}
-
-    def _few(self) -> int:
-        return self._dice.choice((1, 1, 2, 2, 3, 4, 5, 8, 10, 20))
-
-
-def _ordinary_codes() -> frozenset[str]:
-    return frozenset(towns[0].area_code for towns in ORDINARY_AREAS)
-
-
-def _criteria(place: Place) -> Mapping[str, str]:
-    return {
-        "npa": place.area_code,
-        "rate_center": place.rate_center,
-        "city": place.city,
-        "state": place.state,
-        "zip": place.zip_code,
-        "lata": place.lata,
-    }
-
-
 def _bad_orders() -> list[Body]:
     """Return orders that are refused before any carrier hears of them, each for another reason."""
     good = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
@@ -224,6 +173,7 @@ def _bad_orders() -> list[Body]:
         {"criteria": None, "quantity": None, "numbers": ["+1919"]},
         {"options": {"colour": "green"}},
         {"kind": "remove_numbers"},
+        {"carrier": "cm", "kind": "remove_numbers", "criteria": None, "quantity": None, "numbers": ["+31201234567"]},
         {"quantty": 3},
     )
     return [{"key": f"demo-bad-{i}", **good, **wrong} for i, wrong in enumerate(wrongs, 1)]

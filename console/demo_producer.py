@@ -91,4 +91,5 @@ class ProducerProcess:
 
 def _line(call: Call) -> str:
     pause_s = round(1 / _PER_SECOND, 4)
-    return json.dumps({"id": call.call_id, "task": call.task, "kwargs": dict(call.kwargs), "after_s": pause_s})
+    after = {"gives_back": call.gives_back} if call.gives_back else {"after_s": pause_s}
+    return json.dumps({"id": call.call_id, "task": call.task, "kwargs": dict(call.kwargs), **after})

@@ -56,7 +56,12 @@ class Facts:
     silent: int
     by_state: Mapping[str, int]
     types: int
+    by_carrier: Mapping[str, int]
     numbers_bought: int
+    numbers_released: int
+    removals: int
+    """How many orders wanted numbers removed that were too young for it."""
+    removals_waited: int
     told: int
     told_more_than_once: int
     doubts: Mapping[str, int]
@@ -87,6 +92,7 @@ class Facts:
             "bought_twice": len(self.verdict.bought_twice),
             "lost": len(self.verdict.lost),
             "wrong_end": len(self.verdict.wrong_end),
+            "too_early": len(self.verdict.too_early),
         }
 
     def _miscounts(self) -> list[str]:
@@ -97,6 +103,11 @@ class Facts:
                 self.repeated == self.repeated_expected,
                 f"{self.repeated} of {self.repeated_expected} repeats recognised",
             ),
+            (
+                self.removals_waited
+                >= self.removals - 1,  # of two that want the same number gone, one may find it gone
+                f"{self.removals_waited} of {self.removals} removals waited for their window",
+            ),
             (self.silent == 0, f"{self.silent} calls were never answered"),
             (self.worker_killed is None or self.worker_replaced, f"{self.worker_killed} was not replaced"),
         )
@@ -105,7 +116,11 @@ class Facts:
 
 def deadlines(entries: Mapping[str, Entry], report: Mapping[str, Any]) -> Deadlines | None:
     """Measure how long after the carrier's ends ours were written down; one machine, one clock."""
-    ends = {one["customer_order_id"]: one["ended_at"] for one in report["orders"] if one["ended_at"]}
+    ends = {
+        one["customer_order_id"]: one["ended_at"]
+        for one in report["orders"]
+        if one["ended_at"] and one["carrier"] == "bandwidth"  # elsewhere ours is later for good reasons
+    }
     lags = sorted(
         (entry.order.ended_at - datetime.fromisoformat(ends[order_id])).total_seconds()
         for order_id, entry in entries.items()
@@ -136,7 +151,7 @@ def show(facts: Facts, console: Console) -> None:
     """Print the summary, and the first few things that are wrong."""
     _heading(console, "Orders by final state")
     console.print(_states(facts))
-    _heading(console, "Checked against the practice carrier's own report")
+    _heading(console, "Checked against the practice carriers' own report")
     console.print(_checks(facts))
     _heading(console, "Went wrong on purpose")
     console.print(_counted([*facts.mishaps.items(), *_killed(facts)]))
@@ -173,6 +188,7 @@ def _checks(facts: Facts) -> Table:
         ("bought twice", not verdict.bought_twice, f"{len(verdict.bought_twice)}"),
         ("lost", not verdict.lost, f"{len(verdict.lost)}"),
         ("wrong end", not verdict.wrong_end, f"{len(verdict.wrong_end)}   {verdict.numbers_compared} numbers compared"),
+        ("removed too early", not verdict.too_early, f"{len(verdict.too_early)}   {_windows(facts)}"),
         ("told", not verdict.told_wrong, f"{facts.told} ends, {facts.told_more_than_once} more than once"),
         ("refused", facts.refused == facts.refused_expected, f"{facts.refused} of {facts.refused_expected} bad orders"),
         (
@@ -184,6 +200,10 @@ def _checks(facts: Facts) -> Table:
     for what, fine, words in rows:
         table.add_row(Text("✓", "green") if fine else Text("✗", "bold red"), what, words)
     return table
+
+
+def _windows(facts: Facts) -> str:
+    return f"{facts.removals_waited} of {facts.removals} removals of young numbers waited for their taint window"
 
 
 def _counted(items: Iterable[tuple[str, int]]) -> Table:
@@ -201,8 +221,9 @@ def _killed(facts: Facts) -> list[tuple[str, int]]:
 def _story(facts: Facts) -> list[tuple[str, str]]:
     late = facts.deadlines
     return [
-        ("order types", f"{facts.types} of Bandwidth's, {facts.numbers_bought} numbers bought"),
-        ("carrier's end to ours", f"median {late.median:.2f} s, p95 {late.p95:.2f} s" if late else ""),
+        ("carriers", ", ".join(f"{count} orders to {name}" for name, count in sorted(facts.by_carrier.items()))),
+        ("order types", f"{facts.types}: {facts.numbers_bought} numbers bought, {facts.numbers_released} given back"),
+        ("Bandwidth's end to ours", f"median {late.median:.2f} s, p95 {late.p95:.2f} s" if late else ""),
         ("POSTs per order", f"{facts.posts / max(1, facts.orders):.2f}, at most {facts.posts_most} for one"),
         ("sent again by the producer", f"{facts.sent_again} calls, for want of a ticket" if facts.sent_again else ""),
         ("for a person to know", "; ".join(facts.alarms)),

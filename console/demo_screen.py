@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from config.settings import PREFIX, BandwidthSettings, Settings
+from config.settings import PREFIX, BandwidthSettings, Settings, SwiftSettings
 from console import printing
 from console.demo_carrier import PRACTICE
 from console.demo_orders import Script
@@ -44,26 +44,27 @@ class Progress:
         """Say something above the picture."""
         self._console.print(line)
 
-    def show(self, counts: Mapping[State, int], *, told: int) -> None:
-        """Show how many orders stand in each state, and of how many ends the producer has heard."""
+    def show(self, counts: Mapping[State, int], *, told: int, held_back: int) -> None:
+        """Show how many orders stand in each state, how many removals wait, and how many ends were told."""
         if self._live:
-            self._live.update(self._picture(counts, told))
+            self._live.update(self._picture(counts, told, held_back))
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
-            self._console.print(self._line(counts, told))
+            self._console.print(self._line(counts, told, held_back))
 
-    def _picture(self, counts: Mapping[State, int], told: int) -> Table:
+    def _picture(self, counts: Mapping[State, int], told: int, held_back: int) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         for state in State:
             if count := counts.get(state, 0):
                 bar = Text("█" * max(1, round(_BAR * count / self._orders)), printing.STYLES[state])
                 table.add_row(printing.state(state), f"{count:>5}", bar)
+        table.add_row(Text("waiting", "dim"), f"{held_back:>5}", Text("removals, for their taint window", "dim"))
         table.add_row(Text("told", "dim"), f"{told:>5}", Text(f"after {self._seconds():.0f} s", "dim"))
         return table
 
-    def _line(self, counts: Mapping[State, int], told: int) -> str:
+    def _line(self, counts: Mapping[State, int], told: int, held_back: int) -> str:
         standing = ", ".join(f"{count} {state}" for state in State if (count := counts.get(state, 0)))
-        return f"{self._seconds():5.1f} s  {standing or 'nothing yet'}; {told} told"
+        return f"{self._seconds():5.1f} s  {standing or 'nothing yet'}; {held_back} removals wait; {told} told"
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began
@@ -77,8 +78,9 @@ def introduce(console: Console, addresses: Addresses, settings: Settings, script
                 ("Flower", addresses.flower),
                 ("ledger", printing.masked(addresses.database_url)),
                 ("broker", printing.masked(addresses.broker_url)),
-                ("practice carrier", f"{addresses.sandbox}, {_practice()}"),
+                ("practice carriers", f"{addresses.sandbox}, {_practice()}"),
                 ("patience", _patience(BandwidthSettings(), settings.bandwidth)),
+                ("taint window", _window(SwiftSettings(), settings.swift)),
                 ("producer", f"a process of its own: {_sent(script)}"),
             ]
         )
@@ -113,5 +115,15 @@ def _patience(usual: BandwidthSettings, own: BandwidthSettings) -> str:
     )
 
 
+def _window(usual: SwiftSettings, own: SwiftSettings) -> str:
+    return (
+        f"Swift removes no number that is younger than {usual.taint_window_s / 60:.0f} min: shortened for the "
+        f"demonstration to {own.taint_window_s:.0f} s, and {own.taint_margin_s:.0f} s to be sure"
+    )
+
+
 def _sent(script: Script) -> str:
-    return f"{script.orders} orders, {script.refusals} more that break a rule, and {script.repeats} sent twice"
+    return (
+        f"{script.orders} orders, {script.removals} of them to remove numbers that are too young for it; "
+        f"{script.refusals} more that break a rule, and {script.repeats} sent twice"
+    )

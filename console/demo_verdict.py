@@ -1,4 +1,4 @@
-"""Whether the demonstration ended as it must: our ends against the carrier's own report, number by number.
+"""Whether the demonstration ended as it must: our ends against the carriers' own report, number by number.
 
 Pure: compares what it is given. What is right stands here once more, written from the carrier's side
 (docs/sandbox.md), and shares nothing with the adapter that decided our ends.
@@ -26,12 +26,14 @@ class Verdict:
     wrong_end: Sequence[str]
     told_wrong: Sequence[str]
     tickets_wrong: Sequence[str]
+    too_early: Sequence[str]
+    """Removals of numbers that were too young for it."""
     numbers_compared: int
 
     @property
     def wrongs(self) -> list[str]:
         """Everything that is wrong."""
-        return [*self.bought_twice, *self.lost, *self.wrong_end, *self.told_wrong, *self.tickets_wrong]
+        return [*self.bought_twice, *self.lost, *self.wrong_end, *self.told_wrong, *self.tickets_wrong, *self.too_early]
 
 
 def judge(
@@ -57,7 +59,10 @@ def judge(
         wrong_end=[*_wrong_ends(ours, truth), *_strangers(ours, truth)],
         told_wrong=list(_told_wrong(ours, heard)),
         tickets_wrong=list(_tickets_wrong(tickets, accepted, ours)),
-        numbers_compared=sum(len(order["bought"]) + len(order["failed"]) for order in report["orders"]),
+        too_early=list(_too_early(report)),
+        numbers_compared=sum(
+            len(order["bought"]) + len(order["failed"]) + len(_released([order])) for order in report["orders"]
+        ),
     )
 
 
@@ -67,6 +72,26 @@ def expected_end(truth: Truth | None) -> str | None:
         return "FAILED"  # refused at the carrier's door
     end = _ENDS.get(str(truth["outcome"]))
     return "COMPLETED_WITH_ERRORS" if end == "COMPLETED" and truth["fate"] == "with_errors" else end
+
+
+def expected_ends_of_removal(document: Document, own: set[str], gone: set[str]) -> set[str]:
+    """Return the states that a removal may end in.
+
+    Args:
+        document: Ours.
+        own: The numbers that the carrier gave up for this order, in one part or in several.
+        gone: Those that it gave up for any order: who comes second finds nothing, and may be told that it is gone.
+    """
+    asked = {number["e164"] for number in document["numbers"]}
+    if asked <= own:
+        return {"COMPLETED"}
+    if asked <= gone:
+        return {"COMPLETED_WITH_ERRORS", "PARTIAL" if own else "FAILED"}
+    return {"PARTIAL" if own else "FAILED"}
+
+
+def _released(truth: Sequence[Truth]) -> set[str]:
+    return {e164 for order in truth for e164 in (*order.get("released", ()), *order.get("removed", ()))}
 
 
 def _by_reference(orders: Sequence[Truth]) -> dict[str, list[Truth]]:
@@ -93,23 +118,43 @@ def _lost(accepted: set[str], ours: Mapping[str, Document]) -> Iterator[str]:
 
 
 def _wrong_ends(ours: Mapping[str, Document], truth: Mapping[str, Sequence[Truth]]) -> Iterator[str]:
+    gone = _released([order for orders in truth.values() for order in orders])
     for order_id, document in ours.items():
-        if document["final"]:
-            first = next(iter(truth.get(order_id, ())), None)
-            yield from (f"order {order_id}: {what}" for what in _differences(document, first))
+        theirs = truth.get(order_id, ())
+        if document["final"] and document["kind"] == "remove_numbers":
+            yield from (f"order {order_id}: {what}" for what in _removed_differently(document, theirs, gone))
+        elif document["final"]:
+            yield from (f"order {order_id}: {what}" for what in _differences(document, theirs))
 
 
-def _differences(document: Document, truth: Truth | None) -> Iterator[str]:
-    wanted = expected_end(truth)
+def _differences(document: Document, truth: Sequence[Truth]) -> Iterator[str]:
+    first = next(iter(truth), None)
+    wanted = expected_end(first)
     if document["state"] != wanted:
         yield f"ended {document['state']}, and the carrier's end is {wanted or 'not reached'}"
     held = {number["e164"] for number in document["numbers"] if number["state"] in _HELD}
-    bought = set(truth["bought"]) if truth else set()
+    bought = {*first["bought"], *first.get("added", ())} if first else set()
     if held != bought:
         yield f"we hold {sorted(held - bought)} that were not bought, and miss {sorted(bought - held)} that were"
     failed = {number["e164"] for number in document["numbers"] if number["state"] == "failed"}
-    if not (set(truth["failed"]) if truth else set()) <= failed:
+    if not (set(first["failed"]) if first else set()) <= failed:
         yield "numbers that were not bought do not stand as failed"
+
+
+def _removed_differently(document: Document, truth: Sequence[Truth], gone: set[str]) -> Iterator[str]:
+    own = _released(truth)
+    wanted = expected_ends_of_removal(document, own, gone)
+    if document["state"] not in wanted:
+        yield f"ended {document['state']}, and by what the carrier gave up it is {' or '.join(sorted(wanted))}"
+    told = {number["e164"] for number in document["numbers"] if number["state"] == "released"}
+    if not own <= told <= gone:
+        yield f"told as released: {sorted(told)}; the carrier gave up {sorted(own)}"
+
+
+def _too_early(report: Mapping[str, Any]) -> Iterator[str]:
+    for violation in report["violations"]:
+        reference, number = violation["customer_order_id"], violation["number"]
+        yield f"order {reference} removed {number} at an age of {violation['age_s']:.1f} s, inside its taint window"
 
 
 def _strangers(ours: Mapping[str, Document], truth: Mapping[str, Sequence[Truth]]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
+from config.settings import Settings
 from sandbox.bandwidth_access import Account
 from sandbox.cm_access import CmAccount
 from sandbox.swift_access import SwiftAccount
@@ -56,3 +57,8 @@ PRACTISED: Final[Mapping[str, Callable[[], Own]]] = {"bandwidth": _bandwidth, "c
 def practised(url: str) -> dict[str, Own]:
     """Return what each carrier's own settings say when the sandbox at `url` stands in for it."""
     return {name: {"base_url": url, **own()} for name, own in PRACTISED.items()}
+
+
+def practised_manners(settings: Settings) -> dict[str, object]:
+    """Return what the practice carriers must know of our settings: rules of theirs that we keep."""
+    return {"taint_s": settings.swift.taint_window_s}

@@ -1,6 +1,8 @@
 """Serves the practice carriers from the command line, and says how to point number-orders at them."""
 
 from pathlib import Path
+from shlex import quote
+from typing import Final
 
 import typer
 
@@ -8,6 +10,8 @@ from config.settings import PREFIX
 from console.practice_accounts import practised
 from console.stack_env import spelled
 from sandbox.__main__ import main as serve
+
+_ADDRESS: Final = "(the address that follows)"
 
 
 def serve_practice(host: str, port: int, *, ready_file: Path | None, behaviour: str, account: str, stock: str) -> int:
@@ -23,8 +27,8 @@ def serve_practice(host: str, port: int, *, ready_file: Path | None, behaviour: 
 def _directions() -> str:
     """Name the variables that point number-orders at it."""
     lines = [
-        f"  {PREFIX}{carrier.upper()}__{name.upper()}={spelled(value)}"
-        for carrier, own in practised("(the address that follows)").items()
+        f"  {PREFIX}{carrier.upper()}__{name.upper()}={_ADDRESS if value == _ADDRESS else quote(spelled(value))}"
+        for carrier, own in practised(_ADDRESS).items()
         for name, value in own.items()
     ]
     return "\n".join(("Point number-orders at the practice carriers with:", *lines))

@@ -24,7 +24,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from config.queues import BELL_TRANSPORT
 from config.settings import PREFIX, Settings
 from console import stack_commands as commands
-from console.practice_accounts import PRACTISED, practised
+from console.practice_accounts import PRACTISED, practised, practised_manners
 from console.printing import masked, scrubbed
 from console.stack_books import PRACTICE, refuse_foreign_books, refuse_half_a_carrier, remember_port, remembered_port
 from console.stack_env import as_environment, child_environment
@@ -194,7 +194,8 @@ class Stack:
         remember_port(self._var, "sandbox", port)
         url = f"http://{LOOPBACK}:{port}"
         keeper = running.enter_context(self._supervisor(_GRACE_S))
-        self._run(keeper, "sandbox", commands.sandbox(port, self._shape.practice, self._var / "sandbox.jsonl"))
+        practice = {**practised_manners(self._settings), **self._shape.practice}
+        self._run(keeper, "sandbox", commands.sandbox(port, practice, self._var / "sandbox.jsonl"))
         self._await([Sign("sandbox", "answers", lambda: serves(f"{url}/_sandbox/health"), _UP_WITHIN_S)])
         for name, own in practised(url).items():
             self._learn(**{name: getattr(self._settings, name).model_copy(update=own)})

@@ -31,9 +31,10 @@ def refuse_half_a_carrier(settings: Settings) -> None:
 
 
 def _refuse_half(entry: Entry, own: CarrierSettings) -> None:
-    # How patient we are is said of every carrier alike, and is no account; where it is, is.
-    telling = ({*type(own).model_fields} - {*CarrierSettings.model_fields, entry.account}) | {"base_url"}
-    given = [name for name in type(own).model_fields if name in telling & own.model_fields_set]
+    # Manners have defaults, and are no account; where a carrier is, and who we are there, have none, or tell.
+    fields = type(own).model_fields
+    telling = {name for name, field in fields.items() if not field.default or name == "base_url"} - {entry.account}
+    given = [name for name in fields if name in telling & own.model_fields_set]
     if getattr(own, entry.account) is None and given:
         name = f"{PREFIX}{entry.name.upper()}__"
         raise StackError(

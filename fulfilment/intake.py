@@ -131,6 +131,8 @@ class Intake:
             known = ", ".join(sorted(self._adapters)) or "none is set up"
             raise OrderRefused([Fault("carrier", f"is not one of ours: {known}")])
         request = _request(shaped)
+        if request.kind not in adapter.capabilities.kinds:
+            raise OrderRefused([_not_offered(adapter, request.kind)])
         faults = [*_service_faults(shaped), *adapter.check(request)]
         if faults:
             raise OrderRefused(faults[:FAULTS_MAX])
@@ -170,6 +172,11 @@ def _service_faults(shaped: contract.OrderRequest) -> Iterator[Fault]:
             yield Fault(f"numbers.{index}", str(wrong))
     if shaped.notify and shaped.notify.url:
         yield Fault("notify.url", "is not offered yet; use notify.task and notify.queue")
+
+
+def _not_offered(adapter: Adapter, kind: Kind) -> Fault:
+    offered = " and ".join(one for one in Kind if one in adapter.capabilities.kinds)
+    return Fault("kind", f"{adapter.name} does not offer {kind}; it offers {offered}")
 
 
 def _request(shaped: contract.OrderRequest) -> OrderRequest:

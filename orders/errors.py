@@ -9,6 +9,8 @@ FulfilmentError
 │   └── NoAnswer         a question to a carrier stayed unanswered: ask again later
 ├── OrderRefused         the producer's: says field and rule, and leaves nothing behind
 │   └── KeyConflict      the key stands for another order already
+├── InquiryRefused       the asker's: a question breaks a rule, and no carrier was asked
+├── Declined             a carrier's refusal to answer a question, in its own words
 ├── NotCancellable       the order has gone too far to be called back
 ├── NotResolvable        the order does not wait for this decision of a person's
 ├── UnknownOrder         no such order in the ledger
@@ -80,6 +82,23 @@ class OrderRefused(FulfilmentError):
 
 class KeyConflict(OrderRefused):
     """The producer has used this key for a different order."""
+
+
+class InquiryRefused(FulfilmentError):
+    """A question to a carrier breaks a rule. Nothing was sent."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(str(fault) for fault in faults))
+        self.faults = tuple(faults)
+
+
+class Declined(FulfilmentError):
+    """A carrier refused a question. The words are its own; `code` is set when it gave one."""
+
+    def __init__(self, carrier: str, words: str, code: str | None = None) -> None:
+        super().__init__(f"{carrier}: {words}")
+        self.words = words
+        self.code = code
 
 
 class NotCancellable(FulfilmentError):

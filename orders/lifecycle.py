@@ -119,7 +119,7 @@ JUDGEMENTS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How patient we are with one carrier. Durations; defaults suit Bandwidth."""
+    """How patient we are with one carrier. Durations; defaults suit a carrier that needs seconds."""
 
     answer_within: timedelta = timedelta(seconds=45)
     """No request lives longer: after this, a begun submission without an answer is in doubt."""
@@ -234,8 +234,11 @@ def weigh_absence(
 def is_news(order: Order, event: Event, known: Collection[NumberResult] = ()) -> bool:
     """Tell whether `event` says anything that the order, with the numbers `known` of it, does not say already."""
     match event:
-        case StillOpen(carrier_status=status, numbers=numbers):
-            return order.state is not State.OPEN or status != order.carrier_status or not set(numbers) <= set(known)
+        case StillOpen(carrier_status=status, numbers=numbers, detail=detail):
+            # What becomes of calling it back is news; otherwise the details of a status are not.
+            replied = order.cancel_asked_at is not None and detail is not None and detail != order.reason
+            moved = order.state is not State.OPEN or status != order.carrier_status
+            return moved or replied or not set(numbers) <= set(known)
         case _:
             return True
 
@@ -316,8 +319,10 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
             return replace(moved, cancel_asked_at=now)
         case PartSettled(settled=settled):
             return replace(moved, progress={SETTLED: settled})
-        case Deferred() | SentAgain():
-            return replace(moved, progress={SETTLED: order.progress[SETTLED]} if SETTLED in order.progress else {})
+        case Deferred():
+            return replace(moved, progress=_settled(order))
+        case SentAgain():  # somebody wants it after all
+            return replace(moved, progress=_settled(order), cancel_asked_at=None)
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
             lost = 1 if order.state is State.SUBMITTING else 0
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
@@ -325,6 +330,10 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
             return replace(moved, doubt_asks=order.doubt_asks + 1)
         case _:
             return moved
+
+
+def _settled(order: Order) -> Mapping[str, object]:
+    return {SETTLED: order.progress[SETTLED]} if SETTLED in order.progress else {}
 
 
 def _reason(event: Event) -> str | None:

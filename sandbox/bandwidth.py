@@ -8,7 +8,7 @@ go wrong on the way in `gate`.
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from sandbox import bandwidth_disconnects as disconnects
+from sandbox import bandwidth_reservations as reservations
 from sandbox import bandwidth_xml as xml
 from sandbox.bandwidth_access import Access, Account, asks_for_client_credentials
 from sandbox.bandwidth_book import Book, NotBackordered, Order
@@ -32,7 +33,10 @@ from sandbox.bandwidth_orders import (
     read_order,
 )
 from sandbox.bandwidth_outcomes import COMPLETE, FAILED, PARTIAL
+from sandbox.bandwidth_reservations import Reservation, ReservationRefused, Reservations
 from sandbox.bandwidth_search import SearchRefused, read_search
+from sandbox.bandwidth_service import fault_in_filters, page_of, restrictions
+from sandbox.bandwidth_service import passes as passes_in_service
 from sandbox.bandwidth_terms import error
 from sandbox.behaviour import Behaviour, LimitGroup, as_json, read_behaviour
 from sandbox.clock import iso
@@ -68,6 +72,7 @@ class Bandwidth:
         self._inventory = Inventory(self._plan)
         self._book = Book(self._inventory)
         self._disconnects = Disconnects(self._book)
+        self._reservations = Reservations(self._inventory, self._account.account_id)
         self._access = Access(self._account)
         self._limits = RateLimits()
 
@@ -77,6 +82,11 @@ class Bandwidth:
         orders, one = f"{_ACCOUNT_PATH}/orders", f"{_ACCOUNT_PATH}/orders/{{order_id}}"
         search, tns = f"{_ACCOUNT_PATH}/availableNumbers", "/api/v2/tns"
         read, create = guarded("HISTORY"), guarded("ORDER", ordering=True)
+        in_service, rules, served = (
+            f"{_ACCOUNT_PATH}/inserviceNumbers",
+            "/api/v2/restrictions",
+            guarded("INSERVICE_NPANXX"),
+        )
         gone, one_gone = f"{_ACCOUNT_PATH}/disconnects", f"{_ACCOUNT_PATH}/disconnects/{{order_id}}"
         disconnect = guarded("DISCONNECT", ordering=True)(self._disconnect)
         return (
@@ -92,8 +102,11 @@ class Bandwidth:
                 template="/orders/{orderId}/tns",
             ),
             gate("PUT", one, create(order(self._amend)), endpoint="order_change", template="/orders/{orderId}"),
+            *self._reservation_routes(),
             gate("GET", tns, read(self._list_owned), endpoint="numbers", template="/tns"),
             gate("GET", f"{tns}/{{tn}}", read(self._read_owned), endpoint="numbers", template="/tns/{tn}"),
+            gate("GET", in_service, served(self._list_in_service), endpoint="numbers", template="/inserviceNumbers"),
+            gate("GET", rules, guarded("SEARCH")(self._read_restrictions), endpoint="search", template="/restrictions"),
             gate("POST", gone, disconnect, endpoint="order_create", template="/disconnects"),
             gate(
                 "GET",
@@ -107,13 +120,33 @@ class Bandwidth:
             gate("*", "/api/{rest:path}", _unknown_path, endpoint="other", template="(unknown)"),
         )
 
+    def _reservation_routes(self) -> Sequence[Route]:
+        gate, guarded = self._gate.route, self._guarded
+        kept, by_number = f"{_ACCOUNT_PATH}/tnreservation", "/api/v2/tns/{tn}/tnreservation"
+        one, template = f"{kept}/{{reservation_id}}", "/tnreservation/{reservationId}"
+
+        def read(handler: Handler) -> Handler:
+            return guarded("HISTORY")(_or_declined(handler))
+
+        def write(handler: Handler) -> Handler:
+            return guarded("ORDER", ordering=True)(_or_declined(handler))
+
+        look, look_by_number = read(self._read_reservation), read(self._read_reservation_of)
+        reserve, release = write(self._reserve), write(self._release)
+        return (
+            gate("POST", kept, reserve, endpoint="other", template="/tnreservation"),
+            gate("GET", one, look, endpoint="other", template=template),
+            gate("DELETE", one, release, endpoint="other", template=template),
+            gate("GET", by_number, look_by_number, endpoint="other", template="/tns/{tn}/tnreservation"),
+        )
+
     def revoke_tokens(self, token: str | None) -> int:
         """Revoke one issued token, or all."""
         return self._access.revoke(token)
 
     def stock_as_json(self) -> dict[str, int]:
         """Say what is left in stock."""
-        return {"free": self._inventory.count_free()}
+        return {"free": self._inventory.count_free(), "reserved": self._reservations.count()}
 
     def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """List nothing: this carrier has no rule to break, and calls nobody."""
@@ -141,7 +174,7 @@ class Bandwidth:
 
     def _refusal(self, request: Request, group: LimitGroup, *, ordering: bool) -> Response | None:
         now = self._world.clock()
-        self._disconnects.settle(now)
+        self._settle(now)
         caller = self._access.recognise(request.headers.get("authorization", ""), now)
         if caller is None:
             return Response(status_code=401)
@@ -150,6 +183,10 @@ class Bandwidth:
             return Response(status_code=403)
         until = self._limits.refused_until(group, self._world.behaviour, self._world.clock.machine())
         return _too_many_requests(until) if until is not None else None
+
+    def _settle(self, now: datetime) -> None:
+        self._disconnects.settle(now)
+        self._reservations.settle(now)
 
     def _issue_token(self, visit: Visit) -> Response:
         now, lifetime_s = self._world.clock(), self._world.behaviour.token_lifetime_s
@@ -191,6 +228,7 @@ class Bandwidth:
     def _create(self, visit: Visit) -> Response:
         try:
             request = read_order(visit.body, self._account.sites, self._account.peers)
+            self._reservations.use_up(request.reservation_ids, request.wish.numbers)
         except OrderRefused as refused:
             return _xml(xml.order_refusal(refused.errors, refused.echo), 400)
         except CarrierStumbles:
@@ -270,9 +308,31 @@ class Bandwidth:
         links = xml.links(path, size, rest_of(query), first="1", next=page[1])
         return _xml(disconnects.listing(page[0], len(found), links, now), 200 if found else 404)
 
+    # -- reserving ------------------------------------------------------------------------------
+
+    def _reserve(self, visit: Visit) -> Response:
+        now = self._world.clock()
+        kept = self._reservations.place(visit.body, _lasts(self._world.behaviour), now)
+        self._keep("reservation", kept, now, visit.body)
+        where = f"{visit.request.url.replace(query='')}/{kept.order_id}"
+        return Response(status_code=201, headers={"Location": where})
+
+    def _read_reservation(self, visit: Visit) -> Response:
+        kept = self._reservations.get(visit.request.path_params["reservation_id"])
+        return _xml(self._reservations.shown(kept, self._world.clock()))
+
+    def _read_reservation_of(self, visit: Visit) -> Response:
+        kept = self._reservations.of_number(e164_of(visit.request.path_params["tn"]))
+        return _xml(self._reservations.shown_by_number(kept, self._world.clock()))
+
+    def _release(self, visit: Visit) -> Response:
+        kept = self._reservations.release(visit.request.path_params["reservation_id"])
+        self._keep("release", kept, self._world.clock(), b"")
+        return Response(status_code=200)
+
     # -- remembering ----------------------------------------------------------------------------
 
-    def _keep(self, what: str, order: Order | Disconnect, at: datetime, body: bytes) -> None:
+    def _keep(self, what: str, order: Order | Disconnect | Reservation, at: datetime, body: bytes) -> None:
         behaviour = as_json(self._world.behaviour)
         said = {"body": body.decode("latin-1"), "behaviour": behaviour}  # any bytes, each as the character it is
         self._world.memory.keep(self.name, {"what": what, "order_id": order.order_id, "at": iso(at), **said})
@@ -282,14 +342,19 @@ class Bandwidth:
         for line in self._world.memory.recall(self.name):
             order_id, at = line["order_id"], datetime.fromisoformat(line["at"])
             body, behaviour = line["body"].encode("latin-1"), read_behaviour(line["behaviour"])
-            self._disconnects.settle(at)
+            self._settle(at)
             order = self._book.get(order_id)
-            if line["what"] == "disconnect":
+            if line["what"] == "reservation":
+                self._reservations.place(body, _lasts(behaviour), at, order_id=order_id)
+            elif line["what"] == "release":
+                self._reservations.release(order_id)
+            elif line["what"] == "disconnect":
                 self._disconnects.place(body, behaviour, at, order_id=order_id)
             elif order is not None:
                 self._book.amend(order, read_amendment(body), at)
             else:
                 request = read_order(body, self._account.sites, self._account.peers)
+                self._reservations.use_up(request.reservation_ids, request.wish.numbers)
                 self._book.place(request, behaviour, at, order_id=order_id)
 
     # -- listing --------------------------------------------------------------------------------
@@ -374,6 +439,22 @@ class Bandwidth:
         place, status = self._inventory.place_of(e164), self._world.behaviour.number_status
         return xml.owned_item(e164, place, order.stage(now).at, self._account.account_id, status)
 
+    def _list_in_service(self, visit: Visit) -> Response:
+        query, now = visit.request.query_params, self._world.clock()
+        if fault_in_filters(query):
+            return Response(status_code=404)
+        place_of = self._inventory.place_of
+        owned = self._owned(QueryParams(status="Inservice"), now)
+        numbers = [e164 for e164, _ in owned if passes_in_service(e164, place_of(e164), query)]
+        if not numbers:
+            return Response(status_code=204)
+        page = page_of(numbers, query, self._account.account_id)
+        return Response(status_code=404) if page is None else _xml(page)
+
+    def _read_restrictions(self, visit: Visit) -> Response:
+        told = restrictions(visit.request.query_params.get("countryCodeA3", ""))
+        return _xml(xml.status_refusal("RestrictionResponse", error(4010)), 400) if told is None else _xml(told)
+
     # -- faults only this carrier has -----------------------------------------------------------
 
     def _fault_answers(self) -> dict[FaultKind, Callable[[Fault], Response]]:
@@ -407,6 +488,22 @@ def _reported(order: Order, now: datetime) -> dict[str, Any]:
         "failed": [n for n in wish.numbers if n not in bought] if stage.is_final else [],
         "set_aside": [n for n in order.taken if n not in bought],
     }
+
+
+def _or_declined(handler: Handler) -> Handler:
+    """Answer a reservation's no as Bandwidth does."""
+
+    def answer(visit: Visit) -> Response:
+        try:
+            return handler(visit)
+        except ReservationRefused as refused:
+            return _xml(reservations.refusal(refused), refused.status)
+
+    return answer
+
+
+def _lasts(behaviour: Behaviour) -> timedelta:
+    return timedelta(seconds=behaviour.reservation_s)
 
 
 def _unknown_path(visit: Visit) -> Response:

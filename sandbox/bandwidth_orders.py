@@ -65,6 +65,7 @@ class OrderRequest:
     peer_id: str
     auto_activate: bool | None
     type_xml: str
+    reservation_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,7 @@ def _accepted(root: Element, kind: Kind, chosen: Element, sites: Mapping[str, st
         peer_id=_text(root, "PeerId") or sites[site_id],
         auto_activate=_BOOLEANS.get(activate),
         type_xml=tostring(chosen, encoding="unicode").strip(),
+        reservation_ids=tuple((one.text or "").strip() for one in chosen.iterfind("ReservationIdList/ReservationId")),
     )
 
 

@@ -115,15 +115,16 @@ def _abroad(query: Mapping[str, str], fields: Mapping[str, str]) -> Criteria:
 
 def _at_home(query: Mapping[str, str], fields: dict[str, str]) -> Criteria:
     country, kind = query.get("countrycodea3", ""), _number_type(query)
+    pool: Pool = "toll_free" if kind == "TOLL_FREE" else "local"
     if not fields:
-        pool: Pool = "toll_free" if kind == "TOLL_FREE" else "local"
         return Criteria(pool=pool, country=country, number_type=kind)
     criteria = terms.criteria_from(
         fields,
         calling_area=_is_true(query, "lca", unless_said=True),
         ends_in=_is_true(query, "endsin"),
     )
-    return replace(criteria, country=country, number_type=kind)
+    pool = "toll_free" if kind == "TOLL_FREE" else criteria.pool
+    return replace(criteria, pool=pool, country=country, number_type=kind)
 
 
 def _faults(query: Mapping[str, str], fields: dict[str, str], *, abroad: bool) -> Iterator[CarrierError]:
@@ -175,5 +176,5 @@ def _faults_at_home(query: Mapping[str, str], fields: dict[str, str]) -> Iterato
 def _clash(given: set[str]) -> bool:
     alone = given & _STAND_ALONE and len(given) > 1
     prefixes = len(given & {"AreaCode", "NpaNxx", "NpaNxxX"}) > 1
-    vanity = "LocalVanity" in given and not {"LocalVanity"} < given <= {"LocalVanity", "AreaCode", "State"}
+    vanity = "LocalVanity" in given and not given <= {"LocalVanity", "AreaCode", "State"}
     return bool(alone or prefixes or vanity)

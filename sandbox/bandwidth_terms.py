@@ -66,6 +66,11 @@ _TEXTS: Final = {
     5020: "No default SIP peer is set on the account and site. Please create one then resubmit your request.",
     5022: "SiteId is a required field.",
     5023: "SIP peer submitted is invalid.",
+    5040: "Reservation failed: telephone number %s not found.",
+    5041: "Reservation failed: telephone number %s is not available.",
+    5042: "Reservation %s for account %s not found.",
+    5043: "Reservation %s not found.",
+    5044: "Reservation object is invalid.",
     5052: "Customer order ID is invalid. Only alphanumeric values, dashes and spaces are allowed. "
     "Max length is 40 characters.",
     5060: "Only Backordered order can be closed.",

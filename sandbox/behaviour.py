@@ -27,7 +27,7 @@ def _upwards(span: tuple[float, float]) -> tuple[float, float]:
 
 Span = Annotated[tuple[Seconds, Seconds], BeforeValidator(_both_ends), AfterValidator(_upwards)]
 Endpoint = Literal["token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"]
-LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT"]
+LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT", "INSERVICE_NPANXX"]
 
 
 def _quick() -> dict[Endpoint, Span]:
@@ -59,6 +59,7 @@ class Behaviour:
     backorder_s: Span = (3.0, 3.0)
     backorders_fill: bool = True
     aging_s: Span = (3.0, 3.0)
+    reservation_s: Seconds = 14_400.0
     strange_s: Span = (1.0, 1.0)
     strange_word: Annotated[str, AfterValidator(str.strip)] = "AWAITING_STARLIGHT"
     listing_delay_s: Span = (0.0, 0.0)
@@ -86,6 +87,7 @@ class Behaviour:
     swift_slow_usable_s: Span = (10.0, 10.0)
 
     cm_review_s: Span = (1.0, 3.0)
+    cm_cancel_s: Span = (0.0, 0.0)
     cm_create_status: Literal[200, 201] = 200
     cm_guid_in_reply: bool = True
     cm_range_shape: Literal["numbers", "merged"] = "numbers"

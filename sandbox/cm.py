@@ -152,10 +152,11 @@ class Cm:
     def _cancel(self, visit: Visit, one: Request) -> Response:
         now = self._world.clock()
         try:
-            self._book.cancel(one, now)
+            end = self._book.cancel(one, self._world.behaviour, now)
         except Finalised:
             return _json(cm_json.error("The request is finalised.", "finalised"), 409)
-        self._herald.expect(one, now)
+        if end is not None:
+            self._herald.expect(one, end.at)
         self._keep("cancellation", one, now, b"")
         return self._read(visit, one)
 
@@ -213,12 +214,14 @@ class Cm:
         for line in self._world.memory.recall(self.name):
             at = datetime.fromisoformat(line["at"])
             known = self._book.get(line["guid"])
+            behaviour = read_behaviour(line["behaviour"])
             if known is not None:
-                self._book.cancel(known, at)
+                end = self._book.cancel(known, behaviour, at)
+                if end is not None and end.at >= self._world.clock():
+                    self._herald.expect(known, end.at)
                 continue
             said = read_request(line["body"].encode("utf-8"))
-            profile = profile_for(said, self._account)
-            one = self._book.place(line["guid"], said, profile, read_behaviour(line["behaviour"]), at)
+            one = self._book.place(line["guid"], said, profile_for(said, self._account), behaviour, at)
             self._herald.expect(one, self._world.clock())
 
 

@@ -114,17 +114,24 @@ class Book:
         """Return every request that has come to be listed."""
         return [request for request in self._requests.values() if request.listed_at <= now]
 
-    def cancel(self, request: Request, now: datetime) -> None:
+    def cancel(self, request: Request, behaviour: Behaviour, now: datetime) -> Stage | None:
         """Give a request up; numbers that were set aside for it go back to no one.
+
+        Returns:
+            The stage in which it ends thereby; none when it will have ended before somebody gets round to it.
 
         Raises:
             Finalised: it has ended already.
         """
         if request.ended_at(now) is not None:
             raise Finalised(request.guid)
-        past = tuple(stage for stage in request.stages if stage.at <= now)
-        request.stages = (*past, Stage(now, CANCELLED, "Cancelled by the customer."))
-        request.taken = ()
+        at = now + _draw(behaviour.cm_cancel_s, Random(f"{behaviour.seed}/{request.reference or request.guid}/cancel"))
+        if request.ended_at(at) is not None:
+            return None
+        past = tuple(stage for stage in request.stages if stage.at <= at)
+        end = Stage(at, CANCELLED, "Cancelled by the customer.")
+        request.stages = (*past, end)
+        return end
 
     def _take(self, area: Area, said: NumberRequest, dice: Random) -> tuple[Range, ...]:
         if area.fate is CmFate.REJECTED:

@@ -119,4 +119,34 @@ NUMBERS_ON_THE_PAGE: tuple[str, ...] = (
 )
 RALEIGH_ON_THE_PAGE = ("247", ("1432", "1793", "1794", "1827", "1828"))
 
+# What the same page shows of Italy: type, category, description. It shows no other country's.
+RESTRICTIONS_ON_THE_PAGE: tuple[tuple[str, str, str], ...] = (
+    (
+        "LEGAL",
+        "Sub allocation",
+        (
+            "Customers providing Electronic Communication Services must be registered operators with the local "
+            "regulator and must provide these services to end users."
+        ),
+    ),
+    (
+        "LEGAL",
+        "Others",
+        (
+            "Customers or end users conducting call center activities must be notified/registered operators with the "
+            "local regulator."
+        ),
+    ),
+    ("SERVICE", "Outbound call", "Enhanced Voice Transit does not support access to Emergency Services."),
+    (
+        "SERVICE",
+        "Outbound call",
+        (
+            "Customer shall not send traffic through the Enhanced Voice Transit feature to Bandwidth's network from "
+            "numbers not permitted to originate calls, short codes, specialized service numbers, Emergency Service "
+            "numbers and Premium Rate numbers as designated as such by the National numbering plan."
+        ),
+    ),
+)
+
 CALLING_CODES = {"+44": "GBR", "+49": "DEU", "+39": "ITA", "+33": "FRA", "+34": "ESP", "+31": "NLD"}

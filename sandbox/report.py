@@ -3,10 +3,13 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sandbox.clock import iso
 from sandbox.world import PracticeCarrier, World
+
+_GIVING_UP: Final = {"disconnect", "REMOVE_NUMBERS"}
+"""Kinds of orders that may be repeated under one reference, since they buy nothing."""
 
 
 def report(world: World, carriers: Sequence[PracticeCarrier], since: datetime | None) -> dict[str, Any]:
@@ -54,7 +57,7 @@ def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     numbers: defaultdict[str, list[str]] = defaultdict(list)
     given_up = Counter(e164 for order in orders for e164 in _released(order))
     for order in orders:
-        if order["customer_order_id"] and "released" not in order:
+        if order["customer_order_id"] and order["kind"] not in _GIVING_UP:
             references[order["carrier"], order["customer_order_id"]].append(order["order_id"])
         for e164 in order["bought"]:
             numbers[e164].append(order["order_id"])
@@ -64,5 +67,4 @@ def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _released(order: Mapping[str, Any]) -> Sequence[str]:
-    released: Sequence[str] = order.get("released", ())
-    return released
+    return [*order.get("released", ()), *order.get("removed", ())]

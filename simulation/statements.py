@@ -233,13 +233,20 @@ def _event(tables: Tables, version: int, name: str, state: str, *, late: bool, d
 def _count_numbers(tables: Tables, steps: Iterable[Row]) -> None:
     """Write down what became of numbers. Those given up go first: one may be bought again in the same group."""
     told = [(_order(tables, step), number) for step in steps for number in step["numbers"]]
+    # An order acquires a number once. Told again, as usable or in its end, it may have been given up meanwhile.
+    new = [(order, number) for order, number in told if not _has_acquired(tables, order, number["e164"])]
     for order, number in told:
         tables.numbers[order["order_id"]][number["e164"]] = {"order_id": order["order_id"], **number}
         if number["state"] == NumberState.RELEASED:
             tables.let_go(number["e164"], order)
-    for order, number in told:
+    for order, number in new:
         if number["state"] in _HELD:
             tables.hold(number["e164"], order)
+
+
+def _has_acquired(tables: Tables, order: Row, e164: str) -> bool:
+    known = tables.numbers[order["order_id"]].get(e164)
+    return known is not None and known["state"] in _HELD
 
 
 def _settle(tables: Tables, step: Row) -> None:

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from orders.model import Lane
 from simulation.statements import Params, statement
 from simulation.tables import Row, Tables
+
+_TRIES: Final = frozenset({"SubmissionBegun", "NotSent"})
 
 
 @statement
@@ -72,6 +74,14 @@ def story_of(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
+def trying_since(tables: Tables, p: Params) -> list[Row]:
+    """Return when the attempts began of which none left anything at the carrier."""
+    events = tables.events[p["order_id"]]
+    other = max(event["version"] for event in events if event["event"] not in _TRIES)
+    return [{"since": min((event["at"] for event in events if event["version"] > other), default=None)}]
+
+
+@statement
 def keep_receipts(tables: Tables, p: Params) -> list[Row]:
     """Keep what passed between us and the carrier."""
     at = tables.clock()
@@ -90,8 +100,9 @@ def forget_receipts(tables: Tables, p: Params) -> list[Row]:
     """Drop old receipts."""
     older_than: timedelta = p["older_than"]
     kept_from = tables.clock() - older_than
-    tables.receipts[:] = [row for row in tables.receipts if row["at"] >= kept_from]
-    return []
+    old = [row for row in tables.receipts if row["at"] < kept_from][: p["at_once"]]
+    tables.receipts[:] = [row for row in tables.receipts if not any(row is gone for gone in old)]
+    return [{"forgotten": len(old)}]
 
 
 @statement

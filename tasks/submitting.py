@@ -74,7 +74,7 @@ def get(order_id: str) -> dict[str, Any]:
 
 @shared_task(name="orders.cancel", **_CARRIES_AN_ORDER)
 def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, object]:
-    """Call an order back before it is sent."""
+    """Call an order back: for good before it is sent, afterwards by asking the carrier, where it can be asked."""
     asker, reason = _words("by", by), None if why is None else _words("why", why)
     order = _held(lambda here: here.room.desk.cancel(_order_id(order_id), by=asker, why=reason))
     return {"order_id": str(order.order_id), "state": order.state.value}

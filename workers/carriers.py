@@ -13,11 +13,15 @@ from typing import Any, Final
 
 from carriers.auth import ApiKeyHeader, Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
 from carriers.bandwidth import Bandwidth
+from carriers.bandwidth_market import BandwidthMarket
 from carriers.cm import CM
 from carriers.cm_facts import TOKEN_HEADER, Meaning
+from carriers.cm_market import CMMarket
 from carriers.contract import Adapter
 from carriers.courier import Courier, CourierSettings, boot_clock
+from carriers.market import SILENT, Market
 from carriers.swift import Swift
+from carriers.swift_coverage import SwiftMarket
 from carriers.swift_taint import Taint
 from config.settings import BandwidthSettings, CarrierSettings, CMSettings, Settings, SwiftSettings
 from orders.model import CarrierName
@@ -32,6 +36,8 @@ class SetUp:
     settings: CarrierSettings
     account: str
     authenticator: Callable[[], Authenticator] = field(repr=False)
+    market: Market = SILENT
+    """What it answers when no order is concerned."""
 
     def courier(self, *, tls: ssl.SSLContext | None = None) -> Courier:
         """Return a courier to this carrier. Belongs to the running event loop."""
@@ -77,7 +83,8 @@ def _bandwidth(settings: BandwidthSettings) -> SetUp:
     assert settings.account_id, "without an account there is nothing to set up"
     assert settings.site_id, "the settings refuse an account without a site"
     adapter = Bandwidth(settings.account_id, settings.site_id)
-    return SetUp(adapter, settings, settings.account_id, partial(_bandwidth_credentials, settings))
+    credentials = partial(_bandwidth_credentials, settings)
+    return SetUp(adapter, settings, settings.account_id, credentials, BandwidthMarket(settings.account_id))
 
 
 def _bandwidth_credentials(settings: BandwidthSettings) -> Authenticator:
@@ -95,9 +102,12 @@ def _cm(settings: CMSettings) -> SetUp:
     assert settings.account_guid, "without an account there is nothing to set up"
     assert settings.product_token, "the settings refuse an account without a token"
     statuses = {word: Meaning(meaning) for word, meaning in settings.statuses.items()}
-    adapter = CM(settings.account_guid, settings.company_profiles, statuses=statuses)
+    adapter = CM(
+        settings.account_guid, settings.company_profiles, statuses=statuses, callback_url=settings.callback_url
+    )
     token = settings.product_token.get_secret_value()
-    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token))
+    market = CMMarket(settings.account_guid, settings.company_profiles)
+    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token), market)
 
 
 def _swift(settings: SwiftSettings) -> SetUp:
@@ -105,7 +115,7 @@ def _swift(settings: SwiftSettings) -> SetUp:
     taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
     adapter = Swift(settings.account_id, taint=taint)
     key = settings.api_key.get_secret_value()
-    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key))
+    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key), SwiftMarket())
 
 
 def _courier_settings(settings: CarrierSettings) -> CourierSettings:

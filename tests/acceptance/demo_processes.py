@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-UP_WITHIN_S = 60.0
+UP_WITHIN_S = 180.0
 NUMBER_ORDERS = (str(Path(sys.executable).with_name("number-orders")),)
 
 
@@ -65,14 +65,14 @@ class Up:
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ask it to stop, as Ctrl-C does, and return its exit code."""
         self.popen.send_signal(number)
-        return self.popen.wait(60)
+        return self.popen.wait(180)
 
     def power_off(self) -> list[psutil.Process]:
         """SIGKILL for all of it at once; return what there was."""
         family = self.family()
         for process in family:
             process.kill()
-        psutil.wait_procs(family, timeout=20)
+        psutil.wait_procs(family, timeout=60)
         return family
 
     def await_words(self, words: str, within_s: float = UP_WITHIN_S) -> None:

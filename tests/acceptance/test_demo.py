@@ -11,9 +11,9 @@ from embedded.engines import Engines
 from tests.acceptance.demo_processes import NUMBER_ORDERS, environment
 from tests.invariants import broken_promises
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 
-ORDERS = 60
+ORDERS = 80
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +25,7 @@ def var_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ran(var_dir: Path) -> subprocess.CompletedProcess[str]:
     command = [*NUMBER_ORDERS, "demo", "--orders", str(ORDERS), "--json", str(var_dir.with_name("report.json"))]
     return subprocess.run(
-        command, env=environment(var_dir, {}), capture_output=True, text=True, timeout=200, check=False
+        command, env=environment(var_dir, {}), capture_output=True, text=True, timeout=800, check=False
     )
 
 
@@ -54,7 +54,8 @@ def test_every_order_is_accepted_bought_once_and_ends_as_the_carrier_says(report
 
 
 def test_every_type_of_order_and_every_end_appears(report: dict[str, Any]) -> None:
-    assert report["types"] == 11
+    assert report["types"] == 17
+    assert set(report["by_carrier"]) == {"bandwidth", "cm", "swift"}
     assert set(report["by_state"]) == {"COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED"}
 
 
@@ -67,8 +68,19 @@ def test_things_went_wrong_on_the_way(report: dict[str, Any]) -> None:
     assert report["repeated"] == report["repeated_expected"] > 0
 
 
+def test_removals_wait_for_their_window_and_none_leaves_inside_it(
+    ran: subprocess.CompletedProcess[str], report: dict[str, Any]
+) -> None:
+    assert report["too_early"] == 0
+    assert 0 < report["removals_waited"] <= report["removals"]
+    assert report["numbers_released"] > report["removals"]
+    assert "shortened for the demonstration" in ran.stdout
+    assert "removals wait" in ran.stdout
+
+
 def test_ends_are_known_soon_after_the_carrier_s(report: dict[str, Any]) -> None:
-    assert 0 <= report["deadlines"]["median"] < 5
+    """The figure itself is for the report; here it is only seen to be one, of a machine however busy."""
+    assert 0 <= report["deadlines"]["median"] < 60
 
 
 def test_its_ledger_keeps_every_promise(ran: subprocess.CompletedProcess[str], var_dir: Path) -> None:

@@ -54,6 +54,8 @@ class Offer:
     commit: tuple[str, str]
     """Method and template, as the sandbox knows it, of the request that costs money."""
     wishes: Mapping[Fate, Wish]
+    prepares: Sequence[tuple[str, str]] = ()
+    """The same of those that come before it."""
     sized: Callable[[int], OrderRequest]
     """An order for so many numbers."""
     ends: Mapping[Fate, State] = field(default_factory=dict)

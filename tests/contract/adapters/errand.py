@@ -6,7 +6,7 @@ carrier's pages say, ends as the port promises, and leaves no secret in what is 
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -29,8 +29,10 @@ from orders.events import (
     FoundTwice,
     NotListed,
     NotSent,
+    Parked,
     PartlyFilled,
     PartSettled,
+    ProvenAbsent,
     Refused,
     StillOpen,
     SubmissionBegun,
@@ -52,8 +54,8 @@ STEP: Final = timedelta(seconds=90)
 _ENDS: Final = (Filled, PartlyFilled, FilledWithErrors, Refused)
 MAY_END_IN: Final[Mapping[str, tuple[type[Event], ...]]] = {
     "submit": (Acknowledged, NotSent, Deferred, AnswerLost, *_ENDS),
-    "ask": (StillOpen, PartSettled, CalledBack, Acknowledged, *_ENDS),
-    "look_for": (Acknowledged, NotListed, FoundTwice),
+    "ask": (StillOpen, PartSettled, CalledBack, Acknowledged, Parked, *_ENDS),
+    "look_for": (Acknowledged, NotListed, ProvenAbsent, FoundTwice),
 }
 _TURNS_MAX: Final = 40
 
@@ -159,6 +161,11 @@ class Errand:
             self.counter.pass_time(STEP)
         raise AssertionError(f"no end: {self.order}")
 
+    @property
+    def commits(self) -> int:
+        """Count how often money was at stake."""
+        return len(_commits(self.said))
+
     def having(self, *states: NumberState) -> tuple[E164, ...]:
         """Return the numbers in one of these states."""
         return tuple(sorted(e164 for e164, result in self.numbers.items() if result.state in states))
@@ -175,13 +182,14 @@ class Errand:
         (theirs,) = found
         ours = {
             "order_id": self.order.carrier_order_id,
-            "bought": [*self.having(NumberState.ACQUIRED, NumberState.USABLE)],
-            "released": [*self.having(NumberState.RELEASED)],
+            "got": [*self.having(NumberState.ACQUIRED, NumberState.USABLE)],
+            "gave up": [*self.having(NumberState.RELEASED)],
             "failed": [*self.having(NumberState.FAILED)] if self.order.request.numbers else [],
         }
         truth = {
             "order_id": theirs["order_id"],
-            **{name: sorted(theirs.get(name, ())) for name in ("bought", "released")},
+            "got": sorted([*theirs["bought"], *theirs.get("added", ())]),
+            "gave up": sorted([*theirs.get("released", ()), *theirs.get("removed", ())]),
             "failed": sorted(theirs["failed"]) if self.order.request.numbers else [],
         }
         return [f"{name}: {ours[name]}, but truly {truth[name]}" for name in ours if ours[name] != truth[name]]
@@ -212,13 +220,14 @@ class Errand:
             outcome = await self.counter.courier.hold(conversation, deadline=boot_clock() + 60, memory=self)
         except (NoAnswer, UnreadableAnswer) as error:
             self._look_over(exchanges_of(error))
+            if what == "submit":  # nothing was paid for yet
+                return self._hear(NotSent(str(error)), attempt=self.order.sends)
             raise
         self._look_over(outcome.exchanges)
         assert isinstance(outcome.event, MAY_END_IN[what]), f"{what} ended in {outcome.event}"
-        self._hear(outcome.event, attempt=self.order.sends if what == "submit" else None)
-        return outcome.event
+        return self._hear(outcome.event, attempt=self.order.sends if what == "submit" else None)
 
-    def _hear(self, event: Event, *, attempt: int | None = None) -> None:
+    def _hear(self, event: Event, *, attempt: int | None = None) -> Event:
         counter, now = self.counter, self.counter.now()
         heard: Event = event
         if isinstance(event, NotListed) and self.order.state is State.IN_DOUBT:
@@ -229,19 +238,23 @@ class Errand:
             self.numbers[result.e164] = result
             if result.state in {NumberState.ACQUIRED, NumberState.USABLE}:
                 self.since.setdefault(result.e164, now)
+        return event
 
     def _look_over(self, exchanges: tuple[Exchange, ...]) -> None:
         """Judge what was said in one conversation."""
         case = self.counter.case
-        # One that was refused for its credentials alone did nothing, and may be repeated with better ones.
-        commits = [one for one in exchanges if one.purpose is Purpose.COMMIT and one.status != 401]
-        assert len(commits) <= 1, commits
+        assert len(_commits(exchanges)) <= 1, exchanges
         for one in exchanges:
             path = urlsplit(one.target).path
             assert case.documents(one.method, path), f"no page of {case.entry.title} has {one.method} {path}"
             kept = one.target.encode() + one.request_body + one.body
             assert not [secret for secret in case.secrets if secret.encode() in kept]
         self.said += exchanges
+
+
+def _commits(exchanges: Sequence[Exchange]) -> list[Exchange]:
+    """Return what cost money. A refusal for its credentials alone did nothing, and may be repeated with better ones."""
+    return [one for one in exchanges if one.purpose is Purpose.COMMIT and one.status != 401]
 
 
 @asynccontextmanager

@@ -6,22 +6,27 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from tests.contract.adapters.case import Case, Fate, Offer
-from tests.contract.adapters.cases import bandwidth, cm, meridian
+from tests.contract.adapters.cases import bandwidth, cm, meridian, swift
 
-CASES: Sequence[Case] = (bandwidth.CASE, cm.CASE, meridian.CASE)
+CASES: Sequence[Case] = (bandwidth.CASE, cm.CASE, swift.CASE, meridian.CASE)
 
 every_case = pytest.mark.parametrize("case", CASES, ids=[case.entry.name for case in CASES])
 
 
-def every_offer(*fates: Fate) -> pytest.MarkDecorator:
-    """Multiply a test by everything that can be ordered with one of these fates; with none given, by everything."""
+def every_offer(*fates: Fate, prepared: bool = False) -> pytest.MarkDecorator:
+    """Multiply a test by everything that can be ordered with one of these fates; with none given, by everything.
+
+    With `prepared`, by what takes more than one step.
+    """
     names = ("case", "offer", "fate") if fates else ("case", "offer")
-    return pytest.mark.parametrize(names, list(_with_fate(fates) if fates else _all()))
+    return pytest.mark.parametrize(names, list(_with_fate(fates) if fates else _all(prepared=prepared)))
 
 
-def _all() -> Iterator[ParameterSet]:
+def _all(*, prepared: bool) -> Iterator[ParameterSet]:
     for case in CASES:
         for offer in case.offers:
+            if prepared and not offer.prepares:
+                continue
             yield pytest.param(case, offer, id=_id(case, offer))
 
 

@@ -4,7 +4,6 @@ from typing import Any, Final
 
 import pytest
 
-from carriers.contract import Purpose
 from orders.events import Acknowledged, AnswerLost, NotListed, NotSent
 from orders.model import State
 from sandbox.control import SandboxControl
@@ -47,11 +46,6 @@ async def spoilt(open_counter: Counter, offer: Offer, fault: dict[str, Any]) -> 
     return errand
 
 
-def commits(errand: Errand) -> int:
-    """Count how often money was at stake."""
-    return sum(one.purpose is Purpose.COMMIT for one in errand.said)
-
-
 @how_it_is_lost
 @every_offer()
 def test_what_arrived_is_found_and_never_sent_again(
@@ -67,7 +61,7 @@ def test_what_arrived_is_found_and_never_sent_again(
             await errand.to_the_end()
             assert errand.order.state is offer.end_of(Fate.FULL)
             assert errand.untrue() == []
-            assert (errand.order.sends, commits(errand)) == (1, 1)
+            assert errand.commits == 1
 
     run(lost())
 
@@ -89,11 +83,11 @@ def test_what_never_arrived_is_proven_absent_before_anything_is_sent_again(
             if open_counter.manner.resend_when_absent and event.resend:
                 assert errand.order.state is offer.end_of(Fate.FULL)
                 assert errand.untrue() == []
-                assert (errand.order.sends, commits(errand)) == (2, 2)
+                assert errand.commits == 2
             else:
                 assert errand.order.state is State.PARKED
                 assert errand.theirs() == []
-                assert commits(errand) == 1
+                assert errand.commits == 1
 
     run(never_arrived())
 
@@ -118,3 +112,31 @@ def test_a_limit_at_the_door_leaves_nothing_behind_and_says_when_to_come_back(
             assert errand.untrue() == []
 
     run(limited())
+
+
+BEFORE: Final[dict[str, dict[str, Any]]] = {
+    **{how: PROCESSED[how] for how in ("dropped", "503", "gateway_page", "garbage")},
+    "garbage_and_nothing_done": NOT_PROCESSED["garbage"],
+    "limit": {"fault": "too_many_requests", "delay_s": 1},
+}
+
+
+@pytest.mark.parametrize("fault", BEFORE.values(), ids=BEFORE)
+@every_offer(prepared=True)
+def test_what_comes_before_the_money_may_fail_and_costs_nothing(
+    control: SandboxControl, case: Case, offer: Offer, fault: dict[str, Any]
+) -> None:
+    async def failed_before() -> None:
+        async with counter(case, control) as open_counter:
+            errand = await open_counter.begin(offer.wishes[Fate.FULL])
+            for method, path in offer.prepares:
+                # Twice, for the wire asks a question again by itself that was dropped.
+                control.fault(**fault, times=2, method=method, path=path, carrier=case.entry.name)
+            assert isinstance(await errand.send(), NotSent)
+            assert errand.theirs() == []
+            await errand.to_the_end()
+            assert errand.order.state is offer.end_of(Fate.FULL)
+            assert errand.untrue() == []
+            assert not errand.order.losses
+
+    run(failed_before())

@@ -228,6 +228,32 @@ def test_cancelling_until_it_is_finalised(cm: CmClient) -> None:
     assert (reported["outcome"], reported["bought"], reported["set_aside"]) == ("CANCELLED", [], [])
 
 
+def test_cancelling_may_take_its_time(cm: CmClient) -> None:
+    cm.control.behave(cm_review_s=1000, cm_cancel_s=300)
+    guid = cm.place(quantity=2)
+
+    asked = cm.cancel(guid)
+    cm.control.advance(299)
+
+    assert (asked.status_code, asked.json()["status"], cm.status(guid)) == (200, "NEW", "NEW")
+    assert len(cm.reported(guid)["set_aside"]) == 2
+    assert cm.cancel(guid).status_code == 200
+    cm.control.advance(2)
+    assert (cm.status(guid), cm.cancel(guid).status_code) == ("CANCELLED", 409)
+    assert cm.reported(guid)["set_aside"] == []
+
+
+def test_whoever_decides_first_has_decided(cm: CmClient) -> None:
+    cm.control.behave(cm_review_s=1000, cm_cancel_s=300)
+    guid = cm.place(quantity=2)
+    cm.control.advance(800)
+
+    assert cm.cancel(guid).status_code == 200
+    cm.control.advance(400)
+
+    assert (cm.status(guid), len(cm.starts(guid))) == ("COMPLETED", 2)
+
+
 def test_what_was_assigned_cannot_be_cancelled(cm: CmClient) -> None:
     guid = cm.place(areaCode="020")
 

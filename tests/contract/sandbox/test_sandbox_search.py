@@ -129,7 +129,6 @@ def test_details_of_a_number_abroad(bandwidth: PracticeClient) -> None:
         ({"tollFreeVanity": "CAL"}, "4003"),
         ({"tollFreeWildCardPattern": "800"}, "4004"),
         ({"areaCode": "919", "npaNxx": "919255"}, "4010"),
-        ({"localVanity": "CALL"}, "4010"),
         ({"localVanity": "CALL", "zip": "27601"}, "4010"),
         ({"tollFreeVanity": "FLOWERS", "state": "NC"}, "4010"),
         ({"areaCode": "919", "orderBy": "fullNumber"}, "4021"),

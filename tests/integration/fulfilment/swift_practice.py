@@ -1,4 +1,4 @@
-"""The desk with Swift below it, and half an hour for a statement: ledger and practice carrier go through time together."""
+"""The desk with Swift below it: ledger and practice carrier go through time together, half an hour for a statement."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -33,6 +33,10 @@ class Book(Protocol):
         """Let everything that is owed be due now."""
         ...
 
+    def a_minute_passes(self) -> None:
+        """Move what is written of leases, debts and pauses a minute into the past."""
+        ...
+
     async def holdings(self) -> list[Holding]:
         """Who got each number and who let it go, by their keys, and whether it is held still; in their order."""
         ...
@@ -55,6 +59,11 @@ class PostgresBook:
     async def make_due(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as db:
             await db.execute("UPDATE owed SET not_before = now()")
+
+    def a_minute_passes(self) -> None:
+        with psycopg.connect(self._url) as db:
+            db.execute("UPDATE owed SET not_before = not_before - interval '1 minute'")
+            db.execute("UPDATE lanes SET paused_until = paused_until - interval '1 minute'")
 
     async def holdings(self) -> list[Holding]:
         query = """
@@ -85,6 +94,13 @@ class MemoryBook:
     async def make_due(self) -> None:
         for row in self._tables.owed.values():
             row["not_before"] = self._tables.clock()
+
+    def a_minute_passes(self) -> None:
+        minute = timedelta(minutes=1)
+        for row in self._tables.owed.values():
+            row["not_before"] -= minute
+        for row in self._tables.lanes.values():
+            row["paused_until"] = row["paused_until"] and row["paused_until"] - minute
 
     async def holdings(self) -> list[Holding]:
         keys = {order_id: row["key"] for order_id, row in self._tables.orders.items()}

@@ -143,9 +143,9 @@ def test_a_claim_comes_back_when_its_lease_ends(book: Book) -> None:
 
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
-        dead = await claimed(ledger, lease=timedelta(milliseconds=50))
+        dead = await claimed(ledger, lease=MINUTE)
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
-        await asyncio.sleep(0.1)
+        book.a_minute_passes()
         alive = await claimed(ledger)
         assert [claim.attempts for claim in alive.claims] == [2]
         await ledger.release(dead, [order.order_id])  # too late: nothing happens
@@ -163,13 +163,13 @@ def test_released_and_postponed_debts_are_due_again_when_they_should_be(book: Bo
         await ledger.release(claims, [order.order_id])
         again = await claimed(ledger)
         assert [claim.attempts for claim in again.claims] == [1]
-        await ledger.postpone(again, [(order.order_id, again.now + timedelta(seconds=0.2), "wait a little")])
+        await ledger.postpone(again, [(order.order_id, again.now + MINUTE, "wait a little")])
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
         story = await ledger.story(order.order_id)
         assert [(debt.lane, debt.reason, debt.in_hand) for debt in story.debts] == [
             (Lane.SUBMIT, "wait a little", False)
         ]
-        await asyncio.sleep(0.25)
+        book.a_minute_passes()
         assert [claim.attempts for claim in (await claimed(ledger)).claims] == [2]
 
     book.run(work)
@@ -182,12 +182,12 @@ def test_nothing_is_due_on_a_paused_lane(book: Book) -> None:
         await accepted(ledger)
         now = await ledger.now()
         pause = {"why": "HTTP 429", "by": "the carrier's limit"}
-        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + timedelta(seconds=0.3), **pause)
-        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + timedelta(seconds=0.1), **pause)
-        await asyncio.sleep(0.15)
+        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + 2 * MINUTE, **pause)
+        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + MINUTE, **pause)
+        book.a_minute_passes()
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
         assert await ledger.due_lanes() == []
-        await asyncio.sleep(0.2)
+        book.a_minute_passes()
         assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
         assert len((await claimed(ledger)).claims) == 1
 
@@ -328,6 +328,22 @@ def test_a_number_given_up_and_bought_in_one_group_is_held_by_who_bought_it(book
     book.run(work)
 
 
+def test_a_number_given_up_before_its_purchase_has_ended_is_not_held_again_by_that_end(book: Book) -> None:
+    """The purchase tells its numbers as they come, one is removed, and then the end tells them all once more."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        bought = await accepted(ledger, a_request("buy"))
+        bought = await hear(ledger, bought, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")))
+        bought = await hear(ledger, bought, StillOpen("BACKORDERED", numbers=got))
+        gone = await accepted(ledger, a_request("remove"))
+        await hear(ledger, gone, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")), released(RALEIGH))
+        await hear(ledger, bought, Filled("COMPLETE", got))
+        assert await book.holdings() == [(RALEIGH, "buy", "remove", False)]
+
+    book.run(work)
+
+
 def test_giving_up_what_nobody_holds_here_changes_no_holding(book: Book) -> None:
     """A number that was bought elsewhere, or is held at another carrier under the same digits, and one that failed."""
 
@@ -457,11 +473,12 @@ def test_receipts_are_kept_and_forgotten(book: Book) -> None:
 
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
-        await ledger.keep_receipts([Receipt(order.order_id, "POST /orders", 34, 201, None, "<Order/>", "<Ok/>")])
-        assert [row["request"] for row in (await ledger.story(order.order_id)).receipts] == ["POST /orders"]
+        receipt = Receipt(order.order_id, "POST /orders", 34, 201, None, "<Order/>", "<Ok/>")
+        await ledger.keep_receipts([receipt] * 3)
+        assert [row["request"] for row in (await ledger.story(order.order_id)).receipts] == ["POST /orders"] * 3
         await ledger.forget_receipts(timedelta(days=1))
-        assert len((await ledger.story(order.order_id)).receipts) == 1
-        await ledger.forget_receipts(timedelta(seconds=-1))
+        assert len((await ledger.story(order.order_id)).receipts) == 3
+        await ledger.forget_receipts(timedelta(seconds=-1), at_once=1)
         assert (await ledger.story(order.order_id)).receipts == ()
 
     book.run(work)

@@ -219,10 +219,9 @@ def test_a_deferred_attempts_steps_are_dropped(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         begun = await hear(ledger, await accepted(ledger), SubmissionBegun())
         await ledger.keep_progress(begun, {"cart_id": "01J"})
-        as_kept = (await ledger.read([begun.order_id]))[begun.order_id]
         waits = NumberResult(RALEIGH, NumberState.REQUESTED, "TAINTED", "until 12:31")
         later = await ledger.now() + HOUR
-        await hear(ledger, as_kept, Deferred("tainted", later, (waits,)))
+        await hear(ledger, begun, Deferred("tainted", later, (waits,)))  # read before anything was kept
         story = await ledger.story(begun.order_id)
         assert (story.order.state, story.order.progress, story.numbers) == (State.ACCEPTED, {}, (waits,))
         assert [(debt.lane, debt.not_before) for debt in story.debts] == [(Lane.SUBMIT, later)]

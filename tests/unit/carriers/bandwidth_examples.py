@@ -3,10 +3,9 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from carriers.bandwidth import Bandwidth
-from carriers.contract import CarrierAnswer, CarrierRequest, Conversation
+from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Recall, Recollection
 from orders.events import Event
 from orders.model import (
     CarrierName,
@@ -16,32 +15,25 @@ from orders.model import (
     NumberResult,
     NumberState,
     Order,
-    OrderId,
     OrderRequest,
-    State,
 )
 from orders.numbering import E164
+from tests.unit.carriers import order_examples
 
-REFERENCE = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
+REFERENCE = order_examples.REFERENCE
 THEIRS = CarrierOrderId("4d1f9c57-2c0a-4f0e-9d0e-0d1f5f3f8a01")
 OTHER = CarrierOrderId("9b7a6c55-1e2d-4c3b-8a99-7f6e5d4c3b2a")
 A, B, C, D = (E164(f"+1919555010{digit}") for digit in range(4))
 ORDERS = "/api/v2/accounts/9900000/orders"
 HTML = b"<!DOCTYPE html>\n<html><body><h1>502 Bad Gateway</h1></body></html>"
 
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
 BANDWIDTH = Bandwidth("9900000", "743")
 
 
 def an_order(request: OrderRequest, **more: Any) -> Order:
-    made = Order(
-        OrderId(UUID(REFERENCE)),
-        request,
-        datetime(2026, 1, 2, tzinfo=UTC),
-        state=State.OPEN,
-        carrier_order_id=THEIRS,
-        sends=1,
-    )
-    return replace(made, **more)
+    return order_examples.an_open_order(request, THEIRS, **more)
 
 
 def a_request(*numbers: E164, **more: Any) -> OrderRequest:
@@ -140,19 +132,33 @@ def next_link(page: str) -> str:
     return f'<next>Link=&lt;https://internal:443/v1.0/accounts/1/orders?page={page}&amp;size=500&gt;;rel="next";</next>'
 
 
-def talk(conversation: Conversation, *answers: CarrierAnswer) -> tuple[Event, list[CarrierRequest]]:
-    """Hold a conversation with the answers given; every one of them must be wanted."""
-    waiting: list[CarrierAnswer | None] = [None, *answers]
-    asked: list[CarrierRequest] = []
+def talk(
+    conversation: Conversation, *answers: CarrierAnswer, held: tuple[E164, ...] = (), kept: list[Keep] | None = None
+) -> tuple[Event, list[CarrierRequest]]:
+    """Hold a conversation with the answers given; every one of them must be wanted.
+
+    `held` is what the ledger holds, for a conversation that recalls; what it keeps is added to `kept`.
+    """
+    waiting, asked = list(answers), []
+    turn = next(conversation)
     while True:
+        answer: CarrierAnswer | Recollection | None = None
+        match turn:
+            case CarrierRequest():
+                asked.append(turn)
+                answer = waiting.pop(0)
+            case Recall(numbers=numbers):
+                answer = Recollection(NOON, {number: NOON for number in numbers if number in held})
+            case Keep() if kept is not None:
+                kept.append(turn)
+            case _:
+                raise AssertionError(turn)
         try:
-            turn = conversation.send(waiting.pop(0))
+            turn = conversation.send(answer)
         except StopIteration as end:
             assert not waiting, "an answer was not asked for"
             event: Event = end.value
             return event, asked
-        assert isinstance(turn, CarrierRequest)
-        asked.append(turn)
 
 
 def acquired(*numbers: E164) -> tuple[NumberResult, ...]:

@@ -2,9 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from carriers.cm import CM
 from carriers.contract import CarrierAnswer
@@ -16,16 +14,16 @@ from orders.model import (
     NumberResult,
     NumberState,
     Order,
-    OrderId,
     OrderRequest,
-    State,
 )
 from orders.numbering import E164
+from tests.unit.carriers import order_examples
 
-REFERENCE = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
+REFERENCE = order_examples.REFERENCE
 COMMENT = f"number-orders:{REFERENCE}"
 ACCOUNT = "11111111-2222-4333-8444-555555555555"
 REQUESTS = f"/voice-phonenumberrequestapi/v1/{ACCOUNT}/numberRequests"
+RESTRICTIONS = f"/voice-phonenumberrequestapi/v1/{ACCOUNT}/restrictions"
 DUTCH = "9f0c0000-0000-4000-8000-000000000001"
 AMERICAN = "9f0c0000-0000-4000-8000-000000000002"
 THEIRS = CarrierOrderId("5f5c0000-0000-4000-8000-00000000000a")
@@ -47,15 +45,7 @@ def in_america(quantity: int = 2, **more: Any) -> OrderRequest:
 
 
 def an_order(request: OrderRequest | None = None, **more: Any) -> Order:
-    made = Order(
-        OrderId(UUID(REFERENCE)),
-        request or a_request(),
-        datetime(2026, 1, 2, tzinfo=UTC),
-        state=State.OPEN,
-        carrier_order_id=THEIRS,
-        sends=1,
-    )
-    return replace(made, **more)
+    return order_examples.an_open_order(request or a_request(), THEIRS, **more)
 
 
 def shown(status: object = "created", *ranges: dict[str, Any], **more: Any) -> dict[str, Any]:
@@ -76,6 +66,12 @@ def shown(status: object = "created", *ranges: dict[str, Any], **more: Any) -> d
 
 def a_range(start: object, size: object = 1) -> dict[str, Any]:
     return {"id": "7", "start": start, "size": size, "validFrom": None, "validTo": None}
+
+
+def restricted(*sizes: object, **more: Any) -> list[dict[str, Any]]:
+    """Return the restrictions of one country and type as we expect CM.com to show them."""
+    entry = {"countryCode": "NL", "phoneNumberType": "LOCAL", "maximumQuantity": 1000, "allowedRangeSizes": list(sizes)}
+    return [{**entry, **more}]
 
 
 def answered(status: int, body: object = b"", **headers: str) -> CarrierAnswer:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from carriers.bandwidth_facts import DISCONNECTS_LOOKED_AT
+from carriers.bandwidth_facts import DISCONNECTS_LOOKED_AT, STRANGERS_LOOKED_AT
 from carriers.contract import CarrierAnswer, Purpose
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from orders.events import (
@@ -18,6 +18,7 @@ from orders.events import (
     FilledWithErrors,
     NotListed,
     NotSent,
+    Parked,
     PartlyFilled,
     Refused,
     StillOpen,
@@ -39,6 +40,7 @@ from tests.unit.carriers.bandwidth_examples import (
     error,
     lost,
     next_link,
+    number_of,
     talk,
 )
 
@@ -90,12 +92,14 @@ def listing(*items: tuple[str, str], following: str = "") -> str:
 
 
 def sent(answer: CarrierAnswer, *numbers: E164, **more: Any) -> Event:
-    event, _ = talk(BANDWIDTH.submit(removing(*(numbers or (A, B)), carrier_order_id=None, **more)), answer)
+    order = removing(*(numbers or (A, B)), carrier_order_id=None, **more)
+    event, _ = talk(BANDWIDTH.submit(order), answer, held=(A, B, C))
     return event
 
 
 def asked(body: str, *numbers: E164, **more: Any) -> Event:
-    event, requests = talk(BANDWIDTH.ask(removing(*(numbers or (A, B)), **more)), answered(200, body))
+    order = removing(*(numbers or (A, B)), **more)
+    event, requests = talk(BANDWIDTH.ask(order), answered(200, body), held=(A, B, C))
     assert [(r.method, r.path, r.purpose) for r in requests] == [("GET", f"{DISCONNECTS}/{THEIRS}", Purpose.READ)]
     return event
 
@@ -287,6 +291,73 @@ class TestAsking:
     def test_there_must_be_something_to_ask_for(self) -> None:
         with pytest.raises(Mistake):
             next(BANDWIDTH.ask(removing(A, carrier_order_id=None)))
+
+
+def about(status: str, account: str = "9900000") -> CarrierAnswer:
+    """What Bandwidth shows of a number."""
+    return answered(200, number_of(OTHER, account).replace("Inservice", status))
+
+
+class TestAfterALoss:
+    """Not ours: given up by the send whose answer was lost, or never ours at all."""
+
+    ONE_STRANGE = shown("FAILED", errors=error("5006", NOT_OURS, A) + error("5006", NOT_OURS, B))
+
+    @pytest.mark.parametrize("answer", [answered(404), answered(403), about("Aging", "5"), about("Inservice")])
+    def test_what_nobody_knows_as_ours_has_failed(self, answer: CarrierAnswer) -> None:
+        order = removing(A, B, losses=1)
+
+        event, requests = talk(BANDWIDTH.ask(order), answered(200, self.ONE_STRANGE), answer, held=(A,))
+
+        assert requests[-1].path == "/api/v2/tns/%2B19195550101"
+        assert event == PartlyFilled(
+            "FAILED",
+            (freed(A, "5006", NOT_OURS), lost(B, "5006", NOT_OURS)),
+            f"1 of 2 numbers were given up: {NOT_OURS}",
+        )
+
+    @pytest.mark.parametrize("status", ["Aging", "Disconnected"])
+    def test_what_bandwidth_shows_as_ours_a_while_ago_was_given_up(self, status: str) -> None:
+        order = removing(A, B, losses=1)
+
+        event, _ = talk(BANDWIDTH.ask(order), answered(200, self.ONE_STRANGE), about(status), held=(A,))
+
+        assert event == Filled("FAILED", (freed(A, "5006", NOT_OURS), freed(B, "5006", NOT_OURS)))
+
+    def test_a_refusal_of_numbers_that_were_never_ours_is_a_refusal(self) -> None:
+        body = shown(None, order_id="", errors=error("5006", NOT_OURS, A))
+        order = removing(A, carrier_order_id=None, losses=1, sends=2)
+
+        event, _ = talk(BANDWIDTH.submit(order), answered(400, body), answered(404))
+
+        assert event == Refused(NOT_OURS, "5006", None, (lost(A, "5006", NOT_OURS),))
+
+    def test_nobody_is_asked_about_more_than_a_few(self) -> None:
+        numbers = tuple(E164(f"+1919555{n:04}") for n in range(STRANGERS_LOOKED_AT + 5))
+        body = shown("FAILED", errors=error("5006", NOT_OURS))
+        order = removing(*numbers, losses=1)
+
+        event, requests = talk(
+            BANDWIDTH.ask(order), answered(200, body), *[answered(404)] * STRANGERS_LOOKED_AT, held=numbers[-1:]
+        )
+
+        assert len(requests) == 1 + STRANGERS_LOOKED_AT
+        assert isinstance(event, PartlyFilled)
+        assert {each.e164 for each in event.numbers if each.state is NumberState.RELEASED} == set(numbers[-5:])
+
+    @pytest.mark.parametrize("trouble", [answered(500), answered(401), answered(200, HTML)])
+    def test_no_end_is_told_before_the_stranger_was_looked_at(self, trouble: CarrierAnswer) -> None:
+        with pytest.raises(NoAnswer):
+            talk(BANDWIDTH.ask(removing(A, B, losses=1)), answered(200, self.ONE_STRANGE), trouble, held=(A,))
+
+
+def test_a_disconnect_of_somebody_elses_is_not_followed() -> None:
+    """Adopted under a wrong id: a person decides anew, and sees whose it is."""
+    event, _ = talk(BANDWIDTH.ask(removing(A)), answered(200, shown("COMPLETE", gone=(A,), ref="theirs")))
+
+    assert isinstance(event, Parked)
+    assert "'theirs'" in event.reason
+    assert f"{THEIRS}" in event.reason
 
 
 class TestLooking:

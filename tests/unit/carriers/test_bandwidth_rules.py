@@ -134,6 +134,9 @@ BAD: list[tuple[OrderRequest, str, str]] = [
     (a_request(A, options={"reservation_ids": "a-1"}), "options.reservation_ids", "list"),
     (a_request(A, options={"reservation_ids": []}), "options.reservation_ids", "list"),
     (a_request(A, options={"reservation_ids": ["a", 2]}), "options.reservation_ids", "list"),
+    (a_request(A, B, options={"reservation_ids": ["a", "b", "c"]}), "options.reservation_ids", "more than the numbers"),
+    (a_request(A, B, options={"reservation_ids": ["a", "a"]}), "options.reservation_ids", "once only"),
+    (a_request(E164("+441224003845"), options={"reservation_ids": ["a"]}), "options.reservation_ids", "North American"),
     (a_request(A, options={"reservation_ids": {"a": 1}}), "options.reservation_ids", "list"),
     (a_search(1, npa="919", request={"options": {"reservation_ids": ["a"]}}), "options.reservation_ids", "named"),
 ]

@@ -320,7 +320,7 @@ def test_a_400_that_leaves_it_open_is_a_lost_answer(body: bytes | str) -> None:
     assert isinstance(outcome(named(A), 400, body), AnswerLost)
 
 
-@pytest.mark.parametrize("code", ["5005", "5218"])
+@pytest.mark.parametrize("code", ["5005", "5218", "5042", "5043"])
 def test_a_taken_number_is_a_refusal_at_first_and_doubt_after_a_loss(code: str) -> None:
     body = refused(error(code, "gone", A))
 

@@ -200,6 +200,15 @@ def test_what_cannot_be_understood_ends_nothing(body: object) -> None:
         asked(answered(200, body))
 
 
+@pytest.mark.parametrize("ranges", [[{"start": A}], [a_range(A, 2), a_range(C, None)]])
+def test_a_range_that_does_not_say_how_long_it_is_ends_no_order_for_ranges(ranges: list[dict[str, Any]]) -> None:
+    """Taken for one number each, the others would be ours and known to nobody."""
+    order = an_order(a_request(4, range_size=2), carrier_status="completed")
+    with pytest.raises(UnreadableAnswer, match="how long"):
+        stands("completed", *ranges, order=order)
+    assert stands("completed", a_range(A, 4), order=order) == Filled("completed", acquired(A, B, C, "+31201234563"))
+
+
 def test_dutch_numbers_are_none_of_an_american_order() -> None:
     with pytest.raises(UnreadableAnswer, match="another numbering plan"):
         stands("completed", a_range(A, 2), order=an_order(in_america(2)))

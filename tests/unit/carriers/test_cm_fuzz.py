@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from itertools import cycle
 from typing import Any, Final
 
@@ -9,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from carriers.contract import CarrierAnswer, Conversation
-from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import (
     Acknowledged,
     AnswerLost,
+    CalledBack,
     Event,
     Filled,
     FilledWithErrors,
@@ -35,17 +36,19 @@ from tests.unit.carriers.cm_examples import (
     a_request,
     an_order,
     in_america,
+    restricted,
     shown,
 )
+from tests.unit.carriers.fuzzing import mutated, turns
 
 Begin = Callable[[Order], Conversation]
 
 LEGAL: Final[dict[str, tuple[Begin, tuple[type[Event], ...]]]] = {
     "submit": (CARRIER.submit, (Acknowledged, Refused, NotSent, AnswerLost)),
-    "ask": (CARRIER.ask, (StillOpen, Filled, PartlyFilled, FilledWithErrors, Refused)),
+    "ask": (CARRIER.ask, (StillOpen, Filled, PartlyFilled, FilledWithErrors, Refused, CalledBack)),
     "look_for": (CARRIER.look_for, (Acknowledged, NotListed, FoundTwice)),
 }
-ENDS: Final = (Filled, PartlyFilled, FilledWithErrors, Refused)
+ENDS: Final = (Filled, PartlyFilled, FilledWithErrors, Refused, CalledBack)
 
 BODIES: Final = [
     json.dumps(body).encode()
@@ -59,14 +62,18 @@ BODIES: Final = [
         {"title": "errors", "errors": {"quantity": ["no"]}},
         [shown(), shown(guid=OTHER, comment="another")],
         [],
+        restricted(2, 10),
     )
 ]
 
 orders = st.builds(
-    lambda request, sends, before: an_order(request, sends=sends, carrier_status=before),
-    st.sampled_from([a_request(2), a_request(3), in_america(2)]),
+    lambda request, sends, before, called: an_order(
+        request, sends=sends, carrier_status=before, cancel_asked_at=called
+    ),
+    st.sampled_from([a_request(2), a_request(3), a_request(2, range_size=2), in_america(2)]),
     st.integers(1, 3),
     st.sampled_from([None, "created", "completed"]),
+    st.sampled_from([None, datetime(2026, 1, 2, tzinfo=UTC)]),
 )
 statuses = st.sampled_from([200, 200, 200, 201, 204, 301, 400, 400, 401, 403, 404, 409, 422, 429, 500, 502])
 headers = st.fixed_dictionaries({}, optional={"x-cm-pagination-total": st.text(max_size=6) | st.just("2")})
@@ -87,26 +94,14 @@ fields = st.fixed_dictionaries(
         "createdOn": st.sampled_from(["2026-01-02", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"]) | values,
         "comment": st.sampled_from([COMMENT, None, "x"]) | values,
         "ranges": ranges,
+        "allowedRangeSizes": st.lists(st.integers(0, 3), max_size=3) | values,
+        "maximumQuantity": values,
         "message": values,
         "errors": values,
     },
 )
 shapes = fields.map(lambda changed: {**shown("completed"), **changed}) | fields
 documents = (shapes | st.lists(shapes, max_size=4) | values).map(lambda body: json.dumps(body).encode())
-
-
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """Return one of the examples with pieces taken out, doubled, swapped or overwritten."""
-    body = draw(st.sampled_from(BODIES))
-    for _ in range(draw(st.integers(0, 4))):
-        start = draw(st.integers(0, len(body)))
-        end = draw(st.integers(start, min(len(body), start + 60)))
-        patch = draw(
-            st.sampled_from([b"", body[start:end] * 2, draw(st.sampled_from(BODIES)), draw(st.binary(max_size=6))])
-        )
-        body = body[:start] + patch + body[end:]
-    return body
 
 
 garbage = st.one_of(
@@ -116,19 +111,6 @@ garbage = st.one_of(
 )
 
 
-def turns(conversation: Conversation, answers: Iterator[CarrierAnswer]) -> Event | None:
-    """Hold a conversation; None when it ended in an error that says that nothing is known."""
-    try:
-        next(conversation)
-        while True:
-            conversation.send(next(answers))
-    except StopIteration as end:
-        event: Event = end.value
-        return event
-    except (NoAnswer, UnreadableAnswer):
-        return None
-
-
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(LEGAL)), orders, st.data())
 def test_every_answer_ends_in_a_legal_event(what: str, order: Order, data: st.DataObject) -> None:
@@ -136,7 +118,7 @@ def test_every_answer_ends_in_a_legal_event(what: str, order: Order, data: st.Da
 
     def answers() -> Iterator[CarrierAnswer]:
         while True:
-            yield data.draw(st.builds(CarrierAnswer, statuses, headers, mutated() | documents))
+            yield data.draw(st.builds(CarrierAnswer, statuses, headers, mutated(BODIES) | documents))
 
     event = turns(begin(order), answers())
 
@@ -148,7 +130,9 @@ def test_every_answer_ends_in_a_legal_event(what: str, order: Order, data: st.Da
         assert len(numbers) == order.request.wanted
     if isinstance(event, PartlyFilled):
         assert 0 < len(numbers) < order.request.wanted
-    if isinstance(event, Refused):
+    if isinstance(event, CalledBack):
+        assert order.cancel_asked_at
+    if isinstance(event, Refused | CalledBack):
         assert event.reason
         assert not numbers
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from carriers.cm import CM
-from carriers.contract import CarrierRequest, Purpose
-from orders.errors import NotOffered
+from carriers.contract import CarrierAnswer, CarrierRequest, Purpose
+from orders.errors import NoAnswer, NotOffered, UnreadableAnswer
 from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
 from orders.model import Kind, OrderRequest
 from tests.unit.carriers.bandwidth_examples import talk
@@ -18,21 +18,33 @@ from tests.unit.carriers.cm_examples import (
     COMMENT,
     DUTCH,
     HTML,
+    PROFILES,
     REQUESTS,
+    RESTRICTIONS,
     THEIRS,
     a_range,
     a_request,
     an_order,
     answered,
     in_america,
+    restricted,
     shown,
 )
 
 
-def sent(request: OrderRequest) -> tuple[CarrierRequest, dict[str, Any]]:
-    post = next(CARRIER.submit(an_order(request)))
+def sent(request: OrderRequest, adapter: CM = CARRIER) -> tuple[CarrierRequest, dict[str, Any]]:
+    """Return what is sent, all questions beforehand being answered well."""
+    conversation = adapter.submit(an_order(request))
+    post = next(conversation)
+    assert isinstance(post, CarrierRequest)
+    if post.purpose is Purpose.READ:
+        post = conversation.send(answered(200, restricted(10, 100)))
     assert isinstance(post, CarrierRequest)
     return post, json.loads(post.body)
+
+
+def in_ranges(size: int, *answers: CarrierAnswer) -> tuple[Event, list[CarrierRequest]]:
+    return talk(CARRIER.submit(an_order(a_request(200, range_size=size))), *answers)
 
 
 def outcome(status: int, body: object = b"", **headers: str) -> Event:
@@ -67,6 +79,44 @@ def test_everything_that_can_be_ordered_is_sent() -> None:
         "region": "North Carolina",
         "comment": f"{COMMENT}\ngroup 7\nIP 192.0.2.1",
     }
+
+
+def test_where_to_call_is_sent_when_it_is_set() -> None:
+    _, body = sent(a_request(), CM(ACCOUNT, PROFILES, callback_url="https://numbers.example/cm"))
+    assert body["callbackUrl"] == "https://numbers.example/cm"
+
+
+def test_range_sizes_are_asked_for_before_a_range_is_sent() -> None:
+    event, (question, post) = in_ranges(100, answered(200, restricted(10, 100)), answered(200, shown()))
+
+    assert event == Acknowledged(THEIRS, "created")
+    assert (question.method, question.path, question.purpose) == ("GET", RESTRICTIONS, Purpose.READ)
+    assert question.query == {"companyProfileGuid": DUTCH, "phoneNumberType": "LOCAL"}
+    assert (post.method, post.path, post.purpose) == ("POST", REQUESTS, Purpose.COMMIT)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rule"),
+    [
+        ((10, 50), "range_size: must be one of 10, 50: CM.com has no other ranges of local numbers of NLD"),
+        ((), "range_size: is not offered: CM.com has no ranges of local numbers of NLD"),
+    ],
+)
+def test_a_range_size_that_is_not_allowed_is_refused_and_nothing_is_sent(sizes: tuple[int, ...], rule: str) -> None:
+    event, requests = in_ranges(100, answered(200, restricted(*sizes)))
+    assert (event, len(requests)) == (Refused(rule), 1)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 500, 503])
+def test_without_restrictions_nothing_is_sent(status: int) -> None:
+    with pytest.raises(NoAnswer):
+        in_ranges(100, answered(status, {"message": "no"}))
+
+
+@pytest.mark.parametrize("body", [b"{", [], restricted(phoneNumberType="NATIONAL"), [{"phoneNumberType": "LOCAL"}]])
+def test_restrictions_that_cannot_be_read_refuse_nobody(body: object) -> None:
+    with pytest.raises(UnreadableAnswer):
+        in_ranges(100, answered(200, body))
 
 
 def test_a_city_alone_is_sent_alone() -> None:

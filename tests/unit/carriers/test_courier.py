@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from carriers.auth import Basic, Fetch, StaticBearer
-from carriers.contract import CarrierRequest, Conversation, Purpose
+from carriers.contract import CarrierRequest, Conversation, Inquiry, Purpose
 from carriers.courier import Courier, CourierSettings, Outcome, boot_clock, exchanges_of
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, AnswerLost, Event, NotListed, NotSent
@@ -560,3 +560,34 @@ def test_a_cancelled_commit_ends_in_no_event() -> None:
         assert closed == ["closed"]
 
     play(scene, silence)
+
+
+def test_a_question_is_answered_and_a_name_with_several_values_is_repeated() -> None:
+    def counting() -> Inquiry[str]:
+        query: dict[str, str | tuple[str, ...]] = {
+            "number_type": "tendlc",
+            "group_by[]": ("npa", "rate_center"),
+            "city": "a+b c",
+        }
+        answer = yield CarrierRequest("GET", "/coverage", Purpose.READ, query)
+        return answer.body.decode()
+
+    async def scene(carrier: TinyCarrier, courier: Courier) -> None:
+        assert await courier.inquire(counting()) == "yes"
+        (heard,) = carrier.heard
+        asked = "number_type=tendlc&group_by%5B%5D=npa&group_by%5B%5D=rate_center&city=a%2Bb%20c"
+        assert heard.target == f"/coverage?{asked}"
+
+    play(scene, reply())
+
+
+def test_a_question_without_an_answer_says_so() -> None:
+    async def scene(carrier: TinyCarrier, courier: Courier) -> None:
+        with pytest.raises(NoAnswer):
+            await courier.inquire(reading())
+
+    def reading() -> Inquiry[int]:
+        answer = yield GET
+        return answer.status
+
+    play(scene, drop)

@@ -6,20 +6,30 @@ from typing import Any
 
 import pytest
 
-from carriers.bandwidth import Bandwidth
 from carriers.bandwidth_search import search_type
-from console.demo_orders import ORDERS_MIN, Script, write_script
+from config.settings import Settings
+from console.demo_orders import ORDERS_MIN, Call, Script, write_script
+from console.practice_accounts import practised
 from fulfilment.intake import Intake
 from number_orders.contract import ORDERS_MAX
 from orders.errors import OrderRefused
 from orders.model import OrderRequest
+from workers.carriers import adapters
 
-SIZES = [ORDERS_MIN, 58, 87, 300]
+SIZES = [ORDERS_MIN, 87, 120, 300, 3000]
+ADAPTERS = adapters(Settings(**practised("http://127.0.0.1:1")))  # type: ignore[arg-type]  # settings check for themselves
+SOME_NUMBER = "+17055550100"
+"""Stands in for numbers that a removal learns from the orders that bring them."""
 
 
 def bodies(script: Script) -> Iterator[dict[str, Any]]:
     for call in script.calls:
-        yield from call.kwargs.get("orders") or [call.kwargs["order"]]
+        yield from call.kwargs.get("orders") or [order_of(call)]
+
+
+def order_of(call: Call) -> dict[str, Any]:
+    order: dict[str, Any] = call.kwargs["order"]
+    return {**order, "numbers": [SOME_NUMBER]} if call.gives_back else order
 
 
 @pytest.fixture(params=SIZES)
@@ -28,7 +38,7 @@ def script(request: pytest.FixtureRequest) -> Script:
 
 
 def read(body: dict[str, Any]) -> OrderRequest | OrderRefused:
-    intake = Intake(ledger=None, adapters={"bandwidth": Bandwidth("9900000", "743")}, bell=None)  # type: ignore[arg-type, dict-item]  # it only reads
+    intake = Intake(ledger=None, adapters=ADAPTERS, bell=None)  # type: ignore[arg-type]  # it only reads
     try:
         return intake._read(body)
     except OrderRefused as refused:
@@ -49,10 +59,31 @@ def test_keys_are_as_many_as_orders(script: Script) -> None:
 
 def test_every_type_of_order_is_there(script: Script) -> None:
     good = [order for body in bodies(script) if isinstance(order := read(body), OrderRequest)]
+    from_bandwidth = [order for order in good if order.carrier == "bandwidth"]
 
-    types = {search_type(order.criteria) if order.criteria else "named" for order in good}
+    types = {search_type(order.criteria) if order.criteria else "named" for order in from_bandwidth}
 
     assert len(types) == 11
+
+
+def test_every_carrier_is_asked_for_every_kind_it_offers(script: Script) -> None:
+    asked = {(order.carrier, order.kind) for body in bodies(script) if isinstance(order := read(body), OrderRequest)}
+
+    assert asked == {(name, kind) for name, adapter in ADAPTERS.items() for kind in adapter.capabilities.kinds}
+
+
+def test_what_is_given_back_is_brought_by_an_order_of_the_same_account_that_was_sent_before(script: Script) -> None:
+    sent: dict[str, dict[str, Any]] = {}
+    for call in script.calls:
+        for source in call.gives_back:
+            assert {name: sent[source].get(name) for name in ("carrier", "account")} == {
+                name: call.kwargs["order"].get(name) for name in ("carrier", "account")
+            }
+        if "order" in call.kwargs:
+            sent[call.call_id] = call.kwargs["order"]
+    given_back = [call for call in script.calls if call.gives_back]
+    assert len({call.gives_back for call in given_back}) == len(given_back) - 1  # two want the same numbers gone
+    assert any(call.kwargs["order"].get("when_tainted") == "split" for call in given_back)
 
 
 def test_batches_are_no_longer_than_allowed(script: Script) -> None:
@@ -60,12 +91,16 @@ def test_batches_are_no_longer_than_allowed(script: Script) -> None:
 
 
 def test_few_numbers_are_wanted_by_two() -> None:
-    singles = {body["key"]: body for body in bodies(write_script(300, seed=7)) if "numbers" in body}
+    singles = {
+        body["key"]: body
+        for body in bodies(write_script(300, seed=7))
+        if "numbers" in body and body["kind"] != "remove_numbers"
+    }
     wanted = Counter(number for body in singles.values() if "criteria" not in body for number in body["numbers"])
 
     assert sorted(count for count in wanted.values() if count > 1) == [2, 2]
 
 
 def test_same_seed_same_script() -> None:
-    assert write_script(60, seed=7) == write_script(60, seed=7)
-    assert write_script(60, seed=7) != write_script(60, seed=8)
+    assert write_script(100, seed=7) == write_script(100, seed=7)
+    assert write_script(100, seed=7) != write_script(100, seed=8)

@@ -38,7 +38,9 @@ def test_order_still_in_doubt_has_found_no_way_out() -> None:
 
 def test_delay_counts_from_the_carrier_s_end_to_ours() -> None:
     entries = {str(UUID(int=n)): Entry(an_order(n, NOON + timedelta(seconds=n)), {}) for n in (1, 2, 3)}
-    orders = [{"customer_order_id": order_id, "ended_at": NOON.isoformat()} for order_id in entries]
+    orders = [
+        {"customer_order_id": order_id, "ended_at": NOON.isoformat(), "carrier": "bandwidth"} for order_id in entries
+    ]
 
     late = deadlines(entries, {"orders": orders})
 

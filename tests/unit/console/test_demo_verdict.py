@@ -9,7 +9,7 @@ import pytest
 
 from console.demo_verdict import Verdict, judge
 
-A, B = "a" * 8, "b" * 8
+A, B, C = "a" * 8, "b" * 8, "c" * 8
 
 
 @dataclass
@@ -29,9 +29,10 @@ class Run:
         self.heard = {order_id: [copy.deepcopy(document)] for order_id, document in self.ours.items()}
 
 
-def document(order_id: str, state: str, numbers: dict[str, str]) -> dict[str, Any]:
+def document(order_id: str, state: str, numbers: dict[str, str], kind: str = "new_numbers") -> dict[str, Any]:
     return {
         "order_id": order_id,
+        "kind": kind,
         "key": f"key-{order_id}",
         "state": state,
         "final": True,
@@ -52,18 +53,29 @@ def truth(reference: str, outcome: str | None, bought: list[str], failed: list[s
     }
 
 
+def removal(reference: str, *removed: str) -> Any:
+    return {**truth(reference, "COMPLETED" if removed else "FAILED", [], []), "removed": list(removed)}
+
+
 @pytest.fixture
 def run() -> Run:
-    """Two orders: one complete, one partial. All is right."""
+    """Three orders: one complete, one partial, and a removal that went out in two parts. All is right."""
     ours = {
         A: document(A, "COMPLETED", {"+1": "acquired", "+2": "acquired"}),
         B: document(B, "PARTIAL", {"+3": "acquired", "+4": "failed"}),
+        C: document(C, "COMPLETED", {"+5": "released", "+6": "released"}, "remove_numbers"),
     }
     report = {
-        "orders": [truth(A, "COMPLETED", ["+1", "+2"], []), truth(B, "PARTIAL", ["+3"], ["+4"])],
+        "orders": [
+            truth(A, "COMPLETED", ["+1", "+2"], []),
+            truth(B, "PARTIAL", ["+3"], ["+4"]),
+            removal(C, "+5"),
+            removal(C, "+6"),
+        ],
         "duplicates": {"customer_order_ids": {}, "numbers": {}},
+        "violations": [],
     }
-    run = Run({f"key-{A}": {A}, f"key-{B}": {B}}, ours, {}, report)
+    run = Run({f"key-{name}": {name} for name in (A, B, C)}, ours, {}, report)
     run.refresh_news()
     return run
 
@@ -72,7 +84,7 @@ def test_good_run_has_no_wrongs(run: Run) -> None:
     verdict = run.judged()
 
     assert verdict.wrongs == []
-    assert verdict.numbers_compared == 4
+    assert verdict.numbers_compared == 6
 
 
 def spoil_state(run: Run) -> None:
@@ -96,7 +108,19 @@ def spoil_carrier_still_open(run: Run) -> None:
 
 
 def spoil_carrier_never_had_it(run: Run) -> None:
+    run.report["orders"].pop(1)
+
+
+def spoil_part_not_given_up(run: Run) -> None:
     run.report["orders"].pop()
+
+
+def spoil_given_up_and_not_told(run: Run) -> None:
+    run.ours[C]["numbers"][0]["state"] = "failed"
+
+
+def spoil_end_of_removal(run: Run) -> None:
+    run.ours[C]["state"] = "PARTIAL"
 
 
 def spoil_errors_overlooked(run: Run) -> None:
@@ -104,7 +128,24 @@ def spoil_errors_overlooked(run: Run) -> None:
 
 
 def spoil_stranger_at_the_carrier(run: Run) -> None:
-    run.report["orders"].append(truth("c" * 8, "COMPLETED", ["+9"], []))
+    run.report["orders"].append(truth("d" * 8, "COMPLETED", ["+9"], []))
+
+
+def test_who_comes_second_may_be_told_that_the_number_is_gone(run: Run) -> None:
+    """Two orders want the same number given up; the carrier does it for one of them."""
+    second = "e" * 8
+    run.ours[second] = document(second, "COMPLETED_WITH_ERRORS", {"+5": "released"}, "remove_numbers")
+    run.tickets[f"key-{second}"] = {second}
+    run.report["orders"].append(removal(second))
+    run.refresh_news()
+
+    assert run.judged().wrongs == []
+
+
+def test_number_removed_inside_its_window_is_found(run: Run) -> None:
+    run.report["violations"].append({"customer_order_id": C, "number": "+5", "age_s": 3.25})
+
+    assert run.judged().wrongs == [f"order {C} removed +5 at an age of 3.2 s, inside its taint window"]
 
 
 @pytest.mark.parametrize(
@@ -115,6 +156,9 @@ def spoil_stranger_at_the_carrier(run: Run) -> None:
         spoil_number_not_bought,
         spoil_failed_number_unnamed,
         spoil_carrier_still_open,
+        spoil_part_not_given_up,
+        spoil_given_up_and_not_told,
+        spoil_end_of_removal,
         spoil_carrier_never_had_it,
         spoil_errors_overlooked,
         spoil_stranger_at_the_carrier,
@@ -131,7 +175,7 @@ def test_wrong_end_is_found(run: Run, spoil: Callable[[Run], None]) -> None:
 
 
 def test_refusal_at_the_carrier_s_door_is_a_failure(run: Run) -> None:
-    run.report["orders"].pop()
+    run.report["orders"].pop(1)
     run.ours[B] = document(B, "FAILED", {"+3": "failed", "+4": "failed"})
     run.refresh_news()
 

@@ -482,6 +482,25 @@ def test_an_order_that_the_carrier_has_is_called_back_by_asking_the_carrier_at_o
     assert step.effects == (AskCarrier(NOON, "crm: typed twice"),)
 
 
+def test_what_becomes_of_calling_it_back_is_news_once() -> None:
+    """Under the same status: the order shows what the carrier said to it, and until then who called it back."""
+    order = heard(an_order(State.OPEN, carrier_status="NEW"), CancelAsked("crm")).order
+    refusal = StillOpen("NEW", detail="too late")
+
+    assert not is_news(an_order(State.OPEN, carrier_status="NEW"), refusal)
+    assert not is_news(order, StillOpen("NEW"))
+    assert is_news(order, refusal)
+    assert not is_news(heard(order, refusal).order, refusal)
+
+
+def test_an_order_that_is_sent_again_is_wanted_again() -> None:
+    """Whoever called it back before it was parked has been overruled by a person."""
+    parked = replace(an_order(State.PARKED), cancel_asked_at=NOON - MINUTE)
+
+    assert heard(parked, SentAgain("ops", "nothing was bought")).order.cancel_asked_at is None
+    assert heard(parked, Adopted(THEIR_ID, "ops", "seen")).order.cancel_asked_at == NOON - MINUTE
+
+
 def test_an_order_that_the_carrier_dropped_is_cancelled() -> None:
     """In the carrier's own words."""
     order = heard(an_order(State.OPEN), CalledBack("closed", "CANCELLED")).order
@@ -536,6 +555,21 @@ def test_no_end_of_the_rest_undoes_the_part_that_is_settled(event: Event) -> Non
 
     assert step.order.state is State.PARTIAL
     assert isinstance(step.event, PartlyFilled)
+
+
+@pytest.mark.parametrize(
+    ("state", "event", "end"),
+    [
+        (State.OPEN, Refused("no such number", "404"), State.FAILED),
+        (State.OPEN, CalledBack("dropped"), State.CANCELLED),
+        (State.ACCEPTED, CancelAsked("ana"), State.CANCELLED),
+    ],
+)
+def test_a_part_in_which_nothing_was_done_is_no_part_of_the_end(state: State, event: Event, end: State) -> None:
+    """The carrier has ended an order and done nothing of it: what is settled is nothing."""
+    order = replace(in_parts(state), progress={SETTLED: {}})
+
+    assert heard(order, event).order.state is end
 
 
 def test_an_old_attempts_refusal_says_nothing_of_the_rest() -> None:

@@ -10,11 +10,13 @@ from pydantic import ValidationError
 
 from carriers.bandwidth import Bandwidth
 from carriers.cm import CM
+from carriers.contract import CarrierRequest
 from config.settings import CMSettings, Settings
 from console.stack_env import as_environment
 from fulfilment.intake import Intake
 from orders.errors import OrderRefused
 from orders.model import CarrierName
+from tests.unit.carriers.cm_examples import an_order
 from workers.bootstrap import manner
 from workers.carriers import adapters, set_up
 
@@ -58,6 +60,15 @@ def test_carriers_stand_side_by_side_each_with_its_own(environment: pytest.Monke
     assert carriers[CarrierName("bandwidth")].settings.base_url == "https://api.bandwidth.com"
 
 
+def test_cm_is_told_where_to_call(environment: pytest.MonkeyPatch) -> None:
+    give(environment, "CM", {**CM_ENV, "CALLBACK_URL": "https://numbers.example/cm?key=7"})
+
+    post = next(adapters(Settings())[CarrierName("cm")].submit(an_order()))
+
+    assert isinstance(post, CarrierRequest)
+    assert json.loads(post.body)["callbackUrl"] == "https://numbers.example/cm?key=7"
+
+
 def test_cm_is_asked_at_the_pace_of_people_and_doubt_is_for_a_person() -> None:
     how = manner(CMSettings())
     assert (how.ask_first, how.ask_max, how.slow_ask_max) == (
@@ -67,6 +78,13 @@ def test_cm_is_asked_at_the_pace_of_people_and_doubt_is_for_a_person() -> None:
     )
     assert how.overdue_after == timedelta(days=3)
     assert not how.resend_when_absent
+
+
+def test_how_many_lost_answers_are_too_many_is_set_per_carrier(environment: pytest.MonkeyPatch) -> None:
+    give(environment, "BANDWIDTH", {"LOSSES_MAX": "5"})
+    settings = Settings()
+
+    assert (manner(settings.bandwidth).losses_max, manner(settings.cm).losses_max) == (5, 3)
 
 
 def test_settings_with_maps_survive_being_handed_down(environment: pytest.MonkeyPatch) -> None:
@@ -95,6 +113,9 @@ def test_settings_with_maps_survive_being_handed_down(environment: pytest.Monkey
         ({"company_profiles": "{"}, "company_profiles"),
         ({"statuses": {"Done": "finished"}}, "statuses"),
         ({"base_url": "https://api.cm.com/v1"}, "base_url"),
+        ({"callback_url": "http://numbers.example/cm"}, "callback_url"),
+        ({"callback_url": "https://numbers.example/ cm"}, "callback_url"),
+        ({"callback_url": "https://"}, "callback_url"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes: dict[str, Any], says: str) -> None:

@@ -37,8 +37,17 @@ CASE = Case(
             },
             sized=lambda count: _dutch("020", count),
         ),
+        Offer(
+            what="in ranges",
+            kind=Kind.NEW_NUMBERS,
+            commit=("POST", "/numberRequests"),
+            prepares=(("GET", "/restrictions"),),
+            wishes={Fate.FULL: plain(_dutch("010", 20, range_size=10))},
+            sized=lambda count: _dutch("020", count),
+        ),
     ),
-    refused=_dutch("020", 7, range_size=7),  # ranges are of 10 and of 100
+    # At most a hundred there, which is the carrier's own to say.
+    refused=wanted(_NAME, 101, country="USA", number_type="local", npa="646", state="NY"),
     documented=(
         # the page "Create Number Request"
         f"POST {_REQUESTS}",

@@ -1,0 +1,78 @@
+"""The elements of Bandwidth's XML, found whatever their order, namespace and wrappers; for the modules that read it.
+
+Lax on purpose: a text that is no number or count is None. Only what is no XML at all, or not safe to read, raises
+`UnreadableAnswer`. Knows no document.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import unquote
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml.ElementTree import fromstring
+
+from carriers.bandwidth_facts import CARRIER
+from orders.errors import UnreadableAnswer
+from orders.numbering import E164, e164_from_carrier
+
+_TEXT_LENGTH_MAX: Final = 300
+_COUNT: Final = re.compile(r"[0-9]{1,9}")
+_PAGE: Final = re.compile(r"[?&]page=([^&>;\"'\s]+)")
+
+
+def parse(body: bytes) -> Element:
+    """Return the root of a document, or raise `UnreadableAnswer`."""
+    try:
+        root: Element = fromstring(body, forbid_dtd=True)
+    except (ParseError, ValueError, LookupError) as fault:  # all that hostile XML raises
+        raise UnreadableAnswer(CARRIER, f"not XML that is safe to read ({type(fault).__name__})", body) from fault
+    return root
+
+
+def local_name(element: Element) -> str:
+    """Return an element's name without its namespace."""
+    return element.tag.rpartition("}")[2]
+
+
+def children(element: Element, name: str) -> Iterator[Element]:
+    """Return the children of this name."""
+    return (child for child in element if local_name(child) == name)
+
+
+def below(root: Element, *names: str) -> Iterator[Element]:
+    """Return the elements with one of these names, however deep, in the document's order."""
+    return (element for element in root.iter() if local_name(element) in names)
+
+
+def text_of(element: Element, *, longest: int = _TEXT_LENGTH_MAX) -> str | None:
+    """Return the text of an element, cut to what is sensible to keep; None when there is nothing to read."""
+    return (element.text or "").strip()[:longest] or None
+
+
+def child_text(element: Element | None, *names: str, longest: int = _TEXT_LENGTH_MAX) -> str | None:
+    """Return the first text of a child with one of these names, however it is capitalised."""
+    folded = {name.casefold() for name in names}
+    named = (child for child in (element if element is not None else ()) if local_name(child).casefold() in folded)
+    texts = (text_of(child, longest=longest) for child in named)
+    return next((text for text in texts if text), None)
+
+
+def count_of(text: str | None) -> int | None:
+    """Return a count, or None when it is none."""
+    return int(text) if text and _COUNT.fullmatch(text) else None
+
+
+def number_of(text: str) -> E164 | None:
+    """Return a telephone number, or None when it is none."""
+    try:
+        return e164_from_carrier(text)
+    except ValueError:
+        return None
+
+
+def next_page(root: Element) -> str | None:
+    """Return the page that `next` links to. Its host and port are unreliable, so only the page is read."""
+    links = (text_of(link) for wrapper in below(root, "Links") for link in children(wrapper, "next"))
+    pages = (_PAGE.search(text) for text in links if text)
+    return next((unquote(page[1]) for page in pages if page), None)

@@ -1,0 +1,103 @@
+"""Swift's case; the magic area codes and numbers are those of docs/sandbox.md."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from console.practice_accounts import practised
+from orders.model import Kind, OrderRequest
+from tests.contract.adapters.case import Case, Fate, Offer, Wish, named, plain, wanted
+from workers.carriers import CARRIERS
+
+_NAME = "swift"
+_BELOW = ("/api/v1", "/api/v1/accounts/{account_id}")
+_COMMIT = ("POST", "/carts/{cartId}/checkout")
+_PREPARES = (("POST", "/carts"), ("POST", "/carts/{cartId}/requests"))
+
+
+def _own(url: str) -> Mapping[str, Any]:
+    return practised(url)[_NAME]
+
+
+def _bought(npa: str, quantity: int) -> OrderRequest:
+    return wanted(_NAME, quantity, npa=npa)
+
+
+def _brought(*numbers: str) -> OrderRequest:
+    return named(_NAME, Kind.ADD_MESSAGING_NUMBERS, *numbers)
+
+
+def _removed(npa: str, quantity: int) -> Wish:
+    """Remove numbers of this area, which are bought first and must grow old."""
+    return Wish(lambda bought: named(_NAME, Kind.REMOVE_NUMBERS, *bought), first=_bought(npa, quantity))
+
+
+def _many(kind: Kind, count: int) -> OrderRequest:
+    return named(_NAME, kind, *(f"+1919{2000000 + line:07}" for line in range(count)))
+
+
+CASE = Case(
+    entry=next(entry for entry in CARRIERS if entry.name == _NAME),
+    own=_own,
+    offers=(
+        Offer(
+            what="by area code",
+            kind=Kind.NEW_NUMBERS,
+            commit=_COMMIT,
+            prepares=_PREPARES,
+            wishes={
+                Fate.FULL: plain(_bought("919", 3)),
+                Fate.PARTIAL: plain(_bought("808", 4)),
+                Fate.FAILED: plain(_bought("406", 2)),
+                Fate.ENDLESS: plain(_bought("907", 1)),
+                Fate.STRANGE: plain(_bought("605", 2)),
+            },
+            sized=lambda count: _bought("919", count),
+        ),
+        Offer(
+            what="removal",
+            kind=Kind.REMOVE_NUMBERS,
+            commit=_COMMIT,
+            prepares=_PREPARES,
+            wishes={
+                Fate.FULL: _removed("919", 2),
+                Fate.PARTIAL: _removed("902", 2),
+                Fate.FAILED: _removed("506", 1),
+                Fate.ENDLESS: _removed("867", 1),
+            },
+            sized=lambda count: _many(Kind.REMOVE_NUMBERS, count),
+        ),
+        Offer(
+            what="brought along",
+            kind=Kind.ADD_MESSAGING_NUMBERS,
+            commit=_COMMIT,
+            prepares=_PREPARES,
+            wishes={
+                Fate.FULL: plain(_brought("+17055551234", "+17055551235")),
+                Fate.PARTIAL: plain(_brought("+17055559901", "+17055551235")),
+                Fate.FAILED: plain(_brought("+17055559902")),
+                Fate.ENDLESS: plain(_brought("+17055559905")),
+                Fate.STRANGE: plain(_brought("+17055559906")),
+            },
+            sized=lambda count: _many(Kind.ADD_MESSAGING_NUMBERS, count),
+        ),
+    ),
+    refused=replace(_brought("+17055551234"), options={"api_key_ids": ["01KBC4VZE1CFMG5MAB089000099"]}),
+    documented=tuple(
+        f"{method} {below}{path}"
+        for below in _BELOW
+        for method, path in (
+            # the page "Number Ordering"
+            ("POST", "/carts"),
+            ("POST", "/carts/{cart_id}/requests"),
+            ("POST", "/carts/{cart_id}/checkout"),
+            # the same page names the collections; that they can be read is assumed
+            ("GET", "/carts/{cart_id}"),
+            ("GET", "/orders"),
+            ("GET", "/orders/{order_id}"),
+            # the page "DID"
+            ("GET", "/dids"),
+        )
+    ),
+    secrets=("apik_sandbox",),
+)

@@ -1,0 +1,234 @@
+"""Questions that concern no order, put to the practice carriers by the real courier."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+from carriers.contract import Inquiry
+from carriers.market import CountBy, InService, Market, RulesOf, Search
+from carriers.swift_facts import GROUPS
+from console.practice_accounts import practised
+from orders.errors import Declined, NoAnswer, UnreadableAnswer
+from orders.model import Criteria, Kind
+from orders.numbering import E164
+from sandbox.control import SandboxControl
+from tests.contract.adapters.case import Wish, named
+from tests.contract.adapters.errand import TLS, counter
+from tests.contract.adapters.every import CASES
+from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
+from workers.carriers import CARRIERS, SetUp
+from workers.carriers import set_up as carriers_of
+
+Told = TypeVar("Told")
+PAGE_RALEIGH = [f"+1984247{line}" for line in ("1432", "1793", "1794", "1827", "1828")]
+PAGE_ABERDEEN = [f"+44122400{line}" for line in ("3908", "3995", "3996", "3997", "3998")]
+BANDWIDTH = next(case for case in CASES if case.entry.name == "bandwidth")
+
+
+def carrier(control: SandboxControl, name: str) -> SetUp:
+    settings = SettingsWithMeridian.model_validate({name: practised(control.url)[name]})
+    return next(one for each, one in carriers_of(settings, [*CARRIERS, MERIDIAN]).items() if each == name)
+
+
+def told(asked: SetUp, question: Callable[[Market], Inquiry[Told]]) -> Told:
+    """Ask as a command does."""
+
+    async def asking() -> Told:
+        courier = asked.courier(tls=TLS)
+        try:
+            return await courier.inquire(question(asked.market))
+        finally:
+            await courier.aclose()
+
+    return asyncio.run(asking())
+
+
+@pytest.mark.parametrize(
+    ("criteria", "begins"),
+    [
+        (Criteria(npa="919"), "+1919"),
+        (Criteria(npa="984", nxx="247"), "+1984247"),
+        (Criteria(npa="984", nxx="247", local_calling_area=True), "+1984247"),
+        (Criteria(npa="984", nxx="247", thousands_block="1"), "+19842471"),
+        (Criteria(npa="984", nxx="247", thousands_block="1", zip="27601"), "+19842471"),
+        (Criteria(rate_center="RALEIGH", state="NC", lata="426", zip="27601"), "+1"),
+        (Criteria(rate_center="DENVER", state="CO"), "+1303"),
+        (Criteria(state="IL"), "+1312"),
+        (Criteria(city="Austin", state="TX"), "+1512"),
+        (Criteria(zip="80302"), ""),
+        (Criteria(lata="128"), "+1617"),
+        (Criteria(vanity="CALL", npa="404"), "+1404"),
+        (Criteria(vanity="CALL", vanity_at_end=True), "+1"),
+        (Criteria(vanity="FLOWERS", number_type="toll_free"), "+18"),
+        (Criteria(toll_free_pattern="83*"), "+1833"),
+        (Criteria(toll_free_pattern="80*"), "+1800"),
+        (Criteria(country="USA"), "+1"),
+        (Criteria(country="USA", number_type="toll_free", npa="833"), "+1833"),
+        (Criteria(country="DEU"), "+49"),
+        (Criteria(country="DEU", number_type="national"), "+49"),
+        (Criteria(country="DEU", npa="30"), "+4930"),
+        (Criteria(country="DEU", city="Berlin"), "+4930"),
+        (Criteria(country="GBR", number_type="mobile"), "+447400"),
+    ],
+)
+def test_every_search_type_is_understood(control: SandboxControl, criteria: Criteria, begins: str) -> None:
+    """The adapter and the practice carrier have read the page's tables each for itself."""
+    found = told(carrier(control, "bandwidth"), lambda market: market.search(Search(criteria, 3)))
+
+    assert len(found.listed) == (3 if begins else 0)
+    assert all(offer.e164.startswith(begins) for offer in found.listed)
+
+
+def test_the_examples_of_the_page_find_what_the_page_shows(control: SandboxControl) -> None:
+    bandwidth = carrier(control, "bandwidth")
+    raleigh = Criteria(country="USA", city="Raleigh", state="NC")
+    british = Criteria(country="GBR", number_type="local")
+
+    at_home = told(bandwidth, lambda market: market.search(Search(raleigh, 5)))
+    abroad = told(bandwidth, lambda market: market.search(Search(british, 5)))
+
+    assert [offer.e164 for offer in at_home.listed] == PAGE_RALEIGH
+    assert {(offer.city, offer.state, offer.rate_center, offer.lata) for offer in at_home.listed} == {
+        ("RALEIGH", "NC", "RALEIGH", "426")
+    }
+    assert [offer.e164 for offer in abroad.listed] == PAGE_ABERDEEN
+    assert {(offer.country, offer.number_type, offer.area_code) for offer in abroad.listed} == {
+        ("GBR", "GEOGRAPHIC", "1224")
+    }
+
+
+def test_order_and_protection_are_taken(control: SandboxControl) -> None:
+    wanted = Search(Criteria(zip="27601"), 50, options={"order_by": "fullNumber", "protected": "NONE"})
+
+    found = told(carrier(control, "bandwidth"), lambda market: market.search(wanted))
+
+    numbers = [offer.e164 for offer in found.listed]
+    assert numbers == sorted(numbers)
+    assert len(numbers) == 50
+
+
+def test_restrictions_of_italy_come_whole(control: SandboxControl) -> None:
+    rules = told(carrier(control, "bandwidth"), lambda market: market.restrictions(RulesOf("ITA")))
+
+    assert [(rule.nature, rule.subject) for rule in rules] == [
+        ("LEGAL", "Sub allocation"),
+        ("LEGAL", "Others"),
+        ("SERVICE", "Outbound call"),
+        ("SERVICE", "Outbound call"),
+    ]
+    assert rules[-1].rule.endswith("by the National numbering plan.")
+
+
+def test_cm_tells_quantity_and_ranges(control: SandboxControl) -> None:
+    rules = told(carrier(control, "cm"), lambda market: market.restrictions(RulesOf("NLD", "local")))
+
+    assert [(rule.country, rule.number_type, rule.subject) for rule in rules] == [
+        ("NLD", "local", "quantity"),
+        ("NLD", "local", "range_size"),
+    ]
+    assert "10, 100" in rules[1].rule
+
+
+@pytest.mark.parametrize("field", GROUPS)
+def test_swift_counts_by_every_field(control: SandboxControl, field: str) -> None:
+    swift = carrier(control, "swift")
+
+    counted = told(swift, lambda market: market.coverage(CountBy(Criteria(), (field,))))
+
+    assert {frozenset(entry.group) for entry in counted.entries} == {frozenset({field})}
+    assert sum(entry.quantity for entry in counted.entries) == counted.quantity
+
+
+def test_swift_counts_by_several_fields_at_once(control: SandboxControl) -> None:
+    wanted = CountBy(Criteria(country="CAN", state="ON"), ("npa", "state"))
+
+    counted = told(carrier(control, "swift"), lambda market: market.coverage(wanted))
+
+    assert [dict(entry.group) for entry in counted.entries] == [
+        {"npa": "416", "state": "ON"},
+        {"npa": "705", "state": "ON"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "criteria",
+    [
+        Criteria(npa="705"),
+        Criteria(npa="705", nxx="251"),
+        Criteria(nxx="251"),
+        Criteria(lata="888"),
+        Criteria(state="ON"),
+        Criteria(rate_center="SUDBURY"),
+        Criteria(country="CAN"),
+    ],
+)
+def test_swift_counts_by_every_filter(control: SandboxControl, criteria: Criteria) -> None:
+    """What passes a filter is all alike in it, and no more than all."""
+    (filtered,) = criteria.given() if len(criteria.given()) == 1 else (None,)
+    field = {"country": "country_code"}.get(str(filtered), filtered)
+    swift = carrier(control, "swift")
+    whole = told(swift, lambda market: market.coverage(CountBy(Criteria())))
+
+    counted = told(swift, lambda market: market.coverage(CountBy(criteria, (field,) if field else ())))
+
+    assert whole.quantity
+    assert counted.quantity is not None
+    assert counted.quantity <= whole.quantity
+    if field:
+        value = "1" if field == "country_code" else getattr(criteria, field)
+        assert [entry.group[field] for entry in counted.entries] in ([value], [])
+
+
+def test_a_number_that_was_bought_is_told_with_its_order(control: SandboxControl) -> None:
+    mine = "+19195550123"
+
+    async def bought() -> str | None:
+        async with counter(BANDWIDTH, control) as shop:
+            errand = await shop.begin(Wish(lambda _: named("bandwidth", Kind.NEW_NUMBERS, mine)))
+            await errand.to_the_end()
+            return errand.order.carrier_order_id
+
+    order_id = asyncio.run(bought())
+    bandwidth = carrier(control, "bandwidth")
+
+    held = told(bandwidth, lambda market: market.number(E164(mine)))
+    in_service = told(bandwidth, lambda market: market.numbers(InService()))
+
+    assert (held.status, held.carrier_order_id, held.account) == ("Inservice", order_id, "9900000")
+    assert held.in_service_at is not None
+    assert [one.e164 for one in in_service.listed] == [mine]
+    assert in_service.total == 1
+
+
+def test_a_number_of_nobody_is_declined_in_their_words(control: SandboxControl) -> None:
+    with pytest.raises(Declined, match="15610: The telephone number does not belong to this account"):
+        told(carrier(control, "bandwidth"), lambda market: market.number(E164("+19195550123")))
+
+
+@pytest.mark.parametrize("fault", ["drop_before", "error_before", "too_many_requests", "html", "empty", "timeout_400"])
+def test_trouble_is_no_answer(control: SandboxControl, fault: str) -> None:
+    control.fault(fault, method="GET", path="/availableNumbers")
+
+    with pytest.raises(NoAnswer):
+        told(carrier(control, "bandwidth"), lambda market: market.search(Search(Criteria(npa="919"))))
+
+
+def test_garbage_is_unreadable(control: SandboxControl) -> None:
+    control.fault("garbage", method="GET", path="/availableNumbers")
+
+    with pytest.raises(UnreadableAnswer):
+        told(carrier(control, "bandwidth"), lambda market: market.search(Search(Criteria(npa="919"))))
+
+
+def test_nothing_is_ordered_or_kept_by_asking(control: SandboxControl) -> None:
+    """Whatever is asked leaves the carriers' books as they were."""
+    bandwidth, before = carrier(control, "bandwidth"), control.report()["totals"]["stock"]
+
+    told(bandwidth, lambda market: market.search(Search(Criteria(npa="919"), 100)))
+    told(bandwidth, lambda market: market.numbers(InService()))
+    told(carrier(control, "cm"), lambda market: market.restrictions(RulesOf("NLD")))
+
+    assert control.report()["orders"] == []
+    assert control.report()["totals"]["stock"] == before

@@ -1,0 +1,40 @@
+"""What is written, and its shape: which values stand where."""
+
+from typing import Any
+from xml.etree.ElementTree import Element
+
+from defusedxml.ElementTree import fromstring
+
+from carriers.contract import CarrierRequest, Conversation
+
+
+def first_request(conversation: Conversation) -> CarrierRequest:
+    """Return what a conversation begins with."""
+    request = next(conversation)
+    assert isinstance(request, CarrierRequest)
+    return request
+
+
+def xml_values(body: bytes) -> dict[str, list[str]]:
+    """Return the texts of an XML document by their paths; the order of elements is of no consequence."""
+    found: dict[str, list[str]] = {}
+
+    def walk(element: Element, path: str) -> None:
+        here = f"{path}/{element.tag}"
+        if len(element) == 0:
+            found.setdefault(here, []).append((element.text or "").strip())
+        for child in element:
+            walk(child, here)
+
+    walk(fromstring(body), "")
+    return {path: sorted(texts) for path, texts in found.items()}
+
+
+def json_shape(shown: Any, path: str = "") -> set[str]:
+    """Return the paths of all values in a JSON document; all items of a list are alike."""
+    if isinstance(shown, dict):
+        inner = [json_shape(value, f"{path}.{name}") for name, value in shown.items()]
+        return set[str]().union(*inner) if inner else {f"{path}.{{}}"}
+    if isinstance(shown, list):
+        return set[str]().union(*(json_shape(item, f"{path}[]") for item in shown))
+    return {path}

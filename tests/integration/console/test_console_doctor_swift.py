@@ -1,0 +1,33 @@
+"""The doctor asks Swift something that it must answer, though nothing is to be asked of an order never sent."""
+
+from collections.abc import Iterator
+
+import pytest
+from pydantic import SecretStr
+
+from config.settings import BandwidthSettings, CMSettings, Settings, SwiftSettings
+from console.checking import Verdict
+from console.checking_running import check_carriers
+from sandbox.control import SandboxControl
+from sandbox.server import running_sandbox
+
+
+@pytest.fixture(scope="module")
+def carrier() -> Iterator[SandboxControl]:
+    with running_sandbox() as control:
+        yield control
+
+
+@pytest.mark.parametrize(
+    ("key", "verdict", "says"),
+    [
+        ("apik_sandbox", Verdict.GOOD, "knows us"),
+        ("apik_of_nobody", Verdict.WRONG, "HTTP 401: the API key was not accepted"),
+        ("apik_sandbox_without_user", Verdict.WRONG, "HTTP 403: the API key has no user"),
+    ],
+)
+def test_a_key_is_good_when_swift_answers_it(carrier: SandboxControl, key: str, verdict: Verdict, says: str) -> None:
+    swift = SwiftSettings(base_url=carrier.url, api_key=SecretStr(key))
+    (check,) = check_carriers(Settings.model_construct(bandwidth=BandwidthSettings(), cm=CMSettings(), swift=swift))
+    assert check.verdict is verdict
+    assert says in check.says

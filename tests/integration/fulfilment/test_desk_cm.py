@@ -1,0 +1,302 @@
+"""CM.com's number requests on a real ledger: called back while people decide, in ranges of allowed sizes, for days."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import partial
+from itertools import count
+from typing import Any, Final
+
+import pytest
+
+from carriers.auth import ApiKeyHeader
+from carriers.cm import CM
+from carriers.cm_facts import TOKEN_HEADER
+from carriers.courier import Courier
+from config.settings import CMSettings
+from fulfilment.runtime import Room
+from ledger.ledger import Ledger
+from orders.model import CarrierName, Lane, OrderId
+from sandbox.cm_access import CmAccount
+from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
+from tests.integration.fulfilment.practice import Practice, accept, an_order, live, run, work
+from workers.bootstrap import manner
+
+NAME: Final = CarrierName("cm")
+ACCOUNT: Final = CmAccount()
+DUTCH: Final = {"NLD:local": "0c0ffee0-0000-4000-8000-000000000031"}
+CANCEL: Final = {"method": "POST", "path": "/numberRequests/{guid}/cancel"}
+RESTRICTIONS: Final = {"method": "GET", "path": "/restrictions"}
+HOUR: Final = timedelta(hours=1)
+
+
+@pytest.fixture
+def cm(practice: Practice) -> Practice:
+    """CM.com at its own pace; people there take a thousand seconds of the sandbox's clock."""
+    practice.name, practice.manner = NAME, manner(CMSettings())
+    practice.carrier.behave(cm_review_s=1000)
+    return practice
+
+
+@asynccontextmanager
+async def opened(
+    cm: Practice,
+    ledger: Ledger | None = None,
+    courier: type[Courier] = Courier,
+    *,
+    callback_url: str | None = None,
+) -> AsyncIterator[Room]:
+    adapter = CM(ACCOUNT.account_guid, DUTCH, callback_url=callback_url)
+    auth = ApiKeyHeader(TOKEN_HEADER, ACCOUNT.product_token)
+    async with cm.opened(ledger, courier, adapter=adapter, auth=auth) as room:
+        yield room
+
+
+working = partial(work, carrier=NAME)
+
+
+def a_dutch_order(npa: str = "010", key: str = "crm-1", **changes: Any) -> dict[str, Any]:
+    where = {"country": "NLD", "number_type": "local", "npa": npa}
+    return an_order(key, carrier="cm", criteria=where, **{"quantity": 2, **changes})
+
+
+async def sent(cm: Practice, room: Room, order: dict[str, Any] | None = None) -> OrderId:
+    """Take an order in and send it."""
+    (order_id,) = await accept(room, order or a_dutch_order())
+    await working(room, Lane.SUBMIT)
+    assert cm.order(order_id)["state"] == "OPEN"
+    return order_id
+
+
+async def called_back(cm: Practice, room: Room) -> OrderId:
+    """Send an order and call it back."""
+    order_id = await sent(cm, room)
+    assert (await room.desk.cancel(order_id, by="crm", why="not wanted")).cancel_asked_at
+    return order_id
+
+
+def cancellations(cm: Practice) -> int:
+    """Count how often CM.com was asked to cancel something."""
+    route = cm.carrier.report()["requests"]["by_route"].get("{method} {path}".format(**CANCEL), {"total": 0})
+    return int(route["total"])
+
+
+def told(cm: Practice, order_id: OrderId) -> tuple[str, str]:
+    order = cm.order(order_id)
+    return order["state"], order["reason"]
+
+
+# -- called back ----------------------------------------------------------------------------------
+
+
+def test_an_order_that_is_called_back_is_cancelled_there_and_then_here(cm: Practice) -> None:
+    async def cancelled() -> None:
+        async with opened(cm) as room:
+            order_id = await called_back(cm, room)
+            await working(room, Lane.ASK)  # at once, however slow the looks had become
+
+            assert told(cm, order_id) == ("CANCELLED", "cancelled at the carrier: Cancelled by the customer.")
+            assert cm.story(order_id)[-2:] == ["CancelAsked", "CalledBack"]
+            assert cm.untrue(order_id) == []
+            assert cm.at_rest()
+
+    run(cancelled())
+
+
+def test_whoever_is_first_has_the_last_word(cm: Practice) -> None:
+    """Assigned while the cancellation was under way: the numbers are ours, and CM.com is asked once."""
+    cm.carrier.behave(cm_cancel_s=2000)
+
+    async def raced() -> None:
+        async with opened(cm) as room:
+            order_id = await called_back(cm, room)
+            await working(room, Lane.ASK)
+            assert told(cm, order_id) == ("OPEN", "CM.com was asked to cancel it, and has not done so yet")
+            cm.pass_time(hours=2)
+            await working(room, Lane.ASK)
+            cm.carrier.advance(1001)
+            await live(cm, room, step=HOUR)
+
+            assert cm.order(order_id)["state"] == "COMPLETED"
+            assert cm.untrue(order_id) == []
+            assert cancellations(cm) == 1
+
+    run(raced())
+
+
+def test_what_was_assigned_before_it_was_called_back_stays_ours(cm: Practice) -> None:
+    async def too_late() -> None:
+        async with opened(cm) as room:
+            order_id = await sent(cm, room)
+            cm.carrier.advance(1001)
+            await room.desk.cancel(order_id, by="crm")
+            await live(cm, room, step=HOUR)
+
+            assert cm.order(order_id)["state"] == "COMPLETED"
+            assert cm.untrue(order_id) == []
+            assert cancellations(cm) == 0
+
+    run(too_late())
+
+
+@pytest.mark.parametrize("fault", ["drop_after", "error_after", "garbage", "drop_before", "error_before", "html"])
+def test_a_cancellation_whose_answer_is_lost_is_looked_for_before_it_is_repeated(cm: Practice, fault: str) -> None:
+    async def lost() -> None:
+        async with opened(cm) as room:
+            order_id = await called_back(cm, room)
+            cm.carrier.fault(fault, times=1, carrier="cm", **CANCEL)
+            await live(cm, room, step=HOUR)
+
+            assert cm.order(order_id)["state"] == "CANCELLED"
+            assert cm.untrue(order_id) == []
+            assert cancellations(cm) == (2 if fault.endswith("before") else 1)
+
+    run(lost())
+
+
+@pytest.mark.parametrize(("cancel_s", "state"), [(0, "CANCELLED"), (500, "CANCELLED"), (2000, "COMPLETED")])
+def test_a_worker_lost_at_any_line_of_calling_back_changes_no_end(cm: Practice, cancel_s: float, state: str) -> None:
+    cm.carrier.behave(cm_cancel_s=cancel_s)
+
+    async def every_line() -> None:
+        async with opened(cm) as room:
+            for line in count(1):
+                (order_id,) = await accept(room, a_dutch_order(key=f"crm-{line}"))
+                await working(room, Lane.SUBMIT)
+                await room.desk.cancel(order_id, by="crm")
+                power = Power(line)
+                with contextlib.suppress(PowerCut):
+                    async with opened(cm, frail_ledger(power, room.ledger), frail_courier(power)) as doomed:
+                        await working(doomed, Lane.ASK)
+                for _ in range(2):  # the lease runs out; CM.com is asked, if it was not; then time passes there
+                    cm.pass_time(hours=2)
+                    await working(room, Lane.ASK)
+                    cm.carrier.advance(1001)
+                await live(cm, room, step=HOUR)
+                assert (cm.order(order_id)["state"], cm.untrue(order_id)) == (state, []), line
+                if not power.is_out:
+                    assert line > 10
+                    return
+
+    run(every_line())
+
+
+# -- ranges ---------------------------------------------------------------------------------------
+
+
+def test_ranges_are_told_number_by_number(cm: Practice) -> None:
+    cm.carrier.behave(cm_range_shape="merged")
+
+    async def ranged() -> None:
+        async with opened(cm) as room:
+            order_id = await sent(cm, room, a_dutch_order("020", quantity=300, range_size=100))
+            await live(cm, room, step=HOUR)
+
+            assert cm.order(order_id)["state"] == "COMPLETED"
+            assert len(cm.numbers(order_id)) == 300
+            assert cm.untrue(order_id) == []
+
+    run(ranged())
+
+
+def test_a_range_size_that_is_not_allowed_never_leaves(cm: Practice) -> None:
+    async def refused() -> None:
+        async with opened(cm) as room:
+            (order_id,) = await accept(room, a_dutch_order(quantity=14, range_size=7))
+            await working(room, Lane.SUBMIT)
+
+            rule = "range_size: must be one of 10, 100: CM.com has no other ranges of local numbers of NLD"
+            assert told(cm, order_id) == ("FAILED", rule)
+            assert cm.sold() == []
+
+    run(refused())
+
+
+@pytest.mark.parametrize(
+    ("fault", "alarms"),
+    [("drop_before", []), ("error_before", []), ("html", []), ("garbage", ["unreadable_answer"])],
+)
+def test_without_restrictions_an_order_waits_and_nothing_has_left(cm: Practice, fault: str, alarms: list[str]) -> None:
+    cm.carrier.fault(fault, carrier="cm", **RESTRICTIONS)
+
+    async def waiting() -> None:
+        async with opened(cm) as room:
+            (order_id,) = await accept(room, a_dutch_order("020", quantity=10, range_size=10))
+            for _ in range(3):
+                await working(room, Lane.SUBMIT)
+                cm.pass_time(hours=1)
+            assert cm.order(order_id)["state"] == "ACCEPTED"
+            assert cm.sold() == []
+            assert [what for what, _ in cm.alarms()] == alarms
+            cm.carrier.clear_faults()
+            await live(cm, room, step=HOUR)
+
+            assert cm.order(order_id)["state"] == "COMPLETED"
+            assert cm.untrue(order_id) == []
+
+    run(waiting())
+
+
+def test_a_limit_on_the_question_holds_the_lane(cm: Practice) -> None:
+    cm.carrier.fault("too_many_requests", times=1, delay_s=90, carrier="cm", **RESTRICTIONS)
+
+    async def limited() -> None:
+        async with opened(cm) as room:
+            (order_id,) = await accept(room, a_dutch_order("020", quantity=10, range_size=10))
+            await working(room, Lane.SUBMIT)
+            assert cm.order(order_id)["state"] == "ACCEPTED"
+            (lane,) = cm.rows("SELECT paused_until > now() + '1 minute' AS held FROM lanes WHERE lane = 'submit'")
+            assert lane["held"]
+            await live(cm, room, step=HOUR)
+            assert cm.untrue(order_id) == []
+
+    run(limited())
+
+
+# -- days -----------------------------------------------------------------------------------------
+
+
+def test_what_people_take_ten_days_for_is_overdue_after_three_and_never_given_up(cm: Practice) -> None:
+    """Looked at every hour; a change of its status on the way makes it no younger."""
+    cm.carrier.behave(cm_review_s=10 * 24 * 3600)
+    step, word = timedelta(hours=6), "overdue"
+
+    async def days() -> None:
+        async with opened(cm) as room:
+            order_id = await sent(cm, room)
+            for day in range(1, 10):
+                for _ in range(4):
+                    cm.pass_time(seconds=step.total_seconds())
+                    cm.carrier.advance(step.total_seconds())
+                    await working(room, Lane.ASK)
+                raised = [times for what, times in cm.alarms() if what == word]
+                assert bool(raised) is (day >= 3), day
+                assert cm.order(order_id)["carrier_status"] == ("NEW" if day < 4 else "IN_PROGRESS")
+                (look,) = cm.rows(
+                    "SELECT not_before <= now() + '1 hour' AS soon, not_before > now() AS later FROM owed"
+                )
+                assert look == {"soon": True, "later": True}
+            cm.carrier.advance(2 * 24 * 3600)
+            await live(cm, room, step=HOUR)
+            assert cm.untrue(order_id) == []
+            assert cm.order(order_id)["state"] == "COMPLETED"
+
+    run(days())
+
+
+def test_being_called_is_nothing_that_an_order_needs(cm: Practice) -> None:
+    """CM.com tells the address that is set of every change; the end is known from asking, whoever listens there."""
+    url = "http://127.0.0.1:9/cm"
+
+    async def hinted() -> None:
+        async with opened(cm, callback_url=url) as room:
+            order_id = await sent(cm, room)
+            cm.carrier.advance(1001)
+            await live(cm, room, step=HOUR)
+            assert cm.untrue(order_id) == []
+        (sold,) = cm.sold()
+        (kept,) = cm.rows("SELECT sent::jsonb ->> 'callbackUrl' AS url FROM receipts WHERE request LIKE 'POST%%'")
+        assert (sold["outcome"], kept["url"]) == ("COMPLETED", url)
+
+    run(hinted())

@@ -1,0 +1,126 @@
+"""A carrier that nobody has heard of buys numbers on the real ledger, through the real desk: all it brought is its own.
+
+Its adapter, settings, entry and practice carrier live in `tests/contract/fourth_carrier/` (docs/adding-a-carrier.md).
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from fulfilment.runtime import Room
+from orders.errors import OrderRefused
+from orders.model import CarrierName, Lane, OrderId
+from sandbox.control import SandboxControl
+from sandbox.server import running_sandbox
+from tests.contract.fourth_carrier.meridian_sandbox import KEY, SHOP, PracticeMeridian
+from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
+from tests.integration.fulfilment.practice import QUIET, AmpleSlots, Keeper, Practice, accept, run
+from workers.bootstrap import opening
+from workers.carriers import CARRIERS
+
+NAME = CarrierName("meridian")
+BUYING = {"method": "POST", "path": "/purchases", "carrier": NAME}
+
+
+@pytest.fixture(scope="module")
+def serving() -> Iterator[SandboxControl]:
+    with running_sandbox(behaviour=QUIET, guests=[PracticeMeridian]) as control:
+        yield control
+
+
+@pytest.fixture
+def practice(ledger_url: str, serving: SandboxControl) -> Iterator[Practice]:
+    serving.reset()
+    with psycopg.connect(ledger_url, autocommit=True, row_factory=dict_row) as db:
+        yield Practice(ledger_url, db, serving)
+
+
+@asynccontextmanager
+async def opened(practice: Practice) -> AsyncIterator[Room]:
+    """Open a worker's room as a worker does: from settings, with one entry more in the registry."""
+    settings = SettingsWithMeridian.model_validate(
+        {
+            "database_url": practice.url,
+            "meridian": {"base_url": practice.carrier.url, "shop": SHOP, "key": KEY},
+        }
+    )
+    room = opening(
+        settings,
+        bell=lambda: practice.bell,
+        herald=Keeper,
+        slots=AmpleSlots(),
+        carriers=[*CARRIERS, MERIDIAN],
+    )
+    async with room() as open_room:
+        yield open_room
+
+
+async def live(practice: Practice, room: Room) -> None:
+    """Work and let time pass until nothing is owed to anybody."""
+    for _ in range(40):
+        for lane in Lane:
+            await room.desk.work(NAME, lane)
+        if practice.at_rest():
+            return
+        practice.pass_time(minutes=10)
+    raise AssertionError(practice.rows("SELECT order_id, state, reason FROM orders"))
+
+
+def wish(key: str, npa: str, quantity: int = 2) -> dict[str, Any]:
+    return {"key": key, "carrier": NAME, "kind": "new_numbers", "criteria": {"npa": npa}, "quantity": quantity}
+
+
+def test_its_orders_end_as_they_truly_did_answers_lost_and_all(practice: Practice) -> None:
+    ends = {"full": "COMPLETED", "short": "PARTIAL", "void": "FAILED", "strange": "COMPLETED"}
+    areas = {"full": "250", "short": "251", "void": "252", "strange": "254"}
+
+    async def whole() -> None:
+        async with opened(practice) as room:
+            practice.carrier.fault("drop_after", times=1, **BUYING)
+            lost = await one(room, "answer-lost", "250")
+            practice.carrier.fault("drop_before", times=1, **BUYING)
+            never = await one(room, "never-arrived", "250")
+            assert {practice.order(order_id)["state"] for order_id in (lost, never)} == {"IN_DOUBT"}
+            others = await accept(room, *(wish(key, npa) for key, npa in areas.items()))
+            await live(practice, room)
+
+            assert [practice.order(order_id)["state"] for order_id in others] == [ends[key] for key in areas]
+            assert practice.untrue(lost, never, *others) == []
+            assert (practice.order(lost)["sends"], practice.order(never)["sends"]) == (1, 2)
+
+    run(whole())
+
+
+def test_an_order_is_called_back_where_the_carrier_can_be_asked_to(practice: Practice) -> None:
+    async def whole() -> None:
+        async with opened(practice) as room:
+            order_id = await one(room, "waiting", "253")
+            await room.desk.cancel(order_id, by="ana")
+            await live(practice, room)
+            assert practice.order(order_id)["state"] == "CANCELLED"
+            assert practice.untrue(order_id) == []
+
+    run(whole())
+
+
+def test_what_it_does_not_offer_is_refused_at_the_door(practice: Practice) -> None:
+    removal = {"key": "gone", "carrier": NAME, "kind": "remove_numbers", "numbers": ["+12505550000"]}
+
+    async def refused() -> None:
+        async with opened(practice) as room:
+            with pytest.raises(OrderRefused, match="kind: Meridian is asked for new_numbers only, not remove_numbers"):
+                await accept(room, removal)
+
+    run(refused())
+    assert practice.rows("SELECT 1 FROM orders") == []
+
+
+async def one(room: Room, key: str, npa: str) -> OrderId:
+    """Take one order in and send it."""
+    (order_id,) = await accept(room, wish(key, npa))
+    await room.desk.work(NAME, Lane.SUBMIT)
+    return order_id

@@ -1,0 +1,44 @@
+"""What is declared is what is answered, carrier by carrier."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from carriers.bandwidth_market import BandwidthMarket
+from carriers.cm_market import CMMarket
+from carriers.market import SILENT, CountBy, InService, Market, RulesOf, Search, Topic
+from carriers.swift_coverage import SwiftMarket
+from orders.errors import InquiryRefused
+from orders.model import Criteria
+from orders.numbering import E164
+from tests.unit.carriers.cm_examples import ACCOUNT, DUTCH
+
+MARKETS = (SILENT, BandwidthMarket("9900000"), CMMarket(ACCOUNT, {"USA:local": DUTCH}), SwiftMarket())
+QUESTIONS: dict[Topic, Callable[[Market], Any]] = {
+    Topic.SEARCH: lambda market: market.search(Search(Criteria(npa="919"))),
+    Topic.COVERAGE: lambda market: market.coverage(CountBy(Criteria())),
+    Topic.RESTRICTIONS: lambda market: market.restrictions(RulesOf("USA", "local")),
+    Topic.NUMBER: lambda market: market.number(E164("+19195550120")),
+    Topic.NUMBERS: lambda market: market.numbers(InService()),
+}
+
+
+@pytest.mark.parametrize("market", MARKETS, ids=lambda market: market.name)
+def test_a_carrier_answers_what_it_declares_and_nothing_else(market: Market) -> None:
+    for topic in Topic:
+        if topic in market.offers:
+            assert next(QUESTIONS[topic](market)).method == "GET"
+        else:
+            with pytest.raises(InquiryRefused) as refused:
+                next(QUESTIONS[topic](market))
+            assert [fault.field for fault in refused.value.faults] == ["carrier"]
+
+
+def test_who_is_asked_for_more_says_what_it_does_answer() -> None:
+    with pytest.raises(InquiryRefused) as refused:
+        SwiftMarket().search(Search(Criteria(npa="919")))
+    assert str(refused.value) == "carrier: swift does not answer search; it answers coverage"
+
+    with pytest.raises(InquiryRefused, match="it answers no question that concerns no order"):
+        SILENT.search(Search(Criteria(npa="919")))

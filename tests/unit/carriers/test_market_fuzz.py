@@ -1,0 +1,75 @@
+"""Whatever a carrier, a gateway or an attacker answers to a question: an answer of its type, or a known error."""
+
+from collections.abc import Callable
+from itertools import cycle
+from typing import Any, Final
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from carriers.bandwidth_market import BandwidthMarket
+from carriers.contract import CarrierAnswer, Inquiry
+from carriers.market import CountBy, Coverage, HeldNumber, Holdings, InService, Offers, RulesOf, Search
+from carriers.swift_coverage import SwiftMarket
+from orders.errors import Declined, NoAnswer, UnreadableAnswer
+from orders.model import Criteria
+from orders.numbering import E164
+
+BANDWIDTH = BandwidthMarket("9900000")
+QUESTIONS: Final[dict[str, tuple[Callable[[], Inquiry[Any]], type]]] = {
+    "search": (lambda: BANDWIDTH.search(Search(Criteria(npa="919"))), Offers),
+    "restrictions": (lambda: BANDWIDTH.restrictions(RulesOf("ITA")), tuple),
+    "number": (lambda: BANDWIDTH.number(E164("+19195550120")), HeldNumber),
+    "numbers": (lambda: BANDWIDTH.numbers(InService()), Holdings),
+    "coverage": (lambda: SwiftMarket().coverage(CountBy(Criteria(), ("npa",))), Coverage),
+}
+TURNS_MAX: Final = 50
+
+WORDS: Final = st.one_of(
+    st.text(max_size=12), st.sampled_from(["+19195550120", "9195550121", "4010", "x?page=2&size=1"])
+)
+TAGS: Final = st.sampled_from([
+    "SearchResult", "RestrictionResponse", "TelephoneNumberResponse", "TNs", "TelephoneNumberDetail", "FullNumber",
+    "TelephoneNumber", "TelephoneNumbers", "Restriction", "RestrictionDescription", "Error", "ResponseStatus",
+    "Code", "ErrorCode", "Description", "TotalCount", "Links", "next", "City", "Status", "OrderCreateDate",
+])  # fmt: skip
+ELEMENTS: Final = st.recursive(
+    WORDS.map(lambda text: "".join(sign for sign in text if sign.isalnum() or sign in "+?=")),
+    lambda inner: st.tuples(TAGS, st.lists(inner, max_size=4)).map(lambda e: f"<{e[0]}>{''.join(e[1])}</{e[0]}>"),
+    max_leaves=8,
+)
+DOCUMENTS: Final = st.tuples(TAGS, st.lists(ELEMENTS, max_size=4)).map(lambda e: f"<{e[0]}>{''.join(e[1])}</{e[0]}>")
+JSON: Final = st.sampled_from([
+    "{}", "[]", "null", '{"data": {"entries": []}}', '{"data": {"entries": [{"value": {"npa": 1}, "quantity": 2}]}}',
+    '{"data": {"entries": [{"value": [], "quantity": 2}]}, "type": "inventory_coverage"}',
+    '{"errors": {"detail": "x"}}', '{"data": {"entries": {}, "quantity": -1}}', '{"type": 7}', '{"data": 7}',
+])  # fmt: skip
+BODIES: Final = st.one_of(DOCUMENTS.map(str.encode), JSON.map(str.encode), st.binary(max_size=40))
+ANSWERS: Final = st.builds(
+    CarrierAnswer, st.sampled_from([200, 204, 301, 400, 401, 403, 404, 409, 422, 500, 504]), st.just({}), BODIES
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(sorted(QUESTIONS)), st.lists(ANSWERS, min_size=1, max_size=4))
+def test_every_answer_is_an_answer_or_a_known_error(name: str, answers: list[CarrierAnswer]) -> None:
+    ask, kind = QUESTIONS[name]
+
+    try:
+        told = concluded(ask(), answers)
+    except (Declined, NoAnswer, UnreadableAnswer):
+        return
+
+    assert isinstance(told, kind)
+
+
+def concluded(inquiry: Inquiry[Any], answers: list[CarrierAnswer]) -> object:
+    """Answer over and over until the inquiry is over, and return what it came to."""
+    waiting = cycle(answers)
+    try:
+        next(inquiry)
+        for _ in range(TURNS_MAX):
+            inquiry.send(next(waiting))
+    except StopIteration as end:
+        return end.value
+    return "it never comes to an end"

@@ -1,0 +1,13 @@
+"""Whoever practises has whole accounts: the settings take them, and every carrier is set up by them."""
+
+from config.settings import Settings
+from console.practice_accounts import practised
+from workers.carriers import CARRIERS, set_up
+
+URL = "http://127.0.0.1:8085"
+
+
+def test_practice_sets_every_carrier_up() -> None:
+    carriers = set_up(Settings.model_validate(practised(URL)))
+    assert [*carriers] == [entry.name for entry in CARRIERS]
+    assert {carrier.settings.base_url for carrier in carriers.values()} == {URL}

@@ -1,0 +1,49 @@
+"""Below the adapters nobody knows which carriers there are: a new one changes nothing there."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.practice_accounts import PRACTISED
+from workers.carriers import CARRIERS
+
+ROOT = Path(__file__).parents[2]
+NAMES = sorted({name for entry in CARRIERS for name in (entry.name, entry.title)})
+NAMED = re.compile(rf"(?<![a-z])({'|'.join(map(re.escape, NAMES))})(?![a-z])", re.IGNORECASE)
+"""Also as a part of a name, such as `bandwidth_xml`."""
+
+
+def sources(*rooms: str) -> Iterator[Path]:
+    """Yield every source file of these rooms."""
+    for room in rooms:
+        for suffix in ("py", "sql"):
+            yield from (ROOT / room).rglob(f"*.{suffix}")
+
+
+def mentions(path: Path) -> list[str]:
+    """Return every line of a file in which a carrier is named."""
+    lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    return [f"{path.relative_to(ROOT)}:{number}: {line.strip()}" for number, line in lines if NAMED.search(line)]
+
+
+@pytest.mark.parametrize("room", ["orders", "ledger", "fulfilment", "tasks", "client/number_orders"])
+def test_no_room_below_the_adapters_names_a_carrier(room: str) -> None:
+    files = list(sources(room))
+    assert files
+    assert [line for path in files for line in mentions(path)] == []
+
+
+def test_among_the_processes_the_registry_alone_names_carriers() -> None:
+    naming = {path.name for path in sources("workers") if mentions(path)}
+    assert naming == {"carriers.py"}
+
+
+@pytest.mark.parametrize("line", ["from carriers.bandwidth_xml import x", "NAME = 'CM.com'", "if carrier == 'cm':"])
+def test_a_name_would_be_found(line: str) -> None:
+    assert NAMED.search(line)
+
+
+def test_every_carrier_of_the_registry_can_be_practised_with() -> None:
+    assert set(PRACTISED) == {entry.name for entry in CARRIERS}
