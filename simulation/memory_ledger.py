@@ -16,6 +16,8 @@ from simulation import statements_reading, statements_telling
 from simulation.statements import STATEMENTS
 from simulation.tables import Row, Tables
 
+__all__ = ["STATEMENTS", "MemoryLedger"]
+
 _LOADED = (statements_reading, statements_telling)  # importing them has added their statements
 
 

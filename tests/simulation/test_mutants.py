@@ -13,7 +13,6 @@ from carriers.courier import Courier, Outcome
 from carriers.swift_taint import Taint
 from orders.events import AnswerLost, NotSent
 from simulation.carriers import MANNERS
-from simulation.faults import CALM
 from simulation.ledger_line import LineToLedger
 from simulation.tables import Row
 from simulation.world import Parts, Plan, run
@@ -49,16 +48,6 @@ class LendsToEverybody(LineToLedger):
         return super()._carried_out(statement, lent)
 
 
-class ForgetsWhoHasTheTurn(LineToLedger):
-    """Whoever has come first takes the turn, and not who has it."""
-
-    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
-        if statement != "take_turns":
-            return super()._carried_out(statement, params)
-        eldest = min((wish["order_id"] for wish in params["wanted"].obj), default=None)
-        return [row for row in super()._carried_out(statement, params) if str(row["order_id"]) == eldest]
-
-
 class SaysItIsStored(LineToLedger):
     """Orders are acknowledged, and then not stored."""
 
@@ -87,10 +76,6 @@ def removing(seed: int) -> Plan:
     return Plan.drawn(seed, profile="none", carriers=["swift"])
 
 
-def dying(seed: int) -> Plan:
-    return Plan(seed, 15, 0.5, replace(CALM, killed=0.03, doubled=0.1), ("swift",))
-
-
 MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
     "resends on a lost answer": (swarm, lambda: Parts(courier=ResendsWhatWasLost)),
     "settles without a look at the version": (frozen, lambda: Parts(ledger=MovesWithoutLooking)),
@@ -98,7 +83,6 @@ MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
     "takes absence for proof at once": (swarm, lambda: Parts(manners=IMPATIENT)),
     "removes what is tainted": (removing, lambda: Parts(taint=Taint(timedelta(minutes=1), timedelta()))),
     "loses what it has accepted": (swarm, lambda: Parts(ledger=SaysItIsStored)),
-    "lets a turn be taken away": (dying, lambda: Parts(ledger=ForgetsWhoHasTheTurn)),
 }
 """Each with the worlds that show it soonest."""
 
