@@ -82,10 +82,9 @@ def simulate(
 
 def _line(report: Report) -> str:
     states = " ".join(f"{state}:{count}" for state, count in report.states.items())
+    lasted = timedelta(seconds=round(report.simulated.total_seconds()))
     held = "BROKEN" if report.broken else "held"
-    return (
-        f"seed {report.plan.seed}: {held}, trace {report.digest}, {report.events} events, {report.simulated}, {states}"
-    )
+    return f"seed {report.plan.seed}: {held}, trace {report.digest}, {report.events} events, {lasted}, {states}"
 
 
 def _show_broken(report: Report, faults: str) -> None:
