@@ -5,6 +5,7 @@ but for one repetition after a 401 that new credentials may cure: a 401 means th
 Knows HTTP; knows nothing of any carrier's dialect, of the ledger, or of when to try again.
 """
 
+import asyncio
 import ssl
 import sys
 import time
@@ -31,7 +32,7 @@ from carriers.contract import (
     Talk,
 )
 from carriers.retry_after import come_back_at
-from carriers.wire import FAULTS, CourierSettings, Departure, Wire, WireTrouble
+from carriers.wire import FAULTS, Carries, CourierSettings, Departure, Wire, WireTrouble
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from orders.events import AnswerLost, Event, NotSent
 
@@ -110,6 +111,7 @@ class Courier:
         now: Callable[[], datetime],
         clock: Callable[[], float] = boot_clock,
         tls: ssl.SSLContext | None = None,
+        wire: Carries | None = None,
     ) -> None:
         """Prepare the connections.
 
@@ -119,12 +121,13 @@ class Courier:
             now: The present in UTC; turns "in 30 seconds" into a moment.
             clock: The clock that deadlines are measured on.
             tls: Which certificates to trust, when not the usual ones.
+            wire: The connections, when not those over the network.
         """
         self._receipt_bytes_max = settings.receipt_bytes_max
         self._auth = auth
         self._now = now
         self._clock = clock
-        self._wire = Wire(settings, tls)
+        self._wire = wire or Wire(settings, tls)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -256,7 +259,8 @@ class Courier:
         """Send one request once, and keep what came of it."""
         departure = Departure(self._clock, deadline, request.purpose is Purpose.COMMIT, place_until)
         target = _target(request)
-        begun = time.monotonic()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         answer: CarrierAnswer | None = None
         trouble, out_of_reach = "it was given up on the way", False
         try:
@@ -271,7 +275,7 @@ class Courier:
             trouble, out_of_reach = self._wire.words(fault, departure), not isinstance(fault, WireTrouble)
             raise (_MissedPlace if departure.missed else _Unanswered)(trouble, left=departure.left) from fault
         finally:
-            elapsed = timedelta(seconds=time.monotonic() - begun)
+            elapsed = timedelta(seconds=loop.time() - begun)
             if not departure.missed:
                 exchanges.append(self._kept(request, target, headers, answer, elapsed, trouble, out_of_reach))
         return answer

@@ -2,7 +2,7 @@
 
 A place is a moment of the ledger's time. It is given by the claim, and by `take_place` for every further request of a
 conversation, and no two workers are given the same. Knows how this process's clock stands to the ledger's. Knows no
-limits: those are rows of the ledger. Why it is done so, and what it is worth: docs/adr/0010-places-in-a-rate.md.
+limits: those are rows of the ledger. Why it is done so, and what it is worth: docs/adr/0011-places-in-a-rate.md.
 """
 
 import asyncio

@@ -1,18 +1,18 @@
-"""Rates, pauses and breakers: what a claim may take, however many claim at once."""
+"""Rates, pauses and breakers: what a claim may take, however many claim at once. On both ledgers."""
 
 import asyncio
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
-import psycopg
 import pytest
 
 from carriers.contract import EVERYTHING
 from fulfilment.pacing import limit
 from ledger.ledger import Caution, Claims, HeldBy, Ledger, Limit
-from orders.model import Criteria, Kind, Lane, OrderRequest
-from tests.integration.ledger.test_ledger import BANDWIDTH, MINUTE, a_new_order, a_request, accepted, run
+from orders.model import CarrierName, Criteria, Kind, Lane, OrderRequest
+from tests.integration.ledger.books import BANDWIDTH, Book
+from tests.integration.ledger.test_ledger import MINUTE, a_new_order, a_request, accepted
 
 DRAWS: Final = {
     (Lane.SUBMIT, Kind.NEW_NUMBERS): "ORDER",
@@ -44,7 +44,7 @@ async def some(ledger: Ledger, count: int, kind: Kind = Kind.NEW_NUMBERS) -> Non
 
 
 async def claim(ledger: Ledger, count: int = 100, lane: Lane = Lane.SUBMIT) -> Claims | None:
-    return await ledger.claim(BANDWIDTH, lane, limit=count, lease=MINUTE)
+    return await ledger.claim(BANDWIDTH, lane, limit=count, lease=10 * MINUTE)
 
 
 async def took(ledger: Ledger, count: int = 100, lane: Lane = Lane.SUBMIT) -> int:
@@ -56,13 +56,7 @@ def places(*rounds: Claims | None) -> list[datetime]:
     return sorted(one.place_at for claims in rounds if claims for one in claims.claims if one.place_at)
 
 
-def later(url: str, statement: str) -> None:
-    """Change what time would change."""
-    with psycopg.connect(url, autocommit=True) as db:
-        db.execute(statement.encode())
-
-
-def test_what_is_not_limited_takes_no_place(ledger_url: str) -> None:
+def test_what_is_not_limited_takes_no_place(book: Book) -> None:
     """The first carrier set up has no rates: everything that is due is taken, and nobody waits for anybody."""
 
     async def work(ledger: Ledger) -> None:
@@ -73,20 +67,20 @@ def test_what_is_not_limited_takes_no_place(ledger_url: str) -> None:
         assert [(one.place_at, one.limit_group) for one in claims.claims] == [(None, "ORDER")] * 30
         assert not claims.wary
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_carrier_that_nobody_has_set_limits_for_has_none(ledger_url: str) -> None:
+def test_a_carrier_that_nobody_has_set_limits_for_has_none(book: Book) -> None:
     """Its lanes are open, and that is all that a claim needs."""
 
     async def work(ledger: Ledger) -> None:
         await some(ledger, 3)
         assert await took(ledger) == 3
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_claim_takes_what_may_be_sent_now_and_a_little_ahead(ledger_url: str) -> None:
+def test_a_claim_takes_what_may_be_sent_now_and_a_little_ahead(book: Book) -> None:
     """At ten a second that is half a second's worth: the rest waits, and is nobody's."""
 
     async def work(ledger: Ledger) -> None:
@@ -98,10 +92,10 @@ def test_a_claim_takes_what_may_be_sent_now_and_a_little_ahead(ledger_url: str) 
         assert await claim(ledger) is None
         assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]  # it is due, and there will be room soon
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_no_two_claims_share_a_place(ledger_url: str) -> None:
+def test_no_two_claims_share_a_place(book: Book) -> None:
     """Twenty workers at once, for a second: places lie a spacing apart, all of them, whoever took them."""
 
     async def work(ledger: Ledger) -> None:
@@ -116,25 +110,26 @@ def test_no_two_claims_share_a_place(ledger_url: str) -> None:
         gaps = [after - before for before, after in pairwise(taken)]
         assert min(gaps) >= timedelta(seconds=1 / 50) - TINY
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_places_that_went_by_are_not_made_up_for(ledger_url: str) -> None:
+def test_places_that_went_by_are_not_made_up_for(book: Book) -> None:
     """A quiet hour is no credit: what is claimed after it begins now."""
 
     async def work(ledger: Ledger) -> None:
         await limited(ledger, ORDER=10)
         await some(ledger, 30)
-        later(ledger_url, "UPDATE budgets SET next_at = now() - '1 hour'::interval")
+        assert await took(ledger) == 6
+        await book.passes(60 * MINUTE)
         claims = await claim(ledger)
         assert claims is not None
         assert len(claims.claims) == 6
         assert min(places(claims)) >= claims.now
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_further_requests_of_a_conversation_take_places_behind(ledger_url: str) -> None:
+def test_further_requests_of_a_conversation_take_places_behind(book: Book) -> None:
     """They are never refused, only later; the next claim goes on behind them."""
 
     async def work(ledger: Ledger) -> None:
@@ -149,10 +144,10 @@ def test_further_requests_of_a_conversation_take_places_behind(ledger_url: str) 
         assert taken[4] - taken[0] >= timedelta(seconds=0.4) - TINY
         assert await ledger.take_place(BANDWIDTH, "HISTORY") is None
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_limit_that_is_used_up_holds_nothing_else(ledger_url: str) -> None:
+def test_a_limit_that_is_used_up_holds_nothing_else(book: Book) -> None:
     """A hundred purchases wait in front; removals draw on another limit, and go."""
 
     async def work(ledger: Ledger) -> None:
@@ -164,10 +159,10 @@ def test_a_limit_that_is_used_up_holds_nothing_else(ledger_url: str) -> None:
         kinds = [one.order.request.kind for one in claims.claims]
         assert (kinds.count(Kind.NEW_NUMBERS), kinds.count(Kind.REMOVE_NUMBERS)) == (1, 5)
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_rate_that_is_changed_holds_from_then_on(ledger_url: str) -> None:
+def test_a_rate_that_is_changed_holds_from_then_on(book: Book) -> None:
     """A worker started with other settings: its word is the last, and what the carrier paused stays paused."""
 
     async def work(ledger: Ledger) -> None:
@@ -180,10 +175,10 @@ def test_a_rate_that_is_changed_holds_from_then_on(ledger_url: str) -> None:
         _, (hold,) = await ledger.holds()
         assert (hold.held_by, hold.limit_group) == (HeldBy.LIMIT, "DISCONNECT")
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_what_the_carrier_pauses_waits_for_its_word_and_nothing_else_does(ledger_url: str) -> None:
+def test_what_the_carrier_pauses_waits_for_its_word_and_nothing_else_does(book: Book) -> None:
     """429 for orders: removals go on; a shorter pause does not cut a longer one; the lane is not due meanwhile."""
 
     async def work(ledger: Ledger) -> None:
@@ -203,14 +198,14 @@ def test_what_the_carrier_pauses_waits_for_its_word_and_nothing_else_does(ledger
         await some(ledger, 2, Kind.REMOVE_NUMBERS)
         assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
         assert await took(ledger) == 2
-        later(ledger_url, "UPDATE budgets SET paused_until = paused_until - '1 min'::interval")
+        await book.passes(MINUTE)
         assert await took(ledger) == 4
         assert (await ledger.holds())[1] == []
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_persons_pause_has_no_end_and_nobody_elses(ledger_url: str) -> None:
+def test_a_persons_pause_has_no_end_and_nobody_elses(book: Book) -> None:
     """Who paused it, why, and who let it go on; a carrier's limit that ends meanwhile ends nothing."""
 
     async def work(ledger: Ledger) -> None:
@@ -236,7 +231,7 @@ def test_a_persons_pause_has_no_end_and_nobody_elses(ledger_url: str) -> None:
         assert await took(ledger) == 4
         assert await ledger.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why=None) == []
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 async def break_down(ledger: Ledger) -> None:
@@ -245,11 +240,7 @@ async def break_down(ledger: Ledger) -> None:
         await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", caution=WARY)
 
 
-LET_IT_PASS: Final = "UPDATE breakers SET held_until = held_until - '1 min'::interval"
-NO_WORD: Final = "UPDATE breakers SET probe_until = probe_until - '2 min'::interval"
-
-
-def test_faults_in_a_row_open_the_breaker_and_an_answer_between_begins_anew(ledger_url: str) -> None:
+def test_faults_in_a_row_open_the_breaker_and_an_answer_between_begins_anew(book: Book) -> None:
     """Two faults, an answer, two faults: nothing. A third: the carrier is left alone, but producers are told."""
 
     async def work(ledger: Ledger) -> None:
@@ -270,42 +261,42 @@ def test_faults_in_a_row_open_the_breaker_and_an_answer_between_begins_anew(ledg
         _, (hold,) = await ledger.holds()
         assert (hold.held_by, hold.why, hold.until) == (HeldBy.BREAKER, "no route", until)
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_of_many_workers_one_sends_the_probe(ledger_url: str) -> None:
+def test_of_many_workers_one_sends_the_probe(book: Book) -> None:
     """On both lanes at once, twenty claims: one order is taken, and no other until there is word of it."""
 
     async def work(ledger: Ledger) -> None:
         await limited(ledger)
         await some(ledger, 30)
         await break_down(ledger)
-        later(ledger_url, LET_IT_PASS)
+        await book.passes(MINUTE)
         rounds = await asyncio.gather(*(took(ledger, 5, lane) for lane in (Lane.SUBMIT, Lane.ASK) for _ in range(20)))
         assert sum(rounds) == 1
         assert await claim(ledger) is None
         assert await ledger.due_lanes() == []
-        later(ledger_url, NO_WORD)
+        await book.passes(2 * MINUTE)
         assert await took(ledger) == 1  # the first one's worker is dead
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_probe_is_not_spent_on_a_lane_without_work(ledger_url: str) -> None:
+def test_a_probe_is_not_spent_on_a_lane_without_work(book: Book) -> None:
     """Nothing is due to be asked; the probe is there for the lane that has something."""
 
     async def work(ledger: Ledger) -> None:
         await limited(ledger)
         await some(ledger, 3)
         await break_down(ledger)
-        later(ledger_url, LET_IT_PASS)
+        await book.passes(MINUTE)
         assert await took(ledger, lane=Lane.ASK) == 0
         assert await took(ledger) == 1
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_only_the_probes_word_counts_while_the_carrier_is_left_alone(ledger_url: str) -> None:
+def test_only_the_probes_word_counts_while_the_carrier_is_left_alone(book: Book) -> None:
     """Answers to what had left before it was closed open nothing, and their faults hold nothing for longer."""
 
     async def work(ledger: Ledger) -> None:
@@ -317,7 +308,7 @@ def test_only_the_probes_word_counts_while_the_carrier_is_left_alone(ledger_url:
         await ledger.within_reach(BANDWIDTH, [early.token])
         assert await ledger.out_of_reach(BANDWIDTH, [early.token], faults=9, why="late", caution=WARY) is None
         assert await claim(ledger) is None
-        later(ledger_url, LET_IT_PASS)
+        await book.passes(MINUTE)
         probe = await claim(ledger)
         assert probe is not None
         await ledger.within_reach(BANDWIDTH, [early.token])
@@ -326,11 +317,61 @@ def test_only_the_probes_word_counts_while_the_carrier_is_left_alone(ledger_url:
         assert (await ledger.holds())[1] == []
         assert await took(ledger) > 1
 
-    run(ledger_url, work)
+    book.run(work)
+
+
+def test_a_probe_that_is_returned_is_the_next_ones(book: Book) -> None:
+    """Its order moved on meanwhile: somebody else tries at once. Only who has the probe can return it."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 3)
+        early = await claim(ledger, 1)
+        await break_down(ledger)
+        await book.passes(MINUTE)
+        probe = await claim(ledger)
+        assert early is not None
+        assert probe is not None
+        await ledger.return_probe(early, BANDWIDTH)
+        assert await claim(ledger) is None
+        await ledger.return_probe(probe, BANDWIDTH)
+        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
+        assert await took(ledger) == 1
+
+    book.run(work)
+
+
+def test_faults_just_after_it_came_back_count_as_before(book: Book) -> None:
+    """It is held again after as many as ever, for one step longer: not for a step with each of them."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 5)
+        await break_down(ledger)
+        await book.passes(MINUTE)
+        probe = await claim(ledger)
+        assert probe is not None
+        await ledger.within_reach(BANDWIDTH, [probe.token])
+        await break_down(ledger)
+        _, (hold,) = await ledger.holds()
+        assert hold.until is not None
+        assert timedelta(seconds=11) < hold.until - await ledger.now() <= timedelta(seconds=20)
+
+    book.run(work)
+
+
+def test_lanes_are_known_by_carrier(book: Book) -> None:
+    """Also to whoever pauses them: a lane that nobody opened cannot be paused."""
+
+    async def work(ledger: Ledger) -> None:
+        assert await ledger.carriers() == {BANDWIDTH: (Lane.ASK, Lane.SUBMIT, Lane.TELL)}
+        assert await ledger.pause(CarrierName("cm"), [Lane.SUBMIT], by="ana", why="nobody is there") == []
+
+    book.run(work)
 
 
 @pytest.mark.parametrize("failed_probes", [0, 1, 2, 40])
-def test_it_is_left_alone_for_longer_each_time_up_to_a_ceiling(ledger_url: str, failed_probes: int) -> None:
+def test_it_is_left_alone_for_longer_each_time_up_to_a_ceiling(book: Book, failed_probes: int) -> None:
     """Ten seconds, twenty, then thirty for ever."""
 
     async def work(ledger: Ledger) -> None:
@@ -338,7 +379,7 @@ def test_it_is_left_alone_for_longer_each_time_up_to_a_ceiling(ledger_url: str, 
         await some(ledger, failed_probes + 1)
         await break_down(ledger)
         for _ in range(failed_probes):
-            later(ledger_url, LET_IT_PASS)
+            await book.passes(MINUTE)
             probe = await claim(ledger)
             assert probe is not None
             await ledger.out_of_reach(BANDWIDTH, [probe.token], faults=1, why="refused", caution=WARY)
@@ -348,10 +389,10 @@ def test_it_is_left_alone_for_longer_each_time_up_to_a_ceiling(ledger_url: str, 
         expected = min(10 * 2**failed_probes, 30)
         assert timedelta(seconds=expected - 9) < left <= timedelta(seconds=expected)
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_carrier_that_is_back_is_not_run_over(ledger_url: str) -> None:
+def test_a_carrier_that_is_back_is_not_run_over(book: Book) -> None:
     """A few at first, more each second, then all: and what is limited stays within its limit."""
 
     async def work(ledger: Ledger) -> None:
@@ -359,7 +400,7 @@ def test_a_carrier_that_is_back_is_not_run_over(ledger_url: str) -> None:
         await some(ledger, 300)
         await some(ledger, 20, Kind.REMOVE_NUMBERS)
         await break_down(ledger)
-        later(ledger_url, LET_IT_PASS)
+        await book.passes(MINUTE)
         probe = await claim(ledger)
         assert probe is not None
         await ledger.within_reach(BANDWIDTH, [probe.token])
@@ -367,20 +408,20 @@ def test_a_carrier_that_is_back_is_not_run_over(ledger_url: str) -> None:
         assert first is not None
         orders = [one for one in first.claims if one.limit_group == "ORDER"]
         assert 1 <= len(orders) <= 6
-        later(ledger_url, "UPDATE breakers SET closed_at = now() - '8 s'::interval; UPDATE budgets SET next_at = now()")
+        await book.passes(timedelta(seconds=8))
         growing = await claim(ledger)
         assert growing is not None
         assert 6 < sum(one.limit_group == "ORDER" for one in growing.claims) < 60
         assert sum(one.limit_group == "DISCONNECT" for one in growing.claims) <= 3
-        later(ledger_url, "UPDATE breakers SET closed_at = now() - '20 s'::interval")
+        await book.passes(timedelta(seconds=12))
         whole = await claim(ledger, 100)
         assert whole is not None
         assert {one.place_at for one in whole.claims if one.limit_group == "ORDER"} == {None}
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_tellings_go_on_whatever_becomes_of_the_carrier(ledger_url: str) -> None:
+def test_tellings_go_on_whatever_becomes_of_the_carrier(book: Book) -> None:
     """Producers are told of an end although the carrier that brought it is away."""
 
     async def work(ledger: Ledger) -> None:
@@ -397,10 +438,10 @@ def test_tellings_go_on_whatever_becomes_of_the_carrier(ledger_url: str) -> None
         assert await ledger.due_lanes() == [(BANDWIDTH, Lane.TELL)]
         assert await took(ledger, lane=Lane.TELL) == 1
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_limit_keeps_something_back_for_the_way(ledger_url: str) -> None:
+def test_a_limit_keeps_something_back_for_the_way(book: Book) -> None:
     """Requests may leave a moment after their places; so places lie a little further apart than the rate says."""
     kept = limit(EVERYTHING, 100.0).spacing
     assert kept is not None
