@@ -19,8 +19,8 @@ LATE_MAX_S: Final = 0.04
 """How much later than its place a request may leave. After that it takes another place."""
 ON_THE_WAY_S: Final = 0.02
 """How much longer one request may be on its way to the carrier than another."""
-_SAMPLE_LASTS_S: Final = 60.0
-"""After this, what is known of the ledger's clock is learnt anew: clocks drift."""
+_SAMPLE_LASTS_S: Final = 20.0
+"""After this, what is known of the ledger's clock is learnt anew: one that is slewed gains or loses 10 ms meanwhile."""
 
 
 def limit(group: str, per_second: float | None) -> Limit:

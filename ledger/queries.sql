@@ -117,6 +117,42 @@ SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.turn,
 FROM claimed JOIN orders USING (order_id)
 WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
 
+-- name: claim_unlimited
+-- The same for two thirds of the price, on a lane of which nothing is limited, paused, held or doubted at this moment.
+-- There is always a row: `plain` says whether that is so. If not, nothing was taken, and `claim` is to be asked.
+WITH plain AS MATERIALIZED (
+    SELECT NOT EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL)
+       AND NOT EXISTS (
+           SELECT FROM draws JOIN budgets USING (carrier, limit_group)
+           WHERE carrier = %(carrier)s AND lane = %(lane)s AND (spacing IS NOT NULL OR paused_until > now()))
+       AND (%(lane)s = 'tell' OR NOT EXISTS (
+           SELECT FROM breakers
+           WHERE carrier = %(carrier)s AND (held_until IS NOT NULL OR faults > 0 OR closed_at > now() - '16 s'::interval)))
+       AS yes
+), due AS MATERIALIZED (
+    SELECT waiting.order_id, waiting.not_before
+    FROM plain CROSS JOIN unnest(%(kinds)s::text[]) AS kind (kind), LATERAL (
+        SELECT order_id, not_before FROM owed
+        WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = kind.kind AND not_before <= now()
+        ORDER BY not_before
+        LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE plain.yes
+), taken AS MATERIALIZED (
+    SELECT order_id FROM due ORDER BY not_before, order_id LIMIT %(limit)s
+), claimed AS (
+    UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
+    WHERE owed.order_id = ANY(ARRAY(SELECT order_id FROM taken)) AND owed.lane = %(lane)s
+    RETURNING owed.order_id, owed.attempts, owed.turn
+)
+SELECT now() AS now, clock_timestamp() AS clock, plain.yes AS plain, claimed.attempts, claimed.turn,
+       NULL::timestamptz AS place_at, draws.limit_group, false AS wary, orders.*
+FROM plain
+LEFT JOIN (claimed JOIN orders ON orders.order_id = claimed.order_id
+                              AND orders.order_id = ANY(ARRAY(SELECT order_id FROM taken))) ON true
+LEFT JOIN draws ON draws.carrier = %(carrier)s AND draws.lane = %(lane)s AND draws.kind = orders.kind;
+
 -- name: keep_progress
 -- Guarded by the version that the order had when the conversation began, so nobody who was given up writes here.
 UPDATE orders SET progress = %(progress)s

@@ -31,6 +31,7 @@ class MemoryLedger(Ledger):
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._counted = set()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""The ledger's statement `claim`, in memory: who may take how much of what is due. See `simulation.statements`."""
+"""The ledger's claims, in memory: who may take how much of what is due. See `simulation.statements`."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -47,6 +47,23 @@ def claim(tables: Tables, p: Params) -> list[Row]:
         | {"limit_group": source.group, "place_at": place_at}
         for row, source, place_at in taken
     ]
+
+
+@statement
+def claim_unlimited(tables: Tables, p: Params) -> list[Row]:
+    """Do the same where nothing is limited, paused, held or doubted; elsewhere nothing."""
+    plain = _is_plain(tables, p["carrier"], p["lane"])
+    taken = claim(tables, p) if plain else []
+    return [{**row, "plain": plain} for row in taken or [{"order_id": None}]]
+
+
+def _is_plain(tables: Tables, carrier: str, lane: str) -> bool:
+    now, breaker = tables.clock(), tables.breaker(carrier, lane)
+    groups = {group for (owner, drawing, _), group in tables.draws.items() if (owner, drawing) == (carrier, lane)}
+    budgets = [tables.budgets[carrier, group] for group in groups]
+    is_limited = any(row["spacing"] or (row["paused_until"] and row["paused_until"] > now) for row in budgets)
+    is_doubted = breaker is not None and (breaker["held_until"] or breaker["faults"] or _easing(breaker, now))
+    return not (tables.pause(carrier, lane) or is_limited or is_doubted)
 
 
 def _allowed(tables: Tables, p: Params, breaker: Row | None) -> int:

@@ -35,6 +35,7 @@ from simulation.memory_ledger import MemoryLedger
 from simulation.monitor import Monitor
 from simulation.people import Clerk, Inbox, Mover, Producer, wishes
 from simulation.process import Process
+from simulation.rates import RateWatch, drawn_rates
 from simulation.statements_reading import next_due
 from simulation.tables import Tables
 from simulation.trace import Trace
@@ -46,7 +47,8 @@ _CHILDREN: Final = 3
 _LANE_CHILDREN: Final = 2
 _CONCURRENCY: Final = 8
 _SKEW_S: Final = 600.0
-_FAST: Final = 0.001
+_FAST: Final = 0.0005
+"""As fast as clocks are slewed that somebody sets right."""
 _REST_DAYS: Final = 7.0
 _LOOKS_EVERY_S: Final = 600
 _AFTERWARDS_S: Final = 4 * 3600.0
@@ -123,8 +125,11 @@ class World:
         self._inbox = Inbox()
         self._monitor = Monitor(self._tables, self._sides, self._inbox, trace)
         self._broker = Broker(self._weather, trace)
+        self._rates = drawn_rates(Random(f"{plan.seed}/rates"))
+        watch = RateWatch(self._rates, self._monitor.breaks)
         self._hosts = {
-            name: Host(name, side.app, self._weather, trace, self._monitor.acted) for name, side in self._sides.items()
+            name: Host(name, side.app, self._weather, trace, self._monitor.acted, watch)
+            for name, side in self._sides.items()
         }
         self._written: set[asyncio.Event] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -223,7 +228,7 @@ class World:
         wire = SimulatedWire(self._hosts[name], process, self._weather)
         settings = CourierSettings("http://carrier.test", total_timeout_s=TIMEOUT_S)
         courier = self._parts.courier(settings, side.signs_in(clock), now=clock.now, clock=clock.boot, wire=wire)
-        return Carrier(side.adapter, courier, self._parts.manners[name], _CONCURRENCY)
+        return Carrier(side.adapter, courier, self._parts.manners[name], _CONCURRENCY, self._rates[name])
 
     # What happens by itself
 

@@ -1,9 +1,10 @@
 """Rates, pauses and breakers: what a claim may take, however many claim at once. On both ledgers."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -11,6 +12,9 @@ from carriers.contract import EVERYTHING
 from fulfilment.pacing import limit
 from ledger.ledger import Caution, Claims, HeldBy, Ledger, Limit
 from orders.model import CarrierName, Criteria, Kind, Lane, OrderRequest
+from simulation.clock import VirtualLoop, true_now
+from simulation.memory_ledger import MemoryLedger
+from simulation.tables import Tables
 from tests.integration.ledger.books import BANDWIDTH, Book
 from tests.integration.ledger.test_ledger import MINUTE, a_new_order, a_request, accepted
 
@@ -22,6 +26,7 @@ DRAWS: Final = {
 }
 GROUPS: Final = ("ORDER", "DISCONNECT", "HISTORY")
 WARY: Final = Caution(faults_max=3, hold_first=timedelta(seconds=10), hold_max=timedelta(seconds=30))
+Change = Callable[[Ledger], Awaitable[None]]
 TINY: Final = timedelta(milliseconds=1)
 
 
@@ -174,6 +179,95 @@ def test_a_rate_that_is_changed_holds_from_then_on(book: Book) -> None:
         assert await took(ledger) == 28
         _, (hold,) = await ledger.holds()
         assert (hold.held_by, hold.limit_group) == (HeldBy.LIMIT, "DISCONNECT")
+
+    book.run(work)
+
+
+class Listening(MemoryLedger):
+    """Tells which statements were needed."""
+
+    def __init__(self) -> None:
+        super().__init__(Tables(true_now))
+        self.claims: list[str] = []
+
+    async def _run_once(self, statement: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if statement.startswith("claim"):
+            self.claims.append(statement)
+        return await super()._run_once(statement, params)
+
+
+def test_what_is_not_limited_is_claimed_with_the_short_statement() -> None:
+    """And what is limited with the long one, tried first or not; when that is over, with the short one again."""
+
+    async def work() -> list[str]:
+        ledger = Listening()
+        await some(ledger, 30)
+        await limited(ledger)
+        await took(ledger, 1)
+        await limited(ledger, ORDER=1)
+        await took(ledger, 1)
+        await took(ledger, 1)
+        await limited(ledger)
+        await took(ledger, 1)
+        await took(ledger, 1)
+        return ledger.claims
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        short, long = "claim_unlimited", "claim"
+        assert runner.run(work()) == [short, short, long, long, long, short]
+
+
+async def a_rate(ledger: Ledger) -> None:
+    await limited(ledger, ORDER=0.1)
+
+
+async def a_word_of_the_carriers(ledger: Ledger) -> None:
+    await ledger.pause_limit(BANDWIDTH, "ORDER", until=await ledger.now() + MINUTE, why="HTTP 429")
+
+
+async def a_person(ledger: Ledger) -> None:
+    await ledger.pause(BANDWIDTH, [Lane.SUBMIT], by="ana", why="stock-taking")
+
+
+async def a_breaker(ledger: Ledger) -> None:
+    await break_down(ledger)
+
+
+async def unlimited_again(ledger: Ledger) -> None:
+    await limited(ledger)
+
+
+async def resumed(ledger: Ledger) -> None:
+    await ledger.resume(BANDWIDTH, [Lane.SUBMIT], by="ana", why=None)
+
+
+async def only_time(ledger: Ledger) -> None:
+    """Nobody does anything."""
+
+
+@pytest.mark.parametrize(
+    ("hold", "let_go", "meanwhile", "afterwards"),
+    [
+        (a_rate, unlimited_again, 1, 28),
+        (a_word_of_the_carriers, only_time, 0, 29),
+        (a_person, resumed, 0, 29),
+        (a_breaker, only_time, 0, 1),
+    ],
+)
+def test_whatever_holds_work_holds_from_the_next_claim_on(
+    book: Book, hold: Change, let_go: Change, meanwhile: int, afterwards: int
+) -> None:
+    """Also of whoever claimed a moment ago, when nothing was limited; and when it is over, claims go on as before."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger)
+        await some(ledger, 30)
+        assert await took(ledger, 1) == 1
+        await hold(ledger)
+        assert await took(ledger) == meanwhile
+        await let_go(ledger)
+        await book.passes(MINUTE)
+        assert await took(ledger) == afterwards
 
     book.run(work)
 
