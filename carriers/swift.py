@@ -58,7 +58,7 @@ from carriers.swift_json import CartView, Did, OrderView, listed_order, write_ca
 from carriers.swift_purchase import Purchase, candidates
 from carriers.swift_removal import Removal, said
 from carriers.swift_rules import faults
-from carriers.swift_steps import Part, Steps
+from carriers.swift_steps import Part, Steps, settled
 from carriers.swift_taint import Taint, decided
 from orders.errors import Fault, Mistake
 from orders.events import (
@@ -68,6 +68,7 @@ from orders.events import (
     NotListed,
     NotSent,
     Parked,
+    PartSettled,
     ProvenAbsent,
     Refused,
     StillOpen,
@@ -211,12 +212,14 @@ class Swift:
         """Ask how an OPEN order stands, and after its end which numbers came or went."""
         if order.carrier_order_id is None:
             raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
+        steps = Steps.of(order)
+        if order.carrier_order_id in steps.done_orders:
+            return (yield from self._done_with(order, steps))
         answer = yield _get(f"{self._of(order, ORDERS)}/{_quoted(order.carrier_order_id)}")
         if answer.status == HTTPStatus.NOT_FOUND:
             detail = "the carrier does not know its own order any more"
             return StillOpen("404", detail=detail, slow=True, unheard_of=True)
         view, status = order_shown(answer, order.carrier_order_id)
-        steps = Steps.of(order)
         if status not in set(Status) or status in _OPEN:
             by_people = order.request.kind is Kind.ADD_MESSAGING_NUMBERS
             return StillOpen(status, detail=view.detail, slow=by_people, unheard_of=status not in set(Status))
@@ -224,10 +227,20 @@ class Swift:
             return (yield from self._removed(order, steps, view, status))
         return (yield from self._bought(order, steps, view, status))
 
+    def _done_with(self, order: Order, steps: Steps) -> Conversation:
+        """Send the rest of an order after all: the answer to a part came after that part was done with."""
+        known: Recollection = yield Recall(())
+        reason = (
+            f"the carrier's order {order.carrier_order_id} is a part that is done with; the rest is still to be sent"
+        )
+        rest = settled(steps.settled, steps.done_orders)
+        return PartSettled(order.carrier_status or Status.COMPLETED, (), reason, known.now, rest)
+
     def _removed(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         dids = yield from self._dids(None)
         part = steps.part or steps.outstanding(order)
         left = tuple(number for number in part if number in dids)
+        steps = steps.seeing(len(part) - len(left))
         removal = Removal(order, steps, view, status, left)
         if left and not removal.tainted and steps.looks + 1 < LOOKS:
             detail = f"{said(view, status)}; {len(left)} of {len(part)} numbers are still on the account"
@@ -246,12 +259,13 @@ class Swift:
         dids = yield from self._dids(order.request.account or steps.account or self._account_id)
         if steps.found is None:
             came = yield from self._came(order, steps, status, dids)
+            steps = steps.seeing(len(came))
             wanted, failed = order.request.wanted, status == Status.ERROR and not came
             if len(came) < wanted and not failed and (waiting := _waits(order, steps, view, status, came)):
                 return (yield from self._look_again(steps, waiting))
             if not came and not order.request.numbers and not failed:
                 return Parked(f"{said(view, status)}, and after {steps.looks + 1} looks none of its numbers is listed")
-            steps = replace(steps, found=came, looks=0)
+            steps = replace(steps, found=came, looks=0, seen=None)
             yield Keep(steps.kept())  # before others may buy: from here on time does not tell the numbers apart
         purchase = Purchase.of(order, view, status, steps.found or (), dids)
         if purchase.pending:

@@ -22,6 +22,7 @@ from carriers.swift_json import (
     read_refusal,
     require_request,
 )
+from carriers.swift_steps import Steps
 from carriers.swift_taint import is_tainted
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
@@ -111,8 +112,9 @@ def order_shown(answer: CarrierAnswer, asked_for: str) -> tuple[OrderView, str]:
 
 
 def refused(order: Order, reason: str, code: str | None = None) -> Refused:
-    """Return a refusal of everything that the order names."""
-    numbers = tuple(NumberResult(number, NumberState.FAILED, code, reason) for number in order.request.numbers)
+    """Return a refusal of everything that the order names, but for what a part of it has settled."""
+    outstanding = Steps.of(order).outstanding(order)
+    numbers = tuple(NumberResult(number, NumberState.FAILED, code, reason) for number in outstanding)
     return Refused(reason, code, None, numbers)
 
 

@@ -160,6 +160,15 @@ def test_fewer_numbers_are_believed_after_some_looks() -> None:
     assert "1 of 2 numbers came" in end.reason
 
 
+def test_as_long_as_more_numbers_come_none_is_believed_to_be_missing() -> None:
+    """Also where there were none for long: the list may just have begun to fill."""
+    said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
+    event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": 10, "seen": 0})), *said)
+    assert isinstance(event, StillOpen)
+    assert (event.alone, kept[-1]["looks"], kept[-1]["seen"]) == (True, 1, 1)
+    assert isinstance(asked(*said, looks=LOOKS - 1, seen=1), PartlyFilled)
+
+
 def test_a_done_order_without_any_number_is_for_a_person_in_the_end() -> None:
     said = (shown("COMPLETED"), listed())
     assert isinstance(asked(*said, looks=LOOKS), StillOpen)
