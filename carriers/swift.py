@@ -60,7 +60,7 @@ from carriers.swift_removal import Removal, said
 from carriers.swift_rules import faults
 from carriers.swift_steps import Part, Steps, settled
 from carriers.swift_taint import Taint, decided
-from orders.errors import Fault, Mistake
+from orders.errors import Fault, Mistake, UnreadableAnswer
 from orders.events import (
     Acknowledged,
     Event,
@@ -230,11 +230,9 @@ class Swift:
     def _done_with(self, order: Order, steps: Steps) -> Conversation:
         """Send the rest of an order after all: the answer to a part came after that part was done with."""
         known: Recollection = yield Recall(())
-        reason = (
-            f"the carrier's order {order.carrier_order_id} is a part that is done with; the rest is still to be sent"
-        )
-        rest = settled(steps.settled, steps.done_orders)
-        return PartSettled(order.carrier_status or Status.COMPLETED, (), reason, known.now, rest)
+        reason = f"{order.carrier_order_id} is a part that is done with; the rest is still to be sent"
+        parts = settled(steps.settled, steps.done_orders)
+        return PartSettled(order.carrier_status or Status.COMPLETED, (), reason, known.now, parts)
 
     def _removed(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         dids = yield from self._dids(None)
@@ -258,7 +256,7 @@ class Swift:
     def _bought(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         dids = yield from self._dids(order.request.account or steps.account or self._account_id)
         if steps.found is None:
-            came = yield from self._came(order, steps, status, dids)
+            came = yield from self._came(order, steps.since or view.inserted_at, status, dids)
             steps = steps.seeing(len(came))
             wanted, failed = order.request.wanted, status == Status.ERROR and not came
             if len(came) < wanted and not failed and (waiting := _waits(order, steps, view, status, came)):
@@ -277,11 +275,15 @@ class Swift:
             return (yield from self._look_again(steps, StillOpen(status, purchase.known(), detail, alone=False)))
         return purchase.end()
 
-    def _came(self, order: Order, steps: Steps, status: str, dids: Dids) -> Talk[tuple[E164, ...]]:
-        """Return the numbers that came by this order, as far as they are listed."""
-        if steps.since is None:
-            raise Mistake(f"order {order.order_id} is {order.state}, and nobody kept when its cart was made")
-        came = candidates(order, dids, steps.since, status)
+    def _came(self, order: Order, since: datetime | None, status: str, dids: Dids) -> Talk[tuple[E164, ...]]:
+        """Return the numbers that came by this order, as far as they are listed.
+
+        `since` is when its cart was made. Nobody kept that of an order that a person found: an order is its cart by
+        another name, and as old.
+        """
+        if since is None:
+            raise UnreadableAnswer(CARRIER, "an order without inserted_at, and nobody kept when its cart was made")
+        came = candidates(order, dids, since, status)
         if order.request.numbers or not came:
             return came
         known: Recollection = yield Recall(came)

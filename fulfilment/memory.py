@@ -12,7 +12,7 @@ from orders.numbering import E164
 
 @dataclass(slots=True)
 class OrderMemory:
-    """What a conversation may keep and recall about `order`, as it stood at its beginning, with what it has kept since."""
+    """What a conversation may keep and recall. `order` stands as at its beginning, but for the steps kept since."""
 
     ledger: Ledger
     order: Order

@@ -78,9 +78,9 @@ class TellsApart(OneAtATime):
     looks = 0
 
     def ask(self, order: Order) -> Conversation:
+        yield Keep(order.progress)
         self.looks += 1
         return StillOpen("RECEIVED", alone=self.looks == 1)
-        yield  # it asks nothing
 
 
 def test_an_order_gives_its_turn_on_when_it_has_nothing_else_to_say(practice: Practice) -> None:

@@ -18,6 +18,7 @@ from tests.unit.carriers.swift_examples import (
     HTML,
     NOW,
     ONE,
+    SINCE,
     SUB,
     THREE,
     TWO,
@@ -158,6 +159,18 @@ def test_fewer_numbers_are_believed_after_some_looks() -> None:
     assert isinstance(end, PartlyFilled)
     assert end.numbers == results(USABLE, ONE)
     assert "1 of 2 numbers came" in end.reason
+
+
+def test_an_order_that_a_person_found_is_as_old_as_the_carrier_says() -> None:
+    """Nobody kept when its cart was made."""
+    order = open_order(progress={})
+    said = listed(did(ONE), did(TWO), did(THREE, after=-timedelta(minutes=1)))
+    age = SINCE.isoformat()
+    assert converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=age), said, KNOWN)[0] == Filled(
+        "COMPLETED", results(USABLE, ONE, TWO)
+    )
+    with pytest.raises(UnreadableAnswer, match="nobody kept when its cart was made"):
+        converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=None), said)
 
 
 def test_as_long_as_more_numbers_come_none_is_believed_to_be_missing() -> None:
