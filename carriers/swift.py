@@ -48,6 +48,7 @@ from carriers.swift_facts import (
     DIDS,
     LOOKS,
     NOTHING_LOOKS,
+    ORDER_PAGES_MAX,
     ORDERS,
     QUANTITY_MAX,
     REQUESTS,
@@ -318,14 +319,16 @@ class Swift:
         return (yield from self._cart_left(order, steps, seen_all=listed.is_whole))
 
     def _listed(self, order: Order, steps: Steps) -> Talk[Pages[OrderView]]:
-        """Return the orders with our reference, but for those of parts that are done with."""
+        """Return the orders with our reference, but for those of parts that are done with, or that came to nothing."""
+        in_parts = order.request.kind is Kind.REMOVE_NUMBERS
 
         def ours(item: Mapping[str, Any]) -> OrderView | None:
             view = listed_order(item)
             named = view.reference == str(order.order_id) or str(order.order_id) in (view.name or "")
-            return view if named and view.order_id and view.order_id not in steps.done_orders else None
+            former = view.order_id in steps.done_orders or (in_parts and _is_older(view, steps))
+            return view if named and view.order_id and not former else None
 
-        pages = Pages(ours)
+        pages = Pages(ours, most=ORDER_PAGES_MAX)
         after: str | None = ""
         while after is not None:
             answer = yield _get(self._of(order, ORDERS), after)
@@ -365,6 +368,11 @@ def _waits(order: Order, steps: Steps, view: OrderView, status: str, came: tuple
     got = tuple(NumberResult(number, NumberState.ACQUIRED) for number in came)
     detail = f"{said(view, status)}; {len(came)} of {order.request.wanted} numbers are listed yet"
     return StillOpen(status, got, detail, slow=True)
+
+
+def _is_older(view: OrderView, steps: Steps) -> bool:
+    """Tell whether an order had been made before the cart was that it would have come from."""
+    return view.inserted_at is not None and steps.since is not None and view.inserted_at < steps.since
 
 
 def _get(path: str, after: str | None = None) -> CarrierRequest:
