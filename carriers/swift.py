@@ -10,7 +10,7 @@ clock.
 Source: Swift's pages "Number Ordering", "DID" and "Error Codes".
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
@@ -248,11 +248,9 @@ class Swift:
         if not rest and not removal.tainted:
             return removal.end()
         known: Recollection = yield Recall(rest)
-        return removal.parted(self._taint, rest, known.now, self._first_turn(rest, known))
-
-    def _first_turn(self, rest: Collection[E164], known: Recollection) -> datetime:
-        """Return when the first of these may leave; those whose age is not known here are looked up then."""
-        return min((known.held_since[n] + self._taint.whole for n in rest if n in known.held_since), default=known.now)
+        ours = [number for number in rest if number in known.held_since]
+        turns = self._taint.turns(order, ours, known, {}, known.now)
+        return removal.parted(self._taint, rest, turns, known.now)
 
     def _bought(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         dids = yield from self._dids(order.request.account or steps.account or self._account_id)

@@ -113,9 +113,9 @@ UNAVAILABLE_LOOKS: Final = 12
 NOTHING_LOOKS: Final = 60
 """An order that is done and shows nothing at all is for a person, after so many looks."""
 
-AWAITED_FIRST: Final = timedelta(minutes=1)
-AWAITED_MAX: Final = timedelta(minutes=30)
-"""How long to leave alone a removal of a number that another order is still to bring."""
+AWAITED_PARTS: Final = 30
+"""A removal of a number that another order is still to bring looks again after a thirtieth of the taint window, then
+less and less often, and never later than after a whole one: the number cannot leave sooner than that anyway."""
 
 # --- Our own codes, on numbers ----------------------------------------------------------------
 

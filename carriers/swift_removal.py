@@ -10,7 +10,7 @@ from datetime import datetime
 from carriers.swift_facts import NOT_LISTED, STILL_LISTED, Status
 from carriers.swift_json import OrderView
 from carriers.swift_steps import Steps, settled
-from carriers.swift_taint import Taint, called_tainted, reason_of_refusal
+from carriers.swift_taint import Taint, Turn, called_tainted, reason_of_refusal, to_wait
 from orders.events import Filled, FilledWithErrors, PartlyFilled, PartSettled, Refused
 from orders.model import NumberResult, NumberState, Order, WhenTainted
 from orders.numbering import E164
@@ -35,16 +35,16 @@ class Removal:
             return ()
         return called_tainted(self.view, self.left)
 
-    def parted(self, taint: Taint, rest: Collection[E164], now: datetime, rest_at: datetime) -> PartSettled:
+    def parted(self, taint: Taint, rest: Collection[E164], turns: Collection[Turn], now: datetime) -> PartSettled:
         """Return how this part ended, when there is more to do.
 
         Args:
             taint: The window.
             rest: The numbers that were in no part yet.
+            turns: When those of them may leave that the ledger knows; the age of the others is looked up then.
             now: The ledger's time.
-            rest_at: When the first of the rest may leave.
         """
-        again_at = now + taint.whole
+        again_at, rest_at = now + taint.whole, min((turn.at for turn in turns), default=now)
         waiting = self.tainted
         done = tuple(result for result in self._results() if result.e164 not in waiting)
         released = any(result.state is NumberState.RELEASED for result in (*self.steps.settled, *done))
@@ -52,7 +52,7 @@ class Removal:
         at = min(rest_at, again_at) if rest and released else again_at
         return PartSettled(
             self.status,
-            (*(done if released else ()), *taint.refused(waiting, again_at)),
+            (*(done if released else ()), *taint.refused(waiting, again_at), *to_wait(turns)),
             self._why_parted(waiting, len(rest), done),
             at,
             # A part that gave nothing up is tried again whole: an order that only failed must not look half done.

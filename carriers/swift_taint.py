@@ -13,8 +13,7 @@ from typing import Final
 from carriers.contract import Recollection
 from carriers.swift_facts import (
     AWAITED,
-    AWAITED_FIRST,
-    AWAITED_MAX,
+    AWAITED_PARTS,
     NOT_LISTED,
     NOT_TRIED,
     NUMBERS_NAMED,
@@ -76,7 +75,7 @@ class Taint:
             since = known.held_since[number]
             return self._tainted(number, since, since + self.whole, "is ours")
         if number in known.awaited:
-            at = known.now + _pause(order)
+            at = known.now + self._pause(order)
             return Turn(number, at, AWAITED, "another order is still to bring it")
         if did is not None:
             at = known.now + self.whole - (there - did.inserted_at)
@@ -90,6 +89,11 @@ class Taint:
         minutes = f"{self.window / timedelta(minutes=1):g} minutes"
         text = f"{how} since {_said(since)}, and tainted for {minutes}; it may be removed from {_said(at)} on"
         return Turn(number, at, TAINTED, text)
+
+    def _pause(self, order: Order) -> timedelta:
+        """Return how long to leave a number alone that is still to come: longer from attempt to attempt."""
+        doublings = min(max(order.sends - 1, 0), _DOUBLINGS_MAX)
+        return min(self.window / AWAITED_PARTS * float(2**doublings), self.window)
 
     def again(self, order: Order, now: datetime, said: str, tainted: Sequence[E164]) -> Deferred:
         """Return what a refusal as tainted comes to: our reckoning was wrong, so the whole window passes once more."""
@@ -112,7 +116,12 @@ def decided(order: Order, turns: Sequence[Turn], now: datetime) -> tuple[E164, .
     if when is WhenTainted.FAIL:
         return _failed(order, turns, now)
     at = min(turn.at for turn in waiting) if when is WhenTainted.SPLIT else max(turn.at for turn in waiting)
-    return Deferred(_reason(waiting, at), at, tuple(turn.result(NumberState.REQUESTED) for turn in waiting))
+    return Deferred(_reason(waiting, at), at, to_wait(waiting))
+
+
+def to_wait(turns: Iterable[Turn]) -> tuple[NumberResult, ...]:
+    """Return numbers whose turn is still to come, each with when and why."""
+    return tuple(turn.result(NumberState.REQUESTED) for turn in turns)
 
 
 def is_tainted(said: str | None, code: str | None = None) -> bool:
@@ -165,12 +174,6 @@ def _reason(waiting: Sequence[Turn], at: datetime) -> str:
 
 def _count(numbers: int) -> str:
     return "1 number" if numbers == 1 else f"{numbers} numbers"
-
-
-def _pause(order: Order) -> timedelta:
-    """Return how long to leave a number alone that is still to come: longer from attempt to attempt."""
-    doublings = min(max(order.sends - 1, 0), _DOUBLINGS_MAX)
-    return min(AWAITED_FIRST * float(2**doublings), AWAITED_MAX)
 
 
 def _said(moment: datetime) -> str:

@@ -61,6 +61,8 @@ class CarrierSettings(BaseModel):
     doubt_patience_s: Annotated[float, Field(ge=0)] = 300.0
     doubt_asks: Annotated[int, Field(ge=1)] = 3
     on_not_listed: OnNotListed = OnNotListed.RESEND
+    losses_max: Annotated[int, Field(ge=1)] = 3
+    """An order whose answer was lost this often, and that is not on record, is parked instead of sent once more."""
     overdue_after_s: Seconds = 3600.0
 
     @model_validator(mode="after")

@@ -6,7 +6,7 @@ byte leaves. From then on only the answer, or asking, moves the order.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
@@ -69,8 +69,7 @@ class SubmitLane:
         memory = OrderMemory(self.ledger, order)
         held = await self.desk.hold(self.desk.adapter.submit(order), deadline=flight.deadline, memory=memory)
         event = held.event or self._without_event(order, held.error, committed=held.committed)
-        await self._heed_limit(event)
-        await self._complain(order, held.error)
+        await self._look_after(flight, event, held.error)
         return Landed(flight.claims, flight.now, Heard(order, event, attempt=order.sends), receipts(order, held))
 
     def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
@@ -84,24 +83,35 @@ class SubmitLane:
             return NotSent(str(error))
         return Parked(f"the order could not be written in the carrier's language: {error!r}")
 
-    async def _complain(self, order: Order, error: Exception | None) -> None:
-        """Call a person when the carrier's words cannot be read: the order is tried again, and will not get far."""
-        if not isinstance(error, UnreadableAnswer):
-            return
-        detail = f"{error} {error.excerpt!r}"
+    async def _look_after(self, flight: Flight, event: Event, error: Exception | None) -> None:
+        """Do what else follows. A ledger that is away costs that, and never the answer in hand."""
         try:
-            await self.ledger.raise_alarm(
-                "unreadable_answer", str(order.order_id), carrier=self.carrier, order_id=order.order_id, detail=detail
-            )
-        except LedgerUnavailable as away:  # it is told at the next try
-            log.warning("alarm_not_raised", order_id=str(order.order_id), trouble=str(away))
+            if isinstance(error, UnreadableAnswer):  # the order is tried again, and will not get far
+                await self._alarm("unreadable_answer", flight.order, f"{error} {error.excerpt!r}")
+            if isinstance(event, NotSent):
+                await self._heed_limit(event)
+                await self._call_if_overdue(flight.order, event, flight.now)
+        except LedgerUnavailable as away:
+            log.warning("not_looked_after", order_id=str(flight.order.order_id), trouble=str(away))
 
-    async def _heed_limit(self, event: Event) -> None:
-        if not isinstance(event, NotSent) or event.not_before is None:
-            return
-        try:
+    async def _heed_limit(self, event: NotSent) -> None:
+        if event.not_before is not None:
             await self.ledger.pause_lane(
                 self.carrier, self.lane, until=event.not_before, why=event.reason, by="the carrier's limit"
             )
-        except LedgerUnavailable as away:  # the answer in hand is worth more than the pause
-            log.warning("lane_not_paused", carrier=self.carrier, trouble=str(away))
+
+    async def _call_if_overdue(self, order: Order, event: NotSent, now: datetime) -> None:
+        """Call a person when nothing could be sent for too long. Orders that wait on purpose are not being tried."""
+        patience = self.desk.manner.overdue_after
+        if now - order.accepted_at <= patience:
+            return
+        since = await self.ledger.trying_since(order.order_id)
+        if since is not None and now - since > patience:
+            accepted = f"accepted {order.accepted_at:%Y-%m-%d %H:%M} UTC"
+            detail = f"{accepted}, tried in vain since {since:%Y-%m-%d %H:%M} UTC: {event.reason}"
+            await self._alarm("overdue", order, detail)
+
+    async def _alarm(self, what: str, order: Order, detail: str) -> None:
+        await self.ledger.raise_alarm(
+            what, str(order.order_id), carrier=self.carrier, order_id=order.order_id, detail=detail
+        )

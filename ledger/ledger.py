@@ -5,14 +5,17 @@ which is safe because each is guarded: by the order's key, its version, or its l
 had at all is `LedgerUnavailable`, and nothing was changed, or nothing that a guard would not notice.
 """
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 from uuid import UUID, uuid4
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import DictRow, dict_row
 from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
@@ -26,6 +29,25 @@ from orders.model import CarrierName, CarrierOrderId, Lane, NumberResult, Order,
 from orders.numbering import E164
 
 _OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout)
+
+_LINE: Final[Mapping[str, Any]] = {
+    "connect_timeout": 5,
+    "keepalives": 1,
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,  # ms
+}
+"""How soon a machine that does not answer any more is given up. An address may say otherwise."""
+
+STATEMENT_S: Final = 30.0
+"""When PostgreSQL itself gives a statement of ours up, whatever it waits for. Migrations take the time they need."""
+
+_MARGIN_S: Final = 10.0
+"""How much longer we wait than PostgreSQL should; after that it is frozen, and we give the connection up."""
+
+_FORGOTTEN_AT_ONCE: Final = 5000
+"""So many rows go in far less than a statement's time."""
 
 Connections = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
 
@@ -146,22 +168,39 @@ class Telling:
 class Ledger:
     """PostgreSQL, through a pool that belongs to one process and one event loop."""
 
-    def __init__(self, pool: Connections) -> None:
+    def __init__(self, pool: Connections, *, silence_s: float = STATEMENT_S + _MARGIN_S) -> None:
         self._pool = pool
+        self._silence_s = silence_s
 
     @classmethod
-    def at(cls, url: str, *, connections_max: int = 4, wait_s: float = 10.0) -> Self:
-        """Make a ledger on `url`; it connects when entered (`async with`)."""
+    def at(
+        cls,
+        url: str,
+        *,
+        connections_max: int = 4,
+        wait_s: float = 10.0,
+        statement_s: float = STATEMENT_S,
+        margin_s: float = _MARGIN_S,
+    ) -> Self:
+        """Make a ledger on `url`; it connects when entered (`async with`).
+
+        Args:
+            url: The address, as libpq takes it.
+            connections_max: The size of the pool.
+            wait_s: How long a connection is waited for.
+            statement_s: How long PostgreSQL may work on one statement.
+            margin_s: How long after that its silence is borne.
+        """
         pool: Connections = AsyncConnectionPool(
-            url,
+            address(url),
             min_size=1,
             max_size=connections_max,
             timeout=wait_s,
             open=False,
-            configure=_in_utc,
+            configure=partial(_set_up, statement_s),
             kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "number-orders"},
         )
-        return cls(pool)
+        return cls(pool, silence_s=statement_s + margin_s)
 
     async def __aenter__(self) -> Self:
         await self._pool.open()
@@ -369,6 +408,11 @@ class Ledger:
             receipts=tuple(await self._run("receipts_of", {"order_id": order_id})),
         )
 
+    async def trying_since(self, order_id: OrderId) -> datetime | None:
+        """Return since when an order has been tried to be sent in vain; waiting on purpose does not count as trying."""
+        (row,) = await self._run("trying_since", {"order_id": order_id})
+        return cast("datetime | None", row["since"])
+
     async def with_key(self, key: str) -> list[OrderId]:
         """Return the orders that any producer gave this key, newest first."""
         return [row["order_id"] for row in await self._run("find_by_key", {"key": key})]
@@ -420,9 +464,12 @@ class Ledger:
         """Drop messages that nobody could read; return those that were there."""
         return list(await self._run("delete_letters", {"letter_ids": list(letter_ids)}))
 
-    async def forget_receipts(self, older_than: timedelta) -> None:
-        """Drop the receipts that are older than that."""
-        await self._run("forget_receipts", {"older_than": older_than})
+    async def forget_receipts(self, older_than: timedelta, *, at_once: int = _FORGOTTEN_AT_ONCE) -> None:
+        """Drop the receipts that are older than that, so many with one statement."""
+        while True:
+            (row,) = await self._run("forget_receipts", {"older_than": older_than, "at_once": at_once})
+            if row["forgotten"] < at_once:
+                return
 
     async def bury_letter(
         self, *, queue: str, why: str, task_id: str | None, headers: Mapping[str, Any], body: bytes, size: int
@@ -436,25 +483,41 @@ class Ledger:
             return await self._run_once(statement, params)
         except PoolTimeout as trouble:
             raise LedgerUnavailable(f"the ledger gave no connection: {trouble}") from trouble
+        except psycopg.errors.QueryCanceled as given_up:
+            raise LedgerUnavailable(f"the ledger gave a statement up: {given_up}") from given_up
+        except TimeoutError as silence:
+            raise LedgerUnavailable(f"the ledger said nothing for {self._silence_s:g} s") from silence
         except _OUT_OF_REACH:
-            await self._pool.check()  # where one connection died, all may have: PostgreSQL was restarted
+            await self._reconnect()
             return await self._run_again(statement, params)
 
     async def _run_again(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
         try:
             return await self._run_once(statement, params)
-        except _OUT_OF_REACH as trouble:
-            raise LedgerUnavailable(f"the ledger does not answer: {trouble}") from trouble
+        except (TimeoutError, *_OUT_OF_REACH) as trouble:
+            raise LedgerUnavailable(f"the ledger does not answer: {trouble!r}") from trouble
+
+    async def _reconnect(self) -> None:
+        """Where one connection died, all may have: PostgreSQL was restarted."""
+        await self._pool.check()
 
     async def _run_once(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
-        async with self._pool.connection() as connection:
+        async with self._pool.connection() as connection, asyncio.timeout(self._silence_s):
             cursor = await connection.execute(SQL[statement], params)
             return await cursor.fetchall() if cursor.description else []
 
 
-async def _in_utc(connection: psycopg.AsyncConnection[DictRow]) -> None:
-    """Read and write moments in UTC, whatever the server's own time zone: producers are told UTC."""
-    await connection.execute("SET TIME ZONE 'UTC'")
+def address(url: str) -> str:
+    """Return the address of a ledger with what we say of the line, where the URL says nothing of it."""
+    return make_conninfo("", **{**_LINE, **conninfo_to_dict(url)})
+
+
+async def _set_up(statement_s: float, connection: psycopg.AsyncConnection[DictRow]) -> None:
+    """Read and write moments in UTC, whatever the server's own time zone: producers are told UTC. Bound statements."""
+    limit_ms = str(round(statement_s * 1000))
+    await connection.execute(
+        "SELECT set_config('TimeZone', 'UTC', false), set_config('statement_timeout', %s, false)", [limit_ms]
+    )
 
 
 def _keyed(wanted: Mapping[OrderId, str]) -> list[dict[str, str]]:

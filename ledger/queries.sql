@@ -161,6 +161,10 @@ WITH input AS MATERIALIZED (
     INSERT INTO held_numbers (e164, carrier, account, acquired_by)
     SELECT e164, carrier, account, order_id FROM result
     WHERE state IN ('acquired', 'usable') AND (SELECT count(*) FROM released) >= 0
+      -- An order acquires a number once. Told again, as usable or in its end, it may have been given up meanwhile.
+      AND NOT EXISTS (
+          SELECT FROM order_numbers AS known
+          WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state IN ('acquired', 'usable'))
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
 ), owing AS (
     SELECT step.order_id, step.carrier, effect.*
@@ -302,6 +306,13 @@ WHERE owed.order_id = ANY(%(order_ids)s) ORDER BY owed.not_before;
 -- name: story_of
 SELECT version, at, event, state, late, detail FROM order_events WHERE order_id = %(order_id)s ORDER BY version;
 
+-- name: trying_since
+-- When the attempts began of which none left anything at the carrier; whatever else happened begins a new count.
+SELECT min(at) AS since FROM order_events
+WHERE order_id = %(order_id)s AND version > (
+    SELECT max(version) FROM order_events
+    WHERE order_id = %(order_id)s AND event NOT IN ('SubmissionBegun', 'NotSent'));
+
 -- name: receipts_of
 SELECT at, request, status, trouble, sent, answer, elapsed_ms
 FROM receipts WHERE order_id = %(order_id)s ORDER BY receipt_id;
@@ -322,4 +333,9 @@ LIMIT %(limit)s;
 SELECT state, count(*) AS orders FROM orders GROUP BY state;
 
 -- name: forget_receipts
-DELETE FROM receipts WHERE at < now() - %(older_than)s;
+WITH old AS (
+    SELECT receipt_id FROM receipts WHERE at < now() - %(older_than)s ORDER BY at LIMIT %(at_once)s
+), forgotten AS (
+    DELETE FROM receipts USING old WHERE receipts.receipt_id = old.receipt_id RETURNING receipts.receipt_id
+)
+SELECT count(*) AS forgotten FROM forgotten;

@@ -33,7 +33,7 @@ class Process:
         self.popen.kill()
         self.popen.wait()
 
-    def stop(self, within_s: float = 60) -> int:
+    def stop(self, within_s: float = 180) -> int:
         """SIGTERM: finish what you have and go."""
         self.popen.terminate()
         return self.popen.wait(within_s)
@@ -42,7 +42,7 @@ class Process:
         """Everything it has logged so far."""
         return self.log.read_text(errors="replace")
 
-    def await_words(self, words: str, within_s: float = 30) -> None:
+    def await_words(self, words: str, within_s: float = 120) -> None:
         """Wait until it has said `words`."""
         until = time.monotonic() + within_s
         while words not in self.said():
@@ -66,6 +66,11 @@ class Processes:
         for process in self.all:
             process.kill()
 
+    @property
+    def whole_env(self) -> dict[str, str]:
+        """The environment of every process here, for commands that are to see the same house."""
+        return {**os.environ, **self.env}
+
     def worker(self, *, children: int = 3, wait: bool = True, env: Mapping[str, str] | None = None) -> Process:
         """Start a worker; with `wait`, return when it takes messages."""
         name = f"worker{len(self.all)}"
@@ -86,7 +91,7 @@ class Processes:
             popen = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "workers.celery_app", *arguments],
                 cwd=REPOSITORY,
-                env={**os.environ, **self.env, **(env or {})},
+                env={**self.whole_env, **(env or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -96,7 +101,7 @@ class Processes:
         return process
 
 
-def eventually(within_s: float = 30, every_s: float = 0.1) -> Iterator[None]:
+def eventually(within_s: float = 90, every_s: float = 0.1) -> Iterator[None]:
     """Give turns, to look again in each, until the time is over: `for _ in eventually(): if …: break`."""
     until = time.monotonic() + within_s
     while time.monotonic() < until:

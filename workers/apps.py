@@ -4,6 +4,9 @@ Nothing happens when this is imported and nothing is connected when an applicati
 beside the workers. The workers' own application stands in `workers.celery_app`.
 """
 
+import time
+from collections.abc import Callable
+
 import redis
 from celery import Celery
 from kombu import Queue
@@ -48,9 +51,9 @@ def make_ringer(settings: Settings) -> Celery:
     return ringer
 
 
-def make_bell(settings: Settings) -> CeleryBell:
+def make_bell(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> CeleryBell:
     """Return the bell of one process."""
-    return CeleryBell(make_ringer(settings), _rung(settings))
+    return CeleryBell(make_ringer(settings), _rung(settings), clock=clock)
 
 
 def make_herald(settings: Settings) -> CeleryHerald:

@@ -6,7 +6,7 @@ owed by the ledger.
 
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import redis
@@ -31,21 +31,22 @@ _BROKER_TROUBLE: Final = (OperationalError, redis.RedisError, OSError)
 class CeleryBell:
     """Rings by sending `orders.work`; one bell is enough until somebody has heard it."""
 
-    def __init__(self, app: Celery, rung: redis.Redis | None) -> None:
+    def __init__(self, app: Celery, rung: redis.Redis | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         """`rung` remembers what was rung and not heard yet; None, on brokers that cannot, rings every time."""
         self._app = app
         self._rung = rung
+        self._clock = clock
         self._silent_until = 0.0
 
     def ring(self, lanes: Iterable[tuple[CarrierName, Lane]]) -> None:
         """Ring, or give up quickly. Never raises."""
         for carrier, lane in lanes:
-            if time.monotonic() < self._silent_until:
+            if self._clock() < self._silent_until:
                 return
             try:
                 self._ring(carrier, lane)
             except _BROKER_TROUBLE as trouble:
-                self._silent_until = time.monotonic() + _SILENT_S
+                self._silent_until = self._clock() + _SILENT_S
                 log.warning("bell_silent", carrier=carrier, lane=lane.value, trouble=repr(trouble))
 
     def heard(self, carrier: CarrierName, lane: Lane) -> None:

@@ -31,6 +31,7 @@ def manner(settings: CarrierSettings) -> Manner:
         doubt_patience=timedelta(seconds=settings.doubt_patience_s),
         doubt_asks=settings.doubt_asks,
         resend_when_absent=settings.on_not_listed is OnNotListed.RESEND,
+        losses_max=settings.losses_max,
         overdue_after=timedelta(seconds=settings.overdue_after_s),
     )
 

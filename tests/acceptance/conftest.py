@@ -1,9 +1,13 @@
-"""Whole processes on real engines, with the sandbox carrier in a thread of the test."""
+"""Whole processes on real engines, with the practice carriers in a thread of the test.
+
+A test has a house to itself unless its module says otherwise: `def house(shared_house)` makes one house, with a
+worker and a beat, serve all tests of a module. `ledger_url`, `broker_url` and `carrier` are always the house's.
+"""
 
 import gc
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +17,21 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
+from embedded.engines import Engines
 from sandbox.control import SandboxControl
 from sandbox.server import running_sandbox
+from tests.conftest import empty_broker, fresh_ledger
 from tests.processes import Processes
 
+MakeOrder = Callable[..., dict[str, Any]]
+"""Orders as a producer writes them: `make(key, **changes)`; what is None is left out."""
+
 QUICK = {
-    # A carrier that answers within a second and a half or not at all, and doubts that are settled in as much.
-    "TIMEOUT_S": "1.5",
-    "CONNECT_TIMEOUT_S": "1",
-    "READ_TIMEOUT_S": "1.5",
-    "POOL_TIMEOUT_S": "1",
+    # Far longer than the carrier takes on a busy machine, and short enough to wait for where it never answers.
+    "TIMEOUT_S": "4",
+    "CONNECT_TIMEOUT_S": "4",
+    "READ_TIMEOUT_S": "4",
+    "POOL_TIMEOUT_S": "4",
     "ASK_FIRST_S": "0.2",
     "ASK_FACTOR": "1.3",
     "ASK_MAX_S": "1",
@@ -33,19 +42,79 @@ QUICK = {
 }
 
 
-@pytest.fixture
-def carrier() -> Iterator[SandboxControl]:
-    """The sandbox carrier, quick and flawless unless told otherwise."""
-    with quick_carrier() as control:
-        yield control
+@dataclass(frozen=True, slots=True)
+class House:
+    """A ledger, a broker and the carriers, to run processes on."""
+
+    ledger_url: str
+    broker_url: str
+    carrier: SandboxControl
+
+
+@contextmanager
+def empty_house(engines: Engines) -> Iterator[House]:
+    """A house in which nothing has happened yet; when it is left, every promise must hold in its ledger."""
+    with fresh_ledger(engines) as ledger_url, quick_carrier() as carrier:
+        yield House(ledger_url, empty_broker(engines), carrier)
 
 
 @contextmanager
 def quick_carrier() -> Iterator[SandboxControl]:
-    """A carrier that needs less than half a second for an order."""
+    """Carriers that need less than half a second for an order, people included."""
     with running_sandbox() as control:
-        control.behave(processing_s=[0.05, 0.4], backorder_s=1, latency_s={"order_create": [0.005, 0.02]})
+        control.behave(
+            processing_s=[0.05, 0.4],
+            backorder_s=1,
+            aging_s=0,
+            latency_s={"order_create": [0.005, 0.02]},
+            cm_review_s=[0.1, 0.4],
+        )
         yield control
+
+
+@pytest.fixture
+def house(engines: Engines, ledger_template: str) -> Iterator[House]:
+    """A house of this test's own, in which nothing runs yet."""
+    with empty_house(engines) as empty:
+        yield empty
+
+
+@pytest.fixture(scope="module")
+def settings() -> dict[str, str]:
+    """What the processes of a shared house are told beyond what all are told."""
+    return {}
+
+
+@pytest.fixture(scope="module")
+def shared_house(
+    engines: Engines, ledger_template: str, tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
+) -> Iterator[House]:
+    """One house for a module, as one installation has; a worker and a beat run in it."""
+    with empty_house(engines) as shared:
+        env = environment(shared.ledger_url, shared.broker_url, shared.carrier) | settings
+        with Processes(tmp_path_factory.mktemp("log"), env) as running:
+            running.beat()
+            running.worker()
+            yield shared
+
+
+@pytest.fixture
+def ledger_url(house: House) -> str:
+    return house.ledger_url
+
+
+@pytest.fixture
+def broker_url(house: House) -> str:
+    return house.broker_url
+
+
+@pytest.fixture
+def carrier(house: House) -> Iterator[SandboxControl]:
+    """The carriers, flawless; whatever a test makes of them is undone after it."""
+    usual = house.carrier.behaviour()
+    yield house.carrier
+    house.carrier.clear_faults()
+    house.carrier.behave(**usual)
 
 
 @pytest.fixture
@@ -55,7 +124,7 @@ def env(ledger_url: str, broker_url: str, carrier: SandboxControl) -> dict[str, 
 
 
 def environment(ledger_url: str, broker_url: str, carrier: SandboxControl) -> dict[str, str]:
-    """Settings for processes on these engines and this carrier."""
+    """Settings for processes on these engines and Bandwidth; of the other carriers they know the address alone."""
     bandwidth = {
         "BASE_URL": carrier.url,
         "ACCOUNT_ID": "9900000",
@@ -68,6 +137,8 @@ def environment(ledger_url: str, broker_url: str, carrier: SandboxControl) -> di
         "NUMBER_ORDERS_DATABASE_URL": ledger_url,
         "NUMBER_ORDERS_BROKER_URL": broker_url,
         "NUMBER_ORDERS_LOG_LEVEL": "INFO",
+        "NUMBER_ORDERS_CM__BASE_URL": carrier.url,
+        "NUMBER_ORDERS_SWIFT__BASE_URL": carrier.url,
         **{f"NUMBER_ORDERS_BANDWIDTH__{name}": value for name, value in bandwidth.items()},
     }
 
@@ -85,7 +156,7 @@ class Producer:
 
     app: Celery
 
-    def submit(self, order: dict[str, Any], *, order_id: str | None = None, wait_s: float = 20) -> dict[str, Any]:
+    def submit(self, order: dict[str, Any], *, order_id: str | None = None, wait_s: float = 60) -> dict[str, Any]:
         """Send one order and wait for its ticket."""
         sent = self.app.send_task(
             "orders.submit", kwargs={"order": order}, queue="orders", task_id=order_id or str(uuid4())
@@ -93,18 +164,18 @@ class Producer:
         ticket: dict[str, Any] = sent.get(timeout=wait_s)
         return ticket
 
-    def call(self, task: str, *args: Any, wait_s: float = 20) -> Any:
+    def call(self, task: str, *args: Any, wait_s: float = 60) -> Any:
         """Call a task and wait for its result."""
         return self.app.send_task(task, args=args, queue="orders").get(timeout=wait_s)
 
-    def await_end(self, order_id: str, within_s: float = 30) -> dict[str, Any]:
+    def await_end(self, order_id: str, within_s: float = 90) -> dict[str, Any]:
         """Ask until the order is at its end, and return its document."""
         until = time.monotonic() + within_s
         while True:
             document: dict[str, Any] = self.call("orders.get", order_id)
             if document["final"]:
                 return document
-            assert time.monotonic() < until, document
+            assert time.monotonic() < until, f"not at its end: {document}"
             time.sleep(0.1)
 
 
@@ -128,7 +199,7 @@ def producing(broker_url: str) -> Iterator[Producer]:
 
 
 @pytest.fixture
-def an_order() -> Any:
+def an_order() -> MakeOrder:
     """Make orders: one number from an area code with plenty of them, unless told otherwise."""
 
     def make(key: str | None = None, **changes: Any) -> dict[str, Any]:

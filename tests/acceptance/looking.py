@@ -22,9 +22,14 @@ def rows(url: str, query: str, *values: object) -> list[dict[str, Any]]:
         return db.execute(query.encode(), values or None).fetchall()
 
 
-def at_carrier(carrier: SandboxControl, order_id: str) -> list[dict[str, Any]]:
+def sold_for(carrier: SandboxControl, order_id: str) -> list[dict[str, Any]]:
     """Return everything that was ordered at the carriers with our order's id as its reference."""
     return [order for order in carrier.report()["orders"] if order["customer_order_id"] == order_id]
+
+
+def acquired(document: dict[str, Any]) -> list[str]:
+    """Return the numbers that an order got, as its document tells the producer."""
+    return [number["e164"] for number in document["numbers"] if number["state"] == "acquired"]
 
 
 def traces(url: str, carrier: SandboxControl, order_id: str, key: str) -> list[str]:

@@ -6,17 +6,15 @@ Bought once, ended truly, every order, every time.
 import random
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 from celery.exceptions import TimeoutError as NoTicket
-from psycopg.rows import dict_row
 
 from sandbox.control import SandboxControl
-from tests.acceptance.conftest import Producer
+from tests.acceptance.conftest import MakeOrder, Producer
+from tests.acceptance.looking import rows
 from tests.processes import Processes, eventually
 
 pytestmark = [
@@ -25,14 +23,16 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 
-MakeOrder = Callable[..., dict[str, Any]]
-
+PATIENT = {f"NUMBER_ORDERS_BANDWIDTH__{name}_TIMEOUT_S": "60" for name in ("CONNECT", "READ", "POOL")} | {
+    "NUMBER_ORDERS_BANDWIDTH__TIMEOUT_S": "60"
+}
+"""For carriers that always answer: nothing is given up, however busy the machine is."""
 KILLS = 20
 ENDS = ("919", "919", "919", "808", "406", "802")
 """Area codes by how orders there end: mostly well, some partly, not at all, or with errors."""
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_killed_at_twenty_random_moments_every_order_is_bought_once_and_ends_truly(
     producer: Producer,
     processes: Processes,
@@ -59,22 +59,22 @@ def test_killed_at_twenty_random_moments_every_order_is_bought_once_and_ends_tru
     assert report["duplicates"] == {"customer_order_ids": {}, "numbers": {}}
     assert {order["order_id"] for order in orders} == tickets
     assert differences(orders, report["orders"], ledger_url) == []
-    assert sum(order["losses"] for order in orders) > KILLS, "too few answers were lost to prove anything"
+    assert sum(order["losses"] for order in orders) > KILLS / 2, "too few answers were lost to prove anything"
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 def test_a_warm_shutdown_under_load_leaves_nothing_in_doubt(
     producer: Producer, processes: Processes, carrier: SandboxControl, ledger_url: str, an_order: MakeOrder
 ) -> None:
     """SIGTERM: what was begun is finished, what was not is left to others, and no answer is lost."""
     carrier.behave(latency_s={"order_create": [0.1, 0.5]})
     processes.beat()
-    first = processes.worker()
+    first = processes.worker(env=PATIENT)
     answer = producer.call("orders.submit_many", [an_order() for _ in range(200)])
     assert len(answer["tickets"]) == 200
     assert first.stop() == 0
     assert states(ledger_url).get("SUBMITTING", 0) == 0
-    processes.worker()
+    processes.worker(env=PATIENT)
     orders = await_rest(ledger_url, 200)
     assert {(order["state"], order["sends"], order["losses"]) for order in orders} == {("COMPLETED", 1, 0)}
 
@@ -106,11 +106,11 @@ class Load(threading.Thread):
 
     def finish(self, *, at_least: int) -> set[str]:
         """Stop once there has been enough of it, and return the ids of all orders for which there is a ticket."""
-        for _ in eventually(within_s=120):
+        for _ in eventually(within_s=300):
             if len(self._tickets) >= at_least or not self.is_alive():
                 break
         self._over.set()
-        self.join(timeout=60)
+        self.join(timeout=300)
         assert not self.is_alive()
         assert self._trouble is None
         return self._tickets
@@ -125,12 +125,12 @@ class Load(threading.Thread):
             orders = []
             for order, waiting in sent:
                 try:
-                    self._tickets.add(waiting.get(timeout=5)["order_id"])
+                    self._tickets.add(waiting.get(timeout=10)["order_id"])
                 except NoTicket:
                     orders.append(order)
 
 
-def await_rest(url: str, count: int, within_s: float = 90) -> list[dict[str, Any]]:
+def await_rest(url: str, count: int, within_s: float = 300) -> list[dict[str, Any]]:
     """Wait until `count` orders are in the ledger and none is under way."""
     until = time.monotonic() + within_s
     while True:
@@ -167,8 +167,3 @@ def true_end(sold: dict[str, Any]) -> str:
 
 def states(url: str) -> dict[str, int]:
     return {row["state"]: row["n"] for row in rows(url, "SELECT state, count(*) AS n FROM orders GROUP BY state")}
-
-
-def rows(url: str, query: str) -> list[dict[str, Any]]:
-    with psycopg.connect(url, row_factory=dict_row) as db:
-        return db.execute(query.encode()).fetchall()

@@ -2,9 +2,6 @@
 
 import asyncio
 import json
-import time
-from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -21,48 +18,17 @@ from orders.events import Parked
 from orders.lifecycle import Manner
 from orders.model import OrderId
 from sandbox.control import SandboxControl
-from tests.acceptance.conftest import Producer, environment, quick_carrier
-from tests.acceptance.looking import rows, traces
-from tests.conftest import empty_broker, fresh_ledger
-from tests.processes import Processes, eventually
+from tests.acceptance.conftest import House, MakeOrder, Producer
+from tests.acceptance.looking import acquired, rows, sold_for, traces
+from tests.processes import eventually
 
 pytestmark = pytest.mark.acceptance
 
-MakeOrder = Callable[..., dict[str, Any]]
 
-
-@pytest.fixture(scope="module")
-def ledger_url(engines: Engines, ledger_template: str) -> Iterator[str]:
-    """One ledger for all of these, as one installation has."""
-    with fresh_ledger(engines) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def broker_url(engines: Engines) -> str:
-    return empty_broker(engines)
-
-
-@pytest.fixture(scope="module")
-def carrier() -> Iterator[SandboxControl]:
-    with quick_carrier() as control:
-        yield control
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _running(
-    tmp_path_factory: pytest.TempPathFactory, ledger_url: str, broker_url: str, carrier: SandboxControl
-) -> Iterator[None]:
-    env = environment(ledger_url, broker_url, carrier)
-    with Processes(tmp_path_factory.mktemp("log"), env) as processes:
-        processes.beat()
-        processes.worker()
-        yield
-
-
-def sold_for(carrier: SandboxControl, order_id: str) -> list[dict[str, Any]]:
-    """Every order at the carrier that has our order's id as its reference."""
-    return [order for order in carrier.report()["orders"] if order["customer_order_id"] == order_id]
+@pytest.fixture
+def house(shared_house: House) -> House:
+    """One installation for all of these."""
+    return shared_house
 
 
 def test_an_order_reaches_its_end_and_says_which_numbers_it_got(
@@ -82,19 +48,18 @@ def test_an_order_reaches_its_end_and_says_which_numbers_it_got(
 
 
 @pytest.mark.parametrize(
-    ("npa", "state", "acquired"),
+    ("npa", "state", "count"),
     [("808", "PARTIAL", 1), ("406", "FAILED", 0), ("802", "COMPLETED_WITH_ERRORS", 2), ("307", "COMPLETED", 2)],
 )
 def test_every_end_is_told_as_it_was(
-    producer: Producer, an_order: MakeOrder, carrier: SandboxControl, npa: str, state: str, acquired: int
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl, npa: str, state: str, count: int
 ) -> None:
     """Partial, failed, with errors, backordered and filled later: number by number what the carrier did."""
     ticket = producer.submit(an_order(criteria={"npa": npa}, quantity=2, allow_backorder=npa == "307"))
     document = producer.await_end(ticket["order_id"])
     assert document["state"] == state
-    got = [number["e164"] for number in document["numbers"] if number["state"] == "acquired"]
-    assert len(got) == acquired
-    assert got == sorted(sold_for(carrier, ticket["order_id"])[0]["bought"])
+    assert len(acquired(document)) == count
+    assert acquired(document) == sorted(sold_for(carrier, ticket["order_id"])[0]["bought"])
 
 
 def test_the_same_key_is_the_same_order(producer: Producer, an_order: MakeOrder, carrier: SandboxControl) -> None:
@@ -223,20 +188,6 @@ def test_a_person_decides_about_a_parked_order(
     assert len(sold_for(carrier, order_id)) == 1
 
 
-def test_an_order_on_an_idle_system_leaves_at_once(
-    producer: Producer, an_order: MakeOrder, carrier: SandboxControl
-) -> None:
-    """The bell is rung on submission: the carrier has the order long before the sweep would have found it."""
-    producer.await_end(producer.submit(an_order())["order_id"])  # the pool is warm
-    waits = []
-    for _ in range(5):
-        ticket = producer.submit(an_order())
-        document = producer.await_end(ticket["order_id"])
-        (sold,) = sold_for(carrier, ticket["order_id"])
-        waits.append(_seconds(sold["created_at"]) - _seconds(document["accepted_at"]))
-    assert sorted(waits)[2] < 0.25, waits
-
-
 def test_the_producer_is_told_the_end_by_a_celery_message(
     producer: Producer, an_order: MakeOrder, broker_url: str
 ) -> None:
@@ -287,7 +238,6 @@ def test_a_message_that_nobody_can_read_is_buried_where_it_is_seen(
     why: str,
 ) -> None:
     """Kept with its reason, not dropped, not tried again and again; and the queue goes on."""
-    before = len(rows(ledger_url, "SELECT * FROM dead_letters"))
     with Connection(broker_url) as connection, connection.SimpleQueue("orders") as queue:
         queue.producer.publish(
             body,
@@ -297,16 +247,15 @@ def test_a_message_that_nobody_can_read_is_buried_where_it_is_seen(
             content_type=content_type,
             content_encoding="utf-8",
         )
+    buried = "SELECT queue, why FROM dead_letters WHERE position(%s IN body) = 1"  # each begins in its own way
     for _ in eventually():
-        if len(rows(ledger_url, "SELECT * FROM dead_letters")) > before:
+        if rows(ledger_url, buried, body[:9]):
             break
-    letters = rows(ledger_url, "SELECT * FROM dead_letters ORDER BY letter_id")
-    assert why in letters[-1]["why"]
-    assert letters[-1]["queue"] == "orders"
-    time.sleep(0.5)
-    assert len(rows(ledger_url, "SELECT * FROM dead_letters")) == before + 1
     with pytest.raises(ValueError, match="order refused"):
         producer.submit({})
+    (letter,) = rows(ledger_url, buried, body[:9])
+    assert why in letter["why"]
+    assert letter["queue"] == "orders"
 
 
 def test_what_flower_shows_is_the_key_and_no_secret(producer: Producer, an_order: MakeOrder, broker_url: str) -> None:
@@ -317,10 +266,10 @@ def test_what_flower_shows_is_the_key_and_no_secret(producer: Producer, an_order
     with app.connection() as connection:
         receiver = app.events.Receiver(connection, handlers={"*": seen.append})
         with receiver.consumer_context() as (connected, _, _):
-            connected.drain_events(timeout=10)  # from the first word on we hear every other
+            connected.drain_events(timeout=60)  # from the first word on we hear every other
             producer.submit(an_order("crm-flower"), order_id=order_id)
             for _ in eventually():
-                connected.drain_events(timeout=5)
+                connected.drain_events(timeout=60)
                 if any(event["type"] == "task-succeeded" and event["uuid"] == order_id for event in seen):
                     break
     received = [event for event in seen if event["type"] == "task-received" and event["uuid"] == order_id]
@@ -341,7 +290,7 @@ def test_the_client_orders_waits_and_calls_back(broker_url: str, an_order: MakeO
     client = Client(broker_url, producer="crm")
     try:
         ticket = client.submit(OrderRequest.model_validate(an_order("client-1", quantity=2)))
-        ended = client.wait(ticket.order_id, timeout_s=30, every_s=0.1)
+        ended = client.wait(ticket.order_id, timeout_s=60, every_s=0.1)
         assert (ended.state, len(ended.numbers), ended.key) == ("COMPLETED", 2, "client-1")
         assert {n.e164 for n in ended.numbers} == set(sold_for(carrier, str(ticket.order_id))[0]["bought"])
         again = client.submit(an_order("client-1", quantity=2))
@@ -384,11 +333,7 @@ def _messages(broker_url: str, queue_name: str, count: int) -> list[dict[str, An
     found = []
     with Connection(broker_url) as connection, connection.SimpleQueue(queue_name) as queue:
         for _ in range(count):
-            message = queue.get(timeout=20)
+            message = queue.get(timeout=60)
             found.append({"task": message.headers["task"], "id": message.headers["id"], "body": message.payload})
             message.ack()
     return found
-
-
-def _seconds(moment: str) -> float:
-    return datetime.fromisoformat(moment).timestamp()

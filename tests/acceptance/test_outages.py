@@ -3,9 +3,8 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -15,13 +14,12 @@ from embedded.engines import Engines
 from embedded.supervisor import Supervisor
 from ledger.migrate import migrate
 from sandbox.control import SandboxControl
-from tests.acceptance.conftest import Producer, environment, producing
+from tests.acceptance.conftest import House, MakeOrder, Producer, producing, quick_carrier
 from tests.invariants import broken_promises
 from tests.processes import REPOSITORY, eventually
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
-MakeOrder = Callable[..., dict[str, Any]]
 ORDERS = 60
 
 
@@ -35,9 +33,14 @@ def engines(tmp_path: Path) -> Iterator[Engines]:
 
 
 @pytest.fixture
-def producer(engines: Engines, carrier: SandboxControl, tmp_path: Path) -> Iterator[Producer]:
+def house(engines: Engines) -> Iterator[House]:
+    with quick_carrier() as carrier:
+        yield House(engines.database_url, engines.broker_url, carrier)
+
+
+@pytest.fixture
+def producer(env: dict[str, str], engines: Engines, carrier: SandboxControl, tmp_path: Path) -> Iterator[Producer]:
     """A producer, and a supervised worker and beat that serve it."""
-    env = environment(engines.database_url, engines.broker_url, carrier)
     celery = [sys.executable, "-m", "celery", "-A", "workers.celery_app"]
     with Supervisor(output=tmp_path / "log") as supervisor, producing(engines.broker_url) as orders:
         flags = ["--without-gossip", "--without-mingle", "-c", "3", "-l", "INFO"]
@@ -92,13 +95,13 @@ def test_a_restarted_database_loses_no_answer_that_was_in_hand(
 
 
 def submit(producer: Producer, an_order: MakeOrder) -> None:
-    answer = producer.call("orders.submit_many", [an_order(f"crm-{i}") for i in range(ORDERS)], wait_s=40)
+    answer = producer.call("orders.submit_many", [an_order(f"crm-{i}") for i in range(ORDERS)])
     assert len(answer["tickets"]) == ORDERS
 
 
 def all_end(engines: Engines, carrier: SandboxControl) -> None:
     """Wait until every order is at its end, and compare with the carrier's word."""
-    for _ in eventually(within_s=60):
+    for _ in eventually(within_s=240):
         try:
             with psycopg.connect(engines.database_url) as db:
                 ends = db.execute("SELECT state, count(*) FROM orders GROUP BY state").fetchall()

@@ -37,7 +37,7 @@ def test_ten_lines_that_know_only_celery_order_numbers_and_learn_the_end(
         env={**os.environ, "BROKER_URL": broker_url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=100,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

@@ -1,65 +1,25 @@
 """Numbers are given up as they are bought: by order, number by number, and when an answer is lost, by asking."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import psycopg
 import pytest
 from kombu import Connection
-from psycopg.rows import dict_row
 
-from embedded.engines import Engines
 from sandbox.control import SandboxControl
-from tests.acceptance.conftest import Producer, environment, quick_carrier
-from tests.acceptance.looking import traces
-from tests.conftest import empty_broker, fresh_ledger
-from tests.invariants import broken_promises
-from tests.processes import Processes
+from tests.acceptance.conftest import House, MakeOrder, Producer
+from tests.acceptance.looking import rows, sold_for, traces
 
 pytestmark = pytest.mark.acceptance
 
-MakeOrder = Callable[..., dict[str, Any]]
 Numbers = list[str]
 
 
-@pytest.fixture(scope="module")
-def ledger_url(engines: Engines, ledger_template: str) -> Iterator[str]:
-    """One ledger for all of these."""
-    with fresh_ledger(engines) as url:
-        yield url
-        assert not broken_promises(url)
-
-
-@pytest.fixture(scope="module")
-def broker_url(engines: Engines) -> str:
-    return empty_broker(engines)
-
-
-@pytest.fixture(scope="module")
-def practice() -> Iterator[SandboxControl]:
-    with quick_carrier() as control:
-        control.behave(aging_s=0)
-        yield control
-
-
 @pytest.fixture
-def carrier(practice: SandboxControl) -> Iterator[SandboxControl]:
-    """The carrier of this module, flawless again after each test."""
-    yield practice
-    practice.clear_faults()
-    practice.behave(listing_delay_s=0, processing_s=[0.05, 0.4])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _running(
-    tmp_path_factory: pytest.TempPathFactory, ledger_url: str, broker_url: str, practice: SandboxControl
-) -> Iterator[None]:
-    env = environment(ledger_url, broker_url, practice)
-    with Processes(tmp_path_factory.mktemp("log"), env) as processes:
-        processes.beat()
-        processes.worker()
-        yield
+def house(shared_house: House) -> House:
+    """One installation for all of these."""
+    return shared_house
 
 
 @pytest.fixture
@@ -89,15 +49,9 @@ def states(document: dict[str, Any]) -> dict[str, str]:
     return {number["e164"]: number["state"] for number in document["numbers"]}
 
 
-def disconnects(carrier: SandboxControl, document: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the carrier has under our order's id."""
-    return [order for order in carrier.report()["orders"] if order["customer_order_id"] == document["order_id"]]
-
-
 def held(url: str, numbers: Numbers) -> Numbers:
-    with psycopg.connect(url, row_factory=dict_row) as db:
-        query = "SELECT e164 FROM held_numbers WHERE released_at IS NULL AND e164 = ANY(%s) ORDER BY e164"
-        return [row["e164"] for row in db.execute(query, [numbers]).fetchall()]
+    query = "SELECT e164 FROM held_numbers WHERE released_at IS NULL AND e164 = ANY(%s) ORDER BY e164"
+    return [row["e164"] for row in rows(url, query, numbers)]
 
 
 def test_numbers_that_were_bought_are_given_up_and_can_be_bought_again(
@@ -117,11 +71,11 @@ def test_numbers_that_were_bought_are_given_up_and_can_be_bought_again(
 
     assert document["state"] == "COMPLETED"
     assert states(document) == dict.fromkeys(numbers, "released")
-    (disconnect,) = disconnects(carrier, document)
+    (disconnect,) = sold_for(carrier, document["order_id"])
     assert (disconnect["kind"], sorted(disconnect["released"])) == ("disconnect", numbers)
     assert held(ledger_url, numbers) == []
     with Connection(broker_url) as connection, connection.SimpleQueue("crm-gone") as queue:
-        message = queue.get(timeout=20)
+        message = queue.get(timeout=60)
         assert message.payload[0][0] == document
         message.ack()
     buy(numbers)
@@ -156,7 +110,7 @@ def test_when_the_answer_is_lost_the_disconnect_is_found(
     document = removed(producer, a_removal(numbers))
 
     assert (document["state"], set(states(document).values())) == ("COMPLETED", {"released"})
-    (disconnect,) = disconnects(carrier, document)
+    (disconnect,) = sold_for(carrier, document["order_id"])
     assert document["carrier_order_id"] == disconnect["order_id"]
     assert held(ledger_url, numbers) == []
 
@@ -174,7 +128,7 @@ def test_when_it_cannot_be_found_sending_it_again_does_no_harm(
 
     assert (document["state"], set(states(document).values())) == ("COMPLETED", {"released"})
     assert {number["code"] for number in document["numbers"]} == {"5006"}
-    assert sorted(each["outcome"] for each in disconnects(carrier, document)) == ["COMPLETED", "FAILED"]
+    assert sorted(each["outcome"] for each in sold_for(carrier, document["order_id"])) == ["COMPLETED", "FAILED"]
     assert held(ledger_url, numbers) == []
 
 
@@ -189,7 +143,7 @@ def test_when_it_never_arrived_it_is_sent_again(
     document = removed(producer, a_removal(numbers))
 
     assert (document["state"], states(document)) == ("COMPLETED", {numbers[0]: "released"})
-    assert [each["outcome"] for each in disconnects(carrier, document)] == ["COMPLETED"]
+    assert [each["outcome"] for each in sold_for(carrier, document["order_id"])] == ["COMPLETED"]
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def test_the_time_may_be_over_first(house: House, command: Command) -> None:
     told = command("wait", "done", "parked", "waiting", "--timeout", "0.3s", "--json")
 
     assert told.exit_code == 5
-    assert 0.3 <= time.monotonic() - began < 5
+    assert time.monotonic() - began >= 0.3
     assert [order["state"] for order in json.loads(told.stdout)] == ["COMPLETED", "PARKED", "ACCEPTED"]
 
 
@@ -45,7 +45,7 @@ def test_an_end_is_noticed_when_it_comes(house: House, command: Command) -> None
     called_back = Timer(0.5, house.hear, (order_id, CancelAsked("kim", "typo")))
     called_back.start()
 
-    told = command("wait", "a", str(order_id), "--timeout", "20")
+    told = command("wait", "a", str(order_id), "--timeout", "90")
     called_back.join()
 
     assert told.exit_code == 1

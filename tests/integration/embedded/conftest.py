@@ -96,7 +96,7 @@ def starter() -> Iterator[Callable[..., Starter]]:
         one.close()
 
 
-def eventually(condition: Callable[[], bool], *, within_s: float = 10.0) -> bool:
+def eventually(condition: Callable[[], bool], *, within_s: float = 60.0) -> bool:
     deadline = time.monotonic() + within_s
     while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -106,7 +106,7 @@ def eventually(condition: Callable[[], bool], *, within_s: float = 10.0) -> bool
 @pytest.fixture
 def all_gone() -> Callable[..., bool]:
     """Ask whether none of these processes lives any more, or will in a moment."""
-    return lambda *pids, within_s=10.0: eventually(lambda: not any(map(is_alive, pids)), within_s=within_s)
+    return lambda *pids, within_s=60.0: eventually(lambda: not any(map(is_alive, pids)), within_s=within_s)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ under way meanwhile, which the tests see to.
 
 import asyncio
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -45,6 +44,7 @@ PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s;
+    UPDATE order_events SET at = at - %(time)s;
     UPDATE lanes SET paused_until = paused_until - %(time)s;
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 
@@ -93,7 +93,8 @@ class Practice:
     manner: Manner = field(default_factory=Manner)
     herald: Keeper = field(default_factory=Keeper)
     bell: SilentBell = field(default_factory=SilentBell)
-    timeout_s: float = 2.0
+    timeout_s: float = 20.0
+    """Far longer than this carrier takes on a busy machine; where it never answers, tests are less patient."""
     concurrency: int = 10
     name: CarrierName = BANDWIDTH
 
@@ -226,7 +227,7 @@ async def story(room: Room, order_id: OrderId) -> Story:
     return await room.ledger.story(order_id)
 
 
-def run(work: Coroutine[Any, Any, None], *, within_s: float = 60) -> None:
+def run(work: Coroutine[Any, Any, None], *, within_s: float = 500) -> None:
     """Run one test's work; it may take its time, but not for ever."""
 
     async def bounded() -> None:
@@ -236,12 +237,5 @@ def run(work: Coroutine[Any, Any, None], *, within_s: float = 60) -> None:
     asyncio.run(bounded())
 
 
-def seconds_of(work: Callable[[], object]) -> float:
-    """Return how long something took."""
-    begun = time.monotonic()
-    work()
-    return time.monotonic() - begun
-
-
 def _settings(url: str, timeout_s: float) -> CourierSettings:
-    return CourierSettings(url, connect_timeout_s=1, read_timeout_s=timeout_s, total_timeout_s=timeout_s)
+    return CourierSettings(url, connect_timeout_s=timeout_s, read_timeout_s=timeout_s, total_timeout_s=timeout_s)

@@ -179,7 +179,7 @@ def test_a_worker_lost_at_any_line_of_calling_back_changes_no_end(cm: Practice, 
                     assert line > 10
                     return
 
-    run(every_line(), within_s=120)
+    run(every_line())
 
 
 # -- ranges ---------------------------------------------------------------------------------------

@@ -1,17 +1,21 @@
 """Every way an answer can be lost, and every way out: by asking, never by sending again and hoping."""
 
-import asyncio
-from datetime import timedelta
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from carriers.auth import OAuth2ClientCredentials, StaticBearer
+from carriers.bandwidth import Bandwidth
+from carriers.contract import Conversation
 from carriers.courier import boot_clock
 from fulfilment.recorder import Heard, Recorder
-from orders.events import SubmissionBegun
+from fulfilment.runtime import Room
+from orders.events import Deferred, SubmissionBegun
 from orders.lifecycle import Manner
-from orders.model import Lane, OrderId
+from orders.model import Lane, Order, OrderId
 from tests.integration.fulfilment.practice import (
     GET,
     LIST,
@@ -25,13 +29,21 @@ from tests.integration.fulfilment.practice import (
 )
 from workers.clock import utc_now
 
-SHORT_S = 0.4
-"""How long a request may take where the carrier is going to hang."""
+
+@asynccontextmanager
+async def soon_tired(practice: Practice) -> AsyncIterator[Room]:
+    """Open a room for a carrier that hangs; nothing but the hanging request is asked of it there."""
+    patient_s, practice.timeout_s = practice.timeout_s, 0.8
+    try:
+        async with practice.opened(auth=StaticBearer("sandbox-token")) as room:
+            yield room
+    finally:
+        practice.timeout_s = patient_s
 
 
-async def taken_and_sent(practice: Practice, **changes: Any) -> OrderId:
+async def taken_and_sent(practice: Practice, *, hangs: bool = False, **changes: Any) -> OrderId:
     """Take an order in and send it."""
-    async with practice.opened() as room:
+    async with soon_tired(practice) if hangs else practice.opened() as room:
         (order_id,) = await accept(room, an_order(**changes))
         await work(room, Lane.SUBMIT)
         return order_id
@@ -65,9 +77,8 @@ def test_an_order_that_arrived_is_found_and_never_sent_again(practice: Practice)
     found = ["OrderAccepted", "SubmissionBegun", "AnswerLost", "Acknowledged", "Filled"]
 
     async def lost(fault: dict[str, Any], key: str) -> None:
-        practice.timeout_s = SHORT_S if fault["fault"] == "hang_after" else 2.0
         practice.carrier.fault(**fault, times=1, **POST)
-        order_id = await taken_and_sent(practice, key=key)
+        order_id = await taken_and_sent(practice, key=key, hangs=fault["fault"] == "hang_after")
         assert practice.order(order_id)["state"] == "IN_DOUBT", fault
         await settled(practice, order_id)
         assert practice.story(order_id) == found, fault
@@ -90,9 +101,8 @@ def test_an_order_that_never_arrived_is_sent_again_after_patience(practice: Prac
     """Asked at least three times over five minutes, then sent again, once, with the same reference."""
 
     async def never_arrived(fault: dict[str, Any], key: str) -> None:
-        practice.timeout_s = SHORT_S if fault["fault"] == "hang_before" else 2.0
         practice.carrier.fault(**fault, times=1, **POST)
-        order_id = await taken_and_sent(practice, key=key)
+        order_id = await taken_and_sent(practice, key=key, hangs=fault["fault"] == "hang_before")
         assert practice.order(order_id)["state"] == "IN_DOUBT", fault
         async with practice.opened() as room:
             for passed_s in range(0, 240, 60):  # asked five times in four minutes: not yet
@@ -131,7 +141,7 @@ def test_an_order_is_asked_about_often_enough_however_long_nobody_looked(practic
 
 def test_a_list_that_shows_orders_late_costs_patience_and_no_second_purchase(practice: Practice) -> None:
     """The carrier has the order and does not list it yet: the first looks find nothing, a later one does."""
-    practice.carrier.behave(listing_delay_s=1.0)  # in the carrier's time, which nobody moves
+    practice.carrier.behave(listing_delay_s=600)  # in the carrier's time
     practice.carrier.fault("drop_after", times=1, **POST)
 
     async def delayed() -> None:
@@ -141,7 +151,7 @@ def test_a_list_that_shows_orders_late_costs_patience_and_no_second_purchase(pra
                 practice.pass_time(seconds=60)
                 await work(room, Lane.ASK)
         assert practice.order(order_id)["doubt_asks"] == 2
-        await asyncio.sleep(1)
+        practice.carrier.advance(600)
         await settled(practice, order_id)
         assert practice.story(order_id)[-4:] == ["NotListed", "NotListed", "Acknowledged", "Filled"]
 
@@ -202,7 +212,7 @@ def test_where_a_person_decides_an_order_that_is_not_listed_is_parked(practice: 
 
 def test_two_orders_with_our_reference_are_parked_with_both_ids(practice: Practice) -> None:
     """The list hid the first for longer than our patience: the damage is done, and it is said."""
-    practice.carrier.behave(listing_delay_s=1.5)
+    practice.carrier.behave(listing_delay_s=600)
     practice.carrier.fault("drop_after", times=1, **POST)
 
     async def twice() -> None:
@@ -215,7 +225,7 @@ def test_two_orders_with_our_reference_are_parked_with_both_ids(practice: Practi
             practice.carrier.fault("drop_after", times=1, **POST)
             practice.pass_time(minutes=2)
             await work(room, Lane.SUBMIT)
-            await asyncio.sleep(1.5)
+            practice.carrier.advance(600)
             await live(practice, room)
         sold = [order["order_id"] for order in practice.sold(order_id)]
         order = practice.order(order_id)
@@ -228,7 +238,6 @@ def test_two_orders_with_our_reference_are_parked_with_both_ids(practice: Practi
 
 def test_a_worker_that_never_came_back_leaves_an_order_in_doubt(practice: Practice) -> None:
     """Begun, and nothing heard for longer than any request may live."""
-    practice.timeout_s = SHORT_S
 
     async def silent() -> None:
         async with practice.opened() as room:
@@ -248,7 +257,7 @@ def test_a_worker_that_never_came_back_leaves_an_order_in_doubt(practice: Practi
 
 def test_too_many_requests_pause_the_lane_and_fail_no_order(practice: Practice) -> None:
     """Twelve orders meet a limit: all of them wait until it is lifted, and all of them are bought once."""
-    practice.carrier.behave(limits={"ORDER": 4}, limit_window_s=2)
+    practice.carrier.behave(limits={"ORDER": 4}, limit_window_s=600)
 
     async def limited() -> None:
         async with practice.opened() as room:
@@ -318,12 +327,11 @@ def test_credentials_that_are_not_accepted_make_orders_wait(practice: Practice, 
 )
 def test_an_unreadable_answer_to_a_question_changes_nothing(practice: Practice, fault: str, alarm: str | None) -> None:
     """An open order stays open, is asked about again, and ends as the carrier says in the end."""
-    practice.timeout_s = SHORT_S if fault == "hang_before" else practice.timeout_s
 
     async def asked() -> None:
         order_id = await taken_and_sent(practice)
         practice.carrier.fault(fault, **GET)
-        async with practice.opened() as room:
+        async with soon_tired(practice) if fault == "hang_before" else practice.opened() as room:
             for _ in range(2):
                 practice.pass_time(minutes=1)
                 await work(room, Lane.ASK)
@@ -337,7 +345,7 @@ def test_an_unreadable_answer_to_a_question_changes_nothing(practice: Practice, 
 
 def test_a_status_nobody_has_heard_of_is_open_and_raises_one_alarm(practice: Practice) -> None:
     """Five orders, one strange word, many looks: one matter for a person, and every order ends truly."""
-    practice.carrier.behave(strange_s=0.8)
+    practice.carrier.behave(strange_s=600)
 
     async def strange() -> None:
         async with practice.opened() as room:
@@ -349,9 +357,8 @@ def test_a_status_nobody_has_heard_of_is_open_and_raises_one_alarm(practice: Pra
             assert {practice.order(order_id)["state"] for order_id in order_ids} == {"OPEN"}
             ((what, times),) = practice.alarms()
             assert (what, times >= 5) == ("status_never_heard_of", True)
-            practice.carrier.behave(strange_s=0)
-            while not practice.at_rest():
-                await live(practice, room, turns=200)
+            practice.carrier.advance(600)
+            await live(practice, room)
             assert practice.untrue(*order_ids) == []
 
     run(strange())
@@ -373,7 +380,7 @@ def test_a_status_that_contradicts_its_lists_is_completed_with_errors(practice: 
 
 def test_a_backorder_waits_fills_bit_by_bit_and_ends(practice: Practice) -> None:
     """Half at once, the rest later: the numbers are known as they come, and the order is asked about more slowly."""
-    practice.carrier.behave(backorder_s=1)
+    practice.carrier.behave(backorder_s=600)
 
     async def backordered() -> None:
         order_id = await taken_and_sent(practice, criteria={"npa": "307"}, quantity=4, allow_backorder=True)
@@ -387,10 +394,9 @@ def test_a_backorder_waits_fills_bit_by_bit_and_ends(practice: Practice) -> None
                 practice.pass_time(hours=1)
                 await work(room, Lane.ASK)
             assert practice.story(order_id)[-1] == "StillOpen"  # no news, no line in the story
-            practice.carrier.behave(backorder_s=0)
-            while practice.order(order_id)["state"] == "OPEN":
-                practice.pass_time(hours=1)
-                await work(room, Lane.ASK)
+            practice.carrier.advance(600)
+            practice.pass_time(hours=1)
+            await work(room, Lane.ASK)
         assert practice.untrue(order_id) == []
         assert len(practice.numbers(order_id)) == 4
 
@@ -413,3 +419,64 @@ def test_an_order_that_takes_too_long_is_a_matter_for_a_person_and_is_still_aske
         assert practice.rows("SELECT not_before > now() AS later FROM owed") == [{"later": True}]
 
     run(overdue())
+
+
+def overdue(practice: Practice) -> list[int]:
+    """Return how often a person was called for an order that takes too long."""
+    return [times for what, times in practice.alarms() if what == "overdue"]
+
+
+def test_an_order_that_cannot_be_sent_for_too_long_is_a_matter_for_a_person(practice: Practice) -> None:
+    """Its credentials are worth nothing: one alarm, counted, once it has been tried for more than an hour."""
+
+    async def revoked() -> None:
+        async with practice.opened(auth=StaticBearer("revoked")) as room:
+            (order_id,) = await accept(room)
+            for times in ([], [], [], [1], [2]):
+                await work(room, Lane.SUBMIT)
+                assert overdue(practice) == times
+                practice.pass_time(minutes=25)
+        assert practice.order(order_id)["state"] == "ACCEPTED"
+        ((detail,),) = [row.values() for row in practice.rows("SELECT detail FROM alarms")]
+        assert "HTTP 401" in detail
+        await settled(practice, order_id)
+
+    run(revoked())
+
+
+def test_an_order_that_waited_on_purpose_is_not_overdue(practice: Practice) -> None:
+    """Scheduled, then deferred by a rule of the carrier's: only what comes after that counts as trying."""
+
+    class Ruled(Bandwidth):
+        """Has a rule that nothing is sent on the first day."""
+
+        rule: datetime | None = None
+
+        def submit(self, order: Order) -> Conversation:
+            if self.rule is not None:
+                until, self.rule = self.rule, None
+                return Deferred("not on the first day", until)
+            return (yield from super().submit(order))
+
+    async def purposely() -> None:
+        adapter = Ruled("9900000", "743")
+        async with practice.opened(adapter=adapter, auth=StaticBearer("revoked")) as room:
+            now = await room.ledger.now()
+            (order_id,) = await accept(room, an_order(not_before=(now + timedelta(hours=5)).isoformat()))
+            await work(room, Lane.SUBMIT)
+            practice.pass_time(hours=5)
+            await work(room, Lane.SUBMIT)
+            practice.pass_time(minutes=50)
+            adapter.rule = await room.ledger.now() + timedelta(hours=5)
+            await work(room, Lane.SUBMIT)
+            practice.pass_time(hours=5)
+            for _ in range(3):
+                await work(room, Lane.SUBMIT)
+                assert overdue(practice) == []
+                practice.pass_time(minutes=25)
+            await work(room, Lane.SUBMIT)
+            assert overdue(practice) == [1]
+            tried = [event for event in practice.story(order_id) if event != "SubmissionBegun"]
+            assert tried == ["OrderAccepted", "NotSent", "Deferred", *["NotSent"] * 4]
+
+    run(purposely())

@@ -16,6 +16,7 @@ from orders.errors import KeyConflict, LedgerUnavailable, OrderRefused
 from orders.model import Lane
 from tests.integration.fulfilment.breaking import Line
 from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, live, run, work
+from tests.processes import eventually
 
 NUMBERS = ["+19195550123", "+19195550124"]
 
@@ -182,6 +183,16 @@ def test_the_same_orders_the_other_way_round_do_not_block_each_other(practice: P
     """Two deliveries that would each hold what the other waits for, had they not agreed on an order."""
     held_up = """INSERT INTO orders (order_id, producer, key, fingerprint, carrier, kind, request, state)
         VALUES (gen_random_uuid(), 'default', 'm', '', 'bandwidth', 'new_numbers', '{}', 'ACCEPTED')"""
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    def both_wait() -> None:
+        for _ in eventually():
+            if len(practice.rows(waiting)) == 2:
+                break
+
+    # A deadlock would last for ever now, instead of being found out after a second and tried again.
+    lasting = "ALTER DATABASE {} SET deadlock_timeout = '1h'"
+    practice.db.execute(sql.SQL(lasting).format(sql.Identifier(practice.db.info.dbname)))
 
     async def crosswise() -> None:
         async with practice.opened() as one, practice.opened() as two:
@@ -192,10 +203,9 @@ def test_the_same_orders_the_other_way_round_do_not_block_each_other(practice: P
                     asyncio.create_task(room.intake.submit_many(batch, producer="default"))
                     for room, batch in ((one, keys), (two, keys[::-1]))
                 ]
-                await asyncio.sleep(0.3)  # both wait for the third, which then changes its mind
-                third.rollback()
-            async with asyncio.timeout(0.9):  # PostgreSQL looks for deadlocks after a second
-                outcomes = await asyncio.gather(*sending)
+                await asyncio.to_thread(both_wait)
+                third.rollback()  # it changes its mind
+            outcomes = await asyncio.gather(*sending)
             assert sum(isinstance(got, Ticket) and got.new for batch in outcomes for got in batch) == 3
 
     run(crosswise())

@@ -29,6 +29,8 @@ from tests.integration.fulfilment.swift_practice import (
 IMPATIENT = Manner(doubt_asks=1, doubt_patience=timedelta())
 STEP = timedelta(minutes=32)
 """Longer than anything waits, so that no line is an idle one."""
+STRIDE = 4
+"""Every line is some test's, and no test is a long one."""
 
 Life = Callable[[SwiftPractice, Room, int], Any]
 
@@ -58,13 +60,15 @@ async def numbers_brought_along(practice: SwiftPractice, room: Room, line: int) 
 
 
 async def removal(practice: SwiftPractice, room: Room, line: int) -> OrderId:
+    practice.carrier.behave(swift_usable_s=0)  # how numbers come is not what is tried here
     return await take(room, a_removal(await bought(practice, room, 1, key=f"buy-{line}"), f"remove-{line}"))
 
 
 async def split_removal(practice: SwiftPractice, room: Room, line: int) -> OrderId:
+    practice.carrier.behave(swift_usable_s=0)
     clean = sorted(practice.held())
     if not clean:
-        clean = await bought(practice, room, 200, key="clean")
+        clean = await bought(practice, room, 40, key="clean")
         practice.pass_time(minutes=31)
     young = await bought(practice, room, 1, key=f"young-{line}")
     return await take(room, a_removal([clean[0], *young], f"remove-{line}", when_tainted="split"))
@@ -91,8 +95,9 @@ def untrue(practice: SwiftPractice, order_id: OrderId) -> list[str]:
     return wrong
 
 
+@pytest.mark.parametrize("first", range(1, STRIDE + 1))
 @pytest.mark.parametrize("life", LIVES)
-def test_a_worker_is_lost_at_every_line(practice: SwiftPractice, life: str) -> None:
+def test_a_worker_is_lost_at_every_line(practice: SwiftPractice, life: str, first: int) -> None:
     """Before and after every statement and every request, until a whole life passes without a loss."""
 
     async def at_line(line: int, room: Room) -> bool:
@@ -108,9 +113,9 @@ def test_a_worker_is_lost_at_every_line(practice: SwiftPractice, life: str) -> N
 
     async def every_line() -> None:
         async with practice.opened() as room:
-            for line in count(1):
+            for line in count(first, STRIDE):
                 if not await at_line(line, room):
                     assert line > 20
                     return
 
-    run(every_line(), within_s=110)
+    run(every_line())

@@ -56,14 +56,14 @@ def test_orders_sent_while_the_ledger_is_away_are_in_it_when_it_is_back(
     def order(key: str) -> dict[str, Any]:
         return {"key": key, "not_before": "2099-01-01T00:00:00Z", **ORDER}
 
-    first = send("orders.submit", order=order("before")).get(timeout=20)
+    first = send("orders.submit", order=order("before")).get(timeout=60)
     own_engines.postgres.stop()
     waiting = [send("orders.submit", order=order(f"during-{i}")) for i in range(4)]
     waiting.append(send("orders.submit", order=order("before")))
     time.sleep(1.5)
     assert not any(sent.ready() for sent in waiting)
     own_engines.postgres.start()
-    tickets = [sent.get(timeout=30) for sent in waiting]
+    tickets = [sent.get(timeout=90) for sent in waiting]
     assert [ticket["new"] for ticket in tickets] == [True, True, True, True, False]
     assert tickets[-1]["order_id"] == first["order_id"]
     assert [ticket["order_id"] for ticket in tickets[:4]] == [sent.id for sent in waiting[:4]]
@@ -71,10 +71,10 @@ def test_orders_sent_while_the_ledger_is_away_are_in_it_when_it_is_back(
         counted = db.execute("SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM owed)").fetchone()
     assert counted == (5, 5)
     with pytest.raises(ValueError, match="producer: must be a name"):
-        send("orders.submit", order=order("after"), producer="a\x00b").get(timeout=20)
+        send("orders.submit", order=order("after"), producer="a\x00b").get(timeout=60)
     with pytest.raises(ValueError, match="why: must be a printable text"):
-        send("orders.cancel", order_id=first["order_id"], why="half a character: \ud800").get(timeout=20)
-    assert send("orders.cancel", order_id=first["order_id"]).get(timeout=20)["state"] == "CANCELLED"
+        send("orders.cancel", order_id=first["order_id"], why="half a character: \ud800").get(timeout=60)
+    assert send("orders.cancel", order_id=first["order_id"]).get(timeout=60)["state"] == "CANCELLED"
     assert worker.popen.poll() is None
 
 
@@ -84,14 +84,14 @@ def test_an_order_whose_child_dies_under_it_is_taken_by_another(
     """The worker lives, its child is killed while it holds the order: the order is in the ledger all the same."""
     worker = processes.worker(children=1)
     order = {"key": "crm-1", "not_before": "2099-01-01T00:00:00Z", **ORDER}
-    app.send_task("orders.submit", [order | {"key": "warm"}], queue="orders", task_id=str(uuid4())).get(timeout=20)
+    app.send_task("orders.submit", [order | {"key": "warm"}], queue="orders", task_id=str(uuid4())).get(timeout=60)
     own_engines.postgres.stop()
     sent = app.send_task("orders.submit", [order], queue="orders", task_id=str(uuid4()))
     time.sleep(1)
     for child in psutil.Process(worker.popen.pid).children():
         child.kill()
     own_engines.postgres.start()
-    for _ in eventually(30):
+    for _ in eventually():
         with psycopg.connect(own_engines.database_url) as db:
             if db.execute("SELECT FROM orders WHERE order_id = %s", [sent.id]).fetchall():
                 break

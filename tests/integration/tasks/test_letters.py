@@ -83,7 +83,7 @@ def test_whatever_is_unreadable_is_buried_and_the_next_order_is_taken(
             broker.lpush("orders", spoiled)
         broker.lpush("orders", letter({"task": TASK, "id": str(uuid4())}, json.dumps([[ORDER], {}, {}])))
         broker.lpush("orders", letter({}, json.dumps({"task": TASK, "id": "old", "args": [ORDER | {"key": "crm-2"}]})))
-        for _ in eventually(40):
+        for _ in eventually():
             if len(db.execute("SELECT FROM orders").fetchall()) == 2:
                 break
         letters = db.execute("SELECT * FROM dead_letters ORDER BY letter_id").fetchall()
@@ -91,7 +91,9 @@ def test_whatever_is_unreadable_is_buried_and_the_next_order_is_taken(
         for name, buried, (_, why) in zip(UNREADABLE, letters, UNREADABLE.values(), strict=True):
             assert why in buried["why"], name
             assert buried["queue"] == "orders"
-        assert (broker.llen("orders"), broker.hlen("unacked")) == (0, 0)
+        for _ in eventually():  # the last is acknowledged after it is in the ledger
+            if (broker.llen("orders"), broker.hlen("unacked")) == (0, 0):
+                break
 
 
 def test_what_celery_sends_is_well_formed(broker_url: str) -> None:

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from carriers.bandwidth import Bandwidth
 from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Recall, Recollection
@@ -16,13 +15,12 @@ from orders.model import (
     NumberResult,
     NumberState,
     Order,
-    OrderId,
     OrderRequest,
-    State,
 )
 from orders.numbering import E164
+from tests.unit.carriers import order_examples
 
-REFERENCE = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
+REFERENCE = order_examples.REFERENCE
 THEIRS = CarrierOrderId("4d1f9c57-2c0a-4f0e-9d0e-0d1f5f3f8a01")
 OTHER = CarrierOrderId("9b7a6c55-1e2d-4c3b-8a99-7f6e5d4c3b2a")
 A, B, C, D = (E164(f"+1919555010{digit}") for digit in range(4))
@@ -35,15 +33,7 @@ BANDWIDTH = Bandwidth("9900000", "743")
 
 
 def an_order(request: OrderRequest, **more: Any) -> Order:
-    made = Order(
-        OrderId(UUID(REFERENCE)),
-        request,
-        datetime(2026, 1, 2, tzinfo=UTC),
-        state=State.OPEN,
-        carrier_order_id=THEIRS,
-        sends=1,
-    )
-    return replace(made, **more)
+    return order_examples.an_open_order(request, THEIRS, **more)
 
 
 def a_request(*numbers: E164, **more: Any) -> OrderRequest:

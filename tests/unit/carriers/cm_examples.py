@@ -2,9 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 from carriers.cm import CM
 from carriers.contract import CarrierAnswer
@@ -16,13 +14,12 @@ from orders.model import (
     NumberResult,
     NumberState,
     Order,
-    OrderId,
     OrderRequest,
-    State,
 )
 from orders.numbering import E164
+from tests.unit.carriers import order_examples
 
-REFERENCE = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
+REFERENCE = order_examples.REFERENCE
 COMMENT = f"number-orders:{REFERENCE}"
 ACCOUNT = "11111111-2222-4333-8444-555555555555"
 REQUESTS = f"/voice-phonenumberrequestapi/v1/{ACCOUNT}/numberRequests"
@@ -48,15 +45,7 @@ def in_america(quantity: int = 2, **more: Any) -> OrderRequest:
 
 
 def an_order(request: OrderRequest | None = None, **more: Any) -> Order:
-    made = Order(
-        OrderId(UUID(REFERENCE)),
-        request or a_request(),
-        datetime(2026, 1, 2, tzinfo=UTC),
-        state=State.OPEN,
-        carrier_order_id=THEIRS,
-        sends=1,
-    )
-    return replace(made, **more)
+    return order_examples.an_open_order(request or a_request(), THEIRS, **more)
 
 
 def shown(status: object = "created", *ranges: dict[str, Any], **more: Any) -> dict[str, Any]:

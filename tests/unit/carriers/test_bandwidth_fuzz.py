@@ -8,7 +8,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from carriers.contract import CarrierAnswer, Conversation
-from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import (
     Acknowledged,
     AnswerLost,
@@ -42,6 +41,7 @@ from tests.unit.carriers.bandwidth_examples import (
     shown,
     wrapped,
 )
+from tests.unit.carriers.fuzzing import mutated, turns
 
 Begin = Callable[[Order], Conversation]
 
@@ -87,38 +87,11 @@ statuses = st.sampled_from([200, 200, 200, 201, 204, 301, 400, 400, 401, 403, 40
 headers = st.fixed_dictionaries({}, optional={"location": st.text(max_size=60)})
 
 
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """Return one of the examples with pieces taken out, doubled, swapped or overwritten."""
-    body = draw(st.sampled_from(BODIES))
-    for _ in range(draw(st.integers(0, 4))):
-        start = draw(st.integers(0, len(body)))
-        end = draw(st.integers(start, min(len(body), start + 80)))
-        patch = draw(
-            st.sampled_from([b"", body[start:end] * 2, draw(st.sampled_from(BODIES)), draw(st.binary(max_size=6))])
-        )
-        body = body[:start] + patch + body[end:]
-    return body
-
-
 garbage = st.one_of(
     st.binary(max_size=300),
     st.text(max_size=200).map(str.encode),
     st.sampled_from([HTML, BOMB, BOMB.decode().encode("utf-16"), b"<a>" * 3000, b"<OrderResponse>" + b"9" * 5000]),
 )
-
-
-def turns(conversation: Conversation, answers: Iterator[CarrierAnswer]) -> Event | None:
-    """Hold a conversation; None when it ended in an error that says that nothing is known."""
-    try:
-        next(conversation)
-        while True:
-            conversation.send(next(answers))
-    except StopIteration as end:
-        event: Event = end.value
-        return event
-    except (NoAnswer, UnreadableAnswer):
-        return None
 
 
 def answers_of(bodies: st.SearchStrategy[bytes]) -> st.SearchStrategy[list[CarrierAnswer]]:
@@ -133,7 +106,7 @@ def test_mutations_end_in_a_legal_event(what: str, order: Order, data: st.DataOb
 
     def answers() -> Iterator[CarrierAnswer]:
         for _ in range(60):
-            answer = data.draw(st.builds(CarrierAnswer, statuses, headers, mutated()))
+            answer = data.draw(st.builds(CarrierAnswer, statuses, headers, mutated(BODIES)))
             seen.append(answer.body)
             yield answer
 

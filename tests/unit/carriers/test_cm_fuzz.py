@@ -9,8 +9,7 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carriers.contract import CarrierAnswer, Conversation, Keep
-from orders.errors import NoAnswer, UnreadableAnswer
+from carriers.contract import CarrierAnswer, Conversation
 from orders.events import (
     Acknowledged,
     AnswerLost,
@@ -40,6 +39,7 @@ from tests.unit.carriers.cm_examples import (
     restricted,
     shown,
 )
+from tests.unit.carriers.fuzzing import mutated, turns
 
 Begin = Callable[[Order], Conversation]
 
@@ -104,38 +104,11 @@ shapes = fields.map(lambda changed: {**shown("completed"), **changed}) | fields
 documents = (shapes | st.lists(shapes, max_size=4) | values).map(lambda body: json.dumps(body).encode())
 
 
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """Return one of the examples with pieces taken out, doubled, swapped or overwritten."""
-    body = draw(st.sampled_from(BODIES))
-    for _ in range(draw(st.integers(0, 4))):
-        start = draw(st.integers(0, len(body)))
-        end = draw(st.integers(start, min(len(body), start + 60)))
-        patch = draw(
-            st.sampled_from([b"", body[start:end] * 2, draw(st.sampled_from(BODIES)), draw(st.binary(max_size=6))])
-        )
-        body = body[:start] + patch + body[end:]
-    return body
-
-
 garbage = st.one_of(
     st.binary(max_size=300),
     st.text(max_size=200).map(str.encode),
     st.sampled_from([HTML, b"[" * 50_000, b"9" * 5000, b'{"guid":' * 3000, b"NaN", b"\xff\xfe[\x00]\x00"]),
 )
-
-
-def turns(conversation: Conversation, answers: Iterator[CarrierAnswer]) -> Event | None:
-    """Hold a conversation; None when it ended in an error that says that nothing is known."""
-    try:
-        turn = next(conversation)
-        while True:
-            turn = conversation.send(None if isinstance(turn, Keep) else next(answers))
-    except StopIteration as end:
-        event: Event = end.value
-        return event
-    except (NoAnswer, UnreadableAnswer):
-        return None
 
 
 @settings(max_examples=300, deadline=None)
@@ -145,7 +118,7 @@ def test_every_answer_ends_in_a_legal_event(what: str, order: Order, data: st.Da
 
     def answers() -> Iterator[CarrierAnswer]:
         while True:
-            yield data.draw(st.builds(CarrierAnswer, statuses, headers, mutated() | documents))
+            yield data.draw(st.builds(CarrierAnswer, statuses, headers, mutated(BODIES) | documents))
 
     event = turns(begin(order), answers())
 

@@ -141,6 +141,14 @@ def test_a_number_that_another_order_is_to_bring_is_waited_for_more_and_more_pat
         assert asked == []
 
 
+def test_the_patience_for_a_number_to_come_is_measured_by_the_window() -> None:
+    brief = Swift(taint=Taint(timedelta(seconds=30), timedelta(seconds=5)))
+    for sends, seconds in ((1, 1), (3, 4), (50, 30)):
+        event, _, _ = converse(brief.submit(an_order(removal(ONE), sends=sends)), knowing({}, ONE))
+        assert isinstance(event, Deferred)
+        assert event.not_before == NOW + timedelta(seconds=seconds)
+
+
 def test_waiting_is_for_the_last_and_splitting_for_the_first() -> None:
     since = {ONE: NOW - timedelta(minutes=20), TWO: NOW - timedelta(minutes=10)}
     for when, minutes in ((WhenTainted.WAIT, 21), (SPLIT, 11)):
@@ -239,7 +247,11 @@ def test_the_first_part_of_a_split_is_settled_and_the_rest_waits_for_its_turn() 
         numbers=(ONE, TWO, THREE), when=SPLIT, part=[ONE, TWO],
     )  # fmt: skip
     assert isinstance(event, PartSettled)
-    assert event.numbers == results(RELEASED, ONE, TWO)
+    assert states(event) == {ONE: (RELEASED, None), TWO: (RELEASED, None), THREE: (REQUESTED, "TAINTED")}
+    assert event.numbers[-1].text == (
+        "is ours since 2026-01-02 11:50:00 UTC, and tainted for 30 minutes; "
+        "it may be removed from 2026-01-02 12:21:00 UTC on"
+    )
     assert event.not_before == NOW + timedelta(minutes=21)
     assert event.reason == "2 numbers are removed; 1 are still tainted"
 
@@ -269,7 +281,7 @@ def test_a_part_that_did_nothing_is_tried_again_with_the_rest() -> None:
         when=SPLIT, part=[ONE], looks=LOOKS - 1,
     )  # fmt: skip
     assert isinstance(event, PartSettled)
-    assert (event.numbers, event.settled) == ((), {})
+    assert (states(event), event.settled) == ({TWO: (REQUESTED, "TAINTED")}, {})
 
 
 def test_a_part_that_did_nothing_is_not_tried_again_at_once() -> None:

@@ -1,6 +1,7 @@
 """Sending an order to Swift: what is sent and kept, in which turn, and what each answer means."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -132,8 +133,13 @@ def test_a_cart_whose_request_is_not_kept_is_left_to_itself() -> None:
 
 def test_a_request_answered_with_another_id_and_nothing_else_is_in() -> None:
     """As the page prints it or not: 201 is all that counts."""
-    for answer in (added(), added(id="x", type="REMOVE_NUMBERS"), answered(201)):
+    for answer in (added(), added(id="x", type="REMOVE_NUMBERS"), answered(201), replace(added(), status=200)):
         assert converse(CARRIER.submit(an_order()), cart(), answer, shown())[0] == Acknowledged(THEIRS, "NEW")
+
+
+def test_a_gateways_200_puts_nothing_into_a_cart() -> None:
+    with pytest.raises(UnreadableAnswer):
+        converse(CARRIER.submit(an_order()), cart(), answered(200, HTML))
 
 
 def test_an_order_is_known_by_the_id_in_the_answer() -> None:

@@ -80,6 +80,13 @@ def test_cm_is_asked_at_the_pace_of_people_and_doubt_is_for_a_person() -> None:
     assert not how.resend_when_absent
 
 
+def test_how_many_lost_answers_are_too_many_is_set_per_carrier(environment: pytest.MonkeyPatch) -> None:
+    give(environment, "BANDWIDTH", {"LOSSES_MAX": "5"})
+    settings = Settings()
+
+    assert (manner(settings.bandwidth).losses_max, manner(settings.cm).losses_max) == (5, 3)
+
+
 def test_settings_with_maps_survive_being_handed_down(environment: pytest.MonkeyPatch) -> None:
     give(environment, "CM", CM_ENV)
     given = Settings()
