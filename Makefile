@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-SOURCES := orders carriers ledger fulfilment tasks workers config sandbox embedded console client tests
+SOURCES := orders carriers ledger fulfilment tasks workers config sandbox simulation embedded console client tests
 
-.PHONY: help setup up demo fmt check test lock docs clean
+.PHONY: help setup up demo fmt check test sim lock docs clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ check: setup  ## what can be known without running: ruff, mypy, import contracts
 
 test: setup  ## every test (ARGS="-k key" for some)
 	@$(BIN)/pytest $(ARGS)
+
+sim: setup  ## a simulated world from a seed (SEED=7 ARGS="--worlds 20 --faults harsh --trace")
+	@$(BIN)/number-orders simulate --seed $(or $(SEED),1) $(ARGS)
 
 lock: setup  ## resolve the dependencies anew into the lock files: everything, and what the service needs
 	@grep -v 'number-orders-client==' pyproject.toml > .venv/pyproject.toml
