@@ -80,7 +80,7 @@ def find_taken(tables: Tables, p: Params) -> list[Row]:
 def keep_progress(tables: Tables, p: Params) -> list[Row]:
     """Write down steps done at the carrier."""
     order = tables.orders.get(p["order_id"])
-    if order is None or order["version"] != p["version"]:
+    if order is None or order["version"] != p["version"] or order["progress"] not in (p["known"], p["progress"]):
         return []
     order["progress"] = p["progress"]
     return [{"order_id": p["order_id"]}]
@@ -113,12 +113,22 @@ def _names(order: Row, e164: str, p: Params) -> bool:
 
 @statement
 def take_turns(tables: Tables, p: Params) -> list[Row]:
-    """Give each turn to one order: whoever has it keeps it."""
+    """Give each turn to one order: whoever has it keeps it, unless it has ended."""
     wanted = sorted((wish["serial_key"], UUID(wish["order_id"])) for wish in p["wanted"])
     for key, order_id in wanted:
+        turn = tables.turns.get((p["carrier"], key))
+        holders = {mine for theirs, mine in wanted if theirs == key}
+        if turn and turn["order_id"] not in holders and tables.orders[turn["order_id"]]["ended_at"] is not None:
+            del tables.turns[p["carrier"], key]
         tables.turns.setdefault((p["carrier"], key), {"order_id": order_id, "since": tables.clock()})
     theirs = (order_id for key, order_id in wanted if tables.turns[p["carrier"], key]["order_id"] == order_id)
     return [{"order_id": order_id} for order_id in theirs]
+
+
+@statement
+def has_turn(tables: Tables, p: Params) -> list[Row]:
+    """Tell whether an order has something to itself."""
+    return [{"has_turn": any(row["order_id"] == p["order_id"] for row in tables.turns.values())}]
 
 
 @statement

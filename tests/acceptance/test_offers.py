@@ -218,12 +218,17 @@ def test_bandwidth_is_searched_in_north_america_and_abroad(house: House) -> None
 
 
 def test_swift_counts_what_it_has(house: House) -> None:
-    """A filter and a group at once; what is not grouped is one sum."""
-    words = ("--state", "ON", "--country", "CAN")
-    grouped = told(house, "coverage", "--group-by", "npa", "--group-by", "rate_center", *words)
-    summed = told(house, "coverage", *words)
-    assert {entry["group"]["npa"] for entry in grouped["entries"]} == {"705", "416"}
-    assert sum(entry["quantity"] for entry in grouped["entries"]) == summed["totals"]["swift"] > 0
+    """Grouped by all six fields at once, and one of those groups again by every filter there is."""
+    fields = ("npa", "nxx", "lata", "state", "rate_center", "country_code")
+    grouped = told(house, "coverage", "--state", "ON", *(word for field in fields for word in ("--group-by", field)))
+    entries = grouped["entries"]
+    first = entries[0]["group"]
+    filters = {"--country": "CAN"} | {f"--{field.replace('_', '-')}": first[field] for field in fields[:-1]}
+    summed = told(house, "coverage", *(word for pair in filters.items() for word in pair))
+
+    assert {entry["group"]["npa"] for entry in entries} == {"705", "416"}
+    assert sum(entry["quantity"] for entry in entries) == grouped["totals"]["swift"]
+    assert summed["totals"] == {"swift": entries[0]["quantity"]}
 
 
 def test_restrictions_are_told_by_cm_and_bandwidth(house: House) -> None:
