@@ -19,8 +19,10 @@ LATE_MAX_S: Final = 0.04
 """How much later than its place a request may leave. After that it takes another place."""
 ON_THE_WAY_S: Final = 0.02
 """How much longer one request may be on its way to the carrier than another."""
-_SAMPLE_LASTS_S: Final = 20.0
-"""After this, what is known of the ledger's clock is learnt anew: one that is slewed gains or loses 10 ms meanwhile."""
+_DRIFT: Final = 0.0005
+"""How much a clock may gain or lose in a second: as much as one that is slewed."""
+_VAGUE_S: Final = 0.25
+"""Who knows the ledger's time no better than this cannot tell whether a place has gone by, and takes another."""
 
 
 def limit(group: str, per_second: float | None) -> Limit:
@@ -45,11 +47,11 @@ class LedgerClock:
     def learn(self, told: datetime, *, asked_at: float, heard_at: float) -> None:
         """Take in that the ledger said `told` at some moment between these two of our clock."""
         least, most = told.timestamp() - heard_at, told.timestamp() - asked_at
-        least_of_both, most_of_both = max(least, self._least), min(most, self._most)
-        if heard_at - self._learnt_at > _SAMPLE_LASTS_S or least_of_both > most_of_both:  # old, or a clock was set
-            self._least, self._most, self._learnt_at = least, most, heard_at
-        else:
-            self._least, self._most = least_of_both, most_of_both
+        drift = (heard_at - self._learnt_at) * _DRIFT
+        least_of_both, most_of_both = max(least, self._least - drift), min(most, self._most + drift)
+        if least_of_both > most_of_both:  # a clock was set
+            least_of_both, most_of_both = least, most
+        self._least, self._most, self._learnt_at = least_of_both, most_of_both, heard_at
 
     def opens(self, place: datetime) -> float:
         """Return the moment of our clock before which the place has surely not come."""
@@ -58,8 +60,11 @@ class LedgerClock:
     def closes(self, place: datetime) -> float:
         """Return the moment of our clock after which a request for this place may be too late.
 
-        A ledger so far away that nobody can tell leaves half the time, or nothing would ever leave.
+        A ledger so far away that nobody can tell leaves half the time, or nothing would ever leave; but an answer that
+        was waited for much longer, as by a worker that was stopped meanwhile, leaves none.
         """
+        if self._most - self._least > _VAGUE_S:
+            return place.timestamp() + LATE_MAX_S - self._most
         return max(place.timestamp() + LATE_MAX_S - self._most, self.opens(place) + LATE_MAX_S / 2)
 
 
