@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-SOURCES := orders carriers ledger fulfilment tasks workers config sandbox embedded console client tests
+SOURCES := orders carriers ledger fulfilment tasks workers config sandbox embedded console bench client tests
 
-.PHONY: help setup up demo fmt check test lock docs clean
+.PHONY: help setup up demo fmt check test bench lock docs clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,6 +38,10 @@ check: setup  ## what can be known without running: ruff, mypy, import contracts
 
 test: setup  ## every test (ARGS="-k key" for some)
 	@$(BIN)/pytest $(ARGS)
+
+BENCH ?= orders
+bench: setup  ## what an order costs, here and elsewhere (BENCH=orders|waiting|intake, ARGS="--orders 5000 --runs 3")
+	@$(BIN)/python -m bench $(BENCH) $(ARGS)
 
 lock: setup  ## resolve the dependencies anew into the lock files: everything, and what the service needs
 	@grep -v 'number-orders-client==' pyproject.toml > .venv/pyproject.toml
