@@ -40,7 +40,7 @@ test: setup  ## every test (ARGS="-k key" for some)
 	@$(BIN)/pytest $(ARGS)
 
 BENCH ?= orders
-bench: setup  ## what an order costs, here and elsewhere (BENCH=orders|waiting|intake, ARGS="--orders 5000 --runs 3")
+bench: setup  ## what an order costs, here and elsewhere (BENCH=orders|waiting|intake|hotspots, ARGS="--orders 5000 --runs 3")
 	@$(BIN)/python -m bench $(BENCH) $(ARGS)
 
 lock: setup  ## resolve the dependencies anew into the lock files: everything, and what the service needs

@@ -1,11 +1,14 @@
-"""`python -m bench orders|waiting|intake`: what an order costs here and elsewhere."""
+"""`python -m bench orders|waiting|intake|hotspots`: what an order costs here and elsewhere."""
 
 import typer
 
-from bench import orders
+from bench import hotspots, intake, orders, waiting
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("orders")(orders.bench)
+app.command("waiting")(waiting.bench)
+app.command("intake")(intake.bench)
+app.command("hotspots")(hotspots.bench)
 
 
 @app.callback()

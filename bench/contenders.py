@@ -23,6 +23,7 @@ from bench.workload import POLL_S, index_of, number_of
 from console import stack_commands
 from ledger.migrate import migrate
 
+APP: Final = "workers.celery_app"
 CHILDREN: Final = 8
 """Of number-orders' worker, as shipped."""
 
@@ -79,22 +80,30 @@ def order_of(index: int) -> dict[str, object]:
 class NumberOrders:
     """number-orders: one worker and one beat, as shipped."""
 
-    def __init__(self, here: Stage) -> None:
+    def __init__(self, here: Stage, *, app: str = APP, **told: str) -> None:
+        """Start both, with another application than the shipped one if need be, told these variables as well."""
         migrate(here.fresh.database_url)
-        settings = practice_settings(here)
+        settings = practice_settings(here) | told
+        worker = [app if word == APP else word for word in stack_commands.worker("worker", children=CHILDREN)]
         self._database_url = here.fresh.database_url
         self._producer = Celery(broker=here.fresh.broker_url, backend=here.fresh.broker_url, set_as_current=False)
         self.pids = [
-            here.run("worker", stack_commands.worker("worker", children=CHILDREN), **settings),
+            here.run("worker", worker, **settings),
             here.run("beat", stack_commands.beat(), **settings),
         ]
 
     def place(self, indices: range) -> None:
         """Send each order as a message of its own, as the README says."""
         for index in indices:
-            self._producer.send_task(
-                "orders.submit", kwargs={"order": order_of(index)}, queue="orders", task_id=str(uuid.uuid4())
-            )
+            self.submit(order_of(index))
+
+    def submit(self, order: Mapping[str, object]) -> None:
+        """Send one order."""
+        self._producer.send_task("orders.submit", kwargs={"order": order}, queue="orders", task_id=str(uuid.uuid4()))
+
+    def submit_many(self, orders: Sequence[Mapping[str, object]]) -> None:
+        """Send many orders in one message."""
+        self._producer.send_task("orders.submit_many", kwargs={"orders": orders}, queue="orders")
 
     def ends(self) -> Mapping[int, float]:
         """Return the orders that are COMPLETED in the ledger."""

@@ -90,6 +90,16 @@ def write(path: Path, results: Mapping[str, Any]) -> None:
     path.write_text(json.dumps({**results, "made": made()}, indent=2) + "\n", encoding="utf-8")
 
 
+def table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
+    """Return rows of words as a table; the first row's keys are the columns."""
+    shown = Table(title=title)
+    for column in rows[0]:
+        shown.add_column(column, justify="right")
+    for row in rows:
+        shown.add_row(*row.values())
+    return shown
+
+
 def as_json(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the runs, and their medians."""
     return {
