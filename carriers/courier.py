@@ -5,6 +5,7 @@ but for one repetition after a 401 that new credentials may cure: a 401 means th
 Knows HTTP; knows nothing of any carrier's dialect, of the ledger, or of when to try again.
 """
 
+import asyncio
 import ssl
 import sys
 import time
@@ -29,7 +30,7 @@ from carriers.contract import (
     Talk,
 )
 from carriers.retry_after import come_back_at
-from carriers.wire import FAULTS, CourierSettings, Departure, Wire
+from carriers.wire import FAULTS, Carries, CourierSettings, Departure, Wire
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from orders.events import AnswerLost, Event, NotSent
 
@@ -102,6 +103,7 @@ class Courier:
         now: Callable[[], datetime],
         clock: Callable[[], float] = boot_clock,
         tls: ssl.SSLContext | None = None,
+        wire: Carries | None = None,
     ) -> None:
         """Prepare the connections.
 
@@ -111,12 +113,13 @@ class Courier:
             now: The present in UTC; turns "in 30 seconds" into a moment.
             clock: The clock that deadlines are measured on.
             tls: Which certificates to trust, when not the usual ones.
+            wire: The connections, when not those over the network.
         """
         self._receipt_bytes_max = settings.receipt_bytes_max
         self._auth = auth
         self._now = now
         self._clock = clock
-        self._wire = Wire(settings, tls)
+        self._wire = wire or Wire(settings, tls)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -214,7 +217,8 @@ class Courier:
         """Send one request once, and keep what came of it."""
         departure = Departure(self._clock, deadline, once=request.purpose is Purpose.COMMIT)
         target = _target(request)
-        begun = time.monotonic()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         answer: CarrierAnswer | None = None
         trouble = "it was given up on the way"
         try:
@@ -229,7 +233,7 @@ class Courier:
             trouble = self._wire.words(fault, departure)
             raise _Unanswered(trouble, left=departure.left) from fault
         finally:
-            elapsed = timedelta(seconds=time.monotonic() - begun)
+            elapsed = timedelta(seconds=loop.time() - begun)
             exchanges.append(self._kept(request, target, headers, answer, elapsed, trouble))
         return answer
 

@@ -18,7 +18,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
 import httpx
@@ -113,6 +113,18 @@ class _Gate(aiohttp.TCPConnector):
             connection.release()
             raise
         return connection
+
+
+class Carries(Protocol):
+    """What the courier needs of the connections with one carrier; `Wire` says of each method what it promises."""
+
+    async def send(
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, departure: Departure
+    ) -> CarrierAnswer: ...
+
+    def words(self, fault: Exception, departure: Departure) -> str: ...
+
+    async def aclose(self) -> None: ...
 
 
 class Wire:

@@ -39,7 +39,13 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "reservations": reservations.reservations,
         "unreserve": reservations.unreserve,
     },
-    "Running it": {"up": house.up, "demo": house.demo, "sandbox": house.sandbox, "migrate": house.migrate},
+    "Running it": {
+        "up": house.up,
+        "demo": house.demo,
+        "sandbox": house.sandbox,
+        "simulate": house.simulate,
+        "migrate": house.migrate,
+    },
     "Looking after it": {
         "doctor": house.doctor,
         "alarms": house.alarms,

@@ -106,6 +106,29 @@ def doctor(as_json: AsJson = False) -> None:
     raise typer.Exit(code_of(checks))
 
 
+def simulate(
+    orders: Annotated[int, typer.Option(min=1, max=10_000, help="Orders of one world.")] = 12,
+    days: Annotated[float, typer.Option(min=0.05, max=365, help="Simulated days of trouble, before it ends.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="The world, or the first of several.")] = 1,
+    faults: Annotated[
+        str, typer.Option(help="What goes wrong: swarm, none, harsh, network, limits, crashes, ledger, messages, …")
+    ] = "swarm",
+    carrier: Annotated[list[str] | None, typer.Option(help="Order only there; may be given again.")] = None,
+    worlds: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, one seed after the other.")] = 1,
+    trace: Annotated[bool, typer.Option("--trace", help="Print everything that happens.")] = False,
+) -> None:
+    """Run the service in simulated worlds, each from a seed, and look after every promise.
+
+    Needs nothing that runs: carriers, clock, queue, ledger and crashes are simulated. Exit 1 if a promise is broken.
+    """
+    from console import simulating
+
+    if not simulating.simulate(
+        orders=orders, days=days, seed=seed, faults=faults, carriers=carrier or (), worlds=worlds, trace=trace
+    ):
+        raise typer.Exit(1)
+
+
 def migrate() -> None:
     """Bring the ledger's schema to the one that this program needs. Safe to repeat, and to run twice at once."""
     from console.finding import find_settings

@@ -4,7 +4,6 @@ Knows nothing of what a conversation is about; that is the lane's (`fulfilment.s
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -50,7 +49,7 @@ class Landed:
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """One claimed order on its way to the carrier. Clocks: `claimed_at` monotonic, `claims.now` the ledger's."""
+    """One claimed order on its way to the carrier. Clocks: `claimed_at` the event loop's, `claims.now` the ledger's."""
 
     claims: Claims
     claim: Claim
@@ -62,7 +61,7 @@ class Flight:
     @property
     def now(self) -> datetime:
         """The ledger's time, as well as this machine can tell how much of it has passed since the claim."""
-        return self.claims.now + timedelta(seconds=time.monotonic() - self.claimed_at)
+        return self.claims.now + timedelta(seconds=_clock() - self.claimed_at)
 
 
 class LaneWork(Protocol):
@@ -108,7 +107,7 @@ class Stint:
         self._ledger = ledger
         self._recorder = recorder
         self._boot_clock = boot_clock
-        self._ends = time.monotonic() + lasts_s
+        self._ends = _clock() + lasts_s
         self._next_claim = 0.0
         self._in_air: set[asyncio.Task[Landed]] = set()
         self._took_off = 0
@@ -119,7 +118,7 @@ class Stint:
             while True:
                 found = await self._fill_up() if self._has_room() else None
                 if not self._in_air and not found:
-                    return time.monotonic() >= self._ends
+                    return _clock() >= self._ends
                 if self._in_air:
                     await self._land()
         finally:
@@ -132,7 +131,7 @@ class Stint:
         return self._took_off
 
     def _has_room(self) -> bool:
-        return self._has_seats() and self._next_claim <= time.monotonic() < self._ends
+        return self._has_seats() and self._next_claim <= _clock() < self._ends
 
     def _has_seats(self) -> bool:
         """Tell whether enough places are free to be worth a claim."""
@@ -146,16 +145,16 @@ class Stint:
             if not self._in_air:
                 raise
             log.warning("ledger_away", lane=self._work.lane.value, in_the_air=len(self._in_air), trouble=str(away))
-            self._ends = time.monotonic()
+            self._ends = _clock()
             return False
 
     async def _take_off(self) -> bool:
         """Claim and begin; return whether anything was due."""
         room = self._work.concurrency - len(self._in_air)
-        boot, claimed_at = self._boot_clock(), time.monotonic()
+        boot, claimed_at = self._boot_clock(), _clock()
         claims = await self._ledger.claim(self._work.carrier, self._work.lane, limit=room, lease=self._work.lease)
         if claims is None or len(claims.claims) < room:
-            self._next_claim = time.monotonic() + _PAUSE_S
+            self._next_claim = _clock() + _PAUSE_S
         if claims is None:
             return False
         deadline = boot + self._work.right_to_send.total_seconds()
@@ -178,9 +177,9 @@ class Stint:
 
     def _patience(self) -> float | None:
         """Return how long to wait for a landing before there may be something to claim."""
-        if not self._has_seats() or time.monotonic() >= self._ends:
+        if not self._has_seats() or _clock() >= self._ends:
             return None
-        return max(self._next_claim - time.monotonic(), 0.001)
+        return max(self._next_claim - _clock(), 0.001)
 
     async def _settle(self, landed: Sequence[Landed]) -> None:
         """Write down what came back. Answers are precious: a ledger that is away for a moment is waited for."""
@@ -201,6 +200,11 @@ class Stint:
         for claims, later in _by_claims(landed):
             await self._ledger.postpone(claims, later)
         await self._ledger.keep_receipts([receipt for item in landed for receipt in item.receipts])
+
+
+def _clock() -> float:
+    """Return the event loop's own seconds, on which its timers go too: monotonic, or those of a simulated world."""
+    return asyncio.get_running_loop().time()
 
 
 def _by_claims(landed: Iterable[Landed]) -> list[tuple[Claims, list[tuple[OrderId, datetime, str | None]]]]:

@@ -478,7 +478,7 @@ class Ledger:
         except TimeoutError as silence:
             raise LedgerUnavailable(f"the ledger said nothing for {self._silence_s:g} s") from silence
         except _OUT_OF_REACH:
-            await self._pool.check()  # where one connection died, all may have: PostgreSQL was restarted
+            await self._reconnect()
             return await self._run_again(statement, params)
 
     async def _run_again(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
@@ -486,6 +486,10 @@ class Ledger:
             return await self._run_once(statement, params)
         except (TimeoutError, *_OUT_OF_REACH) as trouble:
             raise LedgerUnavailable(f"the ledger does not answer: {trouble!r}") from trouble
+
+    async def _reconnect(self) -> None:
+        """Where one connection died, all may have: PostgreSQL was restarted."""
+        await self._pool.check()
 
     async def _run_once(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
         async with self._pool.connection() as connection, asyncio.timeout(self._silence_s):

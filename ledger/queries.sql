@@ -73,11 +73,12 @@ FROM unnest(%(numbers)s::text[]) AS number (e164)
 LEFT JOIN held_numbers AS held ON held.e164 = number.e164 AND held.carrier = %(carrier)s AND held.released_at IS NULL;
 
 -- name: take_turns
--- One order a key: whoever has the turn keeps it, and may take it again.
+-- One order a key: whoever has the turn keeps it, and may take it again, whatever older order asks beside it.
 INSERT INTO turns (carrier, serial_key, order_id)
-SELECT DISTINCT ON (serial_key) %(carrier)s, serial_key, order_id
+SELECT DISTINCT ON (wanted.serial_key) %(carrier)s, wanted.serial_key, wanted.order_id
 FROM jsonb_to_recordset(%(wanted)s) AS wanted (serial_key text, order_id uuid)
-ORDER BY serial_key, order_id
+LEFT JOIN turns ON turns.carrier = %(carrier)s AND turns.serial_key = wanted.serial_key
+ORDER BY wanted.serial_key, turns.order_id IS DISTINCT FROM wanted.order_id, wanted.order_id
 ON CONFLICT (carrier, serial_key) DO UPDATE SET since = turns.since WHERE turns.order_id = excluded.order_id
 RETURNING order_id;
 

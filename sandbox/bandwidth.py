@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Any, Final
-from uuid import uuid4
 
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
@@ -238,11 +237,11 @@ class Bandwidth:
 
     def _accepted(self, request: OrderRequest, visit: Visit) -> Response:
         behaviour, http = self._world.behaviour, visit.request
-        order = self._book.place(request, behaviour, self._world.clock())
+        order = self._book.place(request, behaviour, self._world.clock(), order_id=self._world.new_id())
         self._keep("order", order, order.created_at, visit.body)
         where = behaviour.order_id_in
         in_body = None if where == "location" else order.order_id
-        in_location = str(uuid4()) if where == "different" else order.order_id
+        in_location = self._world.new_id() if where == "different" else order.order_id
         answer = _xml(xml.order_accepted(order, in_body), 201)
         if where != "body":
             answer.headers["Location"] = f"{http.url.replace(query='')}/{in_location}"
@@ -280,7 +279,8 @@ class Bandwidth:
 
     def _disconnect(self, visit: Visit) -> Response:
         try:
-            placed = self._disconnects.place(visit.body, self._world.behaviour, self._world.clock())
+            world = self._world
+            placed = self._disconnects.place(visit.body, world.behaviour, world.clock(), order_id=world.new_id())
         except OrderRefused as refused:
             return _xml(disconnects.refusal(refused), 400)
         self._keep("disconnect", placed, placed.created_at, visit.body)

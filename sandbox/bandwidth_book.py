@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from random import Random
-from uuid import uuid4
 
 from sandbox.bandwidth_orders import Amendment, OrderRequest
 from sandbox.bandwidth_outcomes import BACKORDERED, FAILED, PARTIAL, Pace, Playwright, Stage
@@ -60,11 +59,8 @@ class Book:
         self._positions: dict[str, int] = {}
         self._arrivals = count()
 
-    def place(
-        self, request: OrderRequest, behaviour: Behaviour, now: datetime, *, order_id: str | None = None
-    ) -> Order:
-        """Accept an order and decide its whole course; one that is played again has its id already."""
-        order_id = order_id or str(uuid4())
+    def place(self, request: OrderRequest, behaviour: Behaviour, now: datetime, *, order_id: str) -> Order:
+        """Accept an order and decide its whole course."""
         dice = Random(f"{behaviour.seed}/{request.customer_order_id or order_id}")
         playwright = Playwright(self._inventory, lambda e164: self._is_in_process(e164, now))
         fate, script = playwright.write(request.wish, _pace(behaviour, dice), now)

@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from itertools import count
 from random import Random
 from typing import Any, Final
-from uuid import uuid4
 from xml.etree.ElementTree import Element, ParseError, tostring
 
 from defusedxml.common import DefusedXmlException
@@ -75,14 +74,14 @@ class Disconnects:
         self._aging: list[tuple[datetime, int, tuple[str, ...]]] = []  # a heap: the next to be sold again comes first
         self._arrivals = count()
 
-    def place(self, body: bytes, behaviour: Behaviour, now: datetime, *, order_id: str | None = None) -> Disconnect:
-        """Accept a disconnect; one that is played again has its id already.
+    def place(self, body: bytes, behaviour: Behaviour, now: datetime, *, order_id: str) -> Disconnect:
+        """Accept a disconnect.
 
         Raises:
             OrderRefused: with every reason, as Bandwidth's ErrorList has them.
         """
         root, chosen, numbers = _read(body)
-        order_id, reference = order_id or str(uuid4()), _text(root, "CustomerOrderId")
+        reference = _text(root, "CustomerOrderId")
         dice = Random(f"{behaviour.seed}/{reference or order_id}/disconnect")
         errors = tuple(_not_ours(e164) for e164 in numbers if not self._is_ours(e164, now))
         strange = {reason.e164 for reason in errors}

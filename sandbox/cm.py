@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from uuid import uuid4
 
 from starlette.datastructures import QueryParams
 from starlette.responses import Response
@@ -137,7 +136,7 @@ class Cm:
 
     def _create(self, visit: Visit) -> Response:
         said, now, behaviour = read_request(visit.body), self._world.clock(), self._world.behaviour
-        one = self._place(str(uuid4()), said, behaviour, now)
+        one = self._place(self._world.new_id(), said, behaviour, now)
         self._keep("request", one, now, visit.body)
         shown = cm_json.request(one, one.stages[0], behaviour, with_guid=behaviour.cm_guid_in_reply)
         return _json(shown, behaviour.cm_create_status)

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
-from random import SystemRandom
 from typing import Any, Final, TypeVar
 
 from starlette.responses import Response
@@ -40,7 +39,6 @@ from sandbox.ulid import ulid
 from sandbox.world import World
 
 _PREFIXES: Final = ("/api/v1", "/api/v1/accounts/{account_id}")
-_CHANCE: Final = SystemRandom()
 
 T = TypeVar("T")
 CartHandler = Callable[[Visit, Cart], Response]
@@ -157,7 +155,7 @@ class Swift:
 
     def _open_cart(self, visit: Visit) -> Response:
         said, now = read_cart(visit.body), self._world.clock()
-        cart = self._book.open_cart(ulid(now, _CHANCE), self._account_of(visit), said, now)
+        cart = self._book.open_cart(ulid(now, self._world.chance), self._account_of(visit), said, now)
         self._keep("cart", cart, cart.cart_id, now, visit.body)
         return _json(self._envelopes().cart(cart), 201)
 
@@ -167,7 +165,7 @@ class Swift:
         if refusal is not None:
             return refusal
         try:
-            request = self._book.add_request(cart, ulid(now, _CHANCE), said, now)
+            request = self._book.add_request(cart, ulid(now, self._world.chance), said, now)
         except CheckedOut:
             return _error(409, "cart is already checked out")
         self._keep("request", cart, request.request_id, now, visit.body)

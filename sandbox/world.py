@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime
-from random import Random
+from random import Random, SystemRandom
 from typing import Any, Final, Protocol
+from uuid import UUID
 
 from starlette.routing import BaseRoute
 
@@ -23,11 +24,16 @@ class World:
     """The surroundings of the carriers; the control API changes them, the carriers live in them."""
 
     def __init__(
-        self, behaviour: Behaviour | None = None, clock: Clock = wall_clock, memory: Memory | None = None
+        self,
+        behaviour: Behaviour | None = None,
+        clock: Clock = wall_clock,
+        memory: Memory | None = None,
+        chance: Random | None = None,
     ) -> None:
         self._first_behaviour = behaviour or Behaviour()
         self.clock = SandboxClock(clock)
         self.memory = memory or Memory()
+        self.chance = chance or SystemRandom()  # for identifiers, which no restart may give twice
         self.stopping = asyncio.Event()  # set once, so that hanging requests let go
         self.chores: list[Chore] = []  # what carriers do unasked, for as long as the sandbox is served
         self.start_over()
@@ -38,6 +44,10 @@ class World:
         """Move every carrier's clock forward, also for the sandbox that will take up this memory."""
         self.memory.keep(_CLOCK, {"advance_s": seconds})
         self.clock.advance(seconds)
+
+    def new_id(self) -> str:
+        """Make up an identifier."""
+        return str(UUID(int=self.chance.getrandbits(128), version=4))
 
     def start_over(self) -> None:
         """Forget faults and requests, go back to the machine's time and behave as at the start."""

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,9 +58,8 @@ class Up:
 
     def process(self, words: str) -> psutil.Process:
         """Return the uppermost process below it that runs a command with these words, its guard aside."""
-        return next(
-            process for process in self.family() if words in " ".join(line := process.cmdline()) and not _is_guard(line)
-        )
+        lines = ((process, _command_line(process)) for process in self.family())
+        return next(process for process, line in lines if words in " ".join(line) and not _is_guard(line))
 
     def interrupt(self, number: signal.Signals = signal.SIGINT) -> int:
         """Ask it to stop, as Ctrl-C does, and return its exit code."""
@@ -71,7 +70,8 @@ class Up:
         """SIGKILL for all of it at once; return what there was."""
         family = self.family()
         for process in family:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):  # whoever stood below one that was killed goes by itself
+                process.kill()
         psutil.wait_procs(family, timeout=60)
         return family
 
@@ -107,6 +107,14 @@ def up(var_dir: Path, **settings: str) -> Iterator[Up]:
         if popen.poll() is None:
             running.power_off()
             popen.wait()
+
+
+def _command_line(process: psutil.Process) -> list[str]:
+    """Return what a process was started with; nothing of one that is gone by now."""
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _is_guard(command_line: list[str]) -> bool:

@@ -1,7 +1,7 @@
 """Orders at the practice Swift, as tests of whole processes write them, and what they look at afterwards."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -58,10 +58,11 @@ def states(document: dict[str, Any]) -> dict[str, str]:
     return {number["e164"]: number["state"] for number in document["numbers"]}
 
 
-def removed_at(sold: Sequence[dict[str, Any]], number: str) -> datetime:
-    """Return when the removal of a number was checked out, as the carrier saw it."""
-    (order,) = (order for order in sold if number in order["removed"])
-    return datetime.fromisoformat(order["created_at"])
+def age_when_removed(sold: Sequence[dict[str, Any]], number: str) -> timedelta:
+    """Return how old a number was when its removal was checked out, as the carrier saw it."""
+    (came,) = (order["ended_at"] for order in sold if number in order["bought"] + order.get("added", []))
+    (went,) = (order["created_at"] for order in sold if number in order.get("removed", []))
+    return datetime.fromisoformat(went) - datetime.fromisoformat(came)
 
 
 def _order(kind: str, **changes: Any) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_a_backorder_is_called_back_closed_and_told(
     (theirs,) = sold_for(carrier, order_id)
     assert (theirs["outcome"], theirs["bought"], theirs["set_aside"]) == ("FAILED", [], [])
     with Connection(broker_url) as connection, connection.SimpleQueue(TOLD["queue"]) as queue:
-        message = queue.get(timeout=20)
+        message = queue.get(timeout=60)
         assert message.payload[0][0] == document
         message.ack()
 

@@ -97,7 +97,7 @@ def test_a_backorder_is_followed_for_days_at_a_slow_pace_until_it_is_filled(prac
             assert times > 24
             assert [document["state"] for document in practice.herald.kept] == ["COMPLETED"]
 
-    run(whole(), within_s=110)
+    run(whole())
 
 
 # --- calling back ---------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ def test_the_power_goes_out_at_every_line_of_a_closing(
                     break
             assert line > 15
 
-    run(every_line(), within_s=110)
+    run(every_line())
 
 
 # --- somebody else's ------------------------------------------------------------------------------

@@ -118,4 +118,4 @@ def test_a_worker_is_lost_at_every_line(practice: SwiftPractice, life: str, firs
                     assert line > 20
                     return
 
-    run(every_line(), within_s=110)
+    run(every_line())

@@ -1,7 +1,9 @@
-"""The ledger on a real PostgreSQL: constraints refuse what they must, claims are exclusive, steps are whole."""
+"""The ledger, on a real PostgreSQL and in the simulator's memory: claims are exclusive, steps are whole.
+
+What only PostgreSQL can show, such as constraints against whoever writes, is shown on PostgreSQL alone.
+"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -32,8 +34,8 @@ from orders.model import (
     WhenTainted,
 )
 from orders.numbering import E164
+from tests.integration.ledger.books import BANDWIDTH, Book, PostgresBook
 
-BANDWIDTH = CarrierName("bandwidth")
 MANNER = Manner()
 MINUTE = timedelta(minutes=1)
 RALEIGH = E164("+19196362098")
@@ -46,15 +48,6 @@ def a_request(key: str = "crm-1", *, npa: str = "919", notify: Notify | None = N
 def a_new_order(request: OrderRequest | None = None, order_id: OrderId | None = None) -> NewOrder:
     request = request or a_request()
     return NewOrder(order_id or OrderId(uuid7()), "default", request, fingerprint(request))
-
-
-def run(url: str, work: Callable[[Ledger], Awaitable[None]]) -> None:
-    async def with_ledger() -> None:
-        async with Ledger.at(url, wait_s=2) as ledger:
-            await ledger.open_lanes([BANDWIDTH])
-            await work(ledger)
-
-    asyncio.run(with_ledger())
 
 
 def a_step(order: Order, event: Event, now: datetime) -> Recorded:
@@ -82,7 +75,7 @@ async def claimed(ledger: Ledger, lane: Lane = Lane.SUBMIT, *, limit: int = 10, 
     return claims
 
 
-def test_a_request_is_read_back_as_it_was_written(ledger_url: str) -> None:
+def test_a_request_is_read_back_as_it_was_written(book: Book) -> None:
     """What the producer asked for survives the ledger, every field of it."""
     request = OrderRequest(
         "k",
@@ -103,10 +96,10 @@ def test_a_request_is_read_back_as_it_was_written(ledger_url: str) -> None:
     async def work(ledger: Ledger) -> None:
         assert (await accepted(ledger, request)).request == request
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_the_same_key_is_one_order_however_many_race_for_it(ledger_url: str) -> None:
+def test_the_same_key_is_one_order_however_many_race_for_it(book: Book) -> None:
     """Twenty workers accept the same message at once: one order, one debt."""
 
     async def work(ledger: Ledger) -> None:
@@ -117,10 +110,10 @@ def test_the_same_key_is_one_order_however_many_race_for_it(ledger_url: str) -> 
         assert taken.key == "crm-1"
         assert len((await claimed(ledger)).claims) == 1
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_an_id_that_is_taken_is_not_written_over(ledger_url: str) -> None:
+def test_an_id_that_is_taken_is_not_written_over(book: Book) -> None:
     """The producer chose an id that stands for another order of its own."""
 
     async def work(ledger: Ledger) -> None:
@@ -129,10 +122,10 @@ def test_an_id_that_is_taken_is_not_written_over(ledger_url: str) -> None:
         assert await ledger.accept([a_new_order(a_request("two"), first.order_id)]) == frozenset()
         assert (await ledger.read([first.order_id]))[first.order_id].request.key == "one"
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_claims_are_exclusive(ledger_url: str) -> None:
+def test_claims_are_exclusive(book: Book) -> None:
     """Many claimers at once: every debt goes to exactly one of them."""
 
     async def work(ledger: Ledger) -> None:
@@ -142,33 +135,26 @@ def test_claims_are_exclusive(ledger_url: str) -> None:
         assert len(ids) == len(set(ids)) == 100
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) is None
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def a_minute_passes(url: str) -> None:
-    """Move what is written of leases, debts and pauses a minute into the past."""
-    with psycopg.connect(url) as db:
-        db.execute("UPDATE owed SET not_before = not_before - interval '1 minute'")
-        db.execute("UPDATE lanes SET paused_until = paused_until - interval '1 minute'")
-
-
-def test_a_claim_comes_back_when_its_lease_ends(ledger_url: str) -> None:
+def test_a_claim_comes_back_when_its_lease_ends(book: Book) -> None:
     """Whoever held it is dead: the next claimer gets it, and the dead one's token is worth nothing."""
 
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
         dead = await claimed(ledger, lease=MINUTE)
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
-        a_minute_passes(ledger_url)
+        book.a_minute_passes()
         alive = await claimed(ledger)
         assert [claim.attempts for claim in alive.claims] == [2]
         await ledger.release(dead, [order.order_id])  # too late: nothing happens
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_released_and_postponed_debts_are_due_again_when_they_should_be(ledger_url: str) -> None:
+def test_released_and_postponed_debts_are_due_again_when_they_should_be(book: Book) -> None:
     """Released: at once, and as if never claimed. Postponed: later, and the attempt counts."""
 
     async def work(ledger: Ledger) -> None:
@@ -183,13 +169,13 @@ def test_released_and_postponed_debts_are_due_again_when_they_should_be(ledger_u
         assert [(debt.lane, debt.reason, debt.in_hand) for debt in story.debts] == [
             (Lane.SUBMIT, "wait a little", False)
         ]
-        a_minute_passes(ledger_url)
+        book.a_minute_passes()
         assert [claim.attempts for claim in (await claimed(ledger)).claims] == [2]
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_nothing_is_due_on_a_paused_lane(ledger_url: str) -> None:
+def test_nothing_is_due_on_a_paused_lane(book: Book) -> None:
     """A pause holds what is due, and a shorter pause does not cut a longer one."""
 
     async def work(ledger: Ledger) -> None:
@@ -198,17 +184,17 @@ def test_nothing_is_due_on_a_paused_lane(ledger_url: str) -> None:
         pause = {"why": "HTTP 429", "by": "the carrier's limit"}
         await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + 2 * MINUTE, **pause)
         await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + MINUTE, **pause)
-        a_minute_passes(ledger_url)
+        book.a_minute_passes()
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
         assert await ledger.due_lanes() == []
-        a_minute_passes(ledger_url)
+        book.a_minute_passes()
         assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
         assert len((await claimed(ledger)).claims) == 1
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_step_is_written_whole(ledger_url: str) -> None:
+def test_a_step_is_written_whole(book: Book) -> None:
     """Event, state, numbers, holdings, debts: all of them, in one statement."""
 
     async def work(ledger: Ledger) -> None:
@@ -228,10 +214,10 @@ def test_a_step_is_written_whole(ledger_url: str) -> None:
             "Filled",
         ]
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_the_question_is_owed_in_the_same_breath_as_the_sending(ledger_url: str) -> None:
+def test_the_question_is_owed_in_the_same_breath_as_the_sending(book: Book) -> None:
     """From SUBMITTING on, an ask stands in the ledger: a worker that dies now leaves a question, not a hole."""
 
     async def work(ledger: Ledger) -> None:
@@ -240,10 +226,10 @@ def test_the_question_is_owed_in_the_same_breath_as_the_sending(ledger_url: str)
         assert debt.lane is Lane.ASK
         assert debt.not_before > await ledger.now() + MANNER.answer_within - timedelta(seconds=5)
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_an_order_that_moved_on_is_not_moved_by_old_news(ledger_url: str) -> None:
+def test_an_order_that_moved_on_is_not_moved_by_old_news(book: Book) -> None:
     """The version guards every move; of two steps from the same reading, one is written."""
 
     async def work(ledger: Ledger) -> None:
@@ -254,10 +240,10 @@ def test_an_order_that_moved_on_is_not_moved_by_old_news(ledger_url: str) -> Non
         assert sum(len(ids) for ids in done) == 1
         assert (await ledger.read([order.order_id]))[order.order_id].version == 1
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_of_a_group_only_the_stale_are_left_out(ledger_url: str) -> None:
+def test_of_a_group_only_the_stale_are_left_out(book: Book) -> None:
     """One stale order in a group costs the others nothing."""
 
     async def work(ledger: Ledger) -> None:
@@ -267,10 +253,10 @@ def test_of_a_group_only_the_stale_are_left_out(ledger_url: str) -> None:
         steps = [a_step(first, SubmissionBegun(), now), a_step(second, SubmissionBegun(), now)]
         assert await ledger.record(steps) == {second.order_id}
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_one_carrier_order_belongs_to_one_order(ledger_url: str) -> None:
+def test_one_carrier_order_belongs_to_one_order(book: Book) -> None:
     """Two of our orders cannot claim the same purchase; nothing of the group is written."""
 
     async def work(ledger: Ledger) -> None:
@@ -282,10 +268,10 @@ def test_one_carrier_order_belongs_to_one_order(ledger_url: str) -> None:
         states = {order.state for order in (await ledger.read([order.order_id for order in orders])).values()}
         assert states == {State.SUBMITTING}
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_number_is_held_once_and_a_second_purchase_is_noticed(ledger_url: str) -> None:
+def test_a_number_is_held_once_and_a_second_purchase_is_noticed(book: Book) -> None:
     """The carrier says that two orders got the same number: both stories are kept, one holds it, somebody is told."""
 
     async def work(ledger: Ledger) -> None:
@@ -298,24 +284,14 @@ def test_a_number_is_held_once_and_a_second_purchase_is_noticed(ledger_url: str)
         assert await ledger.held_elsewhere([(orders[1].order_id, RALEIGH)]) == [(RALEIGH, orders[0].order_id)]
         assert await ledger.held_elsewhere([(orders[0].order_id, RALEIGH)]) == []
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 def released(*numbers: E164) -> Filled:
     return Filled("COMPLETE", tuple(NumberResult(number, NumberState.RELEASED) for number in numbers))
 
 
-async def holdings(ledger_url: str) -> list[tuple[str, str, str | None, bool]]:
-    """Who got each number and who let it go, by their keys, and whether it is held still; in their order."""
-    query = """
-        SELECT e164, bought.key, gone.key, released_at IS NULL FROM held_numbers
-        JOIN orders AS bought ON bought.order_id = acquired_by LEFT JOIN orders AS gone ON gone.order_id = released_by
-        ORDER BY held_id"""
-    async with await psycopg.AsyncConnection.connect(ledger_url) as db:
-        return list(await (await db.execute(query)).fetchall())
-
-
-def test_a_number_that_is_given_up_is_held_no_more_and_can_be_acquired_again(ledger_url: str) -> None:
+def test_a_number_that_is_given_up_is_held_no_more_and_can_be_acquired_again(book: Book) -> None:
     """Bought, removed, bought again: two holdings, the first closed by the removal."""
 
     async def work(ledger: Ledger) -> None:
@@ -326,15 +302,15 @@ def test_a_number_that_is_given_up_is_held_no_more_and_can_be_acquired_again(led
             last = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
         assert last is not None
         assert await ledger.held_elsewhere([(last.order_id, RALEIGH)]) == []
-        assert await holdings(ledger_url) == [
+        assert await book.holdings() == [
             (RALEIGH, "buy", "remove", False),
             (RALEIGH, "buy again", None, True),
         ]
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_number_given_up_and_bought_in_one_group_is_held_by_who_bought_it(ledger_url: str) -> None:
+def test_a_number_given_up_and_bought_in_one_group_is_held_by_who_bought_it(book: Book) -> None:
     """Both ends are recorded in one statement, in either order; the purchase is the later of the two."""
 
     async def work(ledger: Ledger) -> None:
@@ -347,12 +323,12 @@ def test_a_number_given_up_and_bought_in_one_group_is_held_by_who_bought_it(ledg
             order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)))
             steps.append(a_step(order, end, await ledger.now()))
         assert len(await ledger.record(steps)) == 2
-        assert (await holdings(ledger_url))[1:] == [(RALEIGH, "buy again", None, True)]
+        assert (await book.holdings())[1:] == [(RALEIGH, "buy again", None, True)]
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_number_given_up_before_its_purchase_has_ended_is_not_held_again_by_that_end(ledger_url: str) -> None:
+def test_a_number_given_up_before_its_purchase_has_ended_is_not_held_again_by_that_end(book: Book) -> None:
     """The purchase tells its numbers as they come, one is removed, and then the end tells them all once more."""
 
     async def work(ledger: Ledger) -> None:
@@ -363,12 +339,12 @@ def test_a_number_given_up_before_its_purchase_has_ended_is_not_held_again_by_th
         gone = await accepted(ledger, a_request("remove"))
         await hear(ledger, gone, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")), released(RALEIGH))
         await hear(ledger, bought, Filled("COMPLETE", got))
-        assert await holdings(ledger_url) == [(RALEIGH, "buy", "remove", False)]
+        assert await book.holdings() == [(RALEIGH, "buy", "remove", False)]
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_giving_up_what_nobody_holds_here_changes_no_holding(ledger_url: str) -> None:
+def test_giving_up_what_nobody_holds_here_changes_no_holding(book: Book) -> None:
     """A number that was bought elsewhere, or is held at another carrier under the same digits, and one that failed."""
 
     async def work(ledger: Ledger) -> None:
@@ -379,27 +355,27 @@ def test_giving_up_what_nobody_holds_here_changes_no_holding(ledger_url: str) ->
         order = await accepted(ledger, a_request("remove"))
         order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
         await hear(ledger, order, released(RALEIGH, other))
-        assert await holdings(ledger_url) == [(RALEIGH, "buy", None, True)]
+        assert await book.holdings() == [(RALEIGH, "buy", None, True)]
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_debt_owed_anew_takes_the_lease_from_whoever_holds_it(ledger_url: str) -> None:
+def test_a_debt_owed_anew_takes_the_lease_from_whoever_holds_it(book: Book) -> None:
     """A step replaces what was owed, so an old claim cannot postpone the new debt."""
 
     async def work(ledger: Ledger) -> None:
         order = await hear(ledger, await accepted(ledger), SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")))
-        await make_due(ledger_url)
+        await book.make_due()
         old = await claimed(ledger, Lane.ASK)
         await hear(ledger, order, StillOpen("PROCESSING"))
         await ledger.postpone(old, [(order.order_id, old.now + timedelta(days=9), "never")])
         (debt,) = (await ledger.story(order.order_id)).debts
         assert debt.not_before < await ledger.now() + timedelta(minutes=1)
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_an_attempt_that_was_not_sent_is_owed_again(ledger_url: str) -> None:
+def test_an_attempt_that_was_not_sent_is_owed_again(book: Book) -> None:
     """Back to ACCEPTED: the ask is gone, the submission is owed, and nothing else."""
 
     async def work(ledger: Ledger) -> None:
@@ -407,7 +383,7 @@ def test_an_attempt_that_was_not_sent_is_owed_again(ledger_url: str) -> None:
         (debt,) = (await ledger.story(order.order_id)).debts
         assert (debt.lane, debt.reason) == (Lane.SUBMIT, "connection refused")
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 @pytest.mark.parametrize(
@@ -429,10 +405,10 @@ def test_a_row_that_lies_is_refused(ledger_url: str, change: str, constraint: st
         with psycopg.connect(ledger_url) as db, pytest.raises(errors.CheckViolation, match=constraint):
             db.execute(sql.SQL("UPDATE orders SET ") + sql.SQL(change))
 
-    run(ledger_url, work)
+    PostgresBook(ledger_url).run(work)
 
 
-def test_tellings_go_out_in_order_and_are_paid_once(ledger_url: str) -> None:
+def test_tellings_go_out_in_order_and_are_paid_once(book: Book) -> None:
     """Two states to tell of: both documents, in order; then nothing is owed."""
     notify = Notify("crm.told", "crm", on=frozenset({State.OPEN, State.COMPLETED}))
 
@@ -450,10 +426,10 @@ def test_tellings_go_out_in_order_and_are_paid_once(ledger_url: str) -> None:
         assert await ledger.untold([order.order_id], "task") == []
         assert (await ledger.story(order.order_id)).debts == ()
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_what_is_owed_while_telling_is_told_next(ledger_url: str) -> None:
+def test_what_is_owed_while_telling_is_told_next(book: Book) -> None:
     """A document that comes in while its order is being told is neither lost nor overtakes the earlier."""
     notify = Notify("crm.told", "crm", on=frozenset({State.OPEN, State.COMPLETED}))
 
@@ -477,10 +453,10 @@ def test_what_is_owed_while_telling_is_told_next(ledger_url: str) -> None:
         assert [telling.version for telling in await ledger.untold([order.order_id], "task")] == [3]
         await ledger.told(claims, claims.claims, await ledger.untold([order.order_id], "task"), "task")
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_alarms_are_one_per_matter_and_counted(ledger_url: str) -> None:
+def test_alarms_are_one_per_matter_and_counted(book: Book) -> None:
     """The same matter again is the same alarm, seen twice."""
 
     async def work(ledger: Ledger) -> None:
@@ -489,10 +465,10 @@ def test_alarms_are_one_per_matter_and_counted(ledger_url: str) -> None:
         (alarm,) = await ledger.alarms()
         assert (alarm["times"], alarm["detail"]) == (2, "again")
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_receipts_are_kept_and_forgotten(ledger_url: str) -> None:
+def test_receipts_are_kept_and_forgotten(book: Book) -> None:
     """What passed between us and the carrier is there for a while."""
 
     async def work(ledger: Ledger) -> None:
@@ -505,17 +481,17 @@ def test_receipts_are_kept_and_forgotten(ledger_url: str) -> None:
         await ledger.forget_receipts(timedelta(seconds=-1), at_once=1)
         assert (await ledger.story(order.order_id)).receipts == ()
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_an_unknown_order_is_said_to_be_unknown(ledger_url: str) -> None:
+def test_an_unknown_order_is_said_to_be_unknown(book: Book) -> None:
     """No row, no story."""
 
     async def work(ledger: Ledger) -> None:
         with pytest.raises(UnknownOrder, match="no order"):
             await ledger.story(OrderId(uuid7()))
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 def test_a_connection_that_died_idle_is_replaced(ledger_url: str) -> None:
@@ -528,7 +504,7 @@ def test_a_connection_that_died_idle_is_replaced(ledger_url: str) -> None:
                           WHERE datname = current_database() AND application_name = 'number-orders'""")
         assert len((await claimed(ledger)).claims) == 1
 
-    run(ledger_url, work)
+    PostgresBook(ledger_url).run(work)
 
 
 def test_a_ledger_that_is_not_there_says_so() -> None:
@@ -542,13 +518,7 @@ def test_a_ledger_that_is_not_there_says_so() -> None:
     asyncio.run(work())
 
 
-async def make_due(url: str) -> None:
-    """Let everything that is owed be due now."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as db:
-        await db.execute("UPDATE owed SET not_before = now()")
-
-
-def test_a_telling_writes_moments_as_the_document_does(ledger_url: str) -> None:
+def test_a_telling_writes_moments_as_the_document_does(book: Book) -> None:
     """What is told and what is asked for are the same to the last digit, also when the last digits are noughts."""
     notify = Notify("crm.told", "crm", on=frozenset({State.COMPLETED}))
 
@@ -560,4 +530,4 @@ def test_a_telling_writes_moments_as_the_document_does(ledger_url: str) -> None:
         (telling,) = await ledger.untold([order.order_id], "task")
         assert telling.document == document((await ledger.read([order.order_id]))[order.order_id], ())
 
-    run(ledger_url, work)
+    book.run(work)

@@ -5,13 +5,14 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from uuid_utils.compat import uuid7
 
 from ledger.ledger import Claims, Ledger
 from orders.events import Acknowledged, CancelAsked, Deferred, Event, Filled, NotSent, StillOpen, SubmissionBegun
 from orders.model import CarrierOrderId, Kind, Lane, NumberResult, NumberState, Order, OrderId, OrderRequest, State
 from orders.numbering import E164
+from tests.integration.ledger.books import BANDWIDTH, Book, PostgresBook
 from tests.integration.ledger.test_ledger import (
-    BANDWIDTH,
     MINUTE,
     RALEIGH,
     a_new_order,
@@ -19,8 +20,6 @@ from tests.integration.ledger.test_ledger import (
     accepted,
     claimed,
     hear,
-    make_due,
-    run,
 )
 
 DURHAM = E164("+19195550101")
@@ -42,7 +41,7 @@ async def some_in_line(ledger: Ledger, count: int) -> tuple[Order, list[Order]]:
     return orders[0], orders[1:]
 
 
-def test_of_many_that_cannot_be_told_apart_one_goes_at_a_time(ledger_url: str) -> None:
+def test_of_many_that_cannot_be_told_apart_one_goes_at_a_time(book: Book) -> None:
     """The oldest has the turn; the others wait for it, and say for whom."""
 
     async def work(ledger: Ledger) -> None:
@@ -53,10 +52,10 @@ def test_of_many_that_cannot_be_told_apart_one_goes_at_a_time(ledger_url: str) -
             assert debt.reason == f"waits for order {first.order_id}: they could not be told apart at the carrier"
             assert not debt.in_hand
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_many_workers_take_one_turn(ledger_url: str) -> None:
+def test_many_workers_take_one_turn(book: Book) -> None:
     """Ten at once, each with an order of its own: one of them may begin."""
 
     async def work(ledger: Ledger) -> None:
@@ -66,10 +65,10 @@ def test_many_workers_take_one_turn(ledger_url: str) -> None:
         won = await asyncio.gather(*(turns(ledger, claim) for claim in claims))
         assert sum(map(len, won)) == 1
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_turn_once_taken_may_be_taken_again_by_the_same_order(ledger_url: str) -> None:
+def test_a_turn_once_taken_may_be_taken_again_by_the_same_order(book: Book) -> None:
     """Its worker died between the turn and the beginning."""
 
     async def work(ledger: Ledger) -> None:
@@ -78,10 +77,25 @@ def test_a_turn_once_taken_may_be_taken_again_by_the_same_order(ledger_url: str)
         assert await turns(ledger, claims) == {order.order_id}
         assert await turns(ledger, claims) == {order.order_id}
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_turns_of_other_keys_are_nobodys_business(ledger_url: str) -> None:
+def test_whoever_has_the_turn_keeps_it_although_an_older_order_asks(book: Book) -> None:
+    """Its worker died before the beginning, and both are claimed at once: one of them goes, for ever waits nobody."""
+
+    async def work(ledger: Ledger) -> None:
+        ids = sorted(OrderId(uuid7()) for _ in range(2))
+        orders = [a_new_order(a_request(f"k{i}"), order_id) for i, order_id in enumerate(ids)]
+        await ledger.accept([orders[1]])
+        assert await turns(ledger, await claimed(ledger)) == {ids[1]}
+        await ledger.accept([orders[0]])
+        await book.make_due()
+        assert await turns(ledger, await claimed(ledger)) == {ids[1]}
+
+    book.run(work)
+
+
+def test_turns_of_other_keys_are_nobodys_business(book: Book) -> None:
     """Two accounts, two orders, both go."""
 
     async def work(ledger: Ledger) -> None:
@@ -90,7 +104,7 @@ def test_turns_of_other_keys_are_nobodys_business(ledger_url: str) -> None:
         wanted = {one.order_id: "a", two.order_id: "b"}
         assert await ledger.take_turns(claims, wanted, carrier=BANDWIDTH, at_most=HOUR) == wanted.keys()
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 ENDING = [
@@ -101,7 +115,7 @@ ENDING = [
 
 
 @pytest.mark.parametrize("events", ENDING)
-def test_the_next_in_line_is_woken_when_the_turn_ends(ledger_url: str, events: list[Event]) -> None:
+def test_the_next_in_line_is_woken_when_the_turn_ends(book: Book, events: list[Event]) -> None:
     """At once, in the order they came, one of them."""
 
     async def work(ledger: Ledger) -> None:
@@ -114,11 +128,11 @@ def test_the_next_in_line_is_woken_when_the_turn_ends(ledger_url: str, events: l
         assert await turns(ledger, woken) == {second.order_id}
         assert third.order_id not in {claim.order.order_id for claim in woken.claims}
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 @pytest.mark.parametrize("events", [[], [Acknowledged(THEIRS)], [Acknowledged(THEIRS), StillOpen("COMPLETED")]])
-def test_nobody_is_woken_before(ledger_url: str, events: list[Event]) -> None:
+def test_nobody_is_woken_before(book: Book, events: list[Event]) -> None:
     """As long as what the carrier shows next may be the first order's."""
 
     async def work(ledger: Ledger) -> None:
@@ -126,10 +140,10 @@ def test_nobody_is_woken_before(ledger_url: str, events: list[Event]) -> None:
         await hear(ledger, first, SubmissionBegun(), *events)
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_whoever_is_called_back_with_the_turn_in_hand_gives_it_on(ledger_url: str) -> None:
+def test_whoever_is_called_back_with_the_turn_in_hand_gives_it_on(book: Book) -> None:
     """It had taken its turn and not begun."""
 
     async def work(ledger: Ledger) -> None:
@@ -137,7 +151,7 @@ def test_whoever_is_called_back_with_the_turn_in_hand_gives_it_on(ledger_url: st
         await hear(ledger, first, CancelAsked("crm"))
         assert [claim.order.order_id for claim in (await claimed(ledger)).claims] == [second.order_id]
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 def test_whoever_finds_the_turn_free_when_standing_in_line_need_not_wait(ledger_url: str) -> None:
@@ -157,23 +171,23 @@ def test_whoever_finds_the_turn_free_when_standing_in_line_need_not_wait(ledger_
             db.execute("DROP TRIGGER leave ON turns")
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is not None
 
-    run(ledger_url, work)
+    PostgresBook(ledger_url).run(work)
 
 
-def test_nobody_stands_in_line_for_ever(ledger_url: str) -> None:
+def test_nobody_stands_in_line_for_ever(book: Book) -> None:
     """Should the waking be lost, time wakes."""
 
     async def work(ledger: Ledger) -> None:
         first, others = await some_in_line(ledger, 2)
-        await make_due(ledger_url)
+        await book.make_due()
         again = await claimed(ledger)
         assert await turns(ledger, again) == {first.order_id}
         assert others[0].order_id in {claim.order.order_id for claim in again.claims}
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_steps_are_kept_while_the_order_stands_where_it_stood(ledger_url: str) -> None:
+def test_steps_are_kept_while_the_order_stands_where_it_stood(book: Book) -> None:
     """They are there for whoever goes on after a crash, and no later step loses them."""
 
     async def work(ledger: Ledger) -> None:
@@ -184,10 +198,10 @@ def test_steps_are_kept_while_the_order_stands_where_it_stood(ledger_url: str) -
         kept = (await ledger.read([begun.order_id]))[begun.order_id]
         assert (kept.state, kept.progress) == (State.OPEN, {"cart_id": "01J", "requested": True})
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_who_was_given_up_keeps_nothing(ledger_url: str) -> None:
+def test_who_was_given_up_keeps_nothing(book: Book) -> None:
     """The order has moved on; a cart of the old attempt must not appear in it any more."""
 
     async def work(ledger: Ledger) -> None:
@@ -196,10 +210,10 @@ def test_who_was_given_up_keeps_nothing(ledger_url: str) -> None:
         assert not await ledger.keep_progress(begun, {"cart_id": "01J"})
         assert (await ledger.read([begun.order_id]))[begun.order_id].progress == {}
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_a_deferred_attempts_steps_are_dropped(ledger_url: str) -> None:
+def test_a_deferred_attempts_steps_are_dropped(book: Book) -> None:
     """The next attempt makes its own; the numbers that wait say what they wait for."""
 
     async def work(ledger: Ledger) -> None:
@@ -212,7 +226,7 @@ def test_a_deferred_attempts_steps_are_dropped(ledger_url: str) -> None:
         assert (story.order.state, story.order.progress, story.numbers) == (State.ACCEPTED, {}, (waits,))
         assert [(debt.lane, debt.not_before) for debt in story.debts] == [(Lane.SUBMIT, later)]
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 def naming(key: str, *numbers: E164, kind: Kind = Kind.ADD_MESSAGING_NUMBERS) -> OrderRequest:
@@ -225,7 +239,7 @@ async def known(ledger: Ledger, order: Order, *numbers: E164) -> dict[E164, tupl
     return {n.e164: (n.held_since is not None, n.held_by not in {None, order.order_id}, n.named) for n in found}
 
 
-def test_what_is_known_of_numbers_is_recalled(ledger_url: str) -> None:
+def test_what_is_known_of_numbers_is_recalled(book: Book) -> None:
     """Held by this order, held by another, to be brought by an unfinished one, and never heard of."""
 
     async def work(ledger: Ledger) -> None:
@@ -243,10 +257,10 @@ def test_what_is_known_of_numbers_is_recalled(ledger_url: str) -> None:
         now, nothing = await ledger.recall(remover, [])
         assert (abs(now - await ledger.now()) < MINUTE, nothing) == (True, [])
 
-    run(ledger_url, work)
+    book.run(work)
 
 
-def test_what_was_given_up_is_not_held_and_removals_bring_nothing(ledger_url: str) -> None:
+def test_what_was_given_up_is_not_held_and_removals_bring_nothing(book: Book) -> None:
     """Another removal that names the number is no reason to expect it."""
 
     async def work(ledger: Ledger) -> None:
@@ -258,7 +272,7 @@ def test_what_was_given_up_is_not_held_and_removals_bring_nothing(ledger_url: st
         await hear(ledger, remover, SubmissionBegun(), gone)
         assert await known(ledger, a_stranger(), RALEIGH) == {RALEIGH: (False, False, False)}
 
-    run(ledger_url, work)
+    book.run(work)
 
 
 def a_stranger() -> Order:

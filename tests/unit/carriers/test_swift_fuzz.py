@@ -30,6 +30,7 @@ from orders.events import (
 )
 from orders.model import Kind, Order, WhenTainted
 from orders.numbering import parse_e164
+from tests.unit.carriers.fuzzing import mutated
 from tests.unit.carriers.swift_examples import (
     CARRIER,
     CART,
@@ -138,20 +139,6 @@ lists = st.lists(objects, max_size=3).map(lambda items: {"type": "list", "data":
 documents = (objects | lists | values).map(lambda body: json.dumps(body).encode())
 
 
-@st.composite
-def mutated(draw: st.DrawFn) -> bytes:
-    """Return one of the examples with pieces taken out, doubled, swapped or overwritten."""
-    body = draw(st.sampled_from(BODIES))
-    for _ in range(draw(st.integers(0, 3))):
-        start = draw(st.integers(0, len(body)))
-        end = draw(st.integers(start, min(len(body), start + 60)))
-        patch = draw(
-            st.sampled_from([b"", body[start:end] * 2, draw(st.sampled_from(BODIES)), draw(st.binary(max_size=6))])
-        )
-        body = body[:start] + patch + body[end:]
-    return body
-
-
 garbage = st.one_of(
     st.binary(max_size=300),
     st.text(max_size=200).map(str.encode),
@@ -192,7 +179,7 @@ def test_every_answer_ends_in_a_legal_event(
 
     def answers() -> Iterator[CarrierAnswer]:
         while True:
-            yield data.draw(st.builds(CarrierAnswer, statuses, st.just({}), mutated() | documents))
+            yield data.draw(st.builds(CarrierAnswer, statuses, st.just({}), mutated(BODIES) | documents))
 
     if what == "submit" and kept.get("requested"):
         return  # it is ready from the start, which other tests look at

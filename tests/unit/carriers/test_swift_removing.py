@@ -141,6 +141,14 @@ def test_a_number_that_another_order_is_to_bring_is_waited_for_more_and_more_pat
         assert asked == []
 
 
+def test_the_patience_for_a_number_to_come_is_measured_by_the_window() -> None:
+    brief = Swift(taint=Taint(timedelta(seconds=30), timedelta(seconds=5)))
+    for sends, seconds in ((1, 1), (3, 4), (50, 30)):
+        event, _, _ = converse(brief.submit(an_order(removal(ONE), sends=sends)), knowing({}, ONE))
+        assert isinstance(event, Deferred)
+        assert event.not_before == NOW + timedelta(seconds=seconds)
+
+
 def test_waiting_is_for_the_last_and_splitting_for_the_first() -> None:
     since = {ONE: NOW - timedelta(minutes=20), TWO: NOW - timedelta(minutes=10)}
     for when, minutes in ((WhenTainted.WAIT, 21), (SPLIT, 11)):

@@ -1,0 +1,127 @@
+"""What may go wrong in a world, and how often. Every kind of trouble can be left out, and each world leaves some out.
+
+Probabilities are per request, statement, message or look; durations are seconds. All of it ends with the storm, after
+which a world must come to rest.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from random import Random
+from types import MappingProxyType
+from typing import Final
+
+LATE_MAX_S: Final = 100.0
+"""The longest after its sending that a carrier still acts on a request."""
+LISTING_MAX_S: Final = 120.0
+"""The longest that an order is missing from its carrier's list.
+
+Together they stay below the patience with an order in doubt (5 minutes), which is what patience is for: no client can
+know of a purchase that is made, or shown, after it has given up looking.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """The weather of one world."""
+
+    # On the way to a carrier
+    refused: float = 0.0
+    """Nothing left: the connection was refused."""
+    lost_before: float = 0.0
+    """It left, and was not acted on."""
+    lost_after: float = 0.0
+    """It was acted on, and the answer was lost."""
+    late: float = 0.0
+    """It is acted on long after the client has given up."""
+    limited: float = 0.0
+    """429, with headers that say when to come back, or without."""
+    broken: float = 0.0
+    """5xx, web pages, garbage, empty answers, time-outs told as 400; acted on or not."""
+    limited_storms: float = 0.0
+    """Stretches in which nearly everything is answered 429, per day and carrier."""
+    outages: float = 0.0
+    """Stretches of up to hours in which a carrier is away, per day and carrier."""
+    listing_delay: float = 0.0
+    """How much of LISTING_MAX_S an order may be missing from the list."""
+
+    # At a carrier
+    slow_review: float = 0.0
+    """How far processing goes from seconds to hours, and a backorder from seconds to days."""
+    strange: float = 0.0
+    """Orders with fates: shortages, contradictions, statuses never heard of."""
+
+    # Workers
+    killed: float = 0.0
+    """A pool child dies, at one of its reads or writes."""
+    frozen: float = 0.0
+    """A pool child stops for long, and goes on as if nothing had happened."""
+    skew: float = 0.0
+    """How far the machines' clocks are off."""
+
+    # The ledger's connections
+    ledger_lost: float = 0.0
+    """A statement's connection breaks, before or after the statement has happened."""
+    ledger_outages: float = 0.0
+    """Stretches in which the ledger answers nobody, per day."""
+
+    # Messages
+    doubled: float = 0.0
+    dropped: float = 0.0
+    delayed: float = 0.0
+    wiped: float = 0.0
+    """The broker forgets everything, times a day."""
+    two_beats: float = 0.0
+    no_beat: float = 0.0
+    """Stretches without any beat, per day."""
+
+    # People
+    called_back: float = 0.0
+    """Orders that the producer calls back."""
+    decided: float = 0.0
+    """Whether a person decides about parked orders while the storm lasts; afterwards one does."""
+
+
+CALM: Final = Faults()
+HARSH: Final = Faults(
+    refused=0.05, lost_before=0.06, lost_after=0.12, late=0.06, limited=0.05, broken=0.08,
+    limited_storms=3.0, outages=2.0, listing_delay=1.0, slow_review=1.0, strange=0.4,
+    killed=0.012, frozen=0.003, skew=1.0, ledger_lost=0.01, ledger_outages=2.0,
+    doubled=0.15, dropped=0.15, delayed=0.2, wiped=3.0, two_beats=1.0, no_beat=3.0,
+    called_back=0.2, decided=1.0,
+)  # fmt: skip
+"""Everything at once: no world has to be worse."""
+
+_SPARED: Final = 0.45
+"""The chance of each kind of trouble to be left out of a world."""
+
+
+def swarm(dice: Random) -> Faults:
+    """Draw a world's weather: some troubles not at all, the others anywhere up to harsh."""
+    drawn = {field.name: _drawn(getattr(HARSH, field.name), dice) for field in fields(HARSH)}
+    return replace(CALM, **drawn)
+
+
+def _drawn(worst: float, dice: Random) -> float:
+    strength = dice.random()
+    return 0.0 if dice.random() < _SPARED else worst * strength
+
+
+def _only(*names: str) -> Callable[[Random], Faults]:
+    return lambda _: replace(CALM, **{name: getattr(HARSH, name) for name in names})
+
+
+PROFILES: Final[Mapping[str, Callable[[Random], Faults]]] = MappingProxyType(
+    {
+        "swarm": swarm,
+        "none": lambda _: CALM,
+        "harsh": lambda _: HARSH,
+        "network": _only("refused", "lost_before", "lost_after", "late", "broken", "listing_delay"),
+        "limits": _only("limited", "limited_storms", "outages"),
+        "crashes": _only("killed", "frozen", "lost_after", "listing_delay"),
+        "ledger": _only("ledger_lost", "ledger_outages", "killed"),
+        "messages": _only("doubled", "dropped", "delayed", "wiped", "two_beats", "no_beat"),
+        "carriers": _only("slow_review", "strange", "listing_delay", "called_back", "decided"),
+        "clocks": _only("skew", "limited", "frozen", "lost_after"),
+    }
+)
+"""Profiles by name: `swarm` is what the tests run, the others look at one kind of trouble."""

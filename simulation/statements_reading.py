@@ -1,0 +1,150 @@
+"""The ledger's statements that only read, and those about receipts, in memory. See `simulation.statements`."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from orders.model import Lane
+from simulation.statements import Params, statement
+from simulation.tables import Row, Tables
+
+_TRIES: Final = frozenset({"SubmissionBegun", "NotSent"})
+
+
+@statement
+def now(tables: Tables, p: Params) -> list[Row]:
+    """Return the ledger's time."""
+    return [{"now": tables.clock()}]
+
+
+@statement
+def read_orders(tables: Tables, p: Params) -> list[Row]:
+    """Return orders by id."""
+    at = tables.clock()
+    return [{"now": at, **tables.orders[order_id]} for order_id in p["order_ids"] if order_id in tables.orders]
+
+
+@statement
+def find_by_key(tables: Tables, p: Params) -> list[Row]:
+    """Return the orders that any producer gave this key, newest first."""
+    found = [row for row in tables.orders.values() if row["key"] == p["key"]]
+    return [{"now": tables.clock(), **row} for row in sorted(found, key=_accepted_at, reverse=True)]
+
+
+@statement
+def find_by_carrier_order(tables: Tables, p: Params) -> list[Row]:
+    """Return the order that a carrier's order belongs to."""
+    owner = tables.owner(p["carrier"], p["carrier_order_id"])
+    return [] if owner is None else [{"order_id": owner}]
+
+
+@statement
+def numbers_of(tables: Tables, p: Params) -> list[Row]:
+    """Return what is known of numbers."""
+    rows = [row for order_id in p["order_ids"] for row in tables.numbers.get(order_id, {}).values()]
+    return [dict(row) for row in sorted(rows, key=_e164)]
+
+
+def _e164(row: Row) -> str:
+    return str(row["e164"])
+
+
+@statement
+def owed_to(tables: Tables, p: Params) -> list[Row]:
+    """Return what orders wait for, and whether their lanes are paused."""
+    rows = [row for order_id in p["order_ids"] for row in tables.debts(order_id)]
+    return [{**row, **_pause(tables, row["carrier"], row["lane"])} for row in sorted(rows, key=_due_at)]
+
+
+def _due_at(row: Row) -> datetime:
+    due_at: datetime = row["not_before"]
+    return due_at
+
+
+def _pause(tables: Tables, carrier: str, lane: str) -> Row:
+    row = tables.lanes.get((carrier, lane), {})
+    return {"paused_until": row.get("paused_until"), "why": row.get("why")}
+
+
+@statement
+def story_of(tables: Tables, p: Params) -> list[Row]:
+    """Return what has happened to an order."""
+    return [dict(row) for row in tables.events.get(p["order_id"], ())]
+
+
+@statement
+def trying_since(tables: Tables, p: Params) -> list[Row]:
+    """Return when the attempts began of which none left anything at the carrier."""
+    events = tables.events[p["order_id"]]
+    other = max(event["version"] for event in events if event["event"] not in _TRIES)
+    return [{"since": min((event["at"] for event in events if event["version"] > other), default=None)}]
+
+
+@statement
+def keep_receipts(tables: Tables, p: Params) -> list[Row]:
+    """Keep what passed between us and the carrier."""
+    at = tables.clock()
+    tables.receipts += [{**receipt, "order_id": UUID(receipt["order_id"]), "at": at} for receipt in p["receipts"]]
+    return []
+
+
+@statement
+def receipts_of(tables: Tables, p: Params) -> list[Row]:
+    """Return what passed between us and the carrier about one order."""
+    return [dict(row) for row in tables.receipts if row["order_id"] == p["order_id"]]
+
+
+@statement
+def forget_receipts(tables: Tables, p: Params) -> list[Row]:
+    """Drop old receipts."""
+    older_than: timedelta = p["older_than"]
+    kept_from = tables.clock() - older_than
+    old = [row for row in tables.receipts if row["at"] < kept_from][: p["at_once"]]
+    tables.receipts[:] = [row for row in tables.receipts if not any(row is gone for gone in old)]
+    return [{"forgotten": len(old)}]
+
+
+@statement
+def list_orders(tables: Tables, p: Params) -> list[Row]:
+    """Return orders, newest first."""
+    found = [row for row in tables.orders.values() if _is_listed(row, p, tables.clock())]
+    newest_first = sorted(found, key=_accepted_at, reverse=True)[: p["limit"]]
+    return [{**row, "now": tables.clock()} for row in newest_first]
+
+
+def _is_listed(row: Row, p: Params, at: datetime) -> bool:
+    age: timedelta = at - row["accepted_at"]
+    return (
+        (p["states"] is None or row["state"] in p["states"])
+        and p["carrier"] in {None, row["carrier"]}
+        and p["kind"] in {None, row["kind"]}
+        and (p["older_than"] is None or age > p["older_than"])
+        and (p["younger_than"] is None or age <= p["younger_than"])
+    )
+
+
+def _accepted_at(row: Row) -> Any:
+    return row["accepted_at"]
+
+
+@statement
+def count_by_state(tables: Tables, p: Params) -> list[Row]:
+    """Return how many orders stand in each state."""
+    counted = Counter(row["state"] for row in tables.orders.values())
+    return [{"state": state, "orders": orders} for state, orders in counted.items()]
+
+
+def next_due(tables: Tables) -> datetime | None:
+    """Return the earliest moment at which the sweep could find anything; no statement, a look from outside."""
+    wakes = {lane: row["paused_until"] for lane, row in tables.lanes.items()}
+    moments = (
+        max(row["not_before"], wakes.get((row["carrier"], row["lane"])) or row["not_before"])
+        for row in tables.owed.values()
+    )
+    return min(moments, default=None)
+
+
+def next_steps(tables: Tables, order_id: UUID) -> list[Row]:
+    """Return what an order is owed beside its telling."""
+    return [row for row in tables.debts(order_id) if row["lane"] != Lane.TELL]

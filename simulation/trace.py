@@ -1,0 +1,42 @@
+"""What has happened in a world, line by line, and one number that stands for all of it.
+
+Two runs of a world are the same if their numbers are.
+"""
+
+import asyncio
+import hashlib
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Final
+
+_KEPT: Final = 400
+
+
+class Trace:
+    """Numbers every line into a digest, and keeps the last ones for whoever has to understand a failure."""
+
+    def __init__(self, listener: Callable[[str], None] | None = None) -> None:
+        self._digest = hashlib.sha256()
+        self._listener = listener
+        self._last: deque[str] = deque(maxlen=_KEPT)
+        self.lines = 0
+        self.counts: Counter[str] = Counter()
+
+    def note(self, who: str, what: str, detail: str = "") -> None:
+        """Write a line. `what` is a word of few; it is counted."""
+        line = f"{asyncio.get_running_loop().time():14.6f} {who:<10} {what} {detail}".rstrip()
+        self._digest.update(line.encode() + b"\n")
+        self._last.append(line)
+        self.lines += 1
+        self.counts[what] += 1
+        if self._listener:
+            self._listener(line)
+
+    @property
+    def digest(self) -> str:
+        """The number, in sixteen hexadecimal digits."""
+        return self._digest.hexdigest()[:16]
+
+    def last(self, about: str = "") -> list[str]:
+        """Return the last lines, or of those the ones that speak of something."""
+        return [line for line in self._last if about in line]

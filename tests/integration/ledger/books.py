@@ -1,0 +1,110 @@
+"""The same tests for two ledgers: the real one on PostgreSQL, and the simulator's in memory.
+
+What a simulated world shows is worth as much as its ledger resembles the real one, so both keep one contract.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Protocol
+
+import psycopg
+
+from ledger.ledger import Ledger
+from orders.model import CarrierName
+from simulation.clock import VirtualLoop, true_now
+from simulation.memory_ledger import MemoryLedger
+from simulation.tables import Tables
+
+BANDWIDTH = CarrierName("bandwidth")
+
+Work = Callable[[Ledger], Awaitable[None]]
+Holding = tuple[str, str, str | None, bool]
+
+
+class Book(Protocol):
+    """A fresh ledger of one kind."""
+
+    def run(self, work: Work) -> None:
+        """Open the ledger, with Bandwidth's lanes, and do something with it."""
+        ...
+
+    async def make_due(self) -> None:
+        """Let everything that is owed be due now."""
+        ...
+
+    def a_minute_passes(self) -> None:
+        """Move what is written of leases, debts and pauses a minute into the past."""
+        ...
+
+    async def holdings(self) -> list[Holding]:
+        """Who got each number and who let it go, by their keys, and whether it is held still; in their order."""
+        ...
+
+
+class PostgresBook:
+    """The real ledger."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def run(self, work: Work) -> None:
+        async def with_ledger() -> None:
+            async with Ledger.at(self._url, wait_s=2) as ledger:
+                await ledger.open_lanes([BANDWIDTH])
+                await work(ledger)
+
+        asyncio.run(with_ledger())
+
+    async def make_due(self) -> None:
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as db:
+            await db.execute("UPDATE owed SET not_before = now()")
+
+    def a_minute_passes(self) -> None:
+        with psycopg.connect(self._url) as db:
+            db.execute("UPDATE owed SET not_before = not_before - interval '1 minute'")
+            db.execute("UPDATE lanes SET paused_until = paused_until - interval '1 minute'")
+
+    async def holdings(self) -> list[Holding]:
+        query = """
+            SELECT e164, bought.key, gone.key, released_at IS NULL FROM held_numbers
+            JOIN orders AS bought ON bought.order_id = acquired_by
+            LEFT JOIN orders AS gone ON gone.order_id = released_by
+            ORDER BY held_id"""
+        async with await psycopg.AsyncConnection.connect(self._url) as db:
+            return list(await (await db.execute(query)).fetchall())
+
+
+class MemoryBook:
+    """The simulator's ledger, on virtual time."""
+
+    def __init__(self) -> None:
+        self._tables = Tables(true_now)
+
+    def run(self, work: Work) -> None:
+        async def with_ledger() -> None:
+            await asyncio.sleep(timedelta(days=1).total_seconds())
+            async with MemoryLedger(self._tables) as ledger:
+                await ledger.open_lanes([BANDWIDTH])
+                await work(ledger)
+
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            runner.run(with_ledger())
+
+    async def make_due(self) -> None:
+        for row in self._tables.owed.values():
+            row["not_before"] = self._tables.clock()
+
+    def a_minute_passes(self) -> None:
+        minute = timedelta(minutes=1)
+        for row in self._tables.owed.values():
+            row["not_before"] -= minute
+        for row in self._tables.lanes.values():
+            row["paused_until"] = row["paused_until"] and row["paused_until"] - minute
+
+    async def holdings(self) -> list[Holding]:
+        keys = {order_id: row["key"] for order_id, row in self._tables.orders.items()}
+        return [
+            (row["e164"], keys[row["acquired_by"]], keys.get(row["released_by"]), row["released_at"] is None)
+            for row in self._tables.held
+        ]
