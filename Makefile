@@ -2,9 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-SOURCES := orders carriers ledger fulfilment tasks workers config sandbox simulation embedded console client tests
+SOURCES := orders carriers ledger fulfilment tasks workers config sandbox simulation embedded console bench client tests
 
-.PHONY: help setup up demo fmt check test sim lock docs clean
+.PHONY: help setup up demo fmt check test sim bench lock docs clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -41,6 +41,10 @@ test: setup  ## every test (ARGS="-k key" for some)
 
 sim: setup  ## a simulated world from a seed (SEED=7 ARGS="--worlds 20 --faults harsh --trace")
 	@$(BIN)/number-orders simulate --seed $(or $(SEED),1) $(ARGS)
+
+BENCH ?= orders
+bench: setup  ## what an order costs, here and elsewhere (BENCH=orders|waiting|intake|hotspots, ARGS="--orders 5000 --runs 3")
+	@$(BIN)/python -m bench $(BENCH) $(ARGS)
 
 lock: setup  ## resolve the dependencies anew into the lock files: everything, and what the service needs
 	@grep -v 'number-orders-client==' pyproject.toml > .venv/pyproject.toml

@@ -276,11 +276,13 @@ WITH input AS MATERIALIZED (
     WHERE turns.order_id = step.order_id AND step.ends_turn
     RETURNING turns.carrier, turns.serial_key
 ), next AS (
-    -- The oldest that waits for the same thing is woken. Whoever stands in line just now finds the turn free by itself.
+    -- The oldest that waits for the same thing is woken. Whoever stands in line at this very moment may be missed: time
+    -- wakes it.
     UPDATE owed SET not_before = now(), serial_key = NULL
     FROM turn, LATERAL (
         SELECT order_id FROM owed AS waiting
         WHERE waiting.carrier = turn.carrier AND waiting.serial_key = turn.serial_key
+          AND NOT EXISTS (SELECT FROM step WHERE step.order_id = waiting.order_id)  -- what it is owed is written below
         ORDER BY order_id LIMIT 1
     ) AS first
     WHERE owed.order_id = first.order_id AND owed.lane = 'submit' AND owed.lease_token IS NULL

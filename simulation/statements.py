@@ -187,8 +187,9 @@ def record_steps(tables: Tables, p: Params) -> list[Row]:
     for step in current:
         _tell_story(tables, step)
     _count_numbers(tables, [step for step in current if not step["late"]])
+    group = {_order(tables, step)["order_id"] for step in current}
     for step in current:
-        _settle(tables, step)
+        _settle(tables, step, group)
     return [{"order_id": UUID(step["order_id"])} for step in current]
 
 
@@ -239,14 +240,14 @@ def _has_acquired(tables: Tables, order: Row, e164: str) -> bool:
     return known is not None and known["state"] in _HELD
 
 
-def _settle(tables: Tables, step: Row) -> None:
+def _settle(tables: Tables, step: Row, group: set[UUID]) -> None:
     """Replace what was owed, pass the turn on, and write down what is to be told."""
     order = _order(tables, step)
     order_id = order["order_id"]
     if not step["late"]:
         tables.settle(order_id, {effect["lane"] for effect in step["effects"]})
     if step["ends_turn"]:
-        _pass_turns_on(tables, order_id)
+        _pass_turns_on(tables, order_id, group)
     for effect in step["effects"]:
         tables.owe(order, effect)
     if step["telling"] is not None:
@@ -254,10 +255,14 @@ def _settle(tables: Tables, step: Row) -> None:
         _tell(tables, order_id, order["version"], step["channels"], step["telling"] | {"ended_at": ended_at})
 
 
-def _pass_turns_on(tables: Tables, order_id: UUID) -> None:
+def _pass_turns_on(tables: Tables, order_id: UUID, group: set[UUID]) -> None:
     for carrier, key in [turn for turn, row in tables.turns.items() if row["order_id"] == order_id]:
         del tables.turns[carrier, key]
-        line = [row for row in tables.owed.values() if (row["carrier"], row["serial_key"]) == (carrier, key)]
+        line = [
+            row
+            for row in tables.owed.values()
+            if (row["carrier"], row["serial_key"]) == (carrier, key) and row["order_id"] not in group
+        ]
         first = min(line, key=lambda row: row["order_id"], default=None)
         if first is not None and first["lane"] == Lane.SUBMIT and first["lease_token"] is None:
             first.update(not_before=tables.clock(), serial_key=None)

@@ -18,6 +18,7 @@ from tests.integration.ledger.test_ledger import (
     RALEIGH,
     a_new_order,
     a_request,
+    a_step,
     accepted,
     claimed,
     hear,
@@ -140,6 +141,21 @@ def test_nobody_is_woken_before(book: Book, events: list[Event]) -> None:
         first, _ = await some_in_line(ledger, 2)
         await hear(ledger, first, SubmissionBegun(), *events)
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
+
+    book.run(work)
+
+
+def test_who_leaves_the_line_in_the_same_breath_is_not_woken(book: Book) -> None:
+    """The turn ends and the next in line is called back in one group: the one behind it goes."""
+
+    async def work(ledger: Ledger) -> None:
+        first, (second, third) = await some_in_line(ledger, 3)
+        begun = await hear(ledger, first, SubmissionBegun())
+        now = await ledger.now()
+        group = [a_step(begun, Filled("COMPLETED", ()), now), a_step(second, CancelAsked("crm"), now)]
+        assert await ledger.record(group) == {first.order_id, second.order_id}
+        assert (await ledger.story(second.order_id)).debts == ()
+        assert [claim.order.order_id for claim in (await claimed(ledger)).claims] == [third.order_id]
 
     book.run(work)
 

@@ -1,0 +1,20 @@
+"""`python -m bench orders|waiting|intake|hotspots`: what an order costs here and elsewhere."""
+
+import typer
+
+from bench import hotspots, intake, orders, waiting
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+app.command("orders")(orders.bench)
+app.command("waiting")(waiting.bench)
+app.command("intake")(intake.bench)
+app.command("hotspots")(hotspots.bench)
+
+
+@app.callback()
+def _about() -> None:
+    """Measure what an order costs. Wants a machine that does nothing else."""
+
+
+if __name__ == "__main__":
+    app()

