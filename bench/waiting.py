@@ -55,7 +55,8 @@ WITH made AS (
     RETURNING order_id
 )
 INSERT INTO owed (order_id, lane, carrier, kind, not_before)
-SELECT order_id, CASE WHEN %(open)s THEN 'ask' ELSE 'submit' END, %(carrier)s, 'new_numbers', now() + %(due_in)s + random() * %(over)s
+SELECT order_id, CASE WHEN %(open)s THEN 'ask' ELSE 'submit' END, %(carrier)s, 'new_numbers',
+       now() + %(due_in)s + random() * %(over)s
 FROM made
 """
 
