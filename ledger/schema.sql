@@ -87,17 +87,25 @@ CREATE TABLE owed (
     order_id    uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
     lane        text NOT NULL CHECK (lane IN ('submit', 'ask', 'tell')),
     carrier     text NOT NULL,
-    kind        text NOT NULL,                   -- the order's: it tells which of the carrier's limits applies
     not_before  timestamptz NOT NULL,
     lease_token uuid,
     attempts    integer NOT NULL DEFAULT 0,      -- claims since it was last owed
     turn        integer NOT NULL DEFAULT 0,      -- how often it was owed anew while it stood
     reason      text,
     serial_key  text,                            -- whose turn it waits for
+    kind        text NOT NULL,                   -- the order's: it tells which of the carrier's limits applies
     CONSTRAINT one_debt_per_order_and_lane PRIMARY KEY (order_id, lane)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX owed_due ON owed (carrier, lane, kind, not_before);
 CREATE INDEX owed_in_line ON owed (carrier, serial_key, order_id) WHERE serial_key IS NOT NULL;
+-- For workers of 0.1.0, which know no kind and may run beside this release; the next one drops it.
+CREATE FUNCTION kind_of_owed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    SELECT kind INTO NEW.kind FROM orders WHERE order_id = NEW.order_id;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER owed_has_a_kind BEFORE INSERT ON owed
+    FOR EACH ROW WHEN (NEW.kind IS NULL) EXECUTE FUNCTION kind_of_owed();
 
 -- Where a carrier does not say what an order brought, orders that could be taken for each other go one by one.
 CREATE TABLE turns (
@@ -150,8 +158,11 @@ CREATE TABLE notices (
 );
 
 CREATE TABLE lanes (
-    carrier text NOT NULL,
-    lane    text NOT NULL,
+    carrier      text NOT NULL,
+    lane         text NOT NULL,
+    paused_until timestamptz,                    -- this and what follows: 0.1.0 reads it; the next release drops it
+    why          text,
+    paused_by    text,
     PRIMARY KEY (carrier, lane)
 );
 
