@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
+from carriers.answers import is_good, require_body, with_status
 from carriers.bandwidth_facts import (
     CARRIER,
     CARRIER_ORDER_ID,
@@ -50,11 +51,6 @@ _TO_MEND: Final[Mapping[int, str]] = {
 Reader = Callable[[bytes], OrderView]
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
-
-
-def is_good(answer: CarrierAnswer) -> bool:
-    """Tell whether an answer says yes."""
-    return answer.status // 100 == HTTPStatus.OK // 100
 
 
 def submitted(order: Order, answer: CarrierAnswer, *, read: Reader = read_order, below: str = "/orders") -> Event:
@@ -251,17 +247,12 @@ def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Bandwidth's and not a gateway's."""
     if not is_good(answer):
         raise NoAnswer(said_in(answer))
-    start = answer.body[:200].lstrip().lower()
-    if not start:
-        raise NoAnswer(f"HTTP {answer.status} with an empty body")
-    if start.startswith((b"<!doctype html", b"<html")):
-        raise NoAnswer(f"HTTP {answer.status} with a web page for a body")
+    require_body(answer)
 
 
 def said_in(answer: CarrierAnswer) -> str:
     """Return what an answer that is no success says of itself."""
-    said = _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3]))
-    return f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
+    return with_status(answer, _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3])))
 
 
 def errors_of(answer: CarrierAnswer) -> tuple[CarrierError, ...]:

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
-from carriers.bandwidth_answers import errors_of, is_good, require_content
+from carriers.answers import is_good
+from carriers.bandwidth_answers import errors_of, require_content
 from carriers.bandwidth_available import (
     NUMBER_TYPES,
     place_parameters,

@@ -12,7 +12,8 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
-from carriers.bandwidth_answers import errors_of, is_good, last_segment, require_content, said_in
+from carriers.answers import is_good
+from carriers.bandwidth_answers import errors_of, last_segment, require_content, said_in
 from carriers.bandwidth_facts import CARRIER, CARRIER_ORDER_ID, RESERVATION_LASTS
 from carriers.bandwidth_xml import read_reservation, write_reservation
 from carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
+from carriers.answers import is_good, require_body, with_status
 from carriers.cm_facts import (
     CARRIER,
     NANPA,
@@ -52,7 +53,7 @@ _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_E
 
 def submitted(order: Order, answer: CarrierAnswer) -> Event:
     """Say what the answer to the POST means. When in doubt it means doubt."""
-    if _is_good(answer):
+    if is_good(answer):
         return _accepted(order, answer)
     if answer.status in _REFUSALS:
         return _rejected(answer)
@@ -203,10 +204,6 @@ def page_query(skip: int) -> Mapping[str, str]:
     return {SKIP: str(skip), TAKE: str(PAGE_SIZE)}
 
 
-def _is_good(answer: CarrierAnswer) -> bool:
-    return answer.status // 100 == HTTPStatus.OK // 100
-
-
 def _total(answer: CarrierAnswer) -> int | None:
     told = answer.headers.get(TOTAL_HEADER, "").strip()
     return int(told) if told.isascii() and told.isdigit() and len(told) <= len("999999999") else None
@@ -224,14 +221,9 @@ def require_content(answer: CarrierAnswer) -> None:
     Raises:
         NoAnswer: It is a refusal to answer, or a gateway's.
     """
-    if not _is_good(answer):
-        said = _TO_MEND.get(answer.status) or _reason(answer)
-        raise NoAnswer(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}")
-    start = answer.body[:200].lstrip().lower()
-    if not start:
-        raise NoAnswer(f"HTTP {answer.status} with an empty body")
-    if start.startswith((b"<!doctype html", b"<html")):
-        raise NoAnswer(f"HTTP {answer.status} with a web page for a body")
+    if not is_good(answer):
+        raise NoAnswer(with_status(answer, _TO_MEND.get(answer.status) or _reason(answer)))
+    require_body(answer)
 
 
 def _reason(answer: CarrierAnswer) -> str | None:

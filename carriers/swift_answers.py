@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
+from carriers.answers import is_good, require_body, with_status
 from carriers.contract import CarrierAnswer
 from carriers.swift_facts import AFTER, CARRIER, CHECKED_OUT_WORDS, LIMIT, PAGE_SIZE, PAGES_MAX, TIMED_OUT
 from carriers.swift_json import (
@@ -118,21 +119,11 @@ def refused(order: Order, reason: str, code: str | None = None) -> Refused:
     return Refused(reason, code, None, numbers)
 
 
-def is_good(answer: CarrierAnswer) -> bool:
-    """Tell whether it was done."""
-    return answer.status // 100 == HTTPStatus.OK // 100
-
-
 def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Swift's and not a gateway's."""
     if not is_good(answer):
-        said = _TO_MEND.get(answer.status) or _reason(answer)
-        raise NoAnswer(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}")
-    start = answer.body[:200].lstrip().lower()
-    if not start:
-        raise NoAnswer(f"HTTP {answer.status} with an empty body")
-    if start.startswith((b"<!doctype html", b"<html")):
-        raise NoAnswer(f"HTTP {answer.status} with a web page for a body")
+        raise NoAnswer(with_status(answer, _TO_MEND.get(answer.status) or _reason(answer)))
+    require_body(answer)
 
 
 class Pages(Generic[Item]):
@@ -220,7 +211,7 @@ def _not_taken(order: Order, answer: CarrierAnswer) -> Event:
     said = _reason(answer)
     if answer.status in _REFUSALS and said and not TIMED_OUT.search(answer.body):
         return refused(order, said, str(answer.status))
-    raise NoAnswer(f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}")
+    raise NoAnswer(with_status(answer, said))
 
 
 def _reason(answer: CarrierAnswer) -> str | None:
