@@ -1,4 +1,4 @@
-"""Looks now and then for what no single order can tell: a line that does not move on. Tells a person, and moves nothing.
+"""Looks now and then for what no order can tell by itself: a line that does not move on. Moves nothing.
 
 What is over by itself is no alarm any more; nobody has to put it away.
 """

@@ -102,11 +102,9 @@ class Recorder:
     async def _pending(self, again: Sequence[Recorded]) -> frozenset[OrderId]:
         """Return which of these orders' producers are still to hear something: that is told now, and nothing new."""
         order_ids = [step.before.order_id for step in again]
-        return frozenset(
-            telling.order_id
-            for channel in sorted({channel for step in again for channel in _channels(step)})
-            for telling in await self._ledger.untold(order_ids, channel)
-        )
+        channels = sorted({channel for step in again for channel in _channels(step)})
+        untold = [telling for channel in channels for telling in await self._ledger.untold(order_ids, channel)]
+        return frozenset(telling.order_id for telling in untold)
 
     async def _record(self, steps: Sequence[Recorded], now: datetime) -> dict[OrderId, Order | None]:
         """Write steps down: all at once, or, if one of them is refused, each by itself.

@@ -110,7 +110,7 @@ class SubmitLane:
                 str(order.order_id),
                 carrier=self.carrier,
                 order_id=parked,
-                detail=f"order {order.order_id} waits to remove {e164}, which order {parked} is to bring; that one is parked",
+                detail=f"order {order.order_id} waits to remove {e164}, which the parked order {parked} is to bring",
                 again_after=AGAIN_AFTER,
             )
 
