@@ -69,7 +69,8 @@ def _parked(story: Story) -> Iterator[Advice]:
     if removes or not has(story):
         nothing = "has not removed what is left" if removes else "has bought nothing"
         yield Advice(f"{carrier} {nothing} and never will: send it again", _resolve(story, "send-again"))
-    yield Advice(f"nobody wants it any more, or it was settled by hand: {_closes(story)}", _resolve(story, "failed"))
+    closing = f"close it ({carrier} is told nothing: whatever it still has is called off there first)"
+    yield Advice(f"{closing}; {_closes(story)}", _resolve(story, "failed"))
 
 
 def _found(story: Story) -> Iterator[str]:
@@ -88,7 +89,8 @@ def _closes(story: Story) -> str:
 
 def _accepted(story: Story) -> Iterator[Advice]:
     debt = next((debt for debt in story.debts if debt.lane is Lane.SUBMIT), None)
-    if debt and debt.not_before > story.now and not debt.in_hand and _last_move(story) not in _RULES:
+    waits = debt is not None and debt.not_before > story.now and not (debt.in_hand or debt.in_line)
+    if waits and _last_move(story) not in _RULES:
         yield Advice("try to send it now, and not when its time has come", _command(story, "retry"))
     yield Advice("nobody wants it any more", f"{_command(story, 'cancel')} {_WHY}")
     yield Advice("nothing shall be sent until a person has decided", f"{_command(story, 'park')} {_WHY}")

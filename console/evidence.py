@@ -1,7 +1,8 @@
 """What is known of an order, moment by moment: what was sent, what came back, what each look saw, who decided what.
 
-The ledger keeps the story and the receipts apart; here they are one line of time. A receipt is written down when its
-conversation is over, so when a request left is reckoned back from that, by what it and those after it took.
+The ledger keeps the story and the receipts apart; here they are one line of time. Receipts are written down when their
+conversation is over, just after what was heard in it. So when a request left is reckoned back from there, by what it
+and those after it took.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ from ledger.ledger import Story
 
 _EXCERPT: Final = 160
 _TROUBLE: Final = 400
+_JUST_AFTER: Final = timedelta(seconds=2)
+_OURS: Final = frozenset({"OrderAccepted", "SubmissionBegun"})
 Row = Mapping[str, Any]
 
 
@@ -40,7 +43,7 @@ class Moment:
 def timeline(story: Story) -> list[Moment]:
     """Return all that is known, in its order."""
     happened = [Moment(row["at"], row["state"], clean(sentence(row))) for row in story.events]
-    return sorted([*happened, *_exchanges(story.receipts)], key=_at)
+    return sorted([*_exchanges(story), *happened], key=_at)
 
 
 def show_timeline(console: Console, moments_: Sequence[Moment], story: Story) -> None:
@@ -77,13 +80,15 @@ def _mark(moment: Moment) -> Text:
     return Text(moment.what, "bold") if moment.exchange else state(moment.what)
 
 
-def _exchanges(receipts: Sequence[Row]) -> Iterator[Moment]:
+def _exchanges(story: Story) -> Iterator[Moment]:
     """Yield what passed between us and the carrier. What was written down at once was one conversation."""
-    for at, conversation in groupby(receipts, lambda row: row["at"]):
+    heard = [row["at"] for row in story.events if row["event"] not in _OURS]
+    for at, conversation in groupby(story.receipts, lambda row: row["at"]):
         rows = list(conversation)
+        ended = max((moment for moment in heard if at - _JUST_AFTER < moment <= at), default=at)
         left_ms = sum(row["elapsed_ms"] for row in rows)
         for row in rows:
-            yield _exchange(row, at - timedelta(milliseconds=left_ms))
+            yield _exchange(row, ended - timedelta(milliseconds=left_ms))
             left_ms -= row["elapsed_ms"]
 
 
@@ -92,11 +97,16 @@ def _exchange(row: Row, at: datetime) -> Moment:
     outcome = (
         f"HTTP {row['status']} after {took}" if row["status"] else f"NO ANSWER after {took}: {clean(row['trouble'])}"
     )
-    asks = row["request"].startswith("GET ")
     said = clean(row["answer"])
-    telling = said and (not asks or (row["status"] or _TROUBLE) >= _TROUBLE)
+    telling = said and (row["status"] or _TROUBLE) >= _TROUBLE
     excerpt = f"{said[:_EXCERPT]}{'…' if len(said) > _EXCERPT else ''}" if telling else None
-    return Moment(at, "asked" if asks else "sent", f"{clean(row['request'])} → {outcome}", excerpt, exchange=True)
+    return Moment(
+        at,
+        "asked" if row["request"].startswith("GET ") else "sent",
+        f"{clean(row['request'])} → {outcome}",
+        excerpt,
+        exchange=True,
+    )
 
 
 def _at(moment: Moment) -> datetime:

@@ -85,6 +85,10 @@ def _wanted(order: Order, debts: Sequence[Debt], last: str, lane: Lane | None, n
         waiting = [debt for debt in waiting if debt.lane is not Lane.SUBMIT]
         if not waiting:
             return Tried(order, refusal=f"a rule holds it back, and trying sooner would break it: {order.reason}")
+    if any(debt.in_line for debt in waiting):
+        waiting = [debt for debt in waiting if not debt.in_line]
+        if not waiting:
+            return Tried(order, refusal=_why_in_line(debts))
     if order.state is State.SUBMITTING:
         waiting = [debt for debt in waiting if debt.lane is Lane.TELL]
     if waiting:
@@ -102,6 +106,11 @@ def _told_again(order: Order) -> Tried:
         wanted = ", ".join(sorted(notify.on))
         return Tried(order, refusal=f"its producer wants to hear of {wanted}, and of {order.state} it does not")
     return Tried(order, (Lane.TELL,))
+
+
+def _why_in_line(debts: Sequence[Debt]) -> str:
+    reason = next(debt.reason for debt in debts if debt.in_line)
+    return f"its turn has not come: it {reason}"
 
 
 def _why_not(order: Order, lane: Lane | None) -> str:

@@ -51,8 +51,8 @@ def _subject(carrier: CarrierName, serial_key: str) -> str:
 
 
 def _words(turn: HeldTurn) -> str:
-    first = f", the first since {turn.waiting_since:%Y-%m-%d %H:%M} UTC" if turn.waiting_since else ""
+    has = f"order {turn.order_id} is {turn.state} and has its turn since {turn.since:%Y-%m-%d %H:%M} UTC"
     line = "1 order waits" if turn.waiting == 1 else f"{turn.waiting} orders wait"
-    until = "until somebody decides about it" if turn.state is State.PARKED else "until it ends"
-    holder = f"order {turn.order_id} is {turn.state} and has the turn since {turn.since:%Y-%m-%d %H:%M} UTC"
-    return f"{line} for it {until}{first}: {holder}"
+    first = f", the first since {turn.waiting_since:%Y-%m-%d %H:%M} UTC" if turn.waiting_since else ""
+    until = "somebody decides about it" if turn.state is State.PARKED else "it ends"
+    return f"{has}; {line} behind it until {until}{first}"

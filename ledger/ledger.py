@@ -221,6 +221,8 @@ class Debt:
     """A worker has it now; `not_before` is the end of its lease."""
     holds: tuple[Hold, ...] = ()
     """What holds it back although it is due."""
+    in_line: bool = False
+    """Another order has to be done with something at the carrier first; `reason` names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -834,6 +836,7 @@ def _debt(row: Mapping[str, Any]) -> Debt:
         reason=row["reason"],
         in_hand=row["lease_token"] is not None,
         holds=tuple(_holds_of(row)),
+        in_line=row["serial_key"] is not None,
     )
 
 

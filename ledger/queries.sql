@@ -535,6 +535,7 @@ SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY
 
 -- name: owed_to
 SELECT now() AS now, owed.order_id, owed.lane, owed.not_before, owed.lease_token, owed.attempts, owed.reason,
+       owed.serial_key,
        pauses.paused_at, pauses.paused_by, pauses.why AS paused_why,
        breakers.opened_at, breakers.held_until, breakers.why AS held_why,
        draws.limit_group, budgets.paused_until AS limited_until, budgets.why AS limited_why
