@@ -22,6 +22,7 @@ from ledger.ledger import Story
 
 _EXCERPT: Final = 160
 _TROUBLE: Final = 400
+_SENT: Final = "sent"
 _JUST_AFTER: Final = timedelta(seconds=2)
 _OURS: Final = frozenset({"OrderAccepted", "SubmissionBegun"})
 Row = Mapping[str, Any]
@@ -38,6 +39,11 @@ class Moment:
     excerpt: str | None = None
     """How the carrier's answer begins, where that says more than its status."""
     exchange: bool = False
+
+    @property
+    def is_sent(self) -> bool:
+        """Tell whether something left that could have done something at the carrier."""
+        return self.exchange and self.what == _SENT
 
 
 def timeline(story: Story) -> list[Moment]:
@@ -95,14 +101,16 @@ def _exchanges(story: Story) -> Iterator[Moment]:
 def _exchange(row: Row, at: datetime) -> Moment:
     took = moments.span(timedelta(milliseconds=row["elapsed_ms"]))
     outcome = (
-        f"HTTP {row['status']} after {took}" if row["status"] else f"NO ANSWER after {took}: {clean(row['trouble'])}"
+        f"HTTP {row['status']} after {took}"
+        if row["status"]
+        else f"NO ANSWER after {took}: {clean(row['trouble']).removeprefix('no answer: ')}"
     )
     said = clean(row["answer"])
     telling = said and (row["status"] or _TROUBLE) >= _TROUBLE
     excerpt = f"{said[:_EXCERPT]}{'…' if len(said) > _EXCERPT else ''}" if telling else None
     return Moment(
         at,
-        "asked" if row["request"].startswith("GET ") else "sent",
+        "asked" if row["request"].startswith("GET ") else _SENT,
         f"{clean(row['request'])} → {outcome}",
         excerpt,
         exchange=True,

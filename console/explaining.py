@@ -149,7 +149,8 @@ def _parked(story: Story) -> Sentences:
     if got := has(story):
         yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
     yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they {_did(story)}."
-    yield "Then decide: adopt the order found there, have it sent again, or close it (`number-orders resolve`)."
+    again = f"have it sent again, if {_nothing(story)}"
+    yield f"Then decide: adopt the order found there, {again}, or close it (`number-orders resolve`)."
 
 
 def _completed(story: Story) -> Sentences:

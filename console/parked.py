@@ -14,8 +14,8 @@ from console.rooms import open_ledger
 from ledger.ledger import Story
 from orders.model import State
 
-_LAST: Final = 16
-"""How many moments are shown of each; `show --all --receipts` has all of them."""
+_LAST: Final = 12
+"""How many moments are shown of each, beside whatever was sent; `show --all --receipts` has all of them."""
 
 
 async def read_parked(settings: Settings, carrier: str | None, limit: int) -> list[Story]:
@@ -80,12 +80,13 @@ def _show(console: Console, story: Story) -> None:
         )
     )
     told = evidence.timeline(story)
+    shown = [each for each in told[:-_LAST] if each.is_sent] + told[-_LAST:]
     console.print()
     console.print(Text("What was sent, asked and seen", "bold"), Text("times in UTC", "dim"))
-    if len(told) > _LAST:
-        more = f"… {len(told) - _LAST} earlier: number-orders show {order.order_id} --all"
+    evidence.show_timeline(console, shown, story)
+    if len(shown) < len(told):
+        more = f"… {len(told) - len(shown)} more in between: number-orders show {order.order_id} --all"
         console.print(Text(more, "dim"), soft_wrap=True)
-    evidence.show_timeline(console, told[-_LAST:], story)
     if not story.receipts:
         console.print("no requests are on record: none was sent, or it was too long ago")
     advising.show_advice(console, story)
