@@ -86,8 +86,9 @@ class Taint:
         return Turn(number, at, NOT_LISTED, text)
 
     def _tainted(self, number: E164, since: datetime, at: datetime, how: str) -> Turn:
-        minutes = f"{self.window / timedelta(minutes=1):g} minutes"
-        text = f"{how} since {_said(since)}, and tainted for {minutes}; it may be removed from {_said(at)} on"
+        minutes = self.window / timedelta(minutes=1)
+        window = "1 minute" if minutes == 1 else f"{minutes:g} minutes"
+        text = f"{how} since {_said(since)}, and tainted for {window}; it may be removed from {_said(at)} on"
         return Turn(number, at, TAINTED, text)
 
     def _pause(self, order: Order) -> timedelta:

@@ -11,6 +11,11 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         # A tick that nobody took in time is worth nothing: the next is there already.
         "options": {"queue": SWEEP, "expires": 2 * SWEEP_EVERY_S, "ignore_result": True},
     },
+    "mind": {
+        "task": "orders.mind",
+        "schedule": 60.0,
+        "options": {"queue": SWEEP, "expires": 60, "ignore_result": True},
+    },
     "forget": {
         "task": "orders.forget",
         "schedule": 3600.0,

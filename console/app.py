@@ -28,6 +28,8 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "cancel": orders.cancel,
         "parked": orders.parked,
         "resolve": orders.resolve,
+        "park": orders.park,
+        "retry": orders.retry,
     },
     "Asking carriers": {
         "carriers": inquiries.carriers,

@@ -2,11 +2,11 @@
 
 from config.settings import Settings
 from console.printing import clean, screen, state, write_json
-from console.rooms import find_order, open_room, whoami
+from console.rooms import find_order, open_room
 from orders.model import Order
 
 
-async def cancel(settings: Settings, name: str, *, why: str | None) -> Order:
+async def cancel(settings: Settings, name: str, *, by: str, why: str | None) -> Order:
     """Call back the order that is called `name`; an order that the carrier has stays open until the carrier drops it.
 
     Raises:
@@ -14,7 +14,7 @@ async def cancel(settings: Settings, name: str, *, why: str | None) -> Order:
     """
     async with open_room(settings) as room:
         order_id = await find_order(room.ledger, name)
-        return await room.desk.cancel(order_id, by=whoami(), why=why)
+        return await room.desk.cancel(order_id, by=by, why=why)
 
 
 def tell(order: Order, *, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from typing import ParamSpec, TypeVar
 import typer
 
 from embedded.errors import EmbeddedError
-from orders.errors import LedgerUnavailable, NotCancellable, NotResolvable, OrderRefused, UnknownOrder
+from orders.errors import LedgerUnavailable, NotCancellable, NotParkable, NotResolvable, OrderRefused, UnknownOrder
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -72,7 +72,7 @@ def ending(command: Callable[Given, Result]) -> Callable[Given, Result]:
         except UnknownOrder as unknown:
             complain(str(unknown))
             raise typer.Exit(Code.UNKNOWN_ORDER) from unknown
-        except (NotCancellable, NotResolvable, OrderRefused) as no:
+        except (NotCancellable, NotParkable, NotResolvable, OrderRefused) as no:
             complain(str(no))
             raise typer.Exit(Code.NO) from no
         return result

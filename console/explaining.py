@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from console import moments
 from ledger.ledger import Debt, HeldBy, Hold, Story
+from orders.lifecycle import DONE, REMARKS
 from orders.model import Kind, Lane, NumberState, State
 
 Sentences = Iterator[str]
@@ -20,20 +21,18 @@ _LONG_DUE: Final = timedelta(seconds=15)
 """Work that is due this long was not taken by anybody: the sweep rings every second."""
 _NAMED: Final = 10
 """How many numbers that wait are told one by one."""
-_IN_HAND: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
-_GIVEN_UP: Final = frozenset({NumberState.RELEASED})
+_REMARKS: Final = frozenset(event.__name__ for event in REMARKS)
 _DOCTOR: Final = "`number-orders doctor` tells whether any runs"
 
 
 def explain(story: Story) -> list[str]:
     """Return what a person should know of an order, sentence by sentence."""
-    return [*_BY_STATE[story.order.state](story), *_afterwards(story), *_telling(story)]
+    return [*_BY_STATE[story.order.state](story), *_hurried(story), *_afterwards(story), *_telling(story)]
 
 
 def has(story: Story) -> int:
     """Return with how many numbers the order has done what was asked: got them, or given them up."""
-    reached = _GIVEN_UP if _removes(story) else _IN_HAND
-    return sum(result.state in reached for result in story.numbers)
+    return sum(result.state in DONE[story.order.request.kind] for result in story.numbers)
 
 
 def there(story: Story) -> str:
@@ -136,7 +135,12 @@ def _open(story: Story) -> Sentences:
 
 def _parked(story: Story) -> Sentences:
     order, carrier, news = story.order, _carrier(story), _latest(story)
-    yield f"It was parked {_ago(story, news)} for a person to decide: {order.reason}."
+    if news.get("event") == "SetAside":
+        yield f"{_detail(news, 'by')} took it out of the machine's hands {_ago(story, news)}{_because(news)}."
+        if waited := _detail(news, "waited"):
+            yield f"Until then it had waited: {waited}."
+    else:
+        yield f"It was parked {_ago(story, news)} for a person to decide: {order.reason}."
     yield "It moves no more by itself, and nothing is sent for it."
     if order.sends:
         yield f"It was sent {_times(order.sends)}; answers lost: {order.losses}."
@@ -145,10 +149,8 @@ def _parked(story: Story) -> Sentences:
     if got := has(story):
         yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
     yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they {_did(story)}."
-    resolve = f"number-orders resolve {order.order_id}"
-    yield f"Then adopt the order found there: `{resolve} --adopt CARRIER_ORDER_ID --why TEXT`."
-    yield f"Or have it sent again, if {_nothing(story)}: `{resolve} --send-again --why TEXT`."
-    yield f"Or write it off: `{resolve} --failed --why TEXT`."
+    again = f"have it sent again, if {_nothing(story)}"
+    yield f"Then decide: adopt the order found there, {again}, or close it (`number-orders resolve`)."
 
 
 def _completed(story: Story) -> Sentences:
@@ -166,8 +168,11 @@ def _partial(story: Story) -> Sentences:
 
 
 def _with_errors(story: Story) -> Sentences:
-    order = story.order
-    yield f"{_carrier(story)} says that it is done, and yet: {order.reason}."
+    order, news = story.order, _latest(story)
+    if news.get("event") == "TakenAsItIs":
+        yield f"{_detail(news, 'by')} closed it {_ago(story, news)} before {_carrier(story)} did{_because(news)}."
+    else:
+        yield f"{_carrier(story)} says that it is done, and yet: {order.reason}."
     yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}."
     yield from _failures(story)
     yield f"It ended {_took(story)}. Look at the numbers one by one before handing in the rest anew."
@@ -277,8 +282,15 @@ def _telling(story: Story) -> Sentences:
         yield f"Its producer was told of this: task {notify.task} on queue {notify.queue}."
 
 
+def _hurried(story: Story) -> Sentences:
+    """Say who was impatient, as long as nothing has happened since."""
+    last: Mapping[str, Any] = next((row for row in reversed(story.events) if not row["late"]), {})
+    if last.get("event") == "Hurried":
+        yield f"{_detail(last, 'by')} wanted the next try at once {_ago(story, last)}{_because(last)}."
+
+
 def _afterwards(story: Story) -> Sentences:
-    late = [row for row in story.events if row["late"]]
+    late = [row for row in story.events if row["late"] and row["event"] not in _REMARKS]
     if late:
         count = "Word" if len(late) == 1 else f"{len(late)} words"
         yield f"{count} from {_carrier(story)} came too late and moved nothing, the last {_ago(story, late[-1])}."
@@ -308,7 +320,8 @@ def _failures(story: Story) -> Sentences:
 
 def _latest(story: Story, *events: str) -> Mapping[str, Any]:
     """Return the last thing that moved the order, of these kinds if any are named; empty when there is none."""
-    told = (row for row in reversed(story.events) if not row["late"] and (not events or row["event"] in events))
+    moves = (row for row in reversed(story.events) if not row["late"] and row["event"] != "Hurried")
+    told = (row for row in moves if not events or row["event"] in events)
     return next(told, {})
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from console.orders import AsJson
+from console.orders import AsJson, By
 from orders.model import Lane
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The latest so many.")]
@@ -70,6 +70,7 @@ def pause(
     carrier: Carrier,
     why: Annotated[str, typer.Option(help="For whoever finds it paused.")],
     lane: OneLane = None,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Let nothing more go to a carrier, or nothing happen on one lane, until somebody resumes it.
@@ -79,8 +80,9 @@ def pause(
     from console import pausing
     from console.finding import find_settings
     from console.printing import write_json
+    from console.rooms import because, by_whom
 
-    paused = asyncio.run(pausing.pause(find_settings(), carrier, lane, why=why))
+    paused = asyncio.run(pausing.pause(find_settings(), carrier, lane, by=by_whom(by), why=because(why)))
     if as_json:
         write_json(pausing.to_json(paused))
     else:
@@ -92,14 +94,16 @@ def resume(
     carrier: Carrier,
     lane: OneLane = None,
     why: Annotated[str | None, typer.Option(help="For the record.")] = None,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a carrier, or one lane of it, go on. Exit 1 if nothing was paused."""
     from console import pausing
     from console.finding import find_settings
     from console.printing import write_json
+    from console.rooms import by_whom
 
-    resumed = asyncio.run(pausing.resume(find_settings(), carrier, lane, why=why))
+    resumed = asyncio.run(pausing.resume(find_settings(), carrier, lane, by=by_whom(by), why=why))
     if as_json:
         write_json(pausing.to_json(resumed))
     else:

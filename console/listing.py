@@ -94,6 +94,14 @@ def show_alarms(rows: Sequence[Row]) -> None:
         last = f"{_utc(row['last_at'])}{times}"
         console.print(Text.assemble((alarm, "bold"), (what, "bold red"), f"  {about}  ", (last, "dim")))
         console.print(f"  {clean(row['detail'])}", soft_wrap=not console.is_terminal)
+        console.print(Text(f"  → {_look(row)}", "bold"), soft_wrap=True)
+    if rows:
+        console.print(Text("what each means and what to type: docs/runbook.md", "dim"))
+
+
+def _look(row: Row) -> str:
+    """Return the command that shows what an alarm is about."""
+    return f"number-orders show {row['order_id']}" if row["order_id"] else "number-orders doctor"
 
 
 async def read_letters(settings: Settings, limit: int) -> list[Row]:

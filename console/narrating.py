@@ -4,7 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
+from orders.lifecycle import REMARKS
+
 Detail = Mapping[str, Any]
+
+_REMARKS: Final = frozenset(event.__name__ for event in REMARKS)
 
 
 def sentence(row: Mapping[str, Any]) -> str:
@@ -12,11 +16,15 @@ def sentence(row: Mapping[str, Any]) -> str:
     detail = row["detail"]
     words = _WORDS.get(row["event"])
     told = words(detail) if words else row["event"]
-    return f"{told} (too late: kept, moved nothing)" if row["late"] else told
+    return f"{told} (too late: kept, moved nothing)" if row["late"] and row["event"] not in _REMARKS else told
 
 
 def _or(detail: Detail, name: str, before: str = ": ") -> str:
     return f"{before}{detail[name]}" if detail.get(name) else ""
+
+
+def _end(detail: Detail, name: str) -> str:
+    return ")" if detail.get(name) else ""
 
 
 def _numbers(detail: Detail) -> str:
@@ -69,5 +77,12 @@ _WORDS: Final[Mapping[str, Callable[[Detail], str]]] = MappingProxyType(
         "Adopted": lambda it: f"adopted as {it.get('carrier_order_id')} by {_by(it)}",
         "SentAgain": lambda it: f"to be sent again, says {_by(it)}",
         "WrittenOff": lambda it: f"written off by {_by(it)}",
+        "CutShort": lambda it: f"closed with what was done by then, by {_by(it)}",
+        "TakenAsItIs": lambda it: f"closed with every number done, by {_by(it)}",
+        "SetAside": lambda it: (
+            f"set aside for a person by {_by(it)}{_or(it, 'waited', ' (it waited: ')}{_end(it, 'waited')}"
+        ),
+        "Hurried": lambda it: f"wanted now by {_by(it)}",
+        "ToldAgain": lambda it: f"its producer is to be told, says {_by(it)}",
     }
 )

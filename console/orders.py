@@ -12,9 +12,10 @@ import typer
 
 from console.endings import Code
 from console.moments import duration
-from orders.model import Kind, State
+from orders.model import Kind, Lane, State
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, for machines.")]
+By = Annotated[str | None, typer.Option(metavar="NAME", help="Who does so, for the story; else user@host.")]
 Name = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id, or the key its producer gave it.")]
 
 
@@ -140,13 +141,15 @@ def wait(
 def cancel(
     name: Name,
     why: Annotated[str | None, typer.Option(help="For the story.")] = None,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Call an order back before it is sent. Exit 1 if it is too late for that."""
     from console import cancelling
     from console.finding import find_settings
+    from console.rooms import by_whom
 
-    order = asyncio.run(cancelling.cancel(find_settings(), name, why=why))
+    order = asyncio.run(cancelling.cancel(find_settings(), name, by=by_whom(by), why=why))
     cancelling.tell(order, as_json=as_json)
     raise typer.Exit(Code.DONE)
 
@@ -165,29 +168,85 @@ def parked(
     if as_json:
         write_json(showing.parked_to_json(stories))
     else:
-        showing.show_parked(stories)
+        showing.show_parked(stories, limit=limit)
+
+
+def park(
+    name: Name,
+    why: Annotated[str, typer.Option(help="For whoever decides, and for the story.")],
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an order out of the machine's hands, for a person to decide about; `resolve` decides.
+
+    For one that never moves, say. Whatever waits behind it goes on waiting until it is resolved. Exit 1 if it is being
+    sent at this moment, or is over.
+    """
+    from console import cancelling, resolving
+    from console.finding import find_settings
+    from console.rooms import because, by_whom
+
+    order = asyncio.run(resolving.park(find_settings(), name, by=by_whom(by), why=because(why)))
+    cancelling.tell(order, as_json=as_json)
 
 
 def resolve(
     name: Name,
+    as_: Annotated[
+        str,
+        typer.Option("--as", metavar="adopted:CARRIER_ORDER_ID|send-again|failed", help="What becomes of it."),
+    ],
     why: Annotated[str, typer.Option(help="What you saw, for the story and for the producer.")],
-    adopt: Annotated[
-        str | None, typer.Option(metavar="CARRIER_ORDER_ID", help="This order of the carrier's is ours: follow it.")
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--send-again", help="The carrier has bought nothing and will not: send it once more.")
-    ] = False,
-    failed: Annotated[bool, typer.Option("--failed", help="Close it: nothing more will be done about it.")] = False,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Decide what becomes of a parked order: exactly one of --adopt, --send-again, --failed.
+    """Decide what becomes of a parked order.
 
-    Look at the carrier first, as `explain` says: sending again what the carrier has is buying twice. Exit 1 if the
-    order is not parked, or if what it would adopt belongs to another order of ours.
+    Look at the carrier first, as `parked` says: sending again what the carrier has is buying twice.
+
+    adopted:ID    the carrier has it under this id: it is followed to its end.
+
+    send-again    the carrier has done nothing of it and never will: it is sent once more.
+
+    failed        nothing more is done about it; numbers that it has brought by then stay, and it ends PARTIAL.
+
+    Exit 1 if the order is not parked, has brought numbers that sending again would buy twice, or if what it would adopt
+    belongs to another order of ours.
     """
     from console import cancelling, resolving
     from console.finding import find_settings
+    from console.rooms import because, by_whom
 
-    decision = resolving.decision(adopt=adopt, again=again, failed=failed, why=why)
+    decision = resolving.decision(as_, by=by_whom(by), why=because(why))
     order = asyncio.run(resolving.resolve(find_settings(), name, decision))
     cancelling.tell(order, as_json=as_json)
+
+
+def retry(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ID|KEY…]", help="Orders, by id or key.")] = None,
+    carrier: Annotated[str | None, typer.Option(help="All that wait for their time at this carrier.")] = None,
+    lane: Annotated[
+        Lane | None, typer.Option(case_sensitive=False, help="One lane alone; tell also tells again what was told.")
+    ] = None,
+    why: Annotated[str | None, typer.Option(help="For the story.")] = None,
+    by: By = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every order, however many.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Have orders tried now that wait: to be sent, to be asked about, to be told. Buys nothing twice.
+
+    Limits, pauses and the carrier's own rules hold as they did. Exit 1 if one of them is left as it was, and why.
+    """
+    from console import retrying
+    from console.finding import find_settings
+    from console.printing import clean, write_json
+    from console.rooms import by_whom
+
+    retrying.check_asked(names or [], carrier)
+    doing = retrying.retry(find_settings(), names or [], carrier, lane, by=by_whom(by), why=clean(why) or None)
+    tried, held = asyncio.run(doing)
+    if as_json:
+        write_json(retrying.to_json(tried, held))
+    else:
+        retrying.show(tried, held, whole=every)
+    raise typer.Exit(retrying.code_of(tried))

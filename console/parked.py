@@ -1,22 +1,21 @@
 """Shows what waits for a person: every parked order with what was sent, what was asked, and what was seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
-from console import moments
-from console.narrating import sentence
+from console import advising, evidence, moments
+from console.explaining import has, there
 from console.printing import clean, screen, state
 from console.rooms import open_ledger
 from ledger.ledger import Story
 from orders.model import State
 
-_EXCERPT: Final = 300
 _LAST: Final = 12
-"""How many events and exchanges are shown of each; `show --receipts --all` has all of them."""
+"""How many moments are shown of each, beside whatever was sent; `show --all --receipts` has all of them."""
 
 
 async def read_parked(settings: Settings, carrier: str | None, limit: int) -> list[Story]:
@@ -24,16 +23,20 @@ async def read_parked(settings: Settings, carrier: str | None, limit: int) -> li
     async with open_ledger(settings) as ledger:
         rows = await ledger.list_orders(states=[State.PARKED], carrier=carrier, limit=limit)
         stories = [await ledger.story(row["order_id"]) for row in rows]
-    return sorted(stories, key=_parked_at)
+    return sorted(stories, key=parked_at)
 
 
-def show_parked(stories: Sequence[Story]) -> None:
+def show_parked(stories: Sequence[Story], *, limit: int) -> None:
     """Print them, each with its evidence and the commands that decide."""
     console = screen()
     if not stories:
         console.print("nothing waits for a person")
-    for story in stories:
+    for index, story in enumerate(stories):
+        if index:
+            console.rule(style="dim") if console.is_terminal else console.print()
         _show(console, story)
+    if len(stories) == limit:
+        console.print(Text(f"the newest {limit}; --limit shows more", "dim"))
 
 
 def parked_to_json(stories: Sequence[Story]) -> list[dict[str, Any]]:
@@ -45,48 +48,45 @@ def parked_to_json(stories: Sequence[Story]) -> list[dict[str, Any]]:
             "carrier": story.order.request.carrier,
             "carrier_order_id": story.order.carrier_order_id,
             "reason": story.order.reason,
-            "parked_at": _parked_at(story),
+            "parked_at": parked_at(story),
             "sends": story.order.sends,
             "losses": story.order.losses,
+            "evidence": evidence.to_json(story),
             "events": story.events,
             "exchanges": story.receipts,
+            "commands": advising.to_json(story),
         }
         for story in stories
     ]
 
 
-def _show(console: Console, story: Story) -> None:
-    order, request = story.order, story.order.request
-    since = moments.when(_parked_at(story), story.now)
-    console.print(Text.assemble(state(order.state), "  ", (str(order.order_id), "bold"), f"  {clean(request.key)}"))
-    console.print(
-        f"  {request.carrier}, {request.kind}, {request.wanted} wanted; parked {since}: {clean(order.reason)}"
-    )
-    for row in story.events[-_LAST:]:
-        console.print(f"  {_clock(row)}  {clean(sentence(row))}", soft_wrap=True)
-    console.print(Text(f"  what passed between us and {request.carrier}:", "bold"))
-    for row in story.receipts[-_LAST:]:
-        _show_exchange(console, row)
-    if not story.receipts:
-        console.print("  nothing is on record any more, or nothing ever passed")
-    resolve = f"number-orders resolve {order.order_id}"
-    console.print(
-        Text(f"  → {resolve} --adopt CARRIER_ORDER_ID | --send-again | --failed --why TEXT", "bold"), soft_wrap=True
-    )
-
-
-def _show_exchange(console: Console, row: Mapping[str, Any]) -> None:
-    outcome = f"HTTP {row['status']}" if row["status"] else clean(row["trouble"])
-    console.print(f"  {_clock(row)}  {clean(row['request'])}  {outcome}", soft_wrap=True)
-    for mark, said in (("> ", row["sent"]), ("< ", row["answer"])):
-        if said:
-            console.print(Text(f"    {mark}{clean(said)[:_EXCERPT]}", "dim"), soft_wrap=True)
-
-
-def _clock(row: Mapping[str, Any]) -> str:
-    return f"{row['at']:%Y-%m-%d %H:%M:%S}"
-
-
-def _parked_at(story: Story) -> Any:
+def parked_at(story: Story) -> Any:
+    """Return since when an order has been parked."""
     moved = (row for row in reversed(story.events) if not row["late"])
     return next(moved)["at"]
+
+
+def _show(console: Console, story: Story) -> None:
+    order, request = story.order, story.order.request
+    console.print(
+        Text.assemble(state(order.state), "  ", (str(order.order_id), "bold"), f"  {clean(request.key)}"),
+        soft_wrap=True,
+    )
+    numbers = f"{has(story)} of {request.wanted} numbers {there(story)}"
+    console.print(f"{request.carrier}, {request.kind}, {numbers}; {evidence.known(story)}")
+    console.print(
+        Text.assemble(
+            (f"parked {moments.both(parked_at(story), story.now)}: ", ""), (clean(order.reason), "bold magenta")
+        )
+    )
+    told = evidence.timeline(story)
+    shown = [each for each in told[:-_LAST] if each.is_sent] + told[-_LAST:]
+    console.print()
+    console.print(Text("What was sent, asked and seen", "bold"), Text("times in UTC", "dim"))
+    evidence.show_timeline(console, shown, story)
+    if len(shown) < len(told):
+        more = f"… {len(told) - len(shown)} more in between: number-orders show {order.order_id} --all"
+        console.print(Text(more, "dim"), soft_wrap=True)
+    if not story.receipts:
+        console.print("no requests are on record: none was sent, or it was too long ago")
+    advising.show_advice(console, story)

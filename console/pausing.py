@@ -6,7 +6,7 @@ from typing import Any, Final
 from config.settings import Settings
 from console.endings import Code, Stop, complain
 from console.printing import clean, screen
-from console.rooms import open_ledger, whoami
+from console.rooms import open_ledger
 from ledger.ledger import Ledger, Pause
 from orders.model import CarrierName, Lane
 
@@ -14,21 +14,18 @@ _TO_THE_CARRIER: Final = (Lane.SUBMIT, Lane.ASK)
 """What a pause without a lane means: nothing goes to the carrier. Producers are still told what is known."""
 
 
-async def pause(settings: Settings, carrier: str, lane: Lane | None, *, why: str) -> list[Pause]:
+async def pause(settings: Settings, carrier: str, lane: Lane | None, *, by: str, why: str) -> list[Pause]:
     """Pause a lane, or all that goes to a carrier; return what was not paused yet."""
-    said = clean(why)
-    if not said:
-        raise Stop(Code.USAGE, "--why is blank")
     async with open_ledger(settings) as ledger:
         name = await _known(ledger, carrier)
-        return await ledger.pause(name, _lanes(lane), by=whoami(), why=said)
+        return await ledger.pause(name, _lanes(lane), by=by, why=why)
 
 
-async def resume(settings: Settings, carrier: str, lane: Lane | None, *, why: str | None) -> list[Pause]:
+async def resume(settings: Settings, carrier: str, lane: Lane | None, *, by: str, why: str | None) -> list[Pause]:
     """Let a lane, or every lane of a carrier, go on; return what was paused."""
     async with open_ledger(settings) as ledger:
         name = await _known(ledger, carrier)
-        return await ledger.resume(name, [lane] if lane else list(Lane), by=whoami(), why=clean(why) or None)
+        return await ledger.resume(name, [lane] if lane else list(Lane), by=by, why=clean(why) or None)
 
 
 def show(pauses: Sequence[Pause]) -> None:

@@ -1,25 +1,31 @@
-"""Carries out from the command line what a person decides about a parked order."""
+"""Carries out what a person decides at the command line: to park an order, and what becomes of a parked one."""
+
+from typing import Final
 
 from config.settings import Settings
 from console.endings import Code, Stop
 from console.printing import clean
-from console.rooms import find_order, open_room, whoami
+from console.rooms import find_order, open_room
 from orders.events import Adopted, Decision, SentAgain, WrittenOff
 from orders.model import CarrierOrderId, Order
 
+SPELLINGS: Final = "adopted:CARRIER_ORDER_ID|send-again|failed"
+_ADOPTED: Final = "adopted:"
 
-def decision(*, adopt: str | None, again: bool, failed: bool, why: str) -> Decision:
-    """Return what was decided, by whoever types.
+
+def decision(as_: str, *, by: str, why: str) -> Decision:
+    """Return what was decided: `adopted:` with the carrier's order id, `send-again` or `failed`.
 
     Raises:
-        Stop: Not exactly one thing was decided, or something is left blank.
+        Stop: It cannot be read.
     """
-    if [adopt is not None, again, failed].count(True) != 1:
-        raise Stop(Code.USAGE, "give exactly one of --adopt CARRIER_ORDER_ID, --send-again and --failed")
-    by, because = whoami(), _said("--why", why)
-    if adopt is not None:
-        return Adopted(CarrierOrderId(_said("--adopt", adopt)), by, because)
-    return SentAgain(by, because) if again else WrittenOff(by, because)
+    if as_.startswith(_ADOPTED) and (theirs := clean(as_.removeprefix(_ADOPTED))):
+        return Adopted(CarrierOrderId(theirs), by, why)
+    if as_ == "send-again":
+        return SentAgain(by, why)
+    if as_ == "failed":
+        return WrittenOff(by, why)
+    raise Stop(Code.USAGE, f"--as {clean(as_)!r} says nothing clear", mend=f"it is one of {SPELLINGS}")
 
 
 async def resolve(settings: Settings, name: str, decided: Decision) -> Order:
@@ -32,8 +38,11 @@ async def resolve(settings: Settings, name: str, decided: Decision) -> Order:
         return await room.desk.resolve(await find_order(room.ledger, name), decided)
 
 
-def _said(option: str, text: str) -> str:
-    said = clean(text)
-    if not said:
-        raise Stop(Code.USAGE, f"{option} is blank")
-    return said
+async def park(settings: Settings, name: str, *, by: str, why: str) -> Order:
+    """Take the order that is called `name` out of the machine's hands.
+
+    Raises:
+        NotParkable: It is being sent at this moment, or it is over.
+    """
+    async with open_room(settings) as room:
+        return await room.desk.park(await find_order(room.ledger, name), by=by, why=why)

@@ -6,6 +6,7 @@ The broker may be away: submission goes straight to the ledger, and a bell that 
 import getpass
 import logging
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -96,11 +97,36 @@ async def find_orders(ledger: Ledger, names: list[str]) -> list[OrderId]:
 
 
 def whoami() -> str:
-    """Return who types, as the story tells it."""
+    """Return who types, as the story tells it: the user and the machine."""
     try:
-        return f"{getpass.getuser()} at the command line"
+        user = getpass.getuser()
     except (OSError, KeyError):  # a user id without a name, as in containers
-        return f"user {os.getuid()} at the command line"
+        user = f"user-{os.getuid()}"
+    return f"{user}@{socket.gethostname()}"
+
+
+def by_whom(given: str | None) -> str:
+    """Return who does something: whoever was named, or whoever types.
+
+    Raises:
+        Stop: A blank name was given.
+    """
+    if given is None:
+        return whoami()
+    if not (said := clean(given)):
+        raise Stop(Code.USAGE, "--by is blank")
+    return said
+
+
+def because(why: str) -> str:
+    """Return why something is done.
+
+    Raises:
+        Stop: It is blank.
+    """
+    if not (said := clean(why)):
+        raise Stop(Code.USAGE, "--why is blank")
+    return said
 
 
 async def _reached(settings: Settings) -> str:

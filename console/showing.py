@@ -9,15 +9,16 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
-from console import holding, moments
+from console import evidence, holding, moments
+from console.advising import show_advice
+from console.advising import to_json as advice_to_json
 from console.explaining import explain, has, there
-from console.narrating import sentence
 from console.printing import clean, heading, pairs, paragraph, rows, screen, state, write_json
 from console.rooms import find_order, open_ledger
 from ledger.ledger import Debt, Story
 from ledger.rows import request_to_json
 from orders.document import document
-from orders.model import Kind, Lane, NumberState, Order
+from orders.model import Kind, Lane, NumberState, Order, State
 
 _NUMBERS_SHOWN: Final = 12
 _EVENTS_SHOWN: Final = 30
@@ -52,6 +53,7 @@ def show_story(story: Story, *, whole: bool, receipts: bool) -> None:
         _show_debts(console, story)
     if receipts:
         _show_receipts(console, story)
+    show_advice(console, story)
 
 
 def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
@@ -61,6 +63,7 @@ def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
         "request": request_to_json(story.order.request),
         "now": story.now,
         "explanation": explain(story),
+        "commands": advice_to_json(story),
         "events": story.events,
         "waits_for": [{name: getattr(debt, name) for name in type(debt).__slots__} for debt in story.debts],
         **({"receipts": story.receipts} if receipts else {}),
@@ -69,13 +72,17 @@ def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
 
 def show_explanation(story: Story) -> None:
     """Print the explanation alone."""
-    paragraph(screen(), [clean(said) for said in explain(story)])
+    console = screen()
+    paragraph(console, [clean(said) for said in explain(story)])
+    if story.order.state is State.PARKED:
+        show_advice(console, story)
 
 
 def write_explanation(story: Story) -> None:
     """Print the explanation for a machine."""
     order = story.order
-    write_json({"order_id": order.order_id, "state": order.state.value, "explanation": explain(story)})
+    told = {"explanation": explain(story), "commands": advice_to_json(story)}
+    write_json({"order_id": order.order_id, "state": order.state.value, **told})
 
 
 def _show_head(console: Console, story: Story) -> None:
@@ -146,20 +153,23 @@ def _tally(story: Story, numbers: Sequence[Mapping[str, str]]) -> str:
 
 
 def _show_events(console: Console, story: Story, *, whole: bool) -> None:
-    heading(console, "Story", "times in UTC, and since it was accepted")
-    shown = story.events if whole else story.events[-_EVENTS_SHOWN:]
-    _say_folded(console, len(story.events) - len(shown), "earlier events")
+    heading(console, "Story", "times in UTC, and since it was accepted; what was sent and asked, and what came back")
+    told = evidence.timeline(story)
+    shown = told if whole else told[-_EVENTS_SHOWN:]
+    _say_folded(console, len(told) - len(shown), "earlier lines")
     begun = story.order.accepted_at
-    cells = (
-        (_clock(row, story), moments.span(row["at"] - begun), state(row["state"]), clean(sentence(row)))
-        for row in shown
-    )
+    cells = ((_clock(each.at, story), moments.span(each.at - begun), state(each.what), _words(each)) for each in shown)
     rows(console, ("AT", "AFTER", "STATE", "WHAT HAPPENED"), cells)
 
 
-def _clock(row: Mapping[str, Any], story: Story) -> str:
-    to_the_second = moments.at(row["at"], story.now).removesuffix(" UTC")
-    return f"{to_the_second}.{row['at'].microsecond // 1000:03}"
+def _words(moment: evidence.Moment) -> Text:
+    answer = (f"  < {moment.excerpt}", "dim") if moment.excerpt else ""
+    return Text.assemble(moment.words, answer)
+
+
+def _clock(at: datetime, story: Story) -> str:
+    to_the_second = moments.at(at, story.now).removesuffix(" UTC")
+    return f"{to_the_second}.{at.microsecond // 1000:03}"
 
 
 def _show_debts(console: Console, story: Story) -> None:
@@ -181,7 +191,7 @@ def _show_receipts(console: Console, story: Story) -> None:
         outcome = f"HTTP {row['status']}" if row["status"] else clean(row["trouble"])
         console.print(
             Text.assemble(
-                f"{_clock(row, story)}  ",
+                f"{_clock(row['at'], story)}  ",
                 (clean(row["request"]), "bold"),
                 f"  {outcome}",
                 (f"  {row['elapsed_ms']} ms", "dim"),

@@ -13,11 +13,13 @@ import structlog
 
 from fulfilment.carrier import Carrier, Held, receipts
 from fulfilment.memory import OrderMemory
+from fulfilment.overdue import Overdue
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed, Later
 from ledger.ledger import Claim, Claims, Ledger
+from orders.alarms import Alarm
 from orders.errors import LedgerUnavailable, NoAnswer, UnreadableAnswer
-from orders.events import AnswerLost, Event, NotListed, StillOpen
+from orders.events import AnswerLost, Event, NotListed, PartSettled, StillOpen
 from orders.lifecycle import is_news, next_ask, weigh_absence
 from orders.model import CarrierName, Lane, NumberResult, Order, State
 
@@ -52,6 +54,10 @@ class AskLane:
     def right_to_send(self) -> timedelta:
         return self.desk.manner.answer_within
 
+    @property
+    def _overdue(self) -> Overdue:
+        return Overdue(self.ledger, self.desk.manner.overdue_after)
+
     async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
         """Pass on what can be asked about; a submission that nobody came back from is in doubt from here on."""
         silent = [claim.order for claim in claims.claims if claim.order.state is State.SUBMITTING]
@@ -80,6 +86,8 @@ class AskLane:
                 return Heard(order, weigh_absence(order, absent, now=now, manner=manner), attempt=order.sends)
             case event:
                 await self._watch(order, event)
+                if isinstance(event, PartSettled):
+                    await self._overdue.look(order, now, event.reason)
                 if is_news(order, event, await self._known(order, event)) or await self._gives_on(order, event):
                     return Heard(order, event)
                 return await self._later(flight, None, slow=isinstance(event, StillOpen) and event.slow)
@@ -97,9 +105,7 @@ class AskLane:
     async def _later(self, flight: Flight, error: Exception | None, *, slow: bool = False) -> Later:
         order, now, manner = flight.order, flight.now, self.desk.manner
         look = next_ask(order, flight.claim.attempts, slow=slow, now=now, manner=manner)
-        if now - order.accepted_at > manner.overdue_after:
-            detail = f"accepted {order.accepted_at:%Y-%m-%d %H:%M} UTC and still {order.state}: {look.reason}"
-            await self._alarm("overdue", order, detail)
+        await self._overdue.look(order, now, look.reason)
         if isinstance(error, NoAnswer):
             return Later(order.order_id, max(look.not_before, error.not_before or now), error.reason)
         return Later(order.order_id, look.not_before, look.reason)
@@ -112,10 +118,10 @@ class AskLane:
                 log.warning("ledger_away", order_id=str(order.order_id), trouble=str(error))
             case UnreadableAnswer():
                 log.warning("unreadable_answer", order_id=str(order.order_id), why=str(error))
-                await self._alarm("unreadable_answer", order, f"{error} {error.excerpt!r}")
+                await self._alarm(Alarm.UNREADABLE_ANSWER, order, f"{error} {error.excerpt!r}")
             case _:
                 log.error("question_broke", order_id=str(order.order_id), exc_info=error)
-                await self._alarm("question_broke", order, repr(error))
+                await self._alarm(Alarm.QUESTION_BROKE, order, repr(error))
 
     async def _watch(self, order: Order, event: Event) -> None:
         if isinstance(event, StillOpen) and event.unheard_of:
@@ -123,10 +129,10 @@ class AskLane:
             log.warning("status_never_heard_of", order_id=str(order.order_id), carrier_status=status)
             detail = f"order {order.order_id}: the carrier says {status!r}, which its documents do not; still open"
             await self.ledger.raise_alarm(
-                "status_never_heard_of", f"{self.carrier}:{status}", carrier=self.carrier, detail=detail
+                Alarm.STATUS_NEVER_HEARD_OF, f"{self.carrier}:{status}", carrier=self.carrier, detail=detail
             )
 
-    async def _alarm(self, what: str, order: Order, detail: str) -> None:
+    async def _alarm(self, what: Alarm, order: Order, detail: str) -> None:
         await self.ledger.raise_alarm(
             what, str(order.order_id), carrier=self.carrier, order_id=order.order_id, detail=detail
         )

@@ -3,7 +3,7 @@
 Decides nothing about orders: what follows from an event stands in `orders.lifecycle`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -11,6 +11,9 @@ import structlog
 
 from fulfilment.asking import AskLane
 from fulfilment.carrier import Carrier
+from fulfilment.deciding import Deciding, not_set_up
+from fulfilment.hurrying import Hurrying, Tried
+from fulfilment.minding import Minder
 from fulfilment.pacing import LedgerClock
 from fulfilment.ports import Bell, Herald, Slots
 from fulfilment.recorder import Heard, Recorder
@@ -18,10 +21,10 @@ from fulfilment.stint import STINT_S, LaneWork, Stint
 from fulfilment.submitting import SubmitLane
 from fulfilment.telling import TellLane
 from fulfilment.weather import Weather
-from ledger.ledger import Ledger, Story
-from ledger.rows import event_detail
+from ledger.ledger import Ledger
+from orders.alarms import Alarm
 from orders.document import document
-from orders.errors import NotCancellable, NotResolvable, UnknownOrder
+from orders.errors import NotCancellable, UnknownOrder
 from orders.events import CancelAsked, Decision
 from orders.model import CarrierName, Lane, Order, OrderId, State
 
@@ -54,6 +57,8 @@ class Desk:
         self._boot_clock = boot_clock
         self._ledger_clock = LedgerClock()
         self._receipts_kept = receipts_kept
+        self._deciding = Deciding(ledger, self._recorder, bell, carriers)
+        self._hurrying = Hurrying(ledger, self._recorder, bell, carriers)
 
     async def work(self, carrier: CarrierName, lane: Lane) -> None:
         """Do what is due on one lane, for a stint. Twice, late or never changes no outcome."""
@@ -91,7 +96,7 @@ class Desk:
             if order.state is State.CANCELLED or (order.state is State.OPEN and order.cancel_asked_at):
                 return order
             if order.request.carrier not in self._carriers:
-                raise NotCancellable(_not_set_up(order))
+                raise NotCancellable(not_set_up(order))
             if order.state is not State.ACCEPTED and not self._takes_back(order):
                 raise NotCancellable(_why_not(order))
             moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
@@ -107,24 +112,31 @@ class Desk:
         return order.state is State.OPEN and order.request.kind in capabilities.called_back
 
     async def resolve(self, order_id: OrderId, decision: Decision) -> Order:
-        """Do with a parked order what a person has decided; the same decision told twice is carried out once.
+        """Do with a parked order what a person has decided (`fulfilment.deciding`)."""
+        return await self._deciding.resolve(order_id, decision)
 
-        Raises:
-            UnknownOrder: There is no such order.
-            NotResolvable: It does not wait for this decision, or what it would adopt is another order's.
-        """
-        story = await self._whole_story(order_id)
-        if story.order.request.carrier not in self._carriers:
-            raise NotResolvable(_not_set_up(story.order))
-        if story.order.state is State.PARKED and not _was_decided(story, decision):
-            moved = await self._recorder.hear([Heard(story.order, decision)], now=story.now)
-            if order_id in moved:
-                self._bell.ring((story.order.request.carrier, lane) for lane in Lane)  # what is owed is on one of them
-                return moved[order_id]
-            story = await self._whole_story(order_id)
-        if story.order.state is State.PARKED or not _was_decided(story, decision):
-            raise NotResolvable(_why_unresolved(story, decision))
-        return story.order
+    async def park(self, order_id: OrderId, *, by: str, why: str) -> Order:
+        """Take an order out of the machine's hands, for a person to decide about (`fulfilment.deciding`)."""
+        return await self._deciding.park(order_id, by=by, why=why)
+
+    async def retry(
+        self, order_ids: Sequence[OrderId], by: str, why: str | None, lane: Lane | None = None
+    ) -> list[Tried]:
+        """Have what these orders wait for tried now (`fulfilment.hurrying`)."""
+        return await self._hurrying.retry(order_ids, by=by, why=why, lane=lane)
+
+    async def retry_all(
+        self, carrier: CarrierName, by: str, why: str | None, lane: Lane | None = None
+    ) -> AsyncIterator[Sequence[Tried]]:
+        """Have everything tried now that waits for its time at a carrier (`fulfilment.hurrying`)."""
+        async for tried in self._hurrying.retry_all(carrier, by=by, why=why, lane=lane):
+            yield tried
+
+    async def mind(self) -> None:
+        """Tell a person what no order can tell by itself, and forget the alarms of what is over."""
+        for carrier in self._carriers.values():
+            await Minder(self._ledger, carrier).look()
+        await self._ledger.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.PARKED)
 
     async def documents(self, order_ids: Sequence[OrderId]) -> list[dict[str, Any]]:
         """Return the documents of these orders, in the same order.
@@ -161,15 +173,6 @@ class Desk:
             return SubmitLane(self._carriers[carrier], self._ledger, self._recorder)
         return AskLane(self._carriers[carrier], self._ledger, self._recorder)
 
-    async def _whole_story(self, order_id: OrderId) -> Story:
-        """Return order and story as they stood together: they are read one after the other, and may move in between."""
-        story = await self._ledger.story(order_id)
-        for _ in range(_TRIES):
-            if story.events[-1]["version"] == story.order.version:
-                break
-            story = await self._ledger.story(order_id)
-        return story
-
     async def _read(self, order_id: OrderId) -> Order:
         found = await self._ledger.read([order_id])
         if order_id not in found:
@@ -186,25 +189,3 @@ def _why_not(order: Order) -> str:
     if order.state is State.OPEN:
         return f"{where}: {order.request.carrier} has it, and offers no way to call it back"
     return f"{where}: {order.request.carrier} may have it; try again once that is known"
-
-
-def _not_set_up(order: Order) -> str:
-    return f"order {order.order_id} is with {order.request.carrier}, which is not set up here"
-
-
-def _was_decided(story: Story, decision: Decision) -> bool:
-    """Tell whether this very decision stands in the story: a message may come twice, and what it sends costs money."""
-    told = type(decision).__name__, event_detail(decision)
-    return any((row["event"], row["detail"]) == told for row in story.events)
-
-
-def _why_unresolved(story: Story, decision: Decision) -> str:
-    order = story.order
-    where = f"order {order.order_id} is {order.state}"
-    if order.state.is_final:
-        return f"{where}: it is over, and what is over stays as it is"
-    if order.state is not State.PARKED:
-        return f"{where}: only a parked order waits for a person to decide"
-    if _was_decided(story, decision):
-        return f"{where} again since this was decided, in these words: whoever means it anew says why anew"
-    return f"{where}, and something was heard of it just now: look at it again before deciding"

@@ -13,9 +13,10 @@ from psycopg import DatabaseError
 from psycopg.errors import UniqueViolation
 
 from ledger.ledger import Ledger, Recorded
+from orders.alarms import Alarm
 from orders.document import document
 from orders.errors import IllegalTransition, NotResolvable
-from orders.events import Adopted, Event, Parked
+from orders.events import Adopted, Event, Parked, ToldAgain
 from orders.lifecycle import JUDGEMENTS, Manner, TellProducer, advance
 from orders.model import CarrierName, NumberResult, NumberState, Order, OrderId
 
@@ -77,7 +78,7 @@ class Recorder:
             try:
                 steps.append(self._step(item, now))
             except IllegalTransition as mistake:
-                await self._call_a_person("illegal_transition", item.order, str(mistake))
+                await self._call_a_person(Alarm.ILLEGAL_TRANSITION, item.order, str(mistake))
         return await self._with_tellings(steps)
 
     def _step(self, item: Heard, now: datetime) -> Recorded:
@@ -90,12 +91,20 @@ class Recorder:
         if not tells:
             return list(steps)
         known = await self._ledger.numbers([step.before.order_id for step in tells])
+        pending = await self._pending([step for step in tells if isinstance(step.step.event, ToldAgain)])
         return [
             replace(step, telling=_document(step, known[step.before.order_id]), channels=_channels(step))
-            if step in tells
+            if step in tells and step.before.order_id not in pending
             else step
             for step in steps
         ]
+
+    async def _pending(self, again: Sequence[Recorded]) -> frozenset[OrderId]:
+        """Return which of these orders' producers are still to hear something: that is told now, and nothing new."""
+        order_ids = [step.before.order_id for step in again]
+        channels = sorted({channel for step in again for channel in _channels(step)})
+        untold = [telling for channel in channels for telling in await self._ledger.untold(order_ids, channel)]
+        return frozenset(telling.order_id for telling in untold)
 
     async def _record(self, steps: Sequence[Recorded], now: datetime) -> dict[OrderId, Order | None]:
         """Write steps down: all at once, or, if one of them is refused, each by itself.
@@ -117,7 +126,7 @@ class Recorder:
         """Go on without a step that PostgreSQL would not take. What the order is owed stands; a person is called."""
         if not isinstance(refusal, UniqueViolation):
             detail = f"{type(refusal).__name__} for {step.step.event!r}"
-            await self._call_a_person("event_not_storable", step.before, detail)
+            await self._call_a_person(Alarm.EVENT_NOT_STORABLE, step.before, detail)
             return {step.before.order_id: None}
         if isinstance(step.step.event, Adopted):
             raise NotResolvable(await self._why_not_adopted(step.step.order)) from refusal
@@ -128,7 +137,7 @@ class Recorder:
     ) -> dict[OrderId, Order | None]:
         reason = f"the carrier's order {step.step.order.carrier_order_id} already belongs to another order of ours"
         log.error("carrier_order_taken", order_id=str(step.before.order_id), detail=str(twice))
-        await self._call_a_person("carrier_order_taken", step.before, reason)
+        await self._call_a_person(Alarm.CARRIER_ORDER_TAKEN, step.before, reason)
         parking = await self._with_tellings([self._step(Heard(step.before, Parked(reason)), now)])
         done = await self._ledger.record(parking)
         return {parked.before.order_id: parked.step.order for parked in parking if parked.before.order_id in done}
@@ -151,17 +160,17 @@ class Recorder:
             )
             if step.step.contradicts:
                 await self._call_a_person(
-                    "end_contradicted", after, f"ended {after.state}, then came {step.step.event}"
+                    Alarm.END_CONTRADICTED, after, f"ended {after.state}, then came {step.step.event}"
                 )
         acquired = [
             (step.before.order_id, result.e164) for step in steps for result in step.numbers if _is_held(result)
         ]
         for e164, holder in await self._ledger.held_elsewhere(acquired):
             detail = f"{e164} was acquired while order {holder} held it"
-            await self._ledger.raise_alarm("number_held_twice", e164, order_id=holder, detail=detail)
+            await self._ledger.raise_alarm(Alarm.NUMBER_HELD_TWICE, e164, order_id=holder, detail=detail)
 
-    async def _call_a_person(self, what: str, order: Order, detail: str) -> None:
-        log.error(what, order_id=str(order.order_id), detail=detail)
+    async def _call_a_person(self, what: Alarm, order: Order, detail: str) -> None:
+        log.error(what.value, order_id=str(order.order_id), detail=detail)
         await self._ledger.raise_alarm(
             what, str(order.order_id), carrier=order.request.carrier, order_id=order.order_id, detail=detail
         )

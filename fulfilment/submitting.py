@@ -6,19 +6,22 @@ byte leaves. From then on only the answer, or asking, moves the order.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
 
 from fulfilment.carrier import Carrier, receipts
 from fulfilment.memory import OrderMemory
+from fulfilment.minding import AGAIN_AFTER
+from fulfilment.overdue import Overdue
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed
 from ledger.ledger import Claim, Claims, Ledger
+from orders.alarms import Alarm
 from orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer, UnreadableAnswer
-from orders.events import AnswerLost, Event, NotSent, Parked, SubmissionBegun
-from orders.model import CarrierName, Lane, Order, State
+from orders.events import AnswerLost, Deferred, Event, NotSent, Parked, SubmissionBegun
+from orders.model import CarrierName, Lane, NumberState, Order, State
 
 log = structlog.get_logger(__name__)
 
@@ -86,26 +89,32 @@ class SubmitLane:
 
     async def _look_after(self, flight: Flight, event: Event, error: Exception | None) -> None:
         """Do what else follows. A ledger that is away costs that, and never the answer in hand."""
+        overdue = Overdue(self.ledger, self.desk.manner.overdue_after)
         try:
             if isinstance(error, UnreadableAnswer):  # the order is tried again, and will not get far
-                await self._alarm("unreadable_answer", flight.order, f"{error} {error.excerpt!r}")
+                await self._alarm(Alarm.UNREADABLE_ANSWER, flight.order, f"{error} {error.excerpt!r}")
             if isinstance(event, NotSent):
-                await self._call_if_overdue(flight.order, event, flight.now)
+                await overdue.look_at_trying(flight.order, flight.now, event.reason)
+            if isinstance(event, Deferred):
+                await overdue.look(flight.order, flight.now, event.reason)
+                await self._call_if_kept_waiting(flight.order, event)
         except LedgerUnavailable as away:
             log.warning("not_looked_after", order_id=str(flight.order.order_id), trouble=str(away))
 
-    async def _call_if_overdue(self, order: Order, event: NotSent, now: datetime) -> None:
-        """Call a person when nothing could be sent for too long. Orders that wait on purpose are not being tried."""
-        patience = self.desk.manner.overdue_after
-        if now - order.accepted_at <= patience:
-            return
-        since = await self.ledger.trying_since(order.order_id)
-        if since is not None and now - since > patience:
-            accepted = f"accepted {order.accepted_at:%Y-%m-%d %H:%M} UTC"
-            detail = f"{accepted}, tried in vain since {since:%Y-%m-%d %H:%M} UTC: {event.reason}"
-            await self._alarm("overdue", order, detail)
+    async def _call_if_kept_waiting(self, order: Order, event: Deferred) -> None:
+        """Call a person when a number is waited for that only a person's decision can bring."""
+        numbers = [result.e164 for result in event.numbers if result.state is NumberState.REQUESTED]
+        for parked, e164 in await self.ledger.parked_bringers(self.carrier, numbers) if numbers else ():
+            await self.ledger.note_alarm(
+                Alarm.WAITS_FOR_PARKED,
+                str(order.order_id),
+                carrier=self.carrier,
+                order_id=parked,
+                detail=f"order {order.order_id} waits to remove {e164}, which the parked order {parked} is to bring",
+                again_after=AGAIN_AFTER,
+            )
 
-    async def _alarm(self, what: str, order: Order, detail: str) -> None:
+    async def _alarm(self, what: Alarm, order: Order, detail: str) -> None:
         await self.ledger.raise_alarm(
             what, str(order.order_id), carrier=self.carrier, order_id=order.order_id, detail=detail
         )

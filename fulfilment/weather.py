@@ -14,6 +14,7 @@ import structlog
 
 from fulfilment.carrier import Held
 from ledger.ledger import Caution, Claims, Ledger
+from orders.alarms import Alarm
 from orders.model import CarrierName
 
 log = structlog.get_logger(__name__)
@@ -52,4 +53,4 @@ class Weather:
         log.warning("carrier_out_of_reach", carrier=carrier, until=until.isoformat(), why=why)
         if until - faults[-1][0].now > _WORTH_TELLING:
             detail = f"left alone until {until:%H:%M:%S} UTC, then one order tries: {why}"
-            await self.ledger.raise_alarm("carrier_out_of_reach", carrier, carrier=carrier, detail=detail)
+            await self.ledger.raise_alarm(Alarm.CARRIER_OUT_OF_REACH, carrier, carrier=carrier, detail=detail)

@@ -24,8 +24,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from ledger import rows
 from ledger.statements import SQL
 from orders.errors import LedgerUnavailable, UnknownOrder
-from orders.events import Deferred, PartSettled, SentAgain
-from orders.lifecycle import Step
+from orders.lifecycle import Step, begins_anew
 from orders.model import CarrierName, CarrierOrderId, Kind, Lane, NumberResult, Order, OrderId, OrderRequest, State
 from orders.numbering import E164
 
@@ -222,6 +221,8 @@ class Debt:
     """A worker has it now; `not_before` is the end of its lease."""
     holds: tuple[Hold, ...] = ()
     """What holds it back although it is due."""
+    in_line: bool = False
+    """Another order has to be done with something at the carrier first; `reason` names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +235,19 @@ class Story:
     debts: tuple[Debt, ...]
     events: tuple[Mapping[str, Any], ...]
     receipts: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class HeldTurn:
+    """A turn that a parked order has, or another for long, and the line behind it."""
+
+    serial_key: str
+    order_id: OrderId
+    state: State
+    since: datetime
+    waiting: int
+    waiting_since: datetime | None
+    """When the first of those who wait was accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +396,26 @@ class Ledger:
         (row,) = await self._run("has_turn", {"order_id": order_id})
         return bool(row["has_turn"])
 
+    async def turns_held(self, carrier: CarrierName, patience: timedelta) -> list[HeldTurn]:
+        """Return the turns that a parked order has, or another for longer than `patience`."""
+        found = await self._run("turns_held", {"carrier": carrier, "patience": patience})
+        return [
+            HeldTurn(
+                row["serial_key"],
+                row["order_id"],
+                State(row["state"]),
+                row["since"],
+                row["waiting"],
+                row["waiting_since"],
+            )
+            for row in found
+        ]
+
+    async def parked_bringers(self, carrier: CarrierName, numbers: Sequence[E164]) -> list[tuple[OrderId, E164]]:
+        """Return parked orders that are to bring one of these numbers, each with the first of them."""
+        found = await self._run("parked_bringers", {"carrier": carrier, "numbers": list(numbers)})
+        return [(OrderId(row["order_id"]), E164(row["e164"])) for row in found]
+
     async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool:
         """Write down steps done at the carrier, and return whether order and steps stand where `order` has them."""
         params = {
@@ -441,6 +475,29 @@ class Ledger:
         params = {"what": what, "subject": subject, "carrier": carrier, "order_id": order_id, "detail": detail}
         (row,) = await self._run("raise_alarm", params)
         return int(row["times"])
+
+    async def note_alarm(
+        self,
+        what: str,
+        subject: str,
+        *,
+        carrier: CarrierName,
+        order_id: OrderId,
+        detail: str,
+        again_after: timedelta,
+    ) -> int:
+        """Tell a person of something that goes on; it counts as happening again once in `again_after`."""
+        params = {"what": what, "subject": subject, "carrier": carrier, "order_id": order_id, "detail": detail}
+        (row,) = await self._run("note_alarm", params | {"again_after": again_after})
+        return int(row["times"])
+
+    async def drop_alarms(self, what: str, *, carrier: CarrierName, standing: Sequence[str]) -> None:
+        """Forget a carrier's alarms of one sort, but for those whose subjects still stand."""
+        await self._run("drop_alarms", {"what": what, "carrier": carrier, "standing": list(standing)})
+
+    async def drop_alarms_unless(self, what: str, state: State) -> None:
+        """Forget alarms of one sort that are about orders which are in this state no more."""
+        await self._run("drop_alarms_unless", {"what": what, "state": state})
 
     # Lanes
 
@@ -577,7 +634,7 @@ class Ledger:
             now=found[0]["now"],
             order=rows.order_from_row(found[0]),
             numbers=tuple((await self.numbers([order_id]))[order_id]),
-            debts=tuple(_debt(row) for row in await self._run("owed_to", {"order_ids": [order_id]})),
+            debts=tuple((await self.debts([order_id]))[order_id]),
             events=tuple(await self._run("story_of", {"order_id": order_id})),
             receipts=tuple(await self._run("receipts_of", {"order_id": order_id})),
         )
@@ -586,6 +643,30 @@ class Ledger:
         """Return since when an order has been tried to be sent in vain; waiting on purpose does not count as trying."""
         (row,) = await self._run("trying_since", {"order_id": order_id})
         return cast("datetime | None", row["since"])
+
+    async def due_since(self, order_id: OrderId) -> datetime:
+        """Return from when on an order was to be worked on, after whatever it waited for on purpose at first."""
+        (row,) = await self._run("due_since", {"order_id": order_id})
+        return cast("datetime", row["since"])
+
+    async def debts(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[Debt]]:
+        """Return what these orders wait for."""
+        owed: dict[OrderId, list[Debt]] = {order_id: [] for order_id in order_ids}
+        for row in await self._run("owed_to", {"order_ids": list(order_ids)}):
+            owed[row["order_id"]].append(_debt(row))
+        return owed
+
+    async def last_moves(self, order_ids: Sequence[OrderId]) -> dict[OrderId, str]:
+        """Return the name of the last event that moved each of these orders."""
+        found = await self._run("last_moves", {"order_ids": list(order_ids)})
+        return {row["order_id"]: row["event"] for row in found}
+
+    async def waiting_at(
+        self, carrier: CarrierName, lane: Lane | None, *, after: OrderId | None, limit: int
+    ) -> list[OrderId]:
+        """Return orders that wait for their time at a carrier, in a fixed order, from behind `after` on."""
+        params = {"carrier": carrier, "lane": lane, "after": after, "limit": limit}
+        return [row["order_id"] for row in await self._run("waiting_at", params)]
 
     async def with_key(self, key: str) -> list[OrderId]:
         """Return the orders that any producer gave this key, newest first."""
@@ -744,8 +825,7 @@ def _step(recorded: Recorded) -> dict[str, Any]:
 
 def _begins_anew(recorded: Recorded) -> bool:
     """Tell whether a step forgets the attempt under way, with whatever was kept of it since the order was read."""
-    step = recorded.step
-    return not step.late and isinstance(step.event, Deferred | PartSettled | SentAgain)
+    return not recorded.step.late and begins_anew(recorded.before, recorded.step.event)
 
 
 def _debt(row: Mapping[str, Any]) -> Debt:
@@ -756,6 +836,7 @@ def _debt(row: Mapping[str, Any]) -> Debt:
         reason=row["reason"],
         in_hand=row["lease_token"] is not None,
         holds=tuple(_holds_of(row)),
+        in_line=row["serial_key"] is not None,
     )
 
 

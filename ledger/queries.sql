@@ -190,6 +190,27 @@ WHERE turns.order_id = excluded.order_id
    OR EXISTS (SELECT FROM orders WHERE orders.order_id = turns.order_id AND orders.ended_at IS NOT NULL)
 RETURNING order_id;
 
+-- name: turns_held
+-- Turns at one carrier that a parked order has, or another for long; with how many wait behind, and since when.
+SELECT now() AS now, turns.serial_key, turns.order_id, turns.since, orders.state, line.orders AS waiting, line.since AS waiting_since
+FROM turns JOIN orders USING (order_id), LATERAL (
+    SELECT count(*) AS orders, min(waiting.accepted_at) AS since
+    FROM owed JOIN orders AS waiting USING (order_id)
+    WHERE owed.carrier = turns.carrier AND owed.serial_key = turns.serial_key) AS line
+WHERE turns.carrier = %(carrier)s AND orders.ended_at IS NULL
+  AND (orders.state = 'PARKED' OR turns.since < now() - %(patience)s)
+ORDER BY turns.serial_key;
+
+-- name: parked_bringers
+-- Parked orders that are to bring one of these numbers, which nobody holds yet, to the carrier of an order that waits.
+SELECT DISTINCT ON (bringer.order_id) bringer.order_id, named.e164
+FROM orders AS bringer, jsonb_array_elements_text(bringer.request -> 'numbers') AS named (e164)
+WHERE bringer.request -> 'numbers' ?| %(numbers)s::text[] AND bringer.request ? 'numbers' AND bringer.ended_at IS NULL
+  AND bringer.state = 'PARKED' AND bringer.carrier = %(carrier)s AND bringer.kind <> 'remove_numbers'
+  AND named.e164 = ANY(%(numbers)s::text[])
+  AND NOT EXISTS (SELECT FROM held_numbers AS held WHERE held.e164 = named.e164 AND released_at IS NULL)
+ORDER BY bringer.order_id, named.e164;
+
 -- name: has_turn
 SELECT EXISTS (SELECT FROM turns WHERE order_id = %(order_id)s) AS has_turn;
 
@@ -455,6 +476,29 @@ ON CONFLICT (what, subject) DO UPDATE
 SET times = alarms.times + 1, last_at = now(), detail = excluded.detail, cleared_at = NULL
 RETURNING times;
 
+-- name: note_alarm
+-- What goes on being so. Told with the latest words, and counted as happening again once in a while only; the same when
+-- it is about another order now.
+INSERT INTO alarms (what, subject, carrier, order_id, detail)
+VALUES (%(what)s, %(subject)s, %(carrier)s, %(order_id)s, %(detail)s)
+ON CONFLICT (what, subject) DO UPDATE
+SET detail = excluded.detail, order_id = excluded.order_id,
+    (times, last_at, cleared_at) = (
+        SELECT alarms.times + again::integer, CASE WHEN again THEN now() ELSE alarms.last_at END,
+               CASE WHEN NOT again THEN alarms.cleared_at END
+        FROM (SELECT alarms.order_id IS DISTINCT FROM excluded.order_id
+                  OR alarms.last_at < now() - %(again_after)s) AS happens (again))
+RETURNING times;
+
+-- name: drop_alarms
+-- What is over by itself leaves no alarm: all of this sort at a carrier, but for those that still stand.
+DELETE FROM alarms WHERE what = %(what)s AND carrier = %(carrier)s AND subject <> ALL(%(standing)s::text[]);
+
+-- name: drop_alarms_unless
+-- The same for alarms that are about an order, and over when it is in this state no more.
+DELETE FROM alarms USING orders
+WHERE alarms.order_id = orders.order_id AND what = %(what)s AND orders.state <> %(state)s;
+
 -- name: alarms
 SELECT * FROM alarms WHERE cleared_at IS NULL ORDER BY last_at DESC LIMIT %(limit)s;
 
@@ -491,6 +535,7 @@ SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY
 
 -- name: owed_to
 SELECT now() AS now, owed.order_id, owed.lane, owed.not_before, owed.lease_token, owed.attempts, owed.reason,
+       owed.serial_key,
        pauses.paused_at, pauses.paused_by, pauses.why AS paused_why,
        breakers.opened_at, breakers.held_until, breakers.why AS held_why,
        draws.limit_group, budgets.paused_until AS limited_until, budgets.why AS limited_why
@@ -509,7 +554,27 @@ SELECT version, at, event, state, late, detail FROM order_events WHERE order_id 
 SELECT min(at) AS since FROM order_events
 WHERE order_id = %(order_id)s AND version > (
     SELECT max(version) FROM order_events
-    WHERE order_id = %(order_id)s AND event NOT IN ('SubmissionBegun', 'NotSent'));
+    WHERE order_id = %(order_id)s AND event NOT IN ('SubmissionBegun', 'NotSent', 'Hurried', 'ToldAgain'));
+
+-- name: due_since
+-- From when on an order was to be worked on: its producer may have wanted it to wait, and so may a rule, the first time.
+SELECT greatest(accepted_at, (request ->> 'not_before')::timestamptz, (
+    SELECT (detail ->> 'not_before')::timestamptz FROM order_events
+    WHERE order_events.order_id = orders.order_id AND event IN ('Deferred', 'PartSettled') ORDER BY version LIMIT 1)) AS since
+FROM orders WHERE order_id = %(order_id)s;
+
+-- name: last_moves
+-- What happened last to each of these orders that moved it. That somebody was impatient moved nothing.
+SELECT DISTINCT ON (order_id) order_id, event FROM order_events
+WHERE order_id = ANY(%(order_ids)s) AND NOT late AND event <> 'Hurried'
+ORDER BY order_id, version DESC;
+
+-- name: waiting_at
+-- Orders that wait for their time at one carrier, on one lane or on any: so many, behind the last that was given.
+SELECT DISTINCT order_id FROM owed
+WHERE carrier = %(carrier)s AND (%(lane)s::text IS NULL OR lane = %(lane)s) AND not_before > now()
+  AND lease_token IS NULL AND serial_key IS NULL AND (%(after)s::uuid IS NULL OR order_id > %(after)s)
+ORDER BY order_id LIMIT %(limit)s;
 
 -- name: receipts_of
 SELECT at, request, status, trouble, sent, answer, elapsed_ms

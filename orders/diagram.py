@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, get_args
 
 from orders.events import Event
-from orders.lifecycle import ARCS, AT_REST, NEWS
+from orders.lifecycle import ARCS, AT_REST, NEWS, REMARKS
 from orders.model import State
 
 MEANINGS: Final[Mapping[State, str]] = MappingProxyType(
@@ -22,10 +22,10 @@ MEANINGS: Final[Mapping[State, str]] = MappingProxyType(
         State.SUBMITTING: "On its way. Written before the first byte leaves.",
         State.IN_DOUBT: "The answer was lost: something may have been bought. Only asking may follow.",
         State.OPEN: "The carrier has it and is at work; `carrier_status` keeps the carrier's own word.",
-        State.PARKED: "Going on could buy twice or buy wrong. A person decides, with the evidence at hand.",
+        State.PARKED: "A person decides: going on could buy twice or buy wrong, or somebody set it aside.",
         State.COMPLETED: "All that was asked for is done, number by number.",
         State.PARTIAL: "Fewer numbers than asked for, and no more will come.",
-        State.COMPLETED_WITH_ERRORS: "The carrier says done, yet reports errors or contradicts itself.",
+        State.COMPLETED_WITH_ERRORS: "Done, yet with errors or a contradiction, or by a person's word alone.",
         State.FAILED: "The carrier did nothing and never will, or a person wrote the order off.",
         State.CANCELLED: "Called back before it was sent, or dropped by the carrier when it was asked to.",
     }
@@ -60,10 +60,7 @@ def states_table() -> str:
 
 def events_table() -> str:
     """Tell of every event what it says, and whether it is heard of a carrier or decided here."""
-    rows = (
-        (f"`{event.__name__}`", _first_line(event), "heard" if event in NEWS else "decided")
-        for event in get_args(Event)
-    )
+    rows = ((f"`{event.__name__}`", _first_line(event), _how(event)) for event in get_args(Event))
     return _table(("Event", "What has happened", "Heard or decided"), rows)
 
 
@@ -133,6 +130,10 @@ def _hears(state: State) -> str:
         return "all the carrier's late news: kept, moves nothing"
     stays = [f"`{event.__name__}`" for event, end in ARCS[state].items() if end is state]
     return "<br>".join(stays) or "nothing"
+
+
+def _how(event: type[Event]) -> str:
+    return "heard" if event in NEWS else "remarked, in any state" if event in REMARKS else "decided"
 
 
 def _first_line(event: type[Event]) -> str:

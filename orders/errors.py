@@ -12,6 +12,7 @@ FulfilmentError
 ├── InquiryRefused       the asker's: a question breaks a rule, and no carrier was asked
 ├── Declined             a carrier's refusal to answer a question, in its own words
 ├── NotCancellable       the order has gone too far to be called back
+├── NotParkable          the order cannot be taken out of the machine's hands now
 ├── NotResolvable        the order does not wait for this decision of a person's
 ├── UnknownOrder         no such order in the ledger
 └── UnreadableAnswer     theirs: keep the bytes, leave the order as it stands
@@ -105,6 +106,10 @@ class Declined(FulfilmentError):
 
 class NotCancellable(FulfilmentError):
     """The order cannot be called back any more, and the message says why."""
+
+
+class NotParkable(FulfilmentError):
+    """The order cannot be set aside for a person, and the message says why."""
 
 
 class NotResolvable(FulfilmentError):

@@ -183,10 +183,56 @@ class SentAgain:
 
 @dataclass(frozen=True, slots=True)
 class WrittenOff:
-    """A person closed the order as failed."""
+    """A person closed the order as failed: nothing is known to have come of it."""
 
     by: str
     why: str
+    numbers: tuple[NumberResult, ...] = ()
+    """Those that were named, which are not waited for any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class CutShort:
+    """A person closed the order; what the carrier had done of it by then stays."""
+
+    by: str
+    why: str
+    numbers: tuple[NumberResult, ...] = ()
+    """Those of which nothing is known to have come."""
+
+
+@dataclass(frozen=True, slots=True)
+class TakenAsItIs:
+    """A person closed the order before the carrier did, and every number is done."""
+
+    by: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A person takes the order out of the machine's hands, to decide about it."""
+
+    by: str
+    why: str
+    waited: str | None = None
+    """What it was waiting for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hurried:
+    """Somebody wants the next try now, whatever it waited for. What it must not do, it still does not."""
+
+    by: str
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAgain:
+    """Somebody wants the producer told now, or once more."""
+
+    by: str
+    why: str | None = None
 
 
 Event = (
@@ -210,7 +256,15 @@ Event = (
     | Adopted
     | SentAgain
     | WrittenOff
+    | CutShort
+    | TakenAsItIs
+    | SetAside
+    | Hurried
+    | ToldAgain
 )
+
+Closing = WrittenOff | CutShort | TakenAsItIs
+"""What it comes to that a person closes a parked order: that depends on what the carrier had done of it."""
 
 Decision = Adopted | SentAgain | WrittenOff
 """What a person may say of a parked order."""

@@ -17,11 +17,14 @@ from orders.events import (
     AnswerLost,
     CalledBack,
     CancelAsked,
+    Closing,
+    CutShort,
     Deferred,
     Event,
     Filled,
     FilledWithErrors,
     FoundTwice,
+    Hurried,
     NotListed,
     NotSent,
     Parked,
@@ -30,11 +33,14 @@ from orders.events import (
     ProvenAbsent,
     Refused,
     SentAgain,
+    SetAside,
     StillOpen,
     SubmissionBegun,
+    TakenAsItIs,
+    ToldAgain,
     WrittenOff,
 )
-from orders.model import SETTLED, CarrierOrderId, Lane, NumberResult, Order, State
+from orders.model import SETTLED, CarrierOrderId, Kind, Lane, NumberResult, NumberState, Order, State
 
 _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
     {
@@ -51,6 +57,8 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
         State.ACCEPTED: {
             SubmissionBegun: State.SUBMITTING,
             CancelAsked: State.CANCELLED,
+            Hurried: State.ACCEPTED,
+            SetAside: State.PARKED,
             Parked: State.PARKED,
             FoundTwice: State.PARKED,  # here and below: whenever it is found out
             NotSent: State.ACCEPTED,  # an attempt that was given up speaks after all, here and below
@@ -76,6 +84,8 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             AnswerLost: State.IN_DOUBT,
             NotListed: State.IN_DOUBT,
             ProvenAbsent: State.ACCEPTED,  # it never arrived, so sending is safe
+            Hurried: State.IN_DOUBT,  # asked sooner, and sent again no sooner
+            SetAside: State.PARKED,
             FoundTwice: State.PARKED,
             Parked: State.PARKED,
             **_ENDS,
@@ -85,6 +95,8 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             StillOpen: State.OPEN,
             PartSettled: State.ACCEPTED,  # the rest has a submission of its own
             CancelAsked: State.OPEN,
+            Hurried: State.OPEN,
+            SetAside: State.PARKED,
             AnswerLost: State.OPEN,  # old news: the order was found meanwhile
             NotListed: State.OPEN,  # likewise
             FoundTwice: State.PARKED,
@@ -95,6 +107,8 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             Adopted: State.OPEN,
             SentAgain: State.ACCEPTED,
             WrittenOff: State.FAILED,
+            CutShort: State.PARTIAL,
+            TakenAsItIs: State.COMPLETED_WITH_ERRORS,
         },
     }
 )
@@ -113,8 +127,22 @@ ABOUT_ONE_ATTEMPT: Final = (NotSent, Deferred, AnswerLost, Refused)
 
 JUDGEMENTS: Final = (
     SubmissionBegun, CancelAsked, NotListed, ProvenAbsent, PartSettled, Parked, Adopted, SentAgain, WrittenOff,
+    CutShort, TakenAsItIs, SetAside, Hurried,
 )  # fmt: skip
 """Events that were concluded from an order as it stood; if it has moved since, they are void."""
+
+REMARKS: Final[frozenset[type[Event]]] = frozenset({ToldAgain})
+"""Events that have a place in every state and move nothing."""
+
+DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
+    {
+        kind: frozenset(
+            {NumberState.RELEASED} if kind is Kind.REMOVE_NUMBERS else {NumberState.ACQUIRED, NumberState.USABLE}
+        )
+        for kind in Kind
+    }
+)
+"""With which of its numbers an order has done what was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +233,9 @@ def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attemp
     """
     if _is_outdated(order, event, attempt):
         return _noted(order, event)
+    if isinstance(event, ToldAgain):
+        told = (TellProducer(now, _reason(event)),) if order.request.notify else ()
+        return replace(_noted(order, event), effects=told)
     event = _understood(order, event)
     if order.state in AT_REST and type(event) in NEWS:
         return _noted(order, event, contradicts=_contradicts(order, event))
@@ -229,6 +260,26 @@ def weigh_absence(
     if order.losses >= manner.losses_max:
         return Parked(f"sent {order.losses} times, every answer was lost, and the carrier has no record ({looked})")
     return ProvenAbsent(looked)
+
+
+def closing(order: Order, event: WrittenOff, known: Collection[NumberResult]) -> Closing:
+    """Say what it comes to that a person closes an order of whose numbers this is known.
+
+    What has been done of it is not undone by closing it: only an order of which nothing came has failed.
+    """
+    done = [result for result in known if result.state in DONE[order.request.kind]]
+    if len(done) >= order.request.wanted:
+        return TakenAsItIs(event.by, event.why)
+    left = tuple(_left(order, known, f"closed by {event.by}: {event.why}"))
+    return CutShort(event.by, event.why, left) if done else replace(event, numbers=left)
+
+
+def _left(order: Order, known: Collection[NumberResult], words: str) -> Iterator[NumberResult]:
+    """Yield the numbers that were named, or heard of, and to which nothing has happened yet."""
+    heard_of = {result.e164: result.state for result in known}
+    for e164 in dict.fromkeys((*order.request.numbers, *heard_of)):
+        if heard_of.get(e164, NumberState.REQUESTED) is NumberState.REQUESTED:
+            yield NumberResult(e164, NumberState.FAILED, None, words)
 
 
 def is_news(order: Order, event: Event, known: Collection[NumberResult] = ()) -> bool:
@@ -307,7 +358,7 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
         order,
         state=target,
         version=order.version + 1,
-        reason=_reason(event),
+        reason=order.reason if isinstance(event, Hurried) else _reason(event),
         carrier_order_id=_carrier_order_id(order, event),
         carrier_status=getattr(event, "carrier_status", None) or order.carrier_status,
         ended_at=now if target.is_final else None,
@@ -323,6 +374,8 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
             return replace(moved, progress=_settled(order))
         case SentAgain():  # somebody wants it after all
             return replace(moved, progress=_settled(order), cancel_asked_at=None)
+        case Adopted() if begins_anew(order, event):
+            return replace(moved, progress=_settled(order))
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
             lost = 1 if order.state is State.SUBMITTING else 0
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
@@ -330,6 +383,17 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
             return replace(moved, doubt_asks=order.doubt_asks + 1)
         case _:
             return moved
+
+
+def begins_anew(order: Order, event: Event) -> bool:
+    """Tell whether an event forgets the steps of the attempt under way: those of another order would be in the way."""
+    match event:
+        case Deferred() | PartSettled() | SentAgain():
+            return True
+        case Adopted(carrier_order_id=named):
+            return order.carrier_order_id not in {None, named}
+        case _:
+            return False
 
 
 def _settled(order: Order) -> Mapping[str, object]:
@@ -353,6 +417,11 @@ def _reason(event: Event) -> str | None:
             | Adopted(by=by, why=why)
             | SentAgain(by=by, why=why)
             | WrittenOff(by=by, why=why)
+            | CutShort(by=by, why=why)
+            | TakenAsItIs(by=by, why=why)
+            | SetAside(by=by, why=why)
+            | Hurried(by=by, why=why)
+            | ToldAgain(by=by, why=why)
         ):
             return f"{by}: {why}" if why else f"by {by}"
         case (
@@ -387,6 +456,8 @@ def _owed(order: Order, event: Event, now: datetime, manner: Manner) -> Iterator
             # Owed before the request leaves, so the question outlives a crash. Due later than any
             # request may live, so a slow carrier does not look empty-handed.
             yield AskCarrier(now + manner.answer_within, "waiting for the carrier's answer")
+        case State.IN_DOUBT | State.OPEN, Hurried():
+            yield AskCarrier(now, f"hurried: {_reason(event)}")
         case State.IN_DOUBT, _:
             pause = manner.doubt_first * 2 ** min(order.doubt_asks, 6)
             yield AskCarrier(now + min(pause, manner.ask_max), "asking the carrier whether it arrived")

@@ -5,7 +5,7 @@ and nothing of it has happened.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -123,6 +123,37 @@ def take_turns(tables: Tables, p: Params) -> list[Row]:
         tables.turns.setdefault((p["carrier"], key), {"order_id": order_id, "since": tables.clock()})
     theirs = (order_id for key, order_id in wanted if tables.turns[p["carrier"], key]["order_id"] == order_id)
     return [{"order_id": order_id} for order_id in theirs]
+
+
+@statement
+def turns_held(tables: Tables, p: Params) -> list[Row]:
+    """Return turns that a parked order has, or another for long, and who waits behind."""
+    held = sorted((key, tables.turns[carrier, key]) for carrier, key in tables.turns if carrier == p["carrier"])
+    return [_held_turn(tables, p["carrier"], key, turn) for key, turn in held if _is_held(tables, turn, p["patience"])]
+
+
+def _is_held(tables: Tables, turn: Row, patience: timedelta) -> bool:
+    order = tables.orders[turn["order_id"]]
+    return order["ended_at"] is None and (order["state"] == State.PARKED or turn["since"] < tables.clock() - patience)
+
+
+def _held_turn(tables: Tables, carrier: str, key: str, turn: Row) -> Row:
+    line = [row["order_id"] for row in tables.owed.values() if (row["carrier"], row["serial_key"]) == (carrier, key)]
+    since = min((tables.orders[order_id]["accepted_at"] for order_id in line), default=None)
+    row: Row = {"now": tables.clock(), "serial_key": key, "order_id": turn["order_id"], "since": turn["since"]}
+    return row | {"state": tables.orders[turn["order_id"]]["state"], "waiting": len(line), "waiting_since": since}
+
+
+@statement
+def parked_bringers(tables: Tables, p: Params) -> list[Row]:
+    """Return parked orders that are to bring numbers that nobody holds yet."""
+    awaited = sorted(e164 for e164 in p["numbers"] if tables.holder(e164) is None)
+    nobody: Params = {"carrier": p["carrier"], "order_id": None}
+    parked = sorted(order_id for order_id, row in tables.orders.items() if row["state"] == State.PARKED)
+    named = (
+        (order_id, [e164 for e164 in awaited if _names(tables.orders[order_id], e164, nobody)]) for order_id in parked
+    )
+    return [{"order_id": order_id, "e164": numbers[0]} for order_id, numbers in named if numbers]
 
 
 @statement

@@ -6,10 +6,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from orders.model import Lane
-from simulation.statements import Params, statement
+from simulation.statements import Params, moment, statement
 from simulation.tables import Row, Tables
 
-_TRIES: Final = frozenset({"SubmissionBegun", "NotSent"})
+_TRIES: Final = frozenset({"SubmissionBegun", "NotSent", "Hurried", "ToldAgain"})
+_RULES: Final = frozenset({"Deferred", "PartSettled"})
 
 
 @statement
@@ -89,6 +90,43 @@ def trying_since(tables: Tables, p: Params) -> list[Row]:
     events = tables.events[p["order_id"]]
     other = max(event["version"] for event in events if event["event"] not in _TRIES)
     return [{"since": min((event["at"] for event in events if event["version"] > other), default=None)}]
+
+
+@statement
+def due_since(tables: Tables, p: Params) -> list[Row]:
+    """Return from when on an order was to be worked on."""
+    order = tables.orders[p["order_id"]]
+    ruled = (event["detail"]["not_before"] for event in tables.events[p["order_id"]] if event["event"] in _RULES)
+    moments = (moment(text) for text in (order["request"].get("not_before"), next(ruled, None)))
+    return [{"since": max([order["accepted_at"], *filter(None, moments)])}]
+
+
+@statement
+def last_moves(tables: Tables, p: Params) -> list[Row]:
+    """Return what happened last to orders that moved them."""
+    told = {
+        order_id: event["event"]
+        for order_id in p["order_ids"]
+        for event in tables.events.get(order_id, ())
+        if not event["late"] and event["event"] != "Hurried"
+    }
+    return [{"order_id": order_id, "event": event} for order_id, event in told.items()]
+
+
+@statement
+def waiting_at(tables: Tables, p: Params) -> list[Row]:
+    """Return orders that wait for their time."""
+    waiting = {
+        row["order_id"]
+        for row in tables.owed.values()
+        if row["carrier"] == p["carrier"]
+        and p["lane"] in {None, row["lane"]}
+        and row["not_before"] > tables.clock()
+        and row["lease_token"] is None
+        and row["serial_key"] is None
+        and (p["after"] is None or row["order_id"] > p["after"])
+    }
+    return [{"order_id": order_id} for order_id in sorted(waiting)[: p["limit"]]]
 
 
 @statement

@@ -62,6 +62,37 @@ def raise_alarm(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
+def note_alarm(tables: Tables, p: Params) -> list[Row]:
+    """Tell a person of something that goes on; it happens again once in a while."""
+    row = tables.alarms.get((p["what"], p["subject"]))
+    told = {name: p[name] for name in ("what", "subject", "carrier", "order_id", "detail")}
+    if row is None or row["order_id"] != p["order_id"] or row["last_at"] < tables.clock() - p["again_after"]:
+        rows = raise_alarm(tables, told)
+        tables.alarms[p["what"], p["subject"]]["order_id"] = p["order_id"]
+        return rows
+    row["detail"] = p["detail"]
+    return [{"times": row["times"]}]
+
+
+@statement
+def drop_alarms(tables: Tables, p: Params) -> list[Row]:
+    """Forget what is over by itself."""
+    for key, row in list(tables.alarms.items()):
+        if (row["what"], row["carrier"]) == (p["what"], p["carrier"]) and row["subject"] not in p["standing"]:
+            del tables.alarms[key]
+    return []
+
+
+@statement
+def drop_alarms_unless(tables: Tables, p: Params) -> list[Row]:
+    """Forget alarms about orders that stand otherwise now."""
+    for key, row in list(tables.alarms.items()):
+        if row["what"] == p["what"] and row["order_id"] and tables.orders[row["order_id"]]["state"] != p["state"]:
+            del tables.alarms[key]
+    return []
+
+
+@statement
 def alarms(tables: Tables, p: Params) -> list[Row]:
     """Return alarms that stand, latest first."""
     standing = [row for row in tables.alarms.values() if row["cleared_at"] is None]

@@ -1,4 +1,4 @@
-"""What producers call: `orders.submit`, `orders.submit_many`, `orders.get`, `orders.cancel`, `orders.resolve`.
+"""What producers and people call: `orders.submit`, `submit_many`, `get`, `cancel`, `park`, `resolve`, `retry`.
 
 These are the only messages that carry anything, so they are acknowledged late. Each is idempotent: a message
 that comes twice finds its order in the ledger and answers the same.
@@ -15,9 +15,9 @@ from celery.exceptions import Reject
 
 from fulfilment.intake import Refusal, Ticket
 from fulfilment.runtime import Runtime, runtime
-from orders.errors import Fault, LedgerUnavailable, OrderRefused
+from orders.errors import Fault, LedgerUnavailable, OrderRefused, UnknownOrder
 from orders.events import Adopted, Decision, SentAgain, WrittenOff
-from orders.model import CarrierOrderId, OrderId
+from orders.model import CarrierOrderId, Lane, OrderId
 
 log = structlog.get_logger(__name__)
 
@@ -80,11 +80,34 @@ def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str |
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
+@shared_task(name="orders.park", **_CARRIES_AN_ORDER)
+def park(self: Task[Any, Any], order_id: str, why: str, by: str) -> dict[str, object]:
+    """Take an order out of the machine's hands, for a person to decide about."""
+    who, because = _words("by", by), _words("why", why)
+    order = _held(lambda here: here.room.desk.park(_order_id(order_id), by=who, why=because))
+    return {"order_id": str(order.order_id), "state": order.state.value}
+
+
+@shared_task(name="orders.retry", **_CARRIES_AN_ORDER)
+def retry(
+    self: Task[Any, Any], order_id: str, by: str, why: str | None = None, lane: str | None = None
+) -> dict[str, object]:
+    """Have an order tried now that waits for its time; on the lane `tell`, have its producer told, or told again."""
+    who, because = _words("by", by), None if why is None else _words("why", why)
+    where = None if lane is None else _lane(lane)
+    found = _held(lambda here: here.room.desk.retry([_order_id(order_id)], by=who, why=because, lane=where))
+    if not found:
+        raise UnknownOrder(order_id)
+    (tried,) = found
+    lanes = [one.value for one in tried.lanes]
+    return {"order_id": order_id, "state": tried.order.state.value, "lanes": lanes, "refused": tried.refusal}
+
+
 @shared_task(name="orders.resolve", **_CARRIES_AN_ORDER)
 def resolve(
     self: Task[Any, Any], order_id: str, as_: str, why: str, by: str, carrier_order_id: str | None = None
 ) -> dict[str, object]:
-    """Do with a parked order what a person has decided: `as_` is `adopted`, `sent_again` or `failed`."""
+    """Do with a parked order what a person has decided: `as_` is `adopted`, `send-again` or `failed`."""
     decision = _decision(as_, why, by, carrier_order_id)
     order = _held(lambda here: here.room.desk.resolve(_order_id(order_id), decision))
     return {"order_id": str(order.order_id), "state": order.state.value}
@@ -124,12 +147,12 @@ def _decision(as_: object, why: object, by: object, carrier_order_id: object) ->
     match as_, carrier_order_id:
         case "adopted", str(named):
             return Adopted(CarrierOrderId(_words("carrier_order_id", named)), _words("by", by), _words("why", why))
-        case "sent_again", None:
+        case "send-again" | "sent_again", None:  # the second as 0.1.0 has it
             return SentAgain(_words("by", by), _words("why", why))
         case "failed", None:
             return WrittenOff(_words("by", by), _words("why", why))
         case _:
-            raise ValueError("as_: must be adopted (and only then with a carrier_order_id), sent_again or failed")
+            raise ValueError("as_: must be adopted (and only then with a carrier_order_id), send-again or failed")
 
 
 def _words(name: str, said: object) -> str:
@@ -137,6 +160,12 @@ def _words(name: str, said: object) -> str:
     if 0 < len(words) <= _WORDS_MAX and words.isprintable():  # what cannot be printed cannot be stored either
         return words
     raise ValueError(f"{name}: must be a printable text of at most {_WORDS_MAX} characters, and not empty")
+
+
+def _lane(named: object) -> Lane:
+    if named not in set(Lane):
+        raise ValueError(f"lane: must be one of {', '.join(Lane)}")
+    return Lane(str(named))
 
 
 def _refusal(faults: Sequence[Fault]) -> ValueError:

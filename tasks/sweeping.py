@@ -1,4 +1,8 @@
-"""What beat rings for: `orders.sweep` finds the lanes on which something is due, `orders.forget` drops old receipts."""
+"""What beat rings for.
+
+`orders.sweep` finds the lanes on which something is due, `orders.mind` the lines that do not move on, and
+`orders.forget` drops old receipts.
+"""
 
 from celery import shared_task
 
@@ -15,6 +19,13 @@ def sweep() -> None:
     """Ring for every lane that has something due."""
     here = runtime()
     here.run(here.room.desk.sweep())
+
+
+@shared_task(name="orders.mind", acks_late=False, ignore_result=True, send_events=False)
+def mind() -> None:
+    """Tell a person about lines that do not move on."""
+    here = runtime()
+    here.run(here.room.desk.mind())
 
 
 @shared_task(name="orders.forget", acks_late=False, ignore_result=True)

@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 _FAULTS_MAX: Final = 3
-_OUR_OWN: Final = frozenset({"orders.sweep", "orders.forget", "orders.work"})
+_OUR_OWN: Final = frozenset({"orders.sweep", "orders.mind", "orders.forget", "orders.work"})
 
 
 def is_plain(text: str) -> bool:

@@ -1,9 +1,8 @@
-"""`pause`, `resume`, `parked`: what people hold back, let go on, and decide about."""
+"""`pause`, `resume`: what people hold back, and let go on."""
 
 import json
 
 from console.rooms import whoami
-from orders.events import Parked, SubmissionBegun
 from tests.integration.console.conftest import Command, House
 
 
@@ -55,18 +54,3 @@ def test_what_cannot_be_paused_or_resumed_says_why(house: House, command: Comman
     assert "nobody had paused it" in command("resume", "bandwidth").stderr
     assert "one of: bandwidth" in command("pause", "bandwith", "--why", "typo").stderr
     assert command("pause", "bandwidth", "--why", " ").exit_code == 2
-
-
-def test_parked_orders_come_with_their_evidence(house: House, command: Command) -> None:
-    order_id = house.order("crm-1", SubmissionBegun(), Parked("the answer was lost three times"))
-    house.order("crm-2")
-
-    told = command("parked", columns=None).stdout
-
-    assert str(order_id) in told
-    assert "crm-2" not in told
-    assert "the answer was lost three times" in told
-    assert f"number-orders resolve {order_id} --adopt CARRIER_ORDER_ID | --send-again | --failed" in told
-    (row,) = json.loads(command("parked", "--json").stdout)
-    assert (row["key"], row["sends"], [event["event"] for event in row["events"]][-1]) == ("crm-1", 1, "Parked")
-    assert command("parked", "--carrier", "cm", columns=None).stdout == "nothing waits for a person\n"

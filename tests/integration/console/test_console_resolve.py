@@ -16,16 +16,20 @@ PARKED = (SubmissionBegun(), Parked("the answer was lost three times"))
 @pytest.mark.parametrize(
     ("words", "state", "told"),
     [
-        (("--adopt", THEIRS), "OPEN", [f"bandwidth has it as order {THEIRS}", f"{whoami()} found it at bandwidth"]),
-        (("--send-again",), "ACCEPTED", ["made sure that nothing was bought"]),
-        (("--failed",), "FAILED", ["wrote it off"]),
+        (
+            ("--as", f"adopted:{THEIRS}"),
+            "OPEN",
+            [f"bandwidth has it as order {THEIRS}", f"{whoami()} found it at bandwidth"],
+        ),
+        (("--as", "send-again"), "ACCEPTED", ["made sure that nothing was bought"]),
+        (("--as", "failed"), "FAILED", ["wrote it off"]),
     ],
 )
 def test_a_parked_order_becomes_what_a_person_decides(
     house: House, command: Command, words: tuple[str, ...], state: str, told: list[str]
 ) -> None:
     order_id = house.order("crm-1", *PARKED)
-    assert f"`number-orders resolve {order_id} {words[0]} " in command("explain", "crm-1", columns=None).stdout
+    assert f"  number-orders resolve {order_id} --as " in command("explain", "crm-1", columns=80).stdout
 
     done = command("resolve", "crm-1", *words, "--why", "seen in\x1b the dashboard", "--json")
 
@@ -40,14 +44,14 @@ def test_the_same_decision_again_is_the_same_decision(house: House, command: Com
     order_id = house.order("crm-1", *PARKED)
 
     for _ in range(2):
-        told = command("resolve", str(order_id), "--failed", "--why", "it is over", columns=None)
+        told = command("resolve", str(order_id), "--as", "failed", "--why", "it is over", columns=None)
         assert (told.exit_code, told.stdout) == (0, f"FAILED {order_id} {whoami()}: it is over\n")
 
 
 def test_an_order_that_is_not_parked_says_no(house: House, command: Command) -> None:
     house.order("crm-1", SubmissionBegun())
 
-    told = command("resolve", "crm-1", "--send-again", "--why", "impatient")
+    told = command("resolve", "crm-1", "--as", "send-again", "--why", "impatient")
 
     assert (told.exit_code, told.stdout) == (1, "")
     assert "is SUBMITTING: only a parked order waits for a person to decide" in told.stderr
@@ -57,7 +61,7 @@ def test_what_belongs_to_another_order_is_not_adopted(house: House, command: Com
     owner = house.order("crm-1", SubmissionBegun(), Acknowledged(THEIRS))
     house.order("crm-2", *PARKED)
 
-    told = command("resolve", "crm-2", "--adopt", THEIRS, "--why", "seen")
+    told = command("resolve", "crm-2", "--as", f"adopted:{THEIRS}", "--why", "seen")
 
     assert (told.exit_code, told.stdout) == (1, "")
     assert f"belongs to order {owner} of ours" in told.stderr
@@ -71,14 +75,16 @@ def test_a_decision_that_cannot_be_read_decides_nothing(house: House, command: C
 
     for words in (
         because,
-        ("--send-again",),
-        ("--send-again", "--why", " "),
-        ("--send-again", "--failed", *because),
-        ("--adopt", THEIRS, "--failed", *because),
-        ("--adopt", "", *because),
+        ("--as", "send-again"),
+        ("--as", "send-again", "--why", " "),
+        ("--as", "send-again", "--by", "\x1b", *because),
+        ("--as", "sent", *because),
+        ("--as", THEIRS, *because),
+        ("--as", "adopted:", *because),
+        ("--as", "failed:", *because),
     ):
         assert command("resolve", "crm-1", *words).exit_code == 2, words
-    assert command("resolve", "crm-2", "--failed", *because).exit_code == 3
+    assert command("resolve", "crm-2", "--as", "failed", *because).exit_code == 3
     assert json.loads(command("show", "crm-1", "--json").stdout)["state"] == "PARKED"
 
 
@@ -90,6 +96,6 @@ def test_a_carrier_that_is_not_set_up_here_is_named(
     for name in CREDENTIALS:
         environment.delenv(f"NUMBER_ORDERS_BANDWIDTH__{name}")
 
-    for told in (command("resolve", "crm-1", "--failed", "--why", "over"), command("cancel", "crm-2")):
+    for told in (command("resolve", "crm-1", "--as", "failed", "--why", "over"), command("cancel", "crm-2")):
         assert told.exit_code == 1
         assert "is with bandwidth, which is not set up here" in told.stderr

@@ -137,7 +137,8 @@ def test_show_tells_what_happened_and_what_comes_next(
     explained = " ".join(json.loads(command("explain", "crm-1", "--json").stdout)["explanation"])
     unbroken = " ".join(narrow.stdout.split())
     assert [words for words in said if words in explained and words not in unbroken] == []
-    assert max(map(len, narrow.stdout.splitlines())) <= 80
+    lines = [line for line in narrow.stdout.splitlines() if not line.startswith("  number-orders ")]  # to be copied
+    assert max(map(len, lines)) <= 80
 
 
 def test_a_worker_that_has_it_in_hand_is_told(house: House, command: Command) -> None:

@@ -4,6 +4,7 @@ import json
 import time
 from threading import Timer
 
+from console.rooms import whoami
 from orders.events import Acknowledged, CancelAsked, Filled, Parked, Refused, SubmissionBegun
 from orders.model import CarrierOrderId, NumberResult, NumberState
 from orders.numbering import E164
@@ -60,7 +61,7 @@ def test_an_order_is_called_back_and_twice_is_once(house: House, command: Comman
 
     assert told.exit_code == 0
     assert told.stdout.startswith(f"CANCELLED {order_id} ")
-    assert "at the command line: wrong city" in command("show", "a", columns=None).stdout
+    assert f"{whoami()}: wrong city" in command("show", "a", columns=None).stdout
     assert json.loads(command("cancel", str(order_id), "--json").stdout)["state"] == "CANCELLED"
 
 

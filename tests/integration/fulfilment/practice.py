@@ -44,7 +44,12 @@ PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s;
+    UPDATE orders SET request = jsonb_set(request, '{not_before}',
+        to_jsonb((request ->> 'not_before')::timestamptz - %(time)s)) WHERE request ? 'not_before';
     UPDATE order_events SET at = at - %(time)s;
+    UPDATE order_events SET detail = jsonb_set(detail, '{not_before}',
+        to_jsonb((detail ->> 'not_before')::timestamptz - %(time)s)) WHERE detail ? 'not_before';
+    UPDATE turns SET since = since - %(time)s;
     UPDATE budgets SET paused_until = paused_until - %(time)s;
     UPDATE breakers SET held_until = held_until - %(time)s, probe_until = probe_until - %(time)s,
         closed_at = closed_at - %(time)s;

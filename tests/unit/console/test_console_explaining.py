@@ -237,9 +237,10 @@ class TestParked:
             "It was sent once; answers lost: 1.",
             "We know it at bandwidth as order 6a1bde32.",
             f"Look at bandwidth for orders with our reference {ORDER_ID}, and for what they bought.",
-            f"Then adopt the order found there: `{RESOLVE} --adopt CARRIER_ORDER_ID --why TEXT`.",
-            f"Or have it sent again, if nothing was bought: `{RESOLVE} --send-again --why TEXT`.",
-            f"Or write it off: `{RESOLVE} --failed --why TEXT`.",
+            (
+                "Then decide: adopt the order found there, have it sent again, if nothing was bought, or close it "
+                "(`number-orders resolve`)."
+            ),
         ]
 
     def test_before_it_was_ever_sent_speaks_of_no_sending(self) -> None:

@@ -41,6 +41,12 @@ def test_every_event_has_words() -> None:
         (row("CalledBack", carrier_status="CANCELLED", reason="closed"), "the carrier dropped it, CANCELLED: closed"),
         (row("CancelAsked", by="kim", why="typo"), "called back by kim: typo"),
         (row("WrittenOff", by="kim", why="over"), "written off by kim: over"),
+        (
+            row("SetAside", by="kim", why="stuck", waited="asked 9 times"),
+            "set aside for a person by kim: stuck (it waited: asked 9 times)",
+        ),
+        (row("SetAside", by="kim", why="stuck"), "set aside for a person by kim: stuck"),
+        (row("ToldAgain", by="kim", late=True), "its producer is to be told, says kim"),
         (row("SomethingNewer", any="thing"), "SomethingNewer"),
     ],
 )

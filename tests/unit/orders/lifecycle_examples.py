@@ -11,11 +11,13 @@ from orders.events import (
     AnswerLost,
     CalledBack,
     CancelAsked,
+    CutShort,
     Deferred,
     Event,
     Filled,
     FilledWithErrors,
     FoundTwice,
+    Hurried,
     NotListed,
     NotSent,
     Parked,
@@ -24,8 +26,11 @@ from orders.events import (
     ProvenAbsent,
     Refused,
     SentAgain,
+    SetAside,
     StillOpen,
     SubmissionBegun,
+    TakenAsItIs,
+    ToldAgain,
     WrittenOff,
 )
 from orders.lifecycle import AT_REST, Effect, Manner
@@ -87,6 +92,11 @@ EXAMPLES: Final[tuple[Event, ...]] = (
     Adopted(THEIR_ID, "ana", "seen in the dashboard"),
     SentAgain("ana", "not in the dashboard"),
     WrittenOff("ana", "the customer went away"),
+    CutShort("ana", "the rest will never come"),
+    TakenAsItIs("ana", "they work, whatever the carrier says"),
+    SetAside("ana", "it does not move"),
+    Hurried("ana"),
+    ToldAgain("ana", "the queue was lost"),
 )
 
 

@@ -11,11 +11,14 @@ from orders.events import (
     AnswerLost,
     CalledBack,
     CancelAsked,
+    Closing,
+    CutShort,
     Decision,
     Deferred,
     Event,
     Filled,
     FoundTwice,
+    Hurried,
     NotListed,
     NotSent,
     Parked,
@@ -24,8 +27,11 @@ from orders.events import (
     ProvenAbsent,
     Refused,
     SentAgain,
+    SetAside,
     StillOpen,
     SubmissionBegun,
+    TakenAsItIs,
+    ToldAgain,
     WrittenOff,
 )
 from orders.lifecycle import (
@@ -34,23 +40,29 @@ from orders.lifecycle import (
     AT_REST,
     JUDGEMENTS,
     NEWS,
+    REMARKS,
     AskCarrier,
+    Effect,
     Manner,
     Step,
     SubmitOrder,
     TellProducer,
     advance,
+    closing,
     is_news,
     next_ask,
     weigh_absence,
 )
-from orders.model import FINAL_STATES, SETTLED, CarrierOrderId, Order, State
+from orders.model import FINAL_STATES, SETTLED, CarrierOrderId, Kind, NumberResult, NumberState, Order, State
+from orders.numbering import E164
 from tests.unit.orders.lifecycle_examples import (
+    DURHAM,
     EVENT_TYPES,
     EXAMPLES,
     MANNER,
     NOON,
     OWED_IN,
+    RALEIGH,
     THEIR_ID,
     UNDER_WAY,
     an_event,
@@ -87,13 +99,13 @@ def test_there_is_one_example_of_every_event() -> None:
 
 @pytest.mark.parametrize(("state", "event"), PAIRS)
 def test_every_state_knows_what_to_do_with_every_event(state: State, event: type[Event]) -> None:
-    """Each pair is an arc, or late news kept at rest, or a bug that is told by name."""
+    """Each pair is an arc, or late news kept at rest, or a remark, or a bug that is told by name."""
     order = an_order(state)
 
     if event in ARCS.get(state, {}):
         step = heard(order, an_event(event))
         assert (step.order.state, step.late) == (ARCS[state][event], False)
-    elif state in AT_REST and event in NEWS:
+    elif (state in AT_REST and event in NEWS) or event in REMARKS:
         step = heard(order, an_event(event))
         assert (step.order.state, step.late) == (state, True)
     else:
@@ -104,7 +116,7 @@ def test_every_state_knows_what_to_do_with_every_event(state: State, event: type
 @pytest.mark.parametrize("event", EVENT_TYPES)
 def test_every_event_has_a_place_where_it_can_happen(event: type[Event]) -> None:
     """An event without an arc would be an event nobody may raise."""
-    assert any(event in arcs for arcs in ARCS.values())
+    assert any(event in arcs for arcs in ARCS.values()) or event in REMARKS
 
 
 def test_every_state_can_be_reached_from_the_start() -> None:
@@ -501,6 +513,107 @@ def test_an_order_that_is_sent_again_is_wanted_again() -> None:
     assert heard(parked, Adopted(THEIR_ID, "ops", "seen")).order.cancel_asked_at == NOON - MINUTE
 
 
+@pytest.mark.parametrize("state", [State.ACCEPTED, State.IN_DOUBT, State.OPEN])
+def test_an_order_that_is_set_aside_waits_for_a_person_and_keeps_its_turn(state: State) -> None:
+    """Nothing is owed to it any more; what it may have bought could be taken for another's."""
+    order = an_order(state, carrier_order_id=THEIR_ID, doubt_since=NOON, progress={"cart_id": "01J"})
+    step = heard(order, SetAside("ana", "it does not move"))
+
+    assert (step.order.state, step.order.reason) == (State.PARKED, "ana: it does not move")
+    assert (step.order.carrier_order_id, step.order.progress) == (THEIR_ID, {"cart_id": "01J"})
+    assert (work_owed(step.effects), step.ends_turn) == ((), False)
+
+
+def test_what_is_on_its_way_is_not_set_aside() -> None:
+    """Its answer would come to an order that hears nothing any more."""
+    with pytest.raises(IllegalTransition):
+        heard(an_order(State.SUBMITTING), SetAside("ana", "now"))
+
+
+@pytest.mark.parametrize(
+    ("state", "owed"),
+    [(State.ACCEPTED, SubmitOrder), (State.IN_DOUBT, AskCarrier), (State.OPEN, AskCarrier)],
+)
+def test_a_hurried_order_is_due_now_and_is_otherwise_what_it_was(state: State, owed: type[Effect]) -> None:
+    """Impatience is no news: state, reason and what was counted stay."""
+    order = replace(an_order(state, doubt_since=NOON - MINUTE, doubt_asks=2), reason="the carrier says RECEIVED")
+    step = heard(order, Hurried("ana", "the customer calls"))
+
+    assert step.order == replace(order, version=order.version + 1)
+    assert [(type(effect), effect.not_before) for effect in step.effects] == [(owed, NOON)]
+
+
+def test_impatience_is_no_proof() -> None:
+    """However often an order in doubt is hurried, the time that proves its absence must pass."""
+    order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - 4 * MINUTE, doubt_asks=50)
+    hurried = heard(order, Hurried("ana")).order
+
+    assert isinstance(weigh_absence(hurried, NOT_LISTED, now=NOON, manner=MANNER), NotListed)
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_telling_is_wanted_again_in_any_state_and_moves_nothing(state: State) -> None:
+    """The story grows by who wanted it, and the telling is due."""
+    order = an_order(state)
+    step = heard(order, ToldAgain("ana", "the queue was lost"))
+
+    assert step.order == replace(order, version=order.version + 1)
+    assert step.effects == (TellProducer(NOON, "ana: the queue was lost"),)
+    assert heard(an_order(state, told_at=None), ToldAgain("ana")).effects == ()
+
+
+RALEIGH_HELD = NumberResult(RALEIGH, NumberState.ACQUIRED)
+OTHER_HELD = NumberResult(DURHAM, NumberState.USABLE)
+WAITING = NumberResult(DURHAM, NumberState.REQUESTED, "TAINTED", "later")
+CLOSED = "closed by ana: over"
+
+
+@pytest.mark.parametrize(
+    ("known", "event", "state", "left"),
+    [
+        ((), WrittenOff, State.FAILED, (RALEIGH, DURHAM)),
+        ((WAITING,), WrittenOff, State.FAILED, (RALEIGH, DURHAM)),
+        ((RALEIGH_HELD,), CutShort, State.PARTIAL, (DURHAM,)),
+        ((RALEIGH_HELD, WAITING), CutShort, State.PARTIAL, (DURHAM,)),
+        ((RALEIGH_HELD, OTHER_HELD), TakenAsItIs, State.COMPLETED_WITH_ERRORS, ()),
+    ],
+)
+def test_closing_an_order_undoes_nothing_of_what_was_done(
+    known: tuple[NumberResult, ...], event: type[Closing], state: State, left: tuple[E164, ...]
+) -> None:
+    """What was bought stays bought, and what was not is told as failed, with who closed it and why."""
+    order = an_order(State.PARKED)
+    order = replace(order, request=replace(order.request, numbers=(RALEIGH, DURHAM)))
+    closed = closing(order, WrittenOff("ana", "over"), known)
+    ended = heard(order, closed).order
+
+    assert (type(closed), ended.state, ended.reason) == (event, state, "ana: over")
+    numbers = () if isinstance(closed, TakenAsItIs) else closed.numbers
+    assert numbers == tuple(NumberResult(e164, NumberState.FAILED, None, CLOSED) for e164 in left)
+
+
+@pytest.mark.parametrize(("done", "event"), [(NumberState.RELEASED, CutShort), (NumberState.ACQUIRED, WrittenOff)])
+def test_a_removal_has_done_with_a_number_when_it_is_released(done: NumberState, event: type[Closing]) -> None:
+    """And with no other: a number that it still has was not given up."""
+    order = an_order(State.PARKED)
+    request = replace(order.request, kind=Kind.REMOVE_NUMBERS, numbers=(RALEIGH, DURHAM))
+
+    assert (
+        type(closing(replace(order, request=request), WrittenOff("ana", "over"), [NumberResult(RALEIGH, done)]))
+        is event
+    )
+
+
+def test_steps_of_another_order_are_forgotten_with_it() -> None:
+    """Adopted under the name that is known, it goes on where it was; under another, what was seen is not its own."""
+    order = an_order(State.PARKED, carrier_order_id=THEIR_ID, progress={"found": ["+1"], SETTLED: {"numbers": ["+2"]}})
+    other = CarrierOrderId("77659f47")
+
+    assert heard(order, Adopted(THEIR_ID, "ana", "seen")).order.progress == order.progress
+    assert heard(order, Adopted(other, "ana", "seen")).order.progress == {SETTLED: {"numbers": ["+2"]}}
+    assert heard(replace(order, carrier_order_id=None), Adopted(other, "ana", "seen")).order.progress == order.progress
+
+
 def test_an_order_that_the_carrier_dropped_is_cancelled() -> None:
     """In the carrier's own words."""
     order = heard(an_order(State.OPEN), CalledBack("closed", "CANCELLED")).order
@@ -625,7 +738,7 @@ def test_a_parked_order_can_be_written_off() -> None:
 def test_what_a_person_decided_is_void_once_the_order_has_moved() -> None:
     """Whoever decided saw the order as it stood, and sending again costs money."""
     assert set(get_args(Decision)) <= set(JUDGEMENTS)
-    assert set(get_args(Decision)) == set(ARCS[State.PARKED])
+    assert set(get_args(Decision)) | set(get_args(Closing)) == set(ARCS[State.PARKED]) <= set(JUDGEMENTS)
 
 
 # Late news

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from orders.errors import IllegalTransition
-from orders.events import Deferred, Event, NotSent, PartSettled, ProvenAbsent, SentAgain, SubmissionBegun
-from orders.lifecycle import ABOUT_ONE_ATTEMPT, ARCS, AT_REST, NEWS, Effect, Manner, Step, advance, next_ask
+from orders.events import Deferred, Event, Hurried, NotSent, PartSettled, ProvenAbsent, SentAgain, SubmissionBegun
+from orders.lifecycle import ABOUT_ONE_ATTEMPT, ARCS, AT_REST, NEWS, REMARKS, Effect, Manner, Step, advance, next_ask
 from orders.model import Lane, Order, State
 from tests.unit.orders.lifecycle_examples import EVENT_TYPES, NOON, OWED_IN, an_event, an_order, work_owed
 
@@ -101,7 +101,7 @@ class OneLife(RuleBasedStateMachine):
 
     @invariant()
     def the_impossible_is_refused(self) -> None:
-        possible = {*ARCS.get(self.order.state, ()), *(NEWS if self.order.state in AT_REST else ())}
+        possible = {*ARCS.get(self.order.state, ()), *(NEWS if self.order.state in AT_REST else ()), *REMARKS}
         for event in set(EVENT_TYPES) - possible:
             with pytest.raises(IllegalTransition):
                 advance(self.order, an_event(event), now=self.now, manner=self.manner)
@@ -184,6 +184,8 @@ def test_an_order_is_never_sent_again_while_its_last_send_is_unexplained(walk: W
                 explained = False
             case State.IN_DOUBT:
                 explained = False
+            case State.ACCEPTED if isinstance(event, Hurried):
+                assert explained
             case State.ACCEPTED:
                 assert isinstance(event, NotSent | Deferred | PartSettled | ProvenAbsent | SentAgain)
                 explained = True
