@@ -27,6 +27,9 @@ _AWAY_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 _PAUSE_S: Final = 0.05
 """How long the ledger is left alone after a claim that found less than there was room for."""
 
+_GATHER_S: Final = 0.01
+"""How long the first answer to land waits for others that are about to: they are written with one statement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Later:
@@ -168,6 +171,9 @@ class Stint:
         landed, self._in_air = await asyncio.wait(
             self._in_air, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED
         )
+        if landed and self._in_air:
+            more, self._in_air = await asyncio.wait(self._in_air, timeout=_GATHER_S)
+            landed |= more
         for task in landed:
             if error := task.exception():
                 # Left to its lease, or to the question that stands in the ledger for it; the others fly on.
