@@ -118,12 +118,16 @@ class Stint:
     async def run(self) -> bool:
         """Work until nothing is due or the stint is over; return whether more may be due."""
         try:
-            while True:
+            while self._in_air or _clock() < self._ends:
                 found = await self._fill_up() if self._has_room() else None
-                if not self._in_air and not found:
-                    return _clock() >= self._ends
                 if self._in_air:
                     await self._land()
+                elif found is False:
+                    return _clock() >= self._ends
+                elif found is None:
+                    # Where something was just now, more may come; to look again is cheaper than to be rung for.
+                    await asyncio.sleep(max(self._next_claim - _clock(), 0.0))
+            return True
         finally:
             for task in self._in_air:
                 task.cancel()
