@@ -12,6 +12,7 @@ Source: Swift's pages "Number Ordering", "DID" and "Error Codes".
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -47,6 +48,7 @@ from carriers.swift_facts import (
     DIDS,
     LOOKS,
     NOTHING_LOOKS,
+    ORDER_PAGES_MAX,
     ORDERS,
     QUANTITY_MAX,
     REQUESTS,
@@ -57,9 +59,9 @@ from carriers.swift_json import CartView, Did, OrderView, listed_order, write_ca
 from carriers.swift_purchase import Purchase, candidates
 from carriers.swift_removal import Removal, said
 from carriers.swift_rules import faults
-from carriers.swift_steps import Part, Steps
+from carriers.swift_steps import Part, Steps, settled
 from carriers.swift_taint import Taint, decided
-from orders.errors import Fault, Mistake
+from orders.errors import Fault, Mistake, UnreadableAnswer
 from orders.events import (
     Acknowledged,
     Event,
@@ -67,6 +69,7 @@ from orders.events import (
     NotListed,
     NotSent,
     Parked,
+    PartSettled,
     ProvenAbsent,
     Refused,
     StillOpen,
@@ -210,12 +213,14 @@ class Swift:
         """Ask how an OPEN order stands, and after its end which numbers came or went."""
         if order.carrier_order_id is None:
             raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
+        steps = Steps.of(order)
+        if order.carrier_order_id in steps.done_orders:
+            return (yield from self._done_with(order, steps))
         answer = yield _get(f"{self._of(order, ORDERS)}/{_quoted(order.carrier_order_id)}")
         if answer.status == HTTPStatus.NOT_FOUND:
             detail = "the carrier does not know its own order any more"
             return StillOpen("404", detail=detail, slow=True, unheard_of=True)
         view, status = order_shown(answer, order.carrier_order_id)
-        steps = Steps.of(order)
         if status not in set(Status) or status in _OPEN:
             by_people = order.request.kind is Kind.ADD_MESSAGING_NUMBERS
             return StillOpen(status, detail=view.detail, slow=by_people, unheard_of=status not in set(Status))
@@ -223,10 +228,18 @@ class Swift:
             return (yield from self._removed(order, steps, view, status))
         return (yield from self._bought(order, steps, view, status))
 
+    def _done_with(self, order: Order, steps: Steps) -> Conversation:
+        """Send the rest of an order after all: the answer to a part came after that part was done with."""
+        known: Recollection = yield Recall(())
+        reason = f"{order.carrier_order_id} is a part that is done with; the rest is still to be sent"
+        parts = settled(steps.settled, steps.done_orders)
+        return PartSettled(order.carrier_status or Status.COMPLETED, (), reason, known.now, parts)
+
     def _removed(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         dids = yield from self._dids(None)
         part = steps.part or steps.outstanding(order)
         left = tuple(number for number in part if number in dids)
+        steps = steps.seeing(len(part) - len(left))
         removal = Removal(order, steps, view, status, left)
         if left and not removal.tainted and steps.looks + 1 < LOOKS:
             detail = f"{said(view, status)}; {len(left)} of {len(part)} numbers are still on the account"
@@ -242,13 +255,14 @@ class Swift:
     def _bought(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         dids = yield from self._dids(order.request.account or steps.account or self._account_id)
         if steps.found is None:
-            came = yield from self._came(order, steps, status, dids)
+            came = yield from self._came(order, steps.since or view.inserted_at, status, dids)
+            steps = steps.seeing(len(came))
             wanted, failed = order.request.wanted, status == Status.ERROR and not came
             if len(came) < wanted and not failed and (waiting := _waits(order, steps, view, status, came)):
                 return (yield from self._look_again(steps, waiting))
             if not came and not order.request.numbers and not failed:
                 return Parked(f"{said(view, status)}, and after {steps.looks + 1} looks none of its numbers is listed")
-            steps = replace(steps, found=came, looks=0)
+            steps = replace(steps, found=came, looks=0, seen=None)
             yield Keep(steps.kept())  # before others may buy: from here on time does not tell the numbers apart
         purchase = Purchase.of(order, view, status, steps.found or (), dids)
         if purchase.pending:
@@ -260,11 +274,15 @@ class Swift:
             return (yield from self._look_again(steps, StillOpen(status, purchase.known(), detail, alone=False)))
         return purchase.end()
 
-    def _came(self, order: Order, steps: Steps, status: str, dids: Dids) -> Talk[tuple[E164, ...]]:
-        """Return the numbers that came by this order, as far as they are listed."""
-        if steps.since is None:
-            raise Mistake(f"order {order.order_id} is {order.state}, and nobody kept when its cart was made")
-        came = candidates(order, dids, steps.since, status)
+    def _came(self, order: Order, since: datetime | None, status: str, dids: Dids) -> Talk[tuple[E164, ...]]:
+        """Return the numbers that came by this order, as far as they are listed.
+
+        `since` is when its cart was made. Nobody kept that of an order that a person found: an order is its cart by
+        another name, and as old.
+        """
+        if since is None:
+            raise UnreadableAnswer(CARRIER, "an order without inserted_at, and nobody kept when its cart was made")
+        came = candidates(order, dids, since, status)
         if order.request.numbers or not came:
             return came
         known: Recollection = yield Recall(came)
@@ -299,14 +317,16 @@ class Swift:
         return (yield from self._cart_left(order, steps, seen_all=listed.is_whole))
 
     def _listed(self, order: Order, steps: Steps) -> Talk[Pages[OrderView]]:
-        """Return the orders with our reference, but for those of parts that are done with."""
+        """Return the orders with our reference, but for those of parts that are done with, or that came to nothing."""
+        in_parts = order.request.kind is Kind.REMOVE_NUMBERS
 
         def ours(item: Mapping[str, Any]) -> OrderView | None:
             view = listed_order(item)
             named = view.reference == str(order.order_id) or str(order.order_id) in (view.name or "")
-            return view if named and view.order_id and view.order_id not in steps.done_orders else None
+            former = view.order_id in steps.done_orders or (in_parts and _is_older(view, steps))
+            return view if named and view.order_id and not former else None
 
-        pages = Pages(ours)
+        pages = Pages(ours, most=ORDER_PAGES_MAX)
         after: str | None = ""
         while after is not None:
             answer = yield _get(self._of(order, ORDERS), after)
@@ -346,6 +366,11 @@ def _waits(order: Order, steps: Steps, view: OrderView, status: str, came: tuple
     got = tuple(NumberResult(number, NumberState.ACQUIRED) for number in came)
     detail = f"{said(view, status)}; {len(came)} of {order.request.wanted} numbers are listed yet"
     return StillOpen(status, got, detail, slow=True)
+
+
+def _is_older(view: OrderView, steps: Steps) -> bool:
+    """Tell whether an order had been made before the cart was that it would have come from."""
+    return view.inserted_at is not None and steps.since is not None and view.inserted_at < steps.since
 
 
 def _get(path: str, after: str | None = None) -> CarrierRequest:

@@ -22,6 +22,7 @@ from carriers.swift_json import (
     read_refusal,
     require_request,
 )
+from carriers.swift_steps import Steps
 from carriers.swift_taint import is_tainted
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
@@ -76,7 +77,7 @@ def request_added(order: Order, answer: CarrierAnswer) -> Undone | Event | None:
         return Undone("the cart is gone before anything was in it")
     if answer.status == HTTPStatus.FORBIDDEN and order.request.kind is Kind.ADD_MESSAGING_NUMBERS:
         return refused(order, _reason(answer) or "bringing numbers along is not enabled on this account", "403")
-    if answer.status in _REFUSALS and is_tainted(said := _reason(answer)):
+    if answer.status in _REFUSALS and _is_too_early(order, said := _reason(answer)):
         return Undone(said or "", tainted=True)
     return _not_taken(order, answer)
 
@@ -111,8 +112,9 @@ def order_shown(answer: CarrierAnswer, asked_for: str) -> tuple[OrderView, str]:
 
 
 def refused(order: Order, reason: str, code: str | None = None) -> Refused:
-    """Return a refusal of everything that the order names."""
-    numbers = tuple(NumberResult(number, NumberState.FAILED, code, reason) for number in order.request.numbers)
+    """Return a refusal of everything that the order names, but for what a part of it has settled."""
+    outstanding = Steps.of(order).outstanding(order)
+    numbers = tuple(NumberResult(number, NumberState.FAILED, code, reason) for number in outstanding)
     return Refused(reason, code, None, numbers)
 
 
@@ -136,10 +138,11 @@ def require_content(answer: CarrierAnswer) -> None:
 class Pages(Generic[Item]):
     """A list, collected page by page."""
 
-    def __init__(self, read: Callable[[Mapping[str, Any]], Item | None]) -> None:
+    def __init__(self, read: Callable[[Mapping[str, Any]], Item | None], *, most: int = PAGES_MAX) -> None:
         self.items: list[Item] = []
         self.is_whole = False
         self._read = read
+        self._most = most
         self._cursors: set[str] = set()
 
     def add(self, answer: CarrierAnswer) -> str | None:
@@ -149,7 +152,7 @@ class Pages(Generic[Item]):
         self.items += [item for shown in page.items if (item := self._read(shown)) is not None]
         self.is_whole = page.after is None or not page.items
         # A cursor that comes again, or never ends, shows that the list is not paged as we think.
-        stuck = page.after in self._cursors or len(self._cursors) >= PAGES_MAX
+        stuck = page.after in self._cursors or len(self._cursors) >= self._most
         self._cursors.add(page.after or "")
         return None if self.is_whole or stuck else page.after
 
@@ -175,6 +178,11 @@ def did_pages() -> Pages[Did]:
     return Pages(listed_did)
 
 
+def _is_too_early(order: Order, said: str | None) -> bool:
+    """Tell whether a removal is refused as tainted. In a refusal to sell, the word is part of some name."""
+    return order.request.kind is Kind.REMOVE_NUMBERS and is_tainted(said)
+
+
 def _ordered(order: Order, answer: CarrierAnswer) -> Event:
     try:
         view = read_order(answer.body)
@@ -194,7 +202,7 @@ def _checkout_refused(order: Order, answer: CarrierAnswer) -> Undone | Event:
     said = _reason(answer)
     if said is None:
         return AnswerLost(f"HTTP {answer.status} without a reason")
-    if is_tainted(said):
+    if _is_too_early(order, said):
         return Undone(said, tainted=True)
     if order.losses or CHECKED_OUT_WORDS.search(said):
         return AnswerLost(f"HTTP {answer.status}, which may mean that it is checked out: {said}")

@@ -79,7 +79,10 @@ LIMIT: Final = "limit"
 """The parameters of a list are named as its `page_info` names them."""
 PAGE_SIZE: Final = 100
 PAGES_MAX: Final = 500
-"""Fifty thousand numbers or orders."""
+"""Fifty thousand numbers."""
+ORDER_PAGES_MAX: Final = 50
+"""How far an order is looked for that is not found by its cart. The list of all there ever were grows for ever, and the
+time to read it in does not: what is in doubt must come out of it all the same."""
 
 IDENTIFIER: Final = re.compile(r"[0-9A-Za-z_-]{1,64}")
 """Ids are printed with 26 and with 27 characters. Whatever this does not match is never put into a path."""

@@ -46,6 +46,7 @@ class OrderView:
     """The latest entry of its history that says anything."""
     troubles: tuple[str, ...] = ()
     """What the history says beside an error code."""
+    inserted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +225,7 @@ def _order(shown: Mapping[str, Any]) -> OrderView:
         _trouble(shown.get("error_code")) or next(filter(None, (_trouble(e.get("error_code")) for e in entries)), None),
         next(filter(None, reversed(details)), None),
         tuple(filter(None, troubles)),
+        _moment(shown.get("inserted_at")),
     )
 
 

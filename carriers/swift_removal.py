@@ -48,7 +48,8 @@ class Removal:
         waiting = self.tainted
         done = tuple(result for result in self._results() if result.e164 not in waiting)
         released = any(result.state is NumberState.RELEASED for result in (*self.steps.settled, *done))
-        at = min(rest_at, again_at) if rest else again_at
+        # Nothing is done with while nothing was given up, and a part that failed is not tried again at once.
+        at = min(rest_at, again_at) if rest and released else again_at
         return PartSettled(
             self.status,
             (*(done if released else ()), *taint.refused(waiting, again_at), *to_wait(turns)),

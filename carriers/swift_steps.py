@@ -4,7 +4,7 @@ Knows names of steps and how they are written down. Does not know in which turn 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -32,6 +32,8 @@ class Steps:
     """The numbers that the order has brought, once that is believed."""
     looks: int = 0
     """How often what the order says was seen not to be so."""
+    seen: int | None = None
+    """How many numbers were seen to have come, or gone, when the looks were counted."""
     settled: tuple[NumberResult, ...] = ()
     done_orders: tuple[str, ...] = ()
 
@@ -51,6 +53,7 @@ class Steps:
             unlisted=_numbers(kept.get("unlisted")),
             found=None if found is None else _numbers(found),
             looks=int(str(kept.get("looks", 0))),
+            seen=int(str(kept["seen"])) if "seen" in kept else None,
             settled=tuple(
                 NumberResult(e164, NumberState(state), *told) for e164, state, *told in done.get("numbers", ())
             ),
@@ -68,6 +71,12 @@ class Steps:
         """Forget the attempt under way."""
         return Steps(settled=self.settled, done_orders=self.done_orders)
 
+    def seeing(self, numbers: int) -> "Steps":
+        """Begin to count the looks anew when more numbers have come, or gone, than ever before."""
+        if self.seen is None:
+            return replace(self, seen=numbers)
+        return self if numbers <= self.seen else replace(self, looks=0, seen=numbers)
+
     def kept(self) -> dict[str, object]:
         """Return it as the ledger keeps it."""
         steps: dict[str, object] = {
@@ -79,6 +88,7 @@ class Steps:
             "unlisted": list(self.unlisted) or None,
             "found": None if self.found is None else list(self.found),
             "looks": self.looks or None,
+            "seen": self.seen,
             SETTLED: settled(self.settled, self.done_orders) or None,
         }
         return {name: value for name, value in steps.items() if value is not None}

@@ -16,7 +16,7 @@ from fulfilment.memory import OrderMemory
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import Flight, Landed, Later
 from ledger.ledger import Claim, Claims, Ledger
-from orders.errors import NoAnswer, UnreadableAnswer
+from orders.errors import LedgerUnavailable, NoAnswer, UnreadableAnswer
 from orders.events import AnswerLost, Event, NotListed, StillOpen
 from orders.lifecycle import is_news, next_ask, weigh_absence
 from orders.model import CarrierName, Lane, NumberResult, Order, State
@@ -79,7 +79,7 @@ class AskLane:
                 return Heard(order, weigh_absence(order, absent, now=now, manner=manner), attempt=order.sends)
             case event:
                 await self._watch(order, event)
-                if is_news(order, event, await self._known(order, event)):
+                if is_news(order, event, await self._known(order, event)) or await self._gives_on(order, event):
                     return Heard(order, event)
                 return await self._later(flight, None, slow=isinstance(event, StillOpen) and event.slow)
 
@@ -88,6 +88,10 @@ class AskLane:
         if not isinstance(event, StillOpen) or not event.numbers:
             return ()
         return (await self.ledger.numbers([order.order_id]))[order.order_id]
+
+    async def _gives_on(self, order: Order, event: Event) -> bool:
+        """Tell whether the order still has to itself what it needs to itself no more: others wait for it."""
+        return isinstance(event, StillOpen) and not event.alone and await self.ledger.has_turn(order.order_id)
 
     async def _later(self, flight: Flight, error: Exception | None, *, slow: bool = False) -> Later:
         order, now, manner = flight.order, flight.now, self.desk.manner
@@ -107,6 +111,8 @@ class AskLane:
                     await self.ledger.pause_lane(
                         self.carrier, self.lane, until=until, why=why, by="the carrier's limit"
                     )
+            case LedgerUnavailable():
+                log.warning("ledger_away", order_id=str(order.order_id), trouble=str(error))
             case UnreadableAnswer():
                 log.warning("unreadable_answer", order_id=str(order.order_id), why=str(error))
                 await self._alarm("unreadable_answer", order, f"{error} {error.excerpt!r}")

@@ -1,7 +1,7 @@
 """The ledger as one conversation may use it: to keep the steps it has done, and to recall what is known of numbers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from carriers.contract import Recollection
 from ledger.ledger import Ledger
@@ -10,9 +10,9 @@ from orders.model import Order
 from orders.numbering import E164
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OrderMemory:
-    """What a conversation about `order`, as it stood when the conversation began, may keep and recall."""
+    """What a conversation may keep and recall. `order` stands as at its beginning, but for the steps kept since."""
 
     ledger: Ledger
     order: Order
@@ -26,6 +26,7 @@ class OrderMemory:
         """
         if not await self.ledger.keep_progress(self.order, progress):
             raise NoAnswer(f"order {self.order.order_id} has moved on while it was talked about")
+        self.order = replace(self.order, progress=progress)
 
     async def recall(self, numbers: tuple[E164, ...]) -> Recollection:
         """Say what is known of these numbers."""

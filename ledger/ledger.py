@@ -270,9 +270,19 @@ class Ledger:
             await self._run("stand_in_line", line)
         return theirs
 
+    async def has_turn(self, order_id: OrderId) -> bool:
+        """Tell whether an order has something at its carrier to itself."""
+        (row,) = await self._run("has_turn", {"order_id": order_id})
+        return bool(row["has_turn"])
+
     async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool:
-        """Write down steps done at the carrier, and return whether the order stands where it stood when it was read."""
-        params = {"order_id": order.order_id, "version": order.version, "progress": Jsonb(progress)}
+        """Write down steps done at the carrier, and return whether order and steps stand where `order` has them."""
+        params = {
+            "order_id": order.order_id,
+            "version": order.version,
+            "known": Jsonb(order.progress),
+            "progress": Jsonb(progress),
+        }
         return bool(await self._run("keep_progress", params))
 
     async def recall(self, order: Order, numbers: Sequence[E164]) -> tuple[datetime, list[KnownNumber]]:

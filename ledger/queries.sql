@@ -56,31 +56,44 @@ SELECT now() AS now, claimed.attempts, claimed.turn, orders.*
 FROM claimed JOIN orders USING (order_id);
 
 -- name: keep_progress
--- Guarded by the version that the order had when the conversation began, so nobody who was given up writes here.
+-- Guarded by the version that the order had when the conversation began, so nobody who was given up writes here; and by
+-- what was kept before, since a question may be held twice at once. What is there already was written by this very try.
 UPDATE orders SET progress = %(progress)s
-WHERE order_id = %(order_id)s AND version = %(version)s
+WHERE order_id = %(order_id)s AND version = %(version)s AND progress IN (%(known)s, %(progress)s)
 RETURNING order_id;
 
 -- name: recall
 -- What is known of some numbers at one carrier by other orders than this one. The first row is only the time.
 SELECT now() AS now, NULL AS e164, NULL::timestamptz AS held_since, NULL::uuid AS held_by, false AS named
 UNION ALL
-SELECT now(), number.e164, held.acquired_at, held.acquired_by, EXISTS (
-    SELECT FROM orders
-    WHERE orders.request -> 'numbers' ? number.e164 AND orders.request ? 'numbers' AND orders.ended_at IS NULL
-      AND orders.carrier = %(carrier)s AND orders.kind <> 'remove_numbers' AND orders.order_id <> %(order_id)s)
+SELECT now(), number.e164, held.acquired_at, held.acquired_by, naming.e164 IS NOT NULL
 FROM unnest(%(numbers)s::text[]) AS number (e164)
-LEFT JOIN held_numbers AS held ON held.e164 = number.e164 AND held.carrier = %(carrier)s AND held.released_at IS NULL;
+LEFT JOIN held_numbers AS held ON held.e164 = number.e164 AND held.carrier = %(carrier)s AND held.released_at IS NULL
+LEFT JOIN (
+    -- All numbers at once: number by number, a thousand of them would read the unfinished orders a thousand times.
+    SELECT DISTINCT named.e164
+    FROM orders, jsonb_array_elements_text(orders.request -> 'numbers') AS named (e164)
+    WHERE orders.request -> 'numbers' ?| %(numbers)s::text[] AND orders.request ? 'numbers' AND orders.ended_at IS NULL
+      AND orders.carrier = %(carrier)s AND orders.kind <> 'remove_numbers' AND orders.order_id <> %(order_id)s
+) AS naming ON naming.e164 = number.e164;
 
 -- name: take_turns
--- One order a key: whoever has the turn keeps it, and may take it again, whatever older order asks beside it.
+-- One order a key: whoever has the turn keeps it, and may take it again, whoever tries for it beside.
+-- The turn of an order that has ended is free: a worker may have taken it for an order that ended since it was claimed.
 INSERT INTO turns (carrier, serial_key, order_id)
 SELECT DISTINCT ON (wanted.serial_key) %(carrier)s, wanted.serial_key, wanted.order_id
 FROM jsonb_to_recordset(%(wanted)s) AS wanted (serial_key text, order_id uuid)
-LEFT JOIN turns ON turns.carrier = %(carrier)s AND turns.serial_key = wanted.serial_key
-ORDER BY wanted.serial_key, turns.order_id IS DISTINCT FROM wanted.order_id, wanted.order_id
-ON CONFLICT (carrier, serial_key) DO UPDATE SET since = turns.since WHERE turns.order_id = excluded.order_id
+LEFT JOIN turns AS held ON held.carrier = %(carrier)s AND held.serial_key = wanted.serial_key
+ORDER BY wanted.serial_key, held.order_id IS DISTINCT FROM wanted.order_id, wanted.order_id
+ON CONFLICT (carrier, serial_key) DO UPDATE
+SET order_id = excluded.order_id,
+    since = CASE WHEN turns.order_id = excluded.order_id THEN turns.since ELSE excluded.since END
+WHERE turns.order_id = excluded.order_id
+   OR EXISTS (SELECT FROM orders WHERE orders.order_id = turns.order_id AND orders.ended_at IS NOT NULL)
 RETURNING order_id;
+
+-- name: has_turn
+SELECT EXISTS (SELECT FROM turns WHERE order_id = %(order_id)s) AS has_turn;
 
 -- name: stand_in_line
 -- Not its turn. It is woken when its turn comes; `not_before` is for the case that nobody wakes it.
@@ -165,11 +178,13 @@ WITH input AS MATERIALIZED (
     WHERE turns.order_id = step.order_id AND step.ends_turn
     RETURNING turns.carrier, turns.serial_key
 ), next AS (
-    -- The oldest that waits for the same thing is woken. Whoever stands in line just now finds the turn free by itself.
+    -- The oldest that waits for the same thing is woken. Whoever stands in line at this very moment may be missed: time
+    -- wakes it.
     UPDATE owed SET not_before = now(), serial_key = NULL
     FROM turn, LATERAL (
         SELECT order_id FROM owed AS waiting
         WHERE waiting.carrier = turn.carrier AND waiting.serial_key = turn.serial_key
+          AND NOT EXISTS (SELECT FROM step WHERE step.order_id = waiting.order_id)  -- what it is owed is written below
         ORDER BY order_id LIMIT 1
     ) AS first
     WHERE owed.order_id = first.order_id AND owed.lane = 'submit' AND owed.lease_token IS NULL

@@ -100,7 +100,7 @@ def _is_paused(tables: Tables, carrier: str, lane: str) -> bool:
 def keep_progress(tables: Tables, p: Params) -> list[Row]:
     """Write down steps done at the carrier."""
     order = tables.orders.get(p["order_id"])
-    if order is None or order["version"] != p["version"]:
+    if order is None or order["version"] != p["version"] or order["progress"] not in (p["known"], p["progress"]):
         return []
     order["progress"] = p["progress"]
     return [{"order_id": p["order_id"]}]
@@ -133,12 +133,22 @@ def _names(order: Row, e164: str, p: Params) -> bool:
 
 @statement
 def take_turns(tables: Tables, p: Params) -> list[Row]:
-    """Give each turn to one order: whoever has it keeps it."""
+    """Give each turn to one order: whoever has it keeps it, unless it has ended."""
     wanted = sorted((wish["serial_key"], UUID(wish["order_id"])) for wish in p["wanted"])
     for key, order_id in wanted:
+        turn = tables.turns.get((p["carrier"], key))
+        holders = {mine for theirs, mine in wanted if theirs == key}
+        if turn and turn["order_id"] not in holders and tables.orders[turn["order_id"]]["ended_at"] is not None:
+            del tables.turns[p["carrier"], key]
         tables.turns.setdefault((p["carrier"], key), {"order_id": order_id, "since": tables.clock()})
     theirs = (order_id for key, order_id in wanted if tables.turns[p["carrier"], key]["order_id"] == order_id)
     return [{"order_id": order_id} for order_id in theirs]
+
+
+@statement
+def has_turn(tables: Tables, p: Params) -> list[Row]:
+    """Tell whether an order has something to itself."""
+    return [{"has_turn": any(row["order_id"] == p["order_id"] for row in tables.turns.values())}]
 
 
 @statement
@@ -197,8 +207,9 @@ def record_steps(tables: Tables, p: Params) -> list[Row]:
     for step in current:
         _tell_story(tables, step)
     _count_numbers(tables, [step for step in current if not step["late"]])
+    group = {_order(tables, step)["order_id"] for step in current}
     for step in current:
-        _settle(tables, step)
+        _settle(tables, step, group)
     return [{"order_id": UUID(step["order_id"])} for step in current]
 
 
@@ -249,14 +260,14 @@ def _has_acquired(tables: Tables, order: Row, e164: str) -> bool:
     return known is not None and known["state"] in _HELD
 
 
-def _settle(tables: Tables, step: Row) -> None:
+def _settle(tables: Tables, step: Row, group: set[UUID]) -> None:
     """Replace what was owed, pass the turn on, and write down what is to be told."""
     order = _order(tables, step)
     order_id = order["order_id"]
     if not step["late"]:
         tables.settle(order_id, {effect["lane"] for effect in step["effects"]})
     if step["ends_turn"]:
-        _pass_turns_on(tables, order_id)
+        _pass_turns_on(tables, order_id, group)
     for effect in step["effects"]:
         tables.owe(order_id, order["carrier"], effect)
     if step["telling"] is not None:
@@ -264,10 +275,14 @@ def _settle(tables: Tables, step: Row) -> None:
         _tell(tables, order_id, order["version"], step["channels"], step["telling"] | {"ended_at": ended_at})
 
 
-def _pass_turns_on(tables: Tables, order_id: UUID) -> None:
+def _pass_turns_on(tables: Tables, order_id: UUID, group: set[UUID]) -> None:
     for carrier, key in [turn for turn, row in tables.turns.items() if row["order_id"] == order_id]:
         del tables.turns[carrier, key]
-        line = [row for row in tables.owed.values() if (row["carrier"], row["serial_key"]) == (carrier, key)]
+        line = [
+            row
+            for row in tables.owed.values()
+            if (row["carrier"], row["serial_key"]) == (carrier, key) and row["order_id"] not in group
+        ]
         first = min(line, key=lambda row: row["order_id"], default=None)
         if first is not None and first["lane"] == Lane.SUBMIT and first["lease_token"] is None:
             first.update(not_before=tables.clock(), serial_key=None)

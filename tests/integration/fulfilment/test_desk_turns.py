@@ -11,7 +11,7 @@ import pytest
 from carriers.bandwidth import Bandwidth
 from carriers.contract import Capabilities, Conversation, Keep
 from orders.errors import NotCancellable
-from orders.events import CalledBack
+from orders.events import CalledBack, StillOpen
 from orders.model import Kind, Lane, Order, OrderRequest, State
 from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
 
@@ -68,6 +68,32 @@ def test_turns_do_not_wait_for_each_other(practice: Practice) -> None:
             await accept(room, an_order("a"), an_order("b", name="another"))
             await work(room, Lane.SUBMIT)
             assert len(practice.sold()) == 2
+
+    run(whole())
+
+
+class TellsApart(OneAtATime):
+    """Knows at the second look which numbers came, and has nothing else to say."""
+
+    looks = 0
+
+    def ask(self, order: Order) -> Conversation:
+        yield Keep(order.progress)
+        self.looks += 1
+        return StillOpen("RECEIVED", alone=self.looks == 1)
+
+
+def test_an_order_gives_its_turn_on_when_it_has_nothing_else_to_say(practice: Practice) -> None:
+    """That it may stay open for days, as it did before, is no news; that others may go is."""
+
+    async def whole() -> None:
+        async with practice.opened(adapter=TellsApart("9900000", "743")) as room:
+            await accept(room, an_order("a"), an_order("b"))
+            await work(room, Lane.SUBMIT)
+            for sold in (1, 2):
+                practice.pass_time(seconds=30)
+                await work(room, Lane.ASK, Lane.SUBMIT)
+                assert len(practice.sold()) == sold
 
     run(whole())
 

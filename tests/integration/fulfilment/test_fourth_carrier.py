@@ -112,7 +112,9 @@ def test_what_it_does_not_offer_is_refused_at_the_door(practice: Practice) -> No
 
     async def refused() -> None:
         async with opened(practice) as room:
-            with pytest.raises(OrderRefused, match="kind: meridian does not offer remove_numbers; it offers new_numbers"):
+            with pytest.raises(
+                OrderRefused, match="kind: meridian does not offer remove_numbers; it offers new_numbers"
+            ):
                 await accept(room, removal)
 
     run(refused())

@@ -1,6 +1,7 @@
 """Turns, steps kept under way, and what is recalled of numbers: what adapters of several steps stand on."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import psycopg
@@ -17,6 +18,7 @@ from tests.integration.ledger.test_ledger import (
     RALEIGH,
     a_new_order,
     a_request,
+    a_step,
     accepted,
     claimed,
     hear,
@@ -143,6 +145,21 @@ def test_nobody_is_woken_before(book: Book, events: list[Event]) -> None:
     book.run(work)
 
 
+def test_who_leaves_the_line_in_the_same_breath_is_not_woken(book: Book) -> None:
+    """The turn ends and the next in line is called back in one group: the one behind it goes."""
+
+    async def work(ledger: Ledger) -> None:
+        first, (second, third) = await some_in_line(ledger, 3)
+        begun = await hear(ledger, first, SubmissionBegun())
+        now = await ledger.now()
+        group = [a_step(begun, Filled("COMPLETED", ()), now), a_step(second, CancelAsked("crm"), now)]
+        assert await ledger.record(group) == {first.order_id, second.order_id}
+        assert (await ledger.story(second.order_id)).debts == ()
+        assert [claim.order.order_id for claim in (await claimed(ledger)).claims] == [third.order_id]
+
+    book.run(work)
+
+
 def test_whoever_is_called_back_with_the_turn_in_hand_gives_it_on(book: Book) -> None:
     """It had taken its turn and not begun."""
 
@@ -150,6 +167,22 @@ def test_whoever_is_called_back_with_the_turn_in_hand_gives_it_on(book: Book) ->
         first, (second,) = await some_in_line(ledger, 2)
         await hear(ledger, first, CancelAsked("crm"))
         assert [claim.order.order_id for claim in (await claimed(ledger)).claims] == [second.order_id]
+
+    book.run(work)
+
+
+def test_a_turn_taken_for_an_order_that_has_ended_is_free(book: Book) -> None:
+    """Called back between the claim and the turn, or ended while the worker slept: nobody would ever give it on."""
+
+    async def work(ledger: Ledger) -> None:
+        first = await accepted(ledger, a_request("first"))
+        claims = await claimed(ledger)
+        await hear(ledger, first, CancelAsked("crm"))
+        assert await turns(ledger, claims) == {first.order_id}
+        second = await accepted(ledger, a_request("second"))
+        assert await turns(ledger, await claimed(ledger)) == {second.order_id}
+        third = await accepted(ledger, a_request("third"))
+        assert third.order_id not in await turns(ledger, await claimed(ledger))
 
     book.run(work)
 
@@ -193,7 +226,8 @@ def test_steps_are_kept_while_the_order_stands_where_it_stood(book: Book) -> Non
     async def work(ledger: Ledger) -> None:
         begun = await hear(ledger, await accepted(ledger), SubmissionBegun())
         assert await ledger.keep_progress(begun, {"cart_id": "01J"})
-        assert await ledger.keep_progress(begun, {"cart_id": "01J", "requested": True})
+        kept = replace(begun, progress={"cart_id": "01J"})
+        assert await ledger.keep_progress(kept, {"cart_id": "01J", "requested": True})
         await hear(ledger, begun, Acknowledged(THEIRS))
         kept = (await ledger.read([begun.order_id]))[begun.order_id]
         assert (kept.state, kept.progress) == (State.OPEN, {"cart_id": "01J", "requested": True})
@@ -209,6 +243,19 @@ def test_who_was_given_up_keeps_nothing(book: Book) -> None:
         await hear(ledger, begun, NotSent("gave up"))
         assert not await ledger.keep_progress(begun, {"cart_id": "01J"})
         assert (await ledger.read([begun.order_id]))[begun.order_id].progress == {}
+
+    book.run(work)
+
+
+def test_of_two_who_ask_at_once_the_later_does_not_undo_what_the_other_kept(book: Book) -> None:
+    """One slept past its lease; the order stands where it stood, and its steps do not."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await hear(ledger, await accepted(ledger), SubmissionBegun(), Acknowledged(THEIRS))
+        assert await ledger.keep_progress(order, {"found": [RALEIGH]})
+        assert await ledger.keep_progress(order, {"found": [RALEIGH]})  # tried again: the connection broke
+        assert not await ledger.keep_progress(order, {"looks": 1})
+        assert (await ledger.read([order.order_id]))[order.order_id].progress == {"found": [RALEIGH]}
 
     book.run(work)
 

@@ -18,6 +18,7 @@ from tests.unit.carriers.swift_examples import (
     HTML,
     NOW,
     ONE,
+    SINCE,
     SUB,
     THREE,
     TWO,
@@ -158,6 +159,27 @@ def test_fewer_numbers_are_believed_after_some_looks() -> None:
     assert isinstance(end, PartlyFilled)
     assert end.numbers == results(USABLE, ONE)
     assert "1 of 2 numbers came" in end.reason
+
+
+def test_an_order_that_a_person_found_is_as_old_as_the_carrier_says() -> None:
+    """Nobody kept when its cart was made."""
+    order = open_order(progress={})
+    said = listed(did(ONE), did(TWO), did(THREE, after=-timedelta(minutes=1)))
+    age = SINCE.isoformat()
+    assert converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=age), said, KNOWN)[0] == Filled(
+        "COMPLETED", results(USABLE, ONE, TWO)
+    )
+    with pytest.raises(UnreadableAnswer, match="nobody kept when its cart was made"):
+        converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=None), said)
+
+
+def test_as_long_as_more_numbers_come_none_is_believed_to_be_missing() -> None:
+    """Also where there were none for long: the list may just have begun to fill."""
+    said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
+    event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": 10, "seen": 0})), *said)
+    assert isinstance(event, StillOpen)
+    assert (event.alone, kept[-1]["looks"], kept[-1]["seen"]) == (True, 1, 1)
+    assert isinstance(asked(*said, looks=LOOKS - 1, seen=1), PartlyFilled)
 
 
 def test_a_done_order_without_any_number_is_for_a_person_in_the_end() -> None:

@@ -1,8 +1,11 @@
 """Looking for an order in doubt at Swift: by its cart, by our reference, and by what is left of it."""
 
+from datetime import timedelta
+
 import pytest
 
 from carriers.contract import CarrierAnswer
+from carriers.swift_facts import ORDER_PAGES_MAX
 from orders.errors import NoAnswer, UnreadableAnswer
 from orders.events import Acknowledged, Event, FoundTwice, NotListed, ProvenAbsent
 from orders.model import CarrierOrderId, State
@@ -12,6 +15,7 @@ from tests.unit.carriers.swift_examples import (
     CHECKED_OUT,
     HTML,
     REFERENCE,
+    SINCE,
     SUB,
     THEIRS,
     an_order,
@@ -21,6 +25,7 @@ from tests.unit.carriers.swift_examples import (
     listed,
     new_numbers,
     order_data,
+    removal,
     shown,
 )
 
@@ -61,6 +66,23 @@ def test_the_order_of_a_part_that_is_done_with_is_not_this_one() -> None:
     page = listed(order_data(id="01A", reference_id=REFERENCE), kind="order")
     event = looked(answered(404), page, cart(), settled=settled)
     assert event == NotListed("the order of its cart and the list of orders; the cart is there")
+
+
+def test_the_order_of_a_part_that_came_to_nothing_is_not_this_one() -> None:
+    """Refused as tainted before this cart was made, and tried again whole."""
+    order = an_order(removal(), state=State.IN_DOUBT, progress=CHECKED_OUT)
+    times = {"01OLD": SINCE - timedelta(minutes=31), "01NEW": SINCE}
+    page = [order_data(id=name, reference_id=REFERENCE, inserted_at=at.isoformat()) for name, at in times.items()]
+    event, _, _ = converse(CARRIER.look_for(order), answered(404), listed(*page, kind="order"))
+    assert event == Acknowledged(CarrierOrderId("01NEW"), "NEW")
+    event, _, _ = converse(CARRIER.look_for(order), answered(404), listed(page[0], kind="order"), cart())
+    assert isinstance(event, NotListed)
+
+
+def test_all_orders_there_ever_were_are_not_read() -> None:
+    """The list only grows; what is in doubt must come out of it all the same."""
+    pages = [listed(order_data(), after=f"page {i}", kind="order") for i in range(ORDER_PAGES_MAX + 1)]
+    assert looked(answered(404), *pages, cart()) == NotListed("the order of its cart; the cart is there")
 
 
 @pytest.mark.parametrize("no_list", [answered(404), answered(405)])

@@ -282,3 +282,33 @@ def test_a_part_that_did_nothing_is_tried_again_with_the_rest() -> None:
     )  # fmt: skip
     assert isinstance(event, PartSettled)
     assert (states(event), event.settled) == ({TWO: (REQUESTED, "TAINTED")}, {})
+
+
+def test_a_part_that_did_nothing_is_not_tried_again_at_once() -> None:
+    """The age of the rest is not known here, which is no reason to order the same in vain again and again."""
+    for rest in (knowing({}), knowing({}, TWO)):
+        event = asked(failed("ERROR", "no"), listed(), rest, when=SPLIT, part=[ONE], unlisted=[ONE])
+        assert isinstance(event, PartSettled)
+        assert (event.settled, event.not_before) == ({}, NOW + WHOLE)
+
+
+@pytest.mark.parametrize("answers", [(refusal("no"),), (added(), refusal("no"))])
+def test_a_refusal_of_the_rest_says_nothing_of_what_is_done_with(answers: tuple[Said, ...]) -> None:
+    order = an_order(removal(ONE, TWO, when_tainted=SPLIT), progress=settled(ONE))
+    event, _, _ = submitted(order, knowing({TWO: SINCE}), cart(), *answers)
+    assert isinstance(event, Refused)
+    assert states(event) == {TWO: (FAILED, "422")}
+
+
+def test_the_late_answer_to_a_part_that_is_done_with_leaves_the_rest_to_be_sent() -> None:
+    order = open_order(removal(ONE, TWO), carrier_order_id="01OLD", progress=settled(ONE))
+    event, requests, kept = converse(CARRIER.ask(order), Recollection(NOW))
+    assert isinstance(event, PartSettled)
+    assert (event.numbers, event.not_before, {"settled": event.settled}) == ((), NOW, settled(ONE))
+    assert (requests, kept) == ([], [])
+
+
+def test_as_long_as_more_numbers_go_none_is_believed_to_stay() -> None:
+    said = (shown("COMPLETED"), listed(did(ONE)))
+    assert isinstance(asked(*said, looks=LOOKS - 1, seen=0), StillOpen)
+    assert isinstance(asked(*said, looks=LOOKS - 1, seen=1), FilledWithErrors)

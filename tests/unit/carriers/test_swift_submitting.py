@@ -231,6 +231,13 @@ def test_a_cart_that_is_gone_before_anything_was_in_it_is_forgotten() -> None:
     assert kept[-1] == {}
 
 
+def test_a_place_with_such_a_name_is_no_taint() -> None:
+    """A purchase has no window to wait for: it would wait for ever."""
+    said = "rate_center: Tainter Lake is unknown"
+    assert converse(CARRIER.submit(an_order()), cart(), refusal(said))[0] == Refused(said, "422")
+    assert converse(CARRIER.submit(an_order()), cart(), added(), refusal(said))[0] == Refused(said, "422")
+
+
 @pytest.mark.parametrize("at_checkout", [True, False])
 @pytest.mark.parametrize("words", ["numbers are tainted: 19195550101", "Tainted"])
 def test_a_removal_refused_as_tainted_waits_a_whole_window(at_checkout: bool, words: str) -> None:
