@@ -110,7 +110,7 @@ class Desk:
             UnknownOrder: There is no such order.
             NotResolvable: It does not wait for this decision, or what it would adopt is another order's.
         """
-        story = await self._ledger.story(order_id)
+        story = await self._whole_story(order_id)
         if story.order.request.carrier not in self._carriers:
             raise NotResolvable(_not_set_up(story.order))
         if story.order.state is State.PARKED and not _was_decided(story, decision):
@@ -118,7 +118,7 @@ class Desk:
             if order_id in moved:
                 self._bell.ring((story.order.request.carrier, lane) for lane in Lane)  # what is owed is on one of them
                 return moved[order_id]
-            story = await self._ledger.story(order_id)
+            story = await self._whole_story(order_id)
         if story.order.state is State.PARKED or not _was_decided(story, decision):
             raise NotResolvable(_why_unresolved(story, decision))
         return story.order
@@ -149,6 +149,15 @@ class Desk:
         if lane is Lane.SUBMIT:
             return SubmitLane(self._carriers[carrier], self._ledger, self._recorder)
         return AskLane(self._carriers[carrier], self._ledger, self._recorder)
+
+    async def _whole_story(self, order_id: OrderId) -> Story:
+        """Return order and story as they stood together: they are read one after the other, and may move in between."""
+        story = await self._ledger.story(order_id)
+        for _ in range(_TRIES):
+            if story.events[-1]["version"] == story.order.version:
+                break
+            story = await self._ledger.story(order_id)
+        return story
 
     async def _read(self, order_id: OrderId) -> Order:
         found = await self._ledger.read([order_id])
