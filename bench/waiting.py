@@ -29,10 +29,11 @@ from bench.stage import BenchError, Stage, stage, until
 from bench.workload import measured, warming
 from ledger.migrate import migrate
 from ledger.statements import SQL
-from orders.model import CarrierName, Lane
+from orders.model import CarrierName, Kind, Lane
 
 _CARRIER: Final = CarrierName("bandwidth")
 _CLAIM: Final = 200
+_KINDS: Final = {"kinds": list(Kind)}
 _DUE: Final = 4000
 _SWEEPS: Final = 500
 _LEASE: Final = timedelta(hours=1)
@@ -53,8 +54,9 @@ WITH made AS (
     FROM generate_series(1, %(orders)s) AS i
     RETURNING order_id
 )
-INSERT INTO owed (order_id, lane, carrier, not_before)
-SELECT order_id, CASE WHEN %(open)s THEN 'ask' ELSE 'submit' END, %(carrier)s, now() + %(due_in)s + random() * %(over)s
+INSERT INTO owed (order_id, lane, carrier, kind, not_before)
+SELECT order_id, CASE WHEN %(open)s THEN 'ask' ELSE 'submit' END, %(carrier)s, 'new_numbers',
+       now() + %(due_in)s + random() * %(over)s
 FROM made
 """
 
@@ -157,7 +159,7 @@ def _on_the_ledger(servers: Servers, url: str, claims: int) -> OnTheLedger:
         db.execute(SQL["open_lanes"], {"carriers": [_CARRIER], "lanes": list(Lane)})
         gauge = Gauge({"servers": servers.pids})
         before = gauge.cpu_s()["servers"]
-        sweeps = [_timed(db, SQL["due_lanes"], {})[0] for _ in range(_SWEEPS)]
+        sweeps = [_timed(db, SQL["due_lanes"], _KINDS)[0] for _ in range(_SWEEPS)]
         used_us = (gauge.cpu_s()["servers"] - before) * 1e6 / _SWEEPS
         due = {"carrier": _CARRIER, "due_in": timedelta(minutes=-5), "over": timedelta(minutes=1)}
         db.execute(_FILL, {**due, "name": "due-", "open": True, "first": 2_140_000_000, "orders": _DUE})
@@ -182,8 +184,8 @@ def _old_snapshot(url: str) -> Iterator[None]:
 def _timed_claim(db: psycopg.Connection) -> float:
     """Claim 200 and give them back, due at once and behind all others; return what the claim took."""
     token = uuid4()
-    claim = {"carrier": _CARRIER, "lane": Lane.ASK, "limit": _CLAIM, "lease": _LEASE, "token": token}
-    took, found = _timed(db, SQL["claim"], claim)
+    claim = {"carrier": _CARRIER, "lane": Lane.ASK, "limit": _CLAIM, "lease": _LEASE, "token": token, **_KINDS}
+    took, found = _timed(db, SQL["claim_unlimited"], claim)
     if len(found) != _CLAIM:
         raise BenchError(f"a claim found {len(found)} orders")
     later = [{"order_id": str(row["order_id"]), "not_before": row["now"].isoformat(), "reason": None} for row in found]

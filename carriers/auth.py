@@ -15,7 +15,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from carriers.contract import CarrierAnswer
+from carriers.contract import GATEWAYS, CarrierAnswer
 from carriers.retry_after import come_back_at
 from orders.errors import NoAnswer
 
@@ -156,7 +156,8 @@ class OAuth2ClientCredentials:
             if self._token and self._token is not stale:
                 return self._token  # somebody was quicker
             if self._failure and self._clock() - self._failed_at < _PAUSE_S:
-                raise NoAnswer(self._failure.reason, not_before=self._failure.not_before)
+                shared = self._failure
+                raise NoAnswer(shared.reason, not_before=shared.not_before, out_of_reach=shared.out_of_reach)
             try:
                 self._token = await self._fetched(fetch)
             except NoAnswer as failure:
@@ -187,7 +188,8 @@ def _read_token(answer: CarrierAnswer, now: datetime) -> tuple[str, float]:
     if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         raise NoAnswer(f"no token: HTTP {answer.status}, the carrier does not accept the client id and secret")
     if answer.status != HTTPStatus.OK:
-        raise NoAnswer(f"no token: HTTP {answer.status}", not_before=come_back_at(answer.headers, now))
+        until, away = come_back_at(answer.headers, now), answer.status in GATEWAYS
+        raise NoAnswer(f"no token: HTTP {answer.status}", not_before=until, out_of_reach=away)
     try:
         told = json.loads(answer.body)
     except (ValueError, RecursionError):

@@ -19,7 +19,7 @@ from carriers import bandwidth_closing as closing
 from carriers.bandwidth_answers import Listing, about_another, bought_by, ordered, submitted, true_list
 from carriers.bandwidth_closing import Closing
 from carriers.bandwidth_disconnects import Disconnects
-from carriers.bandwidth_facts import CARRIER, FIRST_PAGE, NUMBERS_LOOKED_AT, PAGE_SIZE, QUANTITY_MAX
+from carriers.bandwidth_facts import CARRIER, FIRST_PAGE, LIMIT_GROUPS, NUMBERS_LOOKED_AT, PAGE_SIZE, QUANTITY_MAX
 from carriers.bandwidth_reservations import BandwidthReservations
 from carriers.bandwidth_rules import faults
 from carriers.bandwidth_verdict import (
@@ -82,6 +82,7 @@ class Bandwidth:
             partial_fill=True,
             backorder=True,
             found_by_reference=True,
+            limit_groups=LIMIT_GROUPS,
             called_back=frozenset({Kind.NEW_NUMBERS}),
             reserves=True,
         )

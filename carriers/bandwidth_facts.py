@@ -8,6 +8,8 @@ import re
 from datetime import timedelta
 from typing import Final
 
+from orders.model import Kind, Lane
+
 CARRIER: Final = "bandwidth"
 
 # --- Documented -------------------------------------------------------------------------------
@@ -41,6 +43,13 @@ NOT_OURS_CODE: Final = "15610"
 """The number is not on this account."""
 TIMED_OUT_WORDS: Final = "timed out"
 """From "API request timed out. Please resubmit your request.", which must not be followed blindly."""
+
+LIMIT_GROUPS: Final = {
+    (Lane.SUBMIT, Kind.NEW_NUMBERS): "ORDER",
+    (Lane.SUBMIT, Kind.REMOVE_NUMBERS): "DISCONNECT",
+    **{(Lane.ASK, kind): "HISTORY" for kind in Kind},
+}
+"""What is limited together: POSTs of orders and of disconnects by themselves, all reading of either in one."""
 
 RESERVATION_LASTS: Final = timedelta(hours=4)
 """Unless the reservation itself says otherwise."""

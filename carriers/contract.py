@@ -22,11 +22,12 @@ from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from http import HTTPStatus
+from typing import Any, Final, Protocol, TypeVar
 
 from orders.errors import Fault
 from orders.events import Event
-from orders.model import CarrierName, Kind, Order, OrderRequest
+from orders.model import CarrierName, Kind, Lane, Order, OrderRequest
 from orders.numbering import E164
 
 
@@ -111,6 +112,18 @@ class Memory(Protocol):
         ...
 
 
+class Pace(Protocol):
+    """The carrier's limit, as a conversation under way has to mind it."""
+
+    async def wait(self) -> float:
+        """Wait until the next request may leave, and return until when it may, on the courier's clock.
+
+        Raises:
+            Passing: None may leave in time.
+        """
+        ...
+
+
 Told = TypeVar("Told")
 Talk = Generator[CarrierRequest | Keep | Recall, Any, Told]
 """Yields requests and is sent `CarrierAnswer`s; keeps and is sent None; recalls and is sent a `Recollection`."""
@@ -118,6 +131,12 @@ Talk = Generator[CarrierRequest | Keep | Recall, Any, Told]
 Conversation = Talk[Event]
 Inquiry = Generator[CarrierRequest, CarrierAnswer, Told]
 """A question that concerns no order, and moves none. Never commits."""
+
+
+GATEWAYS: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""What is answered when nobody is behind the door."""
+EVERYTHING: Final = "ALL"
+"""The limit that requests draw on where a carrier does not limit them by groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,10 +151,16 @@ class Capabilities:
     """A submission whose answer was lost can be looked up by our order id."""
     called_back: frozenset[Kind] = frozenset()
     """Kinds of orders that can be called back while the carrier has them."""
+    limit_groups: Mapping[tuple[Lane, Kind], str] = field(default_factory=dict)
+    """What the carrier limits together, in its own words: the group that the work on a lane draws on, by kind."""
     reserves: bool = False
     """A number can be kept from other buyers for a while."""
     taint_window: timedelta | None = None
     """How long a number that was bought cannot be removed again."""
+
+    def limit_group(self, lane: Lane, kind: Kind) -> str:
+        """Return which of the carrier's limits a conversation draws on, with each of its requests."""
+        return self.limit_groups.get((lane, kind), EVERYTHING)
 
 
 class Adapter(Protocol):

@@ -18,19 +18,21 @@ from urllib.parse import quote, urlencode
 
 from carriers.auth import Authenticator
 from carriers.contract import (
+    GATEWAYS,
     CarrierAnswer,
     CarrierRequest,
     Conversation,
     Inquiry,
     Keep,
     Memory,
+    Pace,
     Purpose,
     Recall,
     Recollection,
     Talk,
 )
 from carriers.retry_after import come_back_at
-from carriers.wire import FAULTS, Carries, CourierSettings, Departure, Wire
+from carriers.wire import FAULTS, Carries, CourierSettings, Departure, Wire, WireTrouble
 from orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from orders.events import AnswerLost, Event, NotSent
 
@@ -63,6 +65,8 @@ class Exchange:
     elapsed: timedelta
     trouble: str | None = None
     """Why there is no answer."""
+    out_of_reach: bool = False
+    """The carrier could not be reached, or a gateway answered in its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,10 @@ class _Unanswered(Exception):
         self.reason = reason
         self.left = left
         self.not_before = not_before
+
+
+class _MissedPlace(_Unanswered):
+    """A request that could have left, but not in its place; nothing left."""
 
 
 class Courier:
@@ -125,22 +133,24 @@ class Courier:
         """Close all connections."""
         await self._wire.aclose()
 
-    async def inquire(self, inquiry: Inquiry[Told]) -> Told:
-        """Put a question that concerns no order.
+    async def inquire(self, inquiry: Inquiry[Told], *, pace: Pace | None = None) -> Told:
+        """Put a question that concerns no order, at the carrier's pace if it has one.
 
         Raises:
             NoAnswer: It stayed unanswered.
             UnreadableAnswer: The adapter could not read an answer.
         """
         try:
-            told = await self._converse(inquiry, _NEVER, [], None)
+            told = await self._converse(inquiry, _NEVER, [], None, pace)
         finally:
             inquiry.close()
         if isinstance(told, NotSent | AnswerLost):
             raise Mistake("a question does not commit to anything")
         return told
 
-    async def hold(self, conversation: Conversation, *, deadline: float, memory: Memory | None = None) -> Outcome:
+    async def hold(
+        self, conversation: Conversation, *, deadline: float, memory: Memory | None = None, pace: Pace | None = None
+    ) -> Outcome:
         """Carry a conversation out to its end.
 
         Args:
@@ -148,6 +158,7 @@ class Courier:
             memory: The ledger, for conversations that keep or recall something; what it raises ends them.
             deadline: On `clock`; after it nothing leaves any more, because the lease has run out.
                 An answer to what has left is still waited for.
+            pace: When requests may leave, for carriers that take only so many.
 
         Returns:
             The event, and the exchanges for the receipts.
@@ -162,7 +173,7 @@ class Courier:
         """
         exchanges: list[Exchange] = []
         try:
-            event = await self._converse(conversation, deadline, exchanges, memory)
+            event = await self._converse(conversation, deadline, exchanges, memory, pace)
         except BaseException as error:
             vars(error)["exchanges"] = tuple(exchanges)
             raise
@@ -171,7 +182,12 @@ class Courier:
         return Outcome(event, tuple(exchanges))
 
     async def _converse(
-        self, conversation: Talk[Told], deadline: float, exchanges: list[Exchange], memory: Memory | None
+        self,
+        conversation: Talk[Told],
+        deadline: float,
+        exchanges: list[Exchange],
+        memory: Memory | None,
+        pace: Pace | None,
     ) -> Told | NotSent | AnswerLost:
         answer: CarrierAnswer | Recollection | None = None
         committed = False
@@ -191,36 +207,62 @@ class Courier:
                 raise Mistake(f"a conversation commits once, and wants {turn.method} {turn.path} as well")
             committed = committed or turn.purpose is Purpose.COMMIT
             try:
-                answer = await self._answered(turn, deadline, exchanges)
+                answer = await self._answered(turn, deadline, exchanges, pace)
             except _Unanswered as silence:
                 return _meaning(silence, turn.purpose, committed=committed)
 
-    async def _answered(self, request: CarrierRequest, deadline: float, exchanges: list[Exchange]) -> CarrierAnswer:
+    async def _answered(
+        self, request: CarrierRequest, deadline: float, exchanges: list[Exchange], pace: Pace | None
+    ) -> CarrierAnswer:
         """Return the answer to a request, made with good credentials."""
         try:
             headers = await self._auth.headers(self._fetch)
-            answer = await self._exchanged(request, headers, deadline, exchanges)
+            answer = await self._in_its_place(request, headers, deadline, exchanges, pace)
             # A 401 means that nothing was done, so this repetition cannot double anything.
             if answer.status == HTTPStatus.UNAUTHORIZED and await self._auth.renew(headers, self._fetch):
                 headers = await self._auth.headers(self._fetch)
-                answer = await self._exchanged(request, headers, deadline, exchanges)
+                answer = await self._in_its_place(request, headers, deadline, exchanges, pace)
         except NoAnswer as failure:
+            if failure.out_of_reach:
+                exchanges.append(_credentials_unfetched(failure.reason))
             raise _Unanswered(failure.reason, left=False, not_before=failure.not_before) from failure
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             pause_until = come_back_at(answer.headers, self._now())
             raise _Unanswered("HTTP 429: too many requests", left=False, not_before=pause_until)
         return answer
 
+    async def _in_its_place(
+        self,
+        request: CarrierRequest,
+        headers: Mapping[str, str],
+        deadline: float,
+        exchanges: list[Exchange],
+        pace: Pace | None,
+    ) -> CarrierAnswer:
+        """Send one request once, when the carrier's rate has a place for it. One that missed its place has not left."""
+        while True:
+            place_until = await pace.wait() if pace else _NEVER
+            try:
+                return await self._exchanged(request, headers, deadline, exchanges, place_until=place_until)
+            except _MissedPlace:
+                continue
+
     async def _exchanged(
-        self, request: CarrierRequest, headers: Mapping[str, str], deadline: float, exchanges: list[Exchange]
+        self,
+        request: CarrierRequest,
+        headers: Mapping[str, str],
+        deadline: float,
+        exchanges: list[Exchange],
+        *,
+        place_until: float = _NEVER,
     ) -> CarrierAnswer:
         """Send one request once, and keep what came of it."""
-        departure = Departure(self._clock, deadline, once=request.purpose is Purpose.COMMIT)
+        departure = Departure(self._clock, deadline, request.purpose is Purpose.COMMIT, place_until)
         target = _target(request)
         loop = asyncio.get_running_loop()
         begun = loop.time()
         answer: CarrierAnswer | None = None
-        trouble = "it was given up on the way"
+        trouble, out_of_reach = "it was given up on the way", False
         try:
             answer = await self._wire.send(
                 request.method,
@@ -230,11 +272,12 @@ class Courier:
                 departure=departure,
             )
         except FAULTS as fault:
-            trouble = self._wire.words(fault, departure)
-            raise _Unanswered(trouble, left=departure.left) from fault
+            trouble, out_of_reach = self._wire.words(fault, departure), not isinstance(fault, WireTrouble)
+            raise (_MissedPlace if departure.missed else _Unanswered)(trouble, left=departure.left) from fault
         finally:
             elapsed = timedelta(seconds=loop.time() - begun)
-            exchanges.append(self._kept(request, target, headers, answer, elapsed, trouble))
+            if not departure.missed:
+                exchanges.append(self._kept(request, target, headers, answer, elapsed, trouble, out_of_reach))
         return answer
 
     async def _fetch(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes) -> CarrierAnswer:
@@ -243,7 +286,8 @@ class Courier:
         try:
             return await self._wire.send(method, path, headers=headers, body=body, departure=departure)
         except FAULTS as fault:
-            raise NoAnswer(f"no token: {self._wire.words(fault, departure)}") from fault
+            why, away = f"no token: {self._wire.words(fault, departure)}", not isinstance(fault, WireTrouble)
+            raise NoAnswer(why, out_of_reach=away) from fault
 
     def _kept(
         self,
@@ -253,6 +297,7 @@ class Courier:
         answer: CarrierAnswer | None,
         elapsed: timedelta,
         trouble: str,
+        out_of_reach: bool,
     ) -> Exchange:
         return Exchange(
             method=request.method,
@@ -263,6 +308,7 @@ class Courier:
             body=self._clean(answer.body, headers) if answer else b"",
             elapsed=elapsed,
             trouble=None if answer else trouble,
+            out_of_reach=answer.status in GATEWAYS if answer else out_of_reach,
         )
 
     def _clean(self, said: bytes, headers: Mapping[str, str]) -> bytes:
@@ -291,6 +337,11 @@ async def _remembered(turn: Keep | Recall, memory: Memory | None) -> Recollectio
         await memory.keep(turn.progress)
         return None
     return await memory.recall(turn.numbers)
+
+
+def _credentials_unfetched(why: str) -> Exchange:
+    """Return what stands for a request that never was, since there were no credentials for it."""
+    return Exchange("-", "credentials", Purpose.READ, b"", None, b"", timedelta(), why, out_of_reach=True)
 
 
 def _target(request: CarrierRequest) -> str:

@@ -72,14 +72,22 @@ class Departure:
     clock: Callable[[], float]
     not_after: float
     once: bool
+    place_until: float = float("inf")
+    """The end of its place in the carrier's rate."""
     left: bool = False
+    missed: bool = False
+    """It could have left, but for its place."""
 
     def leave(self) -> None:
         """Note that the first byte leaves now; or refuse, and nothing leaves."""
         if self.once and self.left:
             raise WireTrouble("something tried to send it a second time")
-        if self.clock() >= self.not_after:
+        now = self.clock()
+        if now >= self.not_after:
             raise WireTrouble("it was too late for it to leave")
+        if now >= self.place_until:
+            self.missed = True
+            raise WireTrouble("it missed its place in the carrier's rate")
         self.left = True
 
 

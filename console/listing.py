@@ -7,7 +7,7 @@ from typing import Any, Final
 from rich.text import Text
 
 from config.settings import Settings
-from console import moments, printing
+from console import holding, moments, printing
 from console.printing import clean, screen, state
 from console.rooms import open_ledger
 from ledger.rows import request_from_json
@@ -20,6 +20,13 @@ _WIDE: Final = 100
 _COLUMNS: Final = ("ORDER", "KEY", "STATE", "AGE", "CARRIER", "KIND", "WANTS", "WHY")
 _NARROW: Final = 4
 _EXCERPT: Final = 200
+
+
+async def read_holds(settings: Settings) -> list[str]:
+    """Return what holds work back, a line each."""
+    async with open_ledger(settings) as ledger:
+        now, holds = await ledger.holds()
+    return holding.lines(holds, now)
 
 
 async def read_orders(
@@ -44,9 +51,11 @@ async def read_orders(
         )
 
 
-def show_orders(rows: Sequence[Row], *, limit: int) -> None:
-    """Print orders, as many columns as there is room for."""
+def show_orders(rows: Sequence[Row], *, limit: int, held: Sequence[str] = ()) -> None:
+    """Print orders, as many columns as there is room for, and above them what holds any back."""
     console = screen()
+    for line in held:
+        console.print(Text(clean(line), "yellow"), soft_wrap=not console.is_terminal)
     if not rows:
         console.print("no such orders")
         return

@@ -111,7 +111,7 @@ def list_(
     if as_json:
         write_json(listing.orders_to_json(rows))
     else:
-        listing.show_orders(rows, limit=limit)
+        listing.show_orders(rows, limit=limit, held=asyncio.run(listing.read_holds(find_settings())))
 
 
 def wait(
@@ -149,6 +149,23 @@ def cancel(
     order = asyncio.run(cancelling.cancel(find_settings(), name, why=why))
     cancelling.tell(order, as_json=as_json)
     raise typer.Exit(Code.DONE)
+
+
+def parked(
+    carrier: Annotated[str | None, typer.Option(help="Such as bandwidth.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Show what waits for a person: what was sent, what was asked, what was seen, and how to decide."""
+    from console import parked as showing
+    from console.finding import find_settings
+    from console.printing import write_json
+
+    stories = asyncio.run(showing.read_parked(find_settings(), carrier, limit))
+    if as_json:
+        write_json(showing.parked_to_json(stories))
+    else:
+        showing.show_parked(stories)
 
 
 def resolve(

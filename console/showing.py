@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
-from console import moments
+from console import holding, moments
 from console.explaining import explain, has, there
 from console.narrating import sentence
 from console.printing import clean, heading, pairs, paragraph, rows, screen, state, write_json
@@ -170,8 +170,8 @@ def _show_debts(console: Console, story: Story) -> None:
 def _waits(debt: Debt, now: datetime) -> tuple[str, str, str]:
     held = "in a worker's hand, its lease ends " if debt.in_hand else ""
     why = clean(debt.reason) or "-"
-    if debt.paused_until and debt.paused_until > now:
-        why = f"{why}; lane paused until {moments.both(debt.paused_until, now)}: {clean(debt.paused_why)}"
+    for hold in debt.holds:
+        why = f"{why}; {clean(holding.words(hold, now))}"
     return _WAITING[debt.lane], f"{held}{moments.both(debt.not_before, now)}", why
 
 

@@ -6,7 +6,7 @@ is told. Only the carrier's own word ends an order.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 import structlog
@@ -64,16 +64,17 @@ class AskLane:
         order = flight.order
         adapter = self.desk.adapter
         question = adapter.look_for(order) if order.state is State.IN_DOUBT else adapter.ask(order)
-        held = await self.desk.hold(question, deadline=flight.deadline, memory=OrderMemory(self.ledger, order))
+        memory = OrderMemory(self.ledger, order)
+        held = await self.desk.hold(question, deadline=flight.deadline, memory=memory, pace=flight.pace)
         result = await self._weigh(flight, held)
         kept = receipts(order, held) if isinstance(result, Heard) else ()
-        return Landed(flight.claims, flight.now, result, kept)
+        return Landed(flight, result, held, kept)
 
     async def _weigh(self, flight: Flight, held: Held) -> Heard | Later:
         order, now, manner = flight.order, flight.now, self.desk.manner
         match held.event:
             case None:
-                await self._complain(order, held.error, now)
+                await self._complain(order, held.error)
                 return await self._later(flight, held.error)
             case NotListed() as absent:
                 return Heard(order, weigh_absence(order, absent, now=now, manner=manner), attempt=order.sends)
@@ -103,14 +104,10 @@ class AskLane:
             return Later(order.order_id, max(look.not_before, error.not_before or now), error.reason)
         return Later(order.order_id, look.not_before, look.reason)
 
-    async def _complain(self, order: Order, error: Exception | None, now: datetime) -> None:
+    async def _complain(self, order: Order, error: Exception | None) -> None:
         match error:
-            case NoAnswer(not_before=until, reason=why):
+            case NoAnswer(reason=why):
                 log.info("no_answer", order_id=str(order.order_id), reason=why)
-                if until and until > now:
-                    await self.ledger.pause_lane(
-                        self.carrier, self.lane, until=until, why=why, by="the carrier's limit"
-                    )
             case LedgerUnavailable():
                 log.warning("ledger_away", order_id=str(order.order_id), trouble=str(error))
             case UnreadableAnswer():

@@ -11,11 +11,13 @@ import structlog
 
 from fulfilment.asking import AskLane
 from fulfilment.carrier import Carrier
+from fulfilment.pacing import LedgerClock
 from fulfilment.ports import Bell, Herald, Slots
 from fulfilment.recorder import Heard, Recorder
 from fulfilment.stint import STINT_S, LaneWork, Stint
 from fulfilment.submitting import SubmitLane
 from fulfilment.telling import TellLane
+from fulfilment.weather import Weather
 from ledger.ledger import Ledger, Story
 from ledger.rows import event_detail
 from orders.document import document
@@ -50,6 +52,7 @@ class Desk:
         self._bell = bell
         self._slots = slots
         self._boot_clock = boot_clock
+        self._ledger_clock = LedgerClock()
         self._receipts_kept = receipts_kept
 
     async def work(self, carrier: CarrierName, lane: Lane) -> None:
@@ -140,7 +143,15 @@ class Desk:
         if lane is Lane.TELL:
             return await TellLane(self._ledger, self._herald).run(carrier)
         work = self._lane_work(carrier, lane)
-        stint = Stint(work, self._ledger, self._recorder, boot_clock=self._boot_clock, lasts_s=STINT_S)
+        stint = Stint(
+            work,
+            self._ledger,
+            self._recorder,
+            Weather(self._ledger, self._carriers[carrier].caution),
+            boot_clock=self._boot_clock,
+            ledger_clock=self._ledger_clock,
+            lasts_s=STINT_S,
+        )
         more = await stint.run()
         log.debug("stint_over", carrier=carrier, lane=lane.value, took_off=stint.took_off, more=more)
         return more

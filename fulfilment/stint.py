@@ -11,7 +11,10 @@ from typing import Final, Protocol
 
 import structlog
 
+from fulfilment.carrier import Held
+from fulfilment.pacing import LedgerClock, Pace
 from fulfilment.recorder import Heard, Recorder
+from fulfilment.weather import Weather
 from ledger.ledger import Claim, Claims, Ledger, Receipt
 from orders.errors import LedgerUnavailable
 from orders.model import CarrierName, Lane, Order, OrderId
@@ -44,10 +47,15 @@ class Later:
 class Landed:
     """How one conversation went."""
 
-    claims: Claims
-    at: datetime
+    flight: "Flight"
     result: Heard | Later
+    held: Held
     receipts: Sequence[Receipt] = ()
+
+    @property
+    def claims(self) -> Claims:
+        """What the order was claimed with."""
+        return self.flight.claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class Flight:
     claimed_at: float
     deadline: float
     """On the suspend-proof clock: the end of our right to send."""
+    pace: Pace | None = None
+    """For a carrier that takes only so many requests."""
 
     @property
     def now(self) -> datetime:
@@ -104,12 +114,22 @@ class Stint:
     """Runs a lane for a while."""
 
     def __init__(
-        self, work: LaneWork, ledger: Ledger, recorder: Recorder, *, boot_clock: Callable[[], float], lasts_s: float
+        self,
+        work: LaneWork,
+        ledger: Ledger,
+        recorder: Recorder,
+        weather: Weather,
+        *,
+        boot_clock: Callable[[], float],
+        ledger_clock: LedgerClock,
+        lasts_s: float,
     ) -> None:
         self._work = work
         self._ledger = ledger
         self._recorder = recorder
+        self._weather = weather
         self._boot_clock = boot_clock
+        self._ledger_clock = ledger_clock
         self._ends = _clock() + lasts_s
         self._next_claim = 0.0
         self._in_air: set[asyncio.Task[Landed]] = set()
@@ -164,12 +184,29 @@ class Stint:
             self._next_claim = _clock() + _PAUSE_S
         if claims is None:
             return False
+        self._ledger_clock.learn(claims.clock, asked_at=boot, heard_at=self._boot_clock())
         deadline = boot + self._work.right_to_send.total_seconds()
-        for claim, order in await self._work.begin(claims):
-            flight = Flight(claims, claim, order, claimed_at, deadline)
+        begun = await self._work.begin(claims)
+        if claims.wary and not begun:
+            await self._ledger.return_probe(claims, self._work.carrier)
+        for claim, order in begun:
+            flight = Flight(claims, claim, order, claimed_at, deadline, self._pace(claim, deadline))
             self._in_air.add(asyncio.create_task(self._work.fly(flight)))
             self._took_off += 1
         return True
+
+    def _pace(self, claim: Claim, deadline: float) -> Pace | None:
+        if claim.place_at is None or claim.limit_group is None:
+            return None
+        return Pace(
+            ledger=self._ledger,
+            carrier=self._work.carrier,
+            group=claim.limit_group,
+            ledger_clock=self._ledger_clock,
+            clock=self._boot_clock,
+            deadline=deadline,
+            place=claim.place_at,
+        )
 
     async def _land(self) -> None:
         landed, self._in_air = await asyncio.wait(
@@ -183,6 +220,7 @@ class Stint:
                 # Left to its lease, or to the question that stands in the ledger for it; the others fly on.
                 log.error("flight_broke", lane=self._work.lane.value, exc_info=error)
         if whole := [task.result() for task in landed if not task.exception()]:
+            await self._heed(whole)
             await self._settle(whole)
 
     def _patience(self) -> float | None:
@@ -206,10 +244,29 @@ class Stint:
     async def _write(self, landed: Sequence[Landed]) -> None:
         heard = [item.result for item in landed if isinstance(item.result, Heard)]
         if heard:
-            await self._recorder.hear(heard, now=max(item.at for item in landed))
+            await self._recorder.hear(heard, now=max(item.flight.now for item in landed))
         for claims, later in _by_claims(landed):
             await self._ledger.postpone(claims, later)
         await self._ledger.keep_receipts([receipt for item in landed for receipt in item.receipts])
+
+    async def _heed(self, landed: Sequence[Landed]) -> None:
+        """Let everybody know what the carrier said of its limits, and whether it could be reached at all."""
+        try:
+            for group, until, why in _limits_met(landed):
+                await self._ledger.pause_limit(self._work.carrier, group, until=until, why=why)
+            await self._weather.note(self._work.carrier, [(item.claims, item.held) for item in landed])
+        except LedgerUnavailable as away:  # the answers in hand are worth more, and the next will say the same
+            log.warning("carrier_not_heeded", carrier=self._work.carrier, trouble=str(away))
+
+
+def _limits_met(landed: Iterable[Landed]) -> list[tuple[str, datetime, str]]:
+    """Return the carrier's limits that were met, each with the latest moment that was given."""
+    met: dict[str, datetime] = {}
+    for item in landed:
+        group, until = item.flight.claim.limit_group, item.held.limited_until(item.flight.now)
+        if group and until:
+            met[group] = max(until, met.get(group, until))
+    return [(group, until, "HTTP 429: too many requests") for group, until in met.items()]
 
 
 def _clock() -> float:

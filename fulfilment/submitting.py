@@ -67,10 +67,11 @@ class SubmitLane:
         """Send one order and bring back what was heard."""
         order = flight.order
         memory = OrderMemory(self.ledger, order)
-        held = await self.desk.hold(self.desk.adapter.submit(order), deadline=flight.deadline, memory=memory)
+        talk = self.desk.adapter.submit(order)
+        held = await self.desk.hold(talk, deadline=flight.deadline, memory=memory, pace=flight.pace)
         event = held.event or self._without_event(order, held.error, committed=held.committed)
         await self._look_after(flight, event, held.error)
-        return Landed(flight.claims, flight.now, Heard(order, event, attempt=order.sends), receipts(order, held))
+        return Landed(flight, Heard(order, event, attempt=order.sends), held, receipts(order, held))
 
     def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
         """Say what an attempt that broke on our side comes to."""
@@ -89,16 +90,9 @@ class SubmitLane:
             if isinstance(error, UnreadableAnswer):  # the order is tried again, and will not get far
                 await self._alarm("unreadable_answer", flight.order, f"{error} {error.excerpt!r}")
             if isinstance(event, NotSent):
-                await self._heed_limit(event)
                 await self._call_if_overdue(flight.order, event, flight.now)
         except LedgerUnavailable as away:
             log.warning("not_looked_after", order_id=str(flight.order.order_id), trouble=str(away))
-
-    async def _heed_limit(self, event: NotSent) -> None:
-        if event.not_before is not None:
-            await self.ledger.pause_lane(
-                self.carrier, self.lane, until=event.not_before, why=event.reason, by="the carrier's limit"
-            )
 
     async def _call_if_overdue(self, order: Order, event: NotSent, now: datetime) -> None:
         """Call a person when nothing could be sent for too long. Orders that wait on purpose are not being tried."""

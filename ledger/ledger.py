@@ -6,9 +6,10 @@ had at all is `LedgerUnavailable`, and nothing was changed, or nothing that a gu
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self, cast
@@ -25,9 +26,11 @@ from ledger.statements import SQL
 from orders.errors import LedgerUnavailable, UnknownOrder
 from orders.events import Deferred, PartSettled, SentAgain
 from orders.lifecycle import Step
-from orders.model import CarrierName, CarrierOrderId, Lane, NumberResult, Order, OrderId, OrderRequest, State
+from orders.model import CarrierName, CarrierOrderId, Kind, Lane, NumberResult, Order, OrderId, OrderRequest, State
 from orders.numbering import E164
 
+_PROBE_LASTS = timedelta(minutes=1)
+"""After so long without a word from a probe, another order may try."""
 _OUT_OF_REACH = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout)
 
 _LINE: Final[Mapping[str, Any]] = {
@@ -83,6 +86,10 @@ class Claim:
     order: Order
     attempts: int
     turn: int
+    limit_group: str | None = None
+    """What its requests draw on at the carrier."""
+    place_at: datetime | None = None
+    """When its first request may leave; None: at once, since nothing limits it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,10 @@ class Claims:
     now: datetime
     token: UUID
     claims: Sequence[Claim]
+    clock: datetime
+    """The ledger's time when it had done this, which is later than `now` by what it waited for."""
+    wary: bool = False
+    """Whether the carrier was out of reach lately, so that an answer of its is news to `within_reach`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +142,75 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """How many requests a carrier takes of one kind. Without figures: as many as there are, until it says otherwise."""
+
+    group: str
+    per_second: float | None = None
+    spacing: timedelta | None = None
+    """What lies between the places of two requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One more place in a limit."""
+
+    at: datetime
+    clock: datetime
+    """The ledger's time when it was given."""
+    paused_until: datetime | None
+    """The carrier wants nothing before that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """When a carrier counts as out of reach, and for how long it is left alone then: twice as long each time."""
+
+    faults_max: int = 10
+    hold_first: timedelta = timedelta(seconds=5)
+    hold_max: timedelta = timedelta(minutes=5)
+
+
+class HeldBy(StrEnum):
+    """Who or what holds work back, beside its own schedule."""
+
+    PERSON = "person"
+    """Somebody has paused the lane, until somebody resumes it."""
+    BREAKER = "breaker"
+    """The carrier was out of reach again and again; from `until` on one order at a time tries."""
+    LIMIT = "limit"
+    """The carrier said that it wants no more of these requests before `until`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What holds work back: a lane, one of a carrier's limits, or all that goes to a carrier."""
+
+    held_by: HeldBy
+    why: str | None
+    since: datetime | None = None
+    until: datetime | None = None
+    who: str | None = None
+    lane: Lane | None = None
+    limit_group: str | None = None
+    carrier: CarrierName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A lane that somebody has paused, and who resumed it if somebody has."""
+
+    carrier: CarrierName
+    lane: Lane
+    paused_at: datetime
+    paused_by: str
+    why: str
+    resumed_at: datetime | None = None
+    resumed_by: str | None = None
+    resumed_why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Debt:
     """What an order waits for."""
 
@@ -140,8 +220,8 @@ class Debt:
     reason: str | None
     in_hand: bool
     """A worker has it now; `not_before` is the end of its lease."""
-    paused_until: datetime | None = None
-    paused_why: str | None = None
+    holds: tuple[Hold, ...] = ()
+    """What holds it back although it is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +251,7 @@ class Ledger:
     def __init__(self, pool: Connections, *, silence_s: float = STATEMENT_S + _MARGIN_S) -> None:
         self._pool = pool
         self._silence_s = silence_s
+        self._counted: set[tuple[CarrierName, Lane]] = set()
 
     @classmethod
     def at(
@@ -233,14 +314,40 @@ class Ledger:
     # The work
 
     async def claim(self, carrier: CarrierName, lane: Lane, *, limit: int, lease: timedelta) -> Claims | None:
-        """Take up to `limit` debts that are due on a lane; none, when nothing is."""
+        """Take up to `limit` debts that are due on a lane, and may be worked on now; None, when there is none.
+
+        A carrier that is out of reach gives one at most, the probe; a limit with a rate as many as it has places.
+        """
         token = uuid4()
-        params = {"carrier": carrier, "lane": lane, "limit": limit, "lease": lease, "token": token}
-        found = await self._run("claim", params)
+        params = {
+            "carrier": carrier,
+            "lane": lane,
+            "limit": limit,
+            "lease": lease,
+            "token": token,
+            "probe": _PROBE_LASTS,
+            "kinds": list(Kind),
+        }
+        found = await self._claimed((carrier, lane), params)
         if not found:
             return None
-        claims = [Claim(rows.order_from_row(row), row["attempts"], row["turn"]) for row in found]
-        return Claims(lane, found[0]["now"], token, claims)
+        claims = [
+            Claim(rows.order_from_row(row), row["attempts"], row["turn"], row["limit_group"], row["place_at"])
+            for row in found
+        ]
+        return Claims(lane, found[0]["now"], token, claims, found[0]["clock"], found[0]["wary"])
+
+    async def _claimed(self, where: tuple[CarrierName, Lane], params: Mapping[str, Any]) -> list[DictRow]:
+        """Claim, with the short statement where that may do. It sees for itself whether it does; ours is a guess."""
+        if where not in self._counted:
+            found = await self._run("claim_unlimited", params)
+            if found[0]["plain"]:
+                return [row for row in found if row["order_id"]]
+            self._counted.add(where)
+        found = await self._run("claim", params)
+        if found and not any(row["wary"] or row["place_at"] for row in found):
+            self._counted.discard(where)
+        return found
 
     async def record(self, steps: Sequence[Recorded]) -> frozenset[OrderId]:
         """Write steps, all in one transaction; return the orders that had not moved on meanwhile.
@@ -343,11 +450,78 @@ class Ledger:
 
     async def due_lanes(self) -> list[tuple[CarrierName, Lane]]:
         """Return the lanes on which something is due now."""
-        return [(CarrierName(row["carrier"]), Lane(row["lane"])) for row in await self._run("due_lanes", {})]
+        found = await self._run("due_lanes", {"kinds": list(Kind)})
+        return [(CarrierName(row["carrier"]), Lane(row["lane"])) for row in found]
 
-    async def pause_lane(self, carrier: CarrierName, lane: Lane, *, until: datetime, why: str, by: str) -> None:
-        """Let nothing on this lane be due before `until`."""
-        await self._run("pause_lane", {"carrier": carrier, "lane": lane, "until": until, "why": why, "by": by})
+    async def carriers(self) -> dict[CarrierName, tuple[Lane, ...]]:
+        """Return the carriers whose lanes were ever opened."""
+        found = await self._run("carriers", {})
+        return {CarrierName(row["carrier"]): tuple(Lane(lane) for lane in row["lanes"]) for row in found}
+
+    async def pause(self, carrier: CarrierName, lanes: Sequence[Lane], *, by: str, why: str) -> list[Pause]:
+        """Let nothing be claimed on these lanes until somebody resumes them; return those that were not paused yet."""
+        params = {"carrier": carrier, "lanes": list(lanes), "by": by, "why": why}
+        return [_pause(row) for row in await self._run("pause_lanes", params)]
+
+    async def resume(self, carrier: CarrierName, lanes: Sequence[Lane], *, by: str, why: str | None) -> list[Pause]:
+        """Let these lanes go on; return those that were paused."""
+        params = {"carrier": carrier, "lanes": list(lanes), "by": by, "why": why}
+        return [_pause(row) for row in await self._run("resume_lanes", params)]
+
+    async def holds(self) -> tuple[datetime, list[Hold]]:
+        """Return the ledger's time, and all that holds work back beside its own schedule."""
+        found = await self._run("holds", {})
+        return (found[0]["now"] if found else await self.now()), [_hold(row) for row in found]
+
+    # Limits, and carriers out of reach
+
+    async def set_limits(
+        self, carrier: CarrierName, limits: Sequence[Limit], draws: Mapping[tuple[Lane, Kind], str]
+    ) -> None:
+        """Say what a carrier limits, and on which limit the work on a lane draws, by the kind of order."""
+        params = {
+            "carrier": carrier,
+            "limits": Jsonb([_limit(limit) for limit in limits]),
+            "draws": Jsonb(
+                [{"lane": lane, "kind": kind, "limit_group": group} for (lane, kind), group in draws.items()]
+            ),
+        }
+        await self._run("set_limits", params)
+
+    async def take_place(self, carrier: CarrierName, group: str) -> Place | None:
+        """Take one more place in a limit, behind all that are taken; None, when it has no rate."""
+        found = await self._run("take_place", {"carrier": carrier, "limit_group": group})
+        return next((Place(row["place_at"], row["clock"], row["paused_until"]) for row in found), None)
+
+    async def pause_limit(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None:
+        """Let nothing be claimed that draws on this limit before `until`. A longer pause is not cut short."""
+        await self._run("pause_limit", {"carrier": carrier, "limit_group": group, "until": until, "why": why})
+
+    async def out_of_reach(
+        self, carrier: CarrierName, tokens: Sequence[UUID], *, faults: int, why: str, caution: Caution
+    ) -> datetime | None:
+        """Count faults of a carrier's in a row, and return until when it is left alone now, if it is.
+
+        While it is left alone only the probe counts: one of `tokens` must be that of its claim.
+        """
+        params = {
+            "carrier": carrier,
+            "tokens": list(tokens),
+            "faults": faults,
+            "why": why,
+            "faults_max": caution.faults_max,
+            "hold_first": caution.hold_first,
+            "hold_max": caution.hold_max,
+        }
+        return next((row["held_until"] for row in await self._run("out_of_reach", params)), None)
+
+    async def return_probe(self, claims: Claims, carrier: CarrierName) -> None:
+        """Let another order be the probe: what was claimed here came to nothing before anything was sent."""
+        await self._run("return_probe", {"carrier": carrier, "token": claims.token})
+
+    async def within_reach(self, carrier: CarrierName, tokens: Sequence[UUID]) -> None:
+        """Forget a carrier's faults, since it has answered; if it is left alone, only the probe's answer counts."""
+        await self._run("within_reach", {"carrier": carrier, "tokens": list(tokens)})
 
     # Telling
 
@@ -581,6 +755,36 @@ def _debt(row: Mapping[str, Any]) -> Debt:
         attempts=row["attempts"],
         reason=row["reason"],
         in_hand=row["lease_token"] is not None,
-        paused_until=row["paused_until"],
-        paused_why=row["why"],
+        holds=tuple(_holds_of(row)),
     )
+
+
+def _holds_of(row: Mapping[str, Any]) -> Iterator[Hold]:
+    if row["paused_at"]:
+        yield Hold(HeldBy.PERSON, row["paused_why"], since=row["paused_at"], who=row["paused_by"])
+    if row["held_until"]:
+        yield Hold(HeldBy.BREAKER, row["held_why"], since=row["opened_at"], until=row["held_until"])
+    if row["limited_until"] and row["limited_until"] > row["now"]:
+        yield Hold(HeldBy.LIMIT, row["limited_why"], until=row["limited_until"], limit_group=row["limit_group"])
+
+
+def _hold(row: Mapping[str, Any]) -> Hold:
+    return Hold(
+        HeldBy(row["held_by"]),
+        row["why"],
+        since=row["since"],
+        until=row["until"],
+        who=row["who"],
+        lane=Lane(row["lane"]) if row["lane"] else None,
+        limit_group=row["limit_group"],
+        carrier=CarrierName(row["carrier"]),
+    )
+
+
+def _pause(row: Mapping[str, Any]) -> Pause:
+    return Pause(**{name: row[name] for name in Pause.__slots__})
+
+
+def _limit(limit: Limit) -> dict[str, Any]:
+    spacing_s = limit.spacing.total_seconds() if limit.spacing else None
+    return {"limit_group": limit.group, "per_second": limit.per_second, "spacing_s": spacing_s}

@@ -18,10 +18,10 @@ WITH input AS MATERIALIZED (
     INSERT INTO order_events (order_id, version, event, state)
     SELECT order_id, 0, 'OrderAccepted', 'ACCEPTED' FROM accepted
 ), owing AS (
-    INSERT INTO owed (order_id, lane, carrier, not_before, reason)
-    SELECT order_id, 'submit', carrier, greatest(not_before, now()), reason FROM input JOIN accepted USING (order_id)
+    INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
+    SELECT order_id, 'submit', carrier, kind, greatest(not_before, now()), reason FROM input JOIN accepted USING (order_id)
     UNION ALL
-    SELECT order_id, 'tell', carrier, now(), NULL FROM input JOIN accepted USING (order_id) WHERE telling IS NOT NULL
+    SELECT order_id, 'tell', carrier, kind, now(), NULL FROM input JOIN accepted USING (order_id) WHERE telling IS NOT NULL
 ), telling AS (
     INSERT INTO tellings (order_id, version, channel, document)
     -- Moments are written as orders/document.py writes them, to the last digit.
@@ -38,22 +38,120 @@ WHERE order_id = ANY(%(order_ids)s)
    OR (producer, key) IN (SELECT * FROM unnest(%(producers)s::text[], %(keys)s::text[]));
 
 -- name: claim
--- Exclusive until the lease ends, whoever dies. A lane that is paused has nothing due.
-WITH due AS (
-    SELECT order_id FROM owed
-    WHERE carrier = %(carrier)s AND lane = %(lane)s AND not_before <= now()
-      AND NOT EXISTS (SELECT FROM lanes WHERE carrier = %(carrier)s AND lane = %(lane)s AND paused_until > now())
-    ORDER BY not_before
-    LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
+-- Exclusive until the lease ends, whoever dies; and never more than may be sent. Of a lane that somebody has paused
+-- nothing is taken, of a carrier that is held nothing but one probe, of a kind whose limit the carrier has paused
+-- nothing. Where a limit has a rate, each order takes a place in it (`place_at`), and the next claim goes on behind:
+-- a claim waits for another of the same limit, but only where there is a rate, or for a carrier that is just back.
+WITH breaker AS MATERIALIZED (
+    SELECT held_until IS NOT NULL AS held, faults > 0 AS wary,
+           -- Just back: a few orders a second at first, then twice as many every two seconds, then all.
+           CASE WHEN closed_at > now() - '16 s'::interval
+                THEN '0.25 s'::interval * 0.5 ^ (extract(epoch FROM now() - closed_at) / 2)::double precision END AS easing
+    FROM breakers WHERE carrier = %(carrier)s AND %(lane)s <> 'tell'
+), probe AS MATERIALIZED (
+    SELECT carrier FROM breakers
+    WHERE carrier = %(carrier)s AND %(lane)s <> 'tell' AND held_until <= now()
+      AND (probe_until IS NULL OR probe_until <= now())
+    FOR UPDATE  -- and not skipped: who has it may find that nothing is due, and then it is the next one's
+), allowed AS MATERIALIZED (
+    SELECT CASE WHEN EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL) THEN 0
+                WHEN NOT EXISTS (SELECT FROM breaker WHERE held) THEN %(limit)s
+                WHEN EXISTS (SELECT FROM probe) THEN 1
+                ELSE 0 END AS orders
+), budget AS MATERIALIZED (
+    SELECT limit_group, greatest(spacing, (SELECT easing FROM breaker)) AS spacing,
+           greatest(next_at, clock_timestamp()) AS from_at
+    FROM budgets
+    WHERE carrier = %(carrier)s
+      AND limit_group IN (SELECT limit_group FROM draws WHERE carrier = %(carrier)s AND lane = %(lane)s)
+      AND (spacing IS NOT NULL OR (SELECT easing FROM breaker) IS NOT NULL)
+    ORDER BY limit_group
+    FOR UPDATE
+), source AS MATERIALIZED (
+    -- Places are taken a little ahead, so that none is lost while the next claim is on its way.
+    SELECT kind.kind, limit_group, budget.spacing, budget.from_at,
+           CASE WHEN budgets.paused_until > now() THEN 0
+                WHEN budget.spacing IS NULL THEN allowed.orders
+                ELSE least(allowed.orders, greatest(0, 1 + floor(extract(epoch FROM
+                    clock_timestamp() - budget.from_at
+                    + greatest('0.5 s'::interval, least('1.25 s'::interval, 5 * budget.spacing)))
+                    / extract(epoch FROM budget.spacing))))::integer END AS room
+    FROM allowed
+    CROSS JOIN unnest(%(kinds)s::text[]) AS kind (kind)
+    LEFT JOIN draws ON draws.carrier = %(carrier)s AND draws.lane = %(lane)s AND draws.kind = kind.kind
+    LEFT JOIN budgets USING (carrier, limit_group)
+    LEFT JOIN budget USING (limit_group)
+), due AS MATERIALIZED (
+    SELECT source.*, waiting.order_id, waiting.not_before
+    FROM source, LATERAL (
+        SELECT order_id, not_before FROM owed
+        WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = source.kind AND not_before <= now()
+        ORDER BY not_before
+        LIMIT source.room
+        FOR UPDATE SKIP LOCKED
+    ) AS waiting
+), taken AS MATERIALIZED (
+    SELECT *, from_at + spacing * (place - 1) AS place_at
+    FROM (SELECT *, row_number() OVER (PARTITION BY limit_group ORDER BY not_before, order_id) AS place FROM due) AS queue
+    WHERE limit_group IS NULL OR place <= room
+    ORDER BY not_before, order_id
+    LIMIT (SELECT orders FROM allowed)
+), drawn AS (
+    UPDATE budgets SET next_at = drawing.next_at
+    FROM (SELECT limit_group, max(place_at + spacing) AS next_at FROM taken WHERE spacing IS NOT NULL GROUP BY limit_group) AS drawing
+    WHERE budgets.carrier = %(carrier)s AND budgets.limit_group = drawing.limit_group
+), probing AS (
+    UPDATE breakers SET probe_token = %(token)s, probe_until = now() + %(probe)s
+    FROM probe
+    WHERE breakers.carrier = probe.carrier AND EXISTS (SELECT FROM taken)
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
-    FROM due
-    WHERE owed.order_id = due.order_id AND owed.lane = %(lane)s
+    FROM taken
+    WHERE owed.order_id = taken.order_id AND owed.lane = %(lane)s
+      -- Nobody can tell beforehand how many are taken; the arrays, here and below, make sure that they are looked up.
+      AND owed.order_id = ANY(ARRAY(SELECT order_id FROM taken))
+    RETURNING owed.order_id, owed.attempts, owed.turn, taken.place_at, taken.limit_group
+)
+SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.turn, claimed.place_at, claimed.limit_group,
+       EXISTS (SELECT FROM breaker WHERE held OR wary) AS wary, orders.*
+FROM claimed JOIN orders USING (order_id)
+WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
+
+-- name: claim_unlimited
+-- The same for two thirds of the price, on a lane of which nothing is limited, paused, held or doubted at this moment.
+-- There is always a row: `plain` says whether that is so. If not, nothing was taken, and `claim` is to be asked.
+WITH plain AS MATERIALIZED (
+    SELECT NOT EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL)
+       AND NOT EXISTS (
+           SELECT FROM draws JOIN budgets USING (carrier, limit_group)
+           WHERE carrier = %(carrier)s AND lane = %(lane)s AND (spacing IS NOT NULL OR paused_until > now()))
+       AND (%(lane)s = 'tell' OR NOT EXISTS (
+           SELECT FROM breakers
+           WHERE carrier = %(carrier)s AND (held_until IS NOT NULL OR faults > 0 OR closed_at > now() - '16 s'::interval)))
+       AS yes
+), due AS MATERIALIZED (
+    SELECT waiting.order_id, waiting.not_before
+    FROM plain CROSS JOIN unnest(%(kinds)s::text[]) AS kind (kind), LATERAL (
+        SELECT order_id, not_before FROM owed
+        WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = kind.kind AND not_before <= now()
+        ORDER BY not_before
+        LIMIT %(limit)s
+        FOR UPDATE SKIP LOCKED
+    ) AS waiting
+    WHERE plain.yes
+), taken AS MATERIALIZED (
+    SELECT order_id FROM due ORDER BY not_before, order_id LIMIT %(limit)s
+), claimed AS (
+    UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
+    WHERE owed.order_id = ANY(ARRAY(SELECT order_id FROM taken)) AND owed.lane = %(lane)s
     RETURNING owed.order_id, owed.attempts, owed.turn
 )
-SELECT now() AS now, claimed.attempts, claimed.turn, orders.*
-FROM claimed JOIN orders USING (order_id);
+SELECT now() AS now, clock_timestamp() AS clock, plain.yes AS plain, claimed.attempts, claimed.turn,
+       NULL::timestamptz AS place_at, draws.limit_group, false AS wary, orders.*
+FROM plain
+LEFT JOIN (claimed JOIN orders ON orders.order_id = claimed.order_id
+                              AND orders.order_id = ANY(ARRAY(SELECT order_id FROM taken))) ON true
+LEFT JOIN draws ON draws.carrier = %(carrier)s AND draws.lane = %(lane)s AND draws.kind = orders.kind;
 
 -- name: keep_progress
 -- Guarded by the version that the order had when the conversation began, so nobody who was given up writes here; and by
@@ -134,9 +232,9 @@ WITH input AS MATERIALIZED (
         moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
     FROM input
     WHERE orders.order_id = input.order_id AND orders.version = input.from_version
-    RETURNING orders.order_id, orders.version, orders.carrier, orders.account, orders.state, orders.ended_at
+    RETURNING orders.order_id, orders.version, orders.carrier, orders.kind, orders.account, orders.state, orders.ended_at
 ), step AS MATERIALIZED (
-    SELECT input.*, moved.version, moved.carrier, moved.account, moved.ended_at FROM moved JOIN input USING (order_id)
+    SELECT input.*, moved.version, moved.carrier, moved.kind, moved.account, moved.ended_at FROM moved JOIN input USING (order_id)
 ), story AS (
     INSERT INTO order_events (order_id, version, event, state, late, detail)
     SELECT order_id, version, event, state, late, detail FROM step
@@ -167,7 +265,7 @@ WITH input AS MATERIALIZED (
           WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state IN ('acquired', 'usable'))
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
 ), owing AS (
-    SELECT step.order_id, step.carrier, effect.*
+    SELECT step.order_id, step.carrier, step.kind, effect.*
     FROM step, jsonb_to_recordset(step.effects) AS effect (lane text, not_before timestamptz, reason text)
 ), settled AS (
     DELETE FROM owed USING step
@@ -189,8 +287,8 @@ WITH input AS MATERIALIZED (
     ) AS first
     WHERE owed.order_id = first.order_id AND owed.lane = 'submit' AND owed.lease_token IS NULL
 ), owed_now AS (
-    INSERT INTO owed (order_id, lane, carrier, not_before, reason)
-    SELECT order_id, lane, carrier, not_before, reason FROM owing
+    INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
+    SELECT order_id, lane, carrier, kind, not_before, reason FROM owing
     ON CONFLICT (order_id, lane) DO UPDATE
     SET reason = excluded.reason, attempts = 0, turn = owed.turn + 1, serial_key = NULL,
         -- A telling under way is not interrupted, or a later document could overtake it.
@@ -219,21 +317,113 @@ FROM jsonb_to_recordset(%(receipts)s) AS receipt (
     order_id uuid, request text, status integer, trouble text, sent text, answer text, elapsed_ms integer);
 
 -- name: due_lanes
--- One short index probe a lane, however many orders wait.
+-- One short index probe a lane and kind, however many orders wait.
 SELECT lane.carrier, lane.lane
 FROM lanes AS lane
-WHERE (lane.paused_until IS NULL OR lane.paused_until <= now())
-  AND EXISTS (SELECT FROM owed WHERE owed.carrier = lane.carrier AND owed.lane = lane.lane AND not_before <= now());
+WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lane = lane.lane AND resumed_at IS NULL)
+  AND (lane.lane = 'tell' OR NOT EXISTS (
+      SELECT FROM breakers WHERE carrier = lane.carrier AND (held_until > now() OR (held_until IS NOT NULL AND probe_until > now()))))
+  AND EXISTS (
+      SELECT FROM unnest(%(kinds)s::text[]) AS kind (kind)
+      WHERE NOT EXISTS (
+              SELECT FROM draws JOIN budgets USING (carrier, limit_group)
+              WHERE carrier = lane.carrier AND draws.lane = lane.lane AND draws.kind = kind.kind AND paused_until > now())
+        AND EXISTS (
+              SELECT FROM owed
+              WHERE owed.carrier = lane.carrier AND owed.lane = lane.lane AND owed.kind = kind.kind AND not_before <= now()));
 
 -- name: open_lanes
 INSERT INTO lanes (carrier, lane)
 SELECT carrier, lane FROM unnest(%(carriers)s::text[]) AS carrier, unnest(%(lanes)s::text[]) AS lane
 ON CONFLICT DO NOTHING;
 
--- name: pause_lane
--- A later pause wins over an earlier one; a carrier's pause never shortens a person's.
-UPDATE lanes SET paused_until = %(until)s, why = %(why)s, paused_by = %(by)s
-WHERE carrier = %(carrier)s AND lane = %(lane)s AND (paused_until IS NULL OR paused_until < %(until)s);
+-- name: set_limits
+-- What one carrier limits, and which work draws on it, as the settings have it. What it has paused stays paused.
+WITH breaker AS (
+    INSERT INTO breakers (carrier) VALUES (%(carrier)s) ON CONFLICT DO NOTHING
+), budget AS (
+    INSERT INTO budgets (carrier, limit_group, per_second, spacing)
+    SELECT %(carrier)s, limit_group, per_second, make_interval(secs => spacing_s)
+    FROM jsonb_to_recordset(%(limits)s) AS given (limit_group text, per_second float, spacing_s float)
+    ORDER BY limit_group
+    ON CONFLICT (carrier, limit_group) DO UPDATE SET per_second = excluded.per_second, spacing = excluded.spacing
+    WHERE (budgets.per_second, budgets.spacing) IS DISTINCT FROM (excluded.per_second, excluded.spacing)
+), gone AS (
+    DELETE FROM draws
+    WHERE carrier = %(carrier)s
+      AND (lane, kind) NOT IN (SELECT lane, kind FROM jsonb_to_recordset(%(draws)s) AS given (lane text, kind text))
+)
+INSERT INTO draws (carrier, lane, kind, limit_group)
+SELECT %(carrier)s, lane, kind, limit_group
+FROM jsonb_to_recordset(%(draws)s) AS given (lane text, kind text, limit_group text)
+ORDER BY lane, kind
+ON CONFLICT (carrier, lane, kind) DO UPDATE SET limit_group = excluded.limit_group
+WHERE draws.limit_group <> excluded.limit_group;
+
+-- name: take_place
+-- One more place in a limit, behind all that are taken. No row: it has no rate.
+UPDATE budgets SET next_at = greatest(next_at, clock_timestamp()) + spacing
+WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND spacing IS NOT NULL
+RETURNING next_at - spacing AS place_at, clock_timestamp() AS clock, paused_until;
+
+-- name: pause_limit
+-- The carrier wants no more of this before `until`. A later word wins over an earlier one, a longer pause over a shorter.
+UPDATE budgets SET paused_until = %(until)s, why = %(why)s
+WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND (paused_until IS NULL OR paused_until < %(until)s);
+
+-- name: out_of_reach
+-- So many faults more. While it is held only the probe's word counts: others have left before.
+UPDATE breakers SET
+    faults = breakers.faults + %(faults)s, why = %(why)s, probe_token = NULL, probe_until = NULL,
+    holds = CASE WHEN next.opens THEN next.holds ELSE breakers.holds END,
+    held_until = CASE WHEN next.opens THEN now() + least(%(hold_max)s, %(hold_first)s * 2 ^ least(next.holds, 20)) END,
+    opened_at = CASE WHEN next.opens THEN coalesce(CASE WHEN held_until IS NOT NULL THEN opened_at END, now()) END
+FROM (
+    SELECT carrier, held_until IS NOT NULL OR faults + %(faults)s >= %(faults_max)s AS opens,
+           CASE WHEN held_until IS NOT NULL OR closed_at > now() - '1 min'::interval THEN holds + 1 ELSE 0 END AS holds
+    FROM breakers WHERE carrier = %(carrier)s
+    FOR UPDATE
+) AS next
+WHERE breakers.carrier = next.carrier AND (held_until IS NULL OR probe_token = ANY(%(tokens)s::uuid[]))
+RETURNING held_until, faults;
+
+-- name: return_probe
+-- It was claimed, and then there was nothing to ask or send: another may try at once.
+UPDATE breakers SET probe_token = NULL, probe_until = NULL WHERE carrier = %(carrier)s AND probe_token = %(token)s;
+
+-- name: within_reach
+-- It has answered: nothing is counted any more. While it is held, only the probe's answer opens the way again.
+UPDATE breakers SET
+    faults = 0, probe_token = NULL, probe_until = NULL, held_until = NULL,
+    closed_at = CASE WHEN held_until IS NULL THEN closed_at ELSE now() END
+WHERE carrier = %(carrier)s
+  AND CASE WHEN held_until IS NULL THEN faults > 0 ELSE probe_token = ANY(%(tokens)s::uuid[]) END;
+
+-- name: pause_lanes
+-- A lane that is paused already stays paused as it was, with its first reason.
+INSERT INTO pauses (carrier, lane, paused_by, why)
+SELECT carrier, lane, %(by)s, %(why)s FROM lanes WHERE carrier = %(carrier)s AND lane = ANY(%(lanes)s::text[])
+ON CONFLICT (carrier, lane) WHERE resumed_at IS NULL DO NOTHING
+RETURNING *;
+
+-- name: resume_lanes
+UPDATE pauses SET resumed_at = now(), resumed_by = %(by)s, resumed_why = %(why)s
+WHERE carrier = %(carrier)s AND lane = ANY(%(lanes)s::text[]) AND resumed_at IS NULL
+RETURNING *;
+
+-- name: carriers
+SELECT carrier, array_agg(lane ORDER BY lane) AS lanes FROM lanes GROUP BY carrier ORDER BY carrier;
+
+-- name: holds
+-- All that holds work back at this moment beside its own schedule: people, breakers, and carriers' limits.
+SELECT now() AS now, carrier, lane, NULL AS limit_group, 'person' AS held_by, paused_at AS since, NULL::timestamptz AS until,
+       why, paused_by AS who
+FROM pauses WHERE resumed_at IS NULL
+UNION ALL
+SELECT now(), carrier, NULL, NULL, 'breaker', opened_at, held_until, why, NULL FROM breakers WHERE held_until IS NOT NULL
+UNION ALL
+SELECT now(), carrier, NULL, limit_group, 'limit', NULL, paused_until, why, NULL FROM budgets WHERE paused_until > now()
+ORDER BY carrier, held_by, lane, limit_group;
 
 -- name: untold
 SELECT order_id, version, document
@@ -300,9 +490,15 @@ SELECT order_id FROM orders WHERE carrier = %(carrier)s AND carrier_order_id = %
 SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY(%(order_ids)s) ORDER BY e164;
 
 -- name: owed_to
-SELECT owed.order_id, owed.lane, owed.not_before, owed.lease_token, owed.attempts, owed.reason,
-       lanes.paused_until, lanes.why
-FROM owed LEFT JOIN lanes USING (carrier, lane)
+SELECT now() AS now, owed.order_id, owed.lane, owed.not_before, owed.lease_token, owed.attempts, owed.reason,
+       pauses.paused_at, pauses.paused_by, pauses.why AS paused_why,
+       breakers.opened_at, breakers.held_until, breakers.why AS held_why,
+       draws.limit_group, budgets.paused_until AS limited_until, budgets.why AS limited_why
+FROM owed
+LEFT JOIN pauses ON pauses.carrier = owed.carrier AND pauses.lane = owed.lane AND resumed_at IS NULL
+LEFT JOIN breakers ON breakers.carrier = owed.carrier AND held_until IS NOT NULL AND owed.lane <> 'tell'
+LEFT JOIN draws ON draws.carrier = owed.carrier AND draws.lane = owed.lane AND draws.kind = owed.kind
+LEFT JOIN budgets ON budgets.carrier = draws.carrier AND budgets.limit_group = draws.limit_group
 WHERE owed.order_id = ANY(%(order_ids)s) ORDER BY owed.not_before;
 
 -- name: story_of

@@ -52,13 +52,15 @@ class LedgerUnavailable(Passing):
 class NoAnswer(Passing):
     """A question to a carrier stayed without an answer; nothing is known that was not known before.
 
-    `not_before` is set when the carrier said when to come back.
+    `not_before` is set when the carrier said when to come back, `out_of_reach` when it was not the carrier that was
+    silent but the way there.
     """
 
-    def __init__(self, reason: str, *, not_before: datetime | None = None) -> None:
+    def __init__(self, reason: str, *, not_before: datetime | None = None, out_of_reach: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.not_before = not_before
+        self.out_of_reach = out_of_reach
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ def report(world: World, carriers: Sequence[PracticeCarrier], since: datetime | 
         "orders": orders,
         "requests": world.journal.requests_as_json(),
         "http": world.journal.log_as_json(since),
+        "stalls": world.witness.as_json(),
     }
 
 

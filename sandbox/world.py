@@ -14,6 +14,7 @@ from sandbox.clock import Clock, SandboxClock, wall_clock
 from sandbox.faults import FaultRules
 from sandbox.journal import Journal
 from sandbox.memory import Memory
+from sandbox.witness import Witness
 
 Chore = Callable[[], Coroutine[Any, Any, None]]
 
@@ -35,7 +36,8 @@ class World:
         self.memory = memory or Memory()
         self.chance = chance or SystemRandom()  # for identifiers, which no restart may give twice
         self.stopping = asyncio.Event()  # set once, so that hanging requests let go
-        self.chores: list[Chore] = []  # what carriers do unasked, for as long as the sandbox is served
+        self.witness = Witness(self.clock)
+        self.chores: list[Chore] = [self.witness.watch]  # what is done unasked, for as long as the sandbox is served
         self.start_over()
         for line in self.memory.recall(_CLOCK):
             self.clock.advance(line["advance_s"])

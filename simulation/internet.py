@@ -20,6 +20,7 @@ from orders.model import CarrierName
 from simulation.clock import true_now
 from simulation.faults import LATE_MAX_S
 from simulation.process import Process
+from simulation.rates import RateWatch
 from simulation.trace import Trace
 from simulation.weather import Weather
 
@@ -50,13 +51,20 @@ class Host:
     """A carrier, as it is reached."""
 
     def __init__(
-        self, name: CarrierName, app: Starlette, weather: Weather, trace: Trace, acted: Callable[[CarrierName], None]
+        self,
+        name: CarrierName,
+        app: Starlette,
+        weather: Weather,
+        trace: Trace,
+        acted: Callable[[CarrierName], None],
+        watch: RateWatch,
     ) -> None:
         self.name = name
         self._app = app
         self._weather = weather
         self._trace = trace
         self._acted = acted
+        self._watch = watch
         self._under_way: set[asyncio.Task[None]] = set()
 
     def is_away(self) -> bool:
@@ -65,6 +73,8 @@ class Host:
 
     def carry(self, letter: Letter) -> "asyncio.Future[CarrierAnswer]":
         """Let a request travel; whoever sent it may be gone when it arrives."""
+        path, now = letter.target.partition("?")[0], asyncio.get_running_loop().time()
+        self._watch.left(self.name, letter.method, path, now)
         reply: asyncio.Future[CarrierAnswer] = asyncio.get_running_loop().create_future()
         reply.add_done_callback(_seen)
         journey = asyncio.get_running_loop().create_task(self._travel(letter, reply))

@@ -12,13 +12,18 @@ from typing import Any, Self
 from psycopg.types.json import Jsonb
 
 from ledger.ledger import Ledger
-from simulation import statements_reading, statements_telling
+from simulation import statements_claiming, statements_limits, statements_reading, statements_telling
 from simulation.statements import STATEMENTS
 from simulation.tables import Row, Tables
 
 __all__ = ["STATEMENTS", "MemoryLedger"]
 
-_LOADED = (statements_reading, statements_telling)  # importing them has added their statements
+_LOADED = (
+    statements_claiming,
+    statements_limits,
+    statements_reading,
+    statements_telling,
+)  # importing them has added their statements
 
 
 class MemoryLedger(Ledger):
@@ -26,6 +31,7 @@ class MemoryLedger(Ledger):
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._counted = set()
 
     async def __aenter__(self) -> Self:
         return self

@@ -58,8 +58,8 @@ class Monitor:
         """Look at the tables just after a statement."""
         self.trace.note(process, statement, _said(statement, params, rows))
         match statement:
-            case "claim":
-                self._look_at_claims(params, rows)
+            case "claim" | "claim_unlimited":
+                self._look_at_claims(params, [row for row in rows if row["order_id"]])
             case "postpone" | "release" | "stand_in_line" | "told":
                 self._give_leases_back(params)
             case "record_steps" | "accept_orders":
@@ -241,11 +241,14 @@ def _said(statement: str, params: Mapping[str, Any], rows: list[Row]) -> str:
                 (s["order_id"], s["event"], s["state"], "" if UUID(s["order_id"]) in done else "stale") for s in steps
             ]
             return " ".join(f"{i}:{event}->{state}{stale}" for i, event, state, stale in told)
-        case "claim":
-            return f"{params['carrier']}/{params['lane']} {' '.join(str(row['order_id']) for row in rows)}"
+        case "claim" | "claim_unlimited":
+            taken = " ".join(str(row["order_id"]) for row in rows if row["order_id"])
+            return f"{params['carrier']}/{params['lane']} {taken}"
         case "raise_alarm":
             return f"{params['what']} {params['subject']} {params['detail']}"
-        case "pause_lane":
-            return f"{params['carrier']}/{params['lane']} until {params['until']}"
+        case "pause_limit":
+            return f"{params['carrier']} {params['limit_group']} until {params['until']}"
+        case "out_of_reach":
+            return f"{params['carrier']} {params['faults']} until {[row['held_until'] for row in rows]}"
         case _:
             return ""

@@ -1,4 +1,4 @@
-"""The ledger's statements that move work, in memory: accept, claim, record, and what stands between them.
+"""The ledger's statements that move work, in memory: accept, record, and what stands between them.
 
 Each function is the statement of its name in `ledger/queries.sql`, and one transaction: it happens whole, or it raises
 and nothing of it has happened.
@@ -59,9 +59,9 @@ def _accepted(tables: Tables, new: Row) -> bool:
     tables.insert_order(row | {"accepted_at": now, "moved_at": now})
     tables.events[order_id].append(_event(tables, 0, "OrderAccepted", State.ACCEPTED, late=False, detail={}))
     due_at = max(moment(new["not_before"]) or now, now)
-    tables.owed[order_id, "submit"] = a_debt(order_id, Lane.SUBMIT.value, new["carrier"], due_at, new["reason"])
+    tables.owed[order_id, "submit"] = a_debt(row, Lane.SUBMIT.value, due_at, new["reason"])
     if new["telling"] is not None:
-        tables.owed[order_id, "tell"] = a_debt(order_id, Lane.TELL.value, new["carrier"], now, None)
+        tables.owed[order_id, "tell"] = a_debt(row, Lane.TELL.value, now, None)
         _tell(tables, order_id, 0, new["channels"], new["telling"] | {"accepted_at": written(now)})
     return True
 
@@ -74,26 +74,6 @@ def find_taken(tables: Tables, p: Params) -> list[Row]:
 
 
 # The work
-
-
-@statement
-def claim(tables: Tables, p: Params) -> list[Row]:
-    """Lend out what is due on a lane."""
-    now, carrier, lane = tables.clock(), p["carrier"], p["lane"]
-    if _is_paused(tables, carrier, lane):
-        return []
-    due = [row for row in tables.owed.values() if (row["carrier"], row["lane"]) == (carrier, lane)]
-    due = sorted((row for row in due if row["not_before"] <= now), key=lambda row: row["not_before"])[: p["limit"]]
-    for row in due:
-        row.update(not_before=now + p["lease"], lease_token=p["token"], attempts=row["attempts"] + 1, serial_key=None)
-    return [
-        {"now": now, "attempts": row["attempts"], "turn": row["turn"], **tables.orders[row["order_id"]]} for row in due
-    ]
-
-
-def _is_paused(tables: Tables, carrier: str, lane: str) -> bool:
-    row = tables.lanes.get((carrier, lane))
-    return row is not None and row["paused_until"] is not None and row["paused_until"] > tables.clock()
 
 
 @statement
@@ -269,7 +249,7 @@ def _settle(tables: Tables, step: Row, group: set[UUID]) -> None:
     if step["ends_turn"]:
         _pass_turns_on(tables, order_id, group)
     for effect in step["effects"]:
-        tables.owe(order_id, order["carrier"], effect)
+        tables.owe(order, effect)
     if step["telling"] is not None:
         ended_at = written(order["ended_at"]) if order["ended_at"] else None
         _tell(tables, order_id, order["version"], step["channels"], step["telling"] | {"ended_at": ended_at})

@@ -52,9 +52,9 @@ def _e164(row: Row) -> str:
 
 @statement
 def owed_to(tables: Tables, p: Params) -> list[Row]:
-    """Return what orders wait for, and whether their lanes are paused."""
+    """Return what orders wait for, and all that holds it back."""
     rows = [row for order_id in p["order_ids"] for row in tables.debts(order_id)]
-    return [{**row, **_pause(tables, row["carrier"], row["lane"])} for row in sorted(rows, key=_due_at)]
+    return [{"now": tables.clock(), **row, **_holds(tables, row)} for row in sorted(rows, key=_due_at)]
 
 
 def _due_at(row: Row) -> datetime:
@@ -62,9 +62,19 @@ def _due_at(row: Row) -> datetime:
     return due_at
 
 
-def _pause(tables: Tables, carrier: str, lane: str) -> Row:
-    row = tables.lanes.get((carrier, lane), {})
-    return {"paused_until": row.get("paused_until"), "why": row.get("why")}
+def _holds(tables: Tables, debt: Row) -> Row:
+    pause = tables.pause(debt["carrier"], debt["lane"]) or {}
+    breaker = tables.breaker(debt["carrier"], debt["lane"]) or {}
+    held = breaker if breaker.get("held_until") else {}
+    limit = tables.budget(debt) or {}
+    row: Row = {
+        "paused_at": pause.get("paused_at"),
+        "paused_by": pause.get("paused_by"),
+        "paused_why": pause.get("why"),
+    }
+    row |= {"opened_at": held.get("opened_at"), "held_until": held.get("held_until"), "held_why": held.get("why")}
+    row |= {"limit_group": limit.get("limit_group"), "limited_until": limit.get("paused_until")}
+    return row | {"limited_why": limit.get("why")}
 
 
 @statement
@@ -137,12 +147,16 @@ def count_by_state(tables: Tables, p: Params) -> list[Row]:
 
 def next_due(tables: Tables) -> datetime | None:
     """Return the earliest moment at which the sweep could find anything; no statement, a look from outside."""
-    wakes = {lane: row["paused_until"] for lane, row in tables.lanes.items()}
-    moments = (
-        max(row["not_before"], wakes.get((row["carrier"], row["lane"])) or row["not_before"])
-        for row in tables.owed.values()
-    )
-    return min(moments, default=None)
+    waiting = (row for row in tables.owed.values() if not tables.pause(row["carrier"], row["lane"]))
+    return min((_claimed_from(tables, row) for row in waiting), default=None)
+
+
+def _claimed_from(tables: Tables, debt: Row) -> datetime:
+    """Return from when on a debt may be claimed, as far as anybody knows by now."""
+    limit, breaker = tables.budget(debt) or {}, tables.breaker(debt["carrier"], debt["lane"]) or {}
+    held = (breaker["held_until"], breaker["probe_until"]) if breaker.get("held_until") else ()
+    moments: list[datetime] = [debt["not_before"], *filter(None, (limit.get("paused_until"), *held))]
+    return max(moments)
 
 
 def next_steps(tables: Tables, order_id: UUID) -> list[Row]:

@@ -1,4 +1,4 @@
-"""The ledger's statements about lanes, tellings, alarms and letters, in memory. See `simulation.statements`."""
+"""The ledger's statements about tellings, alarms and letters, in memory. See `simulation.statements`."""
 
 from datetime import datetime
 from typing import Any
@@ -7,36 +7,6 @@ from uuid import UUID
 from orders.model import Lane
 from simulation.statements import Params, statement
 from simulation.tables import Row, Tables
-
-# Lanes
-
-
-@statement
-def open_lanes(tables: Tables, p: Params) -> list[Row]:
-    """Have the sweep look at lanes."""
-    for carrier, lane in zip(p["carriers"] * len(p["lanes"]), sorted(p["lanes"] * len(p["carriers"])), strict=True):
-        row: Row = {"carrier": carrier, "lane": str(lane), "paused_until": None, "why": None, "paused_by": None}
-        tables.lanes.setdefault((carrier, str(lane)), row)
-    return []
-
-
-@statement
-def due_lanes(tables: Tables, p: Params) -> list[Row]:
-    """Return lanes on which something is due."""
-    now = tables.clock()
-    due = {(row["carrier"], row["lane"]) for row in tables.owed.values() if row["not_before"] <= now}
-    awake = [lane for lane, row in tables.lanes.items() if row["paused_until"] is None or row["paused_until"] <= now]
-    return [{"carrier": carrier, "lane": lane} for carrier, lane in awake if (carrier, lane) in due]
-
-
-@statement
-def pause_lane(tables: Tables, p: Params) -> list[Row]:
-    """Let nothing be due on a lane for a while; the longer pause wins."""
-    row = tables.lanes.get((p["carrier"], p["lane"]))
-    if row is not None and (row["paused_until"] is None or row["paused_until"] < p["until"]):
-        row.update(paused_until=p["until"], why=p["why"], paused_by=p["by"])
-    return []
-
 
 # Tellings
 

@@ -36,6 +36,10 @@ class Tables:
     held: list[Row] = field(default_factory=list)
     tellings: list[Row] = field(default_factory=list)
     lanes: dict[tuple[str, str], Row] = field(default_factory=dict)
+    pauses: list[Row] = field(default_factory=list)
+    budgets: dict[tuple[str, str], Row] = field(default_factory=dict)
+    draws: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    breakers: dict[str, Row] = field(default_factory=dict)
     alarms: dict[tuple[str, str], Row] = field(default_factory=dict)
     letters: list[Row] = field(default_factory=list)
     keys: dict[tuple[str, str], UUID] = field(default_factory=dict)
@@ -87,12 +91,13 @@ class Tables:
         rows = (self.owed.get((order_id, lane.value)) for lane in Lane)
         return [row for row in rows if row is not None]
 
-    def owe(self, order_id: UUID, carrier: str, effect: Row) -> None:
+    def owe(self, order: Row, effect: Row) -> None:
         """Owe something: a new debt, or the old one anew."""
+        order_id = order["order_id"]
         lane, not_before = effect["lane"], datetime.fromisoformat(effect["not_before"])
         row = self.owed.get((order_id, lane))
         if row is None:
-            self.owed[order_id, lane] = a_debt(order_id, lane, carrier, not_before, effect["reason"])
+            self.owed[order_id, lane] = a_debt(order, lane, not_before, effect["reason"])
             return
         # A telling under way is not interrupted, or a later document could overtake it.
         told_now = lane == Lane.TELL and row["lease_token"] is not None
@@ -104,6 +109,21 @@ class Tables:
         for lane in _NEXT_STEPS:
             if lane not in lanes_kept:
                 self.owed.pop((order_id, lane), None)
+
+    # What holds work back
+
+    def pause(self, carrier: str, lane: str) -> Row | None:
+        """Return who has paused a lane, unless somebody has let it go on."""
+        standing = (row for row in self.pauses if row["resumed_at"] is None)
+        return next((row for row in standing if (row["carrier"], row["lane"]) == (carrier, lane)), None)
+
+    def breaker(self, carrier: str, lane: str) -> Row | None:
+        """Return how a carrier can be reached. Producers are told whether or not it can."""
+        return None if lane == Lane.TELL else self.breakers.get(carrier)
+
+    def budget(self, debt: Row) -> Row | None:
+        """Return the limit that a debt draws on."""
+        return self.budgets.get((debt["carrier"], self.draws.get((debt["carrier"], debt["lane"], debt["kind"]), "")))
 
     # Numbers
 
@@ -127,9 +147,10 @@ class Tables:
         return self._holding.get(e164)
 
 
-def a_debt(order_id: UUID, lane: str, carrier: str, not_before: datetime, reason: str | None) -> Row:
+def a_debt(order: Row, lane: str, not_before: datetime, reason: str | None) -> Row:
     """Return a debt nobody has looked at yet."""
-    row = {"order_id": order_id, "lane": lane, "carrier": carrier, "not_before": not_before, "reason": reason}
+    row = {name: order[name] for name in ("order_id", "carrier", "kind")}
+    row |= {"lane": lane, "not_before": not_before, "reason": reason}
     return row | {"lease_token": None, "attempts": 0, "turn": 0, "serial_key": None}
 
 

@@ -24,16 +24,18 @@ from fulfilment.runtime import Room
 from ledger.ledger import Ledger
 from orders.errors import FulfilmentError
 from orders.lifecycle import Manner
-from orders.model import CarrierName, Lane
+from orders.model import CarrierName
 from simulation.broker import Broker, SimulatedBell, SimulatedHerald, SimulatedSlots
 from simulation.carriers import MANNERS, practice_world, simulated_carriers
 from simulation.clock import EPOCH, MachineClock, VirtualLoop, true_now
 from simulation.faults import CALM, PROFILES, Faults
 from simulation.internet import TIMEOUT_S, Host, SimulatedWire
 from simulation.ledger_line import LineToLedger
+from simulation.memory_ledger import MemoryLedger
 from simulation.monitor import Monitor
 from simulation.people import Clerk, Inbox, Mover, Producer, wishes
 from simulation.process import Process
+from simulation.rates import RateWatch, drawn_rates
 from simulation.statements_reading import next_due
 from simulation.tables import Tables
 from simulation.trace import Trace
@@ -45,11 +47,12 @@ _CHILDREN: Final = 3
 _LANE_CHILDREN: Final = 2
 _CONCURRENCY: Final = 8
 _SKEW_S: Final = 600.0
-_FAST: Final = 0.001
+_FAST: Final = 0.0005
+"""As fast as clocks are slewed that somebody sets right."""
 _REST_DAYS: Final = 7.0
 _LOOKS_EVERY_S: Final = 600
 _AFTERWARDS_S: Final = 4 * 3600.0
-_SCHEDULES: Final = frozenset({"postpone", "release", "stand_in_line", "told"})
+_SCHEDULES: Final = frozenset({"postpone", "release", "stand_in_line", "told", "return_probe", "within_reach"})
 """Statements that change what is due and answer nothing."""
 _BUGS: Final = frozenset({"flight_broke", "submission_broke", "question_broke", "event_given_up"})
 
@@ -122,8 +125,11 @@ class World:
         self._inbox = Inbox()
         self._monitor = Monitor(self._tables, self._sides, self._inbox, trace)
         self._broker = Broker(self._weather, trace)
+        self._rates = drawn_rates(Random(f"{plan.seed}/rates"))
+        watch = RateWatch(self._rates, self._monitor.breaks)
         self._hosts = {
-            name: Host(name, side.app, self._weather, trace, self._monitor.acted) for name, side in self._sides.items()
+            name: Host(name, side.app, self._weather, trace, self._monitor.acted, watch)
+            for name, side in self._sides.items()
         }
         self._written: set[asyncio.Event] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,6 +138,7 @@ class World:
         """Run from the first order to the last end."""
         asyncio.get_running_loop().set_exception_handler(self._unhandled)
         with _listening(self._overheard):
+            await self._opens()
             producers = self._people()
             self._machines()
             self._start(self._storm_ends())
@@ -155,6 +162,14 @@ class World:
         )
 
     # Who is there
+
+    async def _opens(self) -> None:
+        """Write down what every worker does when it starts: the lanes there are, and what carriers limit."""
+        ledger, nobody = MemoryLedger(self._tables), Process("start", MachineClock(), self._weather, self._trace)
+        await ledger.open_lanes(list(self._sides))
+        for name in self._sides:
+            carrier = self._carrier(name, nobody)
+            await ledger.set_limits(name, carrier.limits, carrier.draws)
 
     def _people(self) -> list[Producer]:
         plan = self._plan
@@ -213,7 +228,7 @@ class World:
         wire = SimulatedWire(self._hosts[name], process, self._weather)
         settings = CourierSettings("http://carrier.test", total_timeout_s=TIMEOUT_S)
         courier = self._parts.courier(settings, side.signs_in(clock), now=clock.now, clock=clock.boot, wire=wire)
-        return Carrier(side.adapter, courier, self._parts.manners[name], _CONCURRENCY)
+        return Carrier(side.adapter, courier, self._parts.manners[name], _CONCURRENCY, self._rates[name])
 
     # What happens by itself
 
@@ -228,10 +243,6 @@ class World:
         """Send for a sweep every second. Seconds in which nothing can be due are not played."""
         written = asyncio.Event()
         self._written.add(written)
-        for carrier in self._sides:
-            for lane in Lane:
-                row = {"carrier": carrier, "lane": lane.value, "paused_until": None, "why": None, "paused_by": None}
-                self._tables.lanes.setdefault((carrier, lane.value), row)
         while True:
             due_at = next_due(self._tables)
             wait_s = None if due_at is None else (due_at - true_now()).total_seconds()

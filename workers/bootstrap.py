@@ -11,12 +11,12 @@ from fulfilment.desk import Desk
 from fulfilment.intake import Intake
 from fulfilment.ports import Bell, Herald, Slots
 from fulfilment.runtime import Room
-from ledger.ledger import Ledger
+from ledger.ledger import Caution, Ledger
 from orders.lifecycle import Manner
 from orders.model import CarrierName
 from workers.carriers import Entry, SetUp, adapters, set_up
 
-__all__ = ["SetUp", "adapters", "manner", "opening", "set_up"]
+__all__ = ["SetUp", "adapters", "caution", "manner", "opening", "set_up"]
 
 
 def manner(settings: CarrierSettings) -> Manner:
@@ -33,6 +33,15 @@ def manner(settings: CarrierSettings) -> Manner:
         resend_when_absent=settings.on_not_listed is OnNotListed.RESEND,
         losses_max=settings.losses_max,
         overdue_after=timedelta(seconds=settings.overdue_after_s),
+    )
+
+
+def caution(settings: CarrierSettings) -> Caution:
+    """Return when a carrier counts as out of reach, and for how long it is left alone then."""
+    return Caution(
+        faults_max=settings.breaker_faults,
+        hold_first=timedelta(seconds=settings.breaker_hold_first_s),
+        hold_max=timedelta(seconds=settings.breaker_hold_max_s),
     )
 
 
@@ -57,6 +66,8 @@ def opening(
             ledger = await stack.enter_async_context(Ledger.at(url, connections_max=settings.database_connections))
             known = await _carriers(settings, carriers, stack)
             await ledger.open_lanes(list(known))
+            for name, carrier in known.items():
+                await ledger.set_limits(name, carrier.limits, carrier.draws)
             rung = bell()
             desk = Desk(
                 ledger=ledger,
@@ -80,5 +91,12 @@ async def _carriers(
     for name, carrier in set_up(settings, entries).items():
         carried_by = carrier.courier()
         stack.push_async_callback(carried_by.aclose)
-        carriers[name] = Carrier(carrier.adapter, carried_by, manner(carrier.settings), carrier.settings.concurrency)
+        carriers[name] = Carrier(
+            carrier.adapter,
+            carried_by,
+            manner(carrier.settings),
+            carrier.settings.concurrency,
+            carrier.settings.limits,
+            caution(carrier.settings),
+        )
     return carriers

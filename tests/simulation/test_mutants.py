@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from carriers.contract import Conversation, Memory
+from carriers.contract import Conversation, Memory, Pace
 from carriers.courier import Courier, Outcome
 from carriers.swift_taint import Taint
 from orders.events import AnswerLost, NotSent
@@ -24,8 +24,10 @@ SEEDS = 40
 class ResendsWhatWasLost(Courier):
     """A lost answer is taken for a request that never left."""
 
-    async def hold(self, conversation: Conversation, *, deadline: float, memory: Memory | None = None) -> Outcome:
-        outcome = await super().hold(conversation, deadline=deadline, memory=memory)
+    async def hold(
+        self, conversation: Conversation, *, deadline: float, memory: Memory | None = None, pace: Pace | None = None
+    ) -> Outcome:
+        outcome = await super().hold(conversation, deadline=deadline, memory=memory, pace=pace)
         if isinstance(outcome.event, AnswerLost):
             return replace(outcome, event=NotSent(outcome.event.reason))
         return outcome
@@ -44,8 +46,18 @@ class LendsToEverybody(LineToLedger):
     """A claim keeps nobody else away."""
 
     def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
-        lent = {**params, "lease": timedelta()} if statement == "claim" else params
+        lent = {**params, "lease": timedelta()} if statement in {"claim", "claim_unlimited"} else params
         return super()._carried_out(statement, lent)
+
+
+class KeepsNoPlaces(LineToLedger):
+    """Places in a carrier's rate are taken, and nobody waits for them."""
+
+    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        rows = super()._carried_out(statement, params)
+        if statement == "take_place":
+            return []
+        return [{**row, "place_at": None} for row in rows] if statement == "claim" else rows
 
 
 class SaysItIsStored(LineToLedger):
@@ -72,7 +84,7 @@ def frozen(seed: int) -> Plan:
     return Plan.drawn(seed, profile="clocks")
 
 
-def removing(seed: int) -> Plan:
+def calm_at_swift(seed: int) -> Plan:
     return Plan.drawn(seed, profile="none", carriers=["swift"])
 
 
@@ -81,7 +93,8 @@ MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
     "settles without a look at the version": (frozen, lambda: Parts(ledger=MovesWithoutLooking)),
     "claims without a lease": (swarm, lambda: Parts(ledger=LendsToEverybody)),
     "takes absence for proof at once": (swarm, lambda: Parts(manners=IMPATIENT)),
-    "removes what is tainted": (removing, lambda: Parts(taint=Taint(timedelta(minutes=1), timedelta()))),
+    "removes what is tainted": (calm_at_swift, lambda: Parts(taint=Taint(timedelta(minutes=1), timedelta()))),
+    "sends more than a carrier's rate allows": (calm_at_swift, lambda: Parts(ledger=KeepsNoPlaces)),
     "loses what it has accepted": (swarm, lambda: Parts(ledger=SaysItIsStored)),
 }
 """Each with the worlds that show it soonest."""

@@ -56,13 +56,13 @@ class House:
 
         asyncio.run(work())
 
-    def pause(self, lane: Lane, why: str) -> None:
-        """Pause a lane for an hour."""
+    def limit(self, group: str, why: str) -> None:
+        """Let the carrier want no such requests for an hour."""
 
         async def work() -> None:
             async with open_room(self.settings) as room:
                 until = await room.ledger.now() + timedelta(hours=1)
-                await room.ledger.pause_lane(BANDWIDTH, lane, until=until, why=why, by="the carrier's limit")
+                await room.ledger.pause_limit(BANDWIDTH, group, until=until, why=why)
 
         asyncio.run(work())
 

@@ -148,13 +148,13 @@ def test_a_worker_that_has_it_in_hand_is_told(house: House, command: Command) ->
     assert "in a worker's hand, its lease ends" in command("show", "crm-1", columns=None).stdout
 
 
-def test_a_paused_lane_is_told_with_its_reason(house: House, command: Command) -> None:
+def test_a_limit_that_was_met_is_told_with_its_reason(house: House, command: Command) -> None:
     house.order("crm-1")
-    house.pause(Lane.SUBMIT, "HTTP 429: too many requests")
+    house.limit("ORDER", "HTTP 429: too many requests")
 
     told = command("show", "crm-1", columns=None).stdout
 
-    assert "Everything on bandwidth's lane submit is paused until" in told
+    assert "bandwidth wants no ORDER requests until" in told
     assert told.count("HTTP 429: too many requests") == 2
 
 

@@ -6,7 +6,7 @@ under way meanwhile, which the tests see to.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from fulfilment.desk import Desk
 from fulfilment.intake import Intake
 from fulfilment.ports import Errand
 from fulfilment.runtime import Room
-from ledger.ledger import Ledger, Story
+from ledger.ledger import Caution, Ledger, Story
 from orders.lifecycle import Manner
 from orders.model import CarrierName, Lane, OrderId
 from sandbox.behaviour import Behaviour
@@ -45,7 +45,9 @@ PASSING = """
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s;
     UPDATE order_events SET at = at - %(time)s;
-    UPDATE lanes SET paused_until = paused_until - %(time)s;
+    UPDATE budgets SET paused_until = paused_until - %(time)s;
+    UPDATE breakers SET held_until = held_until - %(time)s, probe_until = probe_until - %(time)s,
+        closed_at = closed_at - %(time)s;
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 
 
@@ -97,6 +99,8 @@ class Practice:
     """Far longer than this carrier takes on a busy machine; where it never answers, tests are less patient."""
     concurrency: int = 10
     name: CarrierName = BANDWIDTH
+    rates: Mapping[str, float] = field(default_factory=dict)
+    caution: Caution = field(default_factory=Caution)
 
     @asynccontextmanager
     async def opened(
@@ -114,11 +118,13 @@ class Practice:
         carried_by = courier(settings, signed_in, now=utc_now, clock=boot_clock, tls=TLS)
         adapter = adapter or self.adapter()
         async with nullcontext(ledger) if ledger else Ledger.at(self.url, connections_max=2) as here:
+            carrier = Carrier(adapter, carried_by, self.manner, self.concurrency, self.rates, self.caution)
             if ledger is None:
                 await here.open_lanes([self.name])
+                await here.set_limits(self.name, carrier.limits, carrier.draws)
             desk = Desk(
                 ledger=here,
-                carriers={self.name: Carrier(adapter, carried_by, self.manner, self.concurrency)},
+                carriers={self.name: carrier},
                 herald=herald or self.herald,
                 bell=self.bell,
                 slots=AmpleSlots(),

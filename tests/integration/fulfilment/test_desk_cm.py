@@ -238,7 +238,7 @@ def test_without_restrictions_an_order_waits_and_nothing_has_left(cm: Practice, 
     run(waiting())
 
 
-def test_a_limit_on_the_question_holds_the_lane(cm: Practice) -> None:
+def test_a_limit_on_the_question_holds_the_order(cm: Practice) -> None:
     cm.carrier.fault("too_many_requests", times=1, delay_s=90, carrier="cm", **RESTRICTIONS)
 
     async def limited() -> None:
@@ -246,8 +246,8 @@ def test_a_limit_on_the_question_holds_the_lane(cm: Practice) -> None:
             (order_id,) = await accept(room, a_dutch_order("020", quantity=10, range_size=10))
             await working(room, Lane.SUBMIT)
             assert cm.order(order_id)["state"] == "ACCEPTED"
-            (lane,) = cm.rows("SELECT paused_until > now() + '1 minute' AS held FROM lanes WHERE lane = 'submit'")
-            assert lane["held"]
+            (limit,) = cm.rows("SELECT limit_group FROM budgets WHERE paused_until > now() + '1 minute'::interval")
+            assert limit["limit_group"] == "ALL"
             await live(cm, room, step=HOUR)
             assert cm.untrue(order_id) == []
 

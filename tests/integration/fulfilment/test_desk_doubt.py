@@ -255,7 +255,7 @@ def test_a_worker_that_never_came_back_leaves_an_order_in_doubt(practice: Practi
     run(silent())
 
 
-def test_too_many_requests_pause_the_lane_and_fail_no_order(practice: Practice) -> None:
+def test_too_many_requests_pause_their_limit_and_fail_no_order(practice: Practice) -> None:
     """Twelve orders meet a limit: all of them wait until it is lifted, and all of them are bought once."""
     practice.carrier.behave(limits={"ORDER": 4}, limit_window_s=600)
 
@@ -263,8 +263,8 @@ def test_too_many_requests_pause_the_lane_and_fail_no_order(practice: Practice) 
         async with practice.opened() as room:
             order_ids = await accept(room, *(an_order(f"crm-{i}") for i in range(12)))
             await work(room, Lane.SUBMIT)
-            (lane,) = practice.rows("SELECT paused_until > now() AS paused, why FROM lanes WHERE lane = 'submit'")
-            assert lane == {"paused": True, "why": "HTTP 429: too many requests"}
+            (limit,) = practice.rows("SELECT limit_group, why FROM budgets WHERE paused_until > now()")
+            assert limit == {"limit_group": "ORDER", "why": "HTTP 429: too many requests"}
             begun = practice.rows("SELECT FROM order_events WHERE event = 'SubmissionBegun'")
             await work(room, Lane.SUBMIT)
             assert len(practice.rows("SELECT FROM order_events WHERE event = 'SubmissionBegun'")) == len(begun)

@@ -6,9 +6,10 @@ What a simulated world shows is worth as much as its ledger resembles the real o
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 import psycopg
+from psycopg import sql
 
 from ledger.ledger import Ledger
 from orders.model import CarrierName
@@ -33,13 +34,21 @@ class Book(Protocol):
         """Let everything that is owed be due now."""
         ...
 
-    def a_minute_passes(self) -> None:
-        """Move what is written of leases, debts and pauses a minute into the past."""
+    async def passes(self, span: timedelta) -> None:
+        """Let time pass, as far as anything is written of it that is due, held, or over."""
         ...
 
     async def holdings(self) -> list[Holding]:
         """Who got each number and who let it go, by their keys, and whether it is held still; in their order."""
         ...
+
+
+_MOMENTS: Final = {
+    "owed": ("not_before",),
+    "budgets": ("next_at", "paused_until"),
+    "breakers": ("held_until", "opened_at", "probe_until", "closed_at"),
+}
+"""What is moved into the past when time passes on PostgreSQL, whose clock is everybody's."""
 
 
 class PostgresBook:
@@ -60,10 +69,14 @@ class PostgresBook:
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as db:
             await db.execute("UPDATE owed SET not_before = now()")
 
-    def a_minute_passes(self) -> None:
-        with psycopg.connect(self._url) as db:
-            db.execute("UPDATE owed SET not_before = not_before - interval '1 minute'")
-            db.execute("UPDATE lanes SET paused_until = paused_until - interval '1 minute'")
+    async def passes(self, span: timedelta) -> None:
+        async with await psycopg.AsyncConnection.connect(self._url) as db:
+            for table, moments in _MOMENTS.items():
+                earlier = sql.SQL(", ").join(
+                    sql.SQL("{0} = {0} - %(span)s").format(sql.Identifier(name)) for name in moments
+                )
+                change = sql.SQL("UPDATE {} SET {}").format(sql.Identifier(table), earlier)
+                await db.execute(change, {"span": span})
 
     async def holdings(self) -> list[Holding]:
         query = """
@@ -95,12 +108,8 @@ class MemoryBook:
         for row in self._tables.owed.values():
             row["not_before"] = self._tables.clock()
 
-    def a_minute_passes(self) -> None:
-        minute = timedelta(minutes=1)
-        for row in self._tables.owed.values():
-            row["not_before"] -= minute
-        for row in self._tables.lanes.values():
-            row["paused_until"] = row["paused_until"] and row["paused_until"] - minute
+    async def passes(self, span: timedelta) -> None:
+        await asyncio.sleep(span.total_seconds())
 
     async def holdings(self) -> list[Holding]:
         keys = {order_id: row["key"] for order_id, row in self._tables.orders.items()}

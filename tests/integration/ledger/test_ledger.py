@@ -145,7 +145,7 @@ def test_a_claim_comes_back_when_its_lease_ends(book: Book) -> None:
         order = await accepted(ledger)
         dead = await claimed(ledger, lease=MINUTE)
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
-        book.a_minute_passes()
+        await book.passes(MINUTE)
         alive = await claimed(ledger)
         assert [claim.attempts for claim in alive.claims] == [2]
         await ledger.release(dead, [order.order_id])  # too late: nothing happens
@@ -169,27 +169,8 @@ def test_released_and_postponed_debts_are_due_again_when_they_should_be(book: Bo
         assert [(debt.lane, debt.reason, debt.in_hand) for debt in story.debts] == [
             (Lane.SUBMIT, "wait a little", False)
         ]
-        book.a_minute_passes()
+        await book.passes(MINUTE)
         assert [claim.attempts for claim in (await claimed(ledger)).claims] == [2]
-
-    book.run(work)
-
-
-def test_nothing_is_due_on_a_paused_lane(book: Book) -> None:
-    """A pause holds what is due, and a shorter pause does not cut a longer one."""
-
-    async def work(ledger: Ledger) -> None:
-        await accepted(ledger)
-        now = await ledger.now()
-        pause = {"why": "HTTP 429", "by": "the carrier's limit"}
-        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + 2 * MINUTE, **pause)
-        await ledger.pause_lane(BANDWIDTH, Lane.SUBMIT, until=now + MINUTE, **pause)
-        book.a_minute_passes()
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
-        assert await ledger.due_lanes() == []
-        book.a_minute_passes()
-        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
-        assert len((await claimed(ledger)).claims) == 1
 
     book.run(work)
 

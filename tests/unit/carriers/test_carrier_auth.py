@@ -278,6 +278,8 @@ def test_no_money_is_spent_without_a_token() -> None:
             assert isinstance(told.event, NotSent)
             assert told.event.reason.startswith("no token: no answer: ServerDisconnectedError")
             assert [heard.target for heard in carrier.heard] == ["/api/v1/oauth2/token"]
-            assert told.exchanges == ()
+            (evidence,) = told.exchanges
+            assert (evidence.out_of_reach, evidence.trouble) == (True, told.event.reason)
+            assert (evidence.request_body, evidence.body) == (b"", b"")
 
     asyncio.run(scene())

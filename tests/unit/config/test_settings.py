@@ -3,8 +3,9 @@
 import os
 
 import pytest
+from pydantic import ValidationError
 
-from config.settings import PREFIX, Settings
+from config.settings import PREFIX, BandwidthSettings, CMSettings, Settings
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +29,12 @@ def test_a_way_to_sign_in_left_empty_is_no_second_way(monkeypatch: pytest.Monkey
         monkeypatch.setenv(f"{PREFIX}BANDWIDTH__{name}", value)
 
     assert (Settings().bandwidth.account_id, Settings().bandwidth.username) == ("9900000", None)
+
+
+def test_a_limit_is_of_a_group_that_the_carrier_has() -> None:
+    """A misspelt group would limit nothing, without a word."""
+    assert BandwidthSettings(limits={"ORDER": 1.6, "HISTORY": 10}).limits == {"ORDER": 1.6, "HISTORY": 10.0}
+    with pytest.raises(ValidationError, match="ORDERS is none of DISCONNECT, HISTORY, ORDER"):
+        BandwidthSettings(limits={"ORDERS": 1.6})
+    with pytest.raises(ValidationError, match="greater than 0"):
+        CMSettings(limits={"ALL": 0})

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.explaining import explain
-from ledger.ledger import Story
+from ledger.ledger import HeldBy, Hold, Story
 from orders.errors import IllegalTransition
 from orders.events import (
     Acknowledged,
@@ -88,18 +88,28 @@ class TestAccepted:
 
         assert "It waits for order 7." in explain(story)
 
-    def test_on_a_paused_lane_says_why_and_reckons_with_the_pause(self) -> None:
+    def test_beyond_a_limit_says_why_and_reckons_with_it(self) -> None:
         until = NOON + timedelta(minutes=7)
-        story = tell(debt={"paused_until": until, "paused_why": "HTTP 429: too many requests"})
+        story = tell(debt={"holds": (Hold(HeldBy.LIMIT, "HTTP 429", until=until, limit_group="ORDER"),)})
 
-        assert (
-            "Everything on bandwidth's lane submit is paused until 12:07:00 UTC, in 7 min: HTTP 429: too many requests."
-            in explain(story)
-        )
+        assert "bandwidth wants no ORDER requests until 12:07:00 UTC, in 7 min: HTTP 429." in explain(story)
         assert "Next, a worker sends it to bandwidth at 12:07:00 UTC, in 7 min." in explain(story)
 
-    def test_on_a_lane_whose_pause_is_over_does_not_mention_it(self) -> None:
-        assert "paused" not in said(tell(debt={"paused_until": NOON - timedelta(seconds=1)}))
+    def test_on_a_paused_lane_says_who_paused_it_and_how_it_goes_on(self) -> None:
+        story = tell(debt={"holds": (Hold(HeldBy.PERSON, "stock-taking", since=NOON, who="ana"),)})
+
+        assert "ana paused bandwidth's lane submit 0.0 s ago: stock-taking." in explain(story)
+        assert "Nothing happens there until somebody types `number-orders resume bandwidth submit`." in explain(story)
+        assert "next free worker" not in said(story)
+
+    def test_with_a_carrier_out_of_reach_says_until_when_it_is_left_alone(self) -> None:
+        hold = Hold(HeldBy.BREAKER, "HTTP 503", since=NOON, until=NOON + timedelta(minutes=2))
+
+        told = explain(tell(debt={"holds": (hold,)}))
+        assert "bandwidth could not be reached again and again: HTTP 503." in told
+        assert "It is left alone until 12:02:00 UTC, in 2 min." in told
+        later = tell(debt={"holds": (hold,)}, later=timedelta(minutes=3))
+        assert any("One order tries; the others wait for its answer." in each for each in explain(later))
 
     def test_in_a_workers_hand_says_so_and_what_if_it_dies(self) -> None:
         story = tell(debt={"in_hand": True, "not_before": NOON + timedelta(seconds=30)})

@@ -10,15 +10,15 @@ from pydantic import ValidationError
 
 from carriers.bandwidth import Bandwidth
 from carriers.cm import CM
-from carriers.contract import CarrierRequest
+from carriers.contract import EVERYTHING, Adapter, CarrierRequest
 from config.settings import CMSettings, Settings
 from console.stack_env import as_environment
 from fulfilment.intake import Intake
 from orders.errors import OrderRefused
-from orders.model import CarrierName
+from orders.model import CarrierName, Kind, Lane
 from tests.unit.carriers.cm_examples import an_order
 from workers.bootstrap import manner
-from workers.carriers import adapters, set_up
+from workers.carriers import CARRIERS, adapters, set_up
 
 GUID = "11111111-2222-4333-8444-555555555555"
 PROFILE = "9f0c0000-0000-4000-8000-000000000001"
@@ -130,6 +130,16 @@ def test_no_secret_is_part_of_a_representation(environment: pytest.MonkeyPatch) 
     give(environment, "CM", CM_ENV)
     give(environment, "BANDWIDTH", BANDWIDTH_ENV)
     assert TOKEN not in repr(set_up(Settings()))
+
+
+def test_every_limit_that_can_be_set_is_one_that_work_draws_on(environment: pytest.MonkeyPatch) -> None:
+    """The settings name a carrier's groups for whoever misspells one, the adapter for whoever sends."""
+    known: dict[str, Adapter] = {"bandwidth": Bandwidth("1", "2"), "cm": CM("g", {})}
+    for entry in CARRIERS:
+        if entry.name in known:
+            group = known[entry.name].capabilities.limit_group
+            groups = {group(lane, kind) for lane in (Lane.SUBMIT, Lane.ASK) for kind in Kind}
+            assert groups - {EVERYTHING} == entry.own(Settings()).limit_groups - {EVERYTHING}
 
 
 def test_an_order_for_another_carrier_is_refused_with_those_there_are(environment: pytest.MonkeyPatch) -> None:

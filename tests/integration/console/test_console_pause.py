@@ -1,0 +1,72 @@
+"""`pause`, `resume`, `parked`: what people hold back, let go on, and decide about."""
+
+import json
+
+from console.rooms import whoami
+from orders.events import Parked, SubmissionBegun
+from tests.integration.console.conftest import Command, House
+
+
+def test_what_is_paused_says_so_everywhere_until_it_is_resumed(house: House, command: Command) -> None:
+    house.order("crm-1")
+
+    paused = command("pause", "bandwidth", "submit", "--why", "stock-taking", columns=None)
+
+    assert paused.exit_code == 0, paused.stderr
+    assert paused.stdout == f"paused bandwidth submit, paused by {whoami()}: stock-taking\n"
+    assert f"{whoami()} paused bandwidth's lane submit" in command("explain", "crm-1", columns=None).stdout
+    assert "until it is resumed: stock-taking" in command("show", "crm-1", columns=None).stdout
+    assert command("list", columns=None).stdout.startswith(f"bandwidth submit: paused by {whoami()}")
+
+    resumed = command("resume", "bandwidth", "--why", "all there", "--json")
+
+    (row,) = json.loads(resumed.stdout)
+    assert (row["lane"], row["why"], row["resumed_by"], row["resumed_why"]) == (
+        "submit",
+        "stock-taking",
+        whoami(),
+        "all there",
+    )
+    assert "paused" not in command("explain", "crm-1", columns=None).stdout
+
+
+def test_a_carrier_is_paused_on_every_lane_that_leads_to_it(house: House, command: Command) -> None:
+    house.order("crm-1")
+
+    rows = json.loads(command("pause", "bandwidth", "--why", "their maintenance", "--json").stdout)
+
+    assert {row["lane"] for row in rows} == {"submit", "ask"}
+
+
+def test_the_first_pause_stands(house: House, command: Command) -> None:
+    house.order("crm-1")
+    command("pause", "bandwidth", "--why", "the first")
+
+    again = command("pause", "bandwidth", "--why", "the second")
+
+    assert (again.exit_code, again.stdout) == (1, "")
+    assert "it is paused already" in again.stderr
+    assert "the first" in command("explain", "crm-1", columns=None).stdout
+
+
+def test_what_cannot_be_paused_or_resumed_says_why(house: House, command: Command) -> None:
+    house.order("crm-1")
+
+    assert "nobody had paused it" in command("resume", "bandwidth").stderr
+    assert "one of: bandwidth" in command("pause", "bandwith", "--why", "typo").stderr
+    assert command("pause", "bandwidth", "--why", " ").exit_code == 2
+
+
+def test_parked_orders_come_with_their_evidence(house: House, command: Command) -> None:
+    order_id = house.order("crm-1", SubmissionBegun(), Parked("the answer was lost three times"))
+    house.order("crm-2")
+
+    told = command("parked", columns=None).stdout
+
+    assert str(order_id) in told
+    assert "crm-2" not in told
+    assert "the answer was lost three times" in told
+    assert f"number-orders resolve {order_id} --adopt CARRIER_ORDER_ID | --send-again | --failed" in told
+    (row,) = json.loads(command("parked", "--json").stdout)
+    assert (row["key"], row["sends"], [event["event"] for event in row["events"]][-1]) == ("crm-1", 1, "Parked")
+    assert command("parked", "--carrier", "cm", columns=None).stdout == "nothing waits for a person\n"

@@ -1,0 +1,150 @@
+"""Places in a rate: never early, never much too late, whatever is known of the ledger's clock."""
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+
+import pytest
+
+from carriers.wire import Departure, WireTrouble
+from fulfilment.pacing import LATE_MAX_S, ON_THE_WAY_S, LedgerClock, Pace, limit
+from ledger.ledger import Ledger, Place
+from orders.errors import NoAnswer
+from orders.model import CarrierName
+
+NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
+AT_NOON_S = 1000.0
+"""What this process's clock says when the ledger's says noon."""
+
+
+def seconds(count: float) -> datetime:
+    return NOON + timedelta(seconds=count)
+
+
+def told(*samples: tuple[float, float]) -> LedgerClock:
+    """Return a clock that was told the time in exchanges that took so long before and after."""
+    clock = LedgerClock()
+    for before, after in samples:
+        clock.learn(NOON, asked_at=AT_NOON_S - before, heard_at=AT_NOON_S + after)
+    return clock
+
+
+@dataclass
+class OneLimit:
+    """A ledger of which only one limit is asked."""
+
+    place: Place | None
+    taken: list[str] = field(default_factory=list)
+
+    async def take_place(self, carrier: CarrierName, group: str) -> Place | None:
+        self.taken.append(group)
+        return self.place
+
+
+def a_pace(ledger: OneLimit, *, place: datetime | None = None, deadline: float = AT_NOON_S + 30) -> Pace:
+    return Pace(
+        ledger=cast("Ledger", ledger),
+        carrier=CarrierName("bandwidth"),
+        group="ORDER",
+        ledger_clock=told((0.001, 0.001)),
+        clock=lambda: AT_NOON_S,
+        deadline=deadline,
+        place=place,
+    )
+
+
+@pytest.mark.parametrize("per_second", [0.5, 1.0, 20.0, 50.0])
+def test_in_no_second_do_more_arrive_than_the_limit_allows(per_second: float) -> None:
+    """The worst there can be: late departures and slow ways first, then prompt ones."""
+    spacing = limit("ORDER", per_second).spacing
+    assert spacing is not None
+    places = [k * spacing.total_seconds() for k in range(round(3 * per_second) + 3)]
+    late = LATE_MAX_S + ON_THE_WAY_S
+    for turn in range(len(places)):
+        arrivals = sorted(at + (late if k <= turn else 0) for k, at in enumerate(places))
+        most = max(sum(begin < at <= begin + 1 - 1e-9 for at in arrivals) for begin in [-1.0, *arrivals])
+        assert most <= max(1, per_second)
+
+
+def test_nine_tenths_of_a_limit_can_be_used() -> None:
+    spacing = limit("ORDER", 20.0).spacing
+    assert spacing is not None
+    assert 1 / spacing.total_seconds() > 0.9 * 20
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.001, 0.001), (0.03, 0.001), (0.001, 0.03), (0.0, 0.0)])
+def test_a_place_opens_never_before_it_has_come_and_closes_never_too_late(before: float, after: float) -> None:
+    """The ledger said noon somewhere in the exchange, and nobody knows where: both ends are on the safe side."""
+    clock = told((before, after))
+    assert clock.opens(seconds(1)) >= AT_NOON_S + 1
+    assert clock.closes(seconds(1)) <= max(AT_NOON_S + 1 + LATE_MAX_S, clock.opens(seconds(1)) + LATE_MAX_S / 2)
+    assert clock.closes(seconds(1)) > clock.opens(seconds(1))
+
+
+def test_a_place_that_comes_with_a_very_late_answer_is_missed() -> None:
+    """The worker was stopped for half a minute: before it, it did not know the time, and now the place is long gone."""
+    clock = told((0.001, 30.0))
+    assert clock.closes(seconds(1)) < clock.opens(seconds(1))
+
+
+def test_a_slow_exchange_after_a_quick_one_blurs_nothing() -> None:
+    """The worker stalled between asking and hearing: what was known of the clock before still is."""
+    clock = told((0.001, 0.001), (0.5, 3.0))
+    assert clock.opens(seconds(1)) == pytest.approx(AT_NOON_S + 1.001, abs=0.003)
+    assert clock.closes(seconds(1)) == pytest.approx(AT_NOON_S + 1 + LATE_MAX_S - 0.001, abs=0.003)
+
+
+def test_a_clock_that_was_set_is_learnt_anew() -> None:
+    """The ledger's machine was corrected by an hour: what it says now is what counts."""
+    clock = told((0.001, 0.001))
+    clock.learn(NOON + timedelta(hours=1), asked_at=AT_NOON_S + 1, heard_at=AT_NOON_S + 1.002)
+    assert clock.opens(NOON + timedelta(hours=1)) == pytest.approx(AT_NOON_S + 1.002)
+
+
+def test_a_request_that_missed_its_place_does_not_leave() -> None:
+    """It may leave until the end of its place; after that nothing leaves, and it is known why."""
+    now = iter([1.0, 2.0])
+    in_time, late = (Departure(lambda: next(now), 10.0, once=True, place_until=1.5) for _ in range(2))
+    in_time.leave()
+    assert in_time.left
+    with pytest.raises(WireTrouble, match="missed its place"):
+        late.leave()
+    assert (late.left, late.missed) == (False, True)
+
+
+def test_the_first_place_is_the_claims_and_every_other_is_taken() -> None:
+    """One request, one place; the second is asked for, and what is far ahead is not waited for."""
+
+    async def work() -> None:
+        ledger = OneLimit(Place(seconds(0), NOON, None))
+        pace = a_pace(ledger, place=seconds(-0.01))
+        await pace.wait()
+        assert ledger.taken == []
+        await pace.wait()
+        assert ledger.taken == ["ORDER"]
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize(
+    ("place", "says", "until"),
+    [
+        (Place(seconds(60), NOON, None), "has no place left in time", seconds(60)),
+        (Place(seconds(0), NOON, seconds(90)), "wants no ORDER requests now", seconds(90)),
+    ],
+)
+def test_without_a_place_in_time_the_conversation_is_put_off(place: Place, says: str, until: Any) -> None:
+    async def work() -> None:
+        with pytest.raises(NoAnswer, match=says) as put_off:
+            await a_pace(OneLimit(place)).wait()
+        assert put_off.value.not_before == until
+
+    asyncio.run(work())
+
+
+def test_a_limit_without_a_rate_makes_nobody_wait() -> None:
+    async def work() -> None:
+        assert await a_pace(OneLimit(None)).wait() == float("inf")
+
+    asyncio.run(work())
