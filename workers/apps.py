@@ -27,6 +27,7 @@ def make_app(settings: Settings) -> Celery:
         broker=broker_of(settings),
         backend=settings.tickets_url or "disabled://",
         include=["tasks.submitting", "tasks.working", "tasks.sweeping"],
+        task_cls="workers.letters:CarefulTask",
     )
     app.conf.update(CELERY)
     app.conf.update(
