@@ -27,7 +27,8 @@ class Run:
     orders: int
     wall_s: float
     worker_cpu_ms: float
-    server_cpu_ms: float
+    postgres_cpu_ms: float
+    valkey_cpu_ms: float
     producer_cpu_ms: float
     carrier_cpu_ms: float
     posts: float
@@ -37,6 +38,11 @@ class Run:
     peak_pss_mb: float
     peak_rss_mb: float
     processes: int
+
+    @property
+    def server_cpu_ms(self) -> float:
+        """PostgreSQL and Valkey together."""
+        return self.postgres_cpu_ms + self.valkey_cpu_ms
 
 
 def run(contender: Contender, servers: Servers, orders: int) -> Run:
@@ -49,7 +55,8 @@ def run(contender: Contender, servers: Servers, orders: int) -> Run:
         warm = warming(WARMED_BY)
         crew.place(warm)
         _await_ends(crew, here, len(warm))
-        groups = {"workers": crew.pids, "servers": servers.pids, "carrier": [here.carrier_pid]}
+        groups = {"workers": crew.pids, "carrier": [here.carrier_pid]}
+        groups |= {"postgres": [servers.postgres_pid], "valkey": [servers.valkey_pid]}
         with Gauge(groups) as gauge:
             before, began, ours = gauge.cpu_s(), time.time(), time.process_time()
             crew.place(measured(orders))
@@ -63,7 +70,8 @@ def run(contender: Contender, servers: Servers, orders: int) -> Run:
             orders=orders,
             wall_s=max(ends[order["index"]] for order in placed) - began,
             worker_cpu_ms=used["workers"],
-            server_cpu_ms=used["servers"],
+            postgres_cpu_ms=used["postgres"],
+            valkey_cpu_ms=used["valkey"],
             producer_cpu_ms=producer_s * 1000 / orders,
             carrier_cpu_ms=used["carrier"],
             posts=len(placed) / orders,

@@ -51,7 +51,17 @@ class Servers:
     @property
     def pids(self) -> list[int]:
         """The servers' main processes."""
-        return [self._engines.postgres.pid, self._engines.valkey.pid]
+        return [self.postgres_pid, self.valkey_pid]
+
+    @property
+    def postgres_pid(self) -> int:
+        """PostgreSQL's main process."""
+        return self._engines.postgres.pid
+
+    @property
+    def valkey_pid(self) -> int:
+        """Valkey's process."""
+        return self._engines.valkey.pid
 
     def fresh(self) -> Fresh:
         """Empty the broker and make an empty database; what earlier runs left to be written is written first."""

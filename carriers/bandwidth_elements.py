@@ -22,27 +22,29 @@ _PAGE: Final = re.compile(r"[?&]page=([^&>;\"'\s]+)")
 
 
 def parse(body: bytes) -> Element:
-    """Return the root of a document, or raise `UnreadableAnswer`."""
+    """Return the root of a document, its names without their namespaces, or raise `UnreadableAnswer`."""
     try:
         root: Element = fromstring(body, forbid_dtd=True)
     except (ParseError, ValueError, LookupError) as fault:  # all that hostile XML raises
         raise UnreadableAnswer(CARRIER, f"not XML that is safe to read ({type(fault).__name__})", body) from fault
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]  # once for all, since every reader looks at every element
     return root
 
 
 def local_name(element: Element) -> str:
-    """Return an element's name without its namespace."""
-    return element.tag.rpartition("}")[2]
+    """Return an element's name, which `parse` has left without its namespace."""
+    return element.tag
 
 
 def children(element: Element, name: str) -> Iterator[Element]:
     """Return the children of this name."""
-    return (child for child in element if local_name(child) == name)
+    return (child for child in element if child.tag == name)
 
 
 def below(root: Element, *names: str) -> Iterator[Element]:
     """Return the elements with one of these names, however deep, in the document's order."""
-    return (element for element in root.iter() if local_name(element) in names)
+    return (element for element in root.iter() if element.tag in names)
 
 
 def text_of(element: Element, *, longest: int = _TEXT_LENGTH_MAX) -> str | None:
@@ -53,7 +55,7 @@ def text_of(element: Element, *, longest: int = _TEXT_LENGTH_MAX) -> str | None:
 def child_text(element: Element | None, *names: str, longest: int = _TEXT_LENGTH_MAX) -> str | None:
     """Return the first text of a child with one of these names, however it is capitalised."""
     folded = {name.casefold() for name in names}
-    named = (child for child in (element if element is not None else ()) if local_name(child).casefold() in folded)
+    named = (child for child in (element if element is not None else ()) if child.tag.casefold() in folded)
     texts = (text_of(child, longest=longest) for child in named)
     return next((text for text in texts if text), None)
 

@@ -30,6 +30,9 @@ _AWAY_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 _PAUSE_S: Final = 0.05
 """How long the ledger is left alone after a claim that found less than there was room for."""
 
+_GATHER_S: Final = 0.01
+"""How long the first answer to land waits for others that are about to: they are written with one statement."""
+
 
 @dataclass(frozen=True, slots=True)
 class Later:
@@ -135,12 +138,16 @@ class Stint:
     async def run(self) -> bool:
         """Work until nothing is due or the stint is over; return whether more may be due."""
         try:
-            while True:
+            while self._in_air or _clock() < self._ends:
                 found = await self._fill_up() if self._has_room() else None
-                if not self._in_air and not found:
-                    return _clock() >= self._ends
                 if self._in_air:
                     await self._land()
+                elif found is False:
+                    return _clock() >= self._ends
+                elif found is None:
+                    # Where something was just now, more may come; to look again is cheaper than to be rung for.
+                    await asyncio.sleep(max(self._next_claim - _clock(), 0.0))
+            return True
         finally:
             for task in self._in_air:
                 task.cancel()
@@ -205,6 +212,9 @@ class Stint:
         landed, self._in_air = await asyncio.wait(
             self._in_air, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED
         )
+        if landed and self._in_air:
+            more, self._in_air = await asyncio.wait(self._in_air, timeout=_GATHER_S)
+            landed |= more
         for task in landed:
             if error := task.exception():
                 # Left to its lease, or to the question that stands in the ledger for it; the others fly on.

@@ -382,10 +382,15 @@ ON CONFLICT (carrier, lane, kind) DO UPDATE SET limit_group = excluded.limit_gro
 WHERE draws.limit_group <> excluded.limit_group;
 
 -- name: take_place
--- One more place in a limit, behind all that are taken. No row: it has no rate.
-UPDATE budgets SET next_at = greatest(next_at, clock_timestamp()) + spacing
-WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND spacing IS NOT NULL
-RETURNING next_at - spacing AS place_at, clock_timestamp() AS clock, paused_until;
+-- One more place in a limit, behind all that are taken. No row: it has no rate, and the carrier is not just back.
+UPDATE budgets SET next_at = greatest(next_at, clock_timestamp()) + greatest(spacing, back.easing)
+FROM (
+    SELECT (SELECT CASE WHEN closed_at > now() - '16 s'::interval  -- as in `claim`
+                        THEN '0.25 s'::interval * 0.5 ^ (extract(epoch FROM now() - closed_at) / 2)::double precision END
+            FROM breakers WHERE carrier = %(carrier)s) AS easing
+) AS back
+WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND (spacing IS NOT NULL OR back.easing IS NOT NULL)
+RETURNING next_at - greatest(spacing, back.easing) AS place_at, clock_timestamp() AS clock, paused_until;
 
 -- name: pause_limit
 -- The carrier wants no more of this before `until`. A later word wins over an earlier one, a longer pause over a shorter.

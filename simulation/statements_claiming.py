@@ -9,11 +9,9 @@ from typing import Final
 
 from orders.model import Lane
 from simulation.statements import Params, statement
+from simulation.statements_limits import easing_of, spacing_of
 from simulation.tables import Row, Tables
 
-_EASED: Final = timedelta(seconds=16)
-_FIRST_SPACING_S: Final = 0.25
-_HALVED_EVERY_S: Final = 2.0
 _AHEAD: Final = (timedelta(seconds=0.5), timedelta(seconds=1.25))
 _AHEAD_PLACES: Final = 5
 
@@ -33,7 +31,7 @@ def claim(tables: Tables, p: Params) -> list[Row]:
     """Lend out what is due on a lane, and may be worked on now."""
     now, breaker = tables.clock(), tables.breaker(p["carrier"], p["lane"])
     allowed = _allowed(tables, p, breaker)
-    taken = list(_placed(tables, p, allowed, _easing(breaker, now)))[:allowed]
+    taken = list(_placed(tables, p, allowed, easing_of(breaker, now)))[:allowed]
     for row, source, place_at in taken:
         row.update(not_before=now + p["lease"], lease_token=p["token"], attempts=row["attempts"] + 1, serial_key=None)
         if place_at is not None and source.spacing is not None:
@@ -62,7 +60,7 @@ def _is_plain(tables: Tables, carrier: str, lane: str) -> bool:
     groups = {group for (owner, drawing, _), group in tables.draws.items() if (owner, drawing) == (carrier, lane)}
     budgets = [tables.budgets[carrier, group] for group in groups]
     is_limited = any(row["spacing"] or (row["paused_until"] and row["paused_until"] > now) for row in budgets)
-    is_doubted = breaker is not None and (breaker["held_until"] or breaker["faults"] or _easing(breaker, now))
+    is_doubted = breaker is not None and (breaker["held_until"] or breaker["faults"] or easing_of(breaker, now))
     return not (tables.pause(carrier, lane) or is_limited or is_doubted)
 
 
@@ -75,14 +73,6 @@ def _allowed(tables: Tables, p: Params, breaker: Row | None) -> int:
     now = tables.clock()
     free = breaker["probe_until"] is None or breaker["probe_until"] <= now
     return 1 if free and breaker["held_until"] <= now else 0
-
-
-def _easing(breaker: Row | None, now: datetime) -> timedelta | None:
-    """Return how far apart the places of a carrier lie that is just back."""
-    closed_at = breaker and breaker["closed_at"]
-    if not closed_at or now - closed_at >= _EASED:
-        return None
-    return timedelta(seconds=_FIRST_SPACING_S * 0.5 ** ((now - closed_at).total_seconds() / _HALVED_EVERY_S))
 
 
 def _placed(
@@ -117,10 +107,9 @@ def _source(tables: Tables, debt: Row, allowed: int, easing: timedelta | None) -
     group = budget["limit_group"]
     if budget["paused_until"] and budget["paused_until"] > now:
         return _Source(group, 0)
-    spacings = [spacing for spacing in (budget["spacing"], easing) if spacing]
-    if not spacings:
+    spacing, from_at = spacing_of(budget, easing), max(budget["next_at"], now)
+    if spacing is None:
         return _Source(group, allowed)
-    spacing, from_at = max(spacings), max(budget["next_at"], now)
     least, most = _AHEAD
     ahead = max(least, min(most, _AHEAD_PLACES * spacing))
     room = max(0, 1 + floor((now - from_at + ahead) / spacing))

@@ -11,6 +11,9 @@ from simulation.tables import Row, Tables
 _NEVER_DRAWN: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _JUST_BACK: Final = timedelta(minutes=1)
 _DOUBLINGS: Final = 20
+_EASED: Final = timedelta(seconds=16)
+_FIRST_SPACING_S: Final = 0.25
+_HALVED_EVERY_S: Final = 2.0
 
 # Lanes
 
@@ -81,13 +84,19 @@ def _closed(carrier: str) -> Row:
 
 @statement
 def take_place(tables: Tables, p: Params) -> list[Row]:
-    """Hand one more place out, where there is a rate."""
+    """Hand one more place out, where there is a rate, or the carrier is just back."""
     now, row = tables.clock(), tables.budgets.get((p["carrier"], p["limit_group"]))
-    if row is None or row["spacing"] is None:
+    spacing = row and spacing_of(row, easing_of(tables.breakers.get(p["carrier"]), now))
+    if not row or not spacing:
         return []
     place_at = max(row["next_at"], now)
-    row["next_at"] = place_at + row["spacing"]
+    row["next_at"] = place_at + spacing
     return [{"place_at": place_at, "clock": now, "paused_until": row["paused_until"]}]
+
+
+def spacing_of(budget: Row, easing: timedelta | None) -> timedelta | None:
+    """Return how far apart a limit's places lie at this moment, if there are any."""
+    return max((spacing for spacing in (budget["spacing"], easing) if spacing), default=None)
 
 
 @statement
@@ -120,6 +129,14 @@ def out_of_reach(tables: Tables, p: Params) -> list[Row]:
 
 def _is_heard(breaker: Row, p: Params) -> bool:
     return breaker["held_until"] is None or breaker["probe_token"] in p["tokens"]
+
+
+def easing_of(breaker: Row | None, now: datetime) -> timedelta | None:
+    """Return how far apart the places of a carrier lie that is just back."""
+    closed_at = breaker and breaker["closed_at"]
+    if not closed_at or now - closed_at >= _EASED:
+        return None
+    return timedelta(seconds=_FIRST_SPACING_S * 0.5 ** ((now - closed_at).total_seconds() / _HALVED_EVERY_S))
 
 
 @statement

@@ -47,12 +47,12 @@ def ledger_url(engines: Engines, ledger_template: str) -> Iterator[str]:
 
 
 @contextmanager
-def fresh_ledger(engines: Engines) -> Iterator[str]:
-    """Copy the template, and look after the promises at the end."""
+def fresh_ledger(engines: Engines, template: str = TEMPLATE) -> Iterator[str]:
+    """Copy the template, and look after the promises at the end. PostgreSQL's own `template0` is empty."""
     name = f"ledger_{uuid4().hex[:12]}"
     with psycopg.connect(engines.database_url, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(TEMPLATE))
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
         )
     url = _sibling(engines.database_url, name)
     yield url

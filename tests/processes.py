@@ -58,6 +58,8 @@ class Processes:
     folder: Path
     env: Mapping[str, str]
     all: list[Process] = field(default_factory=list)
+    home: Path = REPOSITORY
+    """Where the code is that they run."""
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +92,7 @@ class Processes:
         with log.open("wb") as output:
             popen = subprocess.Popen(
                 [sys.executable, "-m", "celery", "-A", "workers.celery_app", *arguments],
-                cwd=REPOSITORY,
+                cwd=self.home,
                 env={**self.whole_env, **(env or {})},
                 stdout=output,
                 stderr=subprocess.STDOUT,

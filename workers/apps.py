@@ -1,7 +1,7 @@
 """Makes Celery applications, and what bells and documents leave by, from settings.
 
-Nothing happens when this is imported and nothing is connected when an application is made, so commands may use it
-beside the workers. The workers' own application stands in `workers.celery_app`.
+Importing this chooses the transport to Redis and does nothing else; nothing is connected when an application is made,
+so commands may use it beside the workers. The workers' own application stands in `workers.celery_app`.
 """
 
 import time
@@ -14,7 +14,10 @@ from kombu import Queue
 from config.queues import ALL, BELL_TRANSPORT, CELERY
 from config.schedule import SCHEDULE
 from config.settings import Settings
+from workers import redis_transport
 from workers.bells import CeleryBell, CeleryHerald
+
+redis_transport.install()
 
 
 def make_app(settings: Settings) -> Celery:
@@ -24,6 +27,7 @@ def make_app(settings: Settings) -> Celery:
         broker=broker_of(settings),
         backend=settings.tickets_url or "disabled://",
         include=["tasks.submitting", "tasks.working", "tasks.sweeping"],
+        task_cls="workers.letters:CarefulTask",
     )
     app.conf.update(CELERY)
     app.conf.update(

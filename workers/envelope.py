@@ -1,12 +1,15 @@
-"""What a task message must look like before Celery is handed it.
+"""What a task message must look like before Celery is handed it, and what anything must before kombu is.
 
-Celery takes the form of a message on trust. A worker that trips over one gives it back as it dies, and the next
+Both take the form of a message on trust. A worker that trips over one gives it back as it dies, and the next
 worker trips over the same: so the form is read here first. Knows nothing of what the tasks want to be told.
 """
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Final, Literal, Self
+from uuid import uuid4
 
 from pydantic import (
     AfterValidator,
@@ -19,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+STRAY: Final = "application/x-stray"
+"""The content type of what was no message, and was made one to be buried."""
 _FAULTS_MAX: Final = 3
 _OUR_OWN: Final = frozenset({"orders.sweep", "orders.mind", "orders.forget", "orders.work"})
 
@@ -93,6 +98,64 @@ _BODY: Final[TypeAdapter[Any]] = TypeAdapter(tuple[list[Any], dict[str, Any], _A
 _OLD_BODY: Final = TypeAdapter(_Arguments)
 
 
+class _Whither(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    exchange: str
+    routing_key: str
+
+
+class _Properties(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    delivery_tag: Name | int
+    delivery_info: _Whither
+    body_encoding: Literal["base64"] | None = None
+
+
+class _Parcel(BaseModel):
+    """Everything that kombu takes for granted in what it finds in a queue."""
+
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    properties: _Properties
+    headers: dict[str, Any] | None = None
+    body: Any = None
+
+    @model_validator(mode="after")
+    def _opens(self) -> Self:
+        if self.body and self.properties.body_encoding:
+            base64.b64decode(self.body)
+        return self
+
+
+def parcel(item: bytes, queue: str) -> bytes:
+    """Return what lay in a queue, or, if kombu could not take it, a message that it can, with all of it inside."""
+    try:
+        _Parcel.model_validate(json.loads(item))
+    except ValidationError as wrong:
+        return _parcelled(item, queue, _faults(wrong))
+    except (ValueError, TypeError, RecursionError) as wrong:
+        return _parcelled(item, queue, f"{type(wrong).__name__}: {wrong}")
+    return item
+
+
+def _parcelled(item: bytes, queue: str, why: str) -> bytes:
+    message = {
+        "body": base64.b64encode(item).decode(),
+        "content-type": STRAY,
+        "content-encoding": "binary",
+        "headers": {"why": why},
+        "properties": {
+            "delivery_tag": str(uuid4()),
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "body_encoding": "base64",
+            "priority": 0,
+        },
+    }
+    return json.dumps(message).encode()
+
+
 def fault_in(headers: object, body: object) -> str | None:
     """Return what is wrong with a task message, or None. What is no task message at all, Celery sees for itself."""
     try:
@@ -103,8 +166,12 @@ def fault_in(headers: object, body: object) -> str | None:
             _Headers.model_validate(body)
             _OLD_BODY.validate_python(body)
     except ValidationError as wrong:
-        return "; ".join(_words(fault) for fault in wrong.errors(include_url=False, include_input=False)[:_FAULTS_MAX])
+        return _faults(wrong)
     return None
+
+
+def _faults(wrong: ValidationError) -> str:
+    return "; ".join(_words(fault) for fault in wrong.errors(include_url=False, include_input=False)[:_FAULTS_MAX])
 
 
 def _words(fault: Mapping[str, Any]) -> str:

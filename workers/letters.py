@@ -1,7 +1,7 @@
 """Messages that nobody can read are buried in the ledger, where an operator sees them: never dropped, never looping.
 
 Celery's own consumer logs such a message and throws it away. This one writes it down first; if that cannot be done,
-the message goes back to the broker.
+the message goes back to the broker. A message that kills every child it is given ends in the same place.
 """
 
 import json
@@ -11,13 +11,17 @@ from typing import Any, Final
 
 import psycopg
 import structlog
+from celery import Task
+from celery.exceptions import WorkerLostError
 from celery.worker.consumer import Consumer
+from celery.worker.request import Request
+from celery.worker.state import task_ready
 from kombu import Message
 from kombu.exceptions import KombuError
 from psycopg.types.json import Jsonb
 
 from ledger.statements import SQL
-from workers.envelope import fault_in, is_plain
+from workers.envelope import STRAY, fault_in, is_plain
 
 log = structlog.get_logger(__name__)
 
@@ -104,7 +108,39 @@ class CarefulConsumer(Consumer):
             self.app.backend.mark_as_failure(task_id, ValueError(f"order refused: message: {why}"))
 
 
+class CarefulRequest(Request):
+    """Celery's request, with a place for the messages that no child survives."""
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
+        """Bury what is not tried once more, before it is acknowledged."""
+        how = getattr(exc_info.exception, "exc", exc_info.exception)  # the pool wraps it, with its traceback
+        if self._has_killed_enough(how):
+            why = f"has killed every child it was given: {how}"
+            if not Undertaker.bury(self.message, why):
+                task_ready(self)
+                self.reject(requeue=True)
+                return
+        super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+    def _has_killed_enough(self, how: BaseException) -> bool:
+        task: Any = self.task  # the stubs do not know all of either
+        return (
+            isinstance(how, WorkerLostError)
+            and task.retry_on_worker_lost
+            and (self.request_dict.get("retries") or 0) >= task.max_retries
+            and not self._success_was_stored()  # type: ignore[attr-defined]
+        )
+
+
+class CarefulTask(Task[Any, Any]):
+    """What every task of ours is."""
+
+    Request = f"{__name__}:{CarefulRequest.__name__}"
+
+
 def _unreadable(message: Message) -> str | None:
+    if message.content_type == STRAY:
+        return f"is no message of Celery's: {_headers(message).get('why')}"
     size = len(_raw(message))
     if size > MESSAGE_BYTES_MAX:
         return f"is too long: {size} bytes of at most {MESSAGE_BYTES_MAX}"

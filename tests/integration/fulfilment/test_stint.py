@@ -2,12 +2,16 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from psycopg.rows import DictRow
 
 from carriers.bandwidth import Bandwidth
 from carriers.contract import Conversation
+from carriers.courier import Courier, Outcome
 from fulfilment.desk import Desk
+from ledger.ledger import Ledger
 from orders.errors import LedgerUnavailable
 from orders.lifecycle import Manner
 from orders.model import Lane, Order
@@ -131,6 +135,35 @@ def test_two_workers_at_once_buy_everything_once(practice: Practice) -> None:
         assert sum(row["losses"] for row in practice.rows("SELECT losses FROM orders")) > 5
 
     run(both())
+
+
+def test_answers_that_land_within_a_moment_are_written_together(practice: Practice) -> None:
+    """Five answers, a millisecond apart: one statement begins the orders, one writes what became of them."""
+    statements: list[str] = []
+
+    class Told(Ledger):
+        async def _run_once(self, statement: str, params: Any) -> list[DictRow]:
+            statements.append(statement)
+            return await super()._run_once(statement, params)
+
+    class Apart(Courier):
+        landing = asyncio.Barrier(5)
+
+        async def hold(self, *given: Any, **named: Any) -> Outcome:
+            outcome = await super().hold(*given, **named)
+            await asyncio.sleep(0.001 * await self.landing.wait())
+            return outcome
+
+    async def together() -> None:
+        async with practice.opened() as room:
+            order_ids = await accept(room, *(an_order(f"crm-{i}") for i in range(5)))
+            async with practice.opened(Told(room.ledger._pool), courier=Apart) as counted:
+                await work(counted, Lane.SUBMIT)
+            assert [practice.order(order_id)["state"] for order_id in order_ids] == ["OPEN"] * 5
+        assert statements.count("record_steps") == 2
+        assert statements.count("keep_receipts") == 1
+
+    run(together())
 
 
 class Dozing:

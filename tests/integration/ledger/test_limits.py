@@ -502,6 +502,11 @@ def test_a_carrier_that_is_back_is_not_run_over(book: Book) -> None:
         assert first is not None
         orders = [one for one in first.claims if one.limit_group == "ORDER"]
         assert 1 <= len(orders) <= 6
+        further = [await ledger.take_place(BANDWIDTH, group) for group in ("ORDER", "HISTORY")]
+        behind, alone = (place and place.at for place in further)
+        assert behind
+        assert behind >= max(place for one in orders if (place := one.place_at)) + timedelta(seconds=0.1)
+        assert alone, "a conversation's later requests keep to the same pace"
         await book.passes(timedelta(seconds=8))
         growing = await claim(ledger)
         assert growing is not None
@@ -511,6 +516,7 @@ def test_a_carrier_that_is_back_is_not_run_over(book: Book) -> None:
         whole = await claim(ledger, 100)
         assert whole is not None
         assert {one.place_at for one in whole.claims if one.limit_group == "ORDER"} == {None}
+        assert await ledger.take_place(BANDWIDTH, "ORDER") is None
 
     book.run(work)
 

@@ -14,18 +14,26 @@ from celery import Celery, chain, group
 from psycopg.rows import dict_row
 
 from tests.processes import Process, Processes, eventually
-from workers.envelope import fault_in
+from workers.envelope import fault_in, parcel
+from workers.letters import MESSAGE_BYTES_MAX
 
 NOTHING = "[[], {}, {}]"
 TASK = "orders.submit"
 ORDER = {"key": "crm-1", "carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
 
 
-def letter(headers: Any, body: str = NOTHING, *, content_type: str | None = "application/json") -> str:
+def letter(
+    headers: Any,
+    body: str = NOTHING,
+    *,
+    content_type: str | None = "application/json",
+    encoding: str = "utf-8",
+    **changes: Any,
+) -> str:
     """Return a message as it lies in the broker."""
     message = {
         "body": base64.b64encode(body.encode()).decode(),
-        "content-encoding": "utf-8",
+        "content-encoding": encoding,
         "content-type": content_type,
         "headers": headers,
         "properties": {
@@ -34,11 +42,34 @@ def letter(headers: Any, body: str = NOTHING, *, content_type: str | None = "app
             "body_encoding": "base64",
             "priority": 0,
         },
+        **changes,
     }
     return json.dumps(message)
 
 
-UNREADABLE = {
+def found(**properties: Any) -> dict[str, Any]:
+    """Return properties of a message, as kombu wants them, with these changes."""
+    return {"delivery_tag": "t", "delivery_info": {"exchange": "", "routing_key": "orders"}, **properties}
+
+
+STRAYS: dict[str, tuple[str | bytes, str]] = {
+    "words": ("hello, orders!", "JSONDecodeError"),
+    "nothing at all": ("", "JSONDecodeError"),
+    "bytes that are no text": (b"\xff\xfe\x00", "UnicodeDecodeError"),
+    "a number": ("5", "valid dictionary"),
+    "the bare order": (json.dumps(ORDER), "properties: "),
+    "an envelope without end": ("[" * 100_000, "RecursionError"),
+    "properties that are none": (letter({}, properties=[]), "properties: "),
+    "no delivery tag": (letter({}, properties=found(delivery_tag=None)), "delivery_tag"),
+    "a delivery tag that cannot be said": (letter({}, properties=found(delivery_tag="\ud800")), "delivery_tag"),
+    "no address": (letter({}, properties=found(delivery_info={})), "exchange: "),
+    "an encoding of nobody's": (letter({}, properties=found(body_encoding="rot13")), "body_encoding"),
+    "a body that does not open": (letter({}, properties=found(body_encoding="base64"), body="a"), "Error: "),
+    "headers in a row": (letter(["task", TASK]), "headers: "),
+}
+"""What was put there by hand, or by something that is no Celery. kombu's own transport ends a worker over each."""
+
+UNREADABLE: dict[str, tuple[str | bytes, str]] = {
     "half a character in a header": (letter({"task": TASK, "id": "1", "x": "\ud800"}, "{"), "cannot be read"),
     "half a character in the task": (letter({"task": "orders.\ud800", "id": "2"}), "task: "),
     "a NUL in the task": (letter({"task": "orders.\x00", "id": "3"}), "task: "),
@@ -59,9 +90,14 @@ UNREADABLE = {
     "stamps that are none": (letter({"task": TASK, "id": "16", "stamped_headers": 5, "stamps": 5}), "stamp"),
     "the old form, spoiled": (letter({}, json.dumps({"task": TASK, "id": "17", "args": 5})), "args: "),
     "no headers": (letter(None), "no task message"),
+    "a pickle": (letter({"task": TASK, "id": "21"}, content_type="application/x-python-serialize"), "cannot be read"),
+    "another charset": (letter({"task": TASK, "id": "22"}, "\xe9", encoding="utf-99"), "cannot be read"),
+    "compressed, it says": (letter({"task": TASK, "id": "23", "compression": "application/x-bz2"}), "cannot be read"),
+    "far too long": (letter({"task": TASK, "id": "24"}, "x" * (MESSAGE_BYTES_MAX + 1)), "is too long"),
     "no content type": (letter({"task": TASK, "id": "18"}, content_type=None), "body: "),
     "a task of nobody's": (letter({"task": "orders.sing", "id": "19"}), "do not have"),
     "nesting without end": (letter({"task": TASK, "id": "20"}, "[" * 100_000), "cannot be read"),
+    **STRAYS,
 }
 
 
@@ -110,8 +146,10 @@ def test_what_celery_sends_is_well_formed(broker_url: str) -> None:
             chain(task.clone().set(queue="looked-at"), task).apply_async()
             group([task.clone().set(queue="looked-at")] * 2).apply_async()
         queues = [str(key, "ascii") for key in broker.keys("looked-at*")]
-        messages = [json.loads(kept) for queue in queues for kept in broker.lrange(queue, 0, -1)]
+        lying = [kept for queue in queues for kept in broker.lrange(queue, 0, -1)]
     app.close()
+    assert all(parcel(kept, "looked-at") is kept for kept in lying)
+    messages = [json.loads(kept) for kept in lying]
     assert len(messages) == 2 * 6
     for message in messages:
         assert fault_in(message["headers"], json.loads(base64.b64decode(message["body"]))) is None, message

@@ -1,0 +1,54 @@
+"""Logs as a process writes them: one event a line, whoever says it, with the task bound to it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+SAYING = """
+import logging
+import structlog
+from workers import logs
+logs.set_up("INFO", as_json={as_json})
+logs.bind_task("0199", "orders.work")
+ours = structlog.get_logger("fulfilment.recorder")
+ours.debug("not_worth_a_line")
+ours.info("order_moved", to_state="OPEN")
+logging.getLogger("celery.worker").warning("a library says %s", "so")
+logging.getLogger("httpx").info("not worth a line either")
+try:
+    raise KeyError("it")
+except KeyError as wrong:
+    ours.error("flight_broke", exc_info=wrong)
+"""
+
+
+def said(*, as_json: bool) -> list[str]:
+    process = subprocess.run(
+        [sys.executable, "-c", SAYING.format(as_json=as_json)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert process.stdout == ""
+    return process.stderr.splitlines()
+
+
+def test_every_line_is_json_with_its_task_and_its_source() -> None:
+    lines = [json.loads(line) for line in said(as_json=True)]
+
+    assert [(line["event"], line["level"], line["logger"]) for line in lines] == [
+        ("order_moved", "info", "fulfilment.recorder"),
+        ("a library says so", "warning", "celery.worker"),
+        ("flight_broke", "error", "fulfilment.recorder"),
+    ]
+    assert all((line["task_id"], line["task"]) == ("0199", "orders.work") for line in lines)
+    assert all(line["timestamp"].endswith("Z") for line in lines)
+    assert lines[0]["to_state"] == "OPEN"
+    assert lines[2]["exception"].endswith("KeyError: 'it'")
+
+
+def test_for_eyes_it_is_words() -> None:
+    moved, library, *_ = said(as_json=False)
+
+    assert "order_moved" in moved
+    assert "to_state=OPEN" in moved
+    assert "a library says so" in library
