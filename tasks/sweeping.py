@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from fulfilment.runtime import runtime
+from tasks.bells import answer
 
 
 @shared_task(
@@ -13,12 +13,10 @@ from fulfilment.runtime import runtime
 )
 def sweep() -> None:
     """Ring for every lane that has something due."""
-    here = runtime()
-    here.run(here.room.desk.sweep())
+    answer(lambda desk: desk.sweep())
 
 
 @shared_task(name="orders.forget", acks_late=False, ignore_result=True)
 def forget() -> None:
     """Drop the receipts that are older than they are kept."""
-    here = runtime()
-    here.run(here.room.desk.forget())
+    answer(lambda desk: desk.forget())
