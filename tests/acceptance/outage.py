@@ -16,7 +16,7 @@ from console.demo_books import Books
 from console.demo_verdict import Document, judge
 from embedded.supervisor import ProcessEvent
 from tests.acceptance.conftest import Producer, producing
-from tests.acceptance.installation import Installation
+from tests.acceptance.installation import WORKERS, Installation
 from tests.acceptance.looking import rows
 from tests.acceptance.receiver import QUEUE
 from tests.acceptance.stream import Stream
@@ -77,6 +77,7 @@ class Outage:
         self._asked: dict[str, list[Document]] = {}
         self._stream = Stream(place.engines.broker_url, place.told, place.orders, name)
         self._said_before: Mapping[str, str] = {}
+        self._said_when_over: Mapping[str, str] = {}
         self._exits_before = 0
         self._over_at: datetime | None = None
         self.figures = Figures({})
@@ -102,12 +103,20 @@ class Outage:
             return
         assert self._over_at is not None, "say when it is_over()"
         self._stream.await_tickets(_AFTER)
+        self._see_everybody_at_work()
         tickets = self._stream.finish()
         with producing(self._place.engines.broker_url) as producer:
             self._await_ends(producer, set(tickets.values()))
             self._ask_for_what_was_not_told(producer, set(tickets.values()))
         self._count(self._over_at, len(tickets))
         self._judge(tickets)
+
+    def _see_everybody_at_work(self) -> None:
+        """Wait until every worker has moved orders since it was over: one that stays away is hidden by the others."""
+        for _ in eventually(within_s=240):
+            said = self._place.said()
+            if all('"order_moved"' in said[name][len(self._said_when_over[name]) :] for name in WORKERS):
+                return
 
     def await_words(self, words: str) -> None:
         """Wait until workers or beat have said this since it began."""
@@ -119,6 +128,10 @@ class Outage:
         """Return what workers and beat have said since it began."""
         return "".join(said[len(self._said_before.get(name, "")) :] for name, said in self._place.said().items())
 
+    def traces(self) -> int:
+        """Count the traces in what was said: trouble that was foreseen is worth a line each."""
+        return self.said().count("Traceback")
+
     def exits(self) -> set[tuple[str, int | None]]:
         """Return which processes have ended since it began, and how."""
         return {(event.name, event.returncode) for event in self._exited()}
@@ -127,6 +140,7 @@ class Outage:
         """From here on nothing is broken any more."""
         (row,) = self._rows("SELECT clock_timestamp() AS now")
         self._over_at = row["now"]
+        self._said_when_over = self._place.said()
 
     def _under_way(self) -> dict[str, int]:
         query = "SELECT state, count(*) AS n FROM orders WHERE state = ANY(%s) GROUP BY state ORDER BY state"
