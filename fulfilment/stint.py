@@ -216,9 +216,14 @@ class Stint:
             more, self._in_air = await asyncio.wait(self._in_air, timeout=_GATHER_S)
             landed |= more
         for task in landed:
-            if error := task.exception():
-                # Left to its lease, or to the question that stands in the ledger for it; the others fly on.
-                log.error("flight_broke", lane=self._work.lane.value, exc_info=error)
+            # Left to its lease, or to the question that stands in the ledger for it; the others fly on.
+            match task.exception():
+                case None:
+                    pass
+                case LedgerUnavailable() as away:
+                    log.warning("ledger_away", lane=self._work.lane.value, trouble=str(away))
+                case error:
+                    log.error("flight_broke", lane=self._work.lane.value, exc_info=error)
         if whole := [task.result() for task in landed if not task.exception()]:
             await self._heed(whole)
             await self._settle(whole)

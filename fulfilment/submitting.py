@@ -80,7 +80,10 @@ class SubmitLane:
         """Say what an attempt that broke on our side comes to."""
         if isinstance(error, NoAnswer) and not committed:  # to a step that comes before the order
             return NotSent(error.reason, error.not_before)
-        log.error("submission_broke", order_id=str(order.order_id), exc_info=error)
+        if isinstance(error, LedgerUnavailable):
+            log.warning("ledger_away", order_id=str(order.order_id), trouble=str(error))
+        else:
+            log.error("submission_broke", order_id=str(order.order_id), exc_info=error)
         if committed:
             return AnswerLost(f"the answer could not be worked on here: {error!r}")
         if isinstance(error, FulfilmentError):

@@ -291,6 +291,9 @@ class Ledger:
             min_size=1,
             max_size=connections_max,
             timeout=wait_s,
+            # Pauses between attempts double. Given up this soon, they stay short: whoever needs a connection next
+            # begins anew, and a ledger that was away for an hour is found within seconds, not within another hour.
+            reconnect_timeout=wait_s,
             open=False,
             configure=partial(_set_up, statement_s),
             kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "number-orders"},

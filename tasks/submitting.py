@@ -123,7 +123,7 @@ def _held(work: Callable[[Runtime], Coroutine[Any, Any, Result]]) -> Result:
         except LedgerUnavailable as away:
             log.warning("ledger_away", held_for_s=round(HELD_S - until + time.monotonic(), 1), trouble=str(away))
             if time.monotonic() >= until:
-                raise Reject(str(away), requeue=True) from away
+                raise Reject(str(away), requeue=True) from None  # its trouble is told in the line above
             time.sleep(_AGAIN_S)
         except OrderRefused as refused:
             log.info("order_refused", faults=[str(fault) for fault in refused.faults])

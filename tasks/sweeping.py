@@ -6,7 +6,7 @@
 
 from celery import shared_task
 
-from fulfilment.runtime import runtime
+from tasks.bells import answer
 
 
 @shared_task(
@@ -17,8 +17,7 @@ from fulfilment.runtime import runtime
 )
 def sweep() -> None:
     """Ring for every lane that has something due."""
-    here = runtime()
-    here.run(here.room.desk.sweep())
+    answer(lambda desk: desk.sweep())
 
 
 @shared_task(name="orders.mind", acks_late=False, ignore_result=True, send_events=False)
@@ -31,5 +30,4 @@ def mind() -> None:
 @shared_task(name="orders.forget", acks_late=False, ignore_result=True)
 def forget() -> None:
     """Drop the receipts that are older than they are kept."""
-    here = runtime()
-    here.run(here.room.desk.forget())
+    answer(lambda desk: desk.forget())

@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from fulfilment.runtime import runtime
 from orders.model import CarrierName, Lane
+from tasks.bells import answer
 
 
 @shared_task(
@@ -13,5 +13,4 @@ from orders.model import CarrierName, Lane
 )
 def work(carrier: str, lane: str) -> None:
     """Do what is due on one lane; twice, late or never changes no outcome."""
-    here = runtime()
-    here.run(here.room.desk.work(CarrierName(carrier), Lane(lane)))
+    answer(lambda desk: desk.work(CarrierName(carrier), Lane(lane)))

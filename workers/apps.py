@@ -33,8 +33,7 @@ def make_app(settings: Settings) -> Celery:
     app.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in ALL],
         beat_schedule=SCHEDULE,
-        # The schedule stands in the code, so beat has nothing to remember and nothing to corrupt.
-        beat_scheduler="celery.beat:Scheduler",
+        beat_scheduler="workers.ticker:Ticker",
         beat_max_loop_interval=1,
         worker_consumer="workers.letters:CarefulConsumer",
         worker_concurrency=settings.children,

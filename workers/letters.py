@@ -62,9 +62,20 @@ class Undertaker:
 
 
 class CarefulConsumer(Consumer):
-    """Celery's consumer, with a place for the messages it cannot read."""
+    """Celery's consumer, with a place for the messages it cannot read; and it does not give up over a lost broker."""
 
     connection_errors: tuple[type[BaseException], ...]
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Lose the broker, and look for it again.
+
+        kombu 5.7 gives unacknowledged messages back while it closes a connection that it has let go of before, trips
+        over that, and Celery would give up for it. The broker hands those messages out again when their time is over.
+        """
+        try:
+            super().on_connection_error_after_connected(exc)
+        except AttributeError as tripped:
+            log.warning("broker_lost", trouble=str(exc), tripped=str(tripped))
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Look at a message before it is handed to the pool, where an unreadable body would merely fail."""

@@ -214,3 +214,11 @@ def an_order() -> MakeOrder:
         return {name: value for name, value in order.items() if value is not None}
 
     return make
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the outages came to: docs/reliability.md has the figures of one run."""
+    for report in terminalreporter.getreports("passed"):
+        for name, said in getattr(report, "user_properties", ()):
+            if name == "came to" and report.when == "call":
+                terminalreporter.write_line(f"{report.head_line}: {said}")

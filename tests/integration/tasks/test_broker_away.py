@@ -1,0 +1,64 @@
+"""The broker dies under a running worker that holds an order: the worker looks for it and goes on."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+
+from embedded.engines import Engines
+from ledger.migrate import migrate
+from tests.integration.tasks.conftest import environment
+from tests.processes import Processes
+
+ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
+
+# redis-py forgets to close the sockets of a broker that was killed under it.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+def own_engines(tmp_path: Path) -> Iterator[Engines]:
+    """Engines that may be stopped and killed."""
+    with Engines(tmp_path / "own", durable=False) as engines:
+        migrate(engines.database_url)
+        yield engines
+
+
+@pytest.fixture
+def env(own_engines: Engines) -> dict[str, str]:
+    return environment(own_engines.database_url, own_engines.broker_url)
+
+
+def test_a_worker_that_holds_an_order_outlives_its_broker(own_engines: Engines, processes: Processes) -> None:
+    """Without a ledger the order's message stays unacknowledged; then the broker is killed, and both come back."""
+    worker = processes.worker(children=2)
+    own_engines.postgres.stop()
+    submit(own_engines.broker_url, "held")
+    worker.await_words("error connecting")
+    own_engines.valkey.kill()
+    worker.await_words("Connection refused")
+    own_engines.valkey.start()
+    own_engines.postgres.start()
+    sent = submit(own_engines.broker_url, "after")
+    assert ticket(own_engines.broker_url, sent)["key"] == "after"
+    assert worker.popen.poll() is None
+
+
+def submit(broker_url: str, key: str) -> str:
+    """Send an order that nobody is to send on, and return the task's id."""
+    order = {"key": key, "not_before": "2099-01-01T00:00:00Z", **ORDER}
+    with Celery("producer", broker=broker_url, set_as_current=False) as app:
+        return str(app.send_task("orders.submit", [order], queue="orders", task_id=str(uuid4())).id)
+
+
+def ticket(broker_url: str, task_id: str) -> dict[str, Any]:
+    """Wait for what an order was answered."""
+    with Celery("producer", backend=broker_url, set_as_current=False) as app:
+        answer: Any = app.AsyncResult(task_id).get(timeout=90)
+        backend: Any = app.backend  # the stubs know the base class only
+        backend.result_consumer.stop()
+        backend.client.connection_pool.disconnect()
+        return dict(answer)
