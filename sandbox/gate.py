@@ -20,6 +20,7 @@ from sandbox.journal import Entry
 from sandbox.world import World
 
 DROP_EXTENSION = "sandbox.drop"  # what server.py's protocol offers: close the connection, say nothing
+FAULT_HEADER = "Sandbox-Fault"  # a request that carries one of these is spoiled so, whatever the rules say
 
 _HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center><hr>gateway</body></html>"
 _DEFAULT_STATUS = {FaultKind.HTML: 502, FaultKind.EMPTY: 200, FaultKind.GARBAGE: 200}
@@ -97,7 +98,7 @@ class Gate:
         request, world = visit.request, self._world
         entry = world.journal.arrived(self._carrier, request.method, template, request.scope["path"])
         reference = self._reference_of(visit)
-        fault = world.faults.pick(Asked(self._carrier, request.method, template, reference))
+        fault = _named_by(request) or world.faults.pick(Asked(self._carrier, request.method, template, reference))
         latency_s = world.behaviour.latency(endpoint, world.dice)
         if latency_s > 0:
             await asyncio.sleep(latency_s)
@@ -133,6 +134,12 @@ class Gate:
             stopped = asyncio.ensure_future(self._world.stopping.wait())
             await asyncio.wait({stopped}, timeout=seconds)
             stopped.cancel()
+
+
+def _named_by(request: Request) -> Fault | None:
+    """Return the fault that a request asks for itself."""
+    kind = request.headers.get(FAULT_HEADER)
+    return Fault(fault=FaultKind(kind)) if kind in set(FaultKind) else None
 
 
 def _note(entry: Entry, answer: Response, fault: Fault | None) -> None:

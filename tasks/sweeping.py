@@ -23,8 +23,7 @@ def sweep() -> None:
 @shared_task(name="orders.mind", acks_late=False, ignore_result=True, send_events=False)
 def mind() -> None:
     """Tell a person about lines that do not move on."""
-    here = runtime()
-    here.run(here.room.desk.mind())
+    answer(lambda desk: desk.mind())
 
 
 @shared_task(name="orders.forget", acks_late=False, ignore_result=True)

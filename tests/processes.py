@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 REPOSITORY = Path(__file__).parent.parent
+OURS = "workers.celery_app"
 
 
 @dataclass
@@ -73,11 +74,13 @@ class Processes:
         """The environment of every process here, for commands that are to see the same house."""
         return {**os.environ, **self.env}
 
-    def worker(self, *, children: int = 3, wait: bool = True, env: Mapping[str, str] | None = None) -> Process:
+    def worker(
+        self, *, children: int = 3, wait: bool = True, env: Mapping[str, str] | None = None, app: str = OURS
+    ) -> Process:
         """Start a worker; with `wait`, return when it takes messages."""
         name = f"worker{len(self.all)}"
         flags = ("--without-gossip", "--without-mingle", "-c", str(children), "-n", f"{name}@%h", "-l", "INFO")
-        started = self._start(name, "worker", *flags, env=env)
+        started = self._start(name, "worker", *flags, env=env, app=app)
         if wait:
             started.await_words("ready.")
         return started
@@ -86,12 +89,12 @@ class Processes:
         """Start a beat."""
         return self._start(f"beat{len(self.all)}", "beat")
 
-    def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
+    def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None, app: str = OURS) -> Process:
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", "workers.celery_app", *arguments],
+                [sys.executable, "-m", "celery", "-A", app, *arguments],
                 cwd=self.home,
                 env={**self.whole_env, **(env or {})},
                 stdout=output,

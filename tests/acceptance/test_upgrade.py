@@ -75,7 +75,7 @@ def test_both_releases_serve_one_ledger_and_nobody_notices_the_upgrade(
     carrier: SandboxControl,
     an_order: MakeOrder,
 ) -> None:
-    """The old worker; the ledger migrated under it; a new one beside it; the old one gone. Orders come all the while."""
+    """The old worker; the ledger migrated under it; a new one beside it; the old one gone; orders all the while."""
     older_beat, before = older.beat(), older.worker()
     load = Load(producer, partial(an_order, notify=NOTIFY), random.Random(20261122))
     load.start()

@@ -51,6 +51,20 @@ def test_client_library_sees_a_disconnect(bandwidth: PracticeClient, kind: str, 
     assert bandwidth.post(ORDER).status_code == 201
 
 
+@pytest.mark.parametrize(("kind", "made"), [("drop_before", 0), ("drop_after", 1)])
+def test_a_request_may_ask_for_its_own_fault(bandwidth: PracticeClient, kind: str, made: int) -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, headers={"Sandbox-Fault": kind})
+
+    assert orders_made(bandwidth) == made
+    assert bandwidth.post(ORDER).status_code == 201
+
+
+def test_a_fault_that_nobody_knows_is_none(bandwidth: PracticeClient) -> None:
+    answer = bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, headers={"Sandbox-Fault": "starlight"})
+    assert answer.status_code == 201
+
+
 @pytest.mark.parametrize(("kind", "made"), [("error_before", 0), ("error_after", 1)])
 def test_server_error_has_its_status_and_no_body(bandwidth: PracticeClient, kind: str, made: int) -> None:
     bandwidth.control.fault(kind, status=504, **ON_POST)

@@ -1,0 +1,47 @@
+"""The workers' own application, on wires that break: `celery -A tests.acceptance.crashing.worker worker`.
+
+Each lane takes one order at a time (CONCURRENCY=1 does that for two of them), so that every I/O is one order's.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import httpx
+from celery import signals
+
+from fulfilment import runtime, telling
+from tests.acceptance.crashing import wires
+from tests.acceptance.crashing.fate import FOLDER, Fates
+from workers.celery_app import app
+
+__all__ = ["app"]
+
+fates = Fates(Path(os.environ[FOLDER]))
+wires.lay(fates)
+vars(telling)["_LIMIT"] = 1
+
+# What is slow to make and the same in every child is made once: hundreds of them are going to die.
+vars(httpx)["create_ssl_context"] = cache(httpx.create_ssl_context)
+runtime.runtime()
+runtime.close()
+
+
+@signals.task_prerun.connect(weak=False)
+def _on_task(task_id: str, task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], **_: Any) -> None:
+    match task.name:
+        case "orders.submit":
+            fates.enter("intake", task_id)
+        case "orders.cancel":
+            fates.enter("cancel", args[0])
+        case "orders.work":
+            fates.enter(kwargs["lane"])
+        case _:
+            fates.enter("elsewhere")
+
+
+@signals.task_postrun.connect(weak=False)
+def _after_task(**_: Any) -> None:
+    fates.enter("elsewhere")

@@ -1,0 +1,108 @@
+"""A worker dies, or a connection breaks, at the n-th I/O of an order's life, for every n: bought once, ended truly.
+
+Of every life one order goes undisturbed and shows what I/O there is. Then there is an order for each point of it,
+struck there and nowhere else: all of them side by side, on one worker whose children die by the hundred.
+"""
+
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import pytest
+
+from embedded.engines import Engines
+from tests.acceptance.crashing.fate import Blow, Point, Sentence, Side
+from tests.acceptance.crashing.lives import LIVES, Life
+from tests.acceptance.crashing.works import Case, Works, works
+
+pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
+
+DONE: Final = ("bought", "added", "removed", "released")
+OURS: Final = ("acquired", "usable", "released")
+
+
+def test_struck_at_every_point_every_order_is_bought_once_and_ends_truly(
+    engines: Engines, ledger_template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with works(engines, tmp_path) as here:
+        undisturbed = [Case(life, str(uuid4())) for life in LIVES]
+        here.live(undisturbed, here.stock(10, 10, 1, 1))
+        passed = {str(case.life): here.book(case).passed for case in undisturbed}
+        struck = [case for life in LIVES for case in cases(life, passed)]
+        here.live(sorted(struck, key=lambda case: case.n), here.stock(150, 150, 60, 60))
+
+        everything = [*undisturbed, *struck]
+        assert [str(case) for case in struck if not here.book(case).struck] == []
+        assert untrue(here, everything) == []
+        assert untold(here, everything) == []
+        with capsys.disabled():
+            sys.stdout.write("\n" + "\n".join(table(struck)) + "\n")
+
+
+def cases(life: Life, passed: Mapping[str, Sequence[Point]]) -> Iterator[Case]:
+    """Yield an order for everything that can happen at each point of a life."""
+    points, known = passed[str(life)], passed[life.beside] if life.beside else ()
+    for n, point in enumerate(points, 1):
+        first = point.place not in {former.place for former in points[: n - 1]}
+        for blow in Blow:
+            if point not in known and happens(blow, point, first=first):
+                yield Case(life, str(uuid4()), n, Sentence(blow, point))
+
+
+def happens(blow: Blow, point: Point, *, first: bool) -> bool:
+    """Tell whether a blow at this point is another than those at the points around it."""
+    match blow:
+        case Blow.KILLED:  # who dies before one I/O has died after the one before it
+            return point.side is Side.AFTER or first
+        case Blow.DROPPED:  # what is lost on its way to the ledger is sent once more, as if nothing had been
+            return not point.at_the_ledger or point.side is Side.AFTER
+        case Blow.AWAY:  # what is claimed instead may be another order
+            return point.at_the_ledger and not point.claims
+
+
+def untrue(here: Works, struck: Sequence[Case]) -> list[str]:
+    """Compare every order with the carriers' own books: done once, all of it, and told as it is."""
+    report = here.house.carrier.report()
+    theirs = defaultdict(list)
+    for order in report["orders"]:
+        theirs[order["customer_order_id"]].append(order)
+    orders = {str(row["order_id"]): row for row in here.rows(ENDS, list(OURS))}
+    wrong = [f"{what}: {found}" for what, found in report["duplicates"].items() if found]
+    wrong += [f"too early: {violation}" for violation in report["violations"]]
+    for case in struck:
+        ours, sold = orders[case.order_id], theirs[case.order_id]
+        done = sorted(number for order in sold for what in DONE for number in order.get(what, ()))
+        if (ours["state"], sorted(ours["numbers"])) != (case.life.end, done) or len(set(done)) != len(done):
+            wrong.append(f"{case}: {ours}, but the carrier says {sold}")
+    return wrong
+
+
+ENDS: Final = """
+    SELECT order_id, state, reason,
+           ARRAY(SELECT e164 FROM order_numbers AS n
+                 WHERE n.order_id = orders.order_id AND n.state = ANY(%s)) AS numbers
+    FROM orders"""
+
+
+def untold(here: Works, struck: Sequence[Case]) -> list[str]:
+    """Compare what the producer has heard: a ticket, and the end."""
+    told: Mapping[str, list[dict[str, Any]]] = here.told()
+    wrong = [f"{case}: no ticket" for case in struck if not here.producer.app.AsyncResult(case.order_id).successful()]
+    for case in struck:
+        ends = {document["state"] for document in told.get(case.order_id, ())}
+        if ends != {case.life.end}:
+            wrong.append(f"{case}: heard {ends}")
+    return wrong
+
+
+def table(struck: Sequence[Case]) -> Iterator[str]:
+    """Say for each life at how many points it was struck, and how."""
+    yield f"{'life':40} points {' '.join(f'{blow:>8}' for blow in Blow)}"
+    for life in LIVES:
+        mine = [case.sentence for case in struck if case.sentence and case.life is life]
+        blows = Counter(sentence.blow for sentence in mine)
+        points = len({sentence.point for sentence in mine})
+        yield f"{life!s:40} {points:6} {' '.join(f'{blows[blow]:8}' for blow in Blow)}"
