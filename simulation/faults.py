@@ -79,6 +79,8 @@ class Faults:
     """Orders that the producer calls back."""
     decided: float = 0.0
     """Whether a person decides about parked orders while the storm lasts; afterwards one does."""
+    meddled: float = 0.0
+    """Orders that an impatient person parks, or wants tried now, an hour."""
 
 
 CALM: Final = Faults()
@@ -110,6 +112,11 @@ def _only(*names: str) -> Callable[[Random], Faults]:
     return lambda _: replace(CALM, **{name: getattr(HARSH, name) for name in names})
 
 
+def _people(dice: Random) -> Faults:
+    """Draw any weather, with somebody in it who leaves nothing alone."""
+    return replace(swarm(dice), meddled=20.0, decided=1.0)
+
+
 PROFILES: Final[Mapping[str, Callable[[Random], Faults]]] = MappingProxyType(
     {
         "swarm": swarm,
@@ -121,6 +128,7 @@ PROFILES: Final[Mapping[str, Callable[[Random], Faults]]] = MappingProxyType(
         "ledger": _only("ledger_lost", "ledger_outages", "killed"),
         "messages": _only("doubled", "dropped", "delayed", "wiped", "two_beats", "no_beat"),
         "carriers": _only("slow_review", "strange", "listing_delay", "called_back", "decided"),
+        "people": _people,
         "clocks": _only("skew", "limited", "frozen", "lost_after"),
     }
 )

@@ -14,7 +14,7 @@ from fulfilment.intake import Ticket
 from fulfilment.ports import Errand
 from orders.errors import OrderRefused
 from orders.events import Adopted, Decision, SentAgain, WrittenOff
-from orders.model import CarrierName, CarrierOrderId, Kind, OrderId
+from orders.model import CarrierName, CarrierOrderId, Kind, Lane, OrderId
 from simulation.broker import Broker, Message
 from simulation.carriers import BANDWIDTH, CM_COM, SWIFT, SimulatedCarrier
 from simulation.faults import LATE_MAX_S, LISTING_MAX_S
@@ -200,6 +200,34 @@ class Mover:
 
 
 @dataclass(slots=True)
+class Meddler:
+    """A person who cannot leave orders alone: parks them, and wants them tried or told now, whatever they wait for."""
+
+    tables: Tables
+    broker: Broker
+    trace: Trace
+    dice: Random
+    per_hour: float
+    until_s: float
+
+    async def meddles(self) -> None:
+        """Pick an order now and then, and do something with it."""
+        while asyncio.get_running_loop().time() < self.until_s:
+            await asyncio.sleep(self.dice.expovariate(self.per_hour / 3600))
+            if self.tables.orders:
+                self._meddle(self.dice.choice(list(self.tables.orders)))
+            self.broker.send(Message("mind", ()))
+
+    def _meddle(self, order_id: UUID) -> None:
+        deed = self.dice.choice(("park", "retry", "retry", "tell"))
+        self.trace.note("meddler", deed, str(order_id))
+        if deed == "park":
+            self.broker.send(Message("park", (order_id, f"note {self.trace.lines}"), late_ack=True))
+        else:
+            self.broker.send(Message("retry", (order_id, Lane.TELL if deed == "tell" else None), late_ack=True))
+
+
+@dataclass(slots=True)
 class Clerk:
     """A person who looks at parked orders now and then, and at the carrier's portal before deciding."""
 
@@ -224,12 +252,16 @@ class Clerk:
 
     def _decide(self, row: Row) -> None:
         self._decided += 1
-        decision = self._decision(self.sides[row["carrier"]].sales(str(row["order_id"])))
+        decision = self._decision(row, self.sides[row["carrier"]].sales(str(row["order_id"])))
         self.trace.note("clerk", "decides", f"{row['order_id']}: {decision}")
         self.broker.send(Message("resolve", (row["order_id"], decision), late_ack=True))
 
-    def _decision(self, sales: Sequence[Mapping[str, Any]]) -> Decision:
+    def _decision(self, row: Row, sales: Sequence[Mapping[str, Any]]) -> Decision:
         by, why = "clerk", f"looked at the portal, note {self._decided}"
         if bought := [sale for sale in sales if sale["outcome"] != "FAILED"]:
-            return Adopted(CarrierOrderId(bought[0]["order_id"]), by, why)
+            theirs = [sale["order_id"] for sale in bought]
+            latest = theirs[-1 if row["kind"] == Kind.REMOVE_NUMBERS else 0]  # of a removal, the part under way
+            return Adopted(
+                CarrierOrderId(row["carrier_order_id"] if row["carrier_order_id"] in theirs else latest), by, why
+            )
         return SentAgain(by, why) if self.dice.random() < 0.7 else WrittenOff(by, why)  # noqa: PLR2004

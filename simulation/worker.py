@@ -73,6 +73,9 @@ class Child:
             "submit": lambda raw, order_id: room.intake.submit(raw, producer="default", order_id=order_id),
             "cancel": lambda order_id: room.desk.cancel(order_id, by="producer", why="changed its mind"),
             "resolve": room.desk.resolve,
+            "park": lambda order_id, why: room.desk.park(order_id, by="meddler", why=why),
+            "retry": lambda order_id, lane: room.desk.retry([order_id], "meddler", None, lane),
+            "mind": room.desk.mind,
         }
         return await does[message.name](*message.said)
 

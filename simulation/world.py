@@ -33,7 +33,7 @@ from simulation.internet import TIMEOUT_S, Host, SimulatedWire
 from simulation.ledger_line import LineToLedger
 from simulation.memory_ledger import MemoryLedger
 from simulation.monitor import Monitor
-from simulation.people import Clerk, Inbox, Mover, Producer, wishes
+from simulation.people import Clerk, Inbox, Meddler, Mover, Producer, wishes
 from simulation.process import Process
 from simulation.rates import RateWatch, drawn_rates
 from simulation.statements_reading import next_due
@@ -181,6 +181,11 @@ class World:
         mover = Mover(self._tables, self._broker, self._trace, self._dice, removals, until_s, producers)
         self._start(mover.moves())
         from_s = 0.0 if self._dice.random() < self._weather.faults.decided else self._weather.storm_s
+        if per_hour := self._weather.faults.meddled:
+            dice = Random(f"{plan.seed}/meddler")
+            self._start(
+                Meddler(self._tables, self._broker, self._trace, dice, per_hour, self._weather.storm_s).meddles()
+            )
         self._start(Clerk(self._tables, self._sides, self._broker, self._trace, self._dice, from_s).decides())
         return producers
 

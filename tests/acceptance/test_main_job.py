@@ -1,9 +1,8 @@
 """An order goes in by Celery, numbers come out, the producer is told; real worker, beat, broker, ledger and HTTP."""
 
-import asyncio
 import json
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from celery import Celery
@@ -11,12 +10,7 @@ from kombu import Connection
 from pydantic import ValidationError
 
 from embedded.engines import Engines
-from fulfilment.recorder import Heard, Recorder
-from ledger.ledger import Ledger
 from number_orders import Client, NoTicketError, OrderRequest
-from orders.events import Parked
-from orders.lifecycle import Manner
-from orders.model import OrderId
 from sandbox.control import SandboxControl
 from tests.acceptance.conftest import House, MakeOrder, Producer
 from tests.acceptance.looking import acquired, rows, sold_for, traces
@@ -166,11 +160,12 @@ def test_an_order_waits_for_its_time_and_can_be_called_back_until_then(
 
 
 def test_a_person_decides_about_a_parked_order(
-    producer: Producer, an_order: MakeOrder, carrier: SandboxControl, ledger_url: str
+    producer: Producer, an_order: MakeOrder, carrier: SandboxControl
 ) -> None:
-    """Sent again, and bought once; a second word for it comes too late. A call that says nothing clear is refused."""
+    """Parked, sent again, bought once; a second word for it comes too late. What says nothing clear is refused."""
     order_id = producer.submit(an_order(not_before="2099-01-01T00:00:00Z"))["order_id"]
-    asyncio.run(_park(ledger_url, OrderId(UUID(order_id))))
+    for _ in range(2):
+        assert producer.call("orders.park", order_id, "let me look", "ana")["state"] == "PARKED"
     for unclear in (
         ("bought", "why", "ana"),
         ("sent_again", " ", "ana"),
@@ -181,10 +176,27 @@ def test_a_person_decides_about_a_parked_order(
         with pytest.raises(ValueError, match="must be"):
             producer.call("orders.resolve", order_id, *unclear)
     for _ in range(2):
-        producer.call("orders.resolve", order_id, "sent_again", "not in the dashboard", "ana")
+        producer.call("orders.resolve", order_id, "send-again", "not in the dashboard", "ana")
     producer.await_end(order_id)
     with pytest.raises(Exception, match="it is over"):
         producer.call("orders.resolve", order_id, "failed", "too slow", "ana")
+    assert len(sold_for(carrier, order_id)) == 1
+
+
+def test_an_order_that_waits_is_tried_now(producer: Producer, an_order: MakeOrder, carrier: SandboxControl) -> None:
+    """Whoever means it may overrule a schedule; what is over is over, and what is unclear is refused."""
+    order_id = producer.submit(an_order(not_before="2099-01-01T00:00:00Z"))["order_id"]
+    for unclear in ((" ",), ("ana", "\0"), ("ana", None, "buy")):
+        with pytest.raises(ValueError, match="must be"):
+            producer.call("orders.retry", order_id, *unclear)
+    answer = producer.call("orders.retry", order_id, "ana", "the customer calls")
+    assert (answer["lanes"], answer["refused"]) == (["submit"], None)
+    producer.await_end(order_id)
+    answer = producer.call("orders.retry", order_id, "ana")
+    assert (answer["lanes"], answer["state"]) == ([], "COMPLETED")
+    assert "it is over" in answer["refused"]
+    with pytest.raises(Exception, match="no order"):
+        producer.call("orders.retry", str(uuid4()), "ana")
     assert len(sold_for(carrier, order_id)) == 1
 
 
@@ -276,13 +288,6 @@ def test_what_flower_shows_is_the_key_and_no_secret(producer: Producer, an_order
     assert received
     assert "crm-flower" in received[0]["kwargs"]
     assert "sandbox-secret" not in json.dumps(seen, default=str)
-
-
-async def _park(ledger_url: str, order_id: OrderId) -> None:
-    async with Ledger.at(ledger_url) as ledger:
-        order = (await ledger.read([order_id]))[order_id]
-        recorder = Recorder(ledger, {order.request.carrier: Manner()})
-        await recorder.hear([Heard(order, Parked("nobody knows"))], now=await ledger.now())
 
 
 def test_the_client_orders_waits_and_calls_back(broker_url: str, an_order: MakeOrder, carrier: SandboxControl) -> None:

@@ -85,6 +85,14 @@ def test_a_number_of_ours_waits_from_when_we_knew_of_it() -> None:
     )
 
 
+@pytest.mark.parametrize(("minutes", "words"), [(1, "tainted for 1 minute;"), (0.5, "0.5 minutes;"), (2, "2 minutes;")])
+def test_a_window_is_told_in_minutes_as_people_say_it(minutes: float, words: str) -> None:
+    carrier = Swift(taint=Taint(timedelta(minutes=minutes), timedelta(minutes=5)))
+    event, *_ = converse(carrier.submit(an_order(removal(ONE))), knowing({ONE: NOW}))
+    assert isinstance(event, Deferred)
+    assert words in str(event.numbers[0].text)
+
+
 @pytest.mark.parametrize(("short", "leaves"), [(timedelta(), True), (timedelta(microseconds=1), False)])
 def test_a_number_may_leave_when_window_and_margin_have_passed_to_the_microsecond(
     *, short: timedelta, leaves: bool
