@@ -113,10 +113,11 @@ def test_a_ledger_that_is_away_during_a_question_is_worth_a_line(practice: Pract
                     await work(shaken, Lane.ASK)
             assert [line["log_level"] for line in said if line["event"] == "ledger_away"] == ["warning"]
             assert not any("exc_info" in line for line in said)
+            practice.carrier.advance(600)
             await live(practice, room)
             assert practice.untrue(order_id) == []
 
-    practice.carrier.behave(strange_s=3600)
+    practice.carrier.behave(strange_s=600)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     run(asked())
 
