@@ -4,9 +4,10 @@ Knows nothing of what a conversation is about; that is the lane's (`fulfilment.s
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -235,24 +236,28 @@ class Stint:
         return max(self._next_claim - _clock(), 0.001)
 
     async def _settle(self, landed: Sequence[Landed]) -> None:
-        """Write down what came back. Answers are precious: a ledger that is away for a moment is waited for."""
+        """Write down what came back, each thing once."""
+        heard = [item.result for item in landed if isinstance(item.result, Heard)]
+        if heard:
+            now = max(item.flight.now for item in landed)
+            await self._written(landed, partial(self._recorder.hear, heard, now=now))
+        for claims, later in _by_claims(landed):
+            await self._written(landed, partial(self._ledger.postpone, claims, later))
+        receipts = [receipt for item in landed for receipt in item.receipts]
+        await self._written(landed, partial(self._ledger.keep_receipts, receipts))
+
+    async def _written(self, landed: Sequence[Landed], write: Callable[[], Awaitable[object]]) -> None:
+        """Write. Answers are precious: a ledger that is away for a moment is waited for."""
         for wait_s in (*_AWAY_S, None):
             try:
-                return await self._write(landed)
+                await write()
             except LedgerUnavailable as away:
                 if wait_s is None:
                     raise
                 log.warning("ledger_away", lane=self._work.lane.value, answers_held=len(landed), trouble=str(away))
                 await asyncio.sleep(wait_s)
-        raise AssertionError("unreachable")
-
-    async def _write(self, landed: Sequence[Landed]) -> None:
-        heard = [item.result for item in landed if isinstance(item.result, Heard)]
-        if heard:
-            await self._recorder.hear(heard, now=max(item.flight.now for item in landed))
-        for claims, later in _by_claims(landed):
-            await self._ledger.postpone(claims, later)
-        await self._ledger.keep_receipts([receipt for item in landed for receipt in item.receipts])
+            else:
+                return
 
     async def _heed(self, landed: Sequence[Landed]) -> None:
         """Let everybody know what the carrier said of its limits, and whether it could be reached at all."""

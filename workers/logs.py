@@ -5,6 +5,7 @@ import sys
 from typing import Any, Final
 
 import structlog
+from celery.exceptions import Reject
 from structlog.typing import Processor
 
 _QUIET: Final = (
@@ -57,6 +58,14 @@ def set_up(level: str, *, as_json: bool) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("celery.app.trace").addFilter(_without_foreseen_trace)
+
+
+def _without_foreseen_trace(record: logging.LogRecord) -> bool:
+    """Let every record pass; that a message was given back on purpose needs no trace."""
+    if record.exc_info and isinstance(record.exc_info[1], Reject):
+        record.exc_info = None
+    return True
 
 
 def bind_task(task_id: str, task_name: str) -> None:

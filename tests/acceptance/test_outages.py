@@ -195,7 +195,7 @@ def test_a_broker_that_dies_and_comes_back_is_found_again(place: Installation, s
 def test_a_broker_out_of_memory_is_waited_for(place: Installation, suffer: Suffer) -> None:
     """Bells stay silent, tickets and documents wait, orders are sent again."""
     broken = without_memory(place.engines.broker_url)
-    suffer(broken, lasts_s=OUTAGE_S, says="maxmemory", broker_forgets=True)
+    suffer(broken, lasts_s=OUTAGE_S, says="tick_lost", broker_forgets=True)
 
 
 def test_a_restarted_database_loses_no_answer_that_was_in_hand(place: Installation, suffer: Suffer) -> None:

@@ -1,17 +1,21 @@
 """A stint holds on to what is in the air: answers are precious, whatever becomes of the ledger meanwhile."""
 
 import asyncio
+import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import structlog
 from psycopg.rows import DictRow
+from structlog.testing import capture_logs
 
 from carriers.bandwidth import Bandwidth
 from carriers.contract import Conversation
 from carriers.courier import Courier, Outcome
 from fulfilment.desk import Desk
-from ledger.ledger import Ledger
+from ledger.ledger import Ledger, Receipt
 from orders.errors import LedgerUnavailable
 from orders.lifecycle import Manner
 from orders.model import Lane, Order
@@ -67,6 +71,57 @@ def test_with_nothing_in_the_air_a_ledger_that_is_away_ends_the_stint(practice: 
             assert practice.untrue(order_id) == []
 
     run(away())
+
+
+def test_an_answer_is_written_once_though_what_goes_with_it_cannot_be(practice: Practice) -> None:
+    """The disk is full for all but the order's own step: that is not heard again each time the rest is tried."""
+
+    class Receiptless(Ledger):
+        tries = 2
+
+        async def keep_receipts(self, receipts: Sequence[Receipt]) -> None:
+            if self.tries:
+                self.tries -= 1
+                raise LedgerUnavailable("no space left on device")
+            await super().keep_receipts(receipts)
+
+    async def full() -> None:
+        async with practice.opened() as room:
+            (order_id,) = await accept(room)
+            ledger = Receiptless(room.ledger._pool)
+            async with practice.opened(ledger) as shaken:
+                await work(shaken, Lane.SUBMIT)
+            assert ledger.tries == 0
+            assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
+            assert (await room.ledger.story(order_id)).receipts
+
+    run(full())
+
+
+def test_a_ledger_that_is_away_during_a_question_is_worth_a_line(practice: Practice) -> None:
+    """What was to be noted meanwhile cannot be: the order is asked about again, and nobody reads a trace."""
+
+    class Unalarmed(Ledger):
+        async def raise_alarm(self, what: str, subject: str, **said: Any) -> int:
+            raise LedgerUnavailable("gone")
+
+    async def asked() -> None:
+        async with practice.opened() as room:
+            (order_id,) = await accept(room, an_order(criteria={"npa": "605"}))
+            await work(room, Lane.SUBMIT)
+            practice.pass_time(minutes=10)
+            async with practice.opened(Unalarmed(room.ledger._pool)) as shaken:
+                with capture_logs() as said:
+                    await work(shaken, Lane.ASK)
+            assert [line["log_level"] for line in said if line["event"] == "ledger_away"] == ["warning"]
+            assert not any("exc_info" in line for line in said)
+            practice.carrier.advance(600)
+            await live(practice, room)
+            assert practice.untrue(order_id) == []
+
+    practice.carrier.behave(strange_s=600)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    run(asked())
 
 
 def test_an_order_that_the_adapter_trips_over_is_for_a_person_and_the_others_fly(practice: Practice) -> None:

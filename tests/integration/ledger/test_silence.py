@@ -74,6 +74,16 @@ def test_a_statement_that_waits_for_a_lock_is_given_up_by_the_server(ledger_url:
     asyncio.run(work())
 
 
+def test_attempts_to_connect_do_not_lie_ever_further_apart() -> None:
+    """The pool doubles its pauses until it gives up: no later than whoever waits, who then lets it begin anew."""
+
+    async def patience_s() -> tuple[float, float]:
+        pool = Ledger.at("postgresql://nobody@127.0.0.1:1/none", wait_s=3)._pool
+        return pool.reconnect_timeout, pool.timeout
+
+    assert asyncio.run(patience_s()) == (3, 3)
+
+
 def test_what_an_address_says_of_its_line_is_heeded() -> None:
     """Ours are defaults: an operator may know better."""
     usual = conninfo_to_dict(address("postgresql://app:secret@db.example/orders"))
