@@ -39,6 +39,9 @@ from orders.numbering import E164, parse_e164
 ORDER_BYTES_MAX: Final = 256 * 1024
 """The longest order as JSON: five thousand numbers fit three times."""
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
 FAULTS_MAX: Final = 20
 """How many faults of one order are spelled out."""
 
@@ -68,6 +71,7 @@ class Intake:
         self._ledger = ledger
         self._adapters = adapters
         self._bell = bell
+        self._kinds = {name: adapter.capabilities.kinds for name, adapter in adapters.items()}
 
     async def submit(self, raw: object, *, producer: str, order_id: UUID | None = None) -> Ticket:
         """Take one order in.
@@ -97,8 +101,9 @@ class Intake:
     async def _take(
         self, raws: Sequence[object], producer: str, order_ids: Sequence[UUID | None]
     ) -> list[Ticket | Refusal]:
+        fit = _fit_together(raws)
         outcomes: list[NewOrder | Ticket | Refusal] = [
-            self._checked(raw, producer, order_id) for raw, order_id in zip(raws, order_ids, strict=True)
+            self._checked(raw, producer, order_id, fit=fit) for raw, order_id in zip(raws, order_ids, strict=True)
         ]
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
@@ -112,16 +117,19 @@ class Intake:
             outcome if not isinstance(outcome, NewOrder) else _answer(outcome, accepted, taken) for outcome in outcomes
         ]
 
-    def _checked(self, raw: object, producer: str, order_id: UUID | None) -> NewOrder | Refusal:
+    def _checked(self, raw: object, producer: str, order_id: UUID | None, *, fit: bool) -> NewOrder | Refusal:
         try:
-            request = self._read(raw)
+            request = self._read(raw, fit=fit)
         except OrderRefused as refused:
             key = raw.get("key") if isinstance(raw, Mapping) else None
             return Refusal(key if isinstance(key, str) else None, refused)
         return _new_order(request, producer, OrderId(order_id or uuid7()))
 
-    def _read(self, raw: object) -> OrderRequest:
-        _check_text(raw)
+    def _read(self, raw: object, *, fit: bool) -> OrderRequest:
+        if not isinstance(raw, Mapping):
+            raise OrderRefused([Fault("order", "must be a JSON object")])
+        if not fit:
+            _check_text(raw)
         try:
             shaped = contract.OrderRequest.model_validate(raw)
         except ValidationError as error:
@@ -131,7 +139,7 @@ class Intake:
             known = ", ".join(sorted(self._adapters)) or "none is set up"
             raise OrderRefused([Fault("carrier", f"is not one of ours: {known}")])
         request = _request(shaped)
-        if request.kind not in adapter.capabilities.kinds:
+        if request.kind not in self._kinds[request.carrier]:
             raise OrderRefused([_not_offered(adapter, request.kind)])
         faults = [*_service_faults(shaped), *adapter.check(request)]
         if faults:
@@ -141,15 +149,21 @@ class Intake:
 
 def fingerprint(request: OrderRequest) -> str:
     """Return what two bodies under one key are compared by."""
-    canonical = json.dumps(request_to_json(request), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(request_to_json(request)).encode()).hexdigest()
+
+
+def _fit_together(raws: Sequence[object]) -> bool:
+    """Tell whether orders are plain JSON and short enough even when they are taken for one, as most are."""
+    try:
+        _check_text(raws)
+    except OrderRefused:
+        return False
+    return True
 
 
 def _check_text(raw: object) -> None:
-    if not isinstance(raw, Mapping):
-        raise OrderRefused([Fault("order", "must be a JSON object")])
     try:
-        text = json.dumps(raw, ensure_ascii=False, allow_nan=False).encode()
+        text = _TEXT.encode(raw).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise OrderRefused([Fault("order", f"must be plain JSON: {error}")]) from None
     if len(text) > ORDER_BYTES_MAX:

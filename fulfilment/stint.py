@@ -30,6 +30,10 @@ _AWAY_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 _PAUSE_S: Final = 0.05
 """How long the ledger is left alone after a claim that found less than there was room for."""
 
+WRITTEN_LATE: Final = timedelta(seconds=1)
+"""How far behind the last claim the next one begins to look. What is written down later than that, already due, is seen
+by the next stint: each begins with a look at all there is."""
+
 _GATHER_S: Final = 0.01
 """How long the first answer to land waits for others that are about to: they are written with one statement."""
 
@@ -132,6 +136,7 @@ class Stint:
         self._ledger_clock = ledger_clock
         self._ends = _clock() + lasts_s
         self._next_claim = 0.0
+        self._since: datetime | None = None
         self._in_air: set[asyncio.Task[Landed]] = set()
         self._took_off = 0
 
@@ -179,11 +184,14 @@ class Stint:
         """Claim and begin; return whether anything was due."""
         room = self._work.concurrency - len(self._in_air)
         boot, claimed_at = self._boot_clock(), _clock()
-        claims = await self._ledger.claim(self._work.carrier, self._work.lane, limit=room, lease=self._work.lease)
+        claims = await self._ledger.claim(
+            self._work.carrier, self._work.lane, limit=room, lease=self._work.lease, since=self._since
+        )
         if claims is None or len(claims.claims) < room:
             self._next_claim = _clock() + _PAUSE_S
         if claims is None:
             return False
+        self._since = claims.reached - WRITTEN_LATE if claims.reached else None
         self._ledger_clock.learn(claims.clock, asked_at=boot, heard_at=self._boot_clock())
         deadline = boot + self._work.right_to_send.total_seconds()
         begun = await self._work.begin(claims)
