@@ -101,9 +101,8 @@ class Intake:
     async def _take(
         self, raws: Sequence[object], producer: str, order_ids: Sequence[UUID | None]
     ) -> list[Ticket | Refusal]:
-        fit = _fit_together(raws)
         outcomes: list[NewOrder | Ticket | Refusal] = [
-            self._checked(raw, producer, order_id, fit=fit) for raw, order_id in zip(raws, order_ids, strict=True)
+            self._checked(raw, producer, order_id) for raw, order_id in zip(raws, order_ids, strict=True)
         ]
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
@@ -117,19 +116,16 @@ class Intake:
             outcome if not isinstance(outcome, NewOrder) else _answer(outcome, accepted, taken) for outcome in outcomes
         ]
 
-    def _checked(self, raw: object, producer: str, order_id: UUID | None, *, fit: bool) -> NewOrder | Refusal:
+    def _checked(self, raw: object, producer: str, order_id: UUID | None) -> NewOrder | Refusal:
         try:
-            request = self._read(raw, fit=fit)
+            request = self._read(raw)
         except OrderRefused as refused:
             key = raw.get("key") if isinstance(raw, Mapping) else None
             return Refusal(key if isinstance(key, str) else None, refused)
         return _new_order(request, producer, OrderId(order_id or uuid7()))
 
-    def _read(self, raw: object, *, fit: bool) -> OrderRequest:
-        if not isinstance(raw, Mapping):
-            raise OrderRefused([Fault("order", "must be a JSON object")])
-        if not fit:
-            _check_text(raw)
+    def _read(self, raw: object) -> OrderRequest:
+        _check_text(raw)
         try:
             shaped = contract.OrderRequest.model_validate(raw)
         except ValidationError as error:
@@ -152,16 +148,9 @@ def fingerprint(request: OrderRequest) -> str:
     return hashlib.sha256(_CANONICAL.encode(request_to_json(request)).encode()).hexdigest()
 
 
-def _fit_together(raws: Sequence[object]) -> bool:
-    """Tell whether orders are plain JSON and short enough even when they are taken for one, as most are."""
-    try:
-        _check_text(raws)
-    except OrderRefused:
-        return False
-    return True
-
-
 def _check_text(raw: object) -> None:
+    if not isinstance(raw, Mapping):
+        raise OrderRefused([Fault("order", "must be a JSON object")])
     try:
         text = _TEXT.encode(raw).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -281,7 +281,12 @@ class Ledger:
             timeout=wait_s,
             open=False,
             configure=partial(_set_up, statement_s),
-            kwargs={"autocommit": True, "row_factory": dict_row, "application_name": "number-orders"},
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "application_name": "number-orders",
+                "prepare_threshold": 0,  # from the first time on: see `_set_up`
+            },
         )
         return cls(pool, silence_s=statement_s + margin_s)
 
