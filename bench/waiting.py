@@ -35,14 +35,14 @@ from orders.model import CarrierName, Kind, Lane
 _CARRIER: Final = CarrierName("bandwidth")
 _CLAIM: Final = 200
 _KINDS: Final = {"kinds": list(Kind)}
-_DUE: Final = 4000
+_DUE: Final = 8000
 _SWEEPS: Final = 500
 _LEASE: Final = timedelta(hours=1)
 _PATIENCE_S: Final = 120.0
 _STINT_S: Final = 5.0
 """A worker looks at all that is due once in so many seconds, and in between from where it had got to."""
-_CLAIM_EVERY_S: Final = 0.1
-"""While somebody holds an old snapshot: 2,000 orders claimed and given back a second."""
+_CLAIM_EVERY_S: Final = 0.5
+"""While somebody holds an old snapshot: 400 orders claimed and given back a second, each of them every 20 s."""
 _LAST_S: Final = 30.0
 _URGENT_EVERY_S: Final = 0.7
 """No multiple of the sweep's second: an order may come at any moment of it."""

@@ -82,9 +82,9 @@ WITH breaker AS MATERIALIZED (
     LEFT JOIN budgets USING (carrier, limit_group)
     LEFT JOIN budget USING (limit_group)
 ), due AS MATERIALIZED (
-    SELECT source.*, waiting.order_id, waiting.not_before
+    SELECT source.*, waiting.spot, waiting.order_id, waiting.not_before
     FROM source, LATERAL (
-        SELECT order_id, not_before FROM owed
+        SELECT ctid AS spot, order_id, not_before FROM owed
         WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = source.kind AND not_before <= now()
         ORDER BY not_before
         LIMIT source.room
@@ -107,9 +107,11 @@ WITH breaker AS MATERIALIZED (
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
     FROM taken
-    WHERE owed.order_id = taken.order_id AND owed.lane = %(lane)s
+    -- By where they stand, since they are locked: by their key the way leads past every claim made of them since the
+    -- oldest snapshot that somebody holds.
+    WHERE owed.ctid = taken.spot
       -- Nobody can tell beforehand how many are taken; the arrays, here and below, make sure that they are looked up.
-      AND owed.order_id = ANY(ARRAY(SELECT order_id FROM taken))
+      AND owed.ctid = ANY(ARRAY(SELECT spot FROM taken))
     RETURNING owed.order_id, owed.attempts, owed.turn, taken.place_at, taken.limit_group
 )
 SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.turn, claimed.place_at, claimed.limit_group,
@@ -132,9 +134,9 @@ WITH plain AS MATERIALIZED (
            WHERE carrier = %(carrier)s AND (held_until IS NOT NULL OR faults > 0 OR closed_at > now() - '16 s'::interval)))
        AS yes
 ), due AS MATERIALIZED (
-    SELECT waiting.order_id, waiting.not_before
+    SELECT waiting.*
     FROM plain CROSS JOIN unnest(%(kinds)s::text[]) AS kind (kind), LATERAL (
-        SELECT order_id, not_before FROM owed
+        SELECT ctid AS spot, order_id, not_before FROM owed
         WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = kind.kind AND not_before <= now()
           AND not_before >= coalesce(%(since)s::timestamptz, '-infinity')
         ORDER BY not_before
@@ -143,10 +145,10 @@ WITH plain AS MATERIALIZED (
     ) AS waiting
     WHERE plain.yes
 ), taken AS MATERIALIZED (
-    SELECT order_id, not_before FROM due ORDER BY not_before, order_id LIMIT %(limit)s
+    SELECT * FROM due ORDER BY not_before, order_id LIMIT %(limit)s
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
-    WHERE owed.order_id = ANY(ARRAY(SELECT order_id FROM taken)) AND owed.lane = %(lane)s
+    WHERE owed.ctid = ANY(ARRAY(SELECT spot FROM taken))
     RETURNING owed.order_id, owed.attempts, owed.turn
 )
 SELECT now() AS now, clock_timestamp() AS clock, plain.yes AS plain, claimed.attempts, claimed.turn,
