@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -32,6 +31,9 @@ from orders.numbering import E164
 Row = Mapping[str, Any]
 
 _PLAIN: Final = frozenset({str, int, bool})
+
+_DEFAULTS: Final[dict[type[Any], tuple[tuple[str, Any], ...]]] = {}
+"""Fields and their defaults by class, each looked up once."""
 
 _LISTED: Final = 20
 """How many numbers an event's detail spells out; all of them stand in order_numbers."""
@@ -128,9 +130,10 @@ def _given(value: Any) -> list[tuple[str, Any]]:
     ]
 
 
-@cache
-def _defaults(shape: type) -> tuple[tuple[str, Any], ...]:
-    return tuple((field.name, field.default) for field in fields(shape))
+def _defaults(shape: type[Any]) -> tuple[tuple[str, Any], ...]:
+    if shape not in _DEFAULTS:
+        _DEFAULTS[shape] = tuple((field.name, field.default) for field in fields(shape))
+    return _DEFAULTS[shape]
 
 
 def _plain(value: Any) -> Any:
