@@ -24,15 +24,15 @@ log = structlog.get_logger(__name__)
 STINT_S: Final = 5.0
 """How long a stint goes on claiming. After that the bell is rung for what is left, so that every lane gets its turn."""
 
+WRITTEN_LATE: Final = timedelta(seconds=1)
+"""How far behind the last claim the next one begins to look. What is written down later than that, already due, is seen
+by the next stint: each begins with a look at all there is."""
+
 _AWAY_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """How long answers in hand are held while the ledger is away. What is lost after that is in doubt, and asked about."""
 
 _PAUSE_S: Final = 0.05
 """How long the ledger is left alone after a claim that found less than there was room for."""
-
-WRITTEN_LATE: Final = timedelta(seconds=1)
-"""How far behind the last claim the next one begins to look. What is written down later than that, already due, is seen
-by the next stint: each begins with a look at all there is."""
 
 _GATHER_S: Final = 0.01
 """How long the first answer to land waits for others that are about to: they are written with one statement."""
@@ -136,9 +136,9 @@ class Stint:
         self._ledger_clock = ledger_clock
         self._ends = _clock() + lasts_s
         self._next_claim = 0.0
-        self._since: datetime | None = None
         self._in_air: set[asyncio.Task[Landed]] = set()
         self._took_off = 0
+        self._since: datetime | None = None
 
     async def run(self) -> bool:
         """Work until nothing is due or the stint is over; return whether more may be due."""
@@ -191,9 +191,9 @@ class Stint:
             self._next_claim = _clock() + _PAUSE_S
         if claims is None:
             return False
-        self._since = claims.reached - WRITTEN_LATE if claims.reached else None
         self._ledger_clock.learn(claims.clock, asked_at=boot, heard_at=self._boot_clock())
         deadline = boot + self._work.right_to_send.total_seconds()
+        self._since = claims.reached - WRITTEN_LATE if claims.reached else None
         begun = await self._work.begin(claims)
         if claims.wary and not begun:
             await self._ledger.return_probe(claims, self._work.carrier)
