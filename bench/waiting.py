@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from statistics import mean, median
 from typing import Annotated, Final, LiteralString
@@ -27,6 +27,7 @@ from bench.gauge import Gauge
 from bench.servers import Servers
 from bench.stage import BenchError, Stage, stage, until
 from bench.workload import measured, warming
+from fulfilment.stint import WRITTEN_LATE
 from ledger.migrate import migrate
 from ledger.statements import SQL
 from orders.model import CarrierName, Kind, Lane
@@ -34,10 +35,15 @@ from orders.model import CarrierName, Kind, Lane
 _CARRIER: Final = CarrierName("bandwidth")
 _CLAIM: Final = 200
 _KINDS: Final = {"kinds": list(Kind)}
-_DUE: Final = 4000
+_DUE: Final = 8000
 _SWEEPS: Final = 500
 _LEASE: Final = timedelta(hours=1)
 _PATIENCE_S: Final = 120.0
+_STINT_S: Final = 5.0
+"""A worker looks at all that is due once in so many seconds, and in between from where it had got to."""
+_CLAIM_EVERY_S: Final = 0.5
+"""While somebody holds an old snapshot: 400 orders claimed and given back a second, each of them every 20 s."""
+_LAST_S: Final = 30.0
 _URGENT_EVERY_S: Final = 0.7
 """No multiple of the sweep's second: an order may come at any moment of it."""
 
@@ -68,8 +74,13 @@ class Waiting:
     waiting: int
     claim_ms: float
     claim_p95_ms: float
+    old_snapshot_s: float
+    old_claims: int
     claim_old_snapshot_ms: float
-    """The last tenth of the claims, while another transaction holds the snapshot from before the first."""
+    """In the last half minute in which another transaction holds the snapshot from before the first: the median."""
+    claim_old_snapshot_mean_ms: float
+    from_start_old_snapshot_ms: float
+    """Those among them that looked at all that is due, as the first of a stint does."""
     sweep_ms: float
     sweep_server_cpu_us: float
     idle_worker_ms_per_s: float
@@ -83,18 +94,32 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Old:
+    """How claims went in the last half minute of an old snapshot."""
+
+    claims: int
+    """Since it was taken."""
+    median_ms: float
+    mean_ms: float
+    from_start_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class OnTheLedger:
     """What was measured with statements alone."""
 
     claims_ms: Sequence[float]
-    old_claims_ms: Sequence[float]
+    old: "Old"
     sweep_ms: float
     sweep_us: float
 
 
 def bench(
     sizes: Annotated[str, typer.Option(help="How many orders wait, by comma.")] = "0,10000,100000,1000000",
-    claims: Annotated[int, typer.Option(min=20, help="How many claims of 200, each way.")] = 1000,
+    claims: Annotated[int, typer.Option(min=20, help="How many claims of 200, one after the other.")] = 1000,
+    old_snapshot_s: Annotated[
+        float, typer.Option(min=10, help="How long somebody holds an old snapshot, while claims go on.")
+    ] = 300,
     urgent: Annotated[int, typer.Option(min=1, help="How many urgent orders, one after the other.")] = 40,
     idle_s: Annotated[float, typer.Option(min=1, help="How long to watch the system at rest.")] = 30,
     json_path: Annotated[
@@ -107,19 +132,19 @@ def bench(
     with Servers() as servers:
         for size in map(int, sizes.split(",")):
             console.print(f"{size} waiting …")
-            done.append(_measure(servers, size, claims=claims, urgent=urgent, idle_s=idle_s))
+            done.append(_measure(servers, size, claims, old_snapshot_s, urgent=urgent, idle_s=idle_s))
     console.print(report.table("Orders that wait", [_row(one) for one in done]))
     path = json_path or report.RESULTS / "waiting.json"
     report.write(path, {"runs": [asdict(one) for one in done]})
     console.print(f"written to {path}")
 
 
-def _measure(servers: Servers, size: int, *, claims: int, urgent: int, idle_s: float) -> Waiting:
+def _measure(servers: Servers, size: int, claims: int, old_snapshot_s: float, *, urgent: int, idle_s: float) -> Waiting:
     with stage(servers) as here:
         url = here.fresh.database_url
         migrate(url)
         _fill(url, size)
-        ledger = _on_the_ledger(servers, url, claims)
+        ledger = _on_the_ledger(servers, url, claims, old_snapshot_s)
         crew = NumberOrders(here)
         try:
             crew.place(warming(WARMED_BY))
@@ -132,7 +157,11 @@ def _measure(servers: Servers, size: int, *, claims: int, urgent: int, idle_s: f
         waiting=size,
         claim_ms=median(ledger.claims_ms),
         claim_p95_ms=quantile(ledger.claims_ms, 0.95),
-        claim_old_snapshot_ms=mean(ledger.old_claims_ms[-len(ledger.old_claims_ms) // 10 :]),
+        old_snapshot_s=old_snapshot_s,
+        old_claims=ledger.old.claims,
+        claim_old_snapshot_ms=ledger.old.median_ms,
+        claim_old_snapshot_mean_ms=ledger.old.mean_ms,
+        from_start_old_snapshot_ms=ledger.old.from_start_ms,
         sweep_ms=ledger.sweep_ms,
         sweep_server_cpu_us=ledger.sweep_us,
         idle_worker_ms_per_s=worker,
@@ -154,8 +183,9 @@ def _fill(url: str, size: int) -> None:
         db.execute("CHECKPOINT")
 
 
-def _on_the_ledger(servers: Servers, url: str, claims: int) -> OnTheLedger:
+def _on_the_ledger(servers: Servers, url: str, claims: int, old_snapshot_s: float) -> OnTheLedger:
     with psycopg.connect(url, autocommit=True) as db:
+        db.execute("SET plan_cache_mode = force_generic_plan")  # as the ledger does
         db.execute(SQL["open_lanes"], {"carriers": [_CARRIER], "lanes": list(Lane)})
         gauge = Gauge({"servers": servers.pids})
         before = gauge.cpu_s()["servers"]
@@ -164,9 +194,9 @@ def _on_the_ledger(servers: Servers, url: str, claims: int) -> OnTheLedger:
         due = {"carrier": _CARRIER, "due_in": timedelta(minutes=-5), "over": timedelta(minutes=1)}
         db.execute(_FILL, {**due, "name": "due-", "open": True, "first": 2_140_000_000, "orders": _DUE})
         db.execute("ANALYZE")  # as autovacuum would in a minute
-        plain = [_timed_claim(db) for _ in range(claims)]
+        plain = [_timed_claim(db)[0] for _ in range(claims)]
         with _old_snapshot(url):
-            old = [_timed_claim(db) for _ in range(claims)]
+            old = _under_an_old_snapshot(db, old_snapshot_s)
         db.execute("DELETE FROM orders WHERE key LIKE 'due-%'")  # with what they are owed
         db.execute("VACUUM ANALYZE")
     return OnTheLedger(plain, old, median(sweeps), used_us)
@@ -181,16 +211,33 @@ def _old_snapshot(url: str) -> Iterator[None]:
         yield
 
 
-def _timed_claim(db: psycopg.Connection) -> float:
-    """Claim 200 and give them back, due at once and behind all others; return what the claim took."""
+def _under_an_old_snapshot(db: psycopg.Connection, lasts_s: float) -> Old:
+    """Claim on, as workers do: each stint looks at all that is due once, and then from where it had got to."""
+    ends = time.monotonic() + lasts_s
+    claims, last, from_start = 0, [], []
+    while (began := time.monotonic()) < ends:
+        since = None
+        while (now := time.monotonic()) < min(began + _STINT_S, ends):
+            took, reached = _timed_claim(db, since)
+            claims += 1
+            if now >= ends - _LAST_S:
+                last.append(took)
+                from_start += [took] if since is None else []
+            since = reached - WRITTEN_LATE
+            time.sleep(max(0.0, now + _CLAIM_EVERY_S - time.monotonic()))
+    return Old(claims, median(last), mean(last), median(from_start))
+
+
+def _timed_claim(db: psycopg.Connection, since: datetime | None = None) -> tuple[float, datetime]:
+    """Claim 200 and give them back, due at once and behind all others; return what that took, and how far it got."""
     token = uuid4()
-    claim = {"carrier": _CARRIER, "lane": Lane.ASK, "limit": _CLAIM, "lease": _LEASE, "token": token, **_KINDS}
-    took, found = _timed(db, SQL["claim_unlimited"], claim)
+    claim = {"carrier": _CARRIER, "lane": Lane.ASK, "limit": _CLAIM, "lease": _LEASE, "token": token, "since": since}
+    took, found = _timed(db, SQL["claim_unlimited"], claim | _KINDS)
     if len(found) != _CLAIM:
         raise BenchError(f"a claim found {len(found)} orders")
     later = [{"order_id": str(row["order_id"]), "not_before": row["now"].isoformat(), "reason": None} for row in found]
     db.execute(SQL["postpone"], {"later": Jsonb(later), "lane": Lane.ASK, "token": token})
-    return took
+    return took, found[0]["reached"]
 
 
 def _timed(
@@ -234,7 +281,8 @@ def _row(one: Waiting) -> Mapping[str, str]:
     return {
         "waiting": f"{one.waiting:,}",
         "claim 200 ms (p95)": f"{one.claim_ms:.1f} ({one.claim_p95_ms:.1f})",
-        "old snapshot ms": f"{one.claim_old_snapshot_ms:.1f}",
+        f"old snapshot of {one.old_snapshot_s:.0f} s: ms": f"{one.claim_old_snapshot_ms:.1f}",
+        "(mean, from start)": f"({one.claim_old_snapshot_mean_ms:.1f}, {one.from_start_old_snapshot_ms:.1f})",
         "sweep ms (CPU µs)": f"{one.sweep_ms:.2f} ({one.sweep_server_cpu_us:.0f})",
         "idle ms/s workers": f"{one.idle_worker_ms_per_s:.1f}",
         "servers": f"{one.idle_server_ms_per_s:.1f}",

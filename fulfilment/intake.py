@@ -39,6 +39,9 @@ from orders.numbering import E164, parse_e164
 ORDER_BYTES_MAX: Final = 256 * 1024
 """The longest order as JSON: five thousand numbers fit three times."""
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
 FAULTS_MAX: Final = 20
 """How many faults of one order are spelled out."""
 
@@ -68,6 +71,7 @@ class Intake:
         self._ledger = ledger
         self._adapters = adapters
         self._bell = bell
+        self._kinds = {name: adapter.capabilities.kinds for name, adapter in adapters.items()}
 
     async def submit(self, raw: object, *, producer: str, order_id: UUID | None = None) -> Ticket:
         """Take one order in.
@@ -131,7 +135,7 @@ class Intake:
             known = ", ".join(sorted(self._adapters)) or "none is set up"
             raise OrderRefused([Fault("carrier", f"is not one of ours: {known}")])
         request = _request(shaped)
-        if request.kind not in adapter.capabilities.kinds:
+        if request.kind not in self._kinds[request.carrier]:
             raise OrderRefused([_not_offered(adapter, request.kind)])
         faults = [*_service_faults(shaped), *adapter.check(request)]
         if faults:
@@ -141,15 +145,14 @@ class Intake:
 
 def fingerprint(request: OrderRequest) -> str:
     """Return what two bodies under one key are compared by."""
-    canonical = json.dumps(request_to_json(request), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(request_to_json(request)).encode()).hexdigest()
 
 
 def _check_text(raw: object) -> None:
     if not isinstance(raw, Mapping):
         raise OrderRefused([Fault("order", "must be a JSON object")])
     try:
-        text = json.dumps(raw, ensure_ascii=False, allow_nan=False).encode()
+        text = _TEXT.encode(raw).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise OrderRefused([Fault("order", f"must be plain JSON: {error}")]) from None
     if len(text) > ORDER_BYTES_MAX:

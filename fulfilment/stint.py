@@ -25,6 +25,10 @@ log = structlog.get_logger(__name__)
 STINT_S: Final = 5.0
 """How long a stint goes on claiming. After that the bell is rung for what is left, so that every lane gets its turn."""
 
+WRITTEN_LATE: Final = timedelta(seconds=1)
+"""How far behind the last claim the next one begins to look. What is written down later than that, already due, is seen
+by the next stint: each begins with a look at all there is."""
+
 _AWAY_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """How long answers in hand are held while the ledger is away. What is lost after that is in doubt, and asked about."""
 
@@ -135,6 +139,7 @@ class Stint:
         self._next_claim = 0.0
         self._in_air: set[asyncio.Task[Landed]] = set()
         self._took_off = 0
+        self._since: datetime | None = None
 
     async def run(self) -> bool:
         """Work until nothing is due or the stint is over; return whether more may be due."""
@@ -180,13 +185,16 @@ class Stint:
         """Claim and begin; return whether anything was due."""
         room = self._work.concurrency - len(self._in_air)
         boot, claimed_at = self._boot_clock(), _clock()
-        claims = await self._ledger.claim(self._work.carrier, self._work.lane, limit=room, lease=self._work.lease)
+        claims = await self._ledger.claim(
+            self._work.carrier, self._work.lane, limit=room, lease=self._work.lease, since=self._since
+        )
         if claims is None or len(claims.claims) < room:
             self._next_claim = _clock() + _PAUSE_S
         if claims is None:
             return False
         self._ledger_clock.learn(claims.clock, asked_at=boot, heard_at=self._boot_clock())
         deadline = boot + self._work.right_to_send.total_seconds()
+        self._since = claims.reached - WRITTEN_LATE if claims.reached else None
         begun = await self._work.begin(claims)
         if claims.wary and not begun:
             await self._ledger.return_probe(claims, self._work.carrier)

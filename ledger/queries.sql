@@ -82,9 +82,9 @@ WITH breaker AS MATERIALIZED (
     LEFT JOIN budgets USING (carrier, limit_group)
     LEFT JOIN budget USING (limit_group)
 ), due AS MATERIALIZED (
-    SELECT source.*, waiting.order_id, waiting.not_before
+    SELECT source.*, waiting.spot, waiting.order_id, waiting.not_before
     FROM source, LATERAL (
-        SELECT order_id, not_before FROM owed
+        SELECT ctid AS spot, order_id, not_before FROM owed
         WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = source.kind AND not_before <= now()
         ORDER BY not_before
         LIMIT source.room
@@ -107,19 +107,23 @@ WITH breaker AS MATERIALIZED (
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
     FROM taken
-    WHERE owed.order_id = taken.order_id AND owed.lane = %(lane)s
+    -- By where they stand, since they are locked: by their key the way leads past every claim made of them since the
+    -- oldest snapshot that somebody holds.
+    WHERE owed.ctid = taken.spot
       -- Nobody can tell beforehand how many are taken; the arrays, here and below, make sure that they are looked up.
-      AND owed.order_id = ANY(ARRAY(SELECT order_id FROM taken))
+      AND owed.ctid = ANY(ARRAY(SELECT spot FROM taken))
     RETURNING owed.order_id, owed.attempts, owed.turn, taken.place_at, taken.limit_group
 )
 SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.turn, claimed.place_at, claimed.limit_group,
-       EXISTS (SELECT FROM breaker WHERE held OR wary) AS wary, orders.*
+       EXISTS (SELECT FROM breaker WHERE held OR wary) AS wary, NULL::timestamptz AS reached, orders.*
 FROM claimed JOIN orders USING (order_id)
 WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
 
 -- name: claim_unlimited
 -- The same for two thirds of the price, on a lane of which nothing is limited, paused, held or doubted at this moment.
 -- There is always a row: `plain` says whether that is so. If not, nothing was taken, and `claim` is to be asked.
+-- While somebody holds an old snapshot, the index keeps an entry for every claim made since, all of them before those that
+-- are due now. `since` spares whoever has just looked the walk past them; null looks from the start.
 WITH plain AS MATERIALIZED (
     SELECT NOT EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL)
        AND NOT EXISTS (
@@ -130,24 +134,26 @@ WITH plain AS MATERIALIZED (
            WHERE carrier = %(carrier)s AND (held_until IS NOT NULL OR faults > 0 OR closed_at > now() - '16 s'::interval)))
        AS yes
 ), due AS MATERIALIZED (
-    SELECT waiting.order_id, waiting.not_before
+    SELECT waiting.*
     FROM plain CROSS JOIN unnest(%(kinds)s::text[]) AS kind (kind), LATERAL (
-        SELECT order_id, not_before FROM owed
+        SELECT ctid AS spot, order_id, not_before FROM owed
         WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = kind.kind AND not_before <= now()
+          AND not_before >= coalesce(%(since)s::timestamptz, '-infinity')
         ORDER BY not_before
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED
     ) AS waiting
     WHERE plain.yes
 ), taken AS MATERIALIZED (
-    SELECT order_id FROM due ORDER BY not_before, order_id LIMIT %(limit)s
+    SELECT * FROM due ORDER BY not_before, order_id LIMIT %(limit)s
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
-    WHERE owed.order_id = ANY(ARRAY(SELECT order_id FROM taken)) AND owed.lane = %(lane)s
+    WHERE owed.ctid = ANY(ARRAY(SELECT spot FROM taken))
     RETURNING owed.order_id, owed.attempts, owed.turn
 )
 SELECT now() AS now, clock_timestamp() AS clock, plain.yes AS plain, claimed.attempts, claimed.turn,
-       NULL::timestamptz AS place_at, draws.limit_group, false AS wary, orders.*
+       NULL::timestamptz AS place_at, draws.limit_group, false AS wary,
+       (SELECT max(not_before) FROM taken) AS reached, orders.*
 FROM plain
 LEFT JOIN (claimed JOIN orders ON orders.order_id = claimed.order_id
                               AND orders.order_id = ANY(ARRAY(SELECT order_id FROM taken))) ON true
@@ -338,7 +344,8 @@ FROM jsonb_to_recordset(%(receipts)s) AS receipt (
     order_id uuid, request text, status integer, trouble text, sent text, answer text, elapsed_ms integer);
 
 -- name: due_lanes
--- One short index probe a lane and kind, however many orders wait.
+-- One short index probe a lane and kind, however many orders wait or are due: OFFSET keeps the planner from reading all
+-- that is due at once.
 SELECT lane.carrier, lane.lane
 FROM lanes AS lane
 WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lane = lane.lane AND resumed_at IS NULL)
@@ -351,7 +358,8 @@ WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lan
               WHERE carrier = lane.carrier AND draws.lane = lane.lane AND draws.kind = kind.kind AND paused_until > now())
         AND EXISTS (
               SELECT FROM owed
-              WHERE owed.carrier = lane.carrier AND owed.lane = lane.lane AND owed.kind = kind.kind AND not_before <= now()));
+              WHERE owed.carrier = lane.carrier AND owed.lane = lane.lane AND owed.kind = kind.kind AND not_before <= now()
+              OFFSET 0));
 
 -- name: open_lanes
 INSERT INTO lanes (carrier, lane)

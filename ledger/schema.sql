@@ -37,7 +37,6 @@ CREATE TABLE orders (
 -- An order at the carrier belongs to one order of ours.
 CREATE UNIQUE INDEX one_order_per_carrier_order ON orders (carrier, carrier_order_id)
     WHERE carrier_order_id IS NOT NULL;
-CREATE INDEX orders_unfinished ON orders (accepted_at) WHERE ended_at IS NULL;
 CREATE INDEX orders_by_age ON orders (accepted_at);
 -- Which unfinished order is to bring this number?
 CREATE INDEX orders_naming ON orders USING gin ((request -> 'numbers'))

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import floor
 from typing import Final
 
@@ -14,6 +14,7 @@ from simulation.tables import Row, Tables
 
 _AHEAD: Final = (timedelta(seconds=0.5), timedelta(seconds=1.25))
 _AHEAD_PLACES: Final = 5
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +30,14 @@ class _Source:
 @statement
 def claim(tables: Tables, p: Params) -> list[Row]:
     """Lend out what is due on a lane, and may be worked on now."""
+    return [row | {"reached": None} for row in _lent(tables, p, since=None)]
+
+
+def _lent(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:
     now, breaker = tables.clock(), tables.breaker(p["carrier"], p["lane"])
     allowed = _allowed(tables, p, breaker)
-    taken = list(_placed(tables, p, allowed, easing_of(breaker, now)))[:allowed]
+    taken = list(_placed(tables, p, since, allowed, easing_of(breaker, now)))[:allowed]
+    reached = max((row["not_before"] for row, _, _ in taken), default=None)
     for row, source, place_at in taken:
         row.update(not_before=now + p["lease"], lease_token=p["token"], attempts=row["attempts"] + 1, serial_key=None)
         if place_at is not None and source.spacing is not None:
@@ -39,7 +45,7 @@ def claim(tables: Tables, p: Params) -> list[Row]:
     is_held, wary = bool(breaker and breaker["held_until"]), bool(breaker and breaker["faults"])
     if breaker is not None and is_held and taken:
         breaker.update(probe_token=p["token"], probe_until=now + p["probe"])
-    same: Row = {"now": now, "clock": now, "wary": is_held or wary}
+    same: Row = {"now": now, "clock": now, "wary": is_held or wary, "reached": reached}
     return [
         {**tables.orders[row["order_id"]], **same, "attempts": row["attempts"], "turn": row["turn"]}
         | {"limit_group": source.group, "place_at": place_at}
@@ -51,7 +57,7 @@ def claim(tables: Tables, p: Params) -> list[Row]:
 def claim_unlimited(tables: Tables, p: Params) -> list[Row]:
     """Do the same where nothing is limited, paused, held or doubted; elsewhere nothing."""
     plain = _is_plain(tables, p["carrier"], p["lane"])
-    taken = claim(tables, p) if plain else []
+    taken = _lent(tables, p, since=p["since"]) if plain else []
     return [{**row, "plain": plain} for row in taken or [{"order_id": None}]]
 
 
@@ -76,12 +82,12 @@ def _allowed(tables: Tables, p: Params, breaker: Row | None) -> int:
 
 
 def _placed(
-    tables: Tables, p: Params, allowed: int, easing: timedelta | None
+    tables: Tables, p: Params, since: datetime | None, allowed: int, easing: timedelta | None
 ) -> Iterator[tuple[Row, _Source, datetime | None]]:
     """Return what is due, the oldest first, each with its place, as far as there are places."""
     drawn: Counter[str | None] = Counter()
     sources: dict[str, _Source] = {}
-    for row in _due(tables, p["carrier"], p["lane"]):
+    for row in _due(tables, p["carrier"], p["lane"], since):
         if row["kind"] not in sources:
             sources[row["kind"]] = _source(tables, row, allowed, easing)
         source = sources[row["kind"]]
@@ -92,11 +98,11 @@ def _placed(
             yield row, source, at
 
 
-def _due(tables: Tables, carrier: str, lane: Lane) -> list[Row]:
-    now = tables.clock()
+def _due(tables: Tables, carrier: str, lane: Lane, since: datetime | None) -> list[Row]:
+    now, since = tables.clock(), since or _EVER
     due = (row for row in tables.owed.values() if (row["carrier"], row["lane"]) == (carrier, lane))
     return sorted(
-        (row for row in due if row["not_before"] <= now), key=lambda row: (row["not_before"], row["order_id"])
+        (row for row in due if since <= row["not_before"] <= now), key=lambda row: (row["not_before"], row["order_id"])
     )
 
 

@@ -101,7 +101,7 @@ class OrderRequest(_Shape):
     account: Line | None = None
     name: Line | None = None
     notes: Annotated[str, StringConstraints(max_length=1000)] | None = None
-    options: Annotated[dict[str, str | int | bool | list[str] | None], Field(max_length=50)] = {}
+    options: Annotated[dict[str, str | int | bool | list[str] | None], Field(max_length=50, default_factory=dict)]
     """The carrier's own; its adapter checks them."""
     notify: Notify | None = None
 

@@ -154,6 +154,25 @@ def test_a_claim_comes_back_when_its_lease_ends(book: Book) -> None:
     book.run(work)
 
 
+def test_whoever_has_just_looked_may_leave_out_what_is_older(book: Book) -> None:
+    """It is spared the way past what was claimed before; the next who looks from the start finds what it left out."""
+
+    async def work(ledger: Ledger) -> None:
+        old = await accepted(ledger, a_request("old"))
+        await book.passes(10 * MINUTE)
+        new = await accepted(ledger, a_request("new"))
+        now = await ledger.now()
+        claims = await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE)
+        assert claims is not None
+        assert [claim.order.order_id for claim in claims.claims] == [new.order_id]
+        assert claims.reached is not None
+        assert now - MINUTE < claims.reached <= now
+        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE) is None
+        assert [claim.order.order_id for claim in (await claimed(ledger)).claims] == [old.order_id]
+
+    book.run(work)
+
+
 def test_released_and_postponed_debts_are_due_again_when_they_should_be(book: Book) -> None:
     """Released: at once, and as if never claimed. Postponed: later, and the attempt counts."""
 

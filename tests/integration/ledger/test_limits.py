@@ -85,6 +85,22 @@ def test_a_carrier_that_nobody_has_set_limits_for_has_none(book: Book) -> None:
     book.run(work)
 
 
+def test_where_there_is_a_rate_no_claim_leaves_out_what_is_older(book: Book) -> None:
+    """What was held back by its limit is older than what was taken, so how far a claim has got says nothing there."""
+
+    async def work(ledger: Ledger) -> None:
+        await limited(ledger, ORDER=10)
+        await some(ledger, 3)
+        await book.passes(10 * MINUTE)
+        now = await ledger.now()
+        claims = await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE)
+        assert claims is not None
+        assert len(claims.claims) == 3
+        assert claims.reached is None
+
+    book.run(work)
+
+
 def test_a_claim_takes_what_may_be_sent_now_and_a_little_ahead(book: Book) -> None:
     """At ten a second that is half a second's worth: the rest waits, and is nobody's."""
 
