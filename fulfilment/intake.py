@@ -61,6 +61,15 @@ class Refusal:
     error: OrderRefused
 
 
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One order as it comes in: `raw` as JSON values, whose it is, and the id it shall have, if that was chosen."""
+
+    raw: object
+    producer: str
+    order_id: UUID | None = None
+
+
 class Intake:
     """Checks orders and writes them down."""
 
@@ -81,7 +90,7 @@ class Intake:
             OrderRefused: It breaks a rule, or its key stands for another order (`KeyConflict`).
             LedgerUnavailable: Nothing is known to be stored; sending it again is safe.
         """
-        (outcome,) = await self._take([raw], producer, [order_id])
+        (outcome,) = await self._take([Submission(raw, producer, order_id)])
         if isinstance(outcome, Refusal):
             raise outcome.error
         return outcome
@@ -92,14 +101,31 @@ class Intake:
             raise OrderRefused([Fault("orders", "must be a list of orders")])
         if len(raws) > contract.ORDERS_MAX:
             raise OrderRefused([Fault("orders", f"at most {contract.ORDERS_MAX} at once; these are {len(raws)}")])
-        return await self._take(raws, producer, [None] * len(raws))
+        return await self._take([Submission(raw, producer) for raw in raws])
 
-    async def _take(
-        self, raws: Sequence[object], producer: str, order_ids: Sequence[UUID | None]
-    ) -> list[Ticket | Refusal]:
-        outcomes: list[NewOrder | Ticket | Refusal] = [
-            self._checked(raw, producer, order_id) for raw, order_id in zip(raws, order_ids, strict=True)
-        ]
+    async def submit_together(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
+        """Take orders in that came by themselves: each is answered as `submit` would answer it.
+
+        Raises:
+            LedgerUnavailable: Of some nothing is known to be stored; sending all again is safe.
+        """
+        chosen: set[UUID] = set()
+        again: dict[int, Submission] = {}
+        for index, submission in enumerate(submissions):
+            if submission.order_id in chosen:
+                again[index] = submission
+            elif submission.order_id:
+                chosen.add(submission.order_id)
+        first = iter(await self._take([one for i, one in enumerate(submissions) if i not in again]))
+        # An id stands for one order in a statement. Whoever chose it as well is told afterwards whose it is.
+        return [await self._alone(again[i]) if i in again else next(first) for i in range(len(submissions))]
+
+    async def _alone(self, submission: Submission) -> Ticket | Refusal:
+        (outcome,) = await self._take([submission])
+        return outcome
+
+    async def _take(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
+        outcomes: list[NewOrder | Ticket | Refusal] = [self._checked(submission) for submission in submissions]
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
@@ -112,13 +138,14 @@ class Intake:
             outcome if not isinstance(outcome, NewOrder) else _answer(outcome, accepted, taken) for outcome in outcomes
         ]
 
-    def _checked(self, raw: object, producer: str, order_id: UUID | None) -> NewOrder | Refusal:
+    def _checked(self, submission: Submission) -> NewOrder | Refusal:
+        raw = submission.raw
         try:
             request = self._read(raw)
         except OrderRefused as refused:
             key = raw.get("key") if isinstance(raw, Mapping) else None
             return Refusal(key if isinstance(key, str) else None, refused)
-        return _new_order(request, producer, OrderId(order_id or uuid7()))
+        return _new_order(request, submission.producer, OrderId(submission.order_id or uuid7()))
 
     def _read(self, raw: object) -> OrderRequest:
         _check_text(raw)

@@ -16,8 +16,10 @@ from kombu import Message
 from kombu.exceptions import KombuError
 from psycopg.types.json import Jsonb
 
+from config.queues import INTAKE
 from ledger.statements import SQL
 from workers.envelope import fault_in, is_plain
+from workers.gathering import Gatherer, open_gates
 
 log = structlog.get_logger(__name__)
 
@@ -58,12 +60,22 @@ class Undertaker:
 
 
 class CarefulConsumer(Consumer):
-    """Celery's consumer, with a place for the messages it cannot read."""
+    """Celery's consumer, with a place for the messages it cannot read, and one where orders gather."""
 
     connection_errors: tuple[type[BaseException], ...]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.gatherer = Gatherer(self)
+        super().__init__(*args, **kwargs)
+
+    def on_close(self) -> None:
+        """Let go of what has not begun, as the connection is lost or the worker ends."""
+        self.gatherer.forget()
+        super().on_close()
+
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Look at a message before it is handed to the pool, where an unreadable body would merely fail."""
+        open_gates(self, INTAKE)
         hand_on = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Message) -> Any:
