@@ -109,20 +109,17 @@ class Intake:
         Raises:
             LedgerUnavailable: Of some nothing is known to be stored; sending all again is safe.
         """
-        chosen: set[UUID] = set()
-        again: dict[int, Submission] = {}
+        names: set[object] = set()
+        again = set()
         for index, submission in enumerate(submissions):
-            if submission.order_id in chosen:
-                again[index] = submission
-            elif submission.order_id:
-                chosen.add(submission.order_id)
-        first = iter(await self._take([one for i, one in enumerate(submissions) if i not in again]))
-        # An id stands for one order in a statement. Whoever chose it as well is told afterwards whose it is.
-        return [await self._alone(again[i]) if i in again else next(first) for i in range(len(submissions))]
-
-    async def _alone(self, submission: Submission) -> Ticket | Refusal:
-        (outcome,) = await self._take([submission])
-        return outcome
+            if not names.isdisjoint(theirs := _names(submission)):
+                again.add(index)
+            names |= theirs
+        first = iter(await self._take([one for index, one in enumerate(submissions) if index not in again]))
+        # A statement takes each id and each key once; who comes with it again is told afterwards whose it is.
+        return [
+            (await self._take([one]))[0] if index in again else next(first) for index, one in enumerate(submissions)
+        ]
 
     async def _take(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
         outcomes: list[NewOrder | Ticket | Refusal] = [self._checked(submission) for submission in submissions]
@@ -170,6 +167,13 @@ def fingerprint(request: OrderRequest) -> str:
     """Return what two bodies under one key are compared by."""
     canonical = json.dumps(request_to_json(request), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _names(submission: Submission) -> set[object]:
+    """Return what one order at most can go by: its id, if it was chosen, and its key, if it has one."""
+    key = submission.raw.get("key") if isinstance(submission.raw, Mapping) else None
+    names: set[object] = {(submission.producer, key)} if isinstance(key, str) else set()
+    return names | ({submission.order_id} if submission.order_id else set())
 
 
 def _check_text(raw: object) -> None:
