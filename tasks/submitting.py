@@ -77,6 +77,8 @@ def submit_together(requests: Sequence[Mapping[str, Any]]) -> list[Traced]:
     Each is a Celery request with its arguments, and is answered as if it had come alone. What went well is answered
     here, all at once; of the rest each is left to Celery as a task of its own, with its error, log lines and retries.
     """
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task=submit.name, together=len(requests))
     began = time.monotonic()
     outcomes = _outcomes(requests)
     tickets = {index: _ticket(outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Ticket)}

@@ -148,3 +148,18 @@ def test_more_than_a_group_holds_come_in_as_several(
             break
     with psycopg.connect(ledger_url) as db:
         assert 1 < largest_statement(db) <= 256
+
+
+def test_an_order_that_breaks_the_statement_of_all_is_answered_alone(
+    processes: Processes, app: Celery, ledger_url: str
+) -> None:
+    """Whatever it is that PostgreSQL will not take of one, the others are taken."""
+    with psycopg.connect(ledger_url, autocommit=True) as db:
+        db.execute("ALTER TABLE orders ADD CHECK (key <> 'breaks')")
+    good = [send(app, order(f"crm-{i}")) for i in range(5)]
+    breaking = send(app, order("breaks"))
+    good += [send(app, order(f"crm-{i}")) for i in range(5, 10)]
+    processes.worker(children=2).await_words("not_taken_together")
+    assert [one.get(timeout=90)["new"] for one in good] == [True] * 10
+    with pytest.raises(Exception, match="violates check constraint"):
+        breaking.get(timeout=90)
