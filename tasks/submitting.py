@@ -109,7 +109,7 @@ def _outcomes(requests: Sequence[Mapping[str, Any]]) -> list[Outcome | None]:
     except Reject as away:
         return [outcome or away for outcome in outcomes]
     except Exception:  # one order broke what all were in: each is tried by itself, and answered
-        log.exception("not_taken_together", orders=len(readable))
+        log.exception("not_taken_together")
         return outcomes
     for index, outcome in zip(readable, taken, strict=True):
         outcomes[index] = outcome

@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 from billiard.einfo import ExceptionInfo
 from celery import Celery, Task
-from celery.exceptions import TaskRevokedError, WorkerLostError
+from celery.exceptions import TaskRevokedError
 from celery.worker import state, strategy
 from celery.worker.consumer import Consumer
 
@@ -96,16 +96,10 @@ class Group:
     def _on_broken(self, trouble: ExceptionInfo) -> None:
         """The child is gone, or was too slow, or stumbled: nothing is known, and each comes again by itself."""
         self._over(self)
-        lost = isinstance(trouble.exception, WorkerLostError)
-        log.error("group_broken", orders=len(self._requests), trouble=repr(trouble.exception))
+        log.error("group_broken", together=len(self._requests), trouble=repr(trouble.exception))
         for request in self._requests:
-            if request._already_revoked:  # noqa: SLF001  it was terminated, and said so
-                state.task_ready(request)
-            elif lost:
-                request.on_failure(trouble)
-            else:
-                state.task_ready(request)
-                request.reject(requeue=True)
+            state.task_ready(request)
+            request.reject(requeue=True)  # except one that was terminated, and has said so
 
     def _acknowledge(self, requests: Sequence[Request]) -> None:
         wanting = [request for request in requests if not request.acknowledged]
@@ -114,7 +108,7 @@ class Group:
         try:
             redis_transport.acknowledge([request.message for request in wanting])
         except wanting[0].connection_errors as trouble:
-            log.warning("not_acknowledged", orders=len(wanting), trouble=repr(trouble))
+            log.warning("not_acknowledged", together=len(wanting), trouble=repr(trouble))
         for request in wanting:
             request.acknowledged = True
 

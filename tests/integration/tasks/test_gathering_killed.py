@@ -10,6 +10,7 @@ import psycopg
 import pytest
 import redis
 from celery import Celery
+from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 
 from embedded.engines import Engines
@@ -78,16 +79,31 @@ def await_nothing_left(broker: redis.Redis) -> None:
 def test_children_that_die_over_groups(
     own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
 ) -> None:
-    """Every order of a group comes again by itself, a second later."""
+    """Every order of a group comes again, by itself."""
     worker = processes.worker(children=2)
     sent = all_under_way(app, broker, worker, own_engines)
     for child in psutil.Process(worker.popen.pid).children():
         child.kill()
-    worker.await_words("group_broken")
     own_engines.postgres.start()
     await_all(own_engines, sent)
     await_nothing_left(broker)
     assert worker.popen.poll() is None
+
+
+def test_an_order_whose_task_is_terminated_takes_no_other_with_it(
+    own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
+) -> None:
+    """To terminate one is to kill the child that has all of its group: those were not meant, and come again."""
+    worker = processes.worker(children=2)
+    sent = all_under_way(app, broker, worker, own_engines)
+    meant = sent.pop()
+    assert app.control.revoke(meant.id, terminate=True, reply=True, timeout=60, limit=1)
+    own_engines.postgres.start()
+    assert [one.get(timeout=90)["order_id"] for one in sent] == [one.id for one in sent]
+    with pytest.raises(TaskRevokedError):
+        meant.get(timeout=90)
+    assert accepted(own_engines, sent) == MANY - 1
+    await_nothing_left(broker)
 
 
 def test_a_worker_that_dies_over_groups(
