@@ -24,16 +24,21 @@ from kombu.utils.json import dumps, loads
 _ALIASES: Final = {"redis": f"{__name__}:Transport", "rediss": f"{__name__}:Transport"}
 
 _TAKE: Final = """
+local function whither(item)
+  local message = cjson.decode(item)
+  local body, properties = message.body, message.properties
+  local tag, sent = properties.delivery_tag, properties.delivery_info
+  assert(type(message.headers) == 'table' and type(tag) == 'string' and properties.body_encoding == 'base64')
+  assert(#body % 4 == 0 and body:find('^[%w+/]*=?=?$'))
+  assert(type(sent.exchange) == 'string' and type(sent.routing_key) == 'string')
+  return tag, cjson.encode(sent.exchange) .. ', ' .. cjson.encode(sent.routing_key)
+end
 local taken, bytes = {}, 0
 while #taken < tonumber(ARGV[1]) and bytes < tonumber(ARGV[2]) do
   local item = redis.call('RPOP', KEYS[1])
   if not item then break end
-  local read, message = pcall(cjson.decode, item)
-  local read, tag, sent_to = pcall(function()
-    local sent_to = message.properties.delivery_info
-    return message.properties.delivery_tag, cjson.encode(sent_to.exchange) .. ', ' .. cjson.encode(sent_to.routing_key)
-  end)
-  if not read or type(tag) ~= 'string' then
+  local is_message, tag, sent_to = pcall(whither, item)
+  if not is_message then
     redis.call('RPUSH', KEYS[1], item)
     break
   end
@@ -45,7 +50,7 @@ end
 return taken
 """
 """Takes up to ARGV[1] messages of a queue, or ARGV[2] bytes, and notes each as unacknowledged since ARGV[3], just as
-`QoS.append` does. What cannot be read is left where it was: it is taken by itself, and dealt with there."""
+`QoS.append` does. What is not plainly a message is left where it was: BRPOP brings it by itself."""
 _BYTES: Final = 1024 * 1024
 
 

@@ -103,7 +103,30 @@ def test_what_a_channel_has_taken_is_given_back_when_it_closes(channel: Channel,
     assert noted(broker) == {}
 
 
-@pytest.mark.parametrize("spoiled", ["no message", "{}", '{"properties": {"delivery_tag": 7, "delivery_info": {}}}'])
+def spoiled(name: str, value: object, *, inside: str | None = None) -> str:
+    """Return a message with one thing wrong."""
+    message = json.loads(letter({"task": "orders.submit", "id": "spoiled"}))
+    (message["properties"] if inside else message)[name] = value
+    return json.dumps(message)
+
+
+SPOILED = {
+    "no JSON": "no message",
+    "no object": "7",
+    "an empty one": "{}",
+    "no properties": spoiled("properties", None),
+    "no headers": spoiled("headers", None),
+    "a body that is none": spoiled("body", 7),
+    "a body cut short": spoiled("body", "W1tdLCB7fSwge31"),
+    "a body of other letters": spoiled("body", "ÄÖÜß"),
+    "a tag that is none": spoiled("delivery_tag", 7, inside="properties"),
+    "a body in another dress": spoiled("body_encoding", "rot13", inside="properties"),
+    "nowhere to go": spoiled("delivery_info", {"exchange": ""}, inside="properties"),
+    "nesting without end": '{"headers": ' + "[" * 5000,
+}
+
+
+@pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED.keys())
 def test_what_cannot_be_read_is_left_to_be_taken_alone(channel: Channel, broker: redis.Redis, spoiled: str) -> None:
     """Taken in passing, it would be dropped with nobody having seen it."""
     good = [letter({"task": "orders.submit", "id": str(i)}) for i in range(3)]
