@@ -96,7 +96,8 @@ class Group:
     def _on_broken(self, trouble: ExceptionInfo) -> None:
         """The child is gone, or was too slow, or stumbled: nothing is known, and each comes again by itself."""
         self._over(self)
-        log.error("group_broken", together=len(self._requests), trouble=repr(trouble.exception))
+        wrapped = trouble.exception  # with its traceback, as the pool does
+        log.error("group_broken", together=len(self._requests), trouble=repr(getattr(wrapped, "exc", wrapped)))
         for request in self._requests:
             state.task_ready(request)
             request.reject(requeue=True)  # except one that was terminated, and has said so
