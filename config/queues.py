@@ -55,7 +55,8 @@ CELERY: Final[dict[str, Any]] = {
     "task_acks_late": False,
     # A child that dies of a message would be given the same message again and again.
     "task_reject_on_worker_lost": False,
-    # Take a message only when a child is free: nothing waits in a worker that others could do.
+    # Take a message only when a child is free: nothing waits in a worker that others could do. Orders are taken
+    # together, and need one child together (workers/gathering.py).
     "worker_prefetch_multiplier": 1,
     "worker_disable_prefetch": True,
     "task_time_limit": TASK_LIMIT_S,

@@ -64,6 +64,15 @@ class Refusal:
     error: OrderRefused
 
 
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One order as it comes in: `raw` as JSON values, whose it is, and the id it shall have, if that was chosen."""
+
+    raw: object
+    producer: str
+    order_id: UUID | None = None
+
+
 class Intake:
     """Checks orders and writes them down."""
 
@@ -85,7 +94,7 @@ class Intake:
             OrderRefused: It breaks a rule, or its key stands for another order (`KeyConflict`).
             LedgerUnavailable: Nothing is known to be stored; sending it again is safe.
         """
-        (outcome,) = await self._take([raw], producer, [order_id])
+        (outcome,) = await self._take([Submission(raw, producer, order_id)])
         if isinstance(outcome, Refusal):
             raise outcome.error
         return outcome
@@ -96,14 +105,28 @@ class Intake:
             raise OrderRefused([Fault("orders", "must be a list of orders")])
         if len(raws) > contract.ORDERS_MAX:
             raise OrderRefused([Fault("orders", f"at most {contract.ORDERS_MAX} at once; these are {len(raws)}")])
-        return await self._take(raws, producer, [None] * len(raws))
+        return await self._take([Submission(raw, producer) for raw in raws])
 
-    async def _take(
-        self, raws: Sequence[object], producer: str, order_ids: Sequence[UUID | None]
-    ) -> list[Ticket | Refusal]:
-        outcomes: list[NewOrder | Ticket | Refusal] = [
-            self._checked(raw, producer, order_id) for raw, order_id in zip(raws, order_ids, strict=True)
+    async def submit_together(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
+        """Take orders in that came by themselves: each is answered as `submit` would answer it.
+
+        Raises:
+            LedgerUnavailable: Of some nothing is known to be stored; sending all again is safe.
+        """
+        names: set[object] = set()
+        again = set()
+        for index, submission in enumerate(submissions):
+            if not names.isdisjoint(theirs := _names(submission)):
+                again.add(index)
+            names |= theirs
+        first = iter(await self._take([one for index, one in enumerate(submissions) if index not in again]))
+        # A statement takes each id and each key once; who comes with it again is told afterwards whose it is.
+        return [
+            (await self._take([one]))[0] if index in again else next(first) for index, one in enumerate(submissions)
         ]
+
+    async def _take(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
+        outcomes: list[NewOrder | Ticket | Refusal] = [self._checked(submission) for submission in submissions]
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
@@ -116,13 +139,14 @@ class Intake:
             outcome if not isinstance(outcome, NewOrder) else _answer(outcome, accepted, taken) for outcome in outcomes
         ]
 
-    def _checked(self, raw: object, producer: str, order_id: UUID | None) -> NewOrder | Refusal:
+    def _checked(self, submission: Submission) -> NewOrder | Refusal:
+        raw = submission.raw
         try:
             request = self._read(raw)
         except OrderRefused as refused:
             key = raw.get("key") if isinstance(raw, Mapping) else None
             return Refusal(key if isinstance(key, str) else None, refused)
-        return _new_order(request, producer, OrderId(order_id or uuid7()))
+        return _new_order(request, submission.producer, OrderId(submission.order_id or uuid7()))
 
     def _read(self, raw: object) -> OrderRequest:
         _check_text(raw)
@@ -146,6 +170,13 @@ class Intake:
 def fingerprint(request: OrderRequest) -> str:
     """Return what two bodies under one key are compared by."""
     return hashlib.sha256(_CANONICAL.encode(request_to_json(request)).encode()).hexdigest()
+
+
+def _names(submission: Submission) -> set[object]:
+    """Return what one order at most can go by: its id, if it was chosen, and its key, if it has one."""
+    key = submission.raw.get("key") if isinstance(submission.raw, Mapping) else None
+    names: set[object] = {(submission.producer, key)} if isinstance(key, str) else set()
+    return names | ({submission.order_id} if submission.order_id else set())
 
 
 def _check_text(raw: object) -> None:

@@ -5,19 +5,22 @@ that comes twice finds its order in the ledger and answers the same.
 """
 
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
 import structlog
 from celery import Task, shared_task
+from celery.app.trace import trace_task
 from celery.exceptions import Reject
 
-from fulfilment.intake import Refusal, Ticket
+from fulfilment.intake import Refusal, Submission, Ticket
 from fulfilment.runtime import Runtime, runtime
 from orders.errors import Fault, LedgerUnavailable, OrderRefused, UnknownOrder
 from orders.events import Adopted, Decision, SentAgain, WrittenOff
 from orders.model import CarrierOrderId, Lane, OrderId
+from tasks.tickets import keep_all
 
 log = structlog.get_logger(__name__)
 
@@ -43,12 +46,85 @@ _CARRIES_AN_ORDER: Final[dict[str, Any]] = {
 }
 
 
+Outcome = Ticket | Refusal | Exception
+"""What became of one of several orders that came in together."""
+Traced = tuple[int, Any, float | None]
+"""What a pool child reports of a task: whether it failed, what it answered or raised, how long it took."""
+
+_DONE: ContextVar[Outcome | None] = ContextVar("done", default=None)
+
+
 @shared_task(name="orders.submit", **_CARRIES_AN_ORDER)
 def submit(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
     """Take one order in, and answer with its ticket. The task's id is the order's id, when it is a UUID."""
-    raw, producer = _call(args, kwargs, "order")
-    order_id = _uuid(self.request.id)
-    return _ticket(_held(lambda here: here.room.intake.submit(raw, producer=producer, order_id=order_id)))
+    done = _DONE.get()
+    if done is None:
+        one = _submission(self.request.id, args, kwargs)
+        done = _held(lambda here: here.room.intake.submit(one.raw, producer=one.producer, order_id=one.order_id))
+    match done:
+        case Ticket():
+            return _ticket(done)
+        case Refusal():
+            log.info("order_refused", faults=[str(fault) for fault in done.error.faults])
+            raise _refusal(done.error.faults) from None
+        case _:
+            raise done
+
+
+def submit_together(requests: Sequence[Mapping[str, Any]]) -> list[Traced]:
+    """Do `submit` for many messages with one statement; a pool child's job, handed to it by `workers.gathering`.
+
+    Each is a Celery request with its arguments, and is answered as if it had come alone. What went well is answered
+    here, all at once; of the rest each is left to Celery as a task of its own, with its error, log lines and retries.
+    """
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task=submit.name, together=len(requests))
+    began = time.monotonic()
+    outcomes = _outcomes(requests)
+    tickets = {index: _ticket(outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Ticket)}
+    keep_all(submit.backend, [(requests[i], ticket) for i, ticket in tickets.items() if not _is_unasked(requests[i])])
+    return [
+        (0, repr(tickets[index]), time.monotonic() - began) if index in tickets else _traced(request, outcomes[index])
+        for index, request in enumerate(requests)
+    ]
+
+
+def _is_unasked(request: Mapping[str, Any]) -> bool:
+    """Tell whether nobody is to hear the answer."""
+    ignored = request.get("ignore_result")
+    return bool(submit.ignore_result if ignored is None else ignored)
+
+
+def _outcomes(requests: Sequence[Mapping[str, Any]]) -> list[Outcome | None]:
+    """Take in what can be read, and return what became of each; None where it is still to be done."""
+    outcomes: list[Outcome | None] = [None] * len(requests)
+    readable: dict[int, Submission] = {}
+    for index, request in enumerate(requests):
+        try:
+            readable[index] = _submission(request["id"], request["args"], request["kwargs"])
+        except ValueError as refused:
+            outcomes[index] = refused
+    try:
+        taken = _held(lambda here: here.room.intake.submit_together(list(readable.values())))
+    except Reject as away:
+        return [outcome or away for outcome in outcomes]
+    except Exception:  # one order broke what all were in: each is tried by itself, and answered
+        log.exception("not_taken_together")
+        return outcomes
+    for index, outcome in zip(readable, taken, strict=True):
+        outcomes[index] = outcome
+    return outcomes
+
+
+def _traced(request: Mapping[str, Any], outcome: Outcome | None) -> Traced:
+    """Let Celery run the task, which finds its outcome there already."""
+    done = _DONE.set(outcome)
+    try:
+        told = {**request, "is_eager": False}
+        raised, info, took_s, answer = trace_task(submit, request["id"], request["args"], request["kwargs"], told)
+    finally:
+        _DONE.reset(done)
+    return (1, raised, took_s) if info else (0, answer, took_s)
 
 
 @shared_task(name="orders.submit_many", **_CARRIES_AN_ORDER)
@@ -130,9 +206,14 @@ def _held(work: Callable[[Runtime], Coroutine[Any, Any, Result]]) -> Result:
             raise _refusal(refused.faults) from None
 
 
-def _call(args: Sequence[object], kwargs: dict[str, object], what: str) -> tuple[Any, str]:
+def _submission(task_id: str | None, args: Sequence[object], kwargs: Mapping[str, object]) -> Submission:
+    raw, producer = _call(args, kwargs, "order")
+    return Submission(raw, producer, _uuid(task_id))
+
+
+def _call(args: Sequence[object], kwargs: Mapping[str, object], what: str) -> tuple[Any, str]:
     """Read the call as `(order, producer="default")`, by position or by name."""
-    given = dict(zip((what, "producer"), args, strict=False)) | kwargs
+    given = {**dict(zip((what, "producer"), args, strict=False)), **kwargs}
     unknown = sorted(set(given) - {what, "producer"})
     too_many = len(args) > 2  # noqa: PLR2004  the two named here
     if unknown or too_many or what not in given:

@@ -14,6 +14,7 @@ from kombu import Queue
 from config.queues import ALL, BELL_TRANSPORT, CELERY
 from config.schedule import SCHEDULE
 from config.settings import Settings
+from tasks.tickets import TicketStore
 from workers import redis_transport
 from workers.bells import CeleryBell, CeleryHerald
 
@@ -25,7 +26,7 @@ def make_app(settings: Settings) -> Celery:
     app = Celery(
         "number-orders",
         broker=broker_of(settings),
-        backend=settings.tickets_url or "disabled://",
+        backend=_tickets(settings),
         include=["tasks.submitting", "tasks.working", "tasks.sweeping"],
         task_cls="workers.letters:CarefulTask",
     )
@@ -37,6 +38,7 @@ def make_app(settings: Settings) -> Celery:
         beat_max_loop_interval=1,
         worker_consumer="workers.letters:CarefulConsumer",
         worker_concurrency=settings.children,
+        task_annotations={"orders.submit": {"Strategy": "workers.gathering:gathering"}},
     )
     return app
 
@@ -69,6 +71,13 @@ def broker_of(settings: Settings) -> str:
     if settings.broker_url is None:
         return "memory://"  # nothing runs on this: `number-orders up` hands its processes the broker it started
     return settings.broker_url.get_secret_value()
+
+
+def _tickets(settings: Settings) -> str:
+    url = settings.tickets_url or "disabled://"
+    return (
+        f"{TicketStore.__module__}:{TicketStore.__name__}+{url}" if url.startswith(("redis://", "rediss://")) else url
+    )
 
 
 def _rung(settings: Settings) -> redis.Redis | None:

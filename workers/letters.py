@@ -20,8 +20,10 @@ from kombu import Message
 from kombu.exceptions import KombuError
 from psycopg.types.json import Jsonb
 
+from config.queues import INTAKE
 from ledger.statements import SQL
 from workers.envelope import STRAY, fault_in, is_plain
+from workers.gathering import Gatherer, open_gates
 
 log = structlog.get_logger(__name__)
 
@@ -62,9 +64,21 @@ class Undertaker:
 
 
 class CarefulConsumer(Consumer):
-    """Celery's consumer, with a place for the messages it cannot read; and it does not give up over a lost broker."""
+    """Celery's consumer, with a place for the messages it cannot read, and one where orders gather.
+
+    And it does not give up over a lost broker.
+    """
 
     connection_errors: tuple[type[BaseException], ...]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.gatherer = Gatherer(self)
+        super().__init__(*args, **kwargs)
+
+    def on_close(self) -> None:
+        """Let go of what has not begun, as the connection is lost or the worker ends."""
+        self.gatherer.forget()
+        super().on_close()
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Lose the broker, and look for it again.
@@ -79,6 +93,7 @@ class CarefulConsumer(Consumer):
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Look at a message before it is handed to the pool, where an unreadable body would merely fail."""
+        open_gates(self, INTAKE)
         hand_on = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Message) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 from uuid_utils.compat import uuid7
 
-from fulfilment.intake import Refusal, Ticket
+from fulfilment.intake import Refusal, Submission, Ticket
 from fulfilment.runtime import Room
 from orders.errors import KeyConflict, LedgerUnavailable, OrderRefused
 from orders.model import Lane
@@ -255,6 +255,33 @@ def test_in_a_batch_each_order_stands_for_itself(practice: Practice) -> None:
             assert len(practice.rows("SELECT FROM orders")) == 2
 
     run(batch())
+
+
+def test_orders_that_come_in_together_are_answered_as_if_they_had_come_one_after_another(practice: Practice) -> None:
+    """One key for two producers, one key twice, one id for two orders: whoever comes later is told whose it is."""
+
+    async def together() -> None:
+        async with practice.opened() as room:
+            one, two = uuid7(), uuid7()
+            outcomes = await room.intake.submit_together(
+                [
+                    Submission(an_order("a", quantity=0), "crm", one),
+                    Submission(an_order("a"), "crm", one),
+                    Submission(an_order("a"), "erp", two),
+                    Submission(an_order("a"), "crm", uuid7()),
+                    Submission(an_order("a", quantity=2), "crm"),
+                    Submission(an_order("b"), "crm", two),
+                    Submission(an_order("b"), "crm"),
+                ]
+            )
+            said = [(got.order_id, got.new) if isinstance(got, Ticket) else type(got.error) for got in outcomes]
+            assert said[:-1] == [OrderRefused, (one, True), (two, True), (one, False), KeyConflict, KeyConflict]
+            assert isinstance(outcomes[-1], Ticket)
+            assert outcomes[-1].new
+            assert await room.intake.submit_together([]) == []
+            assert len(practice.rows("SELECT FROM orders")) == len(practice.rows("SELECT FROM owed")) == 3
+
+    run(together())
 
 
 def test_five_hundred_are_taken_and_five_hundred_and_one_are_not(practice: Practice) -> None:

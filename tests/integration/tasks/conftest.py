@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from celery import Celery
 
 from tests.processes import Processes
 
@@ -31,3 +33,14 @@ def processes(tmp_path: Path, env: dict[str, str]) -> Iterator[Processes]:
     """Start processes here; none outlives the test."""
     with Processes(tmp_path / "log", env) as running:
         yield running
+
+
+@pytest.fixture
+def app(broker_url: str) -> Iterator[Celery]:
+    """A producer."""
+    app = Celery("producer", broker=broker_url, backend=broker_url, set_as_current=False)
+    yield app
+    backend: Any = app.backend
+    backend.result_consumer.stop()
+    backend.client.connection_pool.disconnect()
+    app.close()

@@ -34,16 +34,6 @@ def env(own_engines: Engines, broker_url: str) -> dict[str, str]:
     return environment(own_engines.database_url, broker_url)
 
 
-@pytest.fixture
-def app(broker_url: str) -> Iterator[Celery]:
-    app = Celery("producer", broker=broker_url, backend=broker_url, set_as_current=False)
-    yield app
-    backend: Any = app.backend
-    backend.result_consumer.stop()
-    backend.client.connection_pool.disconnect()
-    app.close()
-
-
 def test_orders_sent_while_the_ledger_is_away_are_in_it_when_it_is_back(
     own_engines: Engines, processes: Processes, app: Celery
 ) -> None:
