@@ -14,6 +14,7 @@ import pytest
 from sandbox.control import SandboxControl
 from tests.acceptance.conftest import MakeOrder, Producer
 from tests.acceptance.looking import rows
+from tests.acceptance.swift_orders import OWN, SUB, UNAPPROVED
 from tests.acceptance.test_killed_workers import await_rest, differences
 from tests.acceptance.test_offers import three_carriers
 from tests.processes import Processes, eventually
@@ -37,8 +38,6 @@ SLOW: Final = 120
 OTHERS: Final = 20
 CHILDREN: Final = 8
 """As many as are the default."""
-AREAS: Final = ("919", "303", "206", "312", "617", "404", "512", "214", "415", "213")
-"""Of Swift's orders those for one area stand in one line."""
 
 
 def test_a_carrier_that_answers_too_late_holds_up_nobody_else_and_sells_nothing_twice(
@@ -76,9 +75,9 @@ def test_a_carrier_that_answers_too_late_holds_up_nobody_else_and_sells_nothing_
 
 
 def others(an_order: MakeOrder) -> list[dict[str, Any]]:
-    """Return orders for the other carriers, half for each."""
+    """Return orders for the other carriers. At Swift those of one account stand in line: so there is one for each."""
     dutch = {"country": "NLD", "number_type": "local", "npa": "020"}
-    swift = [an_order(carrier="swift", criteria={"npa": area}) for area in AREAS]
+    swift = [an_order(carrier="swift", account=account) for account in (OWN, SUB, UNAPPROVED)]
     return [*swift, *(an_order(carrier="cm", criteria=dutch) for _ in range(OTHERS - len(swift)))]
 
 
