@@ -20,6 +20,10 @@ class Bell(Protocol):
         """Note that a worker is about to look, so that what comes in from now on is rung for again."""
         ...
 
+    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+        """Note that a worker looks all the while: for the next two seconds nobody needs to ring."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -39,8 +43,15 @@ class Herald(Protocol):
 
 
 class Slots(Protocol):
-    """Keeps one lane from taking every pool child of this worker."""
+    """Keeps one lane from taking more pool children of this worker than it needs, and than it may."""
 
     def take(self, carrier: CarrierName, lane: Lane) -> AbstractContextManager[bool]:
-        """Enter with True when there was a free place on the lane, which is given back on leaving."""
+        """Enter with True when there was a free place on the lane, which is given back on leaving.
+
+        Beside somebody who has one already there is another only for a moment after `call`.
+        """
+        ...
+
+    def call(self, carrier: CarrierName, lane: Lane) -> None:
+        """Let another child take a place as well: who has one cannot keep up."""
         ...

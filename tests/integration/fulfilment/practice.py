@@ -63,6 +63,9 @@ class SilentBell:
     def heard(self, carrier: CarrierName, lane: Lane) -> None:
         """Nothing is remembered, so nothing is forgotten."""
 
+    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+        """Nor is this."""
+
 
 class Keeper:
     """A herald that keeps what it is told."""
@@ -83,6 +86,9 @@ class AmpleSlots:
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         yield True
+
+    def call(self, carrier: CarrierName, lane: Lane) -> None:
+        """Nobody needs to."""
 
 
 @dataclass

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,8 +25,29 @@ with FileSlots(Path(sys.argv[1]), each=1, together=9).take(CarrierName("bandwidt
 """
 
 
+def called(slots: FileSlots, tmp_path: Path, lane: Lane) -> Path:
+    """Call, and return where it is noted when."""
+    slots.call(BANDWIDTH, lane)
+    return tmp_path / "slots" / f"bandwidth-{lane.value}-called"
+
+
+def test_a_child_is_alone_on_a_lane_until_it_calls(tmp_path: Path) -> None:
+    slots = FileSlots(tmp_path / "slots", each=2, together=9)
+    with slots.take(BANDWIDTH, Lane.ASK):
+        with slots.take(BANDWIDTH, Lane.ASK) as uncalled:
+            assert not uncalled
+        slots.call(BANDWIDTH, Lane.SUBMIT)
+        with slots.take(BANDWIDTH, Lane.ASK) as called_elsewhere:
+            assert not called_elsewhere
+        os.utime(called(slots, tmp_path, Lane.ASK), (1, 1))
+        with slots.take(BANDWIDTH, Lane.ASK) as called_long_ago:
+            assert not called_long_ago
+
+
 def test_a_lane_has_so_many_places_and_no_more(tmp_path: Path) -> None:
     slots = FileSlots(tmp_path / "slots", each=2, together=9)
+    ahead = time.time() + 600  # the call counts however slowly this runs
+    os.utime(called(slots, tmp_path, Lane.ASK), (ahead, ahead))
     with (
         slots.take(BANDWIDTH, Lane.ASK) as first,
         slots.take(BANDWIDTH, Lane.ASK) as second,
