@@ -5,7 +5,7 @@ Lax on purpose: a text that is no number or count is None. Only what is no XML a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Final, NoReturn
 from urllib.parse import unquote
@@ -81,6 +81,15 @@ def child_text(element: Element | None, *names: str, longest: int = _TEXT_LENGTH
 @lru_cache
 def _folded(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name.casefold() for name in names)
+
+
+def child_texts(element: Element | None) -> Mapping[str, str]:
+    """Return the first text of each child, by its name in lower case: one look where many texts are wanted."""
+    texts: dict[str, str] = {}
+    for child in element if element is not None else ():
+        if text := text_of(child):
+            texts.setdefault(child.tag.casefold(), text)
+    return texts
 
 
 def count_of(text: str | None) -> int | None:
