@@ -27,6 +27,7 @@ class Attendance:
     def stays(self) -> None:
         """Say that whatever comes in is seen; now and then is often enough."""
         if self._is_time():
+            self.slots.suffice(self.carrier, self.lane)
             self.bell.attended(self.carrier, self.lane)
 
     def calls(self) -> None:

@@ -48,10 +48,14 @@ class Slots(Protocol):
     def take(self, carrier: CarrierName, lane: Lane) -> AbstractContextManager[bool]:
         """Enter with True when there was a free place on the lane, which is given back on leaving.
 
-        Beside somebody who has one already there is another only for a moment after `call`.
+        While somebody has one and says that it is enough, there is no other.
         """
         ...
 
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Say, of a place of one's own, that it is enough for the next three seconds: nothing waits for another."""
+        ...
+
     def call(self, carrier: CarrierName, lane: Lane) -> None:
-        """Let another child take a place as well: who has one cannot keep up."""
+        """Take that back: another child is wanted."""
         ...

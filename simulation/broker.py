@@ -19,7 +19,7 @@ from simulation.weather import Weather
 _VISIBILITY_S: Final = 90.0
 _BELL_LIVES_S: Final = 5.0
 _RUNG_S: Final = 2.0
-_CALLED_S: Final = 3.0
+_SUFFICES_S: Final = 3.0
 _ON_ITS_WAY_S: Final = (0.001, 0.02)
 _DELAYED_S: Final = (0.1, 90.0)
 
@@ -178,17 +178,21 @@ class SimulatedSlots:
         self._each = each
         self._together = together
         self._held: list[tuple[CarrierName, Lane]] = []
-        self._called_at: dict[tuple[CarrierName, Lane], float] = {}
+        self._said_at: dict[tuple[CarrierName, Lane], float] = {}
+
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Let nobody else have a place for the next seconds."""
+        self._said_at[carrier, lane] = asyncio.get_running_loop().time()
 
     def call(self, carrier: CarrierName, lane: Lane) -> None:
-        """Let another child take a place as well."""
-        self._called_at[carrier, lane] = asyncio.get_running_loop().time()
+        """Let others have the other places."""
+        self._said_at.pop((carrier, lane), None)
 
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         """Enter with True when a place was free."""
-        called = asyncio.get_running_loop().time() - self._called_at.get((carrier, lane), float("-inf")) < _CALLED_S
-        each = self._each if called else 1
+        said_s = asyncio.get_running_loop().time() - self._said_at.get((carrier, lane), float("-inf"))
+        each = 1 if said_s < _SUFFICES_S else self._each
         if len(self._held) >= self._together or self._held.count((carrier, lane)) >= each:
             yield False
             return

@@ -2,7 +2,8 @@
 
 A slow carrier may fill its lane, not the pool; and all lanes together leave some children free, so that orders coming
 in never wait for orders being worked on. A place is a lock on a small file, so the kernel gives it back however its
-holder dies. One child does a lane's work in larger groups, and so at less cost, than two: it is alone until it calls.
+holder dies. One child does a lane's work in larger groups, and so at less cost, than two: as long as it says that it
+keeps up, it is alone. Whoever hangs says nothing.
 """
 
 import fcntl
@@ -14,8 +15,8 @@ from typing import IO, Final
 
 from orders.model import CarrierName, Lane
 
-_CALLED_S: Final = 3.0
-"""How long a call for another child counts."""
+_SUFFICES_S: Final = 3.0
+"""How long it counts that one is enough."""
 
 
 class FileSlots:
@@ -39,20 +40,23 @@ class FileSlots:
                 held.enter_context(place)
             yield True
 
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Let nobody else have a place beside this process's own for the next seconds."""
+        self._word(carrier, lane).touch()
+
     def call(self, carrier: CarrierName, lane: Lane) -> None:
-        """Let another child take a place as well, within the next seconds."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._call(carrier, lane).touch()
+        """Let others have the other places."""
+        self._word(carrier, lane).unlink(missing_ok=True)
 
     def _open(self, carrier: CarrierName, lane: Lane) -> int:
         try:
-            called_at = self._call(carrier, lane).stat().st_mtime
+            said_s = time.time() - self._word(carrier, lane).stat().st_mtime
         except FileNotFoundError:
-            return 1
-        return self._each if time.time() - called_at < _CALLED_S else 1
+            return self._each
+        return 1 if 0 <= said_s < _SUFFICES_S else self._each  # a clock that was set says nothing
 
-    def _call(self, carrier: CarrierName, lane: Lane) -> Path:
-        return self._folder / f"{_name(carrier, lane)}-called"
+    def _word(self, carrier: CarrierName, lane: Lane) -> Path:
+        return self._folder / f"{_name(carrier, lane)}-suffices"
 
     def _lock(self, name: str, places: int) -> IO[bytes] | None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

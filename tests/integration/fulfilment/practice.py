@@ -87,6 +87,9 @@ class AmpleSlots:
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         yield True
 
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Whatever suffices, there is a place."""
+
     def call(self, carrier: CarrierName, lane: Lane) -> None:
         """Nobody needs to."""
 
