@@ -140,12 +140,13 @@ class Stint:
         self._ends = _clock() + lasts_s
         self._next_claim = 0.0
         self._behind_since: float | None = None
-        self._leaving = False
+        self._staying = False
         self._in_air: set[asyncio.Task[Landed]] = set()
         self._took_off = 0
 
     async def run(self) -> bool:
         """Work until nothing is due or the stint is over; return whether more may be due."""
+        self._attendance.leaves()  # whoever has something to do, stays
         try:
             while self._in_air or _clock() < self._ends:
                 self._attend()
@@ -153,7 +154,7 @@ class Stint:
                 if self._in_air:
                     await self._land()
                 elif found is False:
-                    if self._leaving or _clock() >= self._ends:
+                    if not self._staying or _clock() >= self._ends:
                         return _clock() >= self._ends
                     self._leave()
                 elif found is None:
@@ -161,7 +162,7 @@ class Stint:
                     await asyncio.sleep(max(self._next_claim - _clock(), 0.0))
             return True
         finally:
-            if not self._leaving:
+            if self._staying:
                 self._attendance.leaves()
             for task in self._in_air:
                 task.cancel()
@@ -171,13 +172,13 @@ class Stint:
         behind_s = 0.0 if self._behind_since is None else _clock() - self._behind_since
         if behind_s >= _KEEPS_UP_S or _clock() >= self._ends:
             self._attendance.calls()
-        elif not self._leaving:
+        elif self._staying:
             self._attendance.stays()
 
     def _leave(self) -> None:
         """From now on the bell is rung again; what came in before that, one last look finds."""
         self._attendance.leaves()
-        self._leaving = True
+        self._staying = False
         self._next_claim = 0.0
 
     @property
@@ -215,7 +216,7 @@ class Stint:
             self._behind_since = claimed_at
         if claims is None:
             return False
-        self._leaving = False
+        self._staying = True
         self._ledger_clock.learn(claims.clock, asked_at=boot, heard_at=self._boot_clock())
         deadline = boot + self._work.right_to_send.total_seconds()
         begun = await self._work.begin(claims)
