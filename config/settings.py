@@ -190,7 +190,7 @@ class Settings(BaseSettings):
     children: Annotated[int, Field(ge=1)] = 8
     """Pool children per worker."""
     lane_children: Annotated[int, Field(ge=1)] = 2
-    """How many of them one lane may have at once, so that a slow carrier starves nobody."""
+    """How many of them one lane may have at once: one while it keeps up, and never more than this."""
     database_connections: Annotated[int, Field(ge=1)] = 3
     """At most, per pool child."""
     receipts_kept_days: Annotated[int, Field(ge=1)] = 30

@@ -36,6 +36,12 @@ class NoSlots:
         """Enter with False."""
         yield False
 
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Say nothing: there is no place of its own to say it of."""
+
+    def call(self, carrier: CarrierName, lane: Lane) -> None:
+        """Call nobody."""
+
 
 @asynccontextmanager
 async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:

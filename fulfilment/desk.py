@@ -3,6 +3,7 @@
 Decides nothing about orders: what follows from an event stands in `orders.lifecycle`.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Final
@@ -10,6 +11,7 @@ from typing import Any, Final
 import structlog
 
 from fulfilment.asking import AskLane
+from fulfilment.attendance import Attendance
 from fulfilment.carrier import Carrier
 from fulfilment.deciding import Deciding, not_set_up
 from fulfilment.hurrying import Hurrying, Tried
@@ -29,6 +31,9 @@ from orders.events import CancelAsked, Decision
 from orders.model import CarrierName, Lane, Order, OrderId, State
 
 log = structlog.get_logger(__name__)
+
+_PLACE_S: Final = (0.0, 0.05)
+"""How long a place is waited for: whoever has it may be about to leave, and then it was for us that the bell rang."""
 
 _TRIES: Final = 5
 """How often an order is read again because it moved while it was being called back."""
@@ -65,9 +70,12 @@ class Desk:
         if carrier not in self._carriers:
             log.error("carrier_not_set_up", carrier=carrier, lane=lane.value)
             return
-        self._bell.heard(carrier, lane)
-        with self._slots.take(carrier, lane) as free:
-            more = await self._stint(carrier, lane) if free else False
+        free = more = False
+        for wait_s in _PLACE_S:
+            if not free:
+                await asyncio.sleep(wait_s)
+                with self._slots.take(carrier, lane) as free:
+                    more = free and await self._stint(carrier, lane)
         if more:
             self._bell.ring([(carrier, lane)])
 
@@ -153,13 +161,14 @@ class Desk:
 
     async def _stint(self, carrier: CarrierName, lane: Lane) -> bool:
         if lane is Lane.TELL:
+            self._bell.heard(carrier, lane)
             return await TellLane(self._ledger, self._herald).run(carrier)
-        work = self._lane_work(carrier, lane)
         stint = Stint(
-            work,
+            self._lane_work(carrier, lane),
             self._ledger,
             self._recorder,
             Weather(self._ledger, self._carriers[carrier].caution),
+            Attendance(self._bell, self._slots, carrier, lane),
             boot_clock=self._boot_clock,
             ledger_clock=self._ledger_clock,
             lasts_s=STINT_S,

@@ -20,6 +20,10 @@ class Bell(Protocol):
         """Note that a worker is about to look, so that what comes in from now on is rung for again."""
         ...
 
+    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+        """Note that a worker looks all the while: for the next two seconds nobody needs to ring."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Errand:
@@ -39,8 +43,19 @@ class Herald(Protocol):
 
 
 class Slots(Protocol):
-    """Keeps one lane from taking every pool child of this worker."""
+    """Keeps one lane from taking more pool children of this worker than it needs, and than it may."""
 
     def take(self, carrier: CarrierName, lane: Lane) -> AbstractContextManager[bool]:
-        """Enter with True when there was a free place on the lane, which is given back on leaving."""
+        """Enter with True when there was a free place on the lane, which is given back on leaving.
+
+        While somebody has one and says that it is enough, there is no other.
+        """
+        ...
+
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Say, of a place of one's own, that it is enough for the next three seconds: nothing waits for another."""
+        ...
+
+    def call(self, carrier: CarrierName, lane: Lane) -> None:
+        """Take that back: another child is wanted."""
         ...

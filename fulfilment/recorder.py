@@ -58,10 +58,16 @@ class Recorder:
             if not waiting:
                 break
             turn = _one_each(waiting)
-            steps = await self._steps(turn, now)
+            steps = await self._steps(list(turn.values()), now)
             done = await self._record(steps, now)
             moved |= {order_id: order for order_id, order in done.items() if order}
-            left = [item for item in waiting if item not in turn or _is_left(item, steps, done)]
+            tried = {step.before.order_id for step in steps}
+            left = [
+                item
+                for item in waiting
+                if item is not turn[item.order.order_id]
+                or (item.order.order_id in tried and item.order.order_id not in done)
+            ]
             waiting = await self._still_true(left)
         for item in waiting:
             log.warning("event_given_up", order_id=str(item.order.order_id), event_name=type(item.event).__name__)
@@ -87,14 +93,14 @@ class Recorder:
         return Recorded(item.order, step, getattr(step.event, "numbers", ()))
 
     async def _with_tellings(self, steps: Sequence[Recorded]) -> list[Recorded]:
-        tells = [step for step in steps if any(isinstance(effect, TellProducer) for effect in step.step.effects)]
+        tells = [step.before.order_id for step in steps if _tells(step)]
         if not tells:
             return list(steps)
-        known = await self._ledger.numbers([step.before.order_id for step in tells])
-        pending = await self._pending([step for step in tells if isinstance(step.step.event, ToldAgain)])
+        known = await self._ledger.numbers(tells)
+        pending = await self._pending([step for step in steps if isinstance(step.step.event, ToldAgain)])
         return [
             replace(step, telling=_document(step, known[step.before.order_id]), channels=_channels(step))
-            if step in tells and step.before.order_id not in pending
+            if _tells(step) and step.before.order_id not in pending
             else step
             for step in steps
         ]
@@ -176,21 +182,20 @@ class Recorder:
         )
 
 
-def _one_each(heard: Sequence[Heard]) -> list[Heard]:
+def _one_each(heard: Sequence[Heard]) -> dict[OrderId, Heard]:
     """Return the first event of each order: a step starts where the one before has ended."""
     first: dict[OrderId, Heard] = {}
     for item in heard:
         first.setdefault(item.order.order_id, item)
-    return list(first.values())
-
-
-def _is_left(item: Heard, steps: Sequence[Recorded], done: Mapping[OrderId, Order | None]) -> bool:
-    tried = any(step.before.order_id == item.order.order_id for step in steps)
-    return tried and item.order.order_id not in done
+    return first
 
 
 def _is_held(result: NumberResult) -> bool:
     return result.state in {NumberState.ACQUIRED, NumberState.USABLE}
+
+
+def _tells(step: Recorded) -> bool:
+    return any(isinstance(effect, TellProducer) for effect in step.step.effects)
 
 
 def _channels(step: Recorded) -> tuple[str, ...]:

@@ -781,7 +781,7 @@ class Ledger:
     async def _run_once(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
         async with self._pool.connection() as connection, asyncio.timeout(self._silence_s):
             cursor = await connection.execute(SQL[statement], params)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
 
 
 def address(url: str) -> str:

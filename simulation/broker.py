@@ -19,6 +19,7 @@ from simulation.weather import Weather
 _VISIBILITY_S: Final = 90.0
 _BELL_LIVES_S: Final = 5.0
 _RUNG_S: Final = 2.0
+_SUFFICES_S: Final = 3.0
 _ON_ITS_WAY_S: Final = (0.001, 0.02)
 _DELAYED_S: Final = (0.1, 90.0)
 
@@ -100,6 +101,10 @@ class Broker:
         """Note that somebody is about to look."""
         self._rung_until.pop((carrier, lane), None)
 
+    def attended(self, carrier: str, lane: str) -> None:
+        """Note that somebody looks all the while."""
+        self._rung_until[carrier, lane] = asyncio.get_running_loop().time() + _RUNG_S
+
     def tick(self) -> None:
         """Send for a sweep."""
         self.send(Message("sweep", (), expires_at=asyncio.get_running_loop().time() + _BELL_LIVES_S))
@@ -136,6 +141,11 @@ class SimulatedBell:
         self._process.survives("about to look")
         self._broker.heard(carrier, lane.value)
 
+    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+        """Note that this process looks all the while."""
+        self._process.survives("looking all the while")
+        self._broker.attended(carrier, lane.value)
+
 
 class SimulatedHerald:
     """Hands documents to producers, as one process does: some are handed over, and then it dies."""
@@ -168,11 +178,22 @@ class SimulatedSlots:
         self._each = each
         self._together = together
         self._held: list[tuple[CarrierName, Lane]] = []
+        self._said_at: dict[tuple[CarrierName, Lane], float] = {}
+
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Let nobody else have a place for the next seconds."""
+        self._said_at[carrier, lane] = asyncio.get_running_loop().time()
+
+    def call(self, carrier: CarrierName, lane: Lane) -> None:
+        """Let others have the other places."""
+        self._said_at.pop((carrier, lane), None)
 
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         """Enter with True when a place was free."""
-        if len(self._held) >= self._together or self._held.count((carrier, lane)) >= self._each:
+        said_s = asyncio.get_running_loop().time() - self._said_at.get((carrier, lane), float("-inf"))
+        each = 1 if said_s < _SUFFICES_S else self._each
+        if len(self._held) >= self._together or self._held.count((carrier, lane)) >= each:
             yield False
             return
         self._held.append((carrier, lane))

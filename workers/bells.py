@@ -55,6 +55,14 @@ class CeleryBell:
             with contextlib.suppress(redis.RedisError):  # it expires by itself
                 self._rung.delete(_mark(carrier, lane))
 
+    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+        """Note that a worker looks all the while: for the next two seconds nobody needs to ring."""
+        if self._rung is not None and self._clock() >= self._silent_until:
+            try:
+                self._rung.set(_mark(carrier, lane), 1, px=_RUNG_MS)
+            except _BROKER_TROUBLE:  # then there will be bells that say nothing
+                self._silent_until = self._clock() + _SILENT_S
+
     def _ring(self, carrier: CarrierName, lane: Lane) -> None:
         if self._rung is not None and not self._rung.set(_mark(carrier, lane), 1, nx=True, px=_RUNG_MS):
             return

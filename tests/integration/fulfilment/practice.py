@@ -68,6 +68,9 @@ class SilentBell:
     def heard(self, carrier: CarrierName, lane: Lane) -> None:
         """Nothing is remembered, so nothing is forgotten."""
 
+    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+        """Nor is this."""
+
 
 class Keeper:
     """A herald that keeps what it is told."""
@@ -88,6 +91,12 @@ class AmpleSlots:
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         yield True
+
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Whatever suffices, there is a place."""
+
+    def call(self, carrier: CarrierName, lane: Lane) -> None:
+        """Nobody needs to."""
 
 
 @dataclass

@@ -18,9 +18,20 @@ from fulfilment.desk import Desk
 from ledger.ledger import Ledger, Receipt
 from orders.errors import LedgerUnavailable
 from orders.lifecycle import Manner
-from orders.model import Lane, Order
+from orders.model import CarrierName, Lane, Order
 from tests.integration.fulfilment.breaking import Line
-from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, live, run, work
+from tests.integration.fulfilment.practice import (
+    BANDWIDTH,
+    POST,
+    Practice,
+    SilentBell,
+    accept,
+    an_order,
+    live,
+    run,
+    work,
+)
+from workers.clock import utc_now
 
 
 @pytest.mark.parametrize("tries", [2, 6], ids=["for a moment", "for a second"])
@@ -219,6 +230,44 @@ def test_answers_that_land_within_a_moment_are_written_together(practice: Practi
         assert statements.count("keep_receipts") == 1
 
     run(together())
+
+
+def test_what_falls_due_while_a_stint_is_leaving_is_not_left_lying(practice: Practice) -> None:
+    """Nobody rang for it, since somebody was looking: so whoever leaves says so first, and then looks once more."""
+
+    class LastMoment(SilentBell):
+        def heard(self, carrier: CarrierName, lane: Lane) -> None:
+            practice.pass_time(hours=1)
+
+    practice.bell = LastMoment()
+
+    async def leaving() -> None:
+        async with practice.opened() as room:
+            scheduled = an_order("later", not_before=(utc_now() + timedelta(minutes=30)).isoformat())
+            now, later = await accept(room, an_order("now"), scheduled)
+            await work(room, Lane.SUBMIT)
+            assert [practice.order(order_id)["state"] for order_id in (now, later)] == ["OPEN", "OPEN"]
+
+    run(leaving())
+
+
+@pytest.mark.parametrize(("concurrency", "called"), [(1, True), (40, False)], ids=["one at a time", "many at once"])
+def test_who_cannot_keep_up_calls_for_another_and_who_can_does_not(
+    practice: Practice, concurrency: int, called: bool
+) -> None:
+    """Twelve orders at a carrier that takes 150 ms over each: one after the other, others wait all the while."""
+    practice.concurrency = concurrency
+    practice.carrier.behave(latency_s={"order_create": [0.15, 0.15]})
+
+    async def busy() -> None:
+        async with practice.opened() as room:
+            await accept(room, *(an_order(f"crm-{i}") for i in range(12)))
+            practice.bell.rung.clear()
+            await work(room, Lane.SUBMIT)
+            assert len(practice.sold()) == 12
+        assert ((BANDWIDTH, Lane.SUBMIT) in practice.bell.rung) is called
+
+    run(busy())
 
 
 class Dozing:

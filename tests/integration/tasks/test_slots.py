@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,35 @@ with FileSlots(Path(sys.argv[1]), each=1, together=9).take(CarrierName("bandwidt
     print(free, flush=True)
     time.sleep(60)
 """
+
+
+def test_who_keeps_up_is_alone_until_it_calls_or_falls_silent(tmp_path: Path) -> None:
+    slots = FileSlots(tmp_path / "slots", each=2, together=9)
+
+    def is_free(lane: Lane = Lane.ASK) -> bool:
+        with slots.take(BANDWIDTH, lane) as free:
+            return free
+
+    def suffice(*, said_at: float) -> None:
+        """Say so as if at that moment. On a machine that stands still it may count no more when it is looked at."""
+        slots.suffice(BANDWIDTH, Lane.ASK)
+        os.utime(tmp_path / "slots" / "bandwidth-ask-suffices", (said_at, said_at))
+
+    with slots.take(BANDWIDTH, Lane.ASK):
+        assert is_free()
+        alone = False
+        for _ in range(50):
+            suffice(said_at=time.time())
+            if alone := not is_free():
+                break
+        assert alone
+        assert is_free(Lane.SUBMIT)
+        slots.call(BANDWIDTH, Lane.ASK)
+        assert is_free()
+        suffice(said_at=1)
+        assert is_free(), "it said so long ago, and hangs perhaps"
+        suffice(said_at=time.time() + 600)
+        assert is_free(), "its clock was set"
 
 
 def test_a_lane_has_so_many_places_and_no_more(tmp_path: Path) -> None:
