@@ -93,12 +93,22 @@ class Unacknowledged(original.QoS):
             pipe.eval(_TAKE, len(keys), *keys, room, _BYTES, now)
             *_, taken = pipe.execute()
         virtual.QoS.append(self, message, delivery_tag)
-        self.channel.deliver_soon(queue, [loads(item) for item in taken])
+        self.channel.deliver_soon(queue, [self._readable(item, queue) for item in taken])
 
-    def note_delivered(self, delivery_tag: str, message: Any) -> None:
-        """Know of a message that the server has noted already: it is given back if this channel ends first."""
+    def _readable(self, item: bytes, queue: str) -> Any:
+        """Return a message that the server has noted already: it is given back if this channel ends first."""
+        kept = parcel(item, queue)
+        message = loads(kept)
+        delivery_tag = message["properties"]["delivery_tag"]
+        if kept is not item:  # it looked like a message, but cannot be taken for one: noted as what was made of it
+            noted_as = loads(item)["properties"]["delivery_tag"]
+            with self.pipe_or_acquire() as pipe:
+                pipe.zadd(self.unacked_index_key, {delivery_tag: time.time()})
+                pipe.hset(self.unacked_key, delivery_tag, dumps([message, "", queue]))
+                pipe.zrem(self.unacked_index_key, noted_as).hdel(self.unacked_key, noted_as).execute()
         self._noted.add(delivery_tag)
         virtual.QoS.append(self, message, delivery_tag)
+        return message
 
     def ack_all(self, delivery_tags: Sequence[str]) -> None:
         """Acknowledge many messages on one way to the server."""
@@ -134,8 +144,6 @@ class Channel(original.Channel):
 
     def deliver_soon(self, queue: str, messages: Sequence[dict[str, Any]]) -> None:
         """Deliver these after the one in hand."""
-        for message in messages:
-            self.qos.note_delivered(message["properties"]["delivery_tag"], message)
         self._coming.extend((queue, message) for message in messages)
 
     def _brpop_read(self, **options: Any) -> Any:
