@@ -1,9 +1,9 @@
 """The connections with one carrier, and the proof of what left on them.
 
-Exceptions do not say whether a request had left: a connection that broke *after* it looks like one that
-never came about. So nothing is read from them. Each request carries a `Departure`, and the connector
-marks it in the last moment before the first byte may leave. Unmarked is proof that nothing left; the
-connector also refuses to let a request leave late or twice.
+httpx's exceptions do not say whether a request had left: its aiohttp transport reports a connection
+that broke *after* a request as `ConnectTimeout`. So nothing is read from exceptions. Each request
+carries a `Departure`, and the connector marks it in the last moment before the first byte may leave.
+Unmarked is proof that nothing left; the connector also refuses to let a request leave late or twice.
 
 Knows sockets, pools and packed bodies. Knows nothing of orders or of what an answer means.
 """
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import aiohttp
 import httpx
-from yarl import URL
+from httpx_aiohttp import AiohttpTransport
 
 from carriers.contract import CarrierAnswer
 
@@ -61,7 +61,7 @@ class WireTrouble(Exception):
     """Why a request did not leave, or why its answer cannot be read, in words."""
 
 
-FAULTS: Final = (aiohttp.ClientError, OSError, WireTrouble)
+FAULTS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError, WireTrouble)
 """All that `Wire.send` raises when a request fails; timeouts are among the OSErrors."""
 
 
@@ -138,8 +138,8 @@ class Carries(Protocol):
 class Wire:
     """All connections with one carrier. None is opened before the first request.
 
-    Redirects, cookies, .netrc, proxies and authentication flows are switched off; of httpx there is what decides which
-    certificates are trusted. Its requests and answers around aiohttp's would double what a call costs.
+    The transport is used without `httpx.AsyncClient` around it: redirects, cookies, .netrc, proxies and
+    authentication flows are not switched off here, they do not exist, and a call costs half as much.
     """
 
     def __init__(self, settings: CourierSettings, tls: ssl.SSLContext | None) -> None:
@@ -152,8 +152,15 @@ class Wire:
         self._settings = settings
         self._base_url = settings.base_url.rstrip("/")
         self._tls = tls or httpx.create_ssl_context()
-        self._every = {"User-Agent": settings.user_agent, "Accept-Encoding": "gzip"}
-        self._session: aiohttp.ClientSession | None = None
+        self._transport = AiohttpTransport(verify=self._tls, client=self._session)
+        self._extensions = {
+            "timeout": {
+                "connect": settings.connect_timeout_s,
+                "read": settings.read_timeout_s,
+                # The transport takes "pool" for waiting and connecting together.
+                "pool": settings.pool_timeout_s + settings.connect_timeout_s,
+            }
+        }
 
     async def send(
         self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, departure: Departure
@@ -164,19 +171,25 @@ class Wire:
             FAULTS: It did not leave, or no answer can be read; `departure.left` tells which.
         """
         begun = time.monotonic()
-        session = self._session = self._session or self._opened()
-        url = URL(self._base_url + target, encoded=True)  # adapters and courier have quoted what needs it
+        every = {"User-Agent": self._settings.user_agent, "Accept-Encoding": "gzip"}
+        request = httpx.Request(
+            method,
+            self._base_url + target,
+            headers={**every, **headers},
+            content=body or None,
+            extensions=self._extensions,
+        )
         with departing(departure):
-            async with (
-                asyncio.timeout(self._settings.total_timeout_s),
-                session.request(
-                    method, url, headers={**self._every, **headers}, data=body or None, allow_redirects=False
-                ) as answer,
-            ):
-                # What a 429 has to say stands in its headers; nothing may spoil that it is a 429.
-                limited = answer.status == HTTPStatus.TOO_MANY_REQUESTS
-                unpacked = b"" if limited else await _read_body(answer, self._settings.answer_bytes_max)
-        return CarrierAnswer(answer.status, _told(answer), unpacked, timedelta(seconds=time.monotonic() - begun))
+            async with asyncio.timeout(self._settings.total_timeout_s):
+                answer = await self._transport.handle_async_request(request)
+                try:
+                    # What a 429 has to say stands in its headers; nothing may spoil that it is a 429.
+                    limited = answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
+                    unpacked = b"" if limited else await _read_body(answer, self._settings.answer_bytes_max)
+                finally:
+                    await answer.aclose()
+        told = {name.lower(): value for name, value in answer.headers.items()}
+        return CarrierAnswer(answer.status_code, told, unpacked, timedelta(seconds=time.monotonic() - begun))
 
     def words(self, fault: Exception, departure: Departure) -> str:
         """Say for a person what went wrong, and whether the request had left."""
@@ -185,38 +198,19 @@ class Wire:
             return f"{what}: {fault}"
         if type(fault) is TimeoutError:
             return f"{what} within {self._settings.total_timeout_s:g} s"
-        return f"{what}: {type(fault).__name__} {str(fault)[:200]}".rstrip()
+        cause = fault.__cause__ if isinstance(fault, httpx.HTTPError) and fault.__cause__ else fault
+        return f"{what}: {type(cause).__name__} {str(cause)[:200]}".rstrip()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            await self._session.close()
+        await self._transport.aclose()
 
-    def _opened(self) -> aiohttp.ClientSession:
+    def _session(self) -> aiohttp.ClientSession:
         gate = _Gate(limit=self._settings.connections_max, keepalive_timeout=self._settings.keepalive_s, ssl=self._tls)
-        return aiohttp.ClientSession(
-            connector=gate,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-            auto_decompress=False,  # it has no limit
-            timeout=aiohttp.ClientTimeout(
-                connect=self._settings.pool_timeout_s + self._settings.connect_timeout_s,  # waiting and connecting
-                sock_connect=self._settings.connect_timeout_s,
-                sock_read=self._settings.read_timeout_s,
-            ),
-        )
+        return aiohttp.ClientSession(connector=gate, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
 
 
-def _told(answer: aiohttp.ClientResponse) -> dict[str, str]:
-    """Return the headers, their names in lower case; what is said several times is joined."""
-    told: dict[str, str] = {}
-    for raw_name, raw_value in answer.raw_headers:
-        name, value = raw_name.decode(errors="replace").lower(), raw_value.decode(errors="replace")
-        told[name] = f"{told[name]}, {value}" if name in told else value
-    return told
-
-
-async def _read_body(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:
+async def _read_body(answer: httpx.Response, bytes_max: int) -> bytes:
     """Return the body, unpacked, having never held more than `bytes_max` of it.
 
     Raises:
@@ -224,7 +218,8 @@ async def _read_body(answer: aiohttp.ClientResponse, bytes_max: int) -> bytes:
     """
     unpack = _unpacker(answer.headers.get("content-encoding", ""))
     body = bytearray()
-    while chunk := await answer.content.readany():
+    assert isinstance(answer.stream, httpx.AsyncByteStream), "the transport is an asynchronous one"
+    async for chunk in answer.stream:
         body += unpack.feed(chunk, bytes_max + 1 - len(body))
         if len(body) > bytes_max:
             raise WireTrouble(f"the answer is longer than {bytes_max} bytes")

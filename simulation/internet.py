@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import unquote
 
+import httpx
 from starlette.applications import Starlette
 
 from carriers.contract import CarrierAnswer
@@ -109,7 +110,7 @@ class Host:
         if how == "broken" and not reply.done():
             await asyncio.sleep(self._weather.seconds(*_ONE_WAY_S))
             if not reply.done():
-                reply.set_exception(ConnectionResetError("the connection broke"))
+                reply.set_exception(httpx.ReadError("the connection broke"))
 
     def _is_limited(self) -> bool:
         stormy = self._weather.lasts("limited_storms", self.name)
