@@ -28,11 +28,12 @@ def test_struck_at_every_point_every_order_is_bought_once_and_ends_truly(
     engines: Engines, ledger_template: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with works(engines, tmp_path) as here:
+        import os; LIVES = [x for x in globals()["LIVES"] if os.environ.get("CRASH","") in str(x)]
         undisturbed = [Case(life, str(uuid4())) for life in LIVES]
-        here.live(undisturbed, here.stock(10, 10, 1, 1))
+        here.live(undisturbed, here.stock(4, 4, 4, 4))
         passed = {str(case.life): here.book(case).passed for case in undisturbed}
-        struck = [case for life in LIVES for case in cases(life, passed)]
-        here.live(sorted(struck, key=lambda case: case.n), here.stock(150, 150, 60, 60))
+        struck = [case for life in LIVES for case in cases(life, passed)][::int(os.environ.get("STEP","1"))]
+        here.live(sorted(struck, key=lambda case: case.n), here.stock(150, 150, 100, 100))
 
         everything = [*undisturbed, *struck]
         assert [str(case) for case in struck if not here.book(case).struck] == []

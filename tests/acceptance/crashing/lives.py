@@ -9,11 +9,13 @@ Order = dict[str, Any]
 
 SUB_ACCOUNTS: Final = tuple(f"01K3S620PA5JPWPR11F{number:07}" for number in range(1000))
 """Orders of different accounts buy side by side at Swift."""
-DUTCH: Final = {"country": "NLD", "number_type": "local"}
+_DUTCH: Final = {"country": "NLD", "number_type": "local"}
 
 _strange = (f"+1202555{line:04}" for line in count(2000))
 _named = (f"+1919234{line:04}" for line in count(200))
 _accounts = iter(SUB_ACCOUNTS)
+STRANGERS: Final = (f"+1202666{line:04}" for line in count(2000))
+"""Numbers that somebody else is going to bring to the Swift account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def _given_up(carrier: str, *numbers: str, **changes: Any) -> Order:
 
 
 def _cm(npa: str, **wanted: Any) -> Order:
-    return {"carrier": "cm", "kind": "new_numbers", "criteria": {**DUTCH, "npa": npa}, "quantity": 2, **wanted}
+    return {"carrier": "cm", "kind": "new_numbers", "criteria": {**_DUTCH, "npa": npa}, "quantity": 2, **wanted}
 
 
 def _swift(**wanted: Any) -> Order:
@@ -73,9 +75,10 @@ def _brought_along(_: Shelf) -> Order:
     return {"carrier": "swift", "kind": "add_messaging_numbers", "numbers": [next(_strange)]}
 
 
-CHECKOUT: Final = {"path": "/carts/{cartId}/checkout"}
+_CHECKOUT: Final = {"path": "/carts/{cartId}/checkout"}
 _LOST: Final = {"fault": "drop_after", "method": "POST"}
 _NEVER_CAME: Final = {"fault": "drop_before", "method": "POST"}
+
 LIVES: Final = (
     Life("bandwidth", "numbers by name", lambda _: _bandwidth(numbers=[next(_named)])),
     Life("bandwidth", "search and order", lambda _: _bandwidth(criteria={"npa": "919"}, quantity=2)),
@@ -103,15 +106,16 @@ LIVES: Final = (
         "cm", "area code, answer lost", lambda _: _cm("020"),
         fault=_LOST | {"path": "/numberRequests"}, beside="cm, area code",
     ),
-    Life("swift", "new numbers, answer lost", lambda _: _swift(), fault=_LOST | CHECKOUT, beside="swift, new numbers"),
+    Life("swift", "new numbers, answer lost", lambda _: _swift(), fault=_LOST | _CHECKOUT, beside="swift, new numbers"),
     Life(
         "swift", "new numbers, request lost", lambda _: _swift(),
-        fault=_NEVER_CAME | CHECKOUT, beside="swift, new numbers",
+        fault=_NEVER_CAME | _CHECKOUT, beside="swift, new numbers",
     ),
     Life(
         "swift", "removal of a stranger", lambda shelf: _given_up("swift", next(shelf.strange)),
         beside="swift, removal",
     ),
+    Life("swift", "removal too early", lambda shelf: _given_up("swift", next(shelf.young)), beside="swift, removal"),
     Life(
         "swift", "removal in two parts",
         lambda shelf: _given_up("swift", next(shelf.swift), next(shelf.young), when_tainted="split"),

@@ -22,6 +22,7 @@ __all__ = ["app"]
 fates = Fates(Path(os.environ[FOLDER]))
 wires.lay(fates)
 vars(telling)["_LIMIT"] = 1
+app.conf.worker_send_task_events = False  # nobody watches
 
 # What is slow to make and the same in every child is made once: hundreds of them are going to die.
 vars(httpx)["create_ssl_context"] = cache(httpx.create_ssl_context)
