@@ -159,21 +159,23 @@ class Fates:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._place = ""
+        self.place = ""
         self._order_id: str | None = None
         self._again: set[tuple[Side, str]] = set()
 
     def enter(self, place: str, order_id: str | None = None) -> None:
         """Note where it goes on, and for whom if that is known."""
-        self._place, self._order_id = place, order_id
+        self.place = place
+        self.serve(order_id)
 
     def serve(self, order_id: str | None) -> None:
         """Note for whom it goes on."""
         self._order_id = order_id
+        self._again.clear()
 
     def begin(self, io: str) -> Act:
         """Begin an I/O, for the order that is served now."""
-        name = f"{self._place} {io}"
+        name = f"{self.place} {io}"
         if self._order_id is None:
             return Act(name, None)
         book = Book(self._folder, self._order_id)

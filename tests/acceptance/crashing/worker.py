@@ -15,6 +15,7 @@ from celery import signals
 from fulfilment import runtime, telling
 from tests.acceptance.crashing import wires
 from tests.acceptance.crashing.fate import FOLDER, Fates
+from workers import bells
 from workers.celery_app import app
 
 __all__ = ["app"]
@@ -22,6 +23,7 @@ __all__ = ["app"]
 fates = Fates(Path(os.environ[FOLDER]))
 wires.lay(fates)
 vars(telling)["_LIMIT"] = 1
+vars(bells)["_SILENT_S"] = 0.0  # nor does one order's trouble silence the bell of the next
 app.conf.worker_send_task_events = False  # nobody watches
 
 # What is slow to make and the same in every child is made once: hundreds of them are going to die.

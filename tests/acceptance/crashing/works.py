@@ -38,6 +38,8 @@ ONE_BY_ONE: Final = {
     "ASK_MAX_S": "900",
     "SLOW_ASK_MAX_S": "900",
 }
+SIGNED_IN: Final = {"CLIENT_ID": "", "CLIENT_SECRET": "", "TOKEN": "sandbox-token"}
+"""Once and for all: fetching a token would be the I/O of whichever order came first."""
 IN_STEP: Final = {
     **dict.fromkeys(("processing_s", "cm_review_s", "listing_delay_s"), 0),
     "swift_usable_s": 600,
@@ -94,14 +96,14 @@ class Works:
             self._send(case.life.wanted(shelf), case.order_id)
         self._await_ends([case.order_id for case in cases if case.life.called_back])
 
-    def stock(self, at_bandwidth: int, at_swift: int, young: int, strange: int) -> Shelf:
-        """Have numbers there to be given up."""
-        bought = [self._bought("bandwidth", at_bandwidth), self._bought("swift", at_swift)]
+    def stock(self, number: int) -> Shelf:
+        """Have so many numbers of each sort there to be given up."""
+        bought = [self._bought("bandwidth", number), self._bought("swift", number)]
         self._await_ends()
         pass_time(self.house, hours=1)
-        bought.append(self._bought("swift", young))
+        bought.append(self._bought("swift", number))
         self._await_ends()
-        strangers = list(islice(STRANGERS, strange))
+        strangers = list(islice(STRANGERS, number))
         for stranger in strangers:
             put_on_the_account(self.house.carrier, stranger)
         ours = (iter(self._numbers(order_id)) for order_id in bought)
@@ -149,7 +151,6 @@ class Works:
                      FROM owed WHERE not_before < now() + make_interval(secs => %s)"""
         for _ in eventually(within_s=1200, every_s=0.5):
             (found,) = self.rows(looking, SOON_S)
-            import time; print(f"{time.time()%1000:.1f}", self.sent, found, self.rows("SELECT state, count(*) FROM orders GROUP BY 1"), flush=True, file=open("/tmp/crash_progress.log","a"))
             if (found["orders"], found["soon"]) == (self.sent, 0):
                 return
             self.producer.app.send_task("orders.sweep", queue="orders.sweep", expires=2, ignore_result=True)
@@ -185,7 +186,7 @@ def works(engines: Engines, folder: Path) -> Iterator[Works]:
         fates = folder / "fates"
         fates.mkdir()
         env = environment(ledger_url, house.broker_url, carrier) | swift(**ONE_BY_ONE)
-        env |= {f"NUMBER_ORDERS_BANDWIDTH__{name}": value for name, value in ONE_BY_ONE.items()}
+        env |= {f"NUMBER_ORDERS_BANDWIDTH__{name}": value for name, value in {**SIGNED_IN, **ONE_BY_ONE}.items()}
         env |= {f"NUMBER_ORDERS_CM__{name}": value for name, value in {**CM, **ONE_BY_ONE}.items()}
         env |= {FOLDER: str(fates), "NUMBER_ORDERS_CHILDREN": str(CHILDREN)}
         with (
