@@ -31,13 +31,13 @@ def test_struck_at_every_point_every_order_is_bought_once_and_ends_truly(
 ) -> None:
     with works(engines, tmp_path) as here:
         undisturbed = [Case(life, str(uuid4())) for life in LIVES for _ in range(2)]
-        here.live(undisturbed, here.stock(8))
+        here.live(undisturbed)
         matrix = list(strikes(points(here, undisturbed)))
         lived, left = strike(here, matrix)
 
-        assert [str(case) for case in left] == []
         assert untrue(here, [*undisturbed, *lived]) == []
         assert untold(here, [*undisturbed, *lived]) == []
+        assert [str(case) for case in left] == []
         with capsys.disabled():
             sys.stdout.write(
                 "\n".join(["", *table(matrix), f"parked, and sent again by a person: {here.resolved}", ""])
@@ -69,17 +69,12 @@ def strike(here: Works, matrix: Sequence[Case]) -> tuple[list[Case], list[Case]]
     lived: list[Case] = []
     left = list(matrix)
     for _ in range(TRIES):
-        here.live(sorted(left, key=lambda case: case.n), here.stock(2 * most_of_a_life(left)))
+        here.live(sorted(left, key=lambda case: case.n))
         lived += left
         left = [replace(case, order_id=str(uuid4())) for case in left if not here.book(case).struck]
         if not left:
             break
     return lived, left
-
-
-def most_of_a_life(tried: Sequence[Case]) -> int:
-    """Return how many orders there are of the life that has most."""
-    return max(Counter(str(case.life) for case in tried).values())
 
 
 def happens(blow: Blow, point: Point, *, first: bool) -> bool:

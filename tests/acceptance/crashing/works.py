@@ -3,7 +3,8 @@
 Time passes only while nobody works: what waits for it, or for a person, waits until everything else has been done.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -20,10 +21,10 @@ from sandbox.server import running_sandbox
 from sandbox.swift_access import SwiftAccount
 from tests.acceptance.conftest import QUICK, House, Producer, environment, producing
 from tests.acceptance.crashing.fate import FOLDER, Book, Sentence
-from tests.acceptance.crashing.lives import STRANGERS, SUB_ACCOUNTS, Life, Shelf
+from tests.acceptance.crashing.lives import STRANGERS, SUB_ACCOUNTS, Life, Sort
 from tests.acceptance.passing import pass_time
+from tests.acceptance.swift_orders import OWN, put_on_the_account
 from tests.acceptance.swift_orders import environment as swift
-from tests.acceptance.swift_orders import put_on_the_account
 from tests.acceptance.test_cm import CM
 from tests.conftest import empty_broker, fresh_ledger
 from tests.processes import Processes, eventually
@@ -86,28 +87,16 @@ class Works:
         """Return what is to happen to an order, and what it has passed."""
         return Book(self.fates, case.order_id)
 
-    def live(self, cases: Sequence[Case], shelf: Shelf) -> None:
+    def live(self, cases: Sequence[Case]) -> None:
         """Send all these orders, and follow them to their ends."""
+        shelf = self._stock(Counter(sort for case in cases for sort in case.life.gives_up))
         for case in cases:
             if case.sentence:
                 self.book(case).decide(case.sentence)
             if case.life.fault:
                 self.house.carrier.fault(customer_order_id=case.order_id, times=1, **case.life.fault)
-            self._send(case.life.wanted(shelf), case.order_id)
+            self._send(case.life.wanted(*(next(shelf[sort]) for sort in case.life.gives_up)), case.order_id)
         self._await_ends([case.order_id for case in cases if case.life.called_back])
-
-    def stock(self, number: int) -> Shelf:
-        """Have so many numbers of each sort there to be given up."""
-        bought = [self._bought("bandwidth", number), self._bought("swift", number)]
-        self._await_ends()
-        pass_time(self.house, hours=1)
-        bought.append(self._bought("swift", number))
-        self._await_ends()
-        strangers = list(islice(STRANGERS, number))
-        for stranger in strangers:
-            put_on_the_account(self.house.carrier, stranger)
-        ours = (iter(self._numbers(order_id)) for order_id in bought)
-        return Shelf(next(ours), next(ours), next(ours), iter(strangers))
 
     def told(self) -> dict[str, list[dict[str, Any]]]:
         """Return what the producer has heard, by order."""
@@ -125,9 +114,25 @@ class Works:
         self.producer.app.send_task("orders.submit", [order], queue="orders", task_id=order_id)
         self.sent += 1
 
-    def _bought(self, carrier: str, quantity: int) -> str:
+    def _stock(self, wanted: Mapping[Sort, int]) -> dict[Sort, Iterator[str]]:
+        """Have numbers there to be given up; the young ones come last."""
+        strange = list(islice(STRANGERS, wanted[Sort.STRANGE]))
+        for number in strange:
+            put_on_the_account(self.house.carrier, number)
+        old = {
+            Sort.BANDWIDTHS: self._buy("bandwidth", wanted[Sort.BANDWIDTHS]),
+            Sort.SWIFTS: self._buy("swift", wanted[Sort.SWIFTS]),
+        }
+        self._await_ends()
+        pass_time(self.house, hours=1)
+        young = {Sort.YOUNG: self._buy("swift", wanted[Sort.YOUNG])}
+        self._await_ends()
+        bought = {sort: iter(self._numbers(order_id)) for sort, order_id in (old | young).items()}
+        return {**bought, Sort.STRANGE: iter(strange)}
+
+    def _buy(self, carrier: str, quantity: int) -> str:
         order_id = str(uuid4())
-        wanted = {"carrier": carrier, "kind": "new_numbers", "criteria": {"npa": "984"}, "quantity": quantity}
+        wanted = {"carrier": carrier, "kind": "new_numbers", "criteria": {"npa": "984"}, "quantity": max(quantity, 1)}
         self._send(wanted, order_id)
         return order_id
 
@@ -179,7 +184,7 @@ class Works:
 @contextmanager
 def works(engines: Engines, folder: Path) -> Iterator[Works]:
     """Open the house, with one worker and no beat: who sweeps is the test."""
-    swift_account = SwiftAccount(sub_accounts=SUB_ACCOUNTS)
+    swift_account = SwiftAccount(sub_accounts=SUB_ACCOUNTS, messaging_accounts=(OWN, *SUB_ACCOUNTS))
     with fresh_ledger(engines) as ledger_url, running_sandbox(swift=swift_account) as carrier:
         carrier.behave(**IN_STEP)
         house = House(ledger_url, empty_broker(engines), carrier)
