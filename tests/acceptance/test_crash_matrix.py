@@ -16,7 +16,7 @@ import pytest
 
 from embedded.engines import Engines
 from tests.acceptance.crashing.fate import Blow, Point, Sentence, Side
-from tests.acceptance.crashing.lives import LIVES
+from tests.acceptance.crashing.lives import LIVES, Life
 from tests.acceptance.crashing.works import Case, Works, works
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
@@ -38,6 +38,8 @@ def test_struck_at_every_point_every_order_is_bought_once_and_ends_truly(
         assert untrue(here, [*undisturbed, *lived]) == []
         assert untold(here, [*undisturbed, *lived]) == []
         assert [str(case) for case in left] == []
+        assert here.deaths() >= len([case for case in matrix if case.sentence and case.sentence.blow is Blow.KILLED])
+        assert [str(life) for life in LIVES if len(struck_in(life, matrix)) < (1 if life.beside else 30)] == []
         with capsys.disabled():
             sys.stdout.write(
                 "\n".join(["", *table(matrix), f"parked, and sent again by a person: {here.resolved}", ""])
@@ -127,7 +129,10 @@ def table(struck: Sequence[Case]) -> Iterator[str]:
     """Say for each life at how many points it was struck, and how."""
     yield f"{'life':40} points {' '.join(f'{blow:>8}' for blow in Blow)}"
     for life in LIVES:
-        mine = [case.sentence for case in struck if case.sentence and case.life is life]
-        blows = Counter(sentence.blow for sentence in mine)
-        points = len({sentence.point for sentence in mine})
-        yield f"{life!s:40} {points:6} {' '.join(f'{blows[blow]:8}' for blow in Blow)}"
+        blows = Counter(case.sentence.blow for case in struck if case.sentence and case.life is life)
+        yield f"{life!s:40} {len(struck_in(life, struck)):6} {' '.join(f'{blows[blow]:8}' for blow in Blow)}"
+
+
+def struck_in(life: Life, struck: Sequence[Case]) -> set[Point]:
+    """Return the points at which a life was struck."""
+    return {case.sentence.point for case in struck if case.sentence and case.life is life}

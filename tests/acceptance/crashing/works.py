@@ -5,7 +5,7 @@ Time passes only while nobody works: what waits for it, or for a person, waits u
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from tests.acceptance.swift_orders import OWN, put_on_the_account
 from tests.acceptance.swift_orders import environment as swift
 from tests.acceptance.test_cm import CM
 from tests.conftest import empty_broker, fresh_ledger
-from tests.processes import Processes, eventually
+from tests.processes import Process, Processes, eventually
 
 ONE_BY_ONE: Final = {
     **QUICK,
@@ -53,6 +53,7 @@ SOON_S: Final = 60
 """Longer than any lease and any request: whoever waits longer than that is in nobody's hands."""
 CHILDREN: Final = 6
 QUEUE: Final = "crm"
+APP: Final = "tests.acceptance.crashing.worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class Works:
     producer: Producer
     fates: Path
     db: psycopg.Connection[DictRow]
+    worker: Process
     sent: int = 0
     resolved: int = 0
 
@@ -101,13 +103,21 @@ class Works:
     def told(self) -> dict[str, list[dict[str, Any]]]:
         """Return what the producer has heard, by order."""
         heard: dict[str, list[dict[str, Any]]] = {}
-        with Connection(self.house.broker_url) as connection, connection.SimpleQueue(QUEUE) as queue:
-            while queue.qsize():
-                message = queue.get(timeout=60)
+        with (
+            Connection(self.house.broker_url) as connection,
+            connection.SimpleQueue(QUEUE) as queue,
+            suppress(queue.Empty),
+        ):
+            while True:
+                message = queue.get(block=False)
                 (document,) = message.payload[0]
                 heard.setdefault(document["order_id"], []).append(document)
                 message.ack()
         return heard
+
+    def deaths(self) -> int:
+        """Return how many children of the worker were killed."""
+        return self.worker.said().count("exited with 'signal 9 (SIGKILL)'")
 
     def _send(self, wanted: dict[str, Any], order_id: str) -> None:
         order = {**wanted, "key": order_id, "notify": {"task": "crm.ended", "queue": QUEUE}}
@@ -199,5 +209,4 @@ def works(engines: Engines, folder: Path) -> Iterator[Works]:
             producing(house.broker_url) as producer,
             psycopg.connect(ledger_url, autocommit=True, row_factory=dict_row) as db,
         ):
-            running.worker(children=CHILDREN, app="tests.acceptance.crashing.worker")
-            yield Works(house, producer, fates, db)
+            yield Works(house, producer, fates, db, running.worker(children=CHILDREN, app=APP))
