@@ -16,11 +16,7 @@ UNAPPROVED = "01K3S620PA5JPWPR10F0000002"
 KEY = "apik_sandbox"
 SIGNED = {"Authorization": f"Bearer {KEY}"}
 
-CARTS = {"method": "POST", "path": "/carts", "carrier": "swift"}
-REQUESTS = {"method": "POST", "path": "/carts/{cartId}/requests", "carrier": "swift"}
 CHECKOUT = {"method": "POST", "path": "/carts/{cartId}/checkout", "carrier": "swift"}
-ORDER = {"method": "GET", "path": "/orders/{orderId}", "carrier": "swift"}
-DIDS = {"method": "GET", "path": "/dids", "carrier": "swift"}
 
 
 def environment(**settings: str) -> dict[str, str]:

@@ -101,8 +101,7 @@ PROVEN: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ..
     "found again after a lost answer": (
         (
             "test_swift.test_an_answer_that_was_lost_is_found_again_by_the_cart",
-            "test_swift_killed.test_a_worker_killed_while_a_step_is_answered",
-            "test_swift_killed.test_a_worker_killed_while_it_looks_for_numbers",
+            "test_crash_matrix.test_struck_at_every_point_every_order_is_bought_once_and_ends_truly",
         ),
         (
             "test_cm.test_an_answer_that_was_lost_is_found_by_its_comment_and_nothing_is_bought_twice",

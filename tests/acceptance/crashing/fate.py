@@ -8,6 +8,7 @@ import os
 import signal
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -79,7 +80,7 @@ class Book:
         self._passed = folder / f"{order_id}.passed"
 
     def decide(self, sentence: Sentence) -> None:
-        """Say what is to happen."""
+        """Say what is to happen, before the order is sent."""
         self._sentence.write_text(f"{sentence.blow}\t{sentence.point.side}\t{sentence.point.io}")
 
     @property
@@ -94,10 +95,8 @@ class Book:
 
     def due(self, point: Point) -> Blow | None:
         """Return what is still to happen at a point."""
-        if not self._sentence.exists() or self.struck:
-            return None
-        blow, side, io = self._sentence.read_text().split("\t")
-        return Blow(blow) if Point(Side(side), io) == point else None
+        sentence = _decided(self._sentence)
+        return sentence.blow if sentence and sentence.point == point and not self.struck else None
 
     def note(self, point: Point, *, struck: bool) -> None:
         """Write down that a point was passed, and whether with a blow."""
@@ -105,14 +104,23 @@ class Book:
             book.write(f"{point.side}\t{point.io}\n" + (f"{_STRUCK}\t{point.io}\n" if struck else ""))
 
     def begun(self, io: str) -> int:
-        """Return how often this was begun so far."""
-        return sum(side != Side.AFTER and name.rpartition(" #")[0] == io for side, name in self._lines())
+        """Return how often this was begun so far; a claim is seen only once it has been made."""
+        sides = [side for side, name in self._lines() if side != _STRUCK and name.rpartition(" #")[0] == io]
+        return sides.count(Side.BEFORE) or len(sides)
 
     def _lines(self) -> list[tuple[str, str]]:
         if not self._passed.exists():
             return []
         split = (line.partition("\t") for line in self._passed.read_text().splitlines())
         return [(side, io) for side, _, io in split]
+
+
+@cache
+def _decided(path: Path) -> Sentence | None:
+    if not path.exists():
+        return None
+    blow, side, io = path.read_text().split("\t")
+    return Sentence(Blow(blow), Point(Side(side), io))
 
 
 @dataclass(slots=True)
@@ -151,21 +159,23 @@ class Fates:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._place = ""
+        self.place = ""
         self._order_id: str | None = None
         self._again: set[tuple[Side, str]] = set()
 
     def enter(self, place: str, order_id: str | None = None) -> None:
         """Note where it goes on, and for whom if that is known."""
-        self._place, self._order_id = place, order_id
+        self.place = place
+        self.serve(order_id)
 
     def serve(self, order_id: str | None) -> None:
         """Note for whom it goes on."""
         self._order_id = order_id
+        self._again.clear()
 
     def begin(self, io: str) -> Act:
         """Begin an I/O, for the order that is served now."""
-        name = f"{self._place} {io}"
+        name = f"{self.place} {io}"
         if self._order_id is None:
             return Act(name, None)
         book = Book(self._folder, self._order_id)

@@ -12,9 +12,11 @@ from typing import Any
 import httpx
 from celery import signals
 
+from carriers import bandwidth_disconnects
 from fulfilment import runtime, telling
 from tests.acceptance.crashing import wires
 from tests.acceptance.crashing.fate import FOLDER, Fates
+from workers import bells
 from workers.celery_app import app
 
 __all__ = ["app"]
@@ -22,6 +24,9 @@ __all__ = ["app"]
 fates = Fates(Path(os.environ[FOLDER]))
 wires.lay(fates)
 vars(telling)["_LIMIT"] = 1
+vars(bells)["_SILENT_S"] = 0.0  # nor does one order's trouble silence the bell of the next
+vars(bandwidth_disconnects)["DISCONNECTS_LOOKED_AT"] = 1000  # "near in time" says little while time is made to pass
+app.conf.worker_send_task_events = False  # nobody watches
 
 # What is slow to make and the same in every child is made once: hundreds of them are going to die.
 vars(httpx)["create_ssl_context"] = cache(httpx.create_ssl_context)
