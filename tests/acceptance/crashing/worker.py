@@ -5,7 +5,7 @@ Each lane takes one order at a time (CONCURRENCY=1 does that for two of them), s
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from celery import signals
 
 from carriers import bandwidth_disconnects
 from fulfilment import runtime, telling
+from tasks import submitting
 from tests.acceptance.crashing import wires
 from tests.acceptance.crashing.fate import FOLDER, Fates
-from workers import bells
+from workers import bells, gathering
 from workers.celery_app import app
 
 __all__ = ["app"]
@@ -25,6 +26,8 @@ fates = Fates(Path(os.environ[FOLDER]))
 wires.lay(fates)
 vars(telling)["_LIMIT"] = 1
 vars(bells)["_SILENT_S"] = 0.0  # nor does one order's trouble silence the bell of the next
+vars(gathering)["TOGETHER_MAX"] = 1
+bells.CeleryBell.attended = lambda *_: None  # type: ignore[method-assign]  # a lane's word, at any order's expense
 vars(bandwidth_disconnects)["DISCONNECTS_LOOKED_AT"] = 1000  # "near in time" says little while time is made to pass
 app.conf.worker_send_task_events = False  # nobody watches
 
@@ -32,6 +35,22 @@ app.conf.worker_send_task_events = False  # nobody watches
 vars(httpx)["create_ssl_context"] = cache(httpx.create_ssl_context)
 runtime.runtime()
 runtime.close()
+
+
+@wraps(submitting.submit_together)
+def _one_by_one(requests: Sequence[Mapping[str, Any]]) -> list[submitting.Traced]:
+    """Take one order in: a message that comes for the first time gets to a child by this way, and without a signal."""
+    (request,) = requests
+    fates.enter("intake", request["id"])
+    try:
+        return _submit_together(requests)
+    finally:
+        fates.enter("elsewhere")
+
+
+_submit_together = submitting.submit_together
+for module in (submitting, gathering):
+    vars(module)["submit_together"] = _one_by_one
 
 
 @signals.task_prerun.connect(weak=False)
