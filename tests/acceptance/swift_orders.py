@@ -8,6 +8,7 @@ from uuid import uuid4
 import httpx
 
 from sandbox.control import SandboxControl
+from tests.processes import eventually
 
 OWN = "01K3S620PA5JPWPR10F0000000"
 SUB = "01K3S620PA5JPWPR10F0000001"
@@ -41,12 +42,15 @@ def a_removal(*numbers: str, **changes: Any) -> dict[str, Any]:
 
 
 def put_on_the_account(carrier: SandboxControl, number: str) -> None:
-    """Have somebody else bring a number to the own account, at the carrier and behind our back."""
+    """Have somebody else bring a number to the own account, at the carrier and behind our back, and see it there."""
     said = {"type": "ADD_MESSAGING_NUMBERS", "name": "by hand", "data": {"numbers": [number.removeprefix("+")]}}
     with httpx.Client(base_url=f"{carrier.url}/api/v1", headers=SIGNED, timeout=60, trust_env=False) as http:
         cart = _done(http.post("/carts", json={"type": "cart", "data": {"name": "by hand"}}))["data"]["id"]
         _done(http.post(f"/carts/{cart}/requests", json={"type": "cart_request", "data": said}))
-        _done(http.post(f"/carts/{cart}/checkout"))
+        order = _done(http.post(f"/carts/{cart}/checkout"))["data"]["id"]
+        for _ in eventually():
+            if _done(http.get(f"/orders/{order}"))["data"]["status"] == "COMPLETED":
+                return
 
 
 def states(document: dict[str, Any]) -> dict[str, str]:

@@ -8,6 +8,7 @@ import pytest
 import structlog
 from psycopg.rows import dict_row
 
+from fulfilment import stint
 from sandbox.control import SandboxControl
 from sandbox.server import running_sandbox
 from tests.integration.fulfilment.practice import QUIET, Practice
@@ -30,6 +31,13 @@ def carrier(running_carrier: SandboxControl) -> SandboxControl:
 def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[Practice]:
     with psycopg.connect(ledger_url, autocommit=True, row_factory=dict_row) as db:
         yield Practice(ledger_url, db, carrier)
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a lane that has nothing to do be left at once; a test may have hundreds of stints."""
+    monkeypatch.setattr(stint, "_PAUSE_S", 0.002)
+    monkeypatch.setattr(stint, "_GATHER_S", 0.001)
 
 
 @pytest.fixture(autouse=True)
