@@ -12,7 +12,7 @@ from tests.acceptance.test_killed_workers import await_rest
 from tests.pace import arrivals, best_stretch, most_in_a_second
 from tests.processes import Processes
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.alone, pytest.mark.timeout(240)]
 
 MakeOrder = Callable[..., dict[str, Any]]
 
