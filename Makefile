@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 SOURCES := orders carriers ledger fulfilment tasks workers config sandbox simulation embedded console bench client tests
 
-.PHONY: help setup up demo fmt check test test-processes test-rest sim bench lock docs clean
+.PHONY: help setup up demo fmt check test sim bench lock docs clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -40,15 +40,12 @@ test: setup  ## every test (ARGS="-k key" for some)
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-processes test-rest
+	@echo "Tests of whole processes are shown; all others run beside them, and are shown when both are over."
+	@$(BIN)/pytest -m "not acceptance" >.venv/others.log 2>&1 & others=$$!; trap 'kill $$others' INT TERM; \
+		$(BIN)/pytest -m "acceptance and not alone"; shown=$$?; \
+		wait $$others; beside=$$?; cat .venv/others.log; test "$$shown $$beside" = "0 0"
 	@$(BIN)/pytest -m alone
 endif
-
-test-processes:
-	@$(BIN)/pytest -m "acceptance and not alone"
-
-test-rest:
-	@$(BIN)/pytest -m "not acceptance"
 
 sim: setup  ## a simulated world from a seed (SEED=7 ARGS="--worlds 20 --faults harsh --trace")
 	@$(BIN)/number-orders simulate --seed $(or $(SEED),1) $(ARGS)
