@@ -71,6 +71,9 @@ class _Server(uvicorn.Server):
             chore.cancel()
         await asyncio.sleep(0)  # they hang up before the server starts to count who is left
         await super().shutdown(sockets)
+        for left in list(self.server_state.connections):  # whoever did not go in time
+            left.transport.abort()
+        await asyncio.sleep(0)  # connections hang up in the loop's next round, and this is its last
 
 
 def serve(
