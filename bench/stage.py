@@ -37,6 +37,8 @@ class Stage:
     carrier_url: str
     directory: Path
     keeper: Supervisor
+    asker: httpx.Client = field(repr=False)
+    """One for all questions: to make one costs as much as an order, and beside those it is to measure."""
     fallen: list[str] = field(default_factory=list)
     carrier_pid: int = 0
 
@@ -47,11 +49,11 @@ class Stage:
     def told(self) -> int:
         """Return how many ends the carrier has shown."""
         self.check()
-        return int(httpx.get(self.carrier_url + TOLD, timeout=_UP_WITHIN_S).json())
+        return int(self.asker.get(TOLD).json())
 
     def report(self) -> Sequence[Mapping[str, Any]]:
         """Return what the carrier wrote down of every order."""
-        report: Sequence[Mapping[str, Any]] = httpx.get(self.carrier_url + REPORT, timeout=_UP_WITHIN_S).json()
+        report: Sequence[Mapping[str, Any]] = self.asker.get(REPORT).json()
         return report
 
     def check(self) -> None:
@@ -84,8 +86,12 @@ def stage(servers: Servers) -> Iterator[Stage]:
 
     directory = servers.directory / "log"
     port = free_port()
-    with Supervisor(output=directory, on_event=heed, grace_s=_GRACE_S) as keeper:
-        here = Stage(servers.fresh(), f"http://{LOOPBACK}:{port}", directory, keeper, fallen)
+    url = f"http://{LOOPBACK}:{port}"
+    with (
+        Supervisor(output=directory, on_event=heed, grace_s=_GRACE_S) as keeper,
+        httpx.Client(base_url=url, timeout=_UP_WITHIN_S) as asker,
+    ):
+        here = Stage(servers.fresh(), url, directory, keeper, asker, fallen)
         here.carrier_pid = here.run("carrier", [sys.executable, "-m", "bench.carrier", str(port)])
         _await_carrier(here)
         try:

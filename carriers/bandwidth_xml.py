@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
-from xml.etree.ElementTree import Element, SubElement, tostring
+from xml.etree.ElementTree import Element, SubElement
+from xml.sax.saxutils import escape
 
 from carriers.bandwidth_elements import (
     below,
@@ -172,9 +173,14 @@ def write_reservation(e164: E164) -> bytes:
 
 
 def _written(root: Element) -> bytes:
-    """Return a document as bytes; by way of text, which ElementTree writes with half the effort."""
-    text: str = tostring(root, encoding="unicode")
-    return _DECLARATION + text.encode(errors="xmlcharrefreplace")
+    """Return a document as bytes."""
+    return _DECLARATION + _markup(root).encode(errors="xmlcharrefreplace")
+
+
+def _markup(element: Element) -> str:
+    """Write an element of ours, which has a text or children and nothing else, with a fifth of ElementTree's effort."""
+    inside = "".join(map(_markup, element)) or escape(element.text or "")
+    return f"<{element.tag}>{inside}</{element.tag}>"
 
 
 def read_order(body: bytes) -> OrderView:

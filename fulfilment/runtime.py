@@ -1,4 +1,4 @@
-"""One process, one event loop, one of everything: made after the fork, at first use, and kept for life.
+"""One process, one event loop, one of everything: made after the fork, at first use at the latest, and kept for life.
 
 A pool child's ledger connections and HTTP clients belong to its loop, so both live and die together here.
 """
@@ -11,9 +11,14 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
+
 from fulfilment.desk import Desk
 from fulfilment.intake import Intake
 from ledger.ledger import Ledger
+from orders.errors import LedgerUnavailable
+
+log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
@@ -33,15 +38,27 @@ Opening = Callable[[], AbstractAsyncContextManager[Room]]
 class Runtime:
     """Runs coroutines on the one loop of this process, with the room open."""
 
-    def __init__(self, opening: Opening) -> None:
+    def __init__(self, opening: Opening, *, within_s: float | None = None) -> None:
+        """Open the room.
+
+        Raises:
+            LedgerUnavailable: It could not be opened, or not so soon.
+        """
         self.pid = os.getpid()
         self._runner = asyncio.Runner()
         self._opened = opening()
         try:
-            self.room = self._runner.run(self._opened.__aenter__())
+            self.room = self._runner.run(self._enter(within_s))
         except BaseException:
             self._runner.close()
             raise
+
+    async def _enter(self, within_s: float | None) -> Room:
+        try:
+            async with asyncio.timeout(within_s):
+                return await self._opened.__aenter__()
+        except TimeoutError as late:
+            raise LedgerUnavailable(f"the ledger did not answer within {within_s:g} s") from late
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run `work` to its end, in the caller's context: what is bound to its log lines is bound here too."""
@@ -63,6 +80,18 @@ class _Home:
 def install(opening: Opening) -> None:
     """Say how rooms are opened in this process and its children. Opens none yet."""
     _Home.opening = opening
+
+
+def prepare(*, within_s: float) -> None:
+    """Open this process's room before there is anything to do, so that the first order need not wait for it.
+
+    Where the ledger does not answer so soon, the first task opens it.
+    """
+    if _Home.opening is not None:
+        try:
+            _Home.runtime = Runtime(_Home.opening, within_s=within_s)
+        except LedgerUnavailable as away:
+            log.warning("ledger_away", trouble=str(away))
 
 
 def runtime() -> Runtime:

@@ -35,14 +35,16 @@ class TicketStore(RedisBackend):
     def keep_all(self, answers: Sequence[Answer]) -> None:
         """Keep answers and wake whoever waits for them, as `mark_as_done` does one by one."""
         if answers:
+            done_at = self.app.now().isoformat()
             entries = [
-                (self.get_key_for_task(request["id"]), self._entry(request, answer)) for request, answer in answers
+                (self.get_key_for_task(request["id"]), self._entry(request, answer, done_at))
+                for request, answer in answers
             ]
             self.ensure(self._set_all, (entries,))
 
-    def _entry(self, request: Mapping[str, Any], answer: object) -> str | bytes:
+    def _entry(self, request: Mapping[str, Any], answer: object, done_at: str) -> str | bytes:
         meta = {"status": SUCCESS, "result": answer, "traceback": None, "children": []}
-        meta |= {"date_done": self.app.now().isoformat(), "task_id": request["id"]}
+        meta |= {"date_done": done_at, "task_id": request["id"]}
         meta |= {
             name: of for name, of in (("group_id", request.get("group")), ("parent_id", request.get("parent_id"))) if of
         }

@@ -1,23 +1,27 @@
 """The Celery application: `celery -A workers.celery_app worker|beat|flower`.
 
-Nothing is connected here. A pool child makes its loop, its clients and its ledger connections at its first task,
-after the fork, and keeps them for life (`fulfilment.runtime`).
+Nothing is connected here. A pool child makes its loop, its clients and its ledger connections as it begins, after the
+fork, and keeps them for life (`fulfilment.runtime`).
 """
 
 import os
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from celery import signals
 
+from carriers.wire import usual_tls
 from config.settings import Settings
 from fulfilment import runtime
 from workers import bootstrap, logs
 from workers.apps import make_app, make_bell, make_herald
 from workers.letters import Undertaker
 from workers.slots import FileSlots
+
+_READY_WITHIN_S: Final = 2.0
+"""Celery takes a child for dead that is not up within 4 s."""
 
 settings = Settings()
 logs.set_up(settings.log_level, as_json=settings.log_json)
@@ -37,6 +41,16 @@ if settings.database_url is not None:
             slots=FileSlots(slots_folder, each=settings.lane_children, together=settings.lanes_together),
         )
     )
+
+
+@signals.worker_init.connect(weak=False)
+def _on_worker_start(**_: Any) -> None:
+    usual_tls()  # read before the fork, and shared by all children
+
+
+@signals.worker_process_init.connect(weak=False)
+def _on_child_start(**_: Any) -> None:
+    runtime.prepare(within_s=_READY_WITHIN_S)
 
 
 @signals.task_prerun.connect(weak=False)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import uuid4
 
+from kombu.utils.json import loads
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,6 +26,8 @@ from pydantic import (
 STRAY: Final = "application/x-stray"
 """The content type of what was no message, and was made one to be buried."""
 _FAULTS_MAX: Final = 3
+_STUMBLES: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
+"""What kombu raises over bytes that are not its JSON, or that name a type and hold none."""
 _OUR_OWN: Final = frozenset({"orders.sweep", "orders.mind", "orders.forget", "orders.work"})
 
 
@@ -131,16 +134,22 @@ class _Parcel(BaseModel):
 
 def parcel(item: bytes, queue: str) -> bytes:
     """Return what lay in a queue, or, if kombu could not take it, a message that it can, with all of it inside."""
+    return opened(item, queue)[0]
+
+
+def opened(item: bytes, queue: str) -> tuple[bytes, dict[str, Any]]:
+    """Return the same, and beside it what kombu reads in it."""
     try:
-        _Parcel.model_validate(json.loads(item))
+        message: dict[str, Any] = loads(item)
+        _Parcel.model_validate(message)
     except ValidationError as wrong:
         return _parcelled(item, queue, _faults(wrong))
-    except (ValueError, TypeError, RecursionError) as wrong:
+    except _STUMBLES as wrong:
         return _parcelled(item, queue, f"{type(wrong).__name__}: {wrong}")
-    return item
+    return item, message
 
 
-def _parcelled(item: bytes, queue: str, why: str) -> bytes:
+def _parcelled(item: bytes, queue: str, why: str) -> tuple[bytes, dict[str, Any]]:
     message = {
         "body": base64.b64encode(item).decode(),
         "content-type": STRAY,
@@ -153,7 +162,7 @@ def _parcelled(item: bytes, queue: str, why: str) -> bytes:
             "priority": 0,
         },
     }
-    return json.dumps(message).encode()
+    return json.dumps(message).encode(), message
 
 
 def fault_in(headers: object, body: object) -> str | None:

@@ -31,7 +31,7 @@ _PATIENCE_S: Final = 0.25
 """How long messages wait for the group before them. A group that is held up holds up nobody else."""
 _STREAM_S: Final = 0.1
 """Orders that come so soon after one another are a stream."""
-_REST_S: Final = 0.02
+_REST_S: Final = 0.05
 """How long a stream is left alone after each look, so that the next look finds more than one."""
 
 

@@ -31,6 +31,7 @@ MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 """The longest message that is read at all; five hundred orders of ordinary length are a quarter of it."""
 _KEPT_BYTES: Final = 64 * 1024
 _PAUSE_S: Final = 1.0
+_TELLS_EVERY_S: Final = 0.1
 _STUMBLES: Final = (TypeError, ValueError, LookupError, AttributeError)
 """What Celery raises over a message whose form it did not expect, before it hands it to the pool."""
 
@@ -73,12 +74,20 @@ class CarefulConsumer(Consumer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.gatherer = Gatherer(self)
+        self._tells_at = 0.0
         super().__init__(*args, **kwargs)
 
     def on_close(self) -> None:
         """Let go of what has not begun, as the connection is lost or the worker ends."""
         self.gatherer.forget()
         super().on_close()
+
+    def on_send_event_buffered(self) -> None:
+        """Tell what happens to tasks a moment later, together with the rest of it; each event has its own time."""
+        now = time.monotonic()
+        if now >= self._tells_at:
+            self._tells_at = now + _TELLS_EVERY_S
+            self.timer.call_after(_TELLS_EVERY_S, self._flush_events)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         """Lose the broker, and look for it again.

@@ -24,7 +24,7 @@ from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as original
 from kombu.utils.json import dumps, loads
 
-from workers.envelope import parcel
+from workers.envelope import opened, parcel
 
 _ALIASES: Final = {"redis": f"{__name__}:Transport", "rediss": f"{__name__}:Transport"}
 
@@ -97,8 +97,7 @@ class Unacknowledged(original.QoS):
 
     def _readable(self, item: bytes, queue: str) -> Any:
         """Return a message that the server has noted already: it is given back if this channel ends first."""
-        kept = parcel(item, queue)
-        message = loads(kept)
+        kept, message = opened(item, queue)
         delivery_tag = message["properties"]["delivery_tag"]
         if kept is not item:  # it looked like a message, but cannot be taken for one: noted as what was made of it
             noted_as = loads(item)["properties"]["delivery_tag"]

@@ -5,11 +5,10 @@ Each lane takes one order at a time (CONCURRENCY=1 does that for two of them), s
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cache, wraps
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import httpx
 from celery import signals
 
 from carriers import bandwidth_disconnects
@@ -32,7 +31,6 @@ vars(bandwidth_disconnects)["DISCONNECTS_LOOKED_AT"] = 1000  # "near in time" sa
 app.conf.worker_send_task_events = False  # nobody watches
 
 # What is slow to make and the same in every child is made once: hundreds of them are going to die.
-vars(httpx)["create_ssl_context"] = cache(httpx.create_ssl_context)
 runtime.runtime()
 runtime.close()
 

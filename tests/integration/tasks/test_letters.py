@@ -66,6 +66,9 @@ STRAYS: dict[str, tuple[str | bytes, str]] = {
     "an encoding of nobody's": (letter({}, properties=found(body_encoding="rot13")), "body_encoding"),
     "a body that does not open": (letter({}, properties=found(body_encoding="base64"), body="a"), "Error: "),
     "headers in a row": (letter(["task", TASK]), "headers: "),
+    "a type of nobody's": (letter({"x": {"__type__": "song", "__value__": 1}}), "ValueError: "),
+    "a type that it is not": (letter({"x": {"__type__": "base64", "__value__": 1}}), "AttributeError: "),
+    "a figure that is none": (letter({"x": {"__type__": "decimal", "__value__": "x"}}), "InvalidOperation: "),
 }
 """What was put there by hand, or by something that is no Celery. kombu's own transport ends a worker over each."""
 

@@ -1,6 +1,7 @@
 """Asking Bandwidth how an order stands: every shape of answer, and who is believed when they disagree."""
 
 from collections.abc import Callable
+from encodings.aliases import aliases
 
 import pytest
 
@@ -448,6 +449,19 @@ BOMB = (
     '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     "<OrderResponse><OrderStatus>&b;</OrderStatus></OrderResponse>"
 )
+
+
+@pytest.mark.parametrize("encoding", sorted({*aliases.values(), "utf_16", "utf_32"}))
+def test_a_document_type_is_refused_in_whatever_encoding(encoding: str) -> None:
+    """It is looked for among the bytes before a document is read for it."""
+    declaration, document = BOMB.replace('"1.0"', f'"1.0" encoding="{encoding}"', 1).split("?>")
+    try:
+        whole, rest = f"{declaration}?>{document}".encode(encoding), document.encode(encoding)
+    except (LookupError, ValueError):
+        pytest.skip("no encoding of texts")
+    for body in (whole, f"{declaration}?>".encode() + rest):
+        with pytest.raises(UnreadableAnswer):
+            ask(named(A), answered(200, body))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,83 @@
+"""One process's room: opened before there is anything to do where that can be done, and by the first task where not."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import pytest
+
+from fulfilment import runtime
+from fulfilment.runtime import Room
+from orders.errors import LedgerUnavailable
+
+A_ROOM = cast("Room", object())
+
+
+class Doors:
+    """Rooms that open as they are told to."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed = 0
+        self.trouble: Exception | None = None
+        self.takes_s = 0.0
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Room]:
+        try:
+            await asyncio.sleep(self.takes_s)
+            if self.trouble:
+                raise self.trouble
+            self.opened += 1
+            yield A_ROOM
+        finally:
+            self.closed += 1
+
+
+@pytest.fixture
+def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
+    home: Any = runtime._Home
+    monkeypatch.setattr(home, "opening", None)
+    monkeypatch.setattr(home, "runtime", None)
+    made = Doors()
+    runtime.install(made.open)
+    yield made
+    runtime.close()
+
+
+def test_a_room_that_was_prepared_is_the_one_that_is_used(doors: Doors) -> None:
+    runtime.prepare(within_s=1)
+    assert doors.opened == 1
+    assert runtime.runtime().room is A_ROOM
+    assert runtime.runtime() is runtime.runtime()
+    assert doors.opened == 1
+
+
+def test_without_a_ledger_the_first_task_opens_it(doors: Doors) -> None:
+    doors.trouble = LedgerUnavailable("it is away")
+    runtime.prepare(within_s=1)
+    with pytest.raises(LedgerUnavailable, match="it is away"):
+        runtime.runtime()
+    doors.trouble = None
+    assert runtime.runtime().room is A_ROOM
+
+
+def test_a_ledger_that_is_slow_is_not_waited_for(doors: Doors) -> None:
+    """Celery kills a child that is not up in time, and would kill the next one for the same."""
+    doors.takes_s = 60
+    began = time.monotonic()
+    runtime.prepare(within_s=0.05)
+    assert time.monotonic() - began < 30
+    assert (doors.opened, doors.closed) == (0, 1)
+    doors.takes_s = 0
+    assert runtime.runtime().room is A_ROOM
+
+
+def test_where_no_room_was_installed_nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
+    home: Any = runtime._Home
+    monkeypatch.setattr(home, "opening", None)
+    runtime.prepare(within_s=1)
+    with pytest.raises(RuntimeError, match="no runtime was installed"):
+        runtime.runtime()
