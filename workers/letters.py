@@ -71,6 +71,7 @@ class CarefulConsumer(Consumer):
     """
 
     connection_errors: tuple[type[BaseException], ...]
+    _flush_events: Callable[[], None]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.gatherer = Gatherer(self)
@@ -82,7 +83,7 @@ class CarefulConsumer(Consumer):
         self.gatherer.forget()
         super().on_close()
 
-    def on_send_event_buffered(self) -> None:
+    def on_send_event_buffered(self) -> Any:
         """Tell what happens to tasks a moment later, together with the rest of it; each event has its own time."""
         now = time.monotonic()
         if now >= self._tells_at:

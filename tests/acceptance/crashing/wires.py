@@ -1,6 +1,6 @@
 """The wires of a worker, to the ledger, to the carriers and to the broker: each breaks where an order's fate has it.
 
-They are watched below everything that is ours: at psycopg's connection, at httpx's transport, at redis' client.
+They are watched below everything that is ours: at psycopg's connection, at aiohttp's session, at redis' client.
 """
 
 import re
@@ -8,12 +8,12 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
-import httpx
+import aiohttp
 import psycopg
 import redis
-from httpx_aiohttp import AiohttpTransport
 from redis.client import Pipeline
 from redis.connection import AbstractConnection
+from yarl import URL
 
 from ledger.statements import SQL
 from orders.model import Lane
@@ -35,7 +35,7 @@ Wire = Callable[..., Awaitable[Any]]
 def lay(fates: Fates) -> None:
     """Lay the wires of this process and its children."""
     _lay(psycopg.AsyncConnection, "execute", lambda execute: _to_the_ledger(fates, execute))
-    _lay(AiohttpTransport, "handle_async_request", lambda handle: _to_the_carriers(fates, handle))
+    _lay(aiohttp.ClientSession, "_request", lambda ask: _to_the_carriers(fates, ask))
     cuts: set[Side] = set()
     _lay(redis.Redis, "execute_command", lambda execute: _to_the_broker(fates, cuts, execute))
     _lay(Pipeline, "execute", lambda execute: _to_the_broker(fates, cuts, execute))
@@ -83,17 +83,17 @@ def _step(params: Any) -> str:
     return f"record {', '.join(step['event'] for step in params['steps'].obj)}"
 
 
-def _to_the_carriers(fates: Fates, handle: Wire) -> Wire:
-    async def watched(line: AiohttpTransport, request: httpx.Request) -> Any:
-        if request.url.params.get("page[after]"):  # further pages are asked for as the first one is
-            return await handle(line, request)
-        act = fates.begin(f"{request.method} {_ID.sub('*', _ROOT.sub('', request.url.path))}")
+def _to_the_carriers(fates: Fates, ask: Wire) -> Wire:
+    async def watched(line: aiohttp.ClientSession, method: str, url: URL, *, headers: Any, **given: Any) -> Any:
+        if "page[after]" in url.query:  # further pages are asked for as the first one is
+            return await ask(line, method, url, headers=headers, **given)
+        act = fates.begin(f"{method} {_ID.sub('*', _ROOT.sub('', url.path))}")
         if act.breaks(Side.BEFORE):
-            request.headers[FAULT_HEADER] = "drop_before"
+            headers = [*headers, (FAULT_HEADER, "drop_before")]
         elif act.loses_its_answer:
-            request.headers[FAULT_HEADER] = "drop_after"
+            headers = [*headers, (FAULT_HEADER, "drop_after")]
         try:
-            return await handle(line, request)
+            return await ask(line, method, url, headers=headers, **given)
         finally:
             act.breaks(Side.AFTER)
 
