@@ -13,6 +13,7 @@ And it looks at what lies in a queue before kombu does: a queue is a list that a
 message kombu's own transport ends its worker.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ import redis
 from kombu import Message
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as original
-from kombu.utils.json import dumps, loads
+from kombu.utils.json import dumps
 
 from workers.envelope import opened, parcel
 
@@ -100,7 +101,7 @@ class Unacknowledged(original.QoS):
         kept, message = opened(item, queue)
         delivery_tag = message["properties"]["delivery_tag"]
         if kept is not item:  # it looked like a message, but cannot be taken for one: noted as what was made of it
-            noted_as = loads(item)["properties"]["delivery_tag"]
+            noted_as = json.loads(item)["properties"]["delivery_tag"]
             with self.pipe_or_acquire() as pipe:
                 pipe.zadd(self.unacked_index_key, {delivery_tag: time.time()})
                 pipe.hset(self.unacked_key, delivery_tag, dumps([message, "", queue]))
