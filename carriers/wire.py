@@ -10,6 +10,7 @@ Knows sockets, pools and packed bodies. Knows nothing of orders or of what an an
 """
 
 import asyncio
+import re
 import ssl
 import time
 import zlib
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
+_TARGET: Final = re.compile(rb"/[!$-;=?-Z\[\]_a-z|~]*")
+"""A path and a query, of which all that cannot stand there is quoted."""
 _GZIP_OR_ZLIB: Final = 47
 """zlib's `wbits` for "look at the header"."""
 
@@ -127,10 +130,10 @@ class _Gate(aiohttp.TCPConnector):
 
 @cache
 def usual_tls() -> ssl.SSLContext:
-    """Return how the usual certificates are trusted: certifi's, or those that `SSL_CERT_FILE` names.
+    """Return how the usual certificates are trusted: certifi's, or those of `SSL_CERT_FILE` or `SSL_CERT_DIR`.
 
-    One for all carriers. To read some 140 certificates takes longer than a hundred requests, so a worker does it once,
-    before it forks.
+    One for all carriers. To read some 140 certificates takes as long as many requests, so a worker does it once, before
+    it forks.
     """
     return httpx.create_ssl_context()
 
@@ -199,7 +202,13 @@ class _Body(httpx.AsyncByteStream):
 
 @lru_cache(maxsize=1024)
 def _address(origin: httpx.URL, target: bytes) -> URL:
-    """Return where a request goes, taken apart once for all the times that an order is asked about."""
+    """Return where a request goes, taken apart once for all the times that an order is asked about.
+
+    Raises:
+        WireTrouble: What should be quoted in the target is not; as it stands it might be another request.
+    """
+    if not _TARGET.fullmatch(target):
+        raise WireTrouble(f"the address is not well formed: {target[:200]!r}")
     return URL(f"{origin.scheme}://{origin.netloc.decode()}{target.decode()}", encoded=True)
 
 
@@ -231,7 +240,7 @@ class Wire:
         """
         self._settings = settings
         self._base_url = httpx.URL(settings.base_url)
-        self._base_path = self._base_url.path.rstrip("/")
+        self._base_path = self._base_url.raw_path.rstrip(b"/")
         self._every = {"User-Agent": settings.user_agent, "Accept-Encoding": "gzip"}
         self._transport = _Transport(settings, tls or usual_tls())
 
@@ -249,7 +258,7 @@ class Wire:
             self._base_url,
             headers={**self._every, **headers},
             stream=httpx.ByteStream(body),  # as a stream, or httpx would look for what aiohttp adds: host and length
-            extensions={"target": f"{self._base_path}{target}".encode()},  # or httpx would take it apart each time
+            extensions={"target": self._base_path + target.encode()},  # or httpx would take it apart each time
         )
         request.read()
         with departing(departure):
@@ -272,8 +281,7 @@ class Wire:
             return f"{what}: {fault}"
         if type(fault) is TimeoutError:
             return f"{what} within {self._settings.total_timeout_s:g} s"
-        cause = fault.__cause__ if isinstance(fault, httpx.HTTPError) and fault.__cause__ else fault
-        return f"{what}: {type(cause).__name__} {str(cause)[:200]}".rstrip()
+        return f"{what}: {type(fault).__name__} {str(fault)[:200]}".rstrip()
 
     async def aclose(self) -> None:
         """Close all connections."""

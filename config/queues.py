@@ -60,6 +60,9 @@ CELERY: Final[dict[str, Any]] = {
     "worker_prefetch_multiplier": 1,
     "worker_disable_prefetch": True,
     "task_time_limit": TASK_LIMIT_S,
+    # A child looks for the ledger before it says that it is up. Celery gives one that replaces another 4 s, and would
+    # kill one after the other while the ledger is out of reach.
+    "worker_proc_alive_timeout": 60,
     # The ledger is the result of everything but the question for a ticket.
     "task_ignore_result": True,
     "result_expires": TICKETS_KEPT_S,

@@ -19,7 +19,7 @@ PREFIX = "NUMBER_ORDERS_"
 Seconds = Annotated[float, Field(gt=0)]
 PerSecond = Annotated[float, Field(gt=0, le=10_000)]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^/\s]+\S*$")]
-BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/]+$")]
+BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]
 """Scheme, host and port; the path is the carrier's own."""
 
 

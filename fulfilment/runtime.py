@@ -58,7 +58,7 @@ class Runtime:
             async with asyncio.timeout(within_s):
                 return await self._opened.__aenter__()
         except TimeoutError as late:
-            raise LedgerUnavailable(f"the ledger did not answer within {within_s:g} s") from late
+            raise LedgerUnavailable("the ledger did not answer in time") from late
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run `work` to its end, in the caller's context: what is bound to its log lines is bound here too."""

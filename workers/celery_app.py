@@ -21,7 +21,7 @@ from workers.letters import Undertaker
 from workers.slots import FileSlots
 
 _READY_WITHIN_S: Final = 2.0
-"""Celery takes a child for dead that is not up within 4 s."""
+"""How long a child that starts looks for the ledger. To give up on one that is silent takes a few seconds more."""
 
 settings = Settings()
 logs.set_up(settings.log_level, as_json=settings.log_json)

@@ -26,8 +26,7 @@ from pydantic import (
 STRAY: Final = "application/x-stray"
 """The content type of what was no message, and was made one to be buried."""
 _FAULTS_MAX: Final = 3
-_STUMBLES: Final = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
-"""What kombu raises over bytes that are not its JSON, or that name a type and hold none."""
+_WHY_MAX: Final = 300
 _OUR_OWN: Final = frozenset({"orders.sweep", "orders.mind", "orders.forget", "orders.work"})
 
 
@@ -144,8 +143,8 @@ def opened(item: bytes, queue: str) -> tuple[bytes, dict[str, Any]]:
         _Parcel.model_validate(message)
     except ValidationError as wrong:
         return _parcelled(item, queue, _faults(wrong))
-    except _STUMBLES as wrong:
-        return _parcelled(item, queue, f"{type(wrong).__name__}: {wrong}")
+    except Exception as wrong:  # noqa: BLE001  what names a type in its JSON may raise whatever the type does
+        return _parcelled(item, queue, f"{type(wrong).__name__}: {wrong}"[:_WHY_MAX])
     return item, message
 
 

@@ -72,6 +72,7 @@ class CarefulConsumer(Consumer):
 
     connection_errors: tuple[type[BaseException], ...]
     _flush_events: Callable[[], None]
+    event_dispatcher: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.gatherer = Gatherer(self)
@@ -79,8 +80,9 @@ class CarefulConsumer(Consumer):
         super().__init__(*args, **kwargs)
 
     def on_close(self) -> None:
-        """Let go of what has not begun, as the connection is lost or the worker ends."""
+        """Let go of what has not begun, as the connection is lost or the worker ends; tell what has happened."""
         self.gatherer.forget()
+        self._flush_events()
         super().on_close()
 
     def on_send_event_buffered(self) -> Any:
@@ -96,10 +98,19 @@ class CarefulConsumer(Consumer):
         kombu 5.7 gives unacknowledged messages back while it closes a connection that it has let go of before, trips
         over that, and Celery would give up for it. The broker hands those messages out again when their time is over.
         """
+        self._save_events()
         try:
             super().on_connection_error_after_connected(exc)
         except AttributeError as tripped:
             log.warning("broker_lost", trouble=str(exc), tripped=str(tripped))
+
+    def _save_events(self) -> None:
+        """Put what is still to be told where the next dispatcher finds it, as a dispatcher does that cannot tell it."""
+        teller = self.event_dispatcher
+        for group, events in teller._group_buffer.items() if teller else ():  # noqa: SLF001
+            if events:
+                teller._outbound_buffer.append((list(events), f"{group}.multi"))  # noqa: SLF001
+                events.clear()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Look at a message before it is handed to the pool, where an unreadable body would merely fail."""

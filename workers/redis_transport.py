@@ -13,7 +13,6 @@ And it looks at what lies in a queue before kombu does: a queue is a list that a
 message kombu's own transport ends its worker.
 """
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -31,6 +30,7 @@ _ALIASES: Final = {"redis": f"{__name__}:Transport", "rediss": f"{__name__}:Tran
 
 _TAKE: Final = """
 local function whither(item)
+  assert(not item:find('[\\128-\\255]') and not item:find('__type__', 1, true))
   local message = cjson.decode(item)
   local body, properties = message.body, message.properties
   local tag, sent = properties.delivery_tag, properties.delivery_info
@@ -50,13 +50,14 @@ while #taken < tonumber(ARGV[1]) and bytes < tonumber(ARGV[2]) do
   end
   redis.call('ZADD', KEYS[2], ARGV[3], tag)
   redis.call('HSET', KEYS[3], tag, '[' .. item .. ', ' .. sent_to .. ']')
-  taken[#taken + 1] = item
+  taken[#taken + 1] = {tag, item}
   bytes = bytes + #item
 end
 return taken
 """
 """Takes up to ARGV[1] messages of a queue, or ARGV[2] bytes, and notes each as unacknowledged since ARGV[3], just as
-`QoS.append` does. What is not plainly a message is left where it was: BRPOP brings it by itself."""
+`QoS.append` does, and returns it behind its tag. What is not plainly a message is left where it was: BRPOP brings it by
+itself. So is what is more than ASCII, or names types: Lua may read that and Python not; Celery writes no such thing."""
 _BYTES: Final = 1024 * 1024
 
 
@@ -94,14 +95,13 @@ class Unacknowledged(original.QoS):
             pipe.eval(_TAKE, len(keys), *keys, room, _BYTES, now)
             *_, taken = pipe.execute()
         virtual.QoS.append(self, message, delivery_tag)
-        self.channel.deliver_soon(queue, [self._readable(item, queue) for item in taken])
+        self.channel.deliver_soon(queue, [self._readable(str(tag, "ascii"), item, queue) for tag, item in taken])
 
-    def _readable(self, item: bytes, queue: str) -> Any:
+    def _readable(self, noted_as: str, item: bytes, queue: str) -> Any:
         """Return a message that the server has noted already: it is given back if this channel ends first."""
         kept, message = opened(item, queue)
         delivery_tag = message["properties"]["delivery_tag"]
         if kept is not item:  # it looked like a message, but cannot be taken for one: noted as what was made of it
-            noted_as = json.loads(item)["properties"]["delivery_tag"]
             with self.pipe_or_acquire() as pipe:
                 pipe.zadd(self.unacked_index_key, {delivery_tag: time.time()})
                 pipe.hset(self.unacked_key, delivery_tag, dumps([message, "", queue]))

@@ -68,6 +68,15 @@ STRAYS: dict[str, tuple[str | bytes, str]] = {
     "headers in a row": (letter(["task", TASK]), "headers: "),
     "a type of nobody's": (letter({"x": {"__type__": "song", "__value__": 1}}), "ValueError: "),
     "a type that it is not": (letter({"x": {"__type__": "base64", "__value__": 1}}), "AttributeError: "),
+    "an id of sixteen letters": (
+        letter({"x": {"__type__": "uuid", "__value__": {"bytes": "0123456789abcdef"}}}),
+        "AssertionError",
+    ),
+    "letters that are no UTF-8": (
+        letter({}).replace('"headers"', '"x": "\xff", "headers"').encode("latin-1"),
+        "Unicode",
+    ),
+    "a figure of somebody else's": (letter({}).replace('"headers"', '"x": 0x10, "headers"'), "JSONDecodeError"),
     "a figure that is none": (letter({"x": {"__type__": "decimal", "__value__": "x"}}), "InvalidOperation: "),
 }
 """What was put there by hand, or by something that is no Celery. kombu's own transport ends a worker over each."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from encodings.aliases import aliases
+from xml.etree.ElementTree import ParseError, fromstring
 
 import pytest
 
@@ -452,24 +453,37 @@ BOMB = (
 )
 
 
-def encodings() -> list[str]:
-    """Return every encoding that Python knows and that a document could be written in."""
+def written(document: str, encoding: str) -> list[bytes]:
+    """Return a document in an encoding, with its declaration in the same, and in ASCII."""
+    declared = f'<?xml version="1.0" encoding="{encoding}"?>'
+    return [(declared + document).encode(encoding), declared.encode() + document.encode(encoding)]
+
+
+def readable() -> list[tuple[str, int]]:
+    """Return the encodings, and the ways of declaring them, in which XML can be read here at all."""
     able = []
-    for encoding in sorted({*aliases.values(), "utf_16", "utf_32"}):
-        with suppress(LookupError, ValueError):
-            BOMB.encode(encoding)
-            able.append(encoding)
+    for encoding in sorted({*aliases.values(), "utf_16", "utf-16", "utf-16-le", "utf-16-be"}):
+        for way in range(2):
+            with suppress(LookupError, ValueError, ParseError):
+                fromstring(written("<OrderResponse/>", encoding)[way])  # noqa: S314  our own
+                able.append((encoding, way))
     return able
 
 
-@pytest.mark.parametrize("encoding", encodings())
-def test_a_document_type_is_refused_in_whatever_encoding(encoding: str) -> None:
+READABLE = readable()
+
+
+@pytest.mark.parametrize(("encoding", "way"), READABLE)
+def test_a_document_type_is_refused_in_whatever_encoding(encoding: str, way: int) -> None:
     """It is looked for among the bytes before a document is read for it."""
-    declaration, document = BOMB.replace('"1.0"', f'"1.0" encoding="{encoding}"', 1).split("?>")
-    declared = f"{declaration}?>"
-    for body in ((declared + document).encode(encoding), declared.encode() + document.encode(encoding)):
-        with pytest.raises(UnreadableAnswer):
-            ask(named(A), answered(200, body))
+    body = written(BOMB.partition("?>")[2], encoding)[way]
+    with pytest.raises(UnreadableAnswer):
+        ask(named(A), answered(200, body))
+
+
+def test_an_encoding_in_which_a_document_type_has_other_bytes_is_among_them() -> None:
+    assert ("utf-16", 0) in READABLE
+    assert b"<!" not in written(BOMB, "utf-16")[0]
 
 
 @pytest.mark.parametrize(

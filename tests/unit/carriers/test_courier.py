@@ -504,6 +504,23 @@ def test_an_unanswered_question_after_the_money_left_is_a_lost_answer() -> None:
     play(scene, reply(), reply(429))
 
 
+@pytest.mark.parametrize("path", ["/or ders", "/orders\r\nX: 1", "/orders#1", "/ord\u00e9rs", "orders", "/orders\\1"])
+def test_an_address_that_is_not_well_formed_is_not_sent(path: str) -> None:
+    """What should have been quoted might make another request of it."""
+
+    def conversation() -> Conversation:
+        yield CarrierRequest("POST", path, Purpose.COMMIT, body=b"<Order/>")
+        return NotListed("unreachable")
+
+    async def scene(carrier: TinyCarrier, courier: Courier) -> None:
+        told = await courier.hold(conversation(), deadline=FOREVER)
+        assert isinstance(told.event, NotSent)
+        assert told.event.reason.startswith("nothing was sent: the address is not well formed")
+        assert carrier.heard == []
+
+    play(scene, reply())
+
+
 def test_an_unanswered_question_before_the_money_is_no_answer() -> None:
     def conversation() -> Conversation:
         yield CarrierRequest("POST", "/carts", Purpose.PREPARE)
