@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-SOURCES := orders carriers ledger fulfilment tasks workers config sandbox simulation embedded console bench client tests
+SOURCES := number_orders workers tasks config bench client tests
 
 .PHONY: help setup up demo fmt check test sim bench lock docs clean
 
@@ -62,7 +62,7 @@ lock: setup  ## resolve the dependencies anew into the lock files: everything, a
 		--no-emit-index-url --constraint requirements.lock .venv/pyproject.toml --output-file requirements-service.lock
 
 docs: setup  ## refresh what the docs take from the code
-	@$(BIN)/python -m orders.diagram docs/lifecycle.md
+	@$(BIN)/python -m number_orders.orders.diagram docs/lifecycle.md
 
 clean:  ## remove the virtual environment and everything that was stored
 	rm -rf .venv var

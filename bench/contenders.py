@@ -20,8 +20,8 @@ from bench import celery_retries
 from bench.dialect import ACCOUNT, SITE
 from bench.stage import ROOT, BenchError, Stage, environment
 from bench.workload import POLL_S, index_of, number_of
-from console import stack_commands
-from ledger.migrate import migrate
+from number_orders.cli.stack import processes as stack_commands
+from number_orders.ledger.migrate import migrate
 
 APP: Final = "workers.celery_app"
 CHILDREN: Final = 8

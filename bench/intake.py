@@ -19,7 +19,7 @@ from bench.gauge import Gauge
 from bench.servers import Servers
 from bench.stage import Stage, stage, until
 from bench.workload import measured, warming
-from number_orders.contract import ORDERS_MAX as BATCH
+from number_orders_client.contract import ORDERS_MAX as BATCH
 
 _WARMED_BY: Final = 64
 _PATIENCE_S: Final = 300.0

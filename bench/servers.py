@@ -16,7 +16,7 @@ import psycopg
 import redis
 from psycopg import sql
 
-from embedded.engines import Engines
+from number_orders.embedded.engines import Engines
 
 
 @dataclass(frozen=True, slots=True)

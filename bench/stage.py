@@ -16,9 +16,9 @@ import httpx
 
 from bench.carrier import REPORT, TOLD
 from bench.servers import Fresh, Servers
-from console.stack_commands import free_port
-from embedded.home import LOOPBACK
-from embedded.supervisor import Happening, ProcessEvent, Supervisor
+from number_orders.cli.stack.processes import free_port
+from number_orders.embedded.home import LOOPBACK
+from number_orders.embedded.supervisor import Happening, ProcessEvent, Supervisor
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _UP_WITHIN_S: Final = 30.0

@@ -27,10 +27,10 @@ from bench.gauge import Gauge
 from bench.servers import Servers
 from bench.stage import BenchError, Stage, stage, until
 from bench.workload import measured, warming
-from fulfilment.stint import WRITTEN_LATE
-from ledger.migrate import migrate
-from ledger.statements import SQL
-from orders.model import CarrierName, Kind, Lane
+from number_orders.fulfilment.lanes.run import WRITTEN_LATE
+from number_orders.ledger.migrate import migrate
+from number_orders.ledger.statements import SQL
+from number_orders.orders.model import CarrierName, Kind, Lane
 
 _CARRIER: Final = CarrierName("bandwidth")
 _CLAIM: Final = 200

@@ -17,7 +17,7 @@ TASK_LIMIT_S: Final = 180
 """No task lives longer: a stint is 5 s of claiming and then the life of its slowest conversation."""
 VISIBILITY_S: Final = 90
 """After this the broker hands an unacknowledged message to somebody else. Only messages that carry an order are
-unacknowledged while they run, and those may run for 60 s (tasks/submitting.py): longer than that, and no longer than
+unacknowledged while they run, and those may run for 60 s (tasks/orders.py): longer than that, and no longer than
 need be, for this is how long an order message rests when its worker was killed."""
 BELL_EXPIRES_S: Final = 5
 """An old bell says nothing that the next sweep does not."""
@@ -56,7 +56,7 @@ CELERY: Final[dict[str, Any]] = {
     # A child that dies of a message would be given the same message again and again.
     "task_reject_on_worker_lost": False,
     # Take a message only when a child is free: nothing waits in a worker that others could do. Orders are taken
-    # together, and need one child together (workers/gathering.py).
+    # together, and need one child together (workers/batches.py).
     "worker_prefetch_multiplier": 1,
     "worker_disable_prefetch": True,
     "task_time_limit": TASK_LIMIT_S,

@@ -12,8 +12,8 @@ import redis
 from hypothesis import settings
 from psycopg import sql
 
-from embedded.engines import Engines
-from ledger.migrate import migrate
+from number_orders.embedded.engines import Engines
+from number_orders.ledger.migrate import migrate
 from tests.invariants import broken_promises
 
 settings.register_profile("ci", deadline=None, derandomize=bool(os.environ.get("CI")))

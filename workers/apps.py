@@ -27,18 +27,18 @@ def make_app(settings: Settings) -> Celery:
         "number-orders",
         broker=broker_of(settings),
         backend=_tickets(settings),
-        include=["tasks.submitting", "tasks.working", "tasks.sweeping"],
-        task_cls="workers.letters:CarefulTask",
+        include=["tasks.orders", "tasks.lanes", "tasks.schedule"],
+        task_cls="workers.dead_letters:CarefulTask",
     )
     app.conf.update(CELERY)
     app.conf.update(
         task_queues=[Queue(name, routing_key=name) for name in ALL],
         beat_schedule=SCHEDULE,
-        beat_scheduler="workers.ticker:Ticker",
+        beat_scheduler="workers.scheduler:Ticker",
         beat_max_loop_interval=1,
-        worker_consumer="workers.letters:CarefulConsumer",
+        worker_consumer="workers.dead_letters:CarefulConsumer",
         worker_concurrency=settings.children,
-        task_annotations={"orders.submit": {"Strategy": "workers.gathering:gathering"}},
+        task_annotations={"orders.submit": {"Strategy": "workers.batches:gathering"}},
     )
     return app
 

@@ -15,8 +15,8 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from config.queues import BELL_EXPIRES_S, BELLS
-from fulfilment.ports import Errand
-from orders.model import CarrierName, Lane
+from number_orders.fulfilment.ports import Errand
+from number_orders.orders.model import CarrierName, Lane
 
 log = structlog.get_logger(__name__)
 

@@ -4,16 +4,16 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
-from carriers.courier import boot_clock
 from config.settings import CarrierSettings, OnNotListed, Settings
-from fulfilment.carrier import Carrier
-from fulfilment.desk import Desk
-from fulfilment.intake import Intake
-from fulfilment.ports import Bell, Herald, Slots
-from fulfilment.runtime import Room
-from ledger.ledger import Caution, Ledger
-from orders.lifecycle import Manner
-from orders.model import CarrierName
+from number_orders.carriers.http.courier import boot_clock
+from number_orders.fulfilment.carrier import Carrier
+from number_orders.fulfilment.intake import Intake
+from number_orders.fulfilment.ports import Bell, Herald, Slots
+from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.service import Desk
+from number_orders.ledger.ledger import Caution, Ledger
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierName
 from workers.carriers import Entry, SetUp, adapters, set_up
 
 __all__ = ["SetUp", "adapters", "caution", "manner", "opening", "set_up"]

@@ -11,20 +11,26 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 
-from carriers.auth import ApiKeyHeader, Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
-from carriers.bandwidth import Bandwidth
-from carriers.bandwidth_market import BandwidthMarket
-from carriers.cm import CM
-from carriers.cm_facts import TOKEN_HEADER, Meaning
-from carriers.cm_market import CMMarket
-from carriers.contract import Adapter
-from carriers.courier import Courier, CourierSettings, boot_clock
-from carriers.market import SILENT, Market
-from carriers.swift import Swift
-from carriers.swift_coverage import SwiftMarket
-from carriers.swift_taint import Taint
 from config.settings import BandwidthSettings, CarrierSettings, CMSettings, Settings, SwiftSettings
-from orders.model import CarrierName
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.bandwidth.market import BandwidthMarket
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.cm.facts import TOKEN_HEADER, Meaning
+from number_orders.carriers.cm.market import CMMarket
+from number_orders.carriers.contract import Adapter
+from number_orders.carriers.http.courier import Courier, CourierSettings, boot_clock
+from number_orders.carriers.http.credentials import (
+    ApiKeyHeader,
+    Authenticator,
+    Basic,
+    OAuth2ClientCredentials,
+    StaticBearer,
+)
+from number_orders.carriers.market import SILENT, Market
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.carriers.swift.coverage import SwiftMarket
+from number_orders.carriers.swift.taint import Taint
+from number_orders.orders.model import CarrierName
 from workers.clock import utc_now
 
 

@@ -1,7 +1,7 @@
 """The Celery application: `celery -A workers.celery_app worker|beat|flower`.
 
 Nothing is connected here. A pool child makes its loop, its clients and its ledger connections as it begins, after the
-fork, and keeps them for life (`fulfilment.runtime`).
+fork, and keeps them for life (`number_orders.fulfilment.runtime`).
 """
 
 import os
@@ -12,12 +12,12 @@ from typing import Any, Final
 
 from celery import signals
 
-from carriers.wire import usual_tls
 from config.settings import Settings
-from fulfilment import runtime
+from number_orders.carriers.http.transport import usual_tls
+from number_orders.fulfilment import runtime
 from workers import bootstrap, logs
 from workers.apps import make_app, make_bell, make_herald
-from workers.letters import Undertaker
+from workers.dead_letters import Undertaker
 from workers.slots import FileSlots
 
 _READY_WITHIN_S: Final = 2.0

@@ -24,7 +24,7 @@ from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as original
 from kombu.utils.json import dumps
 
-from workers.envelope import opened, parcel
+from workers.message_format import opened, parcel
 
 _ALIASES: Final = {"redis": f"{__name__}:Transport", "rediss": f"{__name__}:Transport"}
 

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from orders.model import CarrierName, Lane
+from number_orders.orders.model import CarrierName, Lane
 
 _SUFFICES_S: Final = 3.0
 """How long it counts that one is enough."""

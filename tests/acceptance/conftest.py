@@ -17,9 +17,9 @@ from uuid import uuid4
 import pytest
 from celery import Celery
 
-from embedded.engines import Engines
-from sandbox.control import SandboxControl
-from sandbox.server import running_sandbox
+from number_orders.embedded.engines import Engines
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.server import running_sandbox
 from tests.conftest import empty_broker, fresh_ledger
 from tests.processes import Processes
 

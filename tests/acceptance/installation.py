@@ -13,10 +13,10 @@ from typing import Final
 import psutil
 import psycopg
 
-from embedded.engines import Engines
-from embedded.supervisor import Happening, ProcessEvent, Supervisor
-from ledger.migrate import migrate
-from sandbox.control import SandboxControl
+from number_orders.embedded.engines import Engines
+from number_orders.embedded.supervisor import Happening, ProcessEvent, Supervisor
+from number_orders.ledger.migrate import migrate
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import environment, quick_carrier
 from tests.acceptance.receiver import QUEUE
 from tests.acceptance.stream import Told, Wish, wishes

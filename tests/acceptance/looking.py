@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 
 _OF_ORDER = """
     SELECT 'orders' AS place FROM orders WHERE order_id = %(order_id)s OR key = %(key)s

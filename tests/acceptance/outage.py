@@ -12,9 +12,9 @@ from typing import Any, Final, Self
 
 import redis
 
-from console.demo_books import Books
-from console.demo_verdict import Document, judge
-from embedded.supervisor import ProcessEvent
+from number_orders.cli.demo.ledger_view import Books
+from number_orders.cli.demo.verdict import Document, judge
+from number_orders.embedded.supervisor import ProcessEvent
 from tests.acceptance.conftest import Producer, producing
 from tests.acceptance.installation import WORKERS, Installation
 from tests.acceptance.looking import rows

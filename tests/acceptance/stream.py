@@ -17,9 +17,9 @@ from celery import Celery
 from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
 
-from console import demo_orders_bandwidth as bandwidth
-from console import demo_orders_cm as cm
-from console import demo_orders_swift as swift
+from number_orders.cli.demo import bandwidth_orders as bandwidth
+from number_orders.cli.demo import cm_orders as cm
+from number_orders.cli.demo import swift_orders as swift
 from tests.acceptance.receiver import QUEUE, TASK
 from tests.processes import eventually
 

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import httpx
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.processes import eventually
 
 OWN = "01K3S620PA5JPWPR10F0000000"

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from kombu import Connection
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import Producer
 from tests.acceptance.looking import sold_for
 from tests.processes import Processes, eventually

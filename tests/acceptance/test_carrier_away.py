@@ -15,8 +15,8 @@ from typing import Final
 import httpx
 import pytest
 
-from embedded.engines import Engines
-from sandbox.control import SandboxControl
+from number_orders.embedded.engines import Engines
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import House, MakeOrder, Producer
 from tests.acceptance.looking import rows
 from tests.acceptance.test_killed_workers import PATIENT, await_rest, differences
@@ -57,7 +57,7 @@ class Site:
         books, behaviour = self.folder / "books", json.dumps(BEHAVIOUR)
         command = ["--port", str(self.port), "--memory", str(books), "--behaviour", behaviour]
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "sandbox", *command], cwd=REPOSITORY, stdout=subprocess.DEVNULL
+            [sys.executable, "-m", "number_orders.sandbox", *command], cwd=REPOSITORY, stdout=subprocess.DEVNULL
         )
         for _ in eventually(WITHIN_S):
             with contextlib.suppress(httpx.TransportError):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import QUICK, House, MakeOrder, Producer
 from tests.acceptance.looking import acquired, rows, sold_for
 from tests.processes import eventually

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 import pytest
 
-from embedded.engines import Engines
+from number_orders.embedded.engines import Engines
 from tests.acceptance.crashing.fate import Blow, Point, Sentence, Side
 from tests.acceptance.crashing.lives import LIVES, Life
 from tests.acceptance.crashing.works import Case, Works, works

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from embedded.engines import Engines
+from number_orders.embedded.engines import Engines
 from tests.acceptance.demo_processes import NUMBER_ORDERS, environment
 from tests.invariants import broken_promises
 

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from celery.exceptions import TimeoutError as NoTicket
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import MakeOrder, Producer
 from tests.acceptance.looking import rows
 from tests.processes import Processes, eventually

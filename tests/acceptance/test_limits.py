@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import Producer
 from tests.acceptance.test_killed_workers import await_rest
 from tests.pace import arrivals, best_stretch, most_in_a_second

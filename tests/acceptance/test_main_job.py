@@ -9,9 +9,9 @@ from celery import Celery
 from kombu import Connection
 from pydantic import ValidationError
 
-from embedded.engines import Engines
-from number_orders import Client, NoTicketError, OrderRequest
-from sandbox.control import SandboxControl
+from number_orders.embedded.engines import Engines
+from number_orders.sandbox.control import SandboxControl
+from number_orders_client import Client, NoTicketError, OrderRequest
 from tests.acceptance.conftest import House, MakeOrder, Producer
 from tests.acceptance.looking import acquired, rows, sold_for, traces
 from tests.processes import eventually

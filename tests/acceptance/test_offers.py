@@ -13,9 +13,9 @@ from uuid import uuid4
 import pytest
 
 from config.settings import PREFIX
-from console.practice_accounts import practised
-from console.stack_env import spelled
-from sandbox.control import SandboxControl
+from number_orders.cli.stack.environment import spelled
+from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import QUICK, House, MakeOrder, Producer
 from tests.acceptance.conftest import environment as house_environment
 from tests.acceptance.demo_processes import NUMBER_ORDERS

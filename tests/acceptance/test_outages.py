@@ -16,7 +16,7 @@ import psutil
 import pytest
 import redis
 
-from embedded.engine import Engine
+from number_orders.embedded.engine import Engine
 from tests.acceptance.installation import BEAT, CLERK, RECEIVER, WORKERS, Installation, installed, small_disk
 from tests.acceptance.outage import Outage
 

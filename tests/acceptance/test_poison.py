@@ -13,7 +13,7 @@ import redis
 from celery.exceptions import WorkerLostError
 
 from config.queues import ALL
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import MakeOrder, Producer
 from tests.acceptance.looking import rows
 from tests.acceptance.test_killed_workers import Load, await_rest, differences

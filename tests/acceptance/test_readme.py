@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.processes import REPOSITORY, Processes
 
 pytestmark = pytest.mark.acceptance

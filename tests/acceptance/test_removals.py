@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from kombu import Connection
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import House, MakeOrder, Producer
 from tests.acceptance.looking import rows, sold_for, traces
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import MakeOrder, Producer
 from tests.acceptance.looking import rows
 from tests.acceptance.swift_orders import OWN, SUB, UNAPPROVED

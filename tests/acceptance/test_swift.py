@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import QUICK, House, Producer
 from tests.acceptance.looking import rows, sold_for, traces
 from tests.acceptance.swift_orders import (

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import redis
 
-from embedded.engines import Engines
+from number_orders.embedded.engines import Engines
 from tests.acceptance.conftest import QUICK, House, Producer, empty_house, producing
 from tests.acceptance.conftest import environment as house_environment
 from tests.acceptance.demo_processes import NUMBER_ORDERS

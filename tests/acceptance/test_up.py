@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from sandbox.server import running_sandbox
+from number_orders.sandbox.server import running_sandbox
 from tests.acceptance.conftest import QUICK, MakeOrder, producing
 from tests.acceptance.demo_processes import NUMBER_ORDERS, Up, environment, up
 from tests.processes import eventually

@@ -15,10 +15,10 @@ from typing import Final
 import pytest
 import redis
 
-from embedded.engines import Engines
-from ledger.migrate import head, migrate
-from orders.model import State
-from sandbox.control import SandboxControl
+from number_orders.embedded.engines import Engines
+from number_orders.ledger.migrate import head, migrate
+from number_orders.orders.model import State
+from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import House, MakeOrder, Producer, quick_carrier
 from tests.acceptance.test_killed_workers import PATIENT, Load, await_rest, differences
 from tests.conftest import empty_broker, fresh_ledger

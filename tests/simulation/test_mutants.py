@@ -8,14 +8,14 @@ from uuid import UUID
 
 import pytest
 
-from carriers.contract import Conversation, Memory, Pace
-from carriers.courier import Courier, Outcome
-from carriers.swift_taint import Taint
-from orders.events import AnswerLost, NotSent
-from simulation.carriers import MANNERS
-from simulation.ledger_line import LineToLedger
-from simulation.tables import Row
-from simulation.world import Parts, Plan, run
+from number_orders.carriers.contract import Conversation, Memory, Pace
+from number_orders.carriers.http.courier import Courier, Outcome
+from number_orders.carriers.swift.taint import Taint
+from number_orders.orders.events import AnswerLost, NotSent
+from number_orders.simulation.carriers import MANNERS
+from number_orders.simulation.ledger_connection import LineToLedger
+from number_orders.simulation.tables import Row
+from number_orders.simulation.world import Parts, Plan, run
 
 SEEDS = 40
 """Within so many a mutant must be caught."""

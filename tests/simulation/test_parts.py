@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from config.settings import BandwidthSettings, CMSettings, SwiftSettings
-from ledger.statements import SQL
-from orders.lifecycle import Manner
-from orders.model import CarrierName
-from simulation.carriers import BANDWIDTH, CM_COM, MANNERS, SWIFT
-from simulation.clock import NothingLeft, VirtualLoop
-from simulation.internet import TIMEOUT_S
-from simulation.memory_ledger import STATEMENTS
+from number_orders.ledger.statements import SQL
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierName
+from number_orders.simulation.carriers import BANDWIDTH, CM_COM, MANNERS, SWIFT
+from number_orders.simulation.clock import NothingLeft, VirtualLoop
+from number_orders.simulation.memory_ledger import STATEMENTS
+from number_orders.simulation.network import TIMEOUT_S
 from workers.bootstrap import manner
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from simulation.world import Plan, Report, run
+from number_orders.simulation.world import Plan, Report, run
 
 BUDGET_S = float(os.environ.get("SIMULATION_BUDGET_S", "15"))
 """How long fresh seeds are tried; a run that looks for trouble gives it an hour."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from console.practice_accounts import PRACTISED
+from number_orders.cli.stack.sandbox_accounts import PRACTISED
 from workers.carriers import CARRIERS
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +28,16 @@ def mentions(path: Path) -> list[str]:
     return [f"{path.relative_to(ROOT)}:{number}: {line.strip()}" for number, line in lines if NAMED.search(line)]
 
 
-@pytest.mark.parametrize("room", ["orders", "ledger", "fulfilment", "tasks", "client/number_orders"])
+@pytest.mark.parametrize(
+    "room",
+    [
+        "number_orders/orders",
+        "number_orders/ledger",
+        "number_orders/fulfilment",
+        "tasks",
+        "client/number_orders_client",
+    ],
+)
 def test_no_room_below_the_adapters_names_a_carrier(room: str) -> None:
     files = list(sources(room))
     assert files
@@ -40,7 +49,9 @@ def test_among_the_processes_the_registry_alone_names_carriers() -> None:
     assert naming == {"carriers.py"}
 
 
-@pytest.mark.parametrize("line", ["from carriers.bandwidth_xml import x", "NAME = 'CM.com'", "if carrier == 'cm':"])
+@pytest.mark.parametrize(
+    "line", ["from number_orders.carriers.bandwidth.xml import x", "NAME = 'CM.com'", "if carrier == 'cm':"]
+)
 def test_a_name_would_be_found(line: str) -> None:
     assert NAMED.search(line)
 

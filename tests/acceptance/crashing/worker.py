@@ -11,23 +11,23 @@ from typing import Any
 
 from celery import signals
 
-from carriers import bandwidth_disconnects
-from fulfilment import runtime, telling
-from tasks import submitting
+from number_orders.carriers.bandwidth import disconnects
+from number_orders.fulfilment import notifications, runtime
+from tasks import orders as submitting
 from tests.acceptance.crashing import wires
 from tests.acceptance.crashing.fate import FOLDER, Fates
-from workers import bells, gathering
+from workers import batches, bells
 from workers.celery_app import app
 
 __all__ = ["app"]
 
 fates = Fates(Path(os.environ[FOLDER]))
 wires.lay(fates)
-vars(telling)["_LIMIT"] = 1
+vars(notifications)["_LIMIT"] = 1
 vars(bells)["_SILENT_S"] = 0.0  # nor does one order's trouble silence the bell of the next
-vars(gathering)["TOGETHER_MAX"] = 1
+vars(batches)["TOGETHER_MAX"] = 1
 bells.CeleryBell.attended = lambda *_: None  # type: ignore[method-assign]  # a lane's word, at any order's expense
-vars(bandwidth_disconnects)["DISCONNECTS_LOOKED_AT"] = 1000  # "near in time" says little while time is made to pass
+vars(disconnects)["DISCONNECTS_LOOKED_AT"] = 1000  # "near in time" says little while time is made to pass
 app.conf.worker_send_task_events = False  # nobody watches
 
 # What is slow to make and the same in every child is made once: hundreds of them are going to die.
@@ -47,7 +47,7 @@ def _one_by_one(requests: Sequence[Mapping[str, Any]]) -> list[submitting.Traced
 
 
 _submit_together = submitting.submit_together
-for module in (submitting, gathering):
+for module in (submitting, batches):
     vars(module)["submit_together"] = _one_by_one
 
 

@@ -16,9 +16,9 @@ import psycopg
 from kombu import Connection
 from psycopg.rows import DictRow, dict_row
 
-from embedded.engines import Engines
-from sandbox.server import running_sandbox
-from sandbox.swift_access import SwiftAccount
+from number_orders.embedded.engines import Engines
+from number_orders.sandbox.server import running_sandbox
+from number_orders.sandbox.swift.access import SwiftAccount
 from tests.acceptance.conftest import QUICK, House, Producer, environment, producing
 from tests.acceptance.crashing.fate import FOLDER, Book, Sentence
 from tests.acceptance.crashing.lives import STRANGERS, SUB_ACCOUNTS, Life, Sort

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from orders.model import CarrierName, Criteria, Kind, OrderRequest, State
-from orders.numbering import E164
+from number_orders.orders.model import CarrierName, Criteria, Kind, OrderRequest, State
+from number_orders.orders.numbers import E164
 from workers.carriers import Entry
 
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.behaviour import read_behaviour
-from sandbox.control import SandboxControl
-from sandbox.inventory import StockPlan
-from sandbox.server import running_sandbox
+from number_orders.sandbox.behaviour import read_behaviour
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.inventory import StockPlan
+from number_orders.sandbox.server import running_sandbox
 from tests.contract.fourth_carrier.meridian_sandbox import PracticeMeridian
 
 A_MINUTE = {

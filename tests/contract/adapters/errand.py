@@ -14,10 +14,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from carriers.contract import Conversation, Purpose, Recollection
-from carriers.courier import Courier, Exchange, boot_clock, exchanges_of
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import (
+from number_orders.carriers.contract import Conversation, Purpose, Recollection
+from number_orders.carriers.http.courier import Courier, Exchange, boot_clock, exchanges_of
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
     CalledBack,
@@ -37,10 +37,10 @@ from orders.events import (
     StillOpen,
     SubmissionBegun,
 )
-from orders.lifecycle import advance, weigh_absence
-from orders.model import NumberResult, NumberState, Order, OrderId, OrderRequest, State
-from orders.numbering import E164
-from sandbox.control import SandboxControl
+from number_orders.orders.lifecycle import advance, weigh_absence
+from number_orders.orders.model import NumberResult, NumberState, Order, OrderId, OrderRequest, State
+from number_orders.orders.numbers import E164
+from number_orders.sandbox.control import SandboxControl
 from tests.contract.adapters.case import Case, Wish
 from tests.contract.fourth_carrier.meridian_settings import SettingsWithMeridian
 from workers.bootstrap import manner

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from orders.events import Acknowledged
-from orders.model import Kind
-from sandbox.control import SandboxControl
+from number_orders.orders.events import Acknowledged
+from number_orders.orders.model import Kind
+from number_orders.sandbox.control import SandboxControl
 from tests.contract.adapters.case import Case, Fate, Offer, Wish
 from tests.contract.adapters.errand import counter, run, set_up
 from tests.contract.adapters.every import CASES, every_case, every_offer

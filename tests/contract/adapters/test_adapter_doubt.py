@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import pytest
 
-from orders.events import Acknowledged, AnswerLost, NotListed, NotSent
-from orders.model import State
-from sandbox.control import SandboxControl
+from number_orders.orders.events import Acknowledged, AnswerLost, NotListed, NotSent
+from number_orders.orders.model import State
+from number_orders.sandbox.control import SandboxControl
 from tests.contract.adapters.case import Case, Fate, Offer
 from tests.contract.adapters.errand import Counter, Errand, counter, run
 from tests.contract.adapters.every import every_offer

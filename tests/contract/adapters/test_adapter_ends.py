@@ -1,8 +1,8 @@
 """Every adapter brings its orders to the end that the carrier really made, number by number."""
 
-from orders.events import Acknowledged, CalledBack, Refused, StillOpen
-from orders.model import NumberState, State
-from sandbox.control import SandboxControl
+from number_orders.orders.events import Acknowledged, CalledBack, Refused, StillOpen
+from number_orders.orders.model import NumberState, State
+from number_orders.sandbox.control import SandboxControl
 from tests.contract.adapters.case import OUTCOMES, Case, Fate, Offer
 from tests.contract.adapters.errand import STEP, counter, run
 from tests.contract.adapters.every import every_case, every_offer

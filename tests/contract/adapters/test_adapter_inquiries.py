@@ -6,14 +6,14 @@ from typing import TypeVar
 
 import pytest
 
-from carriers.contract import Inquiry
-from carriers.market import CountBy, InService, Market, RulesOf, Search
-from carriers.swift_facts import GROUPS
-from console.practice_accounts import practised
-from orders.errors import Declined, NoAnswer, UnreadableAnswer
-from orders.model import Criteria, Kind
-from orders.numbering import E164
-from sandbox.control import SandboxControl
+from number_orders.carriers.contract import Inquiry
+from number_orders.carriers.market import CountBy, InService, Market, RulesOf, Search
+from number_orders.carriers.swift.facts import GROUPS
+from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.orders.errors import Declined, NoAnswer, UnreadableAnswer
+from number_orders.orders.model import Criteria, Kind
+from number_orders.orders.numbers import E164
+from number_orders.sandbox.control import SandboxControl
 from tests.contract.adapters.case import Wish, named
 from tests.contract.adapters.errand import TLS, counter
 from tests.contract.adapters.every import CASES

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any, Final
 
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import AnswerLost
-from orders.model import State
-from sandbox.control import SandboxControl
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import AnswerLost
+from number_orders.orders.model import State
+from number_orders.sandbox.control import SandboxControl
 from tests.contract.adapters.case import Case, Fate, Offer
 from tests.contract.adapters.errand import Counter, Errand, counter, run
 from tests.contract.adapters.every import every_offer

@@ -13,9 +13,9 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 
-from carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
-from orders.errors import Fault, Mistake, NoAnswer, UnreadableAnswer
-from orders.events import (
+from number_orders.carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
+from number_orders.orders.errors import Fault, Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
     CalledBack,
@@ -29,8 +29,8 @@ from orders.events import (
     Refused,
     StillOpen,
 )
-from orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, NumberState, Order, OrderRequest
-from orders.numbering import e164_from_carrier
+from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, NumberState, Order, OrderRequest
+from number_orders.orders.numbers import e164_from_carrier
 
 CARRIER: Final = "meridian"
 COUNT_MAX: Final = 50

@@ -19,10 +19,10 @@ from typing import Any
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.clock import iso
-from sandbox.faults import Fault, FaultKind
-from sandbox.gate import Gate, Handler, Visit
-from sandbox.world import World
+from number_orders.sandbox.clock import iso
+from number_orders.sandbox.faults import Fault, FaultKind
+from number_orders.sandbox.gate import Gate, Handler, Visit
+from number_orders.sandbox.world import World
 
 SHOP, KEY = "shop-7", "meridian-practice-key"
 _OUTCOMES = {"done": "COMPLETED", "short": "PARTIAL", "void": "FAILED", "withdrawn": "CANCELLED"}

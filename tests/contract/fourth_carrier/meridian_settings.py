@@ -5,8 +5,8 @@ from typing import Self
 
 from pydantic import SecretStr, model_validator
 
-from carriers.auth import ApiKeyHeader
 from config.settings import BaseUrl, CarrierSettings, Settings
+from number_orders.carriers.http.credentials import ApiKeyHeader
 from tests.contract.fourth_carrier.meridian import Meridian
 from workers.carriers import Entry, SetUp
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 import httpx
 import pytest
 
-from sandbox.behaviour import read_behaviour
-from sandbox.control import SandboxControl
-from sandbox.server import running_sandbox
+from number_orders.sandbox.behaviour import read_behaviour
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.server import running_sandbox
 
 AT_ONCE = {
     "processing_s": 0,

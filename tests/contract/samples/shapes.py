@@ -5,7 +5,7 @@ from xml.etree.ElementTree import Element
 
 from defusedxml.ElementTree import fromstring
 
-from carriers.contract import CarrierRequest, Conversation
+from number_orders.carriers.contract import CarrierRequest, Conversation
 
 
 def first_request(conversation: Conversation) -> CarrierRequest:

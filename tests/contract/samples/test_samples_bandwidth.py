@@ -5,11 +5,11 @@ from typing import Final
 
 import pytest
 
-from carriers.contract import CarrierAnswer
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, AnswerLost, Event, Filled, FilledWithErrors
-from orders.model import CarrierOrderId
-from orders.numbering import E164
+from number_orders.carriers.contract import CarrierAnswer
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, AnswerLost, Event, Filled, FilledWithErrors
+from number_orders.orders.model import CarrierOrderId
+from number_orders.orders.numbers import E164
 from tests.contract.samples.conftest import Send
 from tests.contract.samples.index import OTHER_LINES, SAMPLES, Role, of, sample
 from tests.contract.samples.shapes import first_request, xml_values

@@ -4,10 +4,10 @@ import json
 from dataclasses import replace
 from typing import Any, Final
 
-from carriers.cm import CM
-from carriers.cm_facts import Sent
-from carriers.contract import CarrierRequest
-from orders.events import Acknowledged, StillOpen
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.cm.facts import Sent
+from number_orders.carriers.contract import CarrierRequest
+from number_orders.orders.events import Acknowledged, StillOpen
 from tests.contract.samples.conftest import Send
 from tests.contract.samples.index import Role, of, sample
 from tests.contract.samples.shapes import first_request

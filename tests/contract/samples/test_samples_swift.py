@@ -9,12 +9,12 @@ from uuid import UUID
 
 import pytest
 
-from carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Recall, Recollection
-from carriers.swift import Swift
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, Event, StillOpen
-from orders.model import CarrierName, CarrierOrderId, Criteria, Kind, Order, OrderId, OrderRequest, State
-from orders.numbering import E164
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Recall, Recollection
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, Event, StillOpen
+from number_orders.orders.model import CarrierName, CarrierOrderId, Criteria, Kind, Order, OrderId, OrderRequest, State
+from number_orders.orders.numbers import E164
 from tests.contract.samples.conftest import Send
 from tests.contract.samples.index import Role, of, sample
 from tests.contract.samples.shapes import json_shape

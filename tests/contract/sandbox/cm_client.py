@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 
 ACCOUNT = "/voice-phonenumberrequestapi/v1/0c0ffee0-0000-4000-8000-00000000acc0"
 TOKEN = {"X-CM-PRODUCTTOKEN": "0c0ffee0-0000-4000-8000-00000000c0de"}

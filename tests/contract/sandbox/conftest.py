@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.behaviour import read_behaviour
-from sandbox.inventory import StockPlan
-from sandbox.server import running_sandbox
+from number_orders.sandbox.behaviour import read_behaviour
+from number_orders.sandbox.inventory import StockPlan
+from number_orders.sandbox.server import running_sandbox
 from tests.contract.sandbox.cm_client import CmClient
 from tests.contract.sandbox.practice_client import AT_ONCE, PracticeClient
 from tests.contract.sandbox.swift_client import SwiftClient

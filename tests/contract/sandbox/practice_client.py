@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 import httpx
 from defusedxml.ElementTree import fromstring
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 
 ACCOUNT = "/api/v2/accounts/9900000"
 AT_ONCE = {

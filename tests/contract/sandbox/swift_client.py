@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from sandbox.control import SandboxControl
+from number_orders.sandbox.control import SandboxControl
 
 OWN = "01K3S620PA5JPWPR10F0000000"
 SUB = "01K3S620PA5JPWPR10F0000001"

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from sandbox.inventory import SWIFT_SHELF, Inventory, StockPlan
+from number_orders.sandbox.inventory import SWIFT_SHELF, Inventory, StockPlan
 from tests.contract.sandbox.cm_client import CmClient
 from tests.contract.sandbox.conftest import SMALL
 from tests.contract.sandbox.practice_client import PracticeClient, area_xml

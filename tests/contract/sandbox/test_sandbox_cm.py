@@ -6,7 +6,7 @@ import httpx
 import phonenumbers
 import pytest
 
-from sandbox.cm_places import MAGIC_AREAS, ORDINARY_AREAS
+from number_orders.sandbox.cm.stock import MAGIC_AREAS, ORDINARY_AREAS
 from tests.contract.sandbox.cm_client import ACCOUNT, AMERICAN, DUTCH, GERMAN, TOKEN, CmClient, wish
 
 NULLS = {"id": None, "start": None, "size": 1, "validFrom": None, "validTo": None}

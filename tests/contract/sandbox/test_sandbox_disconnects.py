@@ -7,8 +7,8 @@ import httpx
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from sandbox.behaviour import read_behaviour
-from sandbox.server import running_sandbox
+from number_orders.sandbox.behaviour import read_behaviour
+from number_orders.sandbox.server import running_sandbox
 from tests.contract.sandbox.conftest import SMALL
 from tests.contract.sandbox.practice_client import ACCOUNT, AT_ONCE, PracticeClient, codes, named_xml, texts
 

@@ -3,16 +3,16 @@
 from dataclasses import fields
 from pathlib import Path
 
-from sandbox.bandwidth_access import Account
-from sandbox.behaviour import Behaviour
-from sandbox.cm_access import CmAccount
-from sandbox.cm_places import MAGIC_AREAS
-from sandbox.cm_places import ORDINARY_AREAS as CM_AREAS
-from sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS
-from sandbox.faults import FaultKind
-from sandbox.geography import CANADIAN_AREAS, ORDINARY_AREAS
-from sandbox.swift_access import SwiftAccount
-from sandbox.swift_fates import ADDED_BY_LAST_DIGITS, NEW_BY_AREA_CODE, REMOVED_BY_AREA_CODE
+from number_orders.sandbox.bandwidth.access import Account
+from number_orders.sandbox.behaviour import Behaviour
+from number_orders.sandbox.cm.access import CmAccount
+from number_orders.sandbox.cm.stock import MAGIC_AREAS
+from number_orders.sandbox.cm.stock import ORDINARY_AREAS as CM_AREAS
+from number_orders.sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS
+from number_orders.sandbox.faults import FaultKind
+from number_orders.sandbox.geography import CANADIAN_AREAS, ORDINARY_AREAS
+from number_orders.sandbox.swift.access import SwiftAccount
+from number_orders.sandbox.swift.fates import ADDED_BY_LAST_DIGITS, NEW_BY_AREA_CODE, REMOVED_BY_AREA_CODE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="utf-8")
 

@@ -6,7 +6,7 @@ import time
 import httpx
 import pytest
 
-from sandbox.faults import FaultKind
+from number_orders.sandbox.faults import FaultKind
 from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, order_xml
 
 ORDER = order_xml(area_xml("919"), CustomerOrderId="ref-1")

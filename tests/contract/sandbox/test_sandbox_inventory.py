@@ -3,8 +3,8 @@
 import phonenumbers
 import pytest
 
-from sandbox.geography import Place
-from sandbox.inventory import Criteria, Inventory, StockPlan
+from number_orders.sandbox.geography import Place
+from number_orders.sandbox.inventory import Criteria, Inventory, StockPlan
 
 
 @pytest.fixture(scope="module")

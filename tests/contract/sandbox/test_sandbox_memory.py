@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.behaviour import read_behaviour
-from sandbox.server import running_sandbox
+from number_orders.sandbox.behaviour import read_behaviour
+from number_orders.sandbox.server import running_sandbox
 from tests.contract.sandbox.callback_receiver import receiving
 from tests.contract.sandbox.cm_client import CmClient
 from tests.contract.sandbox.conftest import SMALL

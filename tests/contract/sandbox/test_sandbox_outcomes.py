@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS, Fate
+from number_orders.sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS, Fate
 from tests.contract.sandbox.practice_client import PracticeClient, area_xml, named_xml, texts
 
 THIN = "207"  # five numbers in stock

@@ -10,9 +10,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.__main__ import main
-from sandbox.control import SandboxControl
-from sandbox.server import running_sandbox
+from number_orders.sandbox.__main__ import main
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.server import running_sandbox
 from tests.contract.sandbox.cm_client import ACCOUNT as CM_ACCOUNT
 from tests.contract.sandbox.practice_client import ACCOUNT, area_xml, order_xml
 
@@ -21,7 +21,7 @@ TOKEN = {"Authorization": "Bearer sandbox-token"}
 
 
 def start(*options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "sandbox", *options]
+    command = [sys.executable, "-m", "number_orders.sandbox", *options]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 

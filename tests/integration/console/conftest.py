@@ -13,13 +13,13 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from config.settings import Settings
-from console.app import app
-from console.rooms import open_room
-from fulfilment.intake import Ticket
-from fulfilment.recorder import Heard, Recorder
-from orders.events import Event
-from orders.lifecycle import Manner
-from orders.model import CarrierName, Lane, OrderId
+from number_orders.cli.app import app
+from number_orders.cli.services import open_room
+from number_orders.fulfilment.intake import Ticket
+from number_orders.fulfilment.recorder import Heard, Recorder
+from number_orders.orders.events import Event
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierName, Lane, OrderId
 
 BANDWIDTH = CarrierName("bandwidth")
 CREDENTIALS = {

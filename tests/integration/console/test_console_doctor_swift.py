@@ -6,10 +6,10 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import BandwidthSettings, CMSettings, Settings, SwiftSettings
-from console.checking import Verdict
-from console.checking_running import check_carriers
-from sandbox.control import SandboxControl
-from sandbox.server import running_sandbox
+from number_orders.cli.doctor.checks import Verdict
+from number_orders.cli.doctor.running_checks import check_carriers
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.server import running_sandbox
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,10 @@ import pytest
 import redis
 from psycopg import sql
 
-from embedded.engines import Engines
-from ledger.migrate import head
-from sandbox.control import SandboxControl
-from sandbox.server import running_sandbox
+from number_orders.embedded.engines import Engines
+from number_orders.ledger.migrate import head
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.server import running_sandbox
 from tests.integration.console.conftest import CREDENTIALS, Command, House
 from tests.processes import Processes
 
@@ -213,7 +213,7 @@ def test_help_names_every_command_and_the_exit_codes(command: Command) -> None:
 
 def test_help_imports_nothing_heavy() -> None:
     """Completion and `--help` are quick as long as this holds."""
-    script = f"import sys, console.app; print([name for name in {HEAVY} if name in sys.modules])"
+    script = f"import sys, number_orders.cli.app; print([name for name in {HEAVY} if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
 
     assert told.stdout == "[]\n"
@@ -230,7 +230,7 @@ def test_commands_with_rooms_of_their_own_show_their_own_help(command: Command, 
 def test_the_sandbox_serves_until_it_is_stopped(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     process = subprocess.Popen(
-        [sys.executable, "-c", "from console.app import main; main()", "sandbox", "--ready-file", str(ready)],
+        [sys.executable, "-c", "from number_orders.cli.app import main; main()", "sandbox", "--ready-file", str(ready)],
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -8,12 +8,12 @@ import httpx
 import pytest
 
 from config.settings import PREFIX
-from console.practice_accounts import practised
-from console.stack_env import spelled
-from sandbox.behaviour import read_behaviour
-from sandbox.control import SandboxControl
-from sandbox.inventory import StockPlan
-from sandbox.server import running_sandbox
+from number_orders.cli.stack.environment import spelled
+from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.sandbox.behaviour import read_behaviour
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.inventory import StockPlan
+from number_orders.sandbox.server import running_sandbox
 from tests.integration.console.conftest import Command
 
 NO_DELAY = {

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from console.rooms import open_room
-from ledger.ledger import Ledger
-from orders.events import CancelAsked, Refused, SubmissionBegun
-from orders.model import OrderId
+from number_orders.cli.services import open_room
+from number_orders.ledger.ledger import Ledger
+from number_orders.orders.events import CancelAsked, Refused, SubmissionBegun
+from number_orders.orders.model import OrderId
 from tests.integration.console.conftest import Command, House
 
 

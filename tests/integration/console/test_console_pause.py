@@ -2,7 +2,7 @@
 
 import json
 
-from console.rooms import whoami
+from number_orders.cli.services import whoami
 from tests.integration.console.conftest import Command, House
 
 

@@ -7,12 +7,21 @@ from typing import Any
 
 import pytest
 
-from console.rooms import open_room, whoami
-from ledger.ledger import Receipt
-from orders.alarms import Alarm
-from orders.events import Acknowledged, AnswerLost, Deferred, Filled, NotSent, Parked, StillOpen, SubmissionBegun
-from orders.model import CarrierOrderId, Lane, NumberResult, NumberState, OrderId
-from orders.numbering import E164
+from number_orders.cli.services import open_room, whoami
+from number_orders.ledger.ledger import Receipt
+from number_orders.orders.alarms import Alarm
+from number_orders.orders.events import (
+    Acknowledged,
+    AnswerLost,
+    Deferred,
+    Filled,
+    NotSent,
+    Parked,
+    StillOpen,
+    SubmissionBegun,
+)
+from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, OrderId
+from number_orders.orders.numbers import E164
 from tests.integration.console.conftest import BANDWIDTH, Command, House
 from workers.clock import utc_now
 

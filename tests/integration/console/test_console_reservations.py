@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.control import SandboxControl
-from sandbox.server import running_sandbox
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.server import running_sandbox
 from tests.integration.console.conftest import CREDENTIALS, Command
 
 NUMBERS = ("+19842471432", "+19842471793")

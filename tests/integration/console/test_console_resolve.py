@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from console.rooms import whoami
-from orders.events import Acknowledged, Parked, SubmissionBegun
-from orders.model import CarrierOrderId
+from number_orders.cli.services import whoami
+from number_orders.orders.events import Acknowledged, Parked, SubmissionBegun
+from number_orders.orders.model import CarrierOrderId
 from tests.integration.console.conftest import CREDENTIALS, Command, House
 
 THEIRS = CarrierOrderId("6a1bde32-55a0-4b39-9b4e-0d4a7c19a2f0")

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from console.rooms import open_room
-from ledger.ledger import Receipt
-from orders.events import (
+from number_orders.cli.services import open_room
+from number_orders.ledger.ledger import Receipt
+from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
     CancelAsked,
@@ -23,8 +23,8 @@ from orders.events import (
     StillOpen,
     SubmissionBegun,
 )
-from orders.model import CarrierOrderId, Lane, NumberResult, NumberState, OrderId
-from orders.numbering import E164
+from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, OrderId
+from number_orders.orders.numbers import E164
 from tests.integration.console.conftest import Command, House
 
 THEIRS = CarrierOrderId("6a1bde32-55a0-4b39-9b4e-0d4a7c19a2f0")

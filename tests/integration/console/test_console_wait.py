@@ -4,10 +4,10 @@ import json
 import time
 from threading import Timer
 
-from console.rooms import whoami
-from orders.events import Acknowledged, CancelAsked, Filled, Parked, Refused, SubmissionBegun
-from orders.model import CarrierOrderId, NumberResult, NumberState
-from orders.numbering import E164
+from number_orders.cli.services import whoami
+from number_orders.orders.events import Acknowledged, CancelAsked, Filled, Parked, Refused, SubmissionBegun
+from number_orders.orders.model import CarrierOrderId, NumberResult, NumberState
+from number_orders.orders.numbers import E164
 from tests.integration.console.conftest import Command, House
 
 DONE = (

@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 
-from embedded.lock import is_alive
-from embedded.postgres import EmbeddedPostgres
+from number_orders.embedded.lock import is_alive
+from number_orders.embedded.postgres import EmbeddedPostgres
 
-TRIAL = "import subprocess, sys, embedded.engines; subprocess.run([sys.executable, '-c', ''], check=True)"
+TRIAL = "import subprocess, sys, number_orders.embedded.engines; subprocess.run([sys.executable, '-c', ''], check=True)"
 REPOSITORY = Path(__file__).parents[3]
 
 

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 from redis import Redis
 
-from embedded.engines import Engines, running_engines
-from embedded.errors import AlreadyRunning, CouldNotStart
+from number_orders.embedded.engines import Engines, running_engines
+from number_orders.embedded.errors import AlreadyRunning, CouldNotStart
 
 
 def test_are_found_while_they_run_and_not_after(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_note_of_a_killed_starter_is_not_believed(
 ) -> None:
     """The note outlives its writer; what it names does not."""
     killed = starter(
-        "from embedded.engines import *\n"
+        "from number_orders.embedded.engines import *\n"
         f"urls = Engines(Path({str(var_dir)!r}), durable=False).start()\n"
         "print(json.dumps([urls.postgres_pid, urls.valkey_pid]), flush=True)"
     )

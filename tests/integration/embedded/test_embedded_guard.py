@@ -12,9 +12,9 @@ from typing import Any
 import psutil
 import pytest
 
-from embedded.errors import AlreadyRunning, CouldNotStart
-from embedded.guarded import Command, GuardedProcess
-from embedded.lock import Holders, data_lock
+from number_orders.embedded.errors import AlreadyRunning, CouldNotStart
+from number_orders.embedded.guarded import Command, GuardedProcess
+from number_orders.embedded.lock import Holders, data_lock
 
 PATIENT = (("TERM", 30.0),)
 HASTY = (("TERM", 0.3),)
@@ -99,7 +99,7 @@ def test_fork_of_the_starter_does_not_keep_the_command_alive(
 ) -> None:
     """A forked child holds the line open, yet the starter's death is noticed."""
     killed = starter(
-        "import os, subprocess\nfrom embedded.guarded import *\n"
+        "import os, subprocess\nfrom number_orders.embedded.guarded import *\n"
         "process = GuardedProcess(Command(['sleep', '60'], (('TERM', 1.0),)), output=subprocess.DEVNULL)\n"
         "fork = os.fork()\n"
         "if fork: print(json.dumps([process.pid, fork]), flush=True)"

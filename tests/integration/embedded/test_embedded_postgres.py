@@ -17,9 +17,9 @@ import psutil
 import psycopg
 import pytest
 
-from embedded.errors import AlreadyRunning, CouldNotStart
-from embedded.postgres import EmbeddedPostgres
-from embedded.wheels import Wheel
+from number_orders.embedded.errors import AlreadyRunning, CouldNotStart
+from number_orders.embedded.postgres import EmbeddedPostgres
+from number_orders.embedded.wheels import Wheel
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become another user")
 NOBODY = 65534
@@ -111,7 +111,7 @@ def test_second_starter_is_told_who_has_the_data(var_dir: Path, starter: Callabl
             EmbeddedPostgres(var_dir / "postgres").start()
         assert refused.value.pid == os.getpid()
         other = starter(
-            "from embedded.postgres import *\nfrom embedded.errors import AlreadyRunning\n"
+            "from number_orders.embedded.postgres import *\nfrom number_orders.embedded.errors import AlreadyRunning\n"
             f"try: EmbeddedPostgres(Path({str(var_dir / 'postgres')!r})).start()\n"
             "except AlreadyRunning as fault: print(json.dumps(str(fault)), flush=True)"
         )
@@ -127,7 +127,7 @@ def test_killed_starter_leaves_no_server_and_no_lock(
     if with_its_guard and sys.platform != "linux":
         pytest.skip("only Linux tells a child of its parent's death")
     killed = starter(
-        "from embedded.postgres import *\n"
+        "from number_orders.embedded.postgres import *\n"
         f"engine = EmbeddedPostgres(Path({str(var_dir / 'postgres')!r}), durable=False)\n"
         "print(json.dumps([engine.start(), engine.pid, engine._process.guard_pid]), flush=True)"
     )
@@ -149,7 +149,9 @@ def test_starter_killed_during_the_first_start_leaves_nothing_half_made(
     tmp_path: Path, starter: Callable[..., Any], soon: Callable[..., bool]
 ) -> None:
     """A cluster is whole or absent: initdb ends with its starter, and is begun again."""
-    killed = starter(f"from embedded.postgres import *\nEmbeddedPostgres(Path({str(tmp_path / 'pg')!r})).start()")
+    killed = starter(
+        f"from number_orders.embedded.postgres import *\nEmbeddedPostgres(Path({str(tmp_path / 'pg')!r})).start()"
+    )
     assert soon((tmp_path / "pg" / "data.new" / "PG_VERSION").exists)
     killed.kill()
 
@@ -265,7 +267,7 @@ def test_runs_for_an_ordinary_user_too(
     """Started, crashed and started again by somebody who is not root, as that user, by its real path."""
     os.chown(open_dir, NOBODY, NOBODY)
     user = starter(
-        "import os\nfrom embedded.engines import Engines\n"
+        "import os\nfrom number_orders.embedded.engines import Engines\n"
         f"engines = Engines(Path({str(open_dir / 'var')!r}), durable=False)\n"
         "urls = engines.start()\nengines.postgres.kill()\nengines.valkey.kill()\nurls = engines.start()\n"
         "print(json.dumps([os.geteuid(), urls.database_url, urls.postgres_pid, urls.valkey_pid]), flush=True)",

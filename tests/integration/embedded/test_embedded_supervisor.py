@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from embedded.errors import CouldNotStart
-from embedded.supervisor import Happening, ProcessEvent, Supervisor, prefixed
+from number_orders.embedded.errors import CouldNotStart
+from number_orders.embedded.supervisor import Happening, ProcessEvent, Supervisor, prefixed
 
 TALKER = ["sh", "-c", "echo one; echo two >&2; exec sleep 60"]
 STUBBORN = ["sh", "-c", "trap '' TERM; sleep 60 & echo $!; while :; do sleep 0.05; done"]
@@ -172,7 +172,7 @@ def test_broken_listener_and_sink_do_not_end_the_watch(soon: Callable[..., bool]
 def test_killed_supervisor_leaves_nothing_running(starter: Callable[..., Any], all_gone: Callable[..., bool]) -> None:
     """Neither the processes nor the children of those that will not listen."""
     killed = starter(
-        "from embedded.supervisor import *\nlines = []\n"
+        "from number_orders.embedded.supervisor import *\nlines = []\n"
         "supervisor = Supervisor(output=lambda _, line: lines.append(line), grace_s=0.5)\n"
         f"pids = [supervisor.start('a', ['sleep', '60']), supervisor.start('b', {STUBBORN!r})]\n"
         "while not lines: time.sleep(0.01)\n"

@@ -14,8 +14,8 @@ import pytest
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
-from embedded.errors import AlreadyRunning, CouldNotStart
-from embedded.valkey import EmbeddedValkey
+from number_orders.embedded.errors import AlreadyRunning, CouldNotStart
+from number_orders.embedded.valkey import EmbeddedValkey
 
 
 @contextmanager
@@ -100,7 +100,7 @@ def test_killed_starter_leaves_no_server_and_no_lock(
     if with_its_guard and sys.platform != "linux":
         pytest.skip("only Linux tells a child of its parent's death")
     killed = starter(
-        "from embedded.valkey import *\n"
+        "from number_orders.embedded.valkey import *\n"
         f"engine = EmbeddedValkey(Path({str(tmp_path / 'valkey')!r}))\n"
         "print(json.dumps([engine.start(), engine.pid, engine._process.guard_pid]), flush=True)"
     )

@@ -6,11 +6,11 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
-from carriers.contract import CarrierAnswer
-from carriers.courier import Courier
-from fulfilment.ports import Errand
-from ledger.ledger import Ledger
-from orders.model import Order, OrderId
+from number_orders.carriers.contract import CarrierAnswer
+from number_orders.carriers.http.courier import Courier
+from number_orders.fulfilment.ports import Errand
+from number_orders.ledger.ledger import Ledger
+from number_orders.orders.model import Order, OrderId
 from tests.integration.fulfilment.practice import Keeper
 
 

@@ -8,9 +8,9 @@ import pytest
 import structlog
 from psycopg.rows import dict_row
 
-from fulfilment import stint
-from sandbox.control import SandboxControl
-from sandbox.server import running_sandbox
+from number_orders.fulfilment.lanes import run
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.server import running_sandbox
 from tests.integration.fulfilment.practice import QUIET, Practice
 
 
@@ -36,8 +36,8 @@ def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[Practice]:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a lane that has nothing to do be left at once; a test may have hundreds of stints."""
-    monkeypatch.setattr(stint, "_PAUSE_S", 0.002)
-    monkeypatch.setattr(stint, "_GATHER_S", 0.001)
+    monkeypatch.setattr(run, "_PAUSE_S", 0.002)
+    monkeypatch.setattr(run, "_GATHER_S", 0.001)
 
 
 @pytest.fixture(autouse=True)

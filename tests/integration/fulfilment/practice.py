@@ -15,20 +15,20 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow
 
-from carriers.auth import Authenticator, OAuth2ClientCredentials
-from carriers.bandwidth import Bandwidth
-from carriers.contract import Adapter
-from carriers.courier import Courier, CourierSettings, boot_clock
-from fulfilment.carrier import Carrier
-from fulfilment.desk import Desk
-from fulfilment.intake import Intake
-from fulfilment.ports import Errand
-from fulfilment.runtime import Room
-from ledger.ledger import Caution, Ledger, Story
-from orders.lifecycle import Manner
-from orders.model import CarrierName, Lane, OrderId
-from sandbox.behaviour import Behaviour
-from sandbox.control import SandboxControl
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.contract import Adapter
+from number_orders.carriers.http.courier import Courier, CourierSettings, boot_clock
+from number_orders.carriers.http.credentials import Authenticator, OAuth2ClientCredentials
+from number_orders.fulfilment.carrier import Carrier
+from number_orders.fulfilment.intake import Intake
+from number_orders.fulfilment.ports import Errand
+from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.service import Desk
+from number_orders.ledger.ledger import Caution, Ledger, Story
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.sandbox.behaviour import Behaviour
+from number_orders.sandbox.control import SandboxControl
 from workers.clock import utc_now
 
 BANDWIDTH = CarrierName("bandwidth")

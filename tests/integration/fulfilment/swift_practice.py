@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from carriers.auth import Authenticator, StaticBearer
-from carriers.contract import Adapter
-from carriers.swift import Swift
-from carriers.swift_taint import Taint
-from fulfilment.runtime import Room
-from orders.model import CarrierName, Lane, OrderId
+from number_orders.carriers.contract import Adapter
+from number_orders.carriers.http.credentials import Authenticator, StaticBearer
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.carriers.swift.taint import Taint
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.model import CarrierName, Lane, OrderId
 from tests.integration.fulfilment.practice import Practice, accept, live, work
 
 SWIFT = CarrierName("swift")

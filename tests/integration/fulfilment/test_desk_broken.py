@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from fulfilment.runtime import Room
-from orders.errors import LedgerUnavailable
-from orders.lifecycle import Manner
-from orders.model import OrderId
-from sandbox.control import SandboxControl
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.errors import LedgerUnavailable
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import OrderId
+from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.breaking import FrailHerald, Line, Power, PowerCut, frail_courier, frail_ledger
 from tests.integration.fulfilment.practice import GET, LIST, POST, Practice, accept, an_order, live, run, work
 from workers.clock import utc_now

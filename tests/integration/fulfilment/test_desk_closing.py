@@ -10,13 +10,13 @@ from typing import Any
 import httpx
 import pytest
 
-from carriers.bandwidth import Bandwidth
-from carriers.contract import CarrierRequest, Conversation
-from fulfilment.runtime import Room
-from orders.events import Adopted
-from orders.lifecycle import Manner
-from orders.model import CarrierOrderId, Lane, Order, OrderId
-from sandbox.control import SandboxControl
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.contract import CarrierRequest, Conversation
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.events import Adopted
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId
+from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
 from tests.integration.fulfilment.practice import GET, Practice, accept, an_order, live, run, work
 

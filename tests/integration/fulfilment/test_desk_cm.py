@@ -10,15 +10,15 @@ from typing import Any, Final
 
 import pytest
 
-from carriers.auth import ApiKeyHeader
-from carriers.cm import CM
-from carriers.cm_facts import TOKEN_HEADER
-from carriers.courier import Courier
 from config.settings import CMSettings
-from fulfilment.runtime import Room
-from ledger.ledger import Ledger
-from orders.model import CarrierName, Lane, OrderId
-from sandbox.cm_access import CmAccount
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.cm.facts import TOKEN_HEADER
+from number_orders.carriers.http.courier import Courier
+from number_orders.carriers.http.credentials import ApiKeyHeader
+from number_orders.fulfilment.runtime import Room
+from number_orders.ledger.ledger import Ledger
+from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.sandbox.cm.access import CmAccount
 from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
 from tests.integration.fulfilment.practice import Practice, accept, an_order, live, run, work
 from workers.bootstrap import manner

@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from carriers.auth import OAuth2ClientCredentials, StaticBearer
-from carriers.bandwidth import Bandwidth
-from carriers.contract import Conversation
-from carriers.courier import boot_clock
-from fulfilment.recorder import Heard, Recorder
-from fulfilment.runtime import Room
-from orders.events import Deferred, SubmissionBegun
-from orders.lifecycle import Manner
-from orders.model import Lane, Order, OrderId
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.contract import Conversation
+from number_orders.carriers.http.courier import boot_clock
+from number_orders.carriers.http.credentials import OAuth2ClientCredentials, StaticBearer
+from number_orders.fulfilment.recorder import Heard, Recorder
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.events import Deferred, SubmissionBegun
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import Lane, Order, OrderId
 from tests.integration.fulfilment.practice import (
     GET,
     LIST,

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from fulfilment.hurrying import Tried
-from fulfilment.runtime import Room
-from orders.errors import NotParkable, NotResolvable
-from orders.events import Adopted, SentAgain, WrittenOff
-from orders.lifecycle import Manner
-from orders.model import CarrierOrderId, Lane, OrderId, State
+from number_orders.fulfilment.retries import Tried
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.errors import NotParkable, NotResolvable
+from number_orders.orders.events import Adopted, SentAgain, WrittenOff
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierOrderId, Lane, OrderId, State
 from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
 
 TOLD: dict[str, Any] = {"notify": {"task": "crm.ended", "queue": "crm"}}

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from orders.model import Lane, OrderId
+from number_orders.orders.model import Lane, OrderId
 from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, live, run, work
 
 NUMBER = "+19842471432"

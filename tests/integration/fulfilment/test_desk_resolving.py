@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from uuid_utils.compat import uuid7
 
-from fulfilment.recorder import Heard, Recorder
-from fulfilment.runtime import Room
-from ledger.ledger import Ledger, Story
-from orders.errors import NotResolvable, UnknownOrder
-from orders.events import Adopted, Decision, Event, Parked, SentAgain, StillOpen, WrittenOff
-from orders.lifecycle import Manner
-from orders.model import CarrierOrderId, Lane, Order, OrderId, State
+from number_orders.fulfilment.recorder import Heard, Recorder
+from number_orders.fulfilment.runtime import Room
+from number_orders.ledger.ledger import Ledger, Story
+from number_orders.orders.errors import NotResolvable, UnknownOrder
+from number_orders.orders.events import Adopted, Decision, Event, Parked, SentAgain, StillOpen, WrittenOff
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId, State
 from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
 
 AGAIN = SentAgain("ana", "not in the dashboard")

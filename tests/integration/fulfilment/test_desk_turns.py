@@ -8,11 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from carriers.bandwidth import Bandwidth
-from carriers.contract import Capabilities, Conversation, Keep
-from orders.errors import NotCancellable
-from orders.events import CalledBack, StillOpen
-from orders.model import Kind, Lane, Order, OrderRequest, State
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.contract import Capabilities, Conversation, Keep
+from number_orders.orders.errors import NotCancellable
+from number_orders.orders.events import CalledBack, StillOpen
+from number_orders.orders.model import Kind, Lane, Order, OrderRequest, State
 from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
 
 

@@ -4,10 +4,10 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from fulfilment.runtime import Room
-from ledger.ledger import Caution, HeldBy
-from orders.lifecycle import Manner
-from orders.model import Lane
+from number_orders.fulfilment.runtime import Room
+from number_orders.ledger.ledger import Caution, HeldBy
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import Lane
 from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, live, run, work
 from tests.pace import arrivals, most_in_a_second
 

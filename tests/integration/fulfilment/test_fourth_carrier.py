@@ -11,11 +11,11 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from fulfilment.runtime import Room
-from orders.errors import OrderRefused
-from orders.model import CarrierName, Lane, OrderId
-from sandbox.control import SandboxControl
-from sandbox.server import running_sandbox
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.errors import OrderRefused
+from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.server import running_sandbox
 from tests.contract.fourth_carrier.meridian_sandbox import KEY, SHOP, PracticeMeridian
 from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
 from tests.integration.fulfilment.practice import QUIET, AmpleSlots, Keeper, Practice, accept, run

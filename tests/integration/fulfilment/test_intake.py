@@ -10,10 +10,10 @@ import pytest
 from psycopg import sql
 from uuid_utils.compat import uuid7
 
-from fulfilment.intake import Refusal, Submission, Ticket
-from fulfilment.runtime import Room
-from orders.errors import KeyConflict, LedgerUnavailable, OrderRefused
-from orders.model import Lane
+from number_orders.fulfilment.intake import Refusal, Submission, Ticket
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.errors import KeyConflict, LedgerUnavailable, OrderRefused
+from number_orders.orders.model import Lane
 from tests.integration.fulfilment.breaking import Line
 from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, live, run, work
 from tests.processes import eventually

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Sequence
 
-from fulfilment.recorder import Heard, Recorder
-from fulfilment.runtime import Room
-from orders.errors import NotCancellable
-from orders.events import Acknowledged, AnswerLost, Event, Filled, NotSent, StillOpen, SubmissionBegun
-from orders.model import CarrierOrderId, Lane, NumberResult, NumberState, Order, OrderId, State
-from orders.numbering import E164
+from number_orders.fulfilment.recorder import Heard, Recorder
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.errors import NotCancellable
+from number_orders.orders.events import Acknowledged, AnswerLost, Event, Filled, NotSent, StillOpen, SubmissionBegun
+from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, Order, OrderId, State
+from number_orders.orders.numbers import E164
 from tests.integration.fulfilment.breaking import Line, StaleOnce
 from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, live, run, work
 

@@ -11,15 +11,15 @@ import structlog
 from psycopg.rows import DictRow
 from structlog.testing import capture_logs
 
-from carriers.bandwidth import Bandwidth
-from carriers.contract import Conversation
-from carriers.courier import Courier, Outcome
-from fulfilment import stint
-from fulfilment.desk import Desk
-from ledger.ledger import Ledger, Receipt
-from orders.errors import LedgerUnavailable
-from orders.lifecycle import Manner
-from orders.model import CarrierName, Lane, Order
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.contract import Conversation
+from number_orders.carriers.http.courier import Courier, Outcome
+from number_orders.fulfilment.lanes import run as stint
+from number_orders.fulfilment.service import Desk
+from number_orders.ledger.ledger import Ledger, Receipt
+from number_orders.orders.errors import LedgerUnavailable
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierName, Lane, Order
 from tests.integration.fulfilment.breaking import Line
 from tests.integration.fulfilment.practice import (
     BANDWIDTH,

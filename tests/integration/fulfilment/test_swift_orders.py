@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from orders.model import Lane
-from sandbox.control import SandboxControl
+from number_orders.orders.model import Lane
+from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.practice import live, run
 from tests.integration.fulfilment.swift_practice import (
     CARTS,

@@ -6,9 +6,9 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from orders.events import WrittenOff
-from orders.model import State
-from sandbox.control import SandboxControl
+from number_orders.orders.events import WrittenOff
+from number_orders.orders.model import State
+from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.practice import live, run
 from tests.integration.fulfilment.swift_practice import (
     SwiftPractice,

@@ -7,10 +7,10 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from carriers.swift_taint import Taint
-from fulfilment.runtime import Room
-from orders.model import Lane, OrderId
-from sandbox.control import SandboxControl
+from number_orders.carriers.swift.taint import Taint
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.model import Lane, OrderId
+from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.practice import live, run
 from tests.integration.fulfilment.swift_practice import (
     CHECKOUT,

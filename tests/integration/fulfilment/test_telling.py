@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fulfilment.ports import Errand
-from orders.model import Lane
+from number_orders.fulfilment.ports import Errand
+from number_orders.orders.model import Lane
 from tests.integration.fulfilment.practice import Keeper, Practice, accept, an_order, live, run, work
 
 ON = ["ACCEPTED", "OPEN", "COMPLETED"]

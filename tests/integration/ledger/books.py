@@ -11,11 +11,11 @@ from typing import Final, Protocol
 import psycopg
 from psycopg import sql
 
-from ledger.ledger import Ledger
-from orders.model import CarrierName
-from simulation.clock import VirtualLoop, true_now
-from simulation.memory_ledger import MemoryLedger
-from simulation.tables import Tables
+from number_orders.ledger.ledger import Ledger
+from number_orders.orders.model import CarrierName
+from number_orders.simulation.clock import VirtualLoop, true_now
+from number_orders.simulation.memory_ledger import MemoryLedger
+from number_orders.simulation.tables import Tables
 
 BANDWIDTH = CarrierName("bandwidth")
 

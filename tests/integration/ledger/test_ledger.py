@@ -12,13 +12,13 @@ import pytest
 from psycopg import errors, sql
 from uuid_utils.compat import uuid7
 
-from fulfilment.intake import fingerprint
-from ledger.ledger import Claims, Ledger, NewOrder, Receipt, Recorded
-from orders.document import document
-from orders.errors import LedgerUnavailable, UnknownOrder
-from orders.events import Acknowledged, Event, Filled, NotSent, StillOpen, SubmissionBegun
-from orders.lifecycle import Manner, advance
-from orders.model import (
+from number_orders.fulfilment.intake import fingerprint
+from number_orders.ledger.ledger import Claims, Ledger, NewOrder, Receipt, Recorded
+from number_orders.orders.document import document
+from number_orders.orders.errors import LedgerUnavailable, UnknownOrder
+from number_orders.orders.events import Acknowledged, Event, Filled, NotSent, StillOpen, SubmissionBegun
+from number_orders.orders.lifecycle import Manner, advance
+from number_orders.orders.model import (
     CarrierName,
     CarrierOrderId,
     Criteria,
@@ -33,7 +33,7 @@ from orders.model import (
     State,
     WhenTainted,
 )
-from orders.numbering import E164
+from number_orders.orders.numbers import E164
 from tests.integration.ledger.books import BANDWIDTH, Book, PostgresBook
 
 MANNER = Manner()

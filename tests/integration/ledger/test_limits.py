@@ -8,13 +8,13 @@ from typing import Any, Final
 
 import pytest
 
-from carriers.contract import EVERYTHING
-from fulfilment.pacing import limit
-from ledger.ledger import Caution, Claims, HeldBy, Ledger, Limit
-from orders.model import CarrierName, Criteria, Kind, Lane, OrderRequest
-from simulation.clock import VirtualLoop, true_now
-from simulation.memory_ledger import MemoryLedger
-from simulation.tables import Tables
+from number_orders.carriers.contract import EVERYTHING
+from number_orders.fulfilment.lanes.rate import limit
+from number_orders.ledger.ledger import Caution, Claims, HeldBy, Ledger, Limit
+from number_orders.orders.model import CarrierName, Criteria, Kind, Lane, OrderRequest
+from number_orders.simulation.clock import VirtualLoop, true_now
+from number_orders.simulation.memory_ledger import MemoryLedger
+from number_orders.simulation.tables import Tables
 from tests.integration.ledger.books import BANDWIDTH, Book
 from tests.integration.ledger.test_ledger import MINUTE, a_new_order, a_request, accepted
 

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from embedded.engines import Engines
-from ledger.migrate import head, migrate, schema_version
+from number_orders.embedded.engines import Engines
+from number_orders.ledger.migrate import head, migrate, schema_version
 
 CATALOGUE = """
     SELECT 'column', table_name || '.' || column_name,
@@ -49,7 +49,7 @@ def catalogue(url: str) -> list[tuple[str, ...]]:
 def test_the_migrations_build_what_the_schema_says(empty_url: str, ledger_template: str) -> None:
     """A new installation and an upgraded one are the same."""
     with psycopg.connect(empty_url) as db:
-        db.execute(files("ledger").joinpath("schema.sql").read_bytes())
+        db.execute(files("number_orders.ledger").joinpath("schema.sql").read_bytes())
     assert catalogue(ledger_template) == catalogue(empty_url)
     assert len(catalogue(empty_url)) > 100
 
@@ -64,7 +64,7 @@ def test_many_may_migrate_at_once(empty_url: str) -> None:
 
 def test_every_revision_says_when_it_is_run() -> None:
     """Before the new code or after the old: a rolling upgrade needs to know."""
-    revisions = list(Path(str(files("ledger") / "migrations" / "versions")).glob("*.py"))
+    revisions = list(Path(str(files("number_orders.ledger") / "migrations" / "versions")).glob("*.py"))
     assert revisions
     for revision in revisions:
         assert re.search(r'^deploy = "(pre|post)"$', revision.read_text(), re.MULTILINE), revision.name

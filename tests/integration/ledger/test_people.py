@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from ledger.ledger import Ledger
-from orders.alarms import Alarm
-from orders.events import (
+from number_orders.ledger.ledger import Ledger
+from number_orders.orders.alarms import Alarm
+from number_orders.orders.events import (
     Acknowledged,
     Deferred,
     Hurried,
@@ -18,8 +18,8 @@ from orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from orders.model import Kind, Lane, NumberResult, NumberState, Order, OrderRequest, State
-from orders.numbering import E164
+from number_orders.orders.model import Kind, Lane, NumberResult, NumberState, Order, OrderRequest, State
+from number_orders.orders.numbers import E164
 from tests.integration.ledger.books import BANDWIDTH, Book
 from tests.integration.ledger.test_ledger import MINUTE, RALEIGH, a_request, accepted, claimed, hear
 from tests.integration.ledger.test_turns import THEIRS, some_in_line

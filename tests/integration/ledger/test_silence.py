@@ -11,9 +11,9 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from embedded.engines import Engines
-from ledger.ledger import Ledger, address
-from orders.errors import LedgerUnavailable
+from number_orders.embedded.engines import Engines
+from number_orders.ledger.ledger import Ledger, address
+from number_orders.orders.errors import LedgerUnavailable
 
 BUSY = "LOCK TABLE lanes IN ACCESS EXCLUSIVE MODE"
 

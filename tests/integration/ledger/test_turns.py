@@ -8,10 +8,29 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from ledger.ledger import Claims, Ledger
-from orders.events import Acknowledged, CancelAsked, Deferred, Event, Filled, NotSent, StillOpen, SubmissionBegun
-from orders.model import CarrierOrderId, Kind, Lane, NumberResult, NumberState, Order, OrderId, OrderRequest, State
-from orders.numbering import E164
+from number_orders.ledger.ledger import Claims, Ledger
+from number_orders.orders.events import (
+    Acknowledged,
+    CancelAsked,
+    Deferred,
+    Event,
+    Filled,
+    NotSent,
+    StillOpen,
+    SubmissionBegun,
+)
+from number_orders.orders.model import (
+    CarrierOrderId,
+    Kind,
+    Lane,
+    NumberResult,
+    NumberState,
+    Order,
+    OrderId,
+    OrderRequest,
+    State,
+)
+from number_orders.orders.numbers import E164
 from tests.integration.ledger.books import BANDWIDTH, Book, PostgresBook
 from tests.integration.ledger.test_ledger import (
     MINUTE,

@@ -14,10 +14,10 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from config.settings import Settings
-from embedded.engines import Engines
-from fulfilment.ports import Errand
-from ledger.ledger import Telling
-from orders.model import CarrierName, Lane, OrderId
+from number_orders.embedded.engines import Engines
+from number_orders.fulfilment.ports import Errand
+from number_orders.ledger.ledger import Telling
+from number_orders.orders.model import CarrierName, Lane, OrderId
 from workers.apps import make_bell, make_herald
 from workers.bells import CeleryBell, CeleryHerald
 

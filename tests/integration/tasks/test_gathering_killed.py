@@ -13,8 +13,8 @@ from celery import Celery
 from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 
-from embedded.engines import Engines
-from ledger.migrate import migrate
+from number_orders.embedded.engines import Engines
+from number_orders.ledger.migrate import migrate
 from tests.integration.tasks.conftest import environment
 from tests.integration.tasks.test_gathering import order, send
 from tests.processes import Process, Processes, eventually

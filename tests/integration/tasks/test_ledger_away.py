@@ -11,8 +11,8 @@ import psycopg
 import pytest
 from celery import Celery
 
-from embedded.engines import Engines
-from ledger.migrate import migrate
+from number_orders.embedded.engines import Engines
+from number_orders.ledger.migrate import migrate
 from tests.integration.tasks.conftest import environment
 from tests.processes import Processes, eventually
 

@@ -14,8 +14,8 @@ from celery import Celery, chain, group
 from psycopg.rows import dict_row
 
 from tests.processes import Process, Processes, eventually
-from workers.envelope import fault_in, parcel
-from workers.letters import MESSAGE_BYTES_MAX
+from workers.dead_letters import MESSAGE_BYTES_MAX
+from workers.message_format import fault_in, parcel
 
 NOTHING = "[[], {}, {}]"
 TASK = "orders.submit"

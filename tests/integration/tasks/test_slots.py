@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orders.model import CarrierName, Lane
+from number_orders.orders.model import CarrierName, Lane
 from workers.slots import FileSlots
 
 BANDWIDTH, SWIFT = CarrierName("bandwidth"), CarrierName("swift")
@@ -17,7 +17,7 @@ BANDWIDTH, SWIFT = CarrierName("bandwidth"), CarrierName("swift")
 HOLDER = """
 import sys, time
 from pathlib import Path
-from orders.model import CarrierName, Lane
+from number_orders.orders.model import CarrierName, Lane
 from workers.slots import FileSlots
 with FileSlots(Path(sys.argv[1]), each=1, together=9).take(CarrierName("bandwidth"), Lane.SUBMIT) as free:
     print(free, flush=True)

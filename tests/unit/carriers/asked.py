@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TypeVar
 
-from carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
 
 Told = TypeVar("Told")
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from carriers.bandwidth import Bandwidth
-from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Recall, Recollection
-from orders.events import Event
-from orders.model import (
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Recall, Recollection
+from number_orders.orders.events import Event
+from number_orders.orders.model import (
     CarrierName,
     CarrierOrderId,
     Criteria,
@@ -17,7 +17,7 @@ from orders.model import (
     Order,
     OrderRequest,
 )
-from orders.numbering import E164
+from number_orders.orders.numbers import E164
 from tests.unit.carriers import order_examples
 
 REFERENCE = order_examples.REFERENCE

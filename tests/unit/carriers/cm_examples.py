@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from carriers.cm import CM
-from carriers.contract import CarrierAnswer
-from orders.model import (
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.contract import CarrierAnswer
+from number_orders.orders.model import (
     CarrierName,
     CarrierOrderId,
     Criteria,
@@ -16,7 +16,7 @@ from orders.model import (
     Order,
     OrderRequest,
 )
-from orders.numbering import E164
+from number_orders.orders.numbers import E164
 from tests.unit.carriers import order_examples
 
 REFERENCE = order_examples.REFERENCE

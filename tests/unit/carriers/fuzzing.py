@@ -4,9 +4,9 @@ from collections.abc import Iterator, Sequence
 
 from hypothesis import strategies as st
 
-from carriers.contract import CarrierAnswer, Conversation, Keep
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Event
+from number_orders.carriers.contract import CarrierAnswer, Conversation, Keep
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Event
 
 
 @st.composite

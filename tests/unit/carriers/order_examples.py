@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
-from orders.model import CarrierOrderId, Order, OrderId, OrderRequest, State
+from number_orders.orders.model import CarrierOrderId, Order, OrderId, OrderRequest, State
 
 REFERENCE: Final = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
 

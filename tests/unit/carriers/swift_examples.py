@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Recall, Recollection
-from carriers.swift import Swift
-from orders.events import Event
-from orders.model import (
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Recall, Recollection
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.orders.events import Event
+from number_orders.orders.model import (
     CarrierName,
     CarrierOrderId,
     Criteria,
@@ -22,7 +22,7 @@ from orders.model import (
     OrderRequest,
     State,
 )
-from orders.numbering import E164
+from number_orders.orders.numbers import E164
 
 REFERENCE = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
 CART = "01KBC4VZE1CFMG5MAB089000000"

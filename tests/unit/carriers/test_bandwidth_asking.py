@@ -7,9 +7,9 @@ from xml.etree.ElementTree import ParseError, fromstring
 
 import pytest
 
-from carriers.contract import CarrierAnswer, Purpose
-from orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from orders.events import (
+from number_orders.carriers.contract import CarrierAnswer, Purpose
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import (
     Acknowledged,
     Event,
     Filled,
@@ -18,7 +18,7 @@ from orders.events import (
     Refused,
     StillOpen,
 )
-from orders.model import NumberResult, NumberState, Order
+from number_orders.orders.model import NumberResult, NumberState, Order
 from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,

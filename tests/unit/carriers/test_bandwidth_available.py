@@ -6,9 +6,9 @@ from typing import Any, Final
 
 import pytest
 
-from carriers.bandwidth_available import NUMBER_TYPES, search_faults, search_query
-from carriers.market import Search
-from orders.model import Criteria
+from number_orders.carriers.bandwidth.available_numbers import NUMBER_TYPES, search_faults, search_query
+from number_orders.carriers.market import Search
+from number_orders.orders.model import Criteria
 
 # Search Type | Required Parameters | Combinational Parameters | Optional Parameters
 NORTH_AMERICA: Final = """

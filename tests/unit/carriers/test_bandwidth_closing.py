@@ -5,10 +5,19 @@ from typing import Any
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose
-from orders.errors import NoAnswer
-from orders.events import CalledBack, Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
-from orders.model import Kind, Order
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose
+from number_orders.orders.errors import NoAnswer
+from number_orders.orders.events import (
+    CalledBack,
+    Event,
+    Filled,
+    FilledWithErrors,
+    Parked,
+    PartlyFilled,
+    Refused,
+    StillOpen,
+)
+from number_orders.orders.model import Kind, Order
 from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,

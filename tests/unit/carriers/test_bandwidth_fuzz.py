@@ -7,8 +7,8 @@ from typing import Final
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from carriers.contract import CarrierAnswer, Conversation
-from orders.events import (
+from number_orders.carriers.contract import CarrierAnswer, Conversation
+from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
     Event,
@@ -21,7 +21,7 @@ from orders.events import (
     Refused,
     StillOpen,
 )
-from orders.model import Order
+from number_orders.orders.model import Order
 from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,

@@ -2,11 +2,11 @@
 
 import pytest
 
-from carriers.bandwidth_facts import NUMBERS_LOOKED_AT, PAGES_MAX
-from carriers.contract import CarrierAnswer, Purpose
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, Event, FoundTwice, NotListed
-from orders.model import Order
+from number_orders.carriers.bandwidth.facts import NUMBERS_LOOKED_AT, PAGES_MAX
+from number_orders.carriers.contract import CarrierAnswer, Purpose
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed
+from number_orders.orders.model import Order
 from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,

@@ -4,12 +4,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from carriers.bandwidth_market import BandwidthMarket
-from carriers.contract import CarrierAnswer
-from carriers.market import HeldNumber, InService, Offer, Restriction, RulesOf, Search
-from orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
-from orders.model import Criteria
-from orders.numbering import E164
+from number_orders.carriers.bandwidth.market import BandwidthMarket
+from number_orders.carriers.contract import CarrierAnswer
+from number_orders.carriers.market import HeldNumber, InService, Offer, Restriction, RulesOf, Search
+from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
+from number_orders.orders.model import Criteria
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.asked import answer, asked, held
 
 MARKET = BandwidthMarket("9900000")

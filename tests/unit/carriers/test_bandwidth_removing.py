@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from carriers.bandwidth_facts import DISCONNECTS_LOOKED_AT, STRANGERS_LOOKED_AT
-from carriers.contract import CarrierAnswer, Purpose
-from orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from orders.events import (
+from number_orders.carriers.bandwidth.facts import DISCONNECTS_LOOKED_AT, STRANGERS_LOOKED_AT
+from number_orders.carriers.contract import CarrierAnswer, Purpose
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
     Event,
@@ -23,8 +23,8 @@ from orders.events import (
     Refused,
     StillOpen,
 )
-from orders.model import Criteria, Kind, NumberResult, NumberState, Order, OrderRequest, WhenTainted
-from orders.numbering import E164
+from number_orders.orders.model import Criteria, Kind, NumberResult, NumberState, Order, OrderRequest, WhenTainted
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,

@@ -6,10 +6,10 @@ from typing import Any, TypeVar
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
-from carriers.reserving import Reservation, Reserving
-from orders.errors import Declined, InquiryRefused, NoAnswer, UnreadableAnswer
-from orders.numbering import E164
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
+from number_orders.carriers.reservations import Reservation, Reserving
+from number_orders.orders.errors import Declined, InquiryRefused, NoAnswer, UnreadableAnswer
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.bandwidth_examples import BANDWIDTH, HTML, A, answered
 
 ID = "8dddbd6f-77ca-4a17-97ca-83d334fc404e"

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from carriers.bandwidth_rules import OPTIONS
-from orders.errors import Fault
-from orders.model import Criteria, Kind, OrderRequest, WhenTainted
-from orders.numbering import E164
+from number_orders.carriers.bandwidth.rules import OPTIONS
+from number_orders.orders.errors import Fault
+from number_orders.orders.model import Criteria, Kind, OrderRequest, WhenTainted
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.bandwidth_examples import BANDWIDTH, A, B, a_request, a_search
 
 

@@ -7,11 +7,11 @@ from xml.etree.ElementTree import Element
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from carriers.bandwidth import Bandwidth
-from carriers.contract import CarrierRequest, Purpose
-from orders.errors import NotOffered
-from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
-from orders.model import Kind, Order, OrderRequest
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.contract import CarrierRequest, Purpose
+from number_orders.orders.errors import NotOffered
+from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
+from number_orders.orders.model import Kind, Order, OrderRequest
 from tests.unit.carriers.bandwidth_examples import (
     BANDWIDTH,
     HTML,

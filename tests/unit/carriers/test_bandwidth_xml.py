@@ -4,9 +4,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from carriers.bandwidth_xml import Numbers, read_moment, read_numbers, read_order, read_page, read_rejection
-from orders.errors import UnreadableAnswer
-from orders.numbering import E164
+from number_orders.carriers.bandwidth.xml import (
+    Numbers,
+    read_moment,
+    read_numbers,
+    read_order,
+    read_page,
+    read_rejection,
+)
+from number_orders.orders.errors import UnreadableAnswer
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.bandwidth_examples import listed, next_link
 
 

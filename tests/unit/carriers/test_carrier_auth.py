@@ -8,11 +8,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from carriers.auth import ApiKeyHeader, Authenticator, Basic, OAuth2ClientCredentials, StaticBearer
-from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
-from carriers.courier import Courier, CourierSettings
-from orders.errors import NoAnswer
-from orders.events import NotListed, NotSent
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
+from number_orders.carriers.http.courier import Courier, CourierSettings
+from number_orders.carriers.http.credentials import (
+    ApiKeyHeader,
+    Authenticator,
+    Basic,
+    OAuth2ClientCredentials,
+    StaticBearer,
+)
+from number_orders.orders.errors import NoAnswer
+from number_orders.orders.events import NotListed, NotSent
 from tests.unit.carriers.tiny_carrier import TinyCarrier, drop, reply
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

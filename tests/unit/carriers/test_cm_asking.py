@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from carriers.cm import CM
-from carriers.cm_facts import Meaning
-from carriers.contract import CarrierAnswer, Purpose
-from orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from orders.events import Event, Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
-from orders.model import Order
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.cm.facts import Meaning
+from number_orders.carriers.contract import CarrierAnswer, Purpose
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Event, Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
+from number_orders.orders.model import Order
 from tests.unit.carriers.bandwidth_examples import talk
 from tests.unit.carriers.cm_examples import (
     ACCOUNT,

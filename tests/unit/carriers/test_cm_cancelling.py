@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose
-from orders.errors import NoAnswer
-from orders.events import CalledBack, Event, Filled, FilledWithErrors, Refused, StillOpen
-from orders.model import Kind, Order
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose
+from number_orders.orders.errors import NoAnswer
+from number_orders.orders.events import CalledBack, Event, Filled, FilledWithErrors, Refused, StillOpen
+from number_orders.orders.model import Kind, Order
 from tests.unit.carriers.cm_examples import (
     CARRIER,
     HTML,

@@ -9,8 +9,8 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carriers.contract import CarrierAnswer, Conversation
-from orders.events import (
+from number_orders.carriers.contract import CarrierAnswer, Conversation
+from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
     CalledBack,
@@ -24,8 +24,8 @@ from orders.events import (
     Refused,
     StillOpen,
 )
-from orders.model import Order
-from orders.numbering import parse_e164
+from number_orders.orders.model import Order
+from number_orders.orders.numbers import parse_e164
 from tests.unit.carriers.cm_examples import (
     CARRIER,
     COMMENT,

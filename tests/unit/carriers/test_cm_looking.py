@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from carriers.cm_facts import PAGES_MAX
-from carriers.contract import CarrierAnswer, CarrierRequest, Purpose
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, Event, FoundTwice, NotListed
-from orders.model import CarrierOrderId, State
+from number_orders.carriers.cm.facts import PAGES_MAX
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed
+from number_orders.orders.model import CarrierOrderId, State
 from tests.unit.carriers.bandwidth_examples import talk
 from tests.unit.carriers.cm_examples import (
     CARRIER,

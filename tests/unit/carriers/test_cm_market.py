@@ -2,9 +2,9 @@
 
 import pytest
 
-from carriers.cm_market import CMMarket
-from carriers.market import Restriction, RulesOf
-from orders.errors import InquiryRefused
+from number_orders.carriers.cm.market import CMMarket
+from number_orders.carriers.market import Restriction, RulesOf
+from number_orders.orders.errors import InquiryRefused
 from tests.unit.carriers.asked import asked, held
 from tests.unit.carriers.cm_examples import ACCOUNT, DUTCH, answered, restricted
 

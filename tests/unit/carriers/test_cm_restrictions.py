@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from carriers.cm_facts import NumberType
-from carriers.cm_restrictions import Allowance, ask_allowance, ask_allowances, range_fault
-from carriers.contract import CarrierAnswer, CarrierRequest, Inquiry
-from orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.carriers.cm.facts import NumberType
+from number_orders.carriers.cm.restrictions import Allowance, ask_allowance, ask_allowances, range_fault
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from tests.unit.carriers.cm_examples import ACCOUNT, AMERICAN, DUTCH, HTML, PROFILES, RESTRICTIONS, answered, restricted
 
 

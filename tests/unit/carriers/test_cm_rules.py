@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from orders.model import Kind, OrderRequest, WhenTainted
-from orders.numbering import E164
+from number_orders.orders.model import Kind, OrderRequest, WhenTainted
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.cm_examples import CARRIER, a_request, in_america
 
 

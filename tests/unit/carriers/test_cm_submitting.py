@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from carriers.cm import CM
-from carriers.contract import CarrierAnswer, CarrierRequest, Purpose
-from orders.errors import NoAnswer, NotOffered, UnreadableAnswer
-from orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
-from orders.model import Kind, OrderRequest
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose
+from number_orders.orders.errors import NoAnswer, NotOffered, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
+from number_orders.orders.model import Kind, OrderRequest
 from tests.unit.carriers.bandwidth_examples import talk
 from tests.unit.carriers.cm_examples import (
     ACCOUNT,

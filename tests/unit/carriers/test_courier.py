@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from carriers.auth import Basic, Fetch, StaticBearer
-from carriers.contract import CarrierRequest, Conversation, Inquiry, Purpose
-from carriers.courier import Courier, CourierSettings, Outcome, boot_clock, exchanges_of
-from orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, AnswerLost, Event, NotListed, NotSent
-from orders.model import CarrierOrderId
+from number_orders.carriers.contract import CarrierRequest, Conversation, Inquiry, Purpose
+from number_orders.carriers.http.courier import Courier, CourierSettings, Outcome, boot_clock, exchanges_of
+from number_orders.carriers.http.credentials import Basic, Fetch, StaticBearer
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotListed, NotSent
+from number_orders.orders.model import CarrierOrderId
 from tests.unit.carriers.tiny_carrier import Act, TinyCarrier, after, drop, hang_up_after, raw, reply, silence
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from carriers.bandwidth_market import BandwidthMarket
-from carriers.cm_market import CMMarket
-from carriers.market import SILENT, CountBy, InService, Market, RulesOf, Search, Topic
-from carriers.swift_coverage import SwiftMarket
-from orders.errors import InquiryRefused
-from orders.model import Criteria
-from orders.numbering import E164
+from number_orders.carriers.bandwidth.market import BandwidthMarket
+from number_orders.carriers.cm.market import CMMarket
+from number_orders.carriers.market import SILENT, CountBy, InService, Market, RulesOf, Search, Topic
+from number_orders.carriers.swift.coverage import SwiftMarket
+from number_orders.orders.errors import InquiryRefused
+from number_orders.orders.model import Criteria
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.cm_examples import ACCOUNT, DUTCH
 
 MARKETS = (SILENT, BandwidthMarket("9900000"), CMMarket(ACCOUNT, {"USA:local": DUTCH}), SwiftMarket())

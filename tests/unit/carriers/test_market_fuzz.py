@@ -7,13 +7,13 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carriers.bandwidth_market import BandwidthMarket
-from carriers.contract import CarrierAnswer, Inquiry
-from carriers.market import CountBy, Coverage, HeldNumber, Holdings, InService, Offers, RulesOf, Search
-from carriers.swift_coverage import SwiftMarket
-from orders.errors import Declined, NoAnswer, UnreadableAnswer
-from orders.model import Criteria
-from orders.numbering import E164
+from number_orders.carriers.bandwidth.market import BandwidthMarket
+from number_orders.carriers.contract import CarrierAnswer, Inquiry
+from number_orders.carriers.market import CountBy, Coverage, HeldNumber, Holdings, InService, Offers, RulesOf, Search
+from number_orders.carriers.swift.coverage import SwiftMarket
+from number_orders.orders.errors import Declined, NoAnswer, UnreadableAnswer
+from number_orders.orders.model import Criteria
+from number_orders.orders.numbers import E164
 
 BANDWIDTH = BandwidthMarket("9900000")
 QUESTIONS: Final[dict[str, tuple[Callable[[], Inquiry[Any]], type]]] = {

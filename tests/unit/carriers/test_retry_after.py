@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from carriers.retry_after import LONGEST_WAIT, come_back_at
+from number_orders.carriers.http.retry_after import LONGEST_WAIT, come_back_at
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 EPOCH = int(NOON.timestamp())

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from carriers.contract import CarrierAnswer, Recollection
-from carriers.swift_facts import LOOKS, NOTHING_LOOKS, UNAVAILABLE_LOOKS
-from orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
-from orders.model import Kind, NumberResult, NumberState, OrderRequest
+from number_orders.carriers.contract import CarrierAnswer, Recollection
+from number_orders.carriers.swift.facts import LOOKS, NOTHING_LOOKS, UNAVAILABLE_LOOKS
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
+from number_orders.orders.model import Kind, NumberResult, NumberState, OrderRequest
 from tests.unit.carriers.swift_examples import (
     ACCOUNT,
     CARRIER,

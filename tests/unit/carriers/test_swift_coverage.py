@@ -2,12 +2,12 @@
 
 import pytest
 
-from carriers.contract import CarrierAnswer
-from carriers.market import CountBy, Coverage, CoverageEntry
-from carriers.swift_coverage import SwiftMarket
-from carriers.swift_facts import GROUPS
-from orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
-from orders.model import Criteria
+from number_orders.carriers.contract import CarrierAnswer
+from number_orders.carriers.market import CountBy, Coverage, CoverageEntry
+from number_orders.carriers.swift.coverage import SwiftMarket
+from number_orders.carriers.swift.facts import GROUPS
+from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
+from number_orders.orders.model import Criteria
 from tests.unit.carriers.asked import answer, asked, held
 
 MARKET = SwiftMarket()

@@ -9,9 +9,17 @@ from typing import Any, Final
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Purpose, Recall, Recollection
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import (
+from number_orders.carriers.contract import (
+    CarrierAnswer,
+    CarrierRequest,
+    Conversation,
+    Keep,
+    Purpose,
+    Recall,
+    Recollection,
+)
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
     Deferred,
@@ -28,8 +36,8 @@ from orders.events import (
     Refused,
     StillOpen,
 )
-from orders.model import Kind, Order, WhenTainted
-from orders.numbering import parse_e164
+from number_orders.orders.model import Kind, Order, WhenTainted
+from number_orders.orders.numbers import parse_e164
 from tests.unit.carriers.fuzzing import mutated
 from tests.unit.carriers.swift_examples import (
     CARRIER,

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 import pytest
 
-from carriers.contract import CarrierAnswer
-from carriers.swift_facts import ORDER_PAGES_MAX
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, Event, FoundTwice, NotListed, ProvenAbsent
-from orders.model import CarrierOrderId, State
+from number_orders.carriers.contract import CarrierAnswer
+from number_orders.carriers.swift.facts import ORDER_PAGES_MAX
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, ProvenAbsent
+from number_orders.orders.model import CarrierOrderId, State
 from tests.unit.carriers.swift_examples import (
     CARRIER,
     CART,

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from carriers.contract import Recollection
-from carriers.swift import Swift
-from carriers.swift_facts import LOOKS
-from carriers.swift_taint import Taint
-from orders.events import (
+from number_orders.carriers.contract import Recollection
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.carriers.swift.facts import LOOKS
+from number_orders.carriers.swift.taint import Taint
+from number_orders.orders.events import (
     Acknowledged,
     Deferred,
     Event,
@@ -21,8 +21,8 @@ from orders.events import (
     Refused,
     StillOpen,
 )
-from orders.model import NumberState, Order, WhenTainted
-from orders.numbering import E164
+from number_orders.orders.model import NumberState, Order, WhenTainted
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.swift_examples import (
     CARRIER,
     CART,

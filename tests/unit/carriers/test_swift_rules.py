@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from orders.model import Kind, OrderRequest, WhenTainted
-from orders.numbering import E164
+from number_orders.orders.model import Kind, OrderRequest, WhenTainted
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.swift_examples import CARRIER, ONE, TWO, naming, new_numbers, removal
 
 ADD = Kind.ADD_MESSAGING_NUMBERS

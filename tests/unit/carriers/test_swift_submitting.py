@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Recollection
-from carriers.swift import Swift
-from orders.errors import NoAnswer, UnreadableAnswer
-from orders.events import Acknowledged, AnswerLost, Deferred, Event, NotSent, Refused
-from orders.model import CarrierOrderId, Kind, OrderRequest
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Recollection
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, AnswerLost, Deferred, Event, NotSent, Refused
+from number_orders.orders.model import CarrierOrderId, Kind, OrderRequest
 from tests.unit.carriers.swift_examples import (
     ACCOUNT,
     CARRIER,

@@ -5,12 +5,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from ledger.ledger import Debt, Story
-from ledger.rows import event_detail
-from orders.events import Event
-from orders.lifecycle import Effect, Manner, SubmitOrder, advance
-from orders.model import CarrierName, Criteria, Kind, Lane, NumberResult, Order, OrderId, OrderRequest
-from orders.numbering import E164
+from number_orders.ledger.ledger import Debt, Story
+from number_orders.ledger.rows import event_detail
+from number_orders.orders.events import Event
+from number_orders.orders.lifecycle import Effect, Manner, SubmitOrder, advance
+from number_orders.orders.model import CarrierName, Criteria, Kind, Lane, NumberResult, Order, OrderId, OrderRequest
+from number_orders.orders.numbers import E164
 
 NOON: Final = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 ORDER_ID: Final = OrderId(UUID("01a200ff-5849-7019-8b02-d36a8282df6c"))

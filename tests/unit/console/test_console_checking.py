@@ -2,7 +2,7 @@
 
 import pytest
 
-from console.checking import Verdict, check_variables, known_variables, unknown_variables
+from number_orders.cli.doctor.checks import Verdict, check_variables, known_variables, unknown_variables
 
 
 def test_every_setting_is_known_by_its_variable() -> None:

@@ -6,10 +6,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from console.app import app
-from console.endings import Code, Stop, ending
-from embedded.errors import EmbeddedError
-from orders.errors import Fault, LedgerUnavailable, NotCancellable, NotResolvable, OrderRefused, UnknownOrder
+from number_orders.cli.app import app
+from number_orders.cli.exits import Code, Stop, ending
+from number_orders.embedded.errors import EmbeddedError
+from number_orders.orders.errors import (
+    Fault,
+    LedgerUnavailable,
+    NotCancellable,
+    NotResolvable,
+    OrderRefused,
+    UnknownOrder,
+)
 
 PAGE = Path(__file__).parents[3] / "docs" / "commands.md"
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.explaining import explain
-from ledger.ledger import HeldBy, Hold, Story
-from orders.errors import IllegalTransition
-from orders.events import (
+from number_orders.cli.story.explanation import explain
+from number_orders.ledger.ledger import HeldBy, Hold, Story
+from number_orders.orders.errors import IllegalTransition
+from number_orders.orders.events import (
     Acknowledged,
     Adopted,
     AnswerLost,
@@ -32,8 +32,17 @@ from orders.events import (
     SubmissionBegun,
     WrittenOff,
 )
-from orders.model import FINAL_STATES, CarrierOrderId, Kind, Lane, Notify, NumberResult, NumberState, State
-from orders.numbering import E164
+from number_orders.orders.model import (
+    FINAL_STATES,
+    CarrierOrderId,
+    Kind,
+    Lane,
+    Notify,
+    NumberResult,
+    NumberState,
+    State,
+)
+from number_orders.orders.numbers import E164
 from tests.unit.console.story_examples import NOON, ORDER_ID, STEP, tell
 
 THEIRS = CarrierOrderId("6a1bde32")

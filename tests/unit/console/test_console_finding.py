@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
-from console.endings import Code, Stop
-from console.finding import find_settings, look
+from number_orders.cli.discovery import find_settings, look
+from number_orders.cli.exits import Code, Stop
 
 DATABASE = "postgresql://app:s3cret@127.0.0.1:5/stack"
 BROKER = "redis://:s3cret@127.0.0.1:6/0"

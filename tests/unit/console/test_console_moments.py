@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from console import moments
+from number_orders.cli import times
 
 NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 
@@ -23,13 +23,13 @@ NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
     ],
 )
 def test_durations_are_read(text: str, seconds: float) -> None:
-    assert moments.duration(text) == timedelta(seconds=seconds)
+    assert times.duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "h", "2 h", "-5m", "2x", "1h30", "1e9d", "nan", "99999999d", "٣s"])
 def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no duration|hundred years"):
-        moments.duration(text)
+        times.duration(text)
 
 
 @pytest.mark.parametrize(
@@ -46,21 +46,21 @@ def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
     ],
 )
 def test_a_span_is_said_in_its_two_greatest_units(length: timedelta, said: str) -> None:
-    assert moments.span(length) == said
+    assert times.span(length) == said
 
 
 def test_a_moment_is_said_from_now() -> None:
-    assert moments.when(NOON + timedelta(minutes=3), NOON) == "in 3 min"
-    assert moments.when(NOON - timedelta(minutes=3), NOON) == "3 min ago"
-    assert moments.when(NOON, NOON) == "0.0 s ago"
+    assert times.when(NOON + timedelta(minutes=3), NOON) == "in 3 min"
+    assert times.when(NOON - timedelta(minutes=3), NOON) == "3 min ago"
+    assert times.when(NOON, NOON) == "0.0 s ago"
 
 
 def test_a_moment_has_its_date_unless_it_is_todays() -> None:
-    assert moments.at(NOON, NOON) == "12:00:00 UTC"
-    assert moments.at(NOON, NOON + timedelta(days=1)) == "2026-08-01 12:00:00 UTC"
+    assert times.at(NOON, NOON) == "12:00:00 UTC"
+    assert times.at(NOON, NOON + timedelta(days=1)) == "2026-08-01 12:00:00 UTC"
 
 
 def test_moments_are_said_in_utc_wherever_they_were_written() -> None:
     elsewhere = NOON.astimezone(timezone(timedelta(hours=14)))  # tomorrow there
 
-    assert moments.both(elsewhere, NOON) == "12:00:00 UTC, 0.0 s ago"
+    assert times.both(elsewhere, NOON) == "12:00:00 UTC, 0.0 s ago"

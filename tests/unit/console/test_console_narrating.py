@@ -4,9 +4,9 @@ from typing import Any, get_args
 
 import pytest
 
-from console.narrating import _WORDS, sentence
-from orders.events import Event
-from orders.lifecycle import NEWS
+from number_orders.cli.story.sentences import _WORDS, sentence
+from number_orders.orders.events import Event
+from number_orders.orders.lifecycle import NEWS
 
 
 def row(event: str, *, late: bool = False, **detail: Any) -> dict[str, Any]:

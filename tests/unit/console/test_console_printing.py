@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console import printing
+from number_orders.cli import output
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from console import printing
     ],
 )
 def test_addresses_are_shown_without_their_secrets(url: str, shown: str) -> None:
-    assert printing.masked(url) == shown
+    assert output.masked(url) == shown
 
 
 @given(st.text("abcXYZ0189-_.~", min_size=4, max_size=20))
@@ -37,12 +37,12 @@ def test_a_password_is_never_shown_whatever_is_said_of_the_address(password: str
     url = f"postgresql://user:{password}@127.0.0.1:5432/ledger"
 
     for said in (f"cannot reach {url}", f"password {password} is wrong for user", url):
-        assert password not in printing.scrubbed(said, url).replace("127.0.0.1", "").replace("5432", "")
+        assert password not in output.scrubbed(said, url).replace("127.0.0.1", "").replace("5432", "")
 
 
 @given(st.text())
 def test_foreign_text_is_one_printable_line(text: str) -> None:
-    shown = printing.clean(text)
+    shown = output.clean(text)
 
     assert "\x1b" not in shown
     assert "\n" not in shown
@@ -51,7 +51,7 @@ def test_foreign_text_is_one_printable_line(text: str) -> None:
 
 
 def test_nothing_is_shown_of_nothing() -> None:
-    assert printing.clean(None) == ""
+    assert output.clean(None) == ""
 
 
 def test_json_has_a_form_for_all_that_the_ledger_holds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_json_has_a_form_for_all_that_the_ledger_holds(monkeypatch: pytest.Monke
         "esc": "\x1b[31m\x9b",
     }
 
-    printing.write_json(value)
+    output.write_json(value)
 
     assert written.getvalue().isascii()
     assert "\x1b" not in written.getvalue()
@@ -82,4 +82,4 @@ def test_json_has_a_form_for_all_that_the_ledger_holds(monkeypatch: pytest.Monke
 
 def test_json_refuses_what_it_does_not_know() -> None:
     with pytest.raises(TypeError, match="object has no JSON form"):
-        printing.write_json({"what": object()})
+        output.write_json({"what": object()})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from console.reading import Unreadable, read_orders
+from number_orders.cli.orders.order_files import Unreadable, read_orders
 
 ORDER = {"key": "crm-1", "numbers": ["+19195550100"]}
 

@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from console.simulating import simulate
+from number_orders.cli.operations.simulate import simulate
 
 
 def test_worlds_are_told_one_by_one_and_summed_up(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from carriers.bandwidth_search import search_type
 from config.settings import Settings
-from console.demo_orders import ORDERS_MIN, Call, Script, write_script
-from console.practice_accounts import practised
-from fulfilment.intake import Intake
-from number_orders.contract import ORDERS_MAX
-from orders.errors import OrderRefused
-from orders.model import OrderRequest
+from number_orders.carriers.bandwidth.search import search_type
+from number_orders.cli.demo.orders import ORDERS_MIN, Call, Script, write_script
+from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.fulfilment.intake import Intake
+from number_orders.orders.errors import OrderRefused
+from number_orders.orders.model import OrderRequest
+from number_orders_client.contract import ORDERS_MAX
 from workers.carriers import adapters
 
 SIZES = [ORDERS_MIN, 87, 120, 300, 3000]

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from console.demo_books import Entry
-from console.demo_report import deadlines, doubts
-from ledger.ledger import Story
-from orders.model import CarrierName, Kind, Order, OrderId, OrderRequest
+from number_orders.cli.demo.ledger_view import Entry
+from number_orders.cli.demo.report import deadlines, doubts
+from number_orders.ledger.ledger import Story
+from number_orders.orders.model import CarrierName, Kind, Order, OrderId, OrderRequest
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from console.demo_verdict import Verdict, judge
+from number_orders.cli.demo.verdict import Verdict, judge
 
 A, B, C = "a" * 8, "b" * 8, "c" * 8
 

@@ -1,7 +1,7 @@
 """Whoever practises has whole accounts: the settings take them, and every carrier is set up by them."""
 
 from config.settings import Settings
-from console.practice_accounts import practised
+from number_orders.cli.stack.sandbox_accounts import practised
 from workers.carriers import CARRIERS, set_up
 
 URL = "http://127.0.0.1:8085"

@@ -6,14 +6,14 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import BandwidthSettings, CMSettings, Settings
-from console.stack_books import (
+from number_orders.cli.stack.data_directory import (
     PRACTICE,
     refuse_foreign_books,
     refuse_half_a_carrier,
     remember_port,
     remembered_port,
 )
-from console.stack_ready import StackError
+from number_orders.cli.stack.readiness import StackError
 
 
 def test_same_account_is_welcome_again(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from console import stack_commands as commands
+from number_orders.cli.stack import processes as commands
 
 
 def test_flower_only_looks_and_only_from_here() -> None:

@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import BandwidthSettings, OnNotListed, Settings
-from console.stack_env import as_environment, child_environment, given_settings
-from console.stack_ready import StackError
+from number_orders.cli.stack.environment import as_environment, child_environment, given_settings
+from number_orders.cli.stack.readiness import StackError
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from console.stack_ready import Sign, StackError, await_signs, serves
+from number_orders.cli.stack.readiness import Sign, StackError, await_signs, serves
 
 
 def test_returns_once_every_sign_was_seen_once() -> None:

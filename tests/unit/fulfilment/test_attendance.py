@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from fulfilment.attendance import Attendance
-from orders.model import CarrierName, Lane
-from simulation.clock import VirtualLoop
+from number_orders.fulfilment.lanes.presence import Attendance
+from number_orders.orders.model import CarrierName, Lane
+from number_orders.simulation.clock import VirtualLoop
 
 WHERE = (CarrierName("bandwidth"), Lane.ASK)
 

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import pytest
 
-from carriers.wire import Departure, WireTrouble
-from fulfilment.pacing import LATE_MAX_S, ON_THE_WAY_S, LedgerClock, Pace, limit
-from ledger.ledger import Ledger, Place
-from orders.errors import NoAnswer
-from orders.model import CarrierName
+from number_orders.carriers.http.transport import Departure, WireTrouble
+from number_orders.fulfilment.lanes.rate import LATE_MAX_S, ON_THE_WAY_S, LedgerClock, Pace, limit
+from number_orders.ledger.ledger import Ledger, Place
+from number_orders.orders.errors import NoAnswer
+from number_orders.orders.model import CarrierName
 
 NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 AT_NOON_S = 1000.0

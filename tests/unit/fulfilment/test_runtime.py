@@ -10,11 +10,11 @@ from typing import Any, cast
 import pytest
 
 from config.queues import CELERY
-from fulfilment import runtime
-from fulfilment.runtime import Room
-from ledger.ledger import Ledger
-from orders.errors import LedgerUnavailable
-from orders.model import CarrierName
+from number_orders.fulfilment import runtime
+from number_orders.fulfilment.runtime import Room
+from number_orders.ledger.ledger import Ledger
+from number_orders.orders.errors import LedgerUnavailable
+from number_orders.orders.model import CarrierName
 
 A_ROOM = cast("Room", object())
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, get_args
 from uuid import UUID
 
-from orders.events import (
+from number_orders.orders.events import (
     Acknowledged,
     Adopted,
     AnswerLost,
@@ -33,8 +33,8 @@ from orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from orders.lifecycle import AT_REST, Effect, Manner
-from orders.model import (
+from number_orders.orders.lifecycle import AT_REST, Effect, Manner
+from number_orders.orders.model import (
     FINAL_STATES,
     CarrierName,
     CarrierOrderId,
@@ -48,7 +48,7 @@ from orders.model import (
     OrderRequest,
     State,
 )
-from orders.numbering import E164
+from number_orders.orders.numbers import E164
 
 NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MANNER: Final = Manner()

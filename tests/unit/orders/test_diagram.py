@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from orders.diagram import MEANINGS, events_table, main, mermaid, refreshed, states_table
-from orders.lifecycle import ARCS
-from orders.model import FINAL_STATES, State
+from number_orders.orders.diagram import MEANINGS, events_table, main, mermaid, refreshed, states_table
+from number_orders.orders.lifecycle import ARCS
+from number_orders.orders.model import FINAL_STATES, State
 from tests.unit.orders.lifecycle_examples import EVENT_TYPES, MANNER
 
 PAGE = Path(__file__).parents[3] / "docs" / "lifecycle.md"
@@ -32,7 +32,7 @@ def test_every_arc_of_the_table_is_drawn_once_and_no_other() -> None:
 
 
 def test_the_page_is_current() -> None:
-    """After a change to the table: python -m orders.diagram docs/lifecycle.md."""
+    """After a change to the table: python -m number_orders.orders.diagram docs/lifecycle.md."""
     page = PAGE.read_text("utf-8")
 
     assert refreshed(page) == page

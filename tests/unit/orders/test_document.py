@@ -3,8 +3,8 @@ from datetime import timedelta
 
 import pytest
 
-from orders.document import document
-from orders.model import NumberResult, NumberState, State
+from number_orders.orders.document import document
+from number_orders.orders.model import NumberResult, NumberState, State
 from tests.unit.orders.lifecycle_examples import DURHAM, NOON, RALEIGH, THEIR_ID, an_order
 
 

@@ -2,8 +2,8 @@ from datetime import timedelta
 
 import pytest
 
-from orders import errors
-from orders.errors import (
+from number_orders.orders import errors
+from number_orders.orders.errors import (
     Fault,
     FulfilmentError,
     IllegalTransition,

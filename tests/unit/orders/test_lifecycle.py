@@ -4,8 +4,8 @@ from typing import get_args
 
 import pytest
 
-from orders.errors import IllegalTransition
-from orders.events import (
+from number_orders.orders.errors import IllegalTransition
+from number_orders.orders.events import (
     Acknowledged,
     Adopted,
     AnswerLost,
@@ -34,7 +34,7 @@ from orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from orders.lifecycle import (
+from number_orders.orders.lifecycle import (
     ABOUT_ONE_ATTEMPT,
     ARCS,
     AT_REST,
@@ -53,8 +53,17 @@ from orders.lifecycle import (
     next_ask,
     weigh_absence,
 )
-from orders.model import FINAL_STATES, SETTLED, CarrierOrderId, Kind, NumberResult, NumberState, Order, State
-from orders.numbering import E164
+from number_orders.orders.model import (
+    FINAL_STATES,
+    SETTLED,
+    CarrierOrderId,
+    Kind,
+    NumberResult,
+    NumberState,
+    Order,
+    State,
+)
+from number_orders.orders.numbers import E164
 from tests.unit.orders.lifecycle_examples import (
     DURHAM,
     EVENT_TYPES,

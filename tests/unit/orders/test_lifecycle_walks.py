@@ -8,10 +8,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from orders.errors import IllegalTransition
-from orders.events import Deferred, Event, Hurried, NotSent, PartSettled, ProvenAbsent, SentAgain, SubmissionBegun
-from orders.lifecycle import ABOUT_ONE_ATTEMPT, ARCS, AT_REST, NEWS, REMARKS, Effect, Manner, Step, advance, next_ask
-from orders.model import Lane, Order, State
+from number_orders.orders.errors import IllegalTransition
+from number_orders.orders.events import (
+    Deferred,
+    Event,
+    Hurried,
+    NotSent,
+    PartSettled,
+    ProvenAbsent,
+    SentAgain,
+    SubmissionBegun,
+)
+from number_orders.orders.lifecycle import (
+    ABOUT_ONE_ATTEMPT,
+    ARCS,
+    AT_REST,
+    NEWS,
+    REMARKS,
+    Effect,
+    Manner,
+    Step,
+    advance,
+    next_ask,
+)
+from number_orders.orders.model import Lane, Order, State
 from tests.unit.orders.lifecycle_examples import EVENT_TYPES, NOON, OWED_IN, an_event, an_order, work_owed
 
 MANNERS = st.builds(

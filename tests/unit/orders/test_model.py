@@ -1,6 +1,6 @@
 import pytest
 
-from orders.model import FINAL_STATES, CarrierName, Criteria, Kind, Notify, OrderRequest, State
+from number_orders.orders.model import FINAL_STATES, CarrierName, Criteria, Kind, Notify, OrderRequest, State
 from tests.unit.orders.lifecycle_examples import DURHAM, RALEIGH
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orders.numbering import E164, e164_from_carrier, is_nanp, national, parse_e164
+from number_orders.orders.numbers import E164, e164_from_carrier, is_nanp, national, parse_e164
 
 DIGIT = st.sampled_from("0123456789")
 FROM_TWO = st.sampled_from("23456789")

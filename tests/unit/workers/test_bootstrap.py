@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from carriers.bandwidth import Bandwidth
-from carriers.cm import CM
-from carriers.contract import EVERYTHING, Adapter, CarrierRequest
 from config.settings import CMSettings, Settings
-from console.stack_env import as_environment
-from fulfilment.intake import Intake
-from orders.errors import OrderRefused
-from orders.model import CarrierName, Kind, Lane
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.contract import EVERYTHING, Adapter, CarrierRequest
+from number_orders.cli.stack.environment import as_environment
+from number_orders.fulfilment.intake import Intake
+from number_orders.orders.errors import OrderRefused
+from number_orders.orders.model import CarrierName, Kind, Lane
 from tests.unit.carriers.cm_examples import an_order
 from workers.bootstrap import manner
 from workers.carriers import CARRIERS, adapters, set_up

@@ -12,7 +12,7 @@ import structlog
 from workers import logs
 logs.set_up("INFO", as_json={as_json})
 logs.bind_task("0199", "orders.work")
-ours = structlog.get_logger("fulfilment.recorder")
+ours = structlog.get_logger("number_orders.fulfilment.recorder")
 ours.debug("not_worth_a_line")
 ours.info("order_moved", to_state="OPEN")
 logging.getLogger("celery.worker").warning("a library says %s", "so")
@@ -36,9 +36,9 @@ def test_every_line_is_json_with_its_task_and_its_source() -> None:
     lines = [json.loads(line) for line in said(as_json=True)]
 
     assert [(line["event"], line["level"], line["logger"]) for line in lines] == [
-        ("order_moved", "info", "fulfilment.recorder"),
+        ("order_moved", "info", "number_orders.fulfilment.recorder"),
         ("a library says so", "warning", "celery.worker"),
-        ("flight_broke", "error", "fulfilment.recorder"),
+        ("flight_broke", "error", "number_orders.fulfilment.recorder"),
     ]
     assert all((line["task_id"], line["task"]) == ("0199", "orders.work") for line in lines)
     assert all(line["timestamp"].endswith("Z") for line in lines)

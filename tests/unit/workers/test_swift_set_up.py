@@ -5,10 +5,10 @@ from datetime import timedelta
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from carriers.swift import Swift
-from carriers.swift_taint import Taint
 from config.settings import Settings, SwiftSettings
-from orders.model import CarrierName
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.carriers.swift.taint import Taint
+from number_orders.orders.model import CarrierName
 from workers.bootstrap import manner
 from workers.carriers import set_up
 

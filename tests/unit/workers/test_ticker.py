@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from celery.beat import ScheduleEntry, SchedulingError
 
-from workers.ticker import Ticker
+from workers.scheduler import Ticker
 
 
 class Counted(Ticker):

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from console.practice_accounts import practised
-from orders.model import Kind, OrderRequest
-from orders.numbering import E164
+from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.orders.model import Kind, OrderRequest
+from number_orders.orders.numbers import E164
 from tests.contract.adapters.case import Case, Fate, Offer, Wish, named, plain, wanted
 from workers.carriers import CARRIERS
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from orders.model import Kind
+from number_orders.orders.model import Kind
 from tests.contract.adapters.case import Case, Fate, Offer, plain, wanted
 from tests.contract.fourth_carrier.meridian_sandbox import KEY, SHOP
 from tests.contract.fourth_carrier.meridian_settings import MERIDIAN

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from console.practice_accounts import practised
-from orders.model import Kind, OrderRequest
+from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.orders.model import Kind, OrderRequest
 from tests.contract.adapters.case import Case, Fate, Offer, Wish, named, plain, wanted
 from workers.carriers import CARRIERS
 

@@ -1,0 +1,26 @@
+"""What a producer imports to order phone numbers: the contract, and a thin Celery sender."""
+
+from number_orders_client.contract import (
+    Criteria,
+    Fault,
+    Notify,
+    NumberResult,
+    OrderDocument,
+    OrderRequest,
+    Refusal,
+    Ticket,
+)
+from number_orders_client.sender import Client, NoTicketError
+
+__all__ = [
+    "Client",
+    "Criteria",
+    "Fault",
+    "NoTicketError",
+    "Notify",
+    "NumberResult",
+    "OrderDocument",
+    "OrderRequest",
+    "Refusal",
+    "Ticket",
+]

@@ -1,0 +1,1 @@
+"""Bandwidth: its XML, its rules, its order and disconnect conversations."""

@@ -1,0 +1,91 @@
+"""Which of Bandwidth's search-and-order types a set of criteria is.
+
+Knows the order types and their fields. Does not check criteria (`number_orders.carriers.bandwidth.rules` has), and
+knows no XML.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from number_orders.orders.model import Criteria
+
+TOLL_FREE: Final = "toll_free"
+LOCAL: Final = "local"
+
+QUALIFIERS: Final = frozenset({"country", "number_type", "local_calling_area", "vanity_at_end"})
+"""Criteria that say how to search; all others say where."""
+
+_TYPES: Final = {
+    frozenset({"npa"}): "AreaCodeSearchAndOrderType",
+    frozenset({"rate_center", "state"}): "RateCenterSearchAndOrderType",
+    frozenset({"npa", "nxx"}): "NPANXXSearchAndOrderType",
+    frozenset({"npa", "nxx", "thousands_block"}): "NPANXXSearchAndOrderType",
+    frozenset({"state"}): "StateSearchAndOrderType",
+    frozenset({"city", "state"}): "CitySearchAndOrderType",
+    frozenset({"zip"}): "ZIPSearchAndOrderType",
+    frozenset({"lata"}): "LATASearchAndOrderType",
+    frozenset({"toll_free_pattern"}): "TollFreeWildCharSearchAndOrderType",
+}
+_COMBINED: Final = "CombinedSearchAndOrderType"
+_TOLL_FREE_VANITY: Final = "TollFreeVanitySearchAndOrderType"
+_WITH_CALLING_AREA: Final = frozenset({"RateCenterSearchAndOrderType", "NPANXXSearchAndOrderType", _COMBINED})
+
+SearchFields = tuple[tuple[str, str], ...]
+
+
+def places(criteria: Criteria) -> frozenset[str]:
+    """Return the names of the criteria that say where."""
+    return criteria.given() - QUALIFIERS
+
+
+def search_type(criteria: Criteria) -> str:
+    """Return the order type: the one made for exactly these criteria, or the combined one."""
+    if criteria.vanity and criteria.number_type == TOLL_FREE:
+        return _TOLL_FREE_VANITY
+    return _TYPES.get(places(criteria), _COMBINED)
+
+
+def search_fields(criteria: Criteria) -> SearchFields:
+    """Return the fields of the order type, but for the quantity, as Bandwidth names them."""
+    return tuple(_fields(criteria, search_type(criteria)))
+
+
+def spoken(wanted: bool) -> str:
+    """Return a boolean as Bandwidth spells it."""
+    return "true" if wanted else "false"
+
+
+def _fields(criteria: Criteria, kind: str) -> Iterator[tuple[str, str]]:
+    if criteria.vanity and criteria.number_type == TOLL_FREE:
+        yield "TollFreeVanity", criteria.vanity
+        return
+    yield from _prefix(criteria)
+    yield from _names(criteria)
+    if criteria.vanity:
+        yield "LocalVanity", criteria.vanity
+        yield "EndsIn", spoken(bool(criteria.vanity_at_end))
+    elif kind in _WITH_CALLING_AREA:
+        # Their default is true: numbers from next door. It is said every time.
+        yield "EnableLCA", spoken(bool(criteria.local_calling_area))
+
+
+def _prefix(criteria: Criteria) -> Iterator[tuple[str, str]]:
+    npa, nxx, block = criteria.npa, criteria.nxx, criteria.thousands_block
+    if npa and nxx and block:
+        yield "NpaNxxX", npa + nxx + block
+    elif npa and nxx:
+        yield "NpaNxx", npa + nxx
+    elif npa:
+        yield "AreaCode", npa
+
+
+def _names(criteria: Criteria) -> Iterator[tuple[str, str]]:
+    named = (
+        ("RateCenter", criteria.rate_center),
+        ("City", criteria.city),
+        ("State", criteria.state.upper() if criteria.state else None),
+        ("Lata", criteria.lata),
+        ("Zip", criteria.zip),
+        ("TollFreeWildCardPattern", criteria.toll_free_pattern),
+    )
+    yield from ((field, value) for field, value in named if value)

@@ -1,0 +1,1 @@
+"""CM.com: its JSON, its rules, its number-request conversations."""

@@ -1,0 +1,1 @@
+"""HTTP to carriers: courier, transport, credentials, Retry-After."""

@@ -1,0 +1,1 @@
+"""Swift: its JSON, its rules, its cart conversations and its taint window."""

@@ -1,0 +1,123 @@
+"""What has become of a removal, judged from what the order says and which numbers are still on the account.
+
+An order never says which numbers it removed. A number is released when it is gone, and not before. Asks nothing.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from number_orders.carriers.swift.facts import NOT_LISTED, STILL_LISTED, Status
+from number_orders.carriers.swift.json import OrderView
+from number_orders.carriers.swift.steps import Steps, settled
+from number_orders.carriers.swift.taint import Taint, Turn, called_tainted, reason_of_refusal, to_wait
+from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, PartSettled, Refused
+from number_orders.orders.model import NumberResult, NumberState, Order, WhenTainted
+from number_orders.orders.numbers import E164
+
+End = Filled | PartlyFilled | FilledWithErrors | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One part of a removal that the carrier has ended: what it says, and which of its numbers are still listed."""
+
+    order: Order
+    steps: Steps
+    view: OrderView
+    status: str
+    left: tuple[E164, ...]
+
+    @property
+    def tainted(self) -> tuple[E164, ...]:
+        """The numbers that the carrier would not remove yet; none for an order that is to fail then."""
+        if self.order.request.when_tainted is WhenTainted.FAIL:
+            return ()
+        return called_tainted(self.view, self.left)
+
+    def parted(self, taint: Taint, rest: Collection[E164], turns: Collection[Turn], now: datetime) -> PartSettled:
+        """Return how this part ended, when there is more to do.
+
+        Args:
+            taint: The window.
+            rest: The numbers that were in no part yet.
+            turns: When those of them may leave that the ledger knows; the age of the others is looked up then.
+            now: The ledger's time.
+        """
+        again_at, rest_at = now + taint.whole, min((turn.at for turn in turns), default=now)
+        waiting = self.tainted
+        done = tuple(result for result in self._results() if result.e164 not in waiting)
+        released = any(result.state is NumberState.RELEASED for result in (*self.steps.settled, *done))
+        # Nothing is done with while nothing was given up, and a part that failed is not tried again at once.
+        at = min(rest_at, again_at) if rest and released else again_at
+        return PartSettled(
+            self.status,
+            (*(done if released else ()), *taint.refused(waiting, again_at), *to_wait(turns)),
+            self._why_parted(waiting, len(rest), done),
+            at,
+            # A part that gave nothing up is tried again whole: an order that only failed must not look half done.
+            settled((*self.steps.settled, *done), self._orders()) if released else {},
+        )
+
+    def end(self) -> End:
+        """Return how the whole removal ended, all parts together."""
+        here = tuple(self._results())
+        results = (*self.steps.settled, *here)
+        done_here = sum(result.state is NumberState.RELEASED for result in here)
+        done = sum(result.state is NumberState.RELEASED for result in results)
+        if fault := self._contradiction(done_here, len(here)):
+            return FilledWithErrors(self.status, results, fault)
+        if done == self.order.request.wanted:
+            return Filled(self.status, results)
+        words = said(self.view, self.status)
+        if done:
+            return PartlyFilled(
+                self.status, results, f"{done} of {self.order.request.wanted} numbers were removed: {words}"
+            )
+        return Refused(words, self.view.error_code, self.status, results)
+
+    def _results(self) -> Iterator[NumberResult]:
+        for number in self._part():
+            if number in self.left:
+                yield NumberResult(number, NumberState.FAILED, self.view.error_code or STILL_LISTED, self._why_left())
+            elif number in self.steps.unlisted and not self._all_is_well():
+                text = "the carrier did not list it before, so it was not there to be removed"
+                yield NumberResult(number, NumberState.FAILED, self.view.error_code or NOT_LISTED, text)
+            else:
+                yield NumberResult(number, NumberState.RELEASED)
+
+    def _part(self) -> tuple[E164, ...]:
+        return self.steps.part or self.steps.outstanding(self.order)
+
+    def _orders(self) -> tuple[str, ...]:
+        return (*self.steps.done_orders, str(self.order.carrier_order_id))
+
+    def _all_is_well(self) -> bool:
+        return self.status == Status.COMPLETED and self.view.error_code is None
+
+    def _why_left(self) -> str:
+        return f"still on the account; {said(self.view, self.status)}"
+
+    def _contradiction(self, done: int, asked: int) -> str | None:
+        match self.status:
+            case Status.COMPLETED if done < asked:
+                return f"the carrier says {self.status}, yet {asked - done} of {asked} numbers are not removed"
+            case Status.COMPLETED_WITH_ERRORS if done == asked:
+                return said(self.view, self.status)
+            case Status.ERROR if done:
+                return f"{said(self.view, self.status)}, yet {done} of {asked} numbers are gone"
+            case _:
+                return None
+
+    def _why_parted(self, waiting: Collection[E164], rest: int, done: Collection[NumberResult]) -> str:
+        released = sum(result.state is NumberState.RELEASED for result in done)
+        if waiting:
+            return reason_of_refusal(f"{said(self.view, self.status)} ({released} removed, {len(waiting)} wait)")
+        return f"{released} numbers are removed; {rest} are still tainted"
+
+
+def said(view: OrderView, status: str) -> str:
+    """Return what an order says of its end, with the latest words and the code of its history."""
+    code = f" ({view.error_code})" if view.error_code else ""
+    detail = f": {view.detail}" if view.detail else ""
+    return f"the carrier says {status}{code}{detail}"

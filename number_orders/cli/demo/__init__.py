@@ -1,0 +1,1 @@
+"""`number-orders demo`: the whole system at work, and every end checked."""

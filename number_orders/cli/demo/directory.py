@@ -1,0 +1,33 @@
+"""The directory of a demonstration: emptied at its start, if it is ours and nobody is in it."""
+
+import shutil
+from pathlib import Path
+from typing import Final
+
+from number_orders.cli.stack.readiness import StackError
+from number_orders.embedded.lock import data_lock
+
+_OURS: Final = ".number-orders-demo"
+_ENGINES: Final = {"PostgreSQL": "postgres", "Valkey": "valkey"}
+
+
+def fresh(directory: Path) -> Path:
+    """Return the directory, empty but for our mark; engines that a killed demonstration left are waited for.
+
+    Raises:
+        StackError: it holds something that is not ours.
+        number_orders.embedded.errors.AlreadyRunning: a demonstration runs in it.
+    """
+    mark = directory / _OURS
+    if directory.exists() and any(directory.iterdir()) and not mark.exists():
+        raise StackError(
+            f"{directory} was not made by a demonstration, so it is not emptied for one", mend="move it away"
+        )
+    for what, name in _ENGINES.items():
+        if (directory / name).is_dir():
+            with data_lock(what, directory / name / "lock"):
+                shutil.rmtree(directory / name)
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    mark.touch()
+    return directory

@@ -1,0 +1,68 @@
+"""The demonstration's look into the ledger: how many orders stand where, and how each came to its end."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Self
+
+from number_orders.ledger.ledger import Ledger, Story
+from number_orders.orders.document import document
+from number_orders.orders.model import Kind, Order, OrderId, State
+
+_ALL = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One order as the ledger has it."""
+
+    order: Order
+    document: Mapping[str, Any]
+
+
+class Books:
+    """A reader of the ledger with an event loop of its own, for callers who have none."""
+
+    def __init__(self, database_url: str) -> None:
+        self._runner = asyncio.Runner()
+        self._opened = AsyncExitStack()
+        self._ledger = Ledger.at(database_url, connections_max=2)
+
+    def __enter__(self) -> Self:
+        self._runner.run(self._opened.enter_async_context(self._ledger))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.run(self._opened.aclose())
+        self._runner.close()
+
+    def counts(self) -> Mapping[State, int]:
+        """Return how many orders stand in each state."""
+        return self._runner.run(self._ledger.count_by_state())
+
+    def held_back(self) -> int:
+        """Return how many removals wait for a rule of their carrier's."""
+        rows = self._runner.run(
+            self._ledger.list_orders(states=[State.ACCEPTED], kind=Kind.REMOVE_NUMBERS.value, limit=_ALL)
+        )
+        return sum(row["reason"] is not None for row in rows)
+
+    def entries(self) -> dict[str, Entry]:
+        """Return every order by its id."""
+        return self._runner.run(self._entries())
+
+    def stories(self, order_ids: Sequence[OrderId]) -> list[Story]:
+        """Return the whole stories of some orders."""
+        return [self._runner.run(self._ledger.story(order_id)) for order_id in order_ids]
+
+    def alarms(self) -> list[Mapping[str, Any]]:
+        """Return what a person should know."""
+        return self._runner.run(self._ledger.alarms())
+
+    async def _entries(self) -> dict[str, Entry]:
+        rows = await self._ledger.list_orders(limit=_ALL)
+        order_ids = [row["order_id"] for row in rows]
+        orders = await self._ledger.read(order_ids)
+        numbers = await self._ledger.numbers(order_ids)
+        return {str(key): Entry(order, document(order, numbers[key])) for key, order in orders.items()}

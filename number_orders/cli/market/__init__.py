@@ -1,0 +1,1 @@
+"""Commands that ask carriers: searches, coverage, restrictions, reservations."""

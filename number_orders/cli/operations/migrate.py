@@ -1,0 +1,28 @@
+"""Migrates the ledger from the command line."""
+
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
+from config.settings import Settings
+from number_orders.cli.exits import Code, Stop
+from number_orders.cli.output import masked, scrubbed
+from number_orders.ledger import migrate
+
+
+def bring_up_to_date(settings: Settings) -> str:
+    """Migrate, and say what was done.
+
+    Raises:
+        Stop: The database cannot be reached, or has a schema that this program does not know.
+    """
+    assert settings.database_url is not None, "commands that need a ledger ask find_settings"
+    url = settings.database_url.get_secret_value()
+    try:
+        before = migrate.schema_version(url)
+        after = migrate.migrate(url)
+    except (psycopg.Error, SQLAlchemyError) as trouble:
+        why = scrubbed(str(trouble).split("\n", 1)[0], url)
+        raise Stop(Code.OUT_OF_REACH, f"the ledger at {masked(url)} cannot be migrated: {why}") from None
+    if before == after:
+        return f"{masked(url)} has schema {after} already"
+    return f"{masked(url)}: from {'no schema' if before is None else f'schema {before}'} to schema {after}"

@@ -1,0 +1,97 @@
+"""The command `simulate`: worlds from seeds, one after the other, until all have held or one has not.
+
+Knows how a world's report is told to a person. What a world is stands in `number_orders.simulation.world`.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import typer
+
+from number_orders.simulation.carriers import MANNERS
+from number_orders.simulation.faults import PROFILES
+from number_orders.simulation.world import Plan, Report, run
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a run of worlds comes to."""
+
+    worlds: int = 0
+    orders: int = 0
+    events: int = 0
+    simulated: timedelta = timedelta()
+    states: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
+    took_s: float = 0.0
+
+    def add(self, report: Report, took_s: float) -> None:
+        """Add a world."""
+        self.worlds += 1
+        self.orders += sum(report.states.values())
+        self.events += report.events
+        self.simulated += report.simulated
+        self.states.update(report.states)
+        self.counts.update(report.counts)
+        self.took_s += took_s
+
+    def lines(self) -> list[str]:
+        """Return it for a person."""
+        rate = self.events / self.took_s if self.took_s else 0.0
+        days = self.simulated / timedelta(days=1)
+        simulated = f"{self.worlds} worlds, {self.orders} orders, {days:.0f} simulated days"
+        return [
+            f"{simulated}, {self.events} events in {self.took_s:.0f} s ({rate:.0f} events/s)",
+            "ended: " + ", ".join(f"{state} {count}" for state, count in sorted(self.states.items())),
+            "happened: " + ", ".join(f"{what} {self.counts[what]}" for what in _TROUBLES if self.counts[what]),
+        ]
+
+
+_TROUBLES = ("killed", "frozen", "lost", "late", "dropped", "wiped", "restored", "acted", "record_steps", "decides")
+
+
+def simulate(
+    *, orders: int, days: float, seed: int, faults: str, carriers: Sequence[str], worlds: int, trace: bool
+) -> bool:
+    """Run worlds from `seed` on, tell of each, and return whether every promise held.
+
+    Raises:
+        typer.BadParameter: There is no such profile of faults.
+    """
+    if faults not in PROFILES:
+        raise typer.BadParameter(f"{faults!r} is none of {', '.join(PROFILES)}", param_hint="--faults")
+    if unknown := set(carriers) - {str(name) for name in MANNERS}:
+        raise typer.BadParameter(f"{sorted(unknown)} is none of {', '.join(MANNERS)}", param_hint="--carrier")
+    tally = Tally()
+    for number in range(seed, seed + worlds):
+        begun = time.monotonic()
+        plan = Plan.drawn(number, profile=faults, orders=orders, days=days, carriers=carriers)
+        report = run(plan, listener=typer.echo if trace else None)
+        tally.add(report, time.monotonic() - begun)
+        typer.echo(_line(report))
+        if report.broken:
+            _show_broken(report, faults)
+            return False
+    for line in tally.lines():
+        typer.echo(line)
+    return True
+
+
+def _line(report: Report) -> str:
+    states = " ".join(f"{state}:{count}" for state, count in report.states.items())
+    lasted = timedelta(seconds=round(report.simulated.total_seconds()))
+    held = "BROKEN" if report.broken else "held"
+    return f"seed {report.plan.seed}: {held}, trace {report.digest}, {report.events} events, {lasted}, {states}"
+
+
+def _show_broken(report: Report, faults: str) -> None:
+    plan = report.plan
+    for promise in report.broken:
+        typer.echo(f"broken: {promise}")
+    only = "".join(f" --carrier {carrier}" for carrier in plan.carriers)
+    again = f"--seed {plan.seed} --orders {plan.orders} --days {plan.days:g} --faults {faults}{only} --trace"
+    typer.echo(f"again:  number-orders simulate {again}")
+    typer.echo(f"keep:   {faults} {plan.seed} {plan.orders}   (a line for tests/simulation/seeds.txt)")

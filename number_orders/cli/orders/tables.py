@@ -1,0 +1,142 @@
+"""Lists orders, alarms and dead letters: rows of the ledger, newest first."""
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from rich.text import Text
+
+from config.settings import Settings
+from number_orders.cli import output
+from number_orders.cli import times as moments
+from number_orders.cli.output import clean, screen, state
+from number_orders.cli.services import open_ledger
+from number_orders.cli.story import holds as holding
+from number_orders.ledger.rows import request_from_json
+from number_orders.orders.model import State
+
+Row = Mapping[str, Any]
+
+_WIDE: Final = 100
+"""Columns from which there is room for more than what tells orders apart."""
+_COLUMNS: Final = ("ORDER", "KEY", "STATE", "AGE", "CARRIER", "KIND", "WANTS", "WHY")
+_NARROW: Final = 4
+_EXCERPT: Final = 200
+
+
+async def read_holds(settings: Settings) -> list[str]:
+    """Return what holds work back, a line each."""
+    async with open_ledger(settings) as ledger:
+        now, holds = await ledger.holds()
+    return holding.lines(holds, now)
+
+
+async def read_orders(
+    settings: Settings,
+    *,
+    states: Sequence[State],
+    carrier: str | None,
+    kind: str | None,
+    older_than: timedelta | None,
+    younger_than: timedelta | None,
+    limit: int,
+) -> list[Row]:
+    """Return the orders that pass every filter."""
+    async with open_ledger(settings) as ledger:
+        return await ledger.list_orders(
+            states=states,
+            carrier=carrier,
+            kind=kind,
+            older_than=older_than,
+            younger_than=younger_than,
+            limit=limit,
+        )
+
+
+def show_orders(rows: Sequence[Row], *, limit: int, held: Sequence[str] = ()) -> None:
+    """Print orders, as many columns as there is room for, and above them what holds any back."""
+    console = screen()
+    for line in held:
+        console.print(Text(clean(line), "yellow"), soft_wrap=not console.is_terminal)
+    if not rows:
+        console.print("no such orders")
+        return
+    wide = console.width >= _WIDE
+    columns = _COLUMNS if wide else _COLUMNS[:_NARROW]
+    output.rows(console, columns, (_cells(row)[: len(columns)] for row in rows), whole=1)
+    if len(rows) == limit:
+        console.print(Text(f"the newest {limit}; --limit shows more", "dim"))
+
+
+def orders_to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return the rows for a machine."""
+    left_out = {"request", "now"}
+    return [
+        {**{name: value for name, value in row.items() if name not in left_out}, "quantity": _wanted(row)}
+        for row in rows
+    ]
+
+
+async def read_alarms(settings: Settings, limit: int) -> list[Row]:
+    """Return what a person should know, latest first."""
+    async with open_ledger(settings) as ledger:
+        return await ledger.alarms(limit)
+
+
+def show_alarms(rows: Sequence[Row]) -> None:
+    """Print alarms, each with the order it is about."""
+    console = screen()
+    if not rows:
+        console.print("no alarms")
+    for row in rows:
+        about = clean(row["order_id"] or row["subject"])
+        times = "" if row["times"] == 1 else f"  {row['times']} times since {_utc(row['first_at'])}"
+        what = clean(row["what"]).replace("_", " ")
+        alarm = f"alarm {row['alarm_id']}  "
+        last = f"{_utc(row['last_at'])}{times}"
+        console.print(Text.assemble((alarm, "bold"), (what, "bold red"), f"  {about}  ", (last, "dim")))
+        console.print(f"  {clean(row['detail'])}", soft_wrap=not console.is_terminal)
+        console.print(Text(f"  → {_look(row)}", "bold"), soft_wrap=True)
+    if rows:
+        console.print(Text("what each means and what to type: docs/runbook.md", "dim"))
+
+
+def _look(row: Row) -> str:
+    """Return the command that shows what an alarm is about."""
+    return f"number-orders show {row['order_id']}" if row["order_id"] else "number-orders doctor"
+
+
+async def read_letters(settings: Settings, limit: int) -> list[Row]:
+    """Return the messages that nobody could read, latest first."""
+    async with open_ledger(settings) as ledger:
+        return await ledger.dead_letters(limit)
+
+
+def show_letters(rows: Sequence[Row]) -> None:
+    """Print dead letters: why each could not be read, and how it begins."""
+    console = screen()
+    if not rows:
+        console.print("no dead letters")
+    for row in rows:
+        task = f"task {clean(row['task_id'])}" if row["task_id"] else "no task id"
+        facts = f"queue {clean(row['queue'])}, {task}, {row['size']} bytes"
+        console.print(
+            Text.assemble((f"letter {row['letter_id']}", "bold"), f"  {facts}  ", (_utc(row["received_at"]), "dim"))
+        )
+        console.print(f"  it {clean(row['why'])}", soft_wrap=not console.is_terminal)
+        excerpt = clean(bytes(row["body"])[:_EXCERPT].decode(errors="replace"))
+        console.print(Text(f"  {excerpt}", "dim"), soft_wrap=not console.is_terminal)
+
+
+def _cells(row: Row) -> tuple[Text | str, ...]:
+    age = moments.span(row["now"] - row["accepted_at"])
+    told = (str(row["order_id"]), clean(row["key"]), state(row["state"]), age)
+    return (*told, row["carrier"], row["kind"], str(_wanted(row)), clean(row["reason"]))
+
+
+def _wanted(row: Row) -> int:
+    return request_from_json(row["request"]).wanted
+
+
+def _utc(moment: Any) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

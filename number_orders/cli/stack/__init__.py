@@ -1,0 +1,1 @@
+"""`number-orders up`: the embedded stack and its processes."""

@@ -1,0 +1,68 @@
+"""Settings as an environment: how a parent hands its settings down to the processes it starts.
+
+Knows names and spelling. Reads back what `config.settings` reads; does not know what any setting means.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic_settings import SettingsError
+
+from config.settings import PREFIX, Settings
+from number_orders.cli.discovery import setting_faults
+from number_orders.cli.stack.readiness import StackError
+
+_NESTED: Final = "__"
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """Return the variables that make these settings, secrets included; defaults are left out."""
+    return {f"{PREFIX}{name}": value for name, value in _spelled(settings)}
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """Return the whole environment for a child: ours, but of our own variables only what `settings` says."""
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
+    return kept | as_environment(settings) | {"PYTHONUNBUFFERED": "1"}
+
+
+def _spelled(settings: BaseModel) -> Iterator[tuple[str, str]]:
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if value is None or value == field.default:
+            continue
+        if isinstance(value, BaseModel):
+            yield from ((f"{name}{_NESTED}{inner}".upper(), text) for inner, text in _spelled(value))
+        else:
+            yield name.upper(), spelled(value)
+
+
+def spelled(value: object) -> str:
+    """Return one value as the environment spells it, secrets included."""
+    match value:
+        case SecretStr():
+            return value.get_secret_value()
+        case bool():
+            return "true" if value else "false"
+        case Path():
+            return str(value.absolute())
+        case Mapping():
+            return json.dumps(dict(value))
+        case _:
+            return str(value)
+
+
+def given_settings() -> Settings:
+    """Return the settings that the environment gives.
+
+    Raises:
+        StackError: they cannot be read.
+    """
+    try:
+        return Settings()
+    except (ValidationError, SettingsError) as wrong:
+        raise StackError(f"the settings cannot be used: {'; '.join(setting_faults(wrong))}") from None

@@ -1,0 +1,146 @@
+"""`number-orders up`: the whole system in one terminal, until Ctrl-C.
+
+Knows screens and signals. What is started, and in what order it stops, belongs to `number_orders.cli.stack.stack`.
+"""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Annotated, Self
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from config.settings import Settings
+from number_orders.cli.output import masked
+from number_orders.cli.stack.environment import given_settings
+from number_orders.cli.stack.stack import Addresses, Shape, Stack
+from number_orders.embedded.supervisor import Happening, ProcessEvent, Sink, prefixed
+
+
+def up(
+    workers: Annotated[
+        int, typer.Option(min=1, max=32, help="Worker processes; each has as many children as set.")
+    ] = 1,
+) -> None:
+    """Run everything until Ctrl-C: what is not configured is started here, under the var directory."""
+    settings = _readable(given_settings())
+    screen = Screen(Console(highlight=False, soft_wrap=True), prefixed(sys.stdout))
+    stack = Stack(
+        settings, output=screen.pass_on, shape=Shape(workers=workers), on_event=screen.happened, say=screen.say
+    )
+    run_until_stopped(stack, screen)
+
+
+def run_until_stopped(stack: Stack, screen: "Screen") -> None:
+    """Start the system, show where it is, and stop it in order when we are asked to."""
+    with Interruption(once_more=stack.hurry) as interruption:
+        try:
+            screen.say("starting …")
+            screen.show(stack.start())
+            interruption.wait()
+        except KeyboardInterrupt:
+            screen.say("stopping: what is in hand is finished first (Ctrl-C again: at once)")
+        finally:
+            screen.stopping()
+            stack.stop()
+    screen.say("stopped")
+
+
+class Interruption:
+    """Turns the first Ctrl-C or SIGTERM into KeyboardInterrupt; those that follow are for whoever stops."""
+
+    def __init__(self, *, once_more: Callable[[], None]) -> None:
+        self._once_more = once_more
+        self._asked = False
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def wait(self) -> None:
+        """Wait for the first."""
+        threading.Event().wait()
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            self._once_more()
+        else:
+            self._asked = True
+            raise KeyboardInterrupt
+
+
+class Screen:
+    """What a person sees of a running system."""
+
+    def __init__(self, console: Console, lines: Sink) -> None:
+        self._console = console
+        self._lines = lines
+        self._stopping = False
+
+    def say(self, line: str) -> None:
+        """Say something of our own."""
+        self._console.print(f"[bold]number-orders[/] {line}")
+
+    def pass_on(self, name: str, line: str) -> None:
+        """Show a line of a process."""
+        self._lines(name, line)
+
+    def happened(self, event: ProcessEvent) -> None:
+        """Say that a process exited, or was started again."""
+        match event.what:
+            case Happening.EXITED if not self._stopping:
+                self.say(f"[red]{event.name} {_how(event.returncode)}[/]; it is started again")
+            case Happening.EXITED:
+                self.say(f"{event.name} has stopped")
+            case Happening.RESTARTED:
+                self.say(f"[green]{event.name} was started again[/] as process {event.pid}")
+            case Happening.STARTED:
+                pass
+
+    def stopping(self) -> None:
+        """From here on, exits are as they should be."""
+        self._stopping = True
+
+    def show(self, addresses: Addresses) -> None:
+        """Show where everything is."""
+        table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+        for what, where in _places(addresses):
+            table.add_row(f"[bold]{what}[/]", where)
+        self._console.print(table)
+        self.say("runs; Ctrl-C stops it")
+
+
+def _places(addresses: Addresses) -> list[tuple[str, str]]:
+    carriers = [
+        (name, f"{host} [dim](practice: nothing is bought)[/]" if addresses.sandbox else f"{host} [red](for money)[/]")
+        for name, host in addresses.carriers.items()
+    ]
+    return [
+        ("Flower", addresses.flower),
+        *carriers,
+        ("ledger", masked(addresses.database_url)),
+        ("broker", masked(addresses.broker_url)),
+    ]
+
+
+def _how(returncode: int | None) -> str:
+    if returncode is not None and returncode < 0:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    return f"exited with {returncode}"
+
+
+def _readable(settings: Settings) -> Settings:
+    """For a person at a terminal, logs are lines for eyes, unless they were asked for as JSON."""
+    if sys.stdout.isatty() and "log_json" not in settings.model_fields_set:
+        return settings.model_copy(update={"log_json": False})
+    return settings

@@ -1,0 +1,127 @@
+"""What a person can type next about an order, each command whole, and when it is the right one.
+
+Pure: everything comes from the story. Carries nothing out, and offers nothing that would be refused.
+"""
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+from number_orders.cli.output import clean, heading
+from number_orders.cli.story.explanation import has
+from number_orders.ledger.ledger import Story
+from number_orders.orders.model import Kind, Lane, State
+
+_WHY: Final = '--why "…"'
+_RULES: Final = frozenset({"Deferred", "PartSettled"})
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """One command, and when to type it."""
+
+    when: str
+    command: str
+
+
+def advice(story: Story) -> list[Advice]:
+    """Return what can be typed about an order, the likeliest first."""
+    match story.order.state:
+        case State.PARKED:
+            return list(_parked(story))
+        case State.ACCEPTED:
+            return list(_accepted(story))
+        case State.OPEN | State.IN_DOUBT:
+            return list(_under_way(story))
+        case State.SUBMITTING:
+            return []
+        case _:
+            return list(_over(story))
+
+
+def show_advice(console: Console, story: Story) -> None:
+    """Print every command on lines of its own, unbroken, so that it can be copied."""
+    advised = advice(story)
+    if advised:
+        heading(console, "To type")
+    for each in advised:
+        console.print(Text(f"{each.when}:"))
+        console.print(Text(f"  {each.command}", "bold"), soft_wrap=True)
+
+
+def to_json(story: Story) -> list[dict[str, str]]:
+    """Return the same for a machine."""
+    return [{"when": each.when, "command": each.command} for each in advice(story)]
+
+
+def _parked(story: Story) -> Iterator[Advice]:
+    order, carrier = story.order, clean(story.order.request.carrier)
+    found = list(_found(story))
+    for theirs in found:
+        yield Advice(f"{carrier} has it as {theirs}: follow that to its end", _resolve(story, f"adopted:{theirs}"))
+    other = "under another id" if found else "under an id that we do not know"
+    yield Advice(f"{carrier} has it {other}: follow that", _resolve(story, "adopted:CARRIER_ORDER_ID"))
+    removes = order.request.kind is Kind.REMOVE_NUMBERS
+    if removes or not has(story):
+        nothing = "has not removed what is left" if removes else "has bought nothing"
+        yield Advice(f"{carrier} {nothing} and never will: send it again", _resolve(story, "send-again"))
+    closing = f"close it ({carrier} is told nothing: whatever it still has is called off there first)"
+    yield Advice(f"{closing}; {_closes(story)}", _resolve(story, "failed"))
+
+
+def _found(story: Story) -> Iterator[str]:
+    """Yield the carrier's orders that we know of, the one that was followed first."""
+    twice = (row["detail"].get("carrier_order_ids", ()) for row in story.events if row["event"] == "FoundTwice")
+    known = (story.order.carrier_order_id, *(theirs for ids in twice for theirs in ids))
+    yield from dict.fromkeys(shlex.quote(clean(theirs)) for theirs in known if theirs)
+
+
+def _closes(story: Story) -> str:
+    got, wanted = has(story), story.order.request.wanted
+    if got >= wanted:
+        return f"it ends COMPLETED_WITH_ERRORS, all {wanted} numbers are done"
+    return f"it ends PARTIAL, with the {got} of {wanted} numbers that are done" if got else "it ends FAILED"
+
+
+def _accepted(story: Story) -> Iterator[Advice]:
+    debt = next((debt for debt in story.debts if debt.lane is Lane.SUBMIT), None)
+    waits = debt is not None and debt.not_before > story.now and not (debt.in_hand or debt.in_line)
+    if waits and _last_move(story) not in _RULES:
+        yield Advice("try to send it now, and not when its time has come", _command(story, "retry"))
+    yield Advice("nobody wants it any more", f"{_command(story, 'cancel')} {_WHY}")
+    yield Advice("nothing shall be sent until a person has decided", f"{_command(story, 'park')} {_WHY}")
+
+
+def _under_way(story: Story) -> Iterator[Advice]:
+    carrier = clean(story.order.request.carrier)
+    yield Advice(f"ask {carrier} now, and not when its time has come", _command(story, "retry"))
+    if story.order.state is State.OPEN and not story.order.cancel_asked_at:
+        yield Advice(
+            f"nobody wants it any more, and {carrier} lets go of orders", f"{_command(story, 'cancel')} {_WHY}"
+        )
+    yield Advice("it never moves: take it out of the machine's hands and decide", f"{_command(story, 'park')} {_WHY}")
+
+
+def _over(story: Story) -> Iterator[Advice]:
+    notify = story.order.request.notify
+    if any(debt.lane is Lane.TELL for debt in story.debts):
+        yield Advice("tell its producer now", _command(story, "retry"))
+    elif notify and story.order.state in notify.on:
+        yield Advice("its producer has lost the message: tell it again", f"{_command(story, 'retry')} --lane tell")
+
+
+def _last_move(story: Story) -> str:
+    moves = (row["event"] for row in reversed(story.events) if not row["late"] and row["event"] != "Hurried")
+    return next(moves, "")
+
+
+def _resolve(story: Story, as_: str) -> str:
+    return f"{_command(story, 'resolve')} --as {as_} {_WHY}"
+
+
+def _command(story: Story, name: str) -> str:
+    return f"number-orders {name} {story.order.order_id}"

@@ -1,0 +1,364 @@
+"""Says of one order, in plain words, what happened, what it waits for and until when, and what a person could do.
+
+Pure: everything comes from the story, the present included. Judges nothing: what follows from what stands in
+`number_orders.orders.lifecycle`, and the words here only tell it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any, Final
+
+from number_orders.cli import times as moments
+from number_orders.ledger.ledger import Debt, HeldBy, Hold, Story
+from number_orders.orders.lifecycle import DONE, REMARKS
+from number_orders.orders.model import Kind, Lane, NumberState, State
+
+Sentences = Iterator[str]
+
+_LONG_DUE: Final = timedelta(seconds=15)
+"""Work that is due this long was not taken by anybody: the sweep rings every second."""
+_NAMED: Final = 10
+"""How many numbers that wait are told one by one."""
+_REMARKS: Final = frozenset(event.__name__ for event in REMARKS)
+_DOCTOR: Final = "`number-orders doctor` tells whether any runs"
+
+
+def explain(story: Story) -> list[str]:
+    """Return what a person should know of an order, sentence by sentence."""
+    return [*_BY_STATE[story.order.state](story), *_hurried(story), *_afterwards(story), *_telling(story)]
+
+
+def has(story: Story) -> int:
+    """Return with how many numbers the order has done what was asked: got them, or given them up."""
+    return sum(result.state in DONE[story.order.request.kind] for result in story.numbers)
+
+
+def there(story: Story) -> str:
+    """Say in a word or two what has become of the numbers that `has` counts."""
+    return "given up" if _removes(story) else "there"
+
+
+def _removes(story: Story) -> bool:
+    return story.order.request.kind is Kind.REMOVE_NUMBERS
+
+
+def _did(story: Story) -> str:
+    return "gave up" if _removes(story) else "bought"
+
+
+def _nothing(story: Story) -> str:
+    return "nothing was given up" if _removes(story) else "nothing was bought"
+
+
+def _accepted(story: Story) -> Sentences:
+    order, news = story.order, _latest(story)
+    ago, why = _ago(story, news), _detail(news, "reason")
+    match news.get("event"):
+        case "NotSent":
+            yield f"The last attempt to send it, {ago}, came to nothing: {why}."
+            yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
+        case "ProvenAbsent":
+            yield f"It was searched for at {_carrier(story)} ({_detail(news, 'looked')}) and never arrived there."
+            yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
+        case "SentAgain":
+            yield f"{_detail(news, 'by')} made sure that {_nothing(story)} and wants it sent again{_because(news)}."
+        case "Deferred":
+            yield f"A rule of {_carrier(story)}'s holds it back: {why}."
+            yield from _held_back(story)
+        case "PartSettled":
+            yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}; the rest goes later: {why}."
+            yield from _held_back(story)
+        case _:
+            yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
+    wanted, debt = order.request.not_before, _debt(story, Lane.SUBMIT)
+    if wanted and wanted > story.now:
+        yield "Its producer wants it to wait."
+    elif debt and debt.not_before > story.now and debt.reason and news.get("event") == "OrderAccepted":
+        yield f"It {debt.reason}."
+    yield from _due(story, Lane.SUBMIT)
+    yield f"Until it is sent it can be called back: `number-orders cancel {order.order_id}`."
+
+
+def _submitting(story: Story) -> Sentences:
+    order, carrier = story.order, _carrier(story)
+    yield f"A worker began to send it {_ago(story, _latest(story))} (attempt {order.sends}) and has no answer yet."
+    debt = _debt(story, Lane.ASK)
+    if debt and not debt.in_hand and debt.not_before > story.now:
+        until = moments.both(debt.not_before, story.now)
+        yield f"If there is none by {until}, it is in doubt: {carrier} is asked, and nothing is sent again before that."
+    else:
+        yield from _due(story, Lane.ASK)
+    yield f"It cannot be called back any more, since {carrier} may have it."
+
+
+def _in_doubt(story: Story) -> Sentences:
+    order, carrier = story.order, _carrier(story)
+    lost = _latest(story, "AnswerLost", "SubmissionBegun")
+    why = _detail(lost, "reason") or "two workers began to send it, and neither answer is known"
+    yield f"Nobody knows whether {carrier} has it: {why} ({_ago(story, lost)})."
+    feared = "Its numbers may have been given up" if _removes(story) else "It may have been bought"
+    yield f"{feared}, so it is not sent again before {carrier}'s records are searched long enough."
+    looked = _detail(_latest(story, "NotListed"), "looked")
+    if order.doubt_asks:
+        yield f"Searched {_times(order.doubt_asks)} so far ({looked}): not on record, which proves little so soon."
+    yield from _due(story, Lane.ASK)
+    yield "It is found, or sent again, or parked for a person; until then nobody needs to do anything."
+    yield f"Who wants to look for it at {carrier} finds it under our reference {order.order_id}."
+
+
+def _open(story: Story) -> Sentences:
+    order, carrier, word = story.order, _carrier(story), _latest(story, "StillOpen")
+    news = _latest(story)
+    if news.get("event") == "Adopted":
+        yield f"{_detail(news, 'by')} found it at {carrier} {_ago(story, news)}{_because(news)}."
+    status = f"; its last word for it is {order.carrier_status}" if order.carrier_status else ""
+    yield f"{carrier} has it as order {order.carrier_order_id}{status}."
+    if _detail(word, "unheard_of"):
+        yield "That word is in none of the carrier's documents: it counts as still open, and raised an alarm."
+    if _detail(word, "slow"):
+        yield f"It waits for stock or for people at {carrier}, which takes days rather than seconds."
+    if detail := _detail(word, "detail"):
+        yield f"{carrier} adds: {detail}."
+    if got := has(story):
+        yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
+    yield from _due(story, Lane.ASK)
+    called_back = _latest(story, "CancelAsked")
+    if called_back:
+        yield f"It was called back by {_detail(called_back, 'by')} {_ago(story, called_back)}{_because(called_back)}."
+        yield f"Whether {carrier} lets go of it is for {carrier} to say: it is asked until it says how the order ended."
+    else:
+        yield f"There is nothing to do but wait: {carrier} is asked until it says how it ended."
+        yield f"Where {carrier} lets go of orders, it can be called back: `number-orders cancel {order.order_id}`."
+
+
+def _parked(story: Story) -> Sentences:
+    order, carrier, news = story.order, _carrier(story), _latest(story)
+    if news.get("event") == "SetAside":
+        yield f"{_detail(news, 'by')} took it out of the machine's hands {_ago(story, news)}{_because(news)}."
+        if waited := _detail(news, "waited"):
+            yield f"Until then it had waited: {waited}."
+    else:
+        yield f"It was parked {_ago(story, news)} for a person to decide: {order.reason}."
+    yield "It moves no more by itself, and nothing is sent for it."
+    if order.sends:
+        yield f"It was sent {_times(order.sends)}; answers lost: {order.losses}."
+    if order.carrier_order_id:
+        yield f"We know it at {carrier} as order {order.carrier_order_id}."
+    if got := has(story):
+        yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
+    yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they {_did(story)}."
+    again = f"have it sent again, if {_nothing(story)}"
+    yield f"Then decide: adopt the order found there, {again}, or close it (`number-orders resolve`)."
+
+
+def _completed(story: Story) -> Sentences:
+    wanted = story.order.request.wanted
+    numbers = "the one number" if wanted == 1 else f"all {wanted} numbers"
+    yield f"{_carrier(story)} has done what was asked for, {numbers}, {_took(story)}."
+
+
+def _partial(story: Story) -> Sentences:
+    order = story.order
+    more = "be" if _removes(story) else "come"
+    yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}, and no more will {more}: {order.reason}."
+    yield from _failures(story)
+    yield f"It ended {_took(story)}. For the rest, hand in a new order with a new key."
+
+
+def _with_errors(story: Story) -> Sentences:
+    order, news = story.order, _latest(story)
+    if news.get("event") == "TakenAsItIs":
+        yield f"{_detail(news, 'by')} closed it {_ago(story, news)} before {_carrier(story)} did{_because(news)}."
+    else:
+        yield f"{_carrier(story)} says that it is done, and yet: {order.reason}."
+    yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}."
+    yield from _failures(story)
+    yield f"It ended {_took(story)}. Look at the numbers one by one before handing in the rest anew."
+
+
+def _failed(story: Story) -> Sentences:
+    news = _latest(story)
+    if news.get("event") == "WrittenOff":
+        yield f"{_detail(news, 'by')} wrote it off {_ago(story, news)}{_because(news)}."
+        return
+    code = f" (code {_detail(news, 'code')})" if _detail(news, "code") else ""
+    yield f"{_carrier(story)} refused it: {story.order.reason}{code}."
+    yield from _failures(story)
+    yield f"{_nothing(story).capitalize()}, and nothing will be. It ended {_took(story)}."
+    yield "When the cause is mended, hand it in again with a new key."
+
+
+def _cancelled(story: Story) -> Sentences:
+    news, dropped = _latest(story, "CancelAsked"), _latest(story, "CalledBack")
+    if news:
+        yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_because(news)}."
+    if dropped:
+        yield f"{_carrier(story)} dropped it {_ago(story, dropped)}: {_detail(dropped, 'reason')}."
+    yield f"{_nothing(story).capitalize()}."
+
+
+_BY_STATE: Final[Mapping[State, Callable[[Story], Sentences]]] = MappingProxyType(
+    {
+        State.ACCEPTED: _accepted,
+        State.SUBMITTING: _submitting,
+        State.IN_DOUBT: _in_doubt,
+        State.OPEN: _open,
+        State.PARKED: _parked,
+        State.COMPLETED: _completed,
+        State.PARTIAL: _partial,
+        State.COMPLETED_WITH_ERRORS: _with_errors,
+        State.FAILED: _failed,
+        State.CANCELLED: _cancelled,
+    }
+)
+
+
+def _due(story: Story, lane: Lane) -> Sentences:
+    """Say when it is whose turn, and what is in the way."""
+    debt, now = _debt(story, lane), story.now
+    if debt is None:
+        yield "No work is owed to it, which must never be: this is a bug, and a person has to look."
+        return
+    if debt.attempts > 1 and lane is Lane.ASK:
+        yield f"Asked {_times(debt.attempts)} without news{_why(debt)}."
+    if debt.in_hand and debt.not_before > now:
+        lease = moments.both(debt.not_before, now)
+        yield f"A worker has it in hand now; if that one dies, another takes over at {lease}."
+        return
+    for hold in debt.holds:
+        yield from _held_by(story, lane, hold)
+    if not any(hold.held_by is HeldBy.PERSON for hold in debt.holds):
+        yield _turn(story, lane, max([debt.not_before, *(hold.until for hold in debt.holds if hold.until)]))
+
+
+def _held_by(story: Story, lane: Lane, hold: Hold) -> Sentences:
+    """Say who or what lets nothing go on, and what ends that."""
+    carrier, why = _carrier(story), f": {hold.why}" if hold.why else ""
+    until = moments.both(hold.until, story.now) if hold.until else "then"
+    match hold.held_by:
+        case HeldBy.PERSON:
+            since = moments.when(hold.since or story.now, story.now)
+            yield f"{hold.who} paused {carrier}'s lane {lane} {since}{why}."
+            yield f"Nothing happens there until somebody types `number-orders resume {carrier} {lane}`."
+        case HeldBy.BREAKER if hold.until and hold.until > story.now:
+            yield f"{carrier} could not be reached again and again{why}."
+            yield f"It is left alone until {until}."
+            yield "Then one order tries; the others follow when it gets an answer."
+        case HeldBy.BREAKER:
+            yield f"{carrier} could not be reached again and again{why}."
+            yield "One order tries; the others wait for its answer."
+        case HeldBy.LIMIT:
+            yield f"{carrier} wants no {hold.limit_group} requests until {until}{why}."
+
+
+def _turn(story: Story, lane: Lane, due: datetime) -> str:
+    deed, now = _deed(story, lane), story.now
+    if due > now:
+        return f"Next, a worker {deed} at {moments.both(due, now)}."
+    if now - due > _LONG_DUE:
+        return f"It has been due for {moments.span(now - due)} and no worker has taken it: {_DOCTOR}."
+    return f"It is due now: the next free worker {deed}."
+
+
+def _deed(story: Story, lane: Lane) -> str:
+    match lane:
+        case Lane.SUBMIT:
+            return f"sends it to {_carrier(story)}"
+        case Lane.ASK:
+            return f"asks {_carrier(story)} about it"
+        case Lane.TELL:
+            return "tells its producer"
+
+
+def _telling(story: Story) -> Sentences:
+    """Say whether the producer knows."""
+    notify, debt = story.order.request.notify, _debt(story, Lane.TELL)
+    if debt is not None:
+        trouble = f": {debt.reason}" if debt.reason else ""
+        yield f"Its producer is still to be told ({moments.both(debt.not_before, story.now)}){trouble}."
+    elif notify and story.order.state in notify.on:
+        yield f"Its producer was told of this: task {notify.task} on queue {notify.queue}."
+
+
+def _hurried(story: Story) -> Sentences:
+    """Say who was impatient, as long as nothing has happened since."""
+    last: Mapping[str, Any] = next((row for row in reversed(story.events) if not row["late"]), {})
+    if last.get("event") == "Hurried":
+        yield f"{_detail(last, 'by')} wanted the next try at once {_ago(story, last)}{_because(last)}."
+
+
+def _afterwards(story: Story) -> Sentences:
+    late = [row for row in story.events if row["late"] and row["event"] not in _REMARKS]
+    if late:
+        count = "Word" if len(late) == 1 else f"{len(late)} words"
+        yield f"{count} from {_carrier(story)} came too late and moved nothing, the last {_ago(story, late[-1])}."
+
+
+def _held_back(story: Story) -> Sentences:
+    """Say of the numbers that wait what each of them waits for."""
+    waiting = [result for result in story.numbers if result.state is NumberState.REQUESTED and result.text]
+    for result in waiting[:_NAMED]:
+        yield f"{result.e164}: {result.text}."
+    if len(waiting) > _NAMED:
+        yield f"So do {len(waiting) - _NAMED} more numbers: `number-orders show` lists them all."
+
+
+def _failures(story: Story) -> Sentences:
+    """Say why numbers failed, the commonest causes first."""
+    causes = Counter(
+        " ".join(filter(None, (result.code, result.text))) or "without a reason"
+        for result in story.numbers
+        if result.state is NumberState.FAILED
+    )
+    if causes:
+        told = "; ".join(f"{count} with {cause}" for cause, count in causes.most_common(3))
+        more = "; and more" if len(causes) > 3 else ""  # noqa: PLR2004  as many as are told
+        yield f"Numbers that failed: {told}{more}."
+
+
+def _latest(story: Story, *events: str) -> Mapping[str, Any]:
+    """Return the last thing that moved the order, of these kinds if any are named; empty when there is none."""
+    moves = (row for row in reversed(story.events) if not row["late"] and row["event"] != "Hurried")
+    told = (row for row in moves if not events or row["event"] in events)
+    return next(told, {})
+
+
+def _debt(story: Story, lane: Lane) -> Debt | None:
+    return next((debt for debt in story.debts if debt.lane is lane), None)
+
+
+def _detail(row: Mapping[str, Any], name: str) -> Any:
+    return row.get("detail", {}).get(name)
+
+
+def _because(row: Mapping[str, Any]) -> str:
+    why = _detail(row, "why")
+    return f": {why}" if why else ""
+
+
+def _why(debt: Debt) -> str:
+    return f" ({debt.reason})" if debt.reason else ""
+
+
+def _at(story: Story, row: Mapping[str, Any]) -> datetime:
+    moment: datetime = row.get("at", story.order.accepted_at)
+    return moment
+
+
+def _ago(story: Story, row: Mapping[str, Any]) -> str:
+    return moments.when(_at(story, row), story.now)
+
+
+def _took(story: Story) -> str:
+    ended = story.order.ended_at or story.now
+    return f"{moments.span(ended - story.order.accepted_at)} after it was accepted, {moments.when(ended, story.now)}"
+
+
+def _carrier(story: Story) -> str:
+    return story.order.request.carrier
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

@@ -1,0 +1,209 @@
+"""Shows one order whole: what it wants, what became of each number, its story, and what it waits for."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from rich.console import Console
+from rich.text import Text
+
+from config.settings import Settings
+from number_orders.cli import times as moments
+from number_orders.cli.output import clean, heading, pairs, paragraph, rows, screen, state, write_json
+from number_orders.cli.services import find_order, open_ledger
+from number_orders.cli.story import holds, timeline
+from number_orders.cli.story.advice import show_advice
+from number_orders.cli.story.advice import to_json as advice_to_json
+from number_orders.cli.story.explanation import explain, has, there
+from number_orders.ledger.ledger import Debt, Story
+from number_orders.ledger.rows import request_to_json
+from number_orders.orders.document import document
+from number_orders.orders.model import Kind, Lane, NumberState, Order, State
+
+_NUMBERS_SHOWN: Final = 12
+_EVENTS_SHOWN: Final = 30
+_NAMED: Final = 3
+_DEEDS: Final[Mapping[Kind, str]] = {
+    Kind.NEW_NUMBERS: "to buy",
+    Kind.ADD_MESSAGING_NUMBERS: "messaging for",
+    Kind.REMOVE_NUMBERS: "to give back",
+}
+_WAITING: Final[Mapping[Lane, str]] = {
+    Lane.SUBMIT: "to be sent",
+    Lane.ASK: "to be asked about",
+    Lane.TELL: "to be told",
+}
+
+
+async def read_story(settings: Settings, name: str) -> Story:
+    """Return everything about the order that is called `name`."""
+    async with open_ledger(settings) as ledger:
+        return await ledger.story(await find_order(ledger, name))
+
+
+def show_story(story: Story, *, whole: bool, receipts: bool) -> None:
+    """Print an order for a person; `whole` folds nothing."""
+    console = screen()
+    _show_head(console, story)
+    heading(console, "What happens")
+    paragraph(console, [clean(said) for said in explain(story)])
+    _show_numbers(console, story, whole=whole)
+    _show_events(console, story, whole=whole)
+    if story.debts:
+        _show_debts(console, story)
+    if receipts:
+        _show_receipts(console, story)
+    show_advice(console, story)
+
+
+def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
+    """Return an order for a machine: its document, and the rest under names of its own."""
+    return {
+        **document(story.order, story.numbers),
+        "request": request_to_json(story.order.request),
+        "now": story.now,
+        "explanation": explain(story),
+        "commands": advice_to_json(story),
+        "events": story.events,
+        "waits_for": [{name: getattr(debt, name) for name in type(debt).__slots__} for debt in story.debts],
+        **({"receipts": story.receipts} if receipts else {}),
+    }
+
+
+def show_explanation(story: Story) -> None:
+    """Print the explanation alone."""
+    console = screen()
+    paragraph(console, [clean(said) for said in explain(story)])
+    if story.order.state is State.PARKED:
+        show_advice(console, story)
+
+
+def write_explanation(story: Story) -> None:
+    """Print the explanation for a machine."""
+    order = story.order
+    told = {"explanation": explain(story), "commands": advice_to_json(story)}
+    write_json({"order_id": order.order_id, "state": order.state.value, **told})
+
+
+def _show_head(console: Console, story: Story) -> None:
+    order, request = story.order, story.order.request
+    console.print(Text.assemble(state(order.state.value), "  ", (str(order.order_id), "bold")))
+    named = f"{order.carrier_order_id}" if order.carrier_order_id else ""
+    status = f" ({clean(order.carrier_status)})" if order.carrier_status else ""
+    console.print(
+        pairs(
+            [
+                ("key", clean(request.key)),
+                ("wants", _wants(order)),
+                ("terms", ", ".join(_terms(order))),
+                ("name", clean(request.name)),
+                ("notes", clean(request.notes)),
+                ("carrier", f"{request.carrier}{named and f' order {clean(named)}'}{status}"),
+                ("accepted", _both(story, order.accepted_at)),
+                ("ended", _both(story, order.ended_at) if order.ended_at else ""),
+            ]
+        )
+    )
+
+
+def _wants(order: Order) -> str:
+    request = order.request
+    what = f"{_DEEDS[request.kind]} {request.wanted} number{'' if request.wanted == 1 else 's'}"
+    if request.criteria is None:
+        more = f" and {request.wanted - _NAMED} more" if request.wanted > _NAMED else ""
+        return f"{what}: {', '.join(request.numbers[:_NAMED])}{more}"
+    given = request.criteria
+    where = ", ".join(f"{name} {clean(getattr(given, name))}" for name in given.__slots__ if name in given.given())
+    return f"{what} where {where}"
+
+
+def _terms(order: Order) -> Iterator[str]:
+    request = order.request
+    yield "fewer will do" if request.allow_partial else "all or nothing"
+    if request.allow_backorder:
+        yield "backorder if need be"
+    if request.not_before:
+        yield f"not before {request.not_before:%Y-%m-%d %H:%M:%S} UTC"
+    if request.account:
+        yield f"account {clean(request.account)}"
+    yield from (f"{clean(name)} {clean(value)}" for name, value in request.options.items())
+
+
+def _both(story: Story, moment: Any) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC, {moments.when(moment, story.now)}"
+
+
+def _show_numbers(console: Console, story: Story, *, whole: bool) -> None:
+    # As the producer is told them: those that nothing is known of yet stand among them.
+    numbers: Sequence[Mapping[str, str]] = document(story.order, story.numbers)["numbers"]
+    heading(console, "Numbers", _tally(story, numbers))
+    # What went wrong first, since a folded list must not hide it.
+    listed = sorted(numbers, key=lambda number: (number["state"] != NumberState.FAILED, number["e164"]))
+    shown = listed if whole else listed[:_NUMBERS_SHOWN]
+    if shown:
+        cells = ((each["e164"], state(each["state"]), clean(each["code"]), clean(each["text"])) for each in shown)
+        rows(console, ("NUMBER", "STATE", "CODE", "TEXT"), cells)
+    _say_folded(console, len(listed) - len(shown), "numbers")
+
+
+def _tally(story: Story, numbers: Sequence[Mapping[str, str]]) -> str:
+    counted = Counter(number["state"] for number in numbers)
+    states = ", ".join(f"{counted[each]} {each.value}" for each in NumberState if counted[each])
+    return f"{has(story)} of {story.order.request.wanted} {there(story)}" + (f" ({states})" if states else "")
+
+
+def _show_events(console: Console, story: Story, *, whole: bool) -> None:
+    heading(console, "Story", "times in UTC, and since it was accepted; what was sent and asked, and what came back")
+    told = timeline.timeline(story)
+    shown = told if whole else told[-_EVENTS_SHOWN:]
+    _say_folded(console, len(told) - len(shown), "earlier lines")
+    begun = story.order.accepted_at
+    cells = ((_clock(each.at, story), moments.span(each.at - begun), state(each.what), _words(each)) for each in shown)
+    rows(console, ("AT", "AFTER", "STATE", "WHAT HAPPENED"), cells)
+
+
+def _words(moment: timeline.Moment) -> Text:
+    answer = (f"  < {moment.excerpt}", "dim") if moment.excerpt else ""
+    return Text.assemble(moment.words, answer)
+
+
+def _clock(at: datetime, story: Story) -> str:
+    to_the_second = moments.at(at, story.now).removesuffix(" UTC")
+    return f"{to_the_second}.{at.microsecond // 1000:03}"
+
+
+def _show_debts(console: Console, story: Story) -> None:
+    heading(console, "Waits")
+    rows(console, ("FOR", "UNTIL", "WHY"), [_waits(debt, story.now) for debt in story.debts])
+
+
+def _waits(debt: Debt, now: datetime) -> tuple[str, str, str]:
+    held = "in a worker's hand, its lease ends " if debt.in_hand else ""
+    why = clean(debt.reason) or "-"
+    for hold in debt.holds:
+        why = f"{why}; {clean(holds.words(hold, now))}"
+    return _WAITING[debt.lane], f"{held}{moments.both(debt.not_before, now)}", why
+
+
+def _show_receipts(console: Console, story: Story) -> None:
+    heading(console, "Receipts", f"{len(story.receipts)} exchanges with the carrier, secrets removed")
+    for row in story.receipts:
+        outcome = f"HTTP {row['status']}" if row["status"] else clean(row["trouble"])
+        console.print(
+            Text.assemble(
+                f"{_clock(row['at'], story)}  ",
+                (clean(row["request"]), "bold"),
+                f"  {outcome}",
+                (f"  {row['elapsed_ms']} ms", "dim"),
+            ),
+            soft_wrap=True,
+        )
+        for mark, said in (("> ", row["sent"]), ("< ", row["answer"])):
+            for line in (said or "").splitlines():
+                console.print(Text(f"  {mark}{clean(line)}", "dim"), soft_wrap=True)
+
+
+def _say_folded(console: Console, count: int, what: str) -> None:
+    if count > 0:
+        console.print(Text(f"… and {count} {what} more: --all shows them", "dim"))

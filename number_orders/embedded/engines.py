@@ -1,0 +1,115 @@
+"""Both engines under one directory, and a note by which other commands find them while they run."""
+
+import json
+import os
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Final, Self
+from urllib.parse import urlsplit
+
+from number_orders.embedded.errors import EmbeddedError
+from number_orders.embedded.home import write_private
+from number_orders.embedded.lock import is_alive
+from number_orders.embedded.postgres import EmbeddedPostgres
+from number_orders.embedded.valkey import EmbeddedValkey
+
+NOTE: Final = "engines.json"
+ANSWER_WITHIN_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class EngineUrls:
+    """Where running engines are reached, and who runs them."""
+
+    database_url: str = field(repr=False)  # both hold a password
+    broker_url: str = field(repr=False)
+    starter_pid: int
+    postgres_pid: int
+    valkey_pid: int
+
+
+class Engines:
+    """PostgreSQL in `var_dir/postgres` and Valkey in `var_dir/valkey`, started together."""
+
+    def __init__(self, var_dir: Path, *, durable: bool = True) -> None:
+        self._note = var_dir.absolute() / NOTE
+        self._noted = False
+        self.postgres = EmbeddedPostgres(var_dir / "postgres", durable=durable)
+        self.valkey = EmbeddedValkey(var_dir / "valkey")
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def database_url(self) -> str:
+        """Where PostgreSQL is reached."""
+        return self.postgres.url
+
+    @property
+    def broker_url(self) -> str:
+        """Where Valkey is reached."""
+        return self.valkey.url
+
+    def start(self) -> EngineUrls:
+        """Start both at once and leave the note; both run on return, or neither.
+
+        Raises:
+            AlreadyRunning: see `running_engines`.
+            CouldNotStart: with the reason.
+        """
+        try:
+            with ThreadPoolExecutor(max_workers=2) as pool:
+                for starting in [pool.submit(self.postgres.start), pool.submit(self.valkey.start)]:
+                    starting.result()
+        except BaseException:
+            self._stop_both()
+            raise
+        urls = EngineUrls(self.database_url, self.broker_url, os.getpid(), self.postgres.pid, self.valkey.pid)
+        write_private(self._note, json.dumps(asdict(urls), indent=2) + "\n")
+        self._noted = True
+        return urls
+
+    def stop(self) -> None:
+        """Stop both in order; nothing happens when they do not run."""
+        if self._noted:  # not another starter's
+            self._note.unlink(missing_ok=True)
+            self._noted = False
+        self._stop_both()
+
+    def _stop_both(self) -> None:
+        with ExitStack() as stopping:  # the second is stopped though the first should fail to
+            stopping.callback(self.postgres.stop)
+            stopping.callback(self.valkey.stop)
+
+
+def running_engines(var_dir: Path) -> EngineUrls | None:
+    """Return where the engines of `var_dir` are reached, or None when they do not run.
+
+    Raises:
+        EmbeddedError: they belong to another user.
+    """
+    note = var_dir / NOTE
+    try:
+        urls = EngineUrls(**json.loads(note.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError, TypeError):  # none, or another version's, which is not ours to read
+        return None
+    except PermissionError as fault:
+        raise EmbeddedError(f"{note} belongs to another user: run as that user.") from fault
+    engines = ((urls.postgres_pid, urls.database_url), (urls.valkey_pid, urls.broker_url))
+    return urls if all(is_alive(pid) and _listens(url) for pid, url in engines) else None
+
+
+def _listens(url: str) -> bool:
+    parts = urlsplit(url)
+    try:
+        with socket.create_connection((parts.hostname, parts.port), timeout=ANSWER_WITHIN_S):
+            return True
+    except OSError:
+        return False

@@ -1,0 +1,164 @@
+"""A process that cannot outlive us: the starter's side of `guard.py`.
+
+Knows how to start a command behind a guard, ask it to stop, and learn how it ended. Knows nothing of
+what the command is.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Final
+
+from number_orders.embedded import guard
+from number_orders.embedded.errors import CouldNotStart
+
+Ladder = Sequence[tuple[str, float]]  # signals that ask a command to stop, and the seconds each is given
+
+GUARD: Final = Path(guard.__file__).resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The system user a command runs as."""
+
+    uid: int
+    gid: int
+
+    def __str__(self) -> str:
+        return f"{self.uid}:{self.gid}"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run and how to end it: SIGKILL follows the ladder."""
+
+    argv: Sequence[str]
+    ladder: Ladder
+    env: Mapping[str, str] | None = None  # None: ours
+    cwd: Path | None = None
+    account: Account | None = None  # None: ours
+
+    @property
+    def patience_s(self) -> float:
+        """How long a stop may take before the last rung."""
+        return sum(seconds for _, seconds in self.ladder)
+
+    def behind(self, line: int) -> list[str]:
+        """Return the guard's own command line."""
+        ladder = ",".join(f"{name}:{seconds}" for name, seconds in self.ladder)
+        account = str(self.account or "-")
+        return [sys.executable, "-I", "-S", str(GUARD), str(line), ladder, account, *self.argv]
+
+
+class GuardedProcess:
+    """A running command, in a session and process group of its own.
+
+    Methods may be called from any thread. `pid` is the command's, `guard_pid` its guard's.
+    """
+
+    def __init__(
+        self,
+        command: Command,
+        *,
+        output: int | IO[bytes],
+        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        inherit: Iterable[int] = (),
+    ) -> None:
+        """Start it, and return once it runs.
+
+        Args:
+            command: What to run.
+            output: Where its standard output and error go.
+            stdin: What it reads.
+            inherit: Descriptors that guard and command keep open as long as they live.
+
+        Raises:
+            CouldNotStart: there is no such program, or we may not run it.
+        """
+        self._line, far_end = socket.socketpair()
+        with far_end:
+            self._guard = self._start_guard(command, far_end.fileno(), output, stdin, inherit)
+        self._reports = self._line.makefile("r", encoding="utf-8", errors="replace")
+        self._ended = threading.Event()
+        self._returncode: int | None = None
+        self.guard_pid = self._guard.pid
+        self.pid = self._first_report(command.argv[0])
+        threading.Thread(target=self._hear_the_end, name=f"guarded-{self.pid}", daemon=True).start()
+
+    def wait(self, timeout_s: float | None = None) -> int | None:
+        """Return the exit code (negative: the signal), or None when it still runs after `timeout_s`."""
+        self._ended.wait(timeout_s)
+        return self._returncode
+
+    def ask_to_stop(self) -> None:
+        """Begin climbing the ladder; does not wait."""
+        self._send(guard.STOP)
+
+    def kill(self) -> None:
+        """SIGKILL the whole process group; does not wait."""
+        self._send(guard.KILL)
+
+    def _send(self, word: bytes) -> None:
+        with contextlib.suppress(OSError):  # it has ended, which is what we ask for
+            self._line.send(word)
+
+    def _start_guard(
+        self,
+        command: Command,
+        line: int,
+        output: int | IO[bytes],
+        stdin: int | IO[bytes],
+        inherit: Iterable[int],
+    ) -> subprocess.Popen[bytes]:
+        try:
+            return subprocess.Popen(
+                command.behind(line),
+                stdin=stdin,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=command.env,
+                cwd=command.cwd,
+                pass_fds=[line, *inherit],
+                start_new_session=True,  # Ctrl-C in a terminal is ours alone; we stop the others in order
+            )
+        except OSError as fault:
+            self._line.close()
+            raise CouldNotStart(command.argv[0], str(fault)) from fault
+
+    def _report(self) -> tuple[str, str]:
+        """Return the guard's next report as its first word and the rest; empty when the guard is gone."""
+        try:
+            word, _, rest = self._reports.readline().strip().partition(" ")
+        except ConnectionResetError:  # killed with our words unread
+            return "", ""
+        return word, rest
+
+    def _first_report(self, program: str) -> int:
+        word, rest = self._report()
+        if word == "started":
+            return int(rest)
+        self._close()
+        raise CouldNotStart(program, rest or f"its guard ended with {self._guard.returncode}")
+
+    def _hear_the_end(self) -> None:
+        word, rest = self._report()
+        self._close()
+        if word == "exited":
+            self._returncode = int(rest)
+        else:  # the guard was killed; what it guarded must not go on without one
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._returncode = -signal.SIGKILL
+        self._ended.set()
+
+    def _close(self) -> None:
+        self._guard.wait()
+        self._reports.close()
+        self._line.close()

@@ -1,0 +1,117 @@
+"""The directory of one engine: its lock, password, port, log and data.
+
+DIRECTORY/          0700, ours
+  lock              who runs the engine (see lock.py)
+  password          0600, made once
+  port              the port used last
+  server.log
+  data/             the server's own; it may belong to another system user
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from number_orders.embedded.errors import CouldNotStart
+
+LOOPBACK: Final = "127.0.0.1"
+PORTS: Final = range(20000, 32768)  # below the ports that systems hand to outgoing connections
+LOG_LINES_SHOWN: Final = 12
+
+
+class Home:
+    """Where one engine lives."""
+
+    def __init__(self, what: str, path: Path) -> None:
+        self._what = what
+        self.path = path.absolute()
+        self.data = self.path / "data"
+        self.lock = self.path / "lock"
+        self.log = self.path / "server.log"
+        self._password = self.path / "password"
+        self._port = self.path / "port"
+
+    def make(self) -> None:
+        """Create the directory, closed to others.
+
+        Raises:
+            CouldNotStart: it cannot be made or used by us.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owner = self.path.stat().st_uid
+        except OSError as fault:
+            raise self._unusable(fault.strerror or str(fault)) from fault
+        if owner != os.geteuid():  # for root too: what it writes there, the owner could not read again
+            raise self._unusable(f"it belongs to user {owner}")
+        self.path.chmod(0o700)
+
+    def _unusable(self, why: str) -> CouldNotStart:
+        return CouldNotStart(
+            self._what,
+            f"its directory {self.path} cannot be used ({why}). Run as the user it belongs to, or choose "
+            "another directory.",
+        )
+
+    def password(self) -> str:
+        """Return the password, made on first use.
+
+        Raises:
+            CouldNotStart: there is data, but its password is gone.
+        """
+        if self._password.exists():
+            return self._password.read_text(encoding="ascii").strip()
+        if self.data.exists():
+            raise CouldNotStart(
+                self._what,
+                f"{self._password} is missing, and the data was made with it. Put it back, or remove "
+                f"{self.path} to begin with no data.",
+            )
+        password = secrets.token_urlsafe(24)
+        write_private(self._password, password + "\n")
+        return password
+
+    def ports(self) -> Iterator[int]:
+        """Yield free ports worth trying: the last one first, so that addresses stay when they can."""
+        if self._port.exists() and is_free(last := int(self._port.read_text(encoding="ascii"))):
+            yield last
+        for _ in range(10):
+            if is_free(port := secrets.choice(PORTS)):
+                yield port
+
+    def remember(self, port: int) -> None:
+        """Prefer this port from now on."""
+        write_private(self._port, f"{port}\n")
+
+    def log_size(self) -> int:
+        """Return the length of the log, to tell one run's words from those before."""
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def log_since(self, size: int) -> str:
+        """Return the last lines written after the log had this size."""
+        with self.log.open("rb") as log:
+            log.seek(size)
+            lines = log.read().decode(errors="replace").splitlines()
+        return "\n".join(lines[-LOG_LINES_SHOWN:])
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no path
+        file.write(text)
+    draft.replace(path)
+
+
+def is_free(port: int) -> bool:
+    """Say whether a server could listen on this loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,140 @@
+"""One engine per data directory, though starters be killed at any moment.
+
+The lock is a file lock (flock) that guard and server inherit: it is free exactly when nothing runs on the
+data any more, whoever died first. The file's content names the holders, for messages and for ending a
+server whose starter and guard are both gone.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from number_orders.embedded.errors import AlreadyRunning
+
+LOOK_EVERY_S: Final = 0.02
+ORPHAN_GRACE_S: Final = 5.0  # what a server without starter and guard is given to shut down
+PATIENCE_S: Final = 60.0  # longer than any guard takes to end what it guards
+
+
+@dataclass(frozen=True, slots=True)
+class Holders:
+    """The processes of one running engine; unknown ones are None."""
+
+    starter: int | None = None
+    guard: int | None = None
+    server: int | None = None
+
+    def in_charge(self) -> bool:
+        """Say whether a starter lives whose server lives, or is about to."""
+        return is_alive(self.starter) and (self.server is None or is_alive(self.server))
+
+    def orphan(self, lock: int) -> int | None:
+        """Return the server's pid when nobody is left to stop it, and it is certainly ours."""
+        if is_alive(self.starter) or is_alive(self.guard) or not is_alive(self.server):
+            return None
+        return self.server if self.server and _has_open(self.server, lock) else None
+
+
+class DataLock:
+    """The lock, held by us; `fd` is to be inherited by guard and server."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self.record(Holders(starter=os.getpid()))
+
+    def record(self, holders: Holders) -> None:
+        """Write down who holds the lock."""
+        text = json.dumps(asdict(holders)).encode()
+        os.ftruncate(self.fd, 0)
+        os.pwrite(self.fd, text, 0)
+
+
+@contextmanager
+def data_lock(what: str, path: Path, *, orphan_grace_s: float = ORPHAN_GRACE_S) -> Iterator[DataLock]:
+    """Hold the lock at `path` while starting `what`; those who inherit it hold it for as long as they live.
+
+    An engine whose starter has died is waited for, as its guard is stopping it; where the guard has
+    been killed too, the server is stopped here.
+
+    Raises:
+        AlreadyRunning: a living process runs an engine on this data.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _take(fd, what, path, orphan_grace_s)
+        yield DataLock(fd)
+    finally:
+        os.close(fd)  # ours alone: a lock that is inherited stays
+
+
+def _take(fd: int, what: str, path: Path, orphan_grace_s: float) -> None:
+    begun, told = time.monotonic(), False
+    while not _lock(fd):
+        holders, waited_s = _read(fd), time.monotonic() - begun
+        if holders.in_charge() or waited_s > PATIENCE_S:
+            raise AlreadyRunning(what, path.parent, holders.starter)
+        if orphan := holders.orphan(fd):
+            if waited_s > orphan_grace_s:
+                _signal(orphan, signal.SIGKILL)
+            elif not told:
+                _signal(orphan, signal.SIGINT)  # both engines shut down in order on it
+                told = True
+        time.sleep(LOOK_EVERY_S)
+
+
+def _lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _read(fd: int) -> Holders:
+    try:
+        return Holders(**json.loads(os.pread(fd, 4096, 0)))
+    except (ValueError, TypeError):  # being written just now
+        return Holders()
+
+
+def is_alive(pid: int | None) -> bool:
+    """Say whether the process runs; one that has ended and was not reaped does not."""
+    if pid is None:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # another user's
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+    except OSError:  # no /proc on this system
+        return True
+    return state != "Z"
+
+
+def _has_open(pid: int, fd: int) -> bool:
+    """Say whether the process has our lock file open; where the system cannot tell, trust the record."""
+    open_files = Path(f"/proc/{pid}/fd")
+    if not open_files.is_dir():
+        return True
+    ours = os.fstat(fd)
+    for entry in open_files.iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            if os.path.samestat(entry.stat(), ours):
+                return True
+    return False
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)

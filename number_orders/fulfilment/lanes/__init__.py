@@ -1,0 +1,1 @@
+"""One lane of one carrier: claim due work, hold the conversations, record the results."""

@@ -1,0 +1,156 @@
+"""Turns rows into domain values at once, and domain values into what the statements take.
+
+The only place that knows how a request, an order or an event looks inside the database.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from enum import Enum
+from typing import Any, Final
+from uuid import UUID
+
+from number_orders.orders.events import Event
+from number_orders.orders.lifecycle import Effect
+from number_orders.orders.model import (
+    CarrierName,
+    CarrierOrderId,
+    Criteria,
+    Kind,
+    Notify,
+    NumberResult,
+    NumberState,
+    Order,
+    OrderId,
+    OrderRequest,
+    State,
+    WhenTainted,
+)
+from number_orders.orders.numbers import E164
+
+Row = Mapping[str, Any]
+
+_PLAIN: Final = frozenset({str, int, bool})
+
+_DEFAULTS: Final[dict[type[Any], tuple[tuple[str, Any], ...]]] = {}
+"""Fields and their defaults by class, each looked up once."""
+
+_LISTED: Final = 20
+"""How many numbers an event's detail spells out; all of them stand in order_numbers."""
+
+
+def moment(value: datetime | None) -> str | None:
+    """Write a moment as the statements' JSON takes it."""
+    return value.astimezone(UTC).isoformat() if value else None
+
+
+def request_to_json(request: OrderRequest) -> dict[str, Any]:
+    """Write a request without what it leaves at its default, so that the default may be read back."""
+    return {name: _plain(value) for name, value in _given(request)}
+
+
+def request_from_json(row: Row) -> OrderRequest:
+    """Read a request back; the inverse of `request_to_json`."""
+    criteria, notify, not_before = row.get("criteria"), row.get("notify"), row.get("not_before")
+    return OrderRequest(
+        key=row["key"],
+        carrier=CarrierName(row["carrier"]),
+        kind=Kind(row["kind"]),
+        numbers=tuple(row.get("numbers", ())),
+        criteria=Criteria(**criteria) if criteria is not None else None,
+        quantity=row.get("quantity"),
+        range_size=row.get("range_size"),
+        allow_partial=row.get("allow_partial", True),
+        allow_backorder=row.get("allow_backorder", False),
+        when_tainted=WhenTainted(row.get("when_tainted", "wait")),
+        not_before=datetime.fromisoformat(not_before) if not_before else None,
+        account=row.get("account"),
+        name=row.get("name"),
+        notes=row.get("notes"),
+        options=row.get("options", {}),
+        notify=_notify_from_json(notify) if notify is not None else None,
+    )
+
+
+def order_from_row(row: Row) -> Order:
+    """Read one row of `orders`."""
+    named = row["carrier_order_id"]
+    return Order(
+        order_id=OrderId(row["order_id"]),
+        request=request_from_json(row["request"]),
+        accepted_at=row["accepted_at"],
+        state=State(row["state"]),
+        version=row["version"],
+        carrier_order_id=CarrierOrderId(named) if named is not None else None,
+        carrier_status=row["carrier_status"],
+        reason=row["reason"],
+        progress=row["progress"],
+        cancel_asked_at=row["cancel_asked_at"],
+        sends=row["sends"],
+        losses=row["losses"],
+        doubt_since=row["doubt_since"],
+        doubt_asks=row["doubt_asks"],
+        ended_at=row["ended_at"],
+    )
+
+
+def result_from_row(row: Row) -> NumberResult:
+    """Read one row of `order_numbers`."""
+    return NumberResult(E164(row["e164"]), NumberState(row["state"]), row["code"], row["text"])
+
+
+def result_to_json(result: NumberResult) -> dict[str, str | None]:
+    """Write what became of one number."""
+    return {"e164": result.e164, "state": result.state, "code": result.code, "text": result.text}
+
+
+def effect_to_json(effect: Effect) -> dict[str, str | None]:
+    """Write one debt."""
+    return {"lane": effect.lane, "not_before": moment(effect.not_before), "reason": effect.reason}
+
+
+def event_detail(event: Event) -> dict[str, Any]:
+    """Write what an event says beyond its name, for the story. Long lists of numbers are counted."""
+    detail = {name: _plain(value) for name, value in _given(event)}
+    if len(getattr(event, "numbers", ())) > _LISTED:
+        detail["numbers"] = f"{len(detail['numbers'])} numbers"
+    return detail
+
+
+def _notify_from_json(row: Row) -> Notify:
+    told = {"on": frozenset(State(state) for state in row["on"])} if "on" in row else {}
+    return Notify(task=row.get("task"), queue=row.get("queue"), url=row.get("url"), **told)
+
+
+def _given(value: Any) -> list[tuple[str, Any]]:
+    return [
+        (name, here)
+        for name, default in _defaults(type(value))
+        if (here := getattr(value, name)) is not default and here != default and here not in ({}, ())
+    ]
+
+
+def _defaults(shape: type[Any]) -> tuple[tuple[str, Any], ...]:
+    if shape not in _DEFAULTS:
+        _DEFAULTS[shape] = tuple((field.name, field.default) for field in fields(shape))
+    return _DEFAULTS[shape]
+
+
+def _plain(value: Any) -> Any:
+    if type(value) in _PLAIN:  # most are, and whoever writes five hundred orders at once writes thousands
+        return value
+    match value:
+        case Enum():
+            return value.value
+        case datetime():
+            return moment(value)
+        case UUID():
+            return str(value)
+        case Criteria() | Notify() | NumberResult():
+            return {name: _plain(here) for name, here in _given(value)}
+        case frozenset():
+            return sorted(value)
+        case tuple():
+            return [_plain(item) for item in value]
+        case _:
+            return value

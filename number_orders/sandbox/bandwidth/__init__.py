@@ -1,0 +1,1 @@
+"""The sandbox Bandwidth, written from Bandwidth's pages."""

@@ -1,0 +1,174 @@
+"""The carrier's order book: every order ever accepted, and who has which number.
+
+Everything asked of it while orders are being made costs the same with ten orders and with a million.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import count
+from random import Random
+
+from number_orders.sandbox.bandwidth.order_requests import Amendment, OrderRequest
+from number_orders.sandbox.bandwidth.outcomes import BACKORDERED, FAILED, PARTIAL, Pace, Playwright, Stage
+from number_orders.sandbox.behaviour import Behaviour, Span
+from number_orders.sandbox.fates import Fate
+from number_orders.sandbox.inventory import Inventory
+
+
+@dataclass(slots=True, kw_only=True)
+class Order:
+    """One accepted order. Only a PUT changes it; time alone moves it from stage to stage."""
+
+    order_id: str
+    request: OrderRequest
+    customer_order_id: str
+    name: str
+    created_at: datetime
+    listed_at: datetime
+    stages: tuple[Stage, ...]
+    taken: tuple[str, ...]
+    fate: Fate
+    coin: bool  # decides for this order wherever the behaviour says "mixed"
+
+    def stage(self, now: datetime) -> Stage:
+        """Say how the order stands."""
+        return next(stage for stage in reversed(self.stages) if stage.at <= now or stage is self.stages[0])
+
+    def ended_at(self, now: datetime) -> datetime | None:
+        """Say when the carrier finished, which may be long before anyone asked."""
+        stage = self.stage(now)
+        return stage.at if stage.is_final else None
+
+
+class NotBackordered(Exception):
+    """A PUT to an order that is not waiting for stock."""
+
+
+class Book:
+    """All orders of one account."""
+
+    def __init__(self, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._orders: dict[str, Order] = {}
+        self._by_reference: dict[str, list[Order]] = {}
+        self._holders: dict[str, Order] = {}
+        self._unlisted: list[tuple[datetime, int, Order]] = []  # a heap: the next to appear comes first
+        self._listed: list[Order] = []
+        self._positions: dict[str, int] = {}
+        self._arrivals = count()
+
+    def place(self, request: OrderRequest, behaviour: Behaviour, now: datetime, *, order_id: str) -> Order:
+        """Accept an order and decide its whole course."""
+        dice = Random(f"{behaviour.seed}/{request.customer_order_id or order_id}")
+        playwright = Playwright(self._inventory, lambda e164: self._is_in_process(e164, now))
+        fate, script = playwright.write(request.wish, _pace(behaviour, dice), now)
+        order = Order(
+            order_id=order_id,
+            request=request,
+            customer_order_id=request.customer_order_id,
+            name=request.name,
+            created_at=now,
+            listed_at=now + _draw(behaviour.listing_delay_s, dice),
+            stages=script.stages,
+            taken=script.taken,
+            fate=fate,
+            coin=bool(dice.getrandbits(1)),
+        )
+        self._file(order)
+        return order
+
+    def get(self, order_id: str) -> Order | None:
+        """Return the order with this id."""
+        return self._orders.get(order_id)
+
+    def by_reference(self, reference: str, now: datetime) -> Sequence[Order]:
+        """Return the listed orders with exactly this CustomerOrderId, oldest first."""
+        return [order for order in self._by_reference.get(reference, ()) if order.listed_at <= now]
+
+    def listed(self, now: datetime) -> Sequence[Order]:
+        """Return every order that has come to be listed, in the order in which they did."""
+        while self._unlisted and self._unlisted[0][0] <= now:
+            order = heapq.heappop(self._unlisted)[2]
+            self._positions[order.order_id] = len(self._listed)
+            self._listed.append(order)
+        return self._listed
+
+    def position(self, order_id: str) -> int | None:
+        """Say where in `listed` an order stands."""
+        return self._positions.get(order_id)
+
+    def amend(self, order: Order, change: Amendment, now: datetime) -> None:
+        """Relabel a backordered order, or close it with what it has.
+
+        Raises:
+            NotBackordered: the order is not waiting for stock.
+        """
+        stage = order.stage(now)
+        if stage.status != BACKORDERED:
+            raise NotBackordered(order.order_id)
+        if change.name is not None:
+            order.name = change.name
+        if change.customer_order_id is not None:
+            self._by_reference[order.customer_order_id].remove(order)
+            order.customer_order_id = change.customer_order_id
+            self._by_reference.setdefault(order.customer_order_id, []).append(order)
+        if change.close:
+            self._close(order, stage, now)
+
+    def owner(self, e164: str, now: datetime) -> Order | None:
+        """Return the order that has bought a number; one that is only set aside has no owner yet."""
+        order = self._holders.get(e164)
+        return order if order is not None and e164 in order.stage(now).bought else None
+
+    def owned(self, now: datetime) -> Iterator[tuple[str, Order]]:
+        """List every number bought so far with its order."""
+        for e164, order in self._holders.items():
+            if e164 in order.stage(now).bought:
+                yield e164, order
+
+    def give_up(self, numbers: Iterable[str]) -> None:
+        """Take numbers from the orders that bought them, back into stock."""
+        given_up = tuple(numbers)
+        for e164 in given_up:
+            del self._holders[e164]
+        self._inventory.release(given_up)
+
+    def all_orders(self) -> Iterator[Order]:
+        """List every order, oldest first."""
+        return iter(self._orders.values())
+
+    def _file(self, order: Order) -> None:
+        self._orders[order.order_id] = order
+        self._by_reference.setdefault(order.customer_order_id, []).append(order)
+        self._holders.update(dict.fromkeys(order.taken, order))
+        heapq.heappush(self._unlisted, (order.listed_at, next(self._arrivals), order))
+
+    def _close(self, order: Order, stage: Stage, now: datetime) -> None:
+        kept = stage.bought
+        given_back = set(order.taken) - set(kept)
+        for e164 in given_back:
+            del self._holders[e164]
+        self._inventory.release(given_back)
+        past = tuple(earlier for earlier in order.stages if earlier.at <= now)
+        order.stages = (*past, Stage(now, PARTIAL if kept else FAILED, kept, stage.errors))
+        order.taken = kept
+
+    def _is_in_process(self, e164: str, now: datetime) -> bool:
+        holder = self._holders.get(e164)
+        return holder is not None and holder.ended_at(now) is None
+
+
+def _draw(span: Span, dice: Random) -> timedelta:
+    return timedelta(seconds=dice.uniform(*span))
+
+
+def _pace(behaviour: Behaviour, dice: Random) -> Pace:
+    return Pace(
+        processing=_draw(behaviour.processing_s, dice),
+        backorder=_draw(behaviour.backorder_s, dice),
+        strange=_draw(behaviour.strange_s, dice),
+        strange_word=behaviour.strange_word,
+        backorders_fill=behaviour.backorders_fill,
+    )

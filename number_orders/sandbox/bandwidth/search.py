@@ -1,0 +1,180 @@
+"""Reads the query of GET /availableNumbers: which criteria go together, and what each may hold.
+
+The tables are those of Bandwidth's page "Order Numbers". Parameter names are taken in any case, since the page
+itself writes `City`, `PhoneNumberType` and `numberType`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from number_orders.sandbox.bandwidth import vocabulary as terms
+from number_orders.sandbox.bandwidth.vocabulary import CarrierError, error
+from number_orders.sandbox.inventory import Criteria, Pool
+
+_NANP: Final = {"USA", "CAN"}
+_FIELDS: Final = {
+    "areacode": "AreaCode",
+    "npanxx": "NpaNxx",
+    "npanxxx": "NpaNxxX",
+    "ratecenter": "RateCenter",
+    "city": "City",
+    "state": "State",
+    "zip": "Zip",
+    "lata": "Lata",
+    "localvanity": "LocalVanity",
+    "tollfreevanity": "TollFreeVanity",
+    "tollfreewildcardpattern": "TollFreeWildCardPattern",
+}
+_CODE_OF: Final = {
+    "AreaCode": 4000,
+    "NpaNxx": 4002,
+    "NpaNxxX": 4002,
+    "RateCenter": 4001,
+    "City": 4005,
+    "State": 4006,
+    "Zip": 4007,
+    "Lata": 4008,
+    "LocalVanity": 4010,
+    "TollFreeVanity": 4003,
+    "TollFreeWildCardPattern": 4004,
+}
+_ORDERED_BY: Final = {"fullNumber", "npaNxxx", "npaNxx", "areaCode"}
+_ORDERABLE: Final = {
+    "NpaNxx",
+    "NpaNxxX",
+    "RateCenter",
+    "City",
+    "Zip",
+    "TollFreeVanity",
+    "TollFreeWildCardPattern",
+}
+_STAND_ALONE: Final = {"TollFreeVanity", "TollFreeWildCardPattern"}
+_NUMBER_TYPES: Final = {"GEOGRAPHIC", "NATIONAL", "MOBILE", "TOLL_FREE", "SHARED_COST"}
+_AREA_DIGITS_MAX: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """A search that Bandwidth would run. `protected_only` finds nothing: no practice number is protected."""
+
+    criteria: Criteria
+    quantity: int
+    detail: bool
+    in_order: bool
+    protected_only: bool
+
+
+class SearchRefused(Exception):
+    """Bandwidth answers 400 with a single Error."""
+
+    def __init__(self, reason: CarrierError) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def read_search(pairs: Iterable[tuple[str, str]]) -> Search:
+    """Read the query parameters, repeated ones by their last value.
+
+    Raises:
+        SearchRefused: with the first thing that is wrong.
+    """
+    query = {name.lower(): value.strip() for name, value in pairs if value.strip()}
+    fields = {_FIELDS[name]: value for name, value in query.items() if name in _FIELDS}
+    country = query.get("countrycodea3", "")
+    abroad = bool(country) and country not in _NANP
+    reason = next(_faults(query, fields, abroad=abroad), None)
+    if reason is not None:
+        raise SearchRefused(reason)
+    return Search(
+        criteria=_abroad(query, fields) if abroad else _at_home(query, fields),
+        quantity=int(query.get("quantity", terms.QUANTITY_MAX)),
+        detail=_is_true(query, "enabletndetail"),
+        in_order="orderby" in query,
+        protected_only=query.get("protected") == "ONLY",
+    )
+
+
+def _is_true(query: Mapping[str, str], name: str, *, unless_said: bool = False) -> bool:
+    return query.get(name, str(unless_said)).lower() == "true"
+
+
+def _number_type(query: Mapping[str, str]) -> str:
+    return query.get("phonenumbertype") or query.get("numbertype") or ""
+
+
+def _abroad(query: Mapping[str, str], fields: Mapping[str, str]) -> Criteria:
+    return Criteria(
+        pool="foreign",
+        country=query["countrycodea3"],
+        number_type=_number_type(query),
+        starts_with=fields.get("AreaCode", ""),
+        city=fields.get("City", "").upper(),
+    )
+
+
+def _at_home(query: Mapping[str, str], fields: dict[str, str]) -> Criteria:
+    country, kind = query.get("countrycodea3", ""), _number_type(query)
+    pool: Pool = "toll_free" if kind == "TOLL_FREE" else "local"
+    if not fields:
+        return Criteria(pool=pool, country=country, number_type=kind)
+    criteria = terms.criteria_from(
+        fields,
+        calling_area=_is_true(query, "lca", unless_said=True),
+        ends_in=_is_true(query, "endsin"),
+    )
+    pool = "toll_free" if kind == "TOLL_FREE" else criteria.pool
+    return replace(criteria, pool=pool, country=country, number_type=kind)
+
+
+def _faults(query: Mapping[str, str], fields: dict[str, str], *, abroad: bool) -> Iterator[CarrierError]:
+    """Go through everything that can be wrong; only the first is reported."""
+    quantity = query.get("quantity", "1")
+    if not quantity.isdigit() or not 1 <= int(quantity) <= terms.QUANTITY_MAX:
+        yield error(4010)
+    if query.get("protected", "NONE") not in {"NONE", "ONLY", "MIXED"}:
+        yield error(4022)
+    yield from _faults_in_order_by(query, fields)
+    yield from _faults_abroad(query, fields) if abroad else _faults_at_home(query, fields)
+
+
+def _faults_in_order_by(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
+    wanted = query.get("orderby")
+    if wanted is not None and wanted not in _ORDERED_BY:
+        yield error(4020)
+    if wanted is not None and not _ORDERABLE & fields.keys():
+        yield error(4021)
+
+
+def _faults_abroad(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
+    area_code = fields.get("AreaCode", "0")
+    if not area_code.isdigit() or len(area_code) > _AREA_DIGITS_MAX:
+        yield error(4000)
+    if fields.keys() - {"AreaCode", "City"}:
+        yield error(4010)
+    if _number_type(query) not in {"", *_NUMBER_TYPES}:
+        yield error(4010)
+
+
+def _faults_at_home(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
+    given = fields.keys()
+    if not given and "countrycodea3" not in query:
+        yield error(4010)
+    if _number_type(query) and "countrycodea3" not in query:
+        yield error(4010)
+    for field, value in fields.items():
+        if terms.fault_in(field, value) is not None:
+            yield error(_CODE_OF[field])
+    if "RateCenter" in given and "State" not in given:
+        yield error(4001)
+    if "City" in given and "State" not in given:
+        yield error(4005)
+    if _clash(set(given)):
+        yield error(4010)
+
+
+def _clash(given: set[str]) -> bool:
+    alone = given & _STAND_ALONE and len(given) > 1
+    prefixes = len(given & {"AreaCode", "NpaNxx", "NpaNxxX"}) > 1
+    vanity = "LocalVanity" in given and not given <= {"LocalVanity", "AreaCode", "State"}
+    return bool(alone or prefixes or vanity)

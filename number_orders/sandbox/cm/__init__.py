@@ -1,0 +1,1 @@
+"""The sandbox CM.com, written from CM.com's pages."""

@@ -1,0 +1,160 @@
+"""The way every request takes into a practice carrier and out again.
+
+Counts it, draws its latency, lets a fault strike, and logs what became of it. What the request means is the
+carrier's business: a handler is a plain function, since everything it touches is in memory.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from number_orders.sandbox.behaviour import Endpoint
+from number_orders.sandbox.faults import Asked, Fault, FaultKind
+from number_orders.sandbox.journal import Entry
+from number_orders.sandbox.world import World
+
+DROP_EXTENSION = "sandbox.drop"  # what server.py's protocol offers: close the connection, say nothing
+FAULT_HEADER = "Sandbox-Fault"  # a request that carries one of these is spoiled so, whatever the rules say
+
+_HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center><hr>gateway</body></html>"
+_DEFAULT_STATUS = {FaultKind.HTML: 502, FaultKind.EMPTY: 200, FaultKind.GARBAGE: 200}
+_GARBAGE_BYTES = 240
+_BEGINNINGS = {"application/xml": b"<?xml version=", "application/json": b'{"data":'}
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A request whose body has been read."""
+
+    request: Request
+    body: bytes
+
+
+Handler = Callable[[Visit], Response]
+ReferenceOf = Callable[[Visit], str | None]
+FaultAnswers = Mapping[FaultKind, Callable[[Fault], Response]]
+
+
+class SilentEnd(Response):
+    """No answer at all: the connection is closed under the client, at once or after a wait."""
+
+    def __init__(self, stopping: asyncio.Event, *, hang_s: float | None) -> None:
+        super().__init__()
+        self._stopping = stopping
+        self._hang_s = hang_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait for the client to give up, the time to pass or the sandbox to stop; then hang up."""
+        gone = asyncio.ensure_future(_disconnected(receive))
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        await asyncio.wait({gone, stopped}, timeout=self._hang_s, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        scope["extensions"][DROP_EXTENSION]()
+        await gone  # so that the server knows nobody is left to answer
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Gate:
+    """One carrier's gate."""
+
+    def __init__(
+        self,
+        carrier: str,
+        world: World,
+        *,
+        reference_of: ReferenceOf,
+        fault_answers: FaultAnswers,
+        media_type: str = "application/xml",
+    ) -> None:
+        self._carrier = carrier
+        self._media_type = media_type
+        self._world = world
+        self._reference_of = reference_of
+        self._fault_answers = fault_answers
+
+    def route(
+        self, method: str, path: str, handler: Handler, *, endpoint: Endpoint, template: str | None = None
+    ) -> Route:
+        """Serve `path` through this gate; `template` is its short name in rules and reports."""
+        named = template or path
+
+        async def enter(request: Request) -> Response:
+            return await self._pass(Visit(request, await request.body()), named, endpoint, handler)
+
+        methods = None if method == "*" else [method]
+        return Route(path, enter, methods=methods)
+
+    async def _pass(self, visit: Visit, template: str, endpoint: Endpoint, handler: Handler) -> Response:
+        request, world = visit.request, self._world
+        entry = world.journal.arrived(self._carrier, request.method, template, request.scope["path"])
+        reference = self._reference_of(visit)
+        fault = _named_by(request) or world.faults.pick(Asked(self._carrier, request.method, template, reference))
+        latency_s = world.behaviour.latency(endpoint, world.dice)
+        if latency_s > 0:
+            await asyncio.sleep(latency_s)
+        answer = await self._answer(visit, handler, fault)
+        _note(entry, answer, fault)
+        world.journal.ended(entry, reference, world.behaviour.http_log_per_order)
+        return answer
+
+    async def _answer(self, visit: Visit, handler: Handler, fault: Fault | None) -> Response:
+        if fault is None:
+            return handler(visit)
+        if fault.fault is FaultKind.SLOW:
+            await self._wait(fault.delay_s or 0.0)
+            return handler(visit)
+        if fault.reaches_carrier:
+            handler(visit)
+        return await self._spoil(fault)
+
+    async def _spoil(self, fault: Fault) -> Response:
+        kind = fault.fault
+        if kind in self._fault_answers:
+            return self._fault_answers[kind](fault)
+        if kind in {FaultKind.HANG_BEFORE, FaultKind.HANG_AFTER}:
+            return SilentEnd(self._world.stopping, hang_s=fault.delay_s)
+        await self._wait(fault.delay_s or 0.0)
+        if kind in {FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER}:
+            return SilentEnd(self._world.stopping, hang_s=0.0)
+        return _gateway_answer(fault, self._media_type)
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, but not past the end of the sandbox."""
+        if seconds > 0:
+            stopped = asyncio.ensure_future(self._world.stopping.wait())
+            await asyncio.wait({stopped}, timeout=seconds)
+            stopped.cancel()
+
+
+def _named_by(request: Request) -> Fault | None:
+    """Return the fault that a request asks for itself."""
+    kind = request.headers.get(FAULT_HEADER)
+    return Fault(fault=FaultKind(kind)) if kind in set(FaultKind) else None
+
+
+def _note(entry: Entry, answer: Response, fault: Fault | None) -> None:
+    entry.status = None if isinstance(answer, SilentEnd) else answer.status_code
+    entry.fault = fault.fault.value if fault else None
+
+
+def _gateway_answer(fault: Fault, media_type: str) -> Response:
+    """Answer as something in front of the carrier would, or as a broken carrier."""
+    status = fault.status or _DEFAULT_STATUS.get(fault.fault, 503)
+    match fault.fault:
+        case FaultKind.HTML:
+            return Response(_HTML % (status, status), status, media_type="text/html")
+        case FaultKind.GARBAGE:
+            noise = _BEGINNINGS[media_type] + Random(fault.seed).randbytes(_GARBAGE_BYTES)
+            return Response(noise, status, media_type=media_type)
+        case _:
+            return Response(status_code=status)

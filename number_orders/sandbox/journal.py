@@ -1,0 +1,107 @@
+"""What was asked of the practice carriers: counts, the busiest second, the last requests of each order."""
+
+from collections import Counter, OrderedDict, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from number_orders.sandbox.clock import Clock, iso
+
+_REFERENCES_KEPT: Final = 20_000
+
+
+@dataclass(slots=True)
+class _Pace:
+    """Requests of one kind: all of them, this second's, and the most in any second."""
+
+    total: int = 0
+    second: int = 0
+    in_second: int = 0
+    peak: int = 0
+
+    def count(self, second: int) -> None:
+        if second != self.second:
+            self.second, self.in_second = second, 0
+        self.total += 1
+        self.in_second += 1
+        self.peak = max(self.peak, self.in_second)
+
+    def as_json(self) -> dict[str, int]:
+        return {"total": self.total, "peak_per_second": self.peak}
+
+
+@dataclass(slots=True)
+class Entry:
+    """One request and what became of it; `status` stays empty when no answer was sent."""
+
+    at: datetime
+    method: str
+    path: str
+    status: int | None = None
+    fault: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Describe the request for the report."""
+        return {
+            "at": iso(self.at),
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "fault": self.fault,
+        }
+
+
+def _paces_as_json(paces: Mapping[str, _Pace]) -> dict[str, dict[str, int]]:
+    return {route: pace.as_json() for route, pace in sorted(paces.items())}
+
+
+class Journal:
+    """Counts every request, and remembers the last few that spoke of each customer order id."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._all = _Pace()
+        self._paces: dict[str, _Pace] = {}
+        self._by_carrier: dict[str, dict[str, _Pace]] = {}
+        self._statuses: Counter[str] = Counter()
+        self._by_reference: OrderedDict[str, deque[Entry]] = OrderedDict()
+
+    def arrived(self, carrier: str, method: str, template: str, path: str) -> Entry:
+        """Count a request as it arrives, before anything can go wrong with it."""
+        now = self._clock()
+        second = int(now.timestamp())
+        self._all.count(second)
+        route = f"{method} {template}"
+        self._paces.setdefault(route, _Pace()).count(second)
+        self._by_carrier.setdefault(carrier, {}).setdefault(route, _Pace()).count(second)
+        return Entry(now, method, path)
+
+    def ended(self, entry: Entry, reference: str | None, keep: int) -> None:
+        """File a request under the order it spoke of."""
+        self._statuses[str(entry.status or "no answer")] += 1
+        if reference is None or keep == 0:
+            return
+        entries = self._by_reference.get(reference)
+        if entries is None or entries.maxlen != keep:
+            entries = self._by_reference[reference] = deque(entries or (), maxlen=keep)
+        entries.append(entry)
+        if len(self._by_reference) > _REFERENCES_KEPT:
+            self._by_reference.popitem(last=False)
+
+    def requests_as_json(self) -> dict[str, Any]:
+        """Report counts by method and path template, of all and of each carrier, and by status."""
+        return {
+            **self._all.as_json(),
+            "by_route": _paces_as_json(self._paces),
+            "by_carrier": {carrier: _paces_as_json(paces) for carrier, paces in sorted(self._by_carrier.items())},
+            "by_status": dict(sorted(self._statuses.items())),
+        }
+
+    def log_as_json(self, since: datetime | None) -> dict[str, list[dict[str, Any]]]:
+        """Report the last requests of every customer order id."""
+        logs = {
+            reference: [entry.as_json() for entry in entries if since is None or entry.at >= since]
+            for reference, entries in self._by_reference.items()
+        }
+        return {reference: entries for reference, entries in logs.items() if entries}

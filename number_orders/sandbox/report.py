@@ -1,0 +1,71 @@
+"""What was really sold: every order of every carrier as it truly stands, and anything sold twice."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from number_orders.sandbox.clock import iso
+from number_orders.sandbox.world import PracticeCarrier, World
+
+_GIVING_UP: Final = {"disconnect", "REMOVE_NUMBERS"}
+"""Kinds of orders that may be repeated under one reference, since they buy nothing."""
+
+
+def report(world: World, carriers: Sequence[PracticeCarrier], since: datetime | None) -> dict[str, Any]:
+    """Write the report; with `since`, of the orders and requests from then on."""
+    now = world.clock()
+    orders = [order for carrier in carriers for order in carrier.orders_as_json(now, since)]
+    return {
+        "at": iso(now),
+        "totals": _totals(orders) | {"stock": {c.name: c.stock_as_json() for c in carriers}},
+        "duplicates": _duplicates(orders),
+        **_incidents(carriers, since),
+        "orders": orders,
+        "requests": world.journal.requests_as_json(),
+        "http": world.journal.log_as_json(since),
+        "stalls": world.witness.as_json(),
+    }
+
+
+def _incidents(carriers: Sequence[PracticeCarrier], since: datetime | None) -> dict[str, list[Any]]:
+    told: dict[str, list[Any]] = {"violations": [], "callbacks": []}
+    for carrier in carriers:
+        for heading, incidents in carrier.incidents_as_json(since).items():
+            told[heading] += incidents
+    return told
+
+
+def _totals(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        "orders": len(orders),
+        "open": sum(order["ended_at"] is None for order in orders),
+        "by_status": _counted(order["status"] for order in orders),
+        "by_outcome": _counted(order["outcome"] or "OPEN" for order in orders),
+        "by_kind": _counted(order["kind"] for order in orders),
+        "numbers_bought": sum(len(order["bought"]) for order in orders),
+        "numbers_released": sum(len(_released(order)) for order in orders),
+    }
+
+
+def _counted(words: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
+
+
+def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Find references with several purchases at one carrier, and numbers bought again without having been given up."""
+    references: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    numbers: defaultdict[str, list[str]] = defaultdict(list)
+    given_up = Counter(e164 for order in orders for e164 in _released(order))
+    for order in orders:
+        if order["customer_order_id"] and order["kind"] not in _GIVING_UP:
+            references[order["carrier"], order["customer_order_id"]].append(order["order_id"])
+        for e164 in order["bought"]:
+            numbers[e164].append(order["order_id"])
+    repeated = {reference: order_ids for (_, reference), order_ids in references.items() if len(order_ids) > 1}
+    resold = {e164: order_ids for e164, order_ids in numbers.items() if len(order_ids) > 1 + given_up[e164]}
+    return {"customer_order_ids": repeated, "numbers": resold}
+
+
+def _released(order: Mapping[str, Any]) -> Sequence[str]:
+    return [*order.get("released", ()), *order.get("removed", ())]

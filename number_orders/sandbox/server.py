@@ -1,0 +1,173 @@
+"""Serves the sandbox: as a process of its own, or in a thread beside a test.
+
+Also gives the web application the one thing ASGI has no word for: hanging up without an answer.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from number_orders.sandbox.app import create_app
+from number_orders.sandbox.bandwidth.access import Account
+from number_orders.sandbox.behaviour import Behaviour
+from number_orders.sandbox.cm.access import CmAccount
+from number_orders.sandbox.control import SandboxControl
+from number_orders.sandbox.gate import DROP_EXTENSION
+from number_orders.sandbox.inventory import StockPlan
+from number_orders.sandbox.memory import Memory
+from number_orders.sandbox.swift.access import SwiftAccount
+from number_orders.sandbox.world import Founder, World
+
+# Longer than any client keeps a connection, so that no request meets one that is just being closed: a
+# connection lost here is always one that a fault has closed.
+_KEEP_ALIVE_S: Final = 3600
+_GRACE_S: Final = 3
+_START_S: Final = 20
+_BACKLOG: Final = 1024
+
+
+class _DroppingProtocol(H11Protocol):
+    """HTTP/1.1 as uvicorn speaks it, and an ASGI extension that closes the connection mid-request."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        served = self.app
+
+        async def app(scope: Any, receive: Any, send: Any) -> None:
+            scope["extensions"] = {DROP_EXTENSION: self.transport.abort}
+            await served(scope, receive, send)
+
+        self.app = app
+
+
+class _Server(uvicorn.Server):
+    """Says when it is ready, does the carriers' chores, and lets hanging requests go when it stops."""
+
+    def __init__(self, config: uvicorn.Config, world: World, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._world = world
+        self._chores: list[asyncio.Task[None]] = []
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._chores = [asyncio.create_task(chore()) for chore in self._world.chores]
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._world.stopping.set()
+        for chore in self._chores:
+            chore.cancel()
+        await asyncio.sleep(0)  # they hang up before the server starts to count who is left
+        await super().shutdown(sockets)
+        for left in list(self.server_state.connections):  # whoever did not go in time
+            left.transport.abort()
+        await asyncio.sleep(0)  # connections hang up in the loop's next round, and this is its last
+
+
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    behaviour: Behaviour | None = None,
+    account: Account | None = None,
+    swift: SwiftAccount | None = None,
+    cm: CmAccount | None = None,
+    stock: StockPlan | None = None,
+    memory: Path | None = None,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then return. Port 0 takes a free one; `on_ready` learns the URL.
+
+    With a `memory`, orders that an earlier sandbox wrote there are taken up again.
+    """
+    with _bound(host, port) as listener:
+        url = _url(listener)
+        world = World(behaviour, memory=Memory(memory))
+        app = create_app(world, account, swift, cm, stock)
+        server = _build(world, app, lambda: on_ready(url) if on_ready else None)
+        # uvicorn repeats the signal once it has stopped; the repeat must not kill a process that ends well.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _ignore)
+        server.run(sockets=[listener])
+
+
+@contextmanager
+def running_sandbox(
+    *,
+    behaviour: Behaviour | None = None,
+    account: Account | None = None,
+    swift: SwiftAccount | None = None,
+    cm: CmAccount | None = None,
+    stock: StockPlan | None = None,
+    memory: Path | None = None,
+    guests: Sequence[Founder] = (),
+) -> Iterator[SandboxControl]:
+    """Serve from a thread on a free port, for as long as the block lasts; yields its control.
+
+    `guests` are practice carriers that are served beside those of this package.
+    """
+    ready = Event()
+    with _bound("127.0.0.1", 0) as listener:
+        world = World(behaviour, memory=Memory(memory))
+        server = _build(world, create_app(world, account, swift, cm, stock, guests), ready.set)
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
+        thread.start()
+        if not ready.wait(_START_S):
+            raise TimeoutError("the sandbox did not start")
+        with SandboxControl(_url(listener)) as control:
+            yield control
+        server.should_exit = True
+        thread.join()
+
+
+def write_ready_file(path: Path, url: str) -> None:
+    """Write the URL so that a reader sees all of it or nothing."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}")
+    partial.write_text(f"{url}\n", encoding="ascii")
+    partial.replace(path)
+
+
+def _build(world: World, app: Starlette, on_ready: Callable[[], None]) -> _Server:
+    config = uvicorn.Config(
+        app,
+        http=_DroppingProtocol,
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="warning",
+        timeout_keep_alive=_KEEP_ALIVE_S,
+        timeout_graceful_shutdown=_GRACE_S,
+        server_header=False,
+    )
+    return _Server(config, world, on_ready)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """Listen. asyncio sets TCP_NODELAY only where the protocol is named, else answers wait 40 ms for an ACK."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(_BACKLOG)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _ignore(number: int, frame: FrameType | None) -> None:
+    """Take a signal and do nothing."""

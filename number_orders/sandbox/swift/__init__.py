@@ -1,0 +1,1 @@
+"""The sandbox Swift, written from Swift's pages."""

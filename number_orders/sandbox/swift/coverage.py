@@ -1,0 +1,56 @@
+"""Swift's coverage: how many numbers there are, never which."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.datastructures import QueryParams
+
+from number_orders.sandbox.geography import Place
+from number_orders.sandbox.inventory import Criteria, Inventory
+from number_orders.sandbox.swift.order_requests import FILTERS, Refused, criteria_of
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is counted, and by which fields."""
+
+    criteria: Criteria
+    group_by: Sequence[str]
+
+
+def read_question(query: QueryParams) -> Question:
+    """Read the query of a coverage search.
+
+    Raises:
+        Refused: 422 for a number type other than tendlc, or a field that cannot be grouped by.
+    """
+    faults: dict[str, list[str]] = {}
+    if query.get("number_type") != "tendlc":
+        faults["number_type"] = ["is invalid"]
+    group_by = list(dict.fromkeys(query.getlist("group_by[]")))
+    if not set(group_by) <= set(FILTERS):
+        faults["group_by"] = [f"must be of {', '.join(FILTERS)}"]
+    if faults:
+        raise Refused(422, faults)
+    return Question(criteria_of(query), group_by)
+
+
+def count(inventory: Inventory, question: Question) -> Counter[tuple[str, ...]]:
+    """Count the stock by group; without a field to group by, there is one group."""
+    groups: Counter[tuple[str, ...]] = Counter()
+    for place, digits, quantity in inventory.count(question.criteria):
+        fields = _fields(place, digits)
+        groups[tuple(fields[name] for name in question.group_by)] += quantity
+    return groups
+
+
+def _fields(place: Place, digits: str) -> dict[str, str]:
+    return {
+        "npa": digits[:3],
+        "nxx": digits[3:],
+        "lata": place.lata,
+        "state": place.state,
+        "rate_center": place.rate_center,
+        "country_code": "1",
+    }

@@ -1,0 +1,203 @@
+"""The queues: messages come late, twice, in another order or not at all, and sometimes all are forgotten at once.
+
+Knows what docs/adr/0002-bells-and-leases.md says of bells and of messages that carry an order; knows no Celery.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from number_orders.fulfilment.ports import Errand
+from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.simulation.incidents import Weather
+from number_orders.simulation.process import Process
+from number_orders.simulation.trace import Trace
+
+_VISIBILITY_S: Final = 90.0
+_BELL_LIVES_S: Final = 5.0
+_RUNG_S: Final = 2.0
+_SUFFICES_S: Final = 3.0
+_ON_ITS_WAY_S: Final = (0.001, 0.02)
+_DELAYED_S: Final = (0.1, 90.0)
+
+
+@dataclass(slots=True, eq=False)
+class Message:
+    """One message. What carries an order is acknowledged late; a bell at once, and it goes stale."""
+
+    name: str
+    said: tuple[Any, ...]
+    late_ack: bool = False
+    answer: "asyncio.Future[Any] | None" = field(default=None, repr=False)
+    expires_at: float = float("inf")
+
+    @property
+    def line(self) -> str:
+        """The message in a line."""
+        return f"{self.name} {' '.join(str(part) for part in self.said if not isinstance(part, dict))}"
+
+
+class Broker:
+    """Every queue at once: whoever is free takes the next message."""
+
+    def __init__(self, weather: Weather, trace: Trace) -> None:
+        self._weather = weather
+        self._trace = trace
+        self._waiting: deque[Message] = deque()
+        self._unacked: dict[Message, asyncio.TimerHandle] = {}
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._rung_until: dict[tuple[str, str], float] = {}
+
+    def send(self, message: Message) -> None:
+        """Take a message; or lose it, or double it, or hold it back."""
+        weather, faults = self._weather, self._weather.faults
+        if weather.strikes(faults.dropped):
+            self._trace.note("broker", "dropped", message.line)
+            return
+        for _ in range(2 if weather.strikes(faults.doubled) else 1):
+            after_s = weather.seconds(*(_DELAYED_S if weather.strikes(faults.delayed) else _ON_ITS_WAY_S))
+            asyncio.get_running_loop().call_later(after_s, self._arrive, replace(message))
+
+    async def take(self, process: Process) -> Message:
+        """Wait for the next message, and take it."""
+        while True:
+            while not self._waiting:
+                idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+                self._idle.append(idle)
+                await idle
+            message = self._waiting.popleft()
+            if message.expires_at < asyncio.get_running_loop().time():
+                continue
+            if message.late_ack:
+                again = asyncio.get_running_loop().call_later(_VISIBILITY_S, self._restore, message)
+                self._unacked[message] = again
+            return message
+
+    def acknowledge(self, message: Message) -> None:
+        """Forget a message that was worked off."""
+        if (again := self._unacked.pop(message, None)) is not None:
+            again.cancel()
+
+    def wipe(self) -> None:
+        """Forget everything."""
+        self._trace.note("broker", "wiped", f"{len(self._waiting)} waiting, {len(self._unacked)} in hand")
+        self._waiting.clear()
+        self._rung_until.clear()
+        for again in self._unacked.values():
+            again.cancel()
+        self._unacked.clear()
+
+    def ring(self, carrier: str, lane: str) -> None:
+        """Ring for a lane, unless it was rung just now and nobody has heard it yet."""
+        now = asyncio.get_running_loop().time()
+        if self._rung_until.get((carrier, lane), 0.0) <= now:
+            self._rung_until[carrier, lane] = now + _RUNG_S
+            self.send(Message("work", (carrier, lane), expires_at=now + _BELL_LIVES_S))
+
+    def heard(self, carrier: str, lane: str) -> None:
+        """Note that somebody is about to look."""
+        self._rung_until.pop((carrier, lane), None)
+
+    def attended(self, carrier: str, lane: str) -> None:
+        """Note that somebody looks all the while."""
+        self._rung_until[carrier, lane] = asyncio.get_running_loop().time() + _RUNG_S
+
+    def tick(self) -> None:
+        """Send for a sweep."""
+        self.send(Message("sweep", (), expires_at=asyncio.get_running_loop().time() + _BELL_LIVES_S))
+
+    def _restore(self, message: Message) -> None:
+        if self._unacked.pop(message, None) is not None:
+            self._trace.note("broker", "restored", message.line)
+            self._arrive(message)
+
+    def _arrive(self, message: Message) -> None:
+        self._waiting.append(message)
+        while self._idle:
+            idle = self._idle.popleft()
+            if not idle.done():
+                return idle.set_result(None)
+        return None
+
+
+class SimulatedBell:
+    """A bell, as one process rings it."""
+
+    def __init__(self, broker: Broker, process: Process) -> None:
+        self._broker = broker
+        self._process = process
+
+    def ring(self, lanes: Iterable[tuple[CarrierName, Lane]]) -> None:
+        """Ring for lanes, in an order of their own: a set's differs from run to run."""
+        for carrier, lane in sorted(lanes):
+            self._process.survives("ringing")
+            self._broker.ring(carrier, lane.value)
+
+    def heard(self, carrier: CarrierName, lane: Lane) -> None:
+        """Note that this process is about to look."""
+        self._process.survives("about to look")
+        self._broker.heard(carrier, lane.value)
+
+    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+        """Note that this process looks all the while."""
+        self._process.survives("looking all the while")
+        self._broker.attended(carrier, lane.value)
+
+
+class SimulatedHerald:
+    """Hands documents to producers, as one process does: some are handed over, and then it dies."""
+
+    def __init__(self, process: Process, weather: Weather, told: Callable[[Errand], None]) -> None:
+        self._process = process
+        self._weather = weather
+        self._told = told
+
+    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
+        """Hand over in order; after a failure of one order its later documents wait."""
+        stuck: set[OrderId] = set()
+        return [self._trouble(errand, stuck) for errand in errands]
+
+    def _trouble(self, errand: Errand, stuck: set[OrderId]) -> str | None:
+        self._process.survives("telling")
+        order_id = errand.telling.order_id
+        if order_id in stuck or self._weather.strikes(self._weather.faults.dropped):
+            stuck.add(order_id)
+            return "the broker did not take it"
+        self._told(errand)
+        self._process.survives("told")
+        return None
+
+
+class SimulatedSlots:
+    """Places for lanes on one machine; a dead holder's are given back."""
+
+    def __init__(self, *, each: int, together: int) -> None:
+        self._each = each
+        self._together = together
+        self._held: list[tuple[CarrierName, Lane]] = []
+        self._said_at: dict[tuple[CarrierName, Lane], float] = {}
+
+    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+        """Let nobody else have a place for the next seconds."""
+        self._said_at[carrier, lane] = asyncio.get_running_loop().time()
+
+    def call(self, carrier: CarrierName, lane: Lane) -> None:
+        """Let others have the other places."""
+        self._said_at.pop((carrier, lane), None)
+
+    @contextmanager
+    def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
+        """Enter with True when a place was free."""
+        said_s = asyncio.get_running_loop().time() - self._said_at.get((carrier, lane), float("-inf"))
+        each = 1 if said_s < _SUFFICES_S else self._each
+        if len(self._held) >= self._together or self._held.count((carrier, lane)) >= each:
+            yield False
+            return
+        self._held.append((carrier, lane))
+        try:
+            yield True
+        finally:
+            self._held.remove((carrier, lane))

@@ -1,0 +1,159 @@
+"""The simulated carriers: the practice carriers' own books and dialects, on the world's clock and chance.
+
+Also says what a carrier has truly sold, which is what ends are compared with.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from random import Random
+from typing import Any, Final
+
+from starlette.applications import Starlette
+
+from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.cm.facts import TOKEN_HEADER
+from number_orders.carriers.contract import Adapter
+from number_orders.carriers.http.credentials import ApiKeyHeader, Authenticator, OAuth2ClientCredentials, StaticBearer
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.carriers.swift.taint import Taint
+from number_orders.orders.lifecycle import Manner
+from number_orders.orders.model import CarrierName
+from number_orders.sandbox.bandwidth.app import Bandwidth as PracticeBandwidth
+from number_orders.sandbox.behaviour import Behaviour, read_behaviour
+from number_orders.sandbox.cm.access import CmAccount
+from number_orders.sandbox.cm.app import Cm as PracticeCm
+from number_orders.sandbox.faults import read_fault
+from number_orders.sandbox.inventory import StockPlan
+from number_orders.sandbox.swift.access import SwiftAccount
+from number_orders.sandbox.swift.app import Swift as PracticeSwift
+from number_orders.sandbox.world import PracticeCarrier
+from number_orders.sandbox.world import World as PracticeWorld
+from number_orders.simulation.clock import MachineClock, true_now
+from number_orders.simulation.faults import LISTING_MAX_S, Faults
+
+BANDWIDTH: Final = CarrierName("bandwidth")
+CM_COM: Final = CarrierName("cm")
+SWIFT: Final = CarrierName("swift")
+
+MANNERS: Final[Mapping[CarrierName, Manner]] = {
+    BANDWIDTH: Manner(answer_within=timedelta(seconds=60)),
+    CM_COM: Manner(
+        answer_within=timedelta(seconds=60),
+        ask_first=timedelta(seconds=30),
+        ask_max=timedelta(minutes=15),
+        slow_ask_max=timedelta(hours=1),
+        resend_when_absent=False,
+        overdue_after=timedelta(days=3),
+    ),
+    SWIFT: Manner(answer_within=timedelta(seconds=60)),
+}
+"""How patient the service is, as its settings have it when they are left alone; a test compares."""
+
+_STOCK: Final = StockPlan(exchanges_per_area=2, lines_per_exchange=30, toll_free_per_code=5, foreign_per_range=5)
+_COMPANIES: Final = {"NLD:local": 31, "NLD:national": 31, "BEL:local": 32, "GBR:local": 44, "USA:local": 1}
+_SPOILED: Final = ("error_before", "error_after", "html", "garbage", "empty", "timeout_400", "code_5086")
+
+Sale = Mapping[str, Any]
+"""An order as its carrier truly has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedCarrier:
+    """One carrier: how the service speaks to it, and what it truly is."""
+
+    adapter: Adapter
+    app: Starlette
+    practice: PracticeCarrier
+    signs_in: Callable[[MachineClock], Authenticator]
+
+    def sales(self, reference: str | None = None) -> list[Sale]:
+        """Return orders as they truly stand, all of them or those with our reference."""
+        orders = self.practice.orders_as_json(true_now(), None)
+        return [order for order in orders if reference is None or order["customer_order_id"] == reference]
+
+    def violations(self) -> Sequence[Mapping[str, Any]]:
+        """Return the rules of the carrier's that were broken."""
+        return self.practice.incidents_as_json(None).get("violations", ())
+
+
+def practice_world(faults: Faults, dice: Random) -> PracticeWorld:
+    """Make the practice carriers' surroundings."""
+    world = PracticeWorld(_behaviour(faults, dice), clock=true_now, chance=dice)
+    for fault in _SPOILED if faults.broken else ():
+        for processed in (True, False):
+            rule = {"fault": fault, "probability": faults.broken / 14, "seed": dice.getrandbits(32)}
+            world.faults.add(read_fault({**rule, "processed": processed}))
+    return world
+
+
+def simulated_carriers(world: PracticeWorld, dice: Random, taint: Taint) -> dict[CarrierName, SimulatedCarrier]:
+    """Open every carrier."""
+    practice_bandwidth, practice_cm = PracticeBandwidth(world, stock=_STOCK), PracticeCm(world)
+    practice_swift, swift, cm = PracticeSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
+    fetched, known = dice.random() < 0.5, dice.random() < 0.5  # noqa: PLR2004  each in half of the worlds
+    profiles = {key: f"0c0ffee0-0000-4000-8000-0000000000{code:02}" for key, code in _COMPANIES.items()}
+    return {
+        BANDWIDTH: _carrier(Bandwidth("9900000", "743"), practice_bandwidth, _oauth2 if fetched else _bearer),
+        CM_COM: _carrier(
+            CM(cm.account_guid, profiles), practice_cm, lambda _: ApiKeyHeader(TOKEN_HEADER, cm.product_token)
+        ),
+        SWIFT: _carrier(
+            Swift(swift.account_id if known else None, taint=taint),
+            practice_swift,
+            lambda _: StaticBearer(swift.api_key),
+        ),
+    }
+
+
+def _carrier(
+    adapter: Adapter, practice: PracticeCarrier, signs_in: Callable[[MachineClock], Authenticator]
+) -> SimulatedCarrier:
+    return SimulatedCarrier(adapter, Starlette(routes=list(practice.routes())), practice, signs_in)
+
+
+def _oauth2(clock: MachineClock) -> Authenticator:
+    return OAuth2ClientCredentials("sandbox-client", "sandbox-secret", clock=clock.boot, now=clock.now)
+
+
+def _bearer(clock: MachineClock) -> Authenticator:
+    return StaticBearer("sandbox-token")
+
+
+def _behaviour(faults: Faults, dice: Random) -> Behaviour:
+    """Draw how the carriers are in this world: how slow, and in which of their dialects."""
+    slow = faults.slow_review * dice.random()
+    wait_s = 86_400.0 * 3 * slow
+    return read_behaviour(
+        {
+            "seed": dice.getrandbits(32),
+            "latency_s": dict.fromkeys(_ENDPOINTS, (0.0, 0.0)),
+            "processing_s": (0.05, 2.0 + 7200.0 * slow),
+            "backorder_s": (60.0, 60.0 + wait_s),
+            "strange_s": (1.0, 1.0 + 3600.0 * slow),
+            "cm_review_s": (1.0, 5.0 + wait_s / 2),
+            # Numbers that were given up are sold again only after the world's end: who has them stays plain.
+            "aging_s": (864_000.0, 864_000.0),
+            "listing_delay_s": (0.0, LISTING_MAX_S * faults.listing_delay),
+            "list_oldest_first": dice.random() < 0.5,  # noqa: PLR2004  half of the worlds, here and below
+            "reference_filter": dice.choice(("exact", "substring", "ignored")),
+            "completed_word": dice.choice(("COMPLETE", "COMPLETED", "mixed")),
+            "completed_shape": dice.choice(("flat", "wrapped", "mixed")),
+            "order_id_in": dice.choice(("both", "body", "location")),
+            "id_in_reads": dice.random() < 0.5,  # noqa: PLR2004
+            "cm_guid_in_reply": dice.random() < 0.8,  # noqa: PLR2004
+            "tainted_removal": dice.choice(("error", "with_errors", "refused")),
+            "second_checkout": dice.choice(("409", "422", "same")),
+            "swift_replies": dice.choice(("as_printed", "faithful")),
+            "swift_order_id": dice.choice(("cart", "own")),
+            "swift_did_delay_s": (0.0, 30.0 * slow),
+            "swift_usable_s": (0.5, 1.5 + 600.0 * slow),
+            "swift_slow_usable_s": (10.0, 10.0 + wait_s),
+            "cm_range_shape": dice.choice(("numbers", "merged")),
+            "cm_number_format": dice.choice(("e164", "digits", "double_zero")),
+        }
+    )
+
+
+_ENDPOINTS: Final = ("token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other")

@@ -1,0 +1,65 @@
+"""A pool child: a machine it runs on, and the moments at which it may die or stop.
+
+It can be struck wherever the world could notice: at each statement, each request, each message. A child that is dead
+does nothing any more, whatever its code still tries; a frozen one goes on later, and knows of nothing.
+"""
+
+import asyncio
+
+from number_orders.simulation.clock import MachineClock
+from number_orders.simulation.incidents import Weather
+from number_orders.simulation.trace import Trace
+
+_FROZEN_S = (3.0, 900.0)
+
+
+class Process:
+    """One life of a pool child."""
+
+    def __init__(self, name: str, clock: MachineClock, weather: Weather, trace: Trace) -> None:
+        self.name = name
+        self.clock = clock
+        self.is_dead = False
+        self._weather = weather
+        self._trace = trace
+        self._thaws_at = 0.0
+        self._life: asyncio.Task[None] | None = None
+
+    def lives_as(self, life: asyncio.Task[None]) -> None:
+        """Note what ends when this process is killed."""
+        self._life = life
+
+    async def passes(self, where: str) -> None:
+        """Pass a point at which the world could notice; or die here, or stop for a while.
+
+        Raises:
+            asyncio.CancelledError: The process is dead.
+        """
+        if self._weather.strikes(self._weather.faults.frozen):
+            self._freeze(where)
+        while not self.is_dead and (asleep_s := self._thaws_at - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110  it is the time that is waited for
+            await asyncio.sleep(asleep_s)
+        self.survives(where)
+
+    def survives(self, where: str) -> None:
+        """Pass a point at which nothing can wait; or die here.
+
+        Raises:
+            asyncio.CancelledError: The process is dead.
+        """
+        if not self.is_dead and self._weather.strikes(self._weather.faults.killed):
+            self.die(where)
+        if self.is_dead:
+            raise asyncio.CancelledError
+
+    def die(self, where: str) -> None:
+        """End at once. What it knew is gone; what it sent is on its way."""
+        self._trace.note(self.name, "killed", where)
+        self.is_dead = True
+        if self._life is not None:
+            self._life.cancel()
+
+    def _freeze(self, where: str) -> None:
+        asleep_s = self._weather.seconds(*_FROZEN_S)
+        self._trace.note(self.name, "frozen", f"{where} for {asleep_s:.1f} s")
+        self._thaws_at = asyncio.get_running_loop().time() + asleep_s

@@ -1,0 +1,58 @@
+"""The rates that carriers allow in a world, and a watch at their doors: none is ever exceeded.
+
+Requests are counted when they leave: how long each travels after that, no client can know.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from random import Random
+from typing import Final
+
+from number_orders.carriers.contract import EVERYTHING
+from number_orders.orders.model import CarrierName
+from number_orders.simulation.carriers import BANDWIDTH, CM_COM, SWIFT
+
+Rates = Mapping[CarrierName, Mapping[str, float]]
+
+_GROUPS: Final = {BANDWIDTH: ("ORDER", "DISCONNECT"), CM_COM: (EVERYTHING,), SWIFT: (EVERYTHING,)}
+_PER_SECOND: Final = (0.5, 1.0, 2.0, 5.0)
+_LIMITED: Final = 0.5
+
+
+def drawn_rates(dice: Random) -> Rates:
+    """Draw what carriers allow: in half of the worlds nothing is limited, in the others about half of it."""
+    limited = _LIMITED if dice.random() < _LIMITED else 0.0
+    return {
+        carrier: {group: dice.choice(_PER_SECOND) for group in groups if dice.random() < limited}
+        for carrier, groups in _GROUPS.items()
+    }
+
+
+@dataclass(slots=True)
+class RateWatch:
+    """Sees every request leave."""
+
+    rates: Rates
+    breaks: Callable[[str], None]
+    _left_at: dict[tuple[CarrierName, str], deque[float]] = field(default_factory=dict)
+
+    def left(self, carrier: CarrierName, method: str, path: str, at: float) -> None:
+        """Look at one request that leaves now, together with those before it."""
+        group = _group(carrier, method, path)
+        rate = self.rates[carrier].get(group)
+        if rate is None:
+            return
+        together = max(1, int(rate))
+        before = self._left_at.setdefault((carrier, group), deque(maxlen=together))
+        if len(before) == together and at - before[0] < together / rate:
+            self.breaks(f"{carrier} allows {rate:g} {group} requests a second, and got more: {[*before, at]}")
+        before.append(at)
+
+
+def _group(carrier: CarrierName, method: str, path: str) -> str:
+    """Return what a request draws on at its carrier, as far as its address tells: of Bandwidth's the POSTs."""
+    if carrier != BANDWIDTH:
+        return EVERYTHING
+    endings = {"orders": "ORDER", "disconnects": "DISCONNECT"}
+    return endings.get(path.rpartition("/")[2], "") if method == "POST" else ""

@@ -1,0 +1,86 @@
+"""A worker's pool children: each takes a message, works it off in rooms of its own, and dies now and then.
+
+What a message does is what the Celery task of that name does (`tasks/`): one call of the desk or the intake.
+"""
+
+import asyncio
+import traceback
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final
+
+from number_orders.fulfilment.runtime import Room
+from number_orders.orders.errors import FulfilmentError, LedgerUnavailable
+from number_orders.orders.model import CarrierName, Lane
+from number_orders.simulation.broker import Broker, Message
+from number_orders.simulation.incidents import Weather
+from number_orders.simulation.process import Process
+from number_orders.simulation.trace import Trace
+
+_RESTART_S: Final = (0.5, 20.0)
+_HELD_S: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One place in a pool: whoever dies there is followed by another."""
+
+    name: str
+    new_process: Callable[[str], Process]
+    open_room: Callable[[Process], Room]
+    broker: Broker
+    weather: Weather
+    trace: Trace
+    crashed: Callable[[str], None]
+
+    async def lives(self) -> None:
+        """Live, die, and live again."""
+        for life in count():
+            process = self.new_process(f"{self.name}.{life}")
+            task = asyncio.get_running_loop().create_task(self._life(process))
+            process.lives_as(task)
+            try:
+                await asyncio.wait({task})
+            finally:
+                task.cancel()
+            if not process.is_dead:
+                self.crashed("".join(traceback.format_exception(task.exception())) if not task.cancelled() else "")
+            await asyncio.sleep(self.weather.seconds(*_RESTART_S))
+
+    async def _life(self, process: Process) -> None:
+        room = self.open_room(process)
+        while True:
+            message = await self.broker.take(process)
+            await process.passes(f"took {message.name}")
+            try:
+                answer = await self._work_off(room, message)
+            except LedgerUnavailable:
+                self._give_back(message)
+                continue
+            except FulfilmentError as refusal:
+                answer = refusal
+            await process.passes(f"did {message.name}")
+            self.broker.acknowledge(message)
+            if message.answer is not None and not message.answer.done():
+                message.answer.set_result(answer)
+
+    async def _work_off(self, room: Room, message: Message) -> object:
+        does: Mapping[str, Callable[..., Coroutine[Any, Any, object]]] = {
+            "work": lambda carrier, lane: room.desk.work(CarrierName(carrier), Lane(lane)),
+            "sweep": room.desk.sweep,
+            "forget": room.desk.forget,
+            "submit": lambda raw, order_id: room.intake.submit(raw, producer="default", order_id=order_id),
+            "cancel": lambda order_id: room.desk.cancel(order_id, by="producer", why="changed its mind"),
+            "resolve": room.desk.resolve,
+            "park": lambda order_id, why: room.desk.park(order_id, by="meddler", why=why),
+            "retry": lambda order_id, lane: room.desk.retry([order_id], "meddler", None, lane),
+            "mind": room.desk.mind,
+        }
+        return await does[message.name](*message.said)
+
+    def _give_back(self, message: Message) -> None:
+        """While the ledger is away, a message that carries an order is held; a bell is not worth it."""
+        self.broker.acknowledge(message)
+        if message.late_ack:
+            asyncio.get_running_loop().call_later(_HELD_S, self.broker.send, message)
