@@ -60,7 +60,7 @@ def submit(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, o
     done = _DONE.get()
     if done is None:
         one = _submission(self.request.id, args, kwargs)
-        done = _held(lambda here: here.room.intake.submit(one.raw, producer=one.producer, order_id=one.order_id))
+        done = _held(lambda here: here.services.intake.submit(one.raw, producer=one.producer, order_id=one.order_id))
     match done:
         case Ticket():
             return _ticket(done)
@@ -105,7 +105,7 @@ def _outcomes(requests: Sequence[Mapping[str, Any]]) -> list[Outcome | None]:
         except ValueError as refused:
             outcomes[index] = refused
     try:
-        taken = _held(lambda here: here.room.intake.submit_together(list(readable.values())))
+        taken = _held(lambda here: here.services.intake.submit_together(list(readable.values())))
     except Reject as away:
         return [outcome or away for outcome in outcomes]
     except Exception:  # one order broke what all were in: each is tried by itself, and answered
@@ -133,7 +133,7 @@ def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[s
     raws, producer = _call(args, kwargs, "orders")
     if not isinstance(raws, Sequence) or isinstance(raws, str):
         raise _refusal([Fault("orders", "must be a list of orders")])
-    outcomes = _held(lambda here: here.room.intake.submit_many(raws, producer=producer))
+    outcomes = _held(lambda here: here.services.intake.submit_many(raws, producer=producer))
     return {
         "tickets": [{"index": i, **_ticket(got)} for i, got in enumerate(outcomes) if isinstance(got, Ticket)],
         "refused": [_refused(i, got) for i, got in enumerate(outcomes) if isinstance(got, Refusal)],
@@ -144,7 +144,7 @@ def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[s
 def get(order_id: str) -> dict[str, Any]:
     """Answer with the order document."""
     here = runtime()
-    (document,) = here.run(here.room.desk.documents([_order_id(order_id)]))
+    (document,) = here.run(here.services.orders.documents([_order_id(order_id)]))
     return document
 
 
@@ -152,7 +152,7 @@ def get(order_id: str) -> dict[str, Any]:
 def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, object]:
     """Call an order back: for good before it is sent, afterwards by asking the carrier, where it can be asked."""
     asker, reason = _words("by", by), None if why is None else _words("why", why)
-    order = _held(lambda here: here.room.desk.cancel(_order_id(order_id), by=asker, why=reason))
+    order = _held(lambda here: here.services.orders.cancel(_order_id(order_id), by=asker, why=reason))
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
@@ -160,7 +160,7 @@ def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str |
 def park(self: Task[Any, Any], order_id: str, why: str, by: str) -> dict[str, object]:
     """Take an order out of the machine's hands, for a person to decide about."""
     who, because = _words("by", by), _words("why", why)
-    order = _held(lambda here: here.room.desk.park(_order_id(order_id), by=who, why=because))
+    order = _held(lambda here: here.services.orders.park(_order_id(order_id), by=who, why=because))
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
@@ -171,7 +171,7 @@ def retry(
     """Have an order tried now that waits for its time; on the lane `tell`, have its producer told, or told again."""
     who, because = _words("by", by), None if why is None else _words("why", why)
     where = None if lane is None else _lane(lane)
-    found = _held(lambda here: here.room.desk.retry([_order_id(order_id)], by=who, why=because, lane=where))
+    found = _held(lambda here: here.services.orders.retry([_order_id(order_id)], by=who, why=because, lane=where))
     if not found:
         raise UnknownOrder(order_id)
     (tried,) = found
@@ -185,7 +185,7 @@ def resolve(
 ) -> dict[str, object]:
     """Do with a parked order what a person has decided: `as_` is `adopted`, `send-again` or `failed`."""
     decision = _decision(as_, why, by, carrier_order_id)
-    order = _held(lambda here: here.room.desk.resolve(_order_id(order_id), decision))
+    order = _held(lambda here: here.services.orders.resolve(_order_id(order_id), decision))
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 

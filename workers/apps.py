@@ -16,7 +16,7 @@ from config.schedule import SCHEDULE
 from config.settings import Settings
 from tasks.tickets import TicketStore
 from workers import redis_transport
-from workers.bells import CeleryBell, CeleryHerald
+from workers.bells import CeleryBell, CeleryNotifier
 
 redis_transport.install()
 
@@ -61,9 +61,9 @@ def make_bell(settings: Settings, *, clock: Callable[[], float] = time.monotonic
     return CeleryBell(make_ringer(settings), _rung(settings), clock=clock)
 
 
-def make_herald(settings: Settings) -> CeleryHerald:
-    """Return the herald of one process."""
-    return CeleryHerald(make_ringer(settings))
+def make_notifier(settings: Settings) -> CeleryNotifier:
+    """Return the notifier of one process."""
+    return CeleryNotifier(make_ringer(settings))
 
 
 def broker_of(settings: Settings) -> str:

@@ -15,7 +15,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from config.queues import BELL_EXPIRES_S, BELLS
-from number_orders.fulfilment.ports import Errand
+from number_orders.fulfilment.ports import Delivery
 from number_orders.orders.model import CarrierName, Lane
 
 log = structlog.get_logger(__name__)
@@ -76,37 +76,37 @@ class CeleryBell:
         )
 
 
-class CeleryHerald:
+class CeleryNotifier:
     """Hands documents over as Celery messages to the task and queue that the producer named."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
-        """Hand over in order. A broker that is away is away for all of them; an errand that it refuses is not.
+    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
+        """Hand over in order. A broker that is away is away for all of them; an delivery that it refuses is not.
 
         After the first failure of an order its later documents wait, or they would overtake.
         """
         troubles: list[str | None] = []
         stuck: dict[object, str] = {}
         away: str | None = None
-        for errand in errands:
-            order_id = errand.telling.order_id
+        for delivery in deliveries:
+            order_id = delivery.message.order_id
             why = away or stuck.get(order_id)
-            if why is None and (trouble := self._trouble_with(errand)):
+            if why is None and (trouble := self._trouble_with(delivery)):
                 why = stuck[order_id] = f"the broker did not take it: {trouble}"
                 away = why if _is_away(trouble) else None
             troubles.append(why)
         return troubles
 
-    def _trouble_with(self, errand: Errand) -> Exception | None:
+    def _trouble_with(self, delivery: Delivery) -> Exception | None:
         """Hand one document over, or return why that failed."""
-        telling = errand.telling
+        telling = delivery.message
         try:
             self._app.send_task(
-                errand.task,
+                delivery.task,
                 args=[telling.document],
-                queue=errand.queue,
+                queue=delivery.queue,
                 # The same document has the same id however often it is handed over, and the order's id at its front.
                 task_id=f"{telling.order_id}-told-{telling.version}",
                 # What Flower shows: which order and how it ended, and nobody's numbers.
@@ -114,13 +114,13 @@ class CeleryHerald:
                 ignore_result=True,
                 retry=False,
             )
-        except Exception as trouble:  # noqa: BLE001  whatever is wrong with one errand, the others are told
+        except Exception as trouble:  # noqa: BLE001  whatever is wrong with one delivery, the others are told
             return trouble
         return None
 
 
 def _is_away(trouble: Exception) -> bool:
-    """Tell whether the next would fail too: a name that is no queue at the broker is one errand's own trouble."""
+    """Tell whether the next would fail too: a name that is no queue at the broker is one delivery's own trouble."""
     return isinstance(trouble, _BROKER_TROUBLE) and not isinstance(trouble.__cause__ or trouble, redis.ResponseError)
 
 

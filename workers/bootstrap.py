@@ -8,20 +8,20 @@ from config.settings import CarrierSettings, OnNotListed, Settings
 from number_orders.carriers.http.courier import boot_clock
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.intake import Intake
-from number_orders.fulfilment.ports import Bell, Herald, Slots
-from number_orders.fulfilment.runtime import Room
-from number_orders.fulfilment.service import Desk
-from number_orders.ledger.ledger import Caution, Ledger
-from number_orders.orders.lifecycle import Manner
+from number_orders.fulfilment.ports import Bell, Notifier, Slots
+from number_orders.fulfilment.runtime import Services
+from number_orders.fulfilment.service import OrderService
+from number_orders.ledger.ledger import BreakerPolicy, Ledger
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
 from workers.carriers import Entry, SetUp, adapters, set_up
 
-__all__ = ["SetUp", "adapters", "caution", "manner", "opening", "set_up"]
+__all__ = ["SetUp", "adapters", "breaker_policy", "opening", "policy", "set_up"]
 
 
-def manner(settings: CarrierSettings) -> Manner:
+def policy(settings: CarrierSettings) -> CarrierPolicy:
     """Return how patient we are with a carrier."""
-    return Manner(
+    return CarrierPolicy(
         answer_within=timedelta(seconds=settings.answer_within_s),
         ask_first=timedelta(seconds=settings.ask_first_s),
         ask_factor=settings.ask_factor,
@@ -36,9 +36,9 @@ def manner(settings: CarrierSettings) -> Manner:
     )
 
 
-def caution(settings: CarrierSettings) -> Caution:
+def breaker_policy(settings: CarrierSettings) -> BreakerPolicy:
     """Return when a carrier counts as out of reach, and for how long it is left alone then."""
-    return Caution(
+    return BreakerPolicy(
         faults_max=settings.breaker_faults,
         hold_first=timedelta(seconds=settings.breaker_hold_first_s),
         hold_max=timedelta(seconds=settings.breaker_hold_max_s),
@@ -49,17 +49,17 @@ def opening(
     settings: Settings,
     *,
     bell: Callable[[], Bell],
-    herald: Callable[[], Herald],
+    notifier: Callable[[], Notifier],
     slots: Slots,
     carriers: Sequence[Entry] | None = None,
-) -> Callable[[], AbstractAsyncContextManager[Room]]:
+) -> Callable[[], AbstractAsyncContextManager[Services]]:
     """Return how a process opens its room, with every carrier there is, or those of `carriers`.
 
     Nothing is connected before it does, so it may be called after a fork.
     """
 
     @asynccontextmanager
-    async def open_room() -> AsyncIterator[Room]:
+    async def open_services() -> AsyncIterator[Services]:
         assert settings.database_url is not None, "the database's address is known before any room is opened"
         async with AsyncExitStack() as stack:
             url = settings.database_url.get_secret_value()
@@ -67,21 +67,21 @@ def opening(
             known = await _carriers(settings, carriers, stack)
             await ledger.open_lanes(list(known))
             for name, carrier in known.items():
-                await ledger.set_limits(name, carrier.limits, carrier.draws)
+                await ledger.set_limits(name, carrier.limits, carrier.limit_groups)
             rung = bell()
-            desk = Desk(
+            desk = OrderService(
                 ledger=ledger,
                 carriers=known,
-                herald=herald(),
+                notifier=notifier(),
                 bell=rung,
                 slots=slots,
                 boot_clock=boot_clock,
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
             )
             checking = {name: carrier.adapter for name, carrier in known.items()}
-            yield Room(ledger, desk, Intake(ledger, checking, rung))
+            yield Services(ledger, desk, Intake(ledger, checking, rung))
 
-    return open_room
+    return open_services
 
 
 async def _carriers(
@@ -94,9 +94,9 @@ async def _carriers(
         carriers[name] = Carrier(
             carrier.adapter,
             carried_by,
-            manner(carrier.settings),
+            policy(carrier.settings),
             carrier.settings.concurrency,
             carrier.settings.limits,
-            caution(carrier.settings),
+            breaker_policy(carrier.settings),
         )
     return carriers

@@ -16,8 +16,8 @@ from config.settings import Settings
 from number_orders.carriers.http.transport import usual_tls
 from number_orders.fulfilment import runtime
 from workers import bootstrap, logs
-from workers.apps import make_app, make_bell, make_herald
-from workers.dead_letters import Undertaker
+from workers.apps import make_app, make_bell, make_notifier
+from workers.dead_letters import DeadLetters
 from workers.slots import FileSlots
 
 _READY_WITHIN_S: Final = 2.0
@@ -32,12 +32,12 @@ app = make_app(settings)
 # One folder per worker: its children are forked from the process that this runs in.
 slots_folder = Path(tempfile.gettempdir()) / f"number-orders-slots-{os.getuid()}-{os.getpid()}"
 if settings.database_url is not None:
-    Undertaker.database_url = settings.database_url.get_secret_value()
+    DeadLetters.database_url = settings.database_url.get_secret_value()
     runtime.install(
         bootstrap.opening(
             settings,
             bell=lambda: make_bell(settings),
-            herald=lambda: make_herald(settings),
+            notifier=lambda: make_notifier(settings),
             slots=FileSlots(slots_folder, each=settings.lane_children, together=settings.lanes_together),
         )
     )

@@ -36,7 +36,7 @@ _STUMBLES: Final = (TypeError, ValueError, LookupError, AttributeError)
 """What Celery raises over a message whose form it did not expect, before it hands it to the pool."""
 
 
-class Undertaker:
+class DeadLetters:
     """Buries letters, on a connection of its own each time: there should be few, and the consumer must not fork one."""
 
     database_url: str = ""
@@ -56,11 +56,11 @@ class Undertaker:
         }
         try:
             with psycopg.connect(cls.database_url, connect_timeout=3, autocommit=True) as connection:
-                connection.execute(SQL["bury_letter"], letter)
+                connection.execute(SQL["store_dead_letter"], letter)
         except psycopg.Error as trouble:
-            log.warning("letter_not_buried", why=why, trouble=str(trouble))
+            log.warning("dead_letter_not_stored", why=why, trouble=str(trouble))
             return False
-        log.error("letter_buried", why=why, queue=letter["queue"], task_id=letter["task_id"], size=len(body))
+        log.error("dead_letter_stored", why=why, queue=letter["queue"], task_id=letter["task_id"], size=len(body))
         return True
 
 
@@ -141,7 +141,7 @@ class CarefulConsumer(Consumer):
         self._bury(message, f"cannot be read: {exc}")
 
     def _bury(self, message: Message, why: str) -> None:
-        if Undertaker.bury(message, why):
+        if DeadLetters.bury(message, why):
             message.ack_log_error(log, self.connection_errors)
             self._answer(message, why)
         else:
@@ -163,7 +163,7 @@ class CarefulRequest(Request):
         how = getattr(exc_info.exception, "exc", exc_info.exception)  # the pool wraps it, with its traceback
         if self._has_killed_enough(how):
             why = f"has killed every child it was given: {how}"
-            if not Undertaker.bury(self.message, why):
+            if not DeadLetters.bury(self.message, why):
                 task_ready(self)
                 self.reject(requeue=True)
                 return

@@ -23,7 +23,7 @@ from number_orders.orders.errors import UnknownOrder
 from number_orders.orders.model import CarrierName, Lane, OrderId
 
 if TYPE_CHECKING:  # it brings the carriers' HTTP clients along, which reading has no use for
-    from number_orders.fulfilment.runtime import Room
+    from number_orders.fulfilment.runtime import Services
 
 CONNECT_WITHIN_S = 5
 
@@ -57,7 +57,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def open_room(settings: Settings) -> "AsyncIterator[Room]":
+async def open_services(settings: Settings) -> "AsyncIterator[Services]":
     """Open everything that the use cases need.
 
     Raises:
@@ -70,12 +70,12 @@ async def open_room(settings: Settings) -> "AsyncIterator[Room]":
     opening = bootstrap.opening(
         settings,
         bell=lambda: apps.make_bell(settings),
-        herald=lambda: apps.make_herald(settings),
+        notifier=lambda: apps.make_notifier(settings),
         slots=NoSlots(),
     )
     with _schema_expected():
-        async with opening() as room:
-            yield room
+        async with opening() as services:
+            yield services
 
 
 async def find_order(ledger: Ledger, name: str) -> OrderId:

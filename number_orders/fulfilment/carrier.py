@@ -9,10 +9,10 @@ from typing import Final
 from number_orders.carriers.contract import Adapter, Conversation, Memory, Pace, Purpose
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
 from number_orders.fulfilment.lanes import rate
-from number_orders.ledger.ledger import Caution, Limit, Receipt
+from number_orders.ledger.ledger import BreakerPolicy, Limit, Receipt
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import Event, NotSent
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import Kind, Lane, Order
 
 _UNSAID: Final = timedelta(seconds=30)
@@ -20,7 +20,7 @@ _UNSAID: Final = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ConversationResult:
     """How a conversation went: it ended in an event, or in an error that says why there is none."""
 
     event: Event | None
@@ -58,15 +58,15 @@ class Carrier:
 
     adapter: Adapter
     courier: Courier
-    manner: Manner = field(default_factory=Manner)
+    policy: CarrierPolicy = field(default_factory=CarrierPolicy)
     concurrency: int = 40
     """Conversations that one lane holds at once in one process."""
     rates: Mapping[str, float] = field(default_factory=dict)
     """Requests a second, by the carrier's limit groups. What is not named is not limited."""
-    caution: Caution = field(default_factory=Caution)
+    breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
 
     @property
-    def draws(self) -> Mapping[tuple[Lane, Kind], str]:
+    def limit_groups(self) -> Mapping[tuple[Lane, Kind], str]:
         """Return which limit the work on a lane draws on, by kind."""
         group = self.adapter.capabilities.limit_group
         return {(lane, kind): group(lane, kind) for lane in (Lane.SUBMIT, Lane.ASK) for kind in Kind}
@@ -74,20 +74,22 @@ class Carrier:
     @property
     def limits(self) -> Sequence[Limit]:
         """Return what the carrier limits, and what may be sent of each."""
-        return [rate.limit(group, self.rates.get(group)) for group in sorted({*self.draws.values(), *self.rates})]
+        return [
+            rate.limit(group, self.rates.get(group)) for group in sorted({*self.limit_groups.values(), *self.rates})
+        ]
 
-    async def hold(
+    async def converse(
         self, conversation: Conversation, *, deadline: float, memory: Memory, pace: Pace | None = None
-    ) -> Held:
+    ) -> ConversationResult:
         """Carry a conversation out. Errors of every kind come back as values: one order's trouble is its own."""
         try:
             outcome = await self.courier.hold(conversation, deadline=deadline, memory=memory, pace=pace)
         except Exception as error:  # noqa: BLE001  a bug met by one order must not take the others down with it
-            return Held(None, error, exchanges_of(error))
-        return Held(outcome.event, None, outcome.exchanges)
+            return ConversationResult(None, error, exchanges_of(error))
+        return ConversationResult(outcome.event, None, outcome.exchanges)
 
 
-def receipts(order: Order, held: Held) -> list[Receipt]:
+def receipts(order: Order, held: ConversationResult) -> list[Receipt]:
     """Return what passed between us and the carrier, as it is kept."""
     return [
         Receipt(

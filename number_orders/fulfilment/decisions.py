@@ -19,7 +19,7 @@ _CLOSINGS: Final = frozenset(event.__name__ for event in get_args(Closing))
 
 
 @dataclass(slots=True)
-class Deciding:
+class Decisions:
     """Carries people's decisions out, each once."""
 
     ledger: Ledger
@@ -94,11 +94,13 @@ def not_set_up(order: Order) -> str:
 
 def _waited(story: Story) -> str | None:
     """Say what the order was waiting for, and how often that was looked at."""
-    debt = next((debt for debt in story.debts if debt.lane is not Lane.TELL), None)
-    if debt is None:
+    work_item = next((work_item for work_item in story.work_items if work_item.lane is not Lane.TELL), None)
+    if work_item is None:
         return None
-    often = f"asked {debt.attempts} times without news" if debt.lane is Lane.ASK and debt.attempts else None
-    return "; ".join(filter(None, (often, debt.reason))) or None
+    often = (
+        f"asked {work_item.attempts} times without news" if work_item.lane is Lane.ASK and work_item.attempts else None
+    )
+    return "; ".join(filter(None, (often, work_item.reason))) or None
 
 
 def _bought(story: Story) -> int:

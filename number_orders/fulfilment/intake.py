@@ -1,7 +1,7 @@
 """The way in: what comes from a producer becomes an order in the ledger, or a refusal that names field and rule.
 
 A refused order has cost no carrier call and left nothing behind. An accepted one is in the ledger with
-its first debt before anybody hears that it was accepted.
+its first work_item before anybody hears that it was accepted.
 """
 
 import hashlib
@@ -247,7 +247,7 @@ def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOr
         request=request,
         fingerprint=fingerprint(request),
         reason="scheduled" if request.not_before else None,
-        telling=telling,
+        notification=telling,
         channels=request.notify.channels if request.notify and tells else (),
     )
 
@@ -259,7 +259,7 @@ _THE_LEDGERS: Final = datetime.fromtimestamp(0, UTC)
 def _lanes_rung(orders: Sequence[NewOrder], accepted: frozenset[OrderId]) -> set[tuple[CarrierName, Lane]]:
     new = [order for order in orders if order.order_id in accepted]
     rung = {(order.request.carrier, Lane.SUBMIT) for order in new if order.request.not_before is None}
-    return rung | {(order.request.carrier, Lane.TELL) for order in new if order.telling}
+    return rung | {(order.request.carrier, Lane.TELL) for order in new if order.notification}
 
 
 def _answer(order: NewOrder, accepted: frozenset[OrderId], taken: Mapping[tuple[str, str], Taken]) -> Ticket | Refusal:

@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from number_orders.fulfilment.ports import Errand, Herald
-from number_orders.ledger.ledger import Claim, Claims, Ledger, Telling
+from number_orders.fulfilment.ports import Delivery, Notifier
+from number_orders.ledger.ledger import Claim, Claims, Ledger, OutboxMessage
 from number_orders.orders.model import CarrierName, Lane, OrderId
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ class TellLane:
     """Tells what is due to be told."""
 
     ledger: Ledger
-    herald: Herald
+    notifier: Notifier
 
     async def run(self, carrier: CarrierName) -> bool:
         """Tell one batch; return whether more may be due."""
@@ -36,15 +36,15 @@ class TellLane:
         if claims is None:
             return False
         by_id = {claim.order.order_id: claim for claim in claims.claims}
-        untold = await self.ledger.untold(list(by_id), _CHANNEL)
-        errands = [
-            Errand(telling, notify.task, notify.queue)
+        untold = await self.ledger.pending_messages(list(by_id), _CHANNEL)
+        deliveries = [
+            Delivery(telling, notify.task, notify.queue)
             for telling in untold
             if (notify := by_id[telling.order_id].order.request.notify) and notify.task
         ]
-        troubles = await asyncio.to_thread(self.herald.tell, errands)
-        failed = [(errand.telling, why) for errand, why in zip(errands, troubles, strict=True) if why]
-        told = [errand.telling for errand, why in zip(errands, troubles, strict=True) if not why]
+        troubles = await asyncio.to_thread(self.notifier.tell, deliveries)
+        failed = [(delivery.message, why) for delivery, why in zip(deliveries, troubles, strict=True) if why]
+        told = [delivery.message for delivery, why in zip(deliveries, troubles, strict=True) if not why]
         await self._settle(claims, by_id, told, failed)
         return len(claims.claims) == _LIMIT and not failed
 
@@ -52,17 +52,17 @@ class TellLane:
         self,
         claims: Claims,
         by_id: dict[OrderId, Claim],
-        told: Sequence[Telling],
-        failed: Sequence[tuple[Telling, str]],
+        told: Sequence[OutboxMessage],
+        failed: Sequence[tuple[OutboxMessage, str]],
     ) -> None:
         whys = {telling.order_id: why for telling, why in failed}
         happy = [claim for order_id, claim in by_id.items() if order_id not in whys]
-        await self.ledger.told(claims, happy, told, _CHANNEL)
+        await self.ledger.mark_delivered(claims, happy, told, _CHANNEL)
         # What was owed anew while we were telling is still there, and is due at once.
         await self.ledger.release(claims, [claim.order.order_id for claim in happy])
         if failed:
             log.warning("not_told", orders=len(whys), reason=failed[0][1])
-            await self.ledger.not_told(failed, _CHANNEL)
+            await self.ledger.mark_undelivered(failed, _CHANNEL)
             pauses = [(order_id, _pause(by_id[order_id]), why) for order_id, why in whys.items()]
             await self.ledger.postpone(claims, [(order_id, claims.now + pause, why) for order_id, pause, why in pauses])
 

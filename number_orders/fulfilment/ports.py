@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from number_orders.ledger.ledger import Telling
+from number_orders.ledger.ledger import OutboxMessage
 from number_orders.orders.model import CarrierName, Lane
 
 
@@ -26,19 +26,19 @@ class Bell(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class Delivery:
     """One document and where it goes."""
 
-    telling: Telling
+    message: OutboxMessage
     task: str
     queue: str | None
 
 
-class Herald(Protocol):
+class Notifier(Protocol):
     """Hands order documents to producers."""
 
-    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
-        """Hand over what can be handed over; for each errand None, or why it failed. Never raises."""
+    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
+        """Hand over what can be handed over; for each delivery None, or why it failed. Never raises."""
         ...
 
 

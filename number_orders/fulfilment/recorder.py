@@ -17,7 +17,7 @@ from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
 from number_orders.orders.errors import IllegalTransition, NotResolvable
 from number_orders.orders.events import Adopted, Event, Parked, ToldAgain
-from number_orders.orders.lifecycle import JUDGEMENTS, Manner, TellProducer, advance
+from number_orders.orders.lifecycle import JUDGEMENTS, CarrierPolicy, TellProducer, advance
 from number_orders.orders.model import CarrierName, NumberResult, NumberState, Order, OrderId
 
 log = structlog.get_logger(__name__)
@@ -32,16 +32,16 @@ class Heard:
 
     order: Order
     event: Event
-    attempt: int | None = None
+    attempt_number: int | None = None
     """For the answer to a submission: `sends` of the attempt that it answers."""
 
 
 class Recorder:
     """Turns what was heard into what is known."""
 
-    def __init__(self, ledger: Ledger, manners: Mapping[CarrierName, Manner]) -> None:
+    def __init__(self, ledger: Ledger, policies: Mapping[CarrierName, CarrierPolicy]) -> None:
         self._ledger = ledger
-        self._manners = manners
+        self._policies = policies
 
     async def hear(self, heard: Sequence[Heard], *, now: datetime) -> dict[OrderId, Order]:
         """Record events, each order's next step, and return the orders that moved, as they are now.
@@ -88,8 +88,8 @@ class Recorder:
         return await self._with_tellings(steps)
 
     def _step(self, item: Heard, now: datetime) -> Recorded:
-        manner = self._manners[item.order.request.carrier]
-        step = advance(item.order, item.event, now=now, manner=manner, attempt=item.attempt)
+        policy = self._policies[item.order.request.carrier]
+        step = advance(item.order, item.event, now=now, policy=policy, attempt_number=item.attempt_number)
         return Recorded(item.order, step, getattr(step.event, "numbers", ()))
 
     async def _with_tellings(self, steps: Sequence[Recorded]) -> list[Recorded]:
@@ -99,7 +99,7 @@ class Recorder:
         known = await self._ledger.numbers(tells)
         pending = await self._pending([step for step in steps if isinstance(step.step.event, ToldAgain)])
         return [
-            replace(step, telling=_document(step, known[step.before.order_id]), channels=_channels(step))
+            replace(step, notification=_document(step, known[step.before.order_id]), channels=_channels(step))
             if _tells(step) and step.before.order_id not in pending
             else step
             for step in steps
@@ -109,7 +109,9 @@ class Recorder:
         """Return which of these orders' producers are still to hear something: that is told now, and nothing new."""
         order_ids = [step.before.order_id for step in again]
         channels = sorted({channel for step in again for channel in _channels(step)})
-        untold = [telling for channel in channels for telling in await self._ledger.untold(order_ids, channel)]
+        untold = [
+            telling for channel in channels for telling in await self._ledger.pending_messages(order_ids, channel)
+        ]
         return frozenset(telling.order_id for telling in untold)
 
     async def _record(self, steps: Sequence[Recorded], now: datetime) -> dict[OrderId, Order | None]:

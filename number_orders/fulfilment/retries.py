@@ -14,7 +14,7 @@ from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.decisions import not_set_up
 from number_orders.fulfilment.ports import Bell
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.ledger.ledger import Debt, Ledger
+from number_orders.ledger.ledger import Ledger, WorkItem
 from number_orders.orders.events import Hurried, ToldAgain
 from number_orders.orders.model import CarrierName, Lane, Order, OrderId, State
 
@@ -23,7 +23,7 @@ _RULES: Final = frozenset({"Deferred", "PartSettled"})
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class RetryOutcome:
     """What came of wanting one order tried: what is done now, or why nothing is."""
 
     order: Order
@@ -33,7 +33,7 @@ class Tried:
 
 
 @dataclass(slots=True)
-class Hurrying:
+class Retries:
     """Makes due now what waits."""
 
     ledger: Ledger
@@ -43,19 +43,19 @@ class Hurrying:
 
     async def retry(
         self, order_ids: Sequence[OrderId], *, by: str, why: str | None, lane: Lane | None = None
-    ) -> list[Tried]:
+    ) -> list[RetryOutcome]:
         """Have these orders tried now, on one lane or wherever they wait; unknown orders are left out.
 
         On the lane `tell` a producer that was told already is told once more, how the order stands now.
         """
         now = await self.ledger.now()
         orders = await self.ledger.read(list(order_ids))
-        debts = await self.ledger.debts(list(orders))
+        work_items = await self.ledger.work_items(list(orders))
         moves = await self.ledger.last_moves(list(orders))
         wanted = [
-            _wanted(order, debts[order_id], moves.get(order_id, ""), lane, now)
+            _wanted(order, work_items[order_id], moves.get(order_id, ""), lane, now)
             if order.request.carrier in self.carriers
-            else Tried(order, refusal=not_set_up(order))
+            else RetryOutcome(order, refusal=not_set_up(order))
             for order_id in dict.fromkeys(order_ids)
             if (order := orders.get(order_id))
         ]
@@ -65,7 +65,7 @@ class Hurrying:
 
     async def retry_all(
         self, carrier: CarrierName, *, by: str, why: str | None, lane: Lane | None = None
-    ) -> AsyncIterator[Sequence[Tried]]:
+    ) -> AsyncIterator[Sequence[RetryOutcome]]:
         """Have everything tried now that waits for its time at a carrier, a few hundred orders at a time.
 
         What its producer wants to wait is left alone: who means such an order names it.
@@ -78,38 +78,40 @@ class Hurrying:
             yield await self.retry(meant, by=by, why=why, lane=lane)
 
 
-def _wanted(order: Order, debts: Sequence[Debt], last: str, lane: Lane | None, now: datetime) -> Tried:
+def _wanted(order: Order, work_items: Sequence[WorkItem], last: str, lane: Lane | None, now: datetime) -> RetryOutcome:
     """Say on which lanes an order can be tried now, or why on none."""
-    waiting = [debt for debt in debts if lane in {None, debt.lane}]
-    if any(debt.lane is Lane.SUBMIT and last in _RULES and debt.not_before > now for debt in waiting):
-        waiting = [debt for debt in waiting if debt.lane is not Lane.SUBMIT]
+    waiting = [work_item for work_item in work_items if lane in {None, work_item.lane}]
+    if any(work_item.lane is Lane.SUBMIT and last in _RULES and work_item.not_before > now for work_item in waiting):
+        waiting = [work_item for work_item in waiting if work_item.lane is not Lane.SUBMIT]
         if not waiting:
-            return Tried(order, refusal=f"a rule holds it back, and trying sooner would break it: {order.reason}")
-    if any(debt.in_line for debt in waiting):
-        waiting = [debt for debt in waiting if not debt.in_line]
+            return RetryOutcome(
+                order, refusal=f"a rule holds it back, and trying sooner would break it: {order.reason}"
+            )
+    if any(work_item.waits_for_lock for work_item in waiting):
+        waiting = [work_item for work_item in waiting if not work_item.waits_for_lock]
         if not waiting:
-            return Tried(order, refusal=_why_in_line(debts))
+            return RetryOutcome(order, refusal=_why_in_line(work_items))
     if order.state is State.SUBMITTING:
-        waiting = [debt for debt in waiting if debt.lane is Lane.TELL]
+        waiting = [work_item for work_item in waiting if work_item.lane is Lane.TELL]
     if waiting:
-        return Tried(order, tuple(debt.lane for debt in waiting))
+        return RetryOutcome(order, tuple(work_item.lane for work_item in waiting))
     if lane is Lane.TELL:
         return _told_again(order)
-    return Tried(order, refusal=_why_not(order, lane))
+    return RetryOutcome(order, refusal=_why_not(order, lane))
 
 
-def _told_again(order: Order) -> Tried:
+def _told_again(order: Order) -> RetryOutcome:
     notify = order.request.notify
     if notify is None:
-        return Tried(order, refusal="its producer does not want to be told")
+        return RetryOutcome(order, refusal="its producer does not want to be told")
     if order.state not in notify.on:
         wanted = ", ".join(sorted(notify.on))
-        return Tried(order, refusal=f"its producer wants to hear of {wanted}, and of {order.state} it does not")
-    return Tried(order, (Lane.TELL,))
+        return RetryOutcome(order, refusal=f"its producer wants to hear of {wanted}, and of {order.state} it does not")
+    return RetryOutcome(order, (Lane.TELL,))
 
 
-def _why_in_line(debts: Sequence[Debt]) -> str:
-    reason = next(debt.reason for debt in debts if debt.in_line)
+def _why_in_line(work_items: Sequence[WorkItem]) -> str:
+    reason = next(work_item.reason for work_item in work_items if work_item.waits_for_lock)
     return f"its turn has not come: it {reason}"
 
 
@@ -123,19 +125,19 @@ def _why_not(order: Order, lane: Lane | None) -> str:
     return f"it waits for nothing on the lane {lane}"
 
 
-def _heard(tried: Tried, by: str, why: str | None) -> list[Heard]:
+def _heard(tried: RetryOutcome, by: str, why: str | None) -> list[Heard]:
     """Return what is written into the story."""
     telling = [Heard(tried.order, ToldAgain(by, why))] if Lane.TELL in tried.lanes else []
     hurried = [Heard(tried.order, Hurried(by, why))] if set(tried.lanes) - {Lane.TELL} else []
     return [*hurried, *telling]
 
 
-def _outcome(tried: Tried, moved: Mapping[OrderId, Order]) -> Tried:
+def _outcome(tried: RetryOutcome, moved: Mapping[OrderId, Order]) -> RetryOutcome:
     if tried.refusal:
         return tried
     if (order := moved.get(tried.order.order_id)) is None:
-        return Tried(tried.order, refusal="it has moved on just now")
-    return Tried(order, tried.lanes)
+        return RetryOutcome(tried.order, refusal="it has moved on just now")
+    return RetryOutcome(order, tried.lanes)
 
 
 def _scheduled(order: Order, now: datetime) -> bool:

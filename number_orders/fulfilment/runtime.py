@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import structlog
 
 from number_orders.fulfilment.intake import Intake
-from number_orders.fulfilment.service import Desk
+from number_orders.fulfilment.service import OrderService
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.errors import LedgerUnavailable
 
@@ -24,15 +24,15 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class Services:
     """Everything the use cases need, open and connected."""
 
     ledger: Ledger
-    desk: Desk
+    orders: OrderService
     intake: Intake
 
 
-Opening = Callable[[], AbstractAsyncContextManager[Room]]
+Opening = Callable[[], AbstractAsyncContextManager[Services]]
 
 
 class Runtime:
@@ -48,12 +48,12 @@ class Runtime:
         self._runner = asyncio.Runner()
         self._opened = opening()
         try:
-            self.room = self._runner.run(self._enter(within_s))
+            self.services = self._runner.run(self._enter(within_s))
         except BaseException:
             self._runner.close()
             raise
 
-    async def _enter(self, within_s: float | None) -> Room:
+    async def _enter(self, within_s: float | None) -> Services:
         try:
             async with asyncio.timeout(within_s):
                 return await self._opened.__aenter__()

@@ -11,18 +11,18 @@ from typing import Any, Final
 import structlog
 
 from number_orders.fulfilment.carrier import Carrier
-from number_orders.fulfilment.decisions import Deciding, not_set_up
+from number_orders.fulfilment.decisions import Decisions, not_set_up
 from number_orders.fulfilment.lanes.ask import AskLane
-from number_orders.fulfilment.lanes.circuit_breaker import Weather
-from number_orders.fulfilment.lanes.presence import Attendance
+from number_orders.fulfilment.lanes.circuit_breaker import CircuitBreaker
+from number_orders.fulfilment.lanes.presence import LanePresence
 from number_orders.fulfilment.lanes.rate import LedgerClock
-from number_orders.fulfilment.lanes.run import STINT_S, LaneWork, Stint
+from number_orders.fulfilment.lanes.run import LANE_RUN_S, LaneRun, LaneWork
 from number_orders.fulfilment.lanes.submit import SubmitLane
 from number_orders.fulfilment.notifications import TellLane
-from number_orders.fulfilment.ports import Bell, Herald, Slots
+from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.fulfilment.retries import Hurrying, Tried
-from number_orders.fulfilment.watch import Minder
+from number_orders.fulfilment.retries import Retries, RetryOutcome
+from number_orders.fulfilment.watch import SerialLockWatch
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
@@ -39,7 +39,7 @@ _TRIES: Final = 5
 """How often an order is read again because it moved while it was being called back."""
 
 
-class Desk:
+class OrderService:
     """Works lanes off, calls orders back, lets people decide about parked ones, and answers for all of them."""
 
     def __init__(
@@ -47,7 +47,7 @@ class Desk:
         *,
         ledger: Ledger,
         carriers: Mapping[CarrierName, Carrier],
-        herald: Herald,
+        notifier: Notifier,
         bell: Bell,
         slots: Slots,
         boot_clock: Callable[[], float],
@@ -55,18 +55,18 @@ class Desk:
     ) -> None:
         self._ledger = ledger
         self._carriers = carriers
-        self._recorder = Recorder(ledger, {name: carrier.manner for name, carrier in carriers.items()})
-        self._herald = herald
+        self._recorder = Recorder(ledger, {name: carrier.policy for name, carrier in carriers.items()})
+        self._notifier = notifier
         self._bell = bell
         self._slots = slots
         self._boot_clock = boot_clock
         self._ledger_clock = LedgerClock()
         self._receipts_kept = receipts_kept
-        self._deciding = Deciding(ledger, self._recorder, bell, carriers)
-        self._hurrying = Hurrying(ledger, self._recorder, bell, carriers)
+        self._deciding = Decisions(ledger, self._recorder, bell, carriers)
+        self._hurrying = Retries(ledger, self._recorder, bell, carriers)
 
     async def work(self, carrier: CarrierName, lane: Lane) -> None:
-        """Do what is due on one lane, for a stint. Twice, late or never changes no outcome."""
+        """Do what is due on one lane, for a lane_run. Twice, late or never changes no outcome."""
         if carrier not in self._carriers:
             log.error("carrier_not_set_up", carrier=carrier, lane=lane.value)
             return
@@ -75,7 +75,7 @@ class Desk:
             if not free:
                 await asyncio.sleep(wait_s)
                 with self._slots.take(carrier, lane) as free:
-                    more = free and await self._stint(carrier, lane)
+                    more = free and await self._run_lane(carrier, lane)
         if more:
             self._bell.ring([(carrier, lane)])
 
@@ -129,13 +129,13 @@ class Desk:
 
     async def retry(
         self, order_ids: Sequence[OrderId], by: str, why: str | None, lane: Lane | None = None
-    ) -> list[Tried]:
+    ) -> list[RetryOutcome]:
         """Have what these orders wait for tried now (`number_orders.fulfilment.retries`)."""
         return await self._hurrying.retry(order_ids, by=by, why=why, lane=lane)
 
     async def retry_all(
         self, carrier: CarrierName, by: str, why: str | None, lane: Lane | None = None
-    ) -> AsyncIterator[Sequence[Tried]]:
+    ) -> AsyncIterator[Sequence[RetryOutcome]]:
         """Have everything tried now that waits for its time at a carrier (`number_orders.fulfilment.retries`)."""
         async for tried in self._hurrying.retry_all(carrier, by=by, why=why, lane=lane):
             yield tried
@@ -143,7 +143,7 @@ class Desk:
     async def mind(self) -> None:
         """Tell a person what no order can tell by itself, and forget the alarms of what is over."""
         for carrier in self._carriers.values():
-            await Minder(self._ledger, carrier).look()
+            await SerialLockWatch(self._ledger, carrier).look()
         await self._ledger.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.PARKED)
 
     async def documents(self, order_ids: Sequence[OrderId]) -> list[dict[str, Any]]:
@@ -159,22 +159,22 @@ class Desk:
         numbers = await self._ledger.numbers(order_ids)
         return [document(orders[order_id], numbers[order_id]) for order_id in order_ids]
 
-    async def _stint(self, carrier: CarrierName, lane: Lane) -> bool:
+    async def _run_lane(self, carrier: CarrierName, lane: Lane) -> bool:
         if lane is Lane.TELL:
             self._bell.heard(carrier, lane)
-            return await TellLane(self._ledger, self._herald).run(carrier)
-        stint = Stint(
+            return await TellLane(self._ledger, self._notifier).run(carrier)
+        lane_run = LaneRun(
             self._lane_work(carrier, lane),
             self._ledger,
             self._recorder,
-            Weather(self._ledger, self._carriers[carrier].caution),
-            Attendance(self._bell, self._slots, carrier, lane),
+            CircuitBreaker(self._ledger, self._carriers[carrier].breaker_policy),
+            LanePresence(self._bell, self._slots, carrier, lane),
             boot_clock=self._boot_clock,
             ledger_clock=self._ledger_clock,
-            lasts_s=STINT_S,
+            lasts_s=LANE_RUN_S,
         )
-        more = await stint.run()
-        log.debug("stint_over", carrier=carrier, lane=lane.value, took_off=stint.took_off, more=more)
+        more = await lane_run.run()
+        log.debug("lane_run_over", carrier=carrier, lane=lane.value, started=lane_run.started, more=more)
         return more
 
     def _lane_work(self, carrier: CarrierName, lane: Lane) -> LaneWork:

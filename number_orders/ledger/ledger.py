@@ -73,7 +73,7 @@ class NewOrder:
     request: OrderRequest
     fingerprint: str
     reason: str | None = None
-    telling: Mapping[str, Any] | None = None
+    notification: Mapping[str, Any] | None = None
     channels: tuple[str, ...] = ()
 
 
@@ -90,14 +90,14 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An order whose debt on one lane is ours alone until the lease ends."""
+    """An order whose work_item on one lane is ours alone until the lease ends."""
 
     order: Order
     attempts: int
-    turn: int
+    generation: int
     limit_group: str | None = None
     """What its requests draw on at the carrier."""
-    place_at: datetime | None = None
+    rate_slot_at: datetime | None = None
     """When its first request may leave; None: at once, since nothing limits it."""
 
 
@@ -111,7 +111,7 @@ class Claims:
     claims: Sequence[Claim]
     clock: datetime
     """The ledger's time when it had done this, which is later than `now` by what it waited for."""
-    wary: bool = False
+    recovering: bool = False
     """Whether the carrier was out of reach lately, so that an answer of its is news to `within_reach`."""
     reached: datetime | None = None
     """All that was due before this was taken, here or by others; None, where something held some of it back."""
@@ -124,7 +124,7 @@ class Recorded:
     before: Order
     step: Step
     numbers: tuple[NumberResult, ...] = ()
-    telling: Mapping[str, Any] | None = None
+    notification: Mapping[str, Any] | None = None
     channels: tuple[str, ...] = ()
 
 
@@ -163,7 +163,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RateSlot:
     """One more place in a limit."""
 
     at: datetime
@@ -174,7 +174,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Caution:
+class BreakerPolicy:
     """When a carrier counts as out of reach, and for how long it is left alone then: twice as long each time."""
 
     faults_max: int = 10
@@ -222,7 +222,7 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Debt:
+class WorkItem:
     """What an order waits for."""
 
     lane: Lane
@@ -233,7 +233,7 @@ class Debt:
     """A worker has it now; `not_before` is the end of its lease."""
     holds: tuple[Hold, ...] = ()
     """What holds it back although it is due."""
-    in_line: bool = False
+    waits_for_lock: bool = False
     """Another order has to be done with something at the carrier first; `reason` names it."""
 
 
@@ -244,13 +244,13 @@ class Story:
     now: datetime
     order: Order
     numbers: tuple[NumberResult, ...]
-    debts: tuple[Debt, ...]
+    work_items: tuple[WorkItem, ...]
     events: tuple[Mapping[str, Any], ...]
     receipts: tuple[Mapping[str, Any], ...] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
-class HeldTurn:
+class HeldSerialLock:
     """A turn that a parked order has, or another for long, and the line behind it."""
 
     serial_key: str
@@ -263,7 +263,7 @@ class HeldTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Telling:
+class OutboxMessage:
     """One order document that the producer is still to get."""
 
     order_id: OrderId
@@ -350,7 +350,7 @@ class Ledger:
     async def claim(
         self, carrier: CarrierName, lane: Lane, *, limit: int, lease: timedelta, since: datetime | None = None
     ) -> Claims | None:
-        """Take up to `limit` debts that are due on a lane, and may be worked on now; None, when there is none.
+        """Take up to `limit` work_items that are due on a lane, and may be worked on now; None, when there is none.
 
         A carrier that is out of reach gives one at most, the probe; a limit with a rate as many as it has places.
 
@@ -360,7 +360,7 @@ class Ledger:
             limit: How many at most.
             lease: How long they are ours.
             since: Leave out what was due before, where nothing is limited. It is cheaper while somebody holds an old
-                snapshot; whoever gives it must look without it now and then, for debts may be written down late.
+                snapshot; whoever gives it must look without it now and then, for work_items may be written down late.
         """
         token = uuid4()
         params = {
@@ -377,11 +377,11 @@ class Ledger:
         if not found:
             return None
         claims = [
-            Claim(rows.order_from_row(row), row["attempts"], row["turn"], row["limit_group"], row["place_at"])
+            Claim(rows.order_from_row(row), row["attempts"], row["generation"], row["limit_group"], row["rate_slot_at"])
             for row in found
         ]
         first = found[0]
-        return Claims(lane, first["now"], token, claims, first["clock"], first["wary"], first["reached"])
+        return Claims(lane, first["now"], token, claims, first["clock"], first["recovering"], first["reached"])
 
     async def _claimed(self, where: tuple[CarrierName, Lane], params: Mapping[str, Any]) -> list[DictRow]:
         """Claim, with the short statement where that may do. It sees for itself whether it does; ours is a guess."""
@@ -391,7 +391,7 @@ class Ledger:
                 return [row for row in found if row["order_id"]]
             self._counted.add(where)
         found = await self._run("claim", params)
-        if found and not any(row["wary"] or row["place_at"] for row in found):
+        if found and not any(row["recovering"] or row["rate_slot_at"] for row in found):
             self._counted.discard(where)
         return found
 
@@ -407,7 +407,7 @@ class Ledger:
         found = await self._run("record_steps", {"steps": Jsonb([_step(step) for step in steps])})
         return frozenset(OrderId(row["order_id"]) for row in found)
 
-    async def take_turns(
+    async def take_serial_locks(
         self, claims: Claims, wanted: Mapping[OrderId, str], *, carrier: CarrierName, at_most: timedelta
     ) -> frozenset[OrderId]:
         """Take the turn for each order that needs something to itself, and return those that have it.
@@ -417,22 +417,22 @@ class Ledger:
         if not wanted:
             return frozenset()
         params = {"carrier": carrier, "wanted": Jsonb(_keyed(wanted))}
-        theirs = frozenset(OrderId(row["order_id"]) for row in await self._run("take_turns", params))
+        theirs = frozenset(OrderId(row["order_id"]) for row in await self._run("take_serial_locks", params))
         if waiting := {order_id: key for order_id, key in wanted.items() if order_id not in theirs}:
             line = {"carrier": carrier, "waiting": Jsonb(_keyed(waiting)), "at_most": at_most, "token": claims.token}
-            await self._run("stand_in_line", line)
+            await self._run("wait_for_serial_locks", line)
         return theirs
 
-    async def has_turn(self, order_id: OrderId) -> bool:
+    async def has_serial_lock(self, order_id: OrderId) -> bool:
         """Tell whether an order has something at its carrier to itself."""
-        (row,) = await self._run("has_turn", {"order_id": order_id})
-        return bool(row["has_turn"])
+        (row,) = await self._run("has_serial_lock", {"order_id": order_id})
+        return bool(row["has_serial_lock"])
 
-    async def turns_held(self, carrier: CarrierName, patience: timedelta) -> list[HeldTurn]:
+    async def held_serial_locks(self, carrier: CarrierName, patience: timedelta) -> list[HeldSerialLock]:
         """Return the turns that a parked order has, or another for longer than `patience`."""
-        found = await self._run("turns_held", {"carrier": carrier, "patience": patience})
+        found = await self._run("held_serial_locks", {"carrier": carrier, "patience": patience})
         return [
-            HeldTurn(
+            HeldSerialLock(
                 row["serial_key"],
                 row["order_id"],
                 State(row["state"]),
@@ -443,9 +443,9 @@ class Ledger:
             for row in found
         ]
 
-    async def parked_bringers(self, carrier: CarrierName, numbers: Sequence[E164]) -> list[tuple[OrderId, E164]]:
+    async def parked_orders_bringing(self, carrier: CarrierName, numbers: Sequence[E164]) -> list[tuple[OrderId, E164]]:
         """Return parked orders that are to bring one of these numbers, each with the first of them."""
-        found = await self._run("parked_bringers", {"carrier": carrier, "numbers": list(numbers)})
+        found = await self._run("parked_orders_bringing", {"carrier": carrier, "numbers": list(numbers)})
         return [(OrderId(row["order_id"]), E164(row["e164"])) for row in found]
 
     async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool:
@@ -470,7 +470,7 @@ class Ledger:
         return found[0]["now"], known
 
     async def postpone(self, claims: Claims, later: Iterable[tuple[OrderId, datetime, str | None]]) -> None:
-        """Give claimed debts back, due later."""
+        """Give claimed work_items back, due later."""
         entries = [
             {"order_id": str(order_id), "not_before": rows.moment(not_before), "reason": reason}
             for order_id, not_before, reason in later
@@ -479,7 +479,7 @@ class Ledger:
             await self._run("postpone", {"later": Jsonb(entries), "lane": claims.lane, "token": claims.token})
 
     async def release(self, claims: Claims, order_ids: Sequence[OrderId]) -> None:
-        """Give claimed debts back untouched, due at once."""
+        """Give claimed work_items back untouched, due at once."""
         if order_ids:
             params = {"order_ids": list(order_ids), "lane": claims.lane, "token": claims.token}
             await self._run("release", params)
@@ -565,29 +565,29 @@ class Ledger:
     # Limits, and carriers out of reach
 
     async def set_limits(
-        self, carrier: CarrierName, limits: Sequence[Limit], draws: Mapping[tuple[Lane, Kind], str]
+        self, carrier: CarrierName, limits: Sequence[Limit], groups: Mapping[tuple[Lane, Kind], str]
     ) -> None:
         """Say what a carrier limits, and on which limit the work on a lane draws, by the kind of order."""
         params = {
             "carrier": carrier,
             "limits": Jsonb([_limit(limit) for limit in limits]),
             "draws": Jsonb(
-                [{"lane": lane, "kind": kind, "limit_group": group} for (lane, kind), group in draws.items()]
+                [{"lane": lane, "kind": kind, "limit_group": group} for (lane, kind), group in groups.items()]
             ),
         }
         await self._run("set_limits", params)
 
-    async def take_place(self, carrier: CarrierName, group: str) -> Place | None:
+    async def take_rate_slot(self, carrier: CarrierName, group: str) -> RateSlot | None:
         """Take one more place in a limit, behind all that are taken; None, when it has no rate."""
-        found = await self._run("take_place", {"carrier": carrier, "limit_group": group})
-        return next((Place(row["place_at"], row["clock"], row["paused_until"]) for row in found), None)
+        found = await self._run("take_rate_slot", {"carrier": carrier, "limit_group": group})
+        return next((RateSlot(row["rate_slot_at"], row["clock"], row["paused_until"]) for row in found), None)
 
     async def pause_limit(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None:
         """Let nothing be claimed that draws on this limit before `until`. A longer pause is not cut short."""
         await self._run("pause_limit", {"carrier": carrier, "limit_group": group, "until": until, "why": why})
 
     async def out_of_reach(
-        self, carrier: CarrierName, tokens: Sequence[UUID], *, faults: int, why: str, caution: Caution
+        self, carrier: CarrierName, tokens: Sequence[UUID], *, faults: int, why: str, breaker_policy: BreakerPolicy
     ) -> datetime | None:
         """Count faults of a carrier's in a row, and return until when it is left alone now, if it is.
 
@@ -598,9 +598,9 @@ class Ledger:
             "tokens": list(tokens),
             "faults": faults,
             "why": why,
-            "faults_max": caution.faults_max,
-            "hold_first": caution.hold_first,
-            "hold_max": caution.hold_max,
+            "faults_max": breaker_policy.faults_max,
+            "hold_first": breaker_policy.hold_first,
+            "hold_max": breaker_policy.hold_max,
         }
         return next((row["held_until"] for row in await self._run("out_of_reach", params)), None)
 
@@ -612,27 +612,29 @@ class Ledger:
         """Forget a carrier's faults, since it has answered; if it is left alone, only the probe's answer counts."""
         await self._run("within_reach", {"carrier": carrier, "tokens": list(tokens)})
 
-    # Telling
+    # OutboxMessage
 
-    async def untold(self, order_ids: Sequence[OrderId], channel: str) -> list[Telling]:
+    async def pending_messages(self, order_ids: Sequence[OrderId], channel: str) -> list[OutboxMessage]:
         """Return what is still to be told of these orders, each order's documents in order."""
-        found = await self._run("untold", {"order_ids": list(order_ids), "channel": channel})
-        return [Telling(row["order_id"], row["version"], row["document"]) for row in found]
+        found = await self._run("pending_messages", {"order_ids": list(order_ids), "channel": channel})
+        return [OutboxMessage(row["order_id"], row["version"], row["document"]) for row in found]
 
-    async def told(self, claims: Claims, paid: Sequence[Claim], told: Sequence[Telling], channel: str) -> None:
-        """Mark documents as handed over, and pay the debts of the orders that have none left."""
+    async def mark_delivered(
+        self, claims: Claims, paid: Sequence[Claim], told: Sequence[OutboxMessage], channel: str
+    ) -> None:
+        """Mark documents as handed over, and pay the work_items of the orders that have none left."""
         params = {
-            "paid": Jsonb([{"order_id": str(claim.order.order_id), "turn": claim.turn} for claim in paid]),
-            "told": Jsonb([{"order_id": str(telling.order_id), "version": telling.version} for telling in told]),
+            "paid": Jsonb([{"order_id": str(claim.order.order_id), "generation": claim.generation} for claim in paid]),
+            "told": Jsonb([{"order_id": str(message.order_id), "version": message.version} for message in told]),
             "channel": channel,
             "token": claims.token,
         }
-        await self._run("told", params)
+        await self._run("mark_delivered", params)
 
-    async def not_told(self, failed: Sequence[tuple[Telling, str]], channel: str) -> None:
+    async def mark_undelivered(self, failed: Sequence[tuple[OutboxMessage, str]], channel: str) -> None:
         """Keep why a document could not be handed over."""
         entries = [{"order_id": str(t.order_id), "version": t.version, "trouble": why} for t, why in failed]
-        await self._run("not_told", {"failed": Jsonb(entries), "channel": channel})
+        await self._run("mark_undelivered", {"failed": Jsonb(entries), "channel": channel})
 
     # Reading
 
@@ -666,7 +668,7 @@ class Ledger:
             now=found[0]["now"],
             order=rows.order_from_row(found[0]),
             numbers=tuple((await self.numbers([order_id]))[order_id]),
-            debts=tuple((await self.debts([order_id]))[order_id]),
+            work_items=tuple((await self.work_items([order_id]))[order_id]),
             events=tuple(await self._run("story_of", {"order_id": order_id})),
             receipts=tuple(await self._run("receipts_of", {"order_id": order_id})),
         )
@@ -681,9 +683,9 @@ class Ledger:
         (row,) = await self._run("due_since", {"order_id": order_id})
         return cast("datetime", row["since"])
 
-    async def debts(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[Debt]]:
+    async def work_items(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[WorkItem]]:
         """Return what these orders wait for."""
-        owed: dict[OrderId, list[Debt]] = {order_id: [] for order_id in order_ids}
+        owed: dict[OrderId, list[WorkItem]] = {order_id: [] for order_id in order_ids}
         for row in await self._run("owed_to", {"order_ids": list(order_ids)}):
             owed[row["order_id"]].append(_debt(row))
         return owed
@@ -747,9 +749,9 @@ class Ledger:
         """Return the messages that nobody could read, latest first."""
         return list(await self._run("dead_letters", {"limit": limit}))
 
-    async def delete_letters(self, letter_ids: Sequence[int]) -> list[Mapping[str, Any]]:
+    async def delete_dead_letters(self, letter_ids: Sequence[int]) -> list[Mapping[str, Any]]:
         """Drop messages that nobody could read; return those that were there."""
-        return list(await self._run("delete_letters", {"letter_ids": list(letter_ids)}))
+        return list(await self._run("delete_dead_letters", {"letter_ids": list(letter_ids)}))
 
     async def forget_receipts(self, older_than: timedelta, *, at_once: int = _FORGOTTEN_AT_ONCE) -> None:
         """Drop the receipts that are older than that, so many with one statement."""
@@ -758,12 +760,12 @@ class Ledger:
             if row["forgotten"] < at_once:
                 return
 
-    async def bury_letter(
+    async def store_dead_letter(
         self, *, queue: str, why: str, task_id: str | None, headers: Mapping[str, Any], body: bytes, size: int
     ) -> None:
         """Keep a message that nobody could read."""
         params = {"queue": queue, "why": why, "task_id": task_id, "headers": Jsonb(headers), "body": body, "size": size}
-        await self._run("bury_letter", params)
+        await self._run("store_dead_letter", params)
 
     async def _run(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
         try:
@@ -829,7 +831,7 @@ def _new_order(order: NewOrder) -> dict[str, Any]:
         "request": rows.request_to_json(order.request),
         "reason": order.reason,
         "not_before": rows.moment(order.request.not_before),
-        "telling": order.telling,
+        "notification": order.notification,
         "channels": list(order.channels),
     }
 
@@ -852,11 +854,11 @@ def _step(recorded: Recorded) -> dict[str, Any]:
         "doubt_asks": after.doubt_asks,
         "event": type(recorded.step.event).__name__,
         "late": recorded.step.late,
-        "ends_turn": recorded.step.ends_turn,
+        "releases_serial_lock": recorded.step.releases_serial_lock,
         "detail": rows.event_detail(recorded.step.event),
         "numbers": [rows.result_to_json(result) for result in recorded.numbers],
         "effects": [rows.effect_to_json(effect) for effect in recorded.step.effects],
-        "telling": recorded.telling,
+        "notification": recorded.notification,
         "channels": list(recorded.channels),
     }
 
@@ -866,15 +868,15 @@ def _begins_anew(recorded: Recorded) -> bool:
     return not recorded.step.late and begins_anew(recorded.before, recorded.step.event)
 
 
-def _debt(row: Mapping[str, Any]) -> Debt:
-    return Debt(
+def _debt(row: Mapping[str, Any]) -> WorkItem:
+    return WorkItem(
         lane=Lane(row["lane"]),
         not_before=row["not_before"],
         attempts=row["attempts"],
         reason=row["reason"],
         in_hand=row["lease_token"] is not None,
         holds=tuple(_holds_of(row)),
-        in_line=row["serial_key"] is not None,
+        waits_for_lock=row["serial_key"] is not None,
     )
 
 

@@ -6,7 +6,7 @@
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(orders)s) AS i (
         order_id uuid, producer text, key text, fingerprint text, carrier text, kind text, account text,
-        request jsonb, reason text, not_before timestamptz, telling jsonb, channels text[])
+        request jsonb, reason text, not_before timestamptz, notification jsonb, channels text[])
 ), accepted AS (
     INSERT INTO orders (order_id, producer, key, fingerprint, carrier, kind, account, request, reason, state, version)
     SELECT order_id, producer, key, decode(fingerprint, 'hex'), carrier, kind, account, request, reason, 'ACCEPTED', 0
@@ -21,13 +21,13 @@ WITH input AS MATERIALIZED (
     INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
     SELECT order_id, 'submit', carrier, kind, greatest(not_before, now()), reason FROM input JOIN accepted USING (order_id)
     UNION ALL
-    SELECT order_id, 'tell', carrier, kind, now(), NULL FROM input JOIN accepted USING (order_id) WHERE telling IS NOT NULL
+    SELECT order_id, 'tell', carrier, kind, now(), NULL FROM input JOIN accepted USING (order_id) WHERE notification IS NOT NULL
 ), telling AS (
     INSERT INTO tellings (order_id, version, channel, document)
     -- Moments are written as number_orders/orders/document.py writes them, to the last digit.
-    SELECT order_id, 0, channel, telling || jsonb_build_object('accepted_at', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
+    SELECT order_id, 0, channel, notification || jsonb_build_object('accepted_at', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
     FROM input JOIN accepted USING (order_id), unnest(channels) AS channel
-    WHERE telling IS NOT NULL
+    WHERE notification IS NOT NULL
 )
 SELECT order_id FROM accepted;
 
@@ -40,10 +40,10 @@ WHERE order_id = ANY(%(order_ids)s)
 -- name: claim
 -- Exclusive until the lease ends, whoever dies; and never more than may be sent. Of a lane that somebody has paused
 -- nothing is taken, of a carrier that is held nothing but one probe, of a kind whose limit the carrier has paused
--- nothing. Where a limit has a rate, each order takes a place in it (`place_at`), and the next claim goes on behind:
+-- nothing. Where a limit has a rate, each order takes a place in it (`rate_slot_at`), and the next claim goes on behind:
 -- a claim waits for another of the same limit, but only where there is a rate, or for a carrier that is just back.
 WITH breaker AS MATERIALIZED (
-    SELECT held_until IS NOT NULL AS held, faults > 0 AS wary,
+    SELECT held_until IS NOT NULL AS held, faults > 0 AS recovering,
            -- Just back: a few orders a second at first, then twice as many every two seconds, then all.
            CASE WHEN closed_at > now() - '16 s'::interval
                 THEN '0.25 s'::interval * 0.5 ^ (extract(epoch FROM now() - closed_at) / 2)::double precision END AS easing
@@ -91,14 +91,14 @@ WITH breaker AS MATERIALIZED (
         FOR UPDATE SKIP LOCKED
     ) AS waiting
 ), taken AS MATERIALIZED (
-    SELECT *, from_at + spacing * (place - 1) AS place_at
+    SELECT *, from_at + spacing * (place - 1) AS rate_slot_at
     FROM (SELECT *, row_number() OVER (PARTITION BY limit_group ORDER BY not_before, order_id) AS place FROM due) AS queue
     WHERE limit_group IS NULL OR place <= room
     ORDER BY not_before, order_id
     LIMIT (SELECT orders FROM allowed)
 ), drawn AS (
     UPDATE budgets SET next_at = drawing.next_at
-    FROM (SELECT limit_group, max(place_at + spacing) AS next_at FROM taken WHERE spacing IS NOT NULL GROUP BY limit_group) AS drawing
+    FROM (SELECT limit_group, max(rate_slot_at + spacing) AS next_at FROM taken WHERE spacing IS NOT NULL GROUP BY limit_group) AS drawing
     WHERE budgets.carrier = %(carrier)s AND budgets.limit_group = drawing.limit_group
 ), probing AS (
     UPDATE breakers SET probe_token = %(token)s, probe_until = now() + %(probe)s
@@ -112,10 +112,10 @@ WITH breaker AS MATERIALIZED (
     WHERE owed.ctid = taken.spot
       -- Nobody can tell beforehand how many are taken; the arrays, here and below, make sure that they are looked up.
       AND owed.ctid = ANY(ARRAY(SELECT spot FROM taken))
-    RETURNING owed.order_id, owed.attempts, owed.turn, taken.place_at, taken.limit_group
+    RETURNING owed.order_id, owed.attempts, owed.turn AS generation, taken.rate_slot_at, taken.limit_group
 )
-SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.turn, claimed.place_at, claimed.limit_group,
-       EXISTS (SELECT FROM breaker WHERE held OR wary) AS wary, NULL::timestamptz AS reached, orders.*
+SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.generation, claimed.rate_slot_at, claimed.limit_group,
+       EXISTS (SELECT FROM breaker WHERE held OR recovering) AS recovering, NULL::timestamptz AS reached, orders.*
 FROM claimed JOIN orders USING (order_id)
 WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
 
@@ -149,10 +149,10 @@ WITH plain AS MATERIALIZED (
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
     WHERE owed.ctid = ANY(ARRAY(SELECT spot FROM taken))
-    RETURNING owed.order_id, owed.attempts, owed.turn
+    RETURNING owed.order_id, owed.attempts, owed.turn AS generation
 )
-SELECT now() AS now, clock_timestamp() AS clock, plain.yes AS plain, claimed.attempts, claimed.turn,
-       NULL::timestamptz AS place_at, draws.limit_group, false AS wary,
+SELECT now() AS now, clock_timestamp() AS clock, plain.yes AS plain, claimed.attempts, claimed.generation,
+       NULL::timestamptz AS rate_slot_at, draws.limit_group, false AS recovering,
        (SELECT max(not_before) FROM taken) AS reached, orders.*
 FROM plain
 LEFT JOIN (claimed JOIN orders ON orders.order_id = claimed.order_id
@@ -181,7 +181,7 @@ LEFT JOIN (
       AND orders.carrier = %(carrier)s AND orders.kind <> 'remove_numbers' AND orders.order_id <> %(order_id)s
 ) AS naming ON naming.e164 = number.e164;
 
--- name: take_turns
+-- name: take_serial_locks
 -- One order a key: whoever has the turn keeps it, and may take it again, whoever tries for it beside.
 -- The turn of an order that has ended is free: a worker may have taken it for an order that ended since it was claimed.
 INSERT INTO turns (carrier, serial_key, order_id)
@@ -196,7 +196,7 @@ WHERE turns.order_id = excluded.order_id
    OR EXISTS (SELECT FROM orders WHERE orders.order_id = turns.order_id AND orders.ended_at IS NOT NULL)
 RETURNING order_id;
 
--- name: turns_held
+-- name: held_serial_locks
 -- Turns at one carrier that a parked order has, or another for long; with how many wait behind, and since when.
 SELECT now() AS now, turns.serial_key, turns.order_id, turns.since, orders.state, line.orders AS waiting, line.since AS waiting_since
 FROM turns JOIN orders USING (order_id), LATERAL (
@@ -207,7 +207,7 @@ WHERE turns.carrier = %(carrier)s AND orders.ended_at IS NULL
   AND (orders.state = 'PARKED' OR turns.since < now() - %(patience)s)
 ORDER BY turns.serial_key;
 
--- name: parked_bringers
+-- name: parked_orders_bringing
 -- Parked orders that are to bring one of these numbers, which nobody holds yet, to the carrier of an order that waits.
 SELECT DISTINCT ON (bringer.order_id) bringer.order_id, named.e164
 FROM orders AS bringer, jsonb_array_elements_text(bringer.request -> 'numbers') AS named (e164)
@@ -217,10 +217,10 @@ WHERE bringer.request -> 'numbers' ?| %(numbers)s::text[] AND bringer.request ? 
   AND NOT EXISTS (SELECT FROM held_numbers AS held WHERE held.e164 = named.e164 AND released_at IS NULL)
 ORDER BY bringer.order_id, named.e164;
 
--- name: has_turn
-SELECT EXISTS (SELECT FROM turns WHERE order_id = %(order_id)s) AS has_turn;
+-- name: has_serial_lock
+SELECT EXISTS (SELECT FROM turns WHERE order_id = %(order_id)s) AS has_serial_lock;
 
--- name: stand_in_line
+-- name: wait_for_serial_locks
 -- Not its turn. It is woken when its turn comes; `not_before` is for the case that nobody wakes it.
 UPDATE owed SET lease_token = NULL, attempts = attempts - 1, serial_key = waiting.serial_key,
                 reason = 'waits for order ' || turns.order_id || ': they could not be told apart at the carrier',
@@ -248,7 +248,7 @@ WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
         order_id uuid, from_version integer, state text, ends boolean, carrier_order_id text, carrier_status text,
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
-        event text, late boolean, ends_turn boolean, detail jsonb, numbers jsonb, effects jsonb, telling jsonb, channels text[])
+        event text, late boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb, notification jsonb, channels text[])
 ), moved AS (
     UPDATE orders
     SET state = input.state, version = input.from_version + 1, reason = input.reason,
@@ -300,7 +300,7 @@ WITH input AS MATERIALIZED (
       AND NOT EXISTS (SELECT FROM owing WHERE owing.order_id = owed.order_id AND owing.lane = owed.lane)
 ), turn AS (
     DELETE FROM turns USING step
-    WHERE turns.order_id = step.order_id AND step.ends_turn
+    WHERE turns.order_id = step.order_id AND step.releases_serial_lock
     RETURNING turns.carrier, turns.serial_key
 ), next AS (
     -- The oldest that waits for the same thing is woken. Whoever stands in line at this very moment may be missed: time
@@ -324,9 +324,9 @@ WITH input AS MATERIALIZED (
                           ELSE excluded.not_before END
 ), told AS (
     INSERT INTO tellings (order_id, version, channel, document)
-    SELECT order_id, version, channel, telling || jsonb_build_object('ended_at', to_char(ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
+    SELECT order_id, version, channel, notification || jsonb_build_object('ended_at', to_char(ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
     FROM step, unnest(channels) AS channel
-    WHERE telling IS NOT NULL
+    WHERE notification IS NOT NULL
 )
 SELECT order_id FROM moved;
 
@@ -389,7 +389,7 @@ ORDER BY lane, kind
 ON CONFLICT (carrier, lane, kind) DO UPDATE SET limit_group = excluded.limit_group
 WHERE draws.limit_group <> excluded.limit_group;
 
--- name: take_place
+-- name: take_rate_slot
 -- One more place in a limit, behind all that are taken. No row: it has no rate, and the carrier is not just back.
 UPDATE budgets SET next_at = greatest(next_at, clock_timestamp()) + greatest(spacing, back.easing)
 FROM (
@@ -398,7 +398,7 @@ FROM (
             FROM breakers WHERE carrier = %(carrier)s) AS easing
 ) AS back
 WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND (spacing IS NOT NULL OR back.easing IS NOT NULL)
-RETURNING next_at - greatest(spacing, back.easing) AS place_at, clock_timestamp() AS clock, paused_until;
+RETURNING next_at - greatest(spacing, back.easing) AS rate_slot_at, clock_timestamp() AS clock, paused_until;
 
 -- name: pause_limit
 -- The carrier wants no more of this before `until`. A later word wins over an earlier one, a longer pause over a shorter.
@@ -459,25 +459,25 @@ UNION ALL
 SELECT now(), carrier, NULL, limit_group, 'limit', NULL, paused_until, why, NULL FROM budgets WHERE paused_until > now()
 ORDER BY carrier, held_by, lane, limit_group;
 
--- name: untold
+-- name: pending_messages
 SELECT order_id, version, document
 FROM tellings
 WHERE order_id = ANY(%(order_ids)s) AND told_at IS NULL AND channel = %(channel)s
 ORDER BY order_id, version;
 
--- name: told
+-- name: mark_delivered
 -- The debt is paid unless another telling was owed meanwhile (`turn` moved on); then it is due again at once.
 WITH paid AS MATERIALIZED (
-    SELECT * FROM jsonb_to_recordset(%(paid)s) AS paid (order_id uuid, turn integer)
+    SELECT * FROM jsonb_to_recordset(%(paid)s) AS paid (order_id uuid, generation integer)
 ), marked AS (
     UPDATE tellings SET told_at = now(), tries = tries + 1, trouble = NULL
     FROM jsonb_to_recordset(%(told)s) AS done (order_id uuid, version integer)
     WHERE tellings.order_id = done.order_id AND tellings.version = done.version AND tellings.channel = %(channel)s
 )
 DELETE FROM owed USING paid
-WHERE owed.order_id = paid.order_id AND owed.lane = 'tell' AND owed.lease_token = %(token)s AND owed.turn = paid.turn;
+WHERE owed.order_id = paid.order_id AND owed.lane = 'tell' AND owed.lease_token = %(token)s AND owed.turn = paid.generation;
 
--- name: not_told
+-- name: mark_undelivered
 UPDATE tellings SET tries = tries + 1, trouble = failed.trouble
 FROM jsonb_to_recordset(%(failed)s) AS failed (order_id uuid, version integer, trouble text)
 WHERE tellings.order_id = failed.order_id AND tellings.version = failed.version AND channel = %(channel)s;
@@ -521,14 +521,14 @@ UPDATE alarms SET cleared_at = now()
 WHERE cleared_at IS NULL AND (%(alarm_ids)s::bigint[] IS NULL OR alarm_id = ANY(%(alarm_ids)s))
 RETURNING *;
 
--- name: bury_letter
+-- name: store_dead_letter
 INSERT INTO dead_letters (queue, why, task_id, headers, body, size)
 VALUES (%(queue)s, %(why)s, %(task_id)s, %(headers)s, %(body)s, %(size)s);
 
 -- name: dead_letters
 SELECT * FROM dead_letters ORDER BY letter_id DESC LIMIT %(limit)s;
 
--- name: delete_letters
+-- name: delete_dead_letters
 DELETE FROM dead_letters WHERE letter_id = ANY(%(letter_ids)s::bigint[]) RETURNING *;
 
 -- name: now

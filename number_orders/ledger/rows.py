@@ -105,7 +105,7 @@ def result_to_json(result: NumberResult) -> dict[str, str | None]:
 
 
 def effect_to_json(effect: Effect) -> dict[str, str | None]:
-    """Write one debt."""
+    """Write one work_item."""
     return {"lane": effect.lane, "not_before": moment(effect.not_before), "reason": effect.reason}
 
 

@@ -146,7 +146,7 @@ DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class CarrierPolicy:
     """How patient we are with one carrier. Durations; defaults suit a carrier that needs seconds."""
 
     answer_within: timedelta = timedelta(seconds=45)
@@ -212,26 +212,28 @@ class Step:
     """Late news that says otherwise than the end that was told: an alarm."""
 
     @property
-    def ends_turn(self) -> bool:
+    def releases_serial_lock(self) -> bool:
         """Tell whether the order no longer needs to itself what it was alone on at the carrier."""
         shared = isinstance(self.event, StillOpen) and not self.event.alone
         return not self.late and (shared or self.order.state is State.ACCEPTED or self.order.state.is_final)
 
 
-def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attempt: int | None = None) -> Step:
+def advance(
+    order: Order, event: Event, *, now: datetime, policy: CarrierPolicy, attempt_number: int | None = None
+) -> Step:
     """Return the order after `event`, and the effects now owed to the world.
 
     Args:
         order: As the ledger has it.
         event: What has happened.
         now: The ledger's time.
-        manner: How patient we are with this carrier.
-        attempt: For an answer to a submission: the value of `sends` when that attempt was begun.
+        policy: How patient we are with this carrier.
+        attempt_number: For an answer to a submission: the value of `sends` when that attempt was begun.
 
     Raises:
         IllegalTransition: The table knows no such thing; a bug of ours.
     """
-    if _is_outdated(order, event, attempt):
+    if _is_outdated(order, event, attempt_number):
         return _noted(order, event)
     if isinstance(event, ToldAgain):
         told = (TellProducer(now, _reason(event)),) if order.request.notify else ()
@@ -243,21 +245,21 @@ def advance(order: Order, event: Event, *, now: datetime, manner: Manner, attemp
     if target is None:
         raise IllegalTransition(order.order_id, order.state, type(event).__name__)
     moved = _moved(order, event, target, now)
-    return Step(moved, event, (*_owed(moved, event, now, manner), *_told(order, moved, now)))
+    return Step(moved, event, (*_owed(moved, event, now, policy), *_told(order, moved, now)))
 
 
 def weigh_absence(
-    order: Order, event: NotListed, *, now: datetime, manner: Manner
+    order: Order, event: NotListed, *, now: datetime, policy: CarrierPolicy
 ) -> NotListed | ProvenAbsent | Parked:
     """Judge what it means that the carrier has nothing on record of an order in doubt."""
     looked = event.looked
     since = order.doubt_since or now
-    patient = order.doubt_asks + 1 >= manner.doubt_asks and now - since >= manner.doubt_patience
+    patient = order.doubt_asks + 1 >= policy.doubt_asks and now - since >= policy.doubt_patience
     if not patient:
         return event
-    if not (manner.resend_when_absent and event.resend):
+    if not (policy.resend_when_absent and event.resend):
         return Parked(f"the carrier has no record of it ({looked}); sending again is for a person to decide")
-    if order.losses >= manner.losses_max:
+    if order.losses >= policy.losses_max:
         return Parked(f"sent {order.losses} times, every answer was lost, and the carrier has no record ({looked})")
     return ProvenAbsent(looked)
 
@@ -294,11 +296,11 @@ def is_news(order: Order, event: Event, known: Collection[NumberResult] = ()) ->
             return True
 
 
-def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, manner: Manner) -> AskCarrier:
+def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, policy: CarrierPolicy) -> AskCarrier:
     """Return when to look again at an order that has not moved in `asked` looks."""
-    ceiling = manner.slow_ask_max if slow else manner.ask_max
+    ceiling = policy.slow_ask_max if slow else policy.ask_max
     # In seconds, since a timedelta overflows where a float only grows: after 45 doublings of 2 s.
-    grown_s = manner.ask_first.total_seconds() * manner.ask_factor ** min(asked, 64)
+    grown_s = policy.ask_first.total_seconds() * policy.ask_factor ** min(asked, 64)
     pause = timedelta(seconds=min(grown_s, ceiling.total_seconds()))
     status = order.carrier_status or "no status"
     return AskCarrier(now + _jittered(pause, order, asked), f"the carrier says {status}")
@@ -326,11 +328,11 @@ def _understood(order: Order, event: Event) -> Event:
             return event
 
 
-def _is_outdated(order: Order, event: Event, attempt: int | None) -> bool:
+def _is_outdated(order: Order, event: Event, attempt_number: int | None) -> bool:
     """Tell whether an answer concerns an attempt that is history: a newer one was begun, or the order was found."""
-    if attempt is None or not isinstance(event, ABOUT_ONE_ATTEMPT):
+    if attempt_number is None or not isinstance(event, ABOUT_ONE_ATTEMPT):
         return False
-    return attempt != order.sends or order.state is State.OPEN
+    return attempt_number != order.sends or order.state is State.OPEN
 
 
 def _noted(order: Order, event: Event, *, contradicts: bool = False) -> Step:
@@ -450,30 +452,30 @@ def _carrier_order_id(order: Order, event: Event) -> CarrierOrderId | None:
             return order.carrier_order_id
 
 
-def _owed(order: Order, event: Event, now: datetime, manner: Manner) -> Iterator[Effect]:
+def _owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> Iterator[Effect]:
     match order.state, event:
         case State.SUBMITTING, _:
             # Owed before the request leaves, so the question outlives a crash. Due later than any
             # request may live, so a slow carrier does not look empty-handed.
-            yield AskCarrier(now + manner.answer_within, "waiting for the carrier's answer")
+            yield AskCarrier(now + policy.answer_within, "waiting for the carrier's answer")
         case State.IN_DOUBT | State.OPEN, Hurried():
             yield AskCarrier(now, f"hurried: {_reason(event)}")
         case State.IN_DOUBT, _:
-            pause = manner.doubt_first * 2 ** min(order.doubt_asks, 6)
-            yield AskCarrier(now + min(pause, manner.ask_max), "asking the carrier whether it arrived")
+            pause = policy.doubt_first * 2 ** min(order.doubt_asks, 6)
+            yield AskCarrier(now + min(pause, policy.ask_max), "asking the carrier whether it arrived")
         case State.ACCEPTED, NotSent(reason=reason, not_before=not_before):
-            pause = min(manner.resend_first * 2 ** min(order.sends - 1, 10), manner.resend_max)
+            pause = min(policy.resend_first * 2 ** min(order.sends - 1, 10), policy.resend_max)
             yield SubmitOrder(max(not_before or now, now + _jittered(pause, order, order.sends)), reason)
         case State.ACCEPTED, Deferred(not_before=not_before) | PartSettled(not_before=not_before):
             yield SubmitOrder(max(now, not_before), order.reason)
         case State.ACCEPTED, _:
             yield SubmitOrder(now, order.reason)
         case State.OPEN, StillOpen(slow=slow):
-            yield next_ask(order, 1, slow=slow, now=now, manner=manner)
+            yield next_ask(order, 1, slow=slow, now=now, policy=policy)
         case State.OPEN, Adopted() | CancelAsked():
             yield AskCarrier(now, order.reason)
         case State.OPEN, _:
-            yield next_ask(order, 0, slow=False, now=now, manner=manner)
+            yield next_ask(order, 0, slow=False, now=now, policy=policy)
         case _:
             return
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from number_orders.fulfilment.ports import Errand
+from number_orders.fulfilment.ports import Delivery
 from number_orders.orders.model import CarrierName, Lane, OrderId
-from number_orders.simulation.incidents import Weather
+from number_orders.simulation.incidents import Incidents
 from number_orders.simulation.process import Process
 from number_orders.simulation.trace import Trace
 
@@ -43,7 +43,7 @@ class Message:
 class Broker:
     """Every queue at once: whoever is free takes the next message."""
 
-    def __init__(self, weather: Weather, trace: Trace) -> None:
+    def __init__(self, weather: Incidents, trace: Trace) -> None:
         self._weather = weather
         self._trace = trace
         self._waiting: deque[Message] = deque()
@@ -147,26 +147,26 @@ class SimulatedBell:
         self._broker.attended(carrier, lane.value)
 
 
-class SimulatedHerald:
+class SimulatedNotifier:
     """Hands documents to producers, as one process does: some are handed over, and then it dies."""
 
-    def __init__(self, process: Process, weather: Weather, told: Callable[[Errand], None]) -> None:
+    def __init__(self, process: Process, weather: Incidents, told: Callable[[Delivery], None]) -> None:
         self._process = process
         self._weather = weather
         self._told = told
 
-    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
+    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
         """Hand over in order; after a failure of one order its later documents wait."""
         stuck: set[OrderId] = set()
-        return [self._trouble(errand, stuck) for errand in errands]
+        return [self._trouble(delivery, stuck) for delivery in deliveries]
 
-    def _trouble(self, errand: Errand, stuck: set[OrderId]) -> str | None:
+    def _trouble(self, delivery: Delivery, stuck: set[OrderId]) -> str | None:
         self._process.survives("telling")
-        order_id = errand.telling.order_id
+        order_id = delivery.message.order_id
         if order_id in stuck or self._weather.strikes(self._weather.faults.dropped):
             stuck.add(order_id)
             return "the broker did not take it"
-        self._told(errand)
+        self._told(delivery)
         self._process.survives("told")
         return None
 

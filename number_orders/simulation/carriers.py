@@ -18,7 +18,7 @@ from number_orders.carriers.contract import Adapter
 from number_orders.carriers.http.credentials import ApiKeyHeader, Authenticator, OAuth2ClientCredentials, StaticBearer
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
 from number_orders.sandbox.bandwidth.app import Bandwidth as PracticeBandwidth
 from number_orders.sandbox.behaviour import Behaviour, read_behaviour
@@ -37,9 +37,9 @@ BANDWIDTH: Final = CarrierName("bandwidth")
 CM_COM: Final = CarrierName("cm")
 SWIFT: Final = CarrierName("swift")
 
-MANNERS: Final[Mapping[CarrierName, Manner]] = {
-    BANDWIDTH: Manner(answer_within=timedelta(seconds=60)),
-    CM_COM: Manner(
+MANNERS: Final[Mapping[CarrierName, CarrierPolicy]] = {
+    BANDWIDTH: CarrierPolicy(answer_within=timedelta(seconds=60)),
+    CM_COM: CarrierPolicy(
         answer_within=timedelta(seconds=60),
         ask_first=timedelta(seconds=30),
         ask_max=timedelta(minutes=15),
@@ -47,7 +47,7 @@ MANNERS: Final[Mapping[CarrierName, Manner]] = {
         resend_when_absent=False,
         overdue_after=timedelta(days=3),
     ),
-    SWIFT: Manner(answer_within=timedelta(seconds=60)),
+    SWIFT: CarrierPolicy(answer_within=timedelta(seconds=60)),
 }
 """How patient the service is, as its settings have it when they are left alone; a test compares."""
 

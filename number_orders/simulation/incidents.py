@@ -27,7 +27,7 @@ class Stretch:
     ends_s: float
 
 
-class Weather:
+class Incidents:
     """Rolls the dice of one world."""
 
     def __init__(self, faults: Faults, dice: Random, *, days: float) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from number_orders.simulation.incidents import Weather
+from number_orders.simulation.incidents import Incidents
 from number_orders.simulation.memory_ledger import MemoryLedger
 from number_orders.simulation.process import Process
 from number_orders.simulation.tables import Row, Tables
@@ -31,7 +31,7 @@ class Watcher(Protocol):
 class LineToLedger(MemoryLedger):
     """The ledger, as one process reaches it."""
 
-    def __init__(self, tables: Tables, process: Process, weather: Weather, watcher: Watcher) -> None:
+    def __init__(self, tables: Tables, process: Process, weather: Incidents, watcher: Watcher) -> None:
         super().__init__(tables)
         self._process = process
         self._weather = weather

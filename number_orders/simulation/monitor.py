@@ -60,7 +60,7 @@ class Monitor:
         match statement:
             case "claim" | "claim_unlimited":
                 self._look_at_claims(params, [row for row in rows if row["order_id"]])
-            case "postpone" | "release" | "stand_in_line" | "told":
+            case "postpone" | "release" | "wait_for_serial_locks" | "mark_delivered":
                 self._give_leases_back(params)
             case "record_steps" | "accept_orders":
                 for row in rows:
@@ -80,8 +80,8 @@ class Monitor:
     def _give_leases_back(self, params: Mapping[str, Any]) -> None:
         held = [key for key, (token, _) in self._leases.items() if token == params["token"]]
         for key in held:
-            debt = self.tables.owed.get(key)
-            if debt is None or debt["lease_token"] != params["token"]:
+            work_item = self.tables.owed.get(key)
+            if work_item is None or work_item["lease_token"] != params["token"]:
                 del self._leases[key]
 
     def _look_at(self, order: Row) -> None:

@@ -19,7 +19,7 @@ from number_orders.carriers.http.transport import Departure, WireTrouble
 from number_orders.orders.model import CarrierName
 from number_orders.simulation.clock import true_now
 from number_orders.simulation.faults import LATE_MAX_S
-from number_orders.simulation.incidents import Weather
+from number_orders.simulation.incidents import Incidents
 from number_orders.simulation.process import Process
 from number_orders.simulation.rates import RateWatch
 from number_orders.simulation.trace import Trace
@@ -54,7 +54,7 @@ class Host:
         self,
         name: CarrierName,
         app: Starlette,
-        weather: Weather,
+        weather: Incidents,
         trace: Trace,
         acted: Callable[[CarrierName], None],
         watch: RateWatch,
@@ -176,7 +176,7 @@ def _answer(said: list[Mapping[str, object]]) -> CarrierAnswer:
 class SimulatedWire:
     """The connections of one process with one carrier."""
 
-    def __init__(self, host: Host, process: Process, weather: Weather) -> None:
+    def __init__(self, host: Host, process: Process, weather: Incidents) -> None:
         self._host = host
         self._process = process
         self._weather = weather

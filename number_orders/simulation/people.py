@@ -11,14 +11,14 @@ from typing import Any, Final
 from uuid import UUID
 
 from number_orders.fulfilment.intake import Ticket
-from number_orders.fulfilment.ports import Errand
+from number_orders.fulfilment.ports import Delivery
 from number_orders.orders.errors import OrderRefused
 from number_orders.orders.events import Adopted, Decision, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Lane, OrderId
 from number_orders.simulation.broker import Broker, Message
 from number_orders.simulation.carriers import BANDWIDTH, CM_COM, SWIFT, SimulatedCarrier
 from number_orders.simulation.faults import LATE_MAX_S, LISTING_MAX_S
-from number_orders.simulation.incidents import Weather
+from number_orders.simulation.incidents import Incidents
 from number_orders.simulation.tables import Row, Tables
 from number_orders.simulation.trace import Trace
 
@@ -45,7 +45,7 @@ class Wish:
     called_back_after_s: float | None = None
 
 
-def wishes(dice: Random, count: int, weather: Weather, carriers: Collection[str]) -> Iterator[Wish]:
+def wishes(dice: Random, count: int, weather: Incidents, carriers: Collection[str]) -> Iterator[Wish]:
     """Draw orders over the first half of the storm, some of them in one burst."""
     burst_s = dice.uniform(0, weather.storm_s / 2)
     # Often most orders of a world go to one carrier.
@@ -115,9 +115,9 @@ class Inbox:
 
     told: dict[OrderId, list[Mapping[str, Any]]] = field(default_factory=dict)
 
-    def take(self, errand: Errand) -> None:
+    def take(self, delivery: Delivery) -> None:
         """Take a document."""
-        self.told.setdefault(errand.telling.order_id, []).append(errand.telling.document)
+        self.told.setdefault(delivery.message.order_id, []).append(delivery.message.document)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ does nothing any more, whatever its code still tries; a frozen one goes on later
 import asyncio
 
 from number_orders.simulation.clock import MachineClock
-from number_orders.simulation.incidents import Weather
+from number_orders.simulation.incidents import Incidents
 from number_orders.simulation.trace import Trace
 
 _FROZEN_S = (3.0, 900.0)
@@ -16,7 +16,7 @@ _FROZEN_S = (3.0, 900.0)
 class Process:
     """One life of a pool child."""
 
-    def __init__(self, name: str, clock: MachineClock, weather: Weather, trace: Trace) -> None:
+    def __init__(self, name: str, clock: MachineClock, weather: Incidents, trace: Trace) -> None:
         self.name = name
         self.clock = clock
         self.is_dead = False

@@ -86,18 +86,18 @@ class Tables:
 
     # Debts
 
-    def debts(self, order_id: UUID) -> list[Row]:
+    def work_items(self, order_id: UUID) -> list[Row]:
         """Return what an order is owed."""
         rows = (self.owed.get((order_id, lane.value)) for lane in Lane)
         return [row for row in rows if row is not None]
 
     def owe(self, order: Row, effect: Row) -> None:
-        """Owe something: a new debt, or the old one anew."""
+        """Owe something: a new work_item, or the old one anew."""
         order_id = order["order_id"]
         lane, not_before = effect["lane"], datetime.fromisoformat(effect["not_before"])
         row = self.owed.get((order_id, lane))
         if row is None:
-            self.owed[order_id, lane] = a_debt(order, lane, not_before, effect["reason"])
+            self.owed[order_id, lane] = a_work_item(order, lane, not_before, effect["reason"])
             return
         # A telling under way is not interrupted, or a later document could overtake it.
         told_now = lane == Lane.TELL and row["lease_token"] is not None
@@ -121,9 +121,11 @@ class Tables:
         """Return how a carrier can be reached. Producers are told whether or not it can."""
         return None if lane == Lane.TELL else self.breakers.get(carrier)
 
-    def budget(self, debt: Row) -> Row | None:
-        """Return the limit that a debt draws on."""
-        return self.budgets.get((debt["carrier"], self.draws.get((debt["carrier"], debt["lane"], debt["kind"]), "")))
+    def budget(self, work_item: Row) -> Row | None:
+        """Return the limit that a work_item draws on."""
+        return self.budgets.get(
+            (work_item["carrier"], self.draws.get((work_item["carrier"], work_item["lane"], work_item["kind"]), ""))
+        )
 
     # Numbers
 
@@ -147,8 +149,8 @@ class Tables:
         return self._holding.get(e164)
 
 
-def a_debt(order: Row, lane: str, not_before: datetime, reason: str | None) -> Row:
-    """Return a debt nobody has looked at yet."""
+def a_work_item(order: Row, lane: str, not_before: datetime, reason: str | None) -> Row:
+    """Return a work_item nobody has looked at yet."""
     row = {name: order[name] for name in ("order_id", "carrier", "kind")}
     row |= {"lane": lane, "not_before": not_before, "reason": reason}
     return row | {"lease_token": None, "attempts": 0, "turn": 0, "serial_key": None}

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Final
 
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import FulfilmentError, LedgerUnavailable
 from number_orders.orders.model import CarrierName, Lane
 from number_orders.simulation.broker import Broker, Message
-from number_orders.simulation.incidents import Weather
+from number_orders.simulation.incidents import Incidents
 from number_orders.simulation.process import Process
 from number_orders.simulation.trace import Trace
 
@@ -28,9 +28,9 @@ class Child:
 
     name: str
     new_process: Callable[[str], Process]
-    open_room: Callable[[Process], Room]
+    open_services: Callable[[Process], Services]
     broker: Broker
-    weather: Weather
+    weather: Incidents
     trace: Trace
     crashed: Callable[[str], None]
 
@@ -49,12 +49,12 @@ class Child:
             await asyncio.sleep(self.weather.seconds(*_RESTART_S))
 
     async def _life(self, process: Process) -> None:
-        room = self.open_room(process)
+        services = self.open_services(process)
         while True:
             message = await self.broker.take(process)
             await process.passes(f"took {message.name}")
             try:
-                answer = await self._work_off(room, message)
+                answer = await self._work_off(services, message)
             except LedgerUnavailable:
                 self._give_back(message)
                 continue
@@ -65,17 +65,17 @@ class Child:
             if message.answer is not None and not message.answer.done():
                 message.answer.set_result(answer)
 
-    async def _work_off(self, room: Room, message: Message) -> object:
+    async def _work_off(self, services: Services, message: Message) -> object:
         does: Mapping[str, Callable[..., Coroutine[Any, Any, object]]] = {
-            "work": lambda carrier, lane: room.desk.work(CarrierName(carrier), Lane(lane)),
-            "sweep": room.desk.sweep,
-            "forget": room.desk.forget,
-            "submit": lambda raw, order_id: room.intake.submit(raw, producer="default", order_id=order_id),
-            "cancel": lambda order_id: room.desk.cancel(order_id, by="producer", why="changed its mind"),
-            "resolve": room.desk.resolve,
-            "park": lambda order_id, why: room.desk.park(order_id, by="meddler", why=why),
-            "retry": lambda order_id, lane: room.desk.retry([order_id], "meddler", None, lane),
-            "mind": room.desk.mind,
+            "work": lambda carrier, lane: services.orders.work(CarrierName(carrier), Lane(lane)),
+            "sweep": services.orders.sweep,
+            "forget": services.orders.forget,
+            "submit": lambda raw, order_id: services.intake.submit(raw, producer="default", order_id=order_id),
+            "cancel": lambda order_id: services.orders.cancel(order_id, by="producer", why="changed its mind"),
+            "resolve": services.orders.resolve,
+            "park": lambda order_id, why: services.orders.park(order_id, by="meddler", why=why),
+            "retry": lambda order_id, lane: services.orders.retry([order_id], "meddler", None, lane),
+            "mind": services.orders.mind,
         }
         return await does[message.name](*message.said)
 

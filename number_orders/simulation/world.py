@@ -19,17 +19,17 @@ from number_orders.carriers.http.courier import Courier, CourierSettings
 from number_orders.carriers.swift.taint import Taint
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.intake import Intake
-from number_orders.fulfilment.runtime import Room
-from number_orders.fulfilment.service import Desk
+from number_orders.fulfilment.runtime import Services
+from number_orders.fulfilment.service import OrderService
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.errors import FulfilmentError
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
-from number_orders.simulation.broker import Broker, SimulatedBell, SimulatedHerald, SimulatedSlots
+from number_orders.simulation.broker import Broker, SimulatedBell, SimulatedNotifier, SimulatedSlots
 from number_orders.simulation.carriers import MANNERS, practice_world, simulated_carriers
 from number_orders.simulation.clock import EPOCH, MachineClock, VirtualLoop, true_now
 from number_orders.simulation.faults import CALM, PROFILES, Faults
-from number_orders.simulation.incidents import DAY_S, Weather
+from number_orders.simulation.incidents import DAY_S, Incidents
 from number_orders.simulation.ledger_connection import LineToLedger
 from number_orders.simulation.memory_ledger import MemoryLedger
 from number_orders.simulation.monitor import Monitor
@@ -52,9 +52,11 @@ _FAST: Final = 0.0005
 _REST_DAYS: Final = 7.0
 _LOOKS_EVERY_S: Final = 600
 _AFTERWARDS_S: Final = 4 * 3600.0
-_SCHEDULES: Final = frozenset({"postpone", "release", "stand_in_line", "told", "return_probe", "within_reach"})
+_SCHEDULES: Final = frozenset(
+    {"postpone", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "within_reach"}
+)
 """Statements that change what is due and answer nothing."""
-_BUGS: Final = frozenset({"flight_broke", "submission_broke", "question_broke", "event_given_up"})
+_BUGS: Final = frozenset({"attempt_broke", "submission_broke", "question_broke", "event_given_up"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class Parts:
 
     ledger: type[LineToLedger] = LineToLedger
     courier: type[Courier] = Courier
-    manners: Mapping[CarrierName, Manner] = field(default_factory=lambda: MANNERS)
+    policies: Mapping[CarrierName, CarrierPolicy] = field(default_factory=lambda: MANNERS)
     taint: Taint = field(default_factory=Taint)
 
 
@@ -118,7 +120,7 @@ class World:
         self._parts = parts
         self._trace = trace
         self._dice = Random(f"{plan.seed}/world")
-        self._weather = Weather(plan.faults, Random(f"{plan.seed}/weather"), days=plan.days)
+        self._weather = Incidents(plan.faults, Random(f"{plan.seed}/weather"), days=plan.days)
         self._tables = Tables(true_now)
         self._practice = practice_world(plan.faults, Random(f"{plan.seed}/practice"))
         self._sides = simulated_carriers(self._practice, self._dice, parts.taint)
@@ -169,7 +171,7 @@ class World:
         await ledger.open_lanes(list(self._sides))
         for name in self._sides:
             carrier = self._carrier(name, nobody)
-            await ledger.set_limits(name, carrier.limits, carrier.draws)
+            await ledger.set_limits(name, carrier.limits, carrier.limit_groups)
 
     def _people(self) -> list[Producer]:
         plan = self._plan
@@ -206,34 +208,34 @@ class World:
         return Child(
             name,
             new_process=lambda life: Process(life, clock, self._weather, self._trace),
-            open_room=lambda process: self._room(process, slots),
+            open_services=lambda process: self._room(process, slots),
             broker=self._broker,
             weather=self._weather,
             trace=self._trace,
             crashed=lambda why: self._monitor.breaks(f"a worker crashed: {why}"),
         )
 
-    def _room(self, process: Process, slots: SimulatedSlots) -> Room:
+    def _room(self, process: Process, slots: SimulatedSlots) -> Services:
         """Open the rooms of one process, as `workers.bootstrap` does."""
         ledger: Ledger = self._parts.ledger(self._tables, process, self._weather, self)
         carriers = {name: self._carrier(name, process) for name in self._sides}
         bell = SimulatedBell(self._broker, process)
-        desk = Desk(
+        desk = OrderService(
             ledger=ledger,
             carriers=carriers,
-            herald=SimulatedHerald(process, self._weather, self._inbox.take),
+            notifier=SimulatedNotifier(process, self._weather, self._inbox.take),
             bell=bell,
             slots=slots,
             boot_clock=process.clock.boot,
         )
-        return Room(ledger, desk, Intake(ledger, {name: side.adapter for name, side in self._sides.items()}, bell))
+        return Services(ledger, desk, Intake(ledger, {name: side.adapter for name, side in self._sides.items()}, bell))
 
     def _carrier(self, name: CarrierName, process: Process) -> Carrier:
         side, clock = self._sides[name], process.clock
         wire = SimulatedWire(self._hosts[name], process, self._weather)
         settings = CourierSettings("http://carrier.test", total_timeout_s=TIMEOUT_S)
         courier = self._parts.courier(settings, side.signs_in(clock), now=clock.now, clock=clock.boot, wire=wire)
-        return Carrier(side.adapter, courier, self._parts.manners[name], _CONCURRENCY, self._rates[name])
+        return Carrier(side.adapter, courier, self._parts.policies[name], _CONCURRENCY, self._rates[name])
 
     # What happens by itself
 

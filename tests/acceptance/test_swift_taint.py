@@ -113,9 +113,9 @@ def test_a_removal_that_waits_says_so_for_each_number(course: Course) -> None:
         assert page["numbers"] == document["numbers"]
         assert number in course.shown[how]
         assert told["text"].partition(";")[0] in " ".join(course.shown[how].split())
-        (debt,) = page["waits_for"]
-        assert debt["lane"] == "submit"
-        assert debt["not_before"] > page["now"]
+        (work_item,) = page["waits_for"]
+        assert work_item["lane"] == "submit"
+        assert work_item["not_before"] > page["now"]
     assert course.waiting["wait"]["reason"].startswith("tainted: 1 number cannot be removed yet; it goes on at ")
 
 

@@ -55,9 +55,9 @@ class KeepsNoPlaces(LineToLedger):
 
     def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         rows = super()._carried_out(statement, params)
-        if statement == "take_place":
+        if statement == "take_rate_slot":
             return []
-        return [{**row, "place_at": None} for row in rows] if statement == "claim" else rows
+        return [{**row, "rate_slot_at": None} for row in rows] if statement == "claim" else rows
 
 
 class SaysItIsStored(LineToLedger):
@@ -70,8 +70,8 @@ class SaysItIsStored(LineToLedger):
 
 
 IMPATIENT = {
-    name: replace(manner, doubt_first=timedelta(), doubt_patience=timedelta(), doubt_asks=1, resend_when_absent=True)
-    for name, manner in MANNERS.items()
+    name: replace(policy, doubt_first=timedelta(), doubt_patience=timedelta(), doubt_asks=1, resend_when_absent=True)
+    for name, policy in MANNERS.items()
 }
 """Whatever is not on the carrier's list at the first look is sent again."""
 
@@ -92,7 +92,7 @@ MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
     "resends on a lost answer": (swarm, lambda: Parts(courier=ResendsWhatWasLost)),
     "settles without a look at the version": (frozen, lambda: Parts(ledger=MovesWithoutLooking)),
     "claims without a lease": (swarm, lambda: Parts(ledger=LendsToEverybody)),
-    "takes absence for proof at once": (swarm, lambda: Parts(manners=IMPATIENT)),
+    "takes absence for proof at once": (swarm, lambda: Parts(policies=IMPATIENT)),
     "removes what is tainted": (calm_at_swift, lambda: Parts(taint=Taint(timedelta(minutes=1), timedelta()))),
     "sends more than a carrier's rate allows": (calm_at_swift, lambda: Parts(ledger=KeepsNoPlaces)),
     "loses what it has accepted": (swarm, lambda: Parts(ledger=SaysItIsStored)),

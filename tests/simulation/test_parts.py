@@ -6,13 +6,13 @@ import pytest
 
 from config.settings import BandwidthSettings, CMSettings, SwiftSettings
 from number_orders.ledger.statements import SQL
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
 from number_orders.simulation.carriers import BANDWIDTH, CM_COM, MANNERS, SWIFT
 from number_orders.simulation.clock import NothingLeft, VirtualLoop
 from number_orders.simulation.memory_ledger import STATEMENTS
 from number_orders.simulation.network import TIMEOUT_S
-from workers.bootstrap import manner
+from workers.bootstrap import policy
 
 
 def test_the_ledger_in_memory_knows_every_statement() -> None:
@@ -23,12 +23,12 @@ def test_the_ledger_in_memory_knows_every_statement() -> None:
 @pytest.mark.parametrize(
     ("carrier", "real"),
     [
-        (BANDWIDTH, manner(BandwidthSettings())),
-        (CM_COM, manner(CMSettings())),
-        (SWIFT, manner(SwiftSettings())),
+        (BANDWIDTH, policy(BandwidthSettings())),
+        (CM_COM, policy(CMSettings())),
+        (SWIFT, policy(SwiftSettings())),
     ],
 )
-def test_simulated_patience_is_the_real_one(carrier: CarrierName, real: Manner) -> None:
+def test_simulated_patience_is_the_real_one(carrier: CarrierName, real: CarrierPolicy) -> None:
     """Worlds are run with the settings as they are when nobody touches them."""
     assert MANNERS[carrier] == real
     assert BandwidthSettings().timeout_s == TIMEOUT_S

@@ -29,10 +29,10 @@ async def clear_alarms(settings: Settings, ids: Sequence[int]) -> list[Row]:
         return await ledger.clear_alarms(ids or None)
 
 
-async def delete_letters(settings: Settings, ids: Sequence[int]) -> list[Row]:
+async def delete_dead_letters(settings: Settings, ids: Sequence[int]) -> list[Row]:
     """Delete these dead letters; return those that were there."""
     async with open_ledger(settings) as ledger:
-        return await ledger.delete_letters(ids)
+        return await ledger.delete_dead_letters(ids)
 
 
 def code_of(asked: Sequence[int], found: Sequence[Row], *, name: str) -> Code:

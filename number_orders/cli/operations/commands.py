@@ -130,7 +130,7 @@ def letters(
     named = ids or []
     clearing.check_asked(named, clear=clear)
     settings = find_settings()
-    rows = asyncio.run(clearing.delete_letters(settings, named) if clear else tables.read_letters(settings, limit))
+    rows = asyncio.run(clearing.delete_dead_letters(settings, named) if clear else tables.read_letters(settings, limit))
     if as_json:
         write_json(rows)
     else:

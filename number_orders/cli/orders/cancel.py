@@ -2,7 +2,7 @@
 
 from config.settings import Settings
 from number_orders.cli.output import clean, screen, state, write_json
-from number_orders.cli.services import find_order, open_room
+from number_orders.cli.services import find_order, open_services
 from number_orders.orders.model import Order
 
 
@@ -12,9 +12,9 @@ async def cancel(settings: Settings, name: str, *, by: str, why: str | None) -> 
     Raises:
         NotCancellable: The carrier may have it, or has it and cannot be asked, or it is over.
     """
-    async with open_room(settings) as room:
-        order_id = await find_order(room.ledger, name)
-        return await room.desk.cancel(order_id, by=by, why=why)
+    async with open_services(settings) as services:
+        order_id = await find_order(services.ledger, name)
+        return await services.orders.cancel(order_id, by=by, why=why)
 
 
 def tell(order: Order, *, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 from config.settings import Settings
 from number_orders.cli.exits import Code, Stop
 from number_orders.cli.output import clean
-from number_orders.cli.services import find_order, open_room
+from number_orders.cli.services import find_order, open_services
 from number_orders.orders.events import Adopted, Decision, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Order
 
@@ -34,8 +34,8 @@ async def resolve(settings: Settings, name: str, decided: Decision) -> Order:
     Raises:
         NotResolvable: It does not wait for this decision, or what it would adopt is another order's.
     """
-    async with open_room(settings) as room:
-        return await room.desk.resolve(await find_order(room.ledger, name), decided)
+    async with open_services(settings) as services:
+        return await services.orders.resolve(await find_order(services.ledger, name), decided)
 
 
 async def park(settings: Settings, name: str, *, by: str, why: str) -> Order:
@@ -44,5 +44,5 @@ async def park(settings: Settings, name: str, *, by: str, why: str) -> Order:
     Raises:
         NotParkable: It is being sent at this moment, or it is over.
     """
-    async with open_room(settings) as room:
-        return await room.desk.park(await find_order(room.ledger, name), by=by, why=why)
+    async with open_services(settings) as services:
+        return await services.orders.park(await find_order(services.ledger, name), by=by, why=why)

@@ -10,9 +10,9 @@ from config.settings import Settings
 from number_orders.cli import output
 from number_orders.cli.exits import Code, Stop
 from number_orders.cli.output import clean, screen, state
-from number_orders.cli.services import find_orders, open_room
+from number_orders.cli.services import find_orders, open_services
 from number_orders.cli.story import holds as holding
-from number_orders.fulfilment.retries import Tried
+from number_orders.fulfilment.retries import RetryOutcome
 from number_orders.ledger.ledger import Hold
 from number_orders.orders.model import CarrierName, Lane
 
@@ -32,19 +32,19 @@ def check_asked(names: Sequence[str], carrier: str | None) -> None:
 
 async def retry(
     settings: Settings, names: list[str], carrier: str | None, lane: Lane | None, *, by: str, why: str | None
-) -> tuple[list[Tried], list[str]]:
+) -> tuple[list[RetryOutcome], list[str]]:
     """Have them tried; return what came of it, and what holds such work back all the same, a line each."""
-    async with open_room(settings) as room:
+    async with open_services(settings) as services:
         if carrier:
-            pages = room.desk.retry_all(CarrierName(carrier), by, why, lane)
+            pages = services.orders.retry_all(CarrierName(carrier), by, why, lane)
             tried = [each async for page in pages for each in page]
         else:
-            tried = await room.desk.retry(await find_orders(room.ledger, names), by, why, lane)
-        now, holds = await room.ledger.holds()
+            tried = await services.orders.retry(await find_orders(services.ledger, names), by, why, lane)
+        now, holds = await services.ledger.holds()
     return tried, _in_the_way(tried, holds, now)
 
 
-def show(tried: Sequence[Tried], held: Sequence[str], *, whole: bool) -> None:
+def show(tried: Sequence[RetryOutcome], held: Sequence[str], *, whole: bool) -> None:
     """Print what is done with each, those that are left as they were first."""
     console = screen()
     if not tried:
@@ -60,7 +60,7 @@ def show(tried: Sequence[Tried], held: Sequence[str], *, whole: bool) -> None:
         console.print(Text(f"held back all the same: {clean(line)}", "yellow"), soft_wrap=True)
 
 
-def to_json(tried: Sequence[Tried], held: Sequence[str]) -> dict[str, Any]:
+def to_json(tried: Sequence[RetryOutcome], held: Sequence[str]) -> dict[str, Any]:
     """Return the same for a machine."""
     orders = [
         {
@@ -75,16 +75,16 @@ def to_json(tried: Sequence[Tried], held: Sequence[str]) -> dict[str, Any]:
     return {"orders": orders, "held_back": list(held)}
 
 
-def code_of(tried: Sequence[Tried]) -> Code:
+def code_of(tried: Sequence[RetryOutcome]) -> Code:
     """Return 1 if anything was left as it was."""
     return Code.NO if any(each.refusal for each in tried) else Code.DONE
 
 
-def _words(tried: Tried) -> str:
+def _words(tried: RetryOutcome) -> str:
     return clean(tried.refusal) if tried.refusal else ", ".join(_DEEDS[lane] for lane in tried.lanes)
 
 
-def _in_the_way(tried: Sequence[Tried], holds: Sequence[Hold], now: datetime) -> list[str]:
+def _in_the_way(tried: Sequence[RetryOutcome], holds: Sequence[Hold], now: datetime) -> list[str]:
     """Return the holds that concern what was to be tried: nobody overrules them for a single order."""
     where = {(each.order.request.carrier, lane) for each in tried for lane in each.lanes}
     lanes = {carrier: {lane for theirs, lane in where if theirs == carrier} for carrier, _ in where}

@@ -18,7 +18,7 @@ from config.settings import Settings
 from number_orders.cli.exits import Code, Stop
 from number_orders.cli.orders.order_files import Placed, Unreadable, read_orders
 from number_orders.cli.output import aside, clean, rows, screen, state, write_json
-from number_orders.cli.services import open_room
+from number_orders.cli.services import open_services
 from number_orders.fulfilment.intake import Refusal, Ticket
 from number_orders.orders.errors import LedgerUnavailable
 from number_orders_client.contract import ORDERS_MAX
@@ -63,11 +63,11 @@ def read_file(name: str) -> list[Placed]:
 async def hand_in(settings: Settings, orders: Sequence[Placed], *, producer: str) -> Handed:
     """Hand orders in, at most `ORDERS_MAX` at a time."""
     handed = Handed()
-    async with open_room(settings) as room:
+    async with open_services(settings) as services:
         waiting = iter(orders)
         while group := list(islice(waiting, ORDERS_MAX)):
             try:
-                outcomes = await room.intake.submit_many([placed.order for placed in group], producer=producer)
+                outcomes = await services.intake.submit_many([placed.order for placed in group], producer=producer)
             except LedgerUnavailable as away:
                 handed.cut_short = f"from {group[0].place} on nothing is known to be stored: {away}"
                 break

@@ -59,6 +59,6 @@ def practised(url: str) -> dict[str, Own]:
     return {name: {"base_url": url, **own()} for name, own in PRACTISED.items()}
 
 
-def practised_manners(settings: Settings) -> dict[str, object]:
+def sandbox_policies(settings: Settings) -> dict[str, object]:
     """Return what the practice carriers must know of our settings: rules of theirs that we keep."""
     return {"taint_s": settings.swift.taint_window_s}

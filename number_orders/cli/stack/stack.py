@@ -34,13 +34,13 @@ from number_orders.cli.stack.data_directory import (
 )
 from number_orders.cli.stack.environment import as_environment, child_environment
 from number_orders.cli.stack.readiness import Fleet, Sign, StackError, await_signs, serves
-from number_orders.cli.stack.sandbox_accounts import PRACTISED, practised, practised_manners
+from number_orders.cli.stack.sandbox_accounts import PRACTISED, practised, sandbox_policies
 from number_orders.embedded.engines import Engines
 from number_orders.embedded.home import LOOPBACK, write_private
 from number_orders.embedded.postgres import EmbeddedPostgres
 from number_orders.embedded.supervisor import Happening, Listener, ProcessEvent, Sink, Supervisor
 from number_orders.embedded.valkey import EmbeddedValkey
-from number_orders.fulfilment.lanes.run import STINT_S
+from number_orders.fulfilment.lanes.run import LANE_RUN_S
 from number_orders.ledger.migrate import migrate
 from workers.carriers import set_up
 
@@ -200,7 +200,7 @@ class Stack:
         remember_port(self._var, "sandbox", port)
         url = f"http://{LOOPBACK}:{port}"
         keeper = running.enter_context(self._supervisor(_GRACE_S))
-        practice = {**practised_manners(self._settings), **self._shape.practice}
+        practice = {**sandbox_policies(self._settings), **self._shape.practice}
         self._run(keeper, "sandbox", commands.sandbox(port, practice, self._var / "sandbox.jsonl"))
         self._await([Sign("sandbox", "answers", lambda: serves(f"{url}/_sandbox/health"), _UP_WITHIN_S)])
         for name, own in practised(url).items():
@@ -217,7 +217,7 @@ class Stack:
         watching = running.enter_context(self._supervisor(_GRACE_S))
         # A worker that is asked to stop finishes its stint; no answer is given up that may still come.
         slowest_s = max(carrier.settings.timeout_s for carrier in set_up(self._settings).values())
-        patience_s = STINT_S + slowest_s + _GRACE_S
+        patience_s = LANE_RUN_S + slowest_s + _GRACE_S
         self._workers = running.enter_context(self._supervisor(patience_s))
         for name in self.worker_names:
             self._run(self._workers, name, commands.worker(name, children=self._settings.children))

@@ -88,8 +88,12 @@ def _closes(story: Story) -> str:
 
 
 def _accepted(story: Story) -> Iterator[Advice]:
-    debt = next((debt for debt in story.debts if debt.lane is Lane.SUBMIT), None)
-    waits = debt is not None and debt.not_before > story.now and not (debt.in_hand or debt.in_line)
+    work_item = next((work_item for work_item in story.work_items if work_item.lane is Lane.SUBMIT), None)
+    waits = (
+        work_item is not None
+        and work_item.not_before > story.now
+        and not (work_item.in_hand or work_item.waits_for_lock)
+    )
     if waits and _last_move(story) not in _RULES:
         yield Advice("try to send it now, and not when its time has come", _command(story, "retry"))
     yield Advice("nobody wants it any more", f"{_command(story, 'cancel')} {_WHY}")
@@ -108,7 +112,7 @@ def _under_way(story: Story) -> Iterator[Advice]:
 
 def _over(story: Story) -> Iterator[Advice]:
     notify = story.order.request.notify
-    if any(debt.lane is Lane.TELL for debt in story.debts):
+    if any(work_item.lane is Lane.TELL for work_item in story.work_items):
         yield Advice("tell its producer now", _command(story, "retry"))
     elif notify and story.order.state in notify.on:
         yield Advice("its producer has lost the message: tell it again", f"{_command(story, 'retry')} --lane tell")

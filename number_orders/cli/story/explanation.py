@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from number_orders.cli import times as moments
-from number_orders.ledger.ledger import Debt, HeldBy, Hold, Story
+from number_orders.ledger.ledger import HeldBy, Hold, Story, WorkItem
 from number_orders.orders.lifecycle import DONE, REMARKS
 from number_orders.orders.model import Kind, Lane, NumberState, State
 
@@ -72,11 +72,11 @@ def _accepted(story: Story) -> Sentences:
             yield from _held_back(story)
         case _:
             yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
-    wanted, debt = order.request.not_before, _debt(story, Lane.SUBMIT)
+    wanted, work_item = order.request.not_before, _debt(story, Lane.SUBMIT)
     if wanted and wanted > story.now:
         yield "Its producer wants it to wait."
-    elif debt and debt.not_before > story.now and debt.reason and news.get("event") == "OrderAccepted":
-        yield f"It {debt.reason}."
+    elif work_item and work_item.not_before > story.now and work_item.reason and news.get("event") == "OrderAccepted":
+        yield f"It {work_item.reason}."
     yield from _due(story, Lane.SUBMIT)
     yield f"Until it is sent it can be called back: `number-orders cancel {order.order_id}`."
 
@@ -84,9 +84,9 @@ def _accepted(story: Story) -> Sentences:
 def _submitting(story: Story) -> Sentences:
     order, carrier = story.order, _carrier(story)
     yield f"A worker began to send it {_ago(story, _latest(story))} (attempt {order.sends}) and has no answer yet."
-    debt = _debt(story, Lane.ASK)
-    if debt and not debt.in_hand and debt.not_before > story.now:
-        until = moments.both(debt.not_before, story.now)
+    work_item = _debt(story, Lane.ASK)
+    if work_item and not work_item.in_hand and work_item.not_before > story.now:
+        until = moments.both(work_item.not_before, story.now)
         yield f"If there is none by {until}, it is in doubt: {carrier} is asked, and nothing is sent again before that."
     else:
         yield from _due(story, Lane.ASK)
@@ -217,20 +217,20 @@ _BY_STATE: Final[Mapping[State, Callable[[Story], Sentences]]] = MappingProxyTyp
 
 def _due(story: Story, lane: Lane) -> Sentences:
     """Say when it is whose turn, and what is in the way."""
-    debt, now = _debt(story, lane), story.now
-    if debt is None:
+    work_item, now = _debt(story, lane), story.now
+    if work_item is None:
         yield "No work is owed to it, which must never be: this is a bug, and a person has to look."
         return
-    if debt.attempts > 1 and lane is Lane.ASK:
-        yield f"Asked {_times(debt.attempts)} without news{_why(debt)}."
-    if debt.in_hand and debt.not_before > now:
-        lease = moments.both(debt.not_before, now)
+    if work_item.attempts > 1 and lane is Lane.ASK:
+        yield f"Asked {_times(work_item.attempts)} without news{_why(work_item)}."
+    if work_item.in_hand and work_item.not_before > now:
+        lease = moments.both(work_item.not_before, now)
         yield f"A worker has it in hand now; if that one dies, another takes over at {lease}."
         return
-    for hold in debt.holds:
+    for hold in work_item.holds:
         yield from _held_by(story, lane, hold)
-    if not any(hold.held_by is HeldBy.PERSON for hold in debt.holds):
-        yield _turn(story, lane, max([debt.not_before, *(hold.until for hold in debt.holds if hold.until)]))
+    if not any(hold.held_by is HeldBy.PERSON for hold in work_item.holds):
+        yield _turn(story, lane, max([work_item.not_before, *(hold.until for hold in work_item.holds if hold.until)]))
 
 
 def _held_by(story: Story, lane: Lane, hold: Hold) -> Sentences:
@@ -274,10 +274,10 @@ def _deed(story: Story, lane: Lane) -> str:
 
 def _telling(story: Story) -> Sentences:
     """Say whether the producer knows."""
-    notify, debt = story.order.request.notify, _debt(story, Lane.TELL)
-    if debt is not None:
-        trouble = f": {debt.reason}" if debt.reason else ""
-        yield f"Its producer is still to be told ({moments.both(debt.not_before, story.now)}){trouble}."
+    notify, work_item = story.order.request.notify, _debt(story, Lane.TELL)
+    if work_item is not None:
+        trouble = f": {work_item.reason}" if work_item.reason else ""
+        yield f"Its producer is still to be told ({moments.both(work_item.not_before, story.now)}){trouble}."
     elif notify and story.order.state in notify.on:
         yield f"Its producer was told of this: task {notify.task} on queue {notify.queue}."
 
@@ -325,8 +325,8 @@ def _latest(story: Story, *events: str) -> Mapping[str, Any]:
     return next(told, {})
 
 
-def _debt(story: Story, lane: Lane) -> Debt | None:
-    return next((debt for debt in story.debts if debt.lane is lane), None)
+def _debt(story: Story, lane: Lane) -> WorkItem | None:
+    return next((work_item for work_item in story.work_items if work_item.lane is lane), None)
 
 
 def _detail(row: Mapping[str, Any], name: str) -> Any:
@@ -338,8 +338,8 @@ def _because(row: Mapping[str, Any]) -> str:
     return f": {why}" if why else ""
 
 
-def _why(debt: Debt) -> str:
-    return f" ({debt.reason})" if debt.reason else ""
+def _why(work_item: WorkItem) -> str:
+    return f" ({work_item.reason})" if work_item.reason else ""
 
 
 def _at(story: Story, row: Mapping[str, Any]) -> datetime:

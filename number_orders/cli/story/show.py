@@ -16,7 +16,7 @@ from number_orders.cli.story import holds, timeline
 from number_orders.cli.story.advice import show_advice
 from number_orders.cli.story.advice import to_json as advice_to_json
 from number_orders.cli.story.explanation import explain, has, there
-from number_orders.ledger.ledger import Debt, Story
+from number_orders.ledger.ledger import Story, WorkItem
 from number_orders.ledger.rows import request_to_json
 from number_orders.orders.document import document
 from number_orders.orders.model import Kind, Lane, NumberState, Order, State
@@ -50,7 +50,7 @@ def show_story(story: Story, *, whole: bool, receipts: bool) -> None:
     paragraph(console, [clean(said) for said in explain(story)])
     _show_numbers(console, story, whole=whole)
     _show_events(console, story, whole=whole)
-    if story.debts:
+    if story.work_items:
         _show_debts(console, story)
     if receipts:
         _show_receipts(console, story)
@@ -66,7 +66,9 @@ def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
         "explanation": explain(story),
         "commands": advice_to_json(story),
         "events": story.events,
-        "waits_for": [{name: getattr(debt, name) for name in type(debt).__slots__} for debt in story.debts],
+        "waits_for": [
+            {name: getattr(work_item, name) for name in type(work_item).__slots__} for work_item in story.work_items
+        ],
         **({"receipts": story.receipts} if receipts else {}),
     }
 
@@ -175,15 +177,15 @@ def _clock(at: datetime, story: Story) -> str:
 
 def _show_debts(console: Console, story: Story) -> None:
     heading(console, "Waits")
-    rows(console, ("FOR", "UNTIL", "WHY"), [_waits(debt, story.now) for debt in story.debts])
+    rows(console, ("FOR", "UNTIL", "WHY"), [_waits(work_item, story.now) for work_item in story.work_items])
 
 
-def _waits(debt: Debt, now: datetime) -> tuple[str, str, str]:
-    held = "in a worker's hand, its lease ends " if debt.in_hand else ""
-    why = clean(debt.reason) or "-"
-    for hold in debt.holds:
+def _waits(work_item: WorkItem, now: datetime) -> tuple[str, str, str]:
+    held = "in a worker's hand, its lease ends " if work_item.in_hand else ""
+    why = clean(work_item.reason) or "-"
+    for hold in work_item.holds:
         why = f"{why}; {clean(holds.words(hold, now))}"
-    return _WAITING[debt.lane], f"{held}{moments.both(debt.not_before, now)}", why
+    return _WAITING[work_item.lane], f"{held}{moments.both(work_item.not_before, now)}", why
 
 
 def _show_receipts(console: Console, story: Story) -> None:

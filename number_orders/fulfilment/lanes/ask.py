@@ -11,8 +11,8 @@ from typing import Final
 
 import structlog
 
-from number_orders.fulfilment.carrier import Carrier, Held, receipts
-from number_orders.fulfilment.lanes.run import Flight, Landed, Later
+from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
+from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome, LookAgain
 from number_orders.fulfilment.memory import OrderMemory
 from number_orders.fulfilment.overdue import Overdue
 from number_orders.fulfilment.recorder import Heard, Recorder
@@ -32,65 +32,65 @@ _ASKABLE: Final = frozenset({State.OPEN, State.IN_DOUBT})
 class AskLane:
     """Asks what is due to be asked."""
 
-    desk: Carrier
+    carrier: Carrier
     ledger: Ledger
     recorder: Recorder
     lane: Lane = Lane.ASK
 
     @property
-    def carrier(self) -> CarrierName:
-        return self.desk.adapter.name
+    def carrier_name(self) -> CarrierName:
+        return self.carrier.adapter.name
 
     @property
     def concurrency(self) -> int:
-        return self.desk.concurrency
+        return self.carrier.concurrency
 
     @property
     def lease(self) -> timedelta:
         """The life of one request. A longer conversation may be held twice, which does no harm."""
-        return self.desk.manner.answer_within / 2
+        return self.carrier.policy.answer_within / 2
 
     @property
     def right_to_send(self) -> timedelta:
-        return self.desk.manner.answer_within
+        return self.carrier.policy.answer_within
 
     @property
     def _overdue(self) -> Overdue:
-        return Overdue(self.ledger, self.desk.manner.overdue_after)
+        return Overdue(self.ledger, self.carrier.policy.overdue_after)
 
     async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
         """Pass on what can be asked about; a submission that nobody came back from is in doubt from here on."""
         silent = [claim.order for claim in claims.claims if claim.order.state is State.SUBMITTING]
         lost = AnswerLost("the worker that sent it never came back with an answer")
-        await self.recorder.hear([Heard(order, lost, attempt=order.sends) for order in silent], now=claims.now)
+        await self.recorder.hear([Heard(order, lost, attempt_number=order.sends) for order in silent], now=claims.now)
         return [(claim, claim.order) for claim in claims.claims if claim.order.state in _ASKABLE]
 
-    async def fly(self, flight: Flight) -> Landed:
+    async def run_attempt(self, attempt: Attempt) -> AttemptOutcome:
         """Ask about one order and bring back what was heard."""
-        order = flight.order
-        adapter = self.desk.adapter
+        order = attempt.order
+        adapter = self.carrier.adapter
         question = adapter.look_for(order) if order.state is State.IN_DOUBT else adapter.ask(order)
         memory = OrderMemory(self.ledger, order)
-        held = await self.desk.hold(question, deadline=flight.deadline, memory=memory, pace=flight.pace)
-        result = await self._weigh(flight, held)
+        held = await self.carrier.converse(question, deadline=attempt.deadline, memory=memory, pace=attempt.pace)
+        result = await self._weigh(attempt, held)
         kept = receipts(order, held) if isinstance(result, Heard) else ()
-        return Landed(flight, result, held, kept)
+        return AttemptOutcome(attempt, result, held, kept)
 
-    async def _weigh(self, flight: Flight, held: Held) -> Heard | Later:
-        order, now, manner = flight.order, flight.now, self.desk.manner
+    async def _weigh(self, attempt: Attempt, held: ConversationResult) -> Heard | LookAgain:
+        order, now, policy = attempt.order, attempt.now, self.carrier.policy
         match held.event:
             case None:
                 await self._complain(order, held.error)
-                return await self._later(flight, held.error)
+                return await self._later(attempt, held.error)
             case NotListed() as absent:
-                return Heard(order, weigh_absence(order, absent, now=now, manner=manner), attempt=order.sends)
+                return Heard(order, weigh_absence(order, absent, now=now, policy=policy), attempt_number=order.sends)
             case event:
                 await self._watch(order, event)
                 if isinstance(event, PartSettled):
                     await self._overdue.look(order, now, event.reason)
                 if is_news(order, event, await self._known(order, event)) or await self._gives_on(order, event):
                     return Heard(order, event)
-                return await self._later(flight, None, slow=isinstance(event, StillOpen) and event.slow)
+                return await self._later(attempt, None, slow=isinstance(event, StillOpen) and event.slow)
 
     async def _known(self, order: Order, event: Event) -> Collection[NumberResult]:
         """Return what is known of the numbers of an order that is filled bit by bit; others need no look."""
@@ -100,15 +100,15 @@ class AskLane:
 
     async def _gives_on(self, order: Order, event: Event) -> bool:
         """Tell whether the order still has to itself what it needs to itself no more: others wait for it."""
-        return isinstance(event, StillOpen) and not event.alone and await self.ledger.has_turn(order.order_id)
+        return isinstance(event, StillOpen) and not event.alone and await self.ledger.has_serial_lock(order.order_id)
 
-    async def _later(self, flight: Flight, error: Exception | None, *, slow: bool = False) -> Later:
-        order, now, manner = flight.order, flight.now, self.desk.manner
-        look = next_ask(order, flight.claim.attempts, slow=slow, now=now, manner=manner)
+    async def _later(self, attempt: Attempt, error: Exception | None, *, slow: bool = False) -> LookAgain:
+        order, now, policy = attempt.order, attempt.now, self.carrier.policy
+        look = next_ask(order, attempt.claim.attempts, slow=slow, now=now, policy=policy)
         await self._overdue.look(order, now, look.reason)
         if isinstance(error, NoAnswer):
-            return Later(order.order_id, max(look.not_before, error.not_before or now), error.reason)
-        return Later(order.order_id, look.not_before, look.reason)
+            return LookAgain(order.order_id, max(look.not_before, error.not_before or now), error.reason)
+        return LookAgain(order.order_id, look.not_before, look.reason)
 
     async def _complain(self, order: Order, error: Exception | None) -> None:
         match error:
@@ -129,10 +129,10 @@ class AskLane:
             log.warning("status_never_heard_of", order_id=str(order.order_id), carrier_status=status)
             detail = f"order {order.order_id}: the carrier says {status!r}, which its documents do not; still open"
             await self.ledger.raise_alarm(
-                Alarm.STATUS_NEVER_HEARD_OF, f"{self.carrier}:{status}", carrier=self.carrier, detail=detail
+                Alarm.STATUS_NEVER_HEARD_OF, f"{self.carrier_name}:{status}", carrier=self.carrier_name, detail=detail
             )
 
     async def _alarm(self, what: Alarm, order: Order, detail: str) -> None:
         await self.ledger.raise_alarm(
-            what, str(order.order_id), carrier=self.carrier, order_id=order.order_id, detail=detail
+            what, str(order.order_id), carrier=self.carrier_name, order_id=order.order_id, detail=detail
         )

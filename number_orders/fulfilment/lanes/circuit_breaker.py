@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
-from number_orders.fulfilment.carrier import Held
-from number_orders.ledger.ledger import Caution, Claims, Ledger
+from number_orders.fulfilment.carrier import ConversationResult
+from number_orders.ledger.ledger import BreakerPolicy, Claims, Ledger
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.model import CarrierName
 
@@ -24,30 +24,32 @@ _WORTH_TELLING: Final = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
-class Weather:
+class CircuitBreaker:
     """What one stint meets on its way to one carrier."""
 
     ledger: Ledger
-    caution: Caution = field(default_factory=Caution)
-    _wary: bool = False
+    breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
+    _recovering: bool = False
     """Whether there were faults since the last answer, here: then the next answer is news."""
 
-    async def note(self, carrier: CarrierName, held: Sequence[tuple[Claims, Held]]) -> None:
+    async def note(self, carrier: CarrierName, held: Sequence[tuple[Claims, ConversationResult]]) -> None:
         """Take in how some conversations went. Costs nothing while all goes well."""
         answered = [claims for claims, each in held if each.answered and not each.out_of_reach]
         faults = [(claims, why) for claims, each in held if (why := each.out_of_reach)]
         if answered:
-            if self._wary or faults or any(claims.wary for claims in answered):
+            if self._recovering or faults or any(claims.recovering for claims in answered):
                 await self.ledger.within_reach(carrier, [claims.token for claims in answered])
-                self._wary = False
+                self._recovering = False
         elif faults:
-            self._wary = True
+            self._recovering = True
             await self._count(carrier, faults)
 
     async def _count(self, carrier: CarrierName, faults: Sequence[tuple[Claims, str]]) -> None:
         (*_, (_, why)) = faults
         tokens = [claims.token for claims, _ in faults]
-        until = await self.ledger.out_of_reach(carrier, tokens, faults=len(faults), why=why, caution=self.caution)
+        until = await self.ledger.out_of_reach(
+            carrier, tokens, faults=len(faults), why=why, breaker_policy=self.breaker_policy
+        )
         if until is None:
             return
         log.warning("carrier_out_of_reach", carrier=carrier, until=until.isoformat(), why=why)

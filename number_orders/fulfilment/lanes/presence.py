@@ -15,7 +15,7 @@ _EVERY_S: Final = 1.0
 
 
 @dataclass(slots=True)
-class Attendance:
+class LanePresence:
     """One stint's word to the others."""
 
     bell: Bell

@@ -1,8 +1,8 @@
-"""When a request may leave for a carrier that takes only so many: at its place, or a moment later, or not at all.
+"""Hold a request back until its rate slot: it leaves in its slot, or takes a later one, or not at all.
 
-A place is a moment of the ledger's time. It is given by the claim, and by `take_place` for every further request of a
-conversation, and no two workers are given the same. Knows how this process's clock stands to the ledger's. Knows no
-limits: those are rows of the ledger. Why it is done so, and what it is worth: docs/adr/0011-places-in-a-rate.md.
+A rate slot is a moment of the ledger's time. The claim gives the first, `take_rate_slot` one for every further request
+of the conversation, and no two workers get the same. `LedgerClock` relates this process's clock to the ledger's. The
+limits themselves are rows of the ledger. Reasons and figures: docs/adr/0011-places-in-a-rate.md.
 """
 
 import asyncio
@@ -97,7 +97,7 @@ class Pace:
 
     async def _another(self) -> datetime | None:
         asked_at = self.clock()
-        given = await self.ledger.take_place(self.carrier, self.group)
+        given = await self.ledger.take_rate_slot(self.carrier, self.group)
         if given is None:  # the limit has no rate any more
             return None
         self.ledger_clock.learn(given.clock, asked_at=asked_at, heard_at=self.clock())

@@ -12,11 +12,11 @@ from typing import Final
 import structlog
 
 from number_orders.fulfilment.carrier import Carrier, receipts
-from number_orders.fulfilment.lanes.run import Flight, Landed
+from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
 from number_orders.fulfilment.memory import OrderMemory
 from number_orders.fulfilment.overdue import Overdue
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.fulfilment.watch import AGAIN_AFTER
+from number_orders.fulfilment.watch import REPEAT_AFTER
 from number_orders.ledger.ledger import Claim, Claims, Ledger
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer, UnreadableAnswer
@@ -33,7 +33,7 @@ _IN_LINE: Final = timedelta(minutes=1)
 class SubmitLane:
     """Sends what is due to be sent."""
 
-    desk: Carrier
+    carrier: Carrier
     ledger: Ledger
     recorder: Recorder
     lane: Lane = Lane.SUBMIT
@@ -41,17 +41,17 @@ class SubmitLane:
     """From the claim to the begin, which is one statement later."""
 
     @property
-    def carrier(self) -> CarrierName:
-        return self.desk.adapter.name
+    def carrier_name(self) -> CarrierName:
+        return self.carrier.adapter.name
 
     @property
     def concurrency(self) -> int:
-        return self.desk.concurrency
+        return self.carrier.concurrency
 
     @property
     def right_to_send(self) -> timedelta:
         """Half the time after which a missing answer counts as lost: the other half is the request's own life."""
-        return self.desk.manner.answer_within / 2
+        return self.carrier.policy.answer_within / 2
 
     async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
         """Begin every claimed order in one transaction; an order that has moved on is nobody's to send."""
@@ -61,20 +61,20 @@ class SubmitLane:
 
     async def _in_turn(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
         """Leave out the orders whose turn it is not; they stand in line."""
-        keys = {claim.order.order_id: self.desk.adapter.serial_key(claim.order.request) for claim in ready}
+        keys = {claim.order.order_id: self.carrier.adapter.serial_key(claim.order.request) for claim in ready}
         wanted = {order_id: key for order_id, key in keys.items() if key is not None}
-        theirs = await self.ledger.take_turns(claims, wanted, carrier=self.carrier, at_most=_IN_LINE)
+        theirs = await self.ledger.take_serial_locks(claims, wanted, carrier=self.carrier_name, at_most=_IN_LINE)
         return [claim for claim in ready if claim.order.order_id not in wanted or claim.order.order_id in theirs]
 
-    async def fly(self, flight: Flight) -> Landed:
+    async def run_attempt(self, attempt: Attempt) -> AttemptOutcome:
         """Send one order and bring back what was heard."""
-        order = flight.order
+        order = attempt.order
         memory = OrderMemory(self.ledger, order)
-        talk = self.desk.adapter.submit(order)
-        held = await self.desk.hold(talk, deadline=flight.deadline, memory=memory, pace=flight.pace)
+        talk = self.carrier.adapter.submit(order)
+        held = await self.carrier.converse(talk, deadline=attempt.deadline, memory=memory, pace=attempt.pace)
         event = held.event or self._without_event(order, held.error, committed=held.committed)
-        await self._look_after(flight, event, held.error)
-        return Landed(flight, Heard(order, event, attempt=order.sends), held, receipts(order, held))
+        await self._look_after(attempt, event, held.error)
+        return AttemptOutcome(attempt, Heard(order, event, attempt_number=order.sends), held, receipts(order, held))
 
     def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
         """Say what an attempt that broke on our side comes to."""
@@ -90,34 +90,34 @@ class SubmitLane:
             return NotSent(str(error))
         return Parked(f"the order could not be written in the carrier's language: {error!r}")
 
-    async def _look_after(self, flight: Flight, event: Event, error: Exception | None) -> None:
+    async def _look_after(self, attempt: Attempt, event: Event, error: Exception | None) -> None:
         """Do what else follows. A ledger that is away costs that, and never the answer in hand."""
-        overdue = Overdue(self.ledger, self.desk.manner.overdue_after)
+        overdue = Overdue(self.ledger, self.carrier.policy.overdue_after)
         try:
             if isinstance(error, UnreadableAnswer):  # the order is tried again, and will not get far
-                await self._alarm(Alarm.UNREADABLE_ANSWER, flight.order, f"{error} {error.excerpt!r}")
+                await self._alarm(Alarm.UNREADABLE_ANSWER, attempt.order, f"{error} {error.excerpt!r}")
             if isinstance(event, NotSent):
-                await overdue.look_at_trying(flight.order, flight.now, event.reason)
+                await overdue.look_at_trying(attempt.order, attempt.now, event.reason)
             if isinstance(event, Deferred):
-                await overdue.look(flight.order, flight.now, event.reason)
-                await self._call_if_kept_waiting(flight.order, event)
+                await overdue.look(attempt.order, attempt.now, event.reason)
+                await self._call_if_kept_waiting(attempt.order, event)
         except LedgerUnavailable as away:
-            log.warning("not_looked_after", order_id=str(flight.order.order_id), trouble=str(away))
+            log.warning("not_looked_after", order_id=str(attempt.order.order_id), trouble=str(away))
 
     async def _call_if_kept_waiting(self, order: Order, event: Deferred) -> None:
         """Call a person when a number is waited for that only a person's decision can bring."""
         numbers = [result.e164 for result in event.numbers if result.state is NumberState.REQUESTED]
-        for parked, e164 in await self.ledger.parked_bringers(self.carrier, numbers) if numbers else ():
+        for parked, e164 in await self.ledger.parked_orders_bringing(self.carrier_name, numbers) if numbers else ():
             await self.ledger.note_alarm(
                 Alarm.WAITS_FOR_PARKED,
                 str(order.order_id),
-                carrier=self.carrier,
+                carrier=self.carrier_name,
                 order_id=parked,
                 detail=f"order {order.order_id} waits to remove {e164}, which the parked order {parked} is to bring",
-                again_after=AGAIN_AFTER,
+                again_after=REPEAT_AFTER,
             )
 
     async def _alarm(self, what: Alarm, order: Order, detail: str) -> None:
         await self.ledger.raise_alarm(
-            what, str(order.order_id), carrier=self.carrier, order_id=order.order_id, detail=detail
+            what, str(order.order_id), carrier=self.carrier_name, order_id=order.order_id, detail=detail
         )

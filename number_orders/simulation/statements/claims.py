@@ -38,18 +38,18 @@ def _lent(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:
     allowed = _allowed(tables, p, breaker)
     taken = list(_placed(tables, p, since, allowed, easing_of(breaker, now)))[:allowed]
     reached = max((row["not_before"] for row, _, _ in taken), default=None)
-    for row, source, place_at in taken:
+    for row, source, rate_slot_at in taken:
         row.update(not_before=now + p["lease"], lease_token=p["token"], attempts=row["attempts"] + 1, serial_key=None)
-        if place_at is not None and source.spacing is not None:
-            tables.budgets[row["carrier"], source.group or ""]["next_at"] = place_at + source.spacing
-    is_held, wary = bool(breaker and breaker["held_until"]), bool(breaker and breaker["faults"])
+        if rate_slot_at is not None and source.spacing is not None:
+            tables.budgets[row["carrier"], source.group or ""]["next_at"] = rate_slot_at + source.spacing
+    is_held, recovering = bool(breaker and breaker["held_until"]), bool(breaker and breaker["faults"])
     if breaker is not None and is_held and taken:
         breaker.update(probe_token=p["token"], probe_until=now + p["probe"])
-    same: Row = {"now": now, "clock": now, "wary": is_held or wary, "reached": reached}
+    same: Row = {"now": now, "clock": now, "recovering": is_held or recovering, "reached": reached}
     return [
-        {**tables.orders[row["order_id"]], **same, "attempts": row["attempts"], "turn": row["turn"]}
-        | {"limit_group": source.group, "place_at": place_at}
-        for row, source, place_at in taken
+        {**tables.orders[row["order_id"]], **same, "attempts": row["attempts"], "generation": row["turn"]}
+        | {"limit_group": source.group, "rate_slot_at": rate_slot_at}
+        for row, source, rate_slot_at in taken
     ]
 
 
@@ -106,8 +106,8 @@ def _due(tables: Tables, carrier: str, lane: Lane, since: datetime | None) -> li
     )
 
 
-def _source(tables: Tables, debt: Row, allowed: int, easing: timedelta | None) -> _Source:
-    now, budget = tables.clock(), tables.budget(debt)
+def _source(tables: Tables, work_item: Row, allowed: int, easing: timedelta | None) -> _Source:
+    now, budget = tables.clock(), tables.budget(work_item)
     if budget is None:
         return _Source(None, allowed)
     group = budget["limit_group"]

@@ -42,8 +42,8 @@ def due_lanes(tables: Tables, p: Params) -> list[Row]:
     return [dict(row) for key, row in tables.lanes.items() if key in waiting and _is_open(tables, *key)]
 
 
-def _is_limited(tables: Tables, debt: Row) -> bool:
-    until = (tables.budget(debt) or {}).get("paused_until")
+def _is_limited(tables: Tables, work_item: Row) -> bool:
+    until = (tables.budget(work_item) or {}).get("paused_until")
     return until is not None and until > tables.clock()
 
 
@@ -83,15 +83,15 @@ def _closed(carrier: str) -> Row:
 
 
 @statement
-def take_place(tables: Tables, p: Params) -> list[Row]:
+def take_rate_slot(tables: Tables, p: Params) -> list[Row]:
     """Hand one more place out, where there is a rate, or the carrier is just back."""
     now, row = tables.clock(), tables.budgets.get((p["carrier"], p["limit_group"]))
     spacing = row and spacing_of(row, easing_of(tables.breakers.get(p["carrier"]), now))
     if not row or not spacing:
         return []
-    place_at = max(row["next_at"], now)
-    row["next_at"] = place_at + spacing
-    return [{"place_at": place_at, "clock": now, "paused_until": row["paused_until"]}]
+    rate_slot_at = max(row["next_at"], now)
+    row["next_at"] = rate_slot_at + spacing
+    return [{"rate_slot_at": rate_slot_at, "clock": now, "paused_until": row["paused_until"]}]
 
 
 def spacing_of(budget: Row, easing: timedelta | None) -> timedelta | None:

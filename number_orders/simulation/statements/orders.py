@@ -10,7 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from number_orders.orders.model import Lane, NumberState, State
-from number_orders.simulation.tables import Row, Tables, a_debt, check_e164
+from number_orders.simulation.tables import Row, Tables, a_work_item, check_e164
 
 Params = Mapping[str, Any]
 Statement = Callable[[Tables, Params], list[Row]]
@@ -59,10 +59,10 @@ def _accepted(tables: Tables, new: Row) -> bool:
     tables.insert_order(row | {"accepted_at": now, "moved_at": now})
     tables.events[order_id].append(_event(tables, 0, "OrderAccepted", State.ACCEPTED, late=False, detail={}))
     due_at = max(moment(new["not_before"]) or now, now)
-    tables.owed[order_id, "submit"] = a_debt(row, Lane.SUBMIT.value, due_at, new["reason"])
-    if new["telling"] is not None:
-        tables.owed[order_id, "tell"] = a_debt(row, Lane.TELL.value, now, None)
-        _tell(tables, order_id, 0, new["channels"], new["telling"] | {"accepted_at": written(now)})
+    tables.owed[order_id, "submit"] = a_work_item(row, Lane.SUBMIT.value, due_at, new["reason"])
+    if new["notification"] is not None:
+        tables.owed[order_id, "tell"] = a_work_item(row, Lane.TELL.value, now, None)
+        _tell(tables, order_id, 0, new["channels"], new["notification"] | {"accepted_at": written(now)})
     return True
 
 
@@ -112,7 +112,7 @@ def _names(order: Row, e164: str, p: Params) -> bool:
 
 
 @statement
-def take_turns(tables: Tables, p: Params) -> list[Row]:
+def take_serial_locks(tables: Tables, p: Params) -> list[Row]:
     """Give each turn to one order: whoever has it keeps it, unless it has ended."""
     wanted = sorted((wish["serial_key"], UUID(wish["order_id"])) for wish in p["wanted"])
     for key, order_id in wanted:
@@ -126,7 +126,7 @@ def take_turns(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def turns_held(tables: Tables, p: Params) -> list[Row]:
+def held_serial_locks(tables: Tables, p: Params) -> list[Row]:
     """Return turns that a parked order has, or another for long, and who waits behind."""
     held = sorted((key, tables.turns[carrier, key]) for carrier, key in tables.turns if carrier == p["carrier"])
     return [_held_turn(tables, p["carrier"], key, turn) for key, turn in held if _is_held(tables, turn, p["patience"])]
@@ -145,7 +145,7 @@ def _held_turn(tables: Tables, carrier: str, key: str, turn: Row) -> Row:
 
 
 @statement
-def parked_bringers(tables: Tables, p: Params) -> list[Row]:
+def parked_orders_bringing(tables: Tables, p: Params) -> list[Row]:
     """Return parked orders that are to bring numbers that nobody holds yet."""
     awaited = sorted(e164 for e164 in p["numbers"] if tables.holder(e164) is None)
     nobody: Params = {"carrier": p["carrier"], "order_id": None}
@@ -157,13 +157,13 @@ def parked_bringers(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def has_turn(tables: Tables, p: Params) -> list[Row]:
+def has_serial_lock(tables: Tables, p: Params) -> list[Row]:
     """Tell whether an order has something to itself."""
-    return [{"has_turn": any(row["order_id"] == p["order_id"] for row in tables.turns.values())}]
+    return [{"has_serial_lock": any(row["order_id"] == p["order_id"] for row in tables.turns.values())}]
 
 
 @statement
-def stand_in_line(tables: Tables, p: Params) -> list[Row]:
+def wait_for_serial_locks(tables: Tables, p: Params) -> list[Row]:
     """Give claims back until a turn comes."""
     now = tables.clock()
     for wish in p["waiting"]:
@@ -277,13 +277,13 @@ def _settle(tables: Tables, step: Row, group: set[UUID]) -> None:
     order_id = order["order_id"]
     if not step["late"]:
         tables.settle(order_id, {effect["lane"] for effect in step["effects"]})
-    if step["ends_turn"]:
+    if step["releases_serial_lock"]:
         _pass_turns_on(tables, order_id, group)
     for effect in step["effects"]:
         tables.owe(order, effect)
-    if step["telling"] is not None:
+    if step["notification"] is not None:
         ended_at = written(order["ended_at"]) if order["ended_at"] else None
-        _tell(tables, order_id, order["version"], step["channels"], step["telling"] | {"ended_at": ended_at})
+        _tell(tables, order_id, order["version"], step["channels"], step["notification"] | {"ended_at": ended_at})
 
 
 def _pass_turns_on(tables: Tables, order_id: UUID, group: set[UUID]) -> None:

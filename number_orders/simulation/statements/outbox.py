@@ -12,7 +12,7 @@ from number_orders.simulation.tables import Row, Tables
 
 
 @statement
-def untold(tables: Tables, p: Params) -> list[Row]:
+def pending_messages(tables: Tables, p: Params) -> list[Row]:
     """Return documents still to be told, in order per order."""
     found = [row for row in tables.tellings if row["order_id"] in p["order_ids"] and row["channel"] == p["channel"]]
     waiting = [row for row in found if row["told_at"] is None]
@@ -20,21 +20,21 @@ def untold(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def told(tables: Tables, p: Params) -> list[Row]:
-    """Mark documents as handed over; a debt is paid unless another telling was owed meanwhile."""
+def mark_delivered(tables: Tables, p: Params) -> list[Row]:
+    """Mark documents as handed over; a work_item is paid unless another telling was owed meanwhile."""
     for done in p["told"]:
         for row in _telling(tables, done, p["channel"]):
             row.update(told_at=tables.clock(), tries=row["tries"] + 1, trouble=None)
     for paid in p["paid"]:
         key = (UUID(paid["order_id"]), Lane.TELL.value)
-        debt = tables.owed.get(key)
-        if debt is not None and (debt["lease_token"], debt["turn"]) == (p["token"], paid["turn"]):
+        work_item = tables.owed.get(key)
+        if work_item is not None and (work_item["lease_token"], work_item["turn"]) == (p["token"], paid["generation"]):
             del tables.owed[key]
     return []
 
 
 @statement
-def not_told(tables: Tables, p: Params) -> list[Row]:
+def mark_undelivered(tables: Tables, p: Params) -> list[Row]:
     """Keep why a document could not be handed over."""
     for failed in p["failed"]:
         for row in _telling(tables, failed, p["channel"]):
@@ -118,7 +118,7 @@ def clear_alarms(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def bury_letter(tables: Tables, p: Params) -> list[Row]:
+def store_dead_letter(tables: Tables, p: Params) -> list[Row]:
     """Keep a message that nobody could read."""
     at: datetime = tables.clock()
     tables.letters.append({"letter_id": tables.identity(), "received_at": at, **p})
@@ -132,7 +132,7 @@ def dead_letters(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def delete_letters(tables: Tables, p: Params) -> list[Row]:
+def delete_dead_letters(tables: Tables, p: Params) -> list[Row]:
     """Drop messages that nobody could read."""
     gone = [row for row in tables.letters if row["letter_id"] in p["letter_ids"]]
     tables.letters[:] = [row for row in tables.letters if row not in gone]

@@ -54,7 +54,7 @@ def _e164(row: Row) -> str:
 @statement
 def owed_to(tables: Tables, p: Params) -> list[Row]:
     """Return what orders wait for, and all that holds it back."""
-    rows = [row for order_id in p["order_ids"] for row in tables.debts(order_id)]
+    rows = [row for order_id in p["order_ids"] for row in tables.work_items(order_id)]
     return [{"now": tables.clock(), **row, **_holds(tables, row)} for row in sorted(rows, key=_due_at)]
 
 
@@ -63,11 +63,11 @@ def _due_at(row: Row) -> datetime:
     return due_at
 
 
-def _holds(tables: Tables, debt: Row) -> Row:
-    pause = tables.pause(debt["carrier"], debt["lane"]) or {}
-    breaker = tables.breaker(debt["carrier"], debt["lane"]) or {}
+def _holds(tables: Tables, work_item: Row) -> Row:
+    pause = tables.pause(work_item["carrier"], work_item["lane"]) or {}
+    breaker = tables.breaker(work_item["carrier"], work_item["lane"]) or {}
     held = breaker if breaker.get("held_until") else {}
-    limit = tables.budget(debt) or {}
+    limit = tables.budget(work_item) or {}
     row: Row = {
         "paused_at": pause.get("paused_at"),
         "paused_by": pause.get("paused_by"),
@@ -189,14 +189,14 @@ def next_due(tables: Tables) -> datetime | None:
     return min((_claimed_from(tables, row) for row in waiting), default=None)
 
 
-def _claimed_from(tables: Tables, debt: Row) -> datetime:
-    """Return from when on a debt may be claimed, as far as anybody knows by now."""
-    limit, breaker = tables.budget(debt) or {}, tables.breaker(debt["carrier"], debt["lane"]) or {}
+def _claimed_from(tables: Tables, work_item: Row) -> datetime:
+    """Return from when on a work_item may be claimed, as far as anybody knows by now."""
+    limit, breaker = tables.budget(work_item) or {}, tables.breaker(work_item["carrier"], work_item["lane"]) or {}
     held = (breaker["held_until"], breaker["probe_until"]) if breaker.get("held_until") else ()
-    moments: list[datetime] = [debt["not_before"], *filter(None, (limit.get("paused_until"), *held))]
+    moments: list[datetime] = [work_item["not_before"], *filter(None, (limit.get("paused_until"), *held))]
     return max(moments)
 
 
 def next_steps(tables: Tables, order_id: UUID) -> list[Row]:
     """Return what an order is owed beside its telling."""
-    return [row for row in tables.debts(order_id) if row["lane"] != Lane.TELL]
+    return [row for row in tables.work_items(order_id) if row["lane"] != Lane.TELL]

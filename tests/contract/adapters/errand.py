@@ -43,7 +43,7 @@ from number_orders.orders.numbers import E164
 from number_orders.sandbox.control import SandboxControl
 from tests.contract.adapters.case import Case, Wish
 from tests.contract.fourth_carrier.meridian_settings import SettingsWithMeridian
-from workers.bootstrap import manner
+from workers.bootstrap import policy
 from workers.carriers import SetUp
 from workers.clock import utc_now
 
@@ -76,7 +76,7 @@ class Counter:
         self.control = control
         self.adapter = carrier.adapter
         self.courier = courier
-        self.manner = manner(carrier.settings)
+        self.policy = policy(carrier.settings)
         self.errands: list[Errand] = []
         self._ahead = timedelta()
 
@@ -221,18 +221,18 @@ class Errand:
         except (NoAnswer, UnreadableAnswer) as error:
             self._look_over(exchanges_of(error))
             if what == "submit":  # nothing was paid for yet
-                return self._hear(NotSent(str(error)), attempt=self.order.sends)
+                return self._hear(NotSent(str(error)), attempt_number=self.order.sends)
             raise
         self._look_over(outcome.exchanges)
         assert isinstance(outcome.event, MAY_END_IN[what]), f"{what} ended in {outcome.event}"
-        return self._hear(outcome.event, attempt=self.order.sends if what == "submit" else None)
+        return self._hear(outcome.event, attempt_number=self.order.sends if what == "submit" else None)
 
-    def _hear(self, event: Event, *, attempt: int | None = None) -> Event:
+    def _hear(self, event: Event, *, attempt_number: int | None = None) -> Event:
         counter, now = self.counter, self.counter.now()
         heard: Event = event
         if isinstance(event, NotListed) and self.order.state is State.IN_DOUBT:
-            heard = weigh_absence(self.order, event, now=now, manner=counter.manner)
-        self.order = advance(self.order, heard, now=now, manner=counter.manner, attempt=attempt).order
+            heard = weigh_absence(self.order, event, now=now, policy=counter.policy)
+        self.order = advance(self.order, heard, now=now, policy=counter.policy, attempt_number=attempt_number).order
         self.not_before = getattr(event, "not_before", None)
         for result in getattr(event, "numbers", ()):
             self.numbers[result.e164] = result

@@ -80,7 +80,7 @@ def test_what_never_arrived_is_proven_absent_before_anything_is_sent_again(
             at_first = errand.order.state
             assert at_first is State.IN_DOUBT
             await errand.to_the_end()
-            if open_counter.manner.resend_when_absent and event.resend:
+            if open_counter.policy.resend_when_absent and event.resend:
                 assert errand.order.state is offer.end_of(Fate.FULL)
                 assert errand.untrue() == []
                 assert errand.commits == 2

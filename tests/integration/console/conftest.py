@@ -14,11 +14,11 @@ from typer.testing import CliRunner, Result
 
 from config.settings import Settings
 from number_orders.cli.app import app
-from number_orders.cli.services import open_room
+from number_orders.cli.services import open_services
 from number_orders.fulfilment.intake import Ticket
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.orders.events import Event
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName, Lane, OrderId
 
 BANDWIDTH = CarrierName("bandwidth")
@@ -29,7 +29,7 @@ CREDENTIALS = {
     "CLIENT_ID": "sandbox-client",
     "CLIENT_SECRET": "sandbox-secret",
 }
-PATIENT = Manner(doubt_patience=timedelta(0))
+PATIENT = CarrierPolicy(doubt_patience=timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +50,8 @@ class House:
         """Take what is due on a lane, as a worker does that then has it in hand."""
 
         async def work() -> None:
-            async with open_room(self.settings) as room:
-                claimed = await room.ledger.claim(BANDWIDTH, lane, limit=10, lease=timedelta(seconds=45))
+            async with open_services(self.settings) as services:
+                claimed = await services.ledger.claim(BANDWIDTH, lane, limit=10, lease=timedelta(seconds=45))
                 assert claimed is not None
 
         asyncio.run(work())
@@ -60,9 +60,9 @@ class House:
         """Let the carrier want no such requests for an hour."""
 
         async def work() -> None:
-            async with open_room(self.settings) as room:
-                until = await room.ledger.now() + timedelta(hours=1)
-                await room.ledger.pause_limit(BANDWIDTH, group, until=until, why=why)
+            async with open_services(self.settings) as services:
+                until = await services.ledger.now() + timedelta(hours=1)
+                await services.ledger.pause_limit(BANDWIDTH, group, until=until, why=why)
 
         asyncio.run(work())
 
@@ -75,18 +75,18 @@ class House:
             "quantity": 3,
             **changes,
         }
-        async with open_room(self.settings) as room:
-            (ticket,) = await room.intake.submit_many([order], producer="default")
+        async with open_services(self.settings) as services:
+            (ticket,) = await services.intake.submit_many([order], producer="default")
         assert isinstance(ticket, Ticket), ticket
         await self._hear(ticket.order_id, heard)
         return ticket.order_id
 
     async def _hear(self, order_id: OrderId, heard: tuple[Event, ...]) -> None:
-        async with open_room(self.settings) as room:
-            recorder = Recorder(room.ledger, {BANDWIDTH: PATIENT})
+        async with open_services(self.settings) as services:
+            recorder = Recorder(services.ledger, {BANDWIDTH: PATIENT})
             for event in heard:
-                order = (await room.ledger.read([order_id]))[order_id]
-                await recorder.hear([Heard(order, event, attempt=order.sends)], now=await room.ledger.now())
+                order = (await services.ledger.read([order_id]))[order_id]
+                await recorder.hear([Heard(order, event, attempt_number=order.sends)], now=await services.ledger.now())
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from number_orders.cli.services import open_room
+from number_orders.cli.services import open_services
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.events import CancelAsked, Refused, SubmissionBegun
 from number_orders.orders.model import OrderId
@@ -67,13 +67,13 @@ def test_a_filter_that_cannot_be_read_is_a_usage_error(command: Command, words: 
 
 
 async def _trouble(house: House, order_id: OrderId) -> None:
-    async with open_room(house.settings) as room:
-        ledger: Ledger = room.ledger
+    async with open_services(house.settings) as services:
+        ledger: Ledger = services.ledger
         for _ in range(3):
             await ledger.raise_alarm(
                 "overdue", str(order_id), carrier="bandwidth", order_id=order_id, detail="still\x1b[2J OPEN"
             )
-        await ledger.bury_letter(
+        await ledger.store_dead_letter(
             queue="orders",
             why="cannot be read: JSONDecodeError",
             task_id="t-1",

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from number_orders.cli.services import open_room, whoami
+from number_orders.cli.services import open_services, whoami
 from number_orders.ledger.ledger import Receipt
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.events import (
@@ -32,13 +32,13 @@ TOLD = {"notify": {"task": "crm.ended", "queue": "crm"}}
 
 
 async def _receipts(house: House, order_id: OrderId) -> None:
-    async with open_room(house.settings) as room:
+    async with open_services(house.settings) as services:
         lost = Receipt(order_id, "POST /orders", 30_000, trouble="no answer: ReadTimeout", sent="<Order/>")
-        await room.ledger.keep_receipts([lost])
+        await services.ledger.keep_receipts([lost])
         looked = [
             Receipt(order_id, f"GET /orders?page={page}", 12, status=200, answer="<Listed/>") for page in range(20)
         ]
-        await room.ledger.keep_receipts(
+        await services.ledger.keep_receipts(
             [*looked, Receipt(order_id, "GET /orders", 9, status=500, answer="oh\x1b[2Jno")]
         )
 
@@ -142,11 +142,11 @@ def test_a_lost_telling_is_told_again(house: House, command: Command) -> None:
 
 async def _tell(house: House) -> None:
     """Tell what is to be told, as a worker does."""
-    async with open_room(house.settings) as room:
-        claims = await room.ledger.claim(BANDWIDTH, Lane.TELL, limit=10, lease=timedelta(minutes=1))
+    async with open_services(house.settings) as services:
+        claims = await services.ledger.claim(BANDWIDTH, Lane.TELL, limit=10, lease=timedelta(minutes=1))
         assert claims is not None
-        untold = await room.ledger.untold([claim.order.order_id for claim in claims.claims], "task")
-        await room.ledger.told(claims, claims.claims, untold, "task")
+        untold = await services.ledger.pending_messages([claim.order.order_id for claim in claims.claims], "task")
+        await services.ledger.mark_delivered(claims, claims.claims, untold, "task")
 
 
 def test_all_that_wait_at_a_carrier_are_tried(house: House, command: Command) -> None:
@@ -172,8 +172,8 @@ def test_an_alarm_says_where_to_look(house: House, command: Command, subject: st
     about: dict[str, Any] = {"order_id": order_id} if subject == "order" else {}
 
     async def raised() -> None:
-        async with open_room(house.settings) as room:
-            await room.ledger.raise_alarm(Alarm.OVERDUE, "x", carrier="bandwidth", **about)
+        async with open_services(house.settings) as services:
+            await services.ledger.raise_alarm(Alarm.OVERDUE, "x", carrier="bandwidth", **about)
 
     asyncio.run(raised())
     told = command("alarms", columns=None).stdout

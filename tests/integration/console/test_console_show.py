@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from number_orders.cli.services import open_room
+from number_orders.cli.services import open_services
 from number_orders.ledger.ledger import Receipt
 from number_orders.orders.events import (
     Acknowledged,
@@ -181,7 +181,7 @@ def test_show_tells_machines_the_document_and_more(house: House, command: Comman
     assert (told["state"], told["final"], told["carrier_status"]) == ("OPEN", False, "PROCESSING")
     assert told["numbers"] == [{"e164": NUMBERS[0], "state": "acquired", "code": None, "text": None}]
     assert [event["event"] for event in told["events"]][:2] == ["OrderAccepted", "SubmissionBegun"]
-    assert [debt["lane"] for debt in told["waits_for"]] == ["ask"]
+    assert [work_item["lane"] for work_item in told["waits_for"]] == ["ask"]
     assert told["request"]["quantity"] == 3
     assert "receipts" not in told
 
@@ -225,8 +225,8 @@ def test_receipts_are_shown_when_asked_for_and_steer_no_terminal(house: House, c
 
 
 async def _keep(house: House, order_id: OrderId) -> None:
-    async with open_room(house.settings) as room:
-        await room.ledger.keep_receipts(
+    async with open_services(house.settings) as services:
+        await services.ledger.keep_receipts(
             [Receipt(order_id, "POST /orders", 12, status=400, sent="<Order/>", answer="<No>\x1b[2J</No>")]
         )
 

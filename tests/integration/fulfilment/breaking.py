@@ -8,7 +8,7 @@ from psycopg.rows import DictRow
 
 from number_orders.carriers.contract import CarrierAnswer
 from number_orders.carriers.http.courier import Courier
-from number_orders.fulfilment.ports import Errand
+from number_orders.fulfilment.ports import Delivery
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.model import Order, OrderId
 from tests.integration.fulfilment.practice import Keeper
@@ -61,16 +61,16 @@ def frail_courier(power: Power) -> type[Courier]:
 
 
 class FrailHerald(Keeper):
-    """A herald that dies before it hands over, or after."""
+    """A notifier that dies before it hands over, or after."""
 
     def __init__(self, power: Power, kept: list[dict[str, Any]]) -> None:
         super().__init__()
         self.kept = kept
         self._power = power
 
-    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
+    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
         self._power.use()
-        troubles = super().tell(errands)
+        troubles = super().tell(deliveries)
         self._power.use()
         return troubles
 

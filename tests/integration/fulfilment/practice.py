@@ -21,11 +21,11 @@ from number_orders.carriers.http.courier import Courier, CourierSettings, boot_c
 from number_orders.carriers.http.credentials import Authenticator, OAuth2ClientCredentials
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.intake import Intake
-from number_orders.fulfilment.ports import Errand
-from number_orders.fulfilment.runtime import Room
-from number_orders.fulfilment.service import Desk
-from number_orders.ledger.ledger import Caution, Ledger, Story
-from number_orders.orders.lifecycle import Manner
+from number_orders.fulfilment.ports import Delivery
+from number_orders.fulfilment.runtime import Services
+from number_orders.fulfilment.service import OrderService
+from number_orders.ledger.ledger import BreakerPolicy, Ledger, Story
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.sandbox.behaviour import Behaviour
 from number_orders.sandbox.control import SandboxControl
@@ -73,15 +73,15 @@ class SilentBell:
 
 
 class Keeper:
-    """A herald that keeps what it is told."""
+    """A notifier that keeps what it is told."""
 
-    def __init__(self, trouble: Callable[[Errand], str | None] = lambda _: None) -> None:
+    def __init__(self, trouble: Callable[[Delivery], str | None] = lambda _: None) -> None:
         self.kept: list[dict[str, Any]] = []
         self._trouble = trouble
 
-    def tell(self, errands: Sequence[Errand]) -> list[str | None]:
-        troubles = [self._trouble(errand) for errand in errands]
-        self.kept += [dict(e.telling.document) for e, trouble in zip(errands, troubles, strict=True) if not trouble]
+    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
+        troubles = [self._trouble(delivery) for delivery in deliveries]
+        self.kept += [dict(e.message.document) for e, trouble in zip(deliveries, troubles, strict=True) if not trouble]
         return troubles
 
 
@@ -106,46 +106,46 @@ class Practice:
     url: str
     db: psycopg.Connection[DictRow]
     carrier: SandboxControl
-    manner: Manner = field(default_factory=Manner)
-    herald: Keeper = field(default_factory=Keeper)
+    policy: CarrierPolicy = field(default_factory=CarrierPolicy)
+    notifier: Keeper = field(default_factory=Keeper)
     bell: SilentBell = field(default_factory=SilentBell)
     timeout_s: float = 20.0
     """Far longer than this carrier takes on a busy machine; where it never answers, tests are less patient."""
     concurrency: int = 10
     name: CarrierName = BANDWIDTH
     rates: Mapping[str, float] = field(default_factory=dict)
-    caution: Caution = field(default_factory=Caution)
+    breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
 
     @asynccontextmanager
     async def opened(
         self,
         ledger: Ledger | None = None,
         courier: type[Courier] | Callable[..., Courier] = Courier,
-        herald: Keeper | None = None,
+        notifier: Keeper | None = None,
         auth: Authenticator | None = None,
         adapter: Adapter | None = None,
         boot_clock: Callable[[], float] = boot_clock,
-    ) -> AsyncIterator[Room]:
-        """Open a worker's room on this ledger and carrier; on connections of its own, or on those of `ledger`."""
+    ) -> AsyncIterator[Services]:
+        """Open a worker's services on this ledger and carrier; on connections of its own, or on those of `ledger`."""
         signed_in = auth or self.credentials()
         settings = _settings(self.carrier.url, self.timeout_s)
         carried_by = courier(settings, signed_in, now=utc_now, clock=boot_clock, tls=TLS)
         adapter = adapter or self.adapter()
         async with nullcontext(ledger) if ledger else Ledger.at(self.url, connections_max=2) as here:
-            carrier = Carrier(adapter, carried_by, self.manner, self.concurrency, self.rates, self.caution)
+            carrier = Carrier(adapter, carried_by, self.policy, self.concurrency, self.rates, self.breaker_policy)
             if ledger is None:
                 await here.open_lanes([self.name])
-                await here.set_limits(self.name, carrier.limits, carrier.draws)
-            desk = Desk(
+                await here.set_limits(self.name, carrier.limits, carrier.limit_groups)
+            desk = OrderService(
                 ledger=here,
                 carriers={self.name: carrier},
-                herald=herald or self.herald,
+                notifier=notifier or self.notifier,
                 bell=self.bell,
                 slots=AmpleSlots(),
                 boot_clock=boot_clock,
             )
             try:
-                yield Room(here, desk, Intake(here, {self.name: adapter}, self.bell))
+                yield Services(here, desk, Intake(here, {self.name: adapter}, self.bell))
             finally:
                 await carried_by.aclose()
 
@@ -221,30 +221,32 @@ def an_order(key: str = "crm-1", **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in order.items() if value is not None}
 
 
-async def accept(room: Room, *raws: dict[str, Any]) -> list[OrderId]:
+async def accept(services: Services, *raws: dict[str, Any]) -> list[OrderId]:
     """Take orders in."""
-    return [(await room.intake.submit(raw, producer="default")).order_id for raw in raws or (an_order(),)]
+    return [(await services.intake.submit(raw, producer="default")).order_id for raw in raws or (an_order(),)]
 
 
-async def work(room: Room, *lanes: Lane, carrier: CarrierName = BANDWIDTH) -> None:
+async def work(services: Services, *lanes: Lane, carrier: CarrierName = BANDWIDTH) -> None:
     """Work lanes off, one after the other."""
     for lane in lanes or tuple(Lane):
-        await room.desk.work(carrier, lane)
+        await services.orders.work(carrier, lane)
 
 
-async def live(practice: Practice, room: Room, *, step: timedelta = timedelta(minutes=10), turns: int = 40) -> None:
+async def live(
+    practice: Practice, services: Services, *, step: timedelta = timedelta(minutes=10), turns: int = 40
+) -> None:
     """Work and let time pass until nothing is owed to anybody."""
     for _ in range(turns):
-        await work(room, carrier=practice.name)
+        await work(services, carrier=practice.name)
         if practice.at_rest():
             return
         practice.pass_time(seconds=step.total_seconds())
     raise AssertionError(practice.rows("SELECT order_id, state, reason, sends, losses, doubt_asks FROM orders"))
 
 
-async def story(room: Room, order_id: OrderId) -> Story:
+async def story(services: Services, order_id: OrderId) -> Story:
     """Return everything about one order."""
-    return await room.ledger.story(order_id)
+    return await services.ledger.story(order_id)
 
 
 def run(work: Coroutine[Any, Any, None], *, within_s: float = 500) -> None:

@@ -9,7 +9,7 @@ from number_orders.carriers.contract import Adapter
 from number_orders.carriers.http.credentials import Authenticator, StaticBearer
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from tests.integration.fulfilment.practice import Practice, accept, live, work
 
@@ -94,22 +94,22 @@ def brought_along(*numbers: str, key: str = "bring-1", **changes: Any) -> dict[s
     return {"key": key, "carrier": "swift", "kind": "add_messaging_numbers", "numbers": list(numbers), **changes}
 
 
-async def take(room: Room, raw: dict[str, Any]) -> OrderId:
+async def take(services: Services, raw: dict[str, Any]) -> OrderId:
     """Take one order in."""
-    (order_id,) = await accept(room, raw)
+    (order_id,) = await accept(services, raw)
     return order_id
 
 
-async def bought(practice: SwiftPractice, room: Room, quantity: int = 1, **changes: Any) -> list[str]:
+async def bought(practice: SwiftPractice, services: Services, quantity: int = 1, **changes: Any) -> list[str]:
     """Buy numbers and follow them until they are usable; return them in order."""
-    order_id = await take(room, a_purchase(quantity=quantity, **changes))
-    await live(practice, room, step=timedelta(seconds=4))
+    order_id = await take(services, a_purchase(quantity=quantity, **changes))
+    await live(practice, services, step=timedelta(seconds=4))
     assert practice.order(order_id)["state"] == "COMPLETED", practice.order(order_id)
     return sorted(practice.states(order_id))
 
 
-async def turn(practice: SwiftPractice, room: Room, *lanes: Lane, **passed: float) -> None:
+async def turn(practice: SwiftPractice, services: Services, *lanes: Lane, **passed: float) -> None:
     """Let time pass, and work the lanes off once."""
     if passed:
         practice.pass_time(**passed)
-    await work(room, *(lanes or (Lane.SUBMIT, Lane.ASK)), carrier=SWIFT)
+    await work(services, *(lanes or (Lane.SUBMIT, Lane.ASK)), carrier=SWIFT)

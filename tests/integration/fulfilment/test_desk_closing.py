@@ -12,9 +12,9 @@ import pytest
 
 from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.contract import CarrierRequest, Conversation
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.orders.events import Adopted
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId
 from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
@@ -26,18 +26,18 @@ WAITS, FILLS = {"npa": "701"}, {"npa": "307"}
 TOLD = {"notify": {"task": "crm.ended", "queue": "crm"}}
 
 
-async def backordered(room: Room, key: str = "crm-1", *, quantity: int = 1, **changes: Any) -> OrderId:
+async def backordered(services: Services, key: str = "crm-1", *, quantity: int = 1, **changes: Any) -> OrderId:
     """Take an order in that waits for stock, and follow it until it does."""
     order = an_order(key, **{"criteria": WAITS, "quantity": quantity, "allow_backorder": True, **TOLD, **changes})
-    (order_id,) = await accept(room, order)
-    await work(room, Lane.SUBMIT)
+    (order_id,) = await accept(services, order)
+    await work(services, Lane.SUBMIT)
     return order_id
 
 
-async def followed(practice: Practice, room: Room, order_id: OrderId) -> None:
+async def followed(practice: Practice, services: Services, order_id: OrderId) -> None:
     """Look at it once it is due to be looked at."""
     pass_until_due(practice, order_id)
-    await work(room, Lane.ASK)
+    await work(services, Lane.ASK)
 
 
 def pass_until_due(practice: Practice, order_id: OrderId) -> timedelta:
@@ -74,16 +74,16 @@ def test_a_backorder_is_followed_for_days_at_a_slow_pace_until_it_is_filled(prac
     practice.carrier.behave(backorder_s=days.total_seconds())
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            order_id = await backordered(room, criteria=FILLS)
+        async with practice.opened() as services:
+            order_id = await backordered(services, criteria=FILLS)
             passed = timedelta()
             pauses: list[timedelta] = []
             while not practice.at_rest() and len(pauses) < 500:
                 if practice.order(order_id)["state"] == "OPEN":
                     pauses.append(pass_until_due(practice, order_id))
                     passed += pauses[-1]
-                await work(room, Lane.ASK, Lane.TELL)
-            slowest = practice.manner.slow_ask_max
+                await work(services, Lane.ASK, Lane.TELL)
+            slowest = practice.policy.slow_ask_max
             assert practice.untrue(order_id) == []
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert days <= passed <= days + slowest
@@ -95,7 +95,7 @@ def test_a_backorder_is_followed_for_days_at_a_slow_pace_until_it_is_filled(prac
             ((what, times),) = practice.alarms()
             assert what == "overdue"
             assert times > 24
-            assert [document["state"] for document in practice.herald.kept] == ["COMPLETED"]
+            assert [document["state"] for document in practice.notifier.kept] == ["COMPLETED"]
 
     run(whole())
 
@@ -107,23 +107,23 @@ def test_a_backorder_that_is_called_back_is_closed_at_once_and_ends_as_cancelled
     """It has waited for days; nothing was bought, and its producer hears who wanted it so and why."""
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            order_id = await backordered(room)
+        async with practice.opened() as services:
+            order_id = await backordered(services)
             for _ in range(30):
-                await followed(practice, room, order_id)
+                await followed(practice, services, order_id)
             assert practice.order(order_id)["carrier_status"] == "BACKORDERED"
-            order = await room.desk.cancel(order_id, by="ana", why="the customer went away")
+            order = await services.orders.cancel(order_id, by="ana", why="the customer went away")
             assert (order.state.value, order.cancel_asked_at is not None) == ("OPEN", True)
-            await work(room, Lane.ASK, Lane.TELL)  # due at once, whatever the pace was
+            await work(services, Lane.ASK, Lane.TELL)  # due at once, whatever the pace was
             assert theirs(practice, order_id)["outcome"] == "FAILED"
             assert practice.order(order_id)["state"] == "CANCELLED"
             assert practice.story(order_id)[-2:] == ["CancelAsked", "CalledBack"]
             assert practice.at_rest()
-            (document,) = practice.herald.kept
+            (document,) = practice.notifier.kept
             assert (document["state"], document["numbers"]) == ("CANCELLED", [])
             assert "closed before anything was bought" in document["reason"]
             assert requests(practice, "PUT") == 1
-            again = await room.desk.cancel(order_id, by="ana")
+            again = await services.orders.cancel(order_id, by="ana")
             assert again.state.value == "CANCELLED"
 
     run(whole())
@@ -131,11 +131,11 @@ def test_a_backorder_that_is_called_back_is_closed_at_once_and_ends_as_cancelled
 
 def test_what_was_bought_before_it_was_called_back_is_ours(practice: Practice) -> None:
     async def whole() -> None:
-        async with practice.opened() as room:
-            order_id = await backordered(room, quantity=4)
-            await followed(practice, room, order_id)
-            await room.desk.cancel(order_id, by="ana")
-            await live(practice, room)
+        async with practice.opened() as services:
+            order_id = await backordered(services, quantity=4)
+            await followed(practice, services, order_id)
+            await services.orders.cancel(order_id, by="ana")
+            await live(practice, services)
             assert practice.untrue(order_id) == []
             assert practice.order(order_id)["state"] == "PARTIAL"
             assert len(practice.numbers(order_id)) == 2
@@ -149,15 +149,15 @@ def test_an_order_called_back_before_it_is_a_backorder_is_closed_once_it_is(prac
     practice.carrier.behave(processing_s=3600)
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            order_id = await backordered(room)
-            await room.desk.cancel(order_id, by="ana")
-            await work(room, Lane.ASK)
+        async with practice.opened() as services:
+            order_id = await backordered(services)
+            await services.orders.cancel(order_id, by="ana")
+            await work(services, Lane.ASK)
             assert requests(practice, "PUT") == 0
             assert "only while it is backordered" in waiting_reason(practice, order_id)
             looks = 0
             while practice.order(order_id)["state"] == "OPEN" and looks < 60:
-                await followed(practice, room, order_id)
+                await followed(practice, services, order_id)
                 looks += 1
             assert practice.order(order_id)["state"] == "CANCELLED"
             assert practice.story(order_id).count("StillOpen") == 1
@@ -170,12 +170,12 @@ def test_an_order_that_is_no_backorder_ends_as_it_would_have(practice: Practice)
     practice.carrier.behave(processing_s=60)
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            order_id = await backordered(room, criteria={"npa": "919"})
-            await room.desk.cancel(order_id, by="ana")
-            await work(room, Lane.ASK)
+        async with practice.opened() as services:
+            order_id = await backordered(services, criteria={"npa": "919"})
+            await services.orders.cancel(order_id, by="ana")
+            await work(services, Lane.ASK)
             practice.carrier.advance(60)
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(order_id) == []
             assert practice.order(order_id)["state"] == "COMPLETED"
 
@@ -207,10 +207,10 @@ def test_an_order_that_is_filled_while_it_is_being_closed_is_filled(practice: Pr
     late = Meddled(lambda: practice.carrier.advance(600))
 
     async def whole() -> None:
-        async with practice.opened(adapter=late) as room:
-            order_id = await backordered(room, criteria=FILLS, quantity=2)
-            await room.desk.cancel(order_id, by="ana")
-            await work(room, Lane.ASK)
+        async with practice.opened(adapter=late) as services:
+            order_id = await backordered(services, criteria=FILLS, quantity=2)
+            await services.orders.cancel(order_id, by="ana")
+            await work(services, Lane.ASK)
             assert requests(practice, "PUT") == 1
             assert practice.untrue(order_id) == []
             assert practice.order(order_id)["state"] == "COMPLETED"
@@ -231,19 +231,19 @@ LOST: list[dict[str, Any]] = [
 def test_whatever_becomes_of_the_answer_the_order_is_closed_and_told_as_called_back(practice: Practice) -> None:
     """Lost before or after it was heard: the wish is uttered until it is known to be granted."""
 
-    async def lost(room: Room, fault: dict[str, Any], key: str) -> None:
-        order_id = await backordered(room, key)
-        await room.desk.cancel(order_id, by="ana")
+    async def lost(services: Services, fault: dict[str, Any], key: str) -> None:
+        order_id = await backordered(services, key)
+        await services.orders.cancel(order_id, by="ana")
         practice.carrier.fault(**fault, times=1, **PUT)
-        await work(room, Lane.ASK)
-        await live(practice, room)
+        await work(services, Lane.ASK)
+        await live(practice, services)
         assert theirs(practice, order_id)["outcome"] == "FAILED", fault
         assert practice.order(order_id)["state"] == "CANCELLED", (fault, practice.story(order_id))
 
     async def all_of_them() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for number, fault in enumerate(LOST):
-                await lost(room, fault, f"crm-{number}")
+                await lost(services, fault, f"crm-{number}")
 
     run(all_of_them())
 
@@ -252,12 +252,12 @@ def test_trouble_with_reading_it_afterwards_changes_nothing(practice: Practice) 
     """The look before passes, the wish is granted, and the look after it is lost."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=Meddled(lambda: practice.carrier.fault("html", times=2, **GET))) as room:
-            order_id = await backordered(room)
-            await room.desk.cancel(order_id, by="ana")
-            await work(room, Lane.ASK)
+        async with practice.opened(adapter=Meddled(lambda: practice.carrier.fault("html", times=2, **GET))) as services:
+            order_id = await backordered(services)
+            await services.orders.cancel(order_id, by="ana")
+            await work(services, Lane.ASK)
             assert practice.order(order_id)["progress"]["closing"]["taken"] == "agreed"
-            await live(practice, room)
+            await live(practice, services)
             assert practice.order(order_id)["state"] == "CANCELLED"
             assert requests(practice, "PUT") == 1
 
@@ -271,28 +271,28 @@ def test_the_power_goes_out_at_every_line_of_a_closing(
     """Before and after every statement and every request: the wish is never lost, and the end is always the same."""
 
     @asynccontextmanager
-    async def doomed(power: Power, room: Room) -> AsyncIterator[Room]:
+    async def doomed(power: Power, services: Services) -> AsyncIterator[Services]:
         with contextlib.suppress(PowerCut):
-            async with practice.opened(frail_ledger(power, room.ledger), frail_courier(power)) as frail:
+            async with practice.opened(frail_ledger(power, services.ledger), frail_courier(power)) as frail:
                 yield frail
 
-    async def at_line(line: int, room: Room) -> bool:
-        order_id = await backordered(room, f"crm-{line}", quantity=quantity)
-        await room.desk.cancel(order_id, by="ana")
+    async def at_line(line: int, services: Services) -> bool:
+        order_id = await backordered(services, f"crm-{line}", quantity=quantity)
+        await services.orders.cancel(order_id, by="ana")
         power = Power(line)
-        async with doomed(power, room) as frail:
+        async with doomed(power, services) as frail:
             await live(practice, frail)
         practice.pass_time(hours=1)
-        await live(practice, room)
+        await live(practice, services)
         bought = len(practice.numbers(order_id))
         found = (practice.order(order_id)["state"], theirs(practice, order_id)["outcome"], bought)
         assert found == end, (line, practice.story(order_id))
         return power.is_out
 
     async def every_line() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for line in count(1):
-                if not await at_line(line, room):
+                if not await at_line(line, services):
                     break
             assert line > 15
 
@@ -304,33 +304,33 @@ def test_the_power_goes_out_at_every_line_of_a_closing(
 
 def test_an_order_adopted_under_a_wrong_id_never_ends_on_anothers_purchase(practice: Practice) -> None:
     """It is parked again with what was seen, and adopted rightly it comes to its own end."""
-    practice.manner = Manner(resend_when_absent=False)
+    practice.policy = CarrierPolicy(resend_when_absent=False)
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            (other,) = await accept(room, an_order("other"))
-            await live(practice, room)
-            mine = await parked_in_doubt(practice, room)
+        async with practice.opened() as services:
+            (other,) = await accept(services, an_order("other"))
+            await live(practice, services)
+            mine = await parked_in_doubt(practice, services)
             wrong = hand_made(practice.carrier)
-            await room.desk.resolve(mine, Adopted(CarrierOrderId(wrong), "ana", "seen in the dashboard"))
-            await work(room, Lane.ASK)
+            await services.orders.resolve(mine, Adopted(CarrierOrderId(wrong), "ana", "seen in the dashboard"))
+            await work(services, Lane.ASK)
             assert practice.order(mine)["state"] == "PARKED"
             assert "'not-ours'" in waiting_reason(practice, mine)
             assert practice.numbers(mine) == []
             right = theirs(practice, mine)["order_id"]
-            await room.desk.resolve(mine, Adopted(CarrierOrderId(right), "ana", "this one, then"))
-            await live(practice, room)
+            await services.orders.resolve(mine, Adopted(CarrierOrderId(right), "ana", "this one, then"))
+            await live(practice, services)
             assert practice.untrue(mine, other) == []
 
     run(whole())
 
 
-async def parked_in_doubt(practice: Practice, room: Room) -> OrderId:
+async def parked_in_doubt(practice: Practice, services: Services) -> OrderId:
     """Leave an order to a person: it arrived, and the carrier does not list it for a day."""
     practice.carrier.behave(listing_delay_s=86_400)
     practice.carrier.fault("drop_after", times=1, method="POST", path="/orders")
-    (order_id,) = await accept(room, an_order("mine"))
-    await live(practice, room)
+    (order_id,) = await accept(services, an_order("mine"))
+    await live(practice, services)
     assert practice.order(order_id)["state"] == "PARKED"
     return order_id
 

@@ -15,13 +15,13 @@ from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.cm.facts import TOKEN_HEADER
 from number_orders.carriers.http.courier import Courier
 from number_orders.carriers.http.credentials import ApiKeyHeader
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.sandbox.cm.access import CmAccount
 from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
 from tests.integration.fulfilment.practice import Practice, accept, an_order, live, run, work
-from workers.bootstrap import manner
+from workers.bootstrap import policy
 
 NAME: Final = CarrierName("cm")
 ACCOUNT: Final = CmAccount()
@@ -34,7 +34,7 @@ HOUR: Final = timedelta(hours=1)
 @pytest.fixture
 def cm(practice: Practice) -> Practice:
     """CM.com at its own pace; people there take a thousand seconds of the sandbox's clock."""
-    practice.name, practice.manner = NAME, manner(CMSettings())
+    practice.name, practice.policy = NAME, policy(CMSettings())
     practice.carrier.behave(cm_review_s=1000)
     return practice
 
@@ -46,11 +46,11 @@ async def opened(
     courier: type[Courier] = Courier,
     *,
     callback_url: str | None = None,
-) -> AsyncIterator[Room]:
+) -> AsyncIterator[Services]:
     adapter = CM(ACCOUNT.account_guid, DUTCH, callback_url=callback_url)
     auth = ApiKeyHeader(TOKEN_HEADER, ACCOUNT.product_token)
-    async with cm.opened(ledger, courier, adapter=adapter, auth=auth) as room:
-        yield room
+    async with cm.opened(ledger, courier, adapter=adapter, auth=auth) as services:
+        yield services
 
 
 working = partial(work, carrier=NAME)
@@ -61,18 +61,18 @@ def a_dutch_order(npa: str = "010", key: str = "crm-1", **changes: Any) -> dict[
     return an_order(key, carrier="cm", criteria=where, **{"quantity": 2, **changes})
 
 
-async def sent(cm: Practice, room: Room, order: dict[str, Any] | None = None) -> OrderId:
+async def sent(cm: Practice, services: Services, order: dict[str, Any] | None = None) -> OrderId:
     """Take an order in and send it."""
-    (order_id,) = await accept(room, order or a_dutch_order())
-    await working(room, Lane.SUBMIT)
+    (order_id,) = await accept(services, order or a_dutch_order())
+    await working(services, Lane.SUBMIT)
     assert cm.order(order_id)["state"] == "OPEN"
     return order_id
 
 
-async def called_back(cm: Practice, room: Room) -> OrderId:
+async def called_back(cm: Practice, services: Services) -> OrderId:
     """Send an order and call it back."""
-    order_id = await sent(cm, room)
-    assert (await room.desk.cancel(order_id, by="crm", why="not wanted")).cancel_asked_at
+    order_id = await sent(cm, services)
+    assert (await services.orders.cancel(order_id, by="crm", why="not wanted")).cancel_asked_at
     return order_id
 
 
@@ -92,9 +92,9 @@ def told(cm: Practice, order_id: OrderId) -> tuple[str, str]:
 
 def test_an_order_that_is_called_back_is_cancelled_there_and_then_here(cm: Practice) -> None:
     async def cancelled() -> None:
-        async with opened(cm) as room:
-            order_id = await called_back(cm, room)
-            await working(room, Lane.ASK)  # at once, however slow the looks had become
+        async with opened(cm) as services:
+            order_id = await called_back(cm, services)
+            await working(services, Lane.ASK)  # at once, however slow the looks had become
 
             assert told(cm, order_id) == ("CANCELLED", "cancelled at the carrier: Cancelled by the customer.")
             assert cm.story(order_id)[-2:] == ["CancelAsked", "CalledBack"]
@@ -109,14 +109,14 @@ def test_whoever_is_first_has_the_last_word(cm: Practice) -> None:
     cm.carrier.behave(cm_cancel_s=2000)
 
     async def raced() -> None:
-        async with opened(cm) as room:
-            order_id = await called_back(cm, room)
-            await working(room, Lane.ASK)
+        async with opened(cm) as services:
+            order_id = await called_back(cm, services)
+            await working(services, Lane.ASK)
             assert told(cm, order_id) == ("OPEN", "CM.com was asked to cancel it, and has not done so yet")
             cm.pass_time(hours=2)
-            await working(room, Lane.ASK)
+            await working(services, Lane.ASK)
             cm.carrier.advance(1001)
-            await live(cm, room, step=HOUR)
+            await live(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "COMPLETED"
             assert cm.untrue(order_id) == []
@@ -127,11 +127,11 @@ def test_whoever_is_first_has_the_last_word(cm: Practice) -> None:
 
 def test_what_was_assigned_before_it_was_called_back_stays_ours(cm: Practice) -> None:
     async def too_late() -> None:
-        async with opened(cm) as room:
-            order_id = await sent(cm, room)
+        async with opened(cm) as services:
+            order_id = await sent(cm, services)
             cm.carrier.advance(1001)
-            await room.desk.cancel(order_id, by="crm")
-            await live(cm, room, step=HOUR)
+            await services.orders.cancel(order_id, by="crm")
+            await live(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "COMPLETED"
             assert cm.untrue(order_id) == []
@@ -143,10 +143,10 @@ def test_what_was_assigned_before_it_was_called_back_stays_ours(cm: Practice) ->
 @pytest.mark.parametrize("fault", ["drop_after", "error_after", "garbage", "drop_before", "error_before", "html"])
 def test_a_cancellation_whose_answer_is_lost_is_looked_for_before_it_is_repeated(cm: Practice, fault: str) -> None:
     async def lost() -> None:
-        async with opened(cm) as room:
-            order_id = await called_back(cm, room)
+        async with opened(cm) as services:
+            order_id = await called_back(cm, services)
             cm.carrier.fault(fault, times=1, carrier="cm", **CANCEL)
-            await live(cm, room, step=HOUR)
+            await live(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "CANCELLED"
             assert cm.untrue(order_id) == []
@@ -160,20 +160,20 @@ def test_a_worker_lost_at_any_line_of_calling_back_changes_no_end(cm: Practice, 
     cm.carrier.behave(cm_cancel_s=cancel_s)
 
     async def every_line() -> None:
-        async with opened(cm) as room:
+        async with opened(cm) as services:
             for line in count(1):
-                (order_id,) = await accept(room, a_dutch_order(key=f"crm-{line}"))
-                await working(room, Lane.SUBMIT)
-                await room.desk.cancel(order_id, by="crm")
+                (order_id,) = await accept(services, a_dutch_order(key=f"crm-{line}"))
+                await working(services, Lane.SUBMIT)
+                await services.orders.cancel(order_id, by="crm")
                 power = Power(line)
                 with contextlib.suppress(PowerCut):
-                    async with opened(cm, frail_ledger(power, room.ledger), frail_courier(power)) as doomed:
+                    async with opened(cm, frail_ledger(power, services.ledger), frail_courier(power)) as doomed:
                         await working(doomed, Lane.ASK)
                 for _ in range(2):  # the lease runs out; CM.com is asked, if it was not; then time passes there
                     cm.pass_time(hours=2)
-                    await working(room, Lane.ASK)
+                    await working(services, Lane.ASK)
                     cm.carrier.advance(1001)
-                await live(cm, room, step=HOUR)
+                await live(cm, services, step=HOUR)
                 assert (cm.order(order_id)["state"], cm.untrue(order_id)) == (state, []), line
                 if not power.is_out:
                     assert line > 10
@@ -189,9 +189,9 @@ def test_ranges_are_told_number_by_number(cm: Practice) -> None:
     cm.carrier.behave(cm_range_shape="merged")
 
     async def ranged() -> None:
-        async with opened(cm) as room:
-            order_id = await sent(cm, room, a_dutch_order("020", quantity=300, range_size=100))
-            await live(cm, room, step=HOUR)
+        async with opened(cm) as services:
+            order_id = await sent(cm, services, a_dutch_order("020", quantity=300, range_size=100))
+            await live(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "COMPLETED"
             assert len(cm.numbers(order_id)) == 300
@@ -202,9 +202,9 @@ def test_ranges_are_told_number_by_number(cm: Practice) -> None:
 
 def test_a_range_size_that_is_not_allowed_never_leaves(cm: Practice) -> None:
     async def refused() -> None:
-        async with opened(cm) as room:
-            (order_id,) = await accept(room, a_dutch_order(quantity=14, range_size=7))
-            await working(room, Lane.SUBMIT)
+        async with opened(cm) as services:
+            (order_id,) = await accept(services, a_dutch_order(quantity=14, range_size=7))
+            await working(services, Lane.SUBMIT)
 
             rule = "range_size: must be one of 10, 100: CM.com has no other ranges of local numbers of NLD"
             assert told(cm, order_id) == ("FAILED", rule)
@@ -221,16 +221,16 @@ def test_without_restrictions_an_order_waits_and_nothing_has_left(cm: Practice, 
     cm.carrier.fault(fault, carrier="cm", **RESTRICTIONS)
 
     async def waiting() -> None:
-        async with opened(cm) as room:
-            (order_id,) = await accept(room, a_dutch_order("020", quantity=10, range_size=10))
+        async with opened(cm) as services:
+            (order_id,) = await accept(services, a_dutch_order("020", quantity=10, range_size=10))
             for _ in range(3):
-                await working(room, Lane.SUBMIT)
+                await working(services, Lane.SUBMIT)
                 cm.pass_time(hours=1)
             assert cm.order(order_id)["state"] == "ACCEPTED"
             assert cm.sold() == []
             assert [what for what, _ in cm.alarms()] == alarms
             cm.carrier.clear_faults()
-            await live(cm, room, step=HOUR)
+            await live(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "COMPLETED"
             assert cm.untrue(order_id) == []
@@ -242,13 +242,13 @@ def test_a_limit_on_the_question_holds_the_order(cm: Practice) -> None:
     cm.carrier.fault("too_many_requests", times=1, delay_s=90, carrier="cm", **RESTRICTIONS)
 
     async def limited() -> None:
-        async with opened(cm) as room:
-            (order_id,) = await accept(room, a_dutch_order("020", quantity=10, range_size=10))
-            await working(room, Lane.SUBMIT)
+        async with opened(cm) as services:
+            (order_id,) = await accept(services, a_dutch_order("020", quantity=10, range_size=10))
+            await working(services, Lane.SUBMIT)
             assert cm.order(order_id)["state"] == "ACCEPTED"
             (limit,) = cm.rows("SELECT limit_group FROM budgets WHERE paused_until > now() + '1 minute'::interval")
             assert limit["limit_group"] == "ALL"
-            await live(cm, room, step=HOUR)
+            await live(cm, services, step=HOUR)
             assert cm.untrue(order_id) == []
 
     run(limited())
@@ -263,13 +263,13 @@ def test_what_people_take_ten_days_for_is_overdue_after_three_and_never_given_up
     step, word = timedelta(hours=6), "overdue"
 
     async def days() -> None:
-        async with opened(cm) as room:
-            order_id = await sent(cm, room)
+        async with opened(cm) as services:
+            order_id = await sent(cm, services)
             for day in range(1, 10):
                 for _ in range(4):
                     cm.pass_time(seconds=step.total_seconds())
                     cm.carrier.advance(step.total_seconds())
-                    await working(room, Lane.ASK)
+                    await working(services, Lane.ASK)
                 raised = [times for what, times in cm.alarms() if what == word]
                 assert bool(raised) is (day >= 3), day
                 assert cm.order(order_id)["carrier_status"] == ("NEW" if day < 4 else "IN_PROGRESS")
@@ -278,7 +278,7 @@ def test_what_people_take_ten_days_for_is_overdue_after_three_and_never_given_up
                 )
                 assert look == {"soon": True, "later": True}
             cm.carrier.advance(2 * 24 * 3600)
-            await live(cm, room, step=HOUR)
+            await live(cm, services, step=HOUR)
             assert cm.untrue(order_id) == []
             assert cm.order(order_id)["state"] == "COMPLETED"
 
@@ -290,10 +290,10 @@ def test_being_called_is_nothing_that_an_order_needs(cm: Practice) -> None:
     url = "http://127.0.0.1:9/cm"
 
     async def hinted() -> None:
-        async with opened(cm, callback_url=url) as room:
-            order_id = await sent(cm, room)
+        async with opened(cm, callback_url=url) as services:
+            order_id = await sent(cm, services)
             cm.carrier.advance(1001)
-            await live(cm, room, step=HOUR)
+            await live(cm, services, step=HOUR)
             assert cm.untrue(order_id) == []
         (sold,) = cm.sold()
         (kept,) = cm.rows("SELECT sent::jsonb ->> 'callbackUrl' AS url FROM receipts WHERE request LIKE 'POST%%'")

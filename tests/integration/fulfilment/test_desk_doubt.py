@@ -12,9 +12,9 @@ from number_orders.carriers.contract import Conversation
 from number_orders.carriers.http.courier import boot_clock
 from number_orders.carriers.http.credentials import OAuth2ClientCredentials, StaticBearer
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.orders.events import Deferred, SubmissionBegun
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import Lane, Order, OrderId
 from tests.integration.fulfilment.practice import (
     GET,
@@ -31,28 +31,28 @@ from workers.clock import utc_now
 
 
 @asynccontextmanager
-async def soon_tired(practice: Practice) -> AsyncIterator[Room]:
-    """Open a room for a carrier that hangs; nothing but the hanging request is asked of it there."""
+async def soon_tired(practice: Practice) -> AsyncIterator[Services]:
+    """Open a services for a carrier that hangs; nothing but the hanging request is asked of it there."""
     patient_s, practice.timeout_s = practice.timeout_s, 0.8
     try:
-        async with practice.opened(auth=StaticBearer("sandbox-token")) as room:
-            yield room
+        async with practice.opened(auth=StaticBearer("sandbox-token")) as services:
+            yield services
     finally:
         practice.timeout_s = patient_s
 
 
 async def taken_and_sent(practice: Practice, *, hangs: bool = False, **changes: Any) -> OrderId:
     """Take an order in and send it."""
-    async with soon_tired(practice) if hangs else practice.opened() as room:
-        (order_id,) = await accept(room, an_order(**changes))
-        await work(room, Lane.SUBMIT)
+    async with soon_tired(practice) if hangs else practice.opened() as services:
+        (order_id,) = await accept(services, an_order(**changes))
+        await work(services, Lane.SUBMIT)
         return order_id
 
 
 async def settled(practice: Practice, order_id: OrderId, **changes: Any) -> None:
     """Let a later worker bring the order to its end, and compare with the carrier's truth."""
-    async with practice.opened(**changes) as room:
-        await live(practice, room)
+    async with practice.opened(**changes) as services:
+        await live(practice, services)
     assert practice.untrue(order_id) == []
 
 
@@ -104,10 +104,10 @@ def test_an_order_that_never_arrived_is_sent_again_after_patience(practice: Prac
         practice.carrier.fault(**fault, times=1, **POST)
         order_id = await taken_and_sent(practice, key=key, hangs=fault["fault"] == "hang_before")
         assert practice.order(order_id)["state"] == "IN_DOUBT", fault
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for passed_s in range(0, 240, 60):  # asked five times in four minutes: not yet
                 practice.pass_time(seconds=60)
-                await work(room, Lane.ASK, Lane.SUBMIT)
+                await work(services, Lane.ASK, Lane.SUBMIT)
                 assert practice.order(order_id)["state"] == "IN_DOUBT", passed_s
         assert practice.sold(order_id) == []
         await settled(practice, order_id)
@@ -126,14 +126,14 @@ def test_an_order_is_asked_about_often_enough_however_long_nobody_looked(practic
 
     async def later() -> None:
         order_id = await taken_and_sent(practice)
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for looks in (1, 2):
                 practice.pass_time(hours=1)
-                await work(room, Lane.ASK)
+                await work(services, Lane.ASK)
                 assert practice.order(order_id)["doubt_asks"] == looks
                 assert practice.order(order_id)["state"] == "IN_DOUBT"
             practice.pass_time(hours=1)
-            await work(room, Lane.ASK)
+            await work(services, Lane.ASK)
             assert practice.order(order_id)["state"] == "ACCEPTED"
 
     run(later())
@@ -146,10 +146,10 @@ def test_a_list_that_shows_orders_late_costs_patience_and_no_second_purchase(pra
 
     async def delayed() -> None:
         order_id = await taken_and_sent(practice)
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for _ in range(2):
                 practice.pass_time(seconds=60)
-                await work(room, Lane.ASK)
+                await work(services, Lane.ASK)
         assert practice.order(order_id)["doubt_asks"] == 2
         practice.carrier.advance(600)
         await settled(practice, order_id)
@@ -166,10 +166,10 @@ def test_a_look_that_could_not_be_had_is_no_look(practice: Practice, fault: str)
     async def blind() -> None:
         order_id = await taken_and_sent(practice)
         practice.carrier.fault(fault, **LIST)
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for _ in range(6):
                 practice.pass_time(hours=1)
-                await work(room, Lane.ASK, Lane.SUBMIT)
+                await work(services, Lane.ASK, Lane.SUBMIT)
         assert practice.story(order_id)[-1] == "AnswerLost"
         assert ("overdue", 6) in practice.alarms()
         practice.carrier.clear_faults()
@@ -184,8 +184,8 @@ def test_an_order_that_is_never_answered_is_parked_after_three_losses(practice: 
 
     async def given_up() -> None:
         order_id = await taken_and_sent(practice)
-        async with practice.opened() as room:
-            await live(practice, room)
+        async with practice.opened() as services:
+            await live(practice, services)
         order = practice.order(order_id)
         assert (order["state"], order["sends"], order["losses"]) == ("PARKED", 3, 3)
         assert "every answer was lost" in order["reason"]
@@ -196,13 +196,13 @@ def test_an_order_that_is_never_answered_is_parked_after_three_losses(practice: 
 
 def test_where_a_person_decides_an_order_that_is_not_listed_is_parked(practice: Practice) -> None:
     """`on_not_listed` is park: never sent again by itself."""
-    practice.manner = Manner(resend_when_absent=False)
+    practice.policy = CarrierPolicy(resend_when_absent=False)
     practice.carrier.fault("drop_before", times=1, **POST)
 
     async def parked() -> None:
         order_id = await taken_and_sent(practice)
-        async with practice.opened() as room:
-            await live(practice, room)
+        async with practice.opened() as services:
+            await live(practice, services)
         order = practice.order(order_id)
         assert (order["state"], order["sends"]) == ("PARKED", 1)
         assert "for a person to decide" in order["reason"]
@@ -217,16 +217,16 @@ def test_two_orders_with_our_reference_are_parked_with_both_ids(practice: Practi
 
     async def twice() -> None:
         order_id = await taken_and_sent(practice)
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for _ in range(5):
                 practice.pass_time(minutes=2)
-                await work(room, Lane.ASK)
+                await work(services, Lane.ASK)
             assert practice.order(order_id)["state"] == "ACCEPTED"
             practice.carrier.fault("drop_after", times=1, **POST)
             practice.pass_time(minutes=2)
-            await work(room, Lane.SUBMIT)
+            await work(services, Lane.SUBMIT)
             practice.carrier.advance(600)
-            await live(practice, room)
+            await live(practice, services)
         sold = [order["order_id"] for order in practice.sold(order_id)]
         order = practice.order(order_id)
         assert len(sold) == 2
@@ -240,15 +240,15 @@ def test_a_worker_that_never_came_back_leaves_an_order_in_doubt(practice: Practi
     """Begun, and nothing heard for longer than any request may live."""
 
     async def silent() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room)
-            order = (await room.ledger.read([order_id]))[order_id]
-            recorder = Recorder(room.ledger, {practice.name: practice.manner})
-            await recorder.hear([Heard(order, SubmissionBegun())], now=await room.ledger.now())
-            await work(room, Lane.ASK)
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            order = (await services.ledger.read([order_id]))[order_id]
+            recorder = Recorder(services.ledger, {practice.name: practice.policy})
+            await recorder.hear([Heard(order, SubmissionBegun())], now=await services.ledger.now())
+            await work(services, Lane.ASK)
             assert practice.order(order_id)["state"] == "SUBMITTING"
             practice.pass_time(seconds=46)
-            await work(room, Lane.ASK)
+            await work(services, Lane.ASK)
             assert (practice.order(order_id)["state"], practice.order(order_id)["losses"]) == ("IN_DOUBT", 1)
         await settled(practice, order_id)
 
@@ -260,16 +260,16 @@ def test_too_many_requests_pause_their_limit_and_fail_no_order(practice: Practic
     practice.carrier.behave(limits={"ORDER": 4}, limit_window_s=600)
 
     async def limited() -> None:
-        async with practice.opened() as room:
-            order_ids = await accept(room, *(an_order(f"crm-{i}") for i in range(12)))
-            await work(room, Lane.SUBMIT)
+        async with practice.opened() as services:
+            order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(12)))
+            await work(services, Lane.SUBMIT)
             (limit,) = practice.rows("SELECT limit_group, why FROM budgets WHERE paused_until > now()")
             assert limit == {"limit_group": "ORDER", "why": "HTTP 429: too many requests"}
             begun = practice.rows("SELECT FROM order_events WHERE event = 'SubmissionBegun'")
-            await work(room, Lane.SUBMIT)
+            await work(services, Lane.SUBMIT)
             assert len(practice.rows("SELECT FROM order_events WHERE event = 'SubmissionBegun'")) == len(begun)
             practice.carrier.behave(limits={"ORDER": None})
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(*order_ids) == []
             assert {row["losses"] for row in practice.rows("SELECT losses FROM orders")} == {0}
 
@@ -280,14 +280,14 @@ def test_a_token_that_was_revoked_is_renewed_within_the_conversation(practice: P
     """A 401 means that nothing was done: a new token, the same order, one purchase, no doubt."""
 
     async def revoked() -> None:
-        async with practice.opened() as room:
-            first = await accept(room, an_order("one"))
-            await live(practice, room)
+        async with practice.opened() as services:
+            first = await accept(services, an_order("one"))
+            await live(practice, services)
             assert practice.carrier.revoke_tokens() >= 1
-            second = await accept(room, an_order("two"))
-            await work(room, Lane.SUBMIT)
+            second = await accept(services, an_order("two"))
+            await work(services, Lane.SUBMIT)
             practice.carrier.revoke_tokens()
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(*first, *second) == []
             assert practice.story(*second) == ["OrderAccepted", "SubmissionBegun", "Acknowledged", "Filled"]
 
@@ -303,10 +303,10 @@ def test_credentials_that_are_not_accepted_make_orders_wait(practice: Practice, 
     """Nothing was sent, so nothing is in doubt; with good credentials everything goes on."""
 
     async def refused() -> None:
-        async with practice.opened(auth=auth) as room:
-            (order_id,) = await accept(room)
+        async with practice.opened(auth=auth) as services:
+            (order_id,) = await accept(services)
             for _ in range(3):
-                await work(room, Lane.SUBMIT)
+                await work(services, Lane.SUBMIT)
                 practice.pass_time(minutes=6)
         order = practice.order(order_id)
         assert (order["state"], order["losses"], practice.sold()) == ("ACCEPTED", 0, [])
@@ -331,10 +331,10 @@ def test_an_unreadable_answer_to_a_question_changes_nothing(practice: Practice, 
     async def asked() -> None:
         order_id = await taken_and_sent(practice)
         practice.carrier.fault(fault, **GET)
-        async with soon_tired(practice) if fault == "hang_before" else practice.opened() as room:
+        async with soon_tired(practice) if fault == "hang_before" else practice.opened() as services:
             for _ in range(2):
                 practice.pass_time(minutes=1)
-                await work(room, Lane.ASK)
+                await work(services, Lane.ASK)
                 assert practice.order(order_id)["state"] == "OPEN"
         practice.carrier.clear_faults()
         await settled(practice, order_id)
@@ -348,17 +348,17 @@ def test_a_status_nobody_has_heard_of_is_open_and_raises_one_alarm(practice: Pra
     practice.carrier.behave(strange_s=600)
 
     async def strange() -> None:
-        async with practice.opened() as room:
-            order_ids = await accept(room, *(an_order(f"crm-{i}", criteria={"npa": "605"}) for i in range(5)))
-            await work(room, Lane.SUBMIT)
+        async with practice.opened() as services:
+            order_ids = await accept(services, *(an_order(f"crm-{i}", criteria={"npa": "605"}) for i in range(5)))
+            await work(services, Lane.SUBMIT)
             for _ in range(3):
                 practice.pass_time(minutes=10)
-                await work(room, Lane.ASK)
+                await work(services, Lane.ASK)
             assert {practice.order(order_id)["state"] for order_id in order_ids} == {"OPEN"}
             ((what, times),) = practice.alarms()
             assert (what, times >= 5) == ("status_never_heard_of", True)
             practice.carrier.advance(600)
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(*order_ids) == []
 
     run(strange())
@@ -369,8 +369,8 @@ def test_a_status_that_contradicts_its_lists_is_completed_with_errors(practice: 
 
     async def contradictory() -> None:
         order_id = await taken_and_sent(practice, criteria={"npa": "208"}, quantity=2)
-        async with practice.opened() as room:
-            await live(practice, room)
+        async with practice.opened() as services:
+            await live(practice, services)
         (sold,) = practice.sold(order_id)
         assert practice.numbers(order_id) == sorted(sold["bought"])
         assert practice.order(order_id)["state"] in {"COMPLETED", "COMPLETED_WITH_ERRORS"}
@@ -384,19 +384,19 @@ def test_a_backorder_waits_fills_bit_by_bit_and_ends(practice: Practice) -> None
 
     async def backordered() -> None:
         order_id = await taken_and_sent(practice, criteria={"npa": "307"}, quantity=4, allow_backorder=True)
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             practice.pass_time(seconds=3)
-            await work(room, Lane.ASK)
+            await work(services, Lane.ASK)
             order = practice.order(order_id)
             assert (order["state"], order["carrier_status"]) == ("OPEN", "BACKORDERED")
             assert len(practice.numbers(order_id)) == 2
             for _ in range(3):
                 practice.pass_time(hours=1)
-                await work(room, Lane.ASK)
+                await work(services, Lane.ASK)
             assert practice.story(order_id)[-1] == "StillOpen"  # no news, no line in the story
             practice.carrier.advance(600)
             practice.pass_time(hours=1)
-            await work(room, Lane.ASK)
+            await work(services, Lane.ASK)
         assert practice.untrue(order_id) == []
         assert len(practice.numbers(order_id)) == 4
 
@@ -405,14 +405,14 @@ def test_a_backorder_waits_fills_bit_by_bit_and_ends(practice: Practice) -> None
 
 def test_an_order_that_takes_too_long_is_a_matter_for_a_person_and_is_still_asked_about(practice: Practice) -> None:
     """The carrier never ends it: one alarm, counted, and never given up."""
-    practice.manner = Manner(overdue_after=timedelta(hours=2))
+    practice.policy = CarrierPolicy(overdue_after=timedelta(hours=2))
 
     async def overdue() -> None:
         order_id = await taken_and_sent(practice, criteria={"npa": "907"})
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for hour in range(1, 5):
                 practice.pass_time(hours=1)
-                await work(room, Lane.ASK)
+                await work(services, Lane.ASK)
                 raised = [times for what, times in practice.alarms() if what == "overdue"]
                 assert raised == ([hour - 1] if hour > 2 else [] if hour < 2 else raised)
         assert practice.order(order_id)["state"] == "OPEN"
@@ -430,10 +430,10 @@ def test_an_order_that_cannot_be_sent_for_too_long_is_a_matter_for_a_person(prac
     """Its credentials are worth nothing: one alarm, counted, once it has been tried for more than an hour."""
 
     async def revoked() -> None:
-        async with practice.opened(auth=StaticBearer("revoked")) as room:
-            (order_id,) = await accept(room)
+        async with practice.opened(auth=StaticBearer("revoked")) as services:
+            (order_id,) = await accept(services)
             for times in ([], [], [], [1], [2]):
-                await work(room, Lane.SUBMIT)
+                await work(services, Lane.SUBMIT)
                 assert overdue(practice) == times
                 practice.pass_time(minutes=25)
         assert practice.order(order_id)["state"] == "ACCEPTED"
@@ -460,21 +460,21 @@ def test_an_order_that_waited_on_purpose_is_not_overdue(practice: Practice) -> N
 
     async def purposely() -> None:
         adapter = Ruled("9900000", "743")
-        async with practice.opened(adapter=adapter, auth=StaticBearer("revoked")) as room:
-            now = await room.ledger.now()
-            (order_id,) = await accept(room, an_order(not_before=(now + timedelta(hours=5)).isoformat()))
-            await work(room, Lane.SUBMIT)
+        async with practice.opened(adapter=adapter, auth=StaticBearer("revoked")) as services:
+            now = await services.ledger.now()
+            (order_id,) = await accept(services, an_order(not_before=(now + timedelta(hours=5)).isoformat()))
+            await work(services, Lane.SUBMIT)
             practice.pass_time(hours=5)
-            await work(room, Lane.SUBMIT)
+            await work(services, Lane.SUBMIT)
             practice.pass_time(minutes=50)
-            adapter.rule = await room.ledger.now() + timedelta(hours=5)
-            await work(room, Lane.SUBMIT)
+            adapter.rule = await services.ledger.now() + timedelta(hours=5)
+            await work(services, Lane.SUBMIT)
             practice.pass_time(hours=5)
             for _ in range(3):
-                await work(room, Lane.SUBMIT)
+                await work(services, Lane.SUBMIT)
                 assert overdue(practice) == []
                 practice.pass_time(minutes=25)
-            await work(room, Lane.SUBMIT)
+            await work(services, Lane.SUBMIT)
             assert overdue(practice) == [1]
             tried = [event for event in practice.story(order_id) if event != "SubmissionBegun"]
             assert tried == ["OrderAccepted", "NotSent", "Deferred", *["NotSent"] * 4]

@@ -33,10 +33,10 @@ def ended(practice: Practice, *orders: dict[str, Any]) -> list[tuple[str, list[s
     order_ids: list[OrderId] = []
 
     async def whole() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for order in orders:
-                order_ids.extend(await accept(room, order))
-                await live(practice, room)
+                order_ids.extend(await accept(services, order))
+                await live(practice, services)
 
     run(whole())
     return [(practice.order(order_id)["state"], practice.numbers(order_id)) for order_id in order_ids]
@@ -74,17 +74,17 @@ def test_found_late_by_its_number_even_when_it_was_sent_again(practice: Practice
     practice.carrier.fault("drop_after", times=1, **POST)
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room, named("lost", kept))
+        async with practice.opened() as services:
+            (order_id,) = await accept(services, named("lost", kept))
             for _ in range(20):
-                await work(room, Lane.SUBMIT, Lane.ASK)
+                await work(services, Lane.SUBMIT, Lane.ASK)
                 if practice.order(order_id)["losses"] == 2:
                     break
                 practice.pass_time(minutes=2)
             assert practice.order(order_id)["state"] == "IN_DOUBT"
             assert "5042" in practice.order(order_id)["reason"]
             practice.carrier.advance(600)
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(order_id) == []
 
     run(whole())

@@ -8,11 +8,11 @@ import pytest
 from uuid_utils.compat import uuid7
 
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.ledger import Ledger, Story
 from number_orders.orders.errors import NotResolvable, UnknownOrder
 from number_orders.orders.events import Adopted, Decision, Event, Parked, SentAgain, StillOpen, WrittenOff
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId, State
 from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
 
@@ -23,30 +23,30 @@ OFF = WrittenOff("ana", "the customer went away")
 async def hear(ledger: Ledger, order_id: OrderId, event: Event) -> None:
     """Let something be heard of an order."""
     order = (await ledger.read([order_id]))[order_id]
-    await Recorder(ledger, {BANDWIDTH: Manner()}).hear([Heard(order, event)], now=await ledger.now())
+    await Recorder(ledger, {BANDWIDTH: CarrierPolicy()}).hear([Heard(order, event)], now=await ledger.now())
 
 
-async def parked(room: Room, key: str = "crm-1", **changes: Any) -> OrderId:
+async def parked(services: Services, key: str = "crm-1", **changes: Any) -> OrderId:
     """Take an order in, and park it."""
-    (order_id,) = await accept(room, an_order(key, **changes))
-    await hear(room.ledger, order_id, Parked("nobody knows"))
+    (order_id,) = await accept(services, an_order(key, **changes))
+    await hear(services.ledger, order_id, Parked("nobody knows"))
     return order_id
 
 
 def test_an_order_sent_again_is_bought_once(practice: Practice) -> None:
     """It never arrived, a person made sure of that, and from then on the machine goes on by itself."""
-    practice.manner = Manner(resend_when_absent=False)
+    practice.policy = CarrierPolicy(resend_when_absent=False)
 
     async def whole() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             practice.carrier.fault("drop_before", times=1, **POST)
-            (order_id,) = await accept(room)
-            await live(practice, room)
+            (order_id,) = await accept(services)
+            await live(practice, services)
             assert practice.order(order_id)["state"] == "PARKED"
-            order = await room.desk.resolve(order_id, AGAIN)
+            order = await services.orders.resolve(order_id, AGAIN)
             assert order.state is State.ACCEPTED
             assert (BANDWIDTH, Lane.SUBMIT) in practice.bell.rung
-            await live(practice, room)
+            await live(practice, services)
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert practice.untrue(order_id) == []
 
@@ -57,15 +57,15 @@ def test_an_adopted_order_is_followed_to_its_end(practice: Practice) -> None:
     """It arrived after all, and its answer was lost."""
 
     async def whole() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             practice.carrier.fault("drop_after", times=1, **POST)
-            (order_id,) = await accept(room)
-            await work(room, Lane.SUBMIT)
-            await hear(room.ledger, order_id, Parked("nobody knows"))
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
+            await hear(services.ledger, order_id, Parked("nobody knows"))
             (theirs,) = practice.sold(order_id)
             found = Adopted(CarrierOrderId(theirs["order_id"]), "ana", "seen in the dashboard")
-            assert (await room.desk.resolve(order_id, found)).state is State.OPEN
-            await live(practice, room)
+            assert (await services.orders.resolve(order_id, found)).state is State.OPEN
+            await live(practice, services)
             assert practice.untrue(order_id) == []
 
     run(whole())
@@ -75,11 +75,11 @@ def test_an_order_written_off_has_failed_and_its_producer_is_told(practice: Prac
     """With the person's words as the reason."""
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            order_id = await parked(room, notify={"task": "crm.ended", "queue": "crm"})
-            assert (await room.desk.resolve(order_id, OFF)).state is State.FAILED
-            await work(room, Lane.TELL)
-        (document,) = practice.herald.kept
+        async with practice.opened() as services:
+            order_id = await parked(services, notify={"task": "crm.ended", "queue": "crm"})
+            assert (await services.orders.resolve(order_id, OFF)).state is State.FAILED
+            await work(services, Lane.TELL)
+        (document,) = practice.notifier.kept
         assert (document["state"], document["reason"]) == ("FAILED", "ana: the customer went away")
         assert practice.sold() == []
 
@@ -90,19 +90,19 @@ def test_an_order_of_the_carriers_belongs_to_one_order_of_ours(practice: Practic
     """Adopting it twice is refused with the owner's name, and the order stays parked for the reason it was."""
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            (owner,) = await accept(room, an_order("crm-1"))
-            await live(practice, room)
-            order_id = await parked(room, "crm-2")
+        async with practice.opened() as services:
+            (owner,) = await accept(services, an_order("crm-1"))
+            await live(practice, services)
+            order_id = await parked(services, "crm-2")
             before = practice.order(order_id)
             theirs = CarrierOrderId(practice.order(owner)["carrier_order_id"])
             with pytest.raises(
                 NotResolvable, match=f"cannot adopt bandwidth's order {theirs}.* belongs to order {owner}"
             ):
-                await room.desk.resolve(order_id, Adopted(theirs, "ana", "seen"))
+                await services.orders.resolve(order_id, Adopted(theirs, "ana", "seen"))
             assert practice.order(order_id) == before
             assert practice.alarms() == []
-            assert (await room.desk.resolve(order_id, OFF)).state is State.FAILED
+            assert (await services.orders.resolve(order_id, OFF)).state is State.FAILED
 
     run(whole())
 
@@ -111,16 +111,16 @@ def test_a_decision_told_twice_is_carried_out_once(practice: Practice) -> None:
     """A message may come twice; by then the order may be at its end, or parked again for another reason."""
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            order_id = await parked(room)
-            await room.desk.resolve(order_id, AGAIN)
-            assert (await room.desk.resolve(order_id, AGAIN)).state is State.ACCEPTED
-            await hear(room.ledger, order_id, Parked("and again"))
+        async with practice.opened() as services:
+            order_id = await parked(services)
+            await services.orders.resolve(order_id, AGAIN)
+            assert (await services.orders.resolve(order_id, AGAIN)).state is State.ACCEPTED
+            await hear(services.ledger, order_id, Parked("and again"))
             with pytest.raises(NotResolvable, match="PARKED again since this was decided"):
-                await room.desk.resolve(order_id, AGAIN)
-            await room.desk.resolve(order_id, SentAgain("ana", "looked again: still not there"))
-            await live(practice, room)
-            assert (await room.desk.resolve(order_id, AGAIN)).state is State.COMPLETED
+                await services.orders.resolve(order_id, AGAIN)
+            await services.orders.resolve(order_id, SentAgain("ana", "looked again: still not there"))
+            await live(practice, services)
+            assert (await services.orders.resolve(order_id, AGAIN)).state is State.COMPLETED
             assert practice.story(order_id).count("SentAgain") == 2
             assert practice.untrue(order_id) == []
 
@@ -131,10 +131,12 @@ def test_of_two_people_who_decide_at_once_one_is_heard(practice: Practice) -> No
     """The other is told how the order stands; whoever said the same is told the same."""
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            order_id = await parked(room)
+        async with practice.opened() as services:
+            order_id = await parked(services)
             decisions: Sequence[Decision] = [AGAIN, OFF, AGAIN, OFF]
-            told = await asyncio.gather(*(room.desk.resolve(order_id, d) for d in decisions), return_exceptions=True)
+            told = await asyncio.gather(
+                *(services.orders.resolve(order_id, d) for d in decisions), return_exceptions=True
+            )
             heard = [isinstance(answer, Order) for answer in told]
             assert heard in ([True, False] * 2, [False, True] * 2), told
             assert all(isinstance(answer, Order | NotResolvable) for answer in told)
@@ -154,14 +156,14 @@ def test_news_that_come_while_a_person_decides_make_the_decision_void(practice: 
             return told
 
     async def whole() -> None:
-        async with Ledger.at(practice.url) as quiet, practice.opened(quiet) as room:
+        async with Ledger.at(practice.url) as quiet, practice.opened(quiet) as services:
             await quiet.open_lanes([BANDWIDTH])
-            order_id = await parked(room)
-        async with Busy.at(practice.url) as busy, practice.opened(busy) as room:
+            order_id = await parked(services)
+        async with Busy.at(practice.url) as busy, practice.opened(busy) as services:
             with pytest.raises(NotResolvable, match="something was heard of it just now"):
-                await room.desk.resolve(order_id, AGAIN)
+                await services.orders.resolve(order_id, AGAIN)
             assert practice.story(order_id) == ["OrderAccepted", "Parked", "StillOpen"]
-            assert (await room.desk.resolve(order_id, AGAIN)).state is State.ACCEPTED
+            assert (await services.orders.resolve(order_id, AGAIN)).state is State.ACCEPTED
 
     run(whole())
 
@@ -171,15 +173,15 @@ def test_only_parked_orders_wait_for_a_person(practice: Practice, decision: Deci
     """Under way, at its end, or not there at all: refused, and nothing moves."""
 
     async def whole() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room)
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
             with pytest.raises(NotResolvable, match="is ACCEPTED: only a parked order"):
-                await room.desk.resolve(order_id, decision)
-            await live(practice, room)
+                await services.orders.resolve(order_id, decision)
+            await live(practice, services)
             with pytest.raises(NotResolvable, match="is COMPLETED: it is over"):
-                await room.desk.resolve(order_id, decision)
+                await services.orders.resolve(order_id, decision)
             with pytest.raises(UnknownOrder):
-                await room.desk.resolve(OrderId(uuid7()), decision)
+                await services.orders.resolve(OrderId(uuid7()), decision)
             assert practice.untrue(order_id) == []
 
     run(whole())

@@ -64,9 +64,9 @@ def test_turns_do_not_wait_for_each_other(practice: Practice) -> None:
     """Orders that can be told apart go side by side."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=one_at_a_time()) as room:
-            await accept(room, an_order("a"), an_order("b", name="another"))
-            await work(room, Lane.SUBMIT)
+        async with practice.opened(adapter=one_at_a_time()) as services:
+            await accept(services, an_order("a"), an_order("b", name="another"))
+            await work(services, Lane.SUBMIT)
             assert len(practice.sold()) == 2
 
     run(whole())
@@ -87,12 +87,12 @@ def test_an_order_gives_its_turn_on_when_it_has_nothing_else_to_say(practice: Pr
     """That it may stay open for days, as it did before, is no news; that others may go is."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=TellsApart("9900000", "743")) as room:
-            await accept(room, an_order("a"), an_order("b"))
-            await work(room, Lane.SUBMIT)
+        async with practice.opened(adapter=TellsApart("9900000", "743")) as services:
+            await accept(services, an_order("a"), an_order("b"))
+            await work(services, Lane.SUBMIT)
             for sold in (1, 2):
                 practice.pass_time(seconds=30)
-                await work(room, Lane.ASK, Lane.SUBMIT)
+                await work(services, Lane.ASK, Lane.SUBMIT)
                 assert len(practice.sold()) == sold
 
     run(whole())
@@ -102,14 +102,14 @@ def test_an_order_in_doubt_keeps_its_turn(practice: Practice) -> None:
     """What it may have bought could be taken for the next one's."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=one_at_a_time()) as room:
+        async with practice.opened(adapter=one_at_a_time()) as services:
             practice.carrier.fault("drop_after", times=1, **POST)
-            first, second = await accept(room, an_order("a"), an_order("b"))
+            first, second = await accept(services, an_order("a"), an_order("b"))
             for _ in range(3):
-                await work(room, Lane.SUBMIT)
+                await work(services, Lane.SUBMIT)
             assert practice.order(first)["state"] == "IN_DOUBT"
             assert practice.order(second)["sends"] == 0
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(first, second) == []
 
     run(whole())
@@ -119,19 +119,19 @@ def test_an_order_that_the_carrier_has_is_called_back_there(practice: Practice) 
     """Asked at once, and cancelled when the carrier says so; called back twice is called back once."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=LetsGo("9900000", "743")) as room:
-            (order_id,) = await accept(room)
-            await work(room, Lane.SUBMIT)
-            asked = await room.desk.cancel(order_id, by="crm", why="typo")
+        async with practice.opened(adapter=LetsGo("9900000", "743")) as services:
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
+            asked = await services.orders.cancel(order_id, by="crm", why="typo")
             assert (asked.state, asked.reason) == (State.OPEN, "crm: typo")
             assert (BANDWIDTH, Lane.ASK) in practice.bell.rung
-            assert (await room.desk.cancel(order_id, by="crm", why="typo")).version == asked.version
-            await work(room, Lane.ASK)
+            assert (await services.orders.cancel(order_id, by="crm", why="typo")).version == asked.version
+            await work(services, Lane.ASK)
             order = practice.order(order_id)
             assert (order["state"], order["reason"]) == ("CANCELLED", "dropped as it was asked to")
             assert order["progress"] == {"dropped": True}
             assert practice.story(order_id)[-2:] == ["CancelAsked", "CalledBack"]
-            assert (await room.desk.cancel(order_id, by="crm")).state is State.CANCELLED
+            assert (await services.orders.cancel(order_id, by="crm")).state is State.CANCELLED
 
     run(whole())
 
@@ -140,11 +140,11 @@ def test_what_may_be_on_its_way_is_not_called_back(practice: Practice) -> None:
     """Nobody knows yet whether the carrier has it: that comes first."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=LetsGo("9900000", "743")) as room:
+        async with practice.opened(adapter=LetsGo("9900000", "743")) as services:
             practice.carrier.fault("drop_after", times=1, **POST)
-            (order_id,) = await accept(room)
-            await work(room, Lane.SUBMIT)
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
             with pytest.raises(NotCancellable, match="may have it; try again once that is known"):
-                await room.desk.cancel(order_id, by="crm")
+                await services.orders.cancel(order_id, by="crm")
 
     run(whole())

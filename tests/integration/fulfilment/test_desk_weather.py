@@ -4,14 +4,14 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-from number_orders.fulfilment.runtime import Room
-from number_orders.ledger.ledger import Caution, HeldBy
-from number_orders.orders.lifecycle import Manner
+from number_orders.fulfilment.runtime import Services
+from number_orders.ledger.ledger import BreakerPolicy, HeldBy
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import Lane
 from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, live, run, work
 from tests.pace import arrivals, most_in_a_second
 
-CAUTION: Final = Caution(faults_max=4, hold_first=timedelta(minutes=1), hold_max=timedelta(minutes=4))
+CAUTION: Final = BreakerPolicy(faults_max=4, hold_first=timedelta(minutes=1), hold_max=timedelta(minutes=4))
 
 
 def asked(practice: Practice) -> int:
@@ -20,28 +20,28 @@ def asked(practice: Practice) -> int:
     return sum(pace["total"] for route, pace in routes.items() if "/orders" in route)
 
 
-async def all_at_once(rooms: list[Room]) -> None:
+async def all_at_once(services: list[Services]) -> None:
     """Every worker looks at every lane, at the same time."""
-    await asyncio.gather(*(work(room, lane) for room in rooms for lane in (Lane.SUBMIT, Lane.ASK)))
+    await asyncio.gather(*(work(services, lane) for services in services for lane in (Lane.SUBMIT, Lane.ASK)))
 
 
 def test_a_carrier_that_is_down_is_tried_with_one_order_at_a_time(practice: Practice) -> None:
     """Thirty orders, three workers: a few faults, then one request for each hold, then all orders end well."""
-    practice.caution = CAUTION
+    practice.breaker_policy = CAUTION
     practice.carrier.fault("error_before", status=503, path="/orders*")
 
     async def down() -> None:
         async with practice.opened() as one, practice.opened() as two, practice.opened() as three:
-            rooms = [one, two, three]
+            services = [one, two, three]
             order_ids = await accept(one, *(an_order(f"crm-{i}") for i in range(30)))
-            await all_at_once(rooms)
+            await all_at_once(services)
             before = asked(practice)
             assert before >= CAUTION.faults_max
-            await all_at_once(rooms)
+            await all_at_once(services)
             assert asked(practice) == before, "it was not left alone"
             for probes in range(1, 4):
                 practice.pass_time(minutes=5)
-                await all_at_once(rooms)
+                await all_at_once(services)
                 assert asked(practice) == before + probes, "a probe is one request, whoever sends it"
             _, (hold,) = await one.ledger.holds()
             assert (hold.held_by, hold.why) == (HeldBy.BREAKER, "HTTP 503")
@@ -59,21 +59,21 @@ def test_a_carrier_that_is_down_is_tried_with_one_order_at_a_time(practice: Prac
 
 def test_a_refused_connection_holds_everything_and_fails_nothing(practice: Practice) -> None:
     """Nobody listens there: what is accepted stays accepted, and the token counts as well as the order."""
-    practice.caution = CAUTION
+    practice.breaker_policy = CAUTION
     url, practice.carrier.url = practice.carrier.url, "http://127.0.0.1:1"
 
     async def refused() -> None:
-        async with practice.opened() as room:
-            order_ids = await accept(room, *(an_order(f"crm-{i}") for i in range(12)))
-            await work(room, Lane.SUBMIT)
-            _, (hold,) = await room.ledger.holds()
+        async with practice.opened() as services:
+            order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(12)))
+            await work(services, Lane.SUBMIT)
+            _, (hold,) = await services.ledger.holds()
             assert hold.held_by is HeldBy.BREAKER
             assert hold.why
             assert hold.why.startswith("no token: nothing was sent")
         practice.carrier.url = url
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             practice.pass_time(minutes=5)
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(*order_ids) == []
             assert {row["losses"] for row in practice.rows("SELECT losses FROM orders")} == {0}
 
@@ -82,12 +82,12 @@ def test_a_refused_connection_holds_everything_and_fails_nothing(practice: Pract
 
 def test_refusals_are_answers_and_hold_nothing(practice: Practice) -> None:
     """Ten orders that the carrier will not have: business as usual."""
-    practice.caution = CAUTION
+    practice.breaker_policy = CAUTION
 
     async def refusing() -> None:
-        async with practice.opened() as room:
-            order_ids = await accept(room, *(an_order(f"crm-{i}", criteria={"npa": "406"}) for i in range(10)))
-            await live(practice, room)
+        async with practice.opened() as services:
+            order_ids = await accept(services, *(an_order(f"crm-{i}", criteria={"npa": "406"}) for i in range(10)))
+            await live(practice, services)
             assert {practice.order(order_id)["state"] for order_id in order_ids} == {"FAILED"}
             assert practice.rows("SELECT faults, opened_at FROM breakers") == [{"faults": 0, "opened_at": None}]
 
@@ -96,18 +96,18 @@ def test_refusals_are_answers_and_hold_nothing(practice: Practice) -> None:
 
 def test_too_many_requests_without_a_word_when_pause_their_limit_for_a_while(practice: Practice) -> None:
     """429 and nothing else: half a minute; and it is no fault of the way."""
-    practice.caution = CAUTION
+    practice.breaker_policy = CAUTION
     practice.carrier.fault("empty", status=429, processed=False, times=1, **POST)
 
     async def silent() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room)
-            await work(room, Lane.SUBMIT)
-            now, (hold,) = await room.ledger.holds()
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
+            now, (hold,) = await services.ledger.holds()
             assert (hold.held_by, hold.limit_group) == (HeldBy.LIMIT, "ORDER")
             assert hold.until is not None
             assert timedelta(seconds=20) < hold.until - now <= timedelta(seconds=30)
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(order_id) == []
 
     run(silent())
@@ -116,13 +116,13 @@ def test_too_many_requests_without_a_word_when_pause_their_limit_for_a_while(pra
 def test_every_request_of_a_conversation_takes_a_place(practice: Practice) -> None:
     """A search in doubt asks several times: at five a second that takes its time, and none is too many."""
     practice.rates = {"HISTORY": 5.0}
-    practice.manner = Manner(doubt_patience=timedelta(seconds=0), doubt_asks=1)
+    practice.policy = CarrierPolicy(doubt_patience=timedelta(seconds=0), doubt_asks=1)
     practice.carrier.fault("drop_before", times=3, **POST)
 
     async def doubtful() -> None:
-        async with practice.opened() as room:
-            order_ids = await accept(room, *(an_order(f"crm-{i}") for i in range(6)))
-            await live(practice, room)
+        async with practice.opened() as services:
+            order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(6)))
+            await live(practice, services)
             assert practice.untrue(*order_ids) == []
             assert practice.carrier.report()["requests"]["by_route"]["GET /orders"]["total"] >= 3
             assert most(practice, "GET") <= 5

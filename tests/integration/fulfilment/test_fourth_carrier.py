@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.sandbox.control import SandboxControl
@@ -40,30 +40,30 @@ def practice(ledger_url: str, serving: SandboxControl) -> Iterator[Practice]:
 
 
 @asynccontextmanager
-async def opened(practice: Practice) -> AsyncIterator[Room]:
-    """Open a worker's room as a worker does: from settings, with one entry more in the registry."""
+async def opened(practice: Practice) -> AsyncIterator[Services]:
+    """Open a worker's services as a worker does: from settings, with one entry more in the registry."""
     settings = SettingsWithMeridian.model_validate(
         {
             "database_url": practice.url,
             "meridian": {"base_url": practice.carrier.url, "shop": SHOP, "key": KEY},
         }
     )
-    room = opening(
+    services = opening(
         settings,
         bell=lambda: practice.bell,
-        herald=Keeper,
+        notifier=Keeper,
         slots=AmpleSlots(),
         carriers=[*CARRIERS, MERIDIAN],
     )
-    async with room() as open_room:
-        yield open_room
+    async with services() as open_services:
+        yield open_services
 
 
-async def live(practice: Practice, room: Room) -> None:
+async def live(practice: Practice, services: Services) -> None:
     """Work and let time pass until nothing is owed to anybody."""
     for _ in range(40):
         for lane in Lane:
-            await room.desk.work(NAME, lane)
+            await services.orders.work(NAME, lane)
         if practice.at_rest():
             return
         practice.pass_time(minutes=10)
@@ -79,14 +79,14 @@ def test_its_orders_end_as_they_truly_did_answers_lost_and_all(practice: Practic
     areas = {"full": "250", "short": "251", "void": "252", "strange": "254"}
 
     async def whole() -> None:
-        async with opened(practice) as room:
+        async with opened(practice) as services:
             practice.carrier.fault("drop_after", times=1, **BUYING)
-            lost = await one(room, "answer-lost", "250")
+            lost = await one(services, "answer-lost", "250")
             practice.carrier.fault("drop_before", times=1, **BUYING)
-            never = await one(room, "never-arrived", "250")
+            never = await one(services, "never-arrived", "250")
             assert {practice.order(order_id)["state"] for order_id in (lost, never)} == {"IN_DOUBT"}
-            others = await accept(room, *(wish(key, npa) for key, npa in areas.items()))
-            await live(practice, room)
+            others = await accept(services, *(wish(key, npa) for key, npa in areas.items()))
+            await live(practice, services)
 
             assert [practice.order(order_id)["state"] for order_id in others] == [ends[key] for key in areas]
             assert practice.untrue(lost, never, *others) == []
@@ -97,10 +97,10 @@ def test_its_orders_end_as_they_truly_did_answers_lost_and_all(practice: Practic
 
 def test_an_order_is_called_back_where_the_carrier_can_be_asked_to(practice: Practice) -> None:
     async def whole() -> None:
-        async with opened(practice) as room:
-            order_id = await one(room, "waiting", "253")
-            await room.desk.cancel(order_id, by="ana")
-            await live(practice, room)
+        async with opened(practice) as services:
+            order_id = await one(services, "waiting", "253")
+            await services.orders.cancel(order_id, by="ana")
+            await live(practice, services)
             assert practice.order(order_id)["state"] == "CANCELLED"
             assert practice.untrue(order_id) == []
 
@@ -111,18 +111,18 @@ def test_what_it_does_not_offer_is_refused_at_the_door(practice: Practice) -> No
     removal = {"key": "gone", "carrier": NAME, "kind": "remove_numbers", "numbers": ["+12505550000"]}
 
     async def refused() -> None:
-        async with opened(practice) as room:
+        async with opened(practice) as services:
             with pytest.raises(
                 OrderRefused, match="kind: meridian does not offer remove_numbers; it offers new_numbers"
             ):
-                await accept(room, removal)
+                await accept(services, removal)
 
     run(refused())
     assert practice.rows("SELECT 1 FROM orders") == []
 
 
-async def one(room: Room, key: str, npa: str) -> OrderId:
+async def one(services: Services, key: str, npa: str) -> OrderId:
     """Take one order in and send it."""
-    (order_id,) = await accept(room, wish(key, npa))
-    await room.desk.work(NAME, Lane.SUBMIT)
+    (order_id,) = await accept(services, wish(key, npa))
+    await services.orders.work(NAME, Lane.SUBMIT)
     return order_id

@@ -11,7 +11,7 @@ from psycopg import sql
 from uuid_utils.compat import uuid7
 
 from number_orders.fulfilment.intake import Refusal, Submission, Ticket
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import KeyConflict, LedgerUnavailable, OrderRefused
 from number_orders.orders.model import Lane
 from tests.integration.fulfilment.breaking import Line
@@ -21,10 +21,10 @@ from tests.processes import eventually
 NUMBERS = ["+19195550123", "+19195550124"]
 
 
-async def refusal(room: Room, raw: object) -> OrderRefused:
+async def refusal(services: Services, raw: object) -> OrderRefused:
     """Return why an order is refused."""
     with pytest.raises(OrderRefused) as refused:
-        await room.intake.submit(raw, producer="default")
+        await services.intake.submit(raw, producer="default")
     return refused.value
 
 
@@ -60,9 +60,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 
 def test_a_refusal_names_the_field_and_leaves_nothing(practice: Practice) -> None:
     async def refused() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for changes, field in REFUSED:
-                error = await refusal(room, an_order() | changes)
+                error = await refusal(services, an_order() | changes)
                 assert field in {fault.field for fault in error.faults}, (str(changes)[:100], error)
                 str(error).encode()  # can be sent to whoever asked
             assert left_behind(practice) == []
@@ -73,8 +73,8 @@ def test_a_refusal_names_the_field_and_leaves_nothing(practice: Practice) -> Non
 
 def test_a_kind_that_is_not_offered_is_refused_with_those_that_are(practice: Practice) -> None:
     async def refused() -> None:
-        async with practice.opened() as room:
-            error = await refusal(room, an_order() | {"kind": "add_messaging_numbers", "options": {"x": 1}})
+        async with practice.opened() as services:
+            error = await refusal(services, an_order() | {"kind": "add_messaging_numbers", "options": {"x": 1}})
             assert [str(fault) for fault in error.faults] == [
                 "kind: bandwidth does not offer add_messaging_numbers; it offers new_numbers and remove_numbers"
             ]
@@ -85,9 +85,9 @@ def test_a_kind_that_is_not_offered_is_refused_with_those_that_are(practice: Pra
 
 def test_what_is_no_object_is_no_order(practice: Practice) -> None:
     async def refused() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for raw in (None, 5, "order", [], [an_order()]):
-                assert [fault.field for fault in (await refusal(room, raw)).faults] == ["order"]
+                assert [fault.field for fault in (await refusal(services, raw)).faults] == ["order"]
 
     run(refused())
 
@@ -97,8 +97,8 @@ def test_nesting_without_end_is_refused(practice: Practice) -> None:
     bottomless["options"] = bottomless
 
     async def refused() -> None:
-        async with practice.opened() as room:
-            assert "plain JSON" in str(await refusal(room, an_order(options=bottomless)))
+        async with practice.opened() as services:
+            assert "plain JSON" in str(await refusal(services, an_order(options=bottomless)))
 
     run(refused())
 
@@ -123,15 +123,15 @@ BODIES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
 
 def test_a_key_stands_for_what_was_ordered_not_for_how_it_was_written(practice: Practice) -> None:
     async def again() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             for number, (first, second, same) in enumerate(BODIES):
                 key = f"crm-{number}"
-                ticket = await room.intake.submit(an_order(key, **first), producer="default")
+                ticket = await services.intake.submit(an_order(key, **first), producer="default")
                 if same:
-                    repeated = await room.intake.submit(an_order(key, **second), producer="default")
+                    repeated = await services.intake.submit(an_order(key, **second), producer="default")
                     assert (repeated.order_id, repeated.new, ticket.new) == (ticket.order_id, False, True), second
                 else:
-                    error = await refusal(room, an_order(key, **second))
+                    error = await refusal(services, an_order(key, **second))
                     assert isinstance(error, KeyConflict)
                     assert str(ticket.order_id) in str(error)
             assert len(practice.rows("SELECT FROM orders")) == len(BODIES)
@@ -141,9 +141,9 @@ def test_a_key_stands_for_what_was_ordered_not_for_how_it_was_written(practice: 
 
 def test_keys_are_each_producers_own(practice: Practice) -> None:
     async def two() -> None:
-        async with practice.opened() as room:
-            mine = await room.intake.submit(an_order(), producer="mine")
-            yours = await room.intake.submit(an_order(quantity=2), producer="yours")
+        async with practice.opened() as services:
+            mine = await services.intake.submit(an_order(), producer="mine")
+            yours = await services.intake.submit(an_order(quantity=2), producer="yours")
             assert mine.order_id != yours.order_id
 
     run(two())
@@ -151,10 +151,10 @@ def test_keys_are_each_producers_own(practice: Practice) -> None:
 
 def test_an_id_that_stands_for_another_order_is_refused(practice: Practice) -> None:
     async def taken() -> None:
-        async with practice.opened() as room:
-            first = await room.intake.submit(an_order("one"), producer="default")
+        async with practice.opened() as services:
+            first = await services.intake.submit(an_order("one"), producer="default")
             with pytest.raises(KeyConflict, match="order_id"):
-                await room.intake.submit(an_order("two"), producer="default", order_id=first.order_id)
+                await services.intake.submit(an_order("two"), producer="default", order_id=first.order_id)
             assert len(practice.rows("SELECT FROM orders")) == 1
 
     run(taken())
@@ -167,8 +167,8 @@ def test_the_same_orders_sent_by_many_at_once_are_each_accepted_once(practice: P
         async with practice.opened() as a, practice.opened() as b, practice.opened() as c:
             batches = [random.Random(i).sample([an_order(f"crm-{n}") for n in range(120)], 120) for i in range(9)]
             sending = (
-                room.intake.submit_many(batch, producer="default")
-                for room, batch in zip([a, b, c] * 3, batches, strict=True)
+                services.intake.submit_many(batch, producer="default")
+                for services, batch in zip([a, b, c] * 3, batches, strict=True)
             )
             tickets = [got for batch in await asyncio.gather(*sending) for got in batch if isinstance(got, Ticket)]
             assert len(tickets) == 9 * 120
@@ -200,8 +200,8 @@ def test_the_same_orders_the_other_way_round_do_not_block_each_other(practice: P
                 third.execute(held_up)
                 keys = [an_order(key) for key in "amz"]
                 sending = [
-                    asyncio.create_task(room.intake.submit_many(batch, producer="default"))
-                    for room, batch in ((one, keys), (two, keys[::-1]))
+                    asyncio.create_task(services.intake.submit_many(batch, producer="default"))
+                    for services, batch in ((one, keys), (two, keys[::-1]))
                 ]
                 await asyncio.to_thread(both_wait)
                 third.rollback()  # it changes its mind
@@ -217,9 +217,9 @@ def test_one_order_sent_by_many_at_once_under_one_id_is_one_order(practice: Prac
     async def many() -> None:
         async with practice.opened() as one, practice.opened() as two:
             order_id = uuid7()
-            rooms = [one, two] * 5
+            services = [one, two] * 5
             tickets = await asyncio.gather(
-                *(room.intake.submit(an_order(), producer="default", order_id=order_id) for room in rooms)
+                *(services.intake.submit(an_order(), producer="default", order_id=order_id) for services in services)
             )
             assert {(ticket.order_id, ticket.new) for ticket in tickets} == {(order_id, True)}
 
@@ -230,7 +230,7 @@ def test_in_a_batch_each_order_stands_for_itself(practice: Practice) -> None:
     """Good, bad, the same twice, and one key for two orders: each gets its own answer, in its own place."""
 
     async def batch() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             raws = [
                 an_order("a"),
                 7,
@@ -239,7 +239,7 @@ def test_in_a_batch_each_order_stands_for_itself(practice: Practice) -> None:
                 an_order("a", quantity=2),
                 an_order("c"),
             ]
-            outcomes = await room.intake.submit_many(raws, producer="default")
+            outcomes = await services.intake.submit_many(raws, producer="default")
             kinds = [
                 (got.key, got.new) if isinstance(got, Ticket) else (got.key, type(got.error).__name__)
                 for got in outcomes
@@ -261,9 +261,9 @@ def test_orders_that_come_in_together_are_answered_as_if_they_had_come_one_after
     """One key for two producers, one key twice, one id for two orders: whoever comes later is told whose it is."""
 
     async def together() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             one, two = uuid7(), uuid7()
-            outcomes = await room.intake.submit_together(
+            outcomes = await services.intake.submit_together(
                 [
                     Submission(an_order("a", quantity=0), "crm", one),
                     Submission(an_order("a"), "crm", one),
@@ -278,7 +278,7 @@ def test_orders_that_come_in_together_are_answered_as_if_they_had_come_one_after
             assert said[:-1] == [OrderRefused, (one, True), (two, True), (one, False), KeyConflict, KeyConflict]
             assert isinstance(outcomes[-1], Ticket)
             assert outcomes[-1].new
-            assert await room.intake.submit_together([]) == []
+            assert await services.intake.submit_together([]) == []
             assert len(practice.rows("SELECT FROM orders")) == len(practice.rows("SELECT FROM owed")) == 3
 
     run(together())
@@ -286,12 +286,14 @@ def test_orders_that_come_in_together_are_answered_as_if_they_had_come_one_after
 
 def test_five_hundred_are_taken_and_five_hundred_and_one_are_not(practice: Practice) -> None:
     async def limit() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             raws = [an_order(f"crm-{n}") for n in range(501)]
             with pytest.raises(OrderRefused, match="at most 500"):
-                await room.intake.submit_many(raws, producer="default")
+                await services.intake.submit_many(raws, producer="default")
             assert left_behind(practice) == []
-            assert not any(isinstance(got, Refusal) for got in await room.intake.submit_many(raws[:500], producer="p"))
+            assert not any(
+                isinstance(got, Refusal) for got in await services.intake.submit_many(raws[:500], producer="p")
+            )
             assert len(practice.rows("SELECT FROM orders")) == 500
 
     run(limit())
@@ -302,9 +304,9 @@ def test_an_acceptance_whose_commit_was_not_heard_of_is_an_acceptance(practice: 
     """The connection breaks after the commit, or after the question whose order it was: it is new, and once."""
 
     async def unheard() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             line = Line(statement, tries=1, after_commit=True)
-            async with practice.opened(line.ledger(room.ledger)) as shaken:
+            async with practice.opened(line.ledger(services.ledger)) as shaken:
                 ticket = await shaken.intake.submit(an_order(), producer="default")
             assert ticket.new
             assert practice.story(ticket.order_id) == ["OrderAccepted"]
@@ -314,9 +316,9 @@ def test_an_acceptance_whose_commit_was_not_heard_of_is_an_acceptance(practice: 
 
 def test_without_a_ledger_there_is_no_ticket_and_sending_again_is_safe(practice: Practice) -> None:
     async def away() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             line = Line(1, tries=2, after_commit=True)
-            async with practice.opened(line.ledger(room.ledger)) as shaken:
+            async with practice.opened(line.ledger(services.ledger)) as shaken:
                 with pytest.raises(LedgerUnavailable):
                     await shaken.intake.submit(an_order(), producer="default")
                 ticket = await shaken.intake.submit(an_order(), producer="default")
@@ -328,14 +330,14 @@ def test_without_a_ledger_there_is_no_ticket_and_sending_again_is_safe(practice:
 
 def test_only_lanes_with_something_to_do_are_rung(practice: Practice) -> None:
     async def rung() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             told = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED"]}}
-            await accept(room, an_order("later", not_before="2099-01-01T00:00:00Z"))
+            await accept(services, an_order("later", not_before="2099-01-01T00:00:00Z"))
             assert practice.bell.rung == []
-            await accept(room, an_order("now", **told))
+            await accept(services, an_order("now", **told))
             assert sorted(practice.bell.rung) == [(BANDWIDTH, Lane.SUBMIT), (BANDWIDTH, Lane.TELL)]
             practice.bell.rung.clear()
-            await accept(room, an_order("now", **told))
+            await accept(services, an_order("now", **told))
             assert practice.bell.rung == []
 
     run(rung())
@@ -348,13 +350,13 @@ def test_moments_are_told_in_utc_wherever_the_server_lives(practice: Practice) -
         db.execute(sql.SQL("ALTER DATABASE {} SET timezone = 'Asia/Kathmandu'").format(name))
 
     async def told() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             asked: dict[str, Any] = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED", "COMPLETED"]}}
-            (order_id,) = await accept(room, an_order(**asked))
-            await work(room, Lane.TELL)
-            await live(practice, room)
-            (document,) = await room.desk.documents([order_id])
-            for said in (*practice.herald.kept, document):
+            (order_id,) = await accept(services, an_order(**asked))
+            await work(services, Lane.TELL)
+            await live(practice, services)
+            (document,) = await services.orders.documents([order_id])
+            for said in (*practice.notifier.kept, document):
                 assert said["accepted_at"].endswith("+00:00")
                 assert said["ended_at"] is None or said["ended_at"].endswith("+00:00")
 

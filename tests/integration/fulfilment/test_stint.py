@@ -15,10 +15,10 @@ from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.contract import Conversation
 from number_orders.carriers.http.courier import Courier, Outcome
 from number_orders.fulfilment.lanes import run as stint
-from number_orders.fulfilment.service import Desk
+from number_orders.fulfilment.service import OrderService
 from number_orders.ledger.ledger import Ledger, Receipt
 from number_orders.orders.errors import LedgerUnavailable
-from number_orders.orders.lifecycle import Manner
+from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName, Lane, Order
 from tests.integration.fulfilment.breaking import Line
 from tests.integration.fulfilment.practice import (
@@ -40,10 +40,10 @@ def test_an_answer_is_held_while_the_ledger_is_away(practice: Practice, tries: i
     """The carrier has answered, the ledger has not: the answer is written down when it is back, and nothing is lost."""
 
     async def held() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room)
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
             line = Line(3, tries=tries, after_commit=False)  # claim, begin, and then the answer
-            async with practice.opened(line.ledger(room.ledger)) as shaken:
+            async with practice.opened(line.ledger(services.ledger)) as shaken:
                 await work(shaken, Lane.SUBMIT)
             assert line.broke
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
@@ -56,10 +56,10 @@ def test_a_claim_that_fails_lets_what_is_in_the_air_land(practice: Practice) -> 
     practice.carrier.fault("slow", delay_s=0.4, times=1, **POST)
 
     async def in_the_air() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room)
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
             line = Line(3, tries=2, after_commit=False)  # claim, begin, and then the next claim
-            async with practice.opened(line.ledger(room.ledger)) as shaken:
+            async with practice.opened(line.ledger(services.ledger)) as shaken:
                 await work(shaken, Lane.SUBMIT)
             assert line.broke
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
@@ -72,14 +72,14 @@ def test_with_nothing_in_the_air_a_ledger_that_is_away_ends_the_stint(practice: 
     """Nothing was begun, nothing is lost, and the order stays due."""
 
     async def away() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room)
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
             line = Line(1, tries=2, after_commit=False)
-            async with practice.opened(line.ledger(room.ledger)) as shaken:
+            async with practice.opened(line.ledger(services.ledger)) as shaken:
                 with pytest.raises(LedgerUnavailable):
                     await work(shaken, Lane.SUBMIT)
             assert practice.story(order_id) == ["OrderAccepted"]
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(order_id) == []
 
     run(away())
@@ -98,14 +98,14 @@ def test_an_answer_is_written_once_though_what_goes_with_it_cannot_be(practice: 
             await super().keep_receipts(receipts)
 
     async def full() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room)
-            ledger = Receiptless(room.ledger._pool)
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            ledger = Receiptless(services.ledger._pool)
             async with practice.opened(ledger) as shaken:
                 await work(shaken, Lane.SUBMIT)
             assert ledger.tries == 0
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
-            assert (await room.ledger.story(order_id)).receipts
+            assert (await services.ledger.story(order_id)).receipts
 
     run(full())
 
@@ -118,17 +118,17 @@ def test_a_ledger_that_is_away_during_a_question_is_worth_a_line(practice: Pract
             raise LedgerUnavailable("gone")
 
     async def asked() -> None:
-        async with practice.opened() as room:
-            (order_id,) = await accept(room, an_order(criteria={"npa": "605"}))
-            await work(room, Lane.SUBMIT)
+        async with practice.opened() as services:
+            (order_id,) = await accept(services, an_order(criteria={"npa": "605"}))
+            await work(services, Lane.SUBMIT)
             practice.pass_time(minutes=10)
-            async with practice.opened(Unalarmed(room.ledger._pool)) as shaken:
+            async with practice.opened(Unalarmed(services.ledger._pool)) as shaken:
                 with capture_logs() as said:
                     await work(shaken, Lane.ASK)
             assert [line["log_level"] for line in said if line["event"] == "ledger_away"] == ["warning"]
             assert not any("exc_info" in line for line in said)
             practice.carrier.advance(600)
-            await live(practice, room)
+            await live(practice, services)
             assert practice.untrue(order_id) == []
 
     practice.carrier.behave(strange_s=600)
@@ -146,9 +146,9 @@ def test_an_order_that_the_adapter_trips_over_is_for_a_person_and_the_others_fly
             return (yield from super().submit(order))
 
     async def trips() -> None:
-        async with practice.opened(adapter=Tripping("9900000", "743")) as room:
-            good, bad = await accept(room, an_order("good"), an_order("bad"))
-            await live(practice, room)
+        async with practice.opened(adapter=Tripping("9900000", "743")) as services:
+            good, bad = await accept(services, an_order("good"), an_order("bad"))
+            await live(practice, services)
             assert practice.order(good)["state"] == "COMPLETED"
             assert practice.order(bad)["state"] == "PARKED"
             assert "KeyError" in practice.order(bad)["reason"]
@@ -161,9 +161,9 @@ def test_a_request_never_leaves_after_the_right_to_send_it_has_ended(practice: P
     """A worker that dozed off between the claim and the sending finds that it is too late, and nothing leaves."""
 
     async def too_late() -> None:
-        async with practice.opened(boot_clock=Dozing(minutes=10)) as room:
-            (order_id,) = await accept(room)
-            await work(room, Lane.SUBMIT)
+        async with practice.opened(boot_clock=Dozing(minutes=10)) as services:
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "NotSent"]
             assert "too late" in practice.order(order_id)["reason"]
             assert practice.sold() == []
@@ -173,7 +173,7 @@ def test_a_request_never_leaves_after_the_right_to_send_it_has_ended(practice: P
 
 def test_two_workers_at_once_buy_everything_once(practice: Practice) -> None:
     """Forty orders, a carrier that loses answers, two desks on the same lanes, in real time and in small time."""
-    practice.manner = Manner(
+    practice.policy = CarrierPolicy(
         answer_within=timedelta(seconds=6),
         ask_first=timedelta(seconds=0.05),
         ask_max=timedelta(seconds=0.2),
@@ -188,7 +188,7 @@ def test_two_workers_at_once_buy_everything_once(practice: Practice) -> None:
     for seed, (fault, probability) in enumerate(faults.items()):
         practice.carrier.fault(fault, probability=probability, seed=seed, **POST)
 
-    async def worker(desk: Desk) -> None:
+    async def worker(desk: OrderService) -> None:
         while not practice.at_rest():
             for lane in (Lane.SUBMIT, Lane.ASK):
                 await desk.work(practice.name, lane)
@@ -197,7 +197,7 @@ def test_two_workers_at_once_buy_everything_once(practice: Practice) -> None:
     async def both() -> None:
         async with practice.opened() as one, practice.opened() as two:
             order_ids = await accept(one, *(an_order(f"crm-{i}", quantity=1 + i % 3) for i in range(40)))
-            await asyncio.gather(*(worker(room.desk) for room in (one, two, one, two)))
+            await asyncio.gather(*(worker(services.orders) for services in (one, two, one, two)))
         assert practice.untrue(*order_ids) == []
         assert sum(row["losses"] for row in practice.rows("SELECT losses FROM orders")) > 5
 
@@ -225,9 +225,9 @@ def test_answers_that_land_within_a_moment_are_written_together(
             return outcome
 
     async def together() -> None:
-        async with practice.opened() as room:
-            order_ids = await accept(room, *(an_order(f"crm-{i}") for i in range(5)))
-            async with practice.opened(Told(room.ledger._pool), courier=Apart) as counted:
+        async with practice.opened() as services:
+            order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(5)))
+            async with practice.opened(Told(services.ledger._pool), courier=Apart) as counted:
                 await work(counted, Lane.SUBMIT)
             assert [practice.order(order_id)["state"] for order_id in order_ids] == ["OPEN"] * 5
         assert statements.count("record_steps") == 2
@@ -246,10 +246,10 @@ def test_what_falls_due_while_a_stint_is_leaving_is_not_left_lying(practice: Pra
     practice.bell = LastMoment()
 
     async def leaving() -> None:
-        async with practice.opened() as room:
+        async with practice.opened() as services:
             scheduled = an_order("later", not_before=(utc_now() + timedelta(minutes=30)).isoformat())
-            now, later = await accept(room, an_order("now"), scheduled)
-            await work(room, Lane.SUBMIT)
+            now, later = await accept(services, an_order("now"), scheduled)
+            await work(services, Lane.SUBMIT)
             assert [practice.order(order_id)["state"] for order_id in (now, later)] == ["OPEN", "OPEN"]
 
     run(leaving())
@@ -264,10 +264,10 @@ def test_who_cannot_keep_up_calls_for_another_and_who_can_does_not(
     practice.carrier.behave(latency_s={"order_create": [0.15, 0.15]})
 
     async def busy() -> None:
-        async with practice.opened() as room:
-            await accept(room, *(an_order(f"crm-{i}") for i in range(12)))
+        async with practice.opened() as services:
+            await accept(services, *(an_order(f"crm-{i}") for i in range(12)))
             practice.bell.rung.clear()
-            await work(room, Lane.SUBMIT)
+            await work(services, Lane.SUBMIT)
             assert len(practice.sold()) == 12
         assert ((BANDWIDTH, Lane.SUBMIT) in practice.bell.rung) is called
 

@@ -37,9 +37,9 @@ def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[SwiftPractice
 
 def test_numbers_are_bought_and_followed_until_they_are_usable(practice: SwiftPractice) -> None:
     async def buy() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase(quantity=3))
-            await live(practice, room, step=STEP)
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase(quantity=3))
+            await live(practice, services, step=STEP)
             assert practice.order(order_id)["state"] == "COMPLETED"
             (theirs,) = practice.sold(order_id)
             assert practice.states(order_id) == dict.fromkeys(theirs["bought"], "usable")
@@ -66,9 +66,9 @@ def test_an_order_ends_as_it_did_at_the_carrier(practice: SwiftPractice, how: st
     changes, state, states = ENDS[how]
 
     async def order() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase(**changes))
-            await live(practice, room, step=timedelta(seconds=30))
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase(**changes))
+            await live(practice, services, step=timedelta(seconds=30))
             assert practice.order(order_id)["state"] == state, practice.order(order_id)
             (theirs,) = practice.sold(order_id)
             assert set(practice.states(order_id)) == set(theirs["bought"])
@@ -80,9 +80,9 @@ def test_an_order_ends_as_it_did_at_the_carrier(practice: SwiftPractice, how: st
 
 def test_the_history_of_an_order_is_in_its_reason(practice: SwiftPractice) -> None:
     async def refused() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase(criteria={"npa": "406"}, quantity=2))
-            await live(practice, room, step=STEP)
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase(criteria={"npa": "406"}, quantity=2))
+            await live(practice, services, step=STEP)
             reason = practice.order(order_id)["reason"]
             assert reason == "the carrier says ERROR (UPSTREAM_ERROR): 0 of 2 numbers ordered"
 
@@ -94,9 +94,9 @@ def test_numbers_that_are_listed_late_are_waited_for(practice: SwiftPractice) ->
     practice.carrier.behave(swift_did_delay_s=30)
 
     async def late() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase(quantity=2))
-            await live(practice, room, step=timedelta(seconds=20))
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase(quantity=2))
+            await live(practice, services, step=timedelta(seconds=20))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert set(practice.states(order_id).values()) == {"usable"}
 
@@ -105,11 +105,11 @@ def test_numbers_that_are_listed_late_are_waited_for(practice: SwiftPractice) ->
 
 def test_numbers_that_never_become_usable_keep_the_order_open_and_nobody_else_waiting(practice: SwiftPractice) -> None:
     async def never() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase("slow", criteria={"npa": "701"}))
-            other = await take(room, a_purchase("other", quantity=2))
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase("slow", criteria={"npa": "701"}))
+            other = await take(services, a_purchase("other", quantity=2))
             for _ in range(6):
-                await turn(practice, room, minutes=40)
+                await turn(practice, services, minutes=40)
             assert practice.order(order_id)["state"] == "OPEN"
             assert set(practice.states(order_id).values()) == {"acquired"}
             assert practice.order(other)["state"] == "COMPLETED"
@@ -122,9 +122,9 @@ def test_orders_that_could_be_taken_for_each_other_buy_one_after_the_other(pract
     """Same account, same area code, at once: each ends with its own numbers."""
 
     async def together() -> None:
-        async with practice.opened() as room:
-            order_ids = [await take(room, a_purchase(f"buy-{n}", quantity=n + 1)) for n in range(4)]
-            await live(practice, room, step=STEP, turns=80)
+        async with practice.opened() as services:
+            order_ids = [await take(services, a_purchase(f"buy-{n}", quantity=n + 1)) for n in range(4)]
+            await live(practice, services, step=STEP, turns=80)
             for order_id in order_ids:
                 (theirs,) = practice.sold(order_id)
                 assert set(practice.states(order_id)) == set(theirs["bought"])
@@ -135,12 +135,12 @@ def test_orders_that_could_be_taken_for_each_other_buy_one_after_the_other(pract
 
 def test_accounts_buy_side_by_side_and_take_nothing_from_each_other(practice: SwiftPractice) -> None:
     async def beside() -> None:
-        async with practice.opened() as room:
-            own = await take(room, a_purchase("own", quantity=2))
-            sub = await take(room, a_purchase("sub", quantity=3, account=SUB))
-            await turn(practice, room)
+        async with practice.opened() as services:
+            own = await take(services, a_purchase("own", quantity=2))
+            sub = await take(services, a_purchase("sub", quantity=3, account=SUB))
+            await turn(practice, services)
             assert {practice.order(order_id)["state"] for order_id in (own, sub)} == {"OPEN"}
-            await live(practice, room, step=STEP)
+            await live(practice, services, step=STEP)
             for order_id in (own, sub):
                 (theirs,) = practice.sold(order_id)
                 assert set(practice.states(order_id)) == set(theirs["bought"])
@@ -164,9 +164,9 @@ def test_numbers_brought_along_are_judged_one_by_one(practice: SwiftPractice, ho
     numbers, state, states = BROUGHT[how]
 
     async def bring() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, brought_along(*numbers, options={"mms_enabled": True}))
-            await live(practice, room, step=LONG)
+        async with practice.opened() as services:
+            order_id = await take(services, brought_along(*numbers, options={"mms_enabled": True}))
+            await live(practice, services, step=LONG)
             assert practice.order(order_id)["state"] == state, practice.order(order_id)
             assert practice.states(order_id) == states
 
@@ -175,16 +175,16 @@ def test_numbers_brought_along_are_judged_one_by_one(practice: SwiftPractice, ho
 
 def test_an_account_without_approval_brings_nothing_along(practice: SwiftPractice) -> None:
     async def refused() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, brought_along("+12025550111", account="01K3S620PA5JPWPR10F0000002"))
-            await turn(practice, room)
+        async with practice.opened() as services:
+            order_id = await take(services, brought_along("+12025550111", account="01K3S620PA5JPWPR10F0000002"))
+            await turn(practice, services)
             order = practice.order(order_id)
             assert (order["state"], order["reason"]) == (
                 "FAILED",
                 "ADD_MESSAGING_NUMBERS is not enabled on this account",
             )
-            unknown = await take(room, a_purchase("nowhere", account="01K3S620PA5JPWPR10F0000009"))
-            await turn(practice, room)
+            unknown = await take(services, a_purchase("nowhere", account="01K3S620PA5JPWPR10F0000009"))
+            await turn(practice, services)
             assert practice.order(unknown)["state"] == "FAILED"
 
     run(refused())
@@ -202,10 +202,10 @@ def test_a_removal_ends_number_by_number(practice: SwiftPractice, how: str) -> N
     npa, state, states = REMOVED[how]
 
     async def remove() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room, 2, criteria={"npa": npa})
-            order_id = await take(room, a_removal(numbers))
-            await live(practice, room)
+        async with practice.opened() as services:
+            numbers = await bought(practice, services, 2, criteria={"npa": npa})
+            order_id = await take(services, a_removal(numbers))
+            await live(practice, services)
             assert practice.order(order_id)["state"] == state, practice.order(order_id)
             assert set(practice.states(order_id).values()) == states
             (theirs,) = practice.sold(order_id)
@@ -220,11 +220,11 @@ def test_an_answer_lost_is_found_again_by_its_cart(practice: SwiftPractice) -> N
     practice.carrier.fault("drop_after", times=1, **CHECKOUT)
 
     async def lost() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase())
-            await turn(practice, room, Lane.SUBMIT)
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase())
+            await turn(practice, services, Lane.SUBMIT)
             assert practice.order(order_id)["state"] == "IN_DOUBT"
-            await live(practice, room, step=timedelta(minutes=1))
+            await live(practice, services, step=timedelta(minutes=1))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert practice.story(order_id)[2:4] == ["AnswerLost", "Acknowledged"]
             assert len(practice.sold()) == 1
@@ -238,9 +238,9 @@ def test_an_order_under_an_id_of_its_own_is_found_by_our_reference(practice: Swi
     practice.carrier.fault("drop_after", times=1, **CHECKOUT)
 
     async def lost() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase())
-            await live(practice, room, step=timedelta(minutes=1))
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase())
+            await live(practice, services, step=timedelta(minutes=1))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert len(practice.sold()) == 1
 
@@ -254,11 +254,11 @@ def test_a_cart_that_never_was_checked_out_is_checked_out_again(practice: SwiftP
     practice.carrier.fault("drop_before", times=1, **CHECKOUT)
 
     async def lost() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase())
-            await turn(practice, room, Lane.SUBMIT)
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase())
+            await turn(practice, services, Lane.SUBMIT)
             cart = practice.order(order_id)["progress"]["cart_id"]
-            await live(practice, room, step=timedelta(minutes=2))
+            await live(practice, services, step=timedelta(minutes=2))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert practice.story(order_id).count("ProvenAbsent") == 1
             assert [theirs["cart_id"] for theirs in practice.sold()] == [cart]
@@ -275,9 +275,9 @@ def test_a_second_checkout_finds_the_first(practice: SwiftPractice, second: str)
     practice.carrier.behave(listing_delay_s=3600)
 
     async def lost() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase())
-            await live(practice, room, step=timedelta(minutes=3))
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase())
+            await live(practice, services, step=timedelta(minutes=3))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert "ProvenAbsent" in practice.story(order_id)
             assert len(practice.sold()) == 1
@@ -289,9 +289,9 @@ def test_a_cart_that_is_lost_is_made_anew(practice: SwiftPractice) -> None:
     practice.carrier.fault("drop_after", times=1, **CARTS)
 
     async def lost() -> None:
-        async with practice.opened() as room:
-            order_id = await take(room, a_purchase())
-            await live(practice, room, step=STEP)
+        async with practice.opened() as services:
+            order_id = await take(services, a_purchase())
+            await live(practice, services, step=STEP)
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert practice.story(order_id)[1:3] == ["SubmissionBegun", "NotSent"]
             assert len(practice.sold()) == 1

@@ -39,25 +39,25 @@ def test_a_line_behind_a_parked_order_is_a_persons_business_until_it_moves(pract
     """Told at once, once; closing the order lets the next one go, and the alarm is over by itself."""
 
     async def line() -> None:
-        async with practice.opened() as room:
-            first = await take(room, a_purchase("first", **NEVER_ENDS))
-            await turn(practice, room)
-            second = await take(room, a_purchase("second"))
-            await turn(practice, room)
-            await room.desk.mind()
+        async with practice.opened() as services:
+            first = await take(services, a_purchase("first", **NEVER_ENDS))
+            await turn(practice, services)
+            second = await take(services, a_purchase("second"))
+            await turn(practice, services)
+            await services.orders.mind()
             assert alarms(practice) == []
-            await room.desk.park(first, by="ana", why="it never moves")
+            await services.orders.park(first, by="ana", why="it never moves")
             for _ in range(3):
-                await room.desk.mind()
+                await services.orders.mind()
             assert alarms(practice) == [("turn_held", first, 1)]
             ((detail,),) = [row.values() for row in practice.rows("SELECT detail FROM alarms")]
             assert f"order {first} is PARKED and has its turn since" in detail
             assert "1 order waits behind it until somebody decides about it" in detail
-            await turn(practice, room, minutes=2)
+            await turn(practice, services, minutes=2)
             assert practice.order(second)["sends"] == 0
-            await room.desk.resolve(first, WrittenOff("ana", "closed at Swift"))
-            await live(practice, room)
-            await room.desk.mind()
+            await services.orders.resolve(first, WrittenOff("ana", "closed at Swift"))
+            await live(practice, services)
+            await services.orders.mind()
             assert (practice.order(second)["state"], alarms(practice)) == ("COMPLETED", [])
 
     run(line())
@@ -67,20 +67,20 @@ def test_a_line_behind_an_order_that_does_not_move_is_told_after_a_while(practic
     """It is told anew an hour later, also when somebody has put the alarm away."""
 
     async def stuck() -> None:
-        async with practice.opened() as room:
-            first = await take(room, a_purchase("first", **NEVER_ENDS))
-            await turn(practice, room)
-            await take(room, a_purchase("second"))
-            await turn(practice, room, minutes=50)
-            await room.desk.mind()
+        async with practice.opened() as services:
+            first = await take(services, a_purchase("first", **NEVER_ENDS))
+            await turn(practice, services)
+            await take(services, a_purchase("second"))
+            await turn(practice, services, minutes=50)
+            await services.orders.mind()
             assert alarms(practice) == []
-            await turn(practice, room, minutes=20)
-            await room.desk.mind()
-            await room.ledger.clear_alarms()
-            await room.desk.mind()
+            await turn(practice, services, minutes=20)
+            await services.orders.mind()
+            await services.ledger.clear_alarms()
+            await services.orders.mind()
             assert alarms(practice) == []
             practice.db.execute("UPDATE alarms SET last_at = last_at - '61 min'::interval WHERE what = 'turn_held'")
-            await room.desk.mind()
+            await services.orders.mind()
             assert alarms(practice) == [("turn_held", first, 2)]
 
     run(stuck())
@@ -88,22 +88,22 @@ def test_a_line_behind_an_order_that_does_not_move_is_told_after_a_while(practic
 
 def test_a_removal_that_waits_for_a_parked_order_calls_a_person_until_that_is_decided(practice: SwiftPractice) -> None:
     async def awaited() -> None:
-        async with practice.opened() as room:
-            bringing = await take(room, brought_along("+12025550111"))
-            removal = await take(room, a_removal(["+12025550111"]))
-            await turn(practice, room)
+        async with practice.opened() as services:
+            bringing = await take(services, brought_along("+12025550111"))
+            removal = await take(services, a_removal(["+12025550111"]))
+            await turn(practice, services)
             assert alarms(practice) == []
-            await room.desk.park(bringing, by="ana", why="wait")
-            await turn(practice, room, minutes=30)
-            await turn(practice, room, minutes=30)
+            await services.orders.park(bringing, by="ana", why="wait")
+            await turn(practice, services, minutes=30)
+            await turn(practice, services, minutes=30)
             assert [what for what, *_ in alarms(practice)] == ["waits_for_parked"]
             ((what, about, _),) = alarms(practice)
             assert (what, about) == ("waits_for_parked", bringing)
-            await room.desk.mind()
+            await services.orders.mind()
             assert len(alarms(practice)) == 1
             assert practice.order(removal)["state"] == "ACCEPTED"
-            await room.desk.resolve(bringing, WrittenOff("ana", "not ours to bring"))
-            await room.desk.mind()
+            await services.orders.resolve(bringing, WrittenOff("ana", "not ours to bring"))
+            await services.orders.mind()
             assert alarms(practice) == []
 
     run(awaited())
@@ -113,16 +113,16 @@ def test_a_removal_that_is_closed_in_the_middle_ends_with_the_part_that_was_done
     """One number was given up, the other was still tainted: PARTIAL, number by number."""
 
     async def closed() -> None:
-        async with practice.opened() as room:
-            (old,) = await bought(practice, room, key="old")
+        async with practice.opened() as services:
+            (old,) = await bought(practice, services, key="old")
             practice.pass_time(minutes=32)
-            (young,) = await bought(practice, room, key="young")
-            removal = await take(room, a_removal([old, young], when_tainted="split"))
-            await turn(practice, room)
-            await turn(practice, room, seconds=5)
+            (young,) = await bought(practice, services, key="young")
+            removal = await take(services, a_removal([old, young], when_tainted="split"))
+            await turn(practice, services)
+            await turn(practice, services, seconds=5)
             assert practice.states(removal) == {old: "released", young: "requested"}
-            await room.desk.park(removal, by="ana", why="keep the other")
-            order = await room.desk.resolve(removal, WrittenOff("ana", "keep the other"))
+            await services.orders.park(removal, by="ana", why="keep the other")
+            order = await services.orders.resolve(removal, WrittenOff("ana", "keep the other"))
             assert order.state is State.PARTIAL
             assert practice.states(removal) == {old: "released", young: "failed"}
             assert practice.held() == {young}
@@ -135,13 +135,13 @@ def test_what_a_rule_holds_back_is_not_tried_sooner(practice: SwiftPractice) -> 
     """Nobody is impatient enough for a removal inside its window."""
 
     async def ruled() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room)
-            removal = await take(room, a_removal(numbers))
-            await turn(practice, room)
-            (outcome,) = await room.desk.retry([removal], by="ana", why="now")
+        async with practice.opened() as services:
+            numbers = await bought(practice, services)
+            removal = await take(services, a_removal(numbers))
+            await turn(practice, services)
+            (outcome,) = await services.orders.retry([removal], by="ana", why="now")
             assert str(outcome.refusal).startswith("a rule holds it back, and trying sooner would break it: tainted")
-            await turn(practice, room)
+            await turn(practice, services)
             assert practice.order(removal)["sends"] == 1
             assert practice.violations() == []
 
@@ -153,15 +153,15 @@ def test_a_carrier_that_calls_a_number_tainted_for_ever_calls_a_person(practice:
     """It is tried again after every window, and after an hour of that somebody is told."""
 
     async def for_ever() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room)
+        async with practice.opened() as services:
+            numbers = await bought(practice, services)
             practice.pass_time(minutes=32)
             practice.carrier.behave(taint_s=864_000, tainted_removal=refusal)
-            removal = await take(room, a_removal(numbers))
+            removal = await take(services, a_removal(numbers))
             told = []
             for _ in range(4):
-                await turn(practice, room)
-                await turn(practice, room, seconds=5)
+                await turn(practice, services)
+                await turn(practice, services, seconds=5)
                 practice.pass_time(minutes=32)
                 told.append([what for what, *_ in alarms(practice)])
             assert told[0] == []

@@ -8,7 +8,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from number_orders.carriers.swift.taint import Taint
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.orders.model import Lane, OrderId
 from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.practice import live, run
@@ -34,9 +34,9 @@ def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[SwiftPractice
         yield SwiftPractice(ledger_url, db, carrier)
 
 
-async def removed(practice: SwiftPractice, room: Room, order_id: OrderId) -> None:
+async def removed(practice: SwiftPractice, services: Services, order_id: OrderId) -> None:
     """Let the removal come to its end, and see that it came in time."""
-    await live(practice, room, step=timedelta(minutes=6))
+    await live(practice, services, step=timedelta(minutes=6))
     assert practice.order(order_id)["state"] == "COMPLETED", practice.order(order_id)
     assert set(practice.states(order_id).values()) == {"released"}
     assert practice.held().isdisjoint(practice.states(order_id))
@@ -45,27 +45,27 @@ async def removed(practice: SwiftPractice, room: Room, order_id: OrderId) -> Non
 
 async def bought_elsewhere(practice: SwiftPractice, quantity: int = 1) -> list[str]:
     """Buy numbers on the account past our books, as a person in the carrier's dashboard would."""
-    async with practice.opened() as room:
-        numbers = await bought(practice, room, quantity, key=f"elsewhere-{quantity}")
+    async with practice.opened() as services:
+        numbers = await bought(practice, services, quantity, key=f"elsewhere-{quantity}")
     practice.db.execute("TRUNCATE orders CASCADE")
     return numbers
 
 
 def test_a_removal_waits_for_the_whole_window_and_says_so_for_each_number(practice: SwiftPractice) -> None:
     async def wait() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room, 2)
-            order_id = await take(room, a_removal(numbers))
-            await turn(practice, room)
+        async with practice.opened() as services:
+            numbers = await bought(practice, services, 2)
+            order_id = await take(services, a_removal(numbers))
+            await turn(practice, services)
             order = practice.order(order_id)
             assert order["state"] == "ACCEPTED"
             assert order["reason"].startswith("tainted: 2 numbers cannot be removed yet; it goes on at ")
             assert practice.results(order_id) == dict.fromkeys(numbers, ("requested", "TAINTED"))
             assert WINDOW_S < practice.waits_s(order_id) <= WHOLE_S
             assert practice.order(order_id)["progress"] == {}
-            await turn(practice, room, seconds=WINDOW_S)
+            await turn(practice, services, seconds=WINDOW_S)
             assert practice.order(order_id)["state"] == "ACCEPTED"
-            await removed(practice, room, order_id)
+            await removed(practice, services, order_id)
             assert practice.story(order_id).count("SubmissionBegun") == 2
 
     run(wait())
@@ -73,33 +73,33 @@ def test_a_removal_waits_for_the_whole_window_and_says_so_for_each_number(practi
 
 def test_an_old_number_is_removed_at_once(practice: SwiftPractice) -> None:
     async def at_once() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room, 2)
+        async with practice.opened() as services:
+            numbers = await bought(practice, services, 2)
             practice.pass_time(seconds=WHOLE_S)
-            order_id = await take(room, a_removal(numbers))
-            await turn(practice, room)
+            order_id = await take(services, a_removal(numbers))
+            await turn(practice, services)
             assert practice.order(order_id)["state"] == "OPEN"
-            await removed(practice, room, order_id)
+            await removed(practice, services, order_id)
 
     run(at_once())
 
 
 def test_split_removes_the_clean_ones_now_and_the_rest_in_time(practice: SwiftPractice) -> None:
     async def split() -> None:
-        async with practice.opened() as room:
-            old = await bought(practice, room, 2)
+        async with practice.opened() as services:
+            old = await bought(practice, services, 2)
             practice.pass_time(seconds=WHOLE_S)
-            young = await bought(practice, room, 1, key="buy-2")
-            order_id = await take(room, a_removal([*young, *old], when_tainted="split"))
-            await turn(practice, room)
-            await turn(practice, room, seconds=10)
+            young = await bought(practice, services, 1, key="buy-2")
+            order_id = await take(services, a_removal([*young, *old], when_tainted="split"))
+            await turn(practice, services)
+            await turn(practice, services, seconds=10)
             order = practice.order(order_id)
             assert order["state"] == "ACCEPTED"
             assert "2 numbers are removed" in order["reason"]
             assert {number: practice.states(order_id)[number] for number in old} == dict.fromkeys(old, "released")
             assert practice.held() == set(young)
             assert practice.waits_s(order_id) > WINDOW_S - 60
-            await removed(practice, room, order_id)
+            await removed(practice, services, order_id)
             assert [sorted(theirs["removed"]) for theirs in practice.sold(order_id)] == [sorted(old), young]
             assert "PartSettled" in practice.story(order_id)
 
@@ -108,14 +108,14 @@ def test_split_removes_the_clean_ones_now_and_the_rest_in_time(practice: SwiftPr
 
 def test_a_split_removal_that_is_called_back_in_between_is_half_done(practice: SwiftPractice) -> None:
     async def called_back() -> None:
-        async with practice.opened() as room:
-            old = await bought(practice, room, 1)
+        async with practice.opened() as services:
+            old = await bought(practice, services, 1)
             practice.pass_time(seconds=WHOLE_S)
-            young = await bought(practice, room, 1, key="buy-2")
-            order_id = await take(room, a_removal([*young, *old], when_tainted="split"))
+            young = await bought(practice, services, 1, key="buy-2")
+            order_id = await take(services, a_removal([*young, *old], when_tainted="split"))
             for _ in range(2):
-                await turn(practice, room, seconds=10)
-            await room.desk.cancel(order_id, by="ana")
+                await turn(practice, services, seconds=10)
+            await services.orders.cancel(order_id, by="ana")
             assert practice.order(order_id)["state"] == "PARTIAL"
             assert practice.held() == set(young)
 
@@ -124,12 +124,12 @@ def test_a_split_removal_that_is_called_back_in_between_is_half_done(practice: S
 
 def test_a_removal_that_is_to_fail_fails_before_anything_is_asked_of_the_carrier(practice: SwiftPractice) -> None:
     async def fail() -> None:
-        async with practice.opened() as room:
-            old = await bought(practice, room, 1)
+        async with practice.opened() as services:
+            old = await bought(practice, services, 1)
             practice.pass_time(seconds=WHOLE_S)
-            young = await bought(practice, room, 1, key="buy-2")
-            order_id = await take(room, a_removal([*young, *old], when_tainted="fail"))
-            await turn(practice, room)
+            young = await bought(practice, services, 1, key="buy-2")
+            order_id = await take(services, a_removal([*young, *old], when_tainted="fail"))
+            await turn(practice, services)
             assert practice.order(order_id)["state"] == "FAILED"
             assert practice.results(order_id) == {young[0]: ("failed", "TAINTED"), old[0]: ("failed", "NOT_TRIED")}
             assert practice.sold(order_id) == []
@@ -143,24 +143,24 @@ def test_numbers_that_we_did_not_buy_are_reckoned_by_the_carriers_clock(practice
     async def elsewhere() -> None:
         numbers = await bought_elsewhere(practice, 2)
         practice.pass_time(seconds=600)
-        async with practice.opened() as room:
-            order_id = await take(room, a_removal(numbers, when_tainted=mode))
-            await turn(practice, room)
+        async with practice.opened() as services:
+            order_id = await take(services, a_removal(numbers, when_tainted=mode))
+            await turn(practice, services)
             assert practice.results(order_id) == dict.fromkeys(numbers, ("requested", "TAINTED"))
             assert WHOLE_S - 700 < practice.waits_s(order_id) <= WHOLE_S - 600
-            await removed(practice, room, order_id)
+            await removed(practice, services, order_id)
 
     run(elsewhere())
 
 
 def test_a_number_that_is_nowhere_to_be_seen_is_tried_when_it_must_be_old_enough(practice: SwiftPractice) -> None:
     async def unseen() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room, 1)
-            order_id = await take(room, a_removal([*numbers, "+12025550111"]))
-            await turn(practice, room)
+        async with practice.opened() as services:
+            numbers = await bought(practice, services, 1)
+            order_id = await take(services, a_removal([*numbers, "+12025550111"]))
+            await turn(practice, services)
             assert practice.results(order_id)["+12025550111"] == ("requested", "NOT_LISTED")
-            await live(practice, room)
+            await live(practice, services)
             assert practice.order(order_id)["state"] == "PARTIAL"
             assert practice.results(order_id) == {
                 numbers[0]: ("released", None),
@@ -177,14 +177,14 @@ def test_a_number_that_another_order_is_still_to_bring_is_waited_for_and_then_fo
     practice.carrier.behave(processing_s=600)
 
     async def awaited() -> None:
-        async with practice.opened() as room:
-            bringing = await take(room, brought_along("+12025550111"))
-            removal = await take(room, a_removal(["+12025550111"]))
-            await turn(practice, room)
+        async with practice.opened() as services:
+            bringing = await take(services, brought_along("+12025550111"))
+            removal = await take(services, a_removal(["+12025550111"]))
+            await turn(practice, services)
             assert practice.results(removal) == {"+12025550111": ("requested", "AWAITED")}
             assert practice.order(removal)["reason"] == "waits for 1 number that another order is still to bring"
             practice.carrier.behave(processing_s=0)
-            await removed(practice, room, removal)
+            await removed(practice, services, removal)
             assert practice.order(bringing)["state"] == "COMPLETED"
 
     run(awaited())
@@ -194,14 +194,14 @@ def test_a_removal_of_numbers_just_bought_by_an_order_not_yet_at_its_end(practic
     """The carrier has given the number, we do not know yet: its age is the carrier's to tell."""
 
     async def early() -> None:
-        async with practice.opened() as room:
-            purchase = await take(room, a_purchase())
-            await turn(practice, room, Lane.SUBMIT)
+        async with practice.opened() as services:
+            purchase = await take(services, a_purchase())
+            await turn(practice, services, Lane.SUBMIT)
             ((number,),) = (theirs["bought"] for theirs in practice.sold(purchase))
-            removal = await take(room, a_removal([number]))
-            await turn(practice, room, Lane.SUBMIT)
+            removal = await take(services, a_removal([number]))
+            await turn(practice, services, Lane.SUBMIT)
             assert practice.results(removal) == {number: ("requested", "TAINTED")}
-            await removed(practice, room, removal)
+            await removed(practice, services, removal)
 
     run(early())
 
@@ -213,14 +213,14 @@ def test_a_carrier_that_refuses_as_tainted_is_asked_again_a_window_later(practic
     practice.taint = Taint(timedelta(minutes=5), timedelta())
 
     async def refused() -> None:
-        async with practice.opened() as room:
-            old = await bought(practice, room, 1)
+        async with practice.opened() as services:
+            old = await bought(practice, services, 1)
             practice.pass_time(minutes=25)
-            young = await bought(practice, room, 1, key="buy-2")
+            young = await bought(practice, services, 1, key="buy-2")
             practice.pass_time(minutes=6)
-            order_id = await take(room, a_removal([*young, *old]))
+            order_id = await take(services, a_removal([*young, *old]))
             for _ in range(2):
-                await turn(practice, room, seconds=5)
+                await turn(practice, services, seconds=5)
             order = practice.order(order_id)
             assert order["state"] == "ACCEPTED", order
             assert "refused as tainted, against our reckoning" in order["reason"]
@@ -229,7 +229,7 @@ def test_a_carrier_that_refuses_as_tainted_is_asked_again_a_window_later(practic
             assert practice.held() == ({*young} if how == "with_errors" else {*young, *old})
             too_early = len(practice.violations())
             practice.pass_time(minutes=30)
-            await live(practice, room)
+            await live(practice, services)
             assert practice.order(order_id)["state"] == "COMPLETED", practice.order(order_id)
             assert set(practice.states(order_id).values()) == {"released"}
             assert len(practice.violations()) == too_early
@@ -239,11 +239,11 @@ def test_a_carrier_that_refuses_as_tainted_is_asked_again_a_window_later(practic
 
 def test_two_removals_of_one_number_at_once(practice: SwiftPractice) -> None:
     async def twice() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room, 1)
-            first = await take(room, a_removal(numbers, "remove-1"))
-            second = await take(room, a_removal(numbers, "remove-2"))
-            await live(practice, room)
+        async with practice.opened() as services:
+            numbers = await bought(practice, services, 1)
+            first = await take(services, a_removal(numbers, "remove-1"))
+            second = await take(services, a_removal(numbers, "remove-2"))
+            await live(practice, services)
             states = {practice.order(order_id)["state"] for order_id in (first, second)}
             assert states == {"COMPLETED", "COMPLETED_WITH_ERRORS"}, states
             assert practice.held() == set()
@@ -255,10 +255,10 @@ def test_two_removals_of_one_number_at_once(practice: SwiftPractice) -> None:
 
 def test_a_worker_lost_while_a_removal_waits_changes_nothing(practice: SwiftPractice) -> None:
     async def lost() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room, 1)
-            order_id = await take(room, a_removal(numbers))
-            await turn(practice, room)
+        async with practice.opened() as services:
+            numbers = await bought(practice, services, 1)
+            order_id = await take(services, a_removal(numbers))
+            await turn(practice, services)
         practice.pass_time(minutes=20)
         async with practice.opened() as later:
             await turn(practice, later)
@@ -270,12 +270,12 @@ def test_a_worker_lost_while_a_removal_waits_changes_nothing(practice: SwiftPrac
 
 def test_a_removal_in_doubt_is_checked_out_again_with_the_same_cart(practice: SwiftPractice) -> None:
     async def doubt() -> None:
-        async with practice.opened() as room:
-            numbers = await bought(practice, room, 2)
+        async with practice.opened() as services:
+            numbers = await bought(practice, services, 2)
             practice.pass_time(seconds=WHOLE_S)
             practice.carrier.fault("drop_before", times=1, **CHECKOUT)
-            order_id = await take(room, a_removal(numbers))
-            await removed(practice, room, order_id)
+            order_id = await take(services, a_removal(numbers))
+            await removed(practice, services, order_id)
             assert "ProvenAbsent" in practice.story(order_id)
             assert len(practice.sold(order_id)) == 1
 

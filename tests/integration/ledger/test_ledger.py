@@ -17,7 +17,7 @@ from number_orders.ledger.ledger import Claims, Ledger, NewOrder, Receipt, Recor
 from number_orders.orders.document import document
 from number_orders.orders.errors import LedgerUnavailable, UnknownOrder
 from number_orders.orders.events import Acknowledged, Event, Filled, NotSent, StillOpen, SubmissionBegun
-from number_orders.orders.lifecycle import Manner, advance
+from number_orders.orders.lifecycle import CarrierPolicy, advance
 from number_orders.orders.model import (
     CarrierName,
     CarrierOrderId,
@@ -36,7 +36,7 @@ from number_orders.orders.model import (
 from number_orders.orders.numbers import E164
 from tests.integration.ledger.books import BANDWIDTH, Book, PostgresBook
 
-MANNER = Manner()
+POLICY = CarrierPolicy()
 MINUTE = timedelta(minutes=1)
 RALEIGH = E164("+19196362098")
 
@@ -51,7 +51,7 @@ def a_new_order(request: OrderRequest | None = None, order_id: OrderId | None = 
 
 
 def a_step(order: Order, event: Event, now: datetime) -> Recorded:
-    step = advance(order, event, now=now, manner=MANNER)
+    step = advance(order, event, now=now, policy=POLICY)
     return Recorded(order, step, getattr(event, "numbers", ()))
 
 
@@ -100,7 +100,7 @@ def test_a_request_is_read_back_as_it_was_written(book: Book) -> None:
 
 
 def test_the_same_key_is_one_order_however_many_race_for_it(book: Book) -> None:
-    """Twenty workers accept the same message at once: one order, one debt."""
+    """Twenty workers accept the same message at once: one order, one work_item."""
 
     async def work(ledger: Ledger) -> None:
         orders = [a_new_order() for _ in range(20)]
@@ -126,7 +126,7 @@ def test_an_id_that_is_taken_is_not_written_over(book: Book) -> None:
 
 
 def test_claims_are_exclusive(book: Book) -> None:
-    """Many claimers at once: every debt goes to exactly one of them."""
+    """Many claimers at once: every work_item goes to exactly one of them."""
 
     async def work(ledger: Ledger) -> None:
         await ledger.accept([a_new_order(a_request(f"k{i}")) for i in range(100)])
@@ -185,7 +185,7 @@ def test_released_and_postponed_debts_are_due_again_when_they_should_be(book: Bo
         await ledger.postpone(again, [(order.order_id, again.now + MINUTE, "wait a little")])
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
         story = await ledger.story(order.order_id)
-        assert [(debt.lane, debt.reason, debt.in_hand) for debt in story.debts] == [
+        assert [(work_item.lane, work_item.reason, work_item.in_hand) for work_item in story.work_items] == [
             (Lane.SUBMIT, "wait a little", False)
         ]
         await book.passes(MINUTE)
@@ -195,7 +195,7 @@ def test_released_and_postponed_debts_are_due_again_when_they_should_be(book: Bo
 
 
 def test_a_step_is_written_whole(book: Book) -> None:
-    """Event, state, numbers, holdings, debts: all of them, in one statement."""
+    """Event, state, numbers, holdings, work_items: all of them, in one statement."""
 
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
@@ -206,7 +206,7 @@ def test_a_step_is_written_whole(book: Book) -> None:
         assert story.order.state is State.COMPLETED
         assert story.order.ended_at is not None
         assert story.numbers == got
-        assert story.debts == ()
+        assert story.work_items == ()
         assert [event["event"] for event in story.events] == [
             "OrderAccepted",
             "SubmissionBegun",
@@ -222,9 +222,9 @@ def test_the_question_is_owed_in_the_same_breath_as_the_sending(book: Book) -> N
 
     async def work(ledger: Ledger) -> None:
         order = await hear(ledger, await accepted(ledger), SubmissionBegun())
-        (debt,) = (await ledger.story(order.order_id)).debts
-        assert debt.lane is Lane.ASK
-        assert debt.not_before > await ledger.now() + MANNER.answer_within - timedelta(seconds=5)
+        (work_item,) = (await ledger.story(order.order_id)).work_items
+        assert work_item.lane is Lane.ASK
+        assert work_item.not_before > await ledger.now() + POLICY.answer_within - timedelta(seconds=5)
 
     book.run(work)
 
@@ -361,7 +361,7 @@ def test_giving_up_what_nobody_holds_here_changes_no_holding(book: Book) -> None
 
 
 def test_a_debt_owed_anew_takes_the_lease_from_whoever_holds_it(book: Book) -> None:
-    """A step replaces what was owed, so an old claim cannot postpone the new debt."""
+    """A step replaces what was owed, so an old claim cannot postpone the new work_item."""
 
     async def work(ledger: Ledger) -> None:
         order = await hear(ledger, await accepted(ledger), SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")))
@@ -369,8 +369,8 @@ def test_a_debt_owed_anew_takes_the_lease_from_whoever_holds_it(book: Book) -> N
         old = await claimed(ledger, Lane.ASK)
         await hear(ledger, order, StillOpen("PROCESSING"))
         await ledger.postpone(old, [(order.order_id, old.now + timedelta(days=9), "never")])
-        (debt,) = (await ledger.story(order.order_id)).debts
-        assert debt.not_before < await ledger.now() + timedelta(minutes=1)
+        (work_item,) = (await ledger.story(order.order_id)).work_items
+        assert work_item.not_before < await ledger.now() + timedelta(minutes=1)
 
     book.run(work)
 
@@ -380,8 +380,8 @@ def test_an_attempt_that_was_not_sent_is_owed_again(book: Book) -> None:
 
     async def work(ledger: Ledger) -> None:
         order = await hear(ledger, await accepted(ledger), SubmissionBegun(), NotSent("connection refused"))
-        (debt,) = (await ledger.story(order.order_id)).debts
-        assert (debt.lane, debt.reason) == (Lane.SUBMIT, "connection refused")
+        (work_item,) = (await ledger.story(order.order_id)).work_items
+        assert (work_item.lane, work_item.reason) == (Lane.SUBMIT, "connection refused")
 
     book.run(work)
 
@@ -415,16 +415,16 @@ def test_tellings_go_out_in_order_and_are_paid_once(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger, a_request(notify=notify))
         for event in (SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")), Filled("COMPLETE", ())):
-            step = replace(a_step(order, event, await ledger.now()), telling={"state": "x"}, channels=("task",))
+            step = replace(a_step(order, event, await ledger.now()), notification={"state": "x"}, channels=("task",))
             tells = any(effect.lane is Lane.TELL for effect in step.step.effects)
-            await ledger.record([step if tells else replace(step, telling=None, channels=())])
+            await ledger.record([step if tells else replace(step, notification=None, channels=())])
             order = step.step.order
         claims = await claimed(ledger, Lane.TELL)
-        untold = await ledger.untold([order.order_id], "task")
+        untold = await ledger.pending_messages([order.order_id], "task")
         assert [telling.version for telling in untold] == [2, 3]
-        await ledger.told(claims, claims.claims, untold, "task")
-        assert await ledger.untold([order.order_id], "task") == []
-        assert (await ledger.story(order.order_id)).debts == ()
+        await ledger.mark_delivered(claims, claims.claims, untold, "task")
+        assert await ledger.pending_messages([order.order_id], "task") == []
+        assert (await ledger.story(order.order_id)).work_items == ()
 
     book.run(work)
 
@@ -438,20 +438,22 @@ def test_what_is_owed_while_telling_is_told_next(book: Book) -> None:
         order = await hear(ledger, order, SubmissionBegun())
 
         async def tell(event: Event, order: Order) -> Order:
-            step = replace(a_step(order, event, await ledger.now()), telling={"v": 1}, channels=("task",))
+            step = replace(a_step(order, event, await ledger.now()), notification={"v": 1}, channels=("task",))
             await ledger.record([step])
             return step.step.order
 
         order = await tell(Acknowledged(CarrierOrderId("c-1")), order)
         claims = await claimed(ledger, Lane.TELL)
-        first = await ledger.untold([order.order_id], "task")
+        first = await ledger.pending_messages([order.order_id], "task")
         await tell(Filled("COMPLETE", ()), order)
         assert await ledger.claim(BANDWIDTH, Lane.TELL, limit=1, lease=MINUTE) is None  # nobody overtakes
-        await ledger.told(claims, claims.claims, first, "task")
+        await ledger.mark_delivered(claims, claims.claims, first, "task")
         await ledger.release(claims, [order.order_id])
         claims = await claimed(ledger, Lane.TELL)
-        assert [telling.version for telling in await ledger.untold([order.order_id], "task")] == [3]
-        await ledger.told(claims, claims.claims, await ledger.untold([order.order_id], "task"), "task")
+        assert [telling.version for telling in await ledger.pending_messages([order.order_id], "task")] == [3]
+        await ledger.mark_delivered(
+            claims, claims.claims, await ledger.pending_messages([order.order_id], "task"), "task"
+        )
 
     book.run(work)
 
@@ -526,8 +528,8 @@ def test_a_telling_writes_moments_as_the_document_does(book: Book) -> None:
         order = await accepted(ledger, a_request(notify=notify))
         order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")))
         step = a_step(order, Filled("COMPLETE", ()), await ledger.now())
-        await ledger.record([replace(step, telling=document(step.step.order, ()), channels=("task",))])
-        (telling,) = await ledger.untold([order.order_id], "task")
+        await ledger.record([replace(step, notification=document(step.step.order, ()), channels=("task",))])
+        (telling,) = await ledger.pending_messages([order.order_id], "task")
         assert telling.document == document((await ledger.read([order.order_id]))[order.order_id], ())
 
     book.run(work)

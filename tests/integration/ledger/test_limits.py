@@ -10,7 +10,7 @@ import pytest
 
 from number_orders.carriers.contract import EVERYTHING
 from number_orders.fulfilment.lanes.rate import limit
-from number_orders.ledger.ledger import Caution, Claims, HeldBy, Ledger, Limit
+from number_orders.ledger.ledger import BreakerPolicy, Claims, HeldBy, Ledger, Limit
 from number_orders.orders.model import CarrierName, Criteria, Kind, Lane, OrderRequest
 from number_orders.simulation.clock import VirtualLoop, true_now
 from number_orders.simulation.memory_ledger import MemoryLedger
@@ -25,7 +25,7 @@ DRAWS: Final = {
     (Lane.ASK, Kind.REMOVE_NUMBERS): "HISTORY",
 }
 GROUPS: Final = ("ORDER", "DISCONNECT", "HISTORY")
-WARY: Final = Caution(faults_max=3, hold_first=timedelta(seconds=10), hold_max=timedelta(seconds=30))
+WARY: Final = BreakerPolicy(faults_max=3, hold_first=timedelta(seconds=10), hold_max=timedelta(seconds=30))
 Change = Callable[[Ledger], Awaitable[None]]
 TINY: Final = timedelta(milliseconds=1)
 
@@ -58,7 +58,7 @@ async def took(ledger: Ledger, count: int = 100, lane: Lane = Lane.SUBMIT) -> in
 
 
 def places(*rounds: Claims | None) -> list[datetime]:
-    return sorted(one.place_at for claims in rounds if claims for one in claims.claims if one.place_at)
+    return sorted(one.rate_slot_at for claims in rounds if claims for one in claims.claims if one.rate_slot_at)
 
 
 def test_what_is_not_limited_takes_no_place(book: Book) -> None:
@@ -69,8 +69,8 @@ def test_what_is_not_limited_takes_no_place(book: Book) -> None:
         await some(ledger, 30)
         claims = await claim(ledger)
         assert claims is not None
-        assert [(one.place_at, one.limit_group) for one in claims.claims] == [(None, "ORDER")] * 30
-        assert not claims.wary
+        assert [(one.rate_slot_at, one.limit_group) for one in claims.claims] == [(None, "ORDER")] * 30
+        assert not claims.recovering
 
     book.run(work)
 
@@ -157,13 +157,13 @@ def test_further_requests_of_a_conversation_take_places_behind(book: Book) -> No
         await limited(ledger, ORDER=10)
         await some(ledger, 30)
         first = await claim(ledger, 2)
-        more = [await ledger.take_place(BANDWIDTH, "ORDER") for _ in range(2)]
+        more = [await ledger.take_rate_slot(BANDWIDTH, "ORDER") for _ in range(2)]
         second = await claim(ledger, 1)
         taken = [*places(first), *(place.at for place in more if place), *places(second)]
         assert taken == sorted(taken)
         assert len(taken) == 5
         assert taken[4] - taken[0] >= timedelta(seconds=0.4) - TINY
-        assert await ledger.take_place(BANDWIDTH, "HISTORY") is None
+        assert await ledger.take_rate_slot(BANDWIDTH, "HISTORY") is None
 
     book.run(work)
 
@@ -301,8 +301,8 @@ def test_what_the_carrier_pauses_waits_for_its_word_and_nothing_else_does(book: 
         assert await ledger.due_lanes() == []
         assert await claim(ledger) is None
         order = await accepted(ledger, a_request("one more"))
-        (debt,) = (await ledger.story(order.order_id)).debts
-        assert [(hold.held_by, hold.until, hold.limit_group) for hold in debt.holds] == [
+        (work_item,) = (await ledger.story(order.order_id)).work_items
+        assert [(hold.held_by, hold.until, hold.limit_group) for hold in work_item.holds] == [
             (HeldBy.LIMIT, now + MINUTE, "ORDER")
         ]
         await some(ledger, 2, Kind.REMOVE_NUMBERS)
@@ -330,8 +330,8 @@ def test_a_persons_pause_has_no_end_and_nobody_elses(book: Book) -> None:
         await asyncio.sleep(0.01)
         assert (await claim(ledger), await ledger.due_lanes()) == (None, [])
         order = await accepted(ledger, a_request("one more"))
-        (debt,) = (await ledger.story(order.order_id)).debts
-        assert [(hold.held_by, hold.who, hold.why, hold.until) for hold in debt.holds] == [
+        (work_item,) = (await ledger.story(order.order_id)).work_items
+        assert [(hold.held_by, hold.who, hold.why, hold.until) for hold in work_item.holds] == [
             (HeldBy.PERSON, "ana", "stock-taking", None)
         ]
         _, holds = await ledger.holds()
@@ -347,7 +347,7 @@ def test_a_persons_pause_has_no_end_and_nobody_elses(book: Book) -> None:
 async def break_down(ledger: Ledger) -> None:
     """Let the carrier be out of reach often enough."""
     for _ in range(WARY.faults_max):
-        await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", caution=WARY)
+        await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY)
 
 
 def test_faults_in_a_row_open_the_breaker_and_an_answer_between_begins_anew(book: Book) -> None:
@@ -357,15 +357,15 @@ def test_faults_in_a_row_open_the_breaker_and_an_answer_between_begins_anew(book
         await limited(ledger)
         await some(ledger, 5)
         for held in (None, None):
-            assert await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", caution=WARY) == held
+            assert await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY) == held
         claims = await claim(ledger, 1)
         assert claims is not None
-        assert claims.wary
+        assert claims.recovering
         await ledger.within_reach(BANDWIDTH, [claims.token])
         for _ in range(2):
-            await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", caution=WARY)
+            await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY)
         assert await took(ledger, 1) == 1
-        until = await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="no route", caution=WARY)
+        until = await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="no route", breaker_policy=WARY)
         assert until is not None
         assert (await claim(ledger), await ledger.due_lanes()) == (None, [])
         _, (hold,) = await ledger.holds()
@@ -416,7 +416,7 @@ def test_only_the_probes_word_counts_while_the_carrier_is_left_alone(book: Book)
         assert early is not None
         await break_down(ledger)
         await ledger.within_reach(BANDWIDTH, [early.token])
-        assert await ledger.out_of_reach(BANDWIDTH, [early.token], faults=9, why="late", caution=WARY) is None
+        assert await ledger.out_of_reach(BANDWIDTH, [early.token], faults=9, why="late", breaker_policy=WARY) is None
         assert await claim(ledger) is None
         await book.passes(MINUTE)
         probe = await claim(ledger)
@@ -492,7 +492,7 @@ def test_it_is_left_alone_for_longer_each_time_up_to_a_ceiling(book: Book, faile
             await book.passes(MINUTE)
             probe = await claim(ledger)
             assert probe is not None
-            await ledger.out_of_reach(BANDWIDTH, [probe.token], faults=1, why="refused", caution=WARY)
+            await ledger.out_of_reach(BANDWIDTH, [probe.token], faults=1, why="refused", breaker_policy=WARY)
         _, (hold,) = await ledger.holds()
         assert hold.until is not None
         left = hold.until - await ledger.now()
@@ -518,10 +518,10 @@ def test_a_carrier_that_is_back_is_not_run_over(book: Book) -> None:
         assert first is not None
         orders = [one for one in first.claims if one.limit_group == "ORDER"]
         assert 1 <= len(orders) <= 6
-        further = [await ledger.take_place(BANDWIDTH, group) for group in ("ORDER", "HISTORY")]
+        further = [await ledger.take_rate_slot(BANDWIDTH, group) for group in ("ORDER", "HISTORY")]
         behind, alone = (place and place.at for place in further)
         assert behind
-        assert behind >= max(place for one in orders if (place := one.place_at)) + timedelta(seconds=0.1)
+        assert behind >= max(place for one in orders if (place := one.rate_slot_at)) + timedelta(seconds=0.1)
         assert alone, "a conversation's later requests keep to the same pace"
         await book.passes(timedelta(seconds=8))
         growing = await claim(ledger)
@@ -531,8 +531,8 @@ def test_a_carrier_that_is_back_is_not_run_over(book: Book) -> None:
         await book.passes(timedelta(seconds=12))
         whole = await claim(ledger, 100)
         assert whole is not None
-        assert {one.place_at for one in whole.claims if one.limit_group == "ORDER"} == {None}
-        assert await ledger.take_place(BANDWIDTH, "ORDER") is None
+        assert {one.rate_slot_at for one in whole.claims if one.limit_group == "ORDER"} == {None}
+        assert await ledger.take_rate_slot(BANDWIDTH, "ORDER") is None
 
     book.run(work)
 

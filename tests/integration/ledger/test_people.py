@@ -38,15 +38,15 @@ def test_a_turn_is_held_by_a_parked_order_at_once_and_by_another_after_a_while(b
     async def work(ledger: Ledger) -> None:
         first, others = await some_in_line(ledger, 3)
         begun = await hear(ledger, first, SubmissionBegun(), Acknowledged(THEIRS))
-        assert await ledger.turns_held(BANDWIDTH, HOUR) == []
-        (held,) = await ledger.turns_held(BANDWIDTH, timedelta(microseconds=-1))
+        assert await ledger.held_serial_locks(BANDWIDTH, HOUR) == []
+        (held,) = await ledger.held_serial_locks(BANDWIDTH, timedelta(microseconds=-1))
         assert (held.serial_key, held.order_id, held.state, held.waiting) == ("own", first.order_id, State.OPEN, 2)
         assert held.waiting_since == min(order.accepted_at for order in others)
         parked = await hear(ledger, begun, Parked("nobody knows"))
-        (held,) = await ledger.turns_held(BANDWIDTH, HOUR)
+        (held,) = await ledger.held_serial_locks(BANDWIDTH, HOUR)
         assert (held.order_id, held.state) == (first.order_id, State.PARKED)
         await hear(ledger, parked, WrittenOff("ana", "over"))
-        assert await ledger.turns_held(BANDWIDTH, timedelta(microseconds=-1)) == []
+        assert await ledger.held_serial_locks(BANDWIDTH, timedelta(microseconds=-1)) == []
 
     book.run(work)
 
@@ -107,15 +107,15 @@ def test_only_a_parked_order_that_is_to_bring_a_number_keeps_it_waiting(book: Bo
 
     async def work(ledger: Ledger) -> None:
         bringer = await accepted(ledger, naming("brings", RALEIGH, DURHAM, kind=kind))
-        assert await ledger.parked_bringers(BANDWIDTH, [DURHAM]) == []
+        assert await ledger.parked_orders_bringing(BANDWIDTH, [DURHAM]) == []
         await hear(ledger, bringer, Parked("nobody knows"))
         expected = [(bringer.order_id, DURHAM)] if kind is Kind.NEW_NUMBERS else []
-        assert await ledger.parked_bringers(BANDWIDTH, [DURHAM]) == expected
-        assert await ledger.parked_bringers(BANDWIDTH, [E164("+19195550199")]) == []
+        assert await ledger.parked_orders_bringing(BANDWIDTH, [DURHAM]) == expected
+        assert await ledger.parked_orders_bringing(BANDWIDTH, [E164("+19195550199")]) == []
         other = await accepted(ledger, a_request("holds"))
         bought = StillOpen("RECEIVED", (NumberResult(DURHAM, NumberState.ACQUIRED),))
         await hear(ledger, other, SubmissionBegun(), Acknowledged(THEIRS), bought)
-        assert await ledger.parked_bringers(BANDWIDTH, [DURHAM]) == []
+        assert await ledger.parked_orders_bringing(BANDWIDTH, [DURHAM]) == []
 
     book.run(work)
 

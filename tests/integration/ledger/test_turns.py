@@ -51,7 +51,7 @@ THEIRS = CarrierOrderId("01J")
 async def turns(ledger: Ledger, claims: Claims, key: str = "own", *, at_most: timedelta = HOUR) -> set[OrderId]:
     """Let every claimed order try for the same turn."""
     wanted = {claim.order.order_id: key for claim in claims.claims}
-    return set(await ledger.take_turns(claims, wanted, carrier=BANDWIDTH, at_most=at_most))
+    return set(await ledger.take_serial_locks(claims, wanted, carrier=BANDWIDTH, at_most=at_most))
 
 
 async def some_in_line(ledger: Ledger, count: int) -> tuple[Order, list[Order]]:
@@ -69,9 +69,9 @@ def test_of_many_that_cannot_be_told_apart_one_goes_at_a_time(book: Book) -> Non
         first, others = await some_in_line(ledger, 4)
         assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
         for other in others:
-            (debt,) = (await ledger.story(other.order_id)).debts
-            assert debt.reason == f"waits for order {first.order_id}: they could not be told apart at the carrier"
-            assert not debt.in_hand
+            (work_item,) = (await ledger.story(other.order_id)).work_items
+            assert work_item.reason == f"waits for order {first.order_id}: they could not be told apart at the carrier"
+            assert not work_item.in_hand
 
     book.run(work)
 
@@ -123,7 +123,7 @@ def test_turns_of_other_keys_are_nobodys_business(book: Book) -> None:
         one, two = await accepted(ledger, a_request("one")), await accepted(ledger, a_request("two"))
         claims = await claimed(ledger)
         wanted = {one.order_id: "a", two.order_id: "b"}
-        assert await ledger.take_turns(claims, wanted, carrier=BANDWIDTH, at_most=HOUR) == wanted.keys()
+        assert await ledger.take_serial_locks(claims, wanted, carrier=BANDWIDTH, at_most=HOUR) == wanted.keys()
 
     book.run(work)
 
@@ -173,7 +173,7 @@ def test_who_leaves_the_line_in_the_same_breath_is_not_woken(book: Book) -> None
         now = await ledger.now()
         group = [a_step(begun, Filled("COMPLETED", ()), now), a_step(second, CancelAsked("crm"), now)]
         assert await ledger.record(group) == {first.order_id, second.order_id}
-        assert (await ledger.story(second.order_id)).debts == ()
+        assert (await ledger.story(second.order_id)).work_items == ()
         assert [claim.order.order_id for claim in (await claimed(ledger)).claims] == [third.order_id]
 
     book.run(work)
@@ -290,7 +290,7 @@ def test_a_deferred_attempts_steps_are_dropped(book: Book) -> None:
         await hear(ledger, begun, Deferred("tainted", later, (waits,)))  # read before anything was kept
         story = await ledger.story(begun.order_id)
         assert (story.order.state, story.order.progress, story.numbers) == (State.ACCEPTED, {}, (waits,))
-        assert [(debt.lane, debt.not_before) for debt in story.debts] == [(Lane.SUBMIT, later)]
+        assert [(work_item.lane, work_item.not_before) for work_item in story.work_items] == [(Lane.SUBMIT, later)]
 
     book.run(work)
 

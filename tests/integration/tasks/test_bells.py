@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 
 from config.settings import Settings
 from number_orders.embedded.engines import Engines
-from number_orders.fulfilment.ports import Errand
-from number_orders.ledger.ledger import Telling
+from number_orders.fulfilment.ports import Delivery
+from number_orders.ledger.ledger import OutboxMessage
 from number_orders.orders.model import CarrierName, Lane, OrderId
-from workers.apps import make_bell, make_herald
-from workers.bells import CeleryBell, CeleryHerald
+from workers.apps import make_bell, make_notifier
+from workers.bells import CeleryBell, CeleryNotifier
 
 BANDWIDTH = CarrierName("bandwidth")
 SUBMIT, ASK = (BANDWIDTH, Lane.SUBMIT), (BANDWIDTH, Lane.ASK)
@@ -31,8 +31,8 @@ def bell(broker_url: str) -> CeleryBell:
 
 
 @pytest.fixture
-def herald(broker_url: str) -> CeleryHerald:
-    return make_herald(settings(broker_url))
+def notifier(broker_url: str) -> CeleryNotifier:
+    return make_notifier(settings(broker_url))
 
 
 @pytest.fixture
@@ -52,9 +52,9 @@ def settings(broker_url: str) -> Settings:
     return Settings(broker_url=SecretStr(broker_url))
 
 
-def an_errand(queue: str = "crm", *, order_id: OrderId | None = None, version: int = 1) -> Errand:
+def an_errand(queue: str = "crm", *, order_id: OrderId | None = None, version: int = 1) -> Delivery:
     document = {"state": "OPEN", "version": version}
-    return Errand(Telling(order_id or OrderId(uuid4()), version, document), "crm.moved", queue)
+    return Delivery(OutboxMessage(order_id or OrderId(uuid4()), version, document), "crm.moved", queue)
 
 
 def test_one_bell_is_enough_until_somebody_heard_it(bell: CeleryBell, broker: redis.Redis) -> None:
@@ -118,17 +118,17 @@ def test_a_broker_that_is_gone_costs_nothing_and_is_rung_when_it_is_back(tmp_pat
     engines = Engines(tmp_path)
     engines.valkey.start()
     try:
-        bell, herald = make_bell(settings(engines.broker_url)), make_herald(settings(engines.broker_url))
-        assert herald.tell([an_errand()]) == [None]
+        bell, notifier = make_bell(settings(engines.broker_url)), make_notifier(settings(engines.broker_url))
+        assert notifier.tell([an_errand()]) == [None]
         bell.ring([ASK])
         engines.valkey.stop()
         bell.ring([SUBMIT, ASK])
         bell.heard(*SUBMIT)
-        (why,) = herald.tell([an_errand()])
+        (why,) = notifier.tell([an_errand()])
         assert why is not None
         assert "the broker did not take it" in why
         engines.valkey.start()
-        assert herald.tell([an_errand()]) == [None]
+        assert notifier.tell([an_errand()]) == [None]
         time.sleep(1.1)  # so long it does not try
         bell.ring([SUBMIT])
         with redis.Redis.from_url(engines.broker_url) as broker:
@@ -137,23 +137,25 @@ def test_a_broker_that_is_gone_costs_nothing_and_is_rung_when_it_is_back(tmp_pat
         engines.valkey.stop()
 
 
-def test_documents_that_meet_a_frozen_broker_wait_together(herald: CeleryHerald, frozen: Callable[[], None]) -> None:
+def test_documents_that_meet_a_frozen_broker_wait_together(
+    notifier: CeleryNotifier, frozen: Callable[[], None]
+) -> None:
     """Two hundred documents are not two hundred timeouts: the lease would be over long before."""
-    herald.tell([an_errand()])
+    notifier.tell([an_errand()])
     frozen()
-    errands = [an_errand() for _ in range(200)]
+    deliveries = [an_errand() for _ in range(200)]
     begun = time.monotonic()
-    troubles = herald.tell(errands)
+    troubles = notifier.tell(deliveries)
     assert time.monotonic() - begun < 100, "every document had a timeout of its own"
     assert len(troubles) == 200
     assert all(troubles)
 
 
-def test_a_queue_that_is_none_is_its_own_orders_trouble(herald: CeleryHerald, broker: redis.Redis) -> None:
+def test_a_queue_that_is_none_is_its_own_orders_trouble(notifier: CeleryNotifier, broker: redis.Redis) -> None:
     """A producer named a key of the broker's that is no queue: its documents wait, everybody else's go out."""
     broker.set("no-queue", "something else")
     wrong, right = OrderId(uuid4()), OrderId(uuid4())
-    troubles = herald.tell([
+    troubles = notifier.tell([
         an_errand("no-queue", order_id=wrong, version=1),
         an_errand("crm", order_id=wrong, version=2),  # may not overtake the first
         an_errand("crm", order_id=right),
@@ -162,10 +164,12 @@ def test_a_queue_that_is_none_is_its_own_orders_trouble(herald: CeleryHerald, br
     assert broker.llen("crm") == 1
 
 
-def test_a_document_has_the_same_id_however_often_it_is_handed_over(herald: CeleryHerald, broker: redis.Redis) -> None:
+def test_a_document_has_the_same_id_however_often_it_is_handed_over(
+    notifier: CeleryNotifier, broker: redis.Redis
+) -> None:
     """A producer can tell a repetition by the message's id."""
-    errand = an_errand(version=7)
-    herald.tell([errand])
-    herald.tell([errand])
+    delivery = an_errand(version=7)
+    notifier.tell([delivery])
+    notifier.tell([delivery])
     ids = {json.loads(message)["headers"]["id"] for message in broker.lrange("crm", 0, -1)}
-    assert ids == {f"{errand.telling.order_id}-told-7"}
+    assert ids == {f"{delivery.message.order_id}-told-7"}

@@ -1,4 +1,4 @@
-"""Telling carriers who we are: tokens are had once, renewed early, and never shown."""
+"""OutboxMessage carriers who we are: tokens are had once, renewed early, and never shown."""
 
 import asyncio
 import base64

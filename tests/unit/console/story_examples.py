@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.ledger.ledger import Debt, Story
+from number_orders.ledger.ledger import Story, WorkItem
 from number_orders.ledger.rows import event_detail
 from number_orders.orders.events import Event
-from number_orders.orders.lifecycle import Effect, Manner, SubmitOrder, advance
+from number_orders.orders.lifecycle import CarrierPolicy, Effect, SubmitOrder, advance
 from number_orders.orders.model import CarrierName, Criteria, Kind, Lane, NumberResult, Order, OrderId, OrderRequest
 from number_orders.orders.numbers import E164
 
@@ -24,11 +24,11 @@ def tell(
     *events: Event,
     later: timedelta = timedelta(),
     request: dict[str, Any] | None = None,
-    debt: dict[str, Any] | None = None,
+    work_item: dict[str, Any] | None = None,
 ) -> Story:
     """Tell the story of an order of which these were heard, ten seconds apart, from noon on.
 
-    It is told `later` than the last; `request` and `debt` change fields of the request and of what it waits for.
+    It is told `later` than the last; `request` and `work_item` change fields of the request and of what it waits for.
     """
     order = Order(ORDER_ID, replace(REQUEST, **(request or {})), accepted_at=NOON)
     owed: dict[Lane, Effect] = {Lane.SUBMIT: SubmitOrder(max(order.request.not_before or NOON, NOON))}
@@ -37,19 +37,19 @@ def tell(
     at = NOON
     for event in events:
         at += STEP
-        step = advance(order, event, now=at, manner=Manner(), attempt=order.sends)
+        step = advance(order, event, now=at, policy=CarrierPolicy(), attempt_number=order.sends)
         order = step.order
         rows.append(_row(order, at, type(step.event).__name__, event_detail(step.event), late=step.late))
         if not step.late:
             owed = {lane: effect for lane, effect in owed.items() if lane is Lane.TELL}
             owed |= {effect.lane: effect for effect in step.effects}
             numbers |= {result.e164: result for result in getattr(event, "numbers", ())}
-    debts = (Debt(each.lane, each.not_before, 0, each.reason, in_hand=False) for each in owed.values())
+    work_items = (WorkItem(each.lane, each.not_before, 0, each.reason, in_hand=False) for each in owed.values())
     return Story(
         now=at + later,
         order=order,
         numbers=tuple(numbers.values()),
-        debts=tuple(replace(each, **(debt or {})) for each in debts),
+        work_items=tuple(replace(each, **(work_item or {})) for each in work_items),
         events=tuple(rows),
     )
 

@@ -93,19 +93,19 @@ class TestAccepted:
         assert "1 of 3 numbers are given up; the rest goes later: the other is tainted." in explain(story)
 
     def test_that_stands_in_line_says_behind_whom(self) -> None:
-        story = tell(debt={"reason": "waits for order 7", "not_before": NOON + timedelta(minutes=1)})
+        story = tell(work_item={"reason": "waits for order 7", "not_before": NOON + timedelta(minutes=1)})
 
         assert "It waits for order 7." in explain(story)
 
     def test_beyond_a_limit_says_why_and_reckons_with_it(self) -> None:
         until = NOON + timedelta(minutes=7)
-        story = tell(debt={"holds": (Hold(HeldBy.LIMIT, "HTTP 429", until=until, limit_group="ORDER"),)})
+        story = tell(work_item={"holds": (Hold(HeldBy.LIMIT, "HTTP 429", until=until, limit_group="ORDER"),)})
 
         assert "bandwidth wants no ORDER requests until 12:07:00 UTC, in 7 min: HTTP 429." in explain(story)
         assert "Next, a worker sends it to bandwidth at 12:07:00 UTC, in 7 min." in explain(story)
 
     def test_on_a_paused_lane_says_who_paused_it_and_how_it_goes_on(self) -> None:
-        story = tell(debt={"holds": (Hold(HeldBy.PERSON, "stock-taking", since=NOON, who="ana"),)})
+        story = tell(work_item={"holds": (Hold(HeldBy.PERSON, "stock-taking", since=NOON, who="ana"),)})
 
         assert "ana paused bandwidth's lane submit 0.0 s ago: stock-taking." in explain(story)
         assert "Nothing happens there until somebody types `number-orders resume bandwidth submit`." in explain(story)
@@ -114,14 +114,14 @@ class TestAccepted:
     def test_with_a_carrier_out_of_reach_says_until_when_it_is_left_alone(self) -> None:
         hold = Hold(HeldBy.BREAKER, "HTTP 503", since=NOON, until=NOON + timedelta(minutes=2))
 
-        told = explain(tell(debt={"holds": (hold,)}))
+        told = explain(tell(work_item={"holds": (hold,)}))
         assert "bandwidth could not be reached again and again: HTTP 503." in told
         assert "It is left alone until 12:02:00 UTC, in 2 min." in told
-        later = tell(debt={"holds": (hold,)}, later=timedelta(minutes=3))
+        later = tell(work_item={"holds": (hold,)}, later=timedelta(minutes=3))
         assert any("One order tries; the others wait for its answer." in each for each in explain(later))
 
     def test_in_a_workers_hand_says_so_and_what_if_it_dies(self) -> None:
-        story = tell(debt={"in_hand": True, "not_before": NOON + timedelta(seconds=30)})
+        story = tell(work_item={"in_hand": True, "not_before": NOON + timedelta(seconds=30)})
 
         assert "A worker has it in hand now; if that one dies, another takes over at 12:00:30 UTC, in 30 s." in explain(
             story
@@ -129,7 +129,7 @@ class TestAccepted:
         assert "next free worker" not in said(story)
 
     def test_whose_worker_never_came_back_is_anybodys_again(self) -> None:
-        story = tell(debt={"in_hand": True}, later=timedelta(seconds=5))
+        story = tell(work_item={"in_hand": True}, later=timedelta(seconds=5))
 
         assert "It is due now: the next free worker sends it to bandwidth." in explain(story)
 
@@ -199,7 +199,7 @@ class TestInDoubt:
         assert "two workers began to send it" in said(tell(SubmissionBegun(), SubmissionBegun()))
 
     def test_says_that_asking_stayed_without_news(self) -> None:
-        story = tell(SubmissionBegun(), AnswerLost("reset"), debt={"attempts": 4, "reason": "HTTP 503"})
+        story = tell(SubmissionBegun(), AnswerLost("reset"), work_item={"attempts": 4, "reason": "HTTP 503"})
 
         assert "Asked 4 times without news (HTTP 503)." in explain(story)
 
@@ -340,7 +340,9 @@ class TestTelling:
     NOTIFY = Notify(task="crm.hear", queue="crm")
 
     def test_says_that_the_producer_is_still_to_be_told(self) -> None:
-        story = tell(CancelAsked("kim"), request={"notify": self.NOTIFY}, debt={"reason": "the broker did not take it"})
+        story = tell(
+            CancelAsked("kim"), request={"notify": self.NOTIFY}, work_item={"reason": "the broker did not take it"}
+        )
 
         assert explain(story)[-1] == (
             "Its producer is still to be told (12:00:10 UTC, 0.0 s ago): the broker did not take it."
@@ -395,7 +397,7 @@ def test_every_story_is_told_in_whole_sentences_that_suit_its_state(wished: list
 
     assert told
     assert all(sentence.endswith(".") and "None" not in sentence for sentence in told), told
-    waits = any(debt.lane is not Lane.TELL for debt in story.debts)
+    waits = any(work_item.lane is not Lane.TELL for work_item in story.work_items)
     assert waits == (story.order.state not in {State.PARKED, *FINAL_STATES})
     assert ("a worker" in " ".join(told).lower() or "no worker" in said(story) or "free worker" in said(story)) == waits
     recallable = story.order.state is State.ACCEPTED or (

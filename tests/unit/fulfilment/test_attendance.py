@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from number_orders.fulfilment.lanes.presence import Attendance
+from number_orders.fulfilment.lanes.presence import LanePresence
 from number_orders.orders.model import CarrierName, Lane
 from number_orders.simulation.clock import VirtualLoop
 
@@ -43,7 +43,7 @@ class Said:
 def said(*moments: tuple[float, str]) -> list[str]:
     """Return what comes of saying these things at these moments."""
     others = Said()
-    attendance = Attendance(others, others, *WHERE)
+    attendance = LanePresence(others, others, *WHERE)
     loop = VirtualLoop()
     try:
         for at_s, word in moments:

@@ -9,7 +9,7 @@ import pytest
 
 from number_orders.carriers.http.transport import Departure, WireTrouble
 from number_orders.fulfilment.lanes.rate import LATE_MAX_S, ON_THE_WAY_S, LedgerClock, Pace, limit
-from number_orders.ledger.ledger import Ledger, Place
+from number_orders.ledger.ledger import Ledger, RateSlot
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.model import CarrierName
 
@@ -34,10 +34,10 @@ def told(*samples: tuple[float, float]) -> LedgerClock:
 class OneLimit:
     """A ledger of which only one limit is asked."""
 
-    place: Place | None
+    place: RateSlot | None
     taken: list[str] = field(default_factory=list)
 
-    async def take_place(self, carrier: CarrierName, group: str) -> Place | None:
+    async def take_rate_slot(self, carrier: CarrierName, group: str) -> RateSlot | None:
         self.taken.append(group)
         return self.place
 
@@ -117,7 +117,7 @@ def test_the_first_place_is_the_claims_and_every_other_is_taken() -> None:
     """One request, one place; the second is asked for, and what is far ahead is not waited for."""
 
     async def work() -> None:
-        ledger = OneLimit(Place(seconds(0), NOON, None))
+        ledger = OneLimit(RateSlot(seconds(0), NOON, None))
         pace = a_pace(ledger, place=seconds(-0.01))
         await pace.wait()
         assert ledger.taken == []
@@ -130,11 +130,11 @@ def test_the_first_place_is_the_claims_and_every_other_is_taken() -> None:
 @pytest.mark.parametrize(
     ("place", "says", "until"),
     [
-        (Place(seconds(60), NOON, None), "has no place left in time", seconds(60)),
-        (Place(seconds(0), NOON, seconds(90)), "wants no ORDER requests now", seconds(90)),
+        (RateSlot(seconds(60), NOON, None), "has no place left in time", seconds(60)),
+        (RateSlot(seconds(0), NOON, seconds(90)), "wants no ORDER requests now", seconds(90)),
     ],
 )
-def test_without_a_place_in_time_the_conversation_is_put_off(place: Place, says: str, until: Any) -> None:
+def test_without_a_place_in_time_the_conversation_is_put_off(place: RateSlot, says: str, until: Any) -> None:
     async def work() -> None:
         with pytest.raises(NoAnswer, match=says) as put_off:
             await a_pace(OneLimit(place)).wait()

@@ -1,4 +1,4 @@
-"""One process's room: opened before there is anything to do where that can be done, and by the first task where not."""
+"""A process opens its services before its first task, or, where that fails, with it."""
 
 import asyncio
 import socket
@@ -11,16 +11,16 @@ import pytest
 
 from config.queues import CELERY
 from number_orders.fulfilment import runtime
-from number_orders.fulfilment.runtime import Room
+from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.errors import LedgerUnavailable
 from number_orders.orders.model import CarrierName
 
-A_ROOM = cast("Room", object())
+A_ROOM = cast("Services", object())
 
 
 class Doors:
-    """Rooms that open as they are told to."""
+    """Services that open as they are told to."""
 
     def __init__(self) -> None:
         self.opened = 0
@@ -29,7 +29,7 @@ class Doors:
         self.takes_s = 0.0
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[Room]:
+    async def open(self) -> AsyncIterator[Services]:
         try:
             await asyncio.sleep(self.takes_s)
             if self.trouble:
@@ -54,7 +54,7 @@ def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
 def test_a_room_that_was_prepared_is_the_one_that_is_used(doors: Doors) -> None:
     runtime.prepare(within_s=1)
     assert doors.opened == 1
-    assert runtime.runtime().room is A_ROOM
+    assert runtime.runtime().services is A_ROOM
     assert runtime.runtime() is runtime.runtime()
     assert doors.opened == 1
 
@@ -65,7 +65,7 @@ def test_without_a_ledger_the_first_task_opens_it(doors: Doors) -> None:
     with pytest.raises(LedgerUnavailable, match="it is away"):
         runtime.runtime()
     doors.trouble = None
-    assert runtime.runtime().room is A_ROOM
+    assert runtime.runtime().services is A_ROOM
 
 
 def test_a_ledger_that_is_slow_is_not_waited_for(doors: Doors) -> None:
@@ -73,7 +73,7 @@ def test_a_ledger_that_is_slow_is_not_waited_for(doors: Doors) -> None:
     runtime.prepare(within_s=0.05)
     assert (doors.opened, doors.closed) == (0, 1)
     doors.takes_s = 0
-    assert runtime.runtime().room is A_ROOM
+    assert runtime.runtime().services is A_ROOM
 
 
 def test_a_ledger_that_is_silent_is_given_up_before_celery_gives_up_the_child(doors: Doors) -> None:
@@ -82,17 +82,17 @@ def test_a_ledger_that_is_silent_is_given_up_before_celery_gives_up_the_child(do
         port = silent.getsockname()[1]
 
         @asynccontextmanager
-        async def open_room() -> AsyncIterator[Room]:
+        async def open_services() -> AsyncIterator[Services]:
             async with Ledger.at(f"postgresql://anybody@127.0.0.1:{port}/nothing") as ledger:
                 await ledger.open_lanes([CarrierName("bandwidth")])
                 yield A_ROOM
 
-        runtime.install(open_room)
+        runtime.install(open_services)
         began = time.monotonic()
         runtime.prepare(within_s=0.2)
         assert time.monotonic() - began < CELERY["worker_proc_alive_timeout"] / 2
     runtime.install(doors.open)
-    assert runtime.runtime().room is A_ROOM
+    assert runtime.runtime().services is A_ROOM
 
 
 def test_where_no_room_was_installed_nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:

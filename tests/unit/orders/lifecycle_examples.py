@@ -33,7 +33,7 @@ from number_orders.orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from number_orders.orders.lifecycle import AT_REST, Effect, Manner
+from number_orders.orders.lifecycle import AT_REST, CarrierPolicy, Effect
 from number_orders.orders.model import (
     FINAL_STATES,
     CarrierName,
@@ -51,7 +51,7 @@ from number_orders.orders.model import (
 from number_orders.orders.numbers import E164
 
 NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
-MANNER: Final = Manner()
+POLICY: Final = CarrierPolicy()
 RALEIGH: Final = E164("+19195550100")
 DURHAM: Final = E164("+19195550101")
 THEIR_ID: Final = CarrierOrderId("0aac5809")

@@ -6,7 +6,7 @@ import pytest
 from number_orders.orders.diagram import MEANINGS, events_table, main, mermaid, refreshed, states_table
 from number_orders.orders.lifecycle import ARCS
 from number_orders.orders.model import FINAL_STATES, State
-from tests.unit.orders.lifecycle_examples import EVENT_TYPES, MANNER
+from tests.unit.orders.lifecycle_examples import EVENT_TYPES, POLICY
 
 PAGE = Path(__file__).parents[3] / "docs" / "lifecycle.md"
 ARROW = re.compile(r"^    (\w+) --> (\w+): (.+)$", re.MULTILINE)
@@ -48,12 +48,12 @@ def test_the_page_shows_the_picture_and_both_tables() -> None:
 @pytest.mark.parametrize(
     "told",
     [
-        f"`answer_within` ({MANNER.answer_within.seconds} s)",
-        f"`ask_first` ({MANNER.ask_first.seconds} s)",
-        f"`ask_factor` ({MANNER.ask_factor})",
-        f"`ask_max` ({MANNER.ask_max.seconds // 60} min)",
-        f"`slow_ask_max` ({MANNER.slow_ask_max.seconds // 60} min)",
-        f"`doubt_first` ({MANNER.doubt_first.seconds} s)",
+        f"`answer_within` ({POLICY.answer_within.seconds} s)",
+        f"`ask_first` ({POLICY.ask_first.seconds} s)",
+        f"`ask_factor` ({POLICY.ask_factor})",
+        f"`ask_max` ({POLICY.ask_max.seconds // 60} min)",
+        f"`slow_ask_max` ({POLICY.slow_ask_max.seconds // 60} min)",
+        f"`doubt_first` ({POLICY.doubt_first.seconds} s)",
     ],
 )
 def test_the_page_tells_the_default_pauses_as_they_are(told: str) -> None:

@@ -42,8 +42,8 @@ from number_orders.orders.lifecycle import (
     NEWS,
     REMARKS,
     AskCarrier,
+    CarrierPolicy,
     Effect,
-    Manner,
     Step,
     SubmitOrder,
     TellProducer,
@@ -68,9 +68,9 @@ from tests.unit.orders.lifecycle_examples import (
     DURHAM,
     EVENT_TYPES,
     EXAMPLES,
-    MANNER,
     NOON,
     OWED_IN,
+    POLICY,
     RALEIGH,
     THEIR_ID,
     UNDER_WAY,
@@ -94,8 +94,8 @@ NOT_LISTED = NotListed("by reference")
 ENDS = {Filled: State.COMPLETED, PartlyFilled: State.PARTIAL, Refused: State.FAILED}
 
 
-def heard(order: Order, event: Event, *, manner: Manner = MANNER, attempt: int | None = None) -> Step:
-    return advance(order, event, now=NOON, manner=manner, attempt=attempt)
+def heard(order: Order, event: Event, *, policy: CarrierPolicy = POLICY, attempt_number: int | None = None) -> Step:
+    return advance(order, event, now=NOON, policy=policy, attempt_number=attempt_number)
 
 
 # The table, whole
@@ -198,7 +198,7 @@ def test_a_begun_submission_is_asked_about_when_no_request_can_be_alive_any_more
     step = heard(an_order(sends=2), SubmissionBegun())
 
     assert (step.order.state, step.order.sends) == (State.SUBMITTING, 3)
-    assert [effect.not_before for effect in step.effects] == [NOON + MANNER.answer_within]
+    assert [effect.not_before for effect in step.effects] == [NOON + POLICY.answer_within]
 
 
 def test_a_submission_begun_twice_is_in_doubt_and_counts_as_one_send() -> None:
@@ -252,17 +252,17 @@ def test_an_answer_without_a_status_keeps_the_status_known_before() -> None:
 
 def test_lost_answer_is_asked_about_before_anything_is_sent_again() -> None:
     """A carrier gone silent is questioned; the order is never blindly resent."""
-    step = heard(an_order(State.SUBMITTING), AnswerLost("timed out"), attempt=1)
+    step = heard(an_order(State.SUBMITTING), AnswerLost("timed out"), attempt_number=1)
 
     assert step.order.state is State.IN_DOUBT
     assert (step.order.losses, step.order.doubt_since, step.order.doubt_asks) == (1, NOON, 0)
-    assert step.effects == (AskCarrier(NOON + MANNER.doubt_first, "asking the carrier whether it arrived"),)
+    assert step.effects == (AskCarrier(NOON + POLICY.doubt_first, "asking the carrier whether it arrived"),)
 
 
 def test_a_lost_answer_that_was_counted_is_not_counted_again() -> None:
     """The worker thought dead says late what was assumed; the doubt starts anew, the loss does not."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - MINUTE, doubt_asks=2)
-    after = heard(order, AnswerLost("timed out"), attempt=1).order
+    after = heard(order, AnswerLost("timed out"), attempt_number=1).order
 
     assert (after.losses, after.doubt_since, after.doubt_asks) == (1, NOON, 0)
 
@@ -292,14 +292,14 @@ def test_absence_is_proven_by_enough_looks_over_enough_time(asks: int, since: ti
     """Both are needed: the look being weighed counts, and the boundary itself is enough."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - since, doubt_asks=asks)
 
-    assert type(weigh_absence(order, NOT_LISTED, now=NOON, manner=MANNER)) is verdict
+    assert type(weigh_absence(order, NOT_LISTED, now=NOON, policy=POLICY)) is verdict
 
 
 def test_doubt_of_unknown_age_has_only_just_arisen() -> None:
     """Without a beginning no patience has passed, whatever the looks."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_asks=99)
 
-    assert weigh_absence(order, NOT_LISTED, now=NOON, manner=MANNER) == NOT_LISTED
+    assert weigh_absence(order, NOT_LISTED, now=NOON, policy=POLICY) == NOT_LISTED
 
 
 def patiently_sought(*, losses: int = 1) -> Order:
@@ -309,14 +309,14 @@ def patiently_sought(*, losses: int = 1) -> Order:
 @pytest.mark.parametrize(("losses", "verdict"), [(1, ProvenAbsent), (2, ProvenAbsent), (3, Parked), (4, Parked)])
 def test_a_person_decides_after_too_many_lost_answers(losses: int, verdict: type[Event]) -> None:
     """Three orders gone without a trace are no accident."""
-    weighed = weigh_absence(patiently_sought(losses=losses), NOT_LISTED, now=NOON, manner=MANNER)
+    weighed = weigh_absence(patiently_sought(losses=losses), NOT_LISTED, now=NOON, policy=POLICY)
 
     assert type(weighed) is verdict
 
 
 def test_where_absence_is_no_licence_to_send_again_a_person_decides() -> None:
     """Some carriers' lists prove too little, and the setting says so."""
-    weighed = weigh_absence(patiently_sought(), NOT_LISTED, now=NOON, manner=Manner(resend_when_absent=False))
+    weighed = weigh_absence(patiently_sought(), NOT_LISTED, now=NOON, policy=CarrierPolicy(resend_when_absent=False))
 
     assert isinstance(weighed, Parked)
     assert "by reference" in weighed.reason
@@ -324,7 +324,7 @@ def test_where_absence_is_no_licence_to_send_again_a_person_decides() -> None:
 
 def test_where_nothing_is_left_to_be_sent_again_a_person_decides() -> None:
     """What was prepared at the carrier is gone as well, so nothing holds a second purchase off."""
-    weighed = weigh_absence(patiently_sought(), NotListed("the cart", resend=False), now=NOON, manner=MANNER)
+    weighed = weigh_absence(patiently_sought(), NotListed("the cart", resend=False), now=NOON, policy=POLICY)
 
     assert isinstance(weighed, Parked)
 
@@ -332,7 +332,7 @@ def test_where_nothing_is_left_to_be_sent_again_a_person_decides() -> None:
 def test_not_even_such_a_carrier_is_given_up_on_early() -> None:
     """Parking needs the same patience as sending again."""
     order = an_order(State.IN_DOUBT, losses=3, doubt_since=NOON - MINUTE, doubt_asks=2)
-    weighed = weigh_absence(order, NOT_LISTED, now=NOON, manner=Manner(resend_when_absent=False))
+    weighed = weigh_absence(order, NOT_LISTED, now=NOON, policy=CarrierPolicy(resend_when_absent=False))
 
     assert weighed == NOT_LISTED
 
@@ -359,11 +359,11 @@ def test_two_orders_with_our_reference_are_shown_to_a_person() -> None:
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("event", ABOUT_ONE_ATTEMPT)
-@pytest.mark.parametrize("attempt", [1, 3])
-def test_an_answer_to_another_attempt_moves_nothing(state: State, event: type[Event], attempt: int) -> None:
+@pytest.mark.parametrize("attempt_number", [1, 3])
+def test_an_answer_to_another_attempt_moves_nothing(state: State, event: type[Event], attempt_number: int) -> None:
     """What became of attempt 1 says nothing of attempt 2, be it under way or over."""
     before = an_order(state, sends=2)
-    step = heard(before, an_event(event), attempt=attempt)
+    step = heard(before, an_event(event), attempt_number=attempt_number)
 
     assert (step.order.state, step.late, step.effects) == (state, True, ())
     assert step.order.version == before.version + 1
@@ -372,7 +372,7 @@ def test_an_answer_to_another_attempt_moves_nothing(state: State, event: type[Ev
 @pytest.mark.parametrize("state", UNDER_WAY)
 def test_an_order_found_by_an_old_attempts_answer_is_found(state: State) -> None:
     """The carrier has it, whichever attempt brought it there."""
-    step = heard(an_order(state, sends=2), Acknowledged(THEIR_ID), attempt=1)
+    step = heard(an_order(state, sends=2), Acknowledged(THEIR_ID), attempt_number=1)
 
     assert (step.order.state, step.order.carrier_order_id) == (State.OPEN, THEIR_ID)
 
@@ -384,7 +384,7 @@ def test_an_order_just_acknowledged_is_asked_about_soon() -> None:
     """Most orders are done within seconds."""
     (effect,) = heard(an_order(State.SUBMITTING), Acknowledged(THEIR_ID)).effects
 
-    assert 0.9 * MANNER.ask_first <= effect.not_before - NOON <= MANNER.ask_first
+    assert 0.9 * POLICY.ask_first <= effect.not_before - NOON <= POLICY.ask_first
 
 
 def test_an_order_adopted_by_a_person_is_asked_about_at_once() -> None:
@@ -443,21 +443,21 @@ def test_numbers_that_came_meanwhile_are_news_under_the_same_status() -> None:
 @pytest.mark.parametrize("asked", [0, 1, 2, 5, 9])
 def test_pauses_grow_by_the_factor(asked: int) -> None:
     """Two seconds at first, 1.6 times longer each time, shortened by at most a tenth."""
-    pause = next_ask(an_order(State.OPEN), asked, slow=False, now=NOON, manner=MANNER).not_before - NOON
+    pause = next_ask(an_order(State.OPEN), asked, slow=False, now=NOON, policy=POLICY).not_before - NOON
     whole = 2 * SECOND * 1.6**asked
 
     assert 0.9 * whole <= pause <= whole
 
 
-@pytest.mark.parametrize(("slow", "ceiling"), [(False, MANNER.ask_max), (True, MANNER.slow_ask_max)])
+@pytest.mark.parametrize(("slow", "ceiling"), [(False, POLICY.ask_max), (True, POLICY.slow_ask_max)])
 @pytest.mark.parametrize("factor", [1.6, 2.0, 10.0])
 @pytest.mark.parametrize("asked", [40, 64, 65, 1_000_000])
 def test_pauses_stop_growing_however_often_it_was_asked(
     *, slow: bool, ceiling: timedelta, factor: float, asked: int
 ) -> None:
     """An order may stay backordered for weeks; the asking goes on at the slowest pace and breaks nothing."""
-    manner = Manner(ask_factor=factor)
-    pause = next_ask(an_order(State.OPEN), asked, slow=slow, now=NOON, manner=manner).not_before - NOON
+    policy = CarrierPolicy(ask_factor=factor)
+    pause = next_ask(an_order(State.OPEN), asked, slow=slow, now=NOON, policy=policy).not_before - NOON
 
     assert 0.9 * ceiling <= pause <= ceiling
 
@@ -467,7 +467,7 @@ def test_orders_due_together_do_not_ask_together() -> None:
 
     def due() -> list[timedelta]:
         orders = [an_order(State.OPEN, number=number) for number in range(100)]
-        return [next_ask(order, 9, slow=False, now=NOON, manner=MANNER).not_before - NOON for order in orders]
+        return [next_ask(order, 9, slow=False, now=NOON, policy=POLICY).not_before - NOON for order in orders]
 
     assert len(set(due())) == 100
     assert due() == due()
@@ -530,7 +530,7 @@ def test_an_order_that_is_set_aside_waits_for_a_person_and_keeps_its_turn(state:
 
     assert (step.order.state, step.order.reason) == (State.PARKED, "ana: it does not move")
     assert (step.order.carrier_order_id, step.order.progress) == (THEIR_ID, {"cart_id": "01J"})
-    assert (work_owed(step.effects), step.ends_turn) == ((), False)
+    assert (work_owed(step.effects), step.releases_serial_lock) == ((), False)
 
 
 def test_what_is_on_its_way_is_not_set_aside() -> None:
@@ -557,7 +557,7 @@ def test_impatience_is_no_proof() -> None:
     order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - 4 * MINUTE, doubt_asks=50)
     hurried = heard(order, Hurried("ana")).order
 
-    assert isinstance(weigh_absence(hurried, NOT_LISTED, now=NOON, manner=MANNER), NotListed)
+    assert isinstance(weigh_absence(hurried, NOT_LISTED, now=NOON, policy=POLICY), NotListed)
 
 
 @pytest.mark.parametrize("state", State)
@@ -635,7 +635,7 @@ def test_an_order_that_the_carrier_dropped_is_cancelled() -> None:
 
 def test_what_a_rule_holds_back_is_owed_when_the_rule_allows_it() -> None:
     """To the moment: no pause of ours is added, however often it was tried."""
-    step = heard(an_order(State.SUBMITTING, sends=9), Deferred("tainted", NOON + 31 * MINUTE), attempt=9)
+    step = heard(an_order(State.SUBMITTING, sends=9), Deferred("tainted", NOON + 31 * MINUTE), attempt_number=9)
 
     assert step.order.state is State.ACCEPTED
     assert step.effects == (SubmitOrder(NOON + 31 * MINUTE, "tainted"),)
@@ -696,7 +696,7 @@ def test_a_part_in_which_nothing_was_done_is_no_part_of_the_end(state: State, ev
 
 def test_an_old_attempts_refusal_says_nothing_of_the_rest() -> None:
     """It is seen in the light of the attempt it answers before it is seen in any other."""
-    step = heard(in_parts(State.SUBMITTING), Refused("no such number"), attempt=1)
+    step = heard(in_parts(State.SUBMITTING), Refused("no such number"), attempt_number=1)
 
     assert (step.order.state, step.late) == (State.SUBMITTING, True)
 
@@ -721,12 +721,12 @@ def test_the_rest_can_be_called_back() -> None:
 )
 def test_an_order_needs_the_carrier_to_itself_until_it_says_otherwise_or_leaves(event: Event, *, ends: bool) -> None:
     """Others that could be taken for it wait so long."""
-    assert heard(an_order(State.OPEN, carrier_order_id=THEIR_ID), event).ends_turn is ends
+    assert heard(an_order(State.OPEN, carrier_order_id=THEIR_ID), event).releases_serial_lock is ends
 
 
 def test_late_news_takes_nobodys_turn_away() -> None:
     """The order had ended, and with it its turn."""
-    assert not heard(an_order(State.COMPLETED), an_event(Filled)).ends_turn
+    assert not heard(an_order(State.COMPLETED), an_event(Filled)).releases_serial_lock
 
 
 def test_a_parked_order_is_sent_again_on_a_persons_word_only() -> None:
@@ -796,7 +796,7 @@ def test_the_answer_to_an_order_that_came_to_nothing_is_no_alarm_when_it_says_wh
     assert not heard(order, Acknowledged(THEIR_ID)).contradicts
 
 
-# Telling the producer
+# OutboxMessage the producer
 
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)

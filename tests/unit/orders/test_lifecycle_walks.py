@@ -25,8 +25,8 @@ from number_orders.orders.lifecycle import (
     AT_REST,
     NEWS,
     REMARKS,
+    CarrierPolicy,
     Effect,
-    Manner,
     Step,
     advance,
     next_ask,
@@ -35,7 +35,7 @@ from number_orders.orders.model import Lane, Order, State
 from tests.unit.orders.lifecycle_examples import EVENT_TYPES, NOON, OWED_IN, an_event, an_order, work_owed
 
 MANNERS = st.builds(
-    Manner,
+    CarrierPolicy,
     ask_first=st.timedeltas(timedelta(milliseconds=1), timedelta(minutes=1)),
     ask_factor=st.floats(1, 10),
     ask_max=st.timedeltas(timedelta(minutes=1), timedelta(days=1)),
@@ -59,9 +59,9 @@ class OneLife(RuleBasedStateMachine):
         self.begun = 0
         self.events = 0
 
-    @initialize(manner=MANNERS)
-    def come_in(self, manner: Manner) -> None:
-        self.manner = manner
+    @initialize(policy=MANNERS)
+    def come_in(self, policy: CarrierPolicy) -> None:
+        self.policy = policy
         self.order = an_order()
         self.first_version = self.order.version
         self.owed: tuple[Lane, ...] = (Lane.SUBMIT,)
@@ -71,7 +71,7 @@ class OneLife(RuleBasedStateMachine):
     def something_moves_the_order_on(self, data: st.DataObject, pause: timedelta) -> None:
         arcs = ARCS[self.order.state]
         going_on = [event for event in arcs if not arcs[event].is_final]
-        self.happens(data.draw(st.sampled_from(going_on)), pause, attempt=self.order.sends)
+        self.happens(data.draw(st.sampled_from(going_on)), pause, attempt_number=self.order.sends)
 
     @precondition(lambda self: self.order.state in ARCS and self.events >= 30)
     @rule(data=st.data(), pause=PAUSES)
@@ -79,24 +79,24 @@ class OneLife(RuleBasedStateMachine):
         arcs = ARCS[self.order.state]
         ending = [event for event in arcs if arcs[event].is_final]
         if ending:
-            self.happens(data.draw(st.sampled_from(ending)), pause, attempt=self.order.sends)
+            self.happens(data.draw(st.sampled_from(ending)), pause, attempt_number=self.order.sends)
 
     @precondition(lambda self: self.order.sends > 1)
     @rule(data=st.data(), event=st.sampled_from(ABOUT_ONE_ATTEMPT), pause=PAUSES)
     def an_attempt_long_over_speaks(self, data: st.DataObject, event: type[Event], pause: timedelta) -> None:
-        attempt = data.draw(st.integers(1, self.order.sends - 1))
-        assert self.happens(event, pause, attempt=attempt).late
+        attempt_number = data.draw(st.integers(1, self.order.sends - 1))
+        assert self.happens(event, pause, attempt_number=attempt_number).late
 
     @precondition(lambda self: self.order.state in AT_REST)
     @rule(event=st.sampled_from([event for event in EVENT_TYPES if event in NEWS]), pause=PAUSES)
     def late_news_comes(self, event: type[Event], pause: timedelta) -> None:
         assert self.happens(event, pause).late
 
-    def happens(self, event_type: type[Event], pause: timedelta, *, attempt: int | None = None) -> Step:
+    def happens(self, event_type: type[Event], pause: timedelta, *, attempt_number: int | None = None) -> Step:
         self.now += pause
         before, event = self.order, an_event(event_type)
-        step = advance(before, event, now=self.now, manner=self.manner, attempt=attempt)
-        self.compare(before, event, attempt, step)
+        step = advance(before, event, now=self.now, policy=self.policy, attempt_number=attempt_number)
+        self.compare(before, event, attempt_number, step)
         self.order = step.order
         self.events += 1
         if not step.late:
@@ -104,7 +104,7 @@ class OneLife(RuleBasedStateMachine):
         self.told += [step.order.state for effect in step.effects if effect.lane is Lane.TELL]
         return step
 
-    def compare(self, before: Order, event: Event, attempt: int | None, step: Step) -> None:
+    def compare(self, before: Order, event: Event, attempt_number: int | None, step: Step) -> None:
         after = step.order
         assert after.version == before.version + 1
         assert after.state is before.state or not (step.late or before.state.is_final)
@@ -116,7 +116,7 @@ class OneLife(RuleBasedStateMachine):
             self.begun += 1
         if (before.state, after.state) == (State.IN_DOUBT, State.ACCEPTED):
             assert isinstance(event, ProvenAbsent) or (
-                isinstance(event, NotSent | Deferred) and attempt == before.sends
+                isinstance(event, NotSent | Deferred) and attempt_number == before.sends
             )
 
     @invariant()
@@ -124,7 +124,7 @@ class OneLife(RuleBasedStateMachine):
         possible = {*ARCS.get(self.order.state, ()), *(NEWS if self.order.state in AT_REST else ()), *REMARKS}
         for event in set(EVENT_TYPES) - possible:
             with pytest.raises(IllegalTransition):
-                advance(self.order, an_event(event), now=self.now, manner=self.manner)
+                advance(self.order, an_event(event), now=self.now, policy=self.policy)
 
     @invariant()
     def nothing_unfinished_is_forgotten_and_nothing_at_rest_is_worked_on(self) -> None:
@@ -160,9 +160,9 @@ test_the_promises_hold_all_through_a_long_life = OneLife.TestCase
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Legal steps from the start, each with the event that caused it, and the manner they were taken in."""
+    """Legal steps from the start, each with the event that caused it, and the policy they were taken in."""
 
-    manner: Manner
+    policy: CarrierPolicy
     start: Order
     steps: tuple[tuple[Event, Step], ...]
 
@@ -170,16 +170,16 @@ class Walk:
 @st.composite
 def walks(draw: st.DrawFn) -> Walk:
     """Take thirty steps or more without coming to an end."""
-    manner, start = draw(MANNERS), an_order()
+    policy, start = draw(MANNERS), an_order()
     steps: list[tuple[Event, Step]] = []
     order = start
     for _ in range(draw(st.integers(30, 60))):
         arcs = ARCS[order.state]
         event = an_event(draw(st.sampled_from([event for event in arcs if not arcs[event].is_final])))
-        step = advance(order, event, now=NOON, manner=manner, attempt=order.sends)
+        step = advance(order, event, now=NOON, policy=policy, attempt_number=order.sends)
         steps.append((event, step))
         order = step.order
-    return Walk(manner, start, tuple(steps))
+    return Walk(policy, start, tuple(steps))
 
 
 @settings(max_examples=50, deadline=None)
@@ -188,7 +188,7 @@ def test_the_same_life_lived_again_is_the_same_life(walk: Walk) -> None:
     """No dice, no clock: the story of events gives the order and its due times back."""
     order = walk.start
     for event, step in walk.steps:
-        assert advance(order, event, now=NOON, manner=walk.manner, attempt=order.sends) == step
+        assert advance(order, event, now=NOON, policy=walk.policy, attempt_number=order.sends) == step
         order = step.order
 
 
@@ -213,21 +213,21 @@ def test_an_order_is_never_sent_again_while_its_last_send_is_unexplained(walk: W
 
 @settings(deadline=None)
 @given(
-    manner=MANNERS,
+    policy=MANNERS,
     asked=st.integers(0, 10**9),
     number=st.integers(1, 2**128 - 1),
     slow=st.booleans(),
 )
 def test_the_next_question_is_never_past_the_ceiling_and_always_the_same(
-    *, manner: Manner, asked: int, number: int, slow: bool
+    *, policy: CarrierPolicy, asked: int, number: int, slow: bool
 ) -> None:
     """Any patience, any order, any number of looks: at least nine tenths of the pause, at most the ceiling."""
 
     def ask(asked: int) -> Effect:
-        return next_ask(an_order(State.OPEN, number=number), asked, slow=slow, now=NOON, manner=manner)
+        return next_ask(an_order(State.OPEN, number=number), asked, slow=slow, now=NOON, policy=policy)
 
     pause = ask(asked).not_before - NOON
 
     assert ask(asked) == ask(asked)
-    assert 0.9 * min(manner.ask_first, manner.ask_max) <= pause + timedelta(microseconds=1)
-    assert pause <= (manner.slow_ask_max if slow else manner.ask_max)
+    assert 0.9 * min(policy.ask_first, policy.ask_max) <= pause + timedelta(microseconds=1)
+    assert pause <= (policy.slow_ask_max if slow else policy.ask_max)

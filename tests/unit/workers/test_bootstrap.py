@@ -17,7 +17,7 @@ from number_orders.fulfilment.intake import Intake
 from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import CarrierName, Kind, Lane
 from tests.unit.carriers.cm_examples import an_order
-from workers.bootstrap import manner
+from workers.bootstrap import policy
 from workers.carriers import CARRIERS, adapters, set_up
 
 GUID = "11111111-2222-4333-8444-555555555555"
@@ -70,7 +70,7 @@ def test_cm_is_told_where_to_call(environment: pytest.MonkeyPatch) -> None:
 
 
 def test_cm_is_asked_at_the_pace_of_people_and_doubt_is_for_a_person() -> None:
-    how = manner(CMSettings())
+    how = policy(CMSettings())
     assert (how.ask_first, how.ask_max, how.slow_ask_max) == (
         timedelta(seconds=30),
         timedelta(minutes=15),
@@ -84,7 +84,7 @@ def test_how_many_lost_answers_are_too_many_is_set_per_carrier(environment: pyte
     give(environment, "BANDWIDTH", {"LOSSES_MAX": "5"})
     settings = Settings()
 
-    assert (manner(settings.bandwidth).losses_max, manner(settings.cm).losses_max) == (5, 3)
+    assert (policy(settings.bandwidth).losses_max, policy(settings.cm).losses_max) == (5, 3)
 
 
 def test_settings_with_maps_survive_being_handed_down(environment: pytest.MonkeyPatch) -> None:

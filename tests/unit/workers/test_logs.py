@@ -20,7 +20,7 @@ logging.getLogger("httpx").info("not worth a line either")
 try:
     raise KeyError("it")
 except KeyError as wrong:
-    ours.error("flight_broke", exc_info=wrong)
+    ours.error("attempt_broke", exc_info=wrong)
 """
 
 
@@ -38,7 +38,7 @@ def test_every_line_is_json_with_its_task_and_its_source() -> None:
     assert [(line["event"], line["level"], line["logger"]) for line in lines] == [
         ("order_moved", "info", "number_orders.fulfilment.recorder"),
         ("a library says so", "warning", "celery.worker"),
-        ("flight_broke", "error", "number_orders.fulfilment.recorder"),
+        ("attempt_broke", "error", "number_orders.fulfilment.recorder"),
     ]
     assert all((line["task_id"], line["task"]) == ("0199", "orders.work") for line in lines)
     assert all(line["timestamp"].endswith("Z") for line in lines)

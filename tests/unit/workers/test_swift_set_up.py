@@ -9,7 +9,7 @@ from config.settings import Settings, SwiftSettings
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.model import CarrierName
-from workers.bootstrap import manner
+from workers.bootstrap import policy
 from workers.carriers import set_up
 
 KEY = "apik_hush-hush-hush"
@@ -41,7 +41,7 @@ def test_the_window_and_its_margin_are_handed_down(monkeypatch: pytest.MonkeyPat
 def test_the_window_is_half_an_hour_and_a_minute_unless_set() -> None:
     settings = SwiftSettings()
     assert (settings.taint_window_s, settings.taint_margin_s) == (1800, 60)
-    assert manner(settings).resend_when_absent
+    assert policy(settings).resend_when_absent
 
 
 @pytest.mark.parametrize("key", ["hush-hush-hush", "apik_", "", "apik_hush hush", " apik_hush", "Bearer apik_hush"])
