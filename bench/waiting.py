@@ -39,7 +39,7 @@ _DUE: Final = 8000
 _SWEEPS: Final = 500
 _LEASE: Final = timedelta(hours=1)
 _PATIENCE_S: Final = 120.0
-_STINT_S: Final = 5.0
+_LANE_RUN_S: Final = 5.0
 """A worker looks at all that is due once in so many seconds, and in between from where it had got to."""
 _CLAIM_EVERY_S: Final = 0.5
 """While somebody holds an old snapshot: 400 orders claimed and given back a second, each of them every 20 s."""
@@ -217,7 +217,7 @@ def _under_an_old_snapshot(db: psycopg.Connection, lasts_s: float) -> Old:
     claims, last, from_start = 0, [], []
     while (began := time.monotonic()) < ends:
         since = None
-        while (now := time.monotonic()) < min(began + _STINT_S, ends):
+        while (now := time.monotonic()) < min(began + _LANE_RUN_S, ends):
             took, reached = _timed_claim(db, since)
             claims += 1
             if now >= ends - _LAST_S:

@@ -23,7 +23,7 @@ def sweep() -> None:
 @shared_task(name="orders.mind", acks_late=False, ignore_result=True, send_events=False)
 def mind() -> None:
     """Tell a person about lines that do not move on."""
-    answer(lambda desk: desk.mind())
+    answer(lambda desk: desk.watch())
 
 
 @shared_task(name="orders.forget", acks_late=False, ignore_result=True)

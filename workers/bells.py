@@ -49,13 +49,13 @@ class CeleryBell:
                 self._silent_until = self._clock() + _SILENT_S
                 log.warning("bell_silent", carrier=carrier, lane=lane.value, trouble=repr(trouble))
 
-    def heard(self, carrier: CarrierName, lane: Lane) -> None:
+    def reset(self, carrier: CarrierName, lane: Lane) -> None:
         """Note that a worker is about to look, so that what comes in from now on is rung for again."""
         if self._rung is not None:
             with contextlib.suppress(redis.RedisError):  # it expires by itself
                 self._rung.delete(_mark(carrier, lane))
 
-    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+    def mute(self, carrier: CarrierName, lane: Lane) -> None:
         """Note that a worker looks all the while: for the next two seconds nobody needs to ring."""
         if self._rung is not None and self._clock() >= self._silent_until:
             try:
@@ -82,7 +82,7 @@ class CeleryNotifier:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
+    def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
         """Hand over in order. A broker that is away is away for all of them; an delivery that it refuses is not.
 
         After the first failure of an order its later documents wait, or they would overtake.

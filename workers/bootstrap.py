@@ -11,7 +11,8 @@ from number_orders.fulfilment.intake import Intake
 from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
-from number_orders.ledger.ledger import BreakerPolicy, Ledger
+from number_orders.ledger.breakers import BreakerPolicy
+from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
 from workers.carriers import Entry, SetUp, adapters, set_up
@@ -63,11 +64,13 @@ def opening(
         assert settings.database_url is not None, "the database's address is known before any room is opened"
         async with AsyncExitStack() as stack:
             url = settings.database_url.get_secret_value()
-            ledger = await stack.enter_async_context(Ledger.at(url, connections_max=settings.database_connections))
+            ledger = await stack.enter_async_context(
+                PostgresLedger.at(url, connections_max=settings.database_connections)
+            )
             known = await _carriers(settings, carriers, stack)
-            await ledger.open_lanes(list(known))
+            await ledger.schedule.open_lanes(list(known))
             for name, carrier in known.items():
-                await ledger.set_limits(name, carrier.limits, carrier.limit_groups)
+                await ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
             rung = bell()
             desk = OrderService(
                 ledger=ledger,
@@ -79,7 +82,7 @@ def opening(
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
             )
             checking = {name: carrier.adapter for name, carrier in known.items()}
-            yield Services(ledger, desk, Intake(ledger, checking, rung))
+            yield Services(ledger, desk, Intake(ledger.intake, checking, rung))
 
     return open_services
 

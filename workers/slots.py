@@ -40,11 +40,11 @@ class FileSlots:
                 held.enter_context(place)
             yield True
 
-    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+    def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
         """Let nobody else have a place beside this process's own for the next seconds."""
         self._word(carrier, lane).touch()
 
-    def call(self, carrier: CarrierName, lane: Lane) -> None:
+    def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
         """Let others have the other places."""
         self._word(carrier, lane).unlink(missing_ok=True)
 

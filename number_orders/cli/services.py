@@ -13,13 +13,12 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import psycopg
-
 from config.settings import Settings
 from number_orders.cli.exits import Code, Stop
 from number_orders.cli.output import clean, masked, scrubbed
-from number_orders.ledger.ledger import Ledger
-from number_orders.orders.errors import UnknownOrder
+from number_orders.ledger.connection import check_reachable
+from number_orders.ledger.ledger import Ledger, PostgresLedger
+from number_orders.orders.errors import LedgerUnavailable, UnknownOrder, WrongSchema
 from number_orders.orders.model import CarrierName, Lane, OrderId
 
 if TYPE_CHECKING:  # it brings the carriers' HTTP clients along, which reading has no use for
@@ -36,10 +35,10 @@ class NoSlots:
         """Enter with False."""
         yield False
 
-    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+    def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
         """Say nothing: there is no place of its own to say it of."""
 
-    def call(self, carrier: CarrierName, lane: Lane) -> None:
+    def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
         """Call nobody."""
 
 
@@ -52,7 +51,7 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
     """
     url = await _reached(settings)
     with _schema_expected():
-        async with Ledger.at(url, connections_max=1, wait_s=CONNECT_WITHIN_S) as ledger:
+        async with PostgresLedger.at(url, connections_max=1, wait_s=CONNECT_WITHIN_S) as ledger:
             yield ledger
 
 
@@ -86,9 +85,9 @@ async def find_order(ledger: Ledger, name: str) -> OrderId:
         Stop: The key is several producers', so an id is needed.
     """
     by_id = _uuid(name)
-    if by_id and await ledger.read([by_id]):
+    if by_id and await ledger.orders.read([by_id]):
         return by_id
-    found = await ledger.with_key(name)
+    found = await ledger.orders.with_key(name)
     if not found:
         raise UnknownOrder(clean(name))
     if len(found) > 1:
@@ -140,12 +139,11 @@ async def _reached(settings: Settings) -> str:
     assert settings.database_url is not None, "commands that need a ledger ask find_settings"
     url = settings.database_url.get_secret_value()
     try:
-        connection = await psycopg.AsyncConnection.connect(url, connect_timeout=CONNECT_WITHIN_S)
-    except psycopg.Error as trouble:
+        await check_reachable(url, within_s=CONNECT_WITHIN_S)
+    except LedgerUnavailable as trouble:
         why = scrubbed(str(trouble).split("\n", 1)[0], url)
         message = f"the ledger at {masked(url)} does not answer: {why}"
         raise Stop(Code.OUT_OF_REACH, message, mend="`number-orders doctor` looks at everything") from None
-    await connection.close()
     return url
 
 
@@ -163,7 +161,7 @@ def _only_warnings() -> None:
 def _schema_expected() -> Iterator[None]:
     try:
         yield
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as missing:
+    except WrongSchema as missing:
         message = "the ledger's schema is not the one that this program was written for"
         raise Stop(Code.OUT_OF_REACH, message, mend="run `number-orders migrate`") from missing
 

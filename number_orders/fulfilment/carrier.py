@@ -1,4 +1,4 @@
-"""One carrier, ready to be worked with: its adapter, its courier, and how patient we are with it."""
+"""One carrier with everything that is needed to work with it: adapter, courier, policies, limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,19 +9,21 @@ from typing import Final
 from number_orders.carriers.contract import Adapter, Conversation, Memory, Pace, Purpose
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
 from number_orders.fulfilment.lanes import rate
-from number_orders.ledger.ledger import BreakerPolicy, Limit, Receipt
+from number_orders.ledger.breakers import BreakerPolicy
+from number_orders.ledger.history import Receipt
+from number_orders.ledger.limits import Limit
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import Event, NotSent
 from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import Kind, Lane, Order
 
-_UNSAID: Final = timedelta(seconds=30)
-"""For how long a limit is paused when the carrier says "too many requests", and nothing more."""
+_LIMIT_PAUSE: Final = timedelta(seconds=30)
+"""How long a limit is paused when the carrier answers "too many requests" without saying until when."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationResult:
-    """How a conversation went: it ended in an event, or in an error that says why there is none."""
+    """How a conversation ended: with an event, or with an error that says why there is none."""
 
     event: Event | None
     error: Exception | None
@@ -29,51 +31,51 @@ class ConversationResult:
 
     @property
     def committed(self) -> bool:
-        """Tell whether a request with money in it may have left."""
+        """Whether a request that costs money may have left."""
         return any(exchange.purpose is Purpose.COMMIT for exchange in self.exchanges)
 
     @property
     def out_of_reach(self) -> str | None:
-        """Say why the carrier could not be reached at the end, if so."""
+        """Why the carrier could not be reached with the last request; None if it was."""
         last = self.exchanges[-1] if self.exchanges else None
         return (last.trouble or f"HTTP {last.status}") if last and last.out_of_reach else None
 
     @property
     def answered(self) -> bool:
-        """Tell whether the carrier itself has said anything."""
+        """Whether the carrier itself has answered any request."""
         return any(exchange.status is not None and not exchange.out_of_reach for exchange in self.exchanges)
 
     def limited_until(self, now: datetime) -> datetime | None:
-        """Return until when the carrier wants nothing more of this, if it has said "too many requests"."""
+        """Return until when the limit is paused, if the carrier answered "too many requests"."""
         if not any(exchange.status == HTTPStatus.TOO_MANY_REQUESTS for exchange in self.exchanges):
             return None
-        said = self.event if isinstance(self.event, NotSent) else self.error
-        until = said.not_before if isinstance(said, NotSent | NoAnswer) else None
-        return max(until, now) if until else now + _UNSAID
+        outcome = self.event if isinstance(self.event, NotSent) else self.error
+        until = outcome.not_before if isinstance(outcome, NotSent | NoAnswer) else None
+        return max(until, now) if until else now + _LIMIT_PAUSE
 
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """Everything that is needed to deal with one carrier."""
+    """One carrier, as a process deals with it."""
 
     adapter: Adapter
     courier: Courier
     policy: CarrierPolicy = field(default_factory=CarrierPolicy)
     concurrency: int = 40
-    """Conversations that one lane holds at once in one process."""
+    """Conversations that one lane has under way at once in one process."""
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Requests a second, by the carrier's limit groups. What is not named is not limited."""
+    """Requests a second, by the carrier's limit groups. A group that is missing here has no limit."""
     breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
 
     @property
     def limit_groups(self) -> Mapping[tuple[Lane, Kind], str]:
-        """Return which limit the work on a lane draws on, by kind."""
+        """The limit group that counts an order's requests, by lane and kind of order."""
         group = self.adapter.capabilities.limit_group
         return {(lane, kind): group(lane, kind) for lane in (Lane.SUBMIT, Lane.ASK) for kind in Kind}
 
     @property
     def limits(self) -> Sequence[Limit]:
-        """Return what the carrier limits, and what may be sent of each."""
+        """Every limit group of the carrier, with its rate if it has one."""
         return [
             rate.limit(group, self.rates.get(group)) for group in sorted({*self.limit_groups.values(), *self.rates})
         ]
@@ -81,16 +83,16 @@ class Carrier:
     async def converse(
         self, conversation: Conversation, *, deadline: float, memory: Memory, pace: Pace | None = None
     ) -> ConversationResult:
-        """Carry a conversation out. Errors of every kind come back as values: one order's trouble is its own."""
+        """Carry a conversation out. Return errors of every kind as values, so that one order's error stops no other."""
         try:
             outcome = await self.courier.hold(conversation, deadline=deadline, memory=memory, pace=pace)
-        except Exception as error:  # noqa: BLE001  a bug met by one order must not take the others down with it
+        except Exception as error:  # noqa: BLE001  a bug that one order meets must not stop the others
             return ConversationResult(None, error, exchanges_of(error))
         return ConversationResult(outcome.event, None, outcome.exchanges)
 
 
-def receipts(order: Order, held: ConversationResult) -> list[Receipt]:
-    """Return what passed between us and the carrier, as it is kept."""
+def receipts(order: Order, conversation: ConversationResult) -> list[Receipt]:
+    """Return the receipts of a conversation: every request and its answer, as the ledger keeps them."""
     return [
         Receipt(
             order_id=order.order_id,
@@ -101,10 +103,10 @@ def receipts(order: Order, held: ConversationResult) -> list[Receipt]:
             sent=_text(exchange.request_body),
             answer=_text(exchange.body),
         )
-        for exchange in held.exchanges
+        for exchange in conversation.exchanges
     ]
 
 
-def _text(said: bytes) -> str | None:
-    """Bytes as PostgreSQL's text takes them: whatever is no UTF-8, or a NUL, is marked as such."""
-    return said.decode(errors="replace").replace("\x00", "\ufffd") or None
+def _text(body: bytes) -> str | None:
+    """Return bytes as text that PostgreSQL can store: invalid UTF-8 and NUL become U+FFFD."""
+    return body.decode(errors="replace").replace("\x00", "\ufffd") or None

@@ -1,13 +1,13 @@
-"""What a person does with an order that the machine shall not go on with: parks it, and decides what becomes of it."""
+"""Carry out what people decide about orders: park one, or resolve a parked one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, get_args
 
 from number_orders.fulfilment.carrier import Carrier
-from number_orders.fulfilment.ports import Bell
+from number_orders.fulfilment.ports import Bell, StoryReader
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.ledger.ledger import Ledger, Story
+from number_orders.ledger.history import Story
 from number_orders.orders.errors import NotParkable, NotResolvable
 from number_orders.orders.events import Adopted, Closing, Decision, SentAgain, SetAside, WrittenOff
 from number_orders.orders.lifecycle import DONE, closing
@@ -22,19 +22,19 @@ _CLOSINGS: Final = frozenset(event.__name__ for event in get_args(Closing))
 class Decisions:
     """Carries people's decisions out, each once."""
 
-    ledger: Ledger
+    history: StoryReader
     recorder: Recorder
     bell: Bell
     carriers: Mapping[CarrierName, Carrier]
 
     async def park(self, order_id: OrderId, *, by: str, why: str) -> Order:
-        """Take an order out of the machine's hands; parking it twice is parking it.
+        """Park an order for a person to decide about; parking it twice changes nothing more.
 
-        It keeps whatever it has to itself at the carrier: what it may have bought could be taken for another's.
+        It keeps its serial lock: what it may have bought could be mistaken for another order's.
 
         Raises:
             UnknownOrder: There is no such order.
-            NotParkable: It is being sent at this moment, or it is over.
+            NotParkable: It is being sent at this moment, or it has ended.
         """
         for _ in range(_TRIES):
             story = await self._whole_story(order_id)
@@ -52,14 +52,14 @@ class Decisions:
         raise NotParkable(f"order {order_id} moves too fast to be parked just now; try again")
 
     async def resolve(self, order_id: OrderId, decision: Decision) -> Order:
-        """Do with a parked order what a person has decided; the same decision told twice is carried out once.
+        """Carry out a person's decision about a parked order; the same decision sent twice is carried out once.
 
-        Closing it undoes nothing: what the carrier has done of it by then stays (`orders.lifecycle.closing`).
+        Closing an order undoes nothing: what the carrier has done of it by then stays (`orders.lifecycle.closing`).
 
         Raises:
             UnknownOrder: There is no such order.
-            NotResolvable: It does not wait for this decision, it would buy twice, or what it would adopt is another
-                order's.
+            NotResolvable: The order does not wait for this decision, or it would buy twice, or the carrier's order to
+                adopt belongs to another order.
         """
         story = await self._whole_story(order_id)
         if story.order.request.carrier not in self.carriers:
@@ -70,7 +70,7 @@ class Decisions:
             event = closing(story.order, decision, story.numbers) if isinstance(decision, WrittenOff) else decision
             moved = await self.recorder.hear([Heard(story.order, event)], now=story.now)
             if order_id in moved:
-                self.bell.ring((story.order.request.carrier, lane) for lane in Lane)  # what is owed is on one of them
+                self.bell.ring((story.order.request.carrier, lane) for lane in Lane)  # the next work is on one
                 return moved[order_id]
             story = await self._whole_story(order_id)
         if story.order.state is State.PARKED or not _was_decided(story, decision):
@@ -78,22 +78,22 @@ class Decisions:
         return story.order
 
     async def _whole_story(self, order_id: OrderId) -> Story:
-        """Return order and story as they stood together: they are read one after the other, and may move in between."""
-        story = await self.ledger.story(order_id)
+        """Return order and story of one moment. They are read one after the other, and may change in between."""
+        story = await self.history.story(order_id)
         for _ in range(_TRIES):
             if story.events[-1]["version"] == story.order.version:
                 break
-            story = await self.ledger.story(order_id)
+            story = await self.history.story(order_id)
         return story
 
 
 def not_set_up(order: Order) -> str:
-    """Say that nobody here knows the order's carrier."""
+    """Return the message for an order whose carrier has no settings here."""
     return f"order {order.order_id} is with {order.request.carrier}, which is not set up here"
 
 
 def _waited(story: Story) -> str | None:
-    """Say what the order was waiting for, and how often that was looked at."""
+    """Return what the order was waiting for, and how often it was asked about."""
     work_item = next((work_item for work_item in story.work_items if work_item.lane is not Lane.TELL), None)
     if work_item is None:
         return None
@@ -111,7 +111,7 @@ def _bought(story: Story) -> int:
 
 
 def _was_decided(story: Story, decision: Decision) -> bool:
-    """Tell whether this very decision stands in the story: a message may come twice, and what it sends costs money."""
+    """Tell whether the story has this very decision: its message may come twice, and sending costs money."""
     named = _CLOSINGS if isinstance(decision, WrittenOff) else {type(decision).__name__}
     theirs = decision.carrier_order_id if isinstance(decision, Adopted) else None
     told = decision.by, decision.why, theirs

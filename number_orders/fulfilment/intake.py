@@ -1,15 +1,14 @@
-"""The way in: what comes from a producer becomes an order in the ledger, or a refusal that names field and rule.
+"""Take orders in: check what a producer sends, then store it, or refuse it and name field and rule.
 
-A refused order has cost no carrier call and left nothing behind. An accepted one is in the ledger with
-its first work_item before anybody hears that it was accepted.
+A refused order costs no carrier call and leaves nothing behind. An accepted order is in the ledger, with its first work
+item, before anyone is told that it was accepted.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -17,8 +16,7 @@ from uuid_utils.compat import uuid7
 
 from number_orders.carriers.contract import Adapter
 from number_orders.fulfilment.ports import Bell
-from number_orders.ledger.ledger import Ledger, NewOrder, Taken
-from number_orders.ledger.rows import request_to_json
+from number_orders.ledger.intake import NewOrder, Taken
 from number_orders.orders.document import document
 from number_orders.orders.errors import Fault, KeyConflict, OrderRefused
 from number_orders.orders.model import (
@@ -34,16 +32,16 @@ from number_orders.orders.model import (
     WhenTainted,
 )
 from number_orders.orders.numbers import E164, parse_e164
+from number_orders.orders.serialization import fingerprint
 from number_orders_client import contract
 
 ORDER_BYTES_MAX: Final = 256 * 1024
 """The longest order as JSON: five thousand numbers fit three times."""
 
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 FAULTS_MAX: Final = 20
-"""How many faults of one order are spelled out."""
+"""How many faults of one order a refusal lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +56,7 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An order that is not, and why."""
+    """An order that was not accepted, and why."""
 
     key: str | None
     error: OrderRefused
@@ -66,18 +64,26 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One order as it comes in: `raw` as JSON values, whose it is, and the id it shall have, if that was chosen."""
+    """One order as it arrives: `raw` as JSON values, its producer, and its id, if the producer chose one."""
 
     raw: object
     producer: str
     order_id: UUID | None = None
 
 
-class Intake:
-    """Checks orders and writes them down."""
+class IntakeStore(Protocol):
+    """Stores new orders."""
 
-    def __init__(self, ledger: Ledger, adapters: Mapping[CarrierName, Adapter], bell: Bell) -> None:
-        self._ledger = ledger
+    async def accept(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]: ...
+
+    async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]: ...
+
+
+class Intake:
+    """Checks orders and stores them."""
+
+    def __init__(self, store: IntakeStore, adapters: Mapping[CarrierName, Adapter], bell: Bell) -> None:
+        self._store = store
         self._adapters = adapters
         self._bell = bell
         self._kinds = {name: adapter.capabilities.kinds for name, adapter in adapters.items()}
@@ -87,12 +93,12 @@ class Intake:
 
         Args:
             raw: The order as JSON values (`number_orders_client.contract.OrderRequest`).
-            producer: Whose it is; keys are unique per producer.
-            order_id: The id it shall have, if the producer chose one.
+            producer: Who sends it. Keys are unique per producer.
+            order_id: Its id, if the producer chose one.
 
         Raises:
-            OrderRefused: It breaks a rule, or its key stands for another order (`KeyConflict`).
-            LedgerUnavailable: Nothing is known to be stored; sending it again is safe.
+            OrderRefused: It breaks a rule, or its key belongs to another order (`KeyConflict`).
+            LedgerUnavailable: It may not be stored. Sending it again is safe.
         """
         (outcome,) = await self._take([Submission(raw, producer, order_id)])
         if isinstance(outcome, Refusal):
@@ -100,7 +106,7 @@ class Intake:
         return outcome
 
     async def submit_many(self, raws: Sequence[object], *, producer: str) -> list[Ticket | Refusal]:
-        """Take up to 500 orders in, each by itself: good ones are accepted, whatever the others are."""
+        """Take up to 500 orders in. Each is accepted or refused by itself."""
         if not isinstance(raws, (list, tuple)):
             raise OrderRefused([Fault("orders", "must be a list of orders")])
         if len(raws) > contract.ORDERS_MAX:
@@ -108,19 +114,19 @@ class Intake:
         return await self._take([Submission(raw, producer) for raw in raws])
 
     async def submit_together(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
-        """Take orders in that came by themselves: each is answered as `submit` would answer it.
+        """Take in orders that arrived one by one, with few statements; answer each as `submit` would.
 
         Raises:
-            LedgerUnavailable: Of some nothing is known to be stored; sending all again is safe.
+            LedgerUnavailable: Some may not be stored. Sending all again is safe.
         """
         names: set[object] = set()
         again = set()
         for index, submission in enumerate(submissions):
-            if not names.isdisjoint(theirs := _names(submission)):
+            if not names.isdisjoint(new_names := _names(submission)):
                 again.add(index)
-            names |= theirs
+            names |= new_names
         first = iter(await self._take([one for index, one in enumerate(submissions) if index not in again]))
-        # A statement takes each id and each key once; who comes with it again is told afterwards whose it is.
+        # One statement takes each id and each key once. A repetition is answered by a statement after it.
         return [
             (await self._take([one]))[0] if index in again else next(first) for index, one in enumerate(submissions)
         ]
@@ -130,10 +136,10 @@ class Intake:
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-        accepted = await self._ledger.accept(good)
-        self._bell.ring(_lanes_rung(good, accepted))
+        accepted = await self._store.accept(good)
+        self._bell.ring(_lanes_to_wake(good, accepted))
         left = [order for order in good if order.order_id not in accepted]
-        found = await self._ledger.find_taken(left) if left else []
+        found = await self._store.find_taken(left) if left else []
         taken = {(known.producer, known.key): known for known in found}
         return [
             outcome if not isinstance(outcome, NewOrder) else _answer(outcome, accepted, taken) for outcome in outcomes
@@ -167,13 +173,8 @@ class Intake:
         return request
 
 
-def fingerprint(request: OrderRequest) -> str:
-    """Return what two bodies under one key are compared by."""
-    return hashlib.sha256(_CANONICAL.encode(request_to_json(request)).encode()).hexdigest()
-
-
 def _names(submission: Submission) -> set[object]:
-    """Return what one order at most can go by: its id, if it was chosen, and its key, if it has one."""
+    """Return what identifies an order before it is stored: its id, if chosen, and its key, if it has one."""
     key = submission.raw.get("key") if isinstance(submission.raw, Mapping) else None
     names: set[object] = {(submission.producer, key)} if isinstance(key, str) else set()
     return names | ({submission.order_id} if submission.order_id else set())
@@ -240,7 +241,7 @@ def _notify(shaped: contract.Notify) -> Notify:
 
 def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOrder:
     tells = request.notify is not None and State.ACCEPTED in request.notify.on
-    telling = document(Order(order_id, request, accepted_at=_THE_LEDGERS), ()) if tells else None
+    telling = document(Order(order_id, request, accepted_at=_SET_BY_LEDGER), ()) if tells else None
     return NewOrder(
         order_id=order_id,
         producer=producer,
@@ -252,11 +253,11 @@ def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOr
     )
 
 
-_THE_LEDGERS: Final = datetime.fromtimestamp(0, UTC)
-"""Stands in for the moment of acceptance, which the ledger writes over it: time is PostgreSQL's."""
+_SET_BY_LEDGER: Final = datetime.fromtimestamp(0, UTC)
+"""A placeholder for the moment of acceptance, which the ledger overwrites: time is PostgreSQL's."""
 
 
-def _lanes_rung(orders: Sequence[NewOrder], accepted: frozenset[OrderId]) -> set[tuple[CarrierName, Lane]]:
+def _lanes_to_wake(orders: Sequence[NewOrder], accepted: frozenset[OrderId]) -> set[tuple[CarrierName, Lane]]:
     new = [order for order in orders if order.order_id in accepted]
     rung = {(order.request.carrier, Lane.SUBMIT) for order in new if order.request.not_before is None}
     return rung | {(order.request.carrier, Lane.TELL) for order in new if order.notification}
@@ -273,5 +274,5 @@ def _answer(order: NewOrder, accepted: frozenset[OrderId], taken: Mapping[tuple[
     if known.fingerprint != order.fingerprint:
         rule = f"stands for another order already ({known.order_id}); use a new key for a new order"
         return Refusal(key, KeyConflict([Fault("key", rule)]))
-    # The same message delivered twice made this order itself.
+    # `new` also for the message that created the order and was delivered twice.
     return Ticket(known.order_id, key, known.state, new=known.order_id == order.order_id)

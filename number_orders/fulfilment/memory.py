@@ -1,36 +1,51 @@
-"""The ledger as one conversation may use it: to keep the steps it has done, and to recall what is known of numbers."""
+"""What a conversation keeps in the ledger, and recalls from it: the steps it has done, and facts about numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Protocol
 
 from number_orders.carriers.contract import Recollection
-from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.numbers import KnownNumber
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.model import Order
 from number_orders.orders.numbers import E164
 
 
+class ProgressStore(Protocol):
+    """Keeps the steps of a conversation."""
+
+    async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool: ...
+
+
+class NumberRecall(Protocol):
+    """Reads what other orders know of numbers."""
+
+    async def recall(self, order: Order, numbers: Sequence[E164]) -> tuple[datetime, list[KnownNumber]]: ...
+
+
 @dataclass(slots=True)
 class OrderMemory:
-    """What a conversation may keep and recall. `order` stands as at its beginning, but for the steps kept since."""
+    """The memory of one conversation. `order` is as it was at the beginning, plus the steps kept since."""
 
-    ledger: Ledger
+    progress: ProgressStore
+    numbers: NumberRecall
     order: Order
 
     async def keep(self, progress: Mapping[str, object]) -> None:
-        """Write steps down, unless the order has moved on: then somebody else is in charge, and this must end.
+        """Store the steps done so far, unless the order has moved: then another worker has it, and this one must stop.
 
         Raises:
-            NoAnswer: The order has moved on.
-            LedgerUnavailable: Nothing is known to be written.
+            NoAnswer: The order has moved.
+            LedgerUnavailable: The steps may not be stored.
         """
-        if not await self.ledger.keep_progress(self.order, progress):
-            raise NoAnswer(f"order {self.order.order_id} has moved on while it was talked about")
+        if not await self.progress.keep_progress(self.order, progress):
+            raise NoAnswer(f"order {self.order.order_id} moved while this conversation was under way")
         self.order = replace(self.order, progress=progress)
 
     async def recall(self, numbers: tuple[E164, ...]) -> Recollection:
-        """Say what is known of these numbers."""
-        now, known = await self.ledger.recall(self.order, numbers)
+        """Return what the ledger knows of these numbers."""
+        now, known = await self.numbers.recall(self.order, numbers)
         return Recollection(
             now,
             held_since={number.e164: number.held_since for number in known if number.held_since},

@@ -1,45 +1,55 @@
-"""When an order takes longer than this carrier usually needs: a person is told, and it is gone on with.
+"""Raise an alarm for an order that takes longer than its carrier usually needs. The work on it goes on.
 
-It is counted from when the order was to be worked on. What waited on purpose, because its producer wanted it to or a
-rule did, is not late for that; what is held back by rules again and again is.
+The time counts from when the order was due for work. Waiting because the producer or a carrier's rule asked for it does
+not count; an order that rules hold back again and again does.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Protocol
 
-from number_orders.ledger.ledger import Ledger
+from number_orders.fulfilment.ports import AlarmStore
 from number_orders.orders.alarms import Alarm
-from number_orders.orders.model import Order
+from number_orders.orders.model import Order, OrderId
+
+
+class WaitingTimes(Protocol):
+    """Reads since when an order is worked on."""
+
+    async def due_since(self, order_id: OrderId) -> datetime: ...
+
+    async def trying_since(self, order_id: OrderId) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """Calls a person about orders of one carrier that take too long."""
+    """The overdue alarm of one carrier."""
 
-    ledger: Ledger
+    times: WaitingTimes
+    alarms: AlarmStore
     patience: timedelta
 
-    async def look(self, order: Order, now: datetime, why: str | None) -> None:
-        """Call a person if the order is under way for too long by now."""
+    async def check(self, order: Order, now: datetime, why: str | None) -> None:
+        """Raise the alarm if the order has been due for longer than `patience`."""
         if now - order.accepted_at <= self.patience:
             return
-        since = await self.ledger.due_since(order.order_id)
+        since = await self.times.due_since(order.order_id)
         if now - since > self.patience:
-            await self._call(order, f"due since {_said(since)} and still {order.state}: {why}")
+            await self._raise(order, f"due since {_utc(since)} and still {order.state}: {why}")
 
-    async def look_at_trying(self, order: Order, now: datetime, why: str) -> None:
-        """Call a person if nothing could be sent for too long. Orders that wait on purpose are not being tried."""
+    async def check_unsent(self, order: Order, now: datetime, why: str) -> None:
+        """Raise the alarm if every attempt to send the order has failed for longer than `patience`."""
         if now - order.accepted_at <= self.patience:
             return
-        since = await self.ledger.trying_since(order.order_id)
+        since = await self.times.trying_since(order.order_id)
         if since is not None and now - since > self.patience:
-            await self._call(order, f"accepted {_said(order.accepted_at)}, tried in vain since {_said(since)}: {why}")
+            await self._raise(order, f"accepted {_utc(order.accepted_at)}, tried in vain since {_utc(since)}: {why}")
 
-    async def _call(self, order: Order, detail: str) -> None:
-        await self.ledger.raise_alarm(
+    async def _raise(self, order: Order, detail: str) -> None:
+        await self.alarms.raise_alarm(
             Alarm.OVERDUE, str(order.order_id), carrier=order.request.carrier, order_id=order.order_id, detail=detail
         )
 
 
-def _said(moment: datetime) -> str:
+def _utc(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"

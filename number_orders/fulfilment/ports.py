@@ -1,33 +1,41 @@
-"""What the use cases need of the world and do not want to know more about."""
+"""What the use cases need of the world: protocols, each with the methods that its users call.
 
-from collections.abc import Iterable, Sequence
+The ledger's stores (`number_orders.ledger`) satisfy the store protocols, on PostgreSQL and in memory alike.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from number_orders.ledger.ledger import OutboxMessage
-from number_orders.orders.model import CarrierName, Lane
+from number_orders.ledger.history import Receipt, Story
+from number_orders.ledger.outbox import OutboxMessage
+from number_orders.ledger.schedule import Claims
+from number_orders.orders.model import CarrierName, Lane, NumberResult, Order, OrderId
+
+# The broker, and the other processes
 
 
 class Bell(Protocol):
-    """Says that there is work on a lane. A bell that stays silent costs a second: the sweep rings too."""
+    """Wakes a worker for a lane. A lost wake-up costs a second: the sweep rings too."""
 
     def ring(self, lanes: Iterable[tuple[CarrierName, Lane]]) -> None:
-        """Ring, or give up quickly. Never raises."""
+        """Send a wake-up for each lane that has none out, or give up quickly. Never raises."""
         ...
 
-    def heard(self, carrier: CarrierName, lane: Lane) -> None:
-        """Note that a worker is about to look, so that what comes in from now on is rung for again."""
+    def reset(self, carrier: CarrierName, lane: Lane) -> None:
+        """Forget that a wake-up is out: a worker is about to look, and later work needs another."""
         ...
 
-    def attended(self, carrier: CarrierName, lane: Lane) -> None:
-        """Note that a worker looks all the while: for the next two seconds nobody needs to ring."""
+    def mute(self, carrier: CarrierName, lane: Lane) -> None:
+        """Send no wake-up for the next two seconds: a worker looks at this lane all the time."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One document and where it goes."""
+    """One order document and where it goes."""
 
     message: OutboxMessage
     task: str
@@ -35,27 +43,107 @@ class Delivery:
 
 
 class Notifier(Protocol):
-    """Hands order documents to producers."""
+    """Delivers order documents to producers."""
 
-    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
-        """Hand over what can be handed over; for each delivery None, or why it failed. Never raises."""
+    def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
+        """Deliver what can be delivered; return None for each delivery, or why it failed. Never raises."""
         ...
 
 
 class Slots(Protocol):
-    """Keeps one lane from taking more pool children of this worker than it needs, and than it may."""
+    """Limits how many pool children of this worker one lane may occupy."""
 
     def take(self, carrier: CarrierName, lane: Lane) -> AbstractContextManager[bool]:
-        """Enter with True when there was a free place on the lane, which is given back on leaving.
+        """Enter with True when the lane had a free slot; leaving gives it back.
 
-        While somebody has one and says that it is enough, there is no other.
+        There is none while the child that has one says it is enough (`keep_alone`).
         """
         ...
 
-    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
-        """Say, of a place of one's own, that it is enough for the next three seconds: nothing waits for another."""
+    def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
+        """Say that one child is enough on this lane for the next three seconds."""
         ...
 
-    def call(self, carrier: CarrierName, lane: Lane) -> None:
-        """Take that back: another child is wanted."""
+    def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
+        """Take that back: another child is needed."""
         ...
+
+
+# The ledger's stores
+
+
+class Clock(Protocol):
+    """Tells PostgreSQL's time."""
+
+    async def now(self) -> datetime: ...
+
+
+class AlarmStore(Protocol):
+    """Raises alarms: one row a matter, however often it happens."""
+
+    async def raise_alarm(
+        self, what: str, subject: str, *, carrier: str | None = None, order_id: OrderId | None = None, detail: str = ""
+    ) -> int: ...
+
+    async def note_alarm(
+        self,
+        what: str,
+        subject: str,
+        *,
+        carrier: CarrierName,
+        order_id: OrderId,
+        detail: str,
+        again_after: timedelta,
+    ) -> int: ...
+
+
+class OrderReader(Protocol):
+    """Reads orders by id."""
+
+    async def read(self, order_ids: Sequence[OrderId]) -> dict[OrderId, Order]: ...
+
+
+class NumberReader(Protocol):
+    """Reads what is known of the numbers of orders."""
+
+    async def of_orders(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[NumberResult]]: ...
+
+
+class StoryReader(Protocol):
+    """Reads everything that is known of one order."""
+
+    async def story(self, order_id: OrderId) -> Story: ...
+
+
+class ReceiptStore(Protocol):
+    """Keeps what passed between us and carriers."""
+
+    async def keep_receipts(self, receipts: Sequence[Receipt]) -> None: ...
+
+
+class WorkStore(Protocol):
+    """Hands out due work under leases, and takes back what was not finished."""
+
+    async def claim(
+        self, carrier: CarrierName, lane: Lane, *, limit: int, lease: timedelta, since: datetime | None = None
+    ) -> Claims | None: ...
+
+    async def postpone(self, claims: Claims, later: Iterable[tuple[OrderId, datetime, str | None]]) -> None: ...
+
+    async def release(self, claims: Claims, order_ids: Sequence[OrderId]) -> None: ...
+
+
+class LockStore(Protocol):
+    """Gives serial locks to orders that must not work at a carrier at the same time."""
+
+    async def take(
+        self, claims: Claims, wanted: Mapping[OrderId, str], *, carrier: CarrierName, at_most: timedelta
+    ) -> frozenset[OrderId]: ...
+
+    async def is_held_by(self, order_id: OrderId) -> bool: ...
+
+
+class PendingMessages(Protocol):
+    """Reads the documents that producers do not have yet."""
+
+    async def pending(self, order_ids: Sequence[OrderId], channel: str) -> list[OutboxMessage]: ...

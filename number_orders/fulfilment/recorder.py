@@ -1,4 +1,4 @@
-"""Writes down what was heard: events become steps, steps are recorded in groups, the stale are thought over again.
+"""Record events: each becomes a step of its order, steps are written in groups, stale ones are computed again.
 
 The only writer of order states after acceptance. Knows the lifecycle and the ledger; asks no carrier anything.
 """
@@ -6,29 +6,28 @@ The only writer of order states after acceptance. Knows the lifecycle and the le
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
-from psycopg import DatabaseError
-from psycopg.errors import UniqueViolation
 
-from number_orders.ledger.ledger import Ledger, Recorded
+from number_orders.fulfilment.ports import AlarmStore, NumberReader, OrderReader, PendingMessages
+from number_orders.ledger.orders import Recorded
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
-from number_orders.orders.errors import IllegalTransition, NotResolvable
+from number_orders.orders.errors import AlreadyTaken, IllegalTransition, NotResolvable, NotStorable
 from number_orders.orders.events import Adopted, Event, Parked, ToldAgain
 from number_orders.orders.lifecycle import JUDGEMENTS, CarrierPolicy, TellProducer, advance
-from number_orders.orders.model import CarrierName, NumberResult, NumberState, Order, OrderId
+from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, NumberState, Order, OrderId
 
 log = structlog.get_logger(__name__)
 
 _TRIES: Final = 5
-"""How often an event is thought over because its order moved on meanwhile. Each try finds it further on."""
+"""How often an event is applied again because its order moved meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Something that was heard of an order, as the order was known when it was heard."""
+    """An event, and its order as it was known when the event happened."""
 
     order: Order
     event: Event
@@ -36,46 +35,70 @@ class Heard:
     """For the answer to a submission: `sends` of the attempt that it answers."""
 
 
-class Recorder:
-    """Turns what was heard into what is known."""
+class _Orders(OrderReader, Protocol):
+    async def record(self, steps: Sequence[Recorded]) -> frozenset[OrderId]: ...
 
-    def __init__(self, ledger: Ledger, policies: Mapping[CarrierName, CarrierPolicy]) -> None:
+    async def owner_of(self, carrier: CarrierName, carrier_order_id: CarrierOrderId) -> OrderId | None: ...
+
+
+class _Numbers(NumberReader, Protocol):
+    async def held_elsewhere(self, pairs: Sequence[tuple[OrderId, str]]) -> list[tuple[str, OrderId]]: ...
+
+
+class RecorderStores(Protocol):
+    """The parts of the ledger that the recorder uses."""
+
+    @property
+    def orders(self) -> _Orders: ...
+    @property
+    def numbers(self) -> _Numbers: ...
+    @property
+    def outbox(self) -> PendingMessages: ...
+    @property
+    def alarms(self) -> AlarmStore: ...
+
+
+class Recorder:
+    """Applies events to orders, and writes the steps."""
+
+    def __init__(self, ledger: RecorderStores, policies: Mapping[CarrierName, CarrierPolicy]) -> None:
         self._ledger = ledger
         self._policies = policies
 
     async def hear(self, heard: Sequence[Heard], *, now: datetime) -> dict[OrderId, Order]:
-        """Record events, each order's next step, and return the orders that moved, as they are now.
+        """Record events; return the orders that moved, as they are now.
 
-        An order that moved on since it was read is read again and the event applied to what it has become,
-        unless the event was a judgement of the old state: that is void. Several events of one order are one step each.
+        An order that has moved since it was read is read again, and the event applied to what it has become. If the
+        event was a judgement of the old state, it is void instead. Several events of one order are one step each.
 
         Raises:
-            NotResolvable: A person adopted an order of the carrier's that belongs to another order of ours.
+            NotResolvable: A person adopted a carrier's order that belongs to another order of ours.
         """
         moved: dict[OrderId, Order] = {}
         waiting = list(heard)
         for _ in range(_TRIES):
             if not waiting:
                 break
-            turn = _one_each(waiting)
-            steps = await self._steps(list(turn.values()), now)
+            batch = _first_of_each_order(waiting)
+            steps = await self._steps(list(batch.values()), now)
             done = await self._record(steps, now)
             moved |= {order_id: order for order_id, order in done.items() if order}
             tried = {step.before.order_id for step in steps}
             left = [
                 item
                 for item in waiting
-                if item is not turn[item.order.order_id]
+                if item is not batch[item.order.order_id]
                 or (item.order.order_id in tried and item.order.order_id not in done)
             ]
-            waiting = await self._still_true(left)
+            waiting = await self._reread(left)
         for item in waiting:
             log.warning("event_given_up", order_id=str(item.order.order_id), event_name=type(item.event).__name__)
         return moved
 
-    async def _still_true(self, stale: Sequence[Heard]) -> list[Heard]:
+    async def _reread(self, stale: Sequence[Heard]) -> list[Heard]:
+        """Return the events that still hold for orders that moved, with the orders as they are now."""
         kept = [item for item in stale if not isinstance(item.event, JUDGEMENTS)]
-        fresh = await self._ledger.read([item.order.order_id for item in kept]) if kept else {}
+        fresh = await self._ledger.orders.read([item.order.order_id for item in kept]) if kept else {}
         return [replace(item, order=fresh[item.order.order_id]) for item in kept if item.order.order_id in fresh]
 
     async def _steps(self, heard: Sequence[Heard], now: datetime) -> list[Recorded]:
@@ -84,79 +107,77 @@ class Recorder:
             try:
                 steps.append(self._step(item, now))
             except IllegalTransition as mistake:
-                await self._call_a_person(Alarm.ILLEGAL_TRANSITION, item.order, str(mistake))
-        return await self._with_tellings(steps)
+                await self._alarm(Alarm.ILLEGAL_TRANSITION, item.order, str(mistake))
+        return await self._with_notifications(steps)
 
     def _step(self, item: Heard, now: datetime) -> Recorded:
         policy = self._policies[item.order.request.carrier]
         step = advance(item.order, item.event, now=now, policy=policy, attempt_number=item.attempt_number)
         return Recorded(item.order, step, getattr(step.event, "numbers", ()))
 
-    async def _with_tellings(self, steps: Sequence[Recorded]) -> list[Recorded]:
-        tells = [step.before.order_id for step in steps if _tells(step)]
-        if not tells:
+    async def _with_notifications(self, steps: Sequence[Recorded]) -> list[Recorded]:
+        """Add the order document to each step that notifies the producer."""
+        notifying = [step.before.order_id for step in steps if _notifies(step)]
+        if not notifying:
             return list(steps)
-        known = await self._ledger.numbers(tells)
+        known = await self._ledger.numbers.of_orders(notifying)
         pending = await self._pending([step for step in steps if isinstance(step.step.event, ToldAgain)])
         return [
             replace(step, notification=_document(step, known[step.before.order_id]), channels=_channels(step))
-            if _tells(step) and step.before.order_id not in pending
+            if _notifies(step) and step.before.order_id not in pending
             else step
             for step in steps
         ]
 
     async def _pending(self, again: Sequence[Recorded]) -> frozenset[OrderId]:
-        """Return which of these orders' producers are still to hear something: that is told now, and nothing new."""
+        """Return which of these orders still have undelivered documents: those are delivered now, and no new one."""
         order_ids = [step.before.order_id for step in again]
         channels = sorted({channel for step in again for channel in _channels(step)})
-        untold = [
-            telling for channel in channels for telling in await self._ledger.pending_messages(order_ids, channel)
-        ]
-        return frozenset(telling.order_id for telling in untold)
+        pending = [message for channel in channels for message in await self._ledger.outbox.pending(order_ids, channel)]
+        return frozenset(message.order_id for message in pending)
 
     async def _record(self, steps: Sequence[Recorded], now: datetime) -> dict[OrderId, Order | None]:
-        """Write steps down: all at once, or, if one of them is refused, each by itself.
+        """Write steps all at once, or, if one of them is refused, each by itself.
 
-        Returns the orders that are settled: as they are now, or None for those whose news could not be stored.
+        Returns the orders that are settled: as they are now, or None for those whose event could not be stored.
         """
         try:
-            done = await self._ledger.record(steps)
-        except DatabaseError as refusal:
+            done = await self._ledger.orders.record(steps)
+        except NotStorable as refusal:
             if len(steps) == 1:
                 return await self._without(steps[0], refusal, now)
             alone = [await self._record([step], now) for step in steps]
             return {order_id: order for settled in alone for order_id, order in settled.items()}
         recorded = [step for step in steps if step.before.order_id in done]
-        await self._look_after(recorded)
+        await self._after_recording(recorded)
         return {step.before.order_id: step.step.order for step in recorded}
 
-    async def _without(self, step: Recorded, refusal: DatabaseError, now: datetime) -> dict[OrderId, Order | None]:
-        """Go on without a step that PostgreSQL would not take. What the order is owed stands; a person is called."""
-        if not isinstance(refusal, UniqueViolation):
-            detail = f"{type(refusal).__name__} for {step.step.event!r}"
-            await self._call_a_person(Alarm.EVENT_NOT_STORABLE, step.before, detail)
+    async def _without(self, step: Recorded, refusal: NotStorable, now: datetime) -> dict[OrderId, Order | None]:
+        """Go on without a step that PostgreSQL refuses. What the order is owed stays owed, and an alarm is raised."""
+        if not isinstance(refusal, AlreadyTaken):
+            await self._alarm(Alarm.EVENT_NOT_STORABLE, step.before, f"{refusal} for {step.step.event!r}")
             return {step.before.order_id: None}
         if isinstance(step.step.event, Adopted):
             raise NotResolvable(await self._why_not_adopted(step.step.order)) from refusal
-        return await self._park_impostor(step, refusal, now)
+        return await self._park(step, refusal, now)
 
-    async def _park_impostor(
-        self, step: Recorded, twice: UniqueViolation, now: datetime
-    ) -> dict[OrderId, Order | None]:
+    async def _park(self, step: Recorded, taken: AlreadyTaken, now: datetime) -> dict[OrderId, Order | None]:
+        """Park an order that would follow a carrier's order which another order of ours follows already."""
         reason = f"the carrier's order {step.step.order.carrier_order_id} already belongs to another order of ours"
-        log.error("carrier_order_taken", order_id=str(step.before.order_id), detail=str(twice))
-        await self._call_a_person(Alarm.CARRIER_ORDER_TAKEN, step.before, reason)
-        parking = await self._with_tellings([self._step(Heard(step.before, Parked(reason)), now)])
-        done = await self._ledger.record(parking)
+        log.error("carrier_order_taken", order_id=str(step.before.order_id), detail=str(taken))
+        await self._alarm(Alarm.CARRIER_ORDER_TAKEN, step.before, reason)
+        parking = await self._with_notifications([self._step(Heard(step.before, Parked(reason)), now)])
+        done = await self._ledger.orders.record(parking)
         return {parked.before.order_id: parked.step.order for parked in parking if parked.before.order_id in done}
 
     async def _why_not_adopted(self, adopted: Order) -> str:
         carrier, theirs = adopted.request.carrier, adopted.carrier_order_id
-        owner = await self._ledger.owner_of(carrier, theirs) if theirs else None
+        owner = await self._ledger.orders.owner_of(carrier, theirs) if theirs else None
         belongs = f"belongs to order {owner} of ours" if owner else "belonged to another order of ours a moment ago"
         return f"order {adopted.order_id} cannot adopt {carrier}'s order {theirs}, which {belongs}"
 
-    async def _look_after(self, steps: Sequence[Recorded]) -> None:
+    async def _after_recording(self, steps: Sequence[Recorded]) -> None:
+        """Log every step, and raise the alarms that its event calls for."""
         for step in steps:
             after = step.step.order
             log.info(
@@ -167,25 +188,24 @@ class Recorder:
                 event_name=type(step.step.event).__name__,
             )
             if step.step.contradicts:
-                await self._call_a_person(
-                    Alarm.END_CONTRADICTED, after, f"ended {after.state}, then came {step.step.event}"
-                )
+                detail = f"ended {after.state}, then came {step.step.event}"
+                await self._alarm(Alarm.END_CONTRADICTED, after, detail)
         acquired = [
             (step.before.order_id, result.e164) for step in steps for result in step.numbers if _is_held(result)
         ]
-        for e164, holder in await self._ledger.held_elsewhere(acquired):
+        for e164, holder in await self._ledger.numbers.held_elsewhere(acquired):
             detail = f"{e164} was acquired while order {holder} held it"
-            await self._ledger.raise_alarm(Alarm.NUMBER_HELD_TWICE, e164, order_id=holder, detail=detail)
+            await self._ledger.alarms.raise_alarm(Alarm.NUMBER_HELD_TWICE, e164, order_id=holder, detail=detail)
 
-    async def _call_a_person(self, what: Alarm, order: Order, detail: str) -> None:
+    async def _alarm(self, what: Alarm, order: Order, detail: str) -> None:
         log.error(what.value, order_id=str(order.order_id), detail=detail)
-        await self._ledger.raise_alarm(
+        await self._ledger.alarms.raise_alarm(
             what, str(order.order_id), carrier=order.request.carrier, order_id=order.order_id, detail=detail
         )
 
 
-def _one_each(heard: Sequence[Heard]) -> dict[OrderId, Heard]:
-    """Return the first event of each order: a step starts where the one before has ended."""
+def _first_of_each_order(heard: Sequence[Heard]) -> dict[OrderId, Heard]:
+    """Return the first event of each order: the next step of an order starts from the result of this one."""
     first: dict[OrderId, Heard] = {}
     for item in heard:
         first.setdefault(item.order.order_id, item)
@@ -196,7 +216,7 @@ def _is_held(result: NumberResult) -> bool:
     return result.state in {NumberState.ACQUIRED, NumberState.USABLE}
 
 
-def _tells(step: Recorded) -> bool:
+def _notifies(step: Recorded) -> bool:
     return any(isinstance(effect, TellProducer) for effect in step.step.effects)
 
 

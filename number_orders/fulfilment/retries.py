@@ -1,20 +1,20 @@
-"""What a person does with orders that wait: has them tried now, and not when their time has come.
+"""Make waiting orders due now, when a person asks for it.
 
-Nothing is tried that must not be. What is in doubt is asked about sooner, and sent again no sooner; what a rule of the
-carrier's holds back waits for it; limits, pauses and carriers out of reach hold as they did. A parked order is decided
-about, and one that is over is over: only its telling can be done again.
+No rule is broken by it. An order in doubt is asked about sooner, and sent again no sooner. What a carrier's rule holds
+back keeps waiting; limits, pauses and circuit breakers stay in force. A parked order needs a decision instead. Of an
+ended order only the notification can be repeated.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.decisions import not_set_up
-from number_orders.fulfilment.ports import Bell
+from number_orders.fulfilment.ports import Bell, Clock, OrderReader
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.ledger.ledger import Ledger, WorkItem
+from number_orders.ledger.schedule import WorkItem
 from number_orders.orders.events import Hurried, ToldAgain
 from number_orders.orders.model import CarrierName, Lane, Order, OrderId, State
 
@@ -24,7 +24,7 @@ _RULES: Final = frozenset({"Deferred", "PartSettled"})
 
 @dataclass(frozen=True, slots=True)
 class RetryOutcome:
-    """What came of wanting one order tried: what is done now, or why nothing is."""
+    """What a retry did for one order: the lanes on which it is due now, or why it did nothing."""
 
     order: Order
     lanes: tuple[Lane, ...] = ()
@@ -32,11 +32,34 @@ class RetryOutcome:
     refusal: str | None = None
 
 
+class _Schedule(Protocol):
+    async def work_items(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[WorkItem]]: ...
+
+    async def waiting_at(
+        self, carrier: CarrierName, lane: Lane | None, *, after: OrderId | None, limit: int
+    ) -> list[OrderId]: ...
+
+
+class _History(Protocol):
+    async def last_moves(self, order_ids: Sequence[OrderId]) -> dict[OrderId, str]: ...
+
+
+class RetryStores(Clock, Protocol):
+    """The parts of the ledger that retries use."""
+
+    @property
+    def orders(self) -> OrderReader: ...
+    @property
+    def schedule(self) -> _Schedule: ...
+    @property
+    def history(self) -> _History: ...
+
+
 @dataclass(slots=True)
 class Retries:
-    """Makes due now what waits."""
+    """Makes waiting orders due now."""
 
-    ledger: Ledger
+    ledger: RetryStores
     recorder: Recorder
     bell: Bell
     carriers: Mapping[CarrierName, Carrier]
@@ -44,14 +67,14 @@ class Retries:
     async def retry(
         self, order_ids: Sequence[OrderId], *, by: str, why: str | None, lane: Lane | None = None
     ) -> list[RetryOutcome]:
-        """Have these orders tried now, on one lane or wherever they wait; unknown orders are left out.
+        """Make these orders due now, on one lane or wherever they wait. Unknown orders are left out.
 
-        On the lane `tell` a producer that was told already is told once more, how the order stands now.
+        On the lane `tell`, a producer that has every document gets one more, about the order as it is now.
         """
         now = await self.ledger.now()
-        orders = await self.ledger.read(list(order_ids))
-        work_items = await self.ledger.work_items(list(orders))
-        moves = await self.ledger.last_moves(list(orders))
+        orders = await self.ledger.orders.read(list(order_ids))
+        work_items = await self.ledger.schedule.work_items(list(orders))
+        moves = await self.ledger.history.last_moves(list(orders))
         wanted = [
             _wanted(order, work_items[order_id], moves.get(order_id, ""), lane, now)
             if order.request.carrier in self.carriers
@@ -66,20 +89,20 @@ class Retries:
     async def retry_all(
         self, carrier: CarrierName, *, by: str, why: str | None, lane: Lane | None = None
     ) -> AsyncIterator[Sequence[RetryOutcome]]:
-        """Have everything tried now that waits for its time at a carrier, a few hundred orders at a time.
+        """Make everything that waits at a carrier due now, a few hundred orders at a time.
 
-        What its producer wants to wait is left alone: who means such an order names it.
+        Orders that their producer has scheduled for later are left out: `retry` one of them by its id.
         """
         after: OrderId | None = None
-        while order_ids := await self.ledger.waiting_at(carrier, lane, after=after, limit=_AT_ONCE):
+        while order_ids := await self.ledger.schedule.waiting_at(carrier, lane, after=after, limit=_AT_ONCE):
             after, now = order_ids[-1], await self.ledger.now()
-            orders = await self.ledger.read(order_ids)
+            orders = await self.ledger.orders.read(order_ids)
             meant = [order_id for order_id, order in orders.items() if lane is Lane.TELL or not _scheduled(order, now)]
             yield await self.retry(meant, by=by, why=why, lane=lane)
 
 
 def _wanted(order: Order, work_items: Sequence[WorkItem], last: str, lane: Lane | None, now: datetime) -> RetryOutcome:
-    """Say on which lanes an order can be tried now, or why on none."""
+    """Return on which lanes an order can be due now, or why on none."""
     waiting = [work_item for work_item in work_items if lane in {None, work_item.lane}]
     if any(work_item.lane is Lane.SUBMIT and last in _RULES and work_item.not_before > now for work_item in waiting):
         waiting = [work_item for work_item in waiting if work_item.lane is not Lane.SUBMIT]
@@ -126,7 +149,7 @@ def _why_not(order: Order, lane: Lane | None) -> str:
 
 
 def _heard(tried: RetryOutcome, by: str, why: str | None) -> list[Heard]:
-    """Return what is written into the story."""
+    """Return the events to record."""
     telling = [Heard(tried.order, ToldAgain(by, why))] if Lane.TELL in tried.lanes else []
     hurried = [Heard(tried.order, Hurried(by, why))] if set(tried.lanes) - {Lane.TELL} else []
     return [*hurried, *telling]

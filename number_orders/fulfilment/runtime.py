@@ -1,6 +1,6 @@
-"""One process, one event loop, one of everything: made after the fork, at first use at the latest, and kept for life.
+"""One event loop and one set of services for each process: made after the fork, kept until the process ends.
 
-A pool child's ledger connections and HTTP clients belong to its loop, so both live and die together here.
+A pool child's ledger connections and HTTP clients belong to its loop, so they are opened and closed with it.
 """
 
 import asyncio
@@ -25,28 +25,28 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything the use cases need, open and connected."""
+    """Everything that tasks and commands call, open and connected."""
 
     ledger: Ledger
     orders: OrderService
     intake: Intake
 
 
-Opening = Callable[[], AbstractAsyncContextManager[Services]]
+OpenServices = Callable[[], AbstractAsyncContextManager[Services]]
 
 
 class Runtime:
-    """Runs coroutines on the one loop of this process, with the room open."""
+    """Runs coroutines on the one loop of this process, with its services open."""
 
-    def __init__(self, opening: Opening, *, within_s: float | None = None) -> None:
-        """Open the room.
+    def __init__(self, open_services: OpenServices, *, within_s: float | None = None) -> None:
+        """Open the services.
 
         Raises:
-            LedgerUnavailable: It could not be opened, or not so soon.
+            LedgerUnavailable: They could not be opened, or not within that time.
         """
         self.pid = os.getpid()
         self._runner = asyncio.Runner()
-        self._opened = opening()
+        self._opened = open_services()
         try:
             self.services = self._runner.run(self._enter(within_s))
         except BaseException:
@@ -61,50 +61,50 @@ class Runtime:
             raise LedgerUnavailable("the ledger did not answer in time") from late
 
     def run(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Run `work` to its end, in the caller's context: what is bound to its log lines is bound here too."""
+        """Run `work` to its end, in the caller's context, so that its log lines carry what is bound there."""
         return self._runner.run(work, context=copy_context())
 
     def close(self) -> None:
-        """Close the room and the loop. Nothing relies on it: a killed process closes nothing."""
+        """Close the services and the loop. Nothing relies on it: a killed process closes nothing."""
         self._runner.run(self._opened.__aexit__(None, None, None))
         self._runner.close()
 
 
-class _Home:
-    """Where this process keeps its runtime."""
+class _Process:
+    """The runtime of this process."""
 
-    opening: Opening | None = None
+    open_services: OpenServices | None = None
     runtime: Runtime | None = None
 
 
-def install(opening: Opening) -> None:
-    """Say how rooms are opened in this process and its children. Opens none yet."""
-    _Home.opening = opening
+def install(open_services: OpenServices) -> None:
+    """Set how this process and its children open their services. Open none yet."""
+    _Process.open_services = open_services
 
 
 def prepare(*, within_s: float) -> None:
-    """Open this process's room before there is anything to do, so that the first order need not wait for it.
+    """Open this process's services before its first task, so that the first order does not wait for it.
 
-    Where the ledger does not answer so soon, the first task opens it.
+    If the ledger does not answer within that time, the first task opens them.
     """
-    if _Home.opening is not None:
+    if _Process.open_services is not None:
         try:
-            _Home.runtime = Runtime(_Home.opening, within_s=within_s)
+            _Process.runtime = Runtime(_Process.open_services, within_s=within_s)
         except LedgerUnavailable as away:
             log.warning("ledger_away", trouble=str(away))
 
 
 def runtime() -> Runtime:
-    """Return this process's runtime, made at first use; a child never uses its parent's."""
-    if _Home.runtime is None or _Home.runtime.pid != os.getpid():
-        if _Home.opening is None:
+    """Return this process's runtime, made at first use. A child never uses its parent's."""
+    if _Process.runtime is None or _Process.runtime.pid != os.getpid():
+        if _Process.open_services is None:
             raise RuntimeError("no runtime was installed: this process was not started through workers/")
-        _Home.runtime = Runtime(_Home.opening)
-    return _Home.runtime
+        _Process.runtime = Runtime(_Process.open_services)
+    return _Process.runtime
 
 
 def close() -> None:
     """Close this process's runtime, if it has one."""
-    if _Home.runtime is not None and _Home.runtime.pid == os.getpid():
-        _Home.runtime.close()
-    _Home.runtime = None
+    if _Process.runtime is not None and _Process.runtime.pid == os.getpid():
+        _Process.runtime.close()
+    _Process.runtime = None

@@ -1,6 +1,6 @@
-"""The desk: what this service does, in words of its trade. Everything from outside comes through here.
+"""The service's operations: work lanes, cancel orders, carry out people's decisions, return order documents.
 
-Decides nothing about orders: what follows from an event stands in `number_orders.orders.lifecycle`.
+Tasks and the command line call these. What follows from an event is decided in `orders.lifecycle`.
 """
 
 import asyncio
@@ -32,15 +32,15 @@ from number_orders.orders.model import CarrierName, Lane, Order, OrderId, State
 
 log = structlog.get_logger(__name__)
 
-_PLACE_S: Final = (0.0, 0.05)
-"""How long a place is waited for: whoever has it may be about to leave, and then it was for us that the bell rang."""
+_SLOT_RETRIES_S: Final = (0.0, 0.05)
+"""Pauses before each attempt to get a slot. A child that is about to leave may have sent this very wake-up."""
 
 _TRIES: Final = 5
-"""How often an order is read again because it moved while it was being called back."""
+"""How often an order is read again because it moved during its cancellation."""
 
 
 class OrderService:
-    """Works lanes off, calls orders back, lets people decide about parked ones, and answers for all of them."""
+    """Everything that this service does with orders after it has accepted them."""
 
     def __init__(
         self,
@@ -62,42 +62,42 @@ class OrderService:
         self._boot_clock = boot_clock
         self._ledger_clock = LedgerClock()
         self._receipts_kept = receipts_kept
-        self._deciding = Decisions(ledger, self._recorder, bell, carriers)
-        self._hurrying = Retries(ledger, self._recorder, bell, carriers)
+        self._decisions = Decisions(ledger.history, self._recorder, bell, carriers)
+        self._retries = Retries(ledger, self._recorder, bell, carriers)
 
     async def work(self, carrier: CarrierName, lane: Lane) -> None:
-        """Do what is due on one lane, for a lane_run. Twice, late or never changes no outcome."""
+        """Work on what is due on one lane, for a few seconds. Twice, late or never changes no outcome."""
         if carrier not in self._carriers:
             log.error("carrier_not_set_up", carrier=carrier, lane=lane.value)
             return
-        free = more = False
-        for wait_s in _PLACE_S:
-            if not free:
+        has_slot = more = False
+        for wait_s in _SLOT_RETRIES_S:
+            if not has_slot:
                 await asyncio.sleep(wait_s)
-                with self._slots.take(carrier, lane) as free:
-                    more = free and await self._run_lane(carrier, lane)
+                with self._slots.take(carrier, lane) as has_slot:
+                    more = has_slot and await self._run_lane(carrier, lane)
         if more:
             self._bell.ring([(carrier, lane)])
 
     async def sweep(self) -> int:
-        """Ring for every lane on which something is due; return how many."""
-        due = await self._ledger.due_lanes()
+        """Send a wake-up for every lane on which something is due; return how many lanes there are."""
+        due = await self._ledger.schedule.due_lanes()
         self._bell.ring(due)
         return len(due)
 
     async def forget(self) -> None:
-        """Drop what is kept only for a while."""
-        await self._ledger.forget_receipts(self._receipts_kept)
+        """Delete receipts that are older than they are kept."""
+        await self._ledger.history.forget_receipts(self._receipts_kept)
 
     async def cancel(self, order_id: OrderId, *, by: str, why: str | None = None) -> Order:
-        """Call an order back; calling it back twice is calling it back.
+        """Cancel an order; cancelling it twice changes nothing more.
 
-        Before it is sent, that is its end. Once the carrier has it, the carrier is asked to drop it, where it can be
-        asked: the order stays OPEN until the carrier has said what became of it.
+        Before it is sent, that is its end. Once the carrier has it, the carrier is asked to drop it, if the carrier
+        offers that: the order stays OPEN until the carrier has answered.
 
         Raises:
             UnknownOrder: There is no such order.
-            NotCancellable: The carrier may have it, or has it and cannot be asked, or it is over.
+            NotCancellable: The carrier may have it, or has it and offers no cancellation, or it has ended.
         """
         for _ in range(_TRIES):
             order = await self._read(order_id)
@@ -105,46 +105,46 @@ class OrderService:
                 return order
             if order.request.carrier not in self._carriers:
                 raise NotCancellable(not_set_up(order))
-            if order.state is not State.ACCEPTED and not self._takes_back(order):
-                raise NotCancellable(_why_not(order))
+            if order.state is not State.ACCEPTED and not self._cancels_at_carrier(order):
+                raise NotCancellable(_why_not_cancellable(order))
             moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
             if order_id in moved:
                 self._bell.ring([(order.request.carrier, Lane.TELL), (order.request.carrier, Lane.ASK)])
                 return moved[order_id]
-            # It has moved since it was read: it is being sent, or was not after all, or somebody else called it back.
+            # It moved since it was read: it is being sent, or was not sent after all, or somebody else cancelled it.
         raise NotCancellable(f"order {order_id} could not be called back just now; try again")
 
-    def _takes_back(self, order: Order) -> bool:
+    def _cancels_at_carrier(self, order: Order) -> bool:
         """Tell whether the carrier has the order and can be asked to drop it."""
         capabilities = self._carriers[order.request.carrier].adapter.capabilities
         return order.state is State.OPEN and order.request.kind in capabilities.called_back
 
     async def resolve(self, order_id: OrderId, decision: Decision) -> Order:
-        """Do with a parked order what a person has decided (`number_orders.fulfilment.decisions`)."""
-        return await self._deciding.resolve(order_id, decision)
+        """Carry out a person's decision about a parked order (`Decisions.resolve`)."""
+        return await self._decisions.resolve(order_id, decision)
 
     async def park(self, order_id: OrderId, *, by: str, why: str) -> Order:
-        """Take an order out of the machine's hands, for a person to decide about (`fulfilment.decisions`)."""
-        return await self._deciding.park(order_id, by=by, why=why)
+        """Park an order for a person to decide about (`Decisions.park`)."""
+        return await self._decisions.park(order_id, by=by, why=why)
 
     async def retry(
         self, order_ids: Sequence[OrderId], by: str, why: str | None, lane: Lane | None = None
     ) -> list[RetryOutcome]:
-        """Have what these orders wait for tried now (`number_orders.fulfilment.retries`)."""
-        return await self._hurrying.retry(order_ids, by=by, why=why, lane=lane)
+        """Make these orders due now (`Retries.retry`)."""
+        return await self._retries.retry(order_ids, by=by, why=why, lane=lane)
 
     async def retry_all(
         self, carrier: CarrierName, by: str, why: str | None, lane: Lane | None = None
     ) -> AsyncIterator[Sequence[RetryOutcome]]:
-        """Have everything tried now that waits for its time at a carrier (`number_orders.fulfilment.retries`)."""
-        async for tried in self._hurrying.retry_all(carrier, by=by, why=why, lane=lane):
-            yield tried
+        """Make everything that waits at a carrier due now (`Retries.retry_all`)."""
+        async for outcomes in self._retries.retry_all(carrier, by=by, why=why, lane=lane):
+            yield outcomes
 
-    async def mind(self) -> None:
-        """Tell a person what no order can tell by itself, and forget the alarms of what is over."""
+    async def watch(self) -> None:
+        """Raise the alarms that no single order can raise, and drop those whose cause is gone."""
         for carrier in self._carriers.values():
-            await SerialLockWatch(self._ledger, carrier).look()
-        await self._ledger.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.PARKED)
+            await SerialLockWatch(self._ledger.serial_locks, self._ledger.alarms, carrier).check()
+        await self._ledger.alarms.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.PARKED)
 
     async def documents(self, order_ids: Sequence[OrderId]) -> list[dict[str, Any]]:
         """Return the documents of these orders, in the same order.
@@ -152,22 +152,24 @@ class OrderService:
         Raises:
             UnknownOrder: One of them does not exist.
         """
-        orders = await self._ledger.read(order_ids)
+        orders = await self._ledger.orders.read(order_ids)
         for order_id in order_ids:
             if order_id not in orders:
                 raise UnknownOrder(order_id)
-        numbers = await self._ledger.numbers(order_ids)
+        numbers = await self._ledger.numbers.of_orders(order_ids)
         return [document(orders[order_id], numbers[order_id]) for order_id in order_ids]
 
     async def _run_lane(self, carrier: CarrierName, lane: Lane) -> bool:
+        """Run one lane; return whether more may be due."""
+        ledger = self._ledger
         if lane is Lane.TELL:
-            self._bell.heard(carrier, lane)
-            return await TellLane(self._ledger, self._notifier).run(carrier)
+            self._bell.reset(carrier, lane)
+            return await TellLane(ledger.schedule, ledger.outbox, self._notifier).run(carrier)
         lane_run = LaneRun(
             self._lane_work(carrier, lane),
-            self._ledger,
+            ledger,
             self._recorder,
-            CircuitBreaker(self._ledger, self._carriers[carrier].breaker_policy),
+            CircuitBreaker(ledger.breakers, ledger.alarms, self._carriers[carrier].breaker_policy),
             LanePresence(self._bell, self._slots, carrier, lane),
             boot_clock=self._boot_clock,
             ledger_clock=self._ledger_clock,
@@ -183,13 +185,13 @@ class OrderService:
         return AskLane(self._carriers[carrier], self._ledger, self._recorder)
 
     async def _read(self, order_id: OrderId) -> Order:
-        found = await self._ledger.read([order_id])
+        found = await self._ledger.orders.read([order_id])
         if order_id not in found:
             raise UnknownOrder(order_id)
         return found[order_id]
 
 
-def _why_not(order: Order) -> str:
+def _why_not_cancellable(order: Order) -> str:
     where = f"order {order.order_id} is {order.state}"
     if order.state.is_final:
         return f"{where}: it is over, and what is over stays as it is"

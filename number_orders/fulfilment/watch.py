@@ -1,47 +1,60 @@
-"""Looks now and then for what no order can tell by itself: a line that does not move on. Moves nothing.
+"""Watch for what no single order can notice: a serial lock that is held for too long. Moves no order.
 
-What is over by itself is no alarm any more; nobody has to put it away.
+An alarm about a lock goes away by itself once the lock has moved on.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from number_orders.fulfilment.carrier import Carrier
-from number_orders.ledger.ledger import HeldSerialLock, Ledger
+from number_orders.fulfilment.ports import AlarmStore
+from number_orders.ledger.serial_locks import HeldSerialLock
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.model import CarrierName, State
 
 REPEAT_AFTER: Final = timedelta(hours=1)
-"""What goes on being so is told anew once in this time, also when somebody has put the alarm away."""
+"""A persisting condition raises its alarm at most this often, also after a person has cleared it."""
+
+
+class HeldLocks(Protocol):
+    """Reads the serial locks that are held for long."""
+
+    async def held_for_long(self, carrier: CarrierName, patience: timedelta) -> list[HeldSerialLock]: ...
+
+
+class WatchAlarms(AlarmStore, Protocol):
+    """Raises alarms, and drops those that are over."""
+
+    async def drop_alarms(self, what: str, *, carrier: CarrierName, standing: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class SerialLockWatch:
-    """Minds the lines at one carrier."""
+    """The watch over one carrier's serial locks."""
 
-    ledger: Ledger
+    locks: HeldLocks
+    alarms: WatchAlarms
     carrier: Carrier
 
-    async def look(self) -> None:
-        """Call a person about every turn that is held for too long, and forget the alarms of those that moved on."""
-        name, held = self.carrier.adapter.name, await self._held()
-        for turn in held:
-            if turn.waiting:
-                await self._call(name, turn)
-        standing = [turn.serial_key for turn in held]
-        await self.ledger.drop_alarms(Alarm.TURN_HELD, carrier=name, standing=[_subject(name, key) for key in standing])
+    async def check(self) -> None:
+        """Raise an alarm for every lock that is held for too long while orders wait, and drop those that are over."""
+        name = self.carrier.adapter.name
+        held = await self.locks.held_for_long(name, self.carrier.policy.overdue_after)
+        for lock in held:
+            if lock.waiting:
+                await self._alarm(name, lock)
+        standing = [_subject(name, lock.serial_key) for lock in held]
+        await self.alarms.drop_alarms(Alarm.TURN_HELD, carrier=name, standing=standing)
 
-    async def _held(self) -> list[HeldSerialLock]:
-        return await self.ledger.held_serial_locks(self.carrier.adapter.name, self.carrier.policy.overdue_after)
-
-    async def _call(self, carrier: CarrierName, turn: HeldSerialLock) -> None:
-        await self.ledger.note_alarm(
+    async def _alarm(self, carrier: CarrierName, lock: HeldSerialLock) -> None:
+        await self.alarms.note_alarm(
             Alarm.TURN_HELD,
-            _subject(carrier, turn.serial_key),
+            _subject(carrier, lock.serial_key),
             carrier=carrier,
-            order_id=turn.order_id,
-            detail=_words(turn),
+            order_id=lock.order_id,
+            detail=_detail(lock),
             again_after=REPEAT_AFTER,
         )
 
@@ -50,9 +63,9 @@ def _subject(carrier: CarrierName, serial_key: str) -> str:
     return f"{carrier} {serial_key}"
 
 
-def _words(turn: HeldSerialLock) -> str:
-    has = f"order {turn.order_id} is {turn.state} and has its turn since {turn.since:%Y-%m-%d %H:%M} UTC"
-    line = "1 order waits" if turn.waiting == 1 else f"{turn.waiting} orders wait"
-    first = f", the first since {turn.waiting_since:%Y-%m-%d %H:%M} UTC" if turn.waiting_since else ""
-    until = "somebody decides about it" if turn.state is State.PARKED else "it ends"
-    return f"{has}; {line} behind it until {until}{first}"
+def _detail(lock: HeldSerialLock) -> str:
+    holder = f"order {lock.order_id} is {lock.state} and has its turn since {lock.since:%Y-%m-%d %H:%M} UTC"
+    waiting = "1 order waits" if lock.waiting == 1 else f"{lock.waiting} orders wait"
+    first = f", the first since {lock.waiting_since:%Y-%m-%d %H:%M} UTC" if lock.waiting_since else ""
+    until = "somebody decides about it" if lock.state is State.PARKED else "it ends"
+    return f"{holder}; {waiting} behind it until {until}{first}"

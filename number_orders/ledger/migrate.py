@@ -1,8 +1,10 @@
-"""Brings a database to the schema this code expects, and says which schema a database has.
+"""Bring a database to the schema that this code expects, and tell which schema a database has.
 
-Several processes may migrate at once: they queue behind an advisory lock, and the later find nothing to do.
+Several processes may migrate at once: they wait for an advisory lock, and the later ones find nothing to do.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from typing import Final
 
@@ -12,15 +14,23 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
+from number_orders.orders.errors import LedgerUnavailable
+
+_CONNECT_S: Final = 5
 _LOCK: Final = 4_267_110_001
-"""Any number, so long as nothing else in the database locks it."""
+"""Any number that nothing else in the database locks."""
 
 
 def migrate(url: str) -> str:
-    """Bring the database at `url` (a libpq URL) to `head()`, and return that revision."""
+    """Bring the database at `url` (a libpq URL) to `head()`, and return that revision.
+
+    Raises:
+        LedgerUnavailable: The database cannot be reached, or refuses.
+    """
     engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
-    with engine.connect() as connection:
+    with _database_errors(), engine.connect() as connection:
         connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         connection.commit()
         config = _config()
@@ -38,13 +48,37 @@ def head() -> str:
 
 
 def schema_version(url: str) -> str | None:
-    """Return the revision of the database at `url`, or None when it was never migrated."""
-    with psycopg.connect(url, connect_timeout=5) as connection:
+    """Return the revision of the database at `url`, or None when it was never migrated.
+
+    Raises:
+        LedgerUnavailable: The database cannot be reached, or refuses.
+    """
+    with _database_errors(), psycopg.connect(url, connect_timeout=_CONNECT_S) as connection:
         try:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         except psycopg.errors.UndefinedTable:
             return None
     return str(row[0]) if row else None
+
+
+def server_version(url: str, *, within_s: int) -> str:
+    """Return the version of the PostgreSQL server at `url`, such as `18.1`.
+
+    Raises:
+        LedgerUnavailable: The database cannot be reached, or refuses.
+    """
+    with _database_errors(), psycopg.connect(url, connect_timeout=within_s) as connection:
+        version = connection.info.parameter_status("server_version") or "of an unknown version"
+    return version.split(" ")[0]
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    """Raise what PostgreSQL and SQLAlchemy raise as `LedgerUnavailable`, in the same words."""
+    try:
+        yield
+    except (psycopg.Error, SQLAlchemyError) as error:
+        raise LedgerUnavailable(str(error)) from error
 
 
 def _config() -> Config:

@@ -1,14 +1,11 @@
-"""Turns rows into domain values at once, and domain values into what the statements take.
+"""Turn rows into domain values, and domain values into the statements' parameters.
 
-The only place that knows how a request, an order or an event looks inside the database.
+The only place that knows how an order, a number or an event looks inside the database.
 """
 
 from collections.abc import Mapping
-from dataclasses import fields
-from datetime import UTC, datetime
-from enum import Enum
+from datetime import datetime
 from typing import Any, Final
-from uuid import UUID
 
 from number_orders.orders.events import Event
 from number_orders.orders.lifecycle import Effect
@@ -27,30 +24,16 @@ from number_orders.orders.model import (
     WhenTainted,
 )
 from number_orders.orders.numbers import E164
+from number_orders.orders.serialization import fields_to_json, moment_to_json
 
 Row = Mapping[str, Any]
-
-_PLAIN: Final = frozenset({str, int, bool})
-
-_DEFAULTS: Final[dict[type[Any], tuple[tuple[str, Any], ...]]] = {}
-"""Fields and their defaults by class, each looked up once."""
 
 _LISTED: Final = 20
 """How many numbers an event's detail spells out; all of them stand in order_numbers."""
 
 
-def moment(value: datetime | None) -> str | None:
-    """Write a moment as the statements' JSON takes it."""
-    return value.astimezone(UTC).isoformat() if value else None
-
-
-def request_to_json(request: OrderRequest) -> dict[str, Any]:
-    """Write a request without what it leaves at its default, so that the default may be read back."""
-    return {name: _plain(value) for name, value in _given(request)}
-
-
 def request_from_json(row: Row) -> OrderRequest:
-    """Read a request back; the inverse of `request_to_json`."""
+    """Read a request back; the inverse of `orders.serialization.request_to_json`."""
     criteria, notify, not_before = row.get("criteria"), row.get("notify"), row.get("not_before")
     return OrderRequest(
         key=row["key"],
@@ -106,12 +89,12 @@ def result_to_json(result: NumberResult) -> dict[str, str | None]:
 
 def effect_to_json(effect: Effect) -> dict[str, str | None]:
     """Write one work_item."""
-    return {"lane": effect.lane, "not_before": moment(effect.not_before), "reason": effect.reason}
+    return {"lane": effect.lane, "not_before": moment_to_json(effect.not_before), "reason": effect.reason}
 
 
 def event_detail(event: Event) -> dict[str, Any]:
     """Write what an event says beyond its name, for the story. Long lists of numbers are counted."""
-    detail = {name: _plain(value) for name, value in _given(event)}
+    detail = fields_to_json(event)
     if len(getattr(event, "numbers", ())) > _LISTED:
         detail["numbers"] = f"{len(detail['numbers'])} numbers"
     return detail
@@ -120,37 +103,3 @@ def event_detail(event: Event) -> dict[str, Any]:
 def _notify_from_json(row: Row) -> Notify:
     told = {"on": frozenset(State(state) for state in row["on"])} if "on" in row else {}
     return Notify(task=row.get("task"), queue=row.get("queue"), url=row.get("url"), **told)
-
-
-def _given(value: Any) -> list[tuple[str, Any]]:
-    return [
-        (name, here)
-        for name, default in _defaults(type(value))
-        if (here := getattr(value, name)) is not default and here != default and here not in ({}, ())
-    ]
-
-
-def _defaults(shape: type[Any]) -> tuple[tuple[str, Any], ...]:
-    if shape not in _DEFAULTS:
-        _DEFAULTS[shape] = tuple((field.name, field.default) for field in fields(shape))
-    return _DEFAULTS[shape]
-
-
-def _plain(value: Any) -> Any:
-    if type(value) in _PLAIN:  # most are, and whoever writes five hundred orders at once writes thousands
-        return value
-    match value:
-        case Enum():
-            return value.value
-        case datetime():
-            return moment(value)
-        case UUID():
-            return str(value)
-        case Criteria() | Notify() | NumberResult():
-            return {name: _plain(here) for name, here in _given(value)}
-        case frozenset():
-            return sorted(value)
-        case tuple():
-            return [_plain(item) for item in value]
-        case _:
-            return value

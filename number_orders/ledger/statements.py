@@ -1,7 +1,10 @@
-"""Loads the named statements of `queries.sql`."""
+"""Load the named statements of `sql/`: one file beside each store.
+
+`now()` is the ledger's time everywhere: the start of the transaction, on PostgreSQL's clock.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Final, LiteralString, cast
@@ -9,11 +12,21 @@ from typing import Final, LiteralString, cast
 _NAME: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
-def _load() -> Mapping[str, LiteralString]:
-    text = files("number_orders.ledger").joinpath("queries.sql").read_text(encoding="utf-8")
-    _, *parts = _NAME.split(text)
-    # Our own file, shipped with the code, is as literal as a string in it.
-    return MappingProxyType(dict(zip(parts[::2], cast("list[LiteralString]", parts[1::2]), strict=True)))
+def _statements() -> Iterator[tuple[str, LiteralString]]:
+    """Yield every statement with its name, file by file."""
+    for file in files("number_orders.ledger").joinpath("sql").iterdir():
+        _, *parts = _NAME.split(file.read_text(encoding="utf-8"))
+        # Our own file, shipped with the code, is as literal as a string in it.
+        yield from zip(parts[::2], cast("list[LiteralString]", parts[1::2]), strict=True)
 
 
-SQL: Final = _load()
+def _by_name() -> Mapping[str, LiteralString]:
+    """Return every statement by its name, which no other has."""
+    statements: dict[str, LiteralString] = {}
+    for name, statement in _statements():
+        assert name not in statements, f"two statements are named {name}"
+        statements[name] = statement
+    return MappingProxyType(statements)
+
+
+SQL: Final = _by_name()

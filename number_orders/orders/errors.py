@@ -7,6 +7,9 @@ FulfilmentError
 ├── Passing              may be gone in a minute: the lease runs out and another claims it
 │   ├── LedgerUnavailable
 │   └── NoAnswer         a question to a carrier stayed unanswered: ask again later
+├── NotStorable          PostgreSQL refuses what was to be written, and nothing was: go on without it, call a person
+│   └── AlreadyTaken     a unique constraint refuses it: another order of ours has it
+├── WrongSchema          the database has another schema than this code: run `number-orders migrate`
 ├── OrderRefused         the producer's: says field and rule, and leaves nothing behind
 │   └── KeyConflict      the key stands for another order already
 ├── InquiryRefused       the asker's: a question breaks a rule, and no carrier was asked
@@ -48,6 +51,18 @@ class Passing(FulfilmentError):
 
 class LedgerUnavailable(Passing):
     """PostgreSQL does not answer, or not now."""
+
+
+class NotStorable(FulfilmentError):
+    """PostgreSQL refuses the values of a statement. Nothing was written."""
+
+
+class AlreadyTaken(NotStorable):
+    """A unique constraint refuses a row, such as a carrier's order that already belongs to another order of ours."""
+
+
+class WrongSchema(FulfilmentError):
+    """The database has another schema than this code expects."""
 
 
 class NoAnswer(Passing):

@@ -97,11 +97,11 @@ class Broker:
             self._rung_until[carrier, lane] = now + _RUNG_S
             self.send(Message("work", (carrier, lane), expires_at=now + _BELL_LIVES_S))
 
-    def heard(self, carrier: str, lane: str) -> None:
+    def reset(self, carrier: str, lane: str) -> None:
         """Note that somebody is about to look."""
         self._rung_until.pop((carrier, lane), None)
 
-    def attended(self, carrier: str, lane: str) -> None:
+    def mute(self, carrier: str, lane: str) -> None:
         """Note that somebody looks all the while."""
         self._rung_until[carrier, lane] = asyncio.get_running_loop().time() + _RUNG_S
 
@@ -136,15 +136,15 @@ class SimulatedBell:
             self._process.survives("ringing")
             self._broker.ring(carrier, lane.value)
 
-    def heard(self, carrier: CarrierName, lane: Lane) -> None:
+    def reset(self, carrier: CarrierName, lane: Lane) -> None:
         """Note that this process is about to look."""
         self._process.survives("about to look")
-        self._broker.heard(carrier, lane.value)
+        self._broker.reset(carrier, lane.value)
 
-    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+    def mute(self, carrier: CarrierName, lane: Lane) -> None:
         """Note that this process looks all the while."""
         self._process.survives("looking all the while")
-        self._broker.attended(carrier, lane.value)
+        self._broker.mute(carrier, lane.value)
 
 
 class SimulatedNotifier:
@@ -155,7 +155,7 @@ class SimulatedNotifier:
         self._weather = weather
         self._told = told
 
-    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
+    def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
         """Hand over in order; after a failure of one order its later documents wait."""
         stuck: set[OrderId] = set()
         return [self._trouble(delivery, stuck) for delivery in deliveries]
@@ -180,11 +180,11 @@ class SimulatedSlots:
         self._held: list[tuple[CarrierName, Lane]] = []
         self._said_at: dict[tuple[CarrierName, Lane], float] = {}
 
-    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+    def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
         """Let nobody else have a place for the next seconds."""
         self._said_at[carrier, lane] = asyncio.get_running_loop().time()
 
-    def call(self, carrier: CarrierName, lane: Lane) -> None:
+    def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
         """Let others have the other places."""
         self._said_at.pop((carrier, lane), None)
 

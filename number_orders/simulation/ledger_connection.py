@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import psycopg
 
 from number_orders.simulation.incidents import Incidents
-from number_orders.simulation.memory_ledger import MemoryLedger
+from number_orders.simulation.memory_ledger import MemoryDatabase
 from number_orders.simulation.process import Process
 from number_orders.simulation.tables import Row, Tables
 
@@ -28,7 +28,7 @@ class Watcher(Protocol):
         ...
 
 
-class LineToLedger(MemoryLedger):
+class LineToLedger(MemoryDatabase):
     """The ledger, as one process reaches it."""
 
     def __init__(self, tables: Tables, process: Process, weather: Incidents, watcher: Watcher) -> None:
@@ -37,7 +37,7 @@ class LineToLedger(MemoryLedger):
         self._weather = weather
         self._watcher = watcher
 
-    async def _run_once(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+    async def _execute(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         weather, process = self._weather, self._process
         await process.passes(f"before {statement}")
         if weather.lasts("ledger_outages"):
@@ -49,7 +49,7 @@ class LineToLedger(MemoryLedger):
         if lost and weather.pick("before", "after") == "before":
             await process.passes("the connection broke")
             raise psycopg.OperationalError(_BROKEN)
-        rows = self._carried_out(statement, params)
+        rows = self._carry_out(statement, params)
         self._watcher.heard(process.name, statement, params, rows)
         if weather.tosses(_SLOWLY_BACK):  # others may write between a statement and its answer
             await asyncio.sleep(weather.seconds(*_ROUND_TRIP_S))

@@ -75,7 +75,7 @@ class Child:
             "resolve": services.orders.resolve,
             "park": lambda order_id, why: services.orders.park(order_id, by="meddler", why=why),
             "retry": lambda order_id, lane: services.orders.retry([order_id], "meddler", None, lane),
-            "mind": services.orders.mind,
+            "mind": services.orders.watch,
         }
         return await does[message.name](*message.said)
 

@@ -31,7 +31,7 @@ from number_orders.simulation.clock import EPOCH, MachineClock, VirtualLoop, tru
 from number_orders.simulation.faults import CALM, PROFILES, Faults
 from number_orders.simulation.incidents import DAY_S, Incidents
 from number_orders.simulation.ledger_connection import LineToLedger
-from number_orders.simulation.memory_ledger import MemoryLedger
+from number_orders.simulation.memory_ledger import memory_ledger
 from number_orders.simulation.monitor import Monitor
 from number_orders.simulation.network import TIMEOUT_S, Host, SimulatedWire
 from number_orders.simulation.people import Clerk, Inbox, Meddler, Mover, Producer, wishes
@@ -167,11 +167,11 @@ class World:
 
     async def _opens(self) -> None:
         """Write down what every worker does when it starts: the lanes there are, and what carriers limit."""
-        ledger, nobody = MemoryLedger(self._tables), Process("start", MachineClock(), self._weather, self._trace)
-        await ledger.open_lanes(list(self._sides))
+        ledger, nobody = memory_ledger(self._tables), Process("start", MachineClock(), self._weather, self._trace)
+        await ledger.schedule.open_lanes(list(self._sides))
         for name in self._sides:
             carrier = self._carrier(name, nobody)
-            await ledger.set_limits(name, carrier.limits, carrier.limit_groups)
+            await ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
 
     def _people(self) -> list[Producer]:
         plan = self._plan
@@ -217,7 +217,7 @@ class World:
 
     def _room(self, process: Process, slots: SimulatedSlots) -> Services:
         """Open the rooms of one process, as `workers.bootstrap` does."""
-        ledger: Ledger = self._parts.ledger(self._tables, process, self._weather, self)
+        ledger = Ledger(self._parts.ledger(self._tables, process, self._weather, self))
         carriers = {name: self._carrier(name, process) for name in self._sides}
         bell = SimulatedBell(self._broker, process)
         desk = OrderService(
@@ -228,7 +228,8 @@ class World:
             slots=slots,
             boot_clock=process.clock.boot,
         )
-        return Services(ledger, desk, Intake(ledger, {name: side.adapter for name, side in self._sides.items()}, bell))
+        adapters = {name: side.adapter for name, side in self._sides.items()}
+        return Services(ledger, desk, Intake(ledger.intake, adapters, bell))
 
     def _carrier(self, name: CarrierName, process: Process) -> Carrier:
         side, clock = self._sides[name], process.clock

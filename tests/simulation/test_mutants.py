@@ -36,25 +36,25 @@ class ResendsWhatWasLost(Courier):
 class MovesWithoutLooking(LineToLedger):
     """Steps are written without a look at the version."""
 
-    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         for step in params["steps"].obj if statement == "record_steps" else ():
             step["from_version"] = self._tables.orders[UUID(step["order_id"])]["version"]
-        return super()._carried_out(statement, params)
+        return super()._carry_out(statement, params)
 
 
 class LendsToEverybody(LineToLedger):
     """A claim keeps nobody else away."""
 
-    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         lent = {**params, "lease": timedelta()} if statement in {"claim", "claim_unlimited"} else params
-        return super()._carried_out(statement, lent)
+        return super()._carry_out(statement, lent)
 
 
 class KeepsNoPlaces(LineToLedger):
     """Places in a carrier's rate are taken, and nobody waits for them."""
 
-    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
-        rows = super()._carried_out(statement, params)
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        rows = super()._carry_out(statement, params)
         if statement == "take_rate_slot":
             return []
         return [{**row, "rate_slot_at": None} for row in rows] if statement == "claim" else rows
@@ -63,9 +63,9 @@ class KeepsNoPlaces(LineToLedger):
 class SaysItIsStored(LineToLedger):
     """Orders are acknowledged, and then not stored."""
 
-    def _carried_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         if statement != "accept_orders":
-            return super()._carried_out(statement, params)
+            return super()._carry_out(statement, params)
         return [{"order_id": UUID(order["order_id"])} for order in params["orders"].obj]
 
 

@@ -19,7 +19,7 @@ PACKAGES = (
     "tasks",
     "workers",
 )
-CALLS = {"raise_alarm", "note_alarm", "drop_alarms", "drop_alarms_unless", "_alarm", "_call_a_person"}
+CALLS = {"raise_alarm", "note_alarm", "drop_alarms", "drop_alarms_unless", "_alarm"}
 REASON = re.compile(r"^\| `(.+?)` \|", re.MULTILINE)
 
 

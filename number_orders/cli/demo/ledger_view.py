@@ -6,7 +6,8 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Self
 
-from number_orders.ledger.ledger import Ledger, Story
+from number_orders.ledger.history import Story
+from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.document import document
 from number_orders.orders.model import Kind, Order, OrderId, State
 
@@ -27,7 +28,7 @@ class Books:
     def __init__(self, database_url: str) -> None:
         self._runner = asyncio.Runner()
         self._opened = AsyncExitStack()
-        self._ledger = Ledger.at(database_url, connections_max=2)
+        self._ledger = PostgresLedger.at(database_url, connections_max=2)
 
     def __enter__(self) -> Self:
         self._runner.run(self._opened.enter_async_context(self._ledger))
@@ -39,12 +40,12 @@ class Books:
 
     def counts(self) -> Mapping[State, int]:
         """Return how many orders stand in each state."""
-        return self._runner.run(self._ledger.count_by_state())
+        return self._runner.run(self._ledger.orders.count_by_state())
 
     def held_back(self) -> int:
         """Return how many removals wait for a rule of their carrier's."""
         rows = self._runner.run(
-            self._ledger.list_orders(states=[State.ACCEPTED], kind=Kind.REMOVE_NUMBERS.value, limit=_ALL)
+            self._ledger.orders.list_orders(states=[State.ACCEPTED], kind=Kind.REMOVE_NUMBERS.value, limit=_ALL)
         )
         return sum(row["reason"] is not None for row in rows)
 
@@ -54,15 +55,15 @@ class Books:
 
     def stories(self, order_ids: Sequence[OrderId]) -> list[Story]:
         """Return the whole stories of some orders."""
-        return [self._runner.run(self._ledger.story(order_id)) for order_id in order_ids]
+        return [self._runner.run(self._ledger.history.story(order_id)) for order_id in order_ids]
 
     def alarms(self) -> list[Mapping[str, Any]]:
         """Return what a person should know."""
-        return self._runner.run(self._ledger.alarms())
+        return self._runner.run(self._ledger.alarms.standing())
 
     async def _entries(self) -> dict[str, Entry]:
-        rows = await self._ledger.list_orders(limit=_ALL)
+        rows = await self._ledger.orders.list_orders(limit=_ALL)
         order_ids = [row["order_id"] for row in rows]
-        orders = await self._ledger.read(order_ids)
-        numbers = await self._ledger.numbers(order_ids)
+        orders = await self._ledger.orders.read(order_ids)
+        numbers = await self._ledger.numbers.of_orders(order_ids)
         return {str(key): Entry(order, document(order, numbers[key])) for key, order in orders.items()}

@@ -14,7 +14,7 @@ from rich.text import Text
 from number_orders.cli import output
 from number_orders.cli.demo.ledger_view import Entry
 from number_orders.cli.demo.verdict import Verdict
-from number_orders.ledger.ledger import Story
+from number_orders.ledger.history import Story
 from number_orders.orders.model import State
 
 WRONGS_SHOWN: Final = 10

@@ -11,7 +11,6 @@ from enum import StrEnum
 from importlib import metadata
 from typing import Any, Final
 
-import psycopg
 import redis
 from kombu import Connection
 from pydantic import BaseModel
@@ -22,8 +21,9 @@ from number_orders.cli.discovery import NOTHING_RUNS, START_OR_SET, Found
 from number_orders.cli.output import masked, scrubbed
 from number_orders.cli.services import open_ledger
 from number_orders.cli.story.holds import lines
-from number_orders.ledger.ledger import HeldBy
-from number_orders.ledger.migrate import head, schema_version
+from number_orders.ledger.migrate import head, schema_version, server_version
+from number_orders.ledger.pauses import HeldBy
+from number_orders.orders.errors import LedgerUnavailable
 from number_orders.orders.model import State
 
 _WITHIN_S: Final = 3
@@ -97,14 +97,12 @@ def check_database(settings: Settings) -> Check:
         return Check("database", Verdict.WRONG, NOTHING_RUNS, START_OR_SET)
     url = settings.database_url.get_secret_value()
     try:
-        with psycopg.connect(url, connect_timeout=_WITHIN_S) as connection:
-            server = connection.info.parameter_status("server_version") or "of an unknown version"
-        schema, expected = schema_version(url), head()
-    except psycopg.Error as trouble:
+        server, schema, expected = server_version(url, within_s=_WITHIN_S), schema_version(url), head()
+    except LedgerUnavailable as trouble:
         why = scrubbed(str(trouble).split("\n", 1)[0], url)
         mend = f"start the server, or correct {PREFIX}DATABASE_URL: address, user, password, database name"
         return Check("database", Verdict.WRONG, f"{masked(url)}: {why}", mend)
-    where = f"{masked(url)}, PostgreSQL {server.split(' ')[0]}"
+    where = f"{masked(url)}, PostgreSQL {server}"
     if schema == expected:
         return Check("database", Verdict.GOOD, f"{where}, schema {schema}")
     if schema is None:
@@ -129,9 +127,9 @@ def check_broker(settings: Settings) -> Check:
 async def check_worries(settings: Settings) -> list[Check]:
     """See whether alarms or dead letters wait for a person."""
     async with open_ledger(settings) as ledger:
-        alarms, letters = await ledger.alarms(_COUNTED), await ledger.dead_letters(_COUNTED)
-        now, holds = await ledger.holds()
-        parked = await ledger.list_orders(states=[State.PARKED], limit=_COUNTED)
+        alarms, letters = await ledger.alarms.standing(_COUNTED), await ledger.dead_letters.latest(_COUNTED)
+        now, holds = await ledger.pauses.holds()
+        parked = await ledger.orders.list_orders(states=[State.PARKED], limit=_COUNTED)
     held = [
         Check("held", Verdict.LOOK, line, _RELEASES[hold.held_by])
         for hold, line in zip(holds, lines(holds, now), strict=True)

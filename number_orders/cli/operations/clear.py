@@ -26,13 +26,13 @@ def check_asked(ids: Sequence[int], *, clear: bool, every: bool = False) -> None
 async def clear_alarms(settings: Settings, ids: Sequence[int]) -> list[Row]:
     """Put these alarms away until they happen again, all that stand without ids; return those that stood."""
     async with open_ledger(settings) as ledger:
-        return await ledger.clear_alarms(ids or None)
+        return await ledger.alarms.clear(ids or None)
 
 
 async def delete_dead_letters(settings: Settings, ids: Sequence[int]) -> list[Row]:
     """Delete these dead letters; return those that were there."""
     async with open_ledger(settings) as ledger:
-        return await ledger.delete_dead_letters(ids)
+        return await ledger.dead_letters.delete(ids)
 
 
 def code_of(asked: Sequence[int], found: Sequence[Row], *, name: str) -> Code:

@@ -1,12 +1,10 @@
 """Migrates the ledger from the command line."""
 
-import psycopg
-from sqlalchemy.exc import SQLAlchemyError
-
 from config.settings import Settings
 from number_orders.cli.exits import Code, Stop
 from number_orders.cli.output import masked, scrubbed
 from number_orders.ledger import migrate
+from number_orders.orders.errors import LedgerUnavailable
 
 
 def bring_up_to_date(settings: Settings) -> str:
@@ -20,7 +18,7 @@ def bring_up_to_date(settings: Settings) -> str:
     try:
         before = migrate.schema_version(url)
         after = migrate.migrate(url)
-    except (psycopg.Error, SQLAlchemyError) as trouble:
+    except LedgerUnavailable as trouble:
         why = scrubbed(str(trouble).split("\n", 1)[0], url)
         raise Stop(Code.OUT_OF_REACH, f"the ledger at {masked(url)} cannot be migrated: {why}") from None
     if before == after:

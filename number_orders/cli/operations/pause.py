@@ -7,7 +7,8 @@ from config.settings import Settings
 from number_orders.cli.exits import Code, Stop, complain
 from number_orders.cli.output import clean, screen
 from number_orders.cli.services import open_ledger
-from number_orders.ledger.ledger import Ledger, Pause
+from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.pauses import Pause
 from number_orders.orders.model import CarrierName, Lane
 
 _TO_THE_CARRIER: Final = (Lane.SUBMIT, Lane.ASK)
@@ -18,14 +19,14 @@ async def pause(settings: Settings, carrier: str, lane: Lane | None, *, by: str,
     """Pause a lane, or all that goes to a carrier; return what was not paused yet."""
     async with open_ledger(settings) as ledger:
         name = await _known(ledger, carrier)
-        return await ledger.pause(name, _lanes(lane), by=by, why=why)
+        return await ledger.pauses.pause(name, _lanes(lane), by=by, why=why)
 
 
 async def resume(settings: Settings, carrier: str, lane: Lane | None, *, by: str, why: str | None) -> list[Pause]:
     """Let a lane, or every lane of a carrier, go on; return what was paused."""
     async with open_ledger(settings) as ledger:
         name = await _known(ledger, carrier)
-        return await ledger.resume(name, [lane] if lane else list(Lane), by=by, why=clean(why) or None)
+        return await ledger.pauses.resume(name, [lane] if lane else list(Lane), by=by, why=clean(why) or None)
 
 
 def show(pauses: Sequence[Pause]) -> None:
@@ -53,7 +54,7 @@ def _lanes(lane: Lane | None) -> Sequence[Lane]:
 
 
 async def _known(ledger: Ledger, carrier: str) -> CarrierName:
-    known = await ledger.carriers()
+    known = await ledger.schedule.carriers()
     if (name := CarrierName(carrier)) not in known:
         message = f"no carrier {clean(carrier)!r} has ever been worked with here"
         raise Stop(Code.NO, message, mend=f"it is one of: {', '.join(known) or 'none yet; start a worker'}")

@@ -12,7 +12,7 @@ from number_orders.cli.output import clean, screen, state
 from number_orders.cli.services import open_ledger
 from number_orders.cli.story import advice, timeline
 from number_orders.cli.story.explanation import has, there
-from number_orders.ledger.ledger import Story
+from number_orders.ledger.history import Story
 from number_orders.orders.model import State
 
 _LAST: Final = 12
@@ -22,8 +22,8 @@ _LAST: Final = 12
 async def read_parked(settings: Settings, carrier: str | None, limit: int) -> list[Story]:
     """Return the stories of all parked orders, the longest parked first."""
     async with open_ledger(settings) as ledger:
-        rows = await ledger.list_orders(states=[State.PARKED], carrier=carrier, limit=limit)
-        stories = [await ledger.story(row["order_id"]) for row in rows]
+        rows = await ledger.orders.list_orders(states=[State.PARKED], carrier=carrier, limit=limit)
+        stories = [await ledger.history.story(row["order_id"]) for row in rows]
     return sorted(stories, key=parked_at)
 
 

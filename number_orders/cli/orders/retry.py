@@ -13,7 +13,7 @@ from number_orders.cli.output import clean, screen, state
 from number_orders.cli.services import find_orders, open_services
 from number_orders.cli.story import holds as holding
 from number_orders.fulfilment.retries import RetryOutcome
-from number_orders.ledger.ledger import Hold
+from number_orders.ledger.pauses import Hold
 from number_orders.orders.model import CarrierName, Lane
 
 _SHOWN: Final = 20
@@ -40,7 +40,7 @@ async def retry(
             tried = [each async for page in pages for each in page]
         else:
             tried = await services.orders.retry(await find_orders(services.ledger, names), by, why, lane)
-        now, holds = await services.ledger.holds()
+        now, holds = await services.ledger.pauses.holds()
     return tried, _in_the_way(tried, holds, now)
 
 

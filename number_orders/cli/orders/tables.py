@@ -27,7 +27,7 @@ _EXCERPT: Final = 200
 async def read_holds(settings: Settings) -> list[str]:
     """Return what holds work back, a line each."""
     async with open_ledger(settings) as ledger:
-        now, holds = await ledger.holds()
+        now, holds = await ledger.pauses.holds()
     return holding.lines(holds, now)
 
 
@@ -43,7 +43,7 @@ async def read_orders(
 ) -> list[Row]:
     """Return the orders that pass every filter."""
     async with open_ledger(settings) as ledger:
-        return await ledger.list_orders(
+        return await ledger.orders.list_orders(
             states=states,
             carrier=carrier,
             kind=kind,
@@ -80,7 +80,7 @@ def orders_to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
 async def read_alarms(settings: Settings, limit: int) -> list[Row]:
     """Return what a person should know, latest first."""
     async with open_ledger(settings) as ledger:
-        return await ledger.alarms(limit)
+        return await ledger.alarms.standing(limit)
 
 
 def show_alarms(rows: Sequence[Row]) -> None:
@@ -109,7 +109,7 @@ def _look(row: Row) -> str:
 async def read_letters(settings: Settings, limit: int) -> list[Row]:
     """Return the messages that nobody could read, latest first."""
     async with open_ledger(settings) as ledger:
-        return await ledger.dead_letters(limit)
+        return await ledger.dead_letters.latest(limit)
 
 
 def show_letters(rows: Sequence[Row]) -> None:

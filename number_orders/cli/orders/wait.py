@@ -38,7 +38,7 @@ async def wait_for(settings: Settings, names: Sequence[str], *, within: timedelt
     async with open_ledger(settings) as ledger:
         order_ids = await find_orders(ledger, list(names))
         orders = await _watch(ledger, order_ids, within)
-        return Waited(orders, await ledger.numbers(order_ids))
+        return Waited(orders, await ledger.numbers.of_orders(order_ids))
 
 
 def code_of(waited: Waited) -> Code:
@@ -71,7 +71,9 @@ async def _watch(ledger: Ledger, order_ids: Sequence[OrderId], within: timedelta
     known: dict[OrderId, Order] = {}
     with _progress(aside()) as progress:
         while True:
-            known |= await ledger.read([each for each in order_ids if each not in known or not _rests(known[each])])
+            known |= await ledger.orders.read(
+                [each for each in order_ids if each not in known or not _rests(known[each])]
+            )
             left_s = until - time.monotonic()
             if all(_rests(known[each]) for each in order_ids) or left_s <= 0:
                 return [known[each] for each in order_ids]

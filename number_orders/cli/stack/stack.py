@@ -16,10 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
-import psycopg
 from kombu import Connection
 from pydantic import SecretStr
-from sqlalchemy.exc import SQLAlchemyError
 
 from config.queues import BELL_TRANSPORT
 from config.settings import PREFIX, Settings
@@ -42,6 +40,7 @@ from number_orders.embedded.supervisor import Happening, Listener, ProcessEvent,
 from number_orders.embedded.valkey import EmbeddedValkey
 from number_orders.fulfilment.lanes.run import LANE_RUN_S
 from number_orders.ledger.migrate import migrate
+from number_orders.orders.errors import LedgerUnavailable
 from workers.carriers import set_up
 
 NOTE: Final = "stack.json"
@@ -298,7 +297,7 @@ def _whose(variable: str, *, given: bool) -> str:
 def _migrate(database_url: str) -> None:
     try:
         migrate(database_url)
-    except (SQLAlchemyError, psycopg.Error) as trouble:
+    except LedgerUnavailable as trouble:
         raise StackError(
             f"the ledger at {masked(database_url)} cannot be used: {scrubbed(str(trouble), database_url)}"
         ) from trouble

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from number_orders.cli.output import clean, heading
 from number_orders.cli.story.explanation import has
-from number_orders.ledger.ledger import Story
+from number_orders.ledger.history import Story
 from number_orders.orders.model import Kind, Lane, State
 
 _WHY: Final = '--why "…"'

@@ -11,7 +11,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from number_orders.cli import times as moments
-from number_orders.ledger.ledger import HeldBy, Hold, Story, WorkItem
+from number_orders.ledger.history import Story
+from number_orders.ledger.pauses import HeldBy, Hold
+from number_orders.ledger.schedule import WorkItem
 from number_orders.orders.lifecycle import DONE, REMARKS
 from number_orders.orders.model import Kind, Lane, NumberState, State
 

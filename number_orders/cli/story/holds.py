@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from number_orders.cli import times
-from number_orders.ledger.ledger import HeldBy, Hold
+from number_orders.ledger.pauses import HeldBy, Hold
 
 
 def words(hold: Hold, now: datetime) -> str:

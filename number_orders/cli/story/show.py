@@ -16,10 +16,11 @@ from number_orders.cli.story import holds, timeline
 from number_orders.cli.story.advice import show_advice
 from number_orders.cli.story.advice import to_json as advice_to_json
 from number_orders.cli.story.explanation import explain, has, there
-from number_orders.ledger.ledger import Story, WorkItem
-from number_orders.ledger.rows import request_to_json
+from number_orders.ledger.history import Story
+from number_orders.ledger.schedule import WorkItem
 from number_orders.orders.document import document
 from number_orders.orders.model import Kind, Lane, NumberState, Order, State
+from number_orders.orders.serialization import request_to_json
 
 _NUMBERS_SHOWN: Final = 12
 _EVENTS_SHOWN: Final = 30
@@ -39,7 +40,7 @@ _WAITING: Final[Mapping[Lane, str]] = {
 async def read_story(settings: Settings, name: str) -> Story:
     """Return everything about the order that is called `name`."""
     async with open_ledger(settings) as ledger:
-        return await ledger.story(await find_order(ledger, name))
+        return await ledger.history.story(await find_order(ledger, name))
 
 
 def show_story(story: Story, *, whole: bool, receipts: bool) -> None:

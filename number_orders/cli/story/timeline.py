@@ -18,7 +18,7 @@ from rich.text import Text
 from number_orders.cli import times as moments
 from number_orders.cli.output import clean, state
 from number_orders.cli.story.sentences import sentence
-from number_orders.ledger.ledger import Story
+from number_orders.ledger.history import Story
 
 _EXCERPT: Final = 160
 _TROUBLE: Final = 400

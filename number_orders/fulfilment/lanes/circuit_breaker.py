@@ -1,58 +1,72 @@
-"""Whether a carrier can be reached, as conversations show it, told to the ledger when that is news.
+"""Report to the ledger whether a carrier can be reached, as the conversations of one lane run show it.
 
-Knows what counts as a fault of the way there: a refused connection, a name that is not found, a handshake that fails,
-an answer that does not come, a gateway that answers instead. A refusal is an answer. Decides nothing: whether a carrier
-is left alone, and until when, is decided where all workers' news comes together, in the ledger.
+Network faults count: a refused connection, an unknown host name, a failed handshake, no answer, a gateway's answer
+instead of the carrier's. A refusal is an answer. The breaker itself is a row of the ledger, where the reports of all
+workers meet: it decides whether a carrier is left alone, and until when.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+from uuid import UUID
 
 import structlog
 
 from number_orders.fulfilment.carrier import ConversationResult
-from number_orders.ledger.ledger import BreakerPolicy, Claims, Ledger
+from number_orders.fulfilment.ports import AlarmStore
+from number_orders.ledger.breakers import BreakerPolicy
+from number_orders.ledger.schedule import Claims
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.model import CarrierName
 
 log = structlog.get_logger(__name__)
 
-_WORTH_TELLING: Final = timedelta(seconds=30)
-"""A carrier that is left alone for longer is a person's business."""
+_ALARM_AFTER: Final = timedelta(seconds=30)
+"""A carrier that is left alone for longer than this raises an alarm."""
+
+
+class BreakerStore(Protocol):
+    """Keeps one circuit breaker a carrier."""
+
+    async def count_faults(
+        self, carrier: CarrierName, tokens: Sequence[UUID], *, faults: int, why: str, breaker_policy: BreakerPolicy
+    ) -> datetime | None: ...
+
+    async def reset(self, carrier: CarrierName, tokens: Sequence[UUID]) -> None: ...
 
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """What one stint meets on its way to one carrier."""
+    """What one lane run reports about one carrier."""
 
-    ledger: Ledger
+    breakers: BreakerStore
+    alarms: AlarmStore
     breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
-    _recovering: bool = False
-    """Whether there were faults since the last answer, here: then the next answer is news."""
+    _faults_reported: bool = False
+    """Whether this run has reported faults since the last answer: then the next answer must be reported too."""
 
-    async def note(self, carrier: CarrierName, held: Sequence[tuple[Claims, ConversationResult]]) -> None:
-        """Take in how some conversations went. Costs nothing while all goes well."""
-        answered = [claims for claims, each in held if each.answered and not each.out_of_reach]
-        faults = [(claims, why) for claims, each in held if (why := each.out_of_reach)]
+    async def report(self, carrier: CarrierName, results: Sequence[tuple[Claims, ConversationResult]]) -> None:
+        """Report how some conversations ended. Costs no statement while all goes well."""
+        answered = [claims for claims, each in results if each.answered and not each.out_of_reach]
+        faults = [(claims, why) for claims, each in results if (why := each.out_of_reach)]
         if answered:
-            if self._recovering or faults or any(claims.recovering for claims in answered):
-                await self.ledger.within_reach(carrier, [claims.token for claims in answered])
-                self._recovering = False
+            if self._faults_reported or faults or any(claims.recovering for claims in answered):
+                await self.breakers.reset(carrier, [claims.token for claims in answered])
+                self._faults_reported = False
         elif faults:
-            self._recovering = True
+            self._faults_reported = True
             await self._count(carrier, faults)
 
     async def _count(self, carrier: CarrierName, faults: Sequence[tuple[Claims, str]]) -> None:
         (*_, (_, why)) = faults
         tokens = [claims.token for claims, _ in faults]
-        until = await self.ledger.out_of_reach(
+        until = await self.breakers.count_faults(
             carrier, tokens, faults=len(faults), why=why, breaker_policy=self.breaker_policy
         )
         if until is None:
             return
         log.warning("carrier_out_of_reach", carrier=carrier, until=until.isoformat(), why=why)
-        if until - faults[-1][0].now > _WORTH_TELLING:
+        if until - faults[-1][0].now > _ALARM_AFTER:
             detail = f"left alone until {until:%H:%M:%S} UTC, then one order tries: {why}"
-            await self.ledger.raise_alarm(Alarm.CARRIER_OUT_OF_REACH, carrier, carrier=carrier, detail=detail)
+            await self.alarms.raise_alarm(Alarm.CARRIER_OUT_OF_REACH, carrier, carrier=carrier, detail=detail)

@@ -1,6 +1,6 @@
-"""What the others are told while somebody works a lane: that nobody needs to ring, or that another pair of hands does.
+"""Tell other processes whether a lane has a worker: no wake-ups while it has one, one when it needs another child.
 
-Knows bells and places; what there is to do, and whether it can be kept up with, is the stint's to know.
+Handles only bell and slots. Whether another child is needed is decided by the lane run.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from number_orders.fulfilment.ports import Bell, Slots
 from number_orders.orders.model import CarrierName, Lane
 
 _EVERY_S: Final = 1.0
-"""Half of how long a bell counts as rung."""
+"""Half of how long `Bell.mute` lasts."""
 
 
 @dataclass(slots=True)
 class LanePresence:
-    """One stint's word to the others."""
+    """The presence of one lane run."""
 
     bell: Bell
     slots: Slots
@@ -24,22 +24,22 @@ class LanePresence:
     lane: Lane
     _said_at: float = float("-inf")
 
-    def stays(self) -> None:
-        """Say that whatever comes in is seen; now and then is often enough."""
+    def announce(self) -> None:
+        """Say that this run sees all new work. Does so once a second at most."""
         if self._is_time():
-            self.slots.suffice(self.carrier, self.lane)
-            self.bell.attended(self.carrier, self.lane)
+            self.slots.keep_alone(self.carrier, self.lane)
+            self.bell.mute(self.carrier, self.lane)
 
-    def calls(self) -> None:
-        """Say that another child is wanted on this lane."""
+    def call_another(self) -> None:
+        """Wake another child for this lane. Does so once a second at most."""
         if self._is_time():
-            self.slots.call(self.carrier, self.lane)
-            self.bell.heard(self.carrier, self.lane)
+            self.slots.allow_another(self.carrier, self.lane)
+            self.bell.reset(self.carrier, self.lane)
             self.bell.ring([(self.carrier, self.lane)])
 
-    def leaves(self) -> None:
-        """Say that whatever comes in from now on is to be rung for."""
-        self.bell.heard(self.carrier, self.lane)
+    def leave(self) -> None:
+        """Say that new work needs a wake-up from now on."""
+        self.bell.reset(self.carrier, self.lane)
         self._said_at = float("-inf")
 
     def _is_time(self) -> bool:

@@ -1,40 +1,63 @@
-"""The lane `submit`: sends orders, each at most once per begun attempt.
+"""The lane `submit`: send orders, each at most once per attempt.
 
-SUBMITTING is written, and with it the question that will be asked should no answer come, before the first
-byte leaves. From then on only the answer, or asking, moves the order.
+Before the first byte leaves, the ledger has the order as SUBMITTING, and with it the question to ask should no answer
+come. From then on only the answer, or asking, moves the order.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 
 from number_orders.fulfilment.carrier import Carrier, receipts
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
-from number_orders.fulfilment.memory import OrderMemory
-from number_orders.fulfilment.overdue import Overdue
+from number_orders.fulfilment.memory import NumberRecall, OrderMemory, ProgressStore
+from number_orders.fulfilment.overdue import Overdue, WaitingTimes
+from number_orders.fulfilment.ports import AlarmStore, LockStore
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.watch import REPEAT_AFTER
-from number_orders.ledger.ledger import Claim, Claims, Ledger
+from number_orders.ledger.schedule import Claim, Claims
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import AnswerLost, Deferred, Event, NotSent, Parked, SubmissionBegun
-from number_orders.orders.model import CarrierName, Lane, NumberState, Order, State
+from number_orders.orders.model import CarrierName, Lane, NumberState, Order, OrderId, State
+from number_orders.orders.numbers import E164
 
 log = structlog.get_logger(__name__)
 
-_IN_LINE: Final = timedelta(minutes=1)
-"""How long an order stands in line that nobody wakes."""
+_LOCK_RETRY: Final = timedelta(minutes=1)
+"""When an order that waits for a serial lock tries again, should nobody wake it."""
+
+
+class _Numbers(NumberRecall, Protocol):
+    async def parked_orders_bringing(
+        self, carrier: CarrierName, numbers: Sequence[E164]
+    ) -> list[tuple[OrderId, E164]]: ...
+
+
+class SubmitStores(Protocol):
+    """The parts of the ledger that this lane uses."""
+
+    @property
+    def orders(self) -> ProgressStore: ...
+    @property
+    def numbers(self) -> _Numbers: ...
+    @property
+    def serial_locks(self) -> LockStore: ...
+    @property
+    def history(self) -> WaitingTimes: ...
+    @property
+    def alarms(self) -> AlarmStore: ...
 
 
 @dataclass(slots=True)
 class SubmitLane:
-    """Sends what is due to be sent."""
+    """Send the orders that are due."""
 
     carrier: Carrier
-    ledger: Ledger
+    ledger: SubmitStores
     recorder: Recorder
     lane: Lane = Lane.SUBMIT
     lease: timedelta = timedelta(seconds=10)
@@ -50,34 +73,38 @@ class SubmitLane:
 
     @property
     def right_to_send(self) -> timedelta:
-        """Half the time after which a missing answer counts as lost: the other half is the request's own life."""
+        """Half the time after which a missing answer counts as lost. The other half is the life of a request."""
         return self.carrier.policy.answer_within / 2
 
     async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
-        """Begin every claimed order in one transaction; an order that has moved on is nobody's to send."""
-        ready = await self._in_turn(claims, [c for c in claims.claims if c.order.state is State.ACCEPTED])
+        """Begin every claimed order in one transaction. An order that has moved since is left alone."""
+        accepted = [claim for claim in claims.claims if claim.order.state is State.ACCEPTED]
+        ready = await self._with_serial_locks(claims, accepted)
         begun = await self.recorder.hear([Heard(claim.order, SubmissionBegun()) for claim in ready], now=claims.now)
         return [(claim, begun[claim.order.order_id]) for claim in ready if claim.order.order_id in begun]
 
-    async def _in_turn(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
-        """Leave out the orders whose turn it is not; they stand in line."""
+    async def _with_serial_locks(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
+        """Return the orders that need no serial lock or got theirs. The others wait for it."""
         keys = {claim.order.order_id: self.carrier.adapter.serial_key(claim.order.request) for claim in ready}
         wanted = {order_id: key for order_id, key in keys.items() if key is not None}
-        theirs = await self.ledger.take_serial_locks(claims, wanted, carrier=self.carrier_name, at_most=_IN_LINE)
-        return [claim for claim in ready if claim.order.order_id not in wanted or claim.order.order_id in theirs]
+        locked = await self.ledger.serial_locks.take(claims, wanted, carrier=self.carrier_name, at_most=_LOCK_RETRY)
+        return [claim for claim in ready if claim.order.order_id not in wanted or claim.order.order_id in locked]
 
     async def run_attempt(self, attempt: Attempt) -> AttemptOutcome:
-        """Send one order and bring back what was heard."""
+        """Send one order, and return what was heard."""
         order = attempt.order
-        memory = OrderMemory(self.ledger, order)
-        talk = self.carrier.adapter.submit(order)
-        held = await self.carrier.converse(talk, deadline=attempt.deadline, memory=memory, pace=attempt.pace)
-        event = held.event or self._without_event(order, held.error, committed=held.committed)
-        await self._look_after(attempt, event, held.error)
-        return AttemptOutcome(attempt, Heard(order, event, attempt_number=order.sends), held, receipts(order, held))
+        memory = OrderMemory(self.ledger.orders, self.ledger.numbers, order)
+        submission = self.carrier.adapter.submit(order)
+        conversation = await self.carrier.converse(
+            submission, deadline=attempt.deadline, memory=memory, pace=attempt.pace
+        )
+        event = conversation.event or self._event_of_error(order, conversation.error, committed=conversation.committed)
+        await self._raise_alarms(attempt, event, conversation.error)
+        heard = Heard(order, event, attempt_number=order.sends)
+        return AttemptOutcome(attempt, heard, conversation, receipts(order, conversation))
 
-    def _without_event(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
-        """Say what an attempt that broke on our side comes to."""
+    def _event_of_error(self, order: Order, error: Exception | None, *, committed: bool) -> Event:
+        """Return the event of an attempt that broke on our side; `committed`: the request that buys may have left."""
         if isinstance(error, NoAnswer) and not committed:  # to a step that comes before the order
             return NotSent(error.reason, error.not_before)
         if isinstance(error, LedgerUnavailable):
@@ -90,25 +117,27 @@ class SubmitLane:
             return NotSent(str(error))
         return Parked(f"the order could not be written in the carrier's language: {error!r}")
 
-    async def _look_after(self, attempt: Attempt, event: Event, error: Exception | None) -> None:
-        """Do what else follows. A ledger that is away costs that, and never the answer in hand."""
-        overdue = Overdue(self.ledger, self.carrier.policy.overdue_after)
+    async def _raise_alarms(self, attempt: Attempt, event: Event, error: Exception | None) -> None:
+        """Raise the alarms that the event calls for. Without a ledger they are skipped: the answer is worth more."""
+        overdue = Overdue(self.ledger.history, self.ledger.alarms, self.carrier.policy.overdue_after)
         try:
-            if isinstance(error, UnreadableAnswer):  # the order is tried again, and will not get far
+            if isinstance(error, UnreadableAnswer):  # the order is tried again, and will fail again
                 await self._alarm(Alarm.UNREADABLE_ANSWER, attempt.order, f"{error} {error.excerpt!r}")
             if isinstance(event, NotSent):
-                await overdue.look_at_trying(attempt.order, attempt.now, event.reason)
+                await overdue.check_unsent(attempt.order, attempt.now, event.reason)
             if isinstance(event, Deferred):
-                await overdue.look(attempt.order, attempt.now, event.reason)
-                await self._call_if_kept_waiting(attempt.order, event)
+                await overdue.check(attempt.order, attempt.now, event.reason)
+                await self._alarm_if_waiting_for_parked(attempt.order, event)
         except LedgerUnavailable as away:
-            log.warning("not_looked_after", order_id=str(attempt.order.order_id), trouble=str(away))
+            log.warning("alarms_not_raised", order_id=str(attempt.order.order_id), trouble=str(away))
 
-    async def _call_if_kept_waiting(self, order: Order, event: Deferred) -> None:
-        """Call a person when a number is waited for that only a person's decision can bring."""
+    async def _alarm_if_waiting_for_parked(self, order: Order, event: Deferred) -> None:
+        """Raise an alarm when the order waits for a number that only a parked order can bring."""
         numbers = [result.e164 for result in event.numbers if result.state is NumberState.REQUESTED]
-        for parked, e164 in await self.ledger.parked_orders_bringing(self.carrier_name, numbers) if numbers else ():
-            await self.ledger.note_alarm(
+        if not numbers:
+            return
+        for parked, e164 in await self.ledger.numbers.parked_orders_bringing(self.carrier_name, numbers):
+            await self.ledger.alarms.note_alarm(
                 Alarm.WAITS_FOR_PARKED,
                 str(order.order_id),
                 carrier=self.carrier_name,
@@ -118,6 +147,6 @@ class SubmitLane:
             )
 
     async def _alarm(self, what: Alarm, order: Order, detail: str) -> None:
-        await self.ledger.raise_alarm(
+        await self.ledger.alarms.raise_alarm(
             what, str(order.order_id), carrier=self.carrier_name, order_id=order.order_id, detail=detail
         )

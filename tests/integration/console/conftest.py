@@ -51,7 +51,7 @@ class House:
 
         async def work() -> None:
             async with open_services(self.settings) as services:
-                claimed = await services.ledger.claim(BANDWIDTH, lane, limit=10, lease=timedelta(seconds=45))
+                claimed = await services.ledger.schedule.claim(BANDWIDTH, lane, limit=10, lease=timedelta(seconds=45))
                 assert claimed is not None
 
         asyncio.run(work())
@@ -62,7 +62,7 @@ class House:
         async def work() -> None:
             async with open_services(self.settings) as services:
                 until = await services.ledger.now() + timedelta(hours=1)
-                await services.ledger.pause_limit(BANDWIDTH, group, until=until, why=why)
+                await services.ledger.limits.pause(BANDWIDTH, group, until=until, why=why)
 
         asyncio.run(work())
 
@@ -85,7 +85,7 @@ class House:
         async with open_services(self.settings) as services:
             recorder = Recorder(services.ledger, {BANDWIDTH: PATIENT})
             for event in heard:
-                order = (await services.ledger.read([order_id]))[order_id]
+                order = (await services.ledger.orders.read([order_id]))[order_id]
                 await recorder.hear([Heard(order, event, attempt_number=order.sends)], now=await services.ledger.now())
 
 

@@ -70,10 +70,10 @@ async def _trouble(house: House, order_id: OrderId) -> None:
     async with open_services(house.settings) as services:
         ledger: Ledger = services.ledger
         for _ in range(3):
-            await ledger.raise_alarm(
+            await ledger.alarms.raise_alarm(
                 "overdue", str(order_id), carrier="bandwidth", order_id=order_id, detail="still\x1b[2J OPEN"
             )
-        await ledger.store_dead_letter(
+        await ledger.dead_letters.store(
             queue="orders",
             why="cannot be read: JSONDecodeError",
             task_id="t-1",

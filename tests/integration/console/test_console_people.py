@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from number_orders.cli.services import open_services, whoami
-from number_orders.ledger.ledger import Receipt
+from number_orders.ledger.history import Receipt
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.events import (
     Acknowledged,
@@ -34,11 +34,11 @@ TOLD = {"notify": {"task": "crm.ended", "queue": "crm"}}
 async def _receipts(house: House, order_id: OrderId) -> None:
     async with open_services(house.settings) as services:
         lost = Receipt(order_id, "POST /orders", 30_000, trouble="no answer: ReadTimeout", sent="<Order/>")
-        await services.ledger.keep_receipts([lost])
+        await services.ledger.history.keep_receipts([lost])
         looked = [
             Receipt(order_id, f"GET /orders?page={page}", 12, status=200, answer="<Listed/>") for page in range(20)
         ]
-        await services.ledger.keep_receipts(
+        await services.ledger.history.keep_receipts(
             [*looked, Receipt(order_id, "GET /orders", 9, status=500, answer="oh\x1b[2Jno")]
         )
 
@@ -143,10 +143,10 @@ def test_a_lost_telling_is_told_again(house: House, command: Command) -> None:
 async def _tell(house: House) -> None:
     """Tell what is to be told, as a worker does."""
     async with open_services(house.settings) as services:
-        claims = await services.ledger.claim(BANDWIDTH, Lane.TELL, limit=10, lease=timedelta(minutes=1))
+        claims = await services.ledger.schedule.claim(BANDWIDTH, Lane.TELL, limit=10, lease=timedelta(minutes=1))
         assert claims is not None
-        untold = await services.ledger.pending_messages([claim.order.order_id for claim in claims.claims], "task")
-        await services.ledger.mark_delivered(claims, claims.claims, untold, "task")
+        untold = await services.ledger.outbox.pending([claim.order.order_id for claim in claims.claims], "task")
+        await services.ledger.outbox.mark_delivered(claims, claims.claims, untold, "task")
 
 
 def test_all_that_wait_at_a_carrier_are_tried(house: House, command: Command) -> None:
@@ -173,7 +173,7 @@ def test_an_alarm_says_where_to_look(house: House, command: Command, subject: st
 
     async def raised() -> None:
         async with open_services(house.settings) as services:
-            await services.ledger.raise_alarm(Alarm.OVERDUE, "x", carrier="bandwidth", **about)
+            await services.ledger.alarms.raise_alarm(Alarm.OVERDUE, "x", carrier="bandwidth", **about)
 
     asyncio.run(raised())
     told = command("alarms", columns=None).stdout

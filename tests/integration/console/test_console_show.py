@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from number_orders.cli.services import open_services
-from number_orders.ledger.ledger import Receipt
+from number_orders.ledger.history import Receipt
 from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
@@ -226,7 +226,7 @@ def test_receipts_are_shown_when_asked_for_and_steer_no_terminal(house: House, c
 
 async def _keep(house: House, order_id: OrderId) -> None:
     async with open_services(house.settings) as services:
-        await services.ledger.keep_receipts(
+        await services.ledger.history.keep_receipts(
             [Receipt(order_id, "POST /orders", 12, status=400, sent="<Order/>", answer="<No>\x1b[2J</No>")]
         )
 

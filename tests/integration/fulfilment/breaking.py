@@ -9,7 +9,9 @@ from psycopg.rows import DictRow
 from number_orders.carriers.contract import CarrierAnswer
 from number_orders.carriers.http.courier import Courier
 from number_orders.fulfilment.ports import Delivery
+from number_orders.ledger.connection import Connections, PostgresDatabase
 from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.orders import OrderStore
 from number_orders.orders.model import Order, OrderId
 from tests.integration.fulfilment.practice import Keeper
 
@@ -37,14 +39,14 @@ class Power:
 def frail_ledger(power: Power, whole: Ledger) -> Ledger:
     """A ledger on the connections of another, whose client dies before a statement, or after it was committed."""
 
-    class Frail(Ledger):
-        async def _run_once(self, statement: str, params: Any) -> list[DictRow]:
+    class Frail(PostgresDatabase):
+        async def _execute(self, statement: str, params: Any) -> list[DictRow]:
             power.use()
-            rows = await super()._run_once(statement, params)
+            rows = await super()._execute(statement, params)
             power.use()
             return rows
 
-    return Frail(whole._pool)
+    return Ledger(Frail(pool_of(whole)))
 
 
 def frail_courier(power: Power) -> type[Courier]:
@@ -68,9 +70,9 @@ class FrailHerald(Keeper):
         self.kept = kept
         self._power = power
 
-    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
+    def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
         self._power.use()
-        troubles = super().tell(deliveries)
+        troubles = super().deliver(deliveries)
         self._power.use()
         return troubles
 
@@ -88,27 +90,40 @@ class Line:
         """A ledger on this line, and on the connections of another."""
         line = self
 
-        class Cut(Ledger):
-            async def _run_once(self, statement: str, params: Any) -> list[DictRow]:
+        class Cut(PostgresDatabase):
+            async def _execute(self, statement: str, params: Any) -> list[DictRow]:
                 line.used += 1
                 if line.used not in line._breaks:
-                    return await super()._run_once(statement, params)
+                    return await super()._execute(statement, params)
                 line.broke = True
                 if line._after_commit:
-                    await super()._run_once(statement, params)
+                    await super()._execute(statement, params)
                 raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-        return Cut(whole._pool)
+        return Ledger(Cut(pool_of(whole)))
 
 
-class StaleOnce(Ledger):
-    """A ledger whose first reading of an order is older than it should be: somebody wrote just after it."""
+class StaleOnce(OrderStore):
+    """Orders of which the first reading is older than it should be: somebody wrote just after it."""
 
     def __init__(self, whole: Ledger, seen: Order) -> None:
-        super().__init__(whole._pool)
+        super().__init__(whole.database)
         self._seen: list[Order] = [seen]
 
     async def read(self, order_ids: Sequence[OrderId]) -> dict[OrderId, Order]:
         if self._seen:
             return {order.order_id: order for order in [self._seen.pop()]}
         return await super().read(order_ids)
+
+
+def stale_once(whole: Ledger, seen: Order) -> Ledger:
+    """Return a ledger whose first reading of an order is stale."""
+    ledger = Ledger(whole.database)
+    ledger.orders = StaleOnce(whole, seen)
+    return ledger
+
+
+def pool_of(ledger: Ledger) -> Connections:
+    """Return the connections of a ledger on PostgreSQL."""
+    assert isinstance(ledger.database, PostgresDatabase)
+    return ledger.database.pool

@@ -36,7 +36,7 @@ def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[Practice]:
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a lane that has nothing to do be left at once; a test may have hundreds of stints."""
-    monkeypatch.setattr(run, "_PAUSE_S", 0.002)
+    monkeypatch.setattr(run, "_CLAIM_PAUSE_S", 0.002)
     monkeypatch.setattr(run, "_GATHER_S", 0.001)
 
 

@@ -24,7 +24,9 @@ from number_orders.fulfilment.intake import Intake
 from number_orders.fulfilment.ports import Delivery
 from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
-from number_orders.ledger.ledger import BreakerPolicy, Ledger, Story
+from number_orders.ledger.breakers import BreakerPolicy
+from number_orders.ledger.history import Story
+from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.sandbox.behaviour import Behaviour
@@ -65,10 +67,10 @@ class SilentBell:
     def ring(self, lanes: Iterable[tuple[CarrierName, Lane]]) -> None:
         self.rung += lanes
 
-    def heard(self, carrier: CarrierName, lane: Lane) -> None:
+    def reset(self, carrier: CarrierName, lane: Lane) -> None:
         """Nothing is remembered, so nothing is forgotten."""
 
-    def attended(self, carrier: CarrierName, lane: Lane) -> None:
+    def mute(self, carrier: CarrierName, lane: Lane) -> None:
         """Nor is this."""
 
 
@@ -79,7 +81,7 @@ class Keeper:
         self.kept: list[dict[str, Any]] = []
         self._trouble = trouble
 
-    def tell(self, deliveries: Sequence[Delivery]) -> list[str | None]:
+    def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
         troubles = [self._trouble(delivery) for delivery in deliveries]
         self.kept += [dict(e.message.document) for e, trouble in zip(deliveries, troubles, strict=True) if not trouble]
         return troubles
@@ -92,10 +94,10 @@ class AmpleSlots:
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         yield True
 
-    def suffice(self, carrier: CarrierName, lane: Lane) -> None:
+    def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
         """Whatever suffices, there is a place."""
 
-    def call(self, carrier: CarrierName, lane: Lane) -> None:
+    def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
         """Nobody needs to."""
 
 
@@ -131,11 +133,11 @@ class Practice:
         settings = _settings(self.carrier.url, self.timeout_s)
         carried_by = courier(settings, signed_in, now=utc_now, clock=boot_clock, tls=TLS)
         adapter = adapter or self.adapter()
-        async with nullcontext(ledger) if ledger else Ledger.at(self.url, connections_max=2) as here:
+        async with nullcontext(ledger) if ledger else PostgresLedger.at(self.url, connections_max=2) as here:
             carrier = Carrier(adapter, carried_by, self.policy, self.concurrency, self.rates, self.breaker_policy)
             if ledger is None:
-                await here.open_lanes([self.name])
-                await here.set_limits(self.name, carrier.limits, carrier.limit_groups)
+                await here.schedule.open_lanes([self.name])
+                await here.limits.set_limits(self.name, carrier.limits, carrier.limit_groups)
             desk = OrderService(
                 ledger=here,
                 carriers={self.name: carrier},
@@ -145,7 +147,7 @@ class Practice:
                 boot_clock=boot_clock,
             )
             try:
-                yield Services(here, desk, Intake(here, {self.name: adapter}, self.bell))
+                yield Services(here, desk, Intake(here.intake, {self.name: adapter}, self.bell))
             finally:
                 await carried_by.aclose()
 
@@ -246,7 +248,7 @@ async def live(
 
 async def story(services: Services, order_id: OrderId) -> Story:
     """Return everything about one order."""
-    return await services.ledger.story(order_id)
+    return await services.ledger.history.story(order_id)
 
 
 def run(work: Coroutine[Any, Any, None], *, within_s: float = 500) -> None:

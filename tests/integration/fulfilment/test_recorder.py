@@ -9,7 +9,7 @@ from number_orders.orders.errors import NotCancellable
 from number_orders.orders.events import Acknowledged, AnswerLost, Event, Filled, NotSent, StillOpen, SubmissionBegun
 from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, Order, OrderId, State
 from number_orders.orders.numbers import E164
-from tests.integration.fulfilment.breaking import Line, StaleOnce
+from tests.integration.fulfilment.breaking import Line, stale_once
 from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, live, run, work
 
 THEIRS = CarrierOrderId("11111111-2222-3333-4444-555555555555")
@@ -22,7 +22,7 @@ def a_recorder(practice: Practice, services: Services) -> Recorder:
 
 async def begun(practice: Practice, services: Services, order_ids: Sequence[OrderId]) -> list[Order]:
     """Begin to send orders, without sending them."""
-    orders = await services.ledger.read(order_ids)
+    orders = await services.ledger.orders.read(order_ids)
     heard = [Heard(orders[order_id], SubmissionBegun()) for order_id in order_ids]
     moved = await a_recorder(practice, services).hear(heard, now=await services.ledger.now())
     return [moved[order_id] for order_id in order_ids]
@@ -44,7 +44,7 @@ def test_an_order_of_the_carriers_that_is_anothers_is_parked_and_told(practice: 
                 ],
                 now=await services.ledger.now(),
             )
-            stored = await services.ledger.read(order_ids)
+            stored = await services.ledger.orders.read(order_ids)
             assert [stored[order_id].state.value for order_id in order_ids] == ["OPEN", "PARKED", "OPEN"]
             assert {order_id: order.state for order_id, order in moved.items()} == {
                 order_id: order.state for order_id, order in stored.items()
@@ -185,11 +185,11 @@ def test_an_order_that_moved_but_may_still_be_called_back_is_called_back(practic
     async def moved() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
-            seen = (await services.ledger.read([order_id]))[order_id]
+            seen = (await services.ledger.orders.read([order_id]))[order_id]
             (sent,) = await begun(practice, services, [order_id])
             recorder, now = a_recorder(practice, services), await services.ledger.now()
             await recorder.hear([Heard(sent, NotSent("refused connection"), attempt_number=1)], now=now)
-            stale = StaleOnce(services.ledger, seen)
+            stale = stale_once(services.ledger, seen)
             async with practice.opened(stale) as late:
                 assert (await late.orders.cancel(order_id, by="producer")).state.value == "CANCELLED"
 

@@ -11,10 +11,10 @@ from typing import Final, Protocol
 import psycopg
 from psycopg import sql
 
-from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.model import CarrierName
 from number_orders.simulation.clock import VirtualLoop, true_now
-from number_orders.simulation.memory_ledger import MemoryLedger
+from number_orders.simulation.memory_ledger import memory_ledger
 from number_orders.simulation.tables import Tables
 
 BANDWIDTH = CarrierName("bandwidth")
@@ -59,8 +59,8 @@ class PostgresBook:
 
     def run(self, work: Work) -> None:
         async def with_ledger() -> None:
-            async with Ledger.at(self._url, wait_s=2) as ledger:
-                await ledger.open_lanes([BANDWIDTH])
+            async with PostgresLedger.at(self._url, wait_s=2) as ledger:
+                await ledger.schedule.open_lanes([BANDWIDTH])
                 await work(ledger)
 
         asyncio.run(with_ledger())
@@ -97,9 +97,9 @@ class MemoryBook:
     def run(self, work: Work) -> None:
         async def with_ledger() -> None:
             await asyncio.sleep(timedelta(days=1).total_seconds())
-            async with MemoryLedger(self._tables) as ledger:
-                await ledger.open_lanes([BANDWIDTH])
-                await work(ledger)
+            ledger = memory_ledger(self._tables)
+            await ledger.schedule.open_lanes([BANDWIDTH])
+            await work(ledger)
 
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             runner.run(with_ledger())

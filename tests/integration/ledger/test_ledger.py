@@ -12,10 +12,13 @@ import pytest
 from psycopg import errors, sql
 from uuid_utils.compat import uuid7
 
-from number_orders.fulfilment.intake import fingerprint
-from number_orders.ledger.ledger import Claims, Ledger, NewOrder, Receipt, Recorded
+from number_orders.ledger.history import Receipt
+from number_orders.ledger.intake import NewOrder
+from number_orders.ledger.ledger import Ledger, PostgresLedger
+from number_orders.ledger.orders import Recorded
+from number_orders.ledger.schedule import Claims
 from number_orders.orders.document import document
-from number_orders.orders.errors import LedgerUnavailable, UnknownOrder
+from number_orders.orders.errors import AlreadyTaken, LedgerUnavailable, UnknownOrder
 from number_orders.orders.events import Acknowledged, Event, Filled, NotSent, StillOpen, SubmissionBegun
 from number_orders.orders.lifecycle import CarrierPolicy, advance
 from number_orders.orders.model import (
@@ -34,6 +37,7 @@ from number_orders.orders.model import (
     WhenTainted,
 )
 from number_orders.orders.numbers import E164
+from number_orders.orders.serialization import fingerprint
 from tests.integration.ledger.books import BANDWIDTH, Book, PostgresBook
 
 POLICY = CarrierPolicy()
@@ -58,19 +62,19 @@ def a_step(order: Order, event: Event, now: datetime) -> Recorded:
 async def hear(ledger: Ledger, order: Order, *events: Event) -> Order:
     for event in events:
         step = a_step(order, event, await ledger.now())
-        assert await ledger.record([step]) == {order.order_id}
+        assert await ledger.orders.record([step]) == {order.order_id}
         order = step.step.order
     return order
 
 
 async def accepted(ledger: Ledger, request: OrderRequest | None = None) -> Order:
     new = a_new_order(request)
-    await ledger.accept([new])
-    return (await ledger.read([new.order_id]))[new.order_id]
+    await ledger.intake.accept([new])
+    return (await ledger.orders.read([new.order_id]))[new.order_id]
 
 
 async def claimed(ledger: Ledger, lane: Lane = Lane.SUBMIT, *, limit: int = 10, lease: timedelta = MINUTE) -> Claims:
-    claims = await ledger.claim(BANDWIDTH, lane, limit=limit, lease=lease)
+    claims = await ledger.schedule.claim(BANDWIDTH, lane, limit=limit, lease=lease)
     assert claims is not None
     return claims
 
@@ -104,9 +108,9 @@ def test_the_same_key_is_one_order_however_many_race_for_it(book: Book) -> None:
 
     async def work(ledger: Ledger) -> None:
         orders = [a_new_order() for _ in range(20)]
-        accepted_by = await asyncio.gather(*(ledger.accept([order]) for order in orders))
+        accepted_by = await asyncio.gather(*(ledger.intake.accept([order]) for order in orders))
         assert sum(len(ids) for ids in accepted_by) == 1
-        (taken, *_) = await ledger.find_taken([orders[0]])
+        (taken, *_) = await ledger.intake.find_taken([orders[0]])
         assert taken.key == "crm-1"
         assert len((await claimed(ledger)).claims) == 1
 
@@ -118,9 +122,9 @@ def test_an_id_that_is_taken_is_not_written_over(book: Book) -> None:
 
     async def work(ledger: Ledger) -> None:
         first = a_new_order(a_request("one"))
-        await ledger.accept([first])
-        assert await ledger.accept([a_new_order(a_request("two"), first.order_id)]) == frozenset()
-        assert (await ledger.read([first.order_id]))[first.order_id].request.key == "one"
+        await ledger.intake.accept([first])
+        assert await ledger.intake.accept([a_new_order(a_request("two"), first.order_id)]) == frozenset()
+        assert (await ledger.orders.read([first.order_id]))[first.order_id].request.key == "one"
 
     book.run(work)
 
@@ -129,11 +133,13 @@ def test_claims_are_exclusive(book: Book) -> None:
     """Many claimers at once: every work_item goes to exactly one of them."""
 
     async def work(ledger: Ledger) -> None:
-        await ledger.accept([a_new_order(a_request(f"k{i}")) for i in range(100)])
-        rounds = await asyncio.gather(*(ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) for _ in range(20)))
+        await ledger.intake.accept([a_new_order(a_request(f"k{i}")) for i in range(100)])
+        rounds = await asyncio.gather(
+            *(ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) for _ in range(20))
+        )
         ids = [claim.order.order_id for claims in rounds if claims for claim in claims.claims]
         assert len(ids) == len(set(ids)) == 100
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) is None
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=7, lease=MINUTE) is None
 
     book.run(work)
 
@@ -144,12 +150,12 @@ def test_a_claim_comes_back_when_its_lease_ends(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
         dead = await claimed(ledger, lease=MINUTE)
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
         await book.passes(MINUTE)
         alive = await claimed(ledger)
         assert [claim.attempts for claim in alive.claims] == [2]
-        await ledger.release(dead, [order.order_id])  # too late: nothing happens
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
+        await ledger.schedule.release(dead, [order.order_id])  # too late: nothing happens
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
 
     book.run(work)
 
@@ -162,12 +168,12 @@ def test_whoever_has_just_looked_may_leave_out_what_is_older(book: Book) -> None
         await book.passes(10 * MINUTE)
         new = await accepted(ledger, a_request("new"))
         now = await ledger.now()
-        claims = await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE)
+        claims = await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE)
         assert claims is not None
         assert [claim.order.order_id for claim in claims.claims] == [new.order_id]
         assert claims.reached is not None
         assert now - MINUTE < claims.reached <= now
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE) is None
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE) is None
         assert [claim.order.order_id for claim in (await claimed(ledger)).claims] == [old.order_id]
 
     book.run(work)
@@ -179,12 +185,12 @@ def test_released_and_postponed_debts_are_due_again_when_they_should_be(book: Bo
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
         claims = await claimed(ledger)
-        await ledger.release(claims, [order.order_id])
+        await ledger.schedule.release(claims, [order.order_id])
         again = await claimed(ledger)
         assert [claim.attempts for claim in again.claims] == [1]
-        await ledger.postpone(again, [(order.order_id, again.now + MINUTE, "wait a little")])
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
-        story = await ledger.story(order.order_id)
+        await ledger.schedule.postpone(again, [(order.order_id, again.now + MINUTE, "wait a little")])
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
+        story = await ledger.history.story(order.order_id)
         assert [(work_item.lane, work_item.reason, work_item.in_hand) for work_item in story.work_items] == [
             (Lane.SUBMIT, "wait a little", False)
         ]
@@ -202,7 +208,7 @@ def test_a_step_is_written_whole(book: Book) -> None:
         order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("c-1"), "RECEIVED"))
         got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
         order = await hear(ledger, order, Filled("COMPLETE", got))
-        story = await ledger.story(order.order_id)
+        story = await ledger.history.story(order.order_id)
         assert story.order.state is State.COMPLETED
         assert story.order.ended_at is not None
         assert story.numbers == got
@@ -222,7 +228,7 @@ def test_the_question_is_owed_in_the_same_breath_as_the_sending(book: Book) -> N
 
     async def work(ledger: Ledger) -> None:
         order = await hear(ledger, await accepted(ledger), SubmissionBegun())
-        (work_item,) = (await ledger.story(order.order_id)).work_items
+        (work_item,) = (await ledger.history.story(order.order_id)).work_items
         assert work_item.lane is Lane.ASK
         assert work_item.not_before > await ledger.now() + POLICY.answer_within - timedelta(seconds=5)
 
@@ -236,9 +242,9 @@ def test_an_order_that_moved_on_is_not_moved_by_old_news(book: Book) -> None:
         order = await accepted(ledger)
         now = await ledger.now()
         steps = [a_step(order, SubmissionBegun(), now) for _ in range(10)]
-        done = await asyncio.gather(*(ledger.record([step]) for step in steps))
+        done = await asyncio.gather(*(ledger.orders.record([step]) for step in steps))
         assert sum(len(ids) for ids in done) == 1
-        assert (await ledger.read([order.order_id]))[order.order_id].version == 1
+        assert (await ledger.orders.read([order.order_id]))[order.order_id].version == 1
 
     book.run(work)
 
@@ -251,7 +257,7 @@ def test_of_a_group_only_the_stale_are_left_out(book: Book) -> None:
         await hear(ledger, first, SubmissionBegun())
         now = await ledger.now()
         steps = [a_step(first, SubmissionBegun(), now), a_step(second, SubmissionBegun(), now)]
-        assert await ledger.record(steps) == {second.order_id}
+        assert await ledger.orders.record(steps) == {second.order_id}
 
     book.run(work)
 
@@ -263,9 +269,9 @@ def test_one_carrier_order_belongs_to_one_order(book: Book) -> None:
         orders = [await hear(ledger, await accepted(ledger, a_request(k)), SubmissionBegun()) for k in ("a", "b")]
         now = await ledger.now()
         steps = [a_step(order, Acknowledged(CarrierOrderId("c-1")), now) for order in orders]
-        with pytest.raises(errors.UniqueViolation, match="one_order_per_carrier_order"):
-            await ledger.record(steps)
-        states = {order.state for order in (await ledger.read([order.order_id for order in orders])).values()}
+        with pytest.raises(AlreadyTaken, match="one_order_per_carrier_order"):
+            await ledger.orders.record(steps)
+        states = {order.state for order in (await ledger.orders.read([order.order_id for order in orders])).values()}
         assert states == {State.SUBMITTING}
 
     book.run(work)
@@ -281,8 +287,8 @@ def test_a_number_is_held_once_and_a_second_purchase_is_noticed(book: Book) -> N
             order = await accepted(ledger, a_request(key))
             events = (SubmissionBegun(), Acknowledged(CarrierOrderId(key)), Filled("COMPLETE", got))
             orders.append(await hear(ledger, order, *events))
-        assert await ledger.held_elsewhere([(orders[1].order_id, RALEIGH)]) == [(RALEIGH, orders[0].order_id)]
-        assert await ledger.held_elsewhere([(orders[0].order_id, RALEIGH)]) == []
+        assert await ledger.numbers.held_elsewhere([(orders[1].order_id, RALEIGH)]) == [(RALEIGH, orders[0].order_id)]
+        assert await ledger.numbers.held_elsewhere([(orders[0].order_id, RALEIGH)]) == []
 
     book.run(work)
 
@@ -301,7 +307,7 @@ def test_a_number_that_is_given_up_is_held_no_more_and_can_be_acquired_again(boo
             order = await accepted(ledger, a_request(key))
             last = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
         assert last is not None
-        assert await ledger.held_elsewhere([(last.order_id, RALEIGH)]) == []
+        assert await ledger.numbers.held_elsewhere([(last.order_id, RALEIGH)]) == []
         assert await book.holdings() == [
             (RALEIGH, "buy", "remove", False),
             (RALEIGH, "buy again", None, True),
@@ -322,7 +328,7 @@ def test_a_number_given_up_and_bought_in_one_group_is_held_by_who_bought_it(book
             order = await accepted(ledger, a_request(key))
             order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)))
             steps.append(a_step(order, end, await ledger.now()))
-        assert len(await ledger.record(steps)) == 2
+        assert len(await ledger.orders.record(steps)) == 2
         assert (await book.holdings())[1:] == [(RALEIGH, "buy again", None, True)]
 
     book.run(work)
@@ -368,8 +374,8 @@ def test_a_debt_owed_anew_takes_the_lease_from_whoever_holds_it(book: Book) -> N
         await book.make_due()
         old = await claimed(ledger, Lane.ASK)
         await hear(ledger, order, StillOpen("PROCESSING"))
-        await ledger.postpone(old, [(order.order_id, old.now + timedelta(days=9), "never")])
-        (work_item,) = (await ledger.story(order.order_id)).work_items
+        await ledger.schedule.postpone(old, [(order.order_id, old.now + timedelta(days=9), "never")])
+        (work_item,) = (await ledger.history.story(order.order_id)).work_items
         assert work_item.not_before < await ledger.now() + timedelta(minutes=1)
 
     book.run(work)
@@ -380,7 +386,7 @@ def test_an_attempt_that_was_not_sent_is_owed_again(book: Book) -> None:
 
     async def work(ledger: Ledger) -> None:
         order = await hear(ledger, await accepted(ledger), SubmissionBegun(), NotSent("connection refused"))
-        (work_item,) = (await ledger.story(order.order_id)).work_items
+        (work_item,) = (await ledger.history.story(order.order_id)).work_items
         assert (work_item.lane, work_item.reason) == (Lane.SUBMIT, "connection refused")
 
     book.run(work)
@@ -417,14 +423,14 @@ def test_tellings_go_out_in_order_and_are_paid_once(book: Book) -> None:
         for event in (SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")), Filled("COMPLETE", ())):
             step = replace(a_step(order, event, await ledger.now()), notification={"state": "x"}, channels=("task",))
             tells = any(effect.lane is Lane.TELL for effect in step.step.effects)
-            await ledger.record([step if tells else replace(step, notification=None, channels=())])
+            await ledger.orders.record([step if tells else replace(step, notification=None, channels=())])
             order = step.step.order
         claims = await claimed(ledger, Lane.TELL)
-        untold = await ledger.pending_messages([order.order_id], "task")
+        untold = await ledger.outbox.pending([order.order_id], "task")
         assert [telling.version for telling in untold] == [2, 3]
-        await ledger.mark_delivered(claims, claims.claims, untold, "task")
-        assert await ledger.pending_messages([order.order_id], "task") == []
-        assert (await ledger.story(order.order_id)).work_items == ()
+        await ledger.outbox.mark_delivered(claims, claims.claims, untold, "task")
+        assert await ledger.outbox.pending([order.order_id], "task") == []
+        assert (await ledger.history.story(order.order_id)).work_items == ()
 
     book.run(work)
 
@@ -439,20 +445,20 @@ def test_what_is_owed_while_telling_is_told_next(book: Book) -> None:
 
         async def tell(event: Event, order: Order) -> Order:
             step = replace(a_step(order, event, await ledger.now()), notification={"v": 1}, channels=("task",))
-            await ledger.record([step])
+            await ledger.orders.record([step])
             return step.step.order
 
         order = await tell(Acknowledged(CarrierOrderId("c-1")), order)
         claims = await claimed(ledger, Lane.TELL)
-        first = await ledger.pending_messages([order.order_id], "task")
+        first = await ledger.outbox.pending([order.order_id], "task")
         await tell(Filled("COMPLETE", ()), order)
-        assert await ledger.claim(BANDWIDTH, Lane.TELL, limit=1, lease=MINUTE) is None  # nobody overtakes
-        await ledger.mark_delivered(claims, claims.claims, first, "task")
-        await ledger.release(claims, [order.order_id])
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.TELL, limit=1, lease=MINUTE) is None  # nobody overtakes
+        await ledger.outbox.mark_delivered(claims, claims.claims, first, "task")
+        await ledger.schedule.release(claims, [order.order_id])
         claims = await claimed(ledger, Lane.TELL)
-        assert [telling.version for telling in await ledger.pending_messages([order.order_id], "task")] == [3]
-        await ledger.mark_delivered(
-            claims, claims.claims, await ledger.pending_messages([order.order_id], "task"), "task"
+        assert [telling.version for telling in await ledger.outbox.pending([order.order_id], "task")] == [3]
+        await ledger.outbox.mark_delivered(
+            claims, claims.claims, await ledger.outbox.pending([order.order_id], "task"), "task"
         )
 
     book.run(work)
@@ -462,9 +468,9 @@ def test_alarms_are_one_per_matter_and_counted(book: Book) -> None:
     """The same matter again is the same alarm, seen twice."""
 
     async def work(ledger: Ledger) -> None:
-        assert await ledger.raise_alarm("status_never_heard_of", "bandwidth:PONDERING") == 1
-        assert await ledger.raise_alarm("status_never_heard_of", "bandwidth:PONDERING", detail="again") == 2
-        (alarm,) = await ledger.alarms()
+        assert await ledger.alarms.raise_alarm("status_never_heard_of", "bandwidth:PONDERING") == 1
+        assert await ledger.alarms.raise_alarm("status_never_heard_of", "bandwidth:PONDERING", detail="again") == 2
+        (alarm,) = await ledger.alarms.standing()
         assert (alarm["times"], alarm["detail"]) == (2, "again")
 
     book.run(work)
@@ -476,12 +482,12 @@ def test_receipts_are_kept_and_forgotten(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
         receipt = Receipt(order.order_id, "POST /orders", 34, 201, None, "<Order/>", "<Ok/>")
-        await ledger.keep_receipts([receipt] * 3)
-        assert [row["request"] for row in (await ledger.story(order.order_id)).receipts] == ["POST /orders"] * 3
-        await ledger.forget_receipts(timedelta(days=1))
-        assert len((await ledger.story(order.order_id)).receipts) == 3
-        await ledger.forget_receipts(timedelta(seconds=-1), at_once=1)
-        assert (await ledger.story(order.order_id)).receipts == ()
+        await ledger.history.keep_receipts([receipt] * 3)
+        assert [row["request"] for row in (await ledger.history.story(order.order_id)).receipts] == ["POST /orders"] * 3
+        await ledger.history.forget_receipts(timedelta(days=1))
+        assert len((await ledger.history.story(order.order_id)).receipts) == 3
+        await ledger.history.forget_receipts(timedelta(seconds=-1), at_once=1)
+        assert (await ledger.history.story(order.order_id)).receipts == ()
 
     book.run(work)
 
@@ -491,7 +497,7 @@ def test_an_unknown_order_is_said_to_be_unknown(book: Book) -> None:
 
     async def work(ledger: Ledger) -> None:
         with pytest.raises(UnknownOrder, match="no order"):
-            await ledger.story(OrderId(uuid7()))
+            await ledger.history.story(OrderId(uuid7()))
 
     book.run(work)
 
@@ -513,7 +519,7 @@ def test_a_ledger_that_is_not_there_says_so() -> None:
     """No server: a passing error, which callers know how to wait for."""
 
     async def work() -> None:
-        async with Ledger.at("postgresql://nobody@127.0.0.1:1/none", wait_s=0.3) as ledger:
+        async with PostgresLedger.at("postgresql://nobody@127.0.0.1:1/none", wait_s=0.3) as ledger:
             with pytest.raises(LedgerUnavailable):
                 await ledger.now()
 
@@ -528,8 +534,8 @@ def test_a_telling_writes_moments_as_the_document_does(book: Book) -> None:
         order = await accepted(ledger, a_request(notify=notify))
         order = await hear(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("c-1")))
         step = a_step(order, Filled("COMPLETE", ()), await ledger.now())
-        await ledger.record([replace(step, notification=document(step.step.order, ()), channels=("task",))])
-        (telling,) = await ledger.pending_messages([order.order_id], "task")
-        assert telling.document == document((await ledger.read([order.order_id]))[order.order_id], ())
+        await ledger.orders.record([replace(step, notification=document(step.step.order, ()), channels=("task",))])
+        (telling,) = await ledger.outbox.pending([order.order_id], "task")
+        assert telling.document == document((await ledger.orders.read([order.order_id]))[order.order_id], ())
 
     book.run(work)

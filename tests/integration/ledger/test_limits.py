@@ -10,10 +10,14 @@ import pytest
 
 from number_orders.carriers.contract import EVERYTHING
 from number_orders.fulfilment.lanes.rate import limit
-from number_orders.ledger.ledger import BreakerPolicy, Claims, HeldBy, Ledger, Limit
+from number_orders.ledger.breakers import BreakerPolicy
+from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.limits import Limit
+from number_orders.ledger.pauses import HeldBy
+from number_orders.ledger.schedule import Claims
 from number_orders.orders.model import CarrierName, Criteria, Kind, Lane, OrderRequest
 from number_orders.simulation.clock import VirtualLoop, true_now
-from number_orders.simulation.memory_ledger import MemoryLedger
+from number_orders.simulation.memory_ledger import MemoryDatabase
 from number_orders.simulation.tables import Tables
 from tests.integration.ledger.books import BANDWIDTH, Book
 from tests.integration.ledger.test_ledger import MINUTE, a_new_order, a_request, accepted
@@ -36,11 +40,11 @@ async def limited(ledger: Ledger, **rates: float) -> None:
         Limit(group, rates[group], timedelta(seconds=1 / rates[group])) if group in rates else Limit(group)
         for group in GROUPS
     ]
-    await ledger.set_limits(BANDWIDTH, limits, DRAWS)
+    await ledger.limits.set_limits(BANDWIDTH, limits, DRAWS)
 
 
 async def some(ledger: Ledger, count: int, kind: Kind = Kind.NEW_NUMBERS) -> None:
-    await ledger.accept(
+    await ledger.intake.accept(
         [
             a_new_order(OrderRequest(f"{kind}-{i}", BANDWIDTH, kind, criteria=Criteria(npa="919"), quantity=1))
             for i in range(count)
@@ -49,7 +53,7 @@ async def some(ledger: Ledger, count: int, kind: Kind = Kind.NEW_NUMBERS) -> Non
 
 
 async def claim(ledger: Ledger, count: int = 100, lane: Lane = Lane.SUBMIT) -> Claims | None:
-    return await ledger.claim(BANDWIDTH, lane, limit=count, lease=10 * MINUTE)
+    return await ledger.schedule.claim(BANDWIDTH, lane, limit=count, lease=10 * MINUTE)
 
 
 async def took(ledger: Ledger, count: int = 100, lane: Lane = Lane.SUBMIT) -> int:
@@ -93,7 +97,7 @@ def test_where_there_is_a_rate_no_claim_leaves_out_what_is_older(book: Book) -> 
         await some(ledger, 3)
         await book.passes(10 * MINUTE)
         now = await ledger.now()
-        claims = await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE)
+        claims = await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE, since=now - MINUTE)
         assert claims is not None
         assert len(claims.claims) == 3
         assert claims.reached is None
@@ -111,7 +115,7 @@ def test_a_claim_takes_what_may_be_sent_now_and_a_little_ahead(book: Book) -> No
         assert claims is not None
         assert len(claims.claims) == 6
         assert await claim(ledger) is None
-        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]  # it is due, and there will be room soon
+        assert await ledger.schedule.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]  # it is due, and there will be room soon
 
     book.run(work)
 
@@ -157,13 +161,13 @@ def test_further_requests_of_a_conversation_take_places_behind(book: Book) -> No
         await limited(ledger, ORDER=10)
         await some(ledger, 30)
         first = await claim(ledger, 2)
-        more = [await ledger.take_rate_slot(BANDWIDTH, "ORDER") for _ in range(2)]
+        more = [await ledger.limits.take_rate_slot(BANDWIDTH, "ORDER") for _ in range(2)]
         second = await claim(ledger, 1)
         taken = [*places(first), *(place.at for place in more if place), *places(second)]
         assert taken == sorted(taken)
         assert len(taken) == 5
         assert taken[4] - taken[0] >= timedelta(seconds=0.4) - TINY
-        assert await ledger.take_rate_slot(BANDWIDTH, "HISTORY") is None
+        assert await ledger.limits.take_rate_slot(BANDWIDTH, "HISTORY") is None
 
     book.run(work)
 
@@ -190,33 +194,34 @@ def test_a_rate_that_is_changed_holds_from_then_on(book: Book) -> None:
         await limited(ledger, ORDER=1)
         await some(ledger, 30)
         assert await took(ledger) == 2
-        await ledger.pause_limit(BANDWIDTH, "DISCONNECT", until=await ledger.now() + MINUTE, why="HTTP 429")
+        await ledger.limits.pause(BANDWIDTH, "DISCONNECT", until=await ledger.now() + MINUTE, why="HTTP 429")
         await limited(ledger)
         assert await took(ledger) == 28
-        _, (hold,) = await ledger.holds()
+        _, (hold,) = await ledger.pauses.holds()
         assert (hold.held_by, hold.limit_group) == (HeldBy.LIMIT, "DISCONNECT")
 
     book.run(work)
 
 
-class Listening(MemoryLedger):
+class Listening(MemoryDatabase):
     """Tells which statements were needed."""
 
     def __init__(self) -> None:
         super().__init__(Tables(true_now))
         self.claims: list[str] = []
 
-    async def _run_once(self, statement: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def _execute(self, statement: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
         if statement.startswith("claim"):
             self.claims.append(statement)
-        return await super()._run_once(statement, params)
+        return await super()._execute(statement, params)
 
 
 def test_what_is_not_limited_is_claimed_with_the_short_statement() -> None:
     """And what is limited with the long one, tried first or not; when that is over, with the short one again."""
 
     async def work() -> list[str]:
-        ledger = Listening()
+        listening = Listening()
+        ledger = Ledger(listening)
         await some(ledger, 30)
         await limited(ledger)
         await took(ledger, 1)
@@ -226,7 +231,7 @@ def test_what_is_not_limited_is_claimed_with_the_short_statement() -> None:
         await limited(ledger)
         await took(ledger, 1)
         await took(ledger, 1)
-        return ledger.claims
+        return listening.claims
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         short, long = "claim_unlimited", "claim"
@@ -238,11 +243,11 @@ async def a_rate(ledger: Ledger) -> None:
 
 
 async def a_word_of_the_carriers(ledger: Ledger) -> None:
-    await ledger.pause_limit(BANDWIDTH, "ORDER", until=await ledger.now() + MINUTE, why="HTTP 429")
+    await ledger.limits.pause(BANDWIDTH, "ORDER", until=await ledger.now() + MINUTE, why="HTTP 429")
 
 
 async def a_person(ledger: Ledger) -> None:
-    await ledger.pause(BANDWIDTH, [Lane.SUBMIT], by="ana", why="stock-taking")
+    await ledger.pauses.pause(BANDWIDTH, [Lane.SUBMIT], by="ana", why="stock-taking")
 
 
 async def a_breaker(ledger: Ledger) -> None:
@@ -254,7 +259,7 @@ async def unlimited_again(ledger: Ledger) -> None:
 
 
 async def resumed(ledger: Ledger) -> None:
-    await ledger.resume(BANDWIDTH, [Lane.SUBMIT], by="ana", why=None)
+    await ledger.pauses.resume(BANDWIDTH, [Lane.SUBMIT], by="ana", why=None)
 
 
 async def only_time(ledger: Ledger) -> None:
@@ -296,21 +301,21 @@ def test_what_the_carrier_pauses_waits_for_its_word_and_nothing_else_does(book: 
         now = await ledger.now()
         for seconds in (60, 30):
             until = now + timedelta(seconds=seconds)
-            await ledger.pause_limit(BANDWIDTH, "ORDER", until=until, why="HTTP 429: too many requests")
+            await ledger.limits.pause(BANDWIDTH, "ORDER", until=until, why="HTTP 429: too many requests")
         await some(ledger, 3)
-        assert await ledger.due_lanes() == []
+        assert await ledger.schedule.due_lanes() == []
         assert await claim(ledger) is None
         order = await accepted(ledger, a_request("one more"))
-        (work_item,) = (await ledger.story(order.order_id)).work_items
+        (work_item,) = (await ledger.history.story(order.order_id)).work_items
         assert [(hold.held_by, hold.until, hold.limit_group) for hold in work_item.holds] == [
             (HeldBy.LIMIT, now + MINUTE, "ORDER")
         ]
         await some(ledger, 2, Kind.REMOVE_NUMBERS)
-        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
+        assert await ledger.schedule.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
         assert await took(ledger) == 2
         await book.passes(MINUTE)
         assert await took(ledger) == 4
-        assert (await ledger.holds())[1] == []
+        assert (await ledger.pauses.holds())[1] == []
 
     book.run(work)
 
@@ -322,24 +327,24 @@ def test_a_persons_pause_has_no_end_and_nobody_elses(book: Book) -> None:
         await limited(ledger)
         await some(ledger, 3)
         lanes = [Lane.SUBMIT, Lane.ASK]
-        paused = await ledger.pause(BANDWIDTH, lanes, by="ana", why="stock-taking")
+        paused = await ledger.pauses.pause(BANDWIDTH, lanes, by="ana", why="stock-taking")
         assert {pause.lane for pause in paused} == set(lanes)
-        assert await ledger.pause(BANDWIDTH, [Lane.SUBMIT], by="ben", why="me too") == []
+        assert await ledger.pauses.pause(BANDWIDTH, [Lane.SUBMIT], by="ben", why="me too") == []
         soon = await ledger.now() + TINY
-        await ledger.pause_limit(BANDWIDTH, "ORDER", until=soon, why="HTTP 429")
+        await ledger.limits.pause(BANDWIDTH, "ORDER", until=soon, why="HTTP 429")
         await asyncio.sleep(0.01)
-        assert (await claim(ledger), await ledger.due_lanes()) == (None, [])
+        assert (await claim(ledger), await ledger.schedule.due_lanes()) == (None, [])
         order = await accepted(ledger, a_request("one more"))
-        (work_item,) = (await ledger.story(order.order_id)).work_items
+        (work_item,) = (await ledger.history.story(order.order_id)).work_items
         assert [(hold.held_by, hold.who, hold.why, hold.until) for hold in work_item.holds] == [
             (HeldBy.PERSON, "ana", "stock-taking", None)
         ]
-        _, holds = await ledger.holds()
+        _, holds = await ledger.pauses.holds()
         assert [(hold.lane, hold.who) for hold in holds] == [(Lane.ASK, "ana"), (Lane.SUBMIT, "ana")]
-        (resumed,) = await ledger.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why="done")
+        (resumed,) = await ledger.pauses.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why="done")
         assert (resumed.paused_by, resumed.resumed_by, resumed.resumed_why) == ("ana", "eve", "done")
         assert await took(ledger) == 4
-        assert await ledger.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why=None) == []
+        assert await ledger.pauses.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why=None) == []
 
     book.run(work)
 
@@ -347,7 +352,7 @@ def test_a_persons_pause_has_no_end_and_nobody_elses(book: Book) -> None:
 async def break_down(ledger: Ledger) -> None:
     """Let the carrier be out of reach often enough."""
     for _ in range(WARY.faults_max):
-        await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY)
+        await ledger.breakers.count_faults(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY)
 
 
 def test_faults_in_a_row_open_the_breaker_and_an_answer_between_begins_anew(book: Book) -> None:
@@ -357,18 +362,20 @@ def test_faults_in_a_row_open_the_breaker_and_an_answer_between_begins_anew(book
         await limited(ledger)
         await some(ledger, 5)
         for held in (None, None):
-            assert await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY) == held
+            assert (
+                await ledger.breakers.count_faults(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY) == held
+            )
         claims = await claim(ledger, 1)
         assert claims is not None
         assert claims.recovering
-        await ledger.within_reach(BANDWIDTH, [claims.token])
+        await ledger.breakers.reset(BANDWIDTH, [claims.token])
         for _ in range(2):
-            await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY)
+            await ledger.breakers.count_faults(BANDWIDTH, [], faults=1, why="refused", breaker_policy=WARY)
         assert await took(ledger, 1) == 1
-        until = await ledger.out_of_reach(BANDWIDTH, [], faults=1, why="no route", breaker_policy=WARY)
+        until = await ledger.breakers.count_faults(BANDWIDTH, [], faults=1, why="no route", breaker_policy=WARY)
         assert until is not None
-        assert (await claim(ledger), await ledger.due_lanes()) == (None, [])
-        _, (hold,) = await ledger.holds()
+        assert (await claim(ledger), await ledger.schedule.due_lanes()) == (None, [])
+        _, (hold,) = await ledger.pauses.holds()
         assert (hold.held_by, hold.why, hold.until) == (HeldBy.BREAKER, "no route", until)
 
     book.run(work)
@@ -385,7 +392,7 @@ def test_of_many_workers_one_sends_the_probe(book: Book) -> None:
         rounds = await asyncio.gather(*(took(ledger, 5, lane) for lane in (Lane.SUBMIT, Lane.ASK) for _ in range(20)))
         assert sum(rounds) == 1
         assert await claim(ledger) is None
-        assert await ledger.due_lanes() == []
+        assert await ledger.schedule.due_lanes() == []
         await book.passes(2 * MINUTE)
         assert await took(ledger) == 1  # the first one's worker is dead
 
@@ -415,16 +422,19 @@ def test_only_the_probes_word_counts_while_the_carrier_is_left_alone(book: Book)
         early = await claim(ledger, 1)
         assert early is not None
         await break_down(ledger)
-        await ledger.within_reach(BANDWIDTH, [early.token])
-        assert await ledger.out_of_reach(BANDWIDTH, [early.token], faults=9, why="late", breaker_policy=WARY) is None
+        await ledger.breakers.reset(BANDWIDTH, [early.token])
+        assert (
+            await ledger.breakers.count_faults(BANDWIDTH, [early.token], faults=9, why="late", breaker_policy=WARY)
+            is None
+        )
         assert await claim(ledger) is None
         await book.passes(MINUTE)
         probe = await claim(ledger)
         assert probe is not None
-        await ledger.within_reach(BANDWIDTH, [early.token])
+        await ledger.breakers.reset(BANDWIDTH, [early.token])
         assert await claim(ledger) is None
-        await ledger.within_reach(BANDWIDTH, [probe.token])
-        assert (await ledger.holds())[1] == []
+        await ledger.breakers.reset(BANDWIDTH, [probe.token])
+        assert (await ledger.pauses.holds())[1] == []
         assert await took(ledger) > 1
 
     book.run(work)
@@ -442,10 +452,10 @@ def test_a_probe_that_is_returned_is_the_next_ones(book: Book) -> None:
         probe = await claim(ledger)
         assert early is not None
         assert probe is not None
-        await ledger.return_probe(early, BANDWIDTH)
+        await ledger.breakers.return_probe(early, BANDWIDTH)
         assert await claim(ledger) is None
-        await ledger.return_probe(probe, BANDWIDTH)
-        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
+        await ledger.breakers.return_probe(probe, BANDWIDTH)
+        assert await ledger.schedule.due_lanes() == [(BANDWIDTH, Lane.SUBMIT)]
         assert await took(ledger) == 1
 
     book.run(work)
@@ -461,9 +471,9 @@ def test_faults_just_after_it_came_back_count_as_before(book: Book) -> None:
         await book.passes(MINUTE)
         probe = await claim(ledger)
         assert probe is not None
-        await ledger.within_reach(BANDWIDTH, [probe.token])
+        await ledger.breakers.reset(BANDWIDTH, [probe.token])
         await break_down(ledger)
-        _, (hold,) = await ledger.holds()
+        _, (hold,) = await ledger.pauses.holds()
         assert hold.until is not None
         assert timedelta(seconds=11) < hold.until - await ledger.now() <= timedelta(seconds=20)
 
@@ -474,8 +484,8 @@ def test_lanes_are_known_by_carrier(book: Book) -> None:
     """Also to whoever pauses them: a lane that nobody opened cannot be paused."""
 
     async def work(ledger: Ledger) -> None:
-        assert await ledger.carriers() == {BANDWIDTH: (Lane.ASK, Lane.SUBMIT, Lane.TELL)}
-        assert await ledger.pause(CarrierName("cm"), [Lane.SUBMIT], by="ana", why="nobody is there") == []
+        assert await ledger.schedule.carriers() == {BANDWIDTH: (Lane.ASK, Lane.SUBMIT, Lane.TELL)}
+        assert await ledger.pauses.pause(CarrierName("cm"), [Lane.SUBMIT], by="ana", why="nobody is there") == []
 
     book.run(work)
 
@@ -492,8 +502,8 @@ def test_it_is_left_alone_for_longer_each_time_up_to_a_ceiling(book: Book, faile
             await book.passes(MINUTE)
             probe = await claim(ledger)
             assert probe is not None
-            await ledger.out_of_reach(BANDWIDTH, [probe.token], faults=1, why="refused", breaker_policy=WARY)
-        _, (hold,) = await ledger.holds()
+            await ledger.breakers.count_faults(BANDWIDTH, [probe.token], faults=1, why="refused", breaker_policy=WARY)
+        _, (hold,) = await ledger.pauses.holds()
         assert hold.until is not None
         left = hold.until - await ledger.now()
         expected = min(10 * 2**failed_probes, 30)
@@ -513,12 +523,12 @@ def test_a_carrier_that_is_back_is_not_run_over(book: Book) -> None:
         await book.passes(MINUTE)
         probe = await claim(ledger)
         assert probe is not None
-        await ledger.within_reach(BANDWIDTH, [probe.token])
+        await ledger.breakers.reset(BANDWIDTH, [probe.token])
         first = await claim(ledger)
         assert first is not None
         orders = [one for one in first.claims if one.limit_group == "ORDER"]
         assert 1 <= len(orders) <= 6
-        further = [await ledger.take_rate_slot(BANDWIDTH, group) for group in ("ORDER", "HISTORY")]
+        further = [await ledger.limits.take_rate_slot(BANDWIDTH, group) for group in ("ORDER", "HISTORY")]
         behind, alone = (place and place.at for place in further)
         assert behind
         assert behind >= max(place for one in orders if (place := one.rate_slot_at)) + timedelta(seconds=0.1)
@@ -532,7 +542,7 @@ def test_a_carrier_that_is_back_is_not_run_over(book: Book) -> None:
         whole = await claim(ledger, 100)
         assert whole is not None
         assert {one.rate_slot_at for one in whole.claims if one.limit_group == "ORDER"} == {None}
-        assert await ledger.take_rate_slot(BANDWIDTH, "ORDER") is None
+        assert await ledger.limits.take_rate_slot(BANDWIDTH, "ORDER") is None
 
     book.run(work)
 
@@ -543,7 +553,7 @@ def test_tellings_go_on_whatever_becomes_of_the_carrier(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         await limited(ledger, ORDER=1)
         new = a_new_order(a_request("told"))
-        await ledger.accept(
+        await ledger.intake.accept(
             [
                 type(new)(
                     new.order_id, new.producer, new.request, new.fingerprint, None, {"state": "ACCEPTED"}, ("task",)
@@ -551,7 +561,7 @@ def test_tellings_go_on_whatever_becomes_of_the_carrier(book: Book) -> None:
             ]
         )
         await break_down(ledger)
-        assert await ledger.due_lanes() == [(BANDWIDTH, Lane.TELL)]
+        assert await ledger.schedule.due_lanes() == [(BANDWIDTH, Lane.TELL)]
         assert await took(ledger, lane=Lane.TELL) == 1
 
     book.run(work)

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from config.settings import Settings
 from number_orders.embedded.engines import Engines
 from number_orders.fulfilment.ports import Delivery
-from number_orders.ledger.ledger import OutboxMessage
+from number_orders.ledger.outbox import OutboxMessage
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from workers.apps import make_bell, make_notifier
 from workers.bells import CeleryBell, CeleryNotifier
@@ -64,7 +64,7 @@ def test_one_bell_is_enough_until_somebody_heard_it(bell: CeleryBell, broker: re
     assert broker.llen("orders.bells.submit") == 1
     bell.ring([SUBMIT, ASK])
     assert (broker.llen("orders.bells.submit"), broker.llen("orders.bells.ask")) == (1, 1)
-    bell.heard(*SUBMIT)
+    bell.reset(*SUBMIT)
     bell.ring([SUBMIT, ASK])
     assert (broker.llen("orders.bells.submit"), broker.llen("orders.bells.ask")) == (2, 1)
 
@@ -74,9 +74,9 @@ def test_nobody_rings_while_somebody_looks(bell: CeleryBell, broker: redis.Redis
     rung = -1
     while rung != broker.llen("orders.bells.submit"):  # on a busy machine the mark may run out between the two
         rung = broker.llen("orders.bells.submit")
-        bell.attended(*SUBMIT)
+        bell.mute(*SUBMIT)
         bell.ring([SUBMIT])
-    bell.heard(*SUBMIT)
+    bell.reset(*SUBMIT)
     bell.ring([SUBMIT])
     assert broker.llen("orders.bells.submit") == rung + 1
 
@@ -110,7 +110,7 @@ def test_a_frozen_broker_is_tried_once_a_second(broker_url: str, frozen: Callabl
         for tried in (1, 1, 2):
             bell.ring([SUBMIT])
             assert [word["event"] for word in words] == ["bell_silent"] * tried
-    bell.heard(*SUBMIT)
+    bell.reset(*SUBMIT)
 
 
 def test_a_broker_that_is_gone_costs_nothing_and_is_rung_when_it_is_back(tmp_path: Path) -> None:
@@ -119,16 +119,16 @@ def test_a_broker_that_is_gone_costs_nothing_and_is_rung_when_it_is_back(tmp_pat
     engines.valkey.start()
     try:
         bell, notifier = make_bell(settings(engines.broker_url)), make_notifier(settings(engines.broker_url))
-        assert notifier.tell([an_errand()]) == [None]
+        assert notifier.deliver([an_errand()]) == [None]
         bell.ring([ASK])
         engines.valkey.stop()
         bell.ring([SUBMIT, ASK])
-        bell.heard(*SUBMIT)
-        (why,) = notifier.tell([an_errand()])
+        bell.reset(*SUBMIT)
+        (why,) = notifier.deliver([an_errand()])
         assert why is not None
         assert "the broker did not take it" in why
         engines.valkey.start()
-        assert notifier.tell([an_errand()]) == [None]
+        assert notifier.deliver([an_errand()]) == [None]
         time.sleep(1.1)  # so long it does not try
         bell.ring([SUBMIT])
         with redis.Redis.from_url(engines.broker_url) as broker:
@@ -141,11 +141,11 @@ def test_documents_that_meet_a_frozen_broker_wait_together(
     notifier: CeleryNotifier, frozen: Callable[[], None]
 ) -> None:
     """Two hundred documents are not two hundred timeouts: the lease would be over long before."""
-    notifier.tell([an_errand()])
+    notifier.deliver([an_errand()])
     frozen()
     deliveries = [an_errand() for _ in range(200)]
     begun = time.monotonic()
-    troubles = notifier.tell(deliveries)
+    troubles = notifier.deliver(deliveries)
     assert time.monotonic() - begun < 100, "every document had a timeout of its own"
     assert len(troubles) == 200
     assert all(troubles)
@@ -155,7 +155,7 @@ def test_a_queue_that_is_none_is_its_own_orders_trouble(notifier: CeleryNotifier
     """A producer named a key of the broker's that is no queue: its documents wait, everybody else's go out."""
     broker.set("no-queue", "something else")
     wrong, right = OrderId(uuid4()), OrderId(uuid4())
-    troubles = notifier.tell([
+    troubles = notifier.deliver([
         an_errand("no-queue", order_id=wrong, version=1),
         an_errand("crm", order_id=wrong, version=2),  # may not overtake the first
         an_errand("crm", order_id=right),
@@ -169,7 +169,7 @@ def test_a_document_has_the_same_id_however_often_it_is_handed_over(
 ) -> None:
     """A producer can tell a repetition by the message's id."""
     delivery = an_errand(version=7)
-    notifier.tell([delivery])
-    notifier.tell([delivery])
+    notifier.deliver([delivery])
+    notifier.deliver([delivery])
     ids = {json.loads(message)["headers"]["id"] for message in broker.lrange("crm", 0, -1)}
     assert ids == {f"{delivery.message.order_id}-told-7"}

@@ -32,25 +32,25 @@ def test_who_keeps_up_is_alone_until_it_calls_or_falls_silent(tmp_path: Path) ->
         with slots.take(BANDWIDTH, lane) as free:
             return free
 
-    def suffice(*, said_at: float) -> None:
+    def keep_alone(*, said_at: float) -> None:
         """Say so as if at that moment. On a machine that stands still it may count no more when it is looked at."""
-        slots.suffice(BANDWIDTH, Lane.ASK)
+        slots.keep_alone(BANDWIDTH, Lane.ASK)
         os.utime(tmp_path / "slots" / "bandwidth-ask-suffices", (said_at, said_at))
 
     with slots.take(BANDWIDTH, Lane.ASK):
         assert is_free()
         alone = False
         for _ in range(50):
-            suffice(said_at=time.time())
+            keep_alone(said_at=time.time())
             if alone := not is_free():
                 break
         assert alone
         assert is_free(Lane.SUBMIT)
-        slots.call(BANDWIDTH, Lane.ASK)
+        slots.allow_another(BANDWIDTH, Lane.ASK)
         assert is_free()
-        suffice(said_at=1)
+        keep_alone(said_at=1)
         assert is_free(), "it said so long ago, and hangs perhaps"
-        suffice(said_at=time.time() + 600)
+        keep_alone(said_at=time.time() + 600)
         assert is_free(), "its clock was set"
 
 

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.ledger.ledger import Story, WorkItem
+from number_orders.ledger.history import Story
 from number_orders.ledger.rows import event_detail
+from number_orders.ledger.schedule import WorkItem
 from number_orders.orders.events import Event
 from number_orders.orders.lifecycle import CarrierPolicy, Effect, SubmitOrder, advance
 from number_orders.orders.model import CarrierName, Criteria, Kind, Lane, NumberResult, Order, OrderId, OrderRequest

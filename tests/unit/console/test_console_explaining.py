@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from number_orders.cli.story.explanation import explain
-from number_orders.ledger.ledger import HeldBy, Hold, Story
+from number_orders.ledger.history import Story
+from number_orders.ledger.pauses import HeldBy, Hold
 from number_orders.orders.errors import IllegalTransition
 from number_orders.orders.events import (
     Acknowledged,

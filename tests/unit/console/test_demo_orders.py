@@ -38,7 +38,7 @@ def script(request: pytest.FixtureRequest) -> Script:
 
 
 def read(body: dict[str, Any]) -> OrderRequest | OrderRefused:
-    intake = Intake(ledger=None, adapters=ADAPTERS, bell=None)  # type: ignore[arg-type]  # it only reads
+    intake = Intake(store=None, adapters=ADAPTERS, bell=None)  # type: ignore[arg-type]  # it only reads
     try:
         return intake._read(body)
     except OrderRefused as refused:

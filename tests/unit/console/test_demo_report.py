@@ -6,7 +6,7 @@ from uuid import UUID
 
 from number_orders.cli.demo.ledger_view import Entry
 from number_orders.cli.demo.report import deadlines, doubts
-from number_orders.ledger.ledger import Story
+from number_orders.ledger.history import Story
 from number_orders.orders.model import CarrierName, Kind, Order, OrderId, OrderRequest
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

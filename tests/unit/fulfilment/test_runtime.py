@@ -12,7 +12,7 @@ import pytest
 from config.queues import CELERY
 from number_orders.fulfilment import runtime
 from number_orders.fulfilment.runtime import Services
-from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.errors import LedgerUnavailable
 from number_orders.orders.model import CarrierName
 
@@ -42,8 +42,8 @@ class Doors:
 
 @pytest.fixture
 def doors(monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
-    home: Any = runtime._Home
-    monkeypatch.setattr(home, "opening", None)
+    home: Any = runtime._Process
+    monkeypatch.setattr(home, "open_services", None)
     monkeypatch.setattr(home, "runtime", None)
     made = Doors()
     runtime.install(made.open)
@@ -83,8 +83,8 @@ def test_a_ledger_that_is_silent_is_given_up_before_celery_gives_up_the_child(do
 
         @asynccontextmanager
         async def open_services() -> AsyncIterator[Services]:
-            async with Ledger.at(f"postgresql://anybody@127.0.0.1:{port}/nothing") as ledger:
-                await ledger.open_lanes([CarrierName("bandwidth")])
+            async with PostgresLedger.at(f"postgresql://anybody@127.0.0.1:{port}/nothing") as ledger:
+                await ledger.schedule.open_lanes([CarrierName("bandwidth")])
                 yield A_ROOM
 
         runtime.install(open_services)
@@ -96,8 +96,8 @@ def test_a_ledger_that_is_silent_is_given_up_before_celery_gives_up_the_child(do
 
 
 def test_where_no_room_was_installed_nothing_is_prepared(monkeypatch: pytest.MonkeyPatch) -> None:
-    home: Any = runtime._Home
-    monkeypatch.setattr(home, "opening", None)
+    home: Any = runtime._Process
+    monkeypatch.setattr(home, "open_services", None)
     runtime.prepare(within_s=1)
     with pytest.raises(RuntimeError, match="no runtime was installed"):
         runtime.runtime()

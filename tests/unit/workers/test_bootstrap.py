@@ -145,7 +145,7 @@ def test_every_limit_that_can_be_set_is_one_that_work_draws_on(environment: pyte
 def test_an_order_for_another_carrier_is_refused_with_those_there_are(environment: pytest.MonkeyPatch) -> None:
     give(environment, "CM", CM_ENV)
     give(environment, "BANDWIDTH", BANDWIDTH_ENV)
-    intake = Intake(ledger=None, adapters=adapters(Settings()), bell=None)  # type: ignore[arg-type]  # it gets no further
+    intake = Intake(store=None, adapters=adapters(Settings()), bell=None)  # type: ignore[arg-type]  # it gets no further
     order = {"key": "k", "carrier": "acme", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
 
     with pytest.raises(OrderRefused, match="carrier: is not one of ours: bandwidth, cm"):

@@ -22,7 +22,7 @@ from number_orders.orders.model import Kind, Lane, NumberResult, NumberState, Or
 from number_orders.orders.numbers import E164
 from tests.integration.ledger.books import BANDWIDTH, Book
 from tests.integration.ledger.test_ledger import MINUTE, RALEIGH, a_request, accepted, claimed, hear
-from tests.integration.ledger.test_turns import THEIRS, some_in_line
+from tests.integration.ledger.test_serial_locks import THEIRS, some_in_line
 
 DURHAM = E164("+19195550101")
 HOUR = timedelta(hours=1)
@@ -38,15 +38,15 @@ def test_a_turn_is_held_by_a_parked_order_at_once_and_by_another_after_a_while(b
     async def work(ledger: Ledger) -> None:
         first, others = await some_in_line(ledger, 3)
         begun = await hear(ledger, first, SubmissionBegun(), Acknowledged(THEIRS))
-        assert await ledger.held_serial_locks(BANDWIDTH, HOUR) == []
-        (held,) = await ledger.held_serial_locks(BANDWIDTH, timedelta(microseconds=-1))
+        assert await ledger.serial_locks.held_for_long(BANDWIDTH, HOUR) == []
+        (held,) = await ledger.serial_locks.held_for_long(BANDWIDTH, timedelta(microseconds=-1))
         assert (held.serial_key, held.order_id, held.state, held.waiting) == ("own", first.order_id, State.OPEN, 2)
         assert held.waiting_since == min(order.accepted_at for order in others)
         parked = await hear(ledger, begun, Parked("nobody knows"))
-        (held,) = await ledger.held_serial_locks(BANDWIDTH, HOUR)
+        (held,) = await ledger.serial_locks.held_for_long(BANDWIDTH, HOUR)
         assert (held.order_id, held.state) == (first.order_id, State.PARKED)
         await hear(ledger, parked, WrittenOff("ana", "over"))
-        assert await ledger.held_serial_locks(BANDWIDTH, timedelta(microseconds=-1)) == []
+        assert await ledger.serial_locks.held_for_long(BANDWIDTH, timedelta(microseconds=-1)) == []
 
     book.run(work)
 
@@ -58,20 +58,20 @@ def test_what_goes_on_is_one_alarm_that_is_counted_once_in_a_while(book: Book) -
         one, two = await accepted(ledger, a_request("one")), await accepted(ledger, a_request("two"))
 
         async def note(order: Order = one, *, detail: str, after: timedelta = HOUR) -> int:
-            return await ledger.note_alarm(
+            return await ledger.alarms.note_alarm(
                 Alarm.TURN_HELD, "s", carrier=BANDWIDTH, order_id=order.order_id, detail=detail, again_after=after
             )
 
         assert await note(detail="1 waits") == 1
         assert await note(detail="2 wait") == 1
-        (alarm,) = await ledger.alarms()
+        (alarm,) = await ledger.alarms.standing()
         assert (alarm["detail"], alarm["order_id"], alarm["times"]) == ("2 wait", one.order_id, 1)
-        await ledger.clear_alarms()
+        await ledger.alarms.clear()
         assert await note(detail="3 wait") == 1
-        assert await ledger.alarms() == []
+        assert await ledger.alarms.standing() == []
         assert await note(detail="3 wait", after=timedelta(microseconds=-1)) == 2
         assert await note(two, detail="other") == 3
-        (alarm,) = await ledger.alarms()
+        (alarm,) = await ledger.alarms.standing()
         assert (alarm["order_id"], alarm["times"]) == (two.order_id, 3)
 
     book.run(work)
@@ -83,19 +83,19 @@ def test_what_is_over_by_itself_leaves_no_alarm(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         order = await accepted(ledger)
         for subject in ("still", "over"):
-            await ledger.raise_alarm(Alarm.TURN_HELD, subject, carrier=BANDWIDTH)
-        await ledger.raise_alarm(Alarm.OVERDUE, "over", carrier=BANDWIDTH)
-        await ledger.raise_alarm(Alarm.TURN_HELD, "elsewhere", carrier="cm")
-        await ledger.raise_alarm(Alarm.WAITS_FOR_PARKED, "x", carrier=BANDWIDTH, order_id=order.order_id)
+            await ledger.alarms.raise_alarm(Alarm.TURN_HELD, subject, carrier=BANDWIDTH)
+        await ledger.alarms.raise_alarm(Alarm.OVERDUE, "over", carrier=BANDWIDTH)
+        await ledger.alarms.raise_alarm(Alarm.TURN_HELD, "elsewhere", carrier="cm")
+        await ledger.alarms.raise_alarm(Alarm.WAITS_FOR_PARKED, "x", carrier=BANDWIDTH, order_id=order.order_id)
 
         async def standing() -> set[tuple[str, str]]:
-            return {(alarm["what"], alarm["subject"]) for alarm in await ledger.alarms()}
+            return {(alarm["what"], alarm["subject"]) for alarm in await ledger.alarms.standing()}
 
-        await ledger.drop_alarms(Alarm.TURN_HELD, carrier=BANDWIDTH, standing=["still"])
-        await ledger.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.ACCEPTED)
+        await ledger.alarms.drop_alarms(Alarm.TURN_HELD, carrier=BANDWIDTH, standing=["still"])
+        await ledger.alarms.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.ACCEPTED)
         left = {("turn_held", "still"), ("overdue", "over"), ("turn_held", "elsewhere")}
         assert await standing() == left | {("waits_for_parked", "x")}
-        await ledger.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.PARKED)
+        await ledger.alarms.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.PARKED)
         assert await standing() == left
 
     book.run(work)
@@ -107,15 +107,15 @@ def test_only_a_parked_order_that_is_to_bring_a_number_keeps_it_waiting(book: Bo
 
     async def work(ledger: Ledger) -> None:
         bringer = await accepted(ledger, naming("brings", RALEIGH, DURHAM, kind=kind))
-        assert await ledger.parked_orders_bringing(BANDWIDTH, [DURHAM]) == []
+        assert await ledger.numbers.parked_orders_bringing(BANDWIDTH, [DURHAM]) == []
         await hear(ledger, bringer, Parked("nobody knows"))
         expected = [(bringer.order_id, DURHAM)] if kind is Kind.NEW_NUMBERS else []
-        assert await ledger.parked_orders_bringing(BANDWIDTH, [DURHAM]) == expected
-        assert await ledger.parked_orders_bringing(BANDWIDTH, [E164("+19195550199")]) == []
+        assert await ledger.numbers.parked_orders_bringing(BANDWIDTH, [DURHAM]) == expected
+        assert await ledger.numbers.parked_orders_bringing(BANDWIDTH, [E164("+19195550199")]) == []
         other = await accepted(ledger, a_request("holds"))
         bought = StillOpen("RECEIVED", (NumberResult(DURHAM, NumberState.ACQUIRED),))
         await hear(ledger, other, SubmissionBegun(), Acknowledged(THEIRS), bought)
-        assert await ledger.parked_orders_bringing(BANDWIDTH, [DURHAM]) == []
+        assert await ledger.numbers.parked_orders_bringing(BANDWIDTH, [DURHAM]) == []
 
     book.run(work)
 
@@ -126,14 +126,14 @@ def test_an_order_is_due_since_its_first_purposeful_wait(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         now = await ledger.now()
         plain = await accepted(ledger)
-        assert await ledger.due_since(plain.order_id) == plain.accepted_at
+        assert await ledger.history.due_since(plain.order_id) == plain.accepted_at
         wished = await accepted(ledger, replace(a_request("wished"), not_before=now + HOUR))
-        assert await ledger.due_since(wished.order_id) == now + HOUR
+        assert await ledger.history.due_since(wished.order_id) == now + HOUR
         first, again = now + 2 * HOUR, now + 9 * HOUR
         await hear(
             ledger, wished, SubmissionBegun(), Deferred("tainted", first), SubmissionBegun(), Deferred("x", again)
         )
-        assert await ledger.due_since(wished.order_id) == first
+        assert await ledger.history.due_since(wished.order_id) == first
 
     book.run(work)
 
@@ -143,11 +143,11 @@ def test_impatience_is_not_what_an_order_was_tried_in_vain_since(book: Book) -> 
 
     async def work(ledger: Ledger) -> None:
         order = await hear(ledger, await accepted(ledger), SubmissionBegun(), NotSent("refused"))
-        since = await ledger.trying_since(order.order_id)
+        since = await ledger.history.trying_since(order.order_id)
         await hear(ledger, order, Hurried("ana"), ToldAgain("ana"))
         assert since is not None
-        assert await ledger.trying_since(order.order_id) == since
-        assert await ledger.last_moves([order.order_id]) == {order.order_id: "NotSent"}
+        assert await ledger.history.trying_since(order.order_id) == since
+        assert await ledger.history.last_moves([order.order_id]) == {order.order_id: "NotSent"}
 
     book.run(work)
 
@@ -160,11 +160,11 @@ def test_who_waits_for_its_time_is_found_page_by_page(book: Book) -> None:
             await accepted(ledger, a_request(f"k{i}"))
         claims = await claimed(ledger, limit=3)
         ids = sorted(claim.order.order_id for claim in claims.claims)
-        await ledger.postpone(claims, [(order_id, claims.now + MINUTE, "later") for order_id in ids[:2]])
+        await ledger.schedule.postpone(claims, [(order_id, claims.now + MINUTE, "later") for order_id in ids[:2]])
 
-        assert await ledger.waiting_at(BANDWIDTH, Lane.SUBMIT, after=None, limit=10) == ids[:2]
-        assert await ledger.waiting_at(BANDWIDTH, None, after=ids[0], limit=10) == ids[1:2]
-        assert await ledger.waiting_at(BANDWIDTH, None, after=None, limit=1) == ids[:1]
-        assert await ledger.waiting_at(BANDWIDTH, Lane.TELL, after=None, limit=10) == []
+        assert await ledger.schedule.waiting_at(BANDWIDTH, Lane.SUBMIT, after=None, limit=10) == ids[:2]
+        assert await ledger.schedule.waiting_at(BANDWIDTH, None, after=ids[0], limit=10) == ids[1:2]
+        assert await ledger.schedule.waiting_at(BANDWIDTH, None, after=None, limit=1) == ids[:1]
+        assert await ledger.schedule.waiting_at(BANDWIDTH, Lane.TELL, after=None, limit=10) == []
 
     book.run(work)

@@ -9,7 +9,8 @@ from uuid_utils.compat import uuid7
 
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
-from number_orders.ledger.ledger import Ledger, Story
+from number_orders.ledger.history import History, Story
+from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.errors import NotResolvable, UnknownOrder
 from number_orders.orders.events import Adopted, Decision, Event, Parked, SentAgain, StillOpen, WrittenOff
 from number_orders.orders.lifecycle import CarrierPolicy
@@ -22,7 +23,7 @@ OFF = WrittenOff("ana", "the customer went away")
 
 async def hear(ledger: Ledger, order_id: OrderId, event: Event) -> None:
     """Let something be heard of an order."""
-    order = (await ledger.read([order_id]))[order_id]
+    order = (await ledger.orders.read([order_id]))[order_id]
     await Recorder(ledger, {BANDWIDTH: CarrierPolicy()}).hear([Heard(order, event)], now=await ledger.now())
 
 
@@ -148,22 +149,24 @@ def test_of_two_people_who_decide_at_once_one_is_heard(practice: Practice) -> No
 def test_news_that_come_while_a_person_decides_make_the_decision_void(practice: Practice) -> None:
     """The carrier speaks of the order between the look and the word: nothing is sent."""
 
-    class Busy(Ledger):
+    class Busy(History):
         async def story(self, order_id: OrderId) -> Story:
             told = await super().story(order_id)
             if len(told.events) == 2:
-                await hear(self, order_id, StillOpen("PROCESSING"))
+                await hear(Ledger(self._database), order_id, StillOpen("PROCESSING"))
             return told
 
     async def whole() -> None:
-        async with Ledger.at(practice.url) as quiet, practice.opened(quiet) as services:
-            await quiet.open_lanes([BANDWIDTH])
+        async with PostgresLedger.at(practice.url) as quiet, practice.opened(quiet) as services:
+            await quiet.schedule.open_lanes([BANDWIDTH])
             order_id = await parked(services)
-        async with Busy.at(practice.url) as busy, practice.opened(busy) as services:
-            with pytest.raises(NotResolvable, match="something was heard of it just now"):
-                await services.orders.resolve(order_id, AGAIN)
-            assert practice.story(order_id) == ["OrderAccepted", "Parked", "StillOpen"]
-            assert (await services.orders.resolve(order_id, AGAIN)).state is State.ACCEPTED
+        async with PostgresLedger.at(practice.url) as busy:
+            busy.history = Busy(busy.database, busy.orders, busy.numbers, busy.schedule)
+            async with practice.opened(busy) as services:
+                with pytest.raises(NotResolvable, match="something was heard of it just now"):
+                    await services.orders.resolve(order_id, AGAIN)
+                assert practice.story(order_id) == ["OrderAccepted", "Parked", "StillOpen"]
+                assert (await services.orders.resolve(order_id, AGAIN)).state is State.ACCEPTED
 
     run(whole())
 

@@ -44,11 +44,11 @@ def test_a_line_behind_a_parked_order_is_a_persons_business_until_it_moves(pract
             await turn(practice, services)
             second = await take(services, a_purchase("second"))
             await turn(practice, services)
-            await services.orders.mind()
+            await services.orders.watch()
             assert alarms(practice) == []
             await services.orders.park(first, by="ana", why="it never moves")
             for _ in range(3):
-                await services.orders.mind()
+                await services.orders.watch()
             assert alarms(practice) == [("turn_held", first, 1)]
             ((detail,),) = [row.values() for row in practice.rows("SELECT detail FROM alarms")]
             assert f"order {first} is PARKED and has its turn since" in detail
@@ -57,7 +57,7 @@ def test_a_line_behind_a_parked_order_is_a_persons_business_until_it_moves(pract
             assert practice.order(second)["sends"] == 0
             await services.orders.resolve(first, WrittenOff("ana", "closed at Swift"))
             await live(practice, services)
-            await services.orders.mind()
+            await services.orders.watch()
             assert (practice.order(second)["state"], alarms(practice)) == ("COMPLETED", [])
 
     run(line())
@@ -72,15 +72,15 @@ def test_a_line_behind_an_order_that_does_not_move_is_told_after_a_while(practic
             await turn(practice, services)
             await take(services, a_purchase("second"))
             await turn(practice, services, minutes=50)
-            await services.orders.mind()
+            await services.orders.watch()
             assert alarms(practice) == []
             await turn(practice, services, minutes=20)
-            await services.orders.mind()
-            await services.ledger.clear_alarms()
-            await services.orders.mind()
+            await services.orders.watch()
+            await services.ledger.alarms.clear()
+            await services.orders.watch()
             assert alarms(practice) == []
             practice.db.execute("UPDATE alarms SET last_at = last_at - '61 min'::interval WHERE what = 'turn_held'")
-            await services.orders.mind()
+            await services.orders.watch()
             assert alarms(practice) == [("turn_held", first, 2)]
 
     run(stuck())
@@ -99,11 +99,11 @@ def test_a_removal_that_waits_for_a_parked_order_calls_a_person_until_that_is_de
             assert [what for what, *_ in alarms(practice)] == ["waits_for_parked"]
             ((what, about, _),) = alarms(practice)
             assert (what, about) == ("waits_for_parked", bringing)
-            await services.orders.mind()
+            await services.orders.watch()
             assert len(alarms(practice)) == 1
             assert practice.order(removal)["state"] == "ACCEPTED"
             await services.orders.resolve(bringing, WrittenOff("ana", "not ours to bring"))
-            await services.orders.mind()
+            await services.orders.watch()
             assert alarms(practice) == []
 
     run(awaited())

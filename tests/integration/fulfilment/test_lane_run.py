@@ -16,11 +16,14 @@ from number_orders.carriers.contract import Conversation
 from number_orders.carriers.http.courier import Courier, Outcome
 from number_orders.fulfilment.lanes import run as stint
 from number_orders.fulfilment.service import OrderService
-from number_orders.ledger.ledger import Ledger, Receipt
+from number_orders.ledger.alarms import Alarms
+from number_orders.ledger.connection import PostgresDatabase
+from number_orders.ledger.history import History, Receipt
+from number_orders.ledger.ledger import Ledger
 from number_orders.orders.errors import LedgerUnavailable
 from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName, Lane, Order
-from tests.integration.fulfilment.breaking import Line
+from tests.integration.fulfilment.breaking import Line, pool_of
 from tests.integration.fulfilment.practice import (
     BANDWIDTH,
     POST,
@@ -88,7 +91,7 @@ def test_with_nothing_in_the_air_a_ledger_that_is_away_ends_the_stint(practice: 
 def test_an_answer_is_written_once_though_what_goes_with_it_cannot_be(practice: Practice) -> None:
     """The disk is full for all but the order's own step: that is not heard again each time the rest is tried."""
 
-    class Receiptless(Ledger):
+    class Receiptless(History):
         tries = 2
 
         async def keep_receipts(self, receipts: Sequence[Receipt]) -> None:
@@ -100,12 +103,13 @@ def test_an_answer_is_written_once_though_what_goes_with_it_cannot_be(practice: 
     async def full() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
-            ledger = Receiptless(services.ledger._pool)
+            ledger = Ledger(services.ledger.database)
+            ledger.history = receiptless = Receiptless(ledger.database, ledger.orders, ledger.numbers, ledger.schedule)
             async with practice.opened(ledger) as shaken:
                 await work(shaken, Lane.SUBMIT)
-            assert ledger.tries == 0
+            assert receiptless.tries == 0
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
-            assert (await services.ledger.story(order_id)).receipts
+            assert (await services.ledger.history.story(order_id)).receipts
 
     run(full())
 
@@ -113,7 +117,7 @@ def test_an_answer_is_written_once_though_what_goes_with_it_cannot_be(practice: 
 def test_a_ledger_that_is_away_during_a_question_is_worth_a_line(practice: Practice) -> None:
     """What was to be noted meanwhile cannot be: the order is asked about again, and nobody reads a trace."""
 
-    class Unalarmed(Ledger):
+    class Unalarmed(Alarms):
         async def raise_alarm(self, what: str, subject: str, **said: Any) -> int:
             raise LedgerUnavailable("gone")
 
@@ -122,7 +126,9 @@ def test_a_ledger_that_is_away_during_a_question_is_worth_a_line(practice: Pract
             (order_id,) = await accept(services, an_order(criteria={"npa": "605"}))
             await work(services, Lane.SUBMIT)
             practice.pass_time(minutes=10)
-            async with practice.opened(Unalarmed(services.ledger._pool)) as shaken:
+            ledger = Ledger(services.ledger.database)
+            ledger.alarms = Unalarmed(ledger.database)
+            async with practice.opened(ledger) as shaken:
                 with capture_logs() as said:
                     await work(shaken, Lane.ASK)
             assert [line["log_level"] for line in said if line["event"] == "ledger_away"] == ["warning"]
@@ -211,10 +217,10 @@ def test_answers_that_land_within_a_moment_are_written_together(
     monkeypatch.setattr(stint, "_GATHER_S", 60.0)  # a moment, on any machine: whoever has landed does not wait for it
     statements: list[str] = []
 
-    class Told(Ledger):
-        async def _run_once(self, statement: str, params: Any) -> list[DictRow]:
+    class Noted(PostgresDatabase):
+        async def _execute(self, statement: str, params: Any) -> list[DictRow]:
             statements.append(statement)
-            return await super()._run_once(statement, params)
+            return await super()._execute(statement, params)
 
     class Apart(Courier):
         landing = asyncio.Barrier(5)
@@ -227,7 +233,7 @@ def test_answers_that_land_within_a_moment_are_written_together(
     async def together() -> None:
         async with practice.opened() as services:
             order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(5)))
-            async with practice.opened(Told(services.ledger._pool), courier=Apart) as counted:
+            async with practice.opened(Ledger(Noted(pool_of(services.ledger))), courier=Apart) as counted:
                 await work(counted, Lane.SUBMIT)
             assert [practice.order(order_id)["state"] for order_id in order_ids] == ["OPEN"] * 5
         assert statements.count("record_steps") == 2
@@ -240,7 +246,7 @@ def test_what_falls_due_while_a_stint_is_leaving_is_not_left_lying(practice: Pra
     """Nobody rang for it, since somebody was looking: so whoever leaves says so first, and then looks once more."""
 
     class LastMoment(SilentBell):
-        def heard(self, carrier: CarrierName, lane: Lane) -> None:
+        def reset(self, carrier: CarrierName, lane: Lane) -> None:
             practice.pass_time(hours=1)
 
     practice.bell = LastMoment()

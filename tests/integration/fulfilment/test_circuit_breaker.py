@@ -5,7 +5,8 @@ from datetime import timedelta
 from typing import Final
 
 from number_orders.fulfilment.runtime import Services
-from number_orders.ledger.ledger import BreakerPolicy, HeldBy
+from number_orders.ledger.breakers import BreakerPolicy
+from number_orders.ledger.pauses import HeldBy
 from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import Lane
 from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, live, run, work
@@ -43,7 +44,7 @@ def test_a_carrier_that_is_down_is_tried_with_one_order_at_a_time(practice: Prac
                 practice.pass_time(minutes=5)
                 await all_at_once(services)
                 assert asked(practice) == before + probes, "a probe is one request, whoever sends it"
-            _, (hold,) = await one.ledger.holds()
+            _, (hold,) = await one.ledger.pauses.holds()
             assert (hold.held_by, hold.why) == (HeldBy.BREAKER, "HTTP 503")
             assert "carrier_out_of_reach" in dict(practice.alarms())
             assert {row["state"] for row in practice.rows("SELECT state FROM orders")} <= {"ACCEPTED", "IN_DOUBT"}
@@ -52,7 +53,7 @@ def test_a_carrier_that_is_down_is_tried_with_one_order_at_a_time(practice: Prac
             practice.pass_time(minutes=5)
             await live(practice, one)
             assert practice.untrue(*order_ids) == []
-            assert (await one.ledger.holds())[1] == []
+            assert (await one.ledger.pauses.holds())[1] == []
 
     run(down(), within_s=120)
 
@@ -66,7 +67,7 @@ def test_a_refused_connection_holds_everything_and_fails_nothing(practice: Pract
         async with practice.opened() as services:
             order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(12)))
             await work(services, Lane.SUBMIT)
-            _, (hold,) = await services.ledger.holds()
+            _, (hold,) = await services.ledger.pauses.holds()
             assert hold.held_by is HeldBy.BREAKER
             assert hold.why
             assert hold.why.startswith("no token: nothing was sent")
@@ -103,7 +104,7 @@ def test_too_many_requests_without_a_word_when_pause_their_limit_for_a_while(pra
         async with practice.opened() as services:
             (order_id,) = await accept(services)
             await work(services, Lane.SUBMIT)
-            now, (hold,) = await services.ledger.holds()
+            now, (hold,) = await services.ledger.pauses.holds()
             assert (hold.held_by, hold.limit_group) == (HeldBy.LIMIT, "ORDER")
             assert hold.until is not None
             assert timedelta(seconds=20) < hold.until - now <= timedelta(seconds=30)

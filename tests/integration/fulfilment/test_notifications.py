@@ -49,14 +49,14 @@ def test_an_order_that_moves_while_it_is_told_is_told_again(practice: Practice) 
     async def moving() -> None:
         async with practice.opened() as services:
             await accept(services, an_order("one", **told_on("crm")))
-            claims = await services.ledger.claim(
+            claims = await services.ledger.schedule.claim(
                 practice.name, Lane.TELL, limit=10, lease=practice.policy.answer_within
             )
             assert claims is not None
-            first = await services.ledger.pending_messages([claim.order.order_id for claim in claims.claims], "task")
+            first = await services.ledger.outbox.pending([claim.order.order_id for claim in claims.claims], "task")
             await work(services, Lane.SUBMIT)
-            await services.ledger.mark_delivered(claims, claims.claims, first, "task")
-            await services.ledger.release(claims, [claim.order.order_id for claim in claims.claims])
+            await services.ledger.outbox.mark_delivered(claims, claims.claims, first, "task")
+            await services.ledger.schedule.release(claims, [claim.order.order_id for claim in claims.claims])
             await work(services, Lane.TELL)
             assert states(practice.notifier, "one") == ["OPEN"]
             await live(practice, services)
@@ -71,7 +71,9 @@ def test_a_worker_that_dies_telling_leaves_it_to_the_next(practice: Practice) ->
     async def dies() -> None:
         async with practice.opened() as services:
             await accept(services, an_order("one", **told_on("crm")))
-            await services.ledger.claim(practice.name, Lane.TELL, limit=10, lease=practice.policy.answer_within)
+            await services.ledger.schedule.claim(
+                practice.name, Lane.TELL, limit=10, lease=practice.policy.answer_within
+            )
             await work(services, Lane.TELL)
             assert practice.notifier.kept == []
             practice.pass_time(minutes=1)

@@ -12,7 +12,8 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from number_orders.embedded.engines import Engines
-from number_orders.ledger.ledger import Ledger, address
+from number_orders.ledger.connection import address
+from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.errors import LedgerUnavailable
 
 BUSY = "LOCK TABLE lanes IN ACCESS EXCLUSIVE MODE"
@@ -38,7 +39,7 @@ def test_a_frozen_server_is_out_of_reach_and_comes_back(engines: Engines, ledger
     """Nobody waits for it for ever, and when it thaws the same ledger works again."""
 
     async def work() -> None:
-        async with Ledger.at(ledger_url, connections_max=1, wait_s=60, statement_s=0.2, margin_s=0.2) as ledger:
+        async with PostgresLedger.at(ledger_url, connections_max=1, wait_s=60, statement_s=0.2, margin_s=0.2) as ledger:
             await ledger.now()
             with frozen(engines), pytest.raises(LedgerUnavailable, match="said nothing"):
                 await ledger.now()
@@ -63,11 +64,11 @@ def test_a_statement_that_waits_for_a_lock_is_given_up_by_the_server(ledger_url:
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
     async def work() -> None:
-        async with Ledger.at(ledger_url, connections_max=1, statement_s=0.3, margin_s=60) as ledger:
+        async with PostgresLedger.at(ledger_url, connections_max=1, statement_s=0.3, margin_s=60) as ledger:
             with psycopg.connect(ledger_url) as other:
                 other.execute(BUSY)
                 with pytest.raises(LedgerUnavailable, match="gave a statement up"):
-                    await ledger.due_lanes()
+                    await ledger.schedule.due_lanes()
                 assert other.execute(waiting).fetchone() == (0,)
             await thawed(ledger)
 
@@ -78,7 +79,7 @@ def test_attempts_to_connect_do_not_lie_ever_further_apart() -> None:
     """The pool doubles its pauses until it gives up: no later than whoever waits, who then lets it begin anew."""
 
     async def patience_s() -> tuple[float, float]:
-        pool = Ledger.at("postgresql://nobody@127.0.0.1:1/none", wait_s=3)._pool
+        pool = PostgresLedger.at("postgresql://nobody@127.0.0.1:1/none", wait_s=3).database.pool
         return pool.reconnect_timeout, pool.timeout
 
     assert asyncio.run(patience_s()) == (3, 3)

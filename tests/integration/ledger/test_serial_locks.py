@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
-from number_orders.ledger.ledger import Claims, Ledger
+from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.schedule import Claims
 from number_orders.orders.events import (
     Acknowledged,
     CancelAsked,
@@ -51,7 +52,7 @@ THEIRS = CarrierOrderId("01J")
 async def turns(ledger: Ledger, claims: Claims, key: str = "own", *, at_most: timedelta = HOUR) -> set[OrderId]:
     """Let every claimed order try for the same turn."""
     wanted = {claim.order.order_id: key for claim in claims.claims}
-    return set(await ledger.take_serial_locks(claims, wanted, carrier=BANDWIDTH, at_most=at_most))
+    return set(await ledger.serial_locks.take(claims, wanted, carrier=BANDWIDTH, at_most=at_most))
 
 
 async def some_in_line(ledger: Ledger, count: int) -> tuple[Order, list[Order]]:
@@ -67,9 +68,9 @@ def test_of_many_that_cannot_be_told_apart_one_goes_at_a_time(book: Book) -> Non
 
     async def work(ledger: Ledger) -> None:
         first, others = await some_in_line(ledger, 4)
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
         for other in others:
-            (work_item,) = (await ledger.story(other.order_id)).work_items
+            (work_item,) = (await ledger.history.story(other.order_id)).work_items
             assert work_item.reason == f"waits for order {first.order_id}: they could not be told apart at the carrier"
             assert not work_item.in_hand
 
@@ -107,9 +108,9 @@ def test_whoever_has_the_turn_keeps_it_although_an_older_order_asks(book: Book) 
     async def work(ledger: Ledger) -> None:
         ids = sorted(OrderId(uuid7()) for _ in range(2))
         orders = [a_new_order(a_request(f"k{i}"), order_id) for i, order_id in enumerate(ids)]
-        await ledger.accept([orders[1]])
+        await ledger.intake.accept([orders[1]])
         assert await turns(ledger, await claimed(ledger)) == {ids[1]}
-        await ledger.accept([orders[0]])
+        await ledger.intake.accept([orders[0]])
         await book.make_due()
         assert await turns(ledger, await claimed(ledger)) == {ids[1]}
 
@@ -123,7 +124,7 @@ def test_turns_of_other_keys_are_nobodys_business(book: Book) -> None:
         one, two = await accepted(ledger, a_request("one")), await accepted(ledger, a_request("two"))
         claims = await claimed(ledger)
         wanted = {one.order_id: "a", two.order_id: "b"}
-        assert await ledger.take_serial_locks(claims, wanted, carrier=BANDWIDTH, at_most=HOUR) == wanted.keys()
+        assert await ledger.serial_locks.take(claims, wanted, carrier=BANDWIDTH, at_most=HOUR) == wanted.keys()
 
     book.run(work)
 
@@ -142,7 +143,7 @@ def test_the_next_in_line_is_woken_when_the_turn_ends(book: Book, events: list[E
     async def work(ledger: Ledger) -> None:
         first, (second, third) = await some_in_line(ledger, 3)
         begun = await hear(ledger, first, SubmissionBegun())
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
         await hear(ledger, begun, *events)
         woken = await claimed(ledger)
         assert [claim.order.order_id for claim in woken.claims] == [second.order_id]
@@ -159,7 +160,7 @@ def test_nobody_is_woken_before(book: Book, events: list[Event]) -> None:
     async def work(ledger: Ledger) -> None:
         first, _ = await some_in_line(ledger, 2)
         await hear(ledger, first, SubmissionBegun(), *events)
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is None
 
     book.run(work)
 
@@ -172,8 +173,8 @@ def test_who_leaves_the_line_in_the_same_breath_is_not_woken(book: Book) -> None
         begun = await hear(ledger, first, SubmissionBegun())
         now = await ledger.now()
         group = [a_step(begun, Filled("COMPLETED", ()), now), a_step(second, CancelAsked("crm"), now)]
-        assert await ledger.record(group) == {first.order_id, second.order_id}
-        assert (await ledger.story(second.order_id)).work_items == ()
+        assert await ledger.orders.record(group) == {first.order_id, second.order_id}
+        assert (await ledger.history.story(second.order_id)).work_items == ()
         assert [claim.order.order_id for claim in (await claimed(ledger)).claims] == [third.order_id]
 
     book.run(work)
@@ -221,7 +222,7 @@ def test_whoever_finds_the_turn_free_when_standing_in_line_need_not_wait(ledger_
             )
             await turns(ledger, claims)
             db.execute("DROP TRIGGER leave ON turns")
-        assert await ledger.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is not None
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=10, lease=MINUTE) is not None
 
     PostgresBook(ledger_url).run(work)
 
@@ -244,11 +245,11 @@ def test_steps_are_kept_while_the_order_stands_where_it_stood(book: Book) -> Non
 
     async def work(ledger: Ledger) -> None:
         begun = await hear(ledger, await accepted(ledger), SubmissionBegun())
-        assert await ledger.keep_progress(begun, {"cart_id": "01J"})
+        assert await ledger.orders.keep_progress(begun, {"cart_id": "01J"})
         kept = replace(begun, progress={"cart_id": "01J"})
-        assert await ledger.keep_progress(kept, {"cart_id": "01J", "requested": True})
+        assert await ledger.orders.keep_progress(kept, {"cart_id": "01J", "requested": True})
         await hear(ledger, begun, Acknowledged(THEIRS))
-        kept = (await ledger.read([begun.order_id]))[begun.order_id]
+        kept = (await ledger.orders.read([begun.order_id]))[begun.order_id]
         assert (kept.state, kept.progress) == (State.OPEN, {"cart_id": "01J", "requested": True})
 
     book.run(work)
@@ -260,8 +261,8 @@ def test_who_was_given_up_keeps_nothing(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         begun = await hear(ledger, await accepted(ledger), SubmissionBegun())
         await hear(ledger, begun, NotSent("gave up"))
-        assert not await ledger.keep_progress(begun, {"cart_id": "01J"})
-        assert (await ledger.read([begun.order_id]))[begun.order_id].progress == {}
+        assert not await ledger.orders.keep_progress(begun, {"cart_id": "01J"})
+        assert (await ledger.orders.read([begun.order_id]))[begun.order_id].progress == {}
 
     book.run(work)
 
@@ -271,10 +272,10 @@ def test_of_two_who_ask_at_once_the_later_does_not_undo_what_the_other_kept(book
 
     async def work(ledger: Ledger) -> None:
         order = await hear(ledger, await accepted(ledger), SubmissionBegun(), Acknowledged(THEIRS))
-        assert await ledger.keep_progress(order, {"found": [RALEIGH]})
-        assert await ledger.keep_progress(order, {"found": [RALEIGH]})  # tried again: the connection broke
-        assert not await ledger.keep_progress(order, {"looks": 1})
-        assert (await ledger.read([order.order_id]))[order.order_id].progress == {"found": [RALEIGH]}
+        assert await ledger.orders.keep_progress(order, {"found": [RALEIGH]})
+        assert await ledger.orders.keep_progress(order, {"found": [RALEIGH]})  # tried again: the connection broke
+        assert not await ledger.orders.keep_progress(order, {"looks": 1})
+        assert (await ledger.orders.read([order.order_id]))[order.order_id].progress == {"found": [RALEIGH]}
 
     book.run(work)
 
@@ -284,11 +285,11 @@ def test_a_deferred_attempts_steps_are_dropped(book: Book) -> None:
 
     async def work(ledger: Ledger) -> None:
         begun = await hear(ledger, await accepted(ledger), SubmissionBegun())
-        await ledger.keep_progress(begun, {"cart_id": "01J"})
+        await ledger.orders.keep_progress(begun, {"cart_id": "01J"})
         waits = NumberResult(RALEIGH, NumberState.REQUESTED, "TAINTED", "until 12:31")
         later = await ledger.now() + HOUR
         await hear(ledger, begun, Deferred("tainted", later, (waits,)))  # read before anything was kept
-        story = await ledger.story(begun.order_id)
+        story = await ledger.history.story(begun.order_id)
         assert (story.order.state, story.order.progress, story.numbers) == (State.ACCEPTED, {}, (waits,))
         assert [(work_item.lane, work_item.not_before) for work_item in story.work_items] == [(Lane.SUBMIT, later)]
 
@@ -301,7 +302,7 @@ def naming(key: str, *numbers: E164, kind: Kind = Kind.ADD_MESSAGING_NUMBERS) ->
 
 async def known(ledger: Ledger, order: Order, *numbers: E164) -> dict[E164, tuple[bool, bool, bool]]:
     """Return for each number whether it is held, by another order, and whether another order is to bring it."""
-    _, found = await ledger.recall(order, numbers)
+    _, found = await ledger.numbers.recall(order, numbers)
     return {n.e164: (n.held_since is not None, n.held_by not in {None, order.order_id}, n.named) for n in found}
 
 
@@ -320,7 +321,7 @@ def test_what_is_known_of_numbers_is_recalled(book: Book) -> None:
             DURHAM: (False, False, True),
             strange: (False, False, False),
         }
-        now, nothing = await ledger.recall(remover, [])
+        now, nothing = await ledger.numbers.recall(remover, [])
         assert (abs(now - await ledger.now()) < MINUTE, nothing) == (True, [])
 
     book.run(work)

@@ -242,7 +242,7 @@ def test_a_worker_that_never_came_back_leaves_an_order_in_doubt(practice: Practi
     async def silent() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
-            order = (await services.ledger.read([order_id]))[order_id]
+            order = (await services.ledger.orders.read([order_id]))[order_id]
             recorder = Recorder(services.ledger, {practice.name: practice.policy})
             await recorder.hear([Heard(order, SubmissionBegun())], now=await services.ledger.now())
             await work(services, Lane.ASK)

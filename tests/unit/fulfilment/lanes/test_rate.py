@@ -3,13 +3,13 @@
 import asyncio
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from number_orders.carriers.http.transport import Departure, WireTrouble
-from number_orders.fulfilment.lanes.rate import LATE_MAX_S, ON_THE_WAY_S, LedgerClock, Pace, limit
-from number_orders.ledger.ledger import Ledger, RateSlot
+from number_orders.fulfilment.lanes.rate import LATE_MAX_S, TRANSIT_SPREAD_S, LedgerClock, Pace, limit
+from number_orders.ledger.limits import RateSlot
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.model import CarrierName
 
@@ -44,13 +44,13 @@ class OneLimit:
 
 def a_pace(ledger: OneLimit, *, place: datetime | None = None, deadline: float = AT_NOON_S + 30) -> Pace:
     return Pace(
-        ledger=cast("Ledger", ledger),
+        slots=ledger,
         carrier=CarrierName("bandwidth"),
         group="ORDER",
         ledger_clock=told((0.001, 0.001)),
         clock=lambda: AT_NOON_S,
         deadline=deadline,
-        place=place,
+        slot=place,
     )
 
 
@@ -60,7 +60,7 @@ def test_in_no_second_do_more_arrive_than_the_limit_allows(per_second: float) ->
     spacing = limit("ORDER", per_second).spacing
     assert spacing is not None
     places = [k * spacing.total_seconds() for k in range(round(3 * per_second) + 3)]
-    late = LATE_MAX_S + ON_THE_WAY_S
+    late = LATE_MAX_S + TRANSIT_SPREAD_S
     for turn in range(len(places)):
         arrivals = sorted(at + (late if k <= turn else 0) for k, at in enumerate(places))
         most = max(sum(begin < at <= begin + 1 - 1e-9 for at in arrivals) for begin in [-1.0, *arrivals])

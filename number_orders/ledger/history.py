@@ -1,0 +1,103 @@
+"""Read what happened to an order, and keep its receipts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final, cast
+
+from psycopg.types.json import Jsonb
+
+from number_orders.ledger import rows
+from number_orders.ledger.connection import Database
+from number_orders.ledger.numbers import NumberStore
+from number_orders.ledger.orders import OrderStore
+from number_orders.ledger.schedule import Schedule, WorkItem
+from number_orders.orders.errors import UnknownOrder
+from number_orders.orders.model import NumberResult, Order, OrderId
+
+_FORGOTTEN_AT_ONCE: Final = 5000
+"""So many rows are deleted in far less than a statement's time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One exchange with a carrier, fit to be kept: secrets removed, bodies capped."""
+
+    order_id: OrderId
+    request: str
+    elapsed_ms: int
+    status: int | None = None
+    trouble: str | None = None
+    sent: str | None = None
+    answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything the ledger knows of one order, for a person."""
+
+    now: datetime
+    order: Order
+    numbers: tuple[NumberResult, ...]
+    work_items: tuple[WorkItem, ...]
+    events: tuple[Mapping[str, Any], ...]
+    receipts: tuple[Mapping[str, Any], ...] = field(default=())
+
+
+class History:
+    """Read what happened to an order, and keep its receipts."""
+
+    def __init__(self, database: Database, orders: OrderStore, numbers: NumberStore, schedule: Schedule) -> None:
+        self._database = database
+        self._orders = orders
+        self._numbers = numbers
+        self._schedule = schedule
+
+    async def story(self, order_id: OrderId) -> Story:
+        """Return everything about one order.
+
+        Raises:
+            UnknownOrder: There is none.
+        """
+        found = await self._database.run("read_orders", {"order_ids": [order_id]})
+        if not found:
+            raise UnknownOrder(order_id)
+        return Story(
+            now=found[0]["now"],
+            order=rows.order_from_row(found[0]),
+            numbers=tuple((await self._numbers.of_orders([order_id]))[order_id]),
+            work_items=tuple((await self._schedule.work_items([order_id]))[order_id]),
+            events=tuple(await self._database.run("story_of", {"order_id": order_id})),
+            receipts=tuple(await self._database.run("receipts_of", {"order_id": order_id})),
+        )
+
+    async def trying_since(self, order_id: OrderId) -> datetime | None:
+        """Return since when an order has been tried to be sent in vain; waiting on purpose does not count as trying."""
+        (row,) = await self._database.run("trying_since", {"order_id": order_id})
+        return cast("datetime | None", row["since"])
+
+    async def due_since(self, order_id: OrderId) -> datetime:
+        """Return from when on an order was to be worked on, after whatever it waited for on purpose at first."""
+        (row,) = await self._database.run("due_since", {"order_id": order_id})
+        return cast("datetime", row["since"])
+
+    async def last_moves(self, order_ids: Sequence[OrderId]) -> dict[OrderId, str]:
+        """Return the name of the last event that moved each of these orders."""
+        found = await self._database.run("last_moves", {"order_ids": list(order_ids)})
+        return {row["order_id"]: row["event"] for row in found}
+
+    async def keep_receipts(self, receipts: Sequence[Receipt]) -> None:
+        """Keep what passed between us and the carrier."""
+        if receipts:
+            entries = [
+                {name: getattr(receipt, name) for name in Receipt.__slots__} | {"order_id": str(receipt.order_id)}
+                for receipt in receipts
+            ]
+            await self._database.run("keep_receipts", {"receipts": Jsonb(entries)})
+
+    async def forget_receipts(self, older_than: timedelta, *, at_once: int = _FORGOTTEN_AT_ONCE) -> None:
+        """Drop the receipts that are older than that, so many with one statement."""
+        while True:
+            (row,) = await self._database.run("forget_receipts", {"older_than": older_than, "at_once": at_once})
+            if row["forgotten"] < at_once:
+                return

@@ -1,0 +1,76 @@
+"""Write new orders down, and find the orders that have a key or an id already."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg.types.json import Jsonb
+
+from number_orders.ledger.connection import Database
+from number_orders.orders.model import OrderId, OrderRequest, State
+from number_orders.orders.serialization import moment_to_json, request_to_json
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """An order that passed every check and is about to be written down."""
+
+    order_id: OrderId
+    producer: str
+    request: OrderRequest
+    fingerprint: str
+    reason: str | None = None
+    notification: Mapping[str, Any] | None = None
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A key or an id that the ledger knows already."""
+
+    order_id: OrderId
+    producer: str
+    key: str
+    fingerprint: str
+    state: State
+
+
+class IntakeStore:
+    """Write new orders down, and find the orders that have a key or an id already."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def accept(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]:
+        """Write new orders down, and return the ids of those that were new; the others' keys or ids are taken."""
+        found = await self._database.run("accept_orders", {"orders": Jsonb([_new_order(order) for order in orders])})
+        return frozenset(OrderId(row["order_id"]) for row in found)
+
+    async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]:
+        """Return what the ledger has under the ids and keys of `orders`."""
+        params = {
+            "order_ids": [order.order_id for order in orders],
+            "producers": [order.producer for order in orders],
+            "keys": [order.request.key for order in orders],
+        }
+        return [
+            Taken(row["order_id"], row["producer"], row["key"], row["fingerprint"].hex(), State(row["state"]))
+            for row in await self._database.run("find_taken", params)
+        ]
+
+
+def _new_order(order: NewOrder) -> dict[str, Any]:
+    return {
+        "order_id": str(order.order_id),
+        "producer": order.producer,
+        "key": order.request.key,
+        "fingerprint": order.fingerprint,
+        "carrier": order.request.carrier,
+        "kind": order.request.kind,
+        "account": order.request.account,
+        "request": request_to_json(order.request),
+        "reason": order.reason,
+        "not_before": moment_to_json(order.request.not_before),
+        "notification": order.notification,
+        "channels": list(order.channels),
+    }

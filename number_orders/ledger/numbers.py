@@ -1,0 +1,58 @@
+"""Read what is known of telephone numbers: by order, and across orders."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from number_orders.ledger import rows
+from number_orders.ledger.connection import Database
+from number_orders.orders.model import CarrierName, NumberResult, Order, OrderId
+from number_orders.orders.numbers import E164
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNumber:
+    """What the ledger knows of one number at one carrier."""
+
+    e164: E164
+    held_since: datetime | None
+    held_by: OrderId | None
+    named: bool
+    """Whether another unfinished order is to bring it."""
+
+
+class NumberStore:
+    """Read what is known of telephone numbers: by order, and across orders."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def of_orders(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[NumberResult]]:
+        """Return what is known of each order's numbers."""
+        known: dict[OrderId, list[NumberResult]] = {order_id: [] for order_id in order_ids}
+        for row in await self._database.run("numbers_of", {"order_ids": list(order_ids)}):
+            known[row["order_id"]].append(rows.result_from_row(row))
+        return known
+
+    async def recall(self, order: Order, numbers: Sequence[E164]) -> tuple[datetime, list[KnownNumber]]:
+        """Return the ledger's time, and what it knows of numbers at this order's carrier beside this order."""
+        params = {"order_id": order.order_id, "carrier": order.request.carrier, "numbers": list(numbers)}
+        found = await self._database.run("recall", params)
+        known = [
+            KnownNumber(row["e164"], row["held_since"], row["held_by"], named=row["named"])
+            for row in found
+            if row["e164"] is not None
+        ]
+        return found[0]["now"], known
+
+    async def held_elsewhere(self, pairs: Sequence[tuple[OrderId, str]]) -> list[tuple[str, OrderId]]:
+        """Return the numbers of `pairs` that another order of ours already holds, with that order."""
+        if not pairs:
+            return []
+        params = {"order_ids": [order_id for order_id, _ in pairs], "numbers": [number for _, number in pairs]}
+        return [(row["e164"], row["acquired_by"]) for row in await self._database.run("held_elsewhere", params)]
+
+    async def parked_orders_bringing(self, carrier: CarrierName, numbers: Sequence[E164]) -> list[tuple[OrderId, E164]]:
+        """Return parked orders that are to bring one of these numbers, each with the first of them."""
+        found = await self._database.run("parked_orders_bringing", {"carrier": carrier, "numbers": list(numbers)})
+        return [(OrderId(row["order_id"]), E164(row["e164"])) for row in found]

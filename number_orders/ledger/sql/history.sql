@@ -1,0 +1,40 @@
+-- name: story_of
+SELECT version, at, event, state, late, detail FROM order_events WHERE order_id = %(order_id)s ORDER BY version;
+
+-- name: trying_since
+-- When the attempts began of which none left anything at the carrier; whatever else happened begins a new count.
+SELECT min(at) AS since FROM order_events
+WHERE order_id = %(order_id)s AND version > (
+    SELECT max(version) FROM order_events
+    WHERE order_id = %(order_id)s AND event NOT IN ('SubmissionBegun', 'NotSent', 'Hurried', 'ToldAgain'));
+
+-- name: due_since
+-- From when on an order was to be worked on: its producer may have wanted it to wait, and so may a rule, the first time.
+SELECT greatest(accepted_at, (request ->> 'not_before')::timestamptz, (
+    SELECT (detail ->> 'not_before')::timestamptz FROM order_events
+    WHERE order_events.order_id = orders.order_id AND event IN ('Deferred', 'PartSettled') ORDER BY version LIMIT 1)) AS since
+FROM orders WHERE order_id = %(order_id)s;
+
+-- name: last_moves
+-- What happened last to each of these orders that moved it. That somebody was impatient moved nothing.
+SELECT DISTINCT ON (order_id) order_id, event FROM order_events
+WHERE order_id = ANY(%(order_ids)s) AND NOT late AND event <> 'Hurried'
+ORDER BY order_id, version DESC;
+
+-- name: keep_receipts
+INSERT INTO receipts (order_id, request, status, trouble, sent, answer, elapsed_ms)
+SELECT order_id, request, status, trouble, sent, answer, elapsed_ms
+FROM jsonb_to_recordset(%(receipts)s) AS receipt (
+    order_id uuid, request text, status integer, trouble text, sent text, answer text, elapsed_ms integer);
+
+-- name: receipts_of
+SELECT at, request, status, trouble, sent, answer, elapsed_ms
+FROM receipts WHERE order_id = %(order_id)s ORDER BY receipt_id;
+
+-- name: forget_receipts
+WITH old AS (
+    SELECT receipt_id FROM receipts WHERE at < now() - %(older_than)s ORDER BY at LIMIT %(at_once)s
+), forgotten AS (
+    DELETE FROM receipts USING old WHERE receipts.receipt_id = old.receipt_id RETURNING receipts.receipt_id
+)
+SELECT count(*) AS forgotten FROM forgotten;

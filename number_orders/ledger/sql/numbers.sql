@@ -1,0 +1,34 @@
+-- name: numbers_of
+SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY(%(order_ids)s) ORDER BY e164;
+
+-- name: recall
+-- What is known of some numbers at one carrier by other orders than this one. The first row is only the time.
+SELECT now() AS now, NULL AS e164, NULL::timestamptz AS held_since, NULL::uuid AS held_by, false AS named
+UNION ALL
+SELECT now(), number.e164, held.acquired_at, held.acquired_by, naming.e164 IS NOT NULL
+FROM unnest(%(numbers)s::text[]) AS number (e164)
+LEFT JOIN held_numbers AS held ON held.e164 = number.e164 AND held.carrier = %(carrier)s AND held.released_at IS NULL
+LEFT JOIN (
+    -- All numbers at once: number by number, a thousand of them would read the unfinished orders a thousand times.
+    SELECT DISTINCT named.e164
+    FROM orders, jsonb_array_elements_text(orders.request -> 'numbers') AS named (e164)
+    WHERE orders.request -> 'numbers' ?| %(numbers)s::text[] AND orders.request ? 'numbers' AND orders.ended_at IS NULL
+      AND orders.carrier = %(carrier)s AND orders.kind <> 'remove_numbers' AND orders.order_id <> %(order_id)s
+) AS naming ON naming.e164 = number.e164;
+
+-- name: held_elsewhere
+-- Numbers that one order acquired while another already held them: the carrier sold something twice, or we misread.
+SELECT held.e164, held.acquired_by
+FROM held_numbers AS held
+JOIN unnest(%(order_ids)s::uuid[], %(numbers)s::text[]) AS mine (order_id, e164) USING (e164)
+WHERE held.released_at IS NULL AND held.acquired_by IS DISTINCT FROM mine.order_id;
+
+-- name: parked_orders_bringing
+-- Parked orders that are to bring one of these numbers, which nobody holds yet, to the carrier of an order that waits.
+SELECT DISTINCT ON (bringer.order_id) bringer.order_id, named.e164
+FROM orders AS bringer, jsonb_array_elements_text(bringer.request -> 'numbers') AS named (e164)
+WHERE bringer.request -> 'numbers' ?| %(numbers)s::text[] AND bringer.request ? 'numbers' AND bringer.ended_at IS NULL
+  AND bringer.state = 'PARKED' AND bringer.carrier = %(carrier)s AND bringer.kind <> 'remove_numbers'
+  AND named.e164 = ANY(%(numbers)s::text[])
+  AND NOT EXISTS (SELECT FROM held_numbers AS held WHERE held.e164 = named.e164 AND released_at IS NULL)
+ORDER BY bringer.order_id, named.e164;

@@ -1,0 +1,22 @@
+-- name: pending_messages
+SELECT order_id, version, document
+FROM tellings
+WHERE order_id = ANY(%(order_ids)s) AND told_at IS NULL AND channel = %(channel)s
+ORDER BY order_id, version;
+
+-- name: mark_delivered
+-- The debt is paid unless another telling was owed meanwhile (`turn` moved on); then it is due again at once.
+WITH paid AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(paid)s) AS paid (order_id uuid, generation integer)
+), marked AS (
+    UPDATE tellings SET told_at = now(), tries = tries + 1, trouble = NULL
+    FROM jsonb_to_recordset(%(told)s) AS done (order_id uuid, version integer)
+    WHERE tellings.order_id = done.order_id AND tellings.version = done.version AND tellings.channel = %(channel)s
+)
+DELETE FROM owed USING paid
+WHERE owed.order_id = paid.order_id AND owed.lane = 'tell' AND owed.lease_token = %(token)s AND owed.turn = paid.generation;
+
+-- name: mark_undelivered
+UPDATE tellings SET tries = tries + 1, trouble = failed.trouble
+FROM jsonb_to_recordset(%(failed)s) AS failed (order_id uuid, version integer, trouble text)
+WHERE tellings.order_id = failed.order_id AND tellings.version = failed.version AND channel = %(channel)s;

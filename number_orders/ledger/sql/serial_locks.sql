@@ -1,0 +1,37 @@
+-- name: take_serial_locks
+-- One order a key: whoever has the turn keeps it, and may take it again, whoever tries for it beside.
+-- The turn of an order that has ended is free: a worker may have taken it for an order that ended since it was claimed.
+INSERT INTO turns (carrier, serial_key, order_id)
+SELECT DISTINCT ON (wanted.serial_key) %(carrier)s, wanted.serial_key, wanted.order_id
+FROM jsonb_to_recordset(%(wanted)s) AS wanted (serial_key text, order_id uuid)
+LEFT JOIN turns AS held ON held.carrier = %(carrier)s AND held.serial_key = wanted.serial_key
+ORDER BY wanted.serial_key, held.order_id IS DISTINCT FROM wanted.order_id, wanted.order_id
+ON CONFLICT (carrier, serial_key) DO UPDATE
+SET order_id = excluded.order_id,
+    since = CASE WHEN turns.order_id = excluded.order_id THEN turns.since ELSE excluded.since END
+WHERE turns.order_id = excluded.order_id
+   OR EXISTS (SELECT FROM orders WHERE orders.order_id = turns.order_id AND orders.ended_at IS NOT NULL)
+RETURNING order_id;
+
+-- name: wait_for_serial_locks
+-- Not its turn. It is woken when its turn comes; `not_before` is for the case that nobody wakes it.
+UPDATE owed SET lease_token = NULL, attempts = attempts - 1, serial_key = waiting.serial_key,
+                reason = 'waits for order ' || turns.order_id || ': they could not be told apart at the carrier',
+                not_before = now() + CASE WHEN turns.order_id IS NULL THEN '0'::interval ELSE %(at_most)s END
+FROM jsonb_to_recordset(%(waiting)s) AS waiting (serial_key text, order_id uuid)
+LEFT JOIN turns ON turns.carrier = %(carrier)s AND turns.serial_key = waiting.serial_key
+WHERE owed.order_id = waiting.order_id AND owed.lane = 'submit' AND owed.lease_token = %(token)s;
+
+-- name: has_serial_lock
+SELECT EXISTS (SELECT FROM turns WHERE order_id = %(order_id)s) AS has_serial_lock;
+
+-- name: held_serial_locks
+-- Turns at one carrier that a parked order has, or another for long; with how many wait behind, and since when.
+SELECT now() AS now, turns.serial_key, turns.order_id, turns.since, orders.state, line.orders AS waiting, line.since AS waiting_since
+FROM turns JOIN orders USING (order_id), LATERAL (
+    SELECT count(*) AS orders, min(waiting.accepted_at) AS since
+    FROM owed JOIN orders AS waiting USING (order_id)
+    WHERE owed.carrier = turns.carrier AND owed.serial_key = turns.serial_key) AS line
+WHERE turns.carrier = %(carrier)s AND orders.ended_at IS NULL
+  AND (orders.state = 'PARKED' OR turns.since < now() - %(patience)s)
+ORDER BY turns.serial_key;
