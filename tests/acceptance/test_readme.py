@@ -1,4 +1,4 @@
-"""What README shows works as it stands there."""
+"""The script in README works exactly as it is printed."""
 
 import os
 import re
@@ -16,17 +16,17 @@ MARK = "<!-- tests/acceptance/test_readme.py runs this -->"
 
 
 def shown() -> str:
-    """The script in README, as a reader would copy it."""
+    """Return the script in README, as a reader would copy it."""
     _, after = (REPOSITORY / "README.md").read_text().split(MARK)
     found = re.match(r"\s*```python\n(.*?)```", after, re.DOTALL)
     assert found
     return found[1]
 
 
-def test_ten_lines_that_know_only_celery_order_numbers_and_learn_the_end(
+def test_ten_lines_of_plain_celery_order_numbers_and_print_the_end(
     processes: Processes, broker_url: str, carrier: SandboxControl
 ) -> None:
-    """Copied from README, run by a Python that has nothing of ours on its path."""
+    """The script runs in a Python that has nothing of ours on its path."""
     script = shown()
     assert len([line for line in script.splitlines() if line.strip()]) <= 10
     assert not re.search(r"import (number_orders|orders|tasks)", script)
@@ -34,7 +34,7 @@ def test_ten_lines_that_know_only_celery_order_numbers_and_learn_the_end(
     processes.worker()
     ran = subprocess.run(
         [sys.executable, "-I", "-c", script],
-        env={**os.environ, "BROKER_URL": broker_url},
+        env={**os.environ, "NUMBER_ORDERS_BROKER_URL": broker_url},
         capture_output=True,
         text=True,
         timeout=100,
