@@ -1,4 +1,4 @@
-"""Whoever is called at night finds in docs/runbook.md every alarm and every reason for which an order is parked."""
+"""docs/runbook.md explains every alarm and every reason for which an order is parked."""
 
 import ast
 import re
