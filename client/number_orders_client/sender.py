@@ -87,7 +87,7 @@ class Client:
         return OrderDocument.model_validate(self._call("orders.get", {"order_id": str(order_id)}))
 
     def cancel(self, order_id: UUID, *, why: str | None = None) -> None:
-        """Call the order back, which works until it is sent."""
+        """Cancel the order; once the carrier has it, have the carrier asked to drop it, if it can."""
         self._call("orders.cancel", {"order_id": str(order_id), "by": self._producer, "why": why})
 
     def wait(self, order_id: UUID, *, timeout_s: float, every_s: float = 1.0) -> OrderDocument:
