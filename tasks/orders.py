@@ -18,7 +18,7 @@ from celery.exceptions import Reject
 from number_orders.fulfilment.intake import Refusal, Submission, Ticket
 from number_orders.fulfilment.runtime import Runtime, runtime
 from number_orders.orders.errors import Fault, LedgerUnavailable, OrderRefused, UnknownOrder
-from number_orders.orders.events import Adopted, Decision, SentAgain, WrittenOff
+from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Lane, OrderId
 from tasks.tickets import keep_all
 
@@ -224,7 +224,7 @@ def _call(args: Sequence[object], kwargs: Mapping[str, object], what: str) -> tu
     return given[what], producer
 
 
-def _decision(as_: object, why: object, by: object, carrier_order_id: object) -> Decision:
+def _decision(as_: object, why: object, by: object, carrier_order_id: object) -> Resolution:
     match as_, carrier_order_id:
         case "adopted", str(named):
             return Adopted(CarrierOrderId(_words("carrier_order_id", named)), _words("by", by), _words("why", why))

@@ -2,20 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final
 
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.ports import Bell, StoryReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.history import Story
 from number_orders.orders.errors import NotParkable, NotResolvable
-from number_orders.orders.events import Adopted, Closing, Decision, SentAgain, SetAside, WrittenOff
+from number_orders.orders.events import (
+    Adopted,
+    ClosedByPerson,
+    Resolution,
+    SentAgain,
+    SetAside,
+    WrittenOff,
+    event_type,
+)
 from number_orders.orders.lifecycle import DONE, closing
 from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId, State
 
 _TRIES: Final = 5
 """How often an order is read again because it moved meanwhile."""
-_CLOSINGS: Final = frozenset(event.__name__ for event in get_args(Closing))
 
 
 @dataclass(slots=True)
@@ -51,7 +58,7 @@ class Decisions:
                 return moved[order_id]
         raise NotParkable(f"order {order_id} moves too fast to be parked just now; try again")
 
-    async def resolve(self, order_id: OrderId, decision: Decision) -> Order:
+    async def resolve(self, order_id: OrderId, decision: Resolution) -> Order:
         """Carry out a person's decision about a parked order; the same decision sent twice is carried out once.
 
         Closing an order undoes nothing: what the carrier has done of it by then stays (`orders.lifecycle.closing`).
@@ -110,13 +117,14 @@ def _bought(story: Story) -> int:
     return sum(result.state in DONE[story.order.request.kind] for result in story.numbers)
 
 
-def _was_decided(story: Story, decision: Decision) -> bool:
+def _was_decided(story: Story, decision: Resolution) -> bool:
     """Tell whether the story has this very decision: its message may come twice, and sending costs money."""
-    named = _CLOSINGS if isinstance(decision, WrittenOff) else {type(decision).__name__}
+    kind = ClosedByPerson if isinstance(decision, WrittenOff) else type(decision)
     theirs = decision.carrier_order_id if isinstance(decision, Adopted) else None
     told = decision.by, decision.why, theirs
     return any(
-        row["event"] in named and tuple(map(row["detail"].get, ("by", "why", "carrier_order_id"))) == told
+        issubclass(event_type(row["event"]), kind)
+        and tuple(map(row["detail"].get, ("by", "why", "carrier_order_id"))) == told
         for row in story.events
     )
 
@@ -136,7 +144,7 @@ def _why_not_again(order: Order, bought: int) -> str:
     )
 
 
-def _why_unresolved(story: Story, decision: Decision) -> str:
+def _why_unresolved(story: Story, decision: Resolution) -> str:
     order = story.order
     where = f"order {order.order_id} is {order.state}"
     if order.state.is_final:

@@ -15,8 +15,8 @@ from number_orders.ledger.orders import Recorded
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
 from number_orders.orders.errors import AlreadyTaken, IllegalTransition, NotResolvable, NotStorable
-from number_orders.orders.events import Adopted, Event, Parked, ToldAgain
-from number_orders.orders.lifecycle import JUDGEMENTS, CarrierPolicy, TellProducer, advance
+from number_orders.orders.events import Adopted, Event, Judgement, Parked, ToldAgain
+from number_orders.orders.lifecycle import CarrierPolicy, TellProducer, advance
 from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, NumberState, Order, OrderId
 
 log = structlog.get_logger(__name__)
@@ -97,7 +97,7 @@ class Recorder:
 
     async def _reread(self, stale: Sequence[Heard]) -> list[Heard]:
         """Return the events that still hold for orders that moved, with the orders as they are now."""
-        kept = [item for item in stale if not isinstance(item.event, JUDGEMENTS)]
+        kept = [item for item in stale if not isinstance(item.event, Judgement)]
         fresh = await self._ledger.orders.read([item.order.order_id for item in kept]) if kept else {}
         return [replace(item, order=fresh[item.order.order_id]) for item in kept if item.order.order_id in fresh]
 

@@ -15,11 +15,10 @@ from number_orders.fulfilment.decisions import not_set_up
 from number_orders.fulfilment.ports import Bell, Clock, OrderReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.schedule import WorkItem
-from number_orders.orders.events import Hurried, ToldAgain
+from number_orders.orders.events import HeldBackByRule, Hurried, ToldAgain, event_type
 from number_orders.orders.model import CarrierName, Lane, Order, OrderId, State
 
 _AT_ONCE: Final = 200
-_RULES: Final = frozenset({"Deferred", "PartSettled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +103,8 @@ class Retries:
 def _wanted(order: Order, work_items: Sequence[WorkItem], last: str, lane: Lane | None, now: datetime) -> RetryOutcome:
     """Return on which lanes an order can be due now, or why on none."""
     waiting = [work_item for work_item in work_items if lane in {None, work_item.lane}]
-    if any(work_item.lane is Lane.SUBMIT and last in _RULES and work_item.not_before > now for work_item in waiting):
+    held_back = issubclass(event_type(last), HeldBackByRule)
+    if held_back and any(work_item.lane is Lane.SUBMIT and work_item.not_before > now for work_item in waiting):
         waiting = [work_item for work_item in waiting if work_item.lane is not Lane.SUBMIT]
         if not waiting:
             return RetryOutcome(

@@ -27,7 +27,7 @@ from number_orders.ledger.ledger import Ledger
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
 from number_orders.orders.errors import NotCancellable, UnknownOrder
-from number_orders.orders.events import CancelAsked, Decision
+from number_orders.orders.events import CancelAsked, Resolution
 from number_orders.orders.model import CarrierName, Lane, Order, OrderId, State
 
 log = structlog.get_logger(__name__)
@@ -119,7 +119,7 @@ class OrderService:
         capabilities = self._carriers[order.request.carrier].adapter.capabilities
         return order.state is State.OPEN and order.request.kind in capabilities.called_back
 
-    async def resolve(self, order_id: OrderId, decision: Decision) -> Order:
+    async def resolve(self, order_id: OrderId, decision: Resolution) -> Order:
         """Carry out a person's decision about a parked order (`Decisions.resolve`)."""
         return await self._decisions.resolve(order_id, decision)
 

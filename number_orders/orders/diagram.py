@@ -10,10 +10,18 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, get_args
+from typing import Final
 
-from number_orders.orders.events import Event
-from number_orders.orders.lifecycle import ARCS, AT_REST, NEWS, REMARKS
+from number_orders.orders.events import (
+    EVENT_TYPES,
+    AboutOneAttempt,
+    CarrierNews,
+    Event,
+    Judgement,
+    PersonsDecision,
+    Reminder,
+)
+from number_orders.orders.lifecycle import ARCS, AT_REST
 from number_orders.orders.model import State
 
 MEANINGS: Final[Mapping[State, str]] = MappingProxyType(
@@ -31,6 +39,17 @@ MEANINGS: Final[Mapping[State, str]] = MappingProxyType(
     }
 )
 """What each state says of an order, in one line; the longer story is docs/lifecycle.md."""
+
+_KINDS: Final[Mapping[type, str]] = MappingProxyType(
+    {
+        AboutOneAttempt: "news of one attempt",
+        CarrierNews: "news",
+        PersonsDecision: "a person's decision",
+        Reminder: "a person's reminder",
+        Judgement: "judgement",
+    }
+)
+"""What kind of thing an event is, the special before the general."""
 
 _UNDER_WAY: Final = tuple(state for state in ARCS if state not in AT_REST)
 
@@ -59,9 +78,9 @@ def states_table() -> str:
 
 
 def events_table() -> str:
-    """Tell of every event what it says, and whether it is heard of a carrier or decided here."""
-    rows = ((f"`{event.__name__}`", _first_line(event), _how(event)) for event in get_args(Event))
-    return _table(("Event", "What has happened", "Heard or decided"), rows)
+    """Tell of every event what it says, what kind of thing it is, and whether it is void once the order has moved."""
+    rows = ((f"`{event.__name__}`", _first_line(event), _kind(event), _void(event)) for event in EVENT_TYPES)
+    return _table(("Event", "What has happened", "Kind", "Void if the order has moved"), rows)
 
 
 _DRAWINGS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
@@ -132,8 +151,12 @@ def _hears(state: State) -> str:
     return "<br>".join(stays) or "nothing"
 
 
-def _how(event: type[Event]) -> str:
-    return "heard" if event in NEWS else "remarked, in any state" if event in REMARKS else "decided"
+def _kind(event: type[Event]) -> str:
+    return next(words for kind, words in _KINDS.items() if issubclass(event, kind))
+
+
+def _void(event: type[Event]) -> str:
+    return "yes" if issubclass(event, Judgement) else "no"
 
 
 def _first_line(event: type[Event]) -> str:

@@ -1,23 +1,96 @@
 """What may happen to an order. Every event is something that has happened, told in one word.
 
 Events are facts with their evidence, not decisions: what follows from them stands in
-`number_orders.orders.lifecycle`.
+`number_orders.orders.lifecycle`. What kind of thing an event is, its base classes say: the carrier's news, a judgement
+of ours, a person's decision or reminder, and more where it matters. The ledger stores an event under the name of its
+class (`event_type` reads such a name back), so a concrete event keeps its name for ever.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, get_args
 
 from number_orders.orders.model import CarrierOrderId, NumberResult
 
 
+class CarrierNews:
+    """Something that was learned about the order at the carrier. It may come at any time.
+
+    After the order has come to rest, it is kept in the story and moves nothing.
+    """
+
+    __slots__ = ()
+
+
+class AboutOneAttempt(CarrierNews):
+    """News that answers one attempt to send the order, and says nothing about any later attempt."""
+
+    __slots__ = ()
+
+
+class Judgement:
+    """Something that was concluded from the order as it stood. If the order has moved since, it is void."""
+
+    __slots__ = ()
+
+
+class ByPerson:
+    """Something that a person asked for; `by` and `why` are the person's."""
+
+    __slots__ = ()
+
+    by: str
+    why: str | None
+
+
+class PersonsDecision(ByPerson, Judgement):
+    """A person decided what becomes of the order."""
+
+    __slots__ = ()
+
+
+class ClosedByPerson(PersonsDecision):
+    """A person closed a parked order. Which of these events it is depends on what the carrier had done by then."""
+
+    __slots__ = ()
+
+
+class NoProgress:
+    """Something that leaves the carrier as it was: a try that did not reach it, or a reminder.
+
+    A row of these, however long, is one series of tries in vain; any other event ends the series.
+    """
+
+    __slots__ = ()
+
+
+class Reminder(ByPerson, NoProgress):
+    """A person wants the next step done now. The order itself stays as it is."""
+
+    __slots__ = ()
+
+
+class HeldBackByRule:
+    """A rule of the carrier's allows the next submission at `not_before`, and no sooner."""
+
+    __slots__ = ()
+
+    not_before: datetime
+
+
 @dataclass(frozen=True, slots=True)
-class SubmissionBegun:
+class OrderAccepted:
+    """The ledger has the order. Every story begins with it; the lifecycle never hears it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionBegun(Judgement, NoProgress):
     """A worker is about to send the order. Written before the first byte leaves."""
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent:
+class NotSent(AboutOneAttempt, NoProgress):
     """The attempt ended with the carrier provably untouched: sending again is safe."""
 
     reason: str
@@ -26,7 +99,7 @@ class NotSent:
 
 
 @dataclass(frozen=True, slots=True)
-class Deferred:
+class Deferred(AboutOneAttempt, HeldBackByRule):
     """The attempt left nothing at the carrier, and must not be repeated before `not_before`: a rule, not a fault."""
 
     reason: str
@@ -36,14 +109,14 @@ class Deferred:
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerLost:
+class AnswerLost(AboutOneAttempt):
     """The request may have arrived, and no readable answer came back."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged:
+class Acknowledged(CarrierNews):
     """The carrier has the order and named it.
 
     A second name for an order that has one means two purchases, unless the carrier's records show that the
@@ -56,7 +129,7 @@ class Acknowledged:
 
 
 @dataclass(frozen=True, slots=True)
-class StillOpen:
+class StillOpen(CarrierNews):
     """The carrier is at work. Also every status never heard of, which is what `unheard_of` says."""
 
     carrier_status: str
@@ -70,7 +143,7 @@ class StillOpen:
 
 
 @dataclass(frozen=True, slots=True)
-class PartSettled:
+class PartSettled(Judgement, HeldBackByRule):
     """The carrier is done with a part of the order; the rest is to be sent, not before `not_before`."""
 
     carrier_status: str
@@ -82,7 +155,7 @@ class PartSettled:
 
 
 @dataclass(frozen=True, slots=True)
-class CalledBack:
+class CalledBack(CarrierNews):
     """The carrier has dropped the order as it was asked to: nothing was bought, nothing will be."""
 
     reason: str
@@ -91,7 +164,7 @@ class CalledBack:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class Filled(CarrierNews):
     """Everything that was asked for, number by number."""
 
     carrier_status: str
@@ -99,7 +172,7 @@ class Filled:
 
 
 @dataclass(frozen=True, slots=True)
-class PartlyFilled:
+class PartlyFilled(CarrierNews):
     """Fewer numbers than asked for, and no more will come."""
 
     carrier_status: str
@@ -108,7 +181,7 @@ class PartlyFilled:
 
 
 @dataclass(frozen=True, slots=True)
-class FilledWithErrors:
+class FilledWithErrors(CarrierNews):
     """The carrier says done, yet reports errors, or its lists contradict its status."""
 
     carrier_status: str
@@ -117,7 +190,7 @@ class FilledWithErrors:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(AboutOneAttempt):
     """The carrier will not do it: nothing was bought, nothing will be."""
 
     reason: str
@@ -127,7 +200,7 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
-class NotListed:
+class NotListed(CarrierNews, Judgement):
     """The carrier was asked for the order and has nothing on record, which proves little yet."""
 
     looked: str
@@ -136,28 +209,28 @@ class NotListed:
 
 
 @dataclass(frozen=True, slots=True)
-class ProvenAbsent:
+class ProvenAbsent(CarrierNews, Judgement):
     """Asked often enough and long enough: the order never arrived."""
 
     looked: str
 
 
 @dataclass(frozen=True, slots=True)
-class FoundTwice:
+class FoundTwice(CarrierNews):
     """The carrier has several orders with our reference. The first is adopted, a person looks."""
 
     carrier_order_ids: tuple[CarrierOrderId, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Parked:
+class Parked(Judgement):
     """The machine is at its wit's end, and says what it saw."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class CancelAsked:
+class CancelAsked(PersonsDecision):
     """Somebody calls the order back: before it was sent that is its end, afterwards the carrier has a say."""
 
     by: str
@@ -165,7 +238,7 @@ class CancelAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class Adopted:
+class Adopted(PersonsDecision):
     """A person found the order at the carrier."""
 
     carrier_order_id: CarrierOrderId
@@ -174,7 +247,7 @@ class Adopted:
 
 
 @dataclass(frozen=True, slots=True)
-class SentAgain:
+class SentAgain(PersonsDecision):
     """A person made sure that nothing was bought, and wants it sent once more."""
 
     by: str
@@ -182,7 +255,7 @@ class SentAgain:
 
 
 @dataclass(frozen=True, slots=True)
-class WrittenOff:
+class WrittenOff(ClosedByPerson):
     """A person closed the order as failed: nothing is known to have come of it."""
 
     by: str
@@ -192,7 +265,7 @@ class WrittenOff:
 
 
 @dataclass(frozen=True, slots=True)
-class CutShort:
+class CutShort(ClosedByPerson):
     """A person closed the order; what the carrier had done of it by then stays."""
 
     by: str
@@ -202,7 +275,7 @@ class CutShort:
 
 
 @dataclass(frozen=True, slots=True)
-class TakenAsItIs:
+class TakenAsItIs(ClosedByPerson):
     """A person closed the order before the carrier did, and every number is done."""
 
     by: str
@@ -210,7 +283,7 @@ class TakenAsItIs:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class SetAside(PersonsDecision):
     """A person takes the order out of the machine's hands, to decide about it."""
 
     by: str
@@ -220,7 +293,7 @@ class SetAside:
 
 
 @dataclass(frozen=True, slots=True)
-class Hurried:
+class Hurried(Reminder, Judgement):
     """Somebody wants the next try now, whatever it waited for. What it must not do, it still does not."""
 
     by: str
@@ -228,7 +301,7 @@ class Hurried:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldAgain:
+class ToldAgain(Reminder):
     """Somebody wants the producer told now, or once more."""
 
     by: str
@@ -263,8 +336,22 @@ Event = (
     | ToldAgain
 )
 
-Closing = WrittenOff | CutShort | TakenAsItIs
-"""What it comes to that a person closes a parked order: that depends on what the carrier had done of it."""
-
-Decision = Adopted | SentAgain | WrittenOff
+Resolution = Adopted | SentAgain | WrittenOff
 """What a person may say of a parked order."""
+
+EVENT_TYPES: Final[tuple[type[Event], ...]] = get_args(Event)
+
+_STORED: Final[dict[str, type]] = {event.__name__: event for event in (OrderAccepted, *EVENT_TYPES)}
+
+
+def event_type(name: str) -> type:
+    """Return the class of an event that is stored under `name`.
+
+    A name from another release is `object`, which is no kind of event.
+    """
+    return _STORED.get(name, object)
+
+
+def names_of(kind: type) -> list[str]:
+    """Return the names under which events of one kind are stored."""
+    return [name for name, event in _STORED.items() if issubclass(event, kind)]

@@ -12,12 +12,14 @@ from typing import Final
 
 from number_orders.orders.errors import IllegalTransition
 from number_orders.orders.events import (
+    AboutOneAttempt,
     Acknowledged,
     Adopted,
     AnswerLost,
+    ByPerson,
     CalledBack,
     CancelAsked,
-    Closing,
+    CarrierNews,
     CutShort,
     Deferred,
     Event,
@@ -116,23 +118,6 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
 
 AT_REST: Final = frozenset({State.PARKED, *(state for state in State if state.is_final)})
 """Where the carrier's late news is kept in the story and moves nothing."""
-
-NEWS: Final[frozenset[type[Event]]] = frozenset({
-    NotSent, Deferred, AnswerLost, Acknowledged, StillOpen, NotListed, ProvenAbsent, FoundTwice, *_ENDS,
-})  # fmt: skip
-"""What carriers say, in its own time; the other events are decisions of ours."""
-
-ABOUT_ONE_ATTEMPT: Final = (NotSent, Deferred, AnswerLost, Refused)
-"""Events that say something of the attempt they answer, and nothing of any later one."""
-
-JUDGEMENTS: Final = (
-    SubmissionBegun, CancelAsked, NotListed, ProvenAbsent, PartSettled, Parked, Adopted, SentAgain, WrittenOff,
-    CutShort, TakenAsItIs, SetAside, Hurried,
-)  # fmt: skip
-"""Events that were concluded from an order as it stood; if it has moved since, they are void."""
-
-REMARKS: Final[frozenset[type[Event]]] = frozenset({ToldAgain})
-"""Events that have a place in every state and move nothing."""
 
 DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
     {
@@ -239,7 +224,7 @@ def advance(
         told = (TellProducer(now, _reason(event)),) if order.request.notify else ()
         return replace(_noted(order, event), effects=told)
     event = _understood(order, event)
-    if order.state in AT_REST and type(event) in NEWS:
+    if order.state in AT_REST and isinstance(event, CarrierNews):
         return _noted(order, event, contradicts=_contradicts(order, event))
     target = ARCS.get(order.state, {}).get(type(event))
     if target is None:
@@ -264,7 +249,7 @@ def weigh_absence(
     return ProvenAbsent(looked)
 
 
-def closing(order: Order, event: WrittenOff, known: Collection[NumberResult]) -> Closing:
+def closing(order: Order, event: WrittenOff, known: Collection[NumberResult]) -> WrittenOff | CutShort | TakenAsItIs:
     """Say what it comes to that a person closes an order of whose numbers this is known.
 
     What has been done of it is not undone by closing it: only an order of which nothing came has failed.
@@ -330,7 +315,7 @@ def _understood(order: Order, event: Event) -> Event:
 
 def _is_outdated(order: Order, event: Event, attempt_number: int | None) -> bool:
     """Tell whether an answer concerns an attempt that is history: a newer one was begun, or the order was found."""
-    if attempt_number is None or not isinstance(event, ABOUT_ONE_ATTEMPT):
+    if attempt_number is None or not isinstance(event, AboutOneAttempt):
         return False
     return attempt_number != order.sends or order.state is State.OPEN
 
@@ -414,17 +399,7 @@ def _reason(event: Event) -> str | None:
             return f"it never arrived ({looked}), so it is sent again"
         case FoundTwice(carrier_order_ids=ids):
             return f"the carrier has {len(ids)} orders with our reference: {', '.join(ids)}; the first is adopted"
-        case (
-            CancelAsked(by=by, why=why)
-            | Adopted(by=by, why=why)
-            | SentAgain(by=by, why=why)
-            | WrittenOff(by=by, why=why)
-            | CutShort(by=by, why=why)
-            | TakenAsItIs(by=by, why=why)
-            | SetAside(by=by, why=why)
-            | Hurried(by=by, why=why)
-            | ToldAgain(by=by, why=why)
-        ):
+        case ByPerson(by=by, why=why):
             return f"{by}: {why}" if why else f"by {by}"
         case (
             NotSent()

@@ -13,7 +13,7 @@ from uuid import UUID
 from number_orders.fulfilment.intake import Ticket
 from number_orders.fulfilment.ports import Delivery
 from number_orders.orders.errors import OrderRefused
-from number_orders.orders.events import Adopted, Decision, SentAgain, WrittenOff
+from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Lane, OrderId
 from number_orders.simulation.broker import Broker, Message
 from number_orders.simulation.carriers import BANDWIDTH, CM_COM, SWIFT, SimulatedCarrier
@@ -256,7 +256,7 @@ class Clerk:
         self.trace.note("clerk", "decides", f"{row['order_id']}: {decision}")
         self.broker.send(Message("resolve", (row["order_id"], decision), late_ack=True))
 
-    def _decision(self, row: Row, sales: Sequence[Mapping[str, Any]]) -> Decision:
+    def _decision(self, row: Row, sales: Sequence[Mapping[str, Any]]) -> Resolution:
         by, why = "clerk", f"looked at the portal, note {self._decided}"
         if bought := [sale for sale in sales if sale["outcome"] != "FAILED"]:
             theirs = [sale["order_id"] for sale in bought]

@@ -13,11 +13,11 @@ from number_orders.cli.demo.producer_process import ProducerProcess
 from number_orders.cli.demo.report import Facts, deadlines, doubts
 from number_orders.cli.demo.verdict import judge
 from number_orders.cli.demo.worker_kill import Sabotage
+from number_orders.orders.events import HeldBackByRule, event_type
 from number_orders.orders.model import Kind
 from number_orders.sandbox.control import SandboxControl
 
 _COMMITS: Final = ("/orders", "/disconnects", "/carts/{cartId}/checkout", "/numberRequests")
-_HELD_BACK: Final = {"Deferred", "PartSettled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,11 @@ def _is_repetitive(documents: list[Mapping[str, object]]) -> bool:
 def _waited(books: Books, entries: Mapping[str, Entry]) -> int:
     """Count the removals that a rule held back."""
     removals = [entry.order.order_id for entry in entries.values() if entry.order.request.kind is Kind.REMOVE_NUMBERS]
-    return sum(any(event["event"] in _HELD_BACK for event in story.events) for story in books.stories(removals))
+    return sum(any(_is_held_back(row) for row in story.events) for story in books.stories(removals))
+
+
+def _is_held_back(row: Mapping[str, Any]) -> bool:
+    return issubclass(event_type(row["event"]), HeldBackByRule)
 
 
 def _commits(report: Mapping[str, Any]) -> int:

@@ -15,21 +15,23 @@ from number_orders.cli import output
 from number_orders.cli.demo.ledger_view import Entry
 from number_orders.cli.demo.verdict import Verdict
 from number_orders.ledger.history import Story
+from number_orders.orders import events
+from number_orders.orders.events import event_type
 from number_orders.orders.model import State
 
 WRONGS_SHOWN: Final = 10
 
-_RESOLUTIONS: Final[Mapping[str, str]] = {
-    "Acknowledged": "found with the carrier and followed",
-    "Filled": "found with the carrier, already over",
-    "PartlyFilled": "found with the carrier, already over",
-    "FilledWithErrors": "found with the carrier, already over",
-    "Refused": "found with the carrier, already over",
-    "StillOpen": "found with the carrier and followed",
-    "ProvenAbsent": "proven never to have arrived, and sent again",
-    "NotSent": "the attempt itself said that nothing had left",
-    "FoundTwice": "found twice: before a person",
-    "Parked": "before a person",
+_RESOLUTIONS: Final[Mapping[type, str]] = {
+    events.Acknowledged: "found with the carrier and followed",
+    events.Filled: "found with the carrier, already over",
+    events.PartlyFilled: "found with the carrier, already over",
+    events.FilledWithErrors: "found with the carrier, already over",
+    events.Refused: "found with the carrier, already over",
+    events.StillOpen: "found with the carrier and followed",
+    events.ProvenAbsent: "proven never to have arrived, and sent again",
+    events.NotSent: "the attempt itself said that nothing had left",
+    events.FoundTwice: "found twice: before a person",
+    events.Parked: "before a person",
 }
 
 
@@ -141,7 +143,7 @@ def _ways_out(story: Story) -> list[str]:
     states = [event["state"] for event in story.events]
     left = zip(states, story.events[1:], strict=False)
     return [
-        _RESOLUTIONS.get(event["event"], event["event"])
+        _RESOLUTIONS.get(event_type(event["event"]), event["event"])
         for before, event in left
         if before == State.IN_DOUBT and event["state"] != State.IN_DOUBT
     ]

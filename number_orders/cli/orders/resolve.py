@@ -6,14 +6,14 @@ from config.settings import Settings
 from number_orders.cli.exits import Code, Stop
 from number_orders.cli.output import clean
 from number_orders.cli.services import find_order, open_services
-from number_orders.orders.events import Adopted, Decision, SentAgain, WrittenOff
+from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Order
 
 SPELLINGS: Final = "adopted:CARRIER_ORDER_ID|send-again|failed"
 _ADOPTED: Final = "adopted:"
 
 
-def decision(as_: str, *, by: str, why: str) -> Decision:
+def decision(as_: str, *, by: str, why: str) -> Resolution:
     """Return what was decided: `adopted:` with the carrier's order id, `send-again` or `failed`.
 
     Raises:
@@ -28,7 +28,7 @@ def decision(as_: str, *, by: str, why: str) -> Decision:
     raise Stop(Code.USAGE, f"--as {clean(as_)!r} says nothing clear", mend=f"it is one of {SPELLINGS}")
 
 
-async def resolve(settings: Settings, name: str, decided: Decision) -> Order:
+async def resolve(settings: Settings, name: str, decided: Resolution) -> Order:
     """Do so with the order that is called `name`.
 
     Raises:

@@ -14,10 +14,10 @@ from rich.text import Text
 from number_orders.cli.output import clean, heading
 from number_orders.cli.story.explanation import has
 from number_orders.ledger.history import Story
+from number_orders.orders.events import FoundTwice, HeldBackByRule, Reminder, event_type
 from number_orders.orders.model import Kind, Lane, State
 
 _WHY: Final = '--why "…"'
-_RULES: Final = frozenset({"Deferred", "PartSettled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,9 @@ def _parked(story: Story) -> Iterator[Advice]:
 
 def _found(story: Story) -> Iterator[str]:
     """Yield the carrier's orders that we know of, the one that was followed first."""
-    twice = (row["detail"].get("carrier_order_ids", ()) for row in story.events if row["event"] == "FoundTwice")
+    twice = (
+        row["detail"].get("carrier_order_ids", ()) for row in story.events if event_type(row["event"]) is FoundTwice
+    )
     known = (story.order.carrier_order_id, *(theirs for ids in twice for theirs in ids))
     yield from dict.fromkeys(shlex.quote(clean(theirs)) for theirs in known if theirs)
 
@@ -94,7 +96,7 @@ def _accepted(story: Story) -> Iterator[Advice]:
         and work_item.not_before > story.now
         and not (work_item.in_hand or work_item.waits_for_lock)
     )
-    if waits and _last_move(story) not in _RULES:
+    if waits and not issubclass(_last_move(story), HeldBackByRule):
         yield Advice("try to send it now, and not when its time has come", _command(story, "retry"))
     yield Advice("nobody wants it any more", f"{_command(story, 'cancel')} {_WHY}")
     yield Advice("nothing shall be sent until a person has decided", f"{_command(story, 'park')} {_WHY}")
@@ -118,9 +120,9 @@ def _over(story: Story) -> Iterator[Advice]:
         yield Advice("its producer has lost the message: tell it again", f"{_command(story, 'retry')} --lane tell")
 
 
-def _last_move(story: Story) -> str:
-    moves = (row["event"] for row in reversed(story.events) if not row["late"] and row["event"] != "Hurried")
-    return next(moves, "")
+def _last_move(story: Story) -> type:
+    moves = (event_type(row["event"]) for row in reversed(story.events) if not row["late"])
+    return next((move for move in moves if not issubclass(move, Reminder)), object)
 
 
 def _resolve(story: Story, as_: str) -> str:

@@ -14,7 +14,9 @@ from number_orders.cli import times as moments
 from number_orders.ledger.history import Story
 from number_orders.ledger.pauses import HeldBy, Hold
 from number_orders.ledger.schedule import WorkItem
-from number_orders.orders.lifecycle import DONE, REMARKS
+from number_orders.orders import events
+from number_orders.orders.events import event_type
+from number_orders.orders.lifecycle import DONE
 from number_orders.orders.model import Kind, Lane, NumberState, State
 
 Sentences = Iterator[str]
@@ -23,7 +25,6 @@ _LONG_DUE: Final = timedelta(seconds=15)
 """Work that is due this long was not taken by anybody: the sweep rings every second."""
 _NAMED: Final = 10
 """How many numbers that wait are told one by one."""
-_REMARKS: Final = frozenset(event.__name__ for event in REMARKS)
 _DOCTOR: Final = "`number-orders doctor` tells whether any runs"
 
 
@@ -57,19 +58,19 @@ def _nothing(story: Story) -> str:
 def _accepted(story: Story) -> Sentences:
     order, news = story.order, _latest(story)
     ago, why = _ago(story, news), _detail(news, "reason")
-    match news.get("event"):
-        case "NotSent":
+    match _type(news):
+        case events.NotSent:
             yield f"The last attempt to send it, {ago}, came to nothing: {why}."
             yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
-        case "ProvenAbsent":
+        case events.ProvenAbsent:
             yield f"It was searched for at {_carrier(story)} ({_detail(news, 'looked')}) and never arrived there."
             yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
-        case "SentAgain":
+        case events.SentAgain:
             yield f"{_detail(news, 'by')} made sure that {_nothing(story)} and wants it sent again{_because(news)}."
-        case "Deferred":
+        case events.Deferred:
             yield f"A rule of {_carrier(story)}'s holds it back: {why}."
             yield from _held_back(story)
-        case "PartSettled":
+        case events.PartSettled:
             yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}; the rest goes later: {why}."
             yield from _held_back(story)
         case _:
@@ -77,7 +78,7 @@ def _accepted(story: Story) -> Sentences:
     wanted, work_item = order.request.not_before, _debt(story, Lane.SUBMIT)
     if wanted and wanted > story.now:
         yield "Its producer wants it to wait."
-    elif work_item and work_item.not_before > story.now and work_item.reason and news.get("event") == "OrderAccepted":
+    elif work_item and work_item.not_before > story.now and work_item.reason and _type(news) is events.OrderAccepted:
         yield f"It {work_item.reason}."
     yield from _due(story, Lane.SUBMIT)
     yield f"Until it is sent it can be called back: `number-orders cancel {order.order_id}`."
@@ -97,12 +98,12 @@ def _submitting(story: Story) -> Sentences:
 
 def _in_doubt(story: Story) -> Sentences:
     order, carrier = story.order, _carrier(story)
-    lost = _latest(story, "AnswerLost", "SubmissionBegun")
+    lost = _latest(story, events.AnswerLost, events.SubmissionBegun)
     why = _detail(lost, "reason") or "two workers began to send it, and neither answer is known"
     yield f"Nobody knows whether {carrier} has it: {why} ({_ago(story, lost)})."
     feared = "Its numbers may have been given up" if _removes(story) else "It may have been bought"
     yield f"{feared}, so it is not sent again before {carrier}'s records are searched long enough."
-    looked = _detail(_latest(story, "NotListed"), "looked")
+    looked = _detail(_latest(story, events.NotListed), "looked")
     if order.doubt_asks:
         yield f"Searched {_times(order.doubt_asks)} so far ({looked}): not on record, which proves little so soon."
     yield from _due(story, Lane.ASK)
@@ -111,9 +112,9 @@ def _in_doubt(story: Story) -> Sentences:
 
 
 def _open(story: Story) -> Sentences:
-    order, carrier, word = story.order, _carrier(story), _latest(story, "StillOpen")
+    order, carrier, word = story.order, _carrier(story), _latest(story, events.StillOpen)
     news = _latest(story)
-    if news.get("event") == "Adopted":
+    if _type(news) is events.Adopted:
         yield f"{_detail(news, 'by')} found it at {carrier} {_ago(story, news)}{_because(news)}."
     status = f"; its last word for it is {order.carrier_status}" if order.carrier_status else ""
     yield f"{carrier} has it as order {order.carrier_order_id}{status}."
@@ -126,7 +127,7 @@ def _open(story: Story) -> Sentences:
     if got := has(story):
         yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
     yield from _due(story, Lane.ASK)
-    called_back = _latest(story, "CancelAsked")
+    called_back = _latest(story, events.CancelAsked)
     if called_back:
         yield f"It was called back by {_detail(called_back, 'by')} {_ago(story, called_back)}{_because(called_back)}."
         yield f"Whether {carrier} lets go of it is for {carrier} to say: it is asked until it says how the order ended."
@@ -137,7 +138,7 @@ def _open(story: Story) -> Sentences:
 
 def _parked(story: Story) -> Sentences:
     order, carrier, news = story.order, _carrier(story), _latest(story)
-    if news.get("event") == "SetAside":
+    if _type(news) is events.SetAside:
         yield f"{_detail(news, 'by')} took it out of the machine's hands {_ago(story, news)}{_because(news)}."
         if waited := _detail(news, "waited"):
             yield f"Until then it had waited: {waited}."
@@ -171,7 +172,7 @@ def _partial(story: Story) -> Sentences:
 
 def _with_errors(story: Story) -> Sentences:
     order, news = story.order, _latest(story)
-    if news.get("event") == "TakenAsItIs":
+    if _type(news) is events.TakenAsItIs:
         yield f"{_detail(news, 'by')} closed it {_ago(story, news)} before {_carrier(story)} did{_because(news)}."
     else:
         yield f"{_carrier(story)} says that it is done, and yet: {order.reason}."
@@ -182,7 +183,7 @@ def _with_errors(story: Story) -> Sentences:
 
 def _failed(story: Story) -> Sentences:
     news = _latest(story)
-    if news.get("event") == "WrittenOff":
+    if _type(news) is events.WrittenOff:
         yield f"{_detail(news, 'by')} wrote it off {_ago(story, news)}{_because(news)}."
         return
     code = f" (code {_detail(news, 'code')})" if _detail(news, "code") else ""
@@ -193,7 +194,7 @@ def _failed(story: Story) -> Sentences:
 
 
 def _cancelled(story: Story) -> Sentences:
-    news, dropped = _latest(story, "CancelAsked"), _latest(story, "CalledBack")
+    news, dropped = _latest(story, events.CancelAsked), _latest(story, events.CalledBack)
     if news:
         yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_because(news)}."
     if dropped:
@@ -287,12 +288,12 @@ def _telling(story: Story) -> Sentences:
 def _hurried(story: Story) -> Sentences:
     """Say who was impatient, as long as nothing has happened since."""
     last: Mapping[str, Any] = next((row for row in reversed(story.events) if not row["late"]), {})
-    if last.get("event") == "Hurried":
+    if _type(last) is events.Hurried:
         yield f"{_detail(last, 'by')} wanted the next try at once {_ago(story, last)}{_because(last)}."
 
 
 def _afterwards(story: Story) -> Sentences:
-    late = [row for row in story.events if row["late"] and row["event"] not in _REMARKS]
+    late = [row for row in story.events if row["late"] and not issubclass(_type(row), events.Reminder)]
     if late:
         count = "Word" if len(late) == 1 else f"{len(late)} words"
         yield f"{count} from {_carrier(story)} came too late and moved nothing, the last {_ago(story, late[-1])}."
@@ -320,11 +321,15 @@ def _failures(story: Story) -> Sentences:
         yield f"Numbers that failed: {told}{more}."
 
 
-def _latest(story: Story, *events: str) -> Mapping[str, Any]:
+def _latest(story: Story, *kinds: type) -> Mapping[str, Any]:
     """Return the last thing that moved the order, of these kinds if any are named; empty when there is none."""
-    moves = (row for row in reversed(story.events) if not row["late"] and row["event"] != "Hurried")
-    told = (row for row in moves if not events or row["event"] in events)
+    moves = (row for row in reversed(story.events) if not row["late"] and not issubclass(_type(row), events.Reminder))
+    told = (row for row in moves if not kinds or issubclass(_type(row), kinds))
     return next(told, {})
+
+
+def _type(row: Mapping[str, Any]) -> type:
+    return event_type(row.get("event", ""))
 
 
 def _debt(story: Story, lane: Lane) -> WorkItem | None:

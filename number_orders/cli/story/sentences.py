@@ -4,19 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from number_orders.orders.lifecycle import REMARKS
+from number_orders.orders import events
+from number_orders.orders.events import event_type
 
 Detail = Mapping[str, Any]
-
-_REMARKS: Final = frozenset(event.__name__ for event in REMARKS)
 
 
 def sentence(row: Mapping[str, Any]) -> str:
     """Say what one event of the story was."""
-    detail = row["detail"]
-    words = _WORDS.get(row["event"])
+    detail, kind = row["detail"], event_type(row["event"])
+    words = _WORDS.get(kind)
     told = words(detail) if words else row["event"]
-    return f"{told} (too late: kept, moved nothing)" if row["late"] and row["event"] not in _REMARKS else told
+    too_late = row["late"] and not issubclass(kind, events.Reminder)
+    return f"{told} (too late: kept, moved nothing)" if too_late else told
 
 
 def _or(detail: Detail, name: str, before: str = ": ") -> str:
@@ -52,37 +52,37 @@ def _ended(how: str) -> Callable[[Detail], str]:
     return lambda detail: f"{how}{_or(detail, 'carrier_status', ', ')}{_numbers(detail)}{_or(detail, 'reason')}"
 
 
-_WORDS: Final[Mapping[str, Callable[[Detail], str]]] = MappingProxyType(
+_WORDS: Final[Mapping[type, Callable[[Detail], str]]] = MappingProxyType(
     {
-        "OrderAccepted": lambda _: "accepted",
-        "SubmissionBegun": lambda _: "a worker begins to send it",
-        "NotSent": lambda it: f"nothing came of it, to be sent again{_or(it, 'reason')}",
-        "Deferred": lambda it: f"held back by a rule{_numbers(it)}{_or(it, 'reason')}",
-        "AnswerLost": lambda it: f"the answer is lost{_or(it, 'reason')}",
-        "Acknowledged": lambda it: (
+        events.OrderAccepted: lambda _: "accepted",
+        events.SubmissionBegun: lambda _: "a worker begins to send it",
+        events.NotSent: lambda it: f"nothing came of it, to be sent again{_or(it, 'reason')}",
+        events.Deferred: lambda it: f"held back by a rule{_numbers(it)}{_or(it, 'reason')}",
+        events.AnswerLost: lambda it: f"the answer is lost{_or(it, 'reason')}",
+        events.Acknowledged: lambda it: (
             f"the carrier has it as {it.get('carrier_order_id')}{_or(it, 'carrier_status', ', ')}"
         ),
-        "StillOpen": _still_open,
-        "PartSettled": _ended("a part is done, the rest goes later"),
-        "CalledBack": _ended("the carrier dropped it"),
-        "Filled": _ended("done as asked"),
-        "PartlyFilled": _ended("done in part"),
-        "FilledWithErrors": _ended("done, with errors"),
-        "Refused": lambda it: f"refused{_or(it, 'code', ', code ')}{_numbers(it)}{_or(it, 'reason')}",
-        "NotListed": lambda it: f"not on the carrier's record yet{_or(it, 'looked', ', searched ')}",
-        "ProvenAbsent": lambda it: f"it never arrived{_or(it, 'looked', ', searched ')}",
-        "FoundTwice": lambda it: f"found more than once: {', '.join(it.get('carrier_order_ids', ()))}",
-        "Parked": lambda it: f"parked for a person{_or(it, 'reason')}",
-        "CancelAsked": lambda it: f"called back by {_by(it)}",
-        "Adopted": lambda it: f"adopted as {it.get('carrier_order_id')} by {_by(it)}",
-        "SentAgain": lambda it: f"to be sent again, says {_by(it)}",
-        "WrittenOff": lambda it: f"written off by {_by(it)}",
-        "CutShort": lambda it: f"closed with what was done by then, by {_by(it)}",
-        "TakenAsItIs": lambda it: f"closed with every number done, by {_by(it)}",
-        "SetAside": lambda it: (
+        events.StillOpen: _still_open,
+        events.PartSettled: _ended("a part is done, the rest goes later"),
+        events.CalledBack: _ended("the carrier dropped it"),
+        events.Filled: _ended("done as asked"),
+        events.PartlyFilled: _ended("done in part"),
+        events.FilledWithErrors: _ended("done, with errors"),
+        events.Refused: lambda it: f"refused{_or(it, 'code', ', code ')}{_numbers(it)}{_or(it, 'reason')}",
+        events.NotListed: lambda it: f"not on the carrier's record yet{_or(it, 'looked', ', searched ')}",
+        events.ProvenAbsent: lambda it: f"it never arrived{_or(it, 'looked', ', searched ')}",
+        events.FoundTwice: lambda it: f"found more than once: {', '.join(it.get('carrier_order_ids', ()))}",
+        events.Parked: lambda it: f"parked for a person{_or(it, 'reason')}",
+        events.CancelAsked: lambda it: f"called back by {_by(it)}",
+        events.Adopted: lambda it: f"adopted as {it.get('carrier_order_id')} by {_by(it)}",
+        events.SentAgain: lambda it: f"to be sent again, says {_by(it)}",
+        events.WrittenOff: lambda it: f"written off by {_by(it)}",
+        events.CutShort: lambda it: f"closed with what was done by then, by {_by(it)}",
+        events.TakenAsItIs: lambda it: f"closed with every number done, by {_by(it)}",
+        events.SetAside: lambda it: (
             f"set aside for a person by {_by(it)}{_or(it, 'waited', ' (it waited: ')}{_end(it, 'waited')}"
         ),
-        "Hurried": lambda it: f"wanted now by {_by(it)}",
-        "ToldAgain": lambda it: f"its producer is to be told, says {_by(it)}",
+        events.Hurried: lambda it: f"wanted now by {_by(it)}",
+        events.ToldAgain: lambda it: f"its producer is to be told, says {_by(it)}",
     }
 )

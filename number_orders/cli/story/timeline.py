@@ -19,12 +19,13 @@ from number_orders.cli import times as moments
 from number_orders.cli.output import clean, state
 from number_orders.cli.story.sentences import sentence
 from number_orders.ledger.history import Story
+from number_orders.orders.events import OrderAccepted, SubmissionBegun, event_type
 
 _EXCERPT: Final = 160
 _TROUBLE: Final = 400
 _SENT: Final = "sent"
 _JUST_AFTER: Final = timedelta(seconds=2)
-_OURS: Final = frozenset({"OrderAccepted", "SubmissionBegun"})
+_OURS: Final = (OrderAccepted, SubmissionBegun)
 Row = Mapping[str, Any]
 
 
@@ -88,7 +89,7 @@ def _mark(moment: Moment) -> Text:
 
 def _exchanges(story: Story) -> Iterator[Moment]:
     """Yield what passed between us and the carrier. What was written down at once was one conversation."""
-    heard = [row["at"] for row in story.events if row["event"] not in _OURS]
+    heard = [row["at"] for row in story.events if not issubclass(event_type(row["event"]), _OURS)]
     for at, conversation in groupby(story.receipts, lambda row: row["at"]):
         rows = list(conversation)
         ended = max((moment for moment in heard if at - _JUST_AFTER < moment <= at), default=at)

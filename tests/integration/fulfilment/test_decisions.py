@@ -12,7 +12,7 @@ from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.history import History, Story
 from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.errors import NotResolvable, UnknownOrder
-from number_orders.orders.events import Adopted, Decision, Event, Parked, SentAgain, StillOpen, WrittenOff
+from number_orders.orders.events import Adopted, Event, Parked, Resolution, SentAgain, StillOpen, WrittenOff
 from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId, State
 from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
@@ -134,7 +134,7 @@ def test_of_two_people_who_decide_at_once_one_is_heard(practice: Practice) -> No
     async def whole() -> None:
         async with practice.opened() as services:
             order_id = await parked(services)
-            decisions: Sequence[Decision] = [AGAIN, OFF, AGAIN, OFF]
+            decisions: Sequence[Resolution] = [AGAIN, OFF, AGAIN, OFF]
             told = await asyncio.gather(
                 *(services.orders.resolve(order_id, d) for d in decisions), return_exceptions=True
             )
@@ -172,7 +172,7 @@ def test_news_that_come_while_a_person_decides_make_the_decision_void(practice: 
 
 
 @pytest.mark.parametrize("decision", [AGAIN, OFF, Adopted(CarrierOrderId("0aac"), "ana", "seen")])
-def test_only_parked_orders_wait_for_a_person(practice: Practice, decision: Decision) -> None:
+def test_only_parked_orders_wait_for_a_person(practice: Practice, decision: Resolution) -> None:
     """Under way, at its end, or not there at all: refused, and nothing moves."""
 
     async def whole() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final, get_args
+from typing import Final
 from uuid import UUID
 
 from number_orders.orders.events import (
@@ -56,7 +56,6 @@ RALEIGH: Final = E164("+19195550100")
 DURHAM: Final = E164("+19195550101")
 THEIR_ID: Final = CarrierOrderId("0aac5809")
 
-EVENT_TYPES: Final[tuple[type[Event], ...]] = get_args(Event)
 UNDER_WAY: Final = tuple(state for state in State if state not in AT_REST)
 
 OWED_IN: Final = {

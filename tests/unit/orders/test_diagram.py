@@ -4,9 +4,10 @@ from pathlib import Path
 import pytest
 
 from number_orders.orders.diagram import MEANINGS, events_table, main, mermaid, refreshed, states_table
+from number_orders.orders.events import EVENT_TYPES
 from number_orders.orders.lifecycle import ARCS
 from number_orders.orders.model import FINAL_STATES, State
-from tests.unit.orders.lifecycle_examples import EVENT_TYPES, POLICY
+from tests.unit.orders.lifecycle_examples import POLICY
 
 PAGE = Path(__file__).parents[3] / "docs" / "lifecycle.md"
 ARROW = re.compile(r"^    (\w+) --> (\w+): (.+)$", re.MULTILINE)
@@ -77,8 +78,8 @@ def test_every_event_is_told_in_its_own_words() -> None:
     """One row for each, none of them empty."""
     rows = [row.split(" | ") for row in events_table().splitlines()[2:]]
 
-    assert [name for name, _, _ in rows] == [f"| `{event.__name__}`" for event in EVENT_TYPES]
-    assert all(told.endswith(".") for _, told, _ in rows)
+    assert [name for name, *_ in rows] == [f"| `{event.__name__}`" for event in EVENT_TYPES]
+    assert all(told.endswith(".") for _, told, *_ in rows)
 
 
 def test_a_page_that_lost_a_marker_is_refused() -> None:
