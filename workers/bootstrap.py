@@ -13,8 +13,8 @@ from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.ledger import PostgresLedger
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
+from number_orders.orders.policy import CarrierPolicy
 from workers.carriers import Entry, SetUp, adapters, set_up
 
 __all__ = ["SetUp", "adapters", "breaker_policy", "opening", "policy", "set_up"]

@@ -14,8 +14,8 @@ from number_orders.ledger.history import Receipt
 from number_orders.ledger.limits import Limit
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import Event, NotSent
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import Kind, Lane, Order
+from number_orders.orders.policy import CarrierPolicy
 
 _LIMIT_PAUSE: Final = timedelta(seconds=30)
 """How long a limit is paused when the carrier answers "too many requests" without saying until when."""

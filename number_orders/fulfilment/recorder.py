@@ -16,8 +16,9 @@ from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
 from number_orders.orders.errors import AlreadyTaken, IllegalTransition, NotResolvable, NotStorable
 from number_orders.orders.events import Adopted, Event, Judgement, Parked, ToldAgain
-from number_orders.orders.lifecycle import CarrierPolicy, TellProducer, advance
+from number_orders.orders.lifecycle import TellProducer, advance
 from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, NumberState, Order, OrderId
+from number_orders.orders.policy import CarrierPolicy
 
 log = structlog.get_logger(__name__)
 

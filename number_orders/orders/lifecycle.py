@@ -43,6 +43,7 @@ from number_orders.orders.events import (
     WrittenOff,
 )
 from number_orders.orders.model import SETTLED, CarrierOrderId, Kind, Lane, NumberResult, NumberState, Order, State
+from number_orders.orders.policy import CarrierPolicy
 
 _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
     {
@@ -128,29 +129,6 @@ DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
     }
 )
 """With which of its numbers an order has done what was asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class CarrierPolicy:
-    """How patient we are with one carrier. Durations; defaults suit a carrier that needs seconds."""
-
-    answer_within: timedelta = timedelta(seconds=45)
-    """No request lives longer: after this, a begun submission without an answer is in doubt."""
-    ask_first: timedelta = timedelta(seconds=2)
-    ask_factor: float = 1.6
-    ask_max: timedelta = timedelta(minutes=5)
-    slow_ask_max: timedelta = timedelta(minutes=30)
-    doubt_first: timedelta = timedelta(seconds=5)
-    doubt_patience: timedelta = timedelta(minutes=5)
-    doubt_asks: int = 3
-    """An order is proven absent after this many empty-handed questions over `doubt_patience`."""
-    resend_when_absent: bool = True
-    """False: a person decides about an order that the carrier never heard of."""
-    losses_max: int = 3
-    """After losing the answer this often, a person decides."""
-    resend_first: timedelta = timedelta(seconds=2)
-    resend_max: timedelta = timedelta(minutes=5)
-    overdue_after: timedelta = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,12 +261,8 @@ def is_news(order: Order, event: Event, known: Collection[NumberResult] = ()) ->
 
 def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, policy: CarrierPolicy) -> AskCarrier:
     """Return when to look again at an order that has not moved in `asked` looks."""
-    ceiling = policy.slow_ask_max if slow else policy.ask_max
-    # In seconds, since a timedelta overflows where a float only grows: after 45 doublings of 2 s.
-    grown_s = policy.ask_first.total_seconds() * policy.ask_factor ** min(asked, 64)
-    pause = timedelta(seconds=min(grown_s, ceiling.total_seconds()))
-    status = order.carrier_status or "no status"
-    return AskCarrier(now + _jittered(pause, order, asked), f"the carrier says {status}")
+    pause = _jittered(policy.ask_pause(asked, slow=slow), order, asked)
+    return AskCarrier(now + pause, f"the carrier says {order.carrier_status or 'no status'}")
 
 
 def _understood(order: Order, event: Event) -> Event:
@@ -436,11 +410,10 @@ def _owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> I
         case State.IN_DOUBT | State.OPEN, Hurried():
             yield AskCarrier(now, f"hurried: {_reason(event)}")
         case State.IN_DOUBT, _:
-            pause = policy.doubt_first * 2 ** min(order.doubt_asks, 6)
-            yield AskCarrier(now + min(pause, policy.ask_max), "asking the carrier whether it arrived")
+            yield AskCarrier(now + policy.doubt_pause(order.doubt_asks), "asking the carrier whether it arrived")
         case State.ACCEPTED, NotSent(reason=reason, not_before=not_before):
-            pause = min(policy.resend_first * 2 ** min(order.sends - 1, 10), policy.resend_max)
-            yield SubmitOrder(max(not_before or now, now + _jittered(pause, order, order.sends)), reason)
+            pause = _jittered(policy.resend_pause(order.sends), order, order.sends)
+            yield SubmitOrder(max(not_before or now, now + pause), reason)
         case State.ACCEPTED, Deferred(not_before=not_before) | PartSettled(not_before=not_before):
             yield SubmitOrder(max(now, not_before), order.reason)
         case State.ACCEPTED, _:

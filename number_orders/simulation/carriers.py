@@ -18,8 +18,8 @@ from number_orders.carriers.contract import Adapter
 from number_orders.carriers.http.credentials import ApiKeyHeader, Authenticator, OAuth2ClientCredentials, StaticBearer
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
+from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.bandwidth.app import Bandwidth as PracticeBandwidth
 from number_orders.sandbox.behaviour import Behaviour, read_behaviour
 from number_orders.sandbox.cm.access import CmAccount

@@ -23,8 +23,8 @@ from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.errors import FulfilmentError
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
+from number_orders.orders.policy import CarrierPolicy
 from number_orders.simulation.broker import Broker, SimulatedBell, SimulatedNotifier, SimulatedSlots
 from number_orders.simulation.carriers import MANNERS, practice_world, simulated_carriers
 from number_orders.simulation.clock import EPOCH, MachineClock, VirtualLoop, true_now

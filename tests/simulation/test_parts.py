@@ -6,8 +6,8 @@ import pytest
 
 from config.settings import BandwidthSettings, CMSettings, SwiftSettings
 from number_orders.ledger.statements import SQL
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName
+from number_orders.orders.policy import CarrierPolicy
 from number_orders.simulation.carriers import BANDWIDTH, CM_COM, MANNERS, SWIFT
 from number_orders.simulation.clock import NothingLeft, VirtualLoop
 from number_orders.simulation.memory_ledger import STATEMENTS

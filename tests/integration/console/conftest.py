@@ -18,8 +18,8 @@ from number_orders.cli.services import open_services
 from number_orders.fulfilment.intake import Ticket
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.orders.events import Event
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.orders.policy import CarrierPolicy
 
 BANDWIDTH = CarrierName("bandwidth")
 CREDENTIALS = {

@@ -27,8 +27,8 @@ from number_orders.fulfilment.service import OrderService
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.history import Story
 from number_orders.ledger.ledger import Ledger, PostgresLedger
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.behaviour import Behaviour
 from number_orders.sandbox.control import SandboxControl
 from workers.clock import utc_now

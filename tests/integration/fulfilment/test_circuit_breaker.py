@@ -7,8 +7,8 @@ from typing import Final
 from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.pauses import HeldBy
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import Lane
+from number_orders.orders.policy import CarrierPolicy
 from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, live, run, work
 from tests.pace import arrivals, most_in_a_second
 

@@ -13,8 +13,8 @@ from number_orders.ledger.history import History, Story
 from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.errors import NotResolvable, UnknownOrder
 from number_orders.orders.events import Adopted, Event, Parked, Resolution, SentAgain, StillOpen, WrittenOff
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId, State
+from number_orders.orders.policy import CarrierPolicy
 from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
 
 AGAIN = SentAgain("ana", "not in the dashboard")

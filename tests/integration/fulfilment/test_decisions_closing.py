@@ -14,8 +14,8 @@ from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.contract import CarrierRequest, Conversation
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.events import Adopted
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId
+from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
 from tests.integration.fulfilment.practice import GET, Practice, accept, an_order, live, run, work

@@ -21,8 +21,8 @@ from number_orders.ledger.connection import PostgresDatabase
 from number_orders.ledger.history import History, Receipt
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.errors import LedgerUnavailable
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierName, Lane, Order
+from number_orders.orders.policy import CarrierPolicy
 from tests.integration.fulfilment.breaking import Line, pool_of
 from tests.integration.fulfilment.practice import (
     BANDWIDTH,

@@ -14,8 +14,8 @@ from number_orders.carriers.http.credentials import OAuth2ClientCredentials, Sta
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.events import Deferred, SubmissionBegun
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import Lane, Order, OrderId
+from number_orders.orders.policy import CarrierPolicy
 from tests.integration.fulfilment.practice import (
     GET,
     LIST,

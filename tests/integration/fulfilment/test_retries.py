@@ -9,8 +9,8 @@ from number_orders.fulfilment.retries import RetryOutcome
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import NotParkable, NotResolvable
 from number_orders.orders.events import Adopted, SentAgain, WrittenOff
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import CarrierOrderId, Lane, OrderId, State
+from number_orders.orders.policy import CarrierPolicy
 from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
 
 TOLD: dict[str, Any] = {"notify": {"task": "crm.ended", "queue": "crm"}}

@@ -14,8 +14,8 @@ import pytest
 
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import LedgerUnavailable
-from number_orders.orders.lifecycle import CarrierPolicy
 from number_orders.orders.model import OrderId
+from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.breaking import FrailHerald, Line, Power, PowerCut, frail_courier, frail_ledger
 from tests.integration.fulfilment.practice import GET, LIST, POST, Practice, accept, an_order, live, run, work

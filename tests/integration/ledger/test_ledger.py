@@ -20,7 +20,7 @@ from number_orders.ledger.schedule import Claims
 from number_orders.orders.document import document
 from number_orders.orders.errors import AlreadyTaken, LedgerUnavailable, UnknownOrder
 from number_orders.orders.events import Acknowledged, Event, Filled, NotSent, StillOpen, SubmissionBegun
-from number_orders.orders.lifecycle import CarrierPolicy, advance
+from number_orders.orders.lifecycle import advance
 from number_orders.orders.model import (
     CarrierName,
     CarrierOrderId,
@@ -37,6 +37,7 @@ from number_orders.orders.model import (
     WhenTainted,
 )
 from number_orders.orders.numbers import E164
+from number_orders.orders.policy import CarrierPolicy
 from number_orders.orders.serialization import fingerprint
 from tests.integration.ledger.books import BANDWIDTH, Book, PostgresBook
 

@@ -9,9 +9,10 @@ from number_orders.ledger.history import Story
 from number_orders.ledger.rows import event_detail
 from number_orders.ledger.schedule import WorkItem
 from number_orders.orders.events import Event
-from number_orders.orders.lifecycle import CarrierPolicy, Effect, SubmitOrder, advance
+from number_orders.orders.lifecycle import Effect, SubmitOrder, advance
 from number_orders.orders.model import CarrierName, Criteria, Kind, Lane, NumberResult, Order, OrderId, OrderRequest
 from number_orders.orders.numbers import E164
+from number_orders.orders.policy import CarrierPolicy
 
 NOON: Final = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
 ORDER_ID: Final = OrderId(UUID("01a200ff-5849-7019-8b02-d36a8282df6c"))

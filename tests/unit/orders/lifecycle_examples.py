@@ -33,7 +33,7 @@ from number_orders.orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from number_orders.orders.lifecycle import AT_REST, CarrierPolicy, Effect
+from number_orders.orders.lifecycle import AT_REST, Effect
 from number_orders.orders.model import (
     FINAL_STATES,
     CarrierName,
@@ -49,6 +49,7 @@ from number_orders.orders.model import (
     State,
 )
 from number_orders.orders.numbers import E164
+from number_orders.orders.policy import CarrierPolicy
 
 NOON: Final = datetime(2026, 3, 1, 12, tzinfo=UTC)
 POLICY: Final = CarrierPolicy()

@@ -43,7 +43,6 @@ from number_orders.orders.lifecycle import (
     ARCS,
     AT_REST,
     AskCarrier,
-    CarrierPolicy,
     Effect,
     Step,
     SubmitOrder,
@@ -65,6 +64,7 @@ from number_orders.orders.model import (
     State,
 )
 from number_orders.orders.numbers import E164
+from number_orders.orders.policy import CarrierPolicy
 from tests.unit.orders.lifecycle_examples import (
     DURHAM,
     EXAMPLES,

@@ -23,16 +23,9 @@ from number_orders.orders.events import (
     SubmissionBegun,
     ToldAgain,
 )
-from number_orders.orders.lifecycle import (
-    ARCS,
-    AT_REST,
-    CarrierPolicy,
-    Effect,
-    Step,
-    advance,
-    next_ask,
-)
+from number_orders.orders.lifecycle import ARCS, AT_REST, Effect, Step, advance, next_ask
 from number_orders.orders.model import Lane, Order, State
+from number_orders.orders.policy import CarrierPolicy
 from tests.unit.orders.lifecycle_examples import NOON, OWED_IN, an_event, an_order, work_owed
 
 NEWS = [event for event in EVENT_TYPES if issubclass(event, CarrierNews)]
