@@ -12,14 +12,15 @@ from number_orders.orders.errors import NotParkable, NotResolvable
 from number_orders.orders.events import (
     Adopted,
     ClosedByPerson,
+    Event,
     Resolution,
     SentAgain,
     SetAside,
     WrittenOff,
     event_type,
 )
-from number_orders.orders.lifecycle import DONE, closing
-from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId, State
+from number_orders.orders.judgements import choose_closing_event
+from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId, State, count_done
 
 _TRIES: Final = 5
 """How often an order is read again because it moved meanwhile."""
@@ -61,7 +62,7 @@ class Decisions:
     async def resolve(self, order_id: OrderId, decision: Resolution) -> Order:
         """Carry out a person's decision about a parked order; the same decision sent twice is carried out once.
 
-        Closing an order undoes nothing: what the carrier has done of it by then stays (`orders.lifecycle.closing`).
+        Closing an order undoes nothing: what the carrier has done of it by then stays (`choose_closing_event`).
 
         Raises:
             UnknownOrder: There is no such order.
@@ -74,8 +75,7 @@ class Decisions:
         if story.order.state is State.PARKED and not _was_decided(story, decision):
             if isinstance(decision, SentAgain) and (bought := _bought(story)):
                 raise NotResolvable(_why_not_again(story.order, bought))
-            event = closing(story.order, decision, story.numbers) if isinstance(decision, WrittenOff) else decision
-            moved = await self.recorder.hear([Heard(story.order, event)], now=story.now)
+            moved = await self.recorder.hear([Heard(story.order, _event(story, decision))], now=story.now)
             if order_id in moved:
                 self.bell.ring((story.order.request.carrier, lane) for lane in Lane)  # the next work is on one
                 return moved[order_id]
@@ -114,7 +114,14 @@ def _bought(story: Story) -> int:
     """Return how many numbers a purchase has brought already."""
     if story.order.request.kind is Kind.REMOVE_NUMBERS:
         return 0
-    return sum(result.state in DONE[story.order.request.kind] for result in story.numbers)
+    return count_done(story.order, story.numbers)
+
+
+def _event(story: Story, decision: Resolution) -> Event:
+    """Return the event that carries the decision out."""
+    if isinstance(decision, WrittenOff):
+        return choose_closing_event(story.order, decision, story.numbers)
+    return decision
 
 
 def _was_decided(story: Story, decision: Resolution) -> bool:

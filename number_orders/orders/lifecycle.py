@@ -1,10 +1,11 @@
-"""The life of one order: what may happen next, and what is then owed.
+"""The life of one order: which events may happen in which state, and what work is owed after each.
 
-Knows states, events and effects. Knows nothing of clocks, sockets, tables or dice: callers pass
-`now` in, and carry the returned effects out.
+`ARCS` is the table of legal moves. `advance` applies one event to one order. It is a pure function, without clock,
+network, database or randomness: the caller passes the time in, stores the order that comes back, and does the work that
+is owed. What is concluded before there is an event stands in `number_orders.orders.judgements`.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -42,7 +43,7 @@ from number_orders.orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from number_orders.orders.model import SETTLED, CarrierOrderId, Kind, Lane, NumberResult, NumberState, Order, State
+from number_orders.orders.model import SETTLED, CarrierOrderId, Lane, Order, State
 from number_orders.orders.policy import CarrierPolicy
 
 _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
@@ -54,6 +55,7 @@ _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
         CalledBack: State.CANCELLED,
     }
 )
+"""How a carrier ends an order. An end may arrive in every state under way."""
 
 ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
     {
@@ -63,15 +65,15 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             Hurried: State.ACCEPTED,
             SetAside: State.PARKED,
             Parked: State.PARKED,
-            FoundTwice: State.PARKED,  # here and below: whenever it is found out
-            NotSent: State.ACCEPTED,  # an attempt that was given up speaks after all, here and below
+            FoundTwice: State.PARKED,
+            NotSent: State.ACCEPTED,  # this and the events below: a late answer to an attempt that was given up
             Deferred: State.ACCEPTED,
             AnswerLost: State.IN_DOUBT,
             Acknowledged: State.OPEN,
             **_ENDS,
         },
         State.SUBMITTING: {
-            SubmissionBegun: State.IN_DOUBT,  # begun before, and nobody knows how that ended
+            SubmissionBegun: State.IN_DOUBT,  # an attempt was begun before, and nobody knows how it ended
             NotSent: State.ACCEPTED,
             Deferred: State.ACCEPTED,
             Acknowledged: State.OPEN,
@@ -81,26 +83,26 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             **_ENDS,
         },
         State.IN_DOUBT: {
-            NotSent: State.ACCEPTED,  # the very attempt in doubt says that it never left
+            NotSent: State.ACCEPTED,  # the attempt in doubt reports itself that nothing left
             Deferred: State.ACCEPTED,
             Acknowledged: State.OPEN,
             AnswerLost: State.IN_DOUBT,
             NotListed: State.IN_DOUBT,
-            ProvenAbsent: State.ACCEPTED,  # it never arrived, so sending is safe
-            Hurried: State.IN_DOUBT,  # asked sooner, and sent again no sooner
+            ProvenAbsent: State.ACCEPTED,  # the order never arrived, so it is safe to send it
+            Hurried: State.IN_DOUBT,  # asked about sooner, but not sent again sooner
             SetAside: State.PARKED,
             FoundTwice: State.PARKED,
             Parked: State.PARKED,
             **_ENDS,
         },
         State.OPEN: {
-            Acknowledged: State.OPEN,  # the answer, after the ask
+            Acknowledged: State.OPEN,  # the answer to the submission, after asking has found the order
             StillOpen: State.OPEN,
-            PartSettled: State.ACCEPTED,  # the rest has a submission of its own
+            PartSettled: State.ACCEPTED,  # the rest is submitted as a new carrier order
             CancelAsked: State.OPEN,
             Hurried: State.OPEN,
             SetAside: State.PARKED,
-            AnswerLost: State.OPEN,  # old news: the order was found meanwhile
+            AnswerLost: State.OPEN,  # old news: the order has been found since
             NotListed: State.OPEN,  # likewise
             FoundTwice: State.PARKED,
             Parked: State.PARKED,
@@ -115,25 +117,15 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
         },
     }
 )
-"""What is legal. Final states have no arcs; the diagram in docs/lifecycle.md is drawn from this."""
+"""The legal moves: state, event, next state. Final states have none. docs/lifecycle.md is drawn from this table."""
 
 AT_REST: Final = frozenset({State.PARKED, *(state for state in State if state.is_final)})
-"""Where the carrier's late news is kept in the story and moves nothing."""
-
-DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
-    {
-        kind: frozenset(
-            {NumberState.RELEASED} if kind is Kind.REMOVE_NUMBERS else {NumberState.ACQUIRED, NumberState.USABLE}
-        )
-        for kind in Kind
-    }
-)
-"""With which of its numbers an order has done what was asked for."""
+"""The states in which news from the carrier comes too late: it is kept in the story and moves nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class SubmitOrder:
-    """Owed: send the order."""
+    """Work owed: send the order."""
 
     not_before: datetime
     reason: str | None = None
@@ -142,7 +134,7 @@ class SubmitOrder:
 
 @dataclass(frozen=True, slots=True)
 class AskCarrier:
-    """Owed: ask the carrier how the order stands, or whether it ever arrived."""
+    """Work owed: ask the carrier how the order stands, or whether it ever arrived."""
 
     not_before: datetime
     reason: str | None = None
@@ -151,7 +143,7 @@ class AskCarrier:
 
 @dataclass(frozen=True, slots=True)
 class TellProducer:
-    """Owed: hand the order document to the producer."""
+    """Work owed: send the order document to the producer."""
 
     not_before: datetime
     reason: str | None = None
@@ -163,118 +155,109 @@ Effect = SubmitOrder | AskCarrier | TellProducer
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The order after an event, and everything that is now owed to it."""
+    """What one event did: the order after it, and the work that is owed now."""
 
     order: Order
     event: Event
-    """What was heard, as it is understood in the light of what was known."""
+    """The event that was applied: the one received, or what it means for this order (`_reinterpret`)."""
     effects: tuple[Effect, ...]
     late: bool = False
-    """The event came after the order had come to rest: kept in the story, moves nothing."""
+    """The event moved nothing and is only kept in the story, because it came too late or is `ToldAgain`."""
     contradicts: bool = False
-    """Late news that says otherwise than the end that was told: an alarm."""
+    """Late news that disagrees with the end that the producer knows. It raises an alarm."""
 
     @property
     def releases_serial_lock(self) -> bool:
-        """Tell whether the order no longer needs to itself what it was alone on at the carrier."""
-        shared = isinstance(self.event, StillOpen) and not self.event.alone
-        return not self.late and (shared or self.order.state is State.ACCEPTED or self.order.state.is_final)
+        """Whether this step releases the order's serial lock."""
+        not_needed = isinstance(self.event, StillOpen) and not self.event.alone
+        return not self.late and (not_needed or self.order.state is State.ACCEPTED or self.order.state.is_final)
 
 
 def advance(
     order: Order, event: Event, *, now: datetime, policy: CarrierPolicy, attempt_number: int | None = None
 ) -> Step:
-    """Return the order after `event`, and the effects now owed to the world.
+    """Return the order after `event`, and the work that is owed now.
 
     Args:
-        order: As the ledger has it.
+        order: The order as the ledger has it.
         event: What has happened.
         now: The ledger's time.
         policy: How patient we are with this carrier.
         attempt_number: For an answer to a submission: the value of `sends` when that attempt was begun.
 
     Raises:
-        IllegalTransition: The table knows no such thing; a bug of ours.
+        IllegalTransition: The table has no arc for this event in this state. This is a bug of ours.
     """
     if _is_outdated(order, event, attempt_number):
-        return _noted(order, event)
+        return _record_only(order, event)
     if isinstance(event, ToldAgain):
-        told = (TellProducer(now, _reason(event)),) if order.request.notify else ()
-        return replace(_noted(order, event), effects=told)
-    event = _understood(order, event)
+        notifications = (TellProducer(now, _reason(event)),) if order.request.notify else ()
+        return replace(_record_only(order, event), effects=notifications)
+    event = _reinterpret(order, event)
     if order.state in AT_REST and isinstance(event, CarrierNews):
-        return _noted(order, event, contradicts=_contradicts(order, event))
+        return _record_only(order, event, contradicts=_contradicts(order, event))
     target = ARCS.get(order.state, {}).get(type(event))
     if target is None:
         raise IllegalTransition(order.order_id, order.state, type(event).__name__)
-    moved = _moved(order, event, target, now)
-    return Step(moved, event, (*_owed(moved, event, now, policy), *_told(order, moved, now)))
-
-
-def weigh_absence(
-    order: Order, event: NotListed, *, now: datetime, policy: CarrierPolicy
-) -> NotListed | ProvenAbsent | Parked:
-    """Judge what it means that the carrier has nothing on record of an order in doubt."""
-    looked = event.looked
-    since = order.doubt_since or now
-    patient = order.doubt_asks + 1 >= policy.doubt_asks and now - since >= policy.doubt_patience
-    if not patient:
-        return event
-    if not (policy.resend_when_absent and event.resend):
-        return Parked(f"the carrier has no record of it ({looked}); sending again is for a person to decide")
-    if order.losses >= policy.losses_max:
-        return Parked(f"sent {order.losses} times, every answer was lost, and the carrier has no record ({looked})")
-    return ProvenAbsent(looked)
-
-
-def closing(order: Order, event: WrittenOff, known: Collection[NumberResult]) -> WrittenOff | CutShort | TakenAsItIs:
-    """Say what it comes to that a person closes an order of whose numbers this is known.
-
-    What has been done of it is not undone by closing it: only an order of which nothing came has failed.
-    """
-    done = [result for result in known if result.state in DONE[order.request.kind]]
-    if len(done) >= order.request.wanted:
-        return TakenAsItIs(event.by, event.why)
-    left = tuple(_left(order, known, f"closed by {event.by}: {event.why}"))
-    return CutShort(event.by, event.why, left) if done else replace(event, numbers=left)
-
-
-def _left(order: Order, known: Collection[NumberResult], words: str) -> Iterator[NumberResult]:
-    """Yield the numbers that were named, or heard of, and to which nothing has happened yet."""
-    heard_of = {result.e164: result.state for result in known}
-    for e164 in dict.fromkeys((*order.request.numbers, *heard_of)):
-        if heard_of.get(e164, NumberState.REQUESTED) is NumberState.REQUESTED:
-            yield NumberResult(e164, NumberState.FAILED, None, words)
-
-
-def is_news(order: Order, event: Event, known: Collection[NumberResult] = ()) -> bool:
-    """Tell whether `event` says anything that the order, with the numbers `known` of it, does not say already."""
-    match event:
-        case StillOpen(carrier_status=status, numbers=numbers, detail=detail):
-            # What becomes of calling it back is news; otherwise the details of a status are not.
-            replied = order.cancel_asked_at is not None and detail is not None and detail != order.reason
-            moved = order.state is not State.OPEN or status != order.carrier_status
-            return moved or replied or not set(numbers) <= set(known)
-        case _:
-            return True
+    moved = _move(order, event, target, now)
+    return Step(moved, event, (*_work_owed(moved, event, now, policy), *_notification_owed(order, moved, now)))
 
 
 def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, policy: CarrierPolicy) -> AskCarrier:
-    """Return when to look again at an order that has not moved in `asked` looks."""
+    """Return the next question about an open order that has not moved in `asked` questions."""
     pause = _jittered(policy.ask_pause(asked, slow=slow), order, asked)
     return AskCarrier(now + pause, f"the carrier says {order.carrier_status or 'no status'}")
 
 
-def _understood(order: Order, event: Event) -> Event:
-    """See an event in the light of what was known.
+def begins_anew(order: Order, event: Event) -> bool:
+    """Return whether the event discards the steps already done at the carrier: the next attempt must not use them."""
+    match event:
+        case Deferred() | PartSettled() | SentAgain():
+            return True
+        case Adopted(carrier_order_id=adopted):
+            return order.carrier_order_id not in {None, adopted}  # the steps belong to another carrier order
+        case _:
+            return False
 
-    A second name for an order that has one already is a second purchase, whoever brings the news. And where a part
-    is done with, no end of the rest undoes it.
+
+def _is_outdated(order: Order, event: Event, attempt_number: int | None) -> bool:
+    """Return whether the event answers an attempt that is over: a later one was begun, or the order was found."""
+    if attempt_number is None or not isinstance(event, AboutOneAttempt):
+        return False
+    return attempt_number != order.sends or order.state is State.OPEN
+
+
+def _record_only(order: Order, event: Event, *, contradicts: bool = False) -> Step:
+    """Return a step that keeps the event in the story and moves nothing."""
+    return Step(replace(order, version=order.version + 1), event, (), late=True, contradicts=contradicts)
+
+
+def _contradicts(order: Order, event: Event) -> bool:
+    """Return whether late news disagrees with the end that the producer knows."""
+    if not order.state.is_final:
+        return False
+    if isinstance(event, FoundTwice):
+        return True
+    nothing_was_bought = order.state in {State.FAILED, State.CANCELLED}
+    match event:
+        case Acknowledged(carrier_order_id=reported) if nothing_was_bought:
+            return reported != order.carrier_order_id
+        case StillOpen() if nothing_was_bought:
+            return True
+        case _:
+            return _ENDS.get(type(event), order.state) is not order.state
+
+
+def _reinterpret(order: Order, event: Event) -> Event:
+    """Return the event to apply, given what is already known of the order.
+
+    A second carrier order id, from whatever source, means that the order was bought twice. Where a part of the order
+    is settled, no end of the rest undoes that part: the order ends as PARTIAL.
     """
     match event:
-        case Acknowledged(carrier_order_id=named, instead_of=former):
+        case Acknowledged(carrier_order_id=reported, instead_of=former):
             known = order.carrier_order_id
-            return event if known is None or known in {named, former} else FoundTwice((known, named))
+            return event if known is None or known in {reported, former} else FoundTwice((known, reported))
         case Refused(numbers=numbers) | CalledBack(numbers=numbers) if order.progress.get(SETTLED):
             return PartlyFilled(event.carrier_status or order.carrier_status or "", numbers, event.reason)
         case CancelAsked() if order.progress.get(SETTLED) and order.state is State.ACCEPTED:
@@ -287,34 +270,8 @@ def _understood(order: Order, event: Event) -> Event:
             return event
 
 
-def _is_outdated(order: Order, event: Event, attempt_number: int | None) -> bool:
-    """Tell whether an answer concerns an attempt that is history: a newer one was begun, or the order was found."""
-    if attempt_number is None or not isinstance(event, AboutOneAttempt):
-        return False
-    return attempt_number != order.sends or order.state is State.OPEN
-
-
-def _noted(order: Order, event: Event, *, contradicts: bool = False) -> Step:
-    return Step(replace(order, version=order.version + 1), event, (), late=True, contradicts=contradicts)
-
-
-def _contradicts(order: Order, event: Event) -> bool:
-    """Tell whether late news says otherwise than the end that the producer was told."""
-    if not order.state.is_final:
-        return False
-    if isinstance(event, FoundTwice):
-        return True
-    nothing_came_of_it = order.state in {State.FAILED, State.CANCELLED}
-    match event:
-        case Acknowledged(carrier_order_id=named) if nothing_came_of_it:
-            return named != order.carrier_order_id
-        case StillOpen() if nothing_came_of_it:
-            return True
-        case _:
-            return _ENDS.get(type(event), order.state) is not order.state
-
-
-def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
+def _move(order: Order, event: Event, target: State, now: datetime) -> Order:
+    """Return the order in its next state, with everything that the event says about it."""
     moved = replace(
         order,
         state=target,
@@ -322,6 +279,7 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
         reason=order.reason if isinstance(event, Hurried) else _reason(event),
         carrier_order_id=_carrier_order_id(order, event),
         carrier_status=getattr(event, "carrier_status", None) or order.carrier_status,
+        progress=_progress(order, event),
         ended_at=now if target.is_final else None,
     )
     match event:
@@ -329,16 +287,10 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
             return replace(moved, sends=order.sends + 1)
         case CancelAsked() if target is State.OPEN:
             return replace(moved, cancel_asked_at=now)
-        case PartSettled(settled=settled):
-            return replace(moved, progress={SETTLED: settled})
-        case Deferred():
-            return replace(moved, progress=_settled(order))
-        case SentAgain():  # somebody wants it after all
-            return replace(moved, progress=_settled(order), cancel_asked_at=None)
-        case Adopted() if begins_anew(order, event):
-            return replace(moved, progress=_settled(order))
+        case SentAgain():  # a person wants the order after all
+            return replace(moved, cancel_asked_at=None)
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
-            lost = 1 if order.state is State.SUBMITTING else 0
+            lost = 1 if order.state is State.SUBMITTING else 0  # in other states this loss is counted already
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
         case NotListed() if target is State.IN_DOUBT:
             return replace(moved, doubt_asks=order.doubt_asks + 1)
@@ -346,22 +298,29 @@ def _moved(order: Order, event: Event, target: State, now: datetime) -> Order:
             return moved
 
 
-def begins_anew(order: Order, event: Event) -> bool:
-    """Tell whether an event forgets the steps of the attempt under way: those of another order would be in the way."""
-    match event:
-        case Deferred() | PartSettled() | SentAgain():
-            return True
-        case Adopted(carrier_order_id=named):
-            return order.carrier_order_id not in {None, named}
-        case _:
-            return False
-
-
-def _settled(order: Order) -> Mapping[str, object]:
+def _progress(order: Order, event: Event) -> Mapping[str, object]:
+    """Return the steps done at the carrier that the next conversation starts from. A settled part always stays."""
+    if isinstance(event, PartSettled):
+        return {SETTLED: event.settled}
+    if not begins_anew(order, event):
+        return order.progress
     return {SETTLED: order.progress[SETTLED]} if SETTLED in order.progress else {}
 
 
+def _carrier_order_id(order: Order, event: Event) -> CarrierOrderId | None:
+    match event:
+        case Acknowledged(carrier_order_id=reported) | Adopted(carrier_order_id=reported):
+            return reported
+        case FoundTwice(carrier_order_ids=(first, *_)):
+            return order.carrier_order_id or first
+        case SentAgain() | PartSettled():
+            return None
+        case _:
+            return order.carrier_order_id
+
+
 def _reason(event: Event) -> str | None:
+    """Return why the order now stands where it stands, for a person to read."""
     match event:
         case SubmissionBegun() | Acknowledged() | Filled():
             return None
@@ -389,23 +348,12 @@ def _reason(event: Event) -> str | None:
             return event.reason
 
 
-def _carrier_order_id(order: Order, event: Event) -> CarrierOrderId | None:
-    match event:
-        case Acknowledged(carrier_order_id=named) | Adopted(carrier_order_id=named):
-            return named
-        case FoundTwice(carrier_order_ids=(first, *_)):
-            return order.carrier_order_id or first
-        case SentAgain() | PartSettled():
-            return None
-        case _:
-            return order.carrier_order_id
-
-
-def _owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> Iterator[Effect]:
+def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> Iterator[Effect]:
+    """Yield the work owed to an order under way: always exactly one piece. Orders at rest are owed none."""
     match order.state, event:
         case State.SUBMITTING, _:
-            # Owed before the request leaves, so the question outlives a crash. Due later than any
-            # request may live, so a slow carrier does not look empty-handed.
+            # Owed before the request leaves, so that the question survives a crash. Due when no request can be alive
+            # any more, so that a slow carrier is not asked too early and found without the order.
             yield AskCarrier(now + policy.answer_within, "waiting for the carrier's answer")
         case State.IN_DOUBT | State.OPEN, Hurried():
             yield AskCarrier(now, f"hurried: {_reason(event)}")
@@ -428,13 +376,17 @@ def _owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> I
             return
 
 
-def _told(before: Order, after: Order, now: datetime) -> Iterator[TellProducer]:
+def _notification_owed(before: Order, after: Order, now: datetime) -> Iterator[TellProducer]:
+    """Yield the notification that the producer asked for on entering this state."""
     notify = after.request.notify
     if notify and before.state is not after.state and after.state in notify.on:
         yield TellProducer(now)
 
 
-def _jittered(pause: timedelta, order: Order, turn: int) -> timedelta:
-    """Spread orders that fell due together by up to a tenth, always the same for the same order."""
-    spread = ((order.order_id.int + turn * 7919) % 1000) / 1000
+def _jittered(pause: timedelta, order: Order, count: int) -> timedelta:
+    """Return the pause shortened by up to a tenth, so that orders due together spread out.
+
+    It depends on the order and the count alone: a replay gives the same times.
+    """
+    spread = ((order.order_id.int + count * 7919) % 1000) / 1000
     return pause * (1 - 0.1 * spread)

@@ -1,14 +1,14 @@
-"""What an order is, as plain values.
+"""What an order is, as plain values, in the words of docs/GLOSSARY.md.
 
-Knows the words of the trade (docs/GLOSSARY.md). Knows nothing of how values are stored or sent;
-checking what comes in from outside is the business of the contract (`number_orders_client.contract`)
-and of the carriers' adapters.
+Values from outside are checked elsewhere: by the contract (`number_orders_client.contract`) and by the carriers'
+adapters. How values are stored or sent is not known here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final, NewType
 from uuid import UUID
 
@@ -20,7 +20,7 @@ CarrierOrderId = NewType("CarrierOrderId", str)
 
 
 class State(StrEnum):
-    """Where an order stands. Final states are never left."""
+    """Where an order stands. An order never leaves a final state."""
 
     ACCEPTED = "ACCEPTED"
     SUBMITTING = "SUBMITTING"
@@ -35,7 +35,7 @@ class State(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Tell whether nothing can move the order any more."""
+        """Whether nothing can move the order any more."""
         return self in FINAL_STATES
 
 
@@ -51,18 +51,18 @@ FINAL_STATES: Final = frozenset(
 
 
 class Lane(StrEnum):
-    """What kind of work is owed to an order."""
+    """A kind of work that is owed to orders. Each carrier has its own three lanes."""
 
     SUBMIT = "submit"
     """Send it to the carrier."""
     ASK = "ask"
-    """Ask the carrier how it stands; also the only way out of doubt."""
+    """Ask the carrier how the order stands. This is also how doubt is resolved."""
     TELL = "tell"
-    """Tell the producer."""
+    """Notify the producer."""
 
 
 class Kind(StrEnum):
-    """What an order asks of a carrier."""
+    """What an order asks the carrier to do."""
 
     NEW_NUMBERS = "new_numbers"
     ADD_MESSAGING_NUMBERS = "add_messaging_numbers"
@@ -78,7 +78,7 @@ class WhenTainted(StrEnum):
 
 
 class NumberState(StrEnum):
-    """What became of one number of an order."""
+    """What has become of one number of an order."""
 
     REQUESTED = "requested"
     ACQUIRED = "acquired"
@@ -89,7 +89,7 @@ class NumberState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NumberResult:
-    """What the carrier says became of one number, with its own code and words if it gave any."""
+    """What the carrier says has become of one number, with the code and the text that it gave."""
 
     e164: E164
     state: NumberState
@@ -99,11 +99,11 @@ class NumberResult:
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """Where the wanted numbers should live, when they are not named one by one.
+    """Which numbers are wanted, when they are not given one by one.
 
-    Everything is text as the trade writes it: `country` ISO 3166 alpha-3, `npa` and `nxx` three digits,
-    `thousands_block` the one digit after them, `vanity` letters and digits as on a keypad,
-    `toll_free_pattern` such as `83*`. With `number_type` "toll_free", `vanity` is a toll-free one.
+    Text fields: `country` is ISO 3166 alpha-3, `npa` and `nxx` are three digits, `thousands_block` is the one digit
+    after them, `vanity` is letters and digits as on a keypad, `toll_free_pattern` is a pattern such as `83*`. With
+    `number_type` "toll_free", `vanity` is searched among toll-free numbers.
     """
 
     country: str | None = None
@@ -118,10 +118,10 @@ class Criteria:
     zip: str | None = None
     vanity: str | None = None
     vanity_at_end: bool | None = None
-    """With `vanity`: the number must end in it, instead of holding it anywhere."""
+    """With `vanity`: the number must end with it. Otherwise it may stand anywhere."""
     toll_free_pattern: str | None = None
     local_calling_area: bool | None = None
-    """With a rate center or an NPA-NXX: numbers that are a local call away will do as well."""
+    """With a rate center or an NPA-NXX: also take numbers that are a local call away."""
 
     def given(self) -> frozenset[str]:
         """Return the names of the criteria that are set."""
@@ -130,7 +130,7 @@ class Criteria:
 
 @dataclass(frozen=True, slots=True)
 class Notify:
-    """Where the producer hears of the order, and at which states."""
+    """How the producer is notified of the order, and on entering which states."""
 
     task: str | None = None
     queue: str | None = None
@@ -139,15 +139,15 @@ class Notify:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """How it is told: by task, by url, or both."""
+        """How the producer is notified: by task, by url, or both."""
         return tuple(name for name, given in (("task", self.task), ("url", self.url)) if given)
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """What the producer asked for; never changed once accepted.
+    """What the producer asked for. It never changes after the order was accepted.
 
-    Either `numbers` is filled, or `criteria` and `quantity` are.
+    Either `numbers` is set, or `criteria` and `quantity` are.
     """
 
     key: str
@@ -169,12 +169,12 @@ class OrderRequest:
 
     @property
     def wanted(self) -> int:
-        """How many numbers the producer wants."""
+        """How many numbers the producer asked for."""
         return len(self.numbers) if self.numbers else self.quantity or 0
 
 
 SETTLED: Final = "settled"
-"""In `Order.progress`: the part of the order that the carrier is done with."""
+"""Key in `Order.progress`: the part of the order that the carrier is done with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,24 +186,38 @@ class Order:
     accepted_at: datetime
     state: State = State.ACCEPTED
     version: int = 0
-    """Counts the events of its story; every move is guarded by it."""
+    """Number of events in the story. A step is stored only if the order still has the version that was read."""
     carrier_order_id: CarrierOrderId | None = None
     carrier_status: str | None = None
-    """The carrier's own word for where the order stands, as it was last given."""
+    """The status as the carrier last gave it, in its own word."""
     reason: str | None = None
     """Why the order stands where it stands, for a person to read."""
     progress: Mapping[str, object] = field(default_factory=dict)
-    """Steps already done at the carrier, for carriers that want several.
+    """Steps already done at the carrier, where an order takes several requests.
 
-    They are of the attempt under way, but for what stands under `SETTLED`: that is done with for good.
+    They belong to the current attempt. Only what stands under `SETTLED` is kept for later attempts.
     """
     cancel_asked_at: datetime | None = None
-    """When somebody called it back although the carrier had it."""
+    """When somebody cancelled the order while the carrier had it."""
     sends: int = 0
-    """How often a submission was begun. Tells answers to different attempts apart."""
+    """Number of submissions begun. The attempt that an answer belongs to is known by this number."""
     losses: int = 0
-    """How often a submission was begun and its answer lost."""
+    """Number of submissions whose answer was lost."""
     doubt_since: datetime | None = None
     doubt_asks: int = 0
-    """How often the carrier was asked since `doubt_since` and had nothing on record."""
+    """Number of times since `doubt_since` that the carrier was asked and had no record of the order."""
     ended_at: datetime | None = None
+
+
+_DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
+    {
+        Kind.NEW_NUMBERS: frozenset({NumberState.ACQUIRED, NumberState.USABLE}),
+        Kind.ADD_MESSAGING_NUMBERS: frozenset({NumberState.ACQUIRED, NumberState.USABLE}),
+        Kind.REMOVE_NUMBERS: frozenset({NumberState.RELEASED}),
+    }
+)
+
+
+def count_done(order: Order, results: Iterable[NumberResult]) -> int:
+    """Return for how many of these numbers the order has done what was asked for."""
+    return sum(result.state in _DONE[order.request.kind] for result in results)

@@ -16,8 +16,7 @@ from number_orders.ledger.pauses import HeldBy, Hold
 from number_orders.ledger.schedule import WorkItem
 from number_orders.orders import events
 from number_orders.orders.events import event_type
-from number_orders.orders.lifecycle import DONE
-from number_orders.orders.model import Kind, Lane, NumberState, State
+from number_orders.orders.model import Kind, Lane, NumberState, State, count_done
 
 Sentences = Iterator[str]
 
@@ -35,7 +34,7 @@ def explain(story: Story) -> list[str]:
 
 def has(story: Story) -> int:
     """Return with how many numbers the order has done what was asked: got them, or given them up."""
-    return sum(result.state in DONE[story.order.request.kind] for result in story.numbers)
+    return count_done(story.order, story.numbers)
 
 
 def there(story: Story) -> str:

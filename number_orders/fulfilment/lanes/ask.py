@@ -21,7 +21,8 @@ from number_orders.ledger.schedule import Claim, Claims
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import LedgerUnavailable, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import AnswerLost, Event, NotListed, PartSettled, StillOpen
-from number_orders.orders.lifecycle import is_news, next_ask, weigh_absence
+from number_orders.orders.judgements import adds_information, judge_absence
+from number_orders.orders.lifecycle import next_ask
 from number_orders.orders.model import CarrierName, Lane, NumberResult, Order, State
 
 log = structlog.get_logger(__name__)
@@ -106,13 +107,13 @@ class AskLane:
                 await self._report_error(order, conversation.error)
                 return await self._look_again(attempt, conversation.error)
             case NotListed() as absent:
-                judged = weigh_absence(order, absent, now=now, policy=policy)
+                judged = judge_absence(order, absent, now=now, policy=policy)
                 return Heard(order, judged, attempt_number=order.sends)
             case event:
                 await self._report_unknown_status(order, event)
                 if isinstance(event, PartSettled):
                     await self._overdue.check(order, now, event.reason)
-                if is_news(order, event, await self._known_numbers(order, event)):
+                if adds_information(order, event, await self._known_numbers(order, event)):
                     return Heard(order, event)
                 if await self._releases_serial_lock(order, event):
                     return Heard(order, event)

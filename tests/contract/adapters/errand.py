@@ -37,7 +37,8 @@ from number_orders.orders.events import (
     StillOpen,
     SubmissionBegun,
 )
-from number_orders.orders.lifecycle import advance, weigh_absence
+from number_orders.orders.judgements import judge_absence
+from number_orders.orders.lifecycle import advance
 from number_orders.orders.model import NumberResult, NumberState, Order, OrderId, OrderRequest, State
 from number_orders.orders.numbers import E164
 from number_orders.sandbox.control import SandboxControl
@@ -231,7 +232,7 @@ class Errand:
         counter, now = self.counter, self.counter.now()
         heard: Event = event
         if isinstance(event, NotListed) and self.order.state is State.IN_DOUBT:
-            heard = weigh_absence(self.order, event, now=now, policy=counter.policy)
+            heard = judge_absence(self.order, event, now=now, policy=counter.policy)
         self.order = advance(self.order, heard, now=now, policy=counter.policy, attempt_number=attempt_number).order
         self.not_before = getattr(event, "not_before", None)
         for result in getattr(event, "numbers", ()):

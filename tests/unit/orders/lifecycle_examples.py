@@ -33,7 +33,7 @@ from number_orders.orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from number_orders.orders.lifecycle import AT_REST, Effect
+from number_orders.orders.lifecycle import AT_REST, Effect, Step, advance
 from number_orders.orders.model import (
     FINAL_STATES,
     CarrierName,
@@ -148,3 +148,14 @@ def an_order(
 def work_owed(effects: Iterable[Effect]) -> tuple[Lane, ...]:
     """Return the lanes of what is owed to the order itself, leaving out the telling."""
     return tuple(effect.lane for effect in effects if effect.lane is not Lane.TELL)
+
+
+def apply(order: Order, event: Event, *, policy: CarrierPolicy = POLICY, attempt_number: int | None = None) -> Step:
+    """Advance the order by the event at noon."""
+    return advance(order, event, now=NOON, policy=policy, attempt_number=attempt_number)
+
+
+def an_order_long_in_doubt(*, losses: int = 1) -> Order:
+    """Return an order that the next look in vain proves absent."""
+    since = NOON - timedelta(minutes=5)
+    return an_order(State.IN_DOUBT, sends=losses, losses=losses, doubt_since=since, doubt_asks=2)
