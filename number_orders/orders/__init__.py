@@ -1,1 +1,1 @@
-"""The pure core: what an order is, what may happen to it, and what is then owed."""
+"""The pure core: what an order is, what can happen to it, and what work is owed next."""

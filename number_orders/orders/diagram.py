@@ -1,8 +1,6 @@
-"""The lifecycle's table, drawn: the picture and the tables of docs/lifecycle.md.
+"""The picture and the tables of docs/lifecycle.md, generated from `ARCS` and the events.
 
-Knows how `number_orders.orders.lifecycle.ARCS` is told to a reader. Decides nothing, and touches no file unless
-run as a command: `python -m number_orders.orders.diagram docs/lifecycle.md` draws that page anew, and without a
-page the picture goes to the terminal.
+`python -m number_orders.orders.diagram docs/lifecycle.md` updates the page. Without a page the picture is printed.
 """
 
 import re
@@ -26,19 +24,19 @@ from number_orders.orders.model import State
 
 MEANINGS: Final[Mapping[State, str]] = MappingProxyType(
     {
-        State.ACCEPTED: "In the ledger, and no carrier holds it. Sent as soon as it is due.",
-        State.SUBMITTING: "On its way. Written before the first byte leaves.",
-        State.IN_DOUBT: "The answer was lost: something may have been bought. Only asking may follow.",
-        State.OPEN: "The carrier has it and is at work; `carrier_status` keeps the carrier's own word.",
-        State.PARKED: "A person decides: going on could buy twice or buy wrong, or somebody set it aside.",
-        State.COMPLETED: "All that was asked for is done, number by number.",
+        State.ACCEPTED: "The ledger has it, and no carrier does. It is sent as soon as it is due.",
+        State.SUBMITTING: "A submission was begun and has no answer yet. Written before the first byte leaves.",
+        State.IN_DOUBT: "The answer was lost: something may have been bought. The carrier is asked; nothing is sent.",
+        State.OPEN: "The carrier has it and is working on it. `carrier_status` is the carrier's own word.",
+        State.PARKED: "A person decides: going on could buy twice or buy wrong, or a person parked it.",
+        State.COMPLETED: "Everything that was asked for is done, number by number.",
         State.PARTIAL: "Fewer numbers than asked for, and no more will come.",
-        State.COMPLETED_WITH_ERRORS: "Done, yet with errors or a contradiction, or by a person's word alone.",
-        State.FAILED: "The carrier did nothing and never will, or a person wrote the order off.",
-        State.CANCELLED: "Called back before it was sent, or dropped by the carrier when it was asked to.",
+        State.COMPLETED_WITH_ERRORS: "Done, but with errors or a contradiction, or closed by a person.",
+        State.FAILED: "The carrier did nothing and never will, or a person wrote it off.",
+        State.CANCELLED: "Cancelled before it was sent, or by the carrier on our request.",
     }
 )
-"""What each state says of an order, in one line; the longer story is docs/lifecycle.md."""
+"""What each state means, in one line. docs/lifecycle.md says more."""
 
 _KINDS: Final[Mapping[type, str]] = MappingProxyType(
     {
@@ -49,36 +47,36 @@ _KINDS: Final[Mapping[type, str]] = MappingProxyType(
         Judgement: "judgement",
     }
 )
-"""What kind of thing an event is, the special before the general."""
+"""What kind of thing an event is. The first base class that fits counts."""
 
 _UNDER_WAY: Final = tuple(state for state in ARCS if state not in AT_REST)
 
 
 def mermaid() -> str:
-    """Draw every arc of the table as a mermaid state diagram.
+    """Return every arc of the table as a mermaid state diagram.
 
-    What brings an order to the same rest from every state under way is drawn once, from a box that
-    stands for all of them: sixteen more arrows would hide the few that need thought.
+    An event that leads from every state under way to the same state at rest is drawn once, from a box that stands for
+    all of them. Sixteen more arrows would hide the few that matter.
     """
     shared = _shared()
     lines = [
         "direction LR",
         f'state "{" or ".join((", ".join(_UNDER_WAY[:-1]), _UNDER_WAY[-1]))}" as UNDER_WAY',
         f"[*] --> {State.ACCEPTED}",
-        *(arrow for state in ARCS for arrow in _arrows(state, _apart(state, shared))),
+        *(arrow for state in ARCS for arrow in _arrows(state, _not_shared(state, shared))),
         *_arrows("UNDER_WAY", shared),
     ]
     return "\n".join(("stateDiagram-v2", *(f"    {line}" for line in lines)))
 
 
 def states_table() -> str:
-    """Tell of every state what it means, how it is left, and what is heard there without leaving."""
-    rows = ((f"**{state}**", MEANINGS[state], _leaves_by(state), _hears(state)) for state in State)
-    return _table(("State", "What it means", "Leaves by", "Hears and stays"), rows)
+    """Return a table of the states: what each means, which events leave it and which do not."""
+    rows = ((f"**{state}**", MEANINGS[state], _left_by(state), _stays_at(state)) for state in State)
+    return _table(("State", "What it means", "Left by", "Stays at"), rows)
 
 
 def events_table() -> str:
-    """Tell of every event what it says, what kind of thing it is, and whether it is void once the order has moved."""
+    """Return a table of the events: what each means, its kind, and whether it is void once the order has moved."""
     rows = ((f"`{event.__name__}`", _first_line(event), _kind(event), _void(event)) for event in EVENT_TYPES)
     return _table(("Event", "What has happened", "Kind", "Void if the order has moved"), rows)
 
@@ -92,11 +90,11 @@ _DRAWINGS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
 )
 
 
-def refreshed(page: str) -> str:
-    """Return a page with everything between its markers drawn anew.
+def refresh(page: str) -> str:
+    """Return the page with everything between its markers replaced by the current drawings.
 
     Raises:
-        LookupError: A marker is missing or doubled, so part of the page would go stale unseen.
+        LookupError: A marker is missing or doubled, so a part of the page would silently become outdated.
     """
     for name, draw in _DRAWINGS.items():
         head, tail = f"<!-- drawn: {name} -->", f"<!-- end: {name} -->"
@@ -109,14 +107,15 @@ def refreshed(page: str) -> str:
 
 
 def main(pages: Sequence[str]) -> None:
-    """Draw each page anew, or the picture on the terminal if there is none."""
+    """Update each page, or print the picture if no page is given."""
     if not pages:
         sys.stdout.write(f"{mermaid()}\n")
     for page in map(Path, pages):
-        page.write_text(refreshed(page.read_text("utf-8")), "utf-8")
+        page.write_text(refresh(page.read_text("utf-8")), "utf-8")
 
 
 def _shared() -> Mapping[type[Event], State]:
+    """Return the events that lead from every state under way to the same state at rest."""
     first, *others = (ARCS[state] for state in _UNDER_WAY)
     return {
         event: target
@@ -125,7 +124,7 @@ def _shared() -> Mapping[type[Event], State]:
     }
 
 
-def _apart(state: State, shared: Mapping[type[Event], State]) -> Mapping[type[Event], State]:
+def _not_shared(state: State, shared: Mapping[type[Event], State]) -> Mapping[type[Event], State]:
     skipped = shared if state in _UNDER_WAY else ()
     return {event: target for event, target in ARCS[state].items() if event not in skipped}
 
@@ -137,16 +136,16 @@ def _arrows(start: str, arcs: Mapping[type[Event], State]) -> Iterator[str]:
             yield f"{start} --> {target}: {', '.join(labels)}"
 
 
-def _leaves_by(state: State) -> str:
+def _left_by(state: State) -> str:
     if state.is_final:
         return "never"
     ways = (f"`{event.__name__}` → {end}" for event, end in ARCS[state].items() if end is not state)
     return "<br>".join(ways)
 
 
-def _hears(state: State) -> str:
+def _stays_at(state: State) -> str:
     if state in AT_REST:
-        return "all the carrier's late news: kept, moves nothing"
+        return "late news from the carrier, which is only recorded"
     stays = [f"`{event.__name__}`" for event, end in ARCS[state].items() if end is state]
     return "<br>".join(stays) or "nothing"
 

@@ -1,6 +1,6 @@
-"""The order document: what a producer is told of an order, the same everywhere it is told.
+"""The order document: an order as producers see it, the same in every channel.
 
-Shape and types are written down for producers in `number_orders_client.contract.OrderDocument`.
+Its fields and types are described for producers in `number_orders_client.contract.OrderDocument`.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from number_orders.orders.model import NumberResult, NumberState, Order
 
 
 def document(order: Order, results: Iterable[NumberResult]) -> dict[str, Any]:
-    """Return the order as plain JSON values: moments ISO 8601 in UTC, numbers E.164.
+    """Return the order as plain JSON values. Moments are ISO 8601 in UTC, numbers are E.164.
 
-    Every number asked for by name stands in `numbers`, also while nothing is known of it yet.
+    `numbers` holds every number that was asked for by name, even before anything is known of it.
     """
     known = {result.e164: result for result in results}
     asked = (NumberResult(e164, NumberState.REQUESTED) for e164 in order.request.numbers if e164 not in known)

@@ -1,24 +1,24 @@
-"""Every error raised on purpose, and what its catcher must do about it.
+"""Every error that is raised on purpose, and what the code that catches it must do.
 
 FulfilmentError
-├── Mistake              ours, a bug: stop, keep the order's story, call a person
+├── Mistake              a bug of ours: stop, keep the order's story, raise an alarm
 │   ├── IllegalTransition
-│   └── NotOffered       asked a carrier for what it does not sell
-├── Passing              may be gone in a minute: the lease runs out and another claims it
+│   └── NotOffered       a carrier was asked for what it does not sell
+├── Passing              may be over in a minute: the lease ends and another worker claims the work
 │   ├── LedgerUnavailable
-│   └── NoAnswer         a question to a carrier stayed unanswered: ask again later
-├── NotStorable          PostgreSQL refuses what was to be written, and nothing was: go on without it, call a person
-│   └── AlreadyTaken     a unique constraint refuses it: another order of ours has it
+│   └── NoAnswer         a carrier did not answer a question: ask again later
+├── NotStorable          PostgreSQL refused a statement, and nothing was written: go on without it, raise an alarm
+│   └── AlreadyTaken     a unique constraint refused it: another of our orders has it
 ├── WrongSchema          the database has another schema than this code: run `number-orders migrate`
-├── OrderRefused         the producer's: says field and rule, and leaves nothing behind
-│   └── KeyConflict      the key stands for another order already
-├── InquiryRefused       the asker's: a question breaks a rule, and no carrier was asked
-├── Declined             a carrier's refusal to answer a question, in its own words
-├── NotCancellable       the order has gone too far to be called back
-├── NotParkable          the order cannot be taken out of the machine's hands now
-├── NotResolvable        the order does not wait for this decision of a person's
-├── UnknownOrder         no such order in the ledger
-└── UnreadableAnswer     theirs: keep the bytes, leave the order as it stands
+├── OrderRefused         the producer's mistake: name field and rule, store nothing
+│   └── KeyConflict      the key belongs to another order already
+├── InquiryRefused       the caller's mistake: the question breaks a rule, no carrier was asked
+├── Declined             a carrier refused to answer a question: pass its words on
+├── NotCancellable       it is too late to cancel the order
+├── NotParkable          the order cannot be parked now
+├── NotResolvable        a person's decision cannot be carried out
+├── UnknownOrder         the ledger has no such order
+└── UnreadableAnswer     the carrier's mistake: keep the bytes, leave the order as it stands
 """
 
 from collections.abc import Sequence
@@ -27,30 +27,30 @@ from datetime import datetime
 
 
 class FulfilmentError(Exception):
-    """Anything this system raises knowing why."""
+    """Any error that this service raises on purpose."""
 
 
 class Mistake(FulfilmentError):
-    """A bug of ours. Nothing is guessed; a person is called."""
+    """A bug of ours. Nothing is guessed; an alarm is raised."""
 
 
 class IllegalTransition(Mistake):
-    """The lifecycle's table has no arc for this event in this state."""
+    """The table of the lifecycle has no arc for this event in this state."""
 
     def __init__(self, order_id: object, state: str, event: str) -> None:
         super().__init__(f"order {order_id} is {state}: {event} cannot happen to it")
 
 
 class NotOffered(Mistake):
-    """A carrier was asked for what its capabilities do not declare."""
+    """A carrier was asked for something that its capabilities do not declare."""
 
 
 class Passing(FulfilmentError):
-    """Trouble that time may cure. The claim is left to its lease."""
+    """Trouble that may pass. The work stays claimed until its lease ends; then another worker claims it."""
 
 
 class LedgerUnavailable(Passing):
-    """PostgreSQL does not answer, or not now."""
+    """PostgreSQL cannot be reached or used at the moment."""
 
 
 class NotStorable(FulfilmentError):
@@ -66,10 +66,10 @@ class WrongSchema(FulfilmentError):
 
 
 class NoAnswer(Passing):
-    """A question to a carrier stayed without an answer; nothing is known that was not known before.
+    """A carrier did not answer a question, so nothing new is known.
 
-    `not_before` is set when the carrier said when to come back, `out_of_reach` when it was not the carrier that was
-    silent but the way there.
+    `not_before` is set if the carrier said when to ask again. `out_of_reach` is set if the carrier could not be
+    reached at all.
     """
 
     def __init__(self, reason: str, *, not_before: datetime | None = None, out_of_reach: bool = False) -> None:
@@ -81,7 +81,7 @@ class NoAnswer(Passing):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with an order as it came in: where, and which rule it breaks."""
+    """One thing that is wrong with a request: the field, and the rule that it breaks."""
 
     field: str
     rule: str
@@ -103,7 +103,7 @@ class KeyConflict(OrderRefused):
 
 
 class InquiryRefused(FulfilmentError):
-    """A question to a carrier breaks a rule. Nothing was sent."""
+    """A question to a carrier breaks a rule. No carrier was asked."""
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         super().__init__("; ".join(str(fault) for fault in faults))
@@ -111,7 +111,7 @@ class InquiryRefused(FulfilmentError):
 
 
 class Declined(FulfilmentError):
-    """A carrier refused a question. The words are its own; `code` is set when it gave one."""
+    """A carrier refused to answer a question. `words` are its own; `code` is set if it gave one."""
 
     def __init__(self, carrier: str, words: str, code: str | None = None) -> None:
         super().__init__(f"{carrier}: {words}")
@@ -120,19 +120,19 @@ class Declined(FulfilmentError):
 
 
 class NotCancellable(FulfilmentError):
-    """The order cannot be called back any more, and the message says why."""
+    """The order cannot be cancelled any more. The message says why."""
 
 
 class NotParkable(FulfilmentError):
-    """The order cannot be set aside for a person, and the message says why."""
+    """The order cannot be parked. The message says why."""
 
 
 class NotResolvable(FulfilmentError):
-    """A person's decision was not carried out: nothing changed, and the message says why."""
+    """A person's decision was not carried out and nothing changed. The message says why."""
 
 
 class UnknownOrder(FulfilmentError):
-    """No order with this id."""
+    """The ledger has no order with this id."""
 
     def __init__(self, order_id: object) -> None:
         super().__init__(f"no order {order_id} in the ledger")
@@ -142,7 +142,7 @@ class UnknownOrder(FulfilmentError):
 class UnreadableAnswer(FulfilmentError):
     """A carrier's answer is not what its documents describe.
 
-    `excerpt` holds the first bytes, for the alarm; the receipt keeps the rest.
+    `excerpt` holds the first bytes for the alarm. The receipt keeps the rest.
     """
 
     def __init__(self, carrier: str, why: str, body: bytes = b"") -> None:

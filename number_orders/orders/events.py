@@ -1,9 +1,8 @@
-"""What may happen to an order. Every event is something that has happened, told in one word.
+"""What can happen to an order. An event is something that has happened, with its evidence.
 
-Events are facts with their evidence, not decisions: what follows from them stands in
-`number_orders.orders.lifecycle`. What kind of thing an event is, its base classes say: the carrier's news, a judgement
-of ours, a person's decision or reminder, and more where it matters. The ledger stores an event under the name of its
-class (`event_type` reads such a name back), so a concrete event keeps its name for ever.
+What follows from an event stands in `number_orders.orders.lifecycle`. The base classes of an event say what kind of
+thing it is: news from the carrier, a judgement of ours, a decision of a person. The ledger stores an event under the
+name of its class, and `event_type` reads that name back: never rename the class of an event.
 """
 
 from collections.abc import Mapping
@@ -15,9 +14,9 @@ from number_orders.orders.model import CarrierOrderId, NumberResult
 
 
 class CarrierNews:
-    """Something that was learned about the order at the carrier. It may come at any time.
+    """Something that was learned about the order at the carrier. It may arrive at any time.
 
-    After the order has come to rest, it is kept in the story and moves nothing.
+    In a state at rest it is kept in the order's story and moves nothing.
     """
 
     __slots__ = ()
@@ -30,13 +29,13 @@ class AboutOneAttempt(CarrierNews):
 
 
 class Judgement:
-    """Something that was concluded from the order as it stood. If the order has moved since, it is void."""
+    """Something that was concluded from the order as it stood. It is void if the order has moved since."""
 
     __slots__ = ()
 
 
 class ByPerson:
-    """Something that a person asked for; `by` and `why` are the person's."""
+    """Something that a person asked for. `by` is the person, `why` the reason given."""
 
     __slots__ = ()
 
@@ -51,28 +50,28 @@ class PersonsDecision(ByPerson, Judgement):
 
 
 class ClosedByPerson(PersonsDecision):
-    """A person closed a parked order. Which of these events it is depends on what the carrier had done by then."""
+    """A person closed a parked order. What the carrier had done by then decides which of these events it is."""
 
     __slots__ = ()
 
 
 class NoProgress:
-    """Something that leaves the carrier as it was: a try that did not reach it, or a reminder.
+    """Something that changes nothing at the carrier: an attempt begins, an attempt does not reach it, a reminder.
 
-    A row of these, however long, is one series of tries in vain; any other event ends the series.
+    Such events in a row are one series of attempts in vain. Any other event ends the series.
     """
 
     __slots__ = ()
 
 
 class Reminder(ByPerson, NoProgress):
-    """A person wants the next step done now. The order itself stays as it is."""
+    """A person wants the next step done now. The order stays as it is."""
 
     __slots__ = ()
 
 
 class HeldBackByRule:
-    """A rule of the carrier's allows the next submission at `not_before`, and no sooner."""
+    """A rule of the carrier forbids the next submission before `not_before`."""
 
     __slots__ = ()
 
@@ -81,7 +80,7 @@ class HeldBackByRule:
 
 @dataclass(frozen=True, slots=True)
 class OrderAccepted:
-    """The ledger has the order. Every story begins with it; the lifecycle never hears it."""
+    """The ledger has the order. The first entry of every story; `advance` never receives it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,36 +90,36 @@ class SubmissionBegun(Judgement, NoProgress):
 
 @dataclass(frozen=True, slots=True)
 class NotSent(AboutOneAttempt, NoProgress):
-    """The attempt ended with the carrier provably untouched: sending again is safe."""
+    """The attempt provably did not reach the carrier, so it is safe to send the order again."""
 
     reason: str
     not_before: datetime | None = None
-    """When to try again, if the carrier said so (429)."""
+    """When to try again, if the carrier gave a time (HTTP 429)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deferred(AboutOneAttempt, HeldBackByRule):
-    """The attempt left nothing at the carrier, and must not be repeated before `not_before`: a rule, not a fault."""
+    """The attempt left nothing at the carrier. A rule, not a fault, forbids the next one before `not_before`."""
 
     reason: str
     not_before: datetime
     numbers: tuple[NumberResult, ...] = ()
-    """Those that wait, each with what it waits for."""
+    """The numbers that wait, each with what it waits for."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerLost(AboutOneAttempt):
-    """The request may have arrived, and no readable answer came back."""
+    """The request may have arrived, but no readable answer came back."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged(CarrierNews):
-    """The carrier has the order and named it.
+    """The carrier has the order and gave it an id.
 
-    A second name for an order that has one means two purchases, unless the carrier's records show that the
-    order named in `instead_of` came to nothing because this one had been there before.
+    A second id for the same order means two purchases. The exception is `instead_of`: the carrier's records show that
+    the order with that id came to nothing, because this one was there before.
     """
 
     carrier_order_id: CarrierOrderId
@@ -130,33 +129,33 @@ class Acknowledged(CarrierNews):
 
 @dataclass(frozen=True, slots=True)
 class StillOpen(CarrierNews):
-    """The carrier is at work. Also every status never heard of, which is what `unheard_of` says."""
+    """The carrier is working on the order, or reports a status that its documents do not list (`unheard_of`)."""
 
     carrier_status: str
     numbers: tuple[NumberResult, ...] = ()
     detail: str | None = None
     slow: bool = False
-    """Backordered or under human review: days, not seconds."""
+    """Backordered or under human review: it takes days, not seconds."""
     unheard_of: bool = False
     alone: bool = True
-    """Whether the order still needs to itself what it was alone on (`Adapter.serial_key`)."""
+    """Whether the order still needs its serial lock (`Adapter.serial_key`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class PartSettled(Judgement, HeldBackByRule):
-    """The carrier is done with a part of the order; the rest is to be sent, not before `not_before`."""
+    """The carrier is done with a part of the order. The rest is sent later, not before `not_before`."""
 
     carrier_status: str
     numbers: tuple[NumberResult, ...]
     reason: str
     not_before: datetime
     settled: Mapping[str, object]
-    """What is done with, in the adapter's own words: `progress["settled"]` from now on, over every attempt."""
+    """What is done, in the adapter's own terms. It becomes `progress["settled"]` and stays through all attempts."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalledBack(CarrierNews):
-    """The carrier has dropped the order as it was asked to: nothing was bought, nothing will be."""
+    """The carrier has cancelled the order on our request: nothing was bought and nothing will be."""
 
     reason: str
     carrier_status: str | None = None
@@ -165,7 +164,7 @@ class CalledBack(CarrierNews):
 
 @dataclass(frozen=True, slots=True)
 class Filled(CarrierNews):
-    """Everything that was asked for, number by number."""
+    """The carrier did everything that was asked for, number by number."""
 
     carrier_status: str
     numbers: tuple[NumberResult, ...]
@@ -173,7 +172,7 @@ class Filled(CarrierNews):
 
 @dataclass(frozen=True, slots=True)
 class PartlyFilled(CarrierNews):
-    """Fewer numbers than asked for, and no more will come."""
+    """The carrier did fewer numbers than asked for, and no more will come."""
 
     carrier_status: str
     numbers: tuple[NumberResult, ...]
@@ -182,7 +181,7 @@ class PartlyFilled(CarrierNews):
 
 @dataclass(frozen=True, slots=True)
 class FilledWithErrors(CarrierNews):
-    """The carrier says done, yet reports errors, or its lists contradict its status."""
+    """The carrier says that it is done, but reports errors, or its lists contradict its status."""
 
     carrier_status: str
     numbers: tuple[NumberResult, ...]
@@ -191,7 +190,7 @@ class FilledWithErrors(CarrierNews):
 
 @dataclass(frozen=True, slots=True)
 class Refused(AboutOneAttempt):
-    """The carrier will not do it: nothing was bought, nothing will be."""
+    """The carrier refused the order: nothing was bought and nothing will be."""
 
     reason: str
     code: str | None = None
@@ -201,37 +200,37 @@ class Refused(AboutOneAttempt):
 
 @dataclass(frozen=True, slots=True)
 class NotListed(CarrierNews, Judgement):
-    """The carrier was asked for the order and has nothing on record, which proves little yet."""
+    """The carrier was asked and has no record of the order. Alone, this proves little."""
 
     looked: str
     resend: bool = True
-    """False: what was prepared is gone as well, so that sending again is for a person to decide."""
+    """False: what was prepared at the carrier is gone as well, so a person decides whether to send again."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProvenAbsent(CarrierNews, Judgement):
-    """Asked often enough and long enough: the order never arrived."""
+    """The carrier was asked often enough for long enough: the order never arrived."""
 
     looked: str
 
 
 @dataclass(frozen=True, slots=True)
 class FoundTwice(CarrierNews):
-    """The carrier has several orders with our reference. The first is adopted, a person looks."""
+    """The carrier has several orders with our reference. The first is adopted, and a person decides."""
 
     carrier_order_ids: tuple[CarrierOrderId, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Parked(Judgement):
-    """The machine is at its wit's end, and says what it saw."""
+    """The service cannot go on without a person. `reason` says what it found."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class CancelAsked(PersonsDecision):
-    """Somebody calls the order back: before it was sent that is its end, afterwards the carrier has a say."""
+    """Somebody cancels the order. Before it was sent, that ends it; afterwards the carrier is asked to cancel it."""
 
     by: str
     why: str | None = None
@@ -248,7 +247,7 @@ class Adopted(PersonsDecision):
 
 @dataclass(frozen=True, slots=True)
 class SentAgain(PersonsDecision):
-    """A person made sure that nothing was bought, and wants it sent once more."""
+    """A person made sure that nothing was bought, and wants the order sent again."""
 
     by: str
     why: str
@@ -256,27 +255,27 @@ class SentAgain(PersonsDecision):
 
 @dataclass(frozen=True, slots=True)
 class WrittenOff(ClosedByPerson):
-    """A person closed the order as failed: nothing is known to have come of it."""
+    """A person closed the order as failed: none of its numbers is known to be done."""
 
     by: str
     why: str
     numbers: tuple[NumberResult, ...] = ()
-    """Those that were named, which are not waited for any more."""
+    """The numbers that were asked for by name and are given up."""
 
 
 @dataclass(frozen=True, slots=True)
 class CutShort(ClosedByPerson):
-    """A person closed the order; what the carrier had done of it by then stays."""
+    """A person closed the order as partly done: the numbers done by then stay done."""
 
     by: str
     why: str
     numbers: tuple[NumberResult, ...] = ()
-    """Those of which nothing is known to have come."""
+    """The numbers that are not done."""
 
 
 @dataclass(frozen=True, slots=True)
 class TakenAsItIs(ClosedByPerson):
-    """A person closed the order before the carrier did, and every number is done."""
+    """A person closed the order with every number done, before the carrier had ended it."""
 
     by: str
     why: str
@@ -284,17 +283,17 @@ class TakenAsItIs(ClosedByPerson):
 
 @dataclass(frozen=True, slots=True)
 class SetAside(PersonsDecision):
-    """A person takes the order out of the machine's hands, to decide about it."""
+    """A person parked the order, to decide about it."""
 
     by: str
     why: str
     waited: str | None = None
-    """What it was waiting for."""
+    """What the order was waiting for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hurried(Reminder, Judgement):
-    """Somebody wants the next try now, whatever it waited for. What it must not do, it still does not."""
+    """A person wants the next attempt or question now. Rules, limits and locks still hold."""
 
     by: str
     why: str | None = None
@@ -302,7 +301,7 @@ class Hurried(Reminder, Judgement):
 
 @dataclass(frozen=True, slots=True)
 class ToldAgain(Reminder):
-    """Somebody wants the producer told now, or once more."""
+    """A person wants the producer notified now, or once more. It may happen in every state."""
 
     by: str
     why: str | None = None
@@ -337,7 +336,7 @@ Event = (
 )
 
 Resolution = Adopted | SentAgain | WrittenOff
-"""What a person may say of a parked order."""
+"""What a person may decide about a parked order."""
 
 EVENT_TYPES: Final[tuple[type[Event], ...]] = get_args(Event)
 
@@ -345,13 +344,13 @@ _STORED: Final[dict[str, type]] = {event.__name__: event for event in (OrderAcce
 
 
 def event_type(name: str) -> type:
-    """Return the class of an event that is stored under `name`.
+    """Return the class of the event that is stored under `name`.
 
-    A name from another release is `object`, which is no kind of event.
+    Return `object`, which is no kind of event, for a name that only another release knows.
     """
     return _STORED.get(name, object)
 
 
 def names_of(kind: type) -> list[str]:
-    """Return the names under which events of one kind are stored."""
+    """Return the names under which events of one kind (a base class or one event) are stored."""
     return [name for name, event in _STORED.items() if issubclass(event, kind)]

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from number_orders.orders.diagram import MEANINGS, events_table, main, mermaid, refreshed, states_table
+from number_orders.orders.diagram import MEANINGS, events_table, main, mermaid, refresh, states_table
 from number_orders.orders.events import EVENT_TYPES
 from number_orders.orders.lifecycle import ARCS
 from number_orders.orders.model import FINAL_STATES, State
@@ -36,7 +36,7 @@ def test_the_page_is_current() -> None:
     """After a change to the table: python -m number_orders.orders.diagram docs/lifecycle.md."""
     page = PAGE.read_text("utf-8")
 
-    assert refreshed(page) == page
+    assert refresh(page) == page
 
 
 def test_the_page_shows_the_picture_and_both_tables() -> None:
@@ -87,9 +87,9 @@ def test_a_page_that_lost_a_marker_is_refused() -> None:
     page = PAGE.read_text("utf-8")
 
     with pytest.raises(LookupError, match="0 places for 'states'"):
-        refreshed(page.replace("<!-- drawn: states -->", ""))
+        refresh(page.replace("<!-- drawn: states -->", ""))
     with pytest.raises(LookupError, match="2 places for 'diagram'"):
-        refreshed(page + page)
+        refresh(page + page)
 
 
 def test_the_command_draws_a_stale_page_anew(tmp_path: Path) -> None:
