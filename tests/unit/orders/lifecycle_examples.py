@@ -1,4 +1,4 @@
-"""Orders in every state and events of every sort, for the tests of the core."""
+"""Orders in every state and one event of each type, for the tests of the core."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -65,7 +65,7 @@ OWED_IN: Final = {
     State.IN_DOUBT: Lane.ASK,
     State.OPEN: Lane.ASK,
 }
-"""What work an order under way has owed to it, said once more and not taken from the code."""
+"""The work that is owed in each state under way, written out again instead of read from the code."""
 
 _BOUGHT: Final = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
 _WAITS: Final = (NumberResult(DURHAM, NumberState.REQUESTED, "TAINTED", "may leave at 12:31"),)
@@ -101,7 +101,7 @@ EXAMPLES: Final[tuple[Event, ...]] = (
 
 
 def an_event(event: type[Event]) -> Event:
-    """Return an example of this type of event."""
+    """Return the example of this type of event."""
     return next(example for example in EXAMPLES if type(example) is event)
 
 
@@ -114,19 +114,19 @@ def an_order(
     doubt_asks: int = 0,
     carrier_order_id: CarrierOrderId | None = None,
     carrier_status: str | None = None,
-    told_at: Iterable[State] | None = FINAL_STATES,
+    notify_on: Iterable[State] | None = FINAL_STATES,
     not_before: datetime | None = None,
     progress: Mapping[str, object] | None = None,
     number: int = 1,
 ) -> Order:
-    """Return an order for one number in Raleigh, as it could stand in `state`."""
+    """Return an order for one number in Raleigh that could be in `state`."""
     request = OrderRequest(
         key="crm-000123",
         carrier=CarrierName("bandwidth"),
         kind=Kind.NEW_NUMBERS,
         numbers=(RALEIGH,),
         not_before=not_before,
-        notify=None if told_at is None else Notify(task="crm.told", queue="crm", on=frozenset(told_at)),
+        notify=None if notify_on is None else Notify(task="crm.notified", queue="crm", on=frozenset(notify_on)),
     )
     return Order(
         order_id=OrderId(UUID(int=number)),
@@ -146,7 +146,7 @@ def an_order(
 
 
 def work_owed(effects: Iterable[Effect]) -> tuple[Lane, ...]:
-    """Return the lanes of what is owed to the order itself, leaving out the telling."""
+    """Return the lanes of the work owed, without notifications."""
     return tuple(effect.lane for effect in effects if effect.lane is not Lane.TELL)
 
 

@@ -26,7 +26,7 @@ def arcs_drawn() -> list[tuple[str, str, str]]:
 
 
 def test_every_arc_of_the_table_is_drawn_once_and_no_other() -> None:
-    """The picture is the table, not somebody's memory of it."""
+    """The picture shows exactly the table."""
     arcs = [(state, event.__name__, target) for state, arcs in ARCS.items() for event, target in arcs.items()]
 
     assert sorted(arcs_drawn()) == sorted(arcs)
@@ -40,14 +40,14 @@ def test_the_page_is_current() -> None:
 
 
 def test_the_page_shows_the_picture_and_both_tables() -> None:
-    """Current markers around nothing would be no page."""
+    """Markers with nothing between them would be current too."""
     page = PAGE.read_text("utf-8")
 
     assert all(drawing in page for drawing in (mermaid(), states_table(), events_table()))
 
 
 @pytest.mark.parametrize(
-    "told",
+    "figure",
     [
         f"`answer_within` ({POLICY.answer_within.seconds} s)",
         f"`ask_first` ({POLICY.ask_first.seconds} s)",
@@ -57,9 +57,9 @@ def test_the_page_shows_the_picture_and_both_tables() -> None:
         f"`doubt_first` ({POLICY.doubt_first.seconds} s)",
     ],
 )
-def test_the_page_tells_the_default_pauses_as_they_are(told: str) -> None:
+def test_the_page_gives_the_default_pauses(figure: str) -> None:
     """The prose is written by hand, so its figures are checked."""
-    assert told in PAGE.read_text("utf-8")
+    assert figure in PAGE.read_text("utf-8")
 
 
 def test_every_state_has_a_meaning() -> None:
@@ -67,23 +67,23 @@ def test_every_state_has_a_meaning() -> None:
     assert MEANINGS.keys() == set(State)
 
 
-def test_final_states_are_left_by_nothing() -> None:
-    """The table for readers says so in one word."""
+def test_the_states_table_says_that_final_states_are_never_left() -> None:
+    """In the column `Left by`."""
     rows = {row.split(" | ")[0]: row.split(" | ")[2] for row in states_table().splitlines()[2:]}
 
     assert {state for state in State if rows[f"| **{state}**"] == "never"} == FINAL_STATES
 
 
-def test_every_event_is_told_in_its_own_words() -> None:
-    """One row for each, none of them empty."""
+def test_every_event_has_a_row_with_its_meaning() -> None:
+    """In the order of the union, and none is empty."""
     rows = [row.split(" | ") for row in events_table().splitlines()[2:]]
 
     assert [name for name, *_ in rows] == [f"| `{event.__name__}`" for event in EVENT_TYPES]
-    assert all(told.endswith(".") for _, told, *_ in rows)
+    assert all(meaning.endswith(".") for _, meaning, *_ in rows)
 
 
-def test_a_page_that_lost_a_marker_is_refused() -> None:
-    """Or part of it would go stale unseen."""
+def test_a_page_with_a_missing_or_doubled_marker_is_refused() -> None:
+    """A part of the page would silently become outdated."""
     page = PAGE.read_text("utf-8")
 
     with pytest.raises(LookupError, match="0 places for 'states'"):
@@ -92,8 +92,8 @@ def test_a_page_that_lost_a_marker_is_refused() -> None:
         refresh(page + page)
 
 
-def test_the_command_draws_a_stale_page_anew(tmp_path: Path) -> None:
-    """What stands around the drawings stays as it was."""
+def test_the_command_updates_an_outdated_page(tmp_path: Path) -> None:
+    """The text around the drawings stays as it was."""
     page = PAGE.read_text("utf-8")
     stale = tmp_path / "lifecycle.md"
     stale.write_text(page.replace("SubmissionBegun", "Whatever"), "utf-8")
@@ -104,7 +104,7 @@ def test_the_command_draws_a_stale_page_anew(tmp_path: Path) -> None:
     assert stale.read_text("utf-8").startswith(page[: page.index("<!--")])
 
 
-def test_the_command_without_a_page_shows_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_without_a_page_prints_the_picture(capsys: pytest.CaptureFixture[str]) -> None:
     """For a look, and for other pages."""
     main([])
 

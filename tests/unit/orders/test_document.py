@@ -8,12 +8,12 @@ from number_orders.orders.model import NumberResult, NumberState, State
 from tests.unit.orders.lifecycle_examples import DURHAM, NOON, RALEIGH, THEIR_ID, an_order
 
 
-def test_the_document_tells_the_order_as_plain_json() -> None:
-    """Nothing in it needs our code to be read."""
+def test_the_document_is_plain_json() -> None:
+    """It can be read without our code."""
     order = an_order(State.PARTIAL, carrier_order_id=THEIR_ID, carrier_status="PARTIAL")
-    told = document(order, [NumberResult(RALEIGH, NumberState.FAILED, "5005", "unavailable")])
+    result = document(order, [NumberResult(RALEIGH, NumberState.FAILED, "5005", "unavailable")])
 
-    assert json.loads(json.dumps(told)) == {
+    assert json.loads(json.dumps(result)) == {
         "order_id": "00000000-0000-0000-0000-000000000001",
         "key": "crm-000123",
         "carrier": "bandwidth",
@@ -31,16 +31,16 @@ def test_the_document_tells_the_order_as_plain_json() -> None:
     }
 
 
-def test_a_number_asked_for_by_name_is_told_before_anything_is_known_of_it() -> None:
-    """The producer sees every number it named, from the first document on."""
-    told = document(an_order(), [])
+def test_a_number_asked_for_by_name_is_listed_before_anything_is_known_of_it() -> None:
+    """The producer sees every number it asked for, from the first document on."""
+    result = document(an_order(), [])
 
-    assert told["numbers"] == [{"e164": RALEIGH, "state": "requested", "code": None, "text": None}]
-    assert told["ended_at"] is None
+    assert result["numbers"] == [{"e164": RALEIGH, "state": "requested", "code": None, "text": None}]
+    assert result["ended_at"] is None
 
 
-def test_numbers_are_told_in_order_whatever_the_carriers_order() -> None:
-    """Two documents of the same order can be compared line by line, also with a number nobody named."""
+def test_numbers_are_sorted() -> None:
+    """Two documents of an order can be compared line by line, also with numbers that were not asked for by name."""
     results = [NumberResult(DURHAM, NumberState.ACQUIRED), NumberResult(RALEIGH, NumberState.USABLE)]
 
     assert document(an_order(), results) == document(an_order(), reversed(results))
@@ -48,6 +48,6 @@ def test_numbers_are_told_in_order_whatever_the_carriers_order() -> None:
 
 
 @pytest.mark.parametrize("state", State)
-def test_the_document_says_whether_anything_will_follow(state: State) -> None:
+def test_the_document_says_whether_the_state_is_final(state: State) -> None:
     """A producer need not know the list of final states."""
     assert document(an_order(state), [])["final"] is state.is_final

@@ -49,14 +49,14 @@ NOT_LISTED = NotListed("by reference")
     ],
 )
 def test_absence_is_proven_by_enough_looks_over_enough_time(asks: int, since: timedelta, verdict: type[Event]) -> None:
-    """Both are needed: the look being weighed counts, and the boundary itself is enough."""
+    """Both are needed. The look being judged counts, and reaching the limit exactly is enough."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - since, doubt_asks=asks)
 
     assert type(judge_absence(order, NOT_LISTED, now=NOON, policy=POLICY)) is verdict
 
 
-def test_doubt_of_unknown_age_has_only_just_arisen() -> None:
-    """Without a beginning no patience has passed, whatever the looks."""
+def test_doubt_without_a_beginning_has_begun_now() -> None:
+    """No time has passed, however many looks there were."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_asks=99)
 
     assert judge_absence(order, NOT_LISTED, now=NOON, policy=POLICY) == NOT_LISTED
@@ -64,14 +64,14 @@ def test_doubt_of_unknown_age_has_only_just_arisen() -> None:
 
 @pytest.mark.parametrize(("losses", "verdict"), [(1, ProvenAbsent), (2, ProvenAbsent), (3, Parked), (4, Parked)])
 def test_a_person_decides_after_too_many_lost_answers(losses: int, verdict: type[Event]) -> None:
-    """Three orders gone without a trace are no accident."""
+    """Three orders that disappear without a trace are no accident."""
     weighed = judge_absence(an_order_long_in_doubt(losses=losses), NOT_LISTED, now=NOON, policy=POLICY)
 
     assert type(weighed) is verdict
 
 
-def test_where_absence_is_no_licence_to_send_again_a_person_decides() -> None:
-    """Some carriers' lists prove too little, and the setting says so."""
+def test_a_person_decides_where_the_policy_forbids_sending_again() -> None:
+    """Some carriers' lists prove too little."""
     weighed = judge_absence(
         an_order_long_in_doubt(), NOT_LISTED, now=NOON, policy=CarrierPolicy(resend_when_absent=False)
     )
@@ -80,23 +80,23 @@ def test_where_absence_is_no_licence_to_send_again_a_person_decides() -> None:
     assert "by reference" in weighed.reason
 
 
-def test_where_nothing_is_left_to_be_sent_again_a_person_decides() -> None:
-    """What was prepared at the carrier is gone as well, so nothing holds a second purchase off."""
+def test_a_person_decides_where_the_prepared_cart_is_gone() -> None:
+    """Nothing else would prevent a second purchase."""
     weighed = judge_absence(an_order_long_in_doubt(), NotListed("the cart", resend=False), now=NOON, policy=POLICY)
 
     assert isinstance(weighed, Parked)
 
 
-def test_not_even_such_a_carrier_is_given_up_on_early() -> None:
-    """Parking needs the same patience as sending again."""
+def test_parking_needs_the_same_patience_as_sending_again() -> None:
+    """An order is not parked before it was looked for often and long enough."""
     order = an_order(State.IN_DOUBT, losses=3, doubt_since=NOON - MINUTE, doubt_asks=2)
     weighed = judge_absence(order, NOT_LISTED, now=NOON, policy=CarrierPolicy(resend_when_absent=False))
 
     assert weighed == NOT_LISTED
 
 
-def test_an_unchanged_status_is_no_news() -> None:
-    """A look that finds the order as it was needs no line in the story."""
+def test_an_unchanged_status_adds_no_information() -> None:
+    """A look that finds the order as it was needs no entry in the story."""
     order = an_order(State.OPEN, carrier_status="PROCESSING")
 
     assert not adds_information(order, StillOpen("PROCESSING"))
@@ -104,13 +104,13 @@ def test_an_unchanged_status_is_no_news() -> None:
     assert adds_information(order, an_event(Filled))
 
 
-def test_a_parked_order_seen_at_the_carrier_adds_information_under_the_same_status() -> None:
-    """Only an order known to be at work may be found at work without a word."""
+def test_a_parked_order_found_at_the_carrier_adds_information() -> None:
+    """Only for an open order is the same status nothing new."""
     assert adds_information(an_order(State.PARKED, carrier_status="PROCESSING"), StillOpen("PROCESSING"))
 
 
-def test_numbers_that_came_meanwhile_are_news_under_the_same_status() -> None:
-    """A backordered order may fill number by number."""
+def test_new_numbers_add_information_under_the_same_status() -> None:
+    """A backordered order may be filled number by number."""
     order = an_order(State.OPEN, carrier_status="BACKORDERED")
     some = an_event(PartlyFilled)
     assert isinstance(some, PartlyFilled)
@@ -118,8 +118,8 @@ def test_numbers_that_came_meanwhile_are_news_under_the_same_status() -> None:
     assert adds_information(order, StillOpen("BACKORDERED", some.numbers))
 
 
-def test_what_becomes_of_calling_it_back_adds_information_once() -> None:
-    """Under the same status: the order shows what the carrier said to it, and until then who called it back."""
+def test_the_reply_to_a_cancellation_adds_information_once() -> None:
+    """Under the same status. Until the carrier replies, the reason says who cancelled."""
     order = apply(an_order(State.OPEN, carrier_status="NEW"), CancelAsked("crm")).order
     refusal = StillOpen("NEW", detail="too late")
 
@@ -129,8 +129,8 @@ def test_what_becomes_of_calling_it_back_adds_information_once() -> None:
     assert not adds_information(apply(order, refusal).order, refusal)
 
 
-def test_impatience_is_no_proof() -> None:
-    """However often an order in doubt is hurried, the time that proves its absence must pass."""
+def test_hurrying_an_order_does_not_prove_its_absence() -> None:
+    """However often it is hurried, the time that proves absence must pass."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - 4 * MINUTE, doubt_asks=50)
     hurried = apply(order, Hurried("ana")).order
 
@@ -153,10 +153,10 @@ CLOSED = "closed by ana: over"
         ((RALEIGH_HELD, OTHER_HELD), TakenAsItIs, State.COMPLETED_WITH_ERRORS, ()),
     ],
 )
-def test_closing_an_order_undoes_nothing_of_what_was_done(
+def test_closing_an_order_keeps_what_was_done(
     known: tuple[NumberResult, ...], event: type[ClosedByPerson], state: State, left: tuple[E164, ...]
 ) -> None:
-    """What was bought stays bought, and what was not is told as failed, with who closed it and why."""
+    """What was bought stays bought. The rest is reported as failed, with who closed it and why."""
     order = an_order(State.PARKED)
     order = replace(order, request=replace(order.request, numbers=(RALEIGH, DURHAM)))
     closed = choose_closing_event(order, WrittenOff("ana", "over"), known)
@@ -168,8 +168,8 @@ def test_closing_an_order_undoes_nothing_of_what_was_done(
 
 
 @pytest.mark.parametrize(("done", "event"), [(NumberState.RELEASED, CutShort), (NumberState.ACQUIRED, WrittenOff)])
-def test_a_removal_has_done_with_a_number_when_it_is_released(done: NumberState, event: type[ClosedByPerson]) -> None:
-    """And with no other: a number that it still has was not given up."""
+def test_a_removal_has_done_a_number_when_it_is_released(done: NumberState, event: type[ClosedByPerson]) -> None:
+    """A number that is still held was not given up."""
     order = an_order(State.PARKED)
     request = replace(order.request, kind=Kind.REMOVE_NUMBERS, numbers=(RALEIGH, DURHAM))
 

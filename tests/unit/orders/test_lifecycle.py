@@ -82,17 +82,17 @@ NEWS = [event for event in EVENT_TYPES if issubclass(event, CarrierNews)]
 ENDS = {Filled: State.COMPLETED, PartlyFilled: State.PARTIAL, Refused: State.FAILED}
 
 
-# The table, whole
+# The whole table
 
 
 def test_there_is_one_example_of_every_event() -> None:
-    """So that an event added later cannot be left out of the tests below."""
+    """An event added later cannot be left out of the tests below."""
     assert sorted(type(event).__name__ for event in EXAMPLES) == sorted(event.__name__ for event in EVENT_TYPES)
 
 
 @pytest.mark.parametrize(("state", "event"), PAIRS)
-def test_every_state_knows_what_to_do_with_every_event(state: State, event: type[Event]) -> None:
-    """Each pair is an arc, or late news kept at rest, or a remark, or a bug that is told by name."""
+def test_every_state_with_every_event_is_legal_or_recorded_or_refused(state: State, event: type[Event]) -> None:
+    """Each pair is an arc, late news that is only recorded, a reminder, or a bug that names order, state and event."""
     order = an_order(state)
 
     if event in ARCS.get(state, {}):
@@ -107,13 +107,13 @@ def test_every_state_knows_what_to_do_with_every_event(state: State, event: type
 
 
 @pytest.mark.parametrize("event", EVENT_TYPES)
-def test_every_event_has_a_place_where_it_can_happen(event: type[Event]) -> None:
-    """An event without an arc would be an event nobody may raise."""
+def test_every_event_is_legal_in_some_state(event: type[Event]) -> None:
+    """Nothing could ever raise an event without an arc."""
     assert any(event in arcs for arcs in ARCS.values()) or event is ToldAgain
 
 
-def test_every_state_can_be_reached_from_the_start() -> None:
-    """A state without a way in would be a state nobody is ever in."""
+def test_every_state_can_be_reached_from_accepted() -> None:
+    """No order could ever be in a state without a way in."""
     reached, frontier = {State.ACCEPTED}, {State.ACCEPTED}
     while frontier:
         frontier = {target for state in frontier for target in ARCS.get(state, {}).values()} - reached
@@ -123,31 +123,31 @@ def test_every_state_can_be_reached_from_the_start() -> None:
 
 
 @pytest.mark.parametrize("state", UNDER_WAY)
-def test_whatever_the_carrier_decides_ends_an_order_under_way(state: State) -> None:
-    """The end is heard in every state it can come in, also before the answer to the submission."""
+def test_the_carriers_end_ends_an_order_in_every_state_under_way(state: State) -> None:
+    """It may arrive in each of them, even before the answer to the submission."""
     for event, end in ENDS.items():
         assert apply(an_order(state), an_event(event)).order.state is end
 
 
-def test_no_arc_at_rest_stands_for_news_that_is_only_kept_there() -> None:
-    """News at rest is kept before the table is asked, so such an arc would never be taken."""
+def test_states_at_rest_have_no_arc_for_news() -> None:
+    """News at rest is recorded before the table is read, so such an arc would never be used."""
     assert not [(state, event) for state in AT_REST for event in ARCS.get(state, {}) if event in NEWS]
 
 
-def test_final_states_have_no_way_out() -> None:
-    """An end that was told stays the end."""
+def test_final_states_have_no_arcs() -> None:
+    """The end that the producer was told stays the end."""
     assert not FINAL_STATES & ARCS.keys()
 
 
-def test_a_submission_is_always_begun_before_it_is_on_its_way() -> None:
-    """Nothing else leads to SUBMITTING, so nothing leaves unwritten."""
+def test_only_a_begun_submission_leads_to_submitting() -> None:
+    """So the ledger knows of every request before it leaves."""
     ways_in = {(state, event) for state, arcs in ARCS.items() for event in arcs if arcs[event] is State.SUBMITTING}
 
     assert ways_in == {(State.ACCEPTED, SubmissionBegun)}
 
 
-def test_doubt_ends_in_sending_again_by_proof_only() -> None:
-    """Either the attempt in doubt says it never left, or the order is proven absent."""
+def test_an_order_in_doubt_is_sent_again_only_after_proof() -> None:
+    """The attempt in doubt reports that nothing left, or the order is proven absent."""
     ways = {event for event, target in ARCS[State.IN_DOUBT].items() if target is State.ACCEPTED}
 
     assert ways == {NotSent, Deferred, ProvenAbsent}
@@ -155,17 +155,17 @@ def test_doubt_ends_in_sending_again_by_proof_only() -> None:
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)
 def test_an_arc_owes_the_work_of_the_state_it_leads_to(state: State, event: type[Event], target: State) -> None:
-    """One piece of work under way, none at rest: nothing unfinished is forgotten, nothing ended is touched."""
+    """Under way exactly one piece of work, at rest none: no order is forgotten, no ended order is worked on."""
     step = apply(an_order(state), an_event(event))
 
     assert work_owed(step.effects) == ((OWED_IN[target],) if target in OWED_IN else ())
 
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)
-def test_an_arc_counts_one_event_and_notes_when_the_order_ended(
+def test_an_arc_adds_one_to_the_version_and_stores_when_the_order_ended(
     state: State, event: type[Event], target: State
 ) -> None:
-    """The version guards the ledger's update; the end has a moment, and nothing else has."""
+    """The version guards the ledger's update. Only an order that ended has `ended_at`."""
     before = an_order(state)
     after = apply(before, an_event(event)).order
 
@@ -177,8 +177,8 @@ def test_an_arc_counts_one_event_and_notes_when_the_order_ended(
 # One submission
 
 
-def test_a_begun_submission_is_asked_about_when_no_request_can_be_alive_any_more() -> None:
-    """Owed before the request leaves, so the question outlives a crash, and due after the last possible answer."""
+def test_a_begun_submission_owes_a_question_after_the_last_possible_answer() -> None:
+    """It is owed before the request leaves, so it survives a crash."""
     step = apply(an_order(sends=2), SubmissionBegun())
 
     assert (step.order.state, step.order.sends) == (State.SUBMITTING, 3)
@@ -186,15 +186,15 @@ def test_a_begun_submission_is_asked_about_when_no_request_can_be_alive_any_more
 
 
 def test_a_submission_begun_twice_is_in_doubt_and_counts_as_one_send() -> None:
-    """A worker died with it; whether the request left is for the carrier to say."""
+    """The worker died with it. Only the carrier knows whether the request arrived."""
     step = apply(an_order(State.SUBMITTING), SubmissionBegun())
 
     assert (step.order.state, step.order.sends, step.order.losses) == (State.IN_DOUBT, 1, 1)
 
 
 @pytest.mark.parametrize(("sends", "pause"), [(1, 2), (2, 4), (3, 8), (8, 256), (9, 300), (1000, 300)])
-def test_what_never_left_is_sent_again_later_each_time(sends: int, pause: int) -> None:
-    """The pause doubles up to its ceiling, shortened by at most a tenth."""
+def test_an_order_that_was_not_sent_waits_longer_each_time(sends: int, pause: int) -> None:
+    """The pause doubles up to its maximum, shortened by at most a tenth."""
     (effect,) = apply(an_order(State.SUBMITTING, sends=sends), NotSent("connection refused")).effects
 
     assert isinstance(effect, SubmitOrder)
@@ -202,30 +202,30 @@ def test_what_never_left_is_sent_again_later_each_time(sends: int, pause: int) -
     assert effect.reason == "connection refused"
 
 
-def test_a_carrier_that_says_when_to_come_back_is_believed() -> None:
-    """429 with a time: not one request before it."""
+def test_no_request_is_sent_before_the_time_that_the_carrier_gave() -> None:
+    """HTTP 429 with a time."""
     back_at = NOON + timedelta(hours=1)
     (effect,) = apply(an_order(State.SUBMITTING), NotSent("too many requests", not_before=back_at)).effects
 
     assert effect == SubmitOrder(back_at, "too many requests")
 
 
-def test_a_carrier_cannot_make_the_pause_shorter_than_ours() -> None:
+def test_a_carrier_cannot_shorten_our_pause() -> None:
     """A time in the past would make a tight loop."""
     (effect,) = apply(an_order(State.SUBMITTING), NotSent("too many requests", not_before=NOON)).effects
 
     assert effect.not_before > NOON
 
 
-def test_the_answer_brings_the_carriers_name_for_the_order() -> None:
-    """By it the order is asked about from now on."""
+def test_the_answer_brings_the_carrier_order_id() -> None:
+    """From now on the carrier is asked about this id."""
     order = apply(an_order(State.SUBMITTING), Acknowledged(THEIR_ID, "RECEIVED")).order
 
     assert (order.state, order.carrier_order_id, order.carrier_status) == (State.OPEN, THEIR_ID, "RECEIVED")
 
 
-def test_an_answer_without_a_status_keeps_the_status_known_before() -> None:
-    """Silence is no news."""
+def test_an_answer_without_a_status_keeps_the_known_status() -> None:
+    """A missing status says nothing."""
     order = an_order(State.OPEN, carrier_order_id=THEIR_ID, carrier_status="RECEIVED")
 
     assert apply(order, Acknowledged(THEIR_ID)).order.carrier_status == "RECEIVED"
@@ -234,8 +234,8 @@ def test_an_answer_without_a_status_keeps_the_status_known_before() -> None:
 # Doubt
 
 
-def test_lost_answer_is_asked_about_before_anything_is_sent_again() -> None:
-    """A carrier gone silent is questioned; the order is never blindly resent."""
+def test_a_lost_answer_is_asked_about_before_anything_is_sent_again() -> None:
+    """When a carrier does not answer, it is asked. The order is never sent again without knowing."""
     step = apply(an_order(State.SUBMITTING), AnswerLost("timed out"), attempt_number=1)
 
     assert step.order.state is State.IN_DOUBT
@@ -243,8 +243,8 @@ def test_lost_answer_is_asked_about_before_anything_is_sent_again() -> None:
     assert step.effects == (AskCarrier(NOON + POLICY.doubt_first, "asking the carrier whether it arrived"),)
 
 
-def test_a_lost_answer_that_was_counted_is_not_counted_again() -> None:
-    """The worker thought dead says late what was assumed; the doubt starts anew, the loss does not."""
+def test_a_lost_answer_is_counted_once() -> None:
+    """A worker thought dead reports late what was assumed. The doubt starts again; the loss is counted already."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - MINUTE, doubt_asks=2)
     after = apply(order, AnswerLost("timed out"), attempt_number=1).order
 
@@ -252,8 +252,8 @@ def test_a_lost_answer_that_was_counted_is_not_counted_again() -> None:
 
 
 @pytest.mark.parametrize(("asked", "pause"), [(0, 10), (1, 20), (3, 80), (4, 160), (5, 300), (60, 300)])
-def test_an_order_in_doubt_is_asked_about_ever_more_slowly(asked: int, pause: int) -> None:
-    """Five seconds at first, doubling with every empty-handed look, at most five minutes."""
+def test_an_order_in_doubt_is_asked_about_at_growing_pauses(asked: int, pause: int) -> None:
+    """Five seconds at first, doubling with every look in vain, at most five minutes."""
     order = an_order(State.IN_DOUBT, doubt_since=NOON, doubt_asks=asked)
     step = apply(order, NotListed("by reference"))
 
@@ -261,15 +261,15 @@ def test_an_order_in_doubt_is_asked_about_ever_more_slowly(asked: int, pause: in
     assert [effect.not_before - NOON for effect in step.effects] == [pause * SECOND]
 
 
-def test_an_order_proven_absent_is_owed_its_submission_at_once() -> None:
-    """It has waited long enough, and says why it is sent again."""
+def test_an_order_proven_absent_is_sent_again_at_once() -> None:
+    """It has waited long enough. The reason says why it is sent again."""
     step = apply(an_order_long_in_doubt(), ProvenAbsent("by reference"))
 
     assert step.effects == (SubmitOrder(NOON, "it never arrived (by reference), so it is sent again"),)
 
 
-def test_two_orders_with_our_reference_are_shown_to_a_person() -> None:
-    """The first is adopted, and both names stand in the reason."""
+def test_two_carrier_orders_with_our_reference_park_the_order() -> None:
+    """The first is adopted, and the reason names both."""
     both = (THEIR_ID, CarrierOrderId("77659f47"))
     order = apply(an_order(State.IN_DOUBT), FoundTwice(both)).order
 
@@ -278,14 +278,14 @@ def test_two_orders_with_our_reference_are_shown_to_a_person() -> None:
     assert all(name in order.reason for name in both)
 
 
-# Answers to attempts that are over
+# Answers to old attempts
 
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("event", [event for event in EVENT_TYPES if issubclass(event, AboutOneAttempt)])
 @pytest.mark.parametrize("attempt_number", [1, 3])
 def test_an_answer_to_another_attempt_moves_nothing(state: State, event: type[Event], attempt_number: int) -> None:
-    """What became of attempt 1 says nothing of attempt 2, be it under way or over."""
+    """What became of attempt 1 says nothing about attempt 2, under way or over."""
     before = an_order(state, sends=2)
     step = apply(before, an_event(event), attempt_number=attempt_number)
 
@@ -294,14 +294,14 @@ def test_an_answer_to_another_attempt_moves_nothing(state: State, event: type[Ev
 
 
 @pytest.mark.parametrize("state", UNDER_WAY)
-def test_an_order_found_by_an_old_attempts_answer_is_found(state: State) -> None:
-    """The carrier has it, whichever attempt brought it there."""
+def test_an_old_attempt_that_was_acknowledged_opens_the_order(state: State) -> None:
+    """The carrier has the order, whichever attempt brought it there."""
     step = apply(an_order(state, sends=2), Acknowledged(THEIR_ID), attempt_number=1)
 
     assert (step.order.state, step.order.carrier_order_id) == (State.OPEN, THEIR_ID)
 
 
-# At the carrier
+# Open orders
 
 
 def test_an_order_just_acknowledged_is_asked_about_soon() -> None:
@@ -312,30 +312,30 @@ def test_an_order_just_acknowledged_is_asked_about_soon() -> None:
 
 
 def test_an_order_adopted_by_a_person_is_asked_about_at_once() -> None:
-    """Somebody is waiting to see it move."""
+    """A person is waiting to see it move."""
     step = apply(an_order(State.PARKED), Adopted(THEIR_ID, "ana", "seen in the dashboard"))
 
     assert step.order.carrier_order_id == THEIR_ID
     assert step.effects == (AskCarrier(NOON, "ana: seen in the dashboard"),)
 
 
-def test_an_open_order_keeps_the_carriers_word_and_says_it() -> None:
-    """The carrier's status is what a person is told."""
+def test_an_open_order_shows_the_carriers_status() -> None:
+    """People read it in the reason."""
     order = apply(an_order(State.OPEN), StillOpen("BACKORDERED", slow=True)).order
 
     assert (order.carrier_status, order.reason) == ("BACKORDERED", "the carrier says BACKORDERED")
 
 
 @pytest.mark.parametrize("slow", [True, False])
-def test_an_order_looked_at_in_vain_is_left_alone_a_little_longer(*, slow: bool) -> None:
-    """The second pause, 3.2 s. Slow stretches the ceiling, not the first steps: review may be over in a minute."""
+def test_an_order_that_has_not_moved_is_asked_about_a_little_later(*, slow: bool) -> None:
+    """The second pause, 3.2 s. `slow` raises the maximum, not the first pauses: review may be over in a minute."""
     (effect,) = apply(an_order(State.OPEN), StillOpen("RECEIVED", slow=slow)).effects
 
     assert 0.9 * 3.2 * SECOND <= effect.not_before - NOON <= 3.2 * SECOND
 
 
-def test_the_carriers_own_explanation_is_better_than_its_status() -> None:
-    """A detail in the carrier's words is kept as the reason."""
+def test_a_detail_from_the_carrier_becomes_the_reason() -> None:
+    """The carrier's explanation says more than its status."""
     order = apply(an_order(State.OPEN), StillOpen("RECEIVED", detail="5019: pending review")).order
 
     assert order.reason == "5019: pending review"
@@ -353,18 +353,16 @@ def test_pauses_grow_by_the_factor(asked: int) -> None:
 @pytest.mark.parametrize(("slow", "ceiling"), [(False, POLICY.ask_max), (True, POLICY.slow_ask_max)])
 @pytest.mark.parametrize("factor", [1.6, 2.0, 10.0])
 @pytest.mark.parametrize("asked", [40, 64, 65, 1_000_000])
-def test_pauses_stop_growing_however_often_it_was_asked(
-    *, slow: bool, ceiling: timedelta, factor: float, asked: int
-) -> None:
-    """An order may stay backordered for weeks; the asking goes on at the slowest pace and breaks nothing."""
+def test_pauses_stop_growing_at_the_maximum(*, slow: bool, ceiling: timedelta, factor: float, asked: int) -> None:
+    """An order may stay backordered for weeks: it is asked about at the longest pause, and nothing overflows."""
     policy = CarrierPolicy(ask_factor=factor)
     pause = next_ask(an_order(State.OPEN), asked, slow=slow, now=NOON, policy=policy).not_before - NOON
 
     assert 0.9 * ceiling <= pause <= ceiling
 
 
-def test_orders_due_together_do_not_ask_together() -> None:
-    """A hundred orders acknowledged in one moment spread out, and a replay gives the same times."""
+def test_orders_acknowledged_together_are_asked_about_at_different_times() -> None:
+    """A hundred orders spread out, and a replay gives the same times."""
 
     def due() -> list[timedelta]:
         orders = [an_order(State.OPEN, number=number) for number in range(100)]
@@ -374,38 +372,38 @@ def test_orders_due_together_do_not_ask_together() -> None:
     assert due() == due()
 
 
-# Persons
+# People
 
 
-def test_an_order_called_back_before_it_left_is_cancelled() -> None:
+def test_an_order_cancelled_before_it_was_sent_is_cancelled() -> None:
     """Nothing was sent, so nothing can have been bought."""
     order = apply(an_order(), CancelAsked("crm", "typed twice")).order
 
     assert (order.state, order.reason) == (State.CANCELLED, "crm: typed twice")
 
 
-def test_a_decision_without_a_reason_still_has_a_name_to_it() -> None:
-    """Whoever asked stands in the story."""
+def test_a_decision_without_a_reason_names_the_person() -> None:
+    """The story shows who asked."""
     assert apply(an_order(), CancelAsked("crm")).order.reason == "by crm"
 
 
 @pytest.mark.parametrize("state", [state for state in State if state not in {State.ACCEPTED, State.OPEN}])
-def test_an_order_that_may_have_left_cannot_be_called_back(state: State) -> None:
-    """What may have been bought is not unbought by a word of ours."""
+def test_an_order_that_may_have_been_sent_cannot_be_cancelled(state: State) -> None:
+    """What may have been bought stays bought, whatever we decide."""
     with pytest.raises(IllegalTransition):
         apply(an_order(state), CancelAsked("crm"))
 
 
-def test_an_order_that_the_carrier_has_is_called_back_by_asking_the_carrier_at_once() -> None:
-    """It stays open, since only the carrier can say what became of it, and remembers that it is not wanted."""
+def test_cancelling_an_open_order_asks_the_carrier_at_once() -> None:
+    """The order stays open, since only the carrier knows its end, and remembers that it is not wanted."""
     step = apply(an_order(State.OPEN, carrier_order_id=THEIR_ID), CancelAsked("crm", "typed twice"))
 
     assert (step.order.state, step.order.cancel_asked_at) == (State.OPEN, NOON)
     assert step.effects == (AskCarrier(NOON, "crm: typed twice"),)
 
 
-def test_an_order_that_is_sent_again_is_wanted_again() -> None:
-    """Whoever called it back before it was parked has been overruled by a person."""
+def test_sending_an_order_again_withdraws_its_cancellation() -> None:
+    """A person overruled the cancellation from before it was parked."""
     parked = replace(an_order(State.PARKED), cancel_asked_at=NOON - MINUTE)
 
     assert apply(parked, SentAgain("ops", "nothing was bought")).order.cancel_asked_at is None
@@ -413,8 +411,8 @@ def test_an_order_that_is_sent_again_is_wanted_again() -> None:
 
 
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.IN_DOUBT, State.OPEN])
-def test_an_order_that_is_set_aside_waits_for_a_person_and_keeps_its_turn(state: State) -> None:
-    """Nothing is owed to it any more; what it may have bought could be taken for another's."""
+def test_an_order_parked_by_a_person_keeps_its_serial_lock(state: State) -> None:
+    """No work is owed to it. What it may have bought could be taken for the purchase of another order."""
     order = an_order(state, carrier_order_id=THEIR_ID, doubt_since=NOON, progress={"cart_id": "01J"})
     step = apply(order, SetAside("ana", "it does not move"))
 
@@ -423,8 +421,8 @@ def test_an_order_that_is_set_aside_waits_for_a_person_and_keeps_its_turn(state:
     assert (work_owed(step.effects), step.releases_serial_lock) == ((), False)
 
 
-def test_what_is_on_its_way_is_not_set_aside() -> None:
-    """Its answer would come to an order that hears nothing any more."""
+def test_an_order_being_sent_cannot_be_parked_by_a_person() -> None:
+    """The answer would come to an order that nothing can move any more."""
     with pytest.raises(IllegalTransition):
         apply(an_order(State.SUBMITTING), SetAside("ana", "now"))
 
@@ -433,8 +431,8 @@ def test_what_is_on_its_way_is_not_set_aside() -> None:
     ("state", "owed"),
     [(State.ACCEPTED, SubmitOrder), (State.IN_DOUBT, AskCarrier), (State.OPEN, AskCarrier)],
 )
-def test_a_hurried_order_is_due_now_and_is_otherwise_what_it_was(state: State, owed: type[Effect]) -> None:
-    """Impatience is no news: state, reason and what was counted stay."""
+def test_a_hurried_order_is_due_now_and_otherwise_unchanged(state: State, owed: type[Effect]) -> None:
+    """State, reason and counters stay."""
     order = replace(an_order(state, doubt_since=NOON - MINUTE, doubt_asks=2), reason="the carrier says RECEIVED")
     step = apply(order, Hurried("ana", "the customer calls"))
 
@@ -443,18 +441,18 @@ def test_a_hurried_order_is_due_now_and_is_otherwise_what_it_was(state: State, o
 
 
 @pytest.mark.parametrize("state", State)
-def test_a_telling_is_wanted_again_in_any_state_and_moves_nothing(state: State) -> None:
-    """The story grows by who wanted it, and the telling is due."""
+def test_a_person_can_have_the_producer_notified_again_in_every_state(state: State) -> None:
+    """The story records who asked, the notification is due, and the order does not move."""
     order = an_order(state)
     step = apply(order, ToldAgain("ana", "the queue was lost"))
 
     assert step.order == replace(order, version=order.version + 1)
     assert step.effects == (TellProducer(NOON, "ana: the queue was lost"),)
-    assert apply(an_order(state, told_at=None), ToldAgain("ana")).effects == ()
+    assert apply(an_order(state, notify_on=None), ToldAgain("ana")).effects == ()
 
 
-def test_steps_of_another_order_are_forgotten_with_it() -> None:
-    """Adopted under the name that is known, it goes on where it was; under another, what was seen is not its own."""
+def test_adopting_another_carrier_order_discards_the_steps_of_the_first() -> None:
+    """Under the known id the order goes on where it was."""
     order = an_order(State.PARKED, carrier_order_id=THEIR_ID, progress={"found": ["+1"], SETTLED: {"numbers": ["+2"]}})
     other = CarrierOrderId("77659f47")
 
@@ -463,34 +461,34 @@ def test_steps_of_another_order_are_forgotten_with_it() -> None:
     assert apply(replace(order, carrier_order_id=None), Adopted(other, "ana", "seen")).order.progress == order.progress
 
 
-def test_an_order_that_the_carrier_dropped_is_cancelled() -> None:
-    """In the carrier's own words."""
+def test_an_order_that_the_carrier_cancelled_is_cancelled() -> None:
+    """With the carrier's reason and status."""
     order = apply(an_order(State.OPEN), CalledBack("closed", "CANCELLED")).order
 
     assert (order.state, order.reason, order.carrier_status) == (State.CANCELLED, "closed", "CANCELLED")
 
 
-# Waiting for a rule, and going in parts
+# Rules of the carrier, and orders in parts
 
 
-def test_what_a_rule_holds_back_is_owed_when_the_rule_allows_it() -> None:
-    """To the moment: no pause of ours is added, however often it was tried."""
+def test_an_order_held_back_by_a_rule_is_due_when_the_rule_allows_it() -> None:
+    """Exactly then: no pause of ours is added, however often it was tried."""
     step = apply(an_order(State.SUBMITTING, sends=9), Deferred("tainted", NOON + 31 * MINUTE), attempt_number=9)
 
     assert step.order.state is State.ACCEPTED
     assert step.effects == (SubmitOrder(NOON + 31 * MINUTE, "tainted"),)
 
 
-def test_what_a_rule_held_back_until_now_is_owed_now() -> None:
-    """A moment that has passed is not waited for."""
+def test_an_order_held_back_until_now_is_due_now() -> None:
+    """A moment in the past is not waited for."""
     (effect,) = apply(an_order(State.SUBMITTING), Deferred("tainted", NOON - MINUTE)).effects
 
     assert effect == SubmitOrder(NOON, "tainted")
 
 
 @pytest.mark.parametrize("progress", [{}, {SETTLED: {"numbers": ["+1"]}}])
-def test_a_deferred_attempt_leaves_nothing_but_what_is_settled(progress: dict[str, object]) -> None:
-    """The next one makes its own cart, and does not do again what is done."""
+def test_a_deferred_attempt_keeps_only_the_settled_part(progress: dict[str, object]) -> None:
+    """The next attempt makes its own cart and does not repeat what is done."""
     order = an_order(State.SUBMITTING, progress={"cart_id": "01J", **progress})
 
     assert apply(order, Deferred("tainted", NOON)).order.progress == progress
@@ -500,8 +498,8 @@ def in_parts(state: State) -> Order:
     return an_order(state, sends=2, carrier_status="COMPLETED", progress={SETTLED: {"numbers": ["+1"]}})
 
 
-def test_the_rest_of_an_order_has_a_submission_of_its_own() -> None:
-    """Under a new name at the carrier, and with the first part on record."""
+def test_the_rest_of_an_order_is_submitted_separately() -> None:
+    """As another carrier order, with the settled part kept."""
     order = an_order(State.OPEN, carrier_order_id=THEIR_ID, progress={"cart_id": "01J"})
     step = apply(order, an_event(PartSettled))
 
@@ -511,8 +509,8 @@ def test_the_rest_of_an_order_has_a_submission_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("event", [Refused("no such number", "404"), CalledBack("dropped")])
-def test_no_end_of_the_rest_undoes_the_part_that_is_settled(event: Event) -> None:
-    """An order of which something was done has not failed, and was not called off."""
+def test_no_end_of_the_rest_undoes_the_settled_part(event: Event) -> None:
+    """An order of which something was done has not failed and was not cancelled."""
     step = apply(in_parts(State.OPEN), event)
 
     assert step.order.state is State.PARTIAL
@@ -527,22 +525,22 @@ def test_no_end_of_the_rest_undoes_the_part_that_is_settled(event: Event) -> Non
         (State.ACCEPTED, CancelAsked("ana"), State.CANCELLED),
     ],
 )
-def test_a_part_in_which_nothing_was_done_is_no_part_of_the_end(state: State, event: Event, end: State) -> None:
-    """The carrier has ended an order and done nothing of it: what is settled is nothing."""
+def test_a_settled_part_in_which_nothing_was_done_does_not_count(state: State, event: Event, end: State) -> None:
+    """The carrier ended an order and did nothing of it: the settled part is empty."""
     order = replace(in_parts(state), progress={SETTLED: {}})
 
     assert apply(order, event).order.state is end
 
 
-def test_an_old_attempts_refusal_says_nothing_of_the_rest() -> None:
-    """It is seen in the light of the attempt it answers before it is seen in any other."""
+def test_an_old_attempts_refusal_does_not_end_the_rest() -> None:
+    """Whether an answer belongs to an old attempt is checked first."""
     step = apply(in_parts(State.SUBMITTING), Refused("no such number"), attempt_number=1)
 
     assert (step.order.state, step.late) == (State.SUBMITTING, True)
 
 
-def test_the_rest_can_be_called_back() -> None:
-    """What was done before stays done, and the end says so."""
+def test_the_rest_can_be_cancelled() -> None:
+    """What was done before stays done, and the reason says so."""
     step = apply(in_parts(State.ACCEPTED), CancelAsked("crm", "keep it"))
 
     assert step.order.state is State.PARTIAL
@@ -559,33 +557,33 @@ def test_the_rest_can_be_called_back() -> None:
         (CancelAsked("crm"), False),
     ],
 )
-def test_an_order_needs_the_carrier_to_itself_until_it_says_otherwise_or_leaves(event: Event, *, ends: bool) -> None:
-    """Others that could be taken for it wait so long."""
+def test_a_step_releases_the_serial_lock_when_the_order_no_longer_needs_it(event: Event, *, ends: bool) -> None:
+    """Until then, orders that could be taken for it wait."""
     assert apply(an_order(State.OPEN, carrier_order_id=THEIR_ID), event).releases_serial_lock is ends
 
 
-def test_late_news_takes_nobodys_turn_away() -> None:
-    """The order had ended, and with it its turn."""
+def test_late_news_releases_no_serial_lock() -> None:
+    """The lock was released when the order ended; another order may hold it now."""
     assert not apply(an_order(State.COMPLETED), an_event(Filled)).releases_serial_lock
 
 
-def test_a_parked_order_is_sent_again_on_a_persons_word_only() -> None:
-    """At once, and with that word as the reason."""
+def test_a_parked_order_is_sent_again_at_once_when_a_person_says_so() -> None:
+    """The reason is what the person wrote."""
     step = apply(an_order(State.PARKED), SentAgain("ana", "not in the dashboard"))
 
     assert step.effects == (SubmitOrder(NOON, "ana: not in the dashboard"),)
 
 
 def test_a_parked_order_can_be_written_off() -> None:
-    """It ends as failed, and the producer is told."""
+    """It ends as FAILED, and the producer is notified."""
     step = apply(an_order(State.PARKED), WrittenOff("ana", "the customer went away"))
 
     assert step.order.state is State.FAILED
     assert step.effects == (TellProducer(NOON),)
 
 
-def test_what_a_person_decided_is_void_once_the_order_has_moved() -> None:
-    """Whoever decided saw the order as it stood, and sending again costs money."""
+def test_a_persons_decision_is_void_once_the_order_has_moved() -> None:
+    """The person saw the order as it stood, and sending again costs money."""
     closings = {event for event in EVENT_TYPES if issubclass(event, ClosedByPerson)}
     assert set(get_args(Resolution)) | closings == set(ARCS[State.PARKED])
     assert all(issubclass(event, PersonsDecision) and issubclass(event, Judgement) for event in ARCS[State.PARKED])
@@ -596,8 +594,8 @@ def test_what_a_person_decided_is_void_once_the_order_has_moved() -> None:
 
 @pytest.mark.parametrize("state", RESTING)
 @pytest.mark.parametrize("event", NEWS)
-def test_late_news_is_counted_and_changes_nothing_else(state: State, event: type[Event]) -> None:
-    """The story grows by one event, and nothing is owed for it."""
+def test_late_news_adds_one_to_the_version_and_changes_nothing_else(state: State, event: type[Event]) -> None:
+    """The story gets one more event, and no work is owed for it."""
     before = an_order(state, carrier_order_id=THEIR_ID, carrier_status="COMPLETE")
     step = apply(before, an_event(event))
 
@@ -608,8 +606,8 @@ def test_late_news_is_counted_and_changes_nothing_else(state: State, event: type
 
 @pytest.mark.parametrize("state", [state for state in State if state.is_final])
 @pytest.mark.parametrize("event", ENDS)
-def test_late_news_of_another_end_is_an_alarm(state: State, event: type[Event]) -> None:
-    """The producer was told one thing and the carrier now says another; the same thing again is no alarm."""
+def test_late_news_of_another_end_raises_an_alarm(state: State, event: type[Event]) -> None:
+    """The carrier contradicts what the producer was told. The same end again raises none."""
     assert apply(an_order(state), an_event(event)).contradicts is (ENDS[event] is not state)
 
 
@@ -617,51 +615,53 @@ def test_late_news_of_another_end_is_an_alarm(state: State, event: type[Event]) 
     ("state", "alarm"),
     [(State.FAILED, True), (State.CANCELLED, True), (State.COMPLETED, False), (State.PARTIAL, False)],
 )
-def test_an_order_acknowledged_after_nothing_was_said_to_be_bought_is_an_alarm(*, state: State, alarm: bool) -> None:
-    """The carrier has an order that we called off: somebody may be paying for it."""
+def test_an_acknowledgement_after_failed_or_cancelled_raises_an_alarm(*, state: State, alarm: bool) -> None:
+    """The carrier has an order that ended here without a purchase: somebody may be paying for it."""
     order = an_order(state, carrier_order_id=None if alarm else THEIR_ID)
 
     assert apply(order, Acknowledged(THEIR_ID)).contradicts is alarm
 
 
 @pytest.mark.parametrize("event", NEWS)
-def test_a_parked_order_contradicts_nobody(event: type[Event]) -> None:
-    """No end was told yet; the news is evidence for whoever decides."""
+def test_late_news_for_a_parked_order_raises_no_alarm(event: type[Event]) -> None:
+    """The producer was told no end yet. The news is evidence for the person who decides."""
     assert not apply(an_order(State.PARKED), an_event(event)).contradicts
 
 
-def test_the_answer_to_an_order_that_came_to_nothing_is_no_alarm_when_it_says_what_is_known() -> None:
-    """The carrier took it, gave it a name and refused it; hearing of the name once more is no purchase."""
+def test_an_acknowledgement_with_the_known_id_raises_no_alarm() -> None:
+    """The carrier accepted the order and then refused it: hearing the same id again is no purchase."""
     order = an_order(State.FAILED, carrier_order_id=THEIR_ID)
 
     assert not apply(order, Acknowledged(THEIR_ID)).contradicts
 
 
-# OutboxMessage the producer
+# Notifying the producer
 
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)
-def test_by_default_the_producer_hears_of_the_end_alone(state: State, event: type[Event], target: State) -> None:
-    """One message per order, when there is something to say."""
-    told = [effect for effect in apply(an_order(state), an_event(event)).effects if isinstance(effect, TellProducer)]
+def test_by_default_the_producer_is_notified_of_the_end_only(state: State, event: type[Event], target: State) -> None:
+    """One message per order."""
+    notified = [
+        effect for effect in apply(an_order(state), an_event(event)).effects if isinstance(effect, TellProducer)
+    ]
 
-    assert told == ([TellProducer(NOON)] if target in FINAL_STATES else [])
+    assert notified == ([TellProducer(NOON)] if target in FINAL_STATES else [])
 
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)
-def test_the_producer_hears_of_the_states_it_named_on_entering_them(
+def test_the_producer_is_notified_on_entering_the_states_it_named(
     state: State, event: type[Event], target: State
 ) -> None:
-    """Staying in a state tells nothing new."""
-    for told_at in State:
-        effects = apply(an_order(state, told_at={told_at}), an_event(event)).effects
+    """Staying in a state is nothing new."""
+    for notify_on in State:
+        effects = apply(an_order(state, notify_on={notify_on}), an_event(event)).effects
 
-        assert (TellProducer(NOON) in effects) is (target is told_at and target is not state)
+        assert (TellProducer(NOON) in effects) is (target is notify_on and target is not state)
 
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)
-def test_a_producer_that_asked_for_nothing_is_told_nothing(state: State, event: type[Event], target: State) -> None:
-    """Without `notify` it will ask for itself."""
-    effects = apply(an_order(state, told_at=None), an_event(event)).effects
+def test_a_producer_without_notify_is_not_notified(state: State, event: type[Event], target: State) -> None:
+    """It reads the order when it wants to know."""
+    effects = apply(an_order(state, notify_on=None), an_event(event)).effects
 
-    assert TellProducer(NOON) not in effects, f"told of {target}"
+    assert TellProducer(NOON) not in effects, f"notified of {target}"

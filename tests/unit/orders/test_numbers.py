@@ -66,16 +66,16 @@ def test_a_possible_number_is_kept_as_it_is(text: str) -> None:
         pytest.param("+310201234567", "dialled at home only", id="the Dutch zero"),
     ],
 )
-def test_anything_else_is_refused_with_the_rule_it_breaks(text: str, rule: str) -> None:
-    """The producer is told what to mend."""
+def test_any_other_text_is_refused_with_the_rule_it_breaks(text: str, rule: str) -> None:
+    """The producer learns what to correct."""
     with pytest.raises(ValueError, match=rule):
         parse_e164(text)
 
 
 @settings(deadline=None)
 @given(st.text() | SHAPED)
-def test_whatever_comes_in_is_a_number_in_its_one_form_or_a_value_error(text: str) -> None:
-    """What is accepted is what the numbering tables would write: no second spelling can be held beside it."""
+def test_every_text_is_a_number_in_its_one_form_or_a_value_error(text: str) -> None:
+    """An accepted number is written as the number tables write it: it cannot be held under a second spelling."""
     with contextlib.suppress(ValueError):
         number = parse_e164(text)
         assert phonenumbers.format_number(phonenumbers.parse(number), phonenumbers.PhoneNumberFormat.E164) == text
@@ -88,8 +88,8 @@ def test_every_north_american_number_is_possible(text: str) -> None:
 
 
 @given(NANP)
-def test_a_number_survives_the_way_to_a_carrier_and_back(text: str) -> None:
-    """Ten digits, eleven, or E.164: each is read back as the same number."""
+def test_a_number_in_any_carriers_form_is_read_back_as_the_same_number(text: str) -> None:
+    """Ten digits, eleven digits, or E.164."""
     number = parse_e164(text)
 
     assert len(national(number)) == 10
@@ -97,8 +97,8 @@ def test_a_number_survives_the_way_to_a_carrier_and_back(text: str) -> None:
         assert e164_from_carrier(printed) == number
 
 
-def test_a_number_of_another_plan_comes_back_as_well() -> None:
-    """Carriers print it with or without the plus sign."""
+def test_a_number_of_another_plan_is_read_back_too() -> None:
+    """Carriers write it with or without the plus sign."""
     number = E164("+31201234567")
 
     assert e164_from_carrier("31201234567") == e164_from_carrier("+31201234567") == number
@@ -108,13 +108,13 @@ def test_a_number_of_another_plan_comes_back_as_well() -> None:
 @pytest.mark.parametrize(
     "text", ["", "n/a", "919-555-0100", "(919) 555 0100", "1_919", "٩١٩٥٥٥٠١٠٠", "9195550", "+919"]
 )
-def test_what_a_carrier_prints_instead_of_a_number_is_no_number(text: str) -> None:
-    """Never guessed: an answer with such a thing is unreadable."""
+def test_text_that_is_not_a_number_is_refused(text: str) -> None:
+    """Never guessed: an answer with such a text is unreadable."""
     with pytest.raises(ValueError, match=r"E\.164|is not a telephone number|wrong length"):
         e164_from_carrier(text)
 
 
-def test_a_long_text_is_cut_short_in_the_complaint() -> None:
+def test_the_error_message_shortens_a_long_text() -> None:
     """A carrier's page of HTML does not end up in the log."""
     with pytest.raises(ValueError, match="is not a telephone number") as caught:
         e164_from_carrier("<html>" * 1000)

@@ -1,4 +1,4 @@
-"""Long random lives of one order: whatever happens to it, and in whatever order, the promises hold."""
+"""Random sequences of events for one order: the promises of the lifecycle hold in all of them."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +30,7 @@ from tests.unit.orders.lifecycle_examples import NOON, OWED_IN, an_event, an_ord
 
 NEWS = [event for event in EVENT_TYPES if issubclass(event, CarrierNews)]
 ABOUT_ONE_ATTEMPT = [event for event in NEWS if issubclass(event, AboutOneAttempt)]
-MANNERS = st.builds(
+POLICIES = st.builds(
     CarrierPolicy,
     ask_first=st.timedeltas(timedelta(milliseconds=1), timedelta(minutes=1)),
     ask_factor=st.floats(1, 10),
@@ -41,22 +41,22 @@ MANNERS = st.builds(
 PAUSES = st.timedeltas(timedelta(0), timedelta(days=2))
 
 
-class OneLife(RuleBasedStateMachine):
-    """An order among carriers, workers and persons who say anything at any time.
+class OrderLife(RuleBasedStateMachine):
+    """One order, to which carriers, workers and people may report anything at any time.
 
-    Keeps its own account of what is owed and of what was told, as the ledger would: a piece of work
-    stays owed until a step says otherwise.
+    It keeps its own record of the work owed and of the notifications, as the ledger would: a piece of work stays owed
+    until a step replaces it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.now = NOON
-        self.told: list[State] = []
+        self.notified: list[State] = []
         self.begun = 0
         self.events = 0
 
-    @initialize(policy=MANNERS)
-    def come_in(self, policy: CarrierPolicy) -> None:
+    @initialize(policy=POLICIES)
+    def accept_the_order(self, policy: CarrierPolicy) -> None:
         self.policy = policy
         self.order = an_order()
         self.first_version = self.order.version
@@ -64,43 +64,43 @@ class OneLife(RuleBasedStateMachine):
 
     @precondition(lambda self: self.order.state in ARCS)
     @rule(data=st.data(), pause=PAUSES)
-    def something_moves_the_order_on(self, data: st.DataObject, pause: timedelta) -> None:
+    def move_the_order(self, data: st.DataObject, pause: timedelta) -> None:
         arcs = ARCS[self.order.state]
         going_on = [event for event in arcs if not arcs[event].is_final]
-        self.happens(data.draw(st.sampled_from(going_on)), pause, attempt_number=self.order.sends)
+        self.apply(data.draw(st.sampled_from(going_on)), pause, attempt_number=self.order.sends)
 
     @precondition(lambda self: self.order.state in ARCS and self.events >= 30)
     @rule(data=st.data(), pause=PAUSES)
-    def something_ends_the_order(self, data: st.DataObject, pause: timedelta) -> None:
+    def end_the_order(self, data: st.DataObject, pause: timedelta) -> None:
         arcs = ARCS[self.order.state]
         ending = [event for event in arcs if arcs[event].is_final]
         if ending:
-            self.happens(data.draw(st.sampled_from(ending)), pause, attempt_number=self.order.sends)
+            self.apply(data.draw(st.sampled_from(ending)), pause, attempt_number=self.order.sends)
 
     @precondition(lambda self: self.order.sends > 1)
     @rule(data=st.data(), event=st.sampled_from(ABOUT_ONE_ATTEMPT), pause=PAUSES)
-    def an_attempt_long_over_speaks(self, data: st.DataObject, event: type[Event], pause: timedelta) -> None:
+    def answer_an_old_attempt(self, data: st.DataObject, event: type[Event], pause: timedelta) -> None:
         attempt_number = data.draw(st.integers(1, self.order.sends - 1))
-        assert self.happens(event, pause, attempt_number=attempt_number).late
+        assert self.apply(event, pause, attempt_number=attempt_number).late
 
     @precondition(lambda self: self.order.state in AT_REST)
     @rule(event=st.sampled_from(NEWS), pause=PAUSES)
-    def late_news_comes(self, event: type[Event], pause: timedelta) -> None:
-        assert self.happens(event, pause).late
+    def send_late_news(self, event: type[Event], pause: timedelta) -> None:
+        assert self.apply(event, pause).late
 
-    def happens(self, event_type: type[Event], pause: timedelta, *, attempt_number: int | None = None) -> Step:
+    def apply(self, event_type: type[Event], pause: timedelta, *, attempt_number: int | None = None) -> Step:
         self.now += pause
         before, event = self.order, an_event(event_type)
         step = advance(before, event, now=self.now, policy=self.policy, attempt_number=attempt_number)
-        self.compare(before, event, attempt_number, step)
+        self.check_step(before, event, attempt_number, step)
         self.order = step.order
         self.events += 1
         if not step.late:
             self.owed = work_owed(step.effects)
-        self.told += [step.order.state for effect in step.effects if effect.lane is Lane.TELL]
+        self.notified += [step.order.state for effect in step.effects if effect.lane is Lane.TELL]
         return step
 
-    def compare(self, before: Order, event: Event, attempt_number: int | None, step: Step) -> None:
+    def check_step(self, before: Order, event: Event, attempt_number: int | None, step: Step) -> None:
         after = step.order
         assert after.version == before.version + 1
         assert after.state is before.state or not (step.late or before.state.is_final)
@@ -116,47 +116,47 @@ class OneLife(RuleBasedStateMachine):
             )
 
     @invariant()
-    def the_impossible_is_refused(self) -> None:
-        possible = {*ARCS.get(self.order.state, ()), *(NEWS if self.order.state in AT_REST else ()), ToldAgain}
-        for event in set(EVENT_TYPES) - possible:
+    def illegal_events_are_refused(self) -> None:
+        legal = {*ARCS.get(self.order.state, ()), *(NEWS if self.order.state in AT_REST else ()), ToldAgain}
+        for event in set(EVENT_TYPES) - legal:
             with pytest.raises(IllegalTransition):
                 advance(self.order, an_event(event), now=self.now, policy=self.policy)
 
     @invariant()
-    def nothing_unfinished_is_forgotten_and_nothing_at_rest_is_worked_on(self) -> None:
+    def work_is_owed_under_way_and_none_at_rest(self) -> None:
         state = self.order.state
         assert self.owed == ((OWED_IN[state],) if state in OWED_IN else ())
 
     @invariant()
-    def the_story_is_as_long_as_the_version_says(self) -> None:
+    def the_version_counts_the_events(self) -> None:
         assert self.order.version == self.first_version + self.events
 
     @invariant()
-    def every_submission_is_counted_and_no_more_are_lost_than_begun(self) -> None:
+    def submissions_are_counted_and_losses_do_not_exceed_them(self) -> None:
         assert self.order.sends == self.begun
         assert self.order.losses <= self.order.sends
 
     @invariant()
-    def the_ledgers_constraints_would_let_it_be_stored(self) -> None:
+    def the_ledgers_constraints_accept_the_order(self) -> None:
         assert self.order.state is not State.OPEN or self.order.carrier_order_id
         assert self.order.state is not State.IN_DOUBT or self.order.doubt_since
 
     @invariant()
-    def the_end_is_told_once_and_nothing_else_is(self) -> None:
-        assert self.told == ([self.order.state] if self.order.state.is_final else [])
+    def the_producer_is_notified_once_of_the_end(self) -> None:
+        assert self.notified == ([self.order.state] if self.order.state.is_final else [])
 
     @invariant()
-    def an_order_has_an_end_when_it_has_ended(self) -> None:
+    def an_order_has_ended_at_only_in_a_final_state(self) -> None:
         assert (self.order.ended_at is not None) is self.order.state.is_final
 
 
-OneLife.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
-test_the_promises_hold_all_through_a_long_life = OneLife.TestCase
+OrderLife.TestCase.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
+test_the_promises_hold_through_any_sequence_of_events = OrderLife.TestCase
 
 
 @dataclass(frozen=True, slots=True)
 class Walk:
-    """Legal steps from the start, each with the event that caused it, and the policy they were taken in."""
+    """Legal steps from the start, each with its event, and the policy that was used."""
 
     policy: CarrierPolicy
     start: Order
@@ -165,8 +165,8 @@ class Walk:
 
 @st.composite
 def walks(draw: st.DrawFn) -> Walk:
-    """Take thirty steps or more without coming to an end."""
-    policy, start = draw(MANNERS), an_order()
+    """Take thirty to sixty steps without reaching a final state."""
+    policy, start = draw(POLICIES), an_order()
     steps: list[tuple[Event, Step]] = []
     order = start
     for _ in range(draw(st.integers(30, 60))):
@@ -180,8 +180,8 @@ def walks(draw: st.DrawFn) -> Walk:
 
 @settings(max_examples=50, deadline=None)
 @given(walks())
-def test_the_same_life_lived_again_is_the_same_life(walk: Walk) -> None:
-    """No dice, no clock: the story of events gives the order and its due times back."""
+def test_the_same_events_give_the_same_steps_again(walk: Walk) -> None:
+    """No randomness and no clock: the events alone give the order and its due times."""
     order = walk.start
     for event, step in walk.steps:
         assert advance(order, event, now=NOON, policy=walk.policy, attempt_number=order.sends) == step
@@ -190,8 +190,8 @@ def test_the_same_life_lived_again_is_the_same_life(walk: Walk) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(walks())
-def test_an_order_is_never_sent_again_while_its_last_send_is_unexplained(walk: Walk) -> None:
-    """Between two submissions stands a proof that the first bought nothing, or a person's word."""
+def test_an_order_is_sent_again_only_when_the_last_attempt_is_explained(walk: Walk) -> None:
+    """Between two submissions there is proof that the first bought nothing, or a decision of a person."""
     explained = True
     for event, step in walk.steps:
         match step.order.state:
@@ -209,15 +209,15 @@ def test_an_order_is_never_sent_again_while_its_last_send_is_unexplained(walk: W
 
 @settings(deadline=None)
 @given(
-    policy=MANNERS,
+    policy=POLICIES,
     asked=st.integers(0, 10**9),
     number=st.integers(1, 2**128 - 1),
     slow=st.booleans(),
 )
-def test_the_next_question_is_never_past_the_ceiling_and_always_the_same(
+def test_the_next_question_is_within_the_maximum_and_always_at_the_same_time(
     *, policy: CarrierPolicy, asked: int, number: int, slow: bool
 ) -> None:
-    """Any patience, any order, any number of looks: at least nine tenths of the pause, at most the ceiling."""
+    """For any policy, order and number of questions: at least nine tenths of the pause, at most the maximum."""
 
     def ask(asked: int) -> Effect:
         return next_ask(an_order(State.OPEN, number=number), asked, slow=slow, now=NOON, policy=policy)
