@@ -70,7 +70,10 @@ def mermaid() -> str:
 
 
 def states_table() -> str:
-    """Return a table of the states: what each means, which events leave it and which do not."""
+    """Return a table of the states: what each means, which events leave it and which do not.
+
+    Arrows from the box of the picture are named there, not once more in each state under way.
+    """
     rows = ((f"**{state}**", MEANINGS[state], _left_by(state), _stays_at(state)) for state in State)
     return _table(("State", "What it means", "Left by", "Stays at"), rows)
 
@@ -139,13 +142,14 @@ def _arrows(start: str, arcs: Mapping[type[Event], State]) -> Iterator[str]:
 def _left_by(state: State) -> str:
     if state.is_final:
         return "never"
-    ways = (f"`{event.__name__}` → {end}" for event, end in ARCS[state].items() if end is not state)
-    return "<br>".join(ways)
+    arcs = _not_shared(state, _shared())
+    ways = [f"`{event.__name__}` → {end}" for event, end in arcs.items() if end is not state]
+    return "<br>".join([*ways, "every arrow from the box"] if state in _UNDER_WAY else ways)
 
 
 def _stays_at(state: State) -> str:
     if state in AT_REST:
-        return "late news from the carrier, which is only recorded"
+        return "late news, only stored"
     stays = [f"`{event.__name__}`" for event, end in ARCS[state].items() if end is state]
     return "<br>".join(stays) or "nothing"
 
