@@ -13,6 +13,7 @@ from number_orders.ledger.numbers import NumberStore
 from number_orders.ledger.orders import OrderStore
 from number_orders.ledger.schedule import Schedule, WorkItem
 from number_orders.orders.errors import UnknownOrder
+from number_orders.orders.events import HeldBackByRule, NoProgress, Reminder, names_of
 from number_orders.orders.model import NumberResult, Order, OrderId
 
 _FORGOTTEN_AT_ONCE: Final = 5000
@@ -73,17 +74,18 @@ class History:
 
     async def trying_since(self, order_id: OrderId) -> datetime | None:
         """Return since when an order has been tried to be sent in vain; waiting on purpose does not count as trying."""
-        (row,) = await self._database.run("trying_since", {"order_id": order_id})
+        (row,) = await self._database.run("trying_since", {"order_id": order_id, "no_progress": names_of(NoProgress)})
         return cast("datetime | None", row["since"])
 
     async def due_since(self, order_id: OrderId) -> datetime:
         """Return from when on an order was to be worked on, after whatever it waited for on purpose at first."""
-        (row,) = await self._database.run("due_since", {"order_id": order_id})
+        (row,) = await self._database.run("due_since", {"order_id": order_id, "held_back": names_of(HeldBackByRule)})
         return cast("datetime", row["since"])
 
     async def last_moves(self, order_ids: Sequence[OrderId]) -> dict[OrderId, str]:
         """Return the name of the last event that moved each of these orders."""
-        found = await self._database.run("last_moves", {"order_ids": list(order_ids)})
+        params = {"order_ids": list(order_ids), "reminders": names_of(Reminder)}
+        found = await self._database.run("last_moves", params)
         return {row["order_id"]: row["event"] for row in found}
 
     async def keep_receipts(self, receipts: Sequence[Receipt]) -> None:

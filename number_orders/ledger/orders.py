@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from number_orders.ledger import rows
 from number_orders.ledger.connection import Database
-from number_orders.orders.lifecycle import Step, begins_anew
+from number_orders.orders.lifecycle import Step, resets_progress
 from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, Order, OrderId, State
 from number_orders.orders.serialization import moment_to_json
 
@@ -103,7 +103,7 @@ def _step(recorded: Recorded) -> dict[str, Any]:
         "carrier_order_id": after.carrier_order_id,
         "carrier_status": after.carrier_status,
         "reason": after.reason,
-        "progress": after.progress if _begins_anew(recorded) else None,
+        "progress": after.progress if _resets_progress(recorded) else None,
         "cancel_asked_at": moment_to_json(after.cancel_asked_at),
         "sends": after.sends,
         "losses": after.losses,
@@ -120,6 +120,6 @@ def _step(recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def _begins_anew(recorded: Recorded) -> bool:
+def _resets_progress(recorded: Recorded) -> bool:
     """Tell whether a step forgets the attempt under way, with whatever was kept of it since the order was read."""
-    return not recorded.step.late and begins_anew(recorded.before, recorded.step.event)
+    return not recorded.step.late and resets_progress(recorded.before, recorded.step.event)

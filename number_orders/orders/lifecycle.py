@@ -209,7 +209,7 @@ def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, policy: Car
     return AskCarrier(now + pause, f"the carrier says {order.carrier_status or 'no status'}")
 
 
-def begins_anew(order: Order, event: Event) -> bool:
+def resets_progress(order: Order, event: Event) -> bool:
     """Return whether the event discards the steps already done at the carrier: the next attempt must not use them."""
     match event:
         case Deferred() | PartSettled() | SentAgain():
@@ -302,7 +302,7 @@ def _progress(order: Order, event: Event) -> Mapping[str, object]:
     """Return the steps done at the carrier that the next conversation starts from. A settled part always stays."""
     if isinstance(event, PartSettled):
         return {SETTLED: event.settled}
-    if not begins_anew(order, event):
+    if not resets_progress(order, event):
         return order.progress
     return {SETTLED: order.progress[SETTLED]} if SETTLED in order.progress else {}
 

@@ -6,19 +6,19 @@ SELECT version, at, event, state, late, detail FROM order_events WHERE order_id 
 SELECT min(at) AS since FROM order_events
 WHERE order_id = %(order_id)s AND version > (
     SELECT max(version) FROM order_events
-    WHERE order_id = %(order_id)s AND event NOT IN ('SubmissionBegun', 'NotSent', 'Hurried', 'ToldAgain'));
+    WHERE order_id = %(order_id)s AND event <> ALL(%(no_progress)s));
 
 -- name: due_since
 -- From when on an order was to be worked on: its producer may have wanted it to wait, and so may a rule, the first time.
 SELECT greatest(accepted_at, (request ->> 'not_before')::timestamptz, (
     SELECT (detail ->> 'not_before')::timestamptz FROM order_events
-    WHERE order_events.order_id = orders.order_id AND event IN ('Deferred', 'PartSettled') ORDER BY version LIMIT 1)) AS since
+    WHERE order_events.order_id = orders.order_id AND event = ANY(%(held_back)s) ORDER BY version LIMIT 1)) AS since
 FROM orders WHERE order_id = %(order_id)s;
 
 -- name: last_moves
 -- What happened last to each of these orders that moved it. That somebody was impatient moved nothing.
 SELECT DISTINCT ON (order_id) order_id, event FROM order_events
-WHERE order_id = ANY(%(order_ids)s) AND NOT late AND event <> 'Hurried'
+WHERE order_id = ANY(%(order_ids)s) AND NOT late AND event <> ALL(%(reminders)s)
 ORDER BY order_id, version DESC;
 
 -- name: keep_receipts

@@ -2,15 +2,12 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from number_orders.orders.model import Lane
 from number_orders.simulation.statements.orders import Params, moment, statement
 from number_orders.simulation.tables import Row, Tables
-
-_TRIES: Final = frozenset({"SubmissionBegun", "NotSent", "Hurried", "ToldAgain"})
-_RULES: Final = frozenset({"Deferred", "PartSettled"})
 
 
 @statement
@@ -88,7 +85,7 @@ def story_of(tables: Tables, p: Params) -> list[Row]:
 def trying_since(tables: Tables, p: Params) -> list[Row]:
     """Return when the attempts began of which none left anything at the carrier."""
     events = tables.events[p["order_id"]]
-    other = max(event["version"] for event in events if event["event"] not in _TRIES)
+    other = max(event["version"] for event in events if event["event"] not in p["no_progress"])
     return [{"since": min((event["at"] for event in events if event["version"] > other), default=None)}]
 
 
@@ -96,7 +93,9 @@ def trying_since(tables: Tables, p: Params) -> list[Row]:
 def due_since(tables: Tables, p: Params) -> list[Row]:
     """Return from when on an order was to be worked on."""
     order = tables.orders[p["order_id"]]
-    ruled = (event["detail"]["not_before"] for event in tables.events[p["order_id"]] if event["event"] in _RULES)
+    ruled = (
+        event["detail"]["not_before"] for event in tables.events[p["order_id"]] if event["event"] in p["held_back"]
+    )
     moments = (moment(text) for text in (order["request"].get("not_before"), next(ruled, None)))
     return [{"since": max([order["accepted_at"], *filter(None, moments)])}]
 
@@ -108,7 +107,7 @@ def last_moves(tables: Tables, p: Params) -> list[Row]:
         order_id: event["event"]
         for order_id in p["order_ids"]
         for event in tables.events.get(order_id, ())
-        if not event["late"] and event["event"] != "Hurried"
+        if not event["late"] and event["event"] not in p["reminders"]
     }
     return [{"order_id": order_id, "event": event} for order_id, event in told.items()]
 
