@@ -33,7 +33,7 @@ def request_to_json(request: OrderRequest) -> dict[str, Any]:
 
 def fields_to_json(value: Any) -> dict[str, Any]:
     """Return the fields of a dataclass that are not at their defaults, as JSON values."""
-    return {name: to_json(here) for name, here in _given(value)}
+    return {name: to_json(current) for name, current in _given(value)}
 
 
 def moment_to_json(value: datetime | None) -> str | None:
@@ -43,9 +43,9 @@ def moment_to_json(value: datetime | None) -> str | None:
 
 def _given(value: Any) -> list[tuple[str, Any]]:
     return [
-        (name, here)
+        (name, current)
         for name, default in _defaults(type(value))
-        if (here := getattr(value, name)) is not default and here != default and here not in ({}, ())
+        if (current := getattr(value, name)) is not default and current != default and current not in ({}, ())
     ]
 
 
