@@ -5,33 +5,31 @@ from collections.abc import Iterator
 import pytest
 
 from number_orders.sandbox.behaviour import read_behaviour
-from number_orders.sandbox.inventory import StockPlan
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.sandbox.cm_client import CmClient
-from tests.contract.sandbox.practice_client import AT_ONCE, PracticeClient
-from tests.contract.sandbox.swift_client import SwiftClient
-
-SMALL = StockPlan(lines_per_exchange=24, toll_free_per_code=20, foreign_per_range=20)
+from tests.contract.sandbox.bandwidth.client import BandwidthClient
+from tests.contract.sandbox.cm.client import CmClient
+from tests.contract.sandbox.presets import AT_ONCE, SMALL
+from tests.contract.sandbox.swift.client import SwiftClient
 
 
 @pytest.fixture(scope="session")
-def practice() -> Iterator[PracticeClient]:
+def bandwidth_client() -> Iterator[BandwidthClient]:
     with running_sandbox(behaviour=read_behaviour(AT_ONCE), stock=SMALL) as control:
-        client = PracticeClient(control)
+        client = BandwidthClient(control)
         yield client
         client.http.close()
 
 
 @pytest.fixture(scope="session")
-def swift_client(practice: PracticeClient) -> Iterator[SwiftClient]:
-    client = SwiftClient(practice.control)
+def swift_client(bandwidth_client: BandwidthClient) -> Iterator[SwiftClient]:
+    client = SwiftClient(bandwidth_client.control)
     yield client
     client.http.close()
 
 
 @pytest.fixture(scope="session")
-def cm_client(practice: PracticeClient) -> Iterator[CmClient]:
-    client = CmClient(practice.control)
+def cm_client(bandwidth_client: BandwidthClient) -> Iterator[CmClient]:
+    client = CmClient(bandwidth_client.control)
     yield client
     client.http.close()
 
@@ -49,6 +47,6 @@ def cm(cm_client: CmClient) -> CmClient:
 
 
 @pytest.fixture
-def bandwidth(practice: PracticeClient) -> PracticeClient:
-    practice.control.reset()
-    return practice
+def bandwidth(bandwidth_client: BandwidthClient) -> BandwidthClient:
+    bandwidth_client.control.reset()
+    return bandwidth_client

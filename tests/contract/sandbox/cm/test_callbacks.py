@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.contract.sandbox.callback_receiver import Receiver, receiving
-from tests.contract.sandbox.cm_client import CmClient
+from tests.contract.sandbox.cm.callback_receiver import Receiver, receiving
+from tests.contract.sandbox.cm.client import CmClient
 
 
 @pytest.fixture

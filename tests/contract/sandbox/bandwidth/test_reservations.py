@@ -10,20 +10,20 @@ from defusedxml.ElementTree import fromstring
 
 from number_orders.sandbox.behaviour import read_behaviour
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.sandbox.conftest import SMALL
-from tests.contract.sandbox.practice_client import ACCOUNT, AT_ONCE, PracticeClient, named_xml, order_xml, texts
+from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, named_xml, order_xml, texts
+from tests.contract.sandbox.presets import AT_ONCE, SMALL
 
 NUMBER = "+19842471432"
 HOURS_S = 4 * 3600
 
 
-def reserve(client: PracticeClient, number: str = NUMBER) -> httpx.Response:
+def reserve(client: BandwidthClient, number: str = NUMBER) -> httpx.Response:
     return client.http.post(
         f"{ACCOUNT}/tnreservation", content=f"<Reservation><ReservedTn>{number}</ReservedTn></Reservation>"
     )
 
 
-def reserved(client: PracticeClient, number: str = NUMBER) -> str:
+def reserved(client: BandwidthClient, number: str = NUMBER) -> str:
     answer = reserve(client, number)
     assert (answer.status_code, answer.content) == (201, b"")
     return answer.headers["location"].rpartition("/")[2]
@@ -39,12 +39,12 @@ def with_reservations(*reservation_ids: str, numbers: tuple[str, ...] = (NUMBER,
     return named_xml(*numbers).replace(closing, f"<ReservationIdList>{listed}</ReservationIdList>{closing}")
 
 
-def left_s(client: PracticeClient, reservation_id: str) -> int:
+def left_s(client: BandwidthClient, reservation_id: str) -> int:
     shown = fromstring(client.http.get(f"{ACCOUNT}/tnreservation/{reservation_id}").content)
     return int(shown.findtext("Reservation/ReservationExpires") or -1)
 
 
-def test_a_reservation_is_shown_by_its_id_and_by_its_number(bandwidth: PracticeClient) -> None:
+def test_a_reservation_is_shown_by_its_id_and_by_its_number(bandwidth: BandwidthClient) -> None:
     """With other names and capitals each time, as published."""
     reservation_id = reserved(bandwidth)
 
@@ -59,7 +59,7 @@ def test_a_reservation_is_shown_by_its_id_and_by_its_number(bandwidth: PracticeC
     assert by_number.findtext("ReservedTN") == NUMBER
 
 
-def test_what_is_reserved_is_neither_found_nor_sold_nor_reserved_again(bandwidth: PracticeClient) -> None:
+def test_what_is_reserved_is_neither_found_nor_sold_nor_reserved_again(bandwidth: BandwidthClient) -> None:
     assert NUMBER in bandwidth.found(areaCode="984", quantity=5)
     reserved(bandwidth)
 
@@ -69,7 +69,7 @@ def test_what_is_reserved_is_neither_found_nor_sold_nor_reserved_again(bandwidth
     assert bandwidth.control.report()["totals"]["stock"]["bandwidth"]["reserved"] == 1
 
 
-def test_an_order_that_names_the_reservation_gets_the_number_and_uses_it_up(bandwidth: PracticeClient) -> None:
+def test_an_order_that_names_the_reservation_gets_the_number_and_uses_it_up(bandwidth: BandwidthClient) -> None:
     reservation_id = reserved(bandwidth)
 
     order_id = bandwidth.place(with_reservations(reservation_id))
@@ -83,7 +83,7 @@ def test_an_order_that_names_the_reservation_gets_the_number_and_uses_it_up(band
 
 @pytest.mark.parametrize("numbers", [("+19842471793",), (NUMBER,)])
 def test_a_reservation_that_does_not_fit_is_refused_and_stays(
-    bandwidth: PracticeClient, numbers: tuple[str, ...]
+    bandwidth: BandwidthClient, numbers: tuple[str, ...]
 ) -> None:
     """Of another number, or none at all beside it."""
     reservation_id = reserved(bandwidth)
@@ -95,7 +95,7 @@ def test_a_reservation_that_does_not_fit_is_refused_and_stays(
     assert left_s(bandwidth, reservation_id) > 0
 
 
-def test_a_refused_order_uses_nothing_up(bandwidth: PracticeClient) -> None:
+def test_a_refused_order_uses_nothing_up(bandwidth: BandwidthClient) -> None:
     reservation_id = reserved(bandwidth)
 
     assert bandwidth.post(order_xml(with_reservations(reservation_id), SiteId="nowhere")).status_code == 400
@@ -103,7 +103,7 @@ def test_a_refused_order_uses_nothing_up(bandwidth: PracticeClient) -> None:
     assert left_s(bandwidth, reservation_id) > 0
 
 
-def test_after_its_time_the_number_is_anybodys_again(bandwidth: PracticeClient) -> None:
+def test_after_its_time_the_number_is_anybodys_again(bandwidth: BandwidthClient) -> None:
     reservation_id = reserved(bandwidth)
     bandwidth.control.advance(HOURS_S - 60)
     assert 0 < left_s(bandwidth, reservation_id) <= 60
@@ -115,7 +115,7 @@ def test_after_its_time_the_number_is_anybodys_again(bandwidth: PracticeClient) 
     assert bandwidth.status(bandwidth.place(named_xml(NUMBER))) == "COMPLETED"
 
 
-def test_it_is_let_go_once(bandwidth: PracticeClient) -> None:
+def test_it_is_let_go_once(bandwidth: BandwidthClient) -> None:
     where = f"{ACCOUNT}/tnreservation/{reserved(bandwidth)}"
 
     assert bandwidth.http.delete(where).status_code == 200
@@ -135,11 +135,11 @@ def test_it_is_let_go_once(bandwidth: PracticeClient) -> None:
         ("no XML", "5044"),
     ],
 )
-def test_what_cannot_be_reserved_is_refused(bandwidth: PracticeClient, body: str, code: str) -> None:
+def test_what_cannot_be_reserved_is_refused(bandwidth: BandwidthClient, body: str, code: str) -> None:
     assert said(bandwidth.http.post(f"{ACCOUNT}/tnreservation", content=body)) == (400, code)
 
 
-def test_who_may_not_order_may_not_reserve(bandwidth: PracticeClient) -> None:
+def test_who_may_not_order_may_not_reserve(bandwidth: BandwidthClient) -> None:
     headers = {"Authorization": "Bearer sandbox-reader-token"}
     body = f"<Reservation><ReservedTn>{NUMBER}</ReservedTn></Reservation>"
 
@@ -147,9 +147,9 @@ def test_who_may_not_order_may_not_reserve(bandwidth: PracticeClient) -> None:
 
 
 @contextmanager
-def remembering(memory: Path) -> Iterator[PracticeClient]:
+def remembering(memory: Path) -> Iterator[BandwidthClient]:
     with running_sandbox(behaviour=read_behaviour(AT_ONCE), stock=SMALL, memory=memory) as control:
-        client = PracticeClient(control)
+        client = BandwidthClient(control)
         yield client
         client.http.close()
 

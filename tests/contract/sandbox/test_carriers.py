@@ -6,18 +6,16 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 
-from number_orders.sandbox.inventory import SWIFT_SHELF, Inventory, StockPlan
-from tests.contract.sandbox.cm_client import CmClient
-from tests.contract.sandbox.conftest import SMALL
-from tests.contract.sandbox.practice_client import PracticeClient, area_xml
-from tests.contract.sandbox.swift_client import SwiftClient, new_numbers, remove
+from tests.contract.sandbox.bandwidth.client import BandwidthClient, area_xml
+from tests.contract.sandbox.cm.client import CmClient
+from tests.contract.sandbox.swift.client import SwiftClient, new_numbers, remove
 
-Every = tuple[PracticeClient, SwiftClient, CmClient]
+Every = tuple[BandwidthClient, SwiftClient, CmClient]
 
 
 @pytest.fixture
-def every(practice: PracticeClient, swift: SwiftClient, cm: CmClient) -> Every:
-    return practice, swift, cm
+def every(bandwidth_client: BandwidthClient, swift: SwiftClient, cm: CmClient) -> Every:
+    return bandwidth_client, swift, cm
 
 
 def test_one_report_of_all(every: Every) -> None:
@@ -177,14 +175,3 @@ def test_the_full_half_hour(every: Every) -> None:
     (violation,) = swift.control.report()["violations"]
     assert violation["order"] == early
     assert 1790 <= violation["age_s"] < 1800
-
-
-# -- stocks apart -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("plan", [StockPlan(), SMALL, StockPlan(exchanges_per_area=200, lines_per_exchange=5)])
-def test_no_number_stands_on_two_shelves(plan: StockPlan) -> None:
-    bandwidth, swift = set(Inventory(plan).all_free()), set(Inventory(plan, SWIFT_SHELF).all_free())
-
-    assert len(swift) > 100
-    assert not bandwidth & swift

@@ -9,11 +9,11 @@ import pytest
 
 from number_orders.sandbox.behaviour import read_behaviour
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.sandbox.callback_receiver import receiving
-from tests.contract.sandbox.cm_client import CmClient
-from tests.contract.sandbox.conftest import SMALL
-from tests.contract.sandbox.practice_client import AT_ONCE, PracticeClient, area_xml, named_xml, order_xml
-from tests.contract.sandbox.swift_client import SwiftClient, new_numbers, remove
+from tests.contract.sandbox.bandwidth.client import BandwidthClient, area_xml, named_xml, order_xml
+from tests.contract.sandbox.cm.callback_receiver import receiving
+from tests.contract.sandbox.cm.client import CmClient
+from tests.contract.sandbox.presets import AT_ONCE, SMALL
+from tests.contract.sandbox.swift.client import SwiftClient, new_numbers, remove
 
 CLOSE = "<Order><CloseOrder>true</CloseOrder><CustomerOrderId>renamed</CustomerOrderId></Order>"
 
@@ -24,15 +24,15 @@ def memory(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def remembering(memory: Path) -> Iterator[PracticeClient]:
+def remembering(memory: Path) -> Iterator[BandwidthClient]:
     with running_sandbox(behaviour=read_behaviour(AT_ONCE), stock=SMALL, memory=memory) as control:
-        client = PracticeClient(control)
+        client = BandwidthClient(control)
         yield client
         client.http.close()
 
 
-def sold(practice: PracticeClient) -> Any:
-    report = practice.control.report()
+def sold(client: BandwidthClient) -> Any:
+    report = client.control.report()
     return report["orders"], report["totals"], report["duplicates"]
 
 

@@ -10,16 +10,6 @@ from defusedxml.ElementTree import fromstring
 from number_orders.sandbox.control import SandboxControl
 
 ACCOUNT = "/api/v2/accounts/9900000"
-AT_ONCE = {
-    "processing_s": 0,
-    "backorder_s": 0,
-    "strange_s": 0,
-    "swift_usable_s": 0,
-    "cm_review_s": 0,
-    "latency_s": dict.fromkeys(
-        ("token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"), 0
-    ),
-}
 
 
 def order_xml(type_xml: str, **labels: str) -> str:
@@ -54,7 +44,7 @@ def texts(root: Element, path: str) -> list[str]:
     return [found.text or "" for found in root.iterfind(path)]
 
 
-class PracticeClient:
+class BandwidthClient:
     """Talks to the practice Bandwidth as a client with a fixed token would."""
 
     def __init__(self, control: SandboxControl) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.contract.sandbox.swift_client import OWN, SUB, SwiftClient, new_numbers, remove
+from tests.contract.sandbox.swift.client import OWN, SUB, SwiftClient, new_numbers, remove
 
 
 def page(swift: SwiftClient, rest: str, **query: Any) -> tuple[list[str], dict[str, Any]]:

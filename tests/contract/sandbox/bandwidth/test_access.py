@@ -3,14 +3,14 @@
 import httpx
 import pytest
 
-from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, order_xml
+from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, area_xml, order_xml
 
 SEARCH = f"{ACCOUNT}/availableNumbers?areaCode=919&quantity=1"
 TOKEN = "/api/v1/oauth2/token"
 GRANT = {"grant_type": "client_credentials"}
 
 
-def issue(client: PracticeClient) -> str:
+def issue(client: BandwidthClient) -> str:
     answer = client.http.post(TOKEN, data=GRANT, auth=("sandbox-client", "sandbox-secret"))
     assert answer.status_code == 200
     assert answer.json()["token_type"] == "Bearer"
@@ -18,15 +18,15 @@ def issue(client: PracticeClient) -> str:
     return token
 
 
-def get(client: PracticeClient, authorization: str) -> httpx.Response:
+def get(client: BandwidthClient, authorization: str) -> httpx.Response:
     return client.http.get(SEARCH, headers={"Authorization": authorization})
 
 
-def test_issued_token_opens_the_api(bandwidth: PracticeClient) -> None:
+def test_issued_token_opens_the_api(bandwidth: BandwidthClient) -> None:
     assert get(bandwidth, f"Bearer {issue(bandwidth)}").status_code == 200
 
 
-def test_token_says_how_long_it_lives_and_then_dies(bandwidth: PracticeClient) -> None:
+def test_token_says_how_long_it_lives_and_then_dies(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(token_lifetime_s=60)
     answer = bandwidth.http.post(TOKEN, data=GRANT, auth=("sandbox-client", "sandbox-secret"))
     assert answer.json()["expires_in"] == 60
@@ -38,7 +38,7 @@ def test_token_says_how_long_it_lives_and_then_dies(bandwidth: PracticeClient) -
     assert get(bandwidth, f"Bearer {token}").status_code == 401
 
 
-def test_revoked_tokens_are_refused_and_new_ones_are_issued(bandwidth: PracticeClient) -> None:
+def test_revoked_tokens_are_refused_and_new_ones_are_issued(bandwidth: BandwidthClient) -> None:
     first, second = issue(bandwidth), issue(bandwidth)
 
     assert bandwidth.control.revoke_tokens(first) == 1
@@ -49,20 +49,20 @@ def test_revoked_tokens_are_refused_and_new_ones_are_issued(bandwidth: PracticeC
     assert get(bandwidth, f"Bearer {issue(bandwidth)}").status_code == 200
 
 
-def test_stranger_gets_no_token_and_no_words(bandwidth: PracticeClient) -> None:
+def test_stranger_gets_no_token_and_no_words(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.post(TOKEN, data=GRANT, auth=("sandbox-client", "wrong"))
 
     assert (answer.status_code, answer.content) == (401, b"")
 
 
-def test_other_grants_are_not_supported(bandwidth: PracticeClient) -> None:
+def test_other_grants_are_not_supported(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.post(TOKEN, data={"grant_type": "password"}, auth=("sandbox-client", "sandbox-secret"))
 
     assert answer.status_code == 400
     assert answer.json() == {"error": "unsupported_grant_type"}
 
 
-def test_basic_authentication_opens_the_api(bandwidth: PracticeClient) -> None:
+def test_basic_authentication_opens_the_api(bandwidth: BandwidthClient) -> None:
     right, wrong = ("sandbox-user", "sandbox-password"), ("sandbox-user", "wrong")
 
     assert bandwidth.http.get(SEARCH, auth=right).status_code == 200
@@ -70,13 +70,13 @@ def test_basic_authentication_opens_the_api(bandwidth: PracticeClient) -> None:
 
 
 @pytest.mark.parametrize("authorization", ["Bearer wrong", "Basic !!!", "Basic", "Digest x", ""])
-def test_unknown_caller_is_answered_401_without_a_body(bandwidth: PracticeClient, authorization: str) -> None:
+def test_unknown_caller_is_answered_401_without_a_body(bandwidth: BandwidthClient, authorization: str) -> None:
     answer = get(bandwidth, authorization)
 
     assert (answer.status_code, answer.content) == (401, b"")
 
 
-def test_reader_may_read_but_not_order(bandwidth: PracticeClient) -> None:
+def test_reader_may_read_but_not_order(bandwidth: BandwidthClient) -> None:
     reader = {"Authorization": "Bearer sandbox-reader-token"}
     refused = bandwidth.http.post(f"{ACCOUNT}/orders", content=order_xml(area_xml("919")), headers=reader)
 
@@ -85,7 +85,7 @@ def test_reader_may_read_but_not_order(bandwidth: PracticeClient) -> None:
     assert bandwidth.control.report()["orders"] == []
 
 
-def test_another_account_is_forbidden_without_a_body(bandwidth: PracticeClient) -> None:
+def test_another_account_is_forbidden_without_a_body(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.get("/api/v2/accounts/1/orders?page=1&size=1")
 
     assert (answer.status_code, answer.content) == (403, b"")

@@ -3,11 +3,9 @@
 from uuid import UUID
 
 import httpx
-import phonenumbers
 import pytest
 
-from number_orders.sandbox.cm.stock import MAGIC_AREAS, ORDINARY_AREAS
-from tests.contract.sandbox.cm_client import ACCOUNT, AMERICAN, DUTCH, GERMAN, TOKEN, CmClient, wish
+from tests.contract.sandbox.cm.client import ACCOUNT, AMERICAN, DUTCH, GERMAN, TOKEN, CmClient, wish
 
 NULLS = {"id": None, "start": None, "size": 1, "validFrom": None, "validTo": None}
 
@@ -347,10 +345,3 @@ def test_block_that_is_used_up_is_rejected(cm: CmClient) -> None:
     answers = [cm.read(cm.place(areaCode="0115", quantity=quantity))["status"] for quantity in (11, 10)]
 
     assert answers == ["REJECTED", "COMPLETED"]
-
-
-@pytest.mark.parametrize("line", ["first", "last"])
-def test_every_number_is_valid_by_libphonenumber(line: str) -> None:
-    numbers = [area.number(0 if line == "first" else area.size - 1) for area in ORDINARY_AREAS + MAGIC_AREAS]
-
-    assert [n for n in numbers if not phonenumbers.is_valid_number(phonenumbers.parse(n))] == []

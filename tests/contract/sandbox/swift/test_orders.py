@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.contract.sandbox.swift_client import OWN, SUB, SwiftClient, add, new_numbers, remove
+from tests.contract.sandbox.swift.client import OWN, SUB, SwiftClient, add, new_numbers, remove
 
 TAINT_S = 1800
 

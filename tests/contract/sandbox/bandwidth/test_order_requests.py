@@ -3,9 +3,9 @@
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from tests.contract.sandbox.practice_client import (
+from tests.contract.sandbox.bandwidth.client import (
     ACCOUNT,
-    PracticeClient,
+    BandwidthClient,
     area_xml,
     codes,
     criteria_xml,
@@ -18,11 +18,11 @@ COMBINED = "CombinedSearchAndOrderType"
 NPANXX = "NPANXXSearchAndOrderType"
 
 
-def bought(client: PracticeClient, order_id: str) -> list[str]:
+def bought(client: BandwidthClient, order_id: str) -> list[str]:
     return texts(client.read(order_id), "CompletedNumbers//FullNumber")
 
 
-def test_accepted_order_is_repeated_with_its_id(bandwidth: PracticeClient) -> None:
+def test_accepted_order_is_repeated_with_its_id(bandwidth: BandwidthClient) -> None:
     body = order_xml(named_xml("+19842471432"), CustomerOrderId="ref-1", Name="R&amp;D", AutoActivate="true")
     answer = bandwidth.post(body)
 
@@ -58,7 +58,7 @@ def test_accepted_order_is_repeated_with_its_id(bandwidth: PracticeClient) -> No
     ],
 )
 def test_search_and_order_buys_what_fits(
-    bandwidth: PracticeClient, kind: str, fields: dict[str, str], prefix: str
+    bandwidth: BandwidthClient, kind: str, fields: dict[str, str], prefix: str
 ) -> None:
     order_id = bandwidth.place(criteria_xml(kind, Quantity=2, **fields))
 
@@ -69,7 +69,7 @@ def test_search_and_order_buys_what_fits(
 
 
 @pytest.mark.parametrize(("field", "length"), [("NpaNxx", 8), ("NpaNxxX", 9)])
-def test_order_by_prefix(bandwidth: PracticeClient, field: str, length: int) -> None:
+def test_order_by_prefix(bandwidth: BandwidthClient, field: str, length: int) -> None:
     some = bandwidth.found(areaCode="212", quantity=1)[0]
     wanted = {field: some[2:length]}
 
@@ -80,7 +80,7 @@ def test_order_by_prefix(bandwidth: PracticeClient, field: str, length: int) -> 
     assert {number[:length] for number in numbers} == {some[:length]}
 
 
-def test_order_by_prefix_goes_on_in_the_calling_area_unless_declined(bandwidth: PracticeClient) -> None:
+def test_order_by_prefix_goes_on_in_the_calling_area_unless_declined(bandwidth: BandwidthClient) -> None:
     fields = {"NpaNxx": "984247", "Quantity": 8}
     exact = bandwidth.place(criteria_xml(NPANXX, EnableLCA="false", **fields))
     assert bandwidth.status(exact) == "PARTIAL"
@@ -92,14 +92,14 @@ def test_order_by_prefix_goes_on_in_the_calling_area_unless_declined(bandwidth: 
     assert len(bought(bandwidth, widened)) == 8
 
 
-def test_vanity_order_buys_the_word(bandwidth: PracticeClient) -> None:
+def test_vanity_order_buys_the_word(bandwidth: BandwidthClient) -> None:
     order_id = bandwidth.place(criteria_xml(COMBINED, AreaCode="919", LocalVanity="TAXI", EndsIn="true", Quantity=1))
 
     assert bought(bandwidth, order_id)[0].endswith("8294")
 
 
 @pytest.mark.parametrize("number", ["+441224003845", "+448000488968", "+4930239876543", "+19195550100"])
-def test_any_plausible_number_can_be_bought_once(bandwidth: PracticeClient, number: str) -> None:
+def test_any_plausible_number_can_be_bought_once(bandwidth: BandwidthClient, number: str) -> None:
     first, second = bandwidth.place(named_xml(number)), bandwidth.place(named_xml(number))
 
     assert bought(bandwidth, first) == [number]
@@ -110,11 +110,11 @@ def test_any_plausible_number_can_be_bought_once(bandwidth: PracticeClient, numb
     assert texts(answer, "ErrorList/Error/TelephoneNumber") == [number]
 
 
-def test_ten_digits_are_taken_as_north_american(bandwidth: PracticeClient) -> None:
+def test_ten_digits_are_taken_as_north_american(bandwidth: BandwidthClient) -> None:
     assert bought(bandwidth, bandwidth.place(named_xml("9195550123"))) == ["+19195550123"]
 
 
-def test_number_in_process_elsewhere_fails_as_such(bandwidth: PracticeClient) -> None:
+def test_number_in_process_elsewhere_fails_as_such(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(processing_s=60)
     bandwidth.place(named_xml("+19195550100"))
     bandwidth.control.behave(processing_s=0)
@@ -124,7 +124,7 @@ def test_number_in_process_elsewhere_fails_as_such(bandwidth: PracticeClient) ->
     assert texts(second, "ErrorList/Error/Code") == ["5218"]
 
 
-def test_customer_order_id_does_not_deduplicate(bandwidth: PracticeClient) -> None:
+def test_customer_order_id_does_not_deduplicate(bandwidth: BandwidthClient) -> None:
     ids = {bandwidth.place(area_xml("919"), CustomerOrderId="same") for _ in range(2)}
 
     assert len(ids) == 2
@@ -139,7 +139,7 @@ def test_customer_order_id_does_not_deduplicate(bandwidth: PracticeClient) -> No
         ("location", False, True),
     ],
 )
-def test_where_the_id_is_said(bandwidth: PracticeClient, where: str, in_body: bool, in_location: bool) -> None:
+def test_where_the_id_is_said(bandwidth: BandwidthClient, where: str, in_body: bool, in_location: bool) -> None:
     bandwidth.control.behave(order_id_in=where)
     answer = bandwidth.post(order_xml(area_xml("919")))
 
@@ -147,7 +147,7 @@ def test_where_the_id_is_said(bandwidth: PracticeClient, where: str, in_body: bo
     assert ("location" in answer.headers) is in_location
 
 
-def test_the_body_is_right_when_the_location_differs(bandwidth: PracticeClient) -> None:
+def test_the_body_is_right_when_the_location_differs(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(order_id_in="different")
     answer = bandwidth.post(order_xml(area_xml("919")))
     told = fromstring(answer.content).findtext("Order/id") or "none"
@@ -214,7 +214,7 @@ NUMBER = "+19195550100"
     ],
 )
 def test_what_is_wrong_is_refused_and_leaves_no_order(
-    bandwidth: PracticeClient, type_xml: str, labels: dict[str, str], code: str
+    bandwidth: BandwidthClient, type_xml: str, labels: dict[str, str], code: str
 ) -> None:
     answer = bandwidth.post(order_xml(type_xml, **labels))
 
@@ -224,7 +224,7 @@ def test_what_is_wrong_is_refused_and_leaves_no_order(
     assert bandwidth.control.report()["orders"] == []
 
 
-def test_every_reason_is_given_at_once(bandwidth: PracticeClient) -> None:
+def test_every_reason_is_given_at_once(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.post(order_xml(named_xml("+1919"), SiteId="", CustomerOrderId="a/b"))
 
     assert codes(answer) == ["5022", "5052", "5213"]
@@ -234,21 +234,15 @@ def test_every_reason_is_given_at_once(bandwidth: PracticeClient) -> None:
 @pytest.mark.parametrize(
     "body", ["", "not xml", "<Orders/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><Order><Name>&b;</Name></Order>"]
 )
-def test_what_is_no_order_is_refused(bandwidth: PracticeClient, body: str) -> None:
+def test_what_is_no_order_is_refused(bandwidth: BandwidthClient, body: str) -> None:
     answer = bandwidth.post(body)
 
     assert answer.status_code == 400
     assert codes(answer) == ["5002"]
 
 
-def test_numbers_without_their_order_type_are_a_500_as_observed(bandwidth: PracticeClient) -> None:
+def test_numbers_without_their_order_type_are_a_500_as_observed(bandwidth: BandwidthClient) -> None:
     body = f"<TelephoneNumberList><TelephoneNumber>{NUMBER}</TelephoneNumber></TelephoneNumberList>"
     answer = bandwidth.post(order_xml(body))
 
     assert (answer.status_code, answer.content) == (500, b"")
-
-
-def test_unknown_path_is_404_without_a_body(bandwidth: PracticeClient) -> None:
-    answer = bandwidth.http.get("/api/v2/somewhere")
-
-    assert (answer.status_code, answer.content) == (404, b"")

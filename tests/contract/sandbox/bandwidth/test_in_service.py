@@ -3,22 +3,22 @@
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, named_xml, texts
+from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, area_xml, named_xml, texts
 
 
-def in_service(bandwidth: PracticeClient, **query: object) -> list[str]:
+def in_service(bandwidth: BandwidthClient, **query: object) -> list[str]:
     answer = bandwidth.http.get(f"{ACCOUNT}/inserviceNumbers", params={k: str(v) for k, v in query.items()})
     assert answer.status_code == 200, answer.text
     return texts(fromstring(answer.content), "TelephoneNumbers/TelephoneNumber")
 
 
-def test_an_account_without_numbers_is_answered_204(bandwidth: PracticeClient) -> None:
+def test_an_account_without_numbers_is_answered_204(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.get(f"{ACCOUNT}/inserviceNumbers")
 
     assert (answer.status_code, answer.content) == (204, b"")
 
 
-def test_numbers_are_listed_page_by_page(bandwidth: PracticeClient) -> None:
+def test_numbers_are_listed_page_by_page(bandwidth: BandwidthClient) -> None:
     bandwidth.place(area_xml("919", 5))
     first = bandwidth.http.get(f"{ACCOUNT}/inserviceNumbers", params={"size": "3"})
     root = fromstring(first.content)
@@ -31,7 +31,7 @@ def test_numbers_are_listed_page_by_page(bandwidth: PracticeClient) -> None:
     assert len({*texts(root, "TelephoneNumbers/TelephoneNumber"), *rest}) == 5
 
 
-def test_every_filter_narrows(bandwidth: PracticeClient) -> None:
+def test_every_filter_narrows(bandwidth: BandwidthClient) -> None:
     raleigh = bandwidth.found(city="Raleigh", state="NC", quantity=1)[0]
     aberdeen = "+441224003908"
     bandwidth.place(named_xml(raleigh))
@@ -55,44 +55,34 @@ def test_every_filter_narrows(bandwidth: PracticeClient) -> None:
 @pytest.mark.parametrize(
     "query", [{"size": 0}, {"size": "many"}, {"areaCode": "abc"}, {"npaNxx": "919"}, {"rateCenter": "RALEIGH"}]
 )
-def test_a_filter_that_cannot_be_read_is_answered_404(bandwidth: PracticeClient, query: dict[str, object]) -> None:
+def test_a_filter_that_cannot_be_read_is_answered_404(bandwidth: BandwidthClient, query: dict[str, object]) -> None:
     answer = bandwidth.http.get(f"{ACCOUNT}/inserviceNumbers", params={k: str(v) for k, v in query.items()})
 
     assert answer.status_code == 404
 
 
-def test_a_number_without_services_is_not_in_service(bandwidth: PracticeClient) -> None:
+def test_a_number_without_services_is_not_in_service(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(number_status="InAccount")
     bandwidth.place(area_xml("919"))
 
     assert bandwidth.http.get(f"{ACCOUNT}/inserviceNumbers").status_code == 204
 
 
-def test_restrictions_of_italy_are_those_of_the_page(bandwidth: PracticeClient) -> None:
+def test_restrictions_of_italy_are_those_of_the_page(bandwidth: BandwidthClient) -> None:
     root = fromstring(bandwidth.http.get("/api/v2/restrictions", params={"countryCodeA3": "ITA"}).content)
 
     assert texts(root, "Restrictions/Restriction/RestrictionType") == ["LEGAL", "LEGAL", "SERVICE", "SERVICE"]
     assert set(texts(root, "Restrictions/Restriction/CountryCodeA3")) == {"ITA"}
 
 
-def test_a_country_of_which_the_page_shows_nothing_has_none(bandwidth: PracticeClient) -> None:
+def test_a_country_of_which_the_page_shows_nothing_has_none(bandwidth: BandwidthClient) -> None:
     root = fromstring(bandwidth.http.get("/api/v2/restrictions", params={"countryCodeA3": "NLD"}).content)
 
     assert [child.tag for child in root.iter()] == ["RestrictionResponse", "Restrictions"]
 
 
-def test_no_country_is_refused(bandwidth: PracticeClient) -> None:
+def test_no_country_is_refused(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.get("/api/v2/restrictions")
 
     assert answer.status_code == 400
     assert fromstring(answer.content).findtext("ResponseStatus/ErrorCode") == "4010"
-
-
-def test_toll_free_numbers_are_found_by_their_type(bandwidth: PracticeClient) -> None:
-    found = bandwidth.found(countryCodeA3="USA", phoneNumberType="TOLL_FREE", areaCode="833", quantity=2)
-
-    assert [number[:5] for number in found] == ["+1833", "+1833"]
-
-
-def test_a_local_vanity_needs_nothing_beside_it(bandwidth: PracticeClient) -> None:
-    assert [number[-4:] for number in bandwidth.found(localVanity="CALL", endsIn="true", quantity=2)] == ["2255"] * 2

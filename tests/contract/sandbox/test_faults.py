@@ -7,17 +7,17 @@ import httpx
 import pytest
 
 from number_orders.sandbox.faults import FaultKind
-from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, order_xml
+from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, area_xml, order_xml
 
 ORDER = order_xml(area_xml("919"), CustomerOrderId="ref-1")
 ON_POST = {"method": "POST", "path": "/orders"}
 
 
-def orders_made(client: PracticeClient) -> int:
+def orders_made(client: BandwidthClient) -> int:
     return len(client.control.report()["orders"])
 
 
-def raw_exchange(client: PracticeClient) -> bytes:
+def raw_exchange(client: BandwidthClient) -> bytes:
     """Send an order over a bare socket and return every byte that comes back before the end."""
     url = httpx.URL(client.control.url)
     head = (
@@ -33,7 +33,7 @@ def raw_exchange(client: PracticeClient) -> bytes:
 
 
 @pytest.mark.parametrize(("kind", "made"), [("drop_before", 0), ("drop_after", 1)])
-def test_dropped_connection_closes_without_a_byte(bandwidth: PracticeClient, kind: str, made: int) -> None:
+def test_dropped_connection_closes_without_a_byte(bandwidth: BandwidthClient, kind: str, made: int) -> None:
     bandwidth.control.fault(kind, **ON_POST)
 
     assert raw_exchange(bandwidth) == b""
@@ -41,7 +41,7 @@ def test_dropped_connection_closes_without_a_byte(bandwidth: PracticeClient, kin
 
 
 @pytest.mark.parametrize(("kind", "made"), [("drop_before", 0), ("drop_after", 1)])
-def test_client_library_sees_a_disconnect(bandwidth: PracticeClient, kind: str, made: int) -> None:
+def test_client_library_sees_a_disconnect(bandwidth: BandwidthClient, kind: str, made: int) -> None:
     bandwidth.control.fault(kind, times=1, **ON_POST)
 
     with pytest.raises(httpx.RemoteProtocolError):
@@ -52,7 +52,7 @@ def test_client_library_sees_a_disconnect(bandwidth: PracticeClient, kind: str, 
 
 
 @pytest.mark.parametrize(("kind", "made"), [("drop_before", 0), ("drop_after", 1)])
-def test_a_request_may_ask_for_its_own_fault(bandwidth: PracticeClient, kind: str, made: int) -> None:
+def test_a_request_may_ask_for_its_own_fault(bandwidth: BandwidthClient, kind: str, made: int) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, headers={"Sandbox-Fault": kind})
 
@@ -60,13 +60,13 @@ def test_a_request_may_ask_for_its_own_fault(bandwidth: PracticeClient, kind: st
     assert bandwidth.post(ORDER).status_code == 201
 
 
-def test_a_fault_that_nobody_knows_is_none(bandwidth: PracticeClient) -> None:
+def test_a_fault_that_nobody_knows_is_none(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, headers={"Sandbox-Fault": "starlight"})
     assert answer.status_code == 201
 
 
 @pytest.mark.parametrize(("kind", "made"), [("error_before", 0), ("error_after", 1)])
-def test_server_error_has_its_status_and_no_body(bandwidth: PracticeClient, kind: str, made: int) -> None:
+def test_server_error_has_its_status_and_no_body(bandwidth: BandwidthClient, kind: str, made: int) -> None:
     bandwidth.control.fault(kind, status=504, **ON_POST)
     answer = bandwidth.post(ORDER)
 
@@ -75,7 +75,7 @@ def test_server_error_has_its_status_and_no_body(bandwidth: PracticeClient, kind
 
 
 @pytest.mark.parametrize(("kind", "made"), [("hang_before", 0), ("hang_after", 1)])
-def test_hanging_request_is_given_up_by_the_client(bandwidth: PracticeClient, kind: str, made: int) -> None:
+def test_hanging_request_is_given_up_by_the_client(bandwidth: BandwidthClient, kind: str, made: int) -> None:
     bandwidth.control.fault(kind, **ON_POST)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -84,7 +84,7 @@ def test_hanging_request_is_given_up_by_the_client(bandwidth: PracticeClient, ki
     assert orders_made(bandwidth) == made
 
 
-def test_hanging_request_ends_without_an_answer_after_its_time(bandwidth: PracticeClient) -> None:
+def test_hanging_request_ends_without_an_answer_after_its_time(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("hang_before", delay_s=0.1, **ON_POST)
     began = time.monotonic()
 
@@ -92,7 +92,7 @@ def test_hanging_request_ends_without_an_answer_after_its_time(bandwidth: Practi
     assert time.monotonic() - began >= 0.1
 
 
-def test_slow_answer_is_right_but_late(bandwidth: PracticeClient) -> None:
+def test_slow_answer_is_right_but_late(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("slow", delay_s=0.2, **ON_POST)
     began = time.monotonic()
 
@@ -100,7 +100,7 @@ def test_slow_answer_is_right_but_late(bandwidth: PracticeClient) -> None:
     assert time.monotonic() - began >= 0.2
 
 
-def test_slow_order_is_made_though_its_client_has_gone(bandwidth: PracticeClient) -> None:
+def test_slow_order_is_made_though_its_client_has_gone(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("slow", delay_s=0.8, **ON_POST)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -125,7 +125,7 @@ def test_slow_order_is_made_though_its_client_has_gone(bandwidth: PracticeClient
     ],
 )
 def test_unreadable_or_doubtful_answer(
-    bandwidth: PracticeClient, kind: str, status: int, says: bytes, processed: bool
+    bandwidth: BandwidthClient, kind: str, status: int, says: bytes, processed: bool
 ) -> None:
     bandwidth.control.fault(kind, processed=processed, **ON_POST)
     answer = bandwidth.post(ORDER)
@@ -135,7 +135,7 @@ def test_unreadable_or_doubtful_answer(
     assert orders_made(bandwidth) == processed
 
 
-def test_too_many_requests_as_documented(bandwidth: PracticeClient) -> None:
+def test_too_many_requests_as_documented(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("too_many_requests", delay_s=30, **ON_POST)
     answer = bandwidth.post(ORDER)
 
@@ -146,14 +146,14 @@ def test_too_many_requests_as_documented(bandwidth: PracticeClient) -> None:
     assert orders_made(bandwidth) == 0
 
 
-def test_every_kind_is_accepted_by_the_control_api(bandwidth: PracticeClient) -> None:
+def test_every_kind_is_accepted_by_the_control_api(bandwidth: BandwidthClient) -> None:
     for kind in FaultKind:
         bandwidth.control.fault(kind.value, path="/nothing")
 
     assert [rule["fault"] for rule in bandwidth.control.faults()] == [kind.value for kind in FaultKind]
 
 
-def test_rule_strikes_as_often_as_it_says_and_counts(bandwidth: PracticeClient) -> None:
+def test_rule_strikes_as_often_as_it_says_and_counts(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("error_before", times=2, **ON_POST)
 
     statuses = [bandwidth.post(ORDER).status_code for _ in range(4)]
@@ -163,7 +163,7 @@ def test_rule_strikes_as_often_as_it_says_and_counts(bandwidth: PracticeClient) 
     assert (rule["hits"], rule["seen"]) == (2, 2)
 
 
-def test_rule_strikes_with_its_probability_and_the_same_seed_repeats(bandwidth: PracticeClient) -> None:
+def test_rule_strikes_with_its_probability_and_the_same_seed_repeats(bandwidth: BandwidthClient) -> None:
     runs = []
     for _ in range(2):
         bandwidth.control.clear_faults()
@@ -174,7 +174,7 @@ def test_rule_strikes_with_its_probability_and_the_same_seed_repeats(bandwidth: 
     assert set(runs[0]) == {503, 201}
 
 
-def test_rule_for_one_order_leaves_the_others_alone(bandwidth: PracticeClient) -> None:
+def test_rule_for_one_order_leaves_the_others_alone(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("error_after", customer_order_id="ref-1")
     other = bandwidth.post(order_xml(area_xml("919"), CustomerOrderId="ref-2"))
 
@@ -186,7 +186,7 @@ def test_rule_for_one_order_leaves_the_others_alone(bandwidth: PracticeClient) -
     assert bandwidth.listing(customerOrderId="ref-2").status_code == 200
 
 
-def test_rule_by_method_and_path(bandwidth: PracticeClient) -> None:
+def test_rule_by_method_and_path(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("error_before", method="GET", path="/orders/{orderId}*")
     order_id = bandwidth.place(area_xml("919"))
 
@@ -195,7 +195,7 @@ def test_rule_by_method_and_path(bandwidth: PracticeClient) -> None:
     assert bandwidth.listing().status_code == 200
 
 
-def test_cleared_faults_strike_no_more(bandwidth: PracticeClient) -> None:
+def test_cleared_faults_strike_no_more(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("drop_before")
     bandwidth.control.clear_faults()
 
@@ -204,7 +204,7 @@ def test_cleared_faults_strike_no_more(bandwidth: PracticeClient) -> None:
 
 
 @pytest.mark.parametrize("rule", [{"fault": "explode"}, {"fault": "slow", "delay": 1}, {"fault": "slow", "times": 0}])
-def test_rule_that_means_nothing_is_refused(bandwidth: PracticeClient, rule: dict[str, object]) -> None:
+def test_rule_that_means_nothing_is_refused(bandwidth: BandwidthClient, rule: dict[str, object]) -> None:
     answer = httpx.post(f"{bandwidth.control.url}/_sandbox/faults", json=rule, trust_env=False)
 
     assert answer.status_code == 422

@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 import httpx
 import pytest
 
-from tests.contract.sandbox.practice_client import ACCOUNT, PracticeClient, area_xml, named_xml, order_xml
+from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, area_xml, named_xml, order_xml
 
 
-def test_no_limits_unless_set(bandwidth: PracticeClient) -> None:
+def test_no_limits_unless_set(bandwidth: BandwidthClient) -> None:
     assert {bandwidth.listing().status_code for _ in range(30)} == {200}
 
 
 @pytest.mark.parametrize("group", ["ORDER", "SEARCH", "HISTORY"])
-def test_limit_of_one_group_leaves_the_others_alone(bandwidth: PracticeClient, group: str) -> None:
+def test_limit_of_one_group_leaves_the_others_alone(bandwidth: BandwidthClient, group: str) -> None:
     asks: dict[str, Callable[[], httpx.Response]] = {
         "ORDER": lambda: bandwidth.post(order_xml(area_xml("919"))),
         "SEARCH": lambda: bandwidth.search(areaCode="919", quantity=1),
@@ -29,7 +29,7 @@ def test_limit_of_one_group_leaves_the_others_alone(bandwidth: PracticeClient, g
         assert refused == [False, False, name == group, name == group]
 
 
-def test_refusal_says_when_to_come_back_and_means_it(bandwidth: PracticeClient) -> None:
+def test_refusal_says_when_to_come_back_and_means_it(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(limits={"HISTORY": 1}, limit_window_s=0.5)
     bandwidth.listing()
     refused = bandwidth.listing()
@@ -42,7 +42,7 @@ def test_refusal_says_when_to_come_back_and_means_it(bandwidth: PracticeClient) 
     assert bandwidth.listing().status_code == 200
 
 
-def test_behaviour_is_changed_in_parts(bandwidth: PracticeClient) -> None:
+def test_behaviour_is_changed_in_parts(bandwidth: BandwidthClient) -> None:
     before = bandwidth.control.behaviour()
     after = bandwidth.control.behave(latency_s={"search": 0.2}, completed_word="COMPLETE")
 
@@ -57,7 +57,7 @@ def test_behaviour_is_changed_in_parts(bandwidth: PracticeClient) -> None:
 @pytest.mark.parametrize(
     "change", [{"speed": 1}, {"completed_word": "DONE"}, {"processing_s": [2, 1]}, {"limits": {"ORDER": 0}}]
 )
-def test_behaviour_that_means_nothing_is_refused(bandwidth: PracticeClient, change: dict[str, object]) -> None:
+def test_behaviour_that_means_nothing_is_refused(bandwidth: BandwidthClient, change: dict[str, object]) -> None:
     before = bandwidth.control.behaviour()
     answer = httpx.patch(f"{bandwidth.control.url}/_sandbox/behaviour", json=change, trust_env=False)
 
@@ -66,13 +66,13 @@ def test_behaviour_that_means_nothing_is_refused(bandwidth: PracticeClient, chan
     assert bandwidth.control.behaviour() == before
 
 
-def test_control_refuses_what_is_no_json_object(bandwidth: PracticeClient) -> None:
+def test_control_refuses_what_is_no_json_object(bandwidth: BandwidthClient) -> None:
     for body in (b"[1]", b"{"):
         answer = httpx.post(f"{bandwidth.control.url}/_sandbox/faults", content=body, trust_env=False)
         assert answer.status_code == 400
 
 
-def test_reset_starts_over(bandwidth: PracticeClient) -> None:
+def test_reset_starts_over(bandwidth: BandwidthClient) -> None:
     first = bandwidth.found(areaCode="919", quantity=1)
     bandwidth.place(area_xml("919"))
     bandwidth.control.fault("drop_before")
@@ -87,11 +87,11 @@ def test_reset_starts_over(bandwidth: PracticeClient) -> None:
     assert bandwidth.found(areaCode="919", quantity=1) == first
 
 
-def test_health(bandwidth: PracticeClient) -> None:
+def test_health(bandwidth: BandwidthClient) -> None:
     assert bandwidth.control.health() == {"ok": True, "carriers": ["bandwidth", "swift", "cm"]}
 
 
-def test_report_describes_each_order(bandwidth: PracticeClient) -> None:
+def test_report_describes_each_order(bandwidth: BandwidthClient) -> None:
     order_id = bandwidth.place(named_xml("+19197510001", "+19197519902"), CustomerOrderId="ref-1")
     order = bandwidth.reported(order_id)
 
@@ -114,7 +114,7 @@ def test_report_describes_each_order(bandwidth: PracticeClient) -> None:
     assert len(order["created_at"]) == len("2024-09-05T23:34:31.553000Z")
 
 
-def test_report_adds_up(bandwidth: PracticeClient) -> None:
+def test_report_adds_up(bandwidth: BandwidthClient) -> None:
     stock = bandwidth.control.report()["totals"]["stock"]["bandwidth"]["free"]
     for area_code, quantity in (("919", 3), ("808", 4), ("406", 2), ("907", 1)):
         bandwidth.place(area_xml(area_code, quantity))
@@ -127,7 +127,7 @@ def test_report_adds_up(bandwidth: PracticeClient) -> None:
     assert stock - totals["stock"]["bandwidth"]["free"] == 6  # the open order's number is set aside
 
 
-def test_report_since_a_moment(bandwidth: PracticeClient) -> None:
+def test_report_since_a_moment(bandwidth: BandwidthClient) -> None:
     bandwidth.place(area_xml("919"), CustomerOrderId="early")
     moment = datetime.fromtimestamp(time.time(), UTC)
     late = bandwidth.place(area_xml("919"), CustomerOrderId="late")
@@ -141,7 +141,7 @@ def test_report_since_a_moment(bandwidth: PracticeClient) -> None:
         assert answer.status_code == 400
 
 
-def test_report_counts_requests_and_the_busiest_second(bandwidth: PracticeClient) -> None:
+def test_report_counts_requests_and_the_busiest_second(bandwidth: BandwidthClient) -> None:
     order_id = bandwidth.place(area_xml("919"))
     for _ in range(3):
         bandwidth.read(order_id)
@@ -156,7 +156,7 @@ def test_report_counts_requests_and_the_busiest_second(bandwidth: PracticeClient
     assert requests["by_status"] == {"200": 3, "201": 1, "404": 1}
 
 
-def test_report_keeps_the_last_requests_of_each_order(bandwidth: PracticeClient) -> None:
+def test_report_keeps_the_last_requests_of_each_order(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(http_log_per_order=2)
     bandwidth.control.fault("error_after", method="POST", times=1)
     bandwidth.post(order_xml(area_xml("919"), CustomerOrderId="ref-1"))
@@ -176,7 +176,7 @@ def test_report_keeps_the_last_requests_of_each_order(bandwidth: PracticeClient)
     assert [e["method"] for e in log["ref-2"]] == ["GET", "GET"]
 
 
-def test_nothing_is_sold_twice_under_a_crowd(bandwidth: PracticeClient) -> None:
+def test_nothing_is_sold_twice_under_a_crowd(bandwidth: BandwidthClient) -> None:
     """Many clients want the same few numbers, by name and by search; every number has one buyer."""
     wanted = bandwidth.found(areaCode="213")
     wishes = [named_xml(*wanted[n : n + 4]) for n in range(0, len(wanted), 4)] * 2

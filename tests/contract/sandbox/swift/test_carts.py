@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from tests.contract.sandbox.swift_client import (
+from tests.contract.sandbox.swift.client import (
     KEY,
     OWN,
     SUB,

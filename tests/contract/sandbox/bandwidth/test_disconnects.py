@@ -9,8 +9,8 @@ from defusedxml.ElementTree import fromstring
 
 from number_orders.sandbox.behaviour import read_behaviour
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.sandbox.conftest import SMALL
-from tests.contract.sandbox.practice_client import ACCOUNT, AT_ONCE, PracticeClient, codes, named_xml, texts
+from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, codes, named_xml, texts
+from tests.contract.sandbox.presets import AT_ONCE, SMALL
 
 A, B = "+19192340100", "+19192340101"
 
@@ -24,24 +24,24 @@ def disconnect_xml(*numbers: str, labels: str = "", more: str = "") -> str:
     )
 
 
-def post(practice: PracticeClient, body: str) -> httpx.Response:
-    return practice.http.post(f"{ACCOUNT}/disconnects", content=body)
+def post(client: BandwidthClient, body: str) -> httpx.Response:
+    return client.http.post(f"{ACCOUNT}/disconnects", content=body)
 
 
-def disconnected(practice: PracticeClient, *numbers: str, labels: str = "") -> Element:
+def disconnected(client: BandwidthClient, *numbers: str, labels: str = "") -> Element:
     """Give numbers up and return the answer once it has ended, which here is at once."""
-    answer = post(practice, disconnect_xml(*numbers, labels=labels))
+    answer = post(client, disconnect_xml(*numbers, labels=labels))
     assert answer.status_code == 201, answer.text
     root = fromstring(answer.content)
     assert root.findtext("OrderStatus") == "RECEIVED"
     order_id = root.findtext("orderRequest/id") or ""
     assert answer.headers["location"].endswith(f"/disconnects/{order_id}")
-    read = practice.http.get(f"{ACCOUNT}/disconnects/{order_id}")
+    read = client.http.get(f"{ACCOUNT}/disconnects/{order_id}")
     assert read.status_code == 200
     return fromstring(read.content)
 
 
-def test_a_number_that_was_bought_is_given_up(bandwidth: PracticeClient) -> None:
+def test_a_number_that_was_bought_is_given_up(bandwidth: BandwidthClient) -> None:
     bandwidth.place(named_xml(A, B))
 
     root = disconnected(bandwidth, A, B, labels="<CustomerOrderId>rel-1</CustomerOrderId>")
@@ -58,7 +58,7 @@ def test_a_number_that_was_bought_is_given_up(bandwidth: PracticeClient) -> None
     )
 
 
-def test_what_is_not_ours_fails_by_itself(bandwidth: PracticeClient) -> None:
+def test_what_is_not_ours_fails_by_itself(bandwidth: BandwidthClient) -> None:
     bandwidth.place(named_xml(A))
 
     partial, failed = disconnected(bandwidth, A, B), disconnected(bandwidth, A)
@@ -68,7 +68,7 @@ def test_what_is_not_ours_fails_by_itself(bandwidth: PracticeClient) -> None:
     assert texts(failed, "ErrorList/Error/Code") == ["5006"]
 
 
-def test_it_takes_its_time(bandwidth: PracticeClient) -> None:
+def test_it_takes_its_time(bandwidth: BandwidthClient) -> None:
     bandwidth.place(named_xml(A))
     bandwidth.control.behave(processing_s=60)
 
@@ -81,7 +81,7 @@ def test_it_takes_its_time(bandwidth: PracticeClient) -> None:
     assert fromstring(bandwidth.http.get(f"/api/v2/tns/{A}").content).findtext("Status") == "Inservice"
 
 
-def test_it_ages_and_can_be_bought_again_after_that(bandwidth: PracticeClient) -> None:
+def test_it_ages_and_can_be_bought_again_after_that(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(aging_s=60)
     bandwidth.place(named_xml(A, B))
     disconnected(bandwidth, A)
@@ -110,14 +110,14 @@ def test_it_ages_and_can_be_bought_again_after_that(bandwidth: PracticeClient) -
         ("no XML", "5002"),
     ],
 )
-def test_refused_at_the_door(bandwidth: PracticeClient, body: str, code: str) -> None:
+def test_refused_at_the_door(bandwidth: BandwidthClient, body: str, code: str) -> None:
     answer = post(bandwidth, body)
 
     assert (answer.status_code, codes(answer)) == (400, [code])
     assert fromstring(answer.content).find("orderRequest/id") is None
 
 
-def test_the_list_tells_no_reference_and_a_list_of_none_is_404(bandwidth: PracticeClient) -> None:
+def test_the_list_tells_no_reference_and_a_list_of_none_is_404(bandwidth: BandwidthClient) -> None:
     empty = bandwidth.http.get(f"{ACCOUNT}/disconnects")
     assert (empty.status_code, fromstring(empty.content).findtext(".//TotalCount")) == (404, "0")
     for number in (A, B):
@@ -135,7 +135,7 @@ def test_the_list_tells_no_reference_and_a_list_of_none_is_404(bandwidth: Practi
     assert other.findtext("OrderId") == following != item.findtext("OrderId")
 
 
-def test_the_list_can_be_cut_by_date(bandwidth: PracticeClient) -> None:
+def test_the_list_can_be_cut_by_date(bandwidth: BandwidthClient) -> None:
     post(bandwidth, disconnect_xml(A))
 
     def count(**query: str) -> tuple[int, str | None]:
@@ -147,7 +147,7 @@ def test_the_list_can_be_cut_by_date(bandwidth: PracticeClient) -> None:
     assert count(startdate="2013-12-15", enddate="2013-12-31") == (400, None)
 
 
-def test_an_unknown_one_and_a_reader_are_turned_away(bandwidth: PracticeClient) -> None:
+def test_an_unknown_one_and_a_reader_are_turned_away(bandwidth: BandwidthClient) -> None:
     assert bandwidth.http.get(f"{ACCOUNT}/disconnects/none").status_code == 404
     reader = {"Authorization": "Bearer sandbox-reader-token"}
     denied = bandwidth.http.post(f"{ACCOUNT}/disconnects", content=disconnect_xml(A), headers=reader)
@@ -158,7 +158,7 @@ def test_disconnects_are_remembered(tmp_path: Path) -> None:
     memory, behaviour = tmp_path / "sandbox.jsonl", read_behaviour({**AT_ONCE, "aging_s": 0})
     reports = []
     with running_sandbox(behaviour=behaviour, stock=SMALL, memory=memory) as control:
-        first = PracticeClient(control)
+        first = BandwidthClient(control)
         first.place(named_xml(A))
         disconnected(first, A, B)
         first.place(named_xml(A))

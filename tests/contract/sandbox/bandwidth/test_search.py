@@ -3,7 +3,7 @@
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from tests.contract.sandbox.practice_client import PracticeClient, area_xml, codes
+from tests.contract.sandbox.bandwidth.client import BandwidthClient, area_xml, codes
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ from tests.contract.sandbox.practice_client import PracticeClient, area_xml, cod
     ],
 )
 def test_search_finds_numbers_of_the_kind_asked_for(
-    bandwidth: PracticeClient, query: dict[str, str], prefix: str
+    bandwidth: BandwidthClient, query: dict[str, str], prefix: str
 ) -> None:
     found = bandwidth.found(**query, quantity=2)
 
@@ -38,7 +38,7 @@ def test_search_finds_numbers_of_the_kind_asked_for(
     assert found[0].startswith(prefix)
 
 
-def test_exact_prefixes(bandwidth: PracticeClient) -> None:
+def test_exact_prefixes(bandwidth: BandwidthClient) -> None:
     some = bandwidth.found(areaCode="512", quantity=1)[0]
     exchange = bandwidth.found(npaNxx=some[2:8], LCA="false")
     thousand = bandwidth.found(npaNxxx=some[2:9], LCA="false")
@@ -48,7 +48,7 @@ def test_exact_prefixes(bandwidth: PracticeClient) -> None:
     assert set(thousand) < set(exchange)
 
 
-def test_local_calling_area_is_added_unless_declined(bandwidth: PracticeClient) -> None:
+def test_local_calling_area_is_added_unless_declined(bandwidth: BandwidthClient) -> None:
     prefix = bandwidth.found(areaCode="919", quantity=1)[0][2:8]
     exact = bandwidth.found(npaNxx=prefix, LCA="false")
     widened = bandwidth.found(npaNxx=prefix)
@@ -57,7 +57,7 @@ def test_local_calling_area_is_added_unless_declined(bandwidth: PracticeClient) 
     assert {number[2:5] for number in widened} == {"919", "984"}
 
 
-def test_vanity_is_found_by_its_letters(bandwidth: PracticeClient) -> None:
+def test_vanity_is_found_by_its_letters(bandwidth: BandwidthClient) -> None:
     anywhere = bandwidth.found(localVanity="CALL", areaCode="919")
     at_the_end = bandwidth.found(localVanity="call", state="NC", endsIn="true")
     wild = bandwidth.found(localVanity="C_LL", areaCode="919", endsIn="true")
@@ -68,7 +68,7 @@ def test_vanity_is_found_by_its_letters(bandwidth: PracticeClient) -> None:
     assert set(anywhere) >= {number for number in at_the_end if number.startswith("+1919")}
 
 
-def test_nothing_found_is_an_empty_result_and_no_error(bandwidth: PracticeClient) -> None:
+def test_nothing_found_is_an_empty_result_and_no_error(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.search(areaCode="212", state="CO")
 
     assert answer.status_code == 200
@@ -76,17 +76,17 @@ def test_nothing_found_is_an_empty_result_and_no_error(bandwidth: PracticeClient
 
 
 @pytest.mark.parametrize("other", [{"countryCodeA3": "CAN"}, {"countryCodeA3": "USA", "phoneNumberType": "MOBILE"}])
-def test_country_and_type_narrow_a_search_at_home(bandwidth: PracticeClient, other: dict[str, str]) -> None:
+def test_country_and_type_narrow_a_search_at_home(bandwidth: BandwidthClient, other: dict[str, str]) -> None:
     assert bandwidth.found(areaCode="919", **other) == []
 
 
-def test_result_says_how_many(bandwidth: PracticeClient) -> None:
+def test_result_says_how_many(bandwidth: BandwidthClient) -> None:
     root = fromstring(bandwidth.search(areaCode="919", quantity=3).content)
 
     assert root.findtext("ResultCount") == "3"
 
 
-def test_details_of_a_north_american_number(bandwidth: PracticeClient) -> None:
+def test_details_of_a_north_american_number(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.search(areaCode="919", quantity=1, enableTNDetail="true")
     details = list(fromstring(answer.content).iterfind("TelephoneNumberDetailList/TelephoneNumberDetail"))
 
@@ -96,7 +96,7 @@ def test_details_of_a_north_american_number(bandwidth: PracticeClient) -> None:
     assert told["FullNumber"].startswith("+1919")
 
 
-def test_details_of_a_number_abroad(bandwidth: PracticeClient) -> None:
+def test_details_of_a_number_abroad(bandwidth: BandwidthClient) -> None:
     query = {"countryCodeA3": "GBR", "phoneNumberType": "GEOGRAPHIC", "quantity": 1, "enableTNDetail": "true"}
     answer = fromstring(bandwidth.search(**query).content)
 
@@ -140,7 +140,7 @@ def test_details_of_a_number_abroad(bandwidth: PracticeClient) -> None:
     ],
 )
 def test_search_that_does_not_go_together_is_refused(
-    bandwidth: PracticeClient, query: dict[str, object], code: str
+    bandwidth: BandwidthClient, query: dict[str, object], code: str
 ) -> None:
     answer = bandwidth.search(**query)
 
@@ -148,20 +148,30 @@ def test_search_that_does_not_go_together_is_refused(
     assert fromstring(answer.content).findtext("Error/Code") == code
 
 
-def test_order_by_sorts(bandwidth: PracticeClient) -> None:
+def test_order_by_sorts(bandwidth: BandwidthClient) -> None:
     found = bandwidth.found(city="Raleigh", state="NC", orderBy="fullNumber")
 
     assert found == sorted(found)
 
 
-def test_protected_only_finds_nothing(bandwidth: PracticeClient) -> None:
+def test_protected_only_finds_nothing(bandwidth: BandwidthClient) -> None:
     assert bandwidth.found(areaCode="919", protected="ONLY") == []
 
 
-def test_what_is_bought_is_gone(bandwidth: PracticeClient) -> None:
+def test_what_is_bought_is_gone(bandwidth: BandwidthClient) -> None:
     before = bandwidth.found(areaCode="919", quantity=5)
 
     bandwidth.place(area_xml("919", 3))
 
     assert bandwidth.found(areaCode="919", quantity=2) == before[3:]
     assert codes(bandwidth.search(areaCode="911")) == ["4000"]
+
+
+def test_toll_free_numbers_are_found_by_their_type(bandwidth: BandwidthClient) -> None:
+    found = bandwidth.found(countryCodeA3="USA", phoneNumberType="TOLL_FREE", areaCode="833", quantity=2)
+
+    assert [number[:5] for number in found] == ["+1833", "+1833"]
+
+
+def test_a_local_vanity_needs_nothing_beside_it(bandwidth: BandwidthClient) -> None:
+    assert [number[-4:] for number in bandwidth.found(localVanity="CALL", endsIn="true", quantity=2)] == ["2255"] * 2

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from number_orders.sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS, Fate
-from tests.contract.sandbox.practice_client import PracticeClient, area_xml, named_xml, texts
+from tests.contract.sandbox.bandwidth.client import BandwidthClient, area_xml, named_xml, texts
 
 THIN = "207"  # five numbers in stock
 AREA = {fate: area_code for area_code, fate in BY_AREA_CODE.items()}
@@ -28,7 +28,7 @@ SHORTAGES = [
 
 @pytest.mark.parametrize(("found", "backorder", "partial", "status", "count"), SHORTAGES)
 def test_shortage_ends_as_the_table_says(
-    bandwidth: PracticeClient, found: str, backorder: str, partial: str, status: str, count: int
+    bandwidth: BandwidthClient, found: str, backorder: str, partial: str, status: str, count: int
 ) -> None:
     bandwidth.control.behave(backorder_s=60)
     if found == "none":
@@ -46,7 +46,7 @@ def test_shortage_ends_as_the_table_says(
     assert texts(answer, "ErrorList/Error/Code") == expected.get(status, [])
 
 
-def test_real_backorder_is_filled_when_stock_arrives(bandwidth: PracticeClient) -> None:
+def test_real_backorder_is_filled_when_stock_arrives(bandwidth: BandwidthClient) -> None:
     """Once Denver is sold out, more of it comes; numbers that arrive were never offered before."""
     stock = len(bandwidth.found(areaCode="303"))
     bandwidth.place(area_xml("303", stock - 1))
@@ -62,7 +62,7 @@ def test_real_backorder_is_filled_when_stock_arrives(bandwidth: PracticeClient) 
     assert set(early["set_aside"]) < set(bandwidth.reported(order_id)["bought"])
 
 
-def test_real_backorder_waits_if_so_told(bandwidth: PracticeClient) -> None:
+def test_real_backorder_waits_if_so_told(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(backorders_fill=False, backorder_s=0)
     stock = len(bandwidth.found(areaCode="303"))
 
@@ -71,7 +71,7 @@ def test_real_backorder_waits_if_so_told(bandwidth: PracticeClient) -> None:
     assert bandwidth.status(order_id) == "BACKORDERED"
 
 
-def place_both_ways(client: PracticeClient, fate: Fate, quantity: int, **labels: str) -> list[str]:
+def place_both_ways(client: BandwidthClient, fate: Fate, quantity: int, **labels: str) -> list[str]:
     """Place one order by the magic area code, one for numbers in it, one for numbers by last digits."""
     area, digits = AREA[fate], DIGITS[fate]
     inside = [f"+1{area}7{n:02}2345" for n in range(50, 50 + quantity)]
@@ -80,7 +80,7 @@ def place_both_ways(client: PracticeClient, fate: Fate, quantity: int, **labels:
     return [client.place(wish, **labels) for wish in wishes]
 
 
-def test_magic_partial(bandwidth: PracticeClient) -> None:
+def test_magic_partial(bandwidth: BandwidthClient) -> None:
     for order_id in place_both_ways(bandwidth, Fate.PARTIAL, 5):
         answer = bandwidth.read(order_id)
         assert answer.findtext("OrderStatus") == "PARTIAL"
@@ -90,7 +90,7 @@ def test_magic_partial(bandwidth: PracticeClient) -> None:
         assert bandwidth.reported(order_id)["outcome"] == "PARTIAL"
 
 
-def test_magic_partial_of_one_or_where_not_allowed_is_failed(bandwidth: PracticeClient) -> None:
+def test_magic_partial_of_one_or_where_not_allowed_is_failed(bandwidth: BandwidthClient) -> None:
     for order_id in place_both_ways(bandwidth, Fate.PARTIAL, 1):
         assert bandwidth.status(order_id) == "FAILED"
     bandwidth.control.reset()
@@ -99,7 +99,7 @@ def test_magic_partial_of_one_or_where_not_allowed_is_failed(bandwidth: Practice
     assert bandwidth.control.report()["totals"]["numbers_bought"] == 0
 
 
-def test_failed_named_numbers_are_listed_with_their_reason(bandwidth: PracticeClient) -> None:
+def test_failed_named_numbers_are_listed_with_their_reason(bandwidth: BandwidthClient) -> None:
     numbers = ["+19197510001", "+19197519902", "+19197510003", "+14067510004"]
     answer = bandwidth.read(bandwidth.place(named_xml(*numbers)))
 
@@ -110,7 +110,7 @@ def test_failed_named_numbers_are_listed_with_their_reason(bandwidth: PracticeCl
     assert answer.findtext("Summary") == "2 out of 4 numbers ordered in (919)"
 
 
-def test_magic_failed(bandwidth: PracticeClient) -> None:
+def test_magic_failed(bandwidth: BandwidthClient) -> None:
     for order_id in place_both_ways(bandwidth, Fate.FAILED, 2):
         answer = bandwidth.read(order_id)
         assert answer.findtext("OrderStatus") == "FAILED"
@@ -119,7 +119,7 @@ def test_magic_failed(bandwidth: PracticeClient) -> None:
         assert bandwidth.reported(order_id)["outcome"] == "FAILED"
 
 
-def test_magic_backorder_that_is_filled(bandwidth: PracticeClient) -> None:
+def test_magic_backorder_that_is_filled(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(backorder_s=60)
     for order_id in place_both_ways(bandwidth, Fate.BACKORDER_FILLS, 4):
         waiting = bandwidth.read(order_id)
@@ -133,7 +133,7 @@ def test_magic_backorder_that_is_filled(bandwidth: PracticeClient) -> None:
         assert len(texts(filled, "CompletedNumbers//FullNumber")) == 4
 
 
-def test_magic_backorder_that_waits_until_it_is_closed(bandwidth: PracticeClient) -> None:
+def test_magic_backorder_that_waits_until_it_is_closed(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(backorder_s=0)
     for order_id in place_both_ways(bandwidth, Fate.BACKORDER_WAITS, 4):
         assert bandwidth.status(order_id) == "BACKORDERED"
@@ -151,14 +151,14 @@ def test_magic_backorder_that_waits_until_it_is_closed(bandwidth: PracticeClient
         assert report["set_aside"] == []
 
 
-def test_closing_a_backorder_without_numbers_fails_it(bandwidth: PracticeClient) -> None:
+def test_closing_a_backorder_without_numbers_fails_it(bandwidth: BandwidthClient) -> None:
     order_id = bandwidth.place(area_xml(AREA[Fate.BACKORDER_WAITS]))
     bandwidth.put(order_id, "<Order><CloseOrder>true</CloseOrder></Order>")
 
     assert bandwidth.status(order_id) == "FAILED"
 
 
-def test_closing_before_the_fill_gives_the_rest_back(bandwidth: PracticeClient) -> None:
+def test_closing_before_the_fill_gives_the_rest_back(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(backorder_s=60)
     numbers = ["+13077510001", "+13077510002"]
     order_id = bandwidth.place(named_xml(*numbers))
@@ -170,7 +170,7 @@ def test_closing_before_the_fill_gives_the_rest_back(bandwidth: PracticeClient) 
     assert bandwidth.reported(again)["bought"] == [numbers[1]]
 
 
-def test_backorder_can_be_relabelled(bandwidth: PracticeClient) -> None:
+def test_backorder_can_be_relabelled(bandwidth: BandwidthClient) -> None:
     order_id = bandwidth.place(area_xml(AREA[Fate.BACKORDER_WAITS]), CustomerOrderId="old")
     body = "<Order><Name>new name</Name><CustomerOrderId>new</CustomerOrderId></Order>"
 
@@ -183,7 +183,7 @@ def test_backorder_can_be_relabelled(bandwidth: PracticeClient) -> None:
     assert "<TotalCount>0<" in bandwidth.listing(customerOrderId="old").text
 
 
-def test_only_a_backorder_can_be_closed(bandwidth: PracticeClient) -> None:
+def test_only_a_backorder_can_be_closed(bandwidth: BandwidthClient) -> None:
     order_id = bandwidth.place(area_xml("919"))
     answer = bandwidth.put(order_id, "<Order><CloseOrder>true</CloseOrder></Order>")
 
@@ -192,28 +192,28 @@ def test_only_a_backorder_can_be_closed(bandwidth: PracticeClient) -> None:
     assert bandwidth.put("nothing", "<Order/>").status_code == 404
 
 
-def test_magic_order_that_never_ends(bandwidth: PracticeClient) -> None:
+def test_magic_order_that_never_ends(bandwidth: BandwidthClient) -> None:
     for order_id in place_both_ways(bandwidth, Fate.NEVER_ENDS, 2):
         assert bandwidth.status(order_id) == "RECEIVED"
         report = bandwidth.reported(order_id)
         assert (report["outcome"], report["ended_at"], report["bought"]) == (None, None, [])
 
 
-def test_magic_word_nobody_has_heard_of(bandwidth: PracticeClient) -> None:
+def test_magic_word_nobody_has_heard_of(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(strange_word="NAPPING", strange_s=60)
     for order_id in place_both_ways(bandwidth, Fate.STRANGE_WORD, 1):
         assert bandwidth.status(order_id) == "NAPPING"
         assert bandwidth.reported(order_id)["ended_at"] is None
 
 
-def test_magic_word_passes(bandwidth: PracticeClient) -> None:
+def test_magic_word_passes(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(strange_s=0.1)
     for order_id in place_both_ways(bandwidth, Fate.STRANGE_WORD, 1):
         answer = bandwidth.wait_until(order_id, "COMPLETED")
         assert len(texts(answer, "CompletedNumbers//FullNumber")) == 1
 
 
-def test_magic_answer_that_contradicts_itself_as_on_the_page(bandwidth: PracticeClient) -> None:
+def test_magic_answer_that_contradicts_itself_as_on_the_page(bandwidth: BandwidthClient) -> None:
     for order_id in place_both_ways(bandwidth, Fate.CONTRADICTS, 1):
         answer = bandwidth.read(order_id)
         assert answer.findtext("OrderStatus") == "COMPLETED"
@@ -224,7 +224,7 @@ def test_magic_answer_that_contradicts_itself_as_on_the_page(bandwidth: Practice
         assert len(listed) == 1
 
 
-def test_magic_completed_with_errors(bandwidth: PracticeClient) -> None:
+def test_magic_completed_with_errors(bandwidth: BandwidthClient) -> None:
     for order_id in place_both_ways(bandwidth, Fate.WITH_ERRORS, 2):
         answer = bandwidth.read(order_id)
         assert answer.findtext("OrderStatus") == "COMPLETED"
@@ -232,20 +232,20 @@ def test_magic_completed_with_errors(bandwidth: PracticeClient) -> None:
         assert texts(answer, "ErrorList/Error/Code") == ["5003"]
 
 
-def test_magic_area_codes_are_met_by_their_states_too(bandwidth: PracticeClient) -> None:
+def test_magic_area_codes_are_met_by_their_states_too(bandwidth: BandwidthClient) -> None:
     xml = "<StateSearchAndOrderType><Quantity>4</Quantity><State>HI</State></StateSearchAndOrderType>"
 
     assert bandwidth.status(bandwidth.place(xml)) == "PARTIAL"
 
 
-def test_no_magic_in_ordinary_stock(bandwidth: PracticeClient) -> None:
+def test_no_magic_in_ordinary_stock(bandwidth: BandwidthClient) -> None:
     numbers = list(itertools.chain(*(bandwidth.found(state=s) for s in ("NC", "CO", "WA", "NY"))))
 
     assert numbers
     assert not [number for number in numbers if number[-4:] in BY_LAST_DIGITS]
 
 
-def test_stock_runs_out(bandwidth: PracticeClient) -> None:
+def test_stock_runs_out(bandwidth: BandwidthClient) -> None:
     stock = len(bandwidth.found(areaCode="213"))
     assert bandwidth.status(bandwidth.place(area_xml("213", stock))) == "COMPLETED"
 

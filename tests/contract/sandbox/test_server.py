@@ -13,8 +13,8 @@ import pytest
 from number_orders.sandbox.__main__ import main
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.sandbox.cm_client import ACCOUNT as CM_ACCOUNT
-from tests.contract.sandbox.practice_client import ACCOUNT, area_xml, order_xml
+from tests.contract.sandbox.bandwidth.client import ACCOUNT, area_xml, order_xml
+from tests.contract.sandbox.cm.client import ACCOUNT as CM_ACCOUNT
 
 ROOT = Path(__file__).parents[3]
 TOKEN = {"Authorization": "Bearer sandbox-token"}
