@@ -25,30 +25,30 @@ from number_orders.sandbox.cm.app import Cm
 from number_orders.sandbox.faults import read_fault
 from number_orders.sandbox.inventory import StockPlan
 from number_orders.sandbox.report import report
+from number_orders.sandbox.state import CarrierFactory, SandboxCarrier, SandboxState
 from number_orders.sandbox.swift.access import SwiftAccount
 from number_orders.sandbox.swift.app import Swift
-from number_orders.sandbox.world import Founder, PracticeCarrier, World
 
 
 def create_app(
-    world: World,
+    sandbox: SandboxState,
     account: Account | None = None,
     swift: SwiftAccount | None = None,
     cm: CmAccount | None = None,
     stock: StockPlan | None = None,
-    guests: Sequence[Founder] = (),
+    extra_carriers: Sequence[CarrierFactory] = (),
 ) -> Starlette:
     """Build the application with every practice carrier there is, and with `guests` beside them."""
-    carriers: Sequence[PracticeCarrier] = (
-        Bandwidth(world, account, stock),
-        Swift(world, swift, stock),
-        Cm(world, cm),
-        *(found(world) for found in guests),
+    carriers: Sequence[SandboxCarrier] = (
+        Bandwidth(sandbox, account, stock),
+        Swift(sandbox, swift, stock),
+        Cm(sandbox, cm),
+        *(create(sandbox) for create in extra_carriers),
     )
     served = [route for carrier in carriers for route in carrier.routes()]
-    served.sort(key=_is_for_the_rest)  # stable: each carrier's busiest stay in front
+    served.sort(key=_is_catch_all)  # stable: each carrier's busiest stay in front
     return Starlette(
-        routes=[*served, *_Control(world, carriers).routes()],
+        routes=[*served, *_ControlApi(sandbox, carriers).routes()],
         exception_handlers={HTTPException: _plain_error, ValidationError: _invalid},
     )
 
@@ -63,16 +63,16 @@ class _Advance:
 _ADVANCE: Final = TypeAdapter(_Advance)
 
 
-def _is_for_the_rest(route: BaseRoute) -> bool:
+def _is_catch_all(route: BaseRoute) -> bool:
     """Tell a route that answers whatever no other carrier knows."""
     return isinstance(route, Route) and ":path}" in route.path
 
 
-class _Control:
+class _ControlApi:
     """What tests and demonstrations use to steer the carriers and to learn what they really did."""
 
-    def __init__(self, world: World, carriers: Sequence[PracticeCarrier]) -> None:
-        self._world = world
+    def __init__(self, sandbox: SandboxState, carriers: Sequence[SandboxCarrier]) -> None:
+        self._sandbox = sandbox
         self._carriers = carriers
 
     def routes(self) -> list[Route]:
@@ -81,7 +81,7 @@ class _Control:
             Route("/_sandbox/report", self._report),
             Route("/_sandbox/reset", self._reset, methods=["POST"]),
             Route("/_sandbox/behaviour", self._behaviour),
-            Route("/_sandbox/behaviour", self._behave, methods=["PATCH"]),
+            Route("/_sandbox/behaviour", self._change_behaviour, methods=["PATCH"]),
             Route("/_sandbox/faults", self._faults),
             Route("/_sandbox/faults", self._add_fault, methods=["POST"]),
             Route("/_sandbox/faults", self._clear_faults, methods=["DELETE"]),
@@ -95,37 +95,37 @@ class _Control:
 
     async def _report(self, request: Request) -> Response:
         since = request.query_params.get("since")
-        return JSONResponse(report(self._world, self._carriers, _moment(since) if since else None))
+        return JSONResponse(report(self._sandbox, self._carriers, _moment(since) if since else None))
 
     async def _reset(self, request: Request) -> Response:
-        self._world.start_over()
-        self._world.memory.forget()
+        self._sandbox.reset()
+        self._sandbox.memory.clear()
         for carrier in self._carriers:
-            carrier.start_over()
+            carrier.reset()
         return Response(status_code=204)
 
     async def _behaviour(self, request: Request) -> Response:
-        return JSONResponse(as_json(self._world.behaviour))
+        return JSONResponse(as_json(self._sandbox.behaviour))
 
-    async def _behave(self, request: Request) -> Response:
-        self._world.behaviour = read_behaviour(await _object(request), self._world.behaviour)
+    async def _change_behaviour(self, request: Request) -> Response:
+        self._sandbox.behaviour = read_behaviour(await _object(request), self._sandbox.behaviour)
         return await self._behaviour(request)
 
     async def _faults(self, request: Request) -> Response:
-        return JSONResponse(self._world.faults.as_json())
+        return JSONResponse(self._sandbox.faults.as_json())
 
     async def _add_fault(self, request: Request) -> Response:
-        return JSONResponse(self._world.faults.add(read_fault(await _object(request))), 201)
+        return JSONResponse(self._sandbox.faults.add(read_fault(await _object(request))), 201)
 
     async def _clear_faults(self, request: Request) -> Response:
-        return JSONResponse({"cleared": self._world.faults.clear()})
+        return JSONResponse({"cleared": self._sandbox.faults.clear()})
 
     async def _clock(self, request: Request) -> Response:
-        clock = self._world.clock
+        clock = self._sandbox.clock
         return JSONResponse({"at": iso(clock()), "ahead_s": clock.ahead.total_seconds()})
 
     async def _advance(self, request: Request) -> Response:
-        self._world.advance(_ADVANCE.validate_python(dict(await _object(request))).advance_s)
+        self._sandbox.advance(_ADVANCE.validate_python(dict(await _object(request))).advance_s)
         return await self._clock(request)
 
     async def _revoke(self, request: Request) -> Response:

@@ -6,6 +6,7 @@ sandbox runs; a change holds for what happens after it, never for what was alrea
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import timedelta
 from random import Random
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -98,6 +99,11 @@ class Behaviour:
         """Draw how long `endpoint` takes this once."""
         least, most = self.latency_s.get(endpoint, (0.0, 0.0))
         return least + (most - least) * dice.random()
+
+
+def random_duration(span: Span, dice: Random) -> timedelta:
+    """Return a random duration within `span`."""
+    return timedelta(seconds=dice.uniform(*span))
 
 
 _READER: TypeAdapter[Behaviour] = TypeAdapter(Behaviour)

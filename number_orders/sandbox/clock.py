@@ -25,7 +25,7 @@ class SandboxClock:
     def __init__(self, machine: Clock = wall_clock) -> None:
         self.machine = machine
         self.ahead = timedelta()
-        self._stirred = asyncio.Event()
+        self._woken = asyncio.Event()
 
     def __call__(self) -> datetime:
         """Return this moment in the sandbox."""
@@ -34,20 +34,20 @@ class SandboxClock:
     def advance(self, seconds: float) -> None:
         """Move the sandbox forward."""
         self.ahead += timedelta(seconds=seconds)
-        self.stir()
+        self.wake()
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Go back to the machine's time."""
         self.ahead = timedelta()
-        self.stir()
+        self.wake()
 
-    def stir(self) -> None:
+    def wake(self) -> None:
         """Wake whoever waits in `until`, because what it waits for may have changed."""
-        self._stirred.set()
+        self._woken.set()
 
     async def until(self, moment: datetime | None) -> None:
         """Wait until `moment`, or until stirred. One waiter at a time."""
-        self._stirred.clear()
+        self._woken.clear()
         wait_s = None if moment is None else max(0.0, (moment - self()).total_seconds())
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._stirred.wait(), wait_s)
+            await asyncio.wait_for(self._woken.wait(), wait_s)

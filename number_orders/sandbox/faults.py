@@ -39,7 +39,7 @@ _NEVER_PROCESSED = {
     FaultKind.TOO_MANY_REQUESTS,
 }
 _ONLY_AT = {FaultKind.TIMEOUT_400: "bandwidth", FaultKind.CODE_5086: "bandwidth"}
-_EITHER_WAY = {
+_PROCESSED_BY_CHOICE = {
     FaultKind.GARBAGE,
     FaultKind.HTML,
     FaultKind.EMPTY,
@@ -63,7 +63,7 @@ class Match:
     customer_order_id: str | None = None
     carrier: str | None = None
 
-    def fits(self, request: "Asked") -> bool:
+    def fits(self, request: "RequestFacts") -> bool:
         """Tell whether this request is meant."""
         return (
             self.method in {None, request.method}
@@ -74,7 +74,7 @@ class Match:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestFacts:
     """What a rule may look at."""
 
     carrier: str
@@ -105,7 +105,7 @@ class Fault:
     @property
     def reaches_carrier(self) -> bool:
         """Tell whether the request is processed at all."""
-        return self.fault not in _NEVER_PROCESSED and (self.processed or self.fault not in _EITHER_WAY)
+        return self.fault not in _NEVER_PROCESSED and (self.processed or self.fault not in _PROCESSED_BY_CHOICE)
 
 
 _READER: TypeAdapter[Fault] = TypeAdapter(Fault)
@@ -130,15 +130,15 @@ class _Rule:
         self.hits = 0
         self._dice = Random(fault.seed)
 
-    def strikes(self, asked: Asked) -> bool:
+    def applies_to(self, facts: RequestFacts) -> bool:
         worn_out = self.fault.times is not None and self.hits >= self.fault.times
-        spoken_here = _ONLY_AT.get(self.fault.fault, asked.carrier) == asked.carrier
-        if worn_out or not spoken_here or not self.fault.match.fits(asked):
+        offered_here = _ONLY_AT.get(self.fault.fault, facts.carrier) == facts.carrier
+        if worn_out or not offered_here or not self.fault.match.fits(facts):
             return False
         self.seen += 1
-        struck = self._dice.random() < self.fault.probability
-        self.hits += struck
-        return struck
+        hit = self._dice.random() < self.fault.probability
+        self.hits += hit
+        return hit
 
     def as_json(self) -> dict[str, Any]:
         return {"id": self.rule_id, "seen": self.seen, "hits": self.hits, **asdict(self.fault)}
@@ -157,9 +157,9 @@ class FaultRules:
         self._rules.append(rule)
         return rule.as_json()
 
-    def pick(self, asked: Asked) -> Fault | None:
+    def select(self, facts: RequestFacts) -> Fault | None:
         """Choose what happens to this request: nothing, or the first rule that strikes."""
-        return next((rule.fault for rule in self._rules if rule.strikes(asked)), None)
+        return next((rule.fault for rule in self._rules if rule.applies_to(facts)), None)
 
     def clear(self) -> int:
         """Drop every rule and say how many there were."""

@@ -48,7 +48,7 @@ class StockPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
+class StockRanges:
     """Which part of the numbering plan a carrier sells from; no exchange stands on two shelves."""
 
     areas: tuple[tuple[Place, ...], ...]
@@ -65,7 +65,7 @@ def _exchange_codes(first: int, last: int) -> tuple[str, ...]:
     return tuple(f"{code}" for code in codes if f"{code}"[1:] != "11")
 
 
-BANDWIDTH_SHELF: Final = Shelf(
+BANDWIDTH_RANGES: Final = StockRanges(
     areas=geography.ORDINARY_AREAS + geography.MAGIC_AREAS,
     exchange_codes=_exchange_codes(300, 950),
     thin_exchange="441",
@@ -73,7 +73,7 @@ BANDWIDTH_SHELF: Final = Shelf(
     toll_free_codes=geography.TOLL_FREE_CODES,
     foreign_ranges=geography.FOREIGN_RANGES,
 )
-SWIFT_SHELF: Final = Shelf(
+SWIFT_RANGES: Final = StockRanges(
     areas=geography.ORDINARY_AREAS + geography.CANADIAN_AREAS + geography.MAGIC_AREAS,
     exchange_codes=_exchange_codes(250, 300),
     thin_exchange="242",
@@ -135,28 +135,28 @@ def plausible(e164: str) -> bool:
     return bool((_NANP if e164.startswith("+1") else _ABROAD).fullmatch(e164))
 
 
-class _Stocker:
+class _StockBuilder:
     """Fills the shelves of one carrier, the same way for the same plan."""
 
-    def __init__(self, plan: StockPlan, shelf: Shelf) -> None:
+    def __init__(self, plan: StockPlan, ranges: StockRanges) -> None:
         self._dice = Random(plan.seed)
         self._plan = plan
-        self._shelf = shelf
+        self._ranges = ranges
 
     def local(self) -> Iterator[Exchange]:
-        shelf = self._shelf
-        if shelf.raleigh is not None:
-            code, lines = shelf.raleigh
-            raleigh = next(p for area in shelf.areas for p in area if p.area_code == "984")
+        ranges = self._ranges
+        if ranges.raleigh is not None:
+            code, lines = ranges.raleigh
+            raleigh = next(p for area in ranges.areas for p in area if p.area_code == "984")
             yield _exchange(raleigh, "+1", f"984{code}", lines)
-        for towns in shelf.areas:
+        for towns in ranges.areas:
             codes = self._dice.sample(
-                shelf.exchange_codes, min(self._plan.exchanges_per_area, len(shelf.exchange_codes))
+                ranges.exchange_codes, min(self._plan.exchanges_per_area, len(ranges.exchange_codes))
             )
             for place, nxx in zip(cycle(towns), codes, strict=False):
                 yield _exchange(place, "+1", place.area_code + nxx, self._lines())
         thin = geography.THIN_AREA[0]
-        yield _exchange(thin, "+1", thin.area_code + shelf.thin_exchange, ("2001", "2002", "2003", "2004", "2005"))
+        yield _exchange(thin, "+1", thin.area_code + ranges.thin_exchange, ("2001", "2002", "2003", "2004", "2005"))
 
     def _lines(self) -> Iterator[str]:
         """Choose the lines of one exchange; vanity ones come last, so that plain orders leave them longest."""
@@ -167,8 +167,8 @@ class _Stocker:
 
     def toll_free(self) -> Iterator[Exchange]:
         words = [dialled(word) for word in _VANITY_TOLL_FREE]
-        codes = [code for code in self._shelf.exchange_codes if code not in {word[:3] for word in words}]
-        for area_code in self._shelf.toll_free_codes:
+        codes = [code for code in self._ranges.exchange_codes if code not in {word[:3] for word in words}]
+        for area_code in self._ranges.toll_free_codes:
             place = Place(area_code=area_code, number_type="TOLL_FREE")
             drawn = sorted(self._dice.sample(_STOCK_LINES, self._plan.toll_free_per_code))
             plain = area_code + self._dice.choice(codes)
@@ -177,7 +177,7 @@ class _Stocker:
                 yield _exchange(place, "+1", area_code + word[:3], [word[3:]])
 
     def foreign(self) -> Iterator[Exchange]:
-        for block in self._shelf.foreign_ranges:
+        for block in self._ranges.foreign_ranges:
             on_the_page = [n for n in geography.NUMBERS_ON_THE_PAGE if n.startswith(block.prefix)]
             drawn = sorted(self._dice.sample(_STOCK_LINES, self._plan.foreign_per_range))
             lines = [number.removeprefix(block.prefix) for number in on_the_page]
@@ -187,23 +187,23 @@ class _Stocker:
 
 
 @lru_cache(maxsize=4)
-def _stocked(plan: StockPlan, shelf: Shelf) -> Mapping[Pool, tuple[Exchange, ...]]:
+def _base_stock(plan: StockPlan, ranges: StockRanges) -> Mapping[Pool, tuple[Exchange, ...]]:
     """Fill the shelves once for all sandboxes of a process; nobody sells from these, but from copies."""
-    stocker = _Stocker(plan, shelf)
+    builder = _StockBuilder(plan, ranges)
     return {
-        "local": tuple(stocker.local()),
-        "toll_free": tuple(stocker.toll_free()),
-        "foreign": tuple(stocker.foreign()),
+        "local": tuple(builder.local()),
+        "toll_free": tuple(builder.toll_free()),
+        "foreign": tuple(builder.foreign()),
     }
 
 
 class Inventory:
     """The stock of one carrier."""
 
-    def __init__(self, plan: StockPlan, shelf: Shelf = BANDWIDTH_SHELF) -> None:
+    def __init__(self, plan: StockPlan, ranges: StockRanges = BANDWIDTH_RANGES) -> None:
         self._taken: set[str] = set()
         self._chosen: dict[Criteria, tuple[Exchange, ...]] = {}
-        self._pools = {pool: tuple(map(_fresh, exchanges)) for pool, exchanges in _stocked(plan, shelf).items()}
+        self._pools = {pool: tuple(map(_copy_of, exchanges)) for pool, exchanges in _base_stock(plan, ranges).items()}
         self._by_prefix = {exchange.prefix: exchange for exchange in self._exchanges()}
         self._by_area = {exchange.place.area_code: exchange.place for exchange in reversed(self._pools["local"])}
 
@@ -231,29 +231,29 @@ class Inventory:
             if e164 in self._taken:
                 raise LookupError(f"{e164} was sold before")
             self._taken.add(e164)
-            home = self._home(e164)
-            if home is not None:
-                home.free.pop(e164, None)
+            exchange = self._exchange_of(e164)
+            if exchange is not None:
+                exchange.free.pop(e164, None)
 
     def release(self, numbers: Iterable[str]) -> None:
         """Take numbers back into stock, at the end of the queue."""
         for e164 in numbers:
             self._taken.remove(e164)
-            home = self._home(e164)
-            if home is not None:
-                home.free[e164] = None
+            exchange = self._exchange_of(e164)
+            if exchange is not None:
+                exchange.free[e164] = None
 
     def take_new_stock(self, criteria: Criteria, count: int) -> tuple[str, ...]:
         """Make `count` numbers that were never in stock, and give them away; fewer if prefixes run out."""
-        fresh = tuple(islice(self._arrivals(criteria), count))
+        fresh = tuple(islice(self._new_numbers(criteria), count))
         self._taken.update(fresh)
         return fresh
 
     def place_of(self, e164: str) -> Place:
         """Say where a number lives, as far as the practice map goes."""
-        home = self._home(e164)
-        if home is not None:
-            return home.place
+        exchange = self._exchange_of(e164)
+        if exchange is not None:
+            return exchange.place
         if not e164.startswith("+1"):
             country = geography.CALLING_CODES.get(e164[:3], "")
             return Place(country=country, area_code="")
@@ -291,12 +291,12 @@ class Inventory:
     def _neighbours(self, pool: Pool, near: Iterable[Exchange]) -> Iterator[str]:
         """Go on with the local calling area, taken here as the LATA, once the exact matches are used up."""
         latas = {exchange.place.lata for exchange in near}
-        asked = {exchange.prefix for exchange in near}
+        already_offered = {exchange.prefix for exchange in near}
         for exchange in self._pools[pool]:
-            if exchange.place.lata in latas and exchange.prefix not in asked:
+            if exchange.place.lata in latas and exchange.prefix not in already_offered:
                 yield from exchange.free
 
-    def _arrivals(self, criteria: Criteria) -> Iterator[str]:
+    def _new_numbers(self, criteria: Criteria) -> Iterator[str]:
         for exchange in self._exchanges_for(criteria):
             if exchange.place == geography.THIN_AREA[0]:
                 continue
@@ -305,7 +305,7 @@ class Inventory:
                 if e164 not in self._taken:
                     yield e164
 
-    def _home(self, e164: str) -> Exchange | None:
+    def _exchange_of(self, e164: str) -> Exchange | None:
         if e164.startswith("+1"):
             return self._by_prefix.get(e164[:8])
         prefixes = (e164[:length] for length in range(len(e164) - 4, 4, -1))
@@ -315,8 +315,8 @@ class Inventory:
         return chain.from_iterable(self._pools.values())
 
 
-def _fresh(stocked: Exchange) -> Exchange:
-    return Exchange(stocked.place, stocked.prefix, stocked.digits, dict(stocked.free))
+def _copy_of(source: Exchange) -> Exchange:
+    return Exchange(source.place, source.prefix, source.digits, dict(source.free))
 
 
 def _exchange(place: Place, calling_code: str, digits: str, lines: Iterable[str]) -> Exchange:

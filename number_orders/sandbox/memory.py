@@ -19,29 +19,29 @@ class Memory:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         if path is not None and path.exists():
-            self._cut_back(path)
+            self._drop_partial_line(path)
 
-    def keep(self, carrier: str, line: Line) -> None:
+    def append(self, carrier: str, line: Line) -> None:
         """Remember one request that was acted on. What the system has, the sandbox's own death does not lose."""
         if self._path is None:
             return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"carrier": carrier, **line}) + "\n")
 
-    def recall(self, carrier: str) -> Iterator[Line]:
+    def read(self, carrier: str) -> Iterator[Line]:
         """Return what was kept for a carrier, oldest first."""
         if self._path is None or not self._path.exists():
             return
         lines = map(json.loads, self._path.read_text(encoding="utf-8").splitlines())
         yield from (line for line in lines if line["carrier"] == carrier)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Begin anew."""
         if self._path is not None:
             self._path.unlink(missing_ok=True)
 
     @staticmethod
-    def _cut_back(path: Path) -> None:
+    def _drop_partial_line(path: Path) -> None:
         """Drop a last line that was being written when the sandbox was killed: nobody was answered for it."""
         kept = path.read_bytes().rpartition(b"\n")
         with path.open("r+b") as file:

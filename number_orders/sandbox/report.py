@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any, Final
 
 from number_orders.sandbox.clock import iso
-from number_orders.sandbox.world import PracticeCarrier, World
+from number_orders.sandbox.state import SandboxCarrier, SandboxState
 
-_GIVING_UP: Final = {"disconnect", "REMOVE_NUMBERS"}
+_RELEASING_KINDS: Final = {"disconnect", "REMOVE_NUMBERS"}
 """Kinds of orders that may be repeated under one reference, since they buy nothing."""
 
 
-def report(world: World, carriers: Sequence[PracticeCarrier], since: datetime | None) -> dict[str, Any]:
+def report(sandbox: SandboxState, carriers: Sequence[SandboxCarrier], since: datetime | None) -> dict[str, Any]:
     """Write the report; with `since`, of the orders and requests from then on."""
-    now = world.clock()
+    now = sandbox.clock()
     orders = [order for carrier in carriers for order in carrier.orders_as_json(now, since)]
     return {
         "at": iso(now),
@@ -22,18 +22,18 @@ def report(world: World, carriers: Sequence[PracticeCarrier], since: datetime | 
         "duplicates": _duplicates(orders),
         **_incidents(carriers, since),
         "orders": orders,
-        "requests": world.journal.requests_as_json(),
-        "http": world.journal.log_as_json(since),
-        "stalls": world.witness.as_json(),
+        "requests": sandbox.request_log.requests_as_json(),
+        "http": sandbox.request_log.log_as_json(since),
+        "stalls": sandbox.stalls.as_json(),
     }
 
 
-def _incidents(carriers: Sequence[PracticeCarrier], since: datetime | None) -> dict[str, list[Any]]:
-    told: dict[str, list[Any]] = {"violations": [], "callbacks": []}
+def _incidents(carriers: Sequence[SandboxCarrier], since: datetime | None) -> dict[str, list[Any]]:
+    merged: dict[str, list[Any]] = {"violations": [], "callbacks": []}
     for carrier in carriers:
         for heading, incidents in carrier.incidents_as_json(since).items():
-            told[heading] += incidents
-    return told
+            merged[heading] += incidents
+    return merged
 
 
 def _totals(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -56,14 +56,14 @@ def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Find references with several purchases at one carrier, and numbers bought again without having been given up."""
     references: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     numbers: defaultdict[str, list[str]] = defaultdict(list)
-    given_up = Counter(e164 for order in orders for e164 in _released(order))
+    released = Counter(e164 for order in orders for e164 in _released(order))
     for order in orders:
-        if order["customer_order_id"] and order["kind"] not in _GIVING_UP:
+        if order["customer_order_id"] and order["kind"] not in _RELEASING_KINDS:
             references[order["carrier"], order["customer_order_id"]].append(order["order_id"])
         for e164 in order["bought"]:
             numbers[e164].append(order["order_id"])
     repeated = {reference: order_ids for (_, reference), order_ids in references.items() if len(order_ids) > 1}
-    resold = {e164: order_ids for e164, order_ids in numbers.items() if len(order_ids) > 1 + given_up[e164]}
+    resold = {e164: order_ids for e164, order_ids in numbers.items() if len(order_ids) > 1 + released[e164]}
     return {"customer_order_ids": repeated, "numbers": resold}
 
 

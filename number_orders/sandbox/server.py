@@ -23,11 +23,11 @@ from number_orders.sandbox.bandwidth.access import Account
 from number_orders.sandbox.behaviour import Behaviour
 from number_orders.sandbox.cm.access import CmAccount
 from number_orders.sandbox.control import SandboxControl
-from number_orders.sandbox.gate import DROP_EXTENSION
 from number_orders.sandbox.inventory import StockPlan
 from number_orders.sandbox.memory import Memory
+from number_orders.sandbox.routes import DROP_EXTENSION
+from number_orders.sandbox.state import CarrierFactory, SandboxState
 from number_orders.sandbox.swift.access import SwiftAccount
-from number_orders.sandbox.world import Founder, World
 
 # Longer than any client keeps a connection, so that no request meets one that is just being closed: a
 # connection lost here is always one that a fault has closed.
@@ -54,21 +54,21 @@ class _DroppingProtocol(H11Protocol):
 class _Server(uvicorn.Server):
     """Says when it is ready, does the carriers' chores, and lets hanging requests go when it stops."""
 
-    def __init__(self, config: uvicorn.Config, world: World, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, sandbox: SandboxState, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._world = world
-        self._chores: list[asyncio.Task[None]] = []
+        self._sandbox = sandbox
+        self._tasks: list[asyncio.Task[None]] = []
         self._on_ready = on_ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._chores = [asyncio.create_task(chore()) for chore in self._world.chores]
+        self._tasks = [asyncio.create_task(task()) for task in self._sandbox.background_tasks]
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        self._world.stopping.set()
-        for chore in self._chores:
-            chore.cancel()
+        self._sandbox.stopping.set()
+        for task in self._tasks:
+            task.cancel()
         await asyncio.sleep(0)  # they hang up before the server starts to count who is left
         await super().shutdown(sockets)
         for left in list(self.server_state.connections):  # whoever did not go in time
@@ -92,14 +92,14 @@ def serve(
 
     With a `memory`, orders that an earlier sandbox wrote there are taken up again.
     """
-    with _bound(host, port) as listener:
+    with _listening(host, port) as listener:
         url = _url(listener)
-        world = World(behaviour, memory=Memory(memory))
-        app = create_app(world, account, swift, cm, stock)
-        server = _build(world, app, lambda: on_ready(url) if on_ready else None)
+        sandbox = SandboxState(behaviour, memory=Memory(memory))
+        app = create_app(sandbox, account, swift, cm, stock)
+        server = _new_server(sandbox, app, lambda: on_ready(url) if on_ready else None)
         # uvicorn repeats the signal once it has stopped; the repeat must not kill a process that ends well.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, _ignore)
+            signal.signal(number, _ignore_signal)
         server.run(sockets=[listener])
 
 
@@ -112,16 +112,16 @@ def running_sandbox(
     cm: CmAccount | None = None,
     stock: StockPlan | None = None,
     memory: Path | None = None,
-    guests: Sequence[Founder] = (),
+    extra_carriers: Sequence[CarrierFactory] = (),
 ) -> Iterator[SandboxControl]:
     """Serve from a thread on a free port, for as long as the block lasts; yields its control.
 
     `guests` are practice carriers that are served beside those of this package.
     """
     ready = Event()
-    with _bound("127.0.0.1", 0) as listener:
-        world = World(behaviour, memory=Memory(memory))
-        server = _build(world, create_app(world, account, swift, cm, stock, guests), ready.set)
+    with _listening("127.0.0.1", 0) as listener:
+        sandbox = SandboxState(behaviour, memory=Memory(memory))
+        server = _new_server(sandbox, create_app(sandbox, account, swift, cm, stock, extra_carriers), ready.set)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
         thread.start()
         if not ready.wait(_START_S):
@@ -139,7 +139,7 @@ def write_ready_file(path: Path, url: str) -> None:
     partial.replace(path)
 
 
-def _build(world: World, app: Starlette, on_ready: Callable[[], None]) -> _Server:
+def _new_server(sandbox: SandboxState, app: Starlette, on_ready: Callable[[], None]) -> _Server:
     config = uvicorn.Config(
         app,
         http=_DroppingProtocol,
@@ -151,10 +151,10 @@ def _build(world: World, app: Starlette, on_ready: Callable[[], None]) -> _Serve
         timeout_graceful_shutdown=_GRACE_S,
         server_header=False,
     )
-    return _Server(config, world, on_ready)
+    return _Server(config, sandbox, on_ready)
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _listening(host: str, port: int) -> socket.socket:
     """Listen. asyncio sets TCP_NODELAY only where the protocol is named, else answers wait 40 ms for an ACK."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -169,5 +169,5 @@ def _url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _ignore(number: int, frame: FrameType | None) -> None:
+def _ignore_signal(number: int, frame: FrameType | None) -> None:
     """Take a signal and do nothing."""

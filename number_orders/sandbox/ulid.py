@@ -6,10 +6,10 @@ from typing import Final
 
 _ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's: no I, L, O, U
 _LENGTH: Final = 26
-_CHANCE_BITS: Final = 80
+_RANDOM_BITS: Final = 80
 
 
 def ulid(moment: datetime, dice: Random) -> str:
     """Make an identifier for something that came to be at `moment`."""
-    value = int(moment.timestamp() * 1000) << _CHANCE_BITS | dice.getrandbits(_CHANCE_BITS)
-    return "".join(_ALPHABET[value >> 5 * place & 31] for place in reversed(range(_LENGTH)))
+    value = int(moment.timestamp() * 1000) << _RANDOM_BITS | dice.getrandbits(_RANDOM_BITS)
+    return "".join(_ALPHABET[value >> 5 * position & 31] for position in reversed(range(_LENGTH)))

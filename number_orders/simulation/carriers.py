@@ -20,16 +20,15 @@ from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
-from number_orders.sandbox.bandwidth.app import Bandwidth as PracticeBandwidth
+from number_orders.sandbox.bandwidth.app import Bandwidth as SandboxBandwidth
 from number_orders.sandbox.behaviour import Behaviour, read_behaviour
 from number_orders.sandbox.cm.access import CmAccount
-from number_orders.sandbox.cm.app import Cm as PracticeCm
+from number_orders.sandbox.cm.app import Cm as SandboxCm
 from number_orders.sandbox.faults import read_fault
 from number_orders.sandbox.inventory import StockPlan
+from number_orders.sandbox.state import SandboxCarrier, SandboxState
 from number_orders.sandbox.swift.access import SwiftAccount
-from number_orders.sandbox.swift.app import Swift as PracticeSwift
-from number_orders.sandbox.world import PracticeCarrier
-from number_orders.sandbox.world import World as PracticeWorld
+from number_orders.sandbox.swift.app import Swift as SandboxSwift
 from number_orders.simulation.clock import MachineClock, true_now
 from number_orders.simulation.faults import LISTING_MAX_S, Faults
 
@@ -65,7 +64,7 @@ class SimulatedCarrier:
 
     adapter: Adapter
     app: Starlette
-    practice: PracticeCarrier
+    practice: SandboxCarrier
     signs_in: Callable[[MachineClock], Authenticator]
 
     def sales(self, reference: str | None = None) -> list[Sale]:
@@ -78,9 +77,9 @@ class SimulatedCarrier:
         return self.practice.incidents_as_json(None).get("violations", ())
 
 
-def practice_world(faults: Faults, dice: Random) -> PracticeWorld:
+def practice_world(faults: Faults, dice: Random) -> SandboxState:
     """Make the practice carriers' surroundings."""
-    world = PracticeWorld(_behaviour(faults, dice), clock=true_now, chance=dice)
+    world = SandboxState(_behaviour(faults, dice), clock=true_now, id_dice=dice)
     for fault in _SPOILED if faults.broken else ():
         for processed in (True, False):
             rule = {"fault": fault, "probability": faults.broken / 14, "seed": dice.getrandbits(32)}
@@ -88,10 +87,10 @@ def practice_world(faults: Faults, dice: Random) -> PracticeWorld:
     return world
 
 
-def simulated_carriers(world: PracticeWorld, dice: Random, taint: Taint) -> dict[CarrierName, SimulatedCarrier]:
+def simulated_carriers(world: SandboxState, dice: Random, taint: Taint) -> dict[CarrierName, SimulatedCarrier]:
     """Open every carrier."""
-    practice_bandwidth, practice_cm = PracticeBandwidth(world, stock=_STOCK), PracticeCm(world)
-    practice_swift, swift, cm = PracticeSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
+    practice_bandwidth, practice_cm = SandboxBandwidth(world, stock=_STOCK), SandboxCm(world)
+    practice_swift, swift, cm = SandboxSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
     fetched, known = dice.random() < 0.5, dice.random() < 0.5  # noqa: PLR2004  each in half of the worlds
     profiles = {key: f"0c0ffee0-0000-4000-8000-0000000000{code:02}" for key, code in _COMPANIES.items()}
     return {
@@ -108,7 +107,7 @@ def simulated_carriers(world: PracticeWorld, dice: Random, taint: Taint) -> dict
 
 
 def _carrier(
-    adapter: Adapter, practice: PracticeCarrier, signs_in: Callable[[MachineClock], Authenticator]
+    adapter: Adapter, practice: SandboxCarrier, signs_in: Callable[[MachineClock], Authenticator]
 ) -> SimulatedCarrier:
     return SimulatedCarrier(adapter, Starlette(routes=list(practice.routes())), practice, signs_in)
 

@@ -9,7 +9,7 @@ import heapq
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from random import Random
 from typing import Any, Final
@@ -20,11 +20,11 @@ from defusedxml.ElementTree import fromstring
 from starlette.datastructures import QueryParams
 
 from number_orders.sandbox.bandwidth import xml
-from number_orders.sandbox.bandwidth.order_book import Book
+from number_orders.sandbox.bandwidth.order_book import OrderBook
 from number_orders.sandbox.bandwidth.order_requests import OrderRefused, e164_of
 from number_orders.sandbox.bandwidth.outcomes import COMPLETE, FAILED, PARTIAL, RECEIVED
 from number_orders.sandbox.bandwidth.vocabulary import QUANTITY_MAX, CarrierError, error
-from number_orders.sandbox.behaviour import Behaviour, Span
+from number_orders.sandbox.behaviour import Behaviour, random_duration
 from number_orders.sandbox.clock import iso
 
 AGING: Final = "Aging"
@@ -67,46 +67,46 @@ class Disconnect:
 class Disconnects:
     """All disconnects of one account."""
 
-    def __init__(self, book: Book) -> None:
+    def __init__(self, book: OrderBook) -> None:
         self._book = book
         self._disconnects: dict[str, Disconnect] = {}
-        self._leaving: dict[str, datetime] = {}  # from when on a number is aging
+        self._aging_from: dict[str, datetime] = {}  # from when on a number is aging
         self._aging: list[tuple[datetime, int, tuple[str, ...]]] = []  # a heap: the next to be sold again comes first
         self._arrivals = count()
 
-    def place(self, body: bytes, behaviour: Behaviour, now: datetime, *, order_id: str) -> Disconnect:
+    def accept(self, body: bytes, behaviour: Behaviour, now: datetime, *, order_id: str) -> Disconnect:
         """Accept a disconnect.
 
         Raises:
             OrderRefused: with every reason, as Bandwidth's ErrorList has them.
         """
-        root, chosen, numbers = _read(body)
+        root, type_element, numbers = _read(body)
         reference = _text(root, "CustomerOrderId")
         dice = Random(f"{behaviour.seed}/{reference or order_id}/disconnect")
-        errors = tuple(_not_ours(e164) for e164 in numbers if not self._is_ours(e164, now))
-        strange = {reason.e164 for reason in errors}
-        placed = Disconnect(
+        errors = tuple(_not_owned(e164) for e164 in numbers if not self._is_owned(e164, now))
+        not_owned = {reason.e164 for reason in errors}
+        disconnect = Disconnect(
             order_id=order_id,
             customer_order_id=reference,
             name=_text(root, "Name") or _text(root, "name"),
             created_at=now,
-            listed_at=now + _draw(behaviour.listing_delay_s, dice),
-            ends_at=now + _draw(behaviour.processing_s, dice),
+            listed_at=now + random_duration(behaviour.listing_delay_s, dice),
+            ends_at=now + random_duration(behaviour.processing_s, dice),
             numbers=numbers,
-            released=tuple(e164 for e164 in numbers if e164 not in strange),
+            released=tuple(e164 for e164 in numbers if e164 not in not_owned),
             errors=errors,
-            type_xml=tostring(chosen, encoding="unicode").strip(),
+            type_xml=tostring(type_element, encoding="unicode").strip(),
         )
-        self._let_go(placed, placed.ends_at + _draw(behaviour.aging_s, dice))
-        return placed
+        self._schedule_release(disconnect, disconnect.ends_at + random_duration(behaviour.aging_s, dice))
+        return disconnect
 
-    def settle(self, now: datetime) -> None:
+    def return_aged_numbers(self, now: datetime) -> None:
         """Put what has aged long enough into stock again."""
         while self._aging and self._aging[0][0] <= now:
             numbers = heapq.heappop(self._aging)[2]
-            self._book.give_up(numbers)
+            self._book.release_numbers(numbers)
             for e164 in numbers:
-                del self._leaving[e164]
+                del self._aging_from[e164]
 
     def get(self, order_id: str) -> Disconnect | None:
         """Return the disconnect with this id."""
@@ -114,24 +114,24 @@ class Disconnects:
 
     def is_aging(self, e164: str, now: datetime) -> bool:
         """Tell whether a number was given up and cannot be had by anybody yet."""
-        return e164 in self._leaving and self._leaving[e164] <= now
+        return e164 in self._aging_from and self._aging_from[e164] <= now
 
     def listed(self, query: QueryParams, now: datetime, *, oldest_first: bool) -> list[Disconnect]:
         """Return what the list shows under its filters."""
-        found = [each for each in self._disconnects.values() if each.listed_at <= now and _passes(each, query, now)]
+        found = [each for each in self._disconnects.values() if each.listed_at <= now and _matches(each, query, now)]
         return found if oldest_first else found[::-1]
 
     def as_json(self, now: datetime, since: datetime | None) -> Iterator[dict[str, Any]]:
         """Describe every disconnect made since then, as it truly stands."""
         return (_reported(d, now) for d in self._disconnects.values() if since is None or d.created_at >= since)
 
-    def _is_ours(self, e164: str, now: datetime) -> bool:
-        return e164 not in self._leaving and self._book.owner(e164, now) is not None
+    def _is_owned(self, e164: str, now: datetime) -> bool:
+        return e164 not in self._aging_from and self._book.owner(e164, now) is not None
 
-    def _let_go(self, placed: Disconnect, aged_at: datetime) -> None:
-        self._disconnects[placed.order_id] = placed
-        self._leaving.update(dict.fromkeys(placed.released, placed.ends_at))
-        heapq.heappush(self._aging, (aged_at, next(self._arrivals), placed.released))
+    def _schedule_release(self, disconnect: Disconnect, aged_at: datetime) -> None:
+        self._disconnects[disconnect.order_id] = disconnect
+        self._aging_from.update(dict.fromkeys(disconnect.released, disconnect.ends_at))
+        heapq.heappush(self._aging, (aged_at, next(self._arrivals), disconnect.released))
 
 
 # -- reading ----------------------------------------------------------------------------------------
@@ -140,20 +140,20 @@ class Disconnects:
 def _read(body: bytes) -> tuple[Element, Element, tuple[str, ...]]:
     try:
         root = fromstring(body)
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as fault:
-        raise OrderRefused((error(5002),)) from fault
-    chosen = root.find(_TYPE) if root.tag == _ROOT else None
-    if chosen is None:
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error_found:
+        raise OrderRefused((error(5002),)) from error_found
+    type_element = root.find(_TYPE) if root.tag == _ROOT else None
+    if type_element is None:
         raise OrderRefused((error(5002),), root)
-    listed = (number.text or "" for number in chosen.iterfind("TelephoneNumberList/TelephoneNumber"))
+    listed = (number.text or "" for number in type_element.iterfind("TelephoneNumberList/TelephoneNumber"))
     numbers = tuple(map(e164_of, listed))
-    faults = tuple(_faults(root, chosen, numbers))
-    if faults:
-        raise OrderRefused(faults, root)
-    return root, chosen, numbers
+    errors = tuple(_errors(root, type_element, numbers))
+    if errors:
+        raise OrderRefused(errors, root)
+    return root, type_element, numbers
 
 
-def _faults(root: Element, chosen: Element, numbers: Sequence[str]) -> Iterator[CarrierError]:
+def _errors(root: Element, type_element: Element, numbers: Sequence[str]) -> Iterator[CarrierError]:
     if not numbers:
         yield error(5001)
     if len(numbers) > QUANTITY_MAX:
@@ -162,12 +162,12 @@ def _faults(root: Element, chosen: Element, numbers: Sequence[str]) -> Iterator[
         yield error(5093)
     if not _REFERENCE.fullmatch(_text(root, "CustomerOrderId")):
         yield error(5052)
-    mode = _text(chosen, "DisconnectMode").upper()
+    mode = _text(type_element, "DisconnectMode").upper()
     if mode == "PURGE":
         yield CarrierError(5085, "The disconnect mode is not allowed for this account.")
     elif mode not in {"", "NORMAL"}:
         yield CarrierError(5084, "The disconnect mode is invalid.")
-    if _text(chosen, "Protected").upper() not in _PROTECTED:
+    if _text(type_element, "Protected").upper() not in _PROTECTED:
         yield CarrierError(5108, "The Protected value is invalid.")
 
 
@@ -175,19 +175,15 @@ def _text(root: Element, tag: str) -> str:
     return (root.findtext(tag) or "").strip()
 
 
-def _not_ours(e164: str) -> CarrierError:
+def _not_owned(e164: str) -> CarrierError:
     text = f"The telephone number {e164} could not be disconnected since it is not associated with your account"
     return CarrierError(5006, text, e164)
-
-
-def _draw(span: Span, dice: Random) -> timedelta:
-    return timedelta(seconds=dice.uniform(*span))
 
 
 # -- the list ---------------------------------------------------------------------------------------
 
 
-def fault_in_listing(query: QueryParams) -> CarrierError | None:
+def listing_error(query: QueryParams) -> CarrierError | None:
     """Say what is wrong with the query of the list, or None; page and size may be left out here."""
     size = query.get("size", str(_SIZE_DEFAULT))
     if not size.isdigit() or not 1 <= int(size) <= _SIZE_MAX:
@@ -208,7 +204,7 @@ def page_of(found: Sequence[Disconnect], query: QueryParams) -> tuple[Sequence[D
     return found[start : start + size], following[0].order_id if following else None
 
 
-def _passes(disconnect: Disconnect, query: QueryParams, now: datetime) -> bool:
+def _matches(disconnect: Disconnect, query: QueryParams, now: datetime) -> bool:
     status, day = query.get("status"), f"{disconnect.created_at:%y-%m-%d}"
     return (
         (status is None or disconnect.status(now) == status.upper())
@@ -233,7 +229,7 @@ def refusal(refused: OrderRefused) -> bytes:
     return xml.document(xml.element(_ANSWER, xml.error_list(refused.errors), echo))
 
 
-def as_it_stands(disconnect: Disconnect, now: datetime) -> bytes:
+def as_xml(disconnect: Disconnect, now: datetime) -> bytes:
     """Write the answer to GET /disconnects/{id}; unlike an order's, it has the id in it."""
     done, status = now >= disconnect.ends_at, disconnect.status(now)
     # In another order than they were asked for, as captured.

@@ -10,7 +10,7 @@ from typing import Final
 from starlette.datastructures import QueryParams
 
 from number_orders.sandbox.bandwidth import xml
-from number_orders.sandbox.bandwidth.order_list import rest_of
+from number_orders.sandbox.bandwidth.order_list import filters_as_query
 from number_orders.sandbox.geography import RESTRICTIONS_ON_THE_PAGE, Place
 
 _SIZE: Final = "300"
@@ -18,7 +18,7 @@ _DIGITS: Final = {"areaCode": r"\d{1,6}", "npaNxx": r"\d{6}", "npaNxxx": r"\d{7}
 _COUNTRY: Final = re.compile(r"[A-Z]{3}")
 
 
-def fault_in_filters(query: QueryParams) -> bool:
+def has_unreadable_filter(query: QueryParams) -> bool:
     """Tell whether a filter cannot be understood; Bandwidth answers that with 404."""
     size = query.get("size", _SIZE)
     if not size.isdigit() or int(size) < 1 or ("rateCenter" in query and "state" not in query):
@@ -26,7 +26,7 @@ def fault_in_filters(query: QueryParams) -> bool:
     return any(name in query and not re.fullmatch(digits, query[name]) for name, digits in _DIGITS.items())
 
 
-def passes(e164: str, place: Place, query: QueryParams) -> bool:
+def matches(e164: str, place: Place, query: QueryParams) -> bool:
     """Tell whether a number is meant by the filters."""
     national = e164.removeprefix("+1")
     prefix = query.get("npaNxxx") or query.get("npaNxx") or query.get("areaCode", "")
@@ -50,7 +50,7 @@ def page_of(numbers: Sequence[str], query: QueryParams, account_id: str) -> byte
     start = 0 if page == "1" else numbers.index(page)
     following = numbers[start + size : start + size + 1]
     path = f"/accounts/{account_id}/inserviceNumbers"
-    links = xml.links(path, size, rest_of(query), first="1", next=following[0] if following else None)
+    links = xml.links(path, size, filters_as_query(query), first="1", next=following[0] if following else None)
     listed = [xml.text("TelephoneNumber", e164) for e164 in numbers[start : start + size]]
     shown = xml.element("TelephoneNumbers", xml.text("Count", len(listed)), *listed)
     return xml.document(xml.element("TNs", xml.text("TotalCount", len(numbers)), links, shown))
@@ -60,11 +60,11 @@ def restrictions(country: str) -> bytes | None:
     """Write the restrictions of a country, of which the page shows one; None when it is no country code."""
     if not _COUNTRY.fullmatch(country):
         return None
-    told = RESTRICTIONS_ON_THE_PAGE if country == "ITA" else ()
-    return xml.document(xml.element("RestrictionResponse", xml.element("Restrictions", *_each(country, told))))
+    listed = RESTRICTIONS_ON_THE_PAGE if country == "ITA" else ()
+    return xml.document(xml.element("RestrictionResponse", xml.element("Restrictions", *_each(country, listed))))
 
 
-def _each(country: str, told: Iterable[tuple[str, str, str]]) -> Iterable[str]:
+def _each(country: str, listed: Iterable[tuple[str, str, str]]) -> Iterable[str]:
     return (
         xml.element(
             "Restriction",
@@ -73,5 +73,5 @@ def _each(country: str, told: Iterable[tuple[str, str, str]]) -> Iterable[str]:
             xml.text("RestrictionDescription", description),
             xml.text("RestrictionType", kind),
         )
-        for kind, category, description in told
+        for kind, category, description in listed
     )

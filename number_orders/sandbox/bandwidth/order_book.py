@@ -6,13 +6,13 @@ Everything asked of it while orders are being made costs the same with ten order
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import count
 from random import Random
 
 from number_orders.sandbox.bandwidth.order_requests import Amendment, OrderRequest
-from number_orders.sandbox.bandwidth.outcomes import BACKORDERED, FAILED, PARTIAL, Pace, Playwright, Stage
-from number_orders.sandbox.behaviour import Behaviour, Span
+from number_orders.sandbox.bandwidth.outcomes import BACKORDERED, FAILED, PARTIAL, Durations, OutcomePlanner, Stage
+from number_orders.sandbox.behaviour import Behaviour, random_duration
 from number_orders.sandbox.fates import Fate
 from number_orders.sandbox.inventory import Inventory
 
@@ -30,7 +30,7 @@ class Order:
     stages: tuple[Stage, ...]
     taken: tuple[str, ...]
     fate: Fate
-    coin: bool  # decides for this order wherever the behaviour says "mixed"
+    mixed_bit: bool  # decides for this order wherever the behaviour says "mixed"
 
     def stage(self, now: datetime) -> Stage:
         """Say how the order stands."""
@@ -46,7 +46,7 @@ class NotBackordered(Exception):
     """A PUT to an order that is not waiting for stock."""
 
 
-class Book:
+class OrderBook:
     """All orders of one account."""
 
     def __init__(self, inventory: Inventory) -> None:
@@ -59,22 +59,22 @@ class Book:
         self._positions: dict[str, int] = {}
         self._arrivals = count()
 
-    def place(self, request: OrderRequest, behaviour: Behaviour, now: datetime, *, order_id: str) -> Order:
+    def accept(self, request: OrderRequest, behaviour: Behaviour, now: datetime, *, order_id: str) -> Order:
         """Accept an order and decide its whole course."""
         dice = Random(f"{behaviour.seed}/{request.customer_order_id or order_id}")
-        playwright = Playwright(self._inventory, lambda e164: self._is_in_process(e164, now))
-        fate, script = playwright.write(request.wish, _pace(behaviour, dice), now)
+        planner = OutcomePlanner(self._inventory, lambda e164: self._is_in_process(e164, now))
+        fate, timeline = planner.plan(request.selection, _durations(behaviour, dice), now)
         order = Order(
             order_id=order_id,
             request=request,
             customer_order_id=request.customer_order_id,
             name=request.name,
             created_at=now,
-            listed_at=now + _draw(behaviour.listing_delay_s, dice),
-            stages=script.stages,
-            taken=script.taken,
+            listed_at=now + random_duration(behaviour.listing_delay_s, dice),
+            stages=timeline.stages,
+            taken=timeline.taken,
             fate=fate,
-            coin=bool(dice.getrandbits(1)),
+            mixed_bit=bool(dice.getrandbits(1)),
         )
         self._file(order)
         return order
@@ -128,12 +128,12 @@ class Book:
             if e164 in order.stage(now).bought:
                 yield e164, order
 
-    def give_up(self, numbers: Iterable[str]) -> None:
+    def release_numbers(self, numbers: Iterable[str]) -> None:
         """Take numbers from the orders that bought them, back into stock."""
-        given_up = tuple(numbers)
-        for e164 in given_up:
+        released = tuple(numbers)
+        for e164 in released:
             del self._holders[e164]
-        self._inventory.release(given_up)
+        self._inventory.release(released)
 
     def all_orders(self) -> Iterator[Order]:
         """List every order, oldest first."""
@@ -147,10 +147,10 @@ class Book:
 
     def _close(self, order: Order, stage: Stage, now: datetime) -> None:
         kept = stage.bought
-        given_back = set(order.taken) - set(kept)
-        for e164 in given_back:
+        returned = set(order.taken) - set(kept)
+        for e164 in returned:
             del self._holders[e164]
-        self._inventory.release(given_back)
+        self._inventory.release(returned)
         past = tuple(earlier for earlier in order.stages if earlier.at <= now)
         order.stages = (*past, Stage(now, PARTIAL if kept else FAILED, kept, stage.errors))
         order.taken = kept
@@ -160,15 +160,11 @@ class Book:
         return holder is not None and holder.ended_at(now) is None
 
 
-def _draw(span: Span, dice: Random) -> timedelta:
-    return timedelta(seconds=dice.uniform(*span))
-
-
-def _pace(behaviour: Behaviour, dice: Random) -> Pace:
-    return Pace(
-        processing=_draw(behaviour.processing_s, dice),
-        backorder=_draw(behaviour.backorder_s, dice),
-        strange=_draw(behaviour.strange_s, dice),
+def _durations(behaviour: Behaviour, dice: Random) -> Durations:
+    return Durations(
+        processing=random_duration(behaviour.processing_s, dice),
+        backorder=random_duration(behaviour.backorder_s, dice),
+        strange=random_duration(behaviour.strange_s, dice),
         strange_word=behaviour.strange_word,
         backorders_fill=behaviour.backorders_fill,
     )

@@ -31,7 +31,7 @@ class Page:
     def orders(self) -> list[Order]:
         """Return the orders on this page."""
         end = min(self._start + self._size, len(self._pool))
-        return [self._at(place) for place in range(self._start, end)]
+        return [self._at(position) for position in range(self._start, end)]
 
     def neighbours(self) -> dict[str, str | None]:
         """Name the pages to link: `first` always, the others where there is something."""
@@ -43,11 +43,11 @@ class Page:
             "last": self._at((count - 1) // self._size * self._size).order_id if after < count else None,
         }
 
-    def _at(self, place: int) -> Order:
-        return self._pool[place] if self._oldest_first else self._pool[len(self._pool) - 1 - place]
+    def _at(self, position: int) -> Order:
+        return self._pool[position] if self._oldest_first else self._pool[len(self._pool) - 1 - position]
 
 
-def fault_in_listing(query: QueryParams) -> CarrierError | None:
+def listing_error(query: QueryParams) -> CarrierError | None:
     """Say what is wrong with the query, or None."""
     size = query.get("size", "")
     if not query.get("page") or not size:
@@ -66,7 +66,7 @@ def _is_short_date(value: str) -> bool:
     return re.fullmatch(r"\d{2}-\d{2}-\d{2}", value) is not None
 
 
-def passes(order: Order, query: QueryParams, now: datetime) -> bool:
+def matches(order: Order, query: QueryParams, now: datetime) -> bool:
     """Tell whether an order is meant by the filters that have to look at each."""
     status, day = query.get("status"), f"{order.created_at:%y-%m-%d}"
     return (
@@ -76,7 +76,7 @@ def passes(order: Order, query: QueryParams, now: datetime) -> bool:
     )
 
 
-def rest_of(query: QueryParams) -> str:
+def filters_as_query(query: QueryParams) -> str:
     """Repeat the filters for the page links."""
     rest = [(name, value) for name, value in query.multi_items() if name not in {"page", "size"}]
     return f"&{urlencode(rest)}" if rest else ""

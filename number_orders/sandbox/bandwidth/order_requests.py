@@ -43,7 +43,7 @@ _NO_BACKORDER: Final = {"NpaNxx", "NpaNxxX", "LocalVanity", "TollFreeVanity"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Selection:
     """What an order asks for: `numbers`, or `criteria` and a quantity."""
 
     kind: Kind
@@ -58,7 +58,7 @@ class Wish:
 class OrderRequest:
     """An order as accepted. `type_xml` is its type element as the client wrote it, for the echo."""
 
-    wish: Wish
+    selection: Selection
     customer_order_id: str
     name: str
     site_id: str
@@ -86,7 +86,7 @@ class OrderRefused(Exception):
         self.echo = echo
 
 
-class CarrierStumbles(Exception):
+class ServerError(Exception):
     """Bandwidth answers 500: the observed reaction to a number list without its type element."""
 
 
@@ -99,16 +99,16 @@ def read_order(body: bytes, sites: Mapping[str, str], peers: frozenset[str]) -> 
     """
     root = _parse(body)
     if root.find("TelephoneNumberList") is not None:
-        raise CarrierStumbles
+        raise ServerError
     types = [child for child in root if child.tag.endswith("OrderType")]
     kind = next((Kind(child.tag) for child in types if child.tag in set(Kind)), None)
     if kind is None or len(types) > 1:
         raise OrderRefused((error(5087),), root)
-    chosen = types[0]
-    reasons = (*_faults_in_labels(root, sites, peers), *_faults_in_wish(kind, chosen, root))
+    type_element = types[0]
+    reasons = (*_label_errors(root, sites, peers), *_selection_errors(kind, type_element, root))
     if reasons:
         raise OrderRefused(reasons, root)
-    return _accepted(root, kind, chosen, sites)
+    return _accepted(root, kind, type_element, sites)
 
 
 def read_amendment(body: bytes) -> Amendment:
@@ -139,8 +139,8 @@ def e164_of(number: str) -> str:
 def _parse(body: bytes) -> Element:
     try:
         root = fromstring(body)
-    except (ParseError, DefusedXmlException, ValueError, LookupError) as fault:
-        raise OrderRefused((error(5002),)) from fault
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error_found:
+        raise OrderRefused((error(5002),)) from error_found
     if root.tag != "Order":
         raise OrderRefused((error(5002),))
     return root
@@ -150,27 +150,33 @@ def _text(root: Element, tag: str) -> str:
     return (root.findtext(tag) or "").strip()
 
 
-def _accepted(root: Element, kind: Kind, chosen: Element, sites: Mapping[str, str]) -> OrderRequest:
+def _texts(root: Element, path: str) -> list[str]:
+    return [(found.text or "").strip() for found in root.iterfind(path)]
+
+
+def _accepted(root: Element, kind: Kind, type_element: Element, sites: Mapping[str, str]) -> OrderRequest:
     site_id = _text(root, "SiteId")
     activate = _text(root, "AutoActivate").lower()
     return OrderRequest(
-        wish=_wish(kind, chosen, root),
+        selection=_selection(kind, type_element, root),
         customer_order_id=_text(root, "CustomerOrderId"),
         name=_text(root, "Name"),
         site_id=site_id,
         peer_id=_text(root, "PeerId") or sites[site_id],
         auto_activate=_BOOLEANS.get(activate),
-        type_xml=tostring(chosen, encoding="unicode").strip(),
-        reservation_ids=tuple((one.text or "").strip() for one in chosen.iterfind("ReservationIdList/ReservationId")),
+        type_xml=tostring(type_element, encoding="unicode").strip(),
+        reservation_ids=tuple(
+            (one.text or "").strip() for one in type_element.iterfind("ReservationIdList/ReservationId")
+        ),
     )
 
 
-def _wish(kind: Kind, chosen: Element, root: Element) -> Wish:
+def _selection(kind: Kind, type_element: Element, root: Element) -> Selection:
     partial = _text(root, "PartialAllowed").lower() != "false"
     backorder = _text(root, "BackOrderRequested").lower() == "true"
     if kind is Kind.NAMED:
-        numbers = tuple(map(e164_of, _named(chosen)))
-        return Wish(
+        numbers = tuple(map(e164_of, _named(type_element)))
+        return Selection(
             kind=kind,
             quantity=len(numbers),
             numbers=numbers,
@@ -178,18 +184,18 @@ def _wish(kind: Kind, chosen: Element, root: Element) -> Wish:
             backorder=backorder,
         )
     criteria = terms.criteria_from(
-        _fields(kind, chosen),
-        calling_area=_text(chosen, "EnableLCA").lower() != "false",
-        ends_in=_text(chosen, "EndsIn").lower() == "true",
+        _fields(kind, type_element),
+        calling_area=_text(type_element, "EnableLCA").lower() != "false",
+        ends_in=_text(type_element, "EndsIn").lower() == "true",
     )
-    quantity = int(_text(chosen, "Quantity"))
-    return Wish(kind=kind, quantity=quantity, criteria=criteria, partial_allowed=partial, backorder=backorder)
+    quantity = int(_text(type_element, "Quantity"))
+    return Selection(kind=kind, quantity=quantity, criteria=criteria, partial_allowed=partial, backorder=backorder)
 
 
 # -- what Bandwidth refuses -----------------------------------------------------------------------
 
 
-def _faults_in_labels(root: Element, sites: Mapping[str, str], peers: frozenset[str]) -> Iterator[CarrierError]:
+def _label_errors(root: Element, sites: Mapping[str, str], peers: frozenset[str]) -> Iterator[CarrierError]:
     site_id, peer_id = _text(root, "SiteId"), _text(root, "PeerId")
     if not site_id:
         yield error(5022)
@@ -207,16 +213,16 @@ def _faults_in_labels(root: Element, sites: Mapping[str, str], peers: frozenset[
         yield error(5002)
 
 
-def _faults_in_wish(kind: Kind, chosen: Element, root: Element) -> Iterator[CarrierError]:
-    fields = _fields(kind, chosen)
-    yield from _faults_in_numbers(chosen) if kind is Kind.NAMED else _faults_in_search(kind, chosen, fields)
+def _selection_errors(kind: Kind, type_element: Element, root: Element) -> Iterator[CarrierError]:
+    fields = _fields(kind, type_element)
+    yield from _number_errors(type_element) if kind is Kind.NAMED else _search_errors(kind, type_element, fields)
     backorder = _text(root, "BackOrderRequested").lower() == "true"
     if backorder and (kind is Kind.NAMED or _NO_BACKORDER & fields.keys()):
         yield error(5522)
 
 
-def _faults_in_numbers(chosen: Element) -> Iterator[CarrierError]:
-    numbers = [e164_of(number) for number in _named(chosen)]
+def _number_errors(type_element: Element) -> Iterator[CarrierError]:
+    numbers = [e164_of(number) for number in _named(type_element)]
     if not numbers:
         yield error(5001)
     if len(numbers) > terms.QUANTITY_MAX:
@@ -228,17 +234,17 @@ def _faults_in_numbers(chosen: Element) -> Iterator[CarrierError]:
         yield error(5165)
 
 
-def _faults_in_search(kind: Kind, chosen: Element, fields: dict[str, str]) -> Iterator[CarrierError]:
-    yield from _faults_in_quantity(kind, chosen)
-    yield from _faults_in_choice(kind, chosen, fields)
+def _search_errors(kind: Kind, type_element: Element, fields: dict[str, str]) -> Iterator[CarrierError]:
+    yield from _quantity_errors(kind, type_element)
+    yield from _field_errors(kind, type_element, fields)
     for field, value in fields.items():
-        fault = terms.fault_in(field, value)
-        if fault is not None:
-            yield fault
+        error_found = terms.field_error(field, value)
+        if error_found is not None:
+            yield error_found
 
 
-def _faults_in_quantity(kind: Kind, chosen: Element) -> Iterator[CarrierError]:
-    given = _text(chosen, "Quantity")
+def _quantity_errors(kind: Kind, type_element: Element) -> Iterator[CarrierError]:
+    given = _text(type_element, "Quantity")
     both_required = {Kind.AREA_CODE: 5198, Kind.TOLL_FREE_VANITY: 5199}.get(kind)
     if not given and both_required is not None:
         yield error(both_required)
@@ -248,10 +254,10 @@ def _faults_in_quantity(kind: Kind, chosen: Element) -> Iterator[CarrierError]:
         yield error(5211)
 
 
-def _faults_in_choice(kind: Kind, chosen: Element, fields: dict[str, str]) -> Iterator[CarrierError]:
+def _field_errors(kind: Kind, type_element: Element, fields: dict[str, str]) -> Iterator[CarrierError]:
     match kind:
         case Kind.COMBINED:
-            yield from _faults_in_combination(chosen, fields)
+            yield from _combination_errors(type_element, fields)
         case Kind.NPANXX:
             if not fields:
                 yield error(5224, "NpaNxx")
@@ -261,7 +267,7 @@ def _faults_in_choice(kind: Kind, chosen: Element, fields: dict[str, str]) -> It
             yield from (error(5224, field) for field in _REQUIRED[kind] if field not in fields)
 
 
-def _faults_in_combination(chosen: Element, fields: dict[str, str]) -> Iterator[CarrierError]:
+def _combination_errors(type_element: Element, fields: dict[str, str]) -> Iterator[CarrierError]:
     given = fields.keys()
     if not given:
         yield invalid(terms.NO_CRITERIA)
@@ -271,23 +277,23 @@ def _faults_in_combination(chosen: Element, fields: dict[str, str]) -> Iterator[
         yield invalid(terms.ALSO_SPECIFY, "State")
     if "LocalVanity" in given and not {"LocalVanity"} < given <= {"LocalVanity", "AreaCode", "State"}:
         yield invalid(terms.UNSUPPORTED)
-    if _text(chosen, "EndsIn").lower() == "true" and "LocalVanity" not in given:
+    if _text(type_element, "EndsIn").lower() == "true" and "LocalVanity" not in given:
         yield invalid(terms.ENDS_IN_ALONE)
-    if _text(chosen, "EnableLCA").lower() == "true" and not terms.has_calling_area(set(given)):
+    if _text(type_element, "EnableLCA").lower() == "true" and not terms.has_calling_area(set(given)):
         yield invalid(terms.NO_CALLING_AREA)
 
 
-def _named(chosen: Element) -> list[str]:
-    return [(number.text or "").strip() for number in chosen.iterfind("TelephoneNumberList/TelephoneNumber")]
+def _named(type_element: Element) -> list[str]:
+    return _texts(type_element, "TelephoneNumberList/TelephoneNumber")
 
 
-def _fields(kind: Kind, chosen: Element) -> dict[str, str]:
+def _fields(kind: Kind, type_element: Element) -> dict[str, str]:
     """Collect the search fields that are filled in; the LATA is spelled in two ways on the pages."""
     if kind is Kind.NPANXX:
         known: tuple[str, ...] = ("NpaNxx", "NpaNxxX")
     else:
         known = _COMBINABLE if kind is Kind.COMBINED else _REQUIRED.get(kind, ())
-    given = {field: _text(chosen, field) for field in known}
+    given = {field: _text(type_element, field) for field in known}
     if "Lata" in known and not given["Lata"]:
-        given["Lata"] = _text(chosen, "LATA")
+        given["Lata"] = _text(type_element, "LATA")
     return {field: value for field, value in given.items() if value}

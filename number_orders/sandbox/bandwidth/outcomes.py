@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from number_orders.sandbox import fates
-from number_orders.sandbox.bandwidth.order_requests import Wish
+from number_orders.sandbox.bandwidth.order_requests import Selection
 from number_orders.sandbox.bandwidth.vocabulary import CarrierError, error
 from number_orders.sandbox.fates import Fate
 from number_orders.sandbox.inventory import Inventory
@@ -39,7 +39,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Durations:
     """How long things take for one order, and what is said meanwhile."""
 
     processing: timedelta
@@ -50,7 +50,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class Timeline:
     """The stages to come, and every number set aside for them."""
 
     stages: tuple[Stage, ...]
@@ -58,145 +58,147 @@ class Script:
 
 
 @dataclass(frozen=True, slots=True)
-class _Finding:
+class _StockMatch:
     """What the stock has for a wish: numbers to be had, and named ones that are lost, with the reason."""
 
     found: tuple[str, ...]
-    lost: tuple[CarrierError, ...] = ()
+    errors: tuple[CarrierError, ...] = ()
 
 
 InProcess = Callable[[str], bool]
 
 
-class Playwright:
+class OutcomePlanner:
     """Writes the script of one order, and takes its numbers out of stock."""
 
     def __init__(self, inventory: Inventory, in_process: InProcess) -> None:
         self._inventory = inventory
         self._in_process = in_process
 
-    def write(self, wish: Wish, pace: Pace, now: datetime) -> tuple[Fate, Script]:
+    def plan(self, selection: Selection, durations: Durations, now: datetime) -> tuple[Fate, Timeline]:
         """Decide how `wish` goes, by its magic and by what is in stock, and take what it gets."""
-        finding = self._look(wish)
-        fate = self._fate(wish, finding)
-        opening = Stage(now, RECEIVED)
+        match = self._match_stock(selection)
+        fate = self._fate(selection, match)
+        received = Stage(now, RECEIVED)
         if fate is Fate.NEVER_ENDS:
-            self._inventory.take(finding.found)
-            return fate, Script((opening,), finding.found)
-        finding = _shortened(finding, wish, fate)
-        short = len(finding.found) < wish.quantity
-        if _waits(wish, fate, short=short):
-            acts = self._backorder(wish, finding, pace, now, fate)
+            self._inventory.take(match.found)
+            return fate, Timeline((received,), match.found)
+        match = _with_forced_shortage(match, selection, fate)
+        short = len(match.found) < selection.quantity
+        if _is_backordered(selection, fate, short=short):
+            stages_and_numbers = self._backorder(selection, match, durations, now, fate)
         else:
-            acts = self._settle(wish, finding, now + pace.processing)
-        stages, taken = acts
+            stages_and_numbers = self._end(selection, match, now + durations.processing)
+        stages, taken = stages_and_numbers
         if fate is Fate.STRANGE_WORD:
-            stages = _spoken_strangely(stages, pace)
+            stages = _with_strange_status(stages, durations)
         if fate is Fate.WITH_ERRORS:
-            stages = tuple(map(_with_an_error, stages))
-        return fate, Script((opening, *stages), taken)
+            stages = tuple(map(_with_error, stages))
+        return fate, Timeline((received, *stages), taken)
 
-    def _look(self, wish: Wish) -> _Finding:
-        if wish.criteria is not None:
-            return _Finding(self._inventory.find(wish.criteria, wish.quantity))
-        lost = tuple(filter(None, map(self._reason_against, wish.numbers)))
-        gone = {reason.e164 for reason in lost}
-        return _Finding(tuple(n for n in wish.numbers if n not in gone), lost)
+    def _match_stock(self, selection: Selection) -> _StockMatch:
+        if selection.criteria is not None:
+            return _StockMatch(self._inventory.find(selection.criteria, selection.quantity))
+        errors = tuple(filter(None, map(self._error_for, selection.numbers)))
+        unavailable = {reason.e164 for reason in errors}
+        return _StockMatch(tuple(n for n in selection.numbers if n not in unavailable), errors)
 
-    def _reason_against(self, e164: str) -> CarrierError | None:
+    def _error_for(self, e164: str) -> CarrierError | None:
         if fates.of_number(e164) is Fate.FAILED:
             return error(5005, e164=e164)
         if self._inventory.is_available(e164):
             return None
         return error(5218 if self._in_process(e164) else 5005, e164=e164)
 
-    def _fate(self, wish: Wish, finding: _Finding) -> Fate:
-        if wish.criteria is None:
-            return fates.of_numbers(wish.numbers)
-        if wish.criteria.pool == "local" and wish.criteria.starts_with:
-            return fates.of_area_code(wish.criteria.starts_with[:3])
-        return fates.of_area_code(finding.found[0][2:5]) if finding.found else Fate.ORDINARY
+    def _fate(self, selection: Selection, match: _StockMatch) -> Fate:
+        if selection.criteria is None:
+            return fates.of_numbers(selection.numbers)
+        if selection.criteria.pool == "local" and selection.criteria.starts_with:
+            return fates.of_area_code(selection.criteria.starts_with[:3])
+        return fates.of_area_code(match.found[0][2:5]) if match.found else Fate.ORDINARY
 
-    def _settle(self, wish: Wish, finding: _Finding, at: datetime) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
+    def _end(self, selection: Selection, match: _StockMatch, at: datetime) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
         """End an order that nobody waits for: all, some, or none."""
-        short = len(finding.found) < wish.quantity
-        if not finding.found or (short and not wish.partial_allowed):
-            return (Stage(at, FAILED, (), finding.lost or (error(5018),)),), ()
-        self._inventory.take(finding.found)
+        short = len(match.found) < selection.quantity
+        if not match.found or (short and not selection.partial_allowed):
+            return (Stage(at, FAILED, (), match.errors or (error(5018),)),), ()
+        self._inventory.take(match.found)
         if short:
-            return (Stage(at, PARTIAL, finding.found, finding.lost or (error(5017),)),), finding.found
-        return (Stage(at, COMPLETE, finding.found),), finding.found
+            return (Stage(at, PARTIAL, match.found, match.errors or (error(5017),)),), match.found
+        return (Stage(at, COMPLETE, match.found),), match.found
 
     def _backorder(
-        self, wish: Wish, finding: _Finding, pace: Pace, now: datetime, fate: Fate
+        self, selection: Selection, match: _StockMatch, durations: Durations, now: datetime, fate: Fate
     ) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
         """Fill what there is, wait, and fill the rest if more is to come."""
-        if wish.criteria is None and not finding.found:
-            return self._settle(wish, finding, now + pace.processing)
-        at_once = _at_once(wish, finding, fate)
-        self._inventory.take(at_once)
-        later = self._later(wish, finding, at_once, fills=_fills(fate, pace))
-        note = error(5520) if at_once else error(5521)
-        begins = now + pace.processing
-        waiting = Stage(begins, BACKORDERED, at_once, (note, *finding.lost))
+        if selection.criteria is None and not match.found:
+            return self._end(selection, match, now + durations.processing)
+        first_delivery = _first_delivery(selection, match, fate)
+        self._inventory.take(first_delivery)
+        later = self._numbers_for_later(selection, match, first_delivery, fills=_is_filled(fate, durations))
+        note = error(5520) if first_delivery else error(5521)
+        begins = now + durations.processing
+        waiting = Stage(begins, BACKORDERED, first_delivery, (note, *match.errors))
         if later is None:
-            return (waiting,), at_once
-        taken = at_once + later
-        status = PARTIAL if finding.lost else COMPLETE
-        return (waiting, Stage(begins + pace.backorder, status, taken, finding.lost)), taken
+            return (waiting,), first_delivery
+        taken = first_delivery + later
+        status = PARTIAL if match.errors else COMPLETE
+        return (waiting, Stage(begins + durations.backorder, status, taken, match.errors)), taken
 
-    def _later(self, wish: Wish, finding: _Finding, at_once: tuple[str, ...], *, fills: bool) -> tuple[str, ...] | None:
+    def _numbers_for_later(
+        self, selection: Selection, match: _StockMatch, first_delivery: tuple[str, ...], *, fills: bool
+    ) -> tuple[str, ...] | None:
         """Set aside what ends the wait; None if nothing will, for want of new stock or by magic."""
         if not fills:
             return None
-        if wish.criteria is None:
-            rest = finding.found[len(at_once) :]  # what was given at once came first
+        if selection.criteria is None:
+            rest = match.found[len(first_delivery) :]  # what was given at once came first
             self._inventory.take(rest)
             return rest
-        missing = wish.quantity - len(at_once)
-        fresh = self._inventory.take_new_stock(wish.criteria, missing)
+        missing = selection.quantity - len(first_delivery)
+        fresh = self._inventory.take_new_stock(selection.criteria, missing)
         if len(fresh) < missing:
             self._inventory.release(fresh)
             return None
         return fresh
 
 
-def _waits(wish: Wish, fate: Fate, *, short: bool) -> bool:
+def _is_backordered(selection: Selection, fate: Fate, *, short: bool) -> bool:
     if fate in {Fate.BACKORDER_FILLS, Fate.BACKORDER_WAITS}:
         return True
-    return short and wish.backorder and fate not in {Fate.PARTIAL, Fate.FAILED}
+    return short and selection.backorder and fate not in {Fate.PARTIAL, Fate.FAILED}
 
 
-def _fills(fate: Fate, pace: Pace) -> bool:
-    return fate is Fate.BACKORDER_FILLS or (fate is not Fate.BACKORDER_WAITS and pace.backorders_fill)
+def _is_filled(fate: Fate, durations: Durations) -> bool:
+    return fate is Fate.BACKORDER_FILLS or (fate is not Fate.BACKORDER_WAITS and durations.backorders_fill)
 
 
-def _at_once(wish: Wish, finding: _Finding, fate: Fate) -> tuple[str, ...]:
-    if not wish.partial_allowed:
+def _first_delivery(selection: Selection, match: _StockMatch, fate: Fate) -> tuple[str, ...]:
+    if not selection.partial_allowed:
         return ()
     magic = fate in {Fate.BACKORDER_FILLS, Fate.BACKORDER_WAITS}
-    return finding.found[: wish.quantity // 2] if magic else finding.found
+    return match.found[: selection.quantity // 2] if magic else match.found
 
 
-def _shortened(finding: _Finding, wish: Wish, fate: Fate) -> _Finding:
+def _with_forced_shortage(match: _StockMatch, selection: Selection, fate: Fate) -> _StockMatch:
     """Pretend a shortage where the fate is one."""
     if fate is Fate.FAILED:
-        return _Finding((), finding.lost)
+        return _StockMatch((), match.errors)
     if fate is not Fate.PARTIAL:
-        return finding
-    kept, dropped = finding.found[: wish.quantity // 2], finding.found[wish.quantity // 2 :]
-    unavailable = tuple(error(5005, e164=n) for n in dropped) if wish.numbers else ()
-    return _Finding(kept, finding.lost + unavailable)
+        return match
+    kept, dropped = match.found[: selection.quantity // 2], match.found[selection.quantity // 2 :]
+    unavailable = tuple(error(5005, e164=n) for n in dropped) if selection.numbers else ()
+    return _StockMatch(kept, match.errors + unavailable)
 
 
-def _spoken_strangely(stages: tuple[Stage, ...], pace: Pace) -> tuple[Stage, ...]:
+def _with_strange_status(stages: tuple[Stage, ...], durations: Durations) -> tuple[Stage, ...]:
     """Say a word nobody has heard of for a while before the end."""
     *earlier, last = stages
-    later = Stage(last.at + pace.strange, last.status, last.bought, last.errors)
-    return (*earlier, Stage(last.at, pace.strange_word), later)
+    later = Stage(last.at + durations.strange, last.status, last.bought, last.errors)
+    return (*earlier, Stage(last.at, durations.strange_word), later)
 
 
-def _with_an_error(stage: Stage) -> Stage:
+def _with_error(stage: Stage) -> Stage:
     if stage.status != COMPLETE:
         return stage
     return Stage(stage.at, stage.status, stage.bought, (error(5003, e164=stage.bought[0]),))

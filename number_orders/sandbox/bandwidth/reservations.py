@@ -50,9 +50,9 @@ class Reservations:
     def __init__(self, inventory: Inventory, account_id: str) -> None:
         self._inventory = inventory
         self._account_id = account_id
-        self._kept: dict[str, Reservation] = {}
+        self._reservations: dict[str, Reservation] = {}
 
-    def place(self, body: bytes, lasts: timedelta, now: datetime, *, order_id: str | None = None) -> Reservation:
+    def create(self, body: bytes, duration: timedelta, now: datetime, *, order_id: str | None = None) -> Reservation:
         """Keep a number; a reservation that is played again has its id already.
 
         Raises:
@@ -64,13 +64,13 @@ class Reservations:
         if not self._inventory.is_available(e164):
             raise ReservationRefused(error(5041, e164))
         self._inventory.take((e164,))
-        made = Reservation(order_id=order_id or str(uuid4()), e164=e164, expires_at=now + lasts)
-        self._kept[made.order_id] = made
-        return made
+        reservation = Reservation(order_id=order_id or str(uuid4()), e164=e164, expires_at=now + duration)
+        self._reservations[reservation.order_id] = reservation
+        return reservation
 
-    def settle(self, now: datetime) -> None:
+    def expire(self, now: datetime) -> None:
         """Put what has run out into stock again."""
-        self._let_go([kept for kept in self._kept.values() if kept.expires_at <= now])
+        self._release([each for each in self._reservations.values() if each.expires_at <= now])
 
     def get(self, reservation_id: str) -> Reservation:
         """Return a reservation.
@@ -78,9 +78,9 @@ class Reservations:
         Raises:
             ReservationRefused: There is none, or none any more.
         """
-        if reservation_id not in self._kept:
+        if reservation_id not in self._reservations:
             raise ReservationRefused(error(5043, reservation_id), 404)
-        return self._kept[reservation_id]
+        return self._reservations[reservation_id]
 
     def of_number(self, e164: str) -> Reservation:
         """Return the reservation of a number.
@@ -88,7 +88,7 @@ class Reservations:
         Raises:
             ReservationRefused: It is not reserved.
         """
-        found = next((kept for kept in self._kept.values() if kept.e164 == e164), None)
+        found = next((each for each in self._reservations.values() if each.e164 == e164), None)
         if found is None:
             raise ReservationRefused(error(5040, e164), 404)
         return found
@@ -100,47 +100,50 @@ class Reservations:
             ReservationRefused: There is none.
         """
         found = self.get(reservation_id)
-        self._let_go([found])
+        self._release([found])
         return found
 
-    def use_up(self, reservation_ids: Sequence[str], numbers: Iterable[str]) -> None:
+    def consume(self, reservation_ids: Sequence[str], numbers: Iterable[str]) -> None:
         """Put the numbers of an order back into stock, where the order finds them in the same breath.
 
         Raises:
             OrderRefused: A reservation does not exist, or is of another number.
         """
         wanted = set(numbers)
-        if strange := [one for one in reservation_ids if one not in self._kept or self._kept[one].e164 not in wanted]:
-            raise OrderRefused(tuple(error(5042, one, self._account_id) for one in strange))
-        self._let_go([self._kept[one] for one in dict.fromkeys(reservation_ids)])
+        named = {each: self._reservations.get(each) for each in reservation_ids}
+        if unknown := [each for each in reservation_ids if (found := named[each]) is None or found.e164 not in wanted]:
+            raise OrderRefused(tuple(error(5042, each, self._account_id) for each in unknown))
+        self._release([found for found in named.values() if found is not None])
 
     def count(self) -> int:
         """Say how many numbers are kept."""
-        return len(self._kept)
+        return len(self._reservations)
 
-    def shown(self, kept: Reservation, now: datetime) -> bytes:
+    def as_xml(self, reservation: Reservation, now: datetime) -> bytes:
         """Write the answer to GET /tnreservation/{id}."""
-        inner = self._element("Reservation", ("ReservationId", "AccountId", "ReservedTn"), kept, now)
+        inner = self._element("Reservation", ("ReservationId", "AccountId", "ReservedTn"), reservation, now)
         return xml.document(xml.element(_ROOT, inner))
 
-    def shown_by_number(self, kept: Reservation, now: datetime) -> bytes:
+    def as_xml_by_number(self, reservation: Reservation, now: datetime) -> bytes:
         """Write the answer to GET /tns/{tn}/tnreservation, which has names of its own for the same things."""
-        return xml.document(self._element("TNReservation", ("ReservationID", "Account", "ReservedTN"), kept, now))
+        return xml.document(
+            self._element("TNReservation", ("ReservationID", "Account", "ReservedTN"), reservation, now)
+        )
 
-    def _element(self, tag: str, names: tuple[str, str, str], kept: Reservation, now: datetime) -> str:
+    def _element(self, tag: str, names: tuple[str, str, str], reservation: Reservation, now: datetime) -> str:
         own_id, account, number = names
         return xml.element(
             tag,
-            xml.text(own_id, kept.order_id),
+            xml.text(own_id, reservation.order_id),
             xml.text(account, self._account_id),
-            xml.text("ReservationExpires", kept.seconds_left(now)),
-            xml.text(number, kept.e164),
+            xml.text("ReservationExpires", reservation.seconds_left(now)),
+            xml.text(number, reservation.e164),
         )
 
-    def _let_go(self, over: Sequence[Reservation]) -> None:
-        for kept in over:
-            del self._kept[kept.order_id]
-        self._inventory.release(kept.e164 for kept in over)
+    def _release(self, released: Sequence[Reservation]) -> None:
+        for reservation in released:
+            del self._reservations[reservation.order_id]
+        self._inventory.release(reservation.e164 for reservation in released)
 
 
 def refusal(refused: ReservationRefused) -> bytes:
@@ -153,7 +156,7 @@ def _read(body: bytes) -> str:
         root: Element = fromstring(body)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as fault:
         raise ReservationRefused(error(5044)) from fault
-    numbers = [e164_of(one.text or "") for one in root.iterfind("ReservedTn")]
+    numbers = [e164_of(number.text or "") for number in root.iterfind("ReservedTn")]
     if root.tag != "Reservation" or len(numbers) != 1:
         raise ReservationRefused(error(5044))
     return numbers[0]

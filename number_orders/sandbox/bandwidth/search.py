@@ -82,12 +82,12 @@ def read_search(pairs: Iterable[tuple[str, str]]) -> Search:
     query = {name.lower(): value.strip() for name, value in pairs if value.strip()}
     fields = {_FIELDS[name]: value for name, value in query.items() if name in _FIELDS}
     country = query.get("countrycodea3", "")
-    abroad = bool(country) and country not in _NANP
-    reason = next(_faults(query, fields, abroad=abroad), None)
+    is_foreign = bool(country) and country not in _NANP
+    reason = next(_errors(query, fields, is_foreign=is_foreign), None)
     if reason is not None:
         raise SearchRefused(reason)
     return Search(
-        criteria=_abroad(query, fields) if abroad else _at_home(query, fields),
+        criteria=_foreign_criteria(query, fields) if is_foreign else _nanp_criteria(query, fields),
         quantity=int(query.get("quantity", terms.QUANTITY_MAX)),
         detail=_is_true(query, "enabletndetail"),
         in_order="orderby" in query,
@@ -95,15 +95,15 @@ def read_search(pairs: Iterable[tuple[str, str]]) -> Search:
     )
 
 
-def _is_true(query: Mapping[str, str], name: str, *, unless_said: bool = False) -> bool:
-    return query.get(name, str(unless_said)).lower() == "true"
+def _is_true(query: Mapping[str, str], name: str, *, default: bool = False) -> bool:
+    return query.get(name, str(default)).lower() == "true"
 
 
 def _number_type(query: Mapping[str, str]) -> str:
     return query.get("phonenumbertype") or query.get("numbertype") or ""
 
 
-def _abroad(query: Mapping[str, str], fields: Mapping[str, str]) -> Criteria:
+def _foreign_criteria(query: Mapping[str, str], fields: Mapping[str, str]) -> Criteria:
     return Criteria(
         pool="foreign",
         country=query["countrycodea3"],
@@ -113,32 +113,32 @@ def _abroad(query: Mapping[str, str], fields: Mapping[str, str]) -> Criteria:
     )
 
 
-def _at_home(query: Mapping[str, str], fields: dict[str, str]) -> Criteria:
+def _nanp_criteria(query: Mapping[str, str], fields: dict[str, str]) -> Criteria:
     country, kind = query.get("countrycodea3", ""), _number_type(query)
     pool: Pool = "toll_free" if kind == "TOLL_FREE" else "local"
     if not fields:
         return Criteria(pool=pool, country=country, number_type=kind)
     criteria = terms.criteria_from(
         fields,
-        calling_area=_is_true(query, "lca", unless_said=True),
+        calling_area=_is_true(query, "lca", default=True),
         ends_in=_is_true(query, "endsin"),
     )
     pool = "toll_free" if kind == "TOLL_FREE" else criteria.pool
     return replace(criteria, pool=pool, country=country, number_type=kind)
 
 
-def _faults(query: Mapping[str, str], fields: dict[str, str], *, abroad: bool) -> Iterator[CarrierError]:
+def _errors(query: Mapping[str, str], fields: dict[str, str], *, is_foreign: bool) -> Iterator[CarrierError]:
     """Go through everything that can be wrong; only the first is reported."""
     quantity = query.get("quantity", "1")
     if not quantity.isdigit() or not 1 <= int(quantity) <= terms.QUANTITY_MAX:
         yield error(4010)
     if query.get("protected", "NONE") not in {"NONE", "ONLY", "MIXED"}:
         yield error(4022)
-    yield from _faults_in_order_by(query, fields)
-    yield from _faults_abroad(query, fields) if abroad else _faults_at_home(query, fields)
+    yield from _order_by_errors(query, fields)
+    yield from _foreign_errors(query, fields) if is_foreign else _nanp_errors(query, fields)
 
 
-def _faults_in_order_by(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
+def _order_by_errors(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
     wanted = query.get("orderby")
     if wanted is not None and wanted not in _ORDERED_BY:
         yield error(4020)
@@ -146,7 +146,7 @@ def _faults_in_order_by(query: Mapping[str, str], fields: dict[str, str]) -> Ite
         yield error(4021)
 
 
-def _faults_abroad(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
+def _foreign_errors(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
     area_code = fields.get("AreaCode", "0")
     if not area_code.isdigit() or len(area_code) > _AREA_DIGITS_MAX:
         yield error(4000)
@@ -156,24 +156,24 @@ def _faults_abroad(query: Mapping[str, str], fields: dict[str, str]) -> Iterator
         yield error(4010)
 
 
-def _faults_at_home(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
+def _nanp_errors(query: Mapping[str, str], fields: dict[str, str]) -> Iterator[CarrierError]:
     given = fields.keys()
     if not given and "countrycodea3" not in query:
         yield error(4010)
     if _number_type(query) and "countrycodea3" not in query:
         yield error(4010)
     for field, value in fields.items():
-        if terms.fault_in(field, value) is not None:
+        if terms.field_error(field, value) is not None:
             yield error(_CODE_OF[field])
     if "RateCenter" in given and "State" not in given:
         yield error(4001)
     if "City" in given and "State" not in given:
         yield error(4005)
-    if _clash(set(given)):
+    if _are_incompatible(set(given)):
         yield error(4010)
 
 
-def _clash(given: set[str]) -> bool:
+def _are_incompatible(given: set[str]) -> bool:
     alone = given & _STAND_ALONE and len(given) > 1
     prefixes = len(given & {"AreaCode", "NpaNxx", "NpaNxxX"}) > 1
     vanity = "LocalVanity" in given and not given <= {"LocalVanity", "AreaCode", "State"}

@@ -139,10 +139,10 @@ _TEXT_OF_FIELD: Final = {
 }
 
 
-def fault_in(field: str, value: str) -> CarrierError | None:
+def field_error(field: str, value: str) -> CarrierError | None:
     """Check one search field of an order."""
     if field == "AreaCode":
-        return _fault_in_area_code(value)
+        return _area_code_error(value)
     if _PATTERNS[field].fullmatch(value):
         return None
     length = {"NpaNxx": 6, "NpaNxxX": 7}.get(field)
@@ -153,7 +153,7 @@ def fault_in(field: str, value: str) -> CarrierError | None:
     return invalid(text, value) if "%s" in text else invalid(text)
 
 
-def _fault_in_area_code(value: str) -> CarrierError | None:
+def _area_code_error(value: str) -> CarrierError | None:
     if not re.fullmatch(r"\d{3}", value):
         return invalid(UNPARSABLE, "AreaCode")
     if re.match(r"[01]|37|96", value):

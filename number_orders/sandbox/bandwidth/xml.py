@@ -144,13 +144,11 @@ def order_accepted(order: Order, order_id: str | None) -> bytes:
     return document(element("OrderResponse", body, text("OrderStatus", RECEIVED)))
 
 
-def order_as_it_stands(
-    order: Order, now: datetime, behaviour: Behaviour, inventory: Inventory, *, detail: bool
-) -> bytes:
+def order_status(order: Order, now: datetime, behaviour: Behaviour, inventory: Inventory, *, detail: bool) -> bytes:
     """Write the answer to GET /orders/{id}."""
     stage = order.stage(now)
     completed_quantity, failed_quantity = _quantities(order, stage)
-    pending = order.request.wish.quantity - completed_quantity - failed_quantity
+    pending = order.request.selection.quantity - completed_quantity - failed_quantity
     return document(
         element(
             "OrderResponse",
@@ -160,8 +158,8 @@ def order_as_it_stands(
             _failed_numbers(order, stage),
             text("LastModifiedDate", date(stage.at)),
             text("OrderCompleteDate", date(stage.at)) if stage.is_final else "",
-            _order_read(order, stage, behaviour),
-            text("OrderStatus", _word(order, stage, behaviour)),
+            _order_echo(order, stage, behaviour),
+            text("OrderStatus", _status_word(order, stage, behaviour)),
             _completed_numbers(order, stage, behaviour, inventory if detail else None),
             text("Summary", _summary(order, stage)),
             text("FailedQuantity", failed_quantity),
@@ -186,23 +184,23 @@ def _order(order: Order, *, id_element: str, peer_id: str, type_xml: str) -> str
         text("OrderCreateDate", date(order.created_at)),
         label("PeerId", peer_id),
         "" if activate is None else flag("AutoActivate", activate),
-        flag("BackOrderRequested", request.wish.backorder),
+        flag("BackOrderRequested", request.selection.backorder),
         id_element,
         type_xml,
-        flag("PartialAllowed", request.wish.partial_allowed),
+        flag("PartialAllowed", request.selection.partial_allowed),
         text("SiteId", request.site_id),
     )
 
 
-def _order_read(order: Order, stage: Stage, behaviour: Behaviour) -> str:
+def _order_echo(order: Order, stage: Stage, behaviour: Behaviour) -> str:
     """Repeat the request with the peer filled in; captured replies leave out the id."""
-    wish = order.request.wish
-    lost = behaviour.failed_loses_request and stage.status == FAILED and wish.kind is Kind.NAMED
+    selection = order.request.selection
+    loses_request = behaviour.failed_loses_request and stage.status == FAILED and selection.kind is Kind.NAMED
     return _order(
         order,
         id_element=text("id", order.order_id) if behaviour.id_in_reads else "",
         peer_id=order.request.peer_id,
-        type_xml=f"<{wish.kind}/>" if lost else order.request.type_xml,
+        type_xml=f"<{selection.kind}/>" if loses_request else order.request.type_xml,
     )
 
 
@@ -210,15 +208,15 @@ def _quantities(order: Order, stage: Stage) -> tuple[int, int]:
     """Count completed and failed numbers, or contradict the rest of the answer as the page's example does."""
     if order.fate is Fate.CONTRADICTS and stage.status == COMPLETE:
         return 0, len(stage.bought)
-    failed = order.request.wish.quantity - len(stage.bought) if stage.is_final else 0
+    failed = order.request.selection.quantity - len(stage.bought) if stage.is_final else 0
     return len(stage.bought), failed
 
 
-def _word(order: Order, stage: Stage, behaviour: Behaviour) -> str:
+def _status_word(order: Order, stage: Stage, behaviour: Behaviour) -> str:
     if stage.status != COMPLETE:
         return stage.status
     if behaviour.completed_word == "mixed":
-        return "COMPLETED" if order.coin else "COMPLETE"
+        return "COMPLETED" if order.mixed_bit else "COMPLETE"
     return behaviour.completed_word
 
 
@@ -232,10 +230,10 @@ def _errors_of(stage: Stage, behaviour: Behaviour) -> str:
 
 def _failed_numbers(order: Order, stage: Stage) -> str:
     """List the named numbers that were not bought, in another order than they were asked for."""
-    if not stage.is_final or len(stage.bought) == order.request.wish.quantity:
+    if not stage.is_final or len(stage.bought) == order.request.selection.quantity:
         return ""
     bought = set(stage.bought)
-    failed = [text("FullNumber", n) for n in reversed(order.request.wish.numbers) if n not in bought]
+    failed = [text("FullNumber", n) for n in reversed(order.request.selection.numbers) if n not in bought]
     return element("FailedNumbers", *failed) if failed else ""
 
 
@@ -247,20 +245,20 @@ def _completed_numbers(order: Order, stage: Stage, behaviour: Behaviour, invento
         details = (number_detail(n, inventory.place_of(n)) for n in stage.bought)
         return element("CompletedNumbers", *(element("TelephoneNumber", detail) for detail in details))
     shape = behaviour.completed_shape
-    wrapped = order.coin if shape == "mixed" else shape == "wrapped"
+    wrapped = order.mixed_bit if shape == "mixed" else shape == "wrapped"
     full = (text("FullNumber", e164) for e164 in stage.bought)
     listed = (element("TelephoneNumber", number) for number in full) if wrapped else full
     return element("CompletedNumbers", *listed)
 
 
 def _summary(order: Order, stage: Stage) -> str:
-    asked, got = order.request.wish.quantity, len(stage.bought)
+    facts, got = order.request.selection.quantity, len(stage.bought)
     areas = ", ".join(sorted({n[2:5] for n in stage.bought if n.startswith("+1")}))
     if stage.status == PARTIAL and areas:
-        return f"{got} out of {asked} numbers ordered in ({areas})"
+        return f"{got} out of {facts} numbers ordered in ({areas})"
     if stage.status == COMPLETE and areas:
         return f"{_counted(got)} ordered in ({areas})"
-    return f"{_counted(asked)} requested"
+    return f"{_counted(facts)} requested"
 
 
 def _counted(numbers: int) -> str:
@@ -291,7 +289,7 @@ def _order_item(order: Order, account_id: str, now: datetime, behaviour: Behavio
         text("OrderDate", date(order.created_at)),
         text("OrderType", "new_number"),
         text("orderId", order.order_id),
-        text("OrderStatus", _word(order, stage, behaviour)),
+        text("OrderStatus", _status_word(order, stage, behaviour)),
     )
 
 

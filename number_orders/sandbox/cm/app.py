@@ -13,24 +13,24 @@ from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.routing import Route
 
-from number_orders.sandbox.behaviour import Behaviour, as_json, read_behaviour
+from number_orders.sandbox.behaviour import as_json, read_behaviour
 from number_orders.sandbox.clock import iso
 from number_orders.sandbox.cm import json as cm_json
 from number_orders.sandbox.cm.access import CmAccount
-from number_orders.sandbox.cm.callbacks import Herald
-from number_orders.sandbox.cm.order_book import CANCELLED, COMPLETED, REJECTED, STATUSES, Book, Finalised, Request
-from number_orders.sandbox.cm.order_requests import NumberRequest, Refused, profile_for, read_request, reference_in
+from number_orders.sandbox.cm.callbacks import CallbackSender
+from number_orders.sandbox.cm.order_book import CANCELLED, COMPLETED, REJECTED, STATUSES, Finalised, OrderBook, Request
+from number_orders.sandbox.cm.order_requests import Refused, profile_for, read_request, reference_in
 from number_orders.sandbox.cm.stock import find_area, restrictions
 from number_orders.sandbox.faults import Fault, FaultKind
-from number_orders.sandbox.gate import Gate, Handler, Visit
-from number_orders.sandbox.world import World
+from number_orders.sandbox.routes import Handler, ReceivedRequest, RouteBuilder
+from number_orders.sandbox.state import SandboxState
 
 _ACCOUNT_PATH: Final = "/voice-phonenumberrequestapi/v1/{account_guid}"
 _SPELLINGS: Final = ("numberRequests", "numberrequests")  # the page's own address is in small letters
 _TAKE: Final = 50
 _TAKE_MAX: Final = 100
 
-RequestHandler = Callable[[Visit, Request], Response]
+RequestHandler = Callable[[ReceivedRequest, Request], Response]
 
 
 class Cm:
@@ -38,45 +38,45 @@ class Cm:
 
     name: Final = "cm"
 
-    def __init__(self, world: World, account: CmAccount | None = None) -> None:
-        self._world = world
+    def __init__(self, sandbox: SandboxState, account: CmAccount | None = None) -> None:
+        self._sandbox = sandbox
         self._account = account or CmAccount()
-        self._herald = Herald(world)
-        self._gate = Gate(
+        self._callbacks = CallbackSender(sandbox)
+        self._builder = RouteBuilder(
             self.name,
-            world,
+            sandbox,
             reference_of=self._reference_of,
             fault_answers={FaultKind.TOO_MANY_REQUESTS: _too_many_requests},
             media_type="application/json",
         )
-        world.chores.append(self._herald.run)
-        self.start_over()
-        self._play_again()
+        sandbox.background_tasks.append(self._callbacks.run)
+        self.reset()
+        self._replay()
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Forget every request and whom to call, and refill the stock."""
-        self._book = Book()
-        self._herald.start_over()
+        self._book = OrderBook()
+        self._callbacks.reset()
 
     def routes(self) -> Sequence[Route]:
         """Return the routes, in both spellings of the collection's name."""
         return [route for name in _SPELLINGS for route in self._routes_of(name)]
 
     def _routes_of(self, name: str) -> Iterator[Route]:
-        one, number_request = f"/{name}/{{guid}}", self._with_request
+        one, with_request = f"/{name}/{{guid}}", self._with_request
         served: tuple[tuple[str, str, str, Handler, Any], ...] = (
             ("POST", f"/{name}", "/numberRequests", self._create, "order_create"),
             ("GET", f"/{name}", "/numberRequests", self._list, "order_list"),
-            *self._facts_at(f"/{name}"),
-            *self._facts_at(""),
-            ("GET", one, "/numberRequests/{guid}", number_request(self._read), "order_read"),
-            ("POST", f"{one}/cancel", "/numberRequests/{guid}/cancel", number_request(self._cancel), "order_change"),
+            *self._information_routes(f"/{name}"),
+            *self._information_routes(""),
+            ("GET", one, "/numberRequests/{guid}", with_request(self._read), "order_read"),
+            ("POST", f"{one}/cancel", "/numberRequests/{guid}/cancel", with_request(self._cancel), "order_change"),
         )
         for method, path, template, handler, endpoint in served:
             guarded = self._guarded(handler)
-            yield self._gate.route(method, _ACCOUNT_PATH + path, guarded, endpoint=endpoint, template=template)
+            yield self._builder.route(method, _ACCOUNT_PATH + path, guarded, endpoint=endpoint, template=template)
 
-    def _facts_at(self, below: str) -> Iterator[tuple[str, str, str, Handler, Any]]:
+    def _information_routes(self, below: str) -> Iterator[tuple[str, str, str, Handler, Any]]:
         """Serve what can be known beforehand; the paths are a guess, so there are two of each."""
         yield "GET", f"{below}/statuses", "/statuses", self._statuses, "other"
         yield "GET", f"{below}/restrictions", "/restrictions", self._restrictions, "search"
@@ -93,106 +93,104 @@ class Cm:
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
         """Describe every request made since then, as it truly stands."""
         requests = self._book.all_requests()
-        return (_reported(one, now) for one in requests if since is None or one.created_at >= since)
+        return (_reported(request, now) for request in requests if since is None or request.created_at >= since)
 
     def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         """List the calls made to customers."""
-        return {"callbacks": self._herald.calls_as_json(since)}
+        return {"callbacks": self._callbacks.callbacks_as_json(since)}
 
     # -- admission ------------------------------------------------------------------------------
 
     def _guarded(self, handler: Handler) -> Handler:
         """Let in only who has the token of this account."""
 
-        def admit(visit: Visit) -> Response:
-            token = visit.request.headers.get("x-cm-producttoken", "")
-            if not self._account.admits(visit.request.path_params["account_guid"], token):
+        def admit(received: ReceivedRequest) -> Response:
+            token = received.request.headers.get("x-cm-producttoken", "")
+            if not self._account.admits(received.request.path_params["account_guid"], token):
                 return _json(cm_json.error("Unauthorized", "unauthorized"), 401)
             try:
-                return handler(visit)
+                return handler(received)
             except Refused as refused:
                 return _json(cm_json.error("The request is invalid.", "validation_failed", refused.reasons), 400)
 
         return admit
 
     def _with_request(self, handler: RequestHandler) -> Handler:
-        def find(visit: Visit) -> Response:
-            one = self._book.get(visit.request.path_params["guid"])
-            return _json(cm_json.error("Not found", "not_found"), 404) if one is None else handler(visit, one)
+        def find(received: ReceivedRequest) -> Response:
+            request = self._book.get(received.request.path_params["guid"])
+            if request is None:
+                return _json(cm_json.error("Not found", "not_found"), 404)
+            return handler(received, request)
 
         return find
 
-    def _reference_of(self, visit: Visit) -> str | None:
+    def _reference_of(self, received: ReceivedRequest) -> str | None:
         """Find the reference a request speaks of: that of the request in its path, or in its body."""
-        one = self._book.get(visit.request.path_params.get("guid", ""))
-        if one is not None:
-            return one.reference or None
+        request = self._book.get(received.request.path_params.get("guid", ""))
+        if request is not None:
+            return request.reference or None
         try:
-            return reference_in(read_request(visit.body).comment) or None
+            return reference_in(read_request(received.body).comment) or None
         except Refused:
             return None
 
     # -- requests -------------------------------------------------------------------------------
 
-    def _create(self, visit: Visit) -> Response:
-        said, now, behaviour = read_request(visit.body), self._world.clock(), self._world.behaviour
-        one = self._place(self._world.new_id(), said, behaviour, now)
-        self._keep("request", one, now, visit.body)
-        shown = cm_json.request(one, one.stages[0], behaviour, with_guid=behaviour.cm_guid_in_reply)
+    def _create(self, received: ReceivedRequest) -> Response:
+        sent, now, behaviour = read_request(received.body), self._sandbox.clock(), self._sandbox.behaviour
+        profile = profile_for(sent, self._account)
+        request = self._book.accept(self._sandbox.new_id(), sent, profile, behaviour, now)
+        self._callbacks.schedule(request, now)
+        self._remember("request", request, now, received.body)
+        shown = cm_json.request(request, request.stages[0], behaviour, with_guid=behaviour.cm_guid_in_reply)
         return _json(shown, behaviour.cm_create_status)
 
-    def _place(self, guid: str, said: NumberRequest, behaviour: Behaviour, now: datetime) -> Request:
-        one = self._book.place(guid, said, profile_for(said, self._account), behaviour, now)
-        self._herald.expect(one, now)
-        return one
+    def _read(self, received: ReceivedRequest, request: Request) -> Response:
+        return _json(cm_json.request(request, request.stage(self._sandbox.clock()), self._sandbox.behaviour))
 
-    def _read(self, visit: Visit, one: Request) -> Response:
-        return _json(cm_json.request(one, one.stage(self._world.clock()), self._world.behaviour))
-
-    def _cancel(self, visit: Visit, one: Request) -> Response:
-        now = self._world.clock()
+    def _cancel(self, received: ReceivedRequest, request: Request) -> Response:
+        now = self._sandbox.clock()
         try:
-            end = self._book.cancel(one, self._world.behaviour, now)
+            end = self._book.cancel(request, self._sandbox.behaviour, now)
         except Finalised:
             return _json(cm_json.error("The request is finalised.", "finalised"), 409)
         if end is not None:
-            self._herald.expect(one, end.at)
-        self._keep("cancellation", one, now, b"")
-        return self._read(visit, one)
+            self._callbacks.schedule(request, end.at)
+        self._remember("cancellation", request, now, b"")
+        return self._read(received, request)
 
-    def _list(self, visit: Visit) -> Response:
-        now, behaviour, query = self._world.clock(), self._world.behaviour, visit.request.query_params
-        skip, take = _whole(query, "skip", 0), min(_whole(query, "take", _TAKE), _TAKE_MAX)
+    def _list(self, received: ReceivedRequest) -> Response:
+        now, behaviour, query = self._sandbox.clock(), self._sandbox.behaviour, received.request.query_params
+        skip, take = _whole_number(query, "skip", 0), min(_whole_number(query, "take", _TAKE), _TAKE_MAX)
         listed = self._book.listed(now)
         if not behaviour.list_oldest_first:
             listed.reverse()
-        shown = [cm_json.request(one, one.stage(now), behaviour) for one in listed[skip : skip + take]]
+        shown = [cm_json.request(request, request.stage(now), behaviour) for request in listed[skip : skip + take]]
         counts = {"skip": skip, "take": take, "total": len(listed)}
         headers = {f"x-cm-pagination-{name}": str(value) for name, value in counts.items()}
         return _json(shown, headers=headers)
 
     # -- what can be known beforehand -----------------------------------------------------------
 
-    def _statuses(self, visit: Visit) -> Response:
+    def _statuses(self, received: ReceivedRequest) -> Response:
         return _json(list(STATUSES))
 
-    def _restrictions(self, visit: Visit) -> Response:
-        query = visit.request.query_params
+    def _restrictions(self, received: ReceivedRequest) -> Response:
+        query = received.request.query_params
         country = query.get("countryCode") or self._country(query)
         found = restrictions(country, query.get("phoneNumberType") or None)
         return _json([cm_json.restriction(each) for each in found])
 
-    def _availability(self, visit: Visit) -> Response:
-        query = visit.request.query_params
-        wanted = _whole(query, "quantity", 1)
+    def _availability(self, received: ReceivedRequest) -> Response:
+        query = received.request.query_params
+        wanted = _whole_number(query, "quantity", 1)
         country, number_type = self._country(query), query.get("phoneNumberType")
         if country is None or not number_type:
             raise Refused(["companyProfileGuid: required", "phoneNumberType: required"])
         area = find_area(country, number_type, query.get("areaCode"), query.get("city"))
-        at_hand = 0 if area is None else self._book.stock.at_hand(area)
+        at_once = 0 if area is None else self._book.stock.directly_available(area)
         left = 0 if area is None else self._book.stock.left(area)
-        answer = {"isAvailable": left >= wanted, "isDirectlyAvailable": at_hand >= wanted, "quantity": at_hand}
-        return _json(answer)
+        return _json({"isAvailable": left >= wanted, "isDirectlyAvailable": at_once >= wanted, "quantity": at_once})
 
     def _country(self, query: QueryParams) -> str | None:
         guid = query.get("companyProfileGuid")
@@ -205,45 +203,46 @@ class Cm:
 
     # -- remembering ----------------------------------------------------------------------------
 
-    def _keep(self, what: str, one: Request, at: datetime, body: bytes) -> None:
-        said = {"body": body.decode("utf-8"), "behaviour": as_json(self._world.behaviour)}
-        self._world.memory.keep(self.name, {"what": what, "guid": one.guid, "at": iso(at), **said})
+    def _remember(self, what: str, request: Request, at: datetime, body: bytes) -> None:
+        line = {"what": what, "guid": request.guid, "at": iso(at)}
+        sent = {"body": body.decode("utf-8"), "behaviour": as_json(self._sandbox.behaviour)}
+        self._sandbox.memory.append(self.name, line | sent)
 
-    def _play_again(self) -> None:
+    def _replay(self) -> None:
         """Do again what was done before the sandbox was stopped; customers are called for what is still to come."""
-        for line in self._world.memory.recall(self.name):
+        for line in self._sandbox.memory.read(self.name):
             at = datetime.fromisoformat(line["at"])
             known = self._book.get(line["guid"])
             behaviour = read_behaviour(line["behaviour"])
             if known is not None:
                 end = self._book.cancel(known, behaviour, at)
-                if end is not None and end.at >= self._world.clock():
-                    self._herald.expect(known, end.at)
+                if end is not None and end.at >= self._sandbox.clock():
+                    self._callbacks.schedule(known, end.at)
                 continue
-            said = read_request(line["body"].encode("utf-8"))
-            one = self._book.place(line["guid"], said, profile_for(said, self._account), behaviour, at)
-            self._herald.expect(one, self._world.clock())
+            sent = read_request(line["body"].encode("utf-8"))
+            request = self._book.accept(line["guid"], sent, profile_for(sent, self._account), behaviour, at)
+            self._callbacks.schedule(request, self._sandbox.clock())
 
 
-def _reported(one: Request, now: datetime) -> dict[str, Any]:
-    stage, ended_at = one.stage(now), one.ended_at(now)
+def _reported(request: Request, now: datetime) -> dict[str, Any]:
+    stage, ended_at = request.stage(now), request.ended_at(now)
     bought = [e164 for each in stage.ranges for e164 in each.numbers()]
     held = set(bought)
-    open_still = [e164 for each in one.taken for e164 in each.numbers() if e164 not in held]
+    unassigned = [e164 for each in request.taken for e164 in each.numbers() if e164 not in held]
     return {
         "carrier": "cm",
-        "order_id": one.guid,
-        "customer_order_id": one.reference,
-        "kind": f"NUMBER_REQUEST_{one.said.phone_number_type}",
-        "quantity": one.said.quantity,
-        "fate": one.fate.value,
+        "order_id": request.guid,
+        "customer_order_id": request.reference,
+        "kind": f"NUMBER_REQUEST_{request.sent.phone_number_type}",
+        "quantity": request.sent.quantity,
+        "fate": request.fate.value,
         "status": stage.status,
-        "outcome": _outcome(stage.status, len(bought), one.said.quantity),
-        "created_at": iso(one.created_at),
+        "outcome": _outcome(stage.status, len(bought), request.sent.quantity),
+        "created_at": iso(request.created_at),
         "ended_at": None if ended_at is None else iso(ended_at),
         "bought": bought,
         "failed": [],
-        "set_aside": open_still if ended_at is None else [],
+        "set_aside": unassigned if ended_at is None else [],
     }
 
 
@@ -254,7 +253,7 @@ def _outcome(status: str, bought: int, quantity: int) -> str | None:
     return {REJECTED: "FAILED", CANCELLED: "CANCELLED"}.get(status)
 
 
-def _whole(query: QueryParams, name: str, default: int) -> int:
+def _whole_number(query: QueryParams, name: str, default: int) -> int:
     given = query.get(name) or f"{default}"
     if not given.isdecimal():
         raise Refused([f"{name}: must be a whole number"])

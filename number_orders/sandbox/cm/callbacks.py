@@ -17,14 +17,14 @@ import httpx
 from number_orders.sandbox.clock import iso
 from number_orders.sandbox.cm import json as cm_json
 from number_orders.sandbox.cm.order_book import Request, Stage
-from number_orders.sandbox.world import World
+from number_orders.sandbox.state import SandboxState
 
 _TIMEOUT_S: Final = 5
-_CALLS_KEPT: Final = 5_000
+_CALLBACKS_KEPT: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class Callback:
     """One attempt, and the status it was answered with, if it was."""
 
     at: datetime
@@ -35,57 +35,57 @@ class Call:
     answer: int | None
 
 
-class Herald:
+class CallbackSender:
     """Waits for the next change of any request, and tells its customer."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._order = count()
-        self.start_over()
+    def __init__(self, sandbox: SandboxState) -> None:
+        self._sandbox = sandbox
+        self._sequence = count()
+        self.reset()
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Forget whom to call, and who was called."""
-        self.calls: deque[Call] = deque(maxlen=_CALLS_KEPT)
+        self.sent: deque[Callback] = deque(maxlen=_CALLBACKS_KEPT)
         self._due: list[tuple[datetime, int, Request, Stage]] = []
-        self._world.clock.stir()
+        self._sandbox.clock.wake()
 
-    def expect(self, request: Request, after: datetime) -> None:
+    def schedule(self, request: Request, after: datetime) -> None:
         """Call for each stage from here on, except the one with which the request began."""
-        if request.said.callback_url is None:
+        if request.sent.callback_url is None:
             return
         for stage in request.stages[1:]:
             if stage.at >= after:
-                heapq.heappush(self._due, (stage.at, next(self._order), request, stage))
-        self._world.clock.stir()
+                heapq.heappush(self._due, (stage.at, next(self._sequence), request, stage))
+        self._sandbox.clock.wake()
 
     async def run(self) -> None:
         """Call until cancelled."""
-        async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S) as http, asyncio.TaskGroup() as calls:
+        async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S) as http, asyncio.TaskGroup() as sending:
             while True:
-                await self._world.clock.until(self._due[0][0] if self._due else None)
-                for request, stage in self._come_due():
-                    for _ in range(self._world.behaviour.cm_callback_times):
-                        calls.create_task(self._call(http, request, stage))
+                await self._sandbox.clock.until(self._due[0][0] if self._due else None)
+                for request, stage in self._due_now():
+                    for _ in range(self._sandbox.behaviour.cm_callback_times):
+                        sending.create_task(self._send(http, request, stage))
 
-    def _come_due(self) -> list[tuple[Request, Stage]]:
+    def _due_now(self) -> list[tuple[Request, Stage]]:
         """Return the changes that have happened; what a cancellation has prevented never did."""
         changes = []
-        while self._due and self._due[0][0] <= self._world.clock():
+        while self._due and self._due[0][0] <= self._sandbox.clock():
             _, _, request, stage = heapq.heappop(self._due)
             if stage in request.stages:
                 changes.append((request, stage))
         return changes
 
-    async def _call(self, http: httpx.AsyncClient, request: Request, stage: Stage) -> None:
-        url, at = request.said.callback_url or "", self._world.clock()
-        body = json.dumps(cm_json.request(request, stage, self._world.behaviour))
+    async def _send(self, http: httpx.AsyncClient, request: Request, stage: Stage) -> None:
+        url, at = request.sent.callback_url or "", self._sandbox.clock()
+        body = json.dumps(cm_json.request(request, stage, self._sandbox.behaviour))
         try:
-            said = await http.post(url, content=body, headers={"Content-Type": "application/json"})
-            answer: int | None = said.status_code
+            response = await http.post(url, content=body, headers={"Content-Type": "application/json"})
+            answer: int | None = response.status_code
         except (httpx.HTTPError, httpx.InvalidURL):
             answer = None  # nobody there; the call is in the report, and is not made again
-        self.calls.append(
-            Call(
+        self.sent.append(
+            Callback(
                 at=at,
                 url=url,
                 order_id=request.guid,
@@ -95,7 +95,7 @@ class Herald:
             )
         )
 
-    def calls_as_json(self, since: datetime | None) -> list[dict[str, Any]]:
+    def callbacks_as_json(self, since: datetime | None) -> list[dict[str, Any]]:
         """List who was called since then."""
-        calls = [call for call in self.calls if since is None or call.at >= since]
-        return [{"carrier": "cm", **asdict(call), "at": iso(call.at)} for call in calls]
+        sent = [callback for callback in self.sent if since is None or callback.at >= since]
+        return [{"carrier": "cm", **asdict(callback), "at": iso(callback.at)} for callback in sent]

@@ -12,31 +12,31 @@ from number_orders.sandbox.cm.stock import Restriction
 Json = dict[str, Any]
 
 
-def request(one: Request, stage: Stage, behaviour: Behaviour, *, with_guid: bool = True) -> Json:
+def request(number_request: Request, stage: Stage, behaviour: Behaviour, *, with_guid: bool = True) -> Json:
     """Write a number request as it stands in `stage`."""
-    ranges = _merged(stage.ranges) if behaviour.cm_range_shape == "merged" else stage.ranges
-    assigned = [_range(each, stage.at, behaviour) for each in ranges]
-    missing = one.said.quantity - sum(each.size for each in ranges)
-    size = missing if behaviour.cm_range_shape == "merged" else one.said.size
-    said = one.said.model_dump(mode="json", by_alias=True)
+    ranges = list(_joined(stage.ranges)) if behaviour.cm_range_shape == "merged" else stage.ranges
+    written = [_range(each, stage.at, behaviour) for each in ranges]
+    missing = number_request.sent.quantity - sum(each.size for each in ranges)
+    size = missing if behaviour.cm_range_shape == "merged" else number_request.sent.size
+    sent = number_request.sent.model_dump(mode="json", by_alias=True)
     body = {
-        "guid": one.guid,
-        "createdOn": iso(one.created_at),
+        "guid": number_request.guid,
+        "createdOn": iso(number_request.created_at),
         "status": stage.status,
         "statusReason": stage.reason,
-        **said,
-        "ranges": assigned + [_slot(size) for _ in range(missing // size if size else 0)],
+        **sent,
+        "ranges": written + [_unassigned_range(size) for _ in range(missing // size if size else 0)],
     }
     return body if with_guid else {name: value for name, value in body.items() if name != "guid"}
 
 
-def restriction(one: Restriction) -> Json:
+def restriction(rule: Restriction) -> Json:
     """Write what may be asked for in one country and type."""
     return {
-        "countryCode": one.country,
-        "phoneNumberType": one.number_type,
-        "maximumQuantity": one.quantity_max,
-        "allowedRangeSizes": list(one.range_sizes),
+        "countryCode": rule.country,
+        "phoneNumberType": rule.number_type,
+        "maximumQuantity": rule.quantity_max,
+        "allowedRangeSizes": list(rule.range_sizes),
     }
 
 
@@ -45,18 +45,20 @@ def error(message: str, code: str, details: Sequence[str] = ()) -> Json:
     return {"message": message, "messageCode": code, "messageDetail": "; ".join(details) or None}
 
 
-def _range(one: Range, at: datetime, behaviour: Behaviour) -> Json:
-    bare = one.start.removeprefix("+")
-    start = {"e164": one.start, "digits": bare, "double_zero": f"00{bare}"}[behaviour.cm_number_format]
-    return {"id": one.guid, "start": start, "size": one.size, "validFrom": iso(at), "validTo": None}
+def _range(assigned: Range, at: datetime, behaviour: Behaviour) -> Json:
+    bare = assigned.start.removeprefix("+")
+    start = {"e164": assigned.start, "digits": bare, "double_zero": f"00{bare}"}[behaviour.cm_number_format]
+    return {
+        "id": assigned.guid,
+        "start": start,
+        "size": assigned.size,
+        "validFrom": iso(at),
+        "validTo": None,
+    }
 
 
-def _slot(size: int) -> Json:
+def _unassigned_range(size: int) -> Json:
     return {"id": None, "start": None, "size": size, "validFrom": None, "validTo": None}
-
-
-def _merged(ranges: Sequence[Range]) -> list[Range]:
-    return list(_joined(ranges))
 
 
 def _joined(ranges: Sequence[Range]) -> Iterator[Range]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from random import Random
 from typing import Final
 from uuid import UUID
 
-from number_orders.sandbox.behaviour import Behaviour, Span
+from number_orders.sandbox.behaviour import Behaviour, random_duration
 from number_orders.sandbox.cm.access import Profile
 from number_orders.sandbox.cm.order_requests import NumberRequest, reference_in
 from number_orders.sandbox.cm.stock import Area, CmFate, CmStock, find_area
@@ -19,7 +19,7 @@ REJECTED: Final = "REJECTED"
 CANCELLED: Final = "CANCELLED"
 STATUSES: Final = (NEW, IN_PROGRESS, COMPLETED, REJECTED, CANCELLED)
 FINAL: Final = {COMPLETED, REJECTED, CANCELLED}
-_TAKEN_UP: Final = 0.4  # of the review, a request lies unread
+_REVIEW_STARTS: Final = 0.4  # of the review, a request lies unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Request:
     """One number request. Only a cancellation changes it; time alone moves it from stage to stage."""
 
     guid: str
-    said: NumberRequest
+    sent: NumberRequest
     reference: str
     created_at: datetime
     listed_at: datetime
@@ -73,28 +73,31 @@ class Finalised(Exception):
     """A request that can be cancelled no more."""
 
 
-class Book:
+class OrderBook:
     """All number requests of the account."""
 
     def __init__(self) -> None:
         self.stock = CmStock()
         self._requests: dict[str, Request] = {}
 
-    def place(self, guid: str, said: NumberRequest, profile: Profile, behaviour: Behaviour, now: datetime) -> Request:
+    def accept(self, guid: str, sent: NumberRequest, profile: Profile, behaviour: Behaviour, now: datetime) -> Request:
         """Accept a request and decide its whole course."""
-        reference = reference_in(said.comment)
+        reference = reference_in(sent.comment)
         dice = Random(f"{behaviour.seed}/{reference or guid}")
-        area = find_area(profile.country, said.phone_number_type, said.area_code, said.city)
-        at_once = area is not None and said.quantity <= self.stock.at_hand(area, said.size)
-        taken = () if area is None else self._take(area, said, dice)
+        area = find_area(profile.country, sent.phone_number_type, sent.area_code, sent.city)
+        is_immediate = area is not None and sent.quantity <= self.stock.directly_available(area, sent.size)
+        taken = () if area is None else self._take(area, sent, dice)
         fate = area.fate if area is not None else CmFate.ORDINARY
-        stages = _at_once(taken, now) if at_once else _reviewed(taken, said, fate, behaviour, dice, now)
+        if is_immediate:
+            stages: tuple[Stage, ...] = (Stage(now, COMPLETED, "The numbers were directly available.", taken),)
+        else:
+            stages = _review_stages(taken, sent, fate, behaviour, dice, now)
         request = Request(
             guid=guid,
-            said=said,
+            sent=sent,
             reference=reference,
             created_at=now,
-            listed_at=now + _draw(behaviour.listing_delay_s, dice),
+            listed_at=now + random_duration(behaviour.listing_delay_s, dice),
             stages=(Stage(now, NEW), *stages),
             taken=taken,
             fate=fate,
@@ -125,7 +128,9 @@ class Book:
         """
         if request.ended_at(now) is not None:
             raise Finalised(request.guid)
-        at = now + _draw(behaviour.cm_cancel_s, Random(f"{behaviour.seed}/{request.reference or request.guid}/cancel"))
+        at = now + random_duration(
+            behaviour.cm_cancel_s, Random(f"{behaviour.seed}/{request.reference or request.guid}/cancel")
+        )
         if request.ended_at(at) is not None:
             return None
         past = tuple(stage for stage in request.stages if stage.at <= at)
@@ -133,40 +138,38 @@ class Book:
         request.stages = (*past, end)
         return end
 
-    def _take(self, area: Area, said: NumberRequest, dice: Random) -> tuple[Range, ...]:
+    def _take(self, area: Area, sent: NumberRequest, dice: Random) -> tuple[Range, ...]:
         if area.fate is CmFate.REJECTED:
             return ()
-        starts = self.stock.take(area, said.quantity, said.size)
-        return tuple(Range(_guid(dice), start, said.size) for start in starts)
+        starts = self.stock.take(area, sent.quantity, sent.size)
+        return tuple(Range(_guid(dice), start, sent.size) for start in starts)
 
 
-def _at_once(taken: tuple[Range, ...], now: datetime) -> tuple[Stage, ...]:
-    return (Stage(now, COMPLETED, "The numbers were directly available.", taken),)
-
-
-def _reviewed(
-    taken: tuple[Range, ...], said: NumberRequest, fate: CmFate, behaviour: Behaviour, dice: Random, now: datetime
+def _review_stages(
+    taken: tuple[Range, ...], sent: NumberRequest, fate: CmFate, behaviour: Behaviour, dice: Random, now: datetime
 ) -> tuple[Stage, ...]:
     """Let a person look at it: they take it up, and decide."""
-    review = _draw(behaviour.cm_review_s, dice)
-    taken_up = Stage(now + review * _TAKEN_UP, IN_PROGRESS, "Your request is being reviewed.")
+    review = random_duration(behaviour.cm_review_s, dice)
+    in_review = Stage(now + review * _REVIEW_STARTS, IN_PROGRESS, "Your request is being reviewed.")
     decided_at = now + review
     if fate is CmFate.NEVER_DECIDED:
-        return (taken_up,)
+        return (in_review,)
     if not taken:
-        return taken_up, Stage(decided_at, REJECTED, "No numbers are available in the requested area.")
+        return in_review, Stage(decided_at, REJECTED, "No numbers are available in the requested area.")
     if fate is CmFate.STRANGE_WORD:
         strange = Stage(decided_at, behaviour.strange_word, "Please see the portal.")
-        end = Stage(decided_at + _draw(behaviour.strange_s, dice), COMPLETED, "The numbers were assigned.", taken)
-        return taken_up, strange, end
-    given = _given(taken, fate)
-    count = sum(each.size for each in given)
-    whole = count == said.quantity or fate is CmFate.CONTRADICTS
-    reason = "The numbers were assigned." if whole else f"{count} of {said.quantity} numbers were assigned."
-    return taken_up, Stage(decided_at, COMPLETED if given or whole else REJECTED, reason, given)
+        end = Stage(
+            decided_at + random_duration(behaviour.strange_s, dice), COMPLETED, "The numbers were assigned.", taken
+        )
+        return in_review, strange, end
+    assigned = _assigned(taken, fate)
+    count = sum(each.size for each in assigned)
+    whole = count == sent.quantity or fate is CmFate.CONTRADICTS
+    reason = "The numbers were assigned." if whole else f"{count} of {sent.quantity} numbers were assigned."
+    return in_review, Stage(decided_at, COMPLETED if assigned or whole else REJECTED, reason, assigned)
 
 
-def _given(taken: tuple[Range, ...], fate: CmFate) -> tuple[Range, ...]:
+def _assigned(taken: tuple[Range, ...], fate: CmFate) -> tuple[Range, ...]:
     match fate:
         case CmFate.PARTIAL:
             return taken[: len(taken) // 2]
@@ -178,7 +181,3 @@ def _given(taken: tuple[Range, ...], fate: CmFate) -> tuple[Range, ...]:
 
 def _guid(dice: Random) -> str:
     return str(UUID(int=dice.getrandbits(128), version=4))
-
-
-def _draw(span: Span, dice: Random) -> timedelta:
-    return timedelta(seconds=dice.uniform(*span))

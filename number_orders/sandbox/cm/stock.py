@@ -36,7 +36,7 @@ class Area:
     region: str = ""
     prefix: str
     digits: int = 4
-    at_hand: int = 0
+    directly_available: int = 0
     fate: CmFate = CmFate.ORDINARY
 
     @property
@@ -95,23 +95,23 @@ MAGIC_AREAS: Final = (
 )
 
 ORDINARY_AREAS: Final = (
-    Area(country="NL", area_code="020", city="AMSTERDAM", prefix="+3120799", at_hand=2000),
+    Area(country="NL", area_code="020", city="AMSTERDAM", prefix="+3120799", directly_available=2000),
     Area(country="NL", area_code="010", city="ROTTERDAM", prefix="+3110798"),
-    Area(country="NL", area_code="070", city="DEN HAAG", prefix="+3170797", at_hand=20),
+    Area(country="NL", area_code="070", city="DEN HAAG", prefix="+3170797", directly_available=20),
     Area(country="NL", area_code="030", city="UTRECHT", prefix="+3130796"),
-    Area(country="NL", number_type=NATIONAL, area_code="085", prefix="+3185798", at_hand=2000),
+    Area(country="NL", number_type=NATIONAL, area_code="085", prefix="+3185798", directly_available=2000),
     Area(country="NL", number_type=NATIONAL, area_code="088", prefix="+3188797"),
-    Area(country="NL", number_type=TOLLFREE, area_code="0800", prefix="+31800798", at_hand=100),
-    Area(country="BE", area_code="02", city="BRUSSEL", prefix="+322588", at_hand=1000),
+    Area(country="NL", number_type=TOLLFREE, area_code="0800", prefix="+31800798", directly_available=100),
+    Area(country="BE", area_code="02", city="BRUSSEL", prefix="+322588", directly_available=1000),
     Area(country="BE", area_code="03", city="ANTWERPEN", prefix="+323588"),
     Area(country="BE", number_type=TOLLFREE, area_code="0800", prefix="+328008"),
-    Area(country="GB", area_code="020", city="LONDON", prefix="+442085", digits=6, at_hand=2000),
+    Area(country="GB", area_code="020", city="LONDON", prefix="+442085", digits=6, directly_available=2000),
     Area(country="GB", area_code="0161", city="MANCHESTER", prefix="+441615", digits=6),
-    Area(country="DE", area_code="030", city="BERLIN", prefix="+493055", digits=6, at_hand=2000),
+    Area(country="DE", area_code="030", city="BERLIN", prefix="+493055", digits=6, directly_available=2000),
     Area(country="DE", area_code="089", city="MUENCHEN", prefix="+498955", digits=6),
-    Area(country="US", area_code="646", city="NEW YORK", region="NY", prefix="+1646960", at_hand=500),
+    Area(country="US", area_code="646", city="NEW YORK", region="NY", prefix="+1646960", directly_available=500),
     Area(country="US", area_code="720", city="DENVER", region="CO", prefix="+1720960"),
-    Area(country="US", number_type=TOLLFREE, area_code="888", prefix="+1888960", at_hand=100),
+    Area(country="US", number_type=TOLLFREE, area_code="888", prefix="+1888960", directly_available=100),
 )
 
 
@@ -150,9 +150,9 @@ class CmStock:
         self._next[area] = first + count
         return tuple(area.number(line) for line in range(first, first + count, size))
 
-    def at_hand(self, area: Area, size: int = 1) -> int:
+    def directly_available(self, area: Area, size: int = 1) -> int:
         """Count what can be assigned at once."""
-        return max(0, area.at_hand - self._first(area, size))
+        return max(0, area.directly_available - self._first(area, size))
 
     def left(self, area: Area) -> int:
         """Count what can be assigned at all."""

@@ -17,14 +17,15 @@ from starlette.routing import Route
 from number_orders.sandbox.behaviour import as_json, read_behaviour
 from number_orders.sandbox.clock import iso
 from number_orders.sandbox.faults import Fault, FaultKind
-from number_orders.sandbox.gate import Gate, Handler, Visit
-from number_orders.sandbox.inventory import SWIFT_SHELF, Inventory, StockPlan
+from number_orders.sandbox.inventory import SWIFT_RANGES, Inventory, StockPlan
+from number_orders.sandbox.routes import Handler, ReceivedRequest, RouteBuilder
+from number_orders.sandbox.state import SandboxState
 from number_orders.sandbox.swift import json as swift_json
 from number_orders.sandbox.swift.access import SwiftAccount
-from number_orders.sandbox.swift.coverage import count, read_question
+from number_orders.sandbox.swift.coverage import count, read_coverage_query
 from number_orders.sandbox.swift.json import Envelopes, Json
-from number_orders.sandbox.swift.lists import Page, Roll, Window, read_window
-from number_orders.sandbox.swift.order_book import Book, Cart, CheckedOut, EmptyCart, Order, Tainted, Violation
+from number_orders.sandbox.swift.lists import Page, PagedList, read_page_request
+from number_orders.sandbox.swift.order_book import Cart, CheckedOut, EmptyCart, Order, OrderBook, Tainted, Violation
 from number_orders.sandbox.swift.order_requests import (
     AddMessagingNumbers,
     CartRequestData,
@@ -34,14 +35,13 @@ from number_orders.sandbox.swift.order_requests import (
     read_cart,
     read_cart_request,
 )
-from number_orders.sandbox.swift.outcomes import Part
+from number_orders.sandbox.swift.outcomes import RequestResult
 from number_orders.sandbox.ulid import ulid
-from number_orders.sandbox.world import World
 
 _PREFIXES: Final = ("/api/v1", "/api/v1/accounts/{account_id}")
 
 T = TypeVar("T")
-CartHandler = Callable[[Visit, Cart], Response]
+CartHandler = Callable[[ReceivedRequest, Cart], Response]
 
 
 class Swift:
@@ -49,24 +49,26 @@ class Swift:
 
     name: Final = "swift"
 
-    def __init__(self, world: World, account: SwiftAccount | None = None, stock: StockPlan | None = None) -> None:
-        self._world = world
+    def __init__(
+        self, sandbox: SandboxState, account: SwiftAccount | None = None, stock: StockPlan | None = None
+    ) -> None:
+        self._sandbox = sandbox
         self._account = account or SwiftAccount()
         self._plan = stock or StockPlan()
-        self._gate = Gate(
+        self._builder = RouteBuilder(
             self.name,
-            world,
+            sandbox,
             reference_of=self._reference_of,
             fault_answers={FaultKind.TOO_MANY_REQUESTS: _too_many_requests},
             media_type="application/json",
         )
-        self.start_over()
-        self._play_again()
+        self.reset()
+        self._replay()
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Forget carts, orders and numbers, and refill the stock as at the start."""
-        self._inventory = Inventory(self._plan, SWIFT_SHELF)
-        self._book = Book(self._inventory, self._account.mms_accounts)
+        self._inventory = Inventory(self._plan, SWIFT_RANGES)
+        self._book = OrderBook(self._inventory, self._account.mms_accounts)
 
     def routes(self) -> Sequence[Route]:
         """Return the routes: each for the own account, and again below `/accounts/{account_id}`."""
@@ -88,7 +90,8 @@ class Swift:
             ("GET", "/inventory/coverage", "/inventory/coverage", self._coverage, "search"),
         )
         for method, path, template, handler, endpoint in served:
-            yield self._gate.route(method, prefix + path, self._guarded(handler), endpoint=endpoint, template=template)
+            guarded = self._guarded(handler)
+            yield self._builder.route(method, prefix + path, guarded, endpoint=endpoint, template=template)
 
     def revoke_tokens(self, token: str | None) -> int:
         """Revoke nothing: keys do not expire here."""
@@ -96,7 +99,7 @@ class Swift:
 
     def stock_as_json(self) -> dict[str, int]:
         """Say what is left in stock, and what the accounts hold."""
-        held = sum(1 for _ in self._book.holdings.held(self._world.clock()))
+        held = sum(1 for _ in self._book.holdings.held(self._sandbox.clock()))
         return {"free": self._inventory.count_free(), "dids": held}
 
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
@@ -114,78 +117,78 @@ class Swift:
     def _guarded(self, handler: Handler) -> Handler:
         """Let only known keys in, and only to accounts of theirs."""
 
-        def admit(visit: Visit) -> Response:
-            status = self._account.refusal(visit.request.headers.get("authorization", ""))
+        def admit(received: ReceivedRequest) -> Response:
+            status = self._account.refusal(received.request.headers.get("authorization", ""))
             if status is not None:
                 return _error(status, HTTPStatus(status).phrase)
-            if not self._account.knows(self._account_of(visit)):
+            if not self._account.knows(self._account_of(received)):
                 return _not_found()
             try:
-                return handler(visit)
+                return handler(received)
             except Refused as refused:
                 return _json({"errors": refused.faults}, refused.status)
 
         return admit
 
-    def _account_of(self, visit: Visit) -> str:
-        return str(visit.request.path_params.get("account_id", self._account.account_id))
+    def _account_of(self, received: ReceivedRequest) -> str:
+        return str(received.request.path_params.get("account_id", self._account.account_id))
 
     def _with_cart(self, handler: CartHandler) -> Handler:
-        def find(visit: Visit) -> Response:
-            cart = self._book.cart(visit.request.path_params["cart_id"])
-            if cart is None or cart.account_id != self._account_of(visit):
+        def find(received: ReceivedRequest) -> Response:
+            cart = self._book.cart(received.request.path_params["cart_id"])
+            if cart is None or cart.account_id != self._account_of(received):
                 return _not_found()
-            return handler(visit, cart)
+            return handler(received, cart)
 
         return find
 
-    def _reference_of(self, visit: Visit) -> str | None:
+    def _reference_of(self, received: ReceivedRequest) -> str | None:
         """Find the reference a request speaks of: that of the cart or order in its path, or in its body."""
-        path = visit.request.path_params
+        path = received.request.path_params
         order = self._book.order(path.get("order_id", ""))
         cart = order.cart if order is not None else self._book.cart(path.get("cart_id", path.get("order_id", "")))
         if cart is not None:
-            return cart.said.reference_id
+            return cart.sent.reference_id
         try:
-            return read_cart(visit.body).reference_id
+            return read_cart(received.body).reference_id
         except Refused:
             return None
 
     # -- carts ----------------------------------------------------------------------------------
 
-    def _open_cart(self, visit: Visit) -> Response:
-        said, now = read_cart(visit.body), self._world.clock()
-        cart = self._book.open_cart(ulid(now, self._world.chance), self._account_of(visit), said, now)
-        self._keep("cart", cart, cart.cart_id, now, visit.body)
+    def _open_cart(self, received: ReceivedRequest) -> Response:
+        sent, now = read_cart(received.body), self._sandbox.clock()
+        cart = self._book.open_cart(ulid(now, self._sandbox.id_dice), self._account_of(received), sent, now)
+        self._remember("cart", cart, cart.cart_id, now, received.body)
         return _json(self._envelopes().cart(cart), 201)
 
-    def _add(self, visit: Visit, cart: Cart) -> Response:
-        said, now = read_cart_request(visit.body), self._world.clock()
-        refusal = self._refusal_of_own_numbers(said, cart.account_id)
+    def _add(self, received: ReceivedRequest, cart: Cart) -> Response:
+        sent, now = read_cart_request(received.body), self._sandbox.clock()
+        refusal = self._refusal_of_added_numbers(sent, cart.account_id)
         if refusal is not None:
             return refusal
         try:
-            request = self._book.add_request(cart, ulid(now, self._world.chance), said, now)
+            request = self._book.add_request(cart, ulid(now, self._sandbox.id_dice), sent, now)
         except CheckedOut:
             return _error(409, "cart is already checked out")
-        self._keep("request", cart, request.request_id, now, visit.body)
+        self._remember("request", cart, request.request_id, now, received.body)
         return _json(self._envelopes().cart_request(cart, request), 201)
 
-    def _refusal_of_own_numbers(self, said: CartRequestData, account_id: str) -> Response | None:
+    def _refusal_of_added_numbers(self, sent: CartRequestData, account_id: str) -> Response | None:
         """Numbers may be brought along where Swift has approved it."""
-        wish = said.data
-        if not isinstance(wish, AddMessagingNumbers):
+        requested = sent.data
+        if not isinstance(requested, AddMessagingNumbers):
             return None
         if account_id not in self._account.messaging_accounts:
             return _error(403, "ADD_MESSAGING_NUMBERS is not enabled on this account")
-        if wish.mms_enabled and account_id not in self._account.mms_accounts:
+        if requested.mms_enabled and account_id not in self._account.mms_accounts:
             return _json({"errors": {"mms_enabled": ["requires MMS access"]}}, 422)
-        if not set(wish.api_key_ids) <= set(self._account.api_key_ids):
+        if not set(requested.api_key_ids) <= set(self._account.api_key_ids):
             return _json({"errors": {"api_key_ids": ["not found"]}}, 422)
         return None
 
-    def _check_out(self, visit: Visit, cart: Cart) -> Response:
-        now, behaviour = self._world.clock(), self._world.behaviour
+    def _check_out(self, received: ReceivedRequest, cart: Cart) -> Response:
+        now, behaviour = self._sandbox.clock(), self._sandbox.behaviour
         try:
             order = self._book.check_out(cart, behaviour, now)
         except CheckedOut as done:
@@ -195,90 +198,90 @@ class Swift:
         except EmptyCart:
             return _error(422, "cart has no requests")
         except Tainted as tainted:
-            self._keep("checkout", cart, cart.cart_id, now, b"")
+            self._remember("checkout", cart, cart.cart_id, now, b"")
             numbers = ", ".join(number.removeprefix("+") for number in tainted.numbers)
             return _error(422, f"numbers are tainted: {numbers}")
-        self._keep("checkout", cart, cart.cart_id, now, b"")
+        self._remember("checkout", cart, cart.cart_id, now, b"")
         return _json(self._envelopes().new_order(order))
 
-    def _read_cart(self, visit: Visit, cart: Cart) -> Response:
+    def _read_cart(self, received: ReceivedRequest, cart: Cart) -> Response:
         return _json(self._envelopes().cart(cart))
 
-    def _list_requests(self, visit: Visit, cart: Cart) -> Response:
+    def _list_requests(self, received: ReceivedRequest, cart: Cart) -> Response:
         write = self._envelopes().cart_request
         page = Page(tuple(cart.requests), max(len(cart.requests), 1), None, None)  # a cart is never long
         return _json(swift_json.listing((write(cart, request) for request in page.items), page))
 
-    def _list_carts(self, visit: Visit) -> Response:
+    def _list_carts(self, received: ReceivedRequest) -> Response:
         write = self._envelopes().cart
-        return self._list(visit, self._book.carts[self._account_of(visit)], lambda cart, _: write(cart))
+        return self._list(received, self._book.carts[self._account_of(received)], lambda cart, _: write(cart))
 
     # -- orders and numbers ---------------------------------------------------------------------
 
-    def _read_order(self, visit: Visit) -> Response:
-        order = self._book.order(visit.request.path_params["order_id"])
-        if order is None or order.cart.account_id != self._account_of(visit):
+    def _read_order(self, received: ReceivedRequest) -> Response:
+        order = self._book.order(received.request.path_params["order_id"])
+        if order is None or order.cart.account_id != self._account_of(received):
             return _not_found()
-        return _json(self._envelopes().order(order, self._world.clock()))
+        return _json(self._envelopes().order(order, self._sandbox.clock()))
 
-    def _list_orders(self, visit: Visit) -> Response:
-        return self._list(visit, self._book.orders[self._account_of(visit)], self._envelopes().order)
+    def _list_orders(self, received: ReceivedRequest) -> Response:
+        return self._list(received, self._book.orders[self._account_of(received)], self._envelopes().order)
 
-    def _list_dids(self, visit: Visit) -> Response:
-        account_id = visit.request.path_params.get("account_id")
-        now = self._world.clock()
+    def _list_dids(self, received: ReceivedRequest) -> Response:
+        account_id = received.request.path_params.get("account_id")
+        now = self._sandbox.clock()
         return self._list(
-            visit,
+            received,
             self._book.dids[account_id],
             lambda one, now: swift_json.did(one, now, with_account=account_id is not None),
             shown=lambda one: one.is_held(now),
         )
 
-    def _read_did(self, visit: Visit) -> Response:
-        account_id, now = visit.request.path_params.get("account_id"), self._world.clock()
-        one = self._book.holdings.get(visit.request.path_params["did_id"])
+    def _read_did(self, received: ReceivedRequest) -> Response:
+        account_id, now = received.request.path_params.get("account_id"), self._sandbox.clock()
+        one = self._book.holdings.get(received.request.path_params["did_id"])
         if one is None or not one.is_held(now) or account_id not in {None, one.account_id}:
             return _not_found()
         return _json(swift_json.did(one, now, with_account=account_id is not None))
 
     def _list(
         self,
-        visit: Visit,
-        roll: Roll[T],
+        received: ReceivedRequest,
+        paged_list: PagedList[T],
         write: Callable[[T, datetime], Json],
         shown: Callable[[T], bool] = lambda _: True,
     ) -> Response:
-        now, oldest_first = self._world.clock(), self._world.behaviour.list_oldest_first
-        window: Window | None = read_window(visit.request.query_params)
-        page = None if window is None else roll.page(window, now, oldest_first=oldest_first, shown=shown)
+        now, oldest_first = self._sandbox.clock(), self._sandbox.behaviour.list_oldest_first
+        wanted = read_page_request(received.request.query_params)
+        page = None if wanted is None else paged_list.page(wanted, now, oldest_first=oldest_first, shown=shown)
         if page is None:
             return _error(400, "invalid page")
         return _json(swift_json.listing((write(item, now) for item in page.items), page))
 
-    def _coverage(self, visit: Visit) -> Response:
-        question = read_question(visit.request.query_params)
-        groups = count(self._inventory, question)
-        entries = groups if question.group_by else {}
-        return _json(swift_json.coverage(question.group_by, entries, groups.total()))
+    def _coverage(self, received: ReceivedRequest) -> Response:
+        query = read_coverage_query(received.request.query_params)
+        groups = count(self._inventory, query)
+        entries = groups if query.group_by else {}
+        return _json(swift_json.coverage(query.group_by, entries, groups.total()))
 
     def _envelopes(self) -> Envelopes:
-        return Envelopes(self._account, as_printed=self._world.behaviour.swift_replies == "as_printed")
+        return Envelopes(self._account, as_printed=self._sandbox.behaviour.swift_replies == "as_printed")
 
     # -- remembering ----------------------------------------------------------------------------
 
-    def _keep(self, what: str, cart: Cart, made_id: str, at: datetime, body: bytes) -> None:
-        behaviour = as_json(self._world.behaviour) if what == "checkout" else {}
-        said = {"body": body.decode("utf-8"), "behaviour": behaviour, "account_id": cart.account_id}
-        self._world.memory.keep(
-            self.name, {"what": what, "cart_id": cart.cart_id, "id": made_id, "at": iso(at), **said}
+    def _remember(self, what: str, cart: Cart, object_id: str, at: datetime, body: bytes) -> None:
+        behaviour = as_json(self._sandbox.behaviour) if what == "checkout" else {}
+        sent = {"body": body.decode("utf-8"), "behaviour": behaviour, "account_id": cart.account_id}
+        self._sandbox.memory.append(
+            self.name, {"what": what, "cart_id": cart.cart_id, "id": object_id, "at": iso(at), **sent}
         )
 
-    def _play_again(self) -> None:
+    def _replay(self) -> None:
         """Do again what was done before the sandbox was stopped, at the moments at which it was done."""
-        for line in self._world.memory.recall(self.name):
-            self._play_line(line, datetime.fromisoformat(line["at"]), line["body"].encode("utf-8"))
+        for line in self._sandbox.memory.read(self.name):
+            self._replay_line(line, datetime.fromisoformat(line["at"]), line["body"].encode("utf-8"))
 
-    def _play_line(self, line: Mapping[str, Any], at: datetime, body: bytes) -> None:
+    def _replay_line(self, line: Mapping[str, Any], at: datetime, body: bytes) -> None:
         if line["what"] == "cart":
             self._book.open_cart(line["id"], line["account_id"], read_cart(body), at)
             return
@@ -295,44 +298,49 @@ class Swift:
 
 
 def _reported(order: Order, now: datetime) -> dict[str, Any]:
-    ended_at, parts, cart = order.ended_at(now), order.course.parts, order.cart
+    ended_at, results, cart = order.ended_at(now), order.timeline.results, order.cart
     ended = ended_at is not None
-    asked, done = sum(part.asked for part in parts), sum(len(part.done) for part in parts)
-    bought = _numbers(parts, NewNumbers)
+    quantity, done = sum(result.quantity for result in results), sum(len(result.done) for result in results)
+    bought = _numbers(results, NewNumbers)
     return {
         "carrier": "swift",
         "order_id": order.order_id,
-        "customer_order_id": cart.said.reference_id or "",
-        "kind": "+".join(request.said.type for request in cart.requests),
-        "quantity": asked,
-        "fate": order.course.fate.value,
+        "customer_order_id": cart.sent.reference_id or "",
+        "kind": "+".join(request.sent.type for request in cart.requests),
+        "quantity": quantity,
+        "fate": order.timeline.fate.value,
         "status": order.stage(now).status,
-        "outcome": _outcome(done, asked) if ended else None,
+        "outcome": _outcome(done, quantity) if ended else None,
         "created_at": iso(order.placed_at),
         "ended_at": None if ended_at is None else iso(ended_at),
         "bought": bought if ended else [],
-        "failed": _failed(parts) if ended else [],
+        "failed": _failed(results) if ended else [],
         "set_aside": [] if ended else bought,
         "account": cart.account_id,
         "cart_id": cart.cart_id,
-        "added": _numbers(parts, AddMessagingNumbers) if ended else [],
-        "removed": _numbers(parts, RemoveNumbers) if ended else [],
+        "added": _numbers(results, AddMessagingNumbers) if ended else [],
+        "removed": _numbers(results, RemoveNumbers) if ended else [],
     }
 
 
-def _numbers(parts: Iterable[Part], kind: type) -> list[str]:
-    return [e164 for part in parts if isinstance(part.wish, kind) for e164 in part.done]
+def _numbers(results: Iterable[RequestResult], kind: type) -> list[str]:
+    return [e164 for result in results if isinstance(result.requested, kind) for e164 in result.done]
 
 
-def _failed(parts: Iterable[Part]) -> list[str]:
+def _failed(results: Iterable[RequestResult]) -> list[str]:
     """List the numbers that were named in vain."""
-    named = [(part, f"+{n}") for part in parts if not isinstance(part.wish, NewNumbers) for n in part.wish.numbers]
-    return [e164 for part, e164 in named if e164 not in part.done]
+    named = [
+        (result, f"+{n}")
+        for result in results
+        if not isinstance(result.requested, NewNumbers)
+        for n in result.requested.numbers
+    ]
+    return [e164 for result, e164 in named if e164 not in result.done]
 
 
-def _outcome(done: int, asked: int) -> str:
+def _outcome(done: int, quantity: int) -> str:
     """Say what happened to the numbers, whatever the order says."""
-    if done == asked:
+    if done == quantity:
         return "COMPLETED"
     return "PARTIAL" if done else "FAILED"
 

@@ -12,14 +12,14 @@ from number_orders.sandbox.swift.order_requests import FILTERS, Refused, criteri
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class CoverageQuery:
     """What is counted, and by which fields."""
 
     criteria: Criteria
     group_by: Sequence[str]
 
 
-def read_question(query: QueryParams) -> Question:
+def read_coverage_query(query: QueryParams) -> CoverageQuery:
     """Read the query of a coverage search.
 
     Raises:
@@ -33,15 +33,15 @@ def read_question(query: QueryParams) -> Question:
         faults["group_by"] = [f"must be of {', '.join(FILTERS)}"]
     if faults:
         raise Refused(422, faults)
-    return Question(criteria_of(query), group_by)
+    return CoverageQuery(criteria_of(query), group_by)
 
 
-def count(inventory: Inventory, question: Question) -> Counter[tuple[str, ...]]:
+def count(inventory: Inventory, coverage_query: CoverageQuery) -> Counter[tuple[str, ...]]:
     """Count the stock by group; without a field to group by, there is one group."""
     groups: Counter[tuple[str, ...]] = Counter()
-    for place, digits, quantity in inventory.count(question.criteria):
+    for place, digits, quantity in inventory.count(coverage_query.criteria):
         fields = _fields(place, digits)
-        groups[tuple(fields[name] for name in question.group_by)] += quantity
+        groups[tuple(fields[name] for name in coverage_query.group_by)] += quantity
     return groups
 
 

@@ -17,7 +17,7 @@ class Did:
     inserted_at: datetime
     usable_at: datetime | None  # never, if it is empty
     mms_enabled: bool
-    leaving: bool = False  # an order to remove it is under way, or done
+    removal_ordered: bool = False  # an order to remove it is under way, or done
     removed_at: datetime | None = None
 
     def is_held(self, now: datetime) -> bool:
@@ -60,7 +60,7 @@ class Holdings:
     def removable(self, e164: str, account_id: str, now: datetime) -> Did | None:
         """Return the did an order may remove: held by this account, and not leaving already."""
         did = self._by_number.get(e164)
-        if did is None or did.account_id != account_id or did.leaving or not did.is_held(now):
+        if did is None or did.account_id != account_id or did.removal_ordered or not did.is_held(now):
             return None
         return did
 

@@ -31,25 +31,25 @@ class Envelopes:
         data = {
             "id": cart.cart_id,
             "inserted_at": at,
-            "name": cart.said.name,
-            "notes": cart.said.notes,
-            "reference_id": cart.said.reference_id,
+            "name": cart.sent.name,
+            "notes": cart.sent.notes,
+            "reference_id": cart.sent.reference_id,
             "updated_at": at,
         }
         return _envelope("cart", data, self._owners(cart.account_id))
 
     def cart_request(self, cart: Cart, request: CartRequest) -> Json:
         """Write a request. As printed, it says next to nothing of what was sent, and has the id of its cart."""
-        said, at = request.said, iso(request.inserted_at)
+        sent, at = request.sent, iso(request.inserted_at)
         bare = self._as_printed
         data = {
-            "data": {} if bare else said.data.model_dump(mode="json", exclude_none=True),
+            "data": {} if bare else sent.data.model_dump(mode="json", exclude_none=True),
             "id": cart.cart_id if bare else request.request_id,
             "inserted_at": at,
-            "name": said.name,
-            "notes": None if bare else said.notes,
-            "reference_id": said.reference_id,
-            "type": "NONE" if bare and isinstance(said.data, NewNumbers) else said.type,
+            "name": sent.name,
+            "notes": None if bare else sent.notes,
+            "reference_id": sent.reference_id,
+            "type": "NONE" if bare and isinstance(sent.data, NewNumbers) else sent.type,
             "updated_at": at,
         }
         inside = {**self._owners(cart.account_id), "cart": _association("cart", cart.cart_id)}
@@ -57,7 +57,7 @@ class Envelopes:
 
     def new_order(self, order: Order) -> Json:
         """Write an order as the checkout answers it: before anything has been done about it."""
-        return self._order(order, order.course.stages[:1])
+        return self._order(order, order.timeline.stages[:1])
 
     def order(self, order: Order, now: datetime) -> Json:
         """Write an order as it stands. It never says which numbers it got."""
@@ -66,13 +66,13 @@ class Envelopes:
     def _order(self, order: Order, history: Sequence[Stage]) -> Json:
         stage, cart = history[-1], order.cart
         data = {
-            "completed_at": iso(stage.at) if stage.at == order.course.ends_at and len(history) > 1 else None,
+            "completed_at": iso(stage.at) if stage.at == order.timeline.ends_at and len(history) > 1 else None,
             "error_code": stage.error_code,
             "id": order.order_id,
             "inserted_at": iso(cart.inserted_at if self._as_printed else order.placed_at),
-            "name": cart.said.name,
-            "notes": None if self._as_printed else cart.said.notes,
-            "reference_id": cart.said.reference_id,
+            "name": cart.sent.name,
+            "notes": None if self._as_printed else cart.sent.notes,
+            "reference_id": cart.sent.reference_id,
             "status": stage.status,
             "status_history": [_history(each) for each in history],
             "updated_at": iso(stage.at + _AFTER_HISTORY),

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class PageRequest:
     """Which page is wanted: up to `limit` items after, or before, the one with this id."""
 
     limit: int
@@ -34,14 +34,14 @@ class Page(Generic[T]):
     before: str | None
 
 
-def read_window(query: Mapping[str, str]) -> Window | None:
+def read_page_request(query: Mapping[str, str]) -> PageRequest | None:
     """Read `after`, `before` and `limit`; None if they make no sense. A limit too high is lowered, not refused."""
     limit = query.get("limit", f"{_LIMIT}")
     if not limit.isdecimal() or int(limit) < 1:
         return None
     after, before = query.get("after"), query.get("before")
     try:
-        return Window(min(int(limit), _LIMIT_MAX), _read_cursor(after), _read_cursor(before))
+        return PageRequest(min(int(limit), _LIMIT_MAX), _read_cursor(after), _read_cursor(before))
     except ValueError:
         return None
 
@@ -60,13 +60,13 @@ def _read_cursor(given: str | None) -> str | None:
         raise ValueError("not a cursor") from fault
 
 
-class Roll(Generic[T]):
+class PagedList(Generic[T]):
     """Everything of one kind on one account, in the order in which it came to be listed."""
 
     def __init__(self) -> None:
         self._waiting: list[tuple[datetime, str]] = []  # a heap: the next to appear comes first
         self._listed: list[str] = []
-        self._places: dict[str, int] = {}
+        self._positions: dict[str, int] = {}
         self._items: dict[str, T] = {}
 
     def add(self, at: datetime, item_id: str, item: T) -> None:
@@ -74,40 +74,44 @@ class Roll(Generic[T]):
         self._items[item_id] = item
         heapq.heappush(self._waiting, (at, item_id))
 
-    def page(self, window: Window, now: datetime, *, oldest_first: bool, shown: Callable[[T], bool]) -> Page[T] | None:
+    def page(
+        self, wanted: PageRequest, now: datetime, *, oldest_first: bool, shown: Callable[[T], bool]
+    ) -> Page[T] | None:
         """Return a page of what is `shown`, or None if the cursor names nothing on this roll."""
-        self._come_in(now)
-        if any(place is not None and place not in self._places for place in (window.after, window.before)):
+        self._list_due_items(now)
+        cursors = {wanted.after, wanted.before} - {None}
+        if not cursors <= self._positions.keys():
             return None
         step = 1 if oldest_first else -1
-        backwards = window.before is not None and window.after is None
-        ids = list(islice(self._walk(window, -step if backwards else step, shown), window.limit + 1))
-        more, ids = len(ids) > window.limit, ids[: window.limit]
+        backwards = wanted.before is not None and wanted.after is None
+        ids = list(islice(self._walk(wanted, -step if backwards else step, shown), wanted.limit + 1))
+        more, ids = len(ids) > wanted.limit, ids[: wanted.limit]
         if backwards:
             ids.reverse()
-        return Page(tuple(self._items[item_id] for item_id in ids), window.limit, *_ends(ids, window, more=more))
+        items = tuple(self._items[item_id] for item_id in ids)
+        return Page(items, wanted.limit, *_neighbour_ids(ids, wanted, more=more))
 
-    def _come_in(self, now: datetime) -> None:
+    def _list_due_items(self, now: datetime) -> None:
         while self._waiting and self._waiting[0][0] <= now:
             item_id = heapq.heappop(self._waiting)[1]
-            self._places[item_id] = len(self._listed)
+            self._positions[item_id] = len(self._listed)
             self._listed.append(item_id)
 
-    def _walk(self, window: Window, step: int, shown: Callable[[T], bool]) -> Iterator[str]:
+    def _walk(self, wanted: PageRequest, step: int, shown: Callable[[T], bool]) -> Iterator[str]:
         """Go from the cursor, or from the first end, to the other."""
-        start = window.after or window.before
-        place = self._places[start] + step if start is not None else 0 if step > 0 else len(self._listed) - 1
-        while 0 <= place < len(self._listed):
-            item_id = self._listed[place]
+        start = wanted.after or wanted.before
+        position = self._positions[start] + step if start is not None else 0 if step > 0 else len(self._listed) - 1
+        while 0 <= position < len(self._listed):
+            item_id = self._listed[position]
             if shown(self._items[item_id]):
                 yield item_id
-            place += step
+            position += step
 
 
-def _ends(ids: list[str], window: Window, *, more: bool) -> tuple[str | None, str | None]:
+def _neighbour_ids(ids: list[str], wanted: PageRequest, *, more: bool) -> tuple[str | None, str | None]:
     """Name the items to go on from, after the page and before it."""
     if not ids:
         return None, None
-    if window.before is not None and window.after is None:
+    if wanted.before is not None and wanted.after is None:
         return ids[-1], ids[0] if more else None
-    return ids[-1] if more else None, ids[0] if window.after is not None else None
+    return ids[-1] if more else None, ids[0] if wanted.after is not None else None

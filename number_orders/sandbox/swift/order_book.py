@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from number_orders.sandbox.behaviour import Behaviour, Span
+from number_orders.sandbox.behaviour import Behaviour, random_duration
 from number_orders.sandbox.inventory import Inventory
 from number_orders.sandbox.swift.dids import Did, Holdings
 from number_orders.sandbox.swift.fates import SwiftFate
-from number_orders.sandbox.swift.lists import Roll
+from number_orders.sandbox.swift.lists import PagedList
 from number_orders.sandbox.swift.order_requests import (
     AddMessagingNumbers,
     CartData,
@@ -22,7 +22,7 @@ from number_orders.sandbox.swift.order_requests import (
     NewNumbers,
     RemoveNumbers,
 )
-from number_orders.sandbox.swift.outcomes import Course, Pace, Part, Playwright, Stage, TaintRule
+from number_orders.sandbox.swift.outcomes import Durations, OutcomePlanner, RequestResult, Stage, TaintRule, Timeline
 from number_orders.sandbox.ulid import ulid
 
 _TICK: Final = timedelta(microseconds=1)
@@ -33,7 +33,7 @@ class CartRequest:
     """One request in a cart."""
 
     request_id: str
-    said: CartRequestData
+    sent: CartRequestData
     inserted_at: datetime
 
 
@@ -44,7 +44,7 @@ class Order:
     order_id: str
     cart: "Cart"
     placed_at: datetime
-    course: Course
+    timeline: Timeline
 
     def stage(self, now: datetime) -> Stage:
         """Say how the order stands."""
@@ -52,12 +52,12 @@ class Order:
 
     def history(self, now: datetime) -> tuple[Stage, ...]:
         """List what has been said of the order so far, oldest first."""
-        stages = self.course.stages
+        stages = self.timeline.stages
         return tuple(stage for stage in stages if stage.at <= now or stage is stages[0])
 
     def ended_at(self, now: datetime) -> datetime | None:
         """Say when the carrier finished."""
-        ends_at = self.course.ends_at
+        ends_at = self.timeline.ends_at
         return ends_at if ends_at is not None and ends_at <= now else None
 
 
@@ -67,7 +67,7 @@ class Cart:
 
     cart_id: str
     account_id: str
-    said: CartData
+    sent: CartData
     inserted_at: datetime
     requests: list[CartRequest] = field(default_factory=list)
     order: Order | None = None
@@ -105,7 +105,7 @@ class Tainted(Exception):
         self.numbers = numbers
 
 
-class Book:
+class OrderBook:
     """Everything on the account and its sub accounts. Two accounts see nothing of each other but their numbers."""
 
     def __init__(self, inventory: Inventory, mms_accounts: tuple[str, ...]) -> None:
@@ -113,15 +113,15 @@ class Book:
         self._mms_accounts = mms_accounts
         self.holdings = Holdings()
         self.violations: list[Violation] = []
-        self.carts: defaultdict[str, Roll[Cart]] = defaultdict(Roll)
-        self.orders: defaultdict[str, Roll[Order]] = defaultdict(Roll)
-        self.dids: defaultdict[str | None, Roll[Did]] = defaultdict(Roll)  # None: of every account
+        self.carts: defaultdict[str, PagedList[Cart]] = defaultdict(PagedList)
+        self.orders: defaultdict[str, PagedList[Order]] = defaultdict(PagedList)
+        self.dids: defaultdict[str | None, PagedList[Did]] = defaultdict(PagedList)  # None: of every account
         self._carts: dict[str, Cart] = {}
         self._orders: dict[str, Order] = {}
 
-    def open_cart(self, cart_id: str, account_id: str, said: CartData, now: datetime) -> Cart:
+    def open_cart(self, cart_id: str, account_id: str, sent: CartData, now: datetime) -> Cart:
         """Begin a cart."""
-        cart = Cart(cart_id=cart_id, account_id=account_id, said=said, inserted_at=now)
+        cart = Cart(cart_id=cart_id, account_id=account_id, sent=sent, inserted_at=now)
         self._carts[cart_id] = cart
         self.carts[account_id].add(now, cart_id, cart)
         return cart
@@ -138,7 +138,7 @@ class Book:
         """List every order of every account, oldest first."""
         return iter(self._orders.values())
 
-    def add_request(self, cart: Cart, request_id: str, said: CartRequestData, now: datetime) -> CartRequest:
+    def add_request(self, cart: Cart, request_id: str, sent: CartRequestData, now: datetime) -> CartRequest:
         """Put a request into a cart.
 
         Raises:
@@ -146,7 +146,7 @@ class Book:
         """
         if cart.order is not None:
             raise CheckedOut(cart.order)
-        request = CartRequest(request_id=request_id, said=said, inserted_at=now)
+        request = CartRequest(request_id=request_id, sent=sent, inserted_at=now)
         cart.requests.append(request)
         return request
 
@@ -162,32 +162,32 @@ class Book:
             raise CheckedOut(cart.order)
         if not cart.requests:
             raise EmptyCart(cart.cart_id)
-        dice = Random(f"{behaviour.seed}/{cart.said.reference_id or cart.cart_id}")
+        dice = Random(f"{behaviour.seed}/{cart.sent.reference_id or cart.cart_id}")
         order_id = cart.cart_id if behaviour.swift_order_id == "cart" else ulid(now, dice)
-        course = self._course(cart, order_id, behaviour, dice, now)
-        cart.order = Order(order_id=order_id, cart=cart, placed_at=now, course=course)
+        timeline = self._timeline(cart, order_id, behaviour, dice, now)
+        cart.order = Order(order_id=order_id, cart=cart, placed_at=now, timeline=timeline)
         self._orders[order_id] = cart.order
-        self.orders[cart.account_id].add(now + _draw(behaviour.listing_delay_s, dice), order_id, cart.order)
-        if course.ends_at is not None:
-            self._settle(cart.account_id, course, course.ends_at, behaviour, dice)
+        self.orders[cart.account_id].add(now + random_duration(behaviour.listing_delay_s, dice), order_id, cart.order)
+        if timeline.ends_at is not None:
+            self._update_holdings(cart.account_id, timeline, timeline.ends_at, behaviour, dice)
         return cart.order
 
-    def _course(self, cart: Cart, order_id: str, behaviour: Behaviour, dice: Random, now: datetime) -> Course:
+    def _timeline(self, cart: Cart, order_id: str, behaviour: Behaviour, dice: Random, now: datetime) -> Timeline:
         rule = TaintRule(timedelta(seconds=behaviour.taint_s), behaviour.tainted_removal)
-        playwright = Playwright(self._inventory, self.holdings, rule, cart.account_id)
-        wishes = [request.said.data for request in cart.requests]
-        tainted = playwright.tainted(wishes, now)
-        self._note(tainted, cart, order_id, now)
+        planner = OutcomePlanner(self._inventory, self.holdings, rule, cart.account_id)
+        request_data = [request.sent.data for request in cart.requests]
+        tainted = planner.tainted(request_data, now)
+        self._record_violations(tainted, cart, order_id, now)
         if tainted and rule.outcome == "refused":
             raise Tainted(tuple(did.e164 for did in tainted))
-        processing = _draw(behaviour.processing_s, dice)
-        pace = Pace(processing, _draw(behaviour.strange_s, dice), behaviour.strange_word)
-        return playwright.write(wishes, pace, now)
+        processing = random_duration(behaviour.processing_s, dice)
+        durations = Durations(processing, random_duration(behaviour.strange_s, dice), behaviour.strange_word)
+        return planner.plan(request_data, durations, now)
 
-    def _note(self, tainted: list[Did], cart: Cart, order_id: str, now: datetime) -> None:
+    def _record_violations(self, tainted: list[Did], cart: Cart, order_id: str, now: datetime) -> None:
         for did in tainted:
             age_s = (now - did.inserted_at).total_seconds()
-            reference = cart.said.reference_id or ""
+            reference = cart.sent.reference_id or ""
             violation = Violation(
                 at=now,
                 number=did.e164,
@@ -198,44 +198,50 @@ class Book:
             )
             self.violations.append(violation)
 
-    def _settle(self, account_id: str, course: Course, ends_at: datetime, behaviour: Behaviour, dice: Random) -> None:
+    def _update_holdings(
+        self, account_id: str, timeline: Timeline, ends_at: datetime, behaviour: Behaviour, dice: Random
+    ) -> None:
         """Write down now what the accounts will hold from the order's end on."""
-        inserted_at = ends_at + _draw(behaviour.swift_did_delay_s, dice)
-        for part in course.parts:
-            for did in part.removed:
+        inserted_at = ends_at + random_duration(behaviour.swift_did_delay_s, dice)
+        for result in timeline.results:
+            for did in result.removed:
                 did.removed_at = ends_at
-            if isinstance(part.wish, RemoveNumbers):
+            if isinstance(result.requested, RemoveNumbers):
                 continue
-            for e164 in part.done:
-                self._give(e164, account_id, part, inserted_at, behaviour, dice)
+            for e164 in result.done:
+                self._add_did(e164, account_id, result, inserted_at, behaviour, dice)
                 inserted_at += _TICK
 
-    def _give(self, e164: str, account_id: str, part: Part, at: datetime, behaviour: Behaviour, dice: Random) -> None:
-        wait = _usable_after(part.fate, behaviour, dice)
+    def _add_did(
+        self,
+        e164: str,
+        account_id: str,
+        result: RequestResult,
+        at: datetime,
+        behaviour: Behaviour,
+        dice: Random,
+    ) -> None:
+        wait = _usable_after(result.fate, behaviour, dice)
         did = Did(
             did_id=ulid(at, dice),
             e164=e164,
             account_id=account_id,
             inserted_at=at,
             usable_at=None if wait is None else at + wait,
-            mms_enabled=self._has_mms(part, account_id),
+            mms_enabled=self._has_mms(result, account_id),
         )
         self.holdings.add(did)
-        for roll in (self.dids[account_id], self.dids[None]):
-            roll.add(at, did.did_id, did)
+        for paged_list in (self.dids[account_id], self.dids[None]):
+            paged_list.add(at, did.did_id, did)
 
-    def _has_mms(self, part: Part, account_id: str) -> bool:
-        if isinstance(part.wish, AddMessagingNumbers):
-            return part.wish.mms_enabled
-        return isinstance(part.wish, NewNumbers) and account_id in self._mms_accounts
+    def _has_mms(self, result: RequestResult, account_id: str) -> bool:
+        if isinstance(result.requested, AddMessagingNumbers):
+            return result.requested.mms_enabled
+        return isinstance(result.requested, NewNumbers) and account_id in self._mms_accounts
 
 
 def _usable_after(fate: SwiftFate, behaviour: Behaviour, dice: Random) -> timedelta | None:
     if fate is SwiftFate.NEVER_USABLE:
         return None
     slow = fate is SwiftFate.SLOW_USABLE
-    return _draw(behaviour.swift_slow_usable_s if slow else behaviour.swift_usable_s, dice)
-
-
-def _draw(span: Span, dice: Random) -> timedelta:
-    return timedelta(seconds=dice.uniform(*span))
+    return random_duration(behaviour.swift_slow_usable_s if slow else behaviour.swift_usable_s, dice)

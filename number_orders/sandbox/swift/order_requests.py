@@ -78,7 +78,7 @@ class AddMessagingNumbers(_Sent):
     api_key_ids: tuple[str, ...] = ()
 
 
-Wish = NewNumbers | RemoveNumbers | AddMessagingNumbers
+RequestedNumbers = NewNumbers | RemoveNumbers | AddMessagingNumbers
 
 
 class CartData(_Sent):
@@ -91,7 +91,7 @@ class CartData(_Sent):
 
 class _CartRequestData(CartData):
     type: str
-    data: Wish
+    data: RequestedNumbers
 
 
 class NewNumbersRequest(_CartRequestData):

@@ -13,7 +13,13 @@ from number_orders.sandbox.inventory import Inventory
 from number_orders.sandbox.swift import fates
 from number_orders.sandbox.swift.dids import Did, Holdings
 from number_orders.sandbox.swift.fates import SwiftFate
-from number_orders.sandbox.swift.order_requests import AddMessagingNumbers, NewNumbers, RemoveNumbers, Wish, criteria_of
+from number_orders.sandbox.swift.order_requests import (
+    AddMessagingNumbers,
+    NewNumbers,
+    RemoveNumbers,
+    RequestedNumbers,
+    criteria_of,
+)
 
 NEW: Final = "NEW"
 PROCESSING: Final = "PROCESSING"
@@ -21,7 +27,7 @@ COMPLETED: Final = "COMPLETED"
 ERROR: Final = "ERROR"
 COMPLETED_WITH_ERRORS: Final = "COMPLETED_WITH_ERRORS"
 OK: Final = "OK"
-_IDLE_PART: Final = 0.3  # of the processing time, an order is NEW
+_NEW_SHARE: Final = 0.3  # of the processing time, an order is NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Stage:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class Durations:
     """How long things take for one order, and what is said meanwhile."""
 
     processing: timedelta
@@ -44,7 +50,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class RequestError:
     """Something that went wrong with a request, in the carrier's words."""
 
     error_code: str
@@ -52,28 +58,28 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class RequestResult:
     """What one request of a cart gets: `done` are the numbers bought, added or removed."""
 
-    wish: Wish
+    requested: RequestedNumbers
     fate: SwiftFate
     done: tuple[str, ...] = ()
-    troubles: tuple[Trouble, ...] = ()
+    errors: tuple[RequestError, ...] = ()
     removed: tuple[Did, ...] = ()
 
     @property
-    def asked(self) -> int:
+    def quantity(self) -> int:
         """Say how many numbers the request is about."""
-        return self.wish.quantity if isinstance(self.wish, NewNumbers) else len(self.wish.numbers)
+        return self.requested.quantity if isinstance(self.requested, NewNumbers) else len(self.requested.numbers)
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Timeline:
     """An order's stages, when it ends (if ever), and its parts."""
 
     stages: tuple[Stage, ...]
     ends_at: datetime | None
-    parts: tuple[Part, ...]
+    results: tuple[RequestResult, ...]
     fate: SwiftFate
 
 
@@ -89,7 +95,7 @@ class TaintRule:
         return now - did.inserted_at < self.window
 
 
-class Playwright:
+class OutcomePlanner:
     """Writes the course of one order, and takes its numbers out of stock."""
 
     def __init__(self, inventory: Inventory, holdings: Holdings, rule: TaintRule, account_id: str) -> None:
@@ -98,105 +104,112 @@ class Playwright:
         self._rule = rule
         self._account_id = account_id
 
-    def tainted(self, wishes: Iterable[Wish], now: datetime) -> list[Did]:
+    def tainted(self, request_data: Iterable[RequestedNumbers], now: datetime) -> list[Did]:
         """List the numbers that would be removed too early."""
-        removals = [wish for wish in wishes if isinstance(wish, RemoveNumbers)]
-        dids = (self._removable(number, now) for wish in removals for number in wish.numbers)
+        removals = [requested for requested in request_data if isinstance(requested, RemoveNumbers)]
+        dids = (self._removable(number, now) for requested in removals for number in requested.numbers)
         return [did for did in dids if did is not None and self._rule.is_tainted(did, now)]
 
-    def write(self, wishes: Sequence[Wish], pace: Pace, now: datetime) -> Course:
+    def plan(self, request_data: Sequence[RequestedNumbers], durations: Durations, now: datetime) -> Timeline:
         """Decide how every request goes; each sees what those before it have done."""
-        parts = tuple(self._part(wish, now) for wish in wishes)
-        fate = next((part.fate for part in parts if part.fate is not SwiftFate.ORDINARY), SwiftFate.ORDINARY)
-        stages = [Stage(now, NEW, "checkout cart"), Stage(now + pace.processing * _IDLE_PART, PROCESSING, "processing")]
-        ends_at: datetime | None = now + pace.processing
-        if any(part.fate is SwiftFate.NEVER_ENDS for part in parts):
+        results = tuple(self._result(requested, now) for requested in request_data)
+        forced = (result.fate for result in results if result.fate is not SwiftFate.ORDINARY)
+        fate = next(forced, SwiftFate.ORDINARY)
+        stages = [
+            Stage(now, NEW, "checkout cart"),
+            Stage(now + durations.processing * _NEW_SHARE, PROCESSING, "processing"),
+        ]
+        ends_at: datetime | None = now + durations.processing
+        if any(result.fate is SwiftFate.NEVER_ENDS for result in results):
             ends_at = None
-        elif any(part.fate is SwiftFate.STRANGE_WORD for part in parts):
-            stages.append(Stage(now + pace.processing, pace.strange_word, "processing"))
-            ends_at = now + pace.processing + pace.strange
+        elif any(result.fate is SwiftFate.STRANGE_WORD for result in results):
+            stages.append(Stage(now + durations.processing, durations.strange_word, "processing"))
+            ends_at = now + durations.processing + durations.strange
         if ends_at is not None:
-            stages.append(_end(parts, ends_at))
-        return Course(tuple(stages), ends_at, parts, fate)
+            stages.append(_end(results, ends_at))
+        return Timeline(tuple(stages), ends_at, results, fate)
 
-    def _part(self, wish: Wish, now: datetime) -> Part:
-        if isinstance(wish, NewNumbers):
-            return self._buy(wish)
-        if isinstance(wish, AddMessagingNumbers):
-            return self._add(wish, now)
-        return self._remove(wish, now)
+    def _result(self, requested: RequestedNumbers, now: datetime) -> RequestResult:
+        if isinstance(requested, NewNumbers):
+            return self._buy(requested)
+        if isinstance(requested, AddMessagingNumbers):
+            return self._add(requested, now)
+        return self._remove(requested, now)
 
-    def _buy(self, wish: NewNumbers) -> Part:
-        found = self._inventory.find(criteria_of(wish.model_dump()), wish.quantity)
-        area_code = wish.npa or (found[0][2:5] if found else "")
+    def _buy(self, requested: NewNumbers) -> RequestResult:
+        found = self._inventory.find(criteria_of(requested.model_dump()), requested.quantity)
+        area_code = requested.npa or (found[0][2:5] if found else "")
         fate = fates.of_new(area_code)
-        done = _as_fated(found, wish.quantity, fate)
+        done = _limited_by_fate(found, requested.quantity, fate)
         self._inventory.take(done)
-        shortage = f"{len(done)} of {wish.quantity} numbers ordered"
-        return Part(wish=wish, fate=fate, done=done, troubles=_troubles(fate, done, wish.quantity, shortage))
+        shortage = f"{len(done)} of {requested.quantity} numbers ordered"
+        errors = _errors(fate, done, requested.quantity, shortage)
+        return RequestResult(requested=requested, fate=fate, done=done, errors=errors)
 
-    def _add(self, wish: AddMessagingNumbers, now: datetime) -> Part:
-        numbers = tuple(f"+{number}" for number in wish.numbers)
+    def _add(self, requested: AddMessagingNumbers, now: datetime) -> RequestResult:
+        numbers = tuple(f"+{number}" for number in requested.numbers)
         fate = fates.of_added(numbers)
         free = tuple(e164 for e164 in numbers if not self._holdings.is_taken(e164, now))
-        done = _as_fated(free, len(numbers), fate)
+        done = _limited_by_fate(free, len(numbers), fate)
         self._inventory.take(e164 for e164 in done if self._inventory.is_available(e164))
         shortage = f"numbers not added: {_listed(numbers, done)}"
-        return Part(wish=wish, fate=fate, done=done, troubles=_troubles(fate, done, len(numbers), shortage))
+        errors = _errors(fate, done, len(numbers), shortage)
+        return RequestResult(requested=requested, fate=fate, done=done, errors=errors)
 
-    def _remove(self, wish: RemoveNumbers, now: datetime) -> Part:
-        numbers = tuple(f"+{number}" for number in wish.numbers)
+    def _remove(self, requested: RemoveNumbers, now: datetime) -> RequestResult:
+        numbers = tuple(f"+{number}" for number in requested.numbers)
         fate = fates.of_removal(numbers)
-        held = {did.e164: did for number in wish.numbers if (did := self._removable(number, now)) is not None}
+        held = {did.e164: did for number in requested.numbers if (did := self._removable(number, now)) is not None}
         tainted = tuple(e164 for e164, did in held.items() if self._rule.is_tainted(did, now))
-        troubles: tuple[Trouble, ...] = ()
+        errors: tuple[RequestError, ...] = ()
         if tainted:
-            troubles = (Trouble("REJECTED", f"numbers are tainted: {_listed(tainted)}"),)
+            errors = (RequestError("REJECTED", f"numbers are tainted: {_listed(tainted)}"),)
             if self._rule.outcome == "error":
-                return Part(wish=wish, fate=fate, troubles=troubles)
+                return RequestResult(requested=requested, fate=fate, errors=errors)
         if len(held) < len(numbers):
-            troubles += (Trouble("HOST_DID_NOT_FOUND", f"numbers not found: {_listed(numbers, held)}"),)
+            errors += (RequestError("HOST_DID_NOT_FOUND", f"numbers not found: {_listed(numbers, held)}"),)
         clean = tuple(e164 for e164 in held if e164 not in tainted)
-        done = _as_fated(clean, len(numbers), fate)
-        gone = () if fate is SwiftFate.CONTRADICTS else tuple(held[e164] for e164 in done)
-        for did in gone:
-            did.leaving = True  # at once, so that another removal of the same number finds nothing
-        if not troubles:
+        done = _limited_by_fate(clean, len(numbers), fate)
+        removed = () if fate is SwiftFate.CONTRADICTS else tuple(held[e164] for e164 in done)
+        for did in removed:
+            did.removal_ordered = True  # at once, so that another removal of the same number finds nothing
+        if not errors:
             shortage = f"numbers not removed: {_listed(numbers, done)}"
-            troubles = _troubles(fate, done, len(numbers), shortage)
-        return Part(wish=wish, fate=fate, done=tuple(d.e164 for d in gone), troubles=troubles, removed=gone)
+            errors = _errors(fate, done, len(numbers), shortage)
+        done = tuple(did.e164 for did in removed)
+        return RequestResult(requested=requested, fate=fate, done=done, errors=errors, removed=removed)
 
     def _removable(self, number: str, now: datetime) -> Did | None:
         return self._holdings.removable(f"+{number}", self._account_id, now)
 
 
-def _as_fated(found: tuple[str, ...], asked: int, fate: SwiftFate) -> tuple[str, ...]:
+def _limited_by_fate(found: tuple[str, ...], quantity: int, fate: SwiftFate) -> tuple[str, ...]:
     """Pretend a shortage where the fate is one."""
     match fate:
         case SwiftFate.FAILED:
             return ()
         case SwiftFate.PARTIAL | SwiftFate.CONTRADICTS:
-            return found[: asked // 2]
+            return found[: quantity // 2]
         case _:
             return found
 
 
-def _troubles(fate: SwiftFate, done: Sequence[str], asked: int, shortage: str) -> tuple[Trouble, ...]:
+def _errors(fate: SwiftFate, done: Sequence[str], quantity: int, shortage: str) -> tuple[RequestError, ...]:
     if fate is SwiftFate.CONTRADICTS:
         return ()
-    if len(done) < asked:
-        return (Trouble("UPSTREAM_ERROR", shortage),)
-    return (Trouble("GENERAL_ERROR", "completed with errors"),) if fate is SwiftFate.WITH_ERRORS else ()
+    if len(done) < quantity:
+        return (RequestError("UPSTREAM_ERROR", shortage),)
+    return (RequestError("GENERAL_ERROR", "completed with errors"),) if fate is SwiftFate.WITH_ERRORS else ()
 
 
-def _end(parts: Sequence[Part], at: datetime) -> Stage:
+def _end(results: Sequence[RequestResult], at: datetime) -> Stage:
     """Sum up: all well, some of it, or nothing at all."""
-    troubles = [trouble for part in parts for trouble in part.troubles]
-    if not troubles:
+    errors = [error for result in results for error in result.errors]
+    if not errors:
         return Stage(at, COMPLETED, "completed")
-    something = any(part.done or not part.troubles for part in parts)
-    detail = "; ".join(trouble.detail for trouble in troubles)
-    return Stage(at, COMPLETED_WITH_ERRORS if something else ERROR, detail, troubles[0].error_code)
+    something = any(result.done or not result.errors for result in results)
+    detail = "; ".join(error.detail for error in errors)
+    return Stage(at, COMPLETED_WITH_ERRORS if something else ERROR, detail, errors[0].error_code)
 
 
 def _listed(numbers: Iterable[str], without: Iterable[str] = ()) -> str:

@@ -17,7 +17,7 @@ from yarl import URL
 
 from number_orders.ledger.statements import SQL
 from number_orders.orders.model import Lane
-from number_orders.sandbox.gate import FAULT_HEADER
+from number_orders.sandbox.routes import FAULT_HEADER
 from tests.acceptance.crashing.fate import Fates, Side
 
 _OF_NO_ORDER: Final = {"open_lanes", "set_limits", "out_of_reach", "within_reach", "return_probe"}

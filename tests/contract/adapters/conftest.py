@@ -8,7 +8,7 @@ from number_orders.sandbox.behaviour import read_behaviour
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.inventory import StockPlan
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.fourth_carrier.meridian_sandbox import PracticeMeridian
+from tests.contract.fourth_carrier.meridian_sandbox import SandboxMeridian
 
 A_MINUTE = {
     "processing_s": 60,
@@ -26,7 +26,7 @@ SMALL = StockPlan(lines_per_exchange=24, toll_free_per_code=20, foreign_per_rang
 
 @pytest.fixture(scope="session")
 def serving() -> Iterator[SandboxControl]:
-    with running_sandbox(behaviour=read_behaviour(A_MINUTE), stock=SMALL, guests=[PracticeMeridian]) as control:
+    with running_sandbox(behaviour=read_behaviour(A_MINUTE), stock=SMALL, extra_carriers=[SandboxMeridian]) as control:
         yield control
 
 

@@ -21,8 +21,8 @@ from starlette.routing import Route
 
 from number_orders.sandbox.clock import iso
 from number_orders.sandbox.faults import Fault, FaultKind
-from number_orders.sandbox.gate import Gate, Handler, Visit
-from number_orders.sandbox.world import World
+from number_orders.sandbox.routes import Handler, ReceivedRequest, RouteBuilder
+from number_orders.sandbox.state import SandboxState
 
 SHOP, KEY = "shop-7", "meridian-practice-key"
 _OUTCOMES = {"done": "COMPLETED", "short": "PARTIAL", "void": "FAILED", "withdrawn": "CANCELLED"}
@@ -52,23 +52,23 @@ class Purchase:
         return strange_word if now < self.strange_until else _ENDS[self.area]
 
 
-class PracticeMeridian:
+class SandboxMeridian:
     """One shop."""
 
     name = "meridian"
 
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self._gate = Gate(
+    def __init__(self, sandbox: SandboxState) -> None:
+        self._sandbox = sandbox
+        self._builder = RouteBuilder(
             self.name,
-            world,
+            sandbox,
             reference_of=self._reference_of,
             fault_answers={FaultKind.TOO_MANY_REQUESTS: _too_many_requests},
             media_type="application/json",
         )
-        self.start_over()
+        self.reset()
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         self._purchases: dict[str, Purchase] = {}
         self._sold = 0
 
@@ -81,7 +81,9 @@ class PracticeMeridian:
             ("DELETE", one, self._withdraw, "order_change"),
         )
         return [
-            self._gate.route(verb, f"/v1/shops/{SHOP}{path}", self._guarded(handler), endpoint=endpoint, template=path)
+            self._builder.route(
+                verb, f"/v1/shops/{SHOP}{path}", self._guarded(handler), endpoint=endpoint, template=path
+            )
             for verb, path, handler, endpoint in served
         ]
 
@@ -98,14 +100,14 @@ class PracticeMeridian:
         return 0
 
     def _guarded(self, handler: Handler) -> Handler:
-        def admit(visit: Visit) -> Response:
-            known = visit.request.headers.get("x-meridian-key") == KEY
-            return handler(visit) if known else _json({"error": "key", "says": "unknown key"}, 401)
+        def admit(received: ReceivedRequest) -> Response:
+            known = received.request.headers.get("x-meridian-key") == KEY
+            return handler(received) if known else _json({"error": "key", "says": "unknown key"}, 401)
 
         return admit
 
-    def _buy(self, visit: Visit) -> Response:
-        said, now, behaviour = json.loads(visit.body), self._world.clock(), self._world.behaviour
+    def _buy(self, received: ReceivedRequest) -> Response:
+        said, now, behaviour = json.loads(received.body), self._sandbox.clock(), self._sandbox.behaviour
         area, count = said["area"], said["count"]
         if area not in _SHARES or not 1 <= count <= 50:
             return _json({"error": "area-or-count", "says": f"{count} numbers in {area} cannot be bought"}, 422)
@@ -122,24 +124,24 @@ class PracticeMeridian:
             yield f"+1{area}555{self._sold:04}"
             self._sold += 1
 
-    def _list(self, visit: Visit) -> Response:
-        ref = visit.request.query_params.get("ref")
+    def _list(self, received: ReceivedRequest) -> Response:
+        ref = received.request.query_params.get("ref")
         found = [self._shown(one) for one in self._purchases.values() if one.ref == ref]
         return _json({"purchases": found})
 
-    def _read(self, visit: Visit) -> Response:
-        one = self._purchases.get(visit.request.path_params["purchase"])
+    def _read(self, received: ReceivedRequest) -> Response:
+        one = self._purchases.get(received.request.path_params["purchase"])
         return _json(self._shown(one)) if one else _json({"error": "purchase", "says": "unknown"}, 404)
 
-    def _withdraw(self, visit: Visit) -> Response:
-        one = self._purchases[visit.request.path_params["purchase"]]
+    def _withdraw(self, received: ReceivedRequest) -> Response:
+        one = self._purchases[received.request.path_params["purchase"]]
         if self._state(one) != "waiting":
             return _json({"error": "too-late", "says": "it is not waiting"}, 409)
-        one.withdrawn_at, one.numbers = self._world.clock(), ()
-        return self._read(visit)
+        one.withdrawn_at, one.numbers = self._sandbox.clock(), ()
+        return self._read(received)
 
     def _state(self, one: Purchase) -> str:
-        return one.state(self._world.clock(), self._world.behaviour.strange_word)
+        return one.state(self._sandbox.clock(), self._sandbox.behaviour.strange_word)
 
     def _shown(self, one: Purchase) -> dict[str, Any]:
         state = self._state(one)
@@ -165,11 +167,11 @@ class PracticeMeridian:
             "set_aside": [] if outcome else list(one.numbers),
         }
 
-    def _reference_of(self, visit: Visit) -> str | None:
-        one = self._purchases.get(visit.request.path_params.get("purchase", ""))
-        if one or not visit.body:
-            return one.ref if one else visit.request.query_params.get("ref")
-        ref: str | None = json.loads(visit.body).get("ref")
+    def _reference_of(self, received: ReceivedRequest) -> str | None:
+        one = self._purchases.get(received.request.path_params.get("purchase", ""))
+        if one or not received.body:
+            return one.ref if one else received.request.query_params.get("ref")
+        ref: str | None = json.loads(received.body).get("ref")
         return ref
 
 

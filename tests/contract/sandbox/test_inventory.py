@@ -4,7 +4,7 @@ import phonenumbers
 import pytest
 
 from number_orders.sandbox.geography import Place
-from number_orders.sandbox.inventory import SWIFT_SHELF, Criteria, Inventory, StockPlan
+from number_orders.sandbox.inventory import SWIFT_RANGES, Criteria, Inventory, StockPlan
 from tests.contract.sandbox.presets import SMALL
 
 
@@ -72,7 +72,7 @@ def test_every_number_has_a_place_as_far_as_the_map_goes(number: str, place: Pla
 
 @pytest.mark.parametrize("plan", [StockPlan(), SMALL, StockPlan(exchanges_per_area=200, lines_per_exchange=5)])
 def test_no_number_stands_on_two_shelves(plan: StockPlan) -> None:
-    bandwidth, swift = set(Inventory(plan).all_free()), set(Inventory(plan, SWIFT_SHELF).all_free())
+    bandwidth, swift = set(Inventory(plan).all_free()), set(Inventory(plan, SWIFT_RANGES).all_free())
 
     assert len(swift) > 100
     assert not bandwidth & swift

@@ -23,8 +23,8 @@ def dead_pid() -> int:
 def test_orphan_holding_the_lock_is_ended(tmp_path: Path, obedient: bool) -> None:
     """Starter and guard are gone, the server is not: it is asked, and killed if it does not listen."""
     # Set on purpose either way: whoever runs the tests in the background has us inherit a SIGINT that is ignored.
-    manner = "DFL" if obedient else "IGN"
-    code = f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_{manner}); print(flush=True); time.sleep(60)"
+    handler = "DFL" if obedient else "IGN"
+    code = f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_{handler}); print(flush=True); time.sleep(60)"
     with data_lock("Engine", tmp_path / "lock") as lock:
         orphan = subprocess.Popen(
             [sys.executable, "-c", code], pass_fds=[lock.fd], start_new_session=True, stdout=subprocess.PIPE

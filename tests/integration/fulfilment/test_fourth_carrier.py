@@ -16,7 +16,7 @@ from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.fourth_carrier.meridian_sandbox import KEY, SHOP, PracticeMeridian
+from tests.contract.fourth_carrier.meridian_sandbox import KEY, SHOP, SandboxMeridian
 from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
 from tests.integration.fulfilment.practice import QUIET, AmpleSlots, Keeper, Practice, accept, run
 from workers.bootstrap import opening
@@ -28,7 +28,7 @@ BUYING = {"method": "POST", "path": "/purchases", "carrier": NAME}
 
 @pytest.fixture(scope="module")
 def serving() -> Iterator[SandboxControl]:
-    with running_sandbox(behaviour=QUIET, guests=[PracticeMeridian]) as control:
+    with running_sandbox(behaviour=QUIET, extra_carriers=[SandboxMeridian]) as control:
         yield control
 
 

@@ -230,10 +230,10 @@ def test_cancelling_may_take_its_time(cm: CmClient) -> None:
     cm.control.behave(cm_review_s=1000, cm_cancel_s=300)
     guid = cm.place(quantity=2)
 
-    asked = cm.cancel(guid)
+    facts = cm.cancel(guid)
     cm.control.advance(299)
 
-    assert (asked.status_code, asked.json()["status"], cm.status(guid)) == (200, "NEW", "NEW")
+    assert (facts.status_code, facts.json()["status"], cm.status(guid)) == (200, "NEW", "NEW")
     assert len(cm.reported(guid)["set_aside"]) == 2
     assert cm.cancel(guid).status_code == 200
     cm.control.advance(2)

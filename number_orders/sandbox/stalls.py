@@ -11,27 +11,27 @@ from typing import Final
 
 from number_orders.sandbox.clock import Clock, iso
 
-_LOOKS_EVERY_S: Final = 0.01
-_NOTABLE_S: Final = 0.02
+_CHECK_EVERY_S: Final = 0.01
+_STALL_MIN_S: Final = 0.02
 _KEPT: Final = 10_000
 
 
-class Witness:
+class StallMonitor:
     """Looks at the clock a hundred times a second, and keeps the times at which it could not."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._stalls: deque[tuple[datetime, datetime]] = deque(maxlen=_KEPT)
 
-    async def watch(self) -> None:
+    async def run(self) -> None:
         """Watch until cancelled."""
         while True:
             before = self._clock()
-            await asyncio.sleep(_LOOKS_EVERY_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
             after = self._clock()
-            if (after - before).total_seconds() > _LOOKS_EVERY_S + _NOTABLE_S:
+            if (after - before).total_seconds() > _CHECK_EVERY_S + _STALL_MIN_S:
                 self._stalls.append((before, after))
 
     def as_json(self) -> list[list[str]]:
         """Report from when to when the sandbox was not looking."""
-        return [[iso(begun), iso(over)] for begun, over in self._stalls]
+        return [[iso(started_at), iso(ended_at)] for started_at, ended_at in self._stalls]

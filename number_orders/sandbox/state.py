@@ -12,16 +12,16 @@ from starlette.routing import BaseRoute
 from number_orders.sandbox.behaviour import Behaviour
 from number_orders.sandbox.clock import Clock, SandboxClock, wall_clock
 from number_orders.sandbox.faults import FaultRules
-from number_orders.sandbox.journal import Journal
 from number_orders.sandbox.memory import Memory
-from number_orders.sandbox.witness import Witness
+from number_orders.sandbox.request_log import RequestLog
+from number_orders.sandbox.stalls import StallMonitor
 
-Chore = Callable[[], Coroutine[Any, Any, None]]
+BackgroundTask = Callable[[], Coroutine[Any, Any, None]]
 
 _CLOCK: Final = "(clock)"  # in the memory, where a carrier's name would be
 
 
-class World:
+class SandboxState:
     """The surroundings of the carriers; the control API changes them, the carriers live in them."""
 
     def __init__(
@@ -29,38 +29,40 @@ class World:
         behaviour: Behaviour | None = None,
         clock: Clock = wall_clock,
         memory: Memory | None = None,
-        chance: Random | None = None,
+        id_dice: Random | None = None,
     ) -> None:
         self._first_behaviour = behaviour or Behaviour()
         self.clock = SandboxClock(clock)
         self.memory = memory or Memory()
-        self.chance = chance or SystemRandom()  # for identifiers, which no restart may give twice
+        self.id_dice = id_dice or SystemRandom()  # for identifiers, which no restart may give twice
         self.stopping = asyncio.Event()  # set once, so that hanging requests let go
-        self.witness = Witness(self.clock)
-        self.chores: list[Chore] = [self.witness.watch]  # what is done unasked, for as long as the sandbox is served
-        self.start_over()
-        for line in self.memory.recall(_CLOCK):
+        self.stalls = StallMonitor(self.clock)
+        self.background_tasks: list[BackgroundTask] = [
+            self.stalls.run
+        ]  # what is done unasked, for as long as the sandbox is served
+        self.reset()
+        for line in self.memory.read(_CLOCK):
             self.clock.advance(line["advance_s"])
 
     def advance(self, seconds: float) -> None:
         """Move every carrier's clock forward, also for the sandbox that will take up this memory."""
-        self.memory.keep(_CLOCK, {"advance_s": seconds})
+        self.memory.append(_CLOCK, {"advance_s": seconds})
         self.clock.advance(seconds)
 
     def new_id(self) -> str:
         """Make up an identifier."""
-        return str(UUID(int=self.chance.getrandbits(128), version=4))
+        return str(UUID(int=self.id_dice.getrandbits(128), version=4))
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Forget faults and requests, go back to the machine's time and behave as at the start."""
-        self.clock.start_over()
+        self.clock.reset()
         self.behaviour = self._first_behaviour
         self.faults = FaultRules()
-        self.journal = Journal(self.clock)
+        self.request_log = RequestLog(self.clock)
         self.dice = Random(self.behaviour.seed)
 
 
-class PracticeCarrier(Protocol):
+class SandboxCarrier(Protocol):
     """What the sandbox needs of a carrier to mount it, reset it and report on it."""
 
     @property
@@ -88,10 +90,10 @@ class PracticeCarrier(Protocol):
         """Revoke one token, or all, and say how many were alive."""
         ...
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         """Forget every order and refill the stock."""
         ...
 
 
-Founder = Callable[[World], PracticeCarrier]
+CarrierFactory = Callable[[SandboxState], SandboxCarrier]
 """Makes a practice carrier in a world."""

@@ -15,9 +15,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from number_orders.sandbox.behaviour import Endpoint
-from number_orders.sandbox.faults import Asked, Fault, FaultKind
-from number_orders.sandbox.journal import Entry
-from number_orders.sandbox.world import World
+from number_orders.sandbox.faults import Fault, FaultKind, RequestFacts
+from number_orders.sandbox.request_log import LoggedRequest
+from number_orders.sandbox.state import SandboxState
 
 DROP_EXTENSION = "sandbox.drop"  # what server.py's protocol offers: close the connection, say nothing
 FAULT_HEADER = "Sandbox-Fault"  # a request that carries one of these is spoiled so, whatever the rules say
@@ -25,23 +25,23 @@ FAULT_HEADER = "Sandbox-Fault"  # a request that carries one of these is spoiled
 _HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center><hr>gateway</body></html>"
 _DEFAULT_STATUS = {FaultKind.HTML: 502, FaultKind.EMPTY: 200, FaultKind.GARBAGE: 200}
 _GARBAGE_BYTES = 240
-_BEGINNINGS = {"application/xml": b"<?xml version=", "application/json": b'{"data":'}
+_GARBAGE_STARTS = {"application/xml": b"<?xml version=", "application/json": b'{"data":'}
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
+class ReceivedRequest:
     """A request whose body has been read."""
 
     request: Request
     body: bytes
 
 
-Handler = Callable[[Visit], Response]
-ReferenceOf = Callable[[Visit], str | None]
+Handler = Callable[[ReceivedRequest], Response]
+ReferenceOf = Callable[[ReceivedRequest], str | None]
 FaultAnswers = Mapping[FaultKind, Callable[[Fault], Response]]
 
 
-class SilentEnd(Response):
+class NoAnswer(Response):
     """No answer at all: the connection is closed under the client, at once or after a wait."""
 
     def __init__(self, stopping: asyncio.Event, *, hang_s: float | None) -> None:
@@ -64,13 +64,13 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-class Gate:
+class RouteBuilder:
     """One carrier's gate."""
 
     def __init__(
         self,
         carrier: str,
-        world: World,
+        sandbox: SandboxState,
         *,
         reference_of: ReferenceOf,
         fault_answers: FaultAnswers,
@@ -78,7 +78,7 @@ class Gate:
     ) -> None:
         self._carrier = carrier
         self._media_type = media_type
-        self._world = world
+        self._sandbox = sandbox
         self._reference_of = reference_of
         self._fault_answers = fault_answers
 
@@ -89,62 +89,64 @@ class Gate:
         named = template or path
 
         async def enter(request: Request) -> Response:
-            return await self._pass(Visit(request, await request.body()), named, endpoint, handler)
+            return await self._serve(ReceivedRequest(request, await request.body()), named, endpoint, handler)
 
         methods = None if method == "*" else [method]
         return Route(path, enter, methods=methods)
 
-    async def _pass(self, visit: Visit, template: str, endpoint: Endpoint, handler: Handler) -> Response:
-        request, world = visit.request, self._world
-        entry = world.journal.arrived(self._carrier, request.method, template, request.scope["path"])
-        reference = self._reference_of(visit)
-        fault = _named_by(request) or world.faults.pick(Asked(self._carrier, request.method, template, reference))
-        latency_s = world.behaviour.latency(endpoint, world.dice)
+    async def _serve(self, received: ReceivedRequest, template: str, endpoint: Endpoint, handler: Handler) -> Response:
+        request, sandbox = received.request, self._sandbox
+        logged = sandbox.request_log.start(self._carrier, request.method, template, request.scope["path"])
+        reference = self._reference_of(received)
+        fault = _fault_in_header(request) or sandbox.faults.select(
+            RequestFacts(self._carrier, request.method, template, reference)
+        )
+        latency_s = sandbox.behaviour.latency(endpoint, sandbox.dice)
         if latency_s > 0:
             await asyncio.sleep(latency_s)
-        answer = await self._answer(visit, handler, fault)
-        _note(entry, answer, fault)
-        world.journal.ended(entry, reference, world.behaviour.http_log_per_order)
+        answer = await self._answer(received, handler, fault)
+        _record(logged, answer, fault)
+        sandbox.request_log.finish(logged, reference, sandbox.behaviour.http_log_per_order)
         return answer
 
-    async def _answer(self, visit: Visit, handler: Handler, fault: Fault | None) -> Response:
+    async def _answer(self, received: ReceivedRequest, handler: Handler, fault: Fault | None) -> Response:
         if fault is None:
-            return handler(visit)
+            return handler(received)
         if fault.fault is FaultKind.SLOW:
             await self._wait(fault.delay_s or 0.0)
-            return handler(visit)
+            return handler(received)
         if fault.reaches_carrier:
-            handler(visit)
-        return await self._spoil(fault)
+            handler(received)
+        return await self._faulty_answer(fault)
 
-    async def _spoil(self, fault: Fault) -> Response:
+    async def _faulty_answer(self, fault: Fault) -> Response:
         kind = fault.fault
         if kind in self._fault_answers:
             return self._fault_answers[kind](fault)
         if kind in {FaultKind.HANG_BEFORE, FaultKind.HANG_AFTER}:
-            return SilentEnd(self._world.stopping, hang_s=fault.delay_s)
+            return NoAnswer(self._sandbox.stopping, hang_s=fault.delay_s)
         await self._wait(fault.delay_s or 0.0)
         if kind in {FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER}:
-            return SilentEnd(self._world.stopping, hang_s=0.0)
+            return NoAnswer(self._sandbox.stopping, hang_s=0.0)
         return _gateway_answer(fault, self._media_type)
 
     async def _wait(self, seconds: float) -> None:
         """Wait, but not past the end of the sandbox."""
         if seconds > 0:
-            stopped = asyncio.ensure_future(self._world.stopping.wait())
+            stopped = asyncio.ensure_future(self._sandbox.stopping.wait())
             await asyncio.wait({stopped}, timeout=seconds)
             stopped.cancel()
 
 
-def _named_by(request: Request) -> Fault | None:
+def _fault_in_header(request: Request) -> Fault | None:
     """Return the fault that a request asks for itself."""
     kind = request.headers.get(FAULT_HEADER)
     return Fault(fault=FaultKind(kind)) if kind in set(FaultKind) else None
 
 
-def _note(entry: Entry, answer: Response, fault: Fault | None) -> None:
-    entry.status = None if isinstance(answer, SilentEnd) else answer.status_code
-    entry.fault = fault.fault.value if fault else None
+def _record(logged: LoggedRequest, answer: Response, fault: Fault | None) -> None:
+    logged.status = None if isinstance(answer, NoAnswer) else answer.status_code
+    logged.fault = fault.fault.value if fault else None
 
 
 def _gateway_answer(fault: Fault, media_type: str) -> Response:
@@ -154,7 +156,7 @@ def _gateway_answer(fault: Fault, media_type: str) -> Response:
         case FaultKind.HTML:
             return Response(_HTML % (status, status), status, media_type="text/html")
         case FaultKind.GARBAGE:
-            noise = _BEGINNINGS[media_type] + Random(fault.seed).randbytes(_GARBAGE_BYTES)
+            noise = _GARBAGE_STARTS[media_type] + Random(fault.seed).randbytes(_GARBAGE_BYTES)
             return Response(noise, status, media_type=media_type)
         case _:
             return Response(status_code=status)

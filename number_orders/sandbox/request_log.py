@@ -12,7 +12,7 @@ _REFERENCES_KEPT: Final = 20_000
 
 
 @dataclass(slots=True)
-class _Pace:
+class _RequestCount:
     """Requests of one kind: all of them, this second's, and the most in any second."""
 
     total: int = 0
@@ -32,7 +32,7 @@ class _Pace:
 
 
 @dataclass(slots=True)
-class Entry:
+class LoggedRequest:
     """One request and what became of it; `status` stays empty when no answer was sent."""
 
     at: datetime
@@ -52,40 +52,40 @@ class Entry:
         }
 
 
-def _paces_as_json(paces: Mapping[str, _Pace]) -> dict[str, dict[str, int]]:
-    return {route: pace.as_json() for route, pace in sorted(paces.items())}
+def _counts_as_json(counts: Mapping[str, _RequestCount]) -> dict[str, dict[str, int]]:
+    return {route: count.as_json() for route, count in sorted(counts.items())}
 
 
-class Journal:
+class RequestLog:
     """Counts every request, and remembers the last few that spoke of each customer order id."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._all = _Pace()
-        self._paces: dict[str, _Pace] = {}
-        self._by_carrier: dict[str, dict[str, _Pace]] = {}
+        self._all = _RequestCount()
+        self._by_route: dict[str, _RequestCount] = {}
+        self._by_carrier: dict[str, dict[str, _RequestCount]] = {}
         self._statuses: Counter[str] = Counter()
-        self._by_reference: OrderedDict[str, deque[Entry]] = OrderedDict()
+        self._by_reference: OrderedDict[str, deque[LoggedRequest]] = OrderedDict()
 
-    def arrived(self, carrier: str, method: str, template: str, path: str) -> Entry:
+    def start(self, carrier: str, method: str, template: str, path: str) -> LoggedRequest:
         """Count a request as it arrives, before anything can go wrong with it."""
         now = self._clock()
         second = int(now.timestamp())
         self._all.count(second)
         route = f"{method} {template}"
-        self._paces.setdefault(route, _Pace()).count(second)
-        self._by_carrier.setdefault(carrier, {}).setdefault(route, _Pace()).count(second)
-        return Entry(now, method, path)
+        self._by_route.setdefault(route, _RequestCount()).count(second)
+        self._by_carrier.setdefault(carrier, {}).setdefault(route, _RequestCount()).count(second)
+        return LoggedRequest(now, method, path)
 
-    def ended(self, entry: Entry, reference: str | None, keep: int) -> None:
+    def finish(self, logged: LoggedRequest, reference: str | None, keep: int) -> None:
         """File a request under the order it spoke of."""
-        self._statuses[str(entry.status or "no answer")] += 1
+        self._statuses[str(logged.status or "no answer")] += 1
         if reference is None or keep == 0:
             return
         entries = self._by_reference.get(reference)
         if entries is None or entries.maxlen != keep:
             entries = self._by_reference[reference] = deque(entries or (), maxlen=keep)
-        entries.append(entry)
+        entries.append(logged)
         if len(self._by_reference) > _REFERENCES_KEPT:
             self._by_reference.popitem(last=False)
 
@@ -93,15 +93,15 @@ class Journal:
         """Report counts by method and path template, of all and of each carrier, and by status."""
         return {
             **self._all.as_json(),
-            "by_route": _paces_as_json(self._paces),
-            "by_carrier": {carrier: _paces_as_json(paces) for carrier, paces in sorted(self._by_carrier.items())},
+            "by_route": _counts_as_json(self._by_route),
+            "by_carrier": {carrier: _counts_as_json(counts) for carrier, counts in sorted(self._by_carrier.items())},
             "by_status": dict(sorted(self._statuses.items())),
         }
 
     def log_as_json(self, since: datetime | None) -> dict[str, list[dict[str, Any]]]:
         """Report the last requests of every customer order id."""
         logs = {
-            reference: [entry.as_json() for entry in entries if since is None or entry.at >= since]
+            reference: [logged.as_json() for logged in entries if since is None or logged.at >= since]
             for reference, entries in self._by_reference.items()
         }
         return {reference: entries for reference, entries in logs.items() if entries}
