@@ -1,5 +1,5 @@
-"""Practice carriers on loopback, written from the carriers' own pages and from nothing else.
+"""Sandbox carriers on loopback, written from the carriers' pages alone.
 
-Imports no other room of this house: a misreading of a page must not hide in both the adapter and
-the carrier it is tested against.
+Imports no other package of this service, so that one misreading of a page cannot hide in both the adapter and the
+carrier it is tested against.
 """

@@ -1,6 +1,6 @@
-"""The sandbox as one web application: the practice carriers, and the control API beside them.
+"""The sandbox as one web application: the sandbox carriers, and the control API beside them.
 
-The control API lives under `/_sandbox`; neither faults nor latency touch it.
+The control API is below `/_sandbox`. Faults and latency do not apply to it.
 """
 
 import json
@@ -38,7 +38,7 @@ def create_app(
     stock: StockPlan | None = None,
     extra_carriers: Sequence[CarrierFactory] = (),
 ) -> Starlette:
-    """Build the application with every practice carrier there is, and with `guests` beside them."""
+    """Build the application with all sandbox carriers and `extra_carriers`."""
     carriers: Sequence[SandboxCarrier] = (
         Bandwidth(sandbox, account, stock),
         Swift(sandbox, swift, stock),
@@ -46,7 +46,7 @@ def create_app(
         *(create(sandbox) for create in extra_carriers),
     )
     served = [route for carrier in carriers for route in carrier.routes()]
-    served.sort(key=_is_catch_all)  # stable: each carrier's busiest stay in front
+    served.sort(key=_is_catch_all)  # stable: each carrier's busiest routes stay in front
     return Starlette(
         routes=[*served, *_ControlApi(sandbox, carriers).routes()],
         exception_handlers={HTTPException: _plain_error, ValidationError: _invalid},
@@ -64,12 +64,12 @@ _ADVANCE: Final = TypeAdapter(_Advance)
 
 
 def _is_catch_all(route: BaseRoute) -> bool:
-    """Tell a route that answers whatever no other carrier knows."""
+    """Return whether a route catches all paths that no other route matches."""
     return isinstance(route, Route) and ":path}" in route.path
 
 
 class _ControlApi:
-    """What tests and demonstrations use to steer the carriers and to learn what they really did."""
+    """Lets tests and demonstrations control the carriers and read what they really sold."""
 
     def __init__(self, sandbox: SandboxState, carriers: Sequence[SandboxCarrier]) -> None:
         self._sandbox = sandbox
@@ -137,14 +137,14 @@ def _moment(given: str) -> datetime:
     try:
         moment = datetime.fromisoformat(given)
     except ValueError as fault:
-        raise HTTPException(400, f"since is not an ISO moment: {given}") from fault
+        raise HTTPException(400, f"since is not an ISO timestamp: {given}") from fault
     if moment.tzinfo is None:
-        raise HTTPException(400, "since needs its offset from UTC")
+        raise HTTPException(400, "since needs an offset from UTC, e.g. +00:00")
     return moment
 
 
 async def _object(request: Request) -> Mapping[str, Any]:
-    """Read a JSON object; no body at all is an empty one."""
+    """Read a JSON object from the body; an empty body is an empty object."""
     try:
         given = json.loads(await request.body() or b"{}")
     except ValueError as fault:

@@ -1,7 +1,7 @@
-"""How a practice carrier behaves: how slow, in which dialect, with which limits.
+"""How a sandbox carrier behaves: its speed, its dialect, its limits.
 
-A behaviour is a plain value. It can be given as JSON at the start and changed in parts while the
-sandbox runs; a change holds for what happens after it, never for what was already decided.
+A behaviour is a plain value. It is given as JSON at the start and can be changed in parts while the sandbox runs. A
+change applies to what happens after it; what was already decided stays.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ Seconds = Annotated[float, Field(ge=0, le=864_000)]
 
 
 def _both_ends(value: object) -> object:
-    """Let a single number stand for a span of no width."""
+    """Read a single number as a span that starts and ends there."""
     return (value, value) if isinstance(value, int | float) else value
 
 
@@ -32,7 +32,7 @@ LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT", "INSERVICE_NPAN
 
 
 def _quick() -> dict[Endpoint, Span]:
-    """Give every endpoint the round trip of a carrier nearby."""
+    """Return round-trip times of a nearby carrier for every endpoint."""
     return {
         "token": (0.005, 0.03),
         "search": (0.01, 0.03),
@@ -47,9 +47,9 @@ def _quick() -> dict[Endpoint, Span]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """Everything about the carriers that a page leaves open or a test wants to choose.
+    """Everything about the carriers that their pages leave open or that a test wants to choose.
 
-    Durations are seconds; a span is `[least, most]` and is drawn uniformly from the seeded dice.
+    Durations are seconds. A span is `[least, most]`; a value in it is chosen uniformly by the seeded random generator.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -96,7 +96,7 @@ class Behaviour:
     cm_callback_times: Annotated[int, Field(ge=0, le=10)] = 1
 
     def latency(self, endpoint: Endpoint, dice: Random) -> float:
-        """Draw how long `endpoint` takes this once."""
+        """Return a random latency for one request to `endpoint`."""
         least, most = self.latency_s.get(endpoint, (0.0, 0.0))
         return least + (most - least) * dice.random()
 
@@ -110,7 +110,7 @@ _READER: TypeAdapter[Behaviour] = TypeAdapter(Behaviour)
 
 
 def read_behaviour(given: Mapping[str, Any], over: Behaviour | None = None) -> Behaviour:
-    """Return `over` (by default: the defaults) with the fields of `given` in their place.
+    """Return `over` (by default: the defaults) with the fields in `given` replaced.
 
     Tables (`latency_s`, `limits`) are merged key by key.
 
@@ -126,5 +126,5 @@ def read_behaviour(given: Mapping[str, Any], over: Behaviour | None = None) -> B
 
 
 def as_json(behaviour: Behaviour) -> dict[str, Any]:
-    """Write a behaviour as the JSON `read_behaviour` takes."""
+    """Return a behaviour as the JSON that `read_behaviour` reads."""
     return asdict(behaviour)

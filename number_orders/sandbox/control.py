@@ -1,4 +1,4 @@
-"""A client for the control API, for tests and demonstrations, in this process or another."""
+"""A client of the control API for tests and demonstrations, in this process or another."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,18 +9,18 @@ import httpx
 
 
 class SandboxControl:
-    """Steers a running sandbox by its address."""
+    """Controls a running sandbox by its URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._http = httpx.Client(base_url=f"{self.url}/_sandbox", timeout=30, trust_env=False)
 
     def health(self) -> dict[str, Any]:
-        """Say which carriers are served."""
+        """Return which carriers are served."""
         return self._table("GET", "/health")
 
     def report(self, since: datetime | None = None) -> dict[str, Any]:
-        """Say what was really sold."""
+        """Return what was really sold."""
         query = {"since": since.isoformat()} if since else None
         return self._table("GET", "/report", query=query)
 
@@ -29,11 +29,11 @@ class SandboxControl:
         self._ask("POST", "/reset")
 
     def behaviour(self) -> dict[str, Any]:
-        """Say how the carriers behave."""
+        """Return how the carriers behave."""
         return self._table("GET", "/behaviour")
 
     def behave(self, **changes: Any) -> dict[str, Any]:
-        """Change the fields given, e.g. `behave(processing_s=0, completed_word="mixed")`."""
+        """Change the given fields, e.g. `behave(processing_s=0, completed_word="mixed")`."""
         return self._table("PATCH", "/behaviour", body=changes)
 
     def fault(
@@ -46,32 +46,32 @@ class SandboxControl:
         carrier: str | None = None,
         **rule: Any,
     ) -> dict[str, Any]:
-        """Put a fault in force, e.g. `fault("drop_after", method="POST", path="/orders", times=1)`."""
+        """Add a fault rule, e.g. `fault("drop_after", method="POST", path="/orders", times=1)`."""
         match = {"method": method, "path": path, "customer_order_id": customer_order_id, "carrier": carrier}
         return self._table("POST", "/faults", body={"fault": fault, "match": match, **rule})
 
     def faults(self) -> list[dict[str, Any]]:
-        """List the faults in force with their counts."""
+        """Return the fault rules in force with their counts."""
         return cast("list[dict[str, Any]]", self._ask("GET", "/faults"))
 
     def clear_faults(self) -> None:
-        """Put an end to all faults."""
+        """Remove all fault rules."""
         self._ask("DELETE", "/faults")
 
     def clock(self) -> dict[str, Any]:
-        """Say what time it is in the sandbox, and how far that is ahead of the machine."""
+        """Return the sandbox's time and how far it is ahead of the machine's."""
         return self._table("GET", "/clock")
 
     def advance(self, seconds: float) -> dict[str, Any]:
-        """Let time pass at every carrier at once; it never goes back, but by `reset`."""
+        """Move the clock of all carriers forward; only `reset` moves it back."""
         return self._table("POST", "/clock", body={"advance_s": seconds})
 
     def revoke_tokens(self, token: str | None = None) -> int:
-        """Make issued tokens worthless: one, or all."""
+        """Revoke one issued token, or all of them, and return how many were valid."""
         return int(self._table("POST", "/tokens/revoke", body={"token": token})["revoked"])
 
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         self._http.close()
 
     def __enter__(self) -> Self:

@@ -1,8 +1,8 @@
-"""Magic inputs: numbers and area codes whose orders always end the same, unusual way.
+"""Magic inputs: numbers and area codes that force an order's fate, which is how it goes whatever the stock has.
 
-The table in docs/sandbox.md says what each does. An order by criteria has the fate of its area code; an
-order that names numbers has the fate of the first magic one among them, read from its last
-four digits and then from its area code. Only `FAILED` is a matter of each number by itself.
+docs/sandbox.md has the table. An order by criteria has the fate of its area code. An order that names numbers has the
+fate of the first magic number among them, by its last four digits or else by its area code. `FAILED` alone applies to
+each number by itself.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class Fate(StrEnum):
-    """How an order goes, whatever the stock says."""
+    """How an order goes, whatever the stock has."""
 
     ORDINARY = "ordinary"
     PARTIAL = "partial"
@@ -48,12 +48,12 @@ BY_LAST_DIGITS: Final = {
 
 
 def of_area_code(area_code: str) -> Fate:
-    """Say the fate of an order for numbers in `area_code`."""
+    """Return the fate of an order for numbers in `area_code`."""
     return BY_AREA_CODE.get(area_code, Fate.ORDINARY)
 
 
 def of_number(e164: str) -> Fate:
-    """Say the fate of one named number."""
+    """Return the fate of one named number."""
     by_line = BY_LAST_DIGITS.get(e164[-4:])
     if by_line is not None:
         return by_line
@@ -61,6 +61,6 @@ def of_number(e164: str) -> Fate:
 
 
 def of_numbers(numbers: Iterable[str]) -> Fate:
-    """Say the fate of an order naming `numbers`; one that merely fails leaves the others alone."""
+    """Return the fate of an order for `numbers`; a number that fails does not affect the others."""
     fates = map(of_number, numbers)
     return next((fate for fate in fates if fate not in {Fate.ORDINARY, Fate.FAILED}), Fate.ORDINARY)

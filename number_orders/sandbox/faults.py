@@ -1,6 +1,6 @@
-"""Faults by rule: which requests are spoiled, how, and how often it has happened.
+"""Fault rules: which requests are faulted, how, and how often it has happened.
 
-Knows rules and counts. What each fault does to a connection is the gate's business (`gate.py`).
+Knows rules and counts. `routes.py` carries the faults out.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 
 
 class FaultKind(StrEnum):
-    """Every way a request can be spoiled. `before`: not processed; `after`: processed, answer lost."""
+    """Every fault. `before`: the request is not processed; `after`: it is processed, and its answer is lost."""
 
     DROP_BEFORE = "drop_before"
     DROP_AFTER = "drop_after"
@@ -50,7 +50,7 @@ _PROCESSED_BY_CHOICE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """Which requests a rule is about; what is left out matches everything.
+    """Which requests a rule applies to; a field that is left out matches everything.
 
     `path` is the template in the report (`/orders`, `/orders/{orderId}`); `*` stands for anything.
     `customer_order_id` is our reference, whatever the carrier calls it.
@@ -64,7 +64,7 @@ class Match:
     carrier: str | None = None
 
     def fits(self, request: "RequestFacts") -> bool:
-        """Tell whether this request is meant."""
+        """Return whether the rule applies to this request."""
         return (
             self.method in {None, request.method}
             and self.carrier in {None, request.carrier}
@@ -75,7 +75,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class RequestFacts:
-    """What a rule may look at."""
+    """What a rule can match."""
 
     carrier: str
     method: str
@@ -87,8 +87,8 @@ class RequestFacts:
 class Fault:
     """One rule: what to match, what to do, how often.
 
-    `status` and `delay_s` mean what docs/sandbox.md says for each kind. `processed` says, for the kinds that
-    leave it open, whether the order is made before its answer is spoiled.
+    docs/sandbox.md says what `status` and `delay_s` mean for each kind. For the kinds that allow both, `processed` says
+    whether the order is made before its answer is faulted.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -104,7 +104,7 @@ class Fault:
 
     @property
     def reaches_carrier(self) -> bool:
-        """Tell whether the request is processed at all."""
+        """Return whether the request is processed at all."""
         return self.fault not in _NEVER_PROCESSED and (self.processed or self.fault not in _PROCESSED_BY_CHOICE)
 
 
@@ -121,7 +121,7 @@ def read_fault(given: Mapping[str, Any]) -> Fault:
 
 
 class _Rule:
-    """A fault with its own dice and its count."""
+    """A rule with its own random generator and its counts."""
 
     def __init__(self, rule_id: int, fault: Fault) -> None:
         self.rule_id = rule_id
@@ -145,7 +145,7 @@ class _Rule:
 
 
 class FaultRules:
-    """The rules in force, oldest first; the first that strikes is the one that happens."""
+    """The rules in force, oldest first. Of several that apply, the first is carried out."""
 
     def __init__(self) -> None:
         self._ids = count(1)
@@ -158,15 +158,15 @@ class FaultRules:
         return rule.as_json()
 
     def select(self, facts: RequestFacts) -> Fault | None:
-        """Choose what happens to this request: nothing, or the first rule that strikes."""
+        """Return the fault for this request, or None."""
         return next((rule.fault for rule in self._rules if rule.applies_to(facts)), None)
 
     def clear(self) -> int:
-        """Drop every rule and say how many there were."""
+        """Remove every rule and return how many there were."""
         dropped = len(self._rules)
         self._rules.clear()
         return dropped
 
     def as_json(self) -> list[dict[str, Any]]:
-        """List the rules with how often each was looked at and struck."""
+        """List the rules with how often each matched and was carried out."""
         return [rule.as_json() for rule in self._rules]

@@ -1,8 +1,7 @@
-"""Where the practice numbers live: real area codes, states, LATAs and rate centers.
+"""Where the sandbox's numbers are located: real area codes, states, LATAs and rate centers.
 
-Real, so that Google's libphonenumber calls every number valid; a small part of the country, so that
-a map of it can be kept in the head. The magic area codes (`fates.py`) have states of their own: an
-order by state or city meets one only on purpose.
+They are real, so that Google's libphonenumber calls every number valid, and few, so that a person can remember them.
+The magic area codes (`fates.py`) have their own states, so that an order by state or city meets one only on purpose.
 """
 
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a number lives, in the carrier's words. Empty means: not said for such numbers."""
+    """Where a number is located, in the carrier's words. An empty field does not apply to such numbers."""
 
     country: str = "USA"
     number_type: str = "GEOGRAPHIC"
@@ -63,7 +62,7 @@ MAGIC_AREAS: tuple[tuple[Place, ...], ...] = (
     _area("802", "VT", "124", ("MONTPELIER", "MONTPELIER", "05602")),
 )
 
-# Swift is Canadian. The last four are the magic of its removals (`swift_fates.py`).
+# Swift is Canadian. The last four are magic for removals (`swift/fates.py`).
 CANADIAN_AREAS: tuple[tuple[Place, ...], ...] = (
     _area("705", "ON", "888", ("SUDBURY", "SUDBURY", "P3E")),
     _area("416", "ON", "888", ("TORONTO", "TORONTO", "M5H")),
@@ -74,7 +73,7 @@ CANADIAN_AREAS: tuple[tuple[Place, ...], ...] = (
     _area("902", "NS", "888", ("HALIFAX", "HALIFAX", "B3J")),
 )
 
-# A real shortage, not a pretended one: five numbers, and no more.
+# A real shortage: five numbers in stock.
 THIN_AREA: tuple[Place, ...] = _area("207", "ME", "120", ("PORTLAND", "PORTLAND", "04101"))
 
 TOLL_FREE_CODES = ("800", "833", "844", "855", "866", "877", "888")
@@ -107,7 +106,7 @@ FOREIGN_RANGES: tuple[ForeignRange, ...] = (
     _foreign("DEU", "TOLL_FREE", "800", "", "+49800", 7),
 )
 
-# Numbers that Bandwidth's page "Order Numbers" shows, so that its examples can be played back.
+# Numbers in the examples of Bandwidth's page "Order Numbers", so that tests can replay the examples.
 NUMBERS_ON_THE_PAGE: tuple[str, ...] = (
     "+441224003908",
     "+441224003995",
@@ -119,7 +118,7 @@ NUMBERS_ON_THE_PAGE: tuple[str, ...] = (
 )
 RALEIGH_ON_THE_PAGE = ("247", ("1432", "1793", "1794", "1827", "1828"))
 
-# What the same page shows of Italy: type, category, description. It shows no other country's.
+# The same page's restrictions of Italy: type, category, description. It shows no other country's.
 RESTRICTIONS_ON_THE_PAGE: tuple[tuple[str, str, str], ...] = (
     (
         "LEGAL",

@@ -1,7 +1,7 @@
-"""The practice carrier's stock of numbers: it is generated from a seed, and it runs out.
+"""A sandbox carrier's stock of numbers: generated from a seed, and finite.
 
-Knows numbers, where they live and who may still have them. Knows nothing of orders: whoever takes a number
-has it until it is released, and taking one twice is an error here, not a duplicate sale somewhere.
+Knows numbers, their locations and whether they are free. Knows nothing of orders: a number that is taken stays taken
+until it is released, and taking it twice is an error here, so that no number is sold twice unnoticed.
 """
 
 import re
@@ -22,13 +22,13 @@ Pool = Literal["local", "toll_free", "foreign"]
 KEYPAD: Final = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ", "22233344455566677778889999")
 _NANP: Final = re.compile(r"\+1[2-9]\d{2}[2-9]\d{6}")
 _ABROAD: Final = re.compile(r"\+[2-9]\d{7,14}")
-# Lines 2000-8999 are stock, 1000-1999 arrive later for backorders, 99xx is magic (fates.py).
+# Lines 2000-8999 are stock, 1000-1999 arrive later for backorders, 99xx are magic (fates.py).
 _STOCK_LINES: Final = range(2000, 9000)
 _ARRIVING_LINES: Final = range(1000, 2000)
 _VANITY_LINES: Final = ("CALL", "HOME", "SALE", "TAXI")
 _VANITY_TOLL_FREE: Final = ("FLOWERS", "TICKETS")
 _NOT_SOLD: Final = {555, 700}
-_FOREIGN_CODE_LENGTH: Final = len("+44")  # every country in geography.py has a code of two digits
+_FOREIGN_CODE_LENGTH: Final = len("+44")  # every country in geography.py has a calling code of two digits
 _SUBSCRIBER_DIGITS: Final = 7
 _NPA_DIGITS: Final = 3
 _CRITERIA_KEPT: Final = 10_000
@@ -36,7 +36,7 @@ _CRITERIA_KEPT: Final = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockPlan:
-    """How much the carrier has before anyone buys."""
+    """How many numbers a carrier has at the start."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -49,7 +49,7 @@ class StockPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockRanges:
-    """Which part of the numbering plan a carrier sells from; no exchange stands on two shelves."""
+    """Which part of the numbering plan a carrier sells from. No exchange belongs to two carriers."""
 
     areas: tuple[tuple[Place, ...], ...]
     exchange_codes: tuple[str, ...]
@@ -60,7 +60,7 @@ class StockRanges:
 
 
 def _exchange_codes(first: int, last: int) -> tuple[str, ...]:
-    """List the exchange codes that no rule of the numbering plan takes away."""
+    """List the exchange codes that the numbering plan allows."""
     codes = (code for code in range(first, last) if code not in _NOT_SOLD)
     return tuple(f"{code}" for code in codes if f"{code}"[1:] != "11")
 
@@ -99,7 +99,7 @@ class Criteria:
     calling_area: bool = False
 
     def admits(self, exchange: "Exchange") -> bool:
-        """Tell whether numbers of this exchange can be meant."""
+        """Return whether this exchange can have numbers that match."""
         digits, place = exchange.digits, exchange.place
         return (
             (digits.startswith(self.starts_with) or self.starts_with.startswith(digits))
@@ -116,27 +116,27 @@ class Criteria:
 
 @dataclass(slots=True)
 class Exchange:
-    """Numbers that share a prefix and a place."""
+    """Numbers that share a prefix and a location."""
 
     place: Place
     prefix: str
-    digits: str  # the prefix as searched for: national, without the country code
-    free: dict[str, None] = field(default_factory=dict)  # in the order they are offered
+    digits: str  # the prefix as searches write it: national, without the calling code
+    free: dict[str, None] = field(default_factory=dict)  # in the order in which they are offered
     arriving: Iterator[int] = field(default_factory=lambda: iter(_ARRIVING_LINES))
 
 
 def dialled(letters: str) -> str:
-    """Turn a vanity word into the digits on a keypad."""
+    """Return a vanity word as digits of a keypad."""
     return letters.upper().translate(KEYPAD)
 
 
 def plausible(e164: str) -> bool:
-    """Tell whether a number could exist, so that any test number can be bought once."""
+    """Return whether a number could exist; any such number can be bought once."""
     return bool((_NANP if e164.startswith("+1") else _ABROAD).fullmatch(e164))
 
 
 class _StockBuilder:
-    """Fills the shelves of one carrier, the same way for the same plan."""
+    """Generates the stock of one carrier, the same for the same plan."""
 
     def __init__(self, plan: StockPlan, ranges: StockRanges) -> None:
         self._dice = Random(plan.seed)
@@ -159,7 +159,7 @@ class _StockBuilder:
         yield _exchange(thin, "+1", thin.area_code + ranges.thin_exchange, ("2001", "2002", "2003", "2004", "2005"))
 
     def _lines(self) -> Iterator[str]:
-        """Choose the lines of one exchange; vanity ones come last, so that plain orders leave them longest."""
+        """Choose the lines of one exchange. Vanity lines come last, so that other orders use them up last."""
         vanity = [dialled(word) for word in _VANITY_LINES]
         drawn = self._dice.sample(_STOCK_LINES, max(0, self._plan.lines_per_exchange - len(vanity)))
         plain = (f"{line:04}" for line in sorted(drawn))
@@ -188,7 +188,7 @@ class _StockBuilder:
 
 @lru_cache(maxsize=4)
 def _base_stock(plan: StockPlan, ranges: StockRanges) -> Mapping[Pool, tuple[Exchange, ...]]:
-    """Fill the shelves once for all sandboxes of a process; nobody sells from these, but from copies."""
+    """Generate the stock once for all sandboxes of a process; each sandbox sells from a copy."""
     builder = _StockBuilder(plan, ranges)
     return {
         "local": tuple(builder.local()),
@@ -208,24 +208,24 @@ class Inventory:
         self._by_area = {exchange.place.area_code: exchange.place for exchange in reversed(self._pools["local"])}
 
     def find(self, criteria: Criteria, limit: int) -> tuple[str, ...]:
-        """Return up to `limit` numbers that are free now, in the order they are offered."""
+        """Return up to `limit` free numbers, in the order in which they are offered."""
         return tuple(islice(self._matching(criteria), limit))
 
     def count(self, criteria: Criteria) -> Iterator[tuple[Place, str, int]]:
-        """Count what is free, exchange by exchange: place, digits searched for, numbers."""
+        """Count free numbers by exchange: location, national digits, quantity."""
         for exchange in self._exchanges_for(criteria):
             if exchange.free:
                 yield exchange.place, exchange.digits, len(exchange.free)
 
     def is_available(self, e164: str) -> bool:
-        """Tell whether a number can be bought by name; one not in stock is made on demand."""
+        """Return whether a number can be bought by name; one that was never in stock is made on demand."""
         return e164 not in self._taken and plausible(e164)
 
     def take(self, numbers: Iterable[str]) -> None:
-        """Give numbers away.
+        """Take numbers out of stock.
 
         Raises:
-            LookupError: one of them is given away already.
+            LookupError: one of them is taken already.
         """
         for e164 in numbers:
             if e164 in self._taken:
@@ -236,7 +236,7 @@ class Inventory:
                 exchange.free.pop(e164, None)
 
     def release(self, numbers: Iterable[str]) -> None:
-        """Take numbers back into stock, at the end of the queue."""
+        """Put numbers back into stock, at the end of the order in which they are offered."""
         for e164 in numbers:
             self._taken.remove(e164)
             exchange = self._exchange_of(e164)
@@ -244,13 +244,13 @@ class Inventory:
                 exchange.free[e164] = None
 
     def take_new_stock(self, criteria: Criteria, count: int) -> tuple[str, ...]:
-        """Make `count` numbers that were never in stock, and give them away; fewer if prefixes run out."""
+        """Make and take `count` numbers that were never in stock, or fewer when the prefixes run out."""
         fresh = tuple(islice(self._new_numbers(criteria), count))
         self._taken.update(fresh)
         return fresh
 
     def place_of(self, e164: str) -> Place:
-        """Say where a number lives, as far as the practice map goes."""
+        """Return a number's location, as far as the sandbox knows it."""
         exchange = self._exchange_of(e164)
         if exchange is not None:
             return exchange.place
@@ -262,11 +262,11 @@ class Inventory:
         return self._by_area.get(e164[2:5], Place(area_code=e164[2:5], number_type=kind))
 
     def count_free(self) -> int:
-        """Count what is left in stock."""
+        """Count the free numbers."""
         return sum(len(exchange.free) for exchange in self._exchanges())
 
     def all_free(self) -> Iterator[str]:
-        """List the whole stock."""
+        """List all free numbers."""
         return chain.from_iterable(exchange.free for exchange in self._exchanges())
 
     # -- searching ------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ class Inventory:
             yield from self._neighbours(criteria.pool, exchanges)
 
     def _exchanges_for(self, criteria: Criteria) -> tuple[Exchange, ...]:
-        """Choose where to look; remembered, since the map never changes and the same is asked again."""
+        """Return the exchanges that can match. The result is cached: the map never changes, and searches repeat."""
         known = self._chosen.get(criteria)
         if known is None:
             known = tuple(e for e in self._pools[criteria.pool] if criteria.admits(e))
@@ -289,7 +289,7 @@ class Inventory:
         return known
 
     def _neighbours(self, pool: Pool, near: Iterable[Exchange]) -> Iterator[str]:
-        """Go on with the local calling area, taken here as the LATA, once the exact matches are used up."""
+        """Continue with the local calling area, taken here as the LATA, after the exact matches."""
         latas = {exchange.place.lata for exchange in near}
         already_offered = {exchange.prefix for exchange in near}
         for exchange in self._pools[pool]:
@@ -325,7 +325,7 @@ def _exchange(place: Place, calling_code: str, digits: str, lines: Iterable[str]
 
 
 def _number_test(criteria: Criteria) -> Callable[[str], bool]:
-    """Build the test a single number must pass once its exchange has passed."""
+    """Build the test of a single number, for exchanges that already match."""
     country = _FOREIGN_CODE_LENGTH if criteria.pool == "foreign" else len("+1")
     wanted = criteria.starts_with
     if not criteria.vanity:
@@ -336,6 +336,6 @@ def _number_test(criteria: Criteria) -> Callable[[str], bool]:
 
 
 def _glob(vanity: str) -> str:
-    """Write a vanity word as a pattern of digits; `_` and `?` stand for one digit, `*` for any run."""
+    """Return a vanity word as a pattern of digits; `_` and `?` stand for one digit, `*` for any number of them."""
     wild = {"_": r"\d", "?": r"\d", "*": r"\d*"}
     return "".join(wild.get(sign, sign) for sign in dialled(vanity))

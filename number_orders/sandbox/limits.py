@@ -1,7 +1,7 @@
-"""Rate limits, counted per group in windows that begin with their first request.
+"""Rate limits, counted by group in windows that begin with their first request.
 
-They go by the machine's clock, however far the sandbox has been moved ahead: a client reads the moment at
-which to come back on its own.
+They use the machine's clock, however far the sandbox's clock is ahead, because a client compares the time at which it
+may come back with its own clock.
 """
 
 import math
@@ -18,13 +18,13 @@ class _Window:
 
 
 class RateLimits:
-    """Counts requests; refuses those past the limit until the window ends."""
+    """Counts requests and refuses those beyond the limit until the window ends."""
 
     def __init__(self) -> None:
         self._windows: dict[LimitGroup, _Window] = {}
 
     def refused_until(self, group: LimitGroup, behaviour: Behaviour, now: datetime) -> int | None:
-        """Count one request; if it is one too many, return the epoch second at which to come back."""
+        """Count one request. If it is beyond the limit, return the epoch second at which the client may come back."""
         limit = behaviour.limits.get(group)
         if limit is None:
             return None

@@ -1,4 +1,4 @@
-"""What was really sold: every order of every carrier as it truly stands, and anything sold twice."""
+"""The report: every order of every carrier as it really is, and anything that was sold twice."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,11 +9,11 @@ from number_orders.sandbox.clock import iso
 from number_orders.sandbox.state import SandboxCarrier, SandboxState
 
 _RELEASING_KINDS: Final = {"disconnect", "REMOVE_NUMBERS"}
-"""Kinds of orders that may be repeated under one reference, since they buy nothing."""
+"""Kinds of orders that may repeat under one reference, because they buy nothing."""
 
 
 def report(sandbox: SandboxState, carriers: Sequence[SandboxCarrier], since: datetime | None) -> dict[str, Any]:
-    """Write the report; with `since`, of the orders and requests from then on."""
+    """Return the report; with `since`, only of the orders and requests from then on."""
     now = sandbox.clock()
     orders = [order for carrier in carriers for order in carrier.orders_as_json(now, since)]
     return {
@@ -53,7 +53,7 @@ def _counted(words: Iterable[str]) -> dict[str, int]:
 
 
 def _duplicates(orders: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Find references with several purchases at one carrier, and numbers bought again without having been given up."""
+    """Find references with several purchases at one carrier, and numbers bought again without a release in between."""
     references: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     numbers: defaultdict[str, list[str]] = defaultdict(list)
     released = Counter(e164 for order in orders for e164 in _released(order))

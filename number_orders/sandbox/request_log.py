@@ -1,4 +1,4 @@
-"""What was asked of the practice carriers: counts, the busiest second, the last requests of each order."""
+"""Log of requests to the sandbox carriers: counts, the busiest second, the last requests of each order."""
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _REFERENCES_KEPT: Final = 20_000
 
 @dataclass(slots=True)
 class _RequestCount:
-    """Requests of one kind: all of them, this second's, and the most in any second."""
+    """Number of requests of one kind: in total, in the current second, and the most in any second."""
 
     total: int = 0
     second: int = 0
@@ -33,7 +33,7 @@ class _RequestCount:
 
 @dataclass(slots=True)
 class LoggedRequest:
-    """One request and what became of it; `status` stays empty when no answer was sent."""
+    """One request and its answer; `status` is None when no answer was sent."""
 
     at: datetime
     method: str
@@ -42,7 +42,7 @@ class LoggedRequest:
     fault: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Describe the request for the report."""
+        """Return the request as the report shows it."""
         return {
             "at": iso(self.at),
             "method": self.method,
@@ -57,7 +57,7 @@ def _counts_as_json(counts: Mapping[str, _RequestCount]) -> dict[str, dict[str, 
 
 
 class RequestLog:
-    """Counts every request, and remembers the last few that spoke of each customer order id."""
+    """Counts every request and keeps the last few of each customer order id."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -68,7 +68,7 @@ class RequestLog:
         self._by_reference: OrderedDict[str, deque[LoggedRequest]] = OrderedDict()
 
     def start(self, carrier: str, method: str, template: str, path: str) -> LoggedRequest:
-        """Count a request as it arrives, before anything can go wrong with it."""
+        """Count a request when it arrives, before any fault applies."""
         now = self._clock()
         second = int(now.timestamp())
         self._all.count(second)
@@ -78,7 +78,7 @@ class RequestLog:
         return LoggedRequest(now, method, path)
 
     def finish(self, logged: LoggedRequest, reference: str | None, keep: int) -> None:
-        """File a request under the order it spoke of."""
+        """Record the answer and file the request under its reference."""
         self._statuses[str(logged.status or "no answer")] += 1
         if reference is None or keep == 0:
             return
@@ -90,7 +90,7 @@ class RequestLog:
             self._by_reference.popitem(last=False)
 
     def requests_as_json(self) -> dict[str, Any]:
-        """Report counts by method and path template, of all and of each carrier, and by status."""
+        """Return counts by method and path template, over all carriers and by carrier, and by status."""
         return {
             **self._all.as_json(),
             "by_route": _counts_as_json(self._by_route),
@@ -99,7 +99,7 @@ class RequestLog:
         }
 
     def log_as_json(self, since: datetime | None) -> dict[str, list[dict[str, Any]]]:
-        """Report the last requests of every customer order id."""
+        """Return the last requests of every customer order id."""
         logs = {
             reference: [logged.as_json() for logged in entries if since is None or logged.at >= since]
             for reference, entries in self._by_reference.items()

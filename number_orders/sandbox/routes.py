@@ -1,7 +1,6 @@
-"""The way every request takes into a practice carrier and out again.
+"""What every request to a sandbox carrier passes through: counting, latency, faults, logging.
 
-Counts it, draws its latency, lets a fault strike, and logs what became of it. What the request means is the
-carrier's business: a handler is a plain function, since everything it touches is in memory.
+Knows nothing of what a request means. A carrier's handler is a plain function, because everything it uses is in memory.
 """
 
 import asyncio
@@ -19,8 +18,8 @@ from number_orders.sandbox.faults import Fault, FaultKind, RequestFacts
 from number_orders.sandbox.request_log import LoggedRequest
 from number_orders.sandbox.state import SandboxState
 
-DROP_EXTENSION = "sandbox.drop"  # what server.py's protocol offers: close the connection, say nothing
-FAULT_HEADER = "Sandbox-Fault"  # a request that carries one of these is spoiled so, whatever the rules say
+DROP_EXTENSION = "sandbox.drop"  # an ASGI extension of server.py: close the connection without an answer
+FAULT_HEADER = "Sandbox-Fault"  # a request names its own fault in this header; it takes precedence over the rules
 
 _HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center><hr>gateway</body></html>"
 _DEFAULT_STATUS = {FaultKind.HTML: 502, FaultKind.EMPTY: 200, FaultKind.GARBAGE: 200}
@@ -42,7 +41,7 @@ FaultAnswers = Mapping[FaultKind, Callable[[Fault], Response]]
 
 
 class NoAnswer(Response):
-    """No answer at all: the connection is closed under the client, at once or after a wait."""
+    """Closes the connection without an answer, at once or after a wait."""
 
     def __init__(self, stopping: asyncio.Event, *, hang_s: float | None) -> None:
         super().__init__()
@@ -50,13 +49,13 @@ class NoAnswer(Response):
         self._hang_s = hang_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Wait for the client to give up, the time to pass or the sandbox to stop; then hang up."""
+        """Wait until the client disconnects, the time is over or the sandbox stops; then close the connection."""
         gone = asyncio.ensure_future(_disconnected(receive))
         stopped = asyncio.ensure_future(self._stopping.wait())
         await asyncio.wait({gone, stopped}, timeout=self._hang_s, return_when=asyncio.FIRST_COMPLETED)
         stopped.cancel()
         scope["extensions"][DROP_EXTENSION]()
-        await gone  # so that the server knows nobody is left to answer
+        await gone  # so that the server knows that no client is left to answer
 
 
 async def _disconnected(receive: Receive) -> None:
@@ -65,7 +64,7 @@ async def _disconnected(receive: Receive) -> None:
 
 
 class RouteBuilder:
-    """One carrier's gate."""
+    """Builds the routes of one carrier."""
 
     def __init__(
         self,
@@ -85,7 +84,7 @@ class RouteBuilder:
     def route(
         self, method: str, path: str, handler: Handler, *, endpoint: Endpoint, template: str | None = None
     ) -> Route:
-        """Serve `path` through this gate; `template` is its short name in rules and reports."""
+        """Serve `path` with `handler`; `template` is the route's short name in rules and reports."""
         named = template or path
 
         async def enter(request: Request) -> Response:
@@ -131,7 +130,7 @@ class RouteBuilder:
         return _gateway_answer(fault, self._media_type)
 
     async def _wait(self, seconds: float) -> None:
-        """Wait, but not past the end of the sandbox."""
+        """Wait, but not longer than the sandbox runs."""
         if seconds > 0:
             stopped = asyncio.ensure_future(self._sandbox.stopping.wait())
             await asyncio.wait({stopped}, timeout=seconds)
@@ -139,7 +138,7 @@ class RouteBuilder:
 
 
 def _fault_in_header(request: Request) -> Fault | None:
-    """Return the fault that a request asks for itself."""
+    """Return the fault that a request names in its header."""
     kind = request.headers.get(FAULT_HEADER)
     return Fault(fault=FaultKind(kind)) if kind in set(FaultKind) else None
 
@@ -150,7 +149,7 @@ def _record(logged: LoggedRequest, answer: Response, fault: Fault | None) -> Non
 
 
 def _gateway_answer(fault: Fault, media_type: str) -> Response:
-    """Answer as something in front of the carrier would, or as a broken carrier."""
+    """Build the answer of a gateway in front of the carrier, or of a broken carrier."""
     status = fault.status or _DEFAULT_STATUS.get(fault.fault, 503)
     match fault.fault:
         case FaultKind.HTML:

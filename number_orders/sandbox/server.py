@@ -1,6 +1,6 @@
-"""Serves the sandbox: as a process of its own, or in a thread beside a test.
+"""Serves the sandbox in its own process, or in a thread of a test.
 
-Also gives the web application the one thing ASGI has no word for: hanging up without an answer.
+Adds to ASGI what the sandbox needs: closing a connection without an answer.
 """
 
 import asyncio
@@ -29,8 +29,8 @@ from number_orders.sandbox.routes import DROP_EXTENSION
 from number_orders.sandbox.state import CarrierFactory, SandboxState
 from number_orders.sandbox.swift.access import SwiftAccount
 
-# Longer than any client keeps a connection, so that no request meets one that is just being closed: a
-# connection lost here is always one that a fault has closed.
+# Longer than any client keeps a connection, so that no request meets a connection that is just being closed: a
+# connection is lost here only by a fault.
 _KEEP_ALIVE_S: Final = 3600
 _GRACE_S: Final = 3
 _START_S: Final = 20
@@ -38,7 +38,7 @@ _BACKLOG: Final = 1024
 
 
 class _DroppingProtocol(H11Protocol):
-    """HTTP/1.1 as uvicorn speaks it, and an ASGI extension that closes the connection mid-request."""
+    """uvicorn's HTTP/1.1 with an ASGI extension that closes the connection during a request."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -52,7 +52,7 @@ class _DroppingProtocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Says when it is ready, does the carriers' chores, and lets hanging requests go when it stops."""
+    """Reports when it is ready, runs the carriers' background tasks, and ends hanging requests when it stops."""
 
     def __init__(self, config: uvicorn.Config, sandbox: SandboxState, on_ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -69,11 +69,11 @@ class _Server(uvicorn.Server):
         self._sandbox.stopping.set()
         for task in self._tasks:
             task.cancel()
-        await asyncio.sleep(0)  # they hang up before the server starts to count who is left
+        await asyncio.sleep(0)  # hanging requests close their connections before the server counts the open ones
         await super().shutdown(sockets)
-        for left in list(self.server_state.connections):  # whoever did not go in time
+        for left in list(self.server_state.connections):  # those that did not close in time
             left.transport.abort()
-        await asyncio.sleep(0)  # connections hang up in the loop's next round, and this is its last
+        await asyncio.sleep(0)  # connections close in the loop's next iteration, and this is the last one
 
 
 def serve(
@@ -88,16 +88,16 @@ def serve(
     memory: Path | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, then return. Port 0 takes a free one; `on_ready` learns the URL.
+    """Serve until SIGTERM or SIGINT. Port 0 takes a free one; `on_ready` gets the URL.
 
-    With a `memory`, orders that an earlier sandbox wrote there are taken up again.
+    With `memory`, the orders that an earlier sandbox wrote to this file exist again.
     """
     with _listening(host, port) as listener:
         url = _url(listener)
         sandbox = SandboxState(behaviour, memory=Memory(memory))
         app = create_app(sandbox, account, swift, cm, stock)
         server = _new_server(sandbox, app, lambda: on_ready(url) if on_ready else None)
-        # uvicorn repeats the signal once it has stopped; the repeat must not kill a process that ends well.
+        # uvicorn raises the signal again once it has stopped; that must not kill a process that ends in order.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, _ignore_signal)
         server.run(sockets=[listener])
@@ -114,9 +114,9 @@ def running_sandbox(
     memory: Path | None = None,
     extra_carriers: Sequence[CarrierFactory] = (),
 ) -> Iterator[SandboxControl]:
-    """Serve from a thread on a free port, for as long as the block lasts; yields its control.
+    """Serve from a thread on a free port for the duration of the block; yield a control client.
 
-    `guests` are practice carriers that are served beside those of this package.
+    `extra_carriers` are sandbox carriers that are served beside those of this package.
     """
     ready = Event()
     with _listening("127.0.0.1", 0) as listener:
@@ -125,7 +125,7 @@ def running_sandbox(
         thread = Thread(target=server.run, kwargs={"sockets": [listener]}, name="sandbox", daemon=True)
         thread.start()
         if not ready.wait(_START_S):
-            raise TimeoutError("the sandbox did not start")
+            raise TimeoutError(f"the sandbox did not start within {_START_S} s")
         with SandboxControl(_url(listener)) as control:
             yield control
         server.should_exit = True
@@ -155,7 +155,10 @@ def _new_server(sandbox: SandboxState, app: Starlette, on_ready: Callable[[], No
 
 
 def _listening(host: str, port: int) -> socket.socket:
-    """Listen. asyncio sets TCP_NODELAY only where the protocol is named, else answers wait 40 ms for an ACK."""
+    """Listen on host and port.
+
+    The protocol is named because asyncio sets TCP_NODELAY only then; without it answers wait 40 ms for an ACK.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -170,4 +173,4 @@ def _url(listener: socket.socket) -> str:
 
 
 def _ignore_signal(number: int, frame: FrameType | None) -> None:
-    """Take a signal and do nothing."""
+    """Ignore a signal."""

@@ -1,7 +1,7 @@
-"""Notices when the sandbox itself was too slow to say exactly when requests came in.
+"""Records stalls: times in which the sandbox was too slow to note exactly when requests arrived.
 
-Whoever measures a client's pace by the report's moments must know them: what arrived meanwhile is written down late,
-and all at once.
+A test that measures a client's rate by the report's timestamps needs them: requests that arrive during a stall are
+recorded late, and all at once.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ _KEPT: Final = 10_000
 
 
 class StallMonitor:
-    """Looks at the clock a hundred times a second, and keeps the times at which it could not."""
+    """Checks the clock a hundred times a second and records the times in which it could not."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -33,5 +33,5 @@ class StallMonitor:
                 self._stalls.append((before, after))
 
     def as_json(self) -> list[list[str]]:
-        """Report from when to when the sandbox was not looking."""
+        """Return the start and end of every stall."""
         return [[iso(started_at), iso(ended_at)] for started_at, ended_at in self._stalls]

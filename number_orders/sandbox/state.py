@@ -1,4 +1,4 @@
-"""What all practice carriers share: one clock, one behaviour, one set of faults, one journal."""
+"""What all sandbox carriers share: one clock, one behaviour, one set of fault rules, one request log."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -18,11 +18,11 @@ from number_orders.sandbox.stalls import StallMonitor
 
 BackgroundTask = Callable[[], Coroutine[Any, Any, None]]
 
-_CLOCK: Final = "(clock)"  # in the memory, where a carrier's name would be
+_CLOCK: Final = "(clock)"  # stands in the memory file where other lines name their carrier
 
 
 class SandboxState:
-    """The surroundings of the carriers; the control API changes them, the carriers live in them."""
+    """Shared by the carriers and changed by the control API."""
 
     def __init__(
         self,
@@ -34,27 +34,25 @@ class SandboxState:
         self._first_behaviour = behaviour or Behaviour()
         self.clock = SandboxClock(clock)
         self.memory = memory or Memory()
-        self.id_dice = id_dice or SystemRandom()  # for identifiers, which no restart may give twice
-        self.stopping = asyncio.Event()  # set once, so that hanging requests let go
+        self.id_dice = id_dice or SystemRandom()  # for identifiers, which must differ after a restart
+        self.stopping = asyncio.Event()  # set once, so that hanging requests end
         self.stalls = StallMonitor(self.clock)
-        self.background_tasks: list[BackgroundTask] = [
-            self.stalls.run
-        ]  # what is done unasked, for as long as the sandbox is served
+        self.background_tasks: list[BackgroundTask] = [self.stalls.run]  # run as long as the sandbox is served
         self.reset()
         for line in self.memory.read(_CLOCK):
             self.clock.advance(line["advance_s"])
 
     def advance(self, seconds: float) -> None:
-        """Move every carrier's clock forward, also for the sandbox that will take up this memory."""
+        """Move the clock of all carriers forward, also for a later sandbox with this memory file."""
         self.memory.append(_CLOCK, {"advance_s": seconds})
         self.clock.advance(seconds)
 
     def new_id(self) -> str:
-        """Make up an identifier."""
+        """Return a new identifier."""
         return str(UUID(int=self.id_dice.getrandbits(128), version=4))
 
     def reset(self) -> None:
-        """Forget faults and requests, go back to the machine's time and behave as at the start."""
+        """Forget faults and requests, and restore the clock and the first behaviour."""
         self.clock.reset()
         self.behaviour = self._first_behaviour
         self.faults = FaultRules()
@@ -63,7 +61,7 @@ class SandboxState:
 
 
 class SandboxCarrier(Protocol):
-    """What the sandbox needs of a carrier to mount it, reset it and report on it."""
+    """What the sandbox needs of a carrier to serve, reset and report on it."""
 
     @property
     def name(self) -> str:
@@ -71,23 +69,23 @@ class SandboxCarrier(Protocol):
         ...
 
     def routes(self) -> Sequence[BaseRoute]:
-        """Return what the carrier serves, under the paths of its own pages."""
+        """Return the carrier's routes, under the paths of its pages."""
         ...
 
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
-        """Describe every order made since then, as it truly stands."""
+        """Return every order made since then, as it really is."""
         ...
 
     def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """List what else the report should tell, by heading: broken rules, calls made to customers."""
+        """Return the report's other entries by heading: `violations`, `callbacks`."""
         ...
 
     def stock_as_json(self) -> dict[str, int]:
-        """Say what is left to sell."""
+        """Return what is left to sell."""
         ...
 
     def revoke_tokens(self, token: str | None) -> int:
-        """Revoke one token, or all, and say how many were alive."""
+        """Revoke one token, or all, and return how many were valid."""
         ...
 
     def reset(self) -> None:
@@ -96,4 +94,4 @@ class SandboxCarrier(Protocol):
 
 
 CarrierFactory = Callable[[SandboxState], SandboxCarrier]
-"""Makes a practice carrier in a world."""
+"""Makes a carrier that uses this state."""

@@ -1,4 +1,4 @@
-"""ULIDs: a moment and a little chance, written in 26 characters that sort by time."""
+"""ULIDs: a timestamp and random bits in 26 characters that sort by time."""
 
 from datetime import datetime
 from random import Random
@@ -10,6 +10,6 @@ _RANDOM_BITS: Final = 80
 
 
 def ulid(moment: datetime, dice: Random) -> str:
-    """Make an identifier for something that came to be at `moment`."""
+    """Return an identifier for something created at `moment`."""
     value = int(moment.timestamp() * 1000) << _RANDOM_BITS | dice.getrandbits(_RANDOM_BITS)
     return "".join(_ALPHABET[value >> 5 * position & 31] for position in reversed(range(_LENGTH)))

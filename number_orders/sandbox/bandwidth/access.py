@@ -1,6 +1,6 @@
-"""Who may do what: OAuth2 client credentials, a fixed bearer token, basic authentication.
+"""Credentials: OAuth2 client credentials, a fixed bearer token, basic authentication.
 
-The credentials are made up and published in docs/sandbox.md; they open nothing but this sandbox.
+They are made up, published in docs/sandbox.md, and valid only here.
 """
 
 import base64
@@ -13,12 +13,12 @@ from secrets import token_urlsafe
 from typing import Any, ClassVar
 from urllib.parse import parse_qs
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The one account there is. `sites` gives each site its default peer, empty if it has none."""
+    """The only account. `sites` maps each site to its default peer, or to an empty string if it has none."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -31,34 +31,22 @@ class Account:
     bearer_without_ordering: str = "sandbox-reader-token"
 
 
-_READER: TypeAdapter[Account] = TypeAdapter(Account)
-
-
-def read_account(given: Mapping[str, Any]) -> Account:
-    """Read an account from JSON.
-
-    Raises:
-        pydantic.ValidationError: an unknown field, or a value of the wrong type.
-    """
-    return _READER.validate_python(dict(given))
-
-
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Someone whose credentials are good."""
+    """A caller with valid credentials."""
 
     may_order: bool
 
 
 class Access:
-    """Issues tokens and recognises callers."""
+    """Issues tokens and authenticates callers."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
-        self._issued: dict[str, datetime] = {}  # token: the moment it stops working
+        self._issued: dict[str, datetime] = {}  # token: its expiry
 
     def issue(self, authorization: str, now: datetime, lifetime_s: int) -> str | None:
-        """Give a client its token, or None to a stranger."""
+        """Issue a token to a client with valid credentials; return None for any other."""
         if _basic(authorization) != self.account.client:
             return None
         token = ".".join((_segment({"alg": "none"}), _segment(self._claims()), token_urlsafe(24)))
@@ -67,7 +55,7 @@ class Access:
         return token
 
     def recognise(self, authorization: str, now: datetime) -> Caller | None:
-        """Tell who is calling by the Authorization header, or None if nobody is known by it."""
+        """Return the caller that the Authorization header authenticates, or None."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "basic":
             return Caller(may_order=True) if _basic(authorization) == self.account.user else None
@@ -79,7 +67,7 @@ class Access:
         return Caller(may_order=True) if alive else None
 
     def revoke(self, token: str | None) -> int:
-        """Take back one issued token, or all of them; the fixed one stays good."""
+        """Revoke one issued token, or all; the fixed token stays valid. Return how many were valid."""
         doomed = list(self._issued) if token is None else [token]
         return sum(self._issued.pop(each, None) is not None for each in doomed)
 
@@ -91,7 +79,7 @@ class Access:
 
 
 def asks_for_client_credentials(form: bytes) -> bool:
-    """Tell whether a token request names the one grant there is."""
+    """Return whether a token request names the client credentials grant, the only one supported."""
     return parse_qs(form.decode("ascii", "replace")).get("grant_type") == ["client_credentials"]
 
 
@@ -107,5 +95,5 @@ def _basic(authorization: str) -> tuple[str, str] | None:
 
 
 def _segment(claims: Mapping[str, Any]) -> str:
-    """Write one part of a token that looks like a JWT, as Bandwidth's does; nobody checks its signature."""
+    """Encode one part of a token that looks like a JWT, as Bandwidth's do; the signature is not checked."""
     return base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")

@@ -1,8 +1,7 @@
-"""Practice Bandwidth: the numbers API on loopback, as its public pages say and captured replies show.
+"""Sandbox Bandwidth: the numbers API as its public pages and captured replies show it.
 
-Knows routes, statuses and headers. Orders live in `bandwidth_book`, their course is decided in
-`bandwidth_outcomes`, the XML is in `bandwidth_xml`, disconnects are in `bandwidth_disconnects`, and what may
-go wrong on the way in `gate`.
+Knows routes, statuses and headers. `order_book.py` keeps orders, `outcomes.py` decides how they go, `xml.py` and
+`disconnects.py` write XML, and `routes.py` in the package above applies latency and faults.
 """
 
 import json
@@ -54,7 +53,7 @@ OrderHandler = Callable[[ReceivedRequest, Order], Response]
 
 
 class Bandwidth:
-    """One account at the practice carrier."""
+    """The only account of the sandbox Bandwidth."""
 
     name: Final = "bandwidth"
 
@@ -125,15 +124,15 @@ class Bandwidth:
         return self._access.revoke(token)
 
     def stock_as_json(self) -> dict[str, int]:
-        """Say what is left in stock."""
+        """Return how many numbers are free and how many are reserved."""
         return {"free": self._inventory.count_free(), "reserved": self._reservations.count()}
 
     def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """List nothing: this carrier has no rule to break, and calls nobody."""
+        """Return nothing: this carrier has no violations and makes no callbacks."""
         return {}
 
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
-        """Describe every order made since then, as it truly stands."""
+        """Return every order made since then, as it really is."""
         orders = self._book.all_orders()
         sales = (_reported(order, now) for order in orders if since is None or order.created_at >= since)
         return chain(sales, self._disconnects.as_json(now, since))
@@ -141,7 +140,7 @@ class Bandwidth:
     # -- admission ------------------------------------------------------------------------------
 
     def _guarded(self, group: LimitGroup, *, ordering: bool = False) -> Callable[[Handler], Handler]:
-        """Let only known callers of this account in, and not too many of them."""
+        """Admit only authenticated callers of this account, up to the rate limit."""
 
         def guard(handler: Handler) -> Handler:
             def admit(received: ReceivedRequest) -> Response:
@@ -178,7 +177,7 @@ class Bandwidth:
         return _json({"access_token": token, "token_type": "Bearer", "expires_in": lifetime_s})
 
     def _reference_of(self, received: ReceivedRequest) -> str | None:
-        """Find the customer order id a request speaks of: in its path, its query or its body."""
+        """Return the customer order id that a request concerns, from its path, its query or its body."""
         named = received.request.path_params.get("orderId", "")
         order = self._book.get(named) or self._disconnects.get(named)
         if order is not None:
@@ -188,7 +187,7 @@ class Bandwidth:
         found = _REFERENCE.search(received.body)
         return found[1].decode("utf-8", "replace") if found else None
 
-    # -- searching ------------------------------------------------------------------------------
+    # -- searches -------------------------------------------------------------------------------
 
     def _search(self, received: ReceivedRequest) -> Response:
         try:
@@ -203,7 +202,7 @@ class Bandwidth:
             return _xml(xml.search_details(numbers, self._inventory))
         return _xml(xml.search_result(numbers))
 
-    # -- ordering -------------------------------------------------------------------------------
+    # -- orders ---------------------------------------------------------------------------------
 
     def _create(self, received: ReceivedRequest) -> Response:
         try:
@@ -255,7 +254,7 @@ class Bandwidth:
         self._remember("amendment", order, now, received.body)
         return _xml(xml.document("<OrderResponse/>"))
 
-    # -- disconnecting --------------------------------------------------------------------------
+    # -- disconnects ----------------------------------------------------------------------------
 
     def _disconnect(self, received: ReceivedRequest) -> Response:
         try:
@@ -277,7 +276,7 @@ class Bandwidth:
         return _xml(disconnects.as_xml(disconnect, self._sandbox.clock()))
 
     def _list_disconnects(self, received: ReceivedRequest) -> Response:
-        """List them; an account without any is answered 404, with an empty list."""
+        """List disconnects; without any, answer 404 with an empty list."""
         query, now = received.request.query_params, self._sandbox.clock()
         reason = disconnects.listing_error(query)
         if reason is not None:
@@ -290,7 +289,7 @@ class Bandwidth:
         links = xml.links(path, size, filters_as_query(query), first="1", next=page[1])
         return _xml(disconnects.listing(page[0], len(found), links, now), 200 if found else 404)
 
-    # -- reserving ------------------------------------------------------------------------------
+    # -- reservations ---------------------------------------------------------------------------
 
     def _reserve(self, received: ReceivedRequest) -> Response:
         now = self._sandbox.clock()
@@ -312,16 +311,16 @@ class Bandwidth:
         self._remember("release", reservation, self._sandbox.clock(), b"")
         return Response(status_code=200)
 
-    # -- remembering ----------------------------------------------------------------------------
+    # -- memory ---------------------------------------------------------------------------------
 
     def _remember(self, what: str, order: Order | Disconnect | Reservation, at: datetime, body: bytes) -> None:
         behaviour = as_json(self._sandbox.behaviour)
         line = {"what": what, "order_id": order.order_id, "at": iso(at)}
-        sent = {"body": body.decode("latin-1"), "behaviour": behaviour}  # any bytes, each as the character it is
+        sent = {"body": body.decode("latin-1"), "behaviour": behaviour}  # latin-1 keeps any bytes
         self._sandbox.memory.append(self.name, line | sent)
 
     def _replay(self) -> None:
-        """Do again what was done before the sandbox was stopped, at the moments at which it was done."""
+        """Repeat what was done before the sandbox was stopped, with the moments at which it was done."""
         for line in self._sandbox.memory.read(self.name):
             order_id, at = line["order_id"], datetime.fromisoformat(line["at"])
             body, behaviour = line["body"].encode("latin-1"), read_behaviour(line["behaviour"])
@@ -340,7 +339,7 @@ class Bandwidth:
                 self._reservations.consume(request.reservation_ids, request.selection.numbers)
                 self._book.accept(request, behaviour, at, order_id=order_id)
 
-    # -- listing --------------------------------------------------------------------------------
+    # -- lists ----------------------------------------------------------------------------------
 
     def _list(self, received: ReceivedRequest) -> Response:
         query, now, behaviour = received.request.query_params, self._sandbox.clock(), self._sandbox.behaviour
@@ -360,7 +359,7 @@ class Bandwidth:
         return _xml(xml.order_list(page.orders(), len(pool), links, account_id, now, behaviour))
 
     def _selected(self, query: QueryParams, now: datetime, behaviour: Behaviour) -> Sequence[Order]:
-        """Apply the filters; by an exact customer order id, or by none at all, nothing is scanned."""
+        """Apply the filters. With an exact customer order id, or no filter, no order is scanned."""
         reference = query.get("customerOrderId")
         listed = self._book.listed(now)
         if reference is None or behaviour.reference_filter == "ignored":
@@ -374,7 +373,7 @@ class Bandwidth:
         return pool
 
     def _start_of(self, page: str, pool: Sequence[Order], *, oldest_first: bool) -> int | None:
-        """Turn a page, which is the id of its first order or `1`, into a place in the list."""
+        """Return the position in the list of a page, which is named by the id of its first order or `1`."""
         if page == "1":
             return 0
         if pool is self._book.listed(self._sandbox.clock()):
@@ -438,7 +437,7 @@ class Bandwidth:
         found = restrictions(received.request.query_params.get("countryCodeA3", ""))
         return _xml(xml.status_refusal("RestrictionResponse", error(4010)), 400) if found is None else _xml(found)
 
-    # -- faults only this carrier has -----------------------------------------------------------
+    # -- faults of this carrier only ------------------------------------------------------------
 
     def _fault_answers(self) -> dict[FaultKind, Callable[[Fault], Response]]:
         return {
@@ -474,7 +473,7 @@ def _reported(order: Order, now: datetime) -> dict[str, Any]:
 
 
 def _with_reservation_errors(handler: Handler) -> Handler:
-    """Answer a reservation's no as Bandwidth does."""
+    """Answer a refused reservation as Bandwidth does."""
 
     def answer(received: ReceivedRequest) -> Response:
         try:

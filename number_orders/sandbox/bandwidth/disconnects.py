@@ -1,8 +1,8 @@
-"""Disconnects at the practice Bandwidth: what is asked for, what becomes of it, and the XML that says so.
+"""Disconnects at the sandbox Bandwidth: their requests, their outcomes, and their XML.
 
-A number that this account bought is given up when its disconnect ends, ages for a while in which nobody can have it,
-and is in stock again after that. Whatever else is named fails by itself, with 5006, and leaves the others alone.
-As with orders, everything is decided when a disconnect is accepted; reading it is a matter of looking at the clock.
+When a disconnect ends, the numbers that this account bought are released. They then age for a while, in which nobody
+can buy them, and return to stock. Any other number fails by itself with 5006. As with orders, everything is decided
+when a disconnect is accepted; reading it later compares its moments with the clock.
 """
 
 import heapq
@@ -42,7 +42,7 @@ _OUTCOMES: Final = {COMPLETE: "COMPLETED", PARTIAL: "PARTIAL", FAILED: "FAILED"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disconnect:
-    """One accepted disconnect, with its whole course."""
+    """One accepted disconnect and its outcome."""
 
     order_id: str
     customer_order_id: str
@@ -56,7 +56,7 @@ class Disconnect:
     type_xml: str
 
     def status(self, now: datetime) -> str:
-        """Say how it stands."""
+        """Return the status at `now`."""
         if now < self.ends_at:
             return RECEIVED
         if not self.errors:
@@ -70,8 +70,10 @@ class Disconnects:
     def __init__(self, book: OrderBook) -> None:
         self._book = book
         self._disconnects: dict[str, Disconnect] = {}
-        self._aging_from: dict[str, datetime] = {}  # from when on a number is aging
-        self._aging: list[tuple[datetime, int, tuple[str, ...]]] = []  # a heap: the next to be sold again comes first
+        self._aging_from: dict[str, datetime] = {}  # number: the moment at which it starts aging
+        self._aging: list[
+            tuple[datetime, int, tuple[str, ...]]
+        ] = []  # a heap: the numbers that return to stock first are at the top
         self._arrivals = count()
 
     def accept(self, body: bytes, behaviour: Behaviour, now: datetime, *, order_id: str) -> Disconnect:
@@ -101,7 +103,7 @@ class Disconnects:
         return disconnect
 
     def return_aged_numbers(self, now: datetime) -> None:
-        """Put what has aged long enough into stock again."""
+        """Put numbers whose aging is over back into stock."""
         while self._aging and self._aging[0][0] <= now:
             numbers = heapq.heappop(self._aging)[2]
             self._book.release_numbers(numbers)
@@ -113,16 +115,16 @@ class Disconnects:
         return self._disconnects.get(order_id)
 
     def is_aging(self, e164: str, now: datetime) -> bool:
-        """Tell whether a number was given up and cannot be had by anybody yet."""
+        """Return whether a number was released and cannot be bought yet."""
         return e164 in self._aging_from and self._aging_from[e164] <= now
 
     def listed(self, query: QueryParams, now: datetime, *, oldest_first: bool) -> list[Disconnect]:
-        """Return what the list shows under its filters."""
+        """Return the disconnects that match the filters of the list."""
         found = [each for each in self._disconnects.values() if each.listed_at <= now and _matches(each, query, now)]
         return found if oldest_first else found[::-1]
 
     def as_json(self, now: datetime, since: datetime | None) -> Iterator[dict[str, Any]]:
-        """Describe every disconnect made since then, as it truly stands."""
+        """Return every disconnect made since then, as it really is."""
         return (_reported(d, now) for d in self._disconnects.values() if since is None or d.created_at >= since)
 
     def _is_owned(self, e164: str, now: datetime) -> bool:
@@ -134,7 +136,7 @@ class Disconnects:
         heapq.heappush(self._aging, (aged_at, next(self._arrivals), disconnect.released))
 
 
-# -- reading ----------------------------------------------------------------------------------------
+# -- requests -----------------------------------------------------------------------------------------
 
 
 def _read(body: bytes) -> tuple[Element, Element, tuple[str, ...]]:
@@ -184,7 +186,7 @@ def _not_owned(e164: str) -> CarrierError:
 
 
 def listing_error(query: QueryParams) -> CarrierError | None:
-    """Say what is wrong with the query of the list, or None; page and size may be left out here."""
+    """Return what is wrong with the query of the list, or None; `page` and `size` are optional here."""
     size = query.get("size", str(_SIZE_DEFAULT))
     if not size.isdigit() or not 1 <= int(size) <= _SIZE_MAX:
         return CarrierError(1006, f"The size parameter is invalid; it may be at most {_SIZE_MAX}.")
@@ -195,7 +197,7 @@ def listing_error(query: QueryParams) -> CarrierError | None:
 
 
 def page_of(found: Sequence[Disconnect], query: QueryParams) -> tuple[Sequence[Disconnect], str | None] | None:
-    """Return one page and the name of the next, if there is one; None for a page that is none."""
+    """Return one page and the name of the next, if any; None if the page does not exist."""
     page, size = query.get("page", "1"), int(query.get("size", _SIZE_DEFAULT))
     start = 0 if page == "1" else next((i for i, each in enumerate(found) if each.order_id == page), None)
     if start is None:
@@ -213,7 +215,7 @@ def _matches(disconnect: Disconnect, query: QueryParams, now: datetime) -> bool:
     )
 
 
-# -- writing ----------------------------------------------------------------------------------------
+# -- answers ------------------------------------------------------------------------------------------
 
 
 def accepted(disconnect: Disconnect) -> bytes:
@@ -222,7 +224,7 @@ def accepted(disconnect: Disconnect) -> bytes:
 
 
 def refusal(refused: OrderRefused) -> bytes:
-    """Write the 400: the reasons, and the request repeated without an id."""
+    """Write the 400: the reasons, and the request without an id."""
     sent = refused.echo
     parts = (tostring(child, encoding="unicode").strip() for child in (() if sent is None else sent))
     echo = xml.element("orderRequest", *parts) if sent is not None else ""
@@ -230,9 +232,9 @@ def refusal(refused: OrderRefused) -> bytes:
 
 
 def as_xml(disconnect: Disconnect, now: datetime) -> bytes:
-    """Write the answer to GET /disconnects/{id}; unlike an order's, it has the id in it."""
+    """Write the answer to GET /disconnects/{id}; unlike an order's, it contains the id."""
     done, status = now >= disconnect.ends_at, disconnect.status(now)
-    # In another order than they were asked for, as captured.
+    # In reverse order, as captured.
     released = [xml.text("TelephoneNumber", e164) for e164 in reversed(disconnect.released)] if done else []
     return xml.document(
         xml.element(
@@ -246,12 +248,12 @@ def as_xml(disconnect: Disconnect, now: datetime) -> bytes:
 
 
 def unknown() -> bytes:
-    """Write the 404 to an id that nobody knows."""
+    """Write the 404 to an unknown id."""
     return xml.status_refusal(_ANSWER, error(5061))
 
 
 def listing(shown: Iterable[Disconnect], total: int, page_links: str, now: datetime) -> bytes:
-    """Write the list. Its entries do not tell the CustomerOrderId, and write their dates in their own way."""
+    """Write the list. Its entries have no CustomerOrderId and their own date format."""
     items = (
         xml.element(
             "OrderIdUserIdDate",
@@ -281,7 +283,7 @@ def _echo(disconnect: Disconnect) -> str:
 
 
 def _dashed(moment: datetime) -> str:
-    """Write a moment with dashes in its time, as captured lists of disconnects do."""
+    """Format a moment with dashes in its time, as captured lists of disconnects do."""
     return f"{moment:%Y-%m-%dT%H-%M-%SZ}"
 
 

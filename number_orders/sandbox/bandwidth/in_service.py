@@ -1,6 +1,6 @@
-"""Bandwidth's numbers in service, and its restrictions by country: what may be read, by which filters, page by page.
+"""Bandwidth's numbers in service, and its restrictions by country: queries, filters, pages.
 
-Reads queries and writes answers; whose the numbers are is the book's to say.
+Knows queries and answers. `order_book.py` knows who owns a number.
 """
 
 import re
@@ -19,7 +19,7 @@ _COUNTRY: Final = re.compile(r"[A-Z]{3}")
 
 
 def has_unreadable_filter(query: QueryParams) -> bool:
-    """Tell whether a filter cannot be understood; Bandwidth answers that with 404."""
+    """Return whether a filter cannot be read; Bandwidth answers that with 404."""
     size = query.get("size", _SIZE)
     if not size.isdigit() or int(size) < 1 or ("rateCenter" in query and "state" not in query):
         return True
@@ -27,7 +27,7 @@ def has_unreadable_filter(query: QueryParams) -> bool:
 
 
 def matches(e164: str, place: Place, query: QueryParams) -> bool:
-    """Tell whether a number is meant by the filters."""
+    """Return whether a number matches the filters."""
     national = e164.removeprefix("+1")
     prefix = query.get("npaNxxx") or query.get("npaNxx") or query.get("areaCode", "")
     begins = national.startswith(prefix) if e164.startswith("+1") else prefix in {"", place.area_code}
@@ -43,7 +43,7 @@ def matches(e164: str, place: Place, query: QueryParams) -> bool:
 
 
 def page_of(numbers: Sequence[str], query: QueryParams, account_id: str) -> bytes | None:
-    """Write one page, which is named by its first number or is `1`; None when there is no such page."""
+    """Write one page, which is named by its first number or `1`; return None if there is no such page."""
     page, size = query.get("page", "1"), int(query.get("size", _SIZE))
     if page not in {"1", *numbers}:
         return None
@@ -57,7 +57,7 @@ def page_of(numbers: Sequence[str], query: QueryParams, account_id: str) -> byte
 
 
 def restrictions(country: str) -> bytes | None:
-    """Write the restrictions of a country, of which the page shows one; None when it is no country code."""
+    """Write the restrictions of a country; return None if it is no country code. The page shows only Italy's."""
     if not _COUNTRY.fullmatch(country):
         return None
     listed = RESTRICTIONS_ON_THE_PAGE if country == "ITA" else ()

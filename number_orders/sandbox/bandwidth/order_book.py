@@ -1,6 +1,6 @@
-"""The carrier's order book: every order ever accepted, and who has which number.
+"""The order book of the sandbox Bandwidth: every accepted order, and the owner of every number.
 
-Everything asked of it while orders are being made costs the same with ten orders and with a million.
+Everything that is called while orders are made takes the same time with ten orders and with a million.
 """
 
 import heapq
@@ -19,7 +19,7 @@ from number_orders.sandbox.inventory import Inventory
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """One accepted order. Only a PUT changes it; time alone moves it from stage to stage."""
+    """One accepted order. Only a PUT changes it; otherwise time moves it from stage to stage."""
 
     order_id: str
     request: OrderRequest
@@ -30,20 +30,20 @@ class Order:
     stages: tuple[Stage, ...]
     taken: tuple[str, ...]
     fate: Fate
-    mixed_bit: bool  # decides for this order wherever the behaviour says "mixed"
+    mixed_bit: bool  # chooses for this order where the behaviour says "mixed"
 
     def stage(self, now: datetime) -> Stage:
-        """Say how the order stands."""
+        """Return the stage at `now`."""
         return next(stage for stage in reversed(self.stages) if stage.at <= now or stage is self.stages[0])
 
     def ended_at(self, now: datetime) -> datetime | None:
-        """Say when the carrier finished, which may be long before anyone asked."""
+        """Return when the carrier finished, which may be long before anyone asked."""
         stage = self.stage(now)
         return stage.at if stage.is_final else None
 
 
 class NotBackordered(Exception):
-    """A PUT to an order that is not waiting for stock."""
+    """A PUT to an order that does not wait for stock."""
 
 
 class OrderBook:
@@ -54,13 +54,13 @@ class OrderBook:
         self._orders: dict[str, Order] = {}
         self._by_reference: dict[str, list[Order]] = {}
         self._holders: dict[str, Order] = {}
-        self._unlisted: list[tuple[datetime, int, Order]] = []  # a heap: the next to appear comes first
+        self._unlisted: list[tuple[datetime, int, Order]] = []  # a heap: the order to be listed next is at the top
         self._listed: list[Order] = []
         self._positions: dict[str, int] = {}
         self._arrivals = count()
 
     def accept(self, request: OrderRequest, behaviour: Behaviour, now: datetime, *, order_id: str) -> Order:
-        """Accept an order and decide its whole course."""
+        """Accept an order and decide all that happens to it."""
         dice = Random(f"{behaviour.seed}/{request.customer_order_id or order_id}")
         planner = OutcomePlanner(self._inventory, lambda e164: self._is_in_process(e164, now))
         fate, timeline = planner.plan(request.selection, _durations(behaviour, dice), now)
@@ -88,7 +88,7 @@ class OrderBook:
         return [order for order in self._by_reference.get(reference, ()) if order.listed_at <= now]
 
     def listed(self, now: datetime) -> Sequence[Order]:
-        """Return every order that has come to be listed, in the order in which they did."""
+        """Return the orders that are listed by `now`, in the order in which they were listed."""
         while self._unlisted and self._unlisted[0][0] <= now:
             order = heapq.heappop(self._unlisted)[2]
             self._positions[order.order_id] = len(self._listed)
@@ -96,14 +96,14 @@ class OrderBook:
         return self._listed
 
     def position(self, order_id: str) -> int | None:
-        """Say where in `listed` an order stands."""
+        """Return an order's position in `listed`."""
         return self._positions.get(order_id)
 
     def amend(self, order: Order, change: Amendment, now: datetime) -> None:
-        """Relabel a backordered order, or close it with what it has.
+        """Rename a backordered order, or close it with the numbers it has.
 
         Raises:
-            NotBackordered: the order is not waiting for stock.
+            NotBackordered: the order does not wait for stock.
         """
         stage = order.stage(now)
         if stage.status != BACKORDERED:
@@ -118,18 +118,18 @@ class OrderBook:
             self._close(order, stage, now)
 
     def owner(self, e164: str, now: datetime) -> Order | None:
-        """Return the order that has bought a number; one that is only set aside has no owner yet."""
+        """Return the order that bought a number; a number that is only set aside has no owner."""
         order = self._holders.get(e164)
         return order if order is not None and e164 in order.stage(now).bought else None
 
     def owned(self, now: datetime) -> Iterator[tuple[str, Order]]:
-        """List every number bought so far with its order."""
+        """List every number bought so far, with its order."""
         for e164, order in self._holders.items():
             if e164 in order.stage(now).bought:
                 yield e164, order
 
     def release_numbers(self, numbers: Iterable[str]) -> None:
-        """Take numbers from the orders that bought them, back into stock."""
+        """Put numbers back into stock and remove them from the orders that bought them."""
         released = tuple(numbers)
         for e164 in released:
             del self._holders[e164]

@@ -1,4 +1,4 @@
-"""The list of orders: its query, its filters, its pages.
+"""The list of orders: query, filters, pages.
 
 A page is named by the id of its first order, and the first page by `1`.
 """
@@ -20,7 +20,7 @@ _LISTED_STATUSES: Final = {"COMPLETE", "PARTIAL", "FAILED", "BACKORDERED"}
 
 
 class Page:
-    """A window on the list, in either direction, without turning the list round."""
+    """A page of the list in either direction, without a copy of the list."""
 
     def __init__(self, pool: Sequence[Order], start: int, size: int, *, oldest_first: bool) -> None:
         self._pool = pool
@@ -34,7 +34,7 @@ class Page:
         return [self._at(position) for position in range(self._start, end)]
 
     def neighbours(self) -> dict[str, str | None]:
-        """Name the pages to link: `first` always, the others where there is something."""
+        """Return the pages to link: `first` always, the others if they exist."""
         count, after, before = len(self._pool), self._start + self._size, self._start - self._size
         return {
             "first": "1",
@@ -48,7 +48,7 @@ class Page:
 
 
 def listing_error(query: QueryParams) -> CarrierError | None:
-    """Say what is wrong with the query, or None."""
+    """Return what is wrong with the query, or None."""
     size = query.get("size", "")
     if not query.get("page") or not size:
         return CarrierError(1001, "Size and page parameters are required")
@@ -67,7 +67,7 @@ def _is_short_date(value: str) -> bool:
 
 
 def matches(order: Order, query: QueryParams, now: datetime) -> bool:
-    """Tell whether an order is meant by the filters that have to look at each."""
+    """Return whether an order matches the filters that are checked order by order."""
     status, day = query.get("status"), f"{order.created_at:%y-%m-%d}"
     return (
         (status is None or order.stage(now).status == status.upper())
@@ -77,6 +77,6 @@ def matches(order: Order, query: QueryParams, now: datetime) -> bool:
 
 
 def filters_as_query(query: QueryParams) -> str:
-    """Repeat the filters for the page links."""
+    """Return the filters as a query string for the page links."""
     rest = [(name, value) for name, value in query.multi_items() if name not in {"page", "size"}]
     return f"&{urlencode(rest)}" if rest else ""

@@ -1,6 +1,6 @@
-"""Reads what clients send to /orders, and refuses what Bandwidth refuses at the door.
+"""Reads the bodies of requests to /orders and refuses what Bandwidth refuses with 400.
 
-Shortage is no reason to refuse: an order for numbers that are gone is accepted and fails later.
+A shortage is no reason to refuse: an order for numbers that are gone is accepted and fails later.
 """
 
 import re
@@ -56,7 +56,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRequest:
-    """An order as accepted. `type_xml` is its type element as the client wrote it, for the echo."""
+    """An order as accepted. `type_xml` is its type element as the client wrote it, to be repeated in answers."""
 
     selection: Selection
     customer_order_id: str
@@ -70,7 +70,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Amendment:
-    """What a PUT may change of a backordered order; None leaves a label as it is."""
+    """What a PUT changes of a backordered order; None leaves a field as it is."""
 
     close: bool
     name: str | None
@@ -87,15 +87,15 @@ class OrderRefused(Exception):
 
 
 class ServerError(Exception):
-    """Bandwidth answers 500: the observed reaction to a number list without its type element."""
+    """Bandwidth answers 500: the observed answer to a number list without its type element."""
 
 
 def read_order(body: bytes, sites: Mapping[str, str], peers: frozenset[str]) -> OrderRequest:
-    """Read the body of POST /orders. `sites` gives every site its default peer, empty if it has none.
+    """Read the body of POST /orders. `sites` maps every site to its default peer, or to an empty string.
 
     Raises:
         OrderRefused: with every reason, as Bandwidth's ErrorList has them.
-        CarrierStumbles: the telephone numbers lack their order type.
+        ServerError: the telephone numbers lack their order type.
     """
     root = _parse(body)
     if root.find("TelephoneNumberList") is not None:
@@ -115,7 +115,7 @@ def read_amendment(body: bytes) -> Amendment:
     """Read the body of PUT /orders/{id}.
 
     Raises:
-        OrderRefused: not an Order, or a label that is not allowed.
+        OrderRefused: not an Order, or a CustomerOrderId that is not allowed.
     """
     root = _parse(body)
     reference = root.findtext("CustomerOrderId")
@@ -129,7 +129,7 @@ def read_amendment(body: bytes) -> Amendment:
 
 
 def e164_of(number: str) -> str:
-    """Write a number with its `+`; ten digits are taken as North American, as the live v2 does."""
+    """Return a number in E.164; ten digits are North American, as in the live v2."""
     digits = number.strip()
     if re.fullmatch(r"[2-9]\d{9}", digits):
         return f"+1{digits}"
@@ -192,7 +192,7 @@ def _selection(kind: Kind, type_element: Element, root: Element) -> Selection:
     return Selection(kind=kind, quantity=quantity, criteria=criteria, partial_allowed=partial, backorder=backorder)
 
 
-# -- what Bandwidth refuses -----------------------------------------------------------------------
+# -- reasons to refuse an order -----------------------------------------------------------------------
 
 
 def _label_errors(root: Element, sites: Mapping[str, str], peers: frozenset[str]) -> Iterator[CarrierError]:
@@ -288,7 +288,7 @@ def _named(type_element: Element) -> list[str]:
 
 
 def _fields(kind: Kind, type_element: Element) -> dict[str, str]:
-    """Collect the search fields that are filled in; the LATA is spelled in two ways on the pages."""
+    """Return the search fields that are filled in. The pages spell the LATA in two ways."""
     if kind is Kind.NPANXX:
         known: tuple[str, ...] = ("NpaNxx", "NpaNxxX")
     else:

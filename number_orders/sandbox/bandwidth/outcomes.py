@@ -1,7 +1,7 @@
-"""Decides, at the moment an order is accepted, everything that will ever happen to it by itself.
+"""Decides the whole timeline of an order when the order is accepted.
 
-An order is a script: stages with the moments at which they begin. Reading an order is then a matter of looking
-at the clock, and the carrier's true end is known to the microsecond whoever looks, and whenever.
+A timeline is a list of stages with the moments at which they begin. Reading an order later only compares these moments
+with the clock, so the carrier's true end is known to the microsecond, whoever reads it and whenever.
 """
 
 from collections.abc import Callable
@@ -34,13 +34,13 @@ class Stage:
 
     @property
     def is_final(self) -> bool:
-        """Tell whether nothing follows by itself."""
+        """Return whether the order has ended."""
         return self.status in FINAL
 
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long things take for one order, and what is said meanwhile."""
+    """How long the phases of one order take, and the status of a `strange_word` order."""
 
     processing: timedelta
     backorder: timedelta
@@ -51,7 +51,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The stages to come, and every number set aside for them."""
+    """The stages to come, and every number that is set aside for them."""
 
     stages: tuple[Stage, ...]
     taken: tuple[str, ...]
@@ -59,7 +59,7 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class _StockMatch:
-    """What the stock has for a wish: numbers to be had, and named ones that are lost, with the reason."""
+    """What the stock has for a selection: the numbers found, and the errors of named numbers it does not have."""
 
     found: tuple[str, ...]
     errors: tuple[CarrierError, ...] = ()
@@ -69,14 +69,14 @@ InProcess = Callable[[str], bool]
 
 
 class OutcomePlanner:
-    """Writes the script of one order, and takes its numbers out of stock."""
+    """Plans the timeline of one order and takes its numbers out of stock."""
 
     def __init__(self, inventory: Inventory, in_process: InProcess) -> None:
         self._inventory = inventory
         self._in_process = in_process
 
     def plan(self, selection: Selection, durations: Durations, now: datetime) -> tuple[Fate, Timeline]:
-        """Decide how `wish` goes, by its magic and by what is in stock, and take what it gets."""
+        """Decide the timeline of `selection` from its fate and from the stock, and take its numbers."""
         match = self._match_stock(selection)
         fate = self._fate(selection, match)
         received = Stage(now, RECEIVED)
@@ -118,7 +118,7 @@ class OutcomePlanner:
         return fates.of_area_code(match.found[0][2:5]) if match.found else Fate.ORDINARY
 
     def _end(self, selection: Selection, match: _StockMatch, at: datetime) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
-        """End an order that nobody waits for: all, some, or none."""
+        """End an order that is not backordered: all numbers, some, or none."""
         short = len(match.found) < selection.quantity
         if not match.found or (short and not selection.partial_allowed):
             return (Stage(at, FAILED, (), match.errors or (error(5018),)),), ()
@@ -130,7 +130,7 @@ class OutcomePlanner:
     def _backorder(
         self, selection: Selection, match: _StockMatch, durations: Durations, now: datetime, fate: Fate
     ) -> tuple[tuple[Stage, ...], tuple[str, ...]]:
-        """Fill what there is, wait, and fill the rest if more is to come."""
+        """Deliver what the stock has, wait, and deliver the rest if more will come."""
         if selection.criteria is None and not match.found:
             return self._end(selection, match, now + durations.processing)
         first_delivery = _first_delivery(selection, match, fate)
@@ -148,11 +148,11 @@ class OutcomePlanner:
     def _numbers_for_later(
         self, selection: Selection, match: _StockMatch, first_delivery: tuple[str, ...], *, fills: bool
     ) -> tuple[str, ...] | None:
-        """Set aside what ends the wait; None if nothing will, for want of new stock or by magic."""
+        """Set aside the numbers that end the wait; return None if it never ends, by fate or for lack of stock."""
         if not fills:
             return None
         if selection.criteria is None:
-            rest = match.found[len(first_delivery) :]  # what was given at once came first
+            rest = match.found[len(first_delivery) :]  # the first delivery took the first ones
             self._inventory.take(rest)
             return rest
         missing = selection.quantity - len(first_delivery)
@@ -181,7 +181,7 @@ def _first_delivery(selection: Selection, match: _StockMatch, fate: Fate) -> tup
 
 
 def _with_forced_shortage(match: _StockMatch, selection: Selection, fate: Fate) -> _StockMatch:
-    """Pretend a shortage where the fate is one."""
+    """Reduce the numbers found where the fate is a shortage."""
     if fate is Fate.FAILED:
         return _StockMatch((), match.errors)
     if fate is not Fate.PARTIAL:
@@ -192,7 +192,7 @@ def _with_forced_shortage(match: _StockMatch, selection: Selection, fate: Fate) 
 
 
 def _with_strange_status(stages: tuple[Stage, ...], durations: Durations) -> tuple[Stage, ...]:
-    """Say a word nobody has heard of for a while before the end."""
+    """Insert a stage with an unknown status before the end."""
     *earlier, last = stages
     later = Stage(last.at + durations.strange, last.status, last.bought, last.errors)
     return (*earlier, Stage(last.at, durations.strange_word), later)

@@ -1,7 +1,7 @@
-"""Reservations at the practice Bandwidth: numbers kept out of stock for a while, and the XML that says so.
+"""Reservations at the sandbox Bandwidth: numbers kept out of stock for a while, and their XML.
 
-A reserved number is neither found nor sold, but to the order that names its reservation. It is in stock again when the
-reservation is let go, when its time is over, and when an order has used the reservation up, whatever it bought.
+A reserved number is not found and not sold, except to the order that names its reservation. It returns to stock when
+the reservation is deleted, when it expires, and when an order has used the reservation, whatever the order bought.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,19 +24,19 @@ _ROOT: Final = "ReservationResponse"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reservation:
-    """One number, kept until `expires_at`."""
+    """One number, reserved until `expires_at`."""
 
     order_id: str
     e164: str
     expires_at: datetime
 
     def seconds_left(self, now: datetime) -> int:
-        """Say how long it is kept."""
+        """Return how long the number stays reserved."""
         return max(0, int((self.expires_at - now).total_seconds()))
 
 
 class ReservationRefused(Exception):
-    """Bandwidth answers 400, or 404, with a ResponseStatus."""
+    """Bandwidth answers 400 or 404 with a ResponseStatus."""
 
     def __init__(self, reason: CarrierError, status: int = 400) -> None:
         super().__init__(reason)
@@ -45,7 +45,7 @@ class ReservationRefused(Exception):
 
 
 class Reservations:
-    """All reservations of one account that have not run out."""
+    """All reservations of one account that have not ended."""
 
     def __init__(self, inventory: Inventory, account_id: str) -> None:
         self._inventory = inventory
@@ -53,10 +53,10 @@ class Reservations:
         self._reservations: dict[str, Reservation] = {}
 
     def create(self, body: bytes, duration: timedelta, now: datetime, *, order_id: str | None = None) -> Reservation:
-        """Keep a number; a reservation that is played again has its id already.
+        """Reserve a number. A replayed reservation has its id already.
 
         Raises:
-            ReservationRefused: It is no number, or it is not to be had.
+            ReservationRefused: it is not a number, or it is not available.
         """
         e164 = _read(body)
         if not e164.startswith("+1") or not plausible(e164):
@@ -69,14 +69,14 @@ class Reservations:
         return reservation
 
     def expire(self, now: datetime) -> None:
-        """Put what has run out into stock again."""
+        """End the reservations that have expired, and put their numbers back into stock."""
         self._release([each for each in self._reservations.values() if each.expires_at <= now])
 
     def get(self, reservation_id: str) -> Reservation:
         """Return a reservation.
 
         Raises:
-            ReservationRefused: There is none, or none any more.
+            ReservationRefused: it does not exist, or has ended.
         """
         if reservation_id not in self._reservations:
             raise ReservationRefused(error(5043, reservation_id), 404)
@@ -86,7 +86,7 @@ class Reservations:
         """Return the reservation of a number.
 
         Raises:
-            ReservationRefused: It is not reserved.
+            ReservationRefused: the number is not reserved.
         """
         found = next((each for each in self._reservations.values() if each.e164 == e164), None)
         if found is None:
@@ -94,20 +94,20 @@ class Reservations:
         return found
 
     def release(self, reservation_id: str) -> Reservation:
-        """Let a reservation go.
+        """Delete a reservation.
 
         Raises:
-            ReservationRefused: There is none.
+            ReservationRefused: it does not exist.
         """
         found = self.get(reservation_id)
         self._release([found])
         return found
 
     def consume(self, reservation_ids: Sequence[str], numbers: Iterable[str]) -> None:
-        """Put the numbers of an order back into stock, where the order finds them in the same breath.
+        """End an order's reservations and put their numbers back into stock, where the order takes them next.
 
         Raises:
-            OrderRefused: A reservation does not exist, or is of another number.
+            OrderRefused: a reservation does not exist, or is of a number that the order does not name.
         """
         wanted = set(numbers)
         named = {each: self._reservations.get(each) for each in reservation_ids}
@@ -116,7 +116,7 @@ class Reservations:
         self._release([found for found in named.values() if found is not None])
 
     def count(self) -> int:
-        """Say how many numbers are kept."""
+        """Count the reserved numbers."""
         return len(self._reservations)
 
     def as_xml(self, reservation: Reservation, now: datetime) -> bytes:
@@ -125,7 +125,7 @@ class Reservations:
         return xml.document(xml.element(_ROOT, inner))
 
     def as_xml_by_number(self, reservation: Reservation, now: datetime) -> bytes:
-        """Write the answer to GET /tns/{tn}/tnreservation, which has names of its own for the same things."""
+        """Write the answer to GET /tns/{tn}/tnreservation, which names the same fields differently."""
         return xml.document(
             self._element("TNReservation", ("ReservationID", "Account", "ReservedTN"), reservation, now)
         )
@@ -147,7 +147,7 @@ class Reservations:
 
 
 def refusal(refused: ReservationRefused) -> bytes:
-    """Write a no."""
+    """Write the refusal of a reservation."""
     return xml.status_refusal(_ROOT, refused.reason)
 
 

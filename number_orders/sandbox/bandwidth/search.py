@@ -1,7 +1,7 @@
-"""Reads the query of GET /availableNumbers: which criteria go together, and what each may hold.
+"""Reads the query of GET /availableNumbers: which criteria may be combined, and their values.
 
-The tables are those of Bandwidth's page "Order Numbers". Parameter names are taken in any case, since the page
-itself writes `City`, `PhoneNumberType` and `numberType`.
+The tables are those of Bandwidth's page "Order Numbers". Parameter names are read in any case, because the page itself
+writes `City`, `PhoneNumberType` and `numberType`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -56,7 +56,7 @@ _AREA_DIGITS_MAX: Final = 6
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search that Bandwidth would run. `protected_only` finds nothing: no practice number is protected."""
+    """A valid search. `protected_only` finds nothing: no number of the sandbox is protected."""
 
     criteria: Criteria
     quantity: int
@@ -74,10 +74,10 @@ class SearchRefused(Exception):
 
 
 def read_search(pairs: Iterable[tuple[str, str]]) -> Search:
-    """Read the query parameters, repeated ones by their last value.
+    """Read the query parameters; of a repeated one, the last value counts.
 
     Raises:
-        SearchRefused: with the first thing that is wrong.
+        SearchRefused: with the first error.
     """
     query = {name.lower(): value.strip() for name, value in pairs if value.strip()}
     fields = {_FIELDS[name]: value for name, value in query.items() if name in _FIELDS}
@@ -128,7 +128,7 @@ def _nanp_criteria(query: Mapping[str, str], fields: dict[str, str]) -> Criteria
 
 
 def _errors(query: Mapping[str, str], fields: dict[str, str], *, is_foreign: bool) -> Iterator[CarrierError]:
-    """Go through everything that can be wrong; only the first is reported."""
+    """Yield every error; only the first is reported."""
     quantity = query.get("quantity", "1")
     if not quantity.isdigit() or not 1 <= int(quantity) <= terms.QUANTITY_MAX:
         yield error(4010)

@@ -1,6 +1,6 @@
-"""Bandwidth's vocabulary: the order types, the error codes with their texts, and what its fields may hold.
+"""Bandwidth's vocabulary: order types, error codes with their texts, and the values its fields may have.
 
-Codes are used again by Bandwidth with different texts; the table has those that orders and searches need.
+Bandwidth reuses codes with different texts; the table has those of orders and searches.
 """
 
 import re
@@ -94,7 +94,7 @@ _TEXTS: Final = {
     15610: "The telephone number does not belong to this account.",
 }
 
-# 5002 is Bandwidth's validation error with many texts; these are the ones spoken here.
+# 5002 is Bandwidth's validation error, with many texts; these are used here.
 NO_CRITERIA: Final = "Unable to perform search. Please, provide some search criteria"
 UNSUPPORTED: Final = "The combination of search criteria is unsupported."
 ENDS_IN_ALONE: Final = "Ends In is meaningless without Local Vanity"
@@ -104,12 +104,12 @@ UNPARSABLE: Final = "The value specified for the search criteria '%s' cannot be 
 
 
 def error(code: int, *values: object, e164: str = "") -> CarrierError:
-    """Make an error with the text Bandwidth publishes for its code."""
+    """Return an error with the text that Bandwidth publishes for its code."""
     return CarrierError(code, _TEXTS[code] % values, e164)
 
 
 def invalid(text: str, *values: object) -> CarrierError:
-    """Make a 5002 with one of its many texts."""
+    """Return a 5002 with one of its many texts."""
     return CarrierError(5002, text % values)
 
 
@@ -140,7 +140,7 @@ _TEXT_OF_FIELD: Final = {
 
 
 def field_error(field: str, value: str) -> CarrierError | None:
-    """Check one search field of an order."""
+    """Return what is wrong with one search field of an order, or None."""
     if field == "AreaCode":
         return _area_code_error(value)
     if _PATTERNS[field].fullmatch(value):
@@ -166,12 +166,12 @@ def _area_code_error(value: str) -> CarrierError | None:
 
 
 def has_calling_area(fields: set[str]) -> bool:
-    """Tell whether these criteria can be widened to the local calling area: only when they stand alone."""
+    """Return whether a search with these fields alone can be widened to the local calling area."""
     return fields in ({"NpaNxx"}, {"NpaNxxX"}, {"RateCenter", "State"})
 
 
 def criteria_from(fields: dict[str, str], *, calling_area: bool, ends_in: bool) -> Criteria:
-    """Turn North American search fields, already checked, into what the inventory understands."""
+    """Return valid North American search fields as the inventory's criteria."""
     prefix = fields.get("NpaNxxX") or fields.get("NpaNxx") or fields.get("AreaCode") or ""
     wild_card = fields.get("TollFreeWildCardPattern", "")
     toll_free_vanity = fields.get("TollFreeVanity", "")

@@ -1,7 +1,7 @@
-"""Bandwidth's answers as XML, in the shapes its pages and captured replies show.
+"""Bandwidth's answers as XML, in the shapes that its pages and captured replies show.
 
-Writes only; what the values are is decided elsewhere. Strings are joined by hand, since a practice carrier
-shares its core with the one who practises.
+Only writes; the values are decided elsewhere. Strings are joined by hand, because the sandbox often shares a CPU core
+with the client under test.
 """
 
 from collections.abc import Iterable
@@ -29,17 +29,17 @@ _LABELS_ECHOED: Final = (
     "PartialAllowed",
     "SiteId",
 )
-# The host in captured links is an internal one that no client can reach; only `page` is of use.
+# Captured links have an internal host that no client can reach; only `page` is of use.
 _LINK_BASE: Final = "https://dashboard.invalid:443/v1.0"
 
 
 def document(root: str) -> bytes:
-    """Put the declaration before a root element, as captured replies have it."""
+    """Add the XML declaration to a root element, as captured replies have it."""
     return (_DECLARATION + root).encode()
 
 
 def element(tag: str, *content: str) -> str:
-    """Wrap content that is XML already."""
+    """Wrap content that is already XML."""
     return f"<{tag}>{''.join(content)}</{tag}>"
 
 
@@ -49,17 +49,17 @@ def text(tag: str, value: object) -> str:
 
 
 def label(tag: str, value: str) -> str:
-    """Write an element, or nothing when there is nothing to say."""
+    """Write an element, or nothing if the value is empty."""
     return text(tag, value) if value else ""
 
 
 def flag(tag: str, value: bool) -> str:
-    """Write a boolean; Bandwidth's are in lower case."""
+    """Write a boolean, in lower case as Bandwidth does."""
     return text(tag, str(value).lower())
 
 
 def date(moment: datetime) -> str:
-    """Write a moment to the millisecond, as in `2024-09-05T23:34:31.553Z`."""
+    """Write a timestamp to the millisecond, as in `2024-09-05T23:34:31.553Z`."""
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
@@ -72,18 +72,18 @@ def error_list(errors: Iterable[CarrierError]) -> str:
 
 
 def order_refusal(errors: Iterable[CarrierError], sent: Element | None) -> bytes:
-    """Write the 400 to an order: the reasons, and the order repeated without an id."""
+    """Write the 400 to an order: the reasons, and the order without an id."""
     echo = _echo_of(sent) if sent is not None else ""
     return document(element("OrderResponse", error_list(errors), echo))
 
 
 def search_refusal(reason: CarrierError) -> bytes:
-    """Write the 400 to a search, where the Error has no list around it."""
+    """Write the 400 to a search, whose Error is not in a list."""
     return document(element("SearchResult", _error(reason)))
 
 
 def status_refusal(root: str, reason: CarrierError) -> bytes:
-    """Write the shape of 404s and of refused reads."""
+    """Write the body of 404s and of refused reads."""
     status = element("ResponseStatus", text("ErrorCode", reason.code), text("Description", reason.description))
     return document(element(root, status))
 
@@ -107,7 +107,7 @@ def _echo_of(sent: Element) -> str:
 
 
 def search_result(numbers: Iterable[str]) -> bytes:
-    """Write a plain search result; one without numbers is an empty element."""
+    """Write a plain search result; without numbers it is an empty element."""
     listed = [text("TelephoneNumber", e164) for e164 in numbers]
     return _search_result("TelephoneNumberList", listed)
 
@@ -119,7 +119,7 @@ def search_details(numbers: Iterable[str], inventory: Inventory) -> bytes:
 
 
 def number_detail(e164: str, place: Place) -> str:
-    """Write what is known of a number; abroad there is neither LATA nor rate center nor vendor."""
+    """Write a number's details; outside North America there is no LATA, rate center or vendor."""
     head = text("CountryCodeA3", place.country) + text("PhoneNumberType", place.number_type)
     if not e164.startswith("+1"):
         where = label("City", place.city) + label("AreaCode", place.area_code)
@@ -138,7 +138,7 @@ def _search_result(list_tag: str, listed: list[str]) -> bytes:
 
 
 def order_accepted(order: Order, order_id: str | None) -> bytes:
-    """Write the 201 to an order; `order_id` is what the body says it is, or nothing."""
+    """Write the 201 to an order; `order_id` is the id in the body, or None for a body without one."""
     id_element = text("id", order_id) if order_id is not None else ""
     body = _order(order, id_element=id_element, peer_id="", type_xml=order.request.type_xml)
     return document(element("OrderResponse", body, text("OrderStatus", RECEIVED)))
@@ -193,7 +193,7 @@ def _order(order: Order, *, id_element: str, peer_id: str, type_xml: str) -> str
 
 
 def _order_echo(order: Order, stage: Stage, behaviour: Behaviour) -> str:
-    """Repeat the request with the peer filled in; captured replies leave out the id."""
+    """Repeat the request with its peer filled in; captured replies leave the id out."""
     selection = order.request.selection
     loses_request = behaviour.failed_loses_request and stage.status == FAILED and selection.kind is Kind.NAMED
     return _order(
@@ -205,7 +205,7 @@ def _order_echo(order: Order, stage: Stage, behaviour: Behaviour) -> str:
 
 
 def _quantities(order: Order, stage: Stage) -> tuple[int, int]:
-    """Count completed and failed numbers, or contradict the rest of the answer as the page's example does."""
+    """Count completed and failed numbers; for the fate `contradicts` they contradict the list, as on the page."""
     if order.fate is Fate.CONTRADICTS and stage.status == COMPLETE:
         return 0, len(stage.bought)
     failed = order.request.selection.quantity - len(stage.bought) if stage.is_final else 0
@@ -229,7 +229,7 @@ def _errors_of(stage: Stage, behaviour: Behaviour) -> str:
 
 
 def _failed_numbers(order: Order, stage: Stage) -> str:
-    """List the named numbers that were not bought, in another order than they were asked for."""
+    """List the named numbers that were not bought, in reverse order."""
     if not stage.is_final or len(stage.bought) == order.request.selection.quantity:
         return ""
     bought = set(stage.bought)
@@ -238,7 +238,7 @@ def _failed_numbers(order: Order, stage: Stage) -> str:
 
 
 def _completed_numbers(order: Order, stage: Stage, behaviour: Behaviour, inventory: Inventory | None) -> str:
-    """List what was bought: flat as on the page, or each in a TelephoneNumber as captured."""
+    """List the bought numbers: flat as on the page, or each in a TelephoneNumber as captured."""
     if not stage.bought:
         return "<CompletedNumbers/>" if stage.status == FAILED else ""
     if inventory is not None:
@@ -294,7 +294,7 @@ def _order_item(order: Order, account_id: str, now: datetime, behaviour: Behavio
 
 
 def links(path: str, size: int, extra: str, **pages: str | None) -> str:
-    """Write page links as captured: text that looks like a Link header, on a host of no use."""
+    """Write page links as captured: text that looks like a Link header, with a host of no use."""
 
     def link(rel: str, page: str) -> str:
         return text(rel, f'Link=<{_LINK_BASE}{path}?page={page}&size={size}{extra}>;rel="{rel}";')
@@ -346,6 +346,6 @@ def owned_list(items: Iterable[str], total: int, page_links: str) -> bytes:
 
 
 def timed_out(description: str) -> bytes:
-    """Write the 400 that says a request timed out, though nobody knows whether it was processed."""
+    """Write the 400 "timed out", which leaves open whether the request was processed."""
     status = element("ResponseStatus", text("Description", description))
     return document(element("OrderResponse", status))

@@ -1,4 +1,4 @@
-"""Who may order at the practice CM.com, and for which companies. All made up, and published in docs/sandbox.md."""
+"""Account and companies at the sandbox CM.com, made up and published in docs/sandbox.md."""
 
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
@@ -10,7 +10,7 @@ _GUID: Final = "0c0ffee0-0000-4000-8000-0000000000{:02}"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A company that may operate numbers of these types in its country; requests name no country of their own."""
+    """A company that may operate numbers of these types in its country; requests name only the company."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -19,7 +19,7 @@ class Profile:
 
 
 def _profiles() -> dict[str, Profile]:
-    """Number the practice companies by their country's calling code."""
+    """Return the sandbox's companies, whose ids end in their country's calling code."""
     return {
         _GUID.format(31): Profile("NL", ("LOCAL", "NATIONAL", "TOLLFREE")),
         _GUID.format(32): Profile("BE", ("LOCAL", "TOLLFREE")),
@@ -31,7 +31,7 @@ def _profiles() -> dict[str, Profile]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CmAccount:
-    """The one account there is."""
+    """The only account."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -40,5 +40,5 @@ class CmAccount:
     company_profiles: dict[str, Profile] = field(default_factory=_profiles)
 
     def admits(self, account_guid: str, token: str) -> bool:
-        """Tell whether this token opens this account."""
+        """Return whether this token belongs to this account."""
         return account_guid.lower() == self.account_guid and token == self.product_token

@@ -1,7 +1,7 @@
-"""Practice CM.com: number requests on loopback, as far as CM.com's pages tell, and guessed beyond.
+"""Sandbox CM.com: number requests as CM.com's pages describe them, and guessed where the pages are silent.
 
-Knows routes, statuses and admission. Requests live in `cm_book`, what may be asked is in `cm_requests` and
-`cm_places`, customers are called by `cm_callbacks`, and what may go wrong on the way is in `gate`.
+Knows routes, statuses and admission. `order_book.py` keeps requests, `order_requests.py` and `stock.py` know what may
+be requested, `callbacks.py` calls customers, and `routes.py` in the package above applies latency and faults.
 """
 
 import json
@@ -26,7 +26,7 @@ from number_orders.sandbox.routes import Handler, ReceivedRequest, RouteBuilder
 from number_orders.sandbox.state import SandboxState
 
 _ACCOUNT_PATH: Final = "/voice-phonenumberrequestapi/v1/{account_guid}"
-_SPELLINGS: Final = ("numberRequests", "numberrequests")  # the page's own address is in small letters
+_SPELLINGS: Final = ("numberRequests", "numberrequests")  # the page's own address is in lower case
 _TAKE: Final = 50
 _TAKE_MAX: Final = 100
 
@@ -34,7 +34,7 @@ RequestHandler = Callable[[ReceivedRequest, Request], Response]
 
 
 class Cm:
-    """One account at the practice carrier."""
+    """The only account of the sandbox CM.com."""
 
     name: Final = "cm"
 
@@ -54,12 +54,12 @@ class Cm:
         self._replay()
 
     def reset(self) -> None:
-        """Forget every request and whom to call, and refill the stock."""
+        """Forget every request and callback, and refill the stock."""
         self._book = OrderBook()
         self._callbacks.reset()
 
     def routes(self) -> Sequence[Route]:
-        """Return the routes, in both spellings of the collection's name."""
+        """Return the routes, with both spellings of the collection's name."""
         return [route for name in _SPELLINGS for route in self._routes_of(name)]
 
     def _routes_of(self, name: str) -> Iterator[Route]:
@@ -77,32 +77,32 @@ class Cm:
             yield self._builder.route(method, _ACCOUNT_PATH + path, guarded, endpoint=endpoint, template=template)
 
     def _information_routes(self, below: str) -> Iterator[tuple[str, str, str, Handler, Any]]:
-        """Serve what can be known beforehand; the paths are a guess, so there are two of each."""
+        """Yield the routes of statuses, restrictions and availability; the paths are guesses, so each has two."""
         yield "GET", f"{below}/statuses", "/statuses", self._statuses, "other"
         yield "GET", f"{below}/restrictions", "/restrictions", self._restrictions, "search"
         yield "GET", f"{below}/availability", "/availability", self._availability, "search"
 
     def revoke_tokens(self, token: str | None) -> int:
-        """Revoke nothing: the product token does not expire."""
+        """Return 0: the product token does not expire."""
         return 0
 
     def stock_as_json(self) -> dict[str, int]:
-        """Say what is left in stock."""
+        """Return how many numbers are left."""
         return {"free": self._book.stock.count_free()}
 
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
-        """Describe every request made since then, as it truly stands."""
+        """Return every request made since then, as it really is."""
         requests = self._book.all_requests()
         return (_reported(request, now) for request in requests if since is None or request.created_at >= since)
 
     def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """List the calls made to customers."""
+        """Return the callbacks made to customers."""
         return {"callbacks": self._callbacks.callbacks_as_json(since)}
 
     # -- admission ------------------------------------------------------------------------------
 
     def _guarded(self, handler: Handler) -> Handler:
-        """Let in only who has the token of this account."""
+        """Admit only callers with the token of this account."""
 
         def admit(received: ReceivedRequest) -> Response:
             token = received.request.headers.get("x-cm-producttoken", "")
@@ -125,7 +125,7 @@ class Cm:
         return find
 
     def _reference_of(self, received: ReceivedRequest) -> str | None:
-        """Find the reference a request speaks of: that of the request in its path, or in its body."""
+        """Return the reference of the request in the path, or of the request in the body."""
         request = self._book.get(received.request.path_params.get("guid", ""))
         if request is not None:
             return request.reference or None
@@ -170,7 +170,7 @@ class Cm:
         headers = {f"x-cm-pagination-{name}": str(value) for name, value in counts.items()}
         return _json(shown, headers=headers)
 
-    # -- what can be known beforehand -----------------------------------------------------------
+    # -- statuses, restrictions, availability ---------------------------------------------------
 
     def _statuses(self, received: ReceivedRequest) -> Response:
         return _json(list(STATUSES))
@@ -201,7 +201,7 @@ class Cm:
             raise Refused(["companyProfileGuid: unknown company profile"])
         return profile.country
 
-    # -- remembering ----------------------------------------------------------------------------
+    # -- memory ---------------------------------------------------------------------------------
 
     def _remember(self, what: str, request: Request, at: datetime, body: bytes) -> None:
         line = {"what": what, "guid": request.guid, "at": iso(at)}
@@ -209,7 +209,7 @@ class Cm:
         self._sandbox.memory.append(self.name, line | sent)
 
     def _replay(self) -> None:
-        """Do again what was done before the sandbox was stopped; customers are called for what is still to come."""
+        """Repeat what was done before the sandbox was stopped, and schedule the callbacks that are still to come."""
         for line in self._sandbox.memory.read(self.name):
             at = datetime.fromisoformat(line["at"])
             known = self._book.get(line["guid"])
@@ -247,7 +247,7 @@ def _reported(request: Request, now: datetime) -> dict[str, Any]:
 
 
 def _outcome(status: str, bought: int, quantity: int) -> str | None:
-    """Say what happened to the numbers, whatever the request says."""
+    """Return what happened to the numbers, whatever the request's status says."""
     if status == COMPLETED:
         return "COMPLETED" if bought == quantity else "PARTIAL" if bought else "FAILED"
     return {REJECTED: "FAILED", CANCELLED: "CANCELLED"}.get(status)

@@ -1,6 +1,6 @@
-"""CM.com calls back: one POST with the whole request for every change of its status, and never again.
+"""CM.com's callbacks: one POST with the whole request for every change of its status, without retries.
 
-Whether the real one tries again is not known; this one does not, so a client must not depend on being called.
+Whether CM.com retries is not known. The sandbox does not, so that no client depends on being called.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _CALLBACKS_KEPT: Final = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Callback:
-    """One attempt, and the status it was answered with, if it was."""
+    """One callback; `answer` is its HTTP status, or None if nobody answered."""
 
     at: datetime
     url: str
@@ -36,7 +36,7 @@ class Callback:
 
 
 class CallbackSender:
-    """Waits for the next change of any request, and tells its customer."""
+    """Waits for the next change of any request and calls its customer."""
 
     def __init__(self, sandbox: SandboxState) -> None:
         self._sandbox = sandbox
@@ -44,13 +44,13 @@ class CallbackSender:
         self.reset()
 
     def reset(self) -> None:
-        """Forget whom to call, and who was called."""
+        """Forget scheduled callbacks and those made."""
         self.sent: deque[Callback] = deque(maxlen=_CALLBACKS_KEPT)
         self._due: list[tuple[datetime, int, Request, Stage]] = []
         self._sandbox.clock.wake()
 
     def schedule(self, request: Request, after: datetime) -> None:
-        """Call for each stage from here on, except the one with which the request began."""
+        """Schedule a callback for each stage from `after` on, except the first stage of the request."""
         if request.sent.callback_url is None:
             return
         for stage in request.stages[1:]:
@@ -59,7 +59,7 @@ class CallbackSender:
         self._sandbox.clock.wake()
 
     async def run(self) -> None:
-        """Call until cancelled."""
+        """Make callbacks until cancelled."""
         async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S) as http, asyncio.TaskGroup() as sending:
             while True:
                 await self._sandbox.clock.until(self._due[0][0] if self._due else None)
@@ -68,7 +68,7 @@ class CallbackSender:
                         sending.create_task(self._send(http, request, stage))
 
     def _due_now(self) -> list[tuple[Request, Stage]]:
-        """Return the changes that have happened; what a cancellation has prevented never did."""
+        """Return the changes that are due, without those that a cancellation prevented."""
         changes = []
         while self._due and self._due[0][0] <= self._sandbox.clock():
             _, _, request, stage = heapq.heappop(self._due)
@@ -83,7 +83,7 @@ class CallbackSender:
             response = await http.post(url, content=body, headers={"Content-Type": "application/json"})
             answer: int | None = response.status_code
         except (httpx.HTTPError, httpx.InvalidURL):
-            answer = None  # nobody there; the call is in the report, and is not made again
+            answer = None  # nobody answered; the callback is in the report and is not repeated
         self.sent.append(
             Callback(
                 at=at,
@@ -96,6 +96,6 @@ class CallbackSender:
         )
 
     def callbacks_as_json(self, since: datetime | None) -> list[dict[str, Any]]:
-        """List who was called since then."""
+        """Return the callbacks made since then."""
         sent = [callback for callback in self.sent if since is None or callback.at >= since]
         return [{"carrier": "cm", **asdict(callback), "at": iso(callback.at)} for callback in sent]

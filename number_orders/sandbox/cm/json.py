@@ -1,4 +1,4 @@
-"""CM.com's JSON: camelCase, bare arrays, and ranges that stay empty until numbers are assigned."""
+"""CM.com's JSON: camelCase, bare arrays, and ranges with nulls until numbers are assigned."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 def request(number_request: Request, stage: Stage, behaviour: Behaviour, *, with_guid: bool = True) -> Json:
-    """Write a number request as it stands in `stage`."""
+    """Write a number request in its stage."""
     ranges = list(_joined(stage.ranges)) if behaviour.cm_range_shape == "merged" else stage.ranges
     written = [_range(each, stage.at, behaviour) for each in ranges]
     missing = number_request.sent.quantity - sum(each.size for each in ranges)
@@ -31,7 +31,7 @@ def request(number_request: Request, stage: Stage, behaviour: Behaviour, *, with
 
 
 def restriction(rule: Restriction) -> Json:
-    """Write what may be asked for in one country and type."""
+    """Write the restriction of one country and type."""
     return {
         "countryCode": rule.country,
         "phoneNumberType": rule.number_type,
@@ -62,7 +62,7 @@ def _unassigned_range(size: int) -> Json:
 
 
 def _joined(ranges: Sequence[Range]) -> Iterator[Range]:
-    """Join ranges that follow one another."""
+    """Join consecutive ranges."""
     whole: Range | None = None
     for each in ranges:
         if whole is not None and int(whole.start) + whole.size == int(each.start):

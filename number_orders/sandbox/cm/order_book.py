@@ -1,4 +1,4 @@
-"""The practice CM.com's books: number requests, and their course from the desk of a reviewer to their end."""
+"""The order book of the sandbox CM.com: number requests from their review to their end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,19 +19,19 @@ REJECTED: Final = "REJECTED"
 CANCELLED: Final = "CANCELLED"
 STATUSES: Final = (NEW, IN_PROGRESS, COMPLETED, REJECTED, CANCELLED)
 FINAL: Final = {COMPLETED, REJECTED, CANCELLED}
-_REVIEW_STARTS: Final = 0.4  # of the review, a request lies unread
+_REVIEW_STARTS: Final = 0.4  # of the review time, a request stays NEW
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Numbers in a row that were assigned: the first of them, and how many."""
+    """Consecutive numbers that were assigned: the first, and how many."""
 
     guid: str
     start: str
     size: int
 
     def numbers(self) -> Iterator[str]:
-        """List them in E.164."""
+        """Return the numbers in E.164."""
         first = int(self.start.removeprefix("+"))
         return (f"+{number}" for number in range(first, first + self.size))
 
@@ -48,7 +48,7 @@ class Stage:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Request:
-    """One number request. Only a cancellation changes it; time alone moves it from stage to stage."""
+    """One number request. Only a cancellation changes it; otherwise time moves it from stage to stage."""
 
     guid: str
     sent: NumberRequest
@@ -60,17 +60,17 @@ class Request:
     fate: CmFate
 
     def stage(self, now: datetime) -> Stage:
-        """Say how the request stands."""
+        """Return the stage at `now`."""
         return next(stage for stage in reversed(self.stages) if stage.at <= now or stage is self.stages[0])
 
     def ended_at(self, now: datetime) -> datetime | None:
-        """Say when it was finalised."""
+        """Return when the request was finalised."""
         stage = self.stage(now)
         return stage.at if stage.status in FINAL else None
 
 
 class Finalised(Exception):
-    """A request that can be cancelled no more."""
+    """The request has ended and can no longer be cancelled."""
 
 
 class OrderBook:
@@ -81,7 +81,7 @@ class OrderBook:
         self._requests: dict[str, Request] = {}
 
     def accept(self, guid: str, sent: NumberRequest, profile: Profile, behaviour: Behaviour, now: datetime) -> Request:
-        """Accept a request and decide its whole course."""
+        """Accept a request and decide all that happens to it."""
         reference = reference_in(sent.comment)
         dice = Random(f"{behaviour.seed}/{reference or guid}")
         area = find_area(profile.country, sent.phone_number_type, sent.area_code, sent.city)
@@ -114,14 +114,14 @@ class OrderBook:
         return iter(self._requests.values())
 
     def listed(self, now: datetime) -> list[Request]:
-        """Return every request that has come to be listed."""
+        """Return the requests that are listed by `now`."""
         return [request for request in self._requests.values() if request.listed_at <= now]
 
     def cancel(self, request: Request, behaviour: Behaviour, now: datetime) -> Stage | None:
-        """Give a request up; numbers that were set aside for it go back to no one.
+        """Cancel a request. The numbers set aside for it are not sold again.
 
         Returns:
-            The stage in which it ends thereby; none when it will have ended before somebody gets round to it.
+            The stage in which the cancellation takes effect; None if the request ends before that.
 
         Raises:
             Finalised: it has ended already.
@@ -148,7 +148,7 @@ class OrderBook:
 def _review_stages(
     taken: tuple[Range, ...], sent: NumberRequest, fate: CmFate, behaviour: Behaviour, dice: Random, now: datetime
 ) -> tuple[Stage, ...]:
-    """Let a person look at it: they take it up, and decide."""
+    """Return the stages of a request that a person at CM.com reviews and decides."""
     review = random_duration(behaviour.cm_review_s, dice)
     in_review = Stage(now + review * _REVIEW_STARTS, IN_PROGRESS, "Your request is being reviewed.")
     decided_at = now + review

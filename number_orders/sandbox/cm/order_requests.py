@@ -1,4 +1,4 @@
-"""What a client may ask of the practice CM.com. Field names are a guess, as docs/sandbox.md says; the rules are not."""
+"""Reads number requests. Field names are a guess, as docs/sandbox.md says; the rules are from the page."""
 
 import re
 from typing import Annotated, Any, Final
@@ -15,7 +15,7 @@ _NAMED: Final = re.compile(r"\bref(?:erence)?\s*[=:]\s*(\S+)", re.IGNORECASE)
 
 
 class Refused(Exception):
-    """A request that cannot be accepted, with every reason."""
+    """A request that is refused, with every reason."""
 
     def __init__(self, reasons: list[str]) -> None:
         super().__init__(reasons)
@@ -39,7 +39,7 @@ class NumberRequest(BaseModel):
 
     @property
     def size(self) -> int:
-        """Say how many numbers each range has; without ranges every number is one of its own."""
+        """Return the size of each range; without ranges, each number is a range of its own."""
         return self.range_size or 1
 
 
@@ -47,7 +47,7 @@ def read_request(body: bytes) -> NumberRequest:
     """Read the body of a POST.
 
     Raises:
-        Refused: it is no JSON, or a field cannot be read.
+        Refused: it is not JSON, or a field cannot be read.
     """
     try:
         return NumberRequest.model_validate_json(body)
@@ -56,10 +56,10 @@ def read_request(body: bytes) -> NumberRequest:
 
 
 def profile_for(request: NumberRequest, account: CmAccount) -> Profile:
-    """Return the company that will operate the numbers, once every rule is kept.
+    """Return the company that will operate the numbers, after checking every rule.
 
     Raises:
-        Refused: the profile is unknown, or a rule of the page or of the order restrictions is broken.
+        Refused: the company profile is unknown, or a rule of the page or of the restrictions is broken.
     """
     profile = account.company_profiles.get(str(request.company_profile_guid))
     if profile is None:
@@ -71,7 +71,7 @@ def profile_for(request: NumberRequest, account: CmAccount) -> Profile:
 
 
 def reference_in(comment: str | None) -> str:
-    """Find our reference in a comment: a UUID, else what follows `ref=`, else all of it."""
+    """Return our reference from a comment: a UUID, else what follows `ref=`, else all of it."""
     text = (comment or "").strip()
     found = _UUID.search(text)
     if found is not None:

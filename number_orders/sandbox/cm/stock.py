@@ -1,6 +1,6 @@
-"""What CM.com sells in practice: areas with a block of numbers each, what may be asked for, and magic.
+"""The stock of the sandbox CM.com: areas with a block of numbers each, restrictions, and magic areas.
 
-The blocks lie beside those of the other practice carriers, so that nothing is sold by two of them.
+The blocks do not overlap those of the other sandbox carriers, so that no number is sold by two of them.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ NANPA: Final = {"US", "CA"}
 
 
 class CmFate(StrEnum):
-    """How a request goes, whatever the stock says."""
+    """How a request goes, whatever the stock has."""
 
     ORDINARY = "ordinary"
     REJECTED = "rejected"
@@ -27,7 +27,7 @@ class CmFate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Area:
-    """A block of numbers: `prefix` and then `digits` more. The first `at_hand` can be assigned at once."""
+    """A block of numbers: `prefix` and `digits` more. The first `directly_available` are assigned at once."""
 
     country: str
     number_type: str = LOCAL
@@ -45,13 +45,13 @@ class Area:
         return int(10**self.digits)
 
     def number(self, line: int) -> str:
-        """Write one number of the block in E.164."""
+        """Return one number of the block in E.164."""
         return f"{self.prefix}{line:0{self.digits}}"
 
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """What may be asked for in one country and type."""
+    """What may be requested in one country and type."""
 
     country: str
     number_type: str
@@ -116,7 +116,7 @@ ORDINARY_AREAS: Final = (
 
 
 def find_area(country: str, number_type: str, area_code: str | None, city: str | None) -> Area | None:
-    """Return the area that is meant by an area code, a city, or both; None if there is none."""
+    """Return the area with this area code, city, or both; None if there is none."""
     return next(
         (
             area
@@ -130,20 +130,20 @@ def find_area(country: str, number_type: str, area_code: str | None, city: str |
 
 
 def restrictions(country: str | None = None, number_type: str | None = None) -> Iterator[Restriction]:
-    """List what may be asked for, in one country or of one type if told."""
+    """Return the restrictions of one country, of one type, or of all."""
     for each in RESTRICTIONS:
         if country in {None, each.country} and number_type in {None, each.number_type}:
             yield each
 
 
 class CmStock:
-    """What is left of each block; a range begins at a multiple of its size, and blocks are used in order."""
+    """What is left of each block. A range begins at a multiple of its size, and a block is used in order."""
 
     def __init__(self) -> None:
         self._next: dict[Area, int] = {}
 
     def take(self, area: Area, count: int, size: int) -> tuple[str, ...]:
-        """Give away the first numbers of `count // size` ranges in a row; nothing if the block is used up."""
+        """Take `count // size` consecutive ranges and return their first numbers; nothing if the block is used up."""
         first = self._first(area, size)
         if first + count > area.size:
             return ()
@@ -151,15 +151,15 @@ class CmStock:
         return tuple(area.number(line) for line in range(first, first + count, size))
 
     def directly_available(self, area: Area, size: int = 1) -> int:
-        """Count what can be assigned at once."""
+        """Count the numbers that can be assigned at once."""
         return max(0, area.directly_available - self._first(area, size))
 
     def left(self, area: Area) -> int:
-        """Count what can be assigned at all."""
+        """Count the numbers that can be assigned at all."""
         return area.size - self._first(area, 1)
 
     def count_free(self) -> int:
-        """Count what is left of everything."""
+        """Count the numbers left in all areas."""
         return sum(map(self.left, ORDINARY_AREAS + MAGIC_AREAS))
 
     def _first(self, area: Area, size: int) -> int:

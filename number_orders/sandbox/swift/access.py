@@ -1,4 +1,4 @@
-"""Who may do what at the practice Swift. The key is made up, published in docs/sandbox.md, and opens nothing else."""
+"""Keys and accounts at the sandbox Swift, made up, published in docs/sandbox.md, and valid only here."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -12,7 +12,7 @@ _SUB_ACCOUNTS: Final = ("01K3S620PA5JPWPR10F0000001", "01K3S620PA5JPWPR10F000000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwiftAccount:
-    """One account with its sub accounts. Only `messaging_accounts` may bring numbers of their own."""
+    """One account with its sub accounts. Only `messaging_accounts` may add numbers that they have elsewhere."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -26,11 +26,11 @@ class SwiftAccount:
     mms_accounts: tuple[str, ...] = (_OWN,)
 
     def knows(self, account_id: str) -> bool:
-        """Tell whether this is the own account or one of its sub accounts."""
+        """Return whether this is the own account or one of its sub accounts."""
         return account_id in {self.account_id, *self.sub_accounts}
 
     def refusal(self, authorization: str) -> int | None:
-        """Return the status with which a caller is turned away: 401, 403 for a key without a user, or none."""
+        """Return the status for a caller without access: 401, or 403 for a key without a user; None for a valid key."""
         scheme, _, key = authorization.partition(" ")
         if scheme.lower() != "bearer" or not key.startswith(_KEY_PREFIX):
             return 401

@@ -1,7 +1,7 @@
-"""Practice Swift: number ordering on loopback, as Swift's pages print it.
+"""Sandbox Swift: number ordering as Swift's pages print it.
 
-Knows routes, statuses and admission. Carts and orders live in `swift_book`, their course is decided in
-`swift_outcomes`, the envelopes are in `swift_json`, and what may go wrong on the way in `gate`.
+Knows routes, statuses and admission. `order_book.py` keeps carts and orders, `outcomes.py` decides how they go,
+`json.py` writes the envelopes, and `routes.py` in the package above applies latency and faults.
 """
 
 import json
@@ -45,7 +45,7 @@ CartHandler = Callable[[ReceivedRequest, Cart], Response]
 
 
 class Swift:
-    """One account at the practice carrier, with its sub accounts."""
+    """One account at the sandbox Swift, with its sub accounts."""
 
     name: Final = "swift"
 
@@ -94,28 +94,28 @@ class Swift:
             yield self._builder.route(method, prefix + path, guarded, endpoint=endpoint, template=template)
 
     def revoke_tokens(self, token: str | None) -> int:
-        """Revoke nothing: keys do not expire here."""
+        """Return 0: keys do not expire here."""
         return 0
 
     def stock_as_json(self) -> dict[str, int]:
-        """Say what is left in stock, and what the accounts hold."""
+        """Return how many numbers are left in stock, and how many the accounts hold."""
         held = sum(1 for _ in self._book.holdings.held(self._sandbox.clock()))
         return {"free": self._inventory.count_free(), "dids": held}
 
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
-        """Describe every cart checked out since then, as it truly stands."""
+        """Return every order made since then, as it really is."""
         orders = self._book.all_orders()
         return (_reported(order, now) for order in orders if since is None or order.placed_at >= since)
 
     def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """List the removals that broke a taint window."""
+        """Return the removals that were ordered inside a taint window."""
         violations = self._book.violations
         return {"violations": [_violation(each) for each in violations if since is None or each.at >= since]}
 
     # -- admission ------------------------------------------------------------------------------
 
     def _guarded(self, handler: Handler) -> Handler:
-        """Let only known keys in, and only to accounts of theirs."""
+        """Admit only valid keys, and only to their accounts."""
 
         def admit(received: ReceivedRequest) -> Response:
             status = self._account.refusal(received.request.headers.get("authorization", ""))
@@ -126,7 +126,7 @@ class Swift:
             try:
                 return handler(received)
             except Refused as refused:
-                return _json({"errors": refused.faults}, refused.status)
+                return _json({"errors": refused.errors}, refused.status)
 
         return admit
 
@@ -143,7 +143,7 @@ class Swift:
         return find
 
     def _reference_of(self, received: ReceivedRequest) -> str | None:
-        """Find the reference a request speaks of: that of the cart or order in its path, or in its body."""
+        """Return the reference of the cart or order in the path, or of the cart in the body."""
         path = received.request.path_params
         order = self._book.order(path.get("order_id", ""))
         cart = order.cart if order is not None else self._book.cart(path.get("cart_id", path.get("order_id", "")))
@@ -175,7 +175,7 @@ class Swift:
         return _json(self._envelopes().cart_request(cart, request), 201)
 
     def _refusal_of_added_numbers(self, sent: CartRequestData, account_id: str) -> Response | None:
-        """Numbers may be brought along where Swift has approved it."""
+        """Return the refusal of ADD_MESSAGING_NUMBERS where Swift has not approved it, or None."""
         requested = sent.data
         if not isinstance(requested, AddMessagingNumbers):
             return None
@@ -209,7 +209,7 @@ class Swift:
 
     def _list_requests(self, received: ReceivedRequest, cart: Cart) -> Response:
         write = self._envelopes().cart_request
-        page = Page(tuple(cart.requests), max(len(cart.requests), 1), None, None)  # a cart is never long
+        page = Page(tuple(cart.requests), max(len(cart.requests), 1), None, None)  # a cart has few requests
         return _json(swift_json.listing((write(cart, request) for request in page.items), page))
 
     def _list_carts(self, received: ReceivedRequest) -> Response:
@@ -267,7 +267,7 @@ class Swift:
     def _envelopes(self) -> Envelopes:
         return Envelopes(self._account, as_printed=self._sandbox.behaviour.swift_replies == "as_printed")
 
-    # -- remembering ----------------------------------------------------------------------------
+    # -- memory ---------------------------------------------------------------------------------
 
     def _remember(self, what: str, cart: Cart, object_id: str, at: datetime, body: bytes) -> None:
         behaviour = as_json(self._sandbox.behaviour) if what == "checkout" else {}
@@ -277,7 +277,7 @@ class Swift:
         )
 
     def _replay(self) -> None:
-        """Do again what was done before the sandbox was stopped, at the moments at which it was done."""
+        """Repeat what was done before the sandbox was stopped, with the moments at which it was done."""
         for line in self._sandbox.memory.read(self.name):
             self._replay_line(line, datetime.fromisoformat(line["at"]), line["body"].encode("utf-8"))
 
@@ -287,14 +287,14 @@ class Swift:
             return
         cart = self._book.cart(line["cart_id"])
         if cart is None:
-            raise LookupError(f"the memory speaks of an unknown cart: {line['cart_id']}")
+            raise LookupError(f"the memory file has no cart {line['cart_id']} before its requests: it is damaged")
         if line["what"] == "request":
             self._book.add_request(cart, line["id"], read_cart_request(body), at)
             return
         try:
             self._book.check_out(cart, read_behaviour(line["behaviour"]), at)
         except Tainted:
-            return  # it was refused then as well, and is counted again
+            return  # it was refused then too; the violation is recorded again
 
 
 def _reported(order: Order, now: datetime) -> dict[str, Any]:
@@ -328,7 +328,7 @@ def _numbers(results: Iterable[RequestResult], kind: type) -> list[str]:
 
 
 def _failed(results: Iterable[RequestResult]) -> list[str]:
-    """List the numbers that were named in vain."""
+    """Return the named numbers that were not added or removed."""
     named = [
         (result, f"+{n}")
         for result in results
@@ -339,7 +339,7 @@ def _failed(results: Iterable[RequestResult]) -> list[str]:
 
 
 def _outcome(done: int, quantity: int) -> str:
-    """Say what happened to the numbers, whatever the order says."""
+    """Return what happened to the numbers, whatever the order's status says."""
     if done == quantity:
         return "COMPLETED"
     return "PARTIAL" if done else "FAILED"

@@ -1,4 +1,4 @@
-"""Swift's coverage: how many numbers there are, never which."""
+"""Swift's coverage: how many numbers there are, but not which."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ def read_coverage_query(query: QueryParams) -> CoverageQuery:
     Raises:
         Refused: 422 for a number type other than tendlc, or a field that cannot be grouped by.
     """
-    faults: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}
     if query.get("number_type") != "tendlc":
-        faults["number_type"] = ["is invalid"]
+        errors["number_type"] = ["is invalid"]
     group_by = list(dict.fromkeys(query.getlist("group_by[]")))
     if not set(group_by) <= set(FILTERS):
-        faults["group_by"] = [f"must be of {', '.join(FILTERS)}"]
-    if faults:
-        raise Refused(422, faults)
+        errors["group_by"] = [f"must be of {', '.join(FILTERS)}"]
+    if errors:
+        raise Refused(422, errors)
     return CoverageQuery(criteria_of(query), group_by)
 
 
 def count(inventory: Inventory, coverage_query: CoverageQuery) -> Counter[tuple[str, ...]]:
-    """Count the stock by group; without a field to group by, there is one group."""
+    """Count the stock by group; without a field to group by, all is one group."""
     groups: Counter[tuple[str, ...]] = Counter()
     for place, digits, quantity in inventory.count(coverage_query.criteria):
         fields = _fields(place, digits)

@@ -1,8 +1,8 @@
-"""Magic at the practice Swift: area codes whose orders always go the same, unusual way.
+"""Magic inputs of the sandbox Swift: area codes and numbers that force the fate of a request.
 
-A request for new numbers has the fate of its area code, or of the area of the first number found. A removal has the
-fate of the first number named that lives in an area magic for removals; buying there is ordinary. Numbers
-brought along have theirs by their last four digits.
+A request for new numbers has the fate of its area code, or of the area code of the first number found. A removal has
+the fate of the first number in an area code that is magic for removals; buying there is ordinary. A request to add
+numbers has the fate of the first magic number among them, by its last four digits.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Final
 
 
 class SwiftFate(StrEnum):
-    """How a request goes, whatever the stock says."""
+    """How a request goes, whatever the stock has."""
 
     ORDINARY = "ordinary"
     PARTIAL = "partial"
@@ -51,17 +51,17 @@ ADDED_BY_LAST_DIGITS: Final = {
 
 
 def of_new(area_code: str) -> SwiftFate:
-    """Say the fate of a request for numbers in `area_code`."""
+    """Return the fate of a request for new numbers in `area_code`."""
     return NEW_BY_AREA_CODE.get(area_code, SwiftFate.ORDINARY)
 
 
 def of_removal(numbers: Iterable[str]) -> SwiftFate:
-    """Say the fate of a removal."""
+    """Return the fate of a removal."""
     return _first(REMOVED_BY_AREA_CODE.get(e164[2:5]) for e164 in numbers)
 
 
 def of_added(numbers: Iterable[str]) -> SwiftFate:
-    """Say the fate of numbers that a customer brings along."""
+    """Return the fate of a request to add numbers."""
     return _first(ADDED_BY_LAST_DIGITS.get(e164[-4:]) for e164 in numbers)
 
 

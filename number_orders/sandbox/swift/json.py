@@ -1,4 +1,4 @@
-"""Swift's envelopes, as its page prints them, oddities and all."""
+"""Swift's envelopes exactly as its page prints them."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -14,12 +14,12 @@ from number_orders.sandbox.swift.outcomes import Stage
 
 Json = dict[str, Any]
 
-# On the page an order was last updated a moment after the latest entry of its history.
+# On the page an order's updated_at is slightly later than the last entry of its history.
 _AFTER_HISTORY: Final = timedelta(microseconds=176)
 
 
 class Envelopes:
-    """Writes objects for the account they belong to."""
+    """Writes envelopes with their account and author."""
 
     def __init__(self, account: SwiftAccount, *, as_printed: bool) -> None:
         self._author_id = account.author_id
@@ -39,7 +39,7 @@ class Envelopes:
         return _envelope("cart", data, self._owners(cart.account_id))
 
     def cart_request(self, cart: Cart, request: CartRequest) -> Json:
-        """Write a request. As printed, it says next to nothing of what was sent, and has the id of its cart."""
+        """Write a request. As printed on the page, it repeats little of what was sent and has the id of its cart."""
         sent, at = request.sent, iso(request.inserted_at)
         bare = self._as_printed
         data = {
@@ -56,11 +56,11 @@ class Envelopes:
         return _envelope("cart_request", data, inside)
 
     def new_order(self, order: Order) -> Json:
-        """Write an order as the checkout answers it: before anything has been done about it."""
+        """Write an order as the checkout answers it, before its processing begins."""
         return self._order(order, order.timeline.stages[:1])
 
     def order(self, order: Order, now: datetime) -> Json:
-        """Write an order as it stands. It never says which numbers it got."""
+        """Write an order in its current stage. It does not say which numbers it got."""
         return self._order(order, order.history(now))
 
     def _order(self, order: Order, history: Sequence[Stage]) -> Json:
@@ -84,7 +84,7 @@ class Envelopes:
 
 
 def did(one: Did, now: datetime, *, with_account: bool) -> Json:
-    """Write a number; only listings of one account say whose it is."""
+    """Write a number; only the lists of one account name the account."""
     data = {
         "id": one.did_id,
         "inserted_at": iso(one.inserted_at),

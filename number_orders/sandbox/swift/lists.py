@@ -1,4 +1,4 @@
-"""Lists as the practice Swift shows them: what appears in its own time, in pages found by cursors."""
+"""Swift's lists: items appear after a delay, and pages are found by cursors."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """Which page is wanted: up to `limit` items after, or before, the one with this id."""
+    """The requested page: up to `limit` items after or before the item with this id."""
 
     limit: int
     after: str | None = None
@@ -26,7 +26,7 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[T]):
-    """Some items, and the ids to go on from; none where nothing is left."""
+    """A page of items, and the ids for the next and the previous page; None where nothing is left."""
 
     items: tuple[T, ...]
     limit: int
@@ -35,7 +35,7 @@ class Page(Generic[T]):
 
 
 def read_page_request(query: Mapping[str, str]) -> PageRequest | None:
-    """Read `after`, `before` and `limit`; None if they make no sense. A limit too high is lowered, not refused."""
+    """Read `after`, `before` and `limit`; None if one is invalid. A limit above the maximum is reduced."""
     limit = query.get("limit", f"{_LIMIT}")
     if not limit.isdecimal() or int(limit) < 1:
         return None
@@ -47,7 +47,7 @@ def read_page_request(query: Mapping[str, str]) -> PageRequest | None:
 
 
 def cursor(item_id: str | None) -> str | None:
-    """Write a place in a list so that nobody is tempted to read it."""
+    """Return an item's id as an opaque cursor."""
     return None if item_id is None else base64.urlsafe_b64encode(item_id.encode()).decode()
 
 
@@ -61,10 +61,10 @@ def _read_cursor(given: str | None) -> str | None:
 
 
 class PagedList(Generic[T]):
-    """Everything of one kind on one account, in the order in which it came to be listed."""
+    """All items of one kind on one account, in the order in which they were listed."""
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[datetime, str]] = []  # a heap: the next to appear comes first
+        self._waiting: list[tuple[datetime, str]] = []  # a heap: the item to be listed next is at the top
         self._listed: list[str] = []
         self._positions: dict[str, int] = {}
         self._items: dict[str, T] = {}
@@ -77,7 +77,7 @@ class PagedList(Generic[T]):
     def page(
         self, wanted: PageRequest, now: datetime, *, oldest_first: bool, shown: Callable[[T], bool]
     ) -> Page[T] | None:
-        """Return a page of what is `shown`, or None if the cursor names nothing on this roll."""
+        """Return a page of the items that `shown` accepts, or None if the cursor is not in this list."""
         self._list_due_items(now)
         cursors = {wanted.after, wanted.before} - {None}
         if not cursors <= self._positions.keys():
@@ -98,7 +98,7 @@ class PagedList(Generic[T]):
             self._listed.append(item_id)
 
     def _walk(self, wanted: PageRequest, step: int, shown: Callable[[T], bool]) -> Iterator[str]:
-        """Go from the cursor, or from the first end, to the other."""
+        """Yield ids from the cursor, or from the first end, to the other end."""
         start = wanted.after or wanted.before
         position = self._positions[start] + step if start is not None else 0 if step > 0 else len(self._listed) - 1
         while 0 <= position < len(self._listed):
@@ -109,7 +109,7 @@ class PagedList(Generic[T]):
 
 
 def _neighbour_ids(ids: list[str], wanted: PageRequest, *, more: bool) -> tuple[str | None, str | None]:
-    """Name the items to go on from, after the page and before it."""
+    """Return the ids for the pages after and before this one."""
     if not ids:
         return None, None
     if wanted.before is not None and wanted.after is None:

@@ -1,6 +1,6 @@
-"""The practice Swift's books: carts, what is in them, the orders they became, and every broken taint window.
+"""The order book of the sandbox Swift: carts, their requests, their orders, and violated taint windows.
 
-An order is the cart seen by another name: the same id, unless the behaviour says otherwise.
+An order is a checked-out cart and has its id, unless the behaviour says otherwise.
 """
 
 from collections import defaultdict
@@ -39,7 +39,7 @@ class CartRequest:
 
 @dataclass(slots=True, kw_only=True)
 class Order:
-    """A cart that was checked out; time alone moves it from stage to stage."""
+    """A checked-out cart. Time alone moves it from stage to stage."""
 
     order_id: str
     cart: "Cart"
@@ -47,23 +47,23 @@ class Order:
     timeline: Timeline
 
     def stage(self, now: datetime) -> Stage:
-        """Say how the order stands."""
+        """Return the stage at `now`."""
         return self.history(now)[-1]
 
     def history(self, now: datetime) -> tuple[Stage, ...]:
-        """List what has been said of the order so far, oldest first."""
+        """Return the stages up to `now`, oldest first."""
         stages = self.timeline.stages
         return tuple(stage for stage in stages if stage.at <= now or stage is stages[0])
 
     def ended_at(self, now: datetime) -> datetime | None:
-        """Say when the carrier finished."""
+        """Return when the carrier finished."""
         ends_at = self.timeline.ends_at
         return ends_at if ends_at is not None and ends_at <= now else None
 
 
 @dataclass(slots=True, kw_only=True)
 class Cart:
-    """Requests that are wanted together; checked out once."""
+    """Requests that are checked out together, once."""
 
     cart_id: str
     account_id: str
@@ -94,11 +94,11 @@ class CheckedOut(Exception):
 
 
 class EmptyCart(Exception):
-    """There is nothing to order."""
+    """The cart has no requests."""
 
 
 class Tainted(Exception):
-    """Numbers that were to be removed are too young."""
+    """Numbers to be removed are inside their taint window."""
 
     def __init__(self, numbers: tuple[str, ...]) -> None:
         super().__init__(numbers)
@@ -106,7 +106,7 @@ class Tainted(Exception):
 
 
 class OrderBook:
-    """Everything on the account and its sub accounts. Two accounts see nothing of each other but their numbers."""
+    """Everything on the account and its sub accounts, each of which sees only its own carts and orders."""
 
     def __init__(self, inventory: Inventory, mms_accounts: tuple[str, ...]) -> None:
         self._inventory = inventory
@@ -120,7 +120,7 @@ class OrderBook:
         self._orders: dict[str, Order] = {}
 
     def open_cart(self, cart_id: str, account_id: str, sent: CartData, now: datetime) -> Cart:
-        """Begin a cart."""
+        """Create a cart."""
         cart = Cart(cart_id=cart_id, account_id=account_id, sent=sent, inserted_at=now)
         self._carts[cart_id] = cart
         self.carts[account_id].add(now, cart_id, cart)
@@ -139,7 +139,7 @@ class OrderBook:
         return iter(self._orders.values())
 
     def add_request(self, cart: Cart, request_id: str, sent: CartRequestData, now: datetime) -> CartRequest:
-        """Put a request into a cart.
+        """Add a request to a cart.
 
         Raises:
             CheckedOut: the cart is an order already.
@@ -151,12 +151,12 @@ class OrderBook:
         return request
 
     def check_out(self, cart: Cart, behaviour: Behaviour, now: datetime) -> Order:
-        """Make a cart an order, and decide its whole course.
+        """Turn a cart into an order and decide all that happens to it.
 
         Raises:
-            CheckedOut: it is one already; nothing is bought again.
+            CheckedOut: it is an order already; nothing is bought again.
             EmptyCart: it has no requests.
-            Tainted: the behaviour refuses removals of young numbers at this point.
+            Tainted: it removes tainted numbers, and the behaviour refuses that at the checkout.
         """
         if cart.order is not None:
             raise CheckedOut(cart.order)
@@ -201,7 +201,7 @@ class OrderBook:
     def _update_holdings(
         self, account_id: str, timeline: Timeline, ends_at: datetime, behaviour: Behaviour, dice: Random
     ) -> None:
-        """Write down now what the accounts will hold from the order's end on."""
+        """Record what the accounts will hold from the order's end on."""
         inserted_at = ends_at + random_duration(behaviour.swift_did_delay_s, dice)
         for result in timeline.results:
             for did in result.removed:

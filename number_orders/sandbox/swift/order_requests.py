@@ -1,4 +1,4 @@
-"""What a client may send to the practice Swift: carts, and the three kinds of request that go into them."""
+"""Reads what a client sends to the sandbox Swift: carts, and the three kinds of cart requests."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -15,12 +15,12 @@ FILTERS: Final = ("npa", "nxx", "lata", "state", "rate_center", "country_code")
 
 
 class Refused(Exception):
-    """A body that cannot be accepted: a status, and what is wrong with each field."""
+    """A body that is refused: a status, and the errors of each field."""
 
-    def __init__(self, status: int, faults: dict[str, list[str]]) -> None:
-        super().__init__(status, faults)
+    def __init__(self, status: int, errors: dict[str, list[str]]) -> None:
+        super().__init__(status, errors)
         self.status = status
-        self.faults = faults
+        self.errors = errors
 
 
 def _without_repeats(numbers: tuple[str, ...]) -> tuple[str, ...]:
@@ -46,7 +46,7 @@ Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 
 class _Sent(BaseModel):
-    """Fields that are not on the page are ignored, as the page's own example needs it."""
+    """Ignores fields that are not on the page, because the page's own example has one."""
 
     model_config = ConfigDict(strict=True, frozen=True)
 
@@ -71,7 +71,7 @@ class RemoveNumbers(_Sent):
 
 
 class AddMessagingNumbers(_Sent):
-    """Numbers that the customer has elsewhere, and what they shall do here."""
+    """Numbers that the customer has elsewhere, and how they are used here."""
 
     numbers: Annotated[tuple[AnyNumber, ...], Field(min_length=1), AfterValidator(_without_repeats)]
     mms_enabled: bool = False
@@ -82,7 +82,7 @@ RequestedNumbers = NewNumbers | RemoveNumbers | AddMessagingNumbers
 
 
 class CartData(_Sent):
-    """What a cart is called."""
+    """A cart's name, notes and reference."""
 
     name: Name
     notes: str | None = None
@@ -95,21 +95,21 @@ class _CartRequestData(CartData):
 
 
 class NewNumbersRequest(_CartRequestData):
-    """A request to buy."""
+    """A request to buy numbers."""
 
     type: Literal["NEW_NUMBERS"]
     data: NewNumbers
 
 
 class RemoveNumbersRequest(_CartRequestData):
-    """A request to give numbers back."""
+    """A request to remove numbers."""
 
     type: Literal["REMOVE_NUMBERS"]
     data: RemoveNumbers
 
 
 class AddMessagingNumbersRequest(_CartRequestData):
-    """A request to bring numbers along."""
+    """A request to add numbers."""
 
     type: Literal["ADD_MESSAGING_NUMBERS"]
     data: AddMessagingNumbers
@@ -136,7 +136,7 @@ def read_cart(body: bytes) -> CartData:
     """Read the body of POST carts.
 
     Raises:
-        Refused: 400 if it is no JSON, 422 with the faults of each field.
+        Refused: 400 if it is not JSON, 422 with the errors of each field.
     """
     return _read(_CART, body).data
 
@@ -145,13 +145,13 @@ def read_cart_request(body: bytes) -> CartRequestData:
     """Read the body of POST carts/{id}/requests.
 
     Raises:
-        Refused: 400 if it is no JSON, 422 with the faults of each field.
+        Refused: 400 if it is not JSON, 422 with the errors of each field.
     """
     return _read(_CART_REQUEST, body).data
 
 
 def criteria_of(filters: Mapping[str, Any]) -> Criteria:
-    """Turn filters into what the inventory understands. The whole stock has country code 1."""
+    """Return filters as the inventory's criteria. All stock has country code 1."""
     given = {name: str(filters.get(name) or "") for name in FILTERS}
     return Criteria(
         starts_with=given["npa"],
@@ -171,14 +171,14 @@ def _read(reader: TypeAdapter[_T], body: bytes) -> _T:
 
 
 def _refusal(fault: ValidationError) -> Refused:
-    faults: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}
     for each in fault.errors(include_url=False, include_context=False):
-        faults.setdefault(_field(each["loc"]), []).append(each["msg"])
+        errors.setdefault(_field(each["loc"]), []).append(each["msg"])
     unreadable = any(each["type"] == "json_invalid" for each in fault.errors())
-    return Refused(400 if unreadable else 422, faults)
+    return Refused(400 if unreadable else 422, errors)
 
 
 def _field(path: tuple[Any, ...]) -> str:
-    """Name a field as a client knows it: without the envelopes, and without our own class names."""
+    """Return a field's name as the client knows it, without envelopes and our class names."""
     names = [str(step) for step in path if isinstance(step, str) and not step.isupper()]
     return ".".join(name for name in names if name != "data") or "type"

@@ -1,7 +1,7 @@
-"""Decides, when a cart is checked out, everything that will ever become of its requests.
+"""Decides the whole timeline of an order when its cart is checked out.
 
-The result is a course: what the order says and from when on, and what each request gets. The taint window is looked at
-here, by the age that a number has when its removal is checked out.
+A timeline has the order's stages and what each request gets. The taint window is checked here, by the age of a number
+when its removal is checked out.
 """
 
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ COMPLETED: Final = "COMPLETED"
 ERROR: Final = "ERROR"
 COMPLETED_WITH_ERRORS: Final = "COMPLETED_WITH_ERRORS"
 OK: Final = "OK"
-_NEW_SHARE: Final = 0.3  # of the processing time, an order is NEW
+_NEW_SHARE: Final = 0.3  # of the processing time, an order stays NEW
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """How long things take for one order, and what is said meanwhile."""
+    """How long the phases of one order take, and the status of a `strange_word` order."""
 
     processing: timedelta
     strange: timedelta
@@ -51,7 +51,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class RequestError:
-    """Something that went wrong with a request, in the carrier's words."""
+    """What went wrong with a request, in the carrier's words."""
 
     error_code: str
     detail: str
@@ -59,7 +59,7 @@ class RequestError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestResult:
-    """What one request of a cart gets: `done` are the numbers bought, added or removed."""
+    """What one request of a cart gets; `done` are the numbers bought, added or removed."""
 
     requested: RequestedNumbers
     fate: SwiftFate
@@ -69,13 +69,13 @@ class RequestResult:
 
     @property
     def quantity(self) -> int:
-        """Say how many numbers the request is about."""
+        """Return how many numbers the request asks for."""
         return self.requested.quantity if isinstance(self.requested, NewNumbers) else len(self.requested.numbers)
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """An order's stages, when it ends (if ever), and its parts."""
+    """An order's stages, when it ends (if ever), and the results of its requests."""
 
     stages: tuple[Stage, ...]
     ends_at: datetime | None
@@ -85,18 +85,18 @@ class Timeline:
 
 @dataclass(frozen=True, slots=True)
 class TaintRule:
-    """How young a number must not be, and what happens if it is all the same."""
+    """How old a number must be to be removed, and what happens if it is younger."""
 
     window: timedelta
     outcome: Literal["error", "with_errors", "refused"]
 
     def is_tainted(self, did: Did, now: datetime) -> bool:
-        """Tell whether a number must not be removed yet."""
+        """Return whether a number is too young to be removed."""
         return now - did.inserted_at < self.window
 
 
 class OutcomePlanner:
-    """Writes the course of one order, and takes its numbers out of stock."""
+    """Plans the timeline of one order and takes its numbers out of stock."""
 
     def __init__(self, inventory: Inventory, holdings: Holdings, rule: TaintRule, account_id: str) -> None:
         self._inventory = inventory
@@ -105,13 +105,13 @@ class OutcomePlanner:
         self._account_id = account_id
 
     def tainted(self, request_data: Iterable[RequestedNumbers], now: datetime) -> list[Did]:
-        """List the numbers that would be removed too early."""
+        """Return the numbers that would be removed too early."""
         removals = [requested for requested in request_data if isinstance(requested, RemoveNumbers)]
         dids = (self._removable(number, now) for requested in removals for number in requested.numbers)
         return [did for did in dids if did is not None and self._rule.is_tainted(did, now)]
 
     def plan(self, request_data: Sequence[RequestedNumbers], durations: Durations, now: datetime) -> Timeline:
-        """Decide how every request goes; each sees what those before it have done."""
+        """Decide the result of every request in order; each sees the results of those before it."""
         results = tuple(self._result(requested, now) for requested in request_data)
         forced = (result.fate for result in results if result.fate is not SwiftFate.ORDINARY)
         fate = next(forced, SwiftFate.ORDINARY)
@@ -172,7 +172,7 @@ class OutcomePlanner:
         done = _limited_by_fate(clean, len(numbers), fate)
         removed = () if fate is SwiftFate.CONTRADICTS else tuple(held[e164] for e164 in done)
         for did in removed:
-            did.removal_ordered = True  # at once, so that another removal of the same number finds nothing
+            did.removal_ordered = True  # at once, so that another removal of this number does not find it
         if not errors:
             shortage = f"numbers not removed: {_listed(numbers, done)}"
             errors = _errors(fate, done, len(numbers), shortage)
@@ -184,7 +184,7 @@ class OutcomePlanner:
 
 
 def _limited_by_fate(found: tuple[str, ...], quantity: int, fate: SwiftFate) -> tuple[str, ...]:
-    """Pretend a shortage where the fate is one."""
+    """Reduce the numbers found where the fate is a shortage."""
     match fate:
         case SwiftFate.FAILED:
             return ()
@@ -203,7 +203,7 @@ def _errors(fate: SwiftFate, done: Sequence[str], quantity: int, shortage: str) 
 
 
 def _end(results: Sequence[RequestResult], at: datetime) -> Stage:
-    """Sum up: all well, some of it, or nothing at all."""
+    """Return the last stage: all requests done, some of them, or none."""
     errors = [error for result in results for error in result.errors]
     if not errors:
         return Stage(at, COMPLETED, "completed")

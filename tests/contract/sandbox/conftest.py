@@ -1,4 +1,4 @@
-"""One sandbox for all tests here, as new for each of them."""
+"""One sandbox for all tests here, reset for each of them."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Settings of the sandboxes in these tests: small stock, and nothing takes time."""
+"""Settings of the sandboxes in these tests: little stock, and no durations."""
 
 from number_orders.sandbox.inventory import StockPlan
 

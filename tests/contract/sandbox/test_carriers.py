@@ -1,4 +1,4 @@
-"""What the practice carriers share: one gate, one clock, one report; and what they keep apart."""
+"""What the sandbox carriers share (clock, faults, report), and what each has to itself."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,16 +10,16 @@ from tests.contract.sandbox.bandwidth.client import BandwidthClient, area_xml
 from tests.contract.sandbox.cm.client import CmClient
 from tests.contract.sandbox.swift.client import SwiftClient, new_numbers, remove
 
-Every = tuple[BandwidthClient, SwiftClient, CmClient]
+Carriers = tuple[BandwidthClient, SwiftClient, CmClient]
 
 
 @pytest.fixture
-def every(bandwidth_client: BandwidthClient, swift: SwiftClient, cm: CmClient) -> Every:
+def carriers(bandwidth_client: BandwidthClient, swift: SwiftClient, cm: CmClient) -> Carriers:
     return bandwidth_client, swift, cm
 
 
-def test_one_report_of_all(every: Every) -> None:
-    bandwidth, swift, cm = every
+def test_one_report_covers_all_carriers(carriers: Carriers) -> None:
+    bandwidth, swift, cm = carriers
     bandwidth.place(area_xml("919", 2), CustomerOrderId="ref-1")
     swift.order(new_numbers(2, npa="919"), reference="ref-1")
     cm.place(areaCode="020", quantity=2, comment="ref=ref-1")
@@ -29,15 +29,15 @@ def test_one_report_of_all(every: Every) -> None:
     assert [order["carrier"] for order in report["orders"]] == ["bandwidth", "swift", "cm"]
     assert report["totals"]["numbers_bought"] == 6
     assert report["totals"]["by_outcome"] == {"COMPLETED": 3}
-    assert report["duplicates"] == {"customer_order_ids": {}, "numbers": {}}  # one each is no repetition
+    assert report["duplicates"] == {"customer_order_ids": {}, "numbers": {}}  # one order a carrier is no duplicate
     assert {entry["method"] for entry in report["http"]["ref-1"]} == {"POST"}
     assert (report["violations"], report["callbacks"]) == ([], [])
     fields = [set(order) for order in report["orders"]]
     assert fields[0] <= fields[1] & fields[2]
 
 
-def test_requests_are_counted_by_carrier(every: Every) -> None:
-    bandwidth, swift, cm = every
+def test_requests_are_counted_by_carrier(carriers: Carriers) -> None:
+    bandwidth, swift, cm = carriers
     bandwidth.listing()
     swift.get("/orders")
     swift.get("/orders", account="01K3S620PA5JPWPR10F0000001")
@@ -57,10 +57,10 @@ def test_requests_are_counted_by_carrier(every: Every) -> None:
     assert counted["by_route"]["GET /orders"]["total"] == 3
 
 
-@pytest.mark.parametrize("struck", ["bandwidth", "swift", "cm"])
-def test_fault_at_one_carrier_leaves_the_others_alone(every: Every, struck: str) -> None:
-    bandwidth, swift, cm = every
-    bandwidth.control.fault("error_before", carrier=struck)
+@pytest.mark.parametrize("faulted", ["bandwidth", "swift", "cm"])
+def test_fault_at_one_carrier_leaves_the_others_alone(carriers: Carriers, faulted: str) -> None:
+    bandwidth, swift, cm = carriers
+    bandwidth.control.fault("error_before", carrier=faulted)
 
     answers = {
         "bandwidth": bandwidth.listing(),
@@ -69,12 +69,12 @@ def test_fault_at_one_carrier_leaves_the_others_alone(every: Every, struck: str)
     }
 
     assert {name: answer.status_code for name, answer in answers.items()} == {
-        name: 503 if name == struck else 200 for name in answers
+        name: 503 if name == faulted else 200 for name in answers
     }
 
 
-def test_fault_by_reference_and_path_at_any_carrier(every: Every) -> None:
-    _, swift, cm = every
+def test_fault_by_reference_and_path_at_any_carrier(carriers: Carriers) -> None:
+    _, swift, cm = carriers
     swift.control.fault("error_after", customer_order_id="ref-1", path="*", method="POST")
 
     opened = swift.http.post("/api/v1/carts", json={"type": "cart", "data": {"name": "n", "reference_id": "ref-1"}})
@@ -89,24 +89,24 @@ def test_fault_by_reference_and_path_at_any_carrier(every: Every) -> None:
 
 
 @pytest.mark.parametrize("kind", ["timeout_400", "code_5086"])
-def test_faults_in_the_words_of_one_carrier_strike_only_there(every: Every, kind: str) -> None:
-    bandwidth, swift, cm = every
+def test_faults_of_one_carrier_apply_only_there(carriers: Carriers, kind: str) -> None:
+    bandwidth, swift, cm = carriers
     bandwidth.control.fault(kind)
 
     assert (swift.get("/orders").status_code, cm.get("/numberRequests").status_code) == (200, 200)
     assert bandwidth.listing().status_code == 400
 
 
-def test_refusals_for_haste_say_when_to_come_back(every: Every) -> None:
-    _, swift, cm = every
+def test_answer_429_says_when_to_come_back(carriers: Carriers) -> None:
+    _, swift, cm = carriers
     swift.control.fault("too_many_requests", delay_s=7)
 
     for answer in (swift.get("/orders"), cm.get("/numberRequests")):
         assert (answer.status_code, answer.headers["retry-after"]) == (429, "7")
 
 
-def test_garbage_looks_like_the_carrier_speaking(every: Every) -> None:
-    bandwidth, swift, cm = every
+def test_garbage_has_the_carriers_content_type(carriers: Carriers) -> None:
+    bandwidth, swift, cm = carriers
     bandwidth.control.fault("garbage")
 
     assert bandwidth.listing().content.startswith(b"<?xml")
@@ -119,8 +119,8 @@ def test_garbage_looks_like_the_carrier_speaking(every: Every) -> None:
 # -- the clock ----------------------------------------------------------------------------------
 
 
-def test_clock_moves_all_carriers_at_once(every: Every) -> None:
-    bandwidth, swift, cm = every
+def test_clock_moves_all_carriers_at_once(carriers: Carriers) -> None:
+    bandwidth, swift, cm = carriers
     bandwidth.control.behave(processing_s=600, cm_review_s=600)
     order_id, cart_id, guid = bandwidth.place(area_xml("919")), swift.order(new_numbers()), cm.place()
     before = bandwidth.status(order_id), swift.status(cart_id), cm.status(guid)
@@ -134,8 +134,8 @@ def test_clock_moves_all_carriers_at_once(every: Every) -> None:
     assert timedelta(seconds=595) < ahead <= timedelta(seconds=601)
 
 
-def test_clock_adds_up_and_starts_over_with_the_rest(every: Every) -> None:
-    control = every[0].control
+def test_clock_advances_add_up_until_a_reset(carriers: Carriers) -> None:
+    control = carriers[0].control
     control.advance(1)
 
     assert control.advance(0.5)["ahead_s"] == control.clock()["ahead_s"] == 1.5
@@ -144,15 +144,15 @@ def test_clock_adds_up_and_starts_over_with_the_rest(every: Every) -> None:
 
 
 @pytest.mark.parametrize("body", [{}, {"advance_s": -1}, {"advance_s": "soon"}, {"advance_s": 1, "back": True}])
-def test_clock_does_not_go_back(every: Every, body: dict[str, object]) -> None:
-    answer = httpx.post(f"{every[0].control.url}/_sandbox/clock", json=body, trust_env=False)
+def test_clock_does_not_go_back(carriers: Carriers, body: dict[str, object]) -> None:
+    answer = httpx.post(f"{carriers[0].control.url}/_sandbox/clock", json=body, trust_env=False)
 
     assert answer.status_code == 422
-    assert every[0].control.clock()["ahead_s"] == 0
+    assert carriers[0].control.clock()["ahead_s"] == 0
 
 
-def test_limits_go_by_the_clock_of_the_client(every: Every) -> None:
-    bandwidth = every[0]
+def test_rate_limits_use_the_machines_clock(carriers: Carriers) -> None:
+    bandwidth = carriers[0]
     bandwidth.control.behave(limits={"HISTORY": 1})
     bandwidth.control.advance(100_000)
     bandwidth.listing()
@@ -162,9 +162,9 @@ def test_limits_go_by_the_clock_of_the_client(every: Every) -> None:
     assert 0 < reset - time.time() <= 61
 
 
-def test_the_full_half_hour(every: Every) -> None:
-    """The taint window as it is, to either side of its end."""
-    _, swift, _ = every
+def test_taint_window_lasts_half_an_hour(carriers: Carriers) -> None:
+    """The taint window, just before and just after its end."""
+    _, swift, _ = carriers
     (number,) = swift.bought(npa="919")
     swift.control.advance(1790)
     early = swift.order(remove(number))

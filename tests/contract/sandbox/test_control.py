@@ -1,4 +1,4 @@
-"""Limits, behaviour and the report."""
+"""The control API: limits, behaviour, report."""
 
 import time
 from collections.abc import Callable
@@ -17,26 +17,26 @@ def test_no_limits_unless_set(bandwidth: BandwidthClient) -> None:
 
 @pytest.mark.parametrize("group", ["ORDER", "SEARCH", "HISTORY"])
 def test_limit_of_one_group_leaves_the_others_alone(bandwidth: BandwidthClient, group: str) -> None:
-    asks: dict[str, Callable[[], httpx.Response]] = {
+    ask_by_group: dict[str, Callable[[], httpx.Response]] = {
         "ORDER": lambda: bandwidth.post(order_xml(area_xml("919"))),
         "SEARCH": lambda: bandwidth.search(areaCode="919", quantity=1),
         "HISTORY": bandwidth.listing,
     }
     bandwidth.control.behave(limits={group: 2})
 
-    for name, ask in asks.items():
+    for name, ask in ask_by_group.items():
         refused = [ask().status_code == 429 for _ in range(4)]
         assert refused == [False, False, name == group, name == group]
 
 
-def test_refusal_says_when_to_come_back_and_means_it(bandwidth: BandwidthClient) -> None:
+def test_client_is_admitted_again_at_the_announced_time(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(limits={"HISTORY": 1}, limit_window_s=0.5)
     bandwidth.listing()
     refused = bandwidth.listing()
 
     assert (refused.status_code, refused.content) == (429, b"")
     assert refused.headers["connection"] == "close"
-    assert refused.extensions["network_stream"].get_extra_info("is_readable")  # the end has come in
+    assert refused.extensions["network_stream"].get_extra_info("is_readable")  # the connection was closed
     reset = int(refused.headers["x-ratelimit-reset"])
     time.sleep(max(0.0, reset - time.time()))
     assert bandwidth.listing().status_code == 200
@@ -57,7 +57,7 @@ def test_behaviour_is_changed_in_parts(bandwidth: BandwidthClient) -> None:
 @pytest.mark.parametrize(
     "change", [{"speed": 1}, {"completed_word": "DONE"}, {"processing_s": [2, 1]}, {"limits": {"ORDER": 0}}]
 )
-def test_behaviour_that_means_nothing_is_refused(bandwidth: BandwidthClient, change: dict[str, object]) -> None:
+def test_invalid_behaviour_is_refused(bandwidth: BandwidthClient, change: dict[str, object]) -> None:
     before = bandwidth.control.behaviour()
     answer = httpx.patch(f"{bandwidth.control.url}/_sandbox/behaviour", json=change, trust_env=False)
 
@@ -66,7 +66,7 @@ def test_behaviour_that_means_nothing_is_refused(bandwidth: BandwidthClient, cha
     assert bandwidth.control.behaviour() == before
 
 
-def test_control_refuses_what_is_no_json_object(bandwidth: BandwidthClient) -> None:
+def test_control_refuses_a_body_that_is_not_a_json_object(bandwidth: BandwidthClient) -> None:
     for body in (b"[1]", b"{"):
         answer = httpx.post(f"{bandwidth.control.url}/_sandbox/faults", content=body, trust_env=False)
         assert answer.status_code == 400
@@ -114,7 +114,7 @@ def test_report_describes_each_order(bandwidth: BandwidthClient) -> None:
     assert len(order["created_at"]) == len("2024-09-05T23:34:31.553000Z")
 
 
-def test_report_adds_up(bandwidth: BandwidthClient) -> None:
+def test_report_totals_match_the_orders(bandwidth: BandwidthClient) -> None:
     stock = bandwidth.control.report()["totals"]["stock"]["bandwidth"]["free"]
     for area_code, quantity in (("919", 3), ("808", 4), ("406", 2), ("907", 1)):
         bandwidth.place(area_xml(area_code, quantity))
@@ -176,14 +176,14 @@ def test_report_keeps_the_last_requests_of_each_order(bandwidth: BandwidthClient
     assert [e["method"] for e in log["ref-2"]] == ["GET", "GET"]
 
 
-def test_nothing_is_sold_twice_under_a_crowd(bandwidth: BandwidthClient) -> None:
-    """Many clients want the same few numbers, by name and by search; every number has one buyer."""
+def test_no_number_is_sold_twice_to_concurrent_clients(bandwidth: BandwidthClient) -> None:
+    """Concurrent clients buy the same few numbers, by name and by search; every number has one buyer."""
     wanted = bandwidth.found(areaCode="213")
-    wishes = [named_xml(*wanted[n : n + 4]) for n in range(0, len(wanted), 4)] * 2
-    wishes += [area_xml("213", 7) for _ in range(20)]
+    orders = [named_xml(*wanted[n : n + 4]) for n in range(0, len(wanted), 4)] * 2
+    orders += [area_xml("213", 7) for _ in range(20)]
 
-    with ThreadPoolExecutor(8) as crowd:
-        list(crowd.map(bandwidth.place, wishes))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(bandwidth.place, orders))
 
     report = bandwidth.control.report()
     bought = [number for order in report["orders"] for number in order["bought"]]

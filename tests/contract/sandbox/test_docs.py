@@ -1,4 +1,4 @@
-"""docs/sandbox.md names everything that can be chosen."""
+"""docs/sandbox.md names every setting, magic input and credential."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -19,11 +19,11 @@ PAGE = (Path(__file__).parents[3] / "docs" / "sandbox.md").read_text(encoding="u
 
 def test_every_magic_input_is_in_the_table() -> None:
     rows = [line.split(" | ") for line in PAGE.splitlines()]
-    told = {(row[0][2:5], row[1], row[2].strip("`")) for row in rows if len(row) == 4}
+    shown = {(row[0][2:5], row[1], row[2].strip("`")) for row in rows if len(row) == 4}
 
     areas = {fate: area_code for area_code, fate in BY_AREA_CODE.items()}
     expected = {(areas[fate], digits, fate.value) for digits, fate in BY_LAST_DIGITS.items()}
-    assert expected <= told
+    assert expected <= shown
 
 
 def test_every_fault_and_every_setting_is_named() -> None:
@@ -34,7 +34,7 @@ def test_every_fault_and_every_setting_is_named() -> None:
 
 
 def first_cells() -> dict[str, list[str]]:
-    """Return the rows of every table by what their first cell begins with, up to a space."""
+    """Return the rows of all tables by the first word of their first cell."""
     rows = [[cell.strip("` ") for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line[:2] == "| "]
     found: dict[str, list[str]] = {}
     for row in rows:
@@ -43,16 +43,16 @@ def first_cells() -> dict[str, list[str]]:
 
 
 def test_magic_of_swift_and_cm_is_in_their_tables() -> None:
-    told = first_cells()
+    shown = first_cells()
     swift = NEW_BY_AREA_CODE | REMOVED_BY_AREA_CODE | ADDED_BY_LAST_DIGITS
     magic = {code: fate.value for code, fate in swift.items()}
     dutch = {area.area_code: area.fate.value for area in MAGIC_AREAS if area.country == "NL"}
 
-    assert [(code, fate) for code, fate in (magic | dutch).items() if fate not in told[code]] == []
+    assert [(code, fate) for code, fate in (magic | dutch).items() if fate not in shown[code]] == []
     assert [area.area_code for area in (*CM_AREAS, *MAGIC_AREAS) if area.area_code not in PAGE] == []
 
 
-def test_every_credential_of_swift_and_cm_is_told() -> None:
+def test_every_credential_of_swift_and_cm_is_named() -> None:
     swift, cm = SwiftAccount(), CmAccount()
     values = [swift.account_id, *swift.sub_accounts, swift.api_key, swift.api_key_without_user, swift.author_id]
     values += [*swift.api_key_ids, cm.account_guid, cm.product_token, *cm.company_profiles]

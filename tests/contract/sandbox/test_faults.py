@@ -1,4 +1,4 @@
-"""Faults: what a client sees, and whether the order was made all the same."""
+"""Faults: what the client sees, and whether the order was made."""
 
 import socket
 import time
@@ -18,7 +18,7 @@ def orders_made(client: BandwidthClient) -> int:
 
 
 def raw_exchange(client: BandwidthClient) -> bytes:
-    """Send an order over a bare socket and return every byte that comes back before the end."""
+    """Send an order over a bare socket and return all bytes until the connection closes."""
     url = httpx.URL(client.control.url)
     head = (
         f"POST {ACCOUNT}/orders HTTP/1.1\r\nHost: {url.host}\r\nAuthorization: Bearer sandbox-token\r\n"
@@ -52,7 +52,7 @@ def test_client_library_sees_a_disconnect(bandwidth: BandwidthClient, kind: str,
 
 
 @pytest.mark.parametrize(("kind", "made"), [("drop_before", 0), ("drop_after", 1)])
-def test_a_request_may_ask_for_its_own_fault(bandwidth: BandwidthClient, kind: str, made: int) -> None:
+def test_a_request_can_name_its_own_fault(bandwidth: BandwidthClient, kind: str, made: int) -> None:
     with pytest.raises(httpx.RemoteProtocolError):
         bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, headers={"Sandbox-Fault": kind})
 
@@ -60,7 +60,7 @@ def test_a_request_may_ask_for_its_own_fault(bandwidth: BandwidthClient, kind: s
     assert bandwidth.post(ORDER).status_code == 201
 
 
-def test_a_fault_that_nobody_knows_is_none(bandwidth: BandwidthClient) -> None:
+def test_an_unknown_fault_in_the_header_is_ignored(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, headers={"Sandbox-Fault": "starlight"})
     assert answer.status_code == 201
 
@@ -100,7 +100,7 @@ def test_slow_answer_is_right_but_late(bandwidth: BandwidthClient) -> None:
     assert time.monotonic() - began >= 0.2
 
 
-def test_slow_order_is_made_though_its_client_has_gone(bandwidth: BandwidthClient) -> None:
+def test_slow_order_is_made_although_its_client_disconnected(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("slow", delay_s=0.8, **ON_POST)
 
     with pytest.raises(httpx.ReadTimeout):
@@ -124,7 +124,7 @@ def test_slow_order_is_made_though_its_client_has_gone(bandwidth: BandwidthClien
         ("code_5086", 400, b"<Code>5086</Code>"),
     ],
 )
-def test_unreadable_or_doubtful_answer(
+def test_unreadable_or_ambiguous_answer(
     bandwidth: BandwidthClient, kind: str, status: int, says: bytes, processed: bool
 ) -> None:
     bandwidth.control.fault(kind, processed=processed, **ON_POST)
@@ -153,7 +153,7 @@ def test_every_kind_is_accepted_by_the_control_api(bandwidth: BandwidthClient) -
     assert [rule["fault"] for rule in bandwidth.control.faults()] == [kind.value for kind in FaultKind]
 
 
-def test_rule_strikes_as_often_as_it_says_and_counts(bandwidth: BandwidthClient) -> None:
+def test_rule_applies_the_given_number_of_times_and_counts(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("error_before", times=2, **ON_POST)
 
     statuses = [bandwidth.post(ORDER).status_code for _ in range(4)]
@@ -163,7 +163,7 @@ def test_rule_strikes_as_often_as_it_says_and_counts(bandwidth: BandwidthClient)
     assert (rule["hits"], rule["seen"]) == (2, 2)
 
 
-def test_rule_strikes_with_its_probability_and_the_same_seed_repeats(bandwidth: BandwidthClient) -> None:
+def test_rule_applies_with_its_probability_and_the_same_seed_repeats(bandwidth: BandwidthClient) -> None:
     runs = []
     for _ in range(2):
         bandwidth.control.clear_faults()
@@ -195,7 +195,7 @@ def test_rule_by_method_and_path(bandwidth: BandwidthClient) -> None:
     assert bandwidth.listing().status_code == 200
 
 
-def test_cleared_faults_strike_no_more(bandwidth: BandwidthClient) -> None:
+def test_cleared_faults_no_longer_apply(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("drop_before")
     bandwidth.control.clear_faults()
 
@@ -204,7 +204,7 @@ def test_cleared_faults_strike_no_more(bandwidth: BandwidthClient) -> None:
 
 
 @pytest.mark.parametrize("rule", [{"fault": "explode"}, {"fault": "slow", "delay": 1}, {"fault": "slow", "times": 0}])
-def test_rule_that_means_nothing_is_refused(bandwidth: BandwidthClient, rule: dict[str, object]) -> None:
+def test_invalid_rule_is_refused(bandwidth: BandwidthClient, rule: dict[str, object]) -> None:
     answer = httpx.post(f"{bandwidth.control.url}/_sandbox/faults", json=rule, trust_env=False)
 
     assert answer.status_code == 422

@@ -1,4 +1,4 @@
-"""The stock as such: large enough, valid by Google's libphonenumber, and never given away twice."""
+"""The stock: large enough, valid by Google's libphonenumber, and never sold twice."""
 
 import phonenumbers
 import pytest
@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_stock() -> None:
     assert list(Inventory(small).all_free()) != list(Inventory(other).all_free())
 
 
-def test_a_number_is_given_away_once() -> None:
+def test_a_number_is_taken_once() -> None:
     inventory = Inventory(StockPlan(lines_per_exchange=10))
     (number,) = inventory.find(Criteria(starts_with="919"), 1)
     inventory.take([number])
@@ -66,12 +66,12 @@ def test_a_number_is_given_away_once() -> None:
         ("+390612345678", Place(country="ITA", area_code="")),
     ],
 )
-def test_every_number_has_a_place_as_far_as_the_map_goes(number: str, place: Place) -> None:
+def test_every_number_has_a_place(number: str, place: Place) -> None:
     assert Inventory(StockPlan(lines_per_exchange=10)).place_of(number) == place
 
 
 @pytest.mark.parametrize("plan", [StockPlan(), SMALL, StockPlan(exchanges_per_area=200, lines_per_exchange=5)])
-def test_no_number_stands_on_two_shelves(plan: StockPlan) -> None:
+def test_no_number_is_in_two_carriers_stock(plan: StockPlan) -> None:
     bandwidth, swift = set(Inventory(plan).all_free()), set(Inventory(plan, SWIFT_RANGES).all_free())
 
     assert len(swift) > 100

@@ -1,4 +1,4 @@
-"""A sandbox with a memory takes its orders up again where an earlier one left them."""
+"""A sandbox with a memory file restores the orders of an earlier one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +24,7 @@ def memory(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def remembering(memory: Path) -> Iterator[BandwidthClient]:
+def sandbox_with(memory: Path) -> Iterator[BandwidthClient]:
     with running_sandbox(behaviour=read_behaviour(AT_ONCE), stock=SMALL, memory=memory) as control:
         client = BandwidthClient(control)
         yield client
@@ -36,8 +36,8 @@ def sold(client: BandwidthClient) -> Any:
     return report["orders"], report["totals"], report["duplicates"]
 
 
-def test_orders_are_there_again_with_their_numbers_and_moments(memory: Path) -> None:
-    with remembering(memory) as first:
+def test_orders_are_restored_with_their_numbers_and_moments(memory: Path) -> None:
+    with sandbox_with(memory) as first:
         first.place(area_xml("919", 3), CustomerOrderId="plain")
         first.place(area_xml("808", 4), CustomerOrderId="partial")
         first.place(named_xml("+19192340100", "+19192349902"), CustomerOrderId="named")
@@ -45,17 +45,17 @@ def test_orders_are_there_again_with_their_numbers_and_moments(memory: Path) -> 
         assert first.put(closed, CLOSE).status_code == 200
         before = sold(first)
 
-    with remembering(memory) as second:
+    with sandbox_with(memory) as second:
         assert sold(second) == before
         assert {order["status"] for order in before[0]} == {"COMPLETE", "PARTIAL"}
         assert second.read(before[0][0]["order_id"]).findtext("OrderStatus") == "COMPLETED"
 
 
 def test_what_was_sold_is_not_sold_again(memory: Path) -> None:
-    with remembering(memory) as first:
+    with sandbox_with(memory) as first:
         first.place(area_xml("919", 3))
 
-    with remembering(memory) as second:
+    with sandbox_with(memory) as second:
         second.place(area_xml("919", 3))
         orders, _, duplicates = sold(second)
 
@@ -63,44 +63,44 @@ def test_what_was_sold_is_not_sold_again(memory: Path) -> None:
     assert duplicates["numbers"] == {}
 
 
-def test_course_that_was_decided_goes_on(memory: Path) -> None:
-    with remembering(memory) as first:
+def test_timeline_that_was_decided_continues(memory: Path) -> None:
+    with sandbox_with(memory) as first:
         first.control.behave(processing_s=3600)
         first.place(area_xml("919"))
         ((before,), _, _) = sold(first)
 
-    with remembering(memory) as second:  # whose own orders end at once
+    with sandbox_with(memory) as second:  # its own orders end at once
         ((after,), _, _) = sold(second)
 
     assert (after["status"], after["set_aside"]) == ("RECEIVED", before["set_aside"])
 
 
-def test_line_that_was_cut_off_was_never_answered(memory: Path) -> None:
-    with remembering(memory) as first:
+def test_cut_off_last_line_is_dropped(memory: Path) -> None:
+    with sandbox_with(memory) as first:
         first.place(area_xml("919"))
         kept = memory.read_text()
         first.place(area_xml("984"))
     memory.write_text(memory.read_text()[: len(kept) + 40])
 
-    with remembering(memory) as second:
+    with sandbox_with(memory) as second:
         assert len(sold(second)[0]) == 1
         second.place(area_xml("984"))
 
-    with remembering(memory) as third:
+    with sandbox_with(memory) as third:
         assert len(sold(third)[0]) == 2
 
 
 def test_reset_forgets(memory: Path) -> None:
-    with remembering(memory) as first:
+    with sandbox_with(memory) as first:
         first.place(area_xml("919"))
         first.control.reset()
 
-    with remembering(memory) as second:
+    with sandbox_with(memory) as second:
         assert sold(second)[0] == []
 
 
-def test_order_that_was_refused_or_spoiled_before_it_was_made_is_not_kept(memory: Path) -> None:
-    with remembering(memory) as first:
+def test_order_that_was_never_made_is_not_remembered(memory: Path) -> None:
+    with sandbox_with(memory) as first:
         first.post("<Order/>")
         first.control.fault("error_before", method="POST", path="/orders")
         assert first.post(order_xml(area_xml("919"))).status_code == 503
@@ -108,8 +108,8 @@ def test_order_that_was_refused_or_spoiled_before_it_was_made_is_not_kept(memory
     assert not memory.exists()
 
 
-def test_carts_taint_and_clock_are_there_again(memory: Path) -> None:
-    with remembering(memory) as first:
+def test_carts_taint_and_clock_are_restored(memory: Path) -> None:
+    with sandbox_with(memory) as first:
         swift = SwiftClient(first.control)
         first.control.behave(swift_usable_s=5000)
         (number, other) = swift.bought(2, npa="919")
@@ -125,7 +125,7 @@ def test_carts_taint_and_clock_are_there_again(memory: Path) -> None:
         before = sold(first), first.control.report()["violations"], swift.dids()
         swift.http.close()
 
-    with remembering(memory) as second:
+    with sandbox_with(memory) as second:
         swift = SwiftClient(second.control)
         assert (sold(second), second.control.report()["violations"], swift.dids()) == before
         assert second.control.clock()["ahead_s"] == 1800
@@ -137,21 +137,21 @@ def test_carts_taint_and_clock_are_there_again(memory: Path) -> None:
         swift.http.close()
 
 
-def test_number_requests_are_there_again_and_customers_are_called(memory: Path) -> None:
-    with remembering(memory) as first, receiving() as customer:
+def test_number_requests_are_restored_and_customers_are_called(memory: Path) -> None:
+    with sandbox_with(memory) as first, receiving() as receiver:
         cm = CmClient(first.control)
         done = cm.place(areaCode="020", quantity=20, rangeSize=10, comment="ref=done")
         first.control.behave(cm_review_s=1000)
         cancelled = cm.place(comment="ref=cancelled")
         cm.cancel(cancelled)
-        waiting = cm.place(comment="ref=waiting", callbackUrl=customer.url)
+        waiting = cm.place(comment="ref=waiting", callbackUrl=receiver.url)
         before = sold(first), [cm.read(guid) for guid in (done, cancelled, waiting)]
         cm.http.close()
 
-        with remembering(memory) as second:
+        with sandbox_with(memory) as second:
             cm = CmClient(second.control)
             assert (sold(second), [cm.read(guid) for guid in (done, cancelled, waiting)]) == before
             second.control.advance(1001)
-            assert {each["status"] for each in customer.wait_for(2)} == {"IN_PROGRESS", "COMPLETED"}
+            assert {each["status"] for each in receiver.wait_for(2)} == {"IN_PROGRESS", "COMPLETED"}
             assert cm.status(waiting) == "COMPLETED"
             cm.http.close()

@@ -1,4 +1,4 @@
-"""The sandbox as a process of its own: how it starts, what it says, how it stops."""
+"""The sandbox in its own process: start, output, stop."""
 
 import json
 import signal
@@ -40,8 +40,8 @@ def stop(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_process_serves_drops_and_stops_without_a_word(tmp_path: Path) -> None:
-    """Whatever happens to connections, nothing is written but the URL; SIGTERM is a clean end."""
+def test_process_prints_nothing_but_its_url(tmp_path: Path) -> None:
+    """Nothing is written but the URL, whatever happens to connections; SIGTERM ends with exit code 0."""
     ready = tmp_path / "ready"
     process = start("--ready-file", str(ready), "--behaviour", '{"latency_s": {"order_create": 0}}')
     url = url_in(ready, process)
@@ -58,7 +58,7 @@ def test_process_serves_drops_and_stops_without_a_word(tmp_path: Path) -> None:
     assert (code, out, err) == (0, f"{url}\n", "")
 
 
-def test_stopping_lets_hanging_requests_go(tmp_path: Path) -> None:
+def test_stopping_ends_hanging_requests(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     process = start("--ready-file", str(ready))
     url = url_in(ready, process)
@@ -105,14 +105,14 @@ def test_settings_come_as_json_or_from_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--behaviour", "--account", "--swift", "--cm", "--stock"])
 @pytest.mark.parametrize("given", ['{"speed": 1}', "[]", "{", "@/nowhere.json"])
-def test_settings_that_cannot_be_read_are_said_and_end_it(
+def test_unreadable_option_is_named_and_nothing_starts(
     option: str, given: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([option, given]) == 2
 
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert said.err.startswith("sandbox: ")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err.startswith(f"sandbox: {option} cannot be read")
 
 
 def test_two_sandboxes_run_side_by_side_and_stop_quickly() -> None:

@@ -1,4 +1,4 @@
-"""A client for the practice Bandwidth. It speaks HTTP and reads XML, no more."""
+"""A client of the sandbox Bandwidth. It speaks HTTP and reads XML, no more."""
 
 import time
 from typing import Any
@@ -45,7 +45,7 @@ def texts(root: Element, path: str) -> list[str]:
 
 
 class BandwidthClient:
-    """Talks to the practice Bandwidth as a client with a fixed token would."""
+    """Calls the sandbox Bandwidth with its fixed token."""
 
     def __init__(self, control: SandboxControl) -> None:
         self.control = control

@@ -1,4 +1,4 @@
-"""Who gets into the practice Bandwidth, and what the others are told: nothing."""
+"""Authentication at the sandbox Bandwidth; other callers get empty answers."""
 
 import httpx
 import pytest
@@ -26,7 +26,7 @@ def test_issued_token_opens_the_api(bandwidth: BandwidthClient) -> None:
     assert get(bandwidth, f"Bearer {issue(bandwidth)}").status_code == 200
 
 
-def test_token_says_how_long_it_lives_and_then_dies(bandwidth: BandwidthClient) -> None:
+def test_token_expires_when_it_says(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(token_lifetime_s=60)
     answer = bandwidth.http.post(TOKEN, data=GRANT, auth=("sandbox-client", "sandbox-secret"))
     assert answer.json()["expires_in"] == 60
@@ -49,7 +49,7 @@ def test_revoked_tokens_are_refused_and_new_ones_are_issued(bandwidth: Bandwidth
     assert get(bandwidth, f"Bearer {issue(bandwidth)}").status_code == 200
 
 
-def test_stranger_gets_no_token_and_no_words(bandwidth: BandwidthClient) -> None:
+def test_wrong_client_gets_no_token_and_an_empty_answer(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.post(TOKEN, data=GRANT, auth=("sandbox-client", "wrong"))
 
     assert (answer.status_code, answer.content) == (401, b"")

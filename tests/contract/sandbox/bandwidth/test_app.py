@@ -29,7 +29,7 @@ def test_number_may_be_in_the_account_without_service(bandwidth: BandwidthClient
     assert "<Status>InAccount<" in bandwidth.http.get(f"/api/v2/tns/{NUMBER}").text
 
 
-def test_number_not_bought_is_not_ours(bandwidth: BandwidthClient) -> None:
+def test_number_not_bought_is_not_on_the_account(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(processing_s=60)
     bandwidth.place(named_xml(NUMBER))
 

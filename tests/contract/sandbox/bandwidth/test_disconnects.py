@@ -1,4 +1,4 @@
-"""Disconnects: what this account bought is given up, ages, and is sold again; everything else fails by itself."""
+"""Disconnects: numbers of this account are released, age, and are sold again; any other fails by itself."""
 
 from pathlib import Path
 from xml.etree.ElementTree import Element
@@ -29,7 +29,7 @@ def post(client: BandwidthClient, body: str) -> httpx.Response:
 
 
 def disconnected(client: BandwidthClient, *numbers: str, labels: str = "") -> Element:
-    """Give numbers up and return the answer once it has ended, which here is at once."""
+    """Disconnect numbers and return the answer to the read that follows; here the disconnect has ended by then."""
     answer = post(client, disconnect_xml(*numbers, labels=labels))
     assert answer.status_code == 201, answer.text
     root = fromstring(answer.content)
@@ -41,7 +41,7 @@ def disconnected(client: BandwidthClient, *numbers: str, labels: str = "") -> El
     return fromstring(read.content)
 
 
-def test_a_number_that_was_bought_is_given_up(bandwidth: BandwidthClient) -> None:
+def test_a_bought_number_is_disconnected(bandwidth: BandwidthClient) -> None:
     bandwidth.place(named_xml(A, B))
 
     root = disconnected(bandwidth, A, B, labels="<CustomerOrderId>rel-1</CustomerOrderId>")
@@ -58,7 +58,7 @@ def test_a_number_that_was_bought_is_given_up(bandwidth: BandwidthClient) -> Non
     )
 
 
-def test_what_is_not_ours_fails_by_itself(bandwidth: BandwidthClient) -> None:
+def test_number_of_another_account_fails_by_itself(bandwidth: BandwidthClient) -> None:
     bandwidth.place(named_xml(A))
 
     partial, failed = disconnected(bandwidth, A, B), disconnected(bandwidth, A)
@@ -68,7 +68,7 @@ def test_what_is_not_ours_fails_by_itself(bandwidth: BandwidthClient) -> None:
     assert texts(failed, "ErrorList/Error/Code") == ["5006"]
 
 
-def test_it_takes_its_time(bandwidth: BandwidthClient) -> None:
+def test_disconnect_ends_after_its_processing_time(bandwidth: BandwidthClient) -> None:
     bandwidth.place(named_xml(A))
     bandwidth.control.behave(processing_s=60)
 
@@ -77,11 +77,11 @@ def test_it_takes_its_time(bandwidth: BandwidthClient) -> None:
     assert root.findtext("OrderStatus") == "RECEIVED"
     assert root.find("DisconnectedTelephoneNumberList") is None
     again = post(bandwidth, disconnect_xml(A)).content
-    assert fromstring(again).findtext("OrderStatus") == "RECEIVED"  # accepted, and fails in its time
+    assert fromstring(again).findtext("OrderStatus") == "RECEIVED"  # accepted, and fails later
     assert fromstring(bandwidth.http.get(f"/api/v2/tns/{A}").content).findtext("Status") == "Inservice"
 
 
-def test_it_ages_and_can_be_bought_again_after_that(bandwidth: BandwidthClient) -> None:
+def test_disconnected_number_ages_and_can_then_be_bought_again(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(aging_s=60)
     bandwidth.place(named_xml(A, B))
     disconnected(bandwidth, A)
@@ -110,14 +110,14 @@ def test_it_ages_and_can_be_bought_again_after_that(bandwidth: BandwidthClient) 
         ("no XML", "5002"),
     ],
 )
-def test_refused_at_the_door(bandwidth: BandwidthClient, body: str, code: str) -> None:
+def test_invalid_disconnect_is_refused(bandwidth: BandwidthClient, body: str, code: str) -> None:
     answer = post(bandwidth, body)
 
     assert (answer.status_code, codes(answer)) == (400, [code])
     assert fromstring(answer.content).find("orderRequest/id") is None
 
 
-def test_the_list_tells_no_reference_and_a_list_of_none_is_404(bandwidth: BandwidthClient) -> None:
+def test_the_list_has_no_reference_and_an_empty_list_is_404(bandwidth: BandwidthClient) -> None:
     empty = bandwidth.http.get(f"{ACCOUNT}/disconnects")
     assert (empty.status_code, fromstring(empty.content).findtext(".//TotalCount")) == (404, "0")
     for number in (A, B):
@@ -135,7 +135,7 @@ def test_the_list_tells_no_reference_and_a_list_of_none_is_404(bandwidth: Bandwi
     assert other.findtext("OrderId") == following != item.findtext("OrderId")
 
 
-def test_the_list_can_be_cut_by_date(bandwidth: BandwidthClient) -> None:
+def test_the_list_can_be_filtered_by_date(bandwidth: BandwidthClient) -> None:
     post(bandwidth, disconnect_xml(A))
 
     def count(**query: str) -> tuple[int, str | None]:
@@ -147,14 +147,14 @@ def test_the_list_can_be_cut_by_date(bandwidth: BandwidthClient) -> None:
     assert count(startdate="2013-12-15", enddate="2013-12-31") == (400, None)
 
 
-def test_an_unknown_one_and_a_reader_are_turned_away(bandwidth: BandwidthClient) -> None:
+def test_unknown_disconnect_is_404_and_a_reader_gets_403(bandwidth: BandwidthClient) -> None:
     assert bandwidth.http.get(f"{ACCOUNT}/disconnects/none").status_code == 404
     reader = {"Authorization": "Bearer sandbox-reader-token"}
     denied = bandwidth.http.post(f"{ACCOUNT}/disconnects", content=disconnect_xml(A), headers=reader)
     assert denied.status_code == 403
 
 
-def test_disconnects_are_remembered(tmp_path: Path) -> None:
+def test_disconnects_are_restored(tmp_path: Path) -> None:
     memory, behaviour = tmp_path / "sandbox.jsonl", read_behaviour({**AT_ONCE, "aging_s": 0})
     reports = []
     with running_sandbox(behaviour=behaviour, stock=SMALL, memory=memory) as control:

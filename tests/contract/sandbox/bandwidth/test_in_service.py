@@ -1,4 +1,4 @@
-"""Numbers in service and restrictions, as Bandwidth's documents have them."""
+"""Numbers in service and restrictions, as in Bandwidth's documents."""
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -31,7 +31,7 @@ def test_numbers_are_listed_page_by_page(bandwidth: BandwidthClient) -> None:
     assert len({*texts(root, "TelephoneNumbers/TelephoneNumber"), *rest}) == 5
 
 
-def test_every_filter_narrows(bandwidth: BandwidthClient) -> None:
+def test_every_filter_is_applied(bandwidth: BandwidthClient) -> None:
     raleigh = bandwidth.found(city="Raleigh", state="NC", quantity=1)[0]
     aberdeen = "+441224003908"
     bandwidth.place(named_xml(raleigh))
@@ -75,13 +75,13 @@ def test_restrictions_of_italy_are_those_of_the_page(bandwidth: BandwidthClient)
     assert set(texts(root, "Restrictions/Restriction/CountryCodeA3")) == {"ITA"}
 
 
-def test_a_country_of_which_the_page_shows_nothing_has_none(bandwidth: BandwidthClient) -> None:
+def test_other_countries_have_no_restrictions(bandwidth: BandwidthClient) -> None:
     root = fromstring(bandwidth.http.get("/api/v2/restrictions", params={"countryCodeA3": "NLD"}).content)
 
     assert [child.tag for child in root.iter()] == ["RestrictionResponse", "Restrictions"]
 
 
-def test_no_country_is_refused(bandwidth: BandwidthClient) -> None:
+def test_restrictions_without_a_country_are_refused(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.http.get("/api/v2/restrictions")
 
     assert answer.status_code == 400

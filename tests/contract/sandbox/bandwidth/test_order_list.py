@@ -38,7 +38,7 @@ def test_no_match_is_an_empty_list_with_its_first_link(bandwidth: BandwidthClien
 
 
 @pytest.mark.parametrize(("rule", "count"), [("exact", "1"), ("substring", "2"), ("ignored", "3")])
-def test_the_filter_has_the_rule_it_is_given(bandwidth: BandwidthClient, rule: str, count: str) -> None:
+def test_reference_filter_follows_the_behaviour(bandwidth: BandwidthClient, rule: str, count: str) -> None:
     bandwidth.control.behave(reference_filter=rule)
     for reference in ("ref-1", "ref-10", "else"):
         bandwidth.place(area_xml("919"), CustomerOrderId=reference)
@@ -48,7 +48,7 @@ def test_the_filter_has_the_rule_it_is_given(bandwidth: BandwidthClient, rule: s
     assert root.findtext("*/TotalCount") == count
 
 
-def test_new_order_is_listed_late_when_so_told(bandwidth: BandwidthClient) -> None:
+def test_new_order_is_listed_after_its_delay(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(listing_delay_s=3600)
     bandwidth.place(area_xml("919"), CustomerOrderId="late")
     bandwidth.control.behave(listing_delay_s=0.2)
@@ -62,7 +62,7 @@ def test_new_order_is_listed_late_when_so_told(bandwidth: BandwidthClient) -> No
     assert "<TotalCount>1<" in bandwidth.listing().text
 
 
-def walk(client: BandwidthClient, size: int, **query: str) -> list[str]:
+def follow_pages(client: BandwidthClient, size: int, **query: str) -> list[str]:
     """Follow the `next` links by their page value, as a client must."""
     page: str | None = "1"
     seen: list[str] = []
@@ -75,14 +75,14 @@ def walk(client: BandwidthClient, size: int, **query: str) -> list[str]:
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])
-def test_pages_go_through_everything_once(bandwidth: BandwidthClient, oldest_first: bool) -> None:
+def test_pages_list_every_order_once(bandwidth: BandwidthClient, oldest_first: bool) -> None:
     bandwidth.control.behave(list_oldest_first=oldest_first)
     placed = [bandwidth.place(area_xml("919"), CustomerOrderId="ref") for _ in range(5)]
     expected = placed if oldest_first else placed[::-1]
 
-    assert walk(bandwidth, 2) == expected
-    assert walk(bandwidth, 2, customerOrderId="ref") == expected
-    assert walk(bandwidth, 5) == expected
+    assert follow_pages(bandwidth, 2) == expected
+    assert follow_pages(bandwidth, 2, customerOrderId="ref") == expected
+    assert follow_pages(bandwidth, 5) == expected
 
 
 def test_links_look_as_captured(bandwidth: BandwidthClient) -> None:
@@ -127,5 +127,5 @@ def test_list_can_be_filtered_by_status_and_day(bandwidth: BandwidthClient) -> N
     assert past.findtext("*/TotalCount") == "0"
 
 
-def test_page_that_no_order_begins_is_404(bandwidth: BandwidthClient) -> None:
+def test_unknown_page_is_404(bandwidth: BandwidthClient) -> None:
     assert bandwidth.listing(page="unknown").status_code == 404

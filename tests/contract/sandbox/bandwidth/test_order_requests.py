@@ -1,4 +1,4 @@
-"""Placing orders: every order type, what comes back at once, and what is refused at the door."""
+"""Placing orders: every order type, the first answer, and what is refused."""
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -22,7 +22,7 @@ def bought(client: BandwidthClient, order_id: str) -> list[str]:
     return texts(client.read(order_id), "CompletedNumbers//FullNumber")
 
 
-def test_accepted_order_is_repeated_with_its_id(bandwidth: BandwidthClient) -> None:
+def test_answer_repeats_the_accepted_order_with_its_id(bandwidth: BandwidthClient) -> None:
     body = order_xml(named_xml("+19842471432"), CustomerOrderId="ref-1", Name="R&amp;D", AutoActivate="true")
     answer = bandwidth.post(body)
 
@@ -57,7 +57,7 @@ def test_accepted_order_is_repeated_with_its_id(bandwidth: BandwidthClient) -> N
         (COMBINED, {"AreaCode": "919", "LocalVanity": "HOME", "EndsIn": "true"}, "+1919"),
     ],
 )
-def test_search_and_order_buys_what_fits(
+def test_search_and_order_buys_matching_numbers(
     bandwidth: BandwidthClient, kind: str, fields: dict[str, str], prefix: str
 ) -> None:
     order_id = bandwidth.place(criteria_xml(kind, Quantity=2, **fields))
@@ -80,7 +80,7 @@ def test_order_by_prefix(bandwidth: BandwidthClient, field: str, length: int) ->
     assert {number[:length] for number in numbers} == {some[:length]}
 
 
-def test_order_by_prefix_goes_on_in_the_calling_area_unless_declined(bandwidth: BandwidthClient) -> None:
+def test_order_by_prefix_continues_in_the_calling_area(bandwidth: BandwidthClient) -> None:
     fields = {"NpaNxx": "984247", "Quantity": 8}
     exact = bandwidth.place(criteria_xml(NPANXX, EnableLCA="false", **fields))
     assert bandwidth.status(exact) == "PARTIAL"
@@ -114,7 +114,7 @@ def test_ten_digits_are_taken_as_north_american(bandwidth: BandwidthClient) -> N
     assert bought(bandwidth, bandwidth.place(named_xml("9195550123"))) == ["+19195550123"]
 
 
-def test_number_in_process_elsewhere_fails_as_such(bandwidth: BandwidthClient) -> None:
+def test_number_of_an_open_order_fails_with_5218(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(processing_s=60)
     bandwidth.place(named_xml("+19195550100"))
     bandwidth.control.behave(processing_s=0)
@@ -139,7 +139,7 @@ def test_customer_order_id_does_not_deduplicate(bandwidth: BandwidthClient) -> N
         ("location", False, True),
     ],
 )
-def test_where_the_id_is_said(bandwidth: BandwidthClient, where: str, in_body: bool, in_location: bool) -> None:
+def test_where_the_id_is_stated(bandwidth: BandwidthClient, where: str, in_body: bool, in_location: bool) -> None:
     bandwidth.control.behave(order_id_in=where)
     answer = bandwidth.post(order_xml(area_xml("919")))
 
@@ -150,10 +150,10 @@ def test_where_the_id_is_said(bandwidth: BandwidthClient, where: str, in_body: b
 def test_the_body_is_right_when_the_location_differs(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(order_id_in="different")
     answer = bandwidth.post(order_xml(area_xml("919")))
-    told = fromstring(answer.content).findtext("Order/id") or "none"
+    shown = fromstring(answer.content).findtext("Order/id") or "none"
 
-    assert not answer.headers["location"].endswith(told)
-    assert bandwidth.status(told) == "COMPLETED"
+    assert not answer.headers["location"].endswith(shown)
+    assert bandwidth.status(shown) == "COMPLETED"
 
 
 LONG = "x" * 41
@@ -213,9 +213,7 @@ NUMBER = "+19195550100"
         ),
     ],
 )
-def test_what_is_wrong_is_refused_and_leaves_no_order(
-    bandwidth: BandwidthClient, type_xml: str, labels: dict[str, str], code: str
-) -> None:
+def test_invalid_order_is_refused(bandwidth: BandwidthClient, type_xml: str, labels: dict[str, str], code: str) -> None:
     answer = bandwidth.post(order_xml(type_xml, **labels))
 
     assert answer.status_code == 400
@@ -234,7 +232,7 @@ def test_every_reason_is_given_at_once(bandwidth: BandwidthClient) -> None:
 @pytest.mark.parametrize(
     "body", ["", "not xml", "<Orders/>", "<!DOCTYPE a [<!ENTITY b 'c'>]><Order><Name>&b;</Name></Order>"]
 )
-def test_what_is_no_order_is_refused(bandwidth: BandwidthClient, body: str) -> None:
+def test_body_that_is_not_an_order_is_refused(bandwidth: BandwidthClient, body: str) -> None:
     answer = bandwidth.post(body)
 
     assert answer.status_code == 400

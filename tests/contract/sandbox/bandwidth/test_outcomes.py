@@ -1,4 +1,4 @@
-"""How orders end: by what is in stock, and by magic."""
+"""How orders end: by the stock, and by magic."""
 
 import itertools
 
@@ -7,11 +7,11 @@ import pytest
 from number_orders.sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS, Fate
 from tests.contract.sandbox.bandwidth.client import BandwidthClient, area_xml, named_xml, texts
 
-THIN = "207"  # five numbers in stock
+SCARCE = "207"  # five numbers in stock
 AREA = {fate: area_code for area_code, fate in BY_AREA_CODE.items()}
 DIGITS = {fate: digits for digits, fate in BY_LAST_DIGITS.items()}
 
-# found, BackOrderRequested, PartialAllowed, what it becomes, how many numbers at first
+# found, BackOrderRequested, PartialAllowed, status, quantity at first
 SHORTAGES = [
     ("all", "true", "true", "COMPLETED", 3),
     ("all", "false", "false", "COMPLETED", 3),
@@ -27,16 +27,16 @@ SHORTAGES = [
 
 
 @pytest.mark.parametrize(("found", "backorder", "partial", "status", "count"), SHORTAGES)
-def test_shortage_ends_as_the_table_says(
+def test_shortage_follows_the_table(
     bandwidth: BandwidthClient, found: str, backorder: str, partial: str, status: str, count: int
 ) -> None:
     bandwidth.control.behave(backorder_s=60)
     if found == "none":
-        bandwidth.place(area_xml(THIN, 5))
+        bandwidth.place(area_xml(SCARCE, 5))
     quantity = 3 if found == "all" else 7
     labels = {"BackOrderRequested": backorder, "PartialAllowed": partial}
 
-    order_id = bandwidth.place(area_xml(THIN, quantity), **labels)
+    order_id = bandwidth.place(area_xml(SCARCE, quantity), **labels)
 
     answer = bandwidth.read(order_id)
     assert answer.findtext("OrderStatus") == status
@@ -47,7 +47,7 @@ def test_shortage_ends_as_the_table_says(
 
 
 def test_real_backorder_is_filled_when_stock_arrives(bandwidth: BandwidthClient) -> None:
-    """Once Denver is sold out, more of it comes; numbers that arrive were never offered before."""
+    """New numbers arrive once Denver is sold out, and none of them was offered before."""
     stock = len(bandwidth.found(areaCode="303"))
     bandwidth.place(area_xml("303", stock - 1))
     bandwidth.control.behave(backorder_s=0.8)
@@ -62,7 +62,7 @@ def test_real_backorder_is_filled_when_stock_arrives(bandwidth: BandwidthClient)
     assert set(early["set_aside"]) < set(bandwidth.reported(order_id)["bought"])
 
 
-def test_real_backorder_waits_if_so_told(bandwidth: BandwidthClient) -> None:
+def test_real_backorder_waits_if_the_behaviour_says_so(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(backorders_fill=False, backorder_s=0)
     stock = len(bandwidth.found(areaCode="303"))
 
@@ -71,17 +71,17 @@ def test_real_backorder_waits_if_so_told(bandwidth: BandwidthClient) -> None:
     assert bandwidth.status(order_id) == "BACKORDERED"
 
 
-def place_both_ways(client: BandwidthClient, fate: Fate, quantity: int, **labels: str) -> list[str]:
-    """Place one order by the magic area code, one for numbers in it, one for numbers by last digits."""
+def place_each_way(client: BandwidthClient, fate: Fate, quantity: int, **labels: str) -> list[str]:
+    """Place one order by the magic area code, one for numbers in it, and one for numbers with the magic last digits."""
     area, digits = AREA[fate], DIGITS[fate]
     inside = [f"+1{area}7{n:02}2345" for n in range(50, 50 + quantity)]
     elsewhere = [f"+1919{n}{digits}" for n in range(751, 751 + quantity)]
-    wishes = area_xml(area, quantity), named_xml(*inside), named_xml(*elsewhere)
-    return [client.place(wish, **labels) for wish in wishes]
+    orders = area_xml(area, quantity), named_xml(*inside), named_xml(*elsewhere)
+    return [client.place(request_body, **labels) for request_body in orders]
 
 
 def test_magic_partial(bandwidth: BandwidthClient) -> None:
-    for order_id in place_both_ways(bandwidth, Fate.PARTIAL, 5):
+    for order_id in place_each_way(bandwidth, Fate.PARTIAL, 5):
         answer = bandwidth.read(order_id)
         assert answer.findtext("OrderStatus") == "PARTIAL"
         assert answer.findtext("CompletedQuantity") == "2"
@@ -91,10 +91,10 @@ def test_magic_partial(bandwidth: BandwidthClient) -> None:
 
 
 def test_magic_partial_of_one_or_where_not_allowed_is_failed(bandwidth: BandwidthClient) -> None:
-    for order_id in place_both_ways(bandwidth, Fate.PARTIAL, 1):
+    for order_id in place_each_way(bandwidth, Fate.PARTIAL, 1):
         assert bandwidth.status(order_id) == "FAILED"
     bandwidth.control.reset()
-    for order_id in place_both_ways(bandwidth, Fate.PARTIAL, 4, PartialAllowed="false"):
+    for order_id in place_each_way(bandwidth, Fate.PARTIAL, 4, PartialAllowed="false"):
         assert bandwidth.status(order_id) == "FAILED"
     assert bandwidth.control.report()["totals"]["numbers_bought"] == 0
 
@@ -111,7 +111,7 @@ def test_failed_named_numbers_are_listed_with_their_reason(bandwidth: BandwidthC
 
 
 def test_magic_failed(bandwidth: BandwidthClient) -> None:
-    for order_id in place_both_ways(bandwidth, Fate.FAILED, 2):
+    for order_id in place_each_way(bandwidth, Fate.FAILED, 2):
         answer = bandwidth.read(order_id)
         assert answer.findtext("OrderStatus") == "FAILED"
         assert answer.find("CompletedNumbers") is not None
@@ -121,21 +121,21 @@ def test_magic_failed(bandwidth: BandwidthClient) -> None:
 
 def test_magic_backorder_that_is_filled(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(backorder_s=60)
-    for order_id in place_both_ways(bandwidth, Fate.BACKORDER_FILLS, 4):
+    for order_id in place_each_way(bandwidth, Fate.BACKORDER_FILLS, 4):
         waiting = bandwidth.read(order_id)
         assert waiting.findtext("OrderStatus") == "BACKORDERED"
         assert waiting.findtext("CompletedQuantity") == "2"
         assert waiting.findtext("PendingQuantity") == "2"
     bandwidth.control.reset()
     bandwidth.control.behave(backorder_s=0.1)
-    for order_id in place_both_ways(bandwidth, Fate.BACKORDER_FILLS, 4):
+    for order_id in place_each_way(bandwidth, Fate.BACKORDER_FILLS, 4):
         filled = bandwidth.wait_until(order_id, "COMPLETED")
         assert len(texts(filled, "CompletedNumbers//FullNumber")) == 4
 
 
 def test_magic_backorder_that_waits_until_it_is_closed(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(backorder_s=0)
-    for order_id in place_both_ways(bandwidth, Fate.BACKORDER_WAITS, 4):
+    for order_id in place_each_way(bandwidth, Fate.BACKORDER_WAITS, 4):
         assert bandwidth.status(order_id) == "BACKORDERED"
         assert bandwidth.reported(order_id)["ended_at"] is None
 
@@ -158,7 +158,7 @@ def test_closing_a_backorder_without_numbers_fails_it(bandwidth: BandwidthClient
     assert bandwidth.status(order_id) == "FAILED"
 
 
-def test_closing_before_the_fill_gives_the_rest_back(bandwidth: BandwidthClient) -> None:
+def test_closing_a_backorder_returns_the_rest_to_stock(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(backorder_s=60)
     numbers = ["+13077510001", "+13077510002"]
     order_id = bandwidth.place(named_xml(*numbers))
@@ -193,28 +193,28 @@ def test_only_a_backorder_can_be_closed(bandwidth: BandwidthClient) -> None:
 
 
 def test_magic_order_that_never_ends(bandwidth: BandwidthClient) -> None:
-    for order_id in place_both_ways(bandwidth, Fate.NEVER_ENDS, 2):
+    for order_id in place_each_way(bandwidth, Fate.NEVER_ENDS, 2):
         assert bandwidth.status(order_id) == "RECEIVED"
         report = bandwidth.reported(order_id)
         assert (report["outcome"], report["ended_at"], report["bought"]) == (None, None, [])
 
 
-def test_magic_word_nobody_has_heard_of(bandwidth: BandwidthClient) -> None:
+def test_magic_unknown_status(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(strange_word="NAPPING", strange_s=60)
-    for order_id in place_both_ways(bandwidth, Fate.STRANGE_WORD, 1):
+    for order_id in place_each_way(bandwidth, Fate.STRANGE_WORD, 1):
         assert bandwidth.status(order_id) == "NAPPING"
         assert bandwidth.reported(order_id)["ended_at"] is None
 
 
-def test_magic_word_passes(bandwidth: BandwidthClient) -> None:
+def test_magic_unknown_status_is_followed_by_the_end(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(strange_s=0.1)
-    for order_id in place_both_ways(bandwidth, Fate.STRANGE_WORD, 1):
+    for order_id in place_each_way(bandwidth, Fate.STRANGE_WORD, 1):
         answer = bandwidth.wait_until(order_id, "COMPLETED")
         assert len(texts(answer, "CompletedNumbers//FullNumber")) == 1
 
 
-def test_magic_answer_that_contradicts_itself_as_on_the_page(bandwidth: BandwidthClient) -> None:
-    for order_id in place_both_ways(bandwidth, Fate.CONTRADICTS, 1):
+def test_magic_answer_contradicts_itself_as_on_the_page(bandwidth: BandwidthClient) -> None:
+    for order_id in place_each_way(bandwidth, Fate.CONTRADICTS, 1):
         answer = bandwidth.read(order_id)
         assert answer.findtext("OrderStatus") == "COMPLETED"
         assert answer.findtext("CompletedQuantity") == "0"
@@ -225,14 +225,14 @@ def test_magic_answer_that_contradicts_itself_as_on_the_page(bandwidth: Bandwidt
 
 
 def test_magic_completed_with_errors(bandwidth: BandwidthClient) -> None:
-    for order_id in place_both_ways(bandwidth, Fate.WITH_ERRORS, 2):
+    for order_id in place_each_way(bandwidth, Fate.WITH_ERRORS, 2):
         answer = bandwidth.read(order_id)
         assert answer.findtext("OrderStatus") == "COMPLETED"
         assert answer.findtext("CompletedQuantity") == "2"
         assert texts(answer, "ErrorList/Error/Code") == ["5003"]
 
 
-def test_magic_area_codes_are_met_by_their_states_too(bandwidth: BandwidthClient) -> None:
+def test_magic_area_codes_are_found_by_their_states(bandwidth: BandwidthClient) -> None:
     xml = "<StateSearchAndOrderType><Quantity>4</Quantity><State>HI</State></StateSearchAndOrderType>"
 
     assert bandwidth.status(bandwidth.place(xml)) == "PARTIAL"

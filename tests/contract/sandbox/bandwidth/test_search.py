@@ -1,4 +1,4 @@
-"""Searching the practice stock: every search of the page's tables, and what does not go together."""
+"""Searches: every search of the page's tables, and combinations that are refused."""
 
 import pytest
 from defusedxml.ElementTree import fromstring
@@ -68,7 +68,7 @@ def test_vanity_is_found_by_its_letters(bandwidth: BandwidthClient) -> None:
     assert set(anywhere) >= {number for number in at_the_end if number.startswith("+1919")}
 
 
-def test_nothing_found_is_an_empty_result_and_no_error(bandwidth: BandwidthClient) -> None:
+def test_search_without_a_match_is_an_empty_result(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.search(areaCode="212", state="CO")
 
     assert answer.status_code == 200
@@ -91,9 +91,9 @@ def test_details_of_a_north_american_number(bandwidth: BandwidthClient) -> None:
     details = list(fromstring(answer.content).iterfind("TelephoneNumberDetailList/TelephoneNumberDetail"))
 
     assert len(details) == 1
-    told = {child.tag: child.text or "" for child in details[0]}
-    assert told.keys() >= {"City", "LATA", "RateCenter", "State", "Tier", "VendorId", "VendorName"}
-    assert told["FullNumber"].startswith("+1919")
+    shown = {child.tag: child.text or "" for child in details[0]}
+    assert shown.keys() >= {"City", "LATA", "RateCenter", "State", "Tier", "VendorId", "VendorName"}
+    assert shown["FullNumber"].startswith("+1919")
 
 
 def test_details_of_a_number_abroad(bandwidth: BandwidthClient) -> None:
@@ -139,9 +139,7 @@ def test_details_of_a_number_abroad(bandwidth: BandwidthClient) -> None:
         ({"countryCodeA3": "GBR", "phoneNumberType": "PREMIUM"}, "4010"),
     ],
 )
-def test_search_that_does_not_go_together_is_refused(
-    bandwidth: BandwidthClient, query: dict[str, object], code: str
-) -> None:
+def test_invalid_search_is_refused(bandwidth: BandwidthClient, query: dict[str, object], code: str) -> None:
     answer = bandwidth.search(**query)
 
     assert answer.status_code == 400
@@ -158,7 +156,7 @@ def test_protected_only_finds_nothing(bandwidth: BandwidthClient) -> None:
     assert bandwidth.found(areaCode="919", protected="ONLY") == []
 
 
-def test_what_is_bought_is_gone(bandwidth: BandwidthClient) -> None:
+def test_bought_numbers_are_not_found(bandwidth: BandwidthClient) -> None:
     before = bandwidth.found(areaCode="919", quantity=5)
 
     bandwidth.place(area_xml("919", 3))
@@ -173,5 +171,5 @@ def test_toll_free_numbers_are_found_by_their_type(bandwidth: BandwidthClient) -
     assert [number[:5] for number in found] == ["+1833", "+1833"]
 
 
-def test_a_local_vanity_needs_nothing_beside_it(bandwidth: BandwidthClient) -> None:
+def test_local_vanity_needs_no_other_criterion(bandwidth: BandwidthClient) -> None:
     assert [number[-4:] for number in bandwidth.found(localVanity="CALL", endsIn="true", quantity=2)] == ["2255"] * 2

@@ -1,4 +1,4 @@
-"""Reading orders, lists of orders and numbers: every shape the pages show, by switch."""
+"""Reading orders: every shape the pages show, by behaviour."""
 
 import re
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ def test_completed_order_as_captured(bandwidth: BandwidthClient) -> None:
     assert answer.findtext("Order/id") == order_id
 
 
-def test_mixed_dialects_are_both_spoken(bandwidth: BandwidthClient) -> None:
+def test_mixed_dialects_both_occur(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(completed_word="mixed", completed_shape="mixed")
     answers = [bandwidth.read(bandwidth.place(area_xml("919"), CustomerOrderId=f"m{n}")) for n in range(16)]
 
@@ -101,7 +101,7 @@ def test_numbers_of_an_order(bandwidth: BandwidthClient) -> None:
     assert texts(root, "TelephoneNumber") == bandwidth.reported(order_id)["bought"]
 
 
-def test_placing_and_reading_survive_odd_text(bandwidth: BandwidthClient) -> None:
+def test_special_characters_are_escaped(bandwidth: BandwidthClient) -> None:
     answer = bandwidth.post(order_xml(area_xml("919"), Name="&lt;b&gt; &amp; ü"))
     order_id = fromstring(answer.content).findtext("Order/id") or ""
 

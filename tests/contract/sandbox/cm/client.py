@@ -1,4 +1,4 @@
-"""A client for the practice CM.com. It speaks HTTP and reads JSON, no more."""
+"""A client of the sandbox CM.com. It speaks HTTP and reads JSON, no more."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ AMERICAN = "0c0ffee0-0000-4000-8000-000000000001"
 GERMAN = "0c0ffee0-0000-4000-8000-000000000049"
 
 
-def wish(**fields: object) -> dict[str, Any]:
-    """Ask for one local number in Rotterdam, where every request is reviewed."""
+def request_body(**fields: object) -> dict[str, Any]:
+    """Return a request for one local number in Rotterdam, where every request is reviewed."""
     given = {
         "companyProfileGuid": DUTCH,
         "quantity": 1,
@@ -30,14 +30,14 @@ def wish(**fields: object) -> dict[str, Any]:
 
 
 class CmClient:
-    """Talks to the practice CM.com as a client with the practice token would."""
+    """Calls the sandbox CM.com with its product token."""
 
     def __init__(self, control: SandboxControl) -> None:
         self.control = control
         self.http = httpx.Client(base_url=control.url, headers=TOKEN, trust_env=False, timeout=5)
 
     def post(self, **fields: object) -> httpx.Response:
-        return self.http.post(f"{ACCOUNT}/numberRequests", json=wish(**fields))
+        return self.http.post(f"{ACCOUNT}/numberRequests", json=request_body(**fields))
 
     def place(self, **fields: object) -> str:
         """Place a request that is expected to be accepted, and return its id."""

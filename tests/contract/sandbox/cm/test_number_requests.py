@@ -1,11 +1,11 @@
-"""Number requests at the practice CM.com."""
+"""Number requests at the sandbox CM.com."""
 
 from uuid import UUID
 
 import httpx
 import pytest
 
-from tests.contract.sandbox.cm.client import ACCOUNT, AMERICAN, DUTCH, GERMAN, TOKEN, CmClient, wish
+from tests.contract.sandbox.cm.client import ACCOUNT, AMERICAN, DUTCH, GERMAN, TOKEN, CmClient, request_body
 
 NULLS = {"id": None, "start": None, "size": 1, "validFrom": None, "validTo": None}
 
@@ -20,7 +20,7 @@ def test_create_answers_with_empty_ranges_even_if_all_is_assigned_at_once(cm: Cm
         "createdOn": body["createdOn"],
         "status": "NEW",
         "statusReason": None,
-        **wish(areaCode="020", quantity=2, comment="ref=o-1"),
+        **request_body(areaCode="020", quantity=2, comment="ref=o-1"),
         "ranges": [NULLS, NULLS],
     }
     assert str(UUID(body["guid"])) == body["guid"]
@@ -30,7 +30,7 @@ def test_create_answers_with_empty_ranges_even_if_all_is_assigned_at_once(cm: Cm
     assert all(each["validFrom"] == body["createdOn"] and each["validTo"] is None for each in now["ranges"])
 
 
-def test_a_person_looks_at_what_is_not_at_hand(cm: CmClient) -> None:
+def test_request_that_is_not_directly_available_is_reviewed(cm: CmClient) -> None:
     cm.control.behave(cm_review_s=1000)
     guid = cm.place(areaCode="010", quantity=3)
 
@@ -46,7 +46,7 @@ def test_a_person_looks_at_what_is_not_at_hand(cm: CmClient) -> None:
     assert (reported["status"], reported["outcome"]) == ("COMPLETED", "COMPLETED")
 
 
-def test_request_for_more_than_is_at_hand_is_reviewed(cm: CmClient) -> None:
+def test_request_for_more_than_is_directly_available_is_reviewed(cm: CmClient) -> None:
     cm.control.behave(cm_review_s=1000)
 
     assert cm.status(cm.place(areaCode="070", quantity=15)) == "COMPLETED"
@@ -54,7 +54,7 @@ def test_request_for_more_than_is_at_hand_is_reviewed(cm: CmClient) -> None:
     assert cm.status(cm.place(areaCode="070", quantity=5)) == "NEW"
 
 
-def test_ranges_begin_where_they_should(cm: CmClient) -> None:
+def test_ranges_begin_at_multiples_of_their_size(cm: CmClient) -> None:
     cm.place(areaCode="020", quantity=3)
     guid = cm.place(areaCode="020", quantity=20, rangeSize=10)
 
@@ -74,13 +74,13 @@ def test_ranges_of_a_thousand(cm: CmClient) -> None:
 @pytest.mark.parametrize(
     ("written", "start"), [("e164", "+31207990000"), ("digits", "31207990000"), ("double_zero", "0031207990000")]
 )
-def test_numbers_in_the_dialect_chosen(cm: CmClient, written: str, start: str) -> None:
+def test_number_format_follows_the_behaviour(cm: CmClient, written: str, start: str) -> None:
     cm.control.behave(cm_number_format=written)
 
     assert cm.starts(cm.place(areaCode="020")) == [start]
 
 
-def test_merged_ranges_by_switch(cm: CmClient) -> None:
+def test_merged_ranges_follow_the_behaviour(cm: CmClient) -> None:
     cm.control.behave(cm_range_shape="merged")
     answer = cm.post(areaCode="020", quantity=5)
     partial = cm.read(cm.place(areaCode="0113", quantity=5))["ranges"]
@@ -90,7 +90,7 @@ def test_merged_ranges_by_switch(cm: CmClient) -> None:
     assert [(each["start"], each["size"]) for each in partial] == [("+31113498000", 2), (None, 3)]
 
 
-def test_create_in_other_manners(cm: CmClient) -> None:
+def test_create_answer_follows_the_behaviour(cm: CmClient) -> None:
     cm.control.behave(cm_create_status=201, cm_guid_in_reply=False)
     answer = cm.post(comment="order 0198c0de-0000-7000-8000-000000000001, please")
 
@@ -143,7 +143,7 @@ def test_request_that_breaks_a_rule_is_refused(cm: CmClient, fields: dict[str, o
     assert cm.control.report()["orders"] == []
 
 
-def test_body_that_is_no_json_is_refused(cm: CmClient) -> None:
+def test_body_that_is_not_json_is_refused(cm: CmClient) -> None:
     assert cm.http.post(f"{ACCOUNT}/numberRequests", content=b"{").status_code == 400
 
 
@@ -167,7 +167,7 @@ def test_city_or_area_code_or_both(cm: CmClient) -> None:
         (AMERICAN, {"areaCode": "888", "region": "NY", "phoneNumberType": "TOLLFREE"}, "+1888"),
     ],
 )
-def test_the_profile_says_the_country(cm: CmClient, profile: str, fields: dict[str, str], prefix: str) -> None:
+def test_the_profile_determines_the_country(cm: CmClient, profile: str, fields: dict[str, str], prefix: str) -> None:
     (start,) = cm.starts(cm.place(companyProfileGuid=profile, **fields))
 
     assert start.startswith(prefix)
@@ -189,7 +189,7 @@ def test_magic_area_codes(cm: CmClient, place: tuple[str, str, str | None], end:
     assert body["statusReason"]
 
 
-def test_magic_word_nobody_has_heard_of(cm: CmClient) -> None:
+def test_magic_unknown_status(cm: CmClient) -> None:
     cm.control.behave(strange_s=60)
     guid = cm.place(areaCode="0115")
 
@@ -199,7 +199,7 @@ def test_magic_word_nobody_has_heard_of(cm: CmClient) -> None:
     assert cm.status(guid) == "COMPLETED"
 
 
-def test_magic_end_without_numbers(cm: CmClient) -> None:
+def test_magic_completion_without_numbers(cm: CmClient) -> None:
     guid = cm.place(areaCode="0117", quantity=2)
 
     assert (cm.status(guid), cm.starts(guid)) == ("COMPLETED", [])
@@ -210,7 +210,7 @@ def test_partial_of_one_is_rejected(cm: CmClient) -> None:
     assert cm.status(cm.place(areaCode="0113")) == "REJECTED"
 
 
-def test_cancelling_until_it_is_finalised(cm: CmClient) -> None:
+def test_request_can_be_cancelled_until_it_is_finalised(cm: CmClient) -> None:
     cm.control.behave(cm_review_s=1000)
     guid = cm.place(quantity=2)
     cm.control.advance(600)
@@ -226,7 +226,7 @@ def test_cancelling_until_it_is_finalised(cm: CmClient) -> None:
     assert (reported["outcome"], reported["bought"], reported["set_aside"]) == ("CANCELLED", [], [])
 
 
-def test_cancelling_may_take_its_time(cm: CmClient) -> None:
+def test_cancelling_takes_its_time(cm: CmClient) -> None:
     cm.control.behave(cm_review_s=1000, cm_cancel_s=300)
     guid = cm.place(quantity=2)
 
@@ -241,7 +241,7 @@ def test_cancelling_may_take_its_time(cm: CmClient) -> None:
     assert cm.reported(guid)["set_aside"] == []
 
 
-def test_whoever_decides_first_has_decided(cm: CmClient) -> None:
+def test_decision_before_the_cancellation_stands(cm: CmClient) -> None:
     cm.control.behave(cm_review_s=1000, cm_cancel_s=300)
     guid = cm.place(quantity=2)
     cm.control.advance(800)
@@ -252,14 +252,14 @@ def test_whoever_decides_first_has_decided(cm: CmClient) -> None:
     assert (cm.status(guid), len(cm.starts(guid))) == ("COMPLETED", 2)
 
 
-def test_what_was_assigned_cannot_be_cancelled(cm: CmClient) -> None:
+def test_assigned_request_cannot_be_cancelled(cm: CmClient) -> None:
     guid = cm.place(areaCode="020")
 
     assert cm.cancel(guid).status_code == 409
     assert len(cm.starts(guid)) == 1
 
 
-def test_list_is_a_bare_array_and_pages_stand_in_headers(cm: CmClient) -> None:
+def test_list_is_a_bare_array_with_paging_in_headers(cm: CmClient) -> None:
     guids = [cm.place(comment=f"ref=o-{n}") for n in range(5)]
 
     whole, part = cm.get("/numberRequests"), cm.get("/numberRequests", skip=1, take=2)
@@ -286,7 +286,7 @@ def test_new_request_may_take_a_while_to_be_listed(cm: CmClient) -> None:
     assert len(cm.get("/numberRequests").json()) == 1
 
 
-def test_what_can_be_known_beforehand(cm: CmClient) -> None:
+def test_statuses_and_restrictions(cm: CmClient) -> None:
     assert cm.get("/statuses").json() == ["NEW", "IN_PROGRESS", "COMPLETED", "REJECTED", "CANCELLED"]
     assert cm.get("/numberRequests/statuses").json() == cm.get("/statuses").json()
     everything = cm.get("/restrictions").json()
@@ -315,32 +315,32 @@ def test_availability(cm: CmClient, query: dict[str, object], answer: tuple[bool
 
 
 @pytest.mark.parametrize("query", [{}, {"companyProfileGuid": DUTCH}, {"companyProfileGuid": "x"}])
-def test_availability_of_nothing_in_particular(cm: CmClient, query: dict[str, str]) -> None:
+def test_availability_without_company_or_type_is_refused(cm: CmClient, query: dict[str, str]) -> None:
     assert cm.get("/availability", **query).status_code == 400
 
 
 @pytest.mark.parametrize("headers", [{}, {"X-CM-PRODUCTTOKEN": "wrong"}])
-def test_only_the_token_opens_the_api(cm: CmClient, headers: dict[str, str]) -> None:
+def test_other_tokens_are_refused(cm: CmClient, headers: dict[str, str]) -> None:
     for path in ("/numberRequests", "/numberRequests/x", "/statuses"):
         assert httpx.get(f"{cm.control.url}{ACCOUNT}{path}", headers=headers, trust_env=False).status_code == 401
 
 
-def test_another_account_is_not_opened(cm: CmClient) -> None:
+def test_another_account_is_refused(cm: CmClient) -> None:
     path = ACCOUNT.replace("acc0", "acc1") + "/numberRequests"
 
     assert cm.http.get(path, headers=TOKEN).status_code == 401
 
 
-def test_address_in_small_letters(cm: CmClient) -> None:
+def test_path_in_lower_case(cm: CmClient) -> None:
     assert cm.http.get(f"{ACCOUNT}/numberrequests").status_code == 200
 
 
-def test_request_that_is_not_there(cm: CmClient) -> None:
+def test_unknown_request_is_404(cm: CmClient) -> None:
     assert cm.get("/numberRequests/0c0ffee0-0000-4000-8000-000000000000").status_code == 404
     assert cm.cancel("nothing").status_code == 404
 
 
-def test_block_that_is_used_up_is_rejected(cm: CmClient) -> None:
+def test_request_beyond_the_block_is_rejected(cm: CmClient) -> None:
     cm.place(areaCode="0115", quantity=990)
     answers = [cm.read(cm.place(areaCode="0115", quantity=quantity))["status"] for quantity in (11, 10)]
 

@@ -1,4 +1,4 @@
-"""A client for the practice Swift. It speaks HTTP and reads JSON, no more."""
+"""A client of the sandbox Swift. It speaks HTTP and reads JSON, no more."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def add(*numbers: str, **options: Any) -> dict[str, Any]:
 
 
 class SwiftClient:
-    """Talks to the practice Swift as a client with the practice key would."""
+    """Calls the sandbox Swift with its key."""
 
     def __init__(self, control: SandboxControl) -> None:
         self.control = control
@@ -45,25 +45,25 @@ class SwiftClient:
         return found
 
     def open_cart(self, reference: str | None = None, account: str | None = None) -> str:
-        said = {"name": "cart name", "notes": "cart note", "reference_id": reference}
-        answer = self.http.post(self.path("/carts", account), json={"type": "cart", "data": said})
+        data = {"name": "cart name", "notes": "cart note", "reference_id": reference}
+        answer = self.http.post(self.path("/carts", account), json={"type": "cart", "data": data})
         assert answer.status_code == 201, answer.text
         cart_id: str = answer.json()["data"]["id"]
         return cart_id
 
-    def request(self, cart_id: str, wish: dict[str, Any], account: str | None = None) -> httpx.Response:
-        said = {"name": "request name", "notes": "request note", **wish}
+    def request(self, cart_id: str, request_body: dict[str, Any], account: str | None = None) -> httpx.Response:
+        data = {"name": "request name", "notes": "request note", **request_body}
         path = self.path(f"/carts/{cart_id}/requests", account)
-        return self.http.post(path, json={"type": "cart_request", "data": said})
+        return self.http.post(path, json={"type": "cart_request", "data": data})
 
     def check_out(self, cart_id: str, account: str | None = None) -> httpx.Response:
         return self.http.post(self.path(f"/carts/{cart_id}/checkout", account))
 
-    def order(self, *wishes: dict[str, Any], reference: str | None = None, account: str | None = None) -> str:
-        """Order what is expected to be accepted, and return the order's id."""
+    def order(self, *requests: dict[str, Any], reference: str | None = None, account: str | None = None) -> str:
+        """Place an order that is expected to be accepted, and return its id."""
         cart_id = self.open_cart(reference, account)
-        for wish in wishes:
-            answer = self.request(cart_id, wish, account)
+        for request_body in requests:
+            answer = self.request(cart_id, request_body, account)
             assert answer.status_code == 201, answer.text
         answer = self.check_out(cart_id, account)
         assert answer.status_code == 200, answer.text
@@ -82,7 +82,7 @@ class SwiftClient:
         return [did["number"] for did in self.dids(account, limit=100)]
 
     def bought(self, quantity: int = 1, /, account: str | None = None, **filters: str) -> list[str]:
-        """Buy, and return the new numbers as Swift writes them."""
+        """Buy numbers, and return them as Swift writes them."""
         before = set(self.numbers(account))
         self.order(new_numbers(quantity, **filters), account=account)
         return [number for number in self.numbers(account) if number not in before]

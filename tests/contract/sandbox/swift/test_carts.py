@@ -1,4 +1,4 @@
-"""Carts at the practice Swift: the page's examples played back, and what is refused."""
+"""Carts at the sandbox Swift: the page's examples, and what is refused."""
 
 import json
 
@@ -32,8 +32,8 @@ OWNERS = {
 }
 
 
-def test_the_page_played_back(swift: SwiftClient) -> None:
-    """Every answer has exactly the keys that the page prints, and its oddities."""
+def test_the_pages_example(swift: SwiftClient) -> None:
+    """Every answer has exactly the keys that the page prints."""
     opened = swift.http.post("/api/v1/carts", json=CART)
     cart = opened.json()["data"]
     cart_id, at = cart["id"], cart["inserted_at"]
@@ -100,20 +100,20 @@ def test_the_page_played_back(swift: SwiftClient) -> None:
     assert order["updated_at"] > order["status_history"][0]["inserted_at"] > at
 
 
-def test_removal_reply_says_its_type_and_nothing_else(swift: SwiftClient) -> None:
+def test_removal_reply_has_its_type_and_no_data(swift: SwiftClient) -> None:
     cart_id = swift.open_cart()
     answer = swift.request(cart_id, remove("17055551234", "17055551235", "17055551236")).json()["data"]
 
     assert (answer["type"], answer["data"], answer["id"], answer["notes"]) == ("REMOVE_NUMBERS", {}, cart_id, None)
 
 
-def test_own_numbers_as_on_the_page(swift: SwiftClient) -> None:
-    """Notes stand inside the inner data there; that is no reason to refuse it."""
+def test_added_numbers_as_on_the_page(swift: SwiftClient) -> None:
+    """The page has notes inside the inner data, so they are no reason to refuse a request."""
     ids = ["01KBC4VZE1CFMG5MAB089000001", "01KBC4VZE1CFMG5MAB089000002"]
     numbers = "17055551234", "17055551235", "17055551236"
-    wish = add(*numbers, mms_enabled=True, api_key_ids=ids, notes="request note")
+    request_body = add(*numbers, mms_enabled=True, api_key_ids=ids, notes="request note")
 
-    order_id = swift.order(wish)
+    order_id = swift.order(request_body)
 
     assert swift.status(order_id) == "COMPLETED"
     assert sorted(swift.numbers()) == sorted(numbers)
@@ -122,7 +122,7 @@ def test_own_numbers_as_on_the_page(swift: SwiftClient) -> None:
     assert (reported["bought"], sorted(reported["added"])) == ([], [f"+{number}" for number in numbers])
 
 
-def test_faithful_replies_by_switch(swift: SwiftClient) -> None:
+def test_replies_follow_the_behaviour(swift: SwiftClient) -> None:
     swift.control.behave(swift_replies="faithful")
     cart_id = swift.open_cart("ref-1")
     sent = new_numbers(2, npa="919")
@@ -165,7 +165,7 @@ def test_an_order_may_have_an_id_of_its_own(swift: SwiftClient) -> None:
     assert swift.data(f"/orders/{order_id}")["reference_id"] == "ref-1"
 
 
-def test_carts_can_be_looked_at(swift: SwiftClient) -> None:
+def test_carts_can_be_read(swift: SwiftClient) -> None:
     cart_id = swift.open_cart("ref-1")
     swift.request(cart_id, new_numbers())
     swift.request(cart_id, remove("17055551234"))
@@ -178,19 +178,19 @@ def test_carts_can_be_looked_at(swift: SwiftClient) -> None:
     assert swift.get(f"/orders/{cart_id}").status_code == 404
 
 
-def test_empty_cart_is_no_order(swift: SwiftClient) -> None:
+def test_empty_cart_cannot_be_checked_out(swift: SwiftClient) -> None:
     assert swift.check_out(swift.open_cart()).status_code == 422
     assert swift.control.report()["orders"] == []
 
 
-def test_cart_that_was_checked_out_takes_no_more(swift: SwiftClient) -> None:
+def test_checked_out_cart_takes_no_more_requests(swift: SwiftClient) -> None:
     cart_id = swift.order(new_numbers())
 
     assert swift.request(cart_id, new_numbers()).status_code == 409
 
 
 @pytest.mark.parametrize("path", ["/carts/x", "/orders/x", "/dids/x", "/carts/x/requests"])
-def test_what_is_not_there_is_not_found(swift: SwiftClient, path: str) -> None:
+def test_unknown_id_is_404(swift: SwiftClient, path: str) -> None:
     answer = swift.get(path)
 
     assert answer.status_code == 404
@@ -198,7 +198,7 @@ def test_what_is_not_there_is_not_found(swift: SwiftClient, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wish", "field"),
+    ("request_body", "field"),
     [
         (new_numbers(0), "quantity"),
         ({"type": "NEW_NUMBERS", "data": {"quantity": "5", "number_type": "tendlc"}}, "quantity"),
@@ -215,9 +215,9 @@ def test_what_is_not_there_is_not_found(swift: SwiftClient, path: str) -> None:
         ({"type": "NEW_NUMBERS", "name": "", "data": new_numbers()["data"]}, "name"),
     ],
 )
-def test_request_that_means_nothing_is_refused(swift: SwiftClient, wish: dict[str, object], field: str) -> None:
+def test_invalid_request_is_refused(swift: SwiftClient, request_body: dict[str, object], field: str) -> None:
     cart_id = swift.open_cart()
-    answer = swift.request(cart_id, wish)
+    answer = swift.request(cart_id, request_body)
 
     assert answer.status_code == 422
     assert list(answer.json()["errors"]) == [field]
@@ -225,11 +225,11 @@ def test_request_that_means_nothing_is_refused(swift: SwiftClient, wish: dict[st
 
 
 @pytest.mark.parametrize(("body", "status"), [({"type": "cart"}, 422), ({"type": "order", "data": {"name": "x"}}, 422)])
-def test_cart_without_sense_is_refused(swift: SwiftClient, body: dict[str, object], status: int) -> None:
+def test_invalid_cart_is_refused(swift: SwiftClient, body: dict[str, object], status: int) -> None:
     assert swift.http.post("/api/v1/carts", json=body).status_code == status
 
 
-def test_body_that_is_no_json_is_refused(swift: SwiftClient) -> None:
+def test_body_that_is_not_json_is_refused(swift: SwiftClient) -> None:
     assert swift.http.post("/api/v1/carts", content=b"{").status_code == 400
 
 
@@ -243,7 +243,7 @@ def test_body_that_is_no_json_is_refused(swift: SwiftClient) -> None:
         ("Bearer apik_sandbox_without_user", 403),
     ],
 )
-def test_only_the_key_opens_the_api(swift: SwiftClient, authorization: str, status: int) -> None:
+def test_other_keys_are_refused(swift: SwiftClient, authorization: str, status: int) -> None:
     for path in ("/api/v1/dids", f"/api/v1/accounts/{SUB}/orders", "/api/v1/inventory/coverage"):
         assert swift.http.get(path, headers={"Authorization": authorization}).status_code == status
 
@@ -269,7 +269,7 @@ def test_own_account_may_be_named_like_a_sub_account(swift: SwiftClient) -> None
     assert swift.status(order_id) == "COMPLETED"
 
 
-def test_own_numbers_need_approval(swift: SwiftClient) -> None:
+def test_adding_numbers_needs_approval(swift: SwiftClient) -> None:
     without = swift.open_cart(account=SUB_WITHOUT_MESSAGING)
     assert swift.request(without, add("17055551234"), account=SUB_WITHOUT_MESSAGING).status_code == 403
     no_mms = swift.open_cart(account=SUB)
@@ -278,7 +278,7 @@ def test_own_numbers_need_approval(swift: SwiftClient) -> None:
 
 
 def test_crash_between_any_two_steps_can_be_resumed(swift: SwiftClient) -> None:
-    """The cart keeps what it was given; only a checkout that was processed makes an order."""
+    """A cart keeps its requests, and only a checkout that was processed makes an order."""
     for kind, made in (("drop_before", False), ("drop_after", True)):
         cart_id = swift.open_cart("ref-1")
         swift.request(cart_id, new_numbers())
@@ -290,7 +290,7 @@ def test_crash_between_any_two_steps_can_be_resumed(swift: SwiftClient) -> None:
 
 def test_names_in_any_script(swift: SwiftClient) -> None:
     """Names in any script come back as they were sent."""
-    said = {"type": "cart", "data": {"name": "Zürich / 東京"}}
-    answer = swift.http.post("/api/v1/carts", content=json.dumps(said).encode(), headers=KEY)
+    cart = {"type": "cart", "data": {"name": "Zürich / 東京"}}
+    answer = swift.http.post("/api/v1/carts", content=json.dumps(cart).encode(), headers=KEY)
 
     assert answer.json()["data"]["name"] == "Zürich / 東京"

@@ -1,4 +1,4 @@
-"""Lists and coverage at the practice Swift."""
+"""Lists and coverage at the sandbox Swift."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def page(swift: SwiftClient, rest: str, **query: Any) -> tuple[list[str], dict[s
     return [item["data"]["id"] for item in body["data"]["items"]], body["data"]["page_info"]
 
 
-def walk(swift: SwiftClient, rest: str, towards: str, **query: object) -> list[list[str]]:
+def follow_pages(swift: SwiftClient, rest: str, towards: str, **query: object) -> list[list[str]]:
     pages, info = [], {towards: ""}
     while info[towards] is not None:
         ids, info = page(swift, rest, **query, **({towards: info[towards]} if info[towards] else {}))
@@ -23,7 +23,7 @@ def walk(swift: SwiftClient, rest: str, towards: str, **query: object) -> list[l
     return pages
 
 
-def test_pages_are_fifty_unless_told(swift: SwiftClient) -> None:
+def test_pages_have_fifty_items_by_default(swift: SwiftClient) -> None:
     swift.order(new_numbers(60, npa="919"))
     first, info = page(swift, "/dids")
 
@@ -35,12 +35,12 @@ def test_pages_are_fifty_unless_told(swift: SwiftClient) -> None:
 
 
 @pytest.mark.parametrize("oldest_first", [True, False])
-def test_walk_there_and_back(swift: SwiftClient, oldest_first: bool) -> None:
+def test_cursors_lead_forwards_and_backwards(swift: SwiftClient, oldest_first: bool) -> None:
     swift.control.behave(list_oldest_first=oldest_first)
     swift.order(new_numbers(7, npa="919"))
     moments = {did["id"]: did["inserted_at"] for did in swift.dids()}
 
-    there = walk(swift, "/dids", "after", limit=3)
+    there = follow_pages(swift, "/dids", "after", limit=3)
 
     ids = [item for ids in there for item in ids]
     assert [len(ids) for ids in there] == [3, 3, 1]
@@ -52,20 +52,20 @@ def test_walk_there_and_back(swift: SwiftClient, oldest_first: bool) -> None:
     assert page(swift, "/dids", limit=3, after=info["after"])[0] == there[2]
 
 
-def test_numbers_that_have_gone_leave_no_holes(swift: SwiftClient) -> None:
+def test_removed_numbers_leave_no_gaps_in_pages(swift: SwiftClient) -> None:
     numbers = swift.bought(6, npa="919")
     swift.control.advance(1800)
     swift.order(remove(*numbers[:4]))
 
-    assert [len(ids) for ids in walk(swift, "/dids", "after", limit=2)] == [2]
+    assert [len(ids) for ids in follow_pages(swift, "/dids", "after", limit=2)] == [2]
 
 
 @pytest.mark.parametrize("query", [{"limit": "0"}, {"limit": "x"}, {"after": "nowhere"}, {"after": "MDE="}])
-def test_page_that_cannot_be(swift: SwiftClient, query: dict[str, str]) -> None:
+def test_invalid_page_is_refused(swift: SwiftClient, query: dict[str, str]) -> None:
     assert swift.get("/dids", **query).status_code == 400
 
 
-def test_whose_a_number_is_stands_in_the_lists_of_one_account(swift: SwiftClient) -> None:
+def test_lists_of_one_account_name_the_account(swift: SwiftClient) -> None:
     swift.order(new_numbers(), account=SUB)
 
     (everywhere,) = swift.get("/dids").json()["data"]["items"]
@@ -88,7 +88,7 @@ def test_did_has_the_fields_of_its_page(swift: SwiftClient) -> None:
     assert len(did["inserted_at"]) == len("2025-12-01T05:06:21.249813Z")
 
 
-def test_orders_are_listed_after_a_while(swift: SwiftClient) -> None:
+def test_orders_are_listed_after_their_delay(swift: SwiftClient) -> None:
     swift.control.behave(listing_delay_s=60)
     order_id = swift.order(new_numbers())
 
@@ -149,7 +149,7 @@ def test_coverage_filters(swift: SwiftClient, filters: dict[str, str]) -> None:
     assert [entry["value"] for entry in data["entries"]] == [{name: each.upper() for name, each in filters.items()}]
 
 
-def test_coverage_without_groups_or_elsewhere(swift: SwiftClient) -> None:
+def test_coverage_without_groups_or_matches(swift: SwiftClient) -> None:
     assert coverage(swift)["entries"] == []
     assert coverage(swift)["quantity"] > 0
     assert coverage(swift, "npa", country_code="44") == {"entries": [], "quantity": 0}
@@ -157,5 +157,5 @@ def test_coverage_without_groups_or_elsewhere(swift: SwiftClient) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "number_type=local", "number_type=tendlc&group_by[]=planet"])
-def test_coverage_of_what_there_is_not(swift: SwiftClient, query: str) -> None:
+def test_invalid_coverage_query_is_refused(swift: SwiftClient, query: str) -> None:
     assert swift.http.get(f"/api/v1/inventory/coverage?{query}").status_code == 422

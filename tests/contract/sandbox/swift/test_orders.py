@@ -1,4 +1,4 @@
-"""What becomes of orders at the practice Swift, and how their numbers are found."""
+"""Orders at the sandbox Swift: statuses, numbers, removals."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -65,9 +65,9 @@ def test_numbers_may_appear_after_the_order_is_done(swift: SwiftClient) -> None:
 
 def test_order_does_not_say_what_it_bought(swift: SwiftClient) -> None:
     order_id = swift.order(new_numbers(3, npa="919"))
-    said = swift.get(f"/orders/{order_id}").text
+    text = swift.get(f"/orders/{order_id}").text
 
-    assert [number for number in swift.numbers() if number in said] == []
+    assert [number for number in swift.numbers() if number in text] == []
 
 
 def test_every_request_of_a_cart_is_performed(swift: SwiftClient) -> None:
@@ -110,7 +110,7 @@ def test_exchange_is_a_criterion(swift: SwiftClient) -> None:
     assert number[1:7] == f"919{nxx}"
 
 
-def test_real_shortage_is_seen_by_count_only(swift: SwiftClient) -> None:
+def test_real_shortage_shows_only_in_the_count(swift: SwiftClient) -> None:
     order_id = swift.order(new_numbers(7, npa="207"))
     nothing = swift.order(new_numbers(1, npa="207"))
     abroad = swift.order(new_numbers(1, country_code="44"))
@@ -152,7 +152,7 @@ def test_magic_order_that_never_ends(swift: SwiftClient) -> None:
     assert (reported["outcome"], reported["bought"], len(reported["set_aside"])) == (None, [], 2)
 
 
-def test_magic_word_nobody_has_heard_of(swift: SwiftClient) -> None:
+def test_magic_unknown_status(swift: SwiftClient) -> None:
     swift.control.behave(strange_s=60, strange_word="NAPPING")
     order_id = swift.order(new_numbers(npa="605"))
 
@@ -162,7 +162,7 @@ def test_magic_word_nobody_has_heard_of(swift: SwiftClient) -> None:
     assert swift.status(order_id) == "COMPLETED"
 
 
-def test_magic_numbers_that_are_long_or_for_ever_pending(swift: SwiftClient) -> None:
+def test_magic_numbers_stay_pending_for_long_or_for_ever(swift: SwiftClient) -> None:
     swift.control.behave(swift_slow_usable_s=600)
     swift.order(new_numbers(npa="307"))
     swift.order(new_numbers(npa="701"))
@@ -178,7 +178,7 @@ def test_magic_numbers_that_are_long_or_for_ever_pending(swift: SwiftClient) -> 
 # -- removals -----------------------------------------------------------------------------------
 
 
-def test_tainted_number_is_not_removed_and_that_is_counted(swift: SwiftClient) -> None:
+def test_tainted_number_is_not_removed_and_the_violation_is_reported(swift: SwiftClient) -> None:
     number, other = swift.bought(2, npa="919")
     age(swift, TAINT_S - 100)
     order_id = swift.order(remove(number, other), reference="ref-1")
@@ -201,7 +201,7 @@ def test_tainted_number_is_not_removed_and_that_is_counted(swift: SwiftClient) -
     assert second["number"] == f"+{other}"
 
 
-def test_number_is_removed_once_it_is_clean(swift: SwiftClient) -> None:
+def test_number_is_removed_after_its_taint_window(swift: SwiftClient) -> None:
     (number,) = swift.bought(npa="919")
     (did,) = swift.dids()
     age(swift)
@@ -215,7 +215,7 @@ def test_number_is_removed_once_it_is_clean(swift: SwiftClient) -> None:
 
 
 def test_window_ends_to_the_second(swift: SwiftClient) -> None:
-    """Counted from the did's own moment, not from the checkout of its order."""
+    """Counted from the did's `inserted_at`, not from the checkout of its order."""
     swift.control.behave(swift_did_delay_s=1000)
     swift.order(new_numbers(npa="919"))
     age(swift, 1001)
@@ -230,7 +230,7 @@ def test_window_ends_to_the_second(swift: SwiftClient) -> None:
     assert len(swift.control.report()["violations"]) == 1
 
 
-def test_removing_only_the_clean_ones_by_switch(swift: SwiftClient) -> None:
+def test_clean_numbers_are_removed_if_the_behaviour_says_so(swift: SwiftClient) -> None:
     swift.control.behave(tainted_removal="with_errors")
     (old,) = swift.bought(npa="919")
     age(swift)
@@ -243,7 +243,7 @@ def test_removing_only_the_clean_ones_by_switch(swift: SwiftClient) -> None:
     assert [each["number"] for each in swift.control.report()["violations"]] == [f"+{young}"]
 
 
-def test_refusing_at_checkout_by_switch(swift: SwiftClient) -> None:
+def test_checkout_is_refused_if_the_behaviour_says_so(swift: SwiftClient) -> None:
     swift.control.behave(tainted_removal="refused")
     (number,) = swift.bought(npa="919")
     cart_id = swift.open_cart("ref-1")
@@ -269,7 +269,7 @@ def test_window_can_be_short(swift: SwiftClient) -> None:
     assert swift.status(early) == "ERROR"
 
 
-def test_numbers_brought_along_are_tainted_too(swift: SwiftClient) -> None:
+def test_added_numbers_are_tainted_too(swift: SwiftClient) -> None:
     swift.order(add("17055551234"))
 
     assert swift.status(swift.order(remove("17055551234"))) == "ERROR"
@@ -309,7 +309,7 @@ def test_removal_before_the_purchase_has_finished_finds_nothing(swift: SwiftClie
     swift.control.reset()
     swift.control.behave(processing_s=60)
     bought = swift.order(new_numbers(npa="919"))
-    early = swift.order(remove(number))  # the stock is as it was, and so will the number be
+    early = swift.order(remove(number))  # the stock is the same, so the order buys this number
     swift.control.advance(61)
 
     assert swift.numbers() == [number]
@@ -317,7 +317,7 @@ def test_removal_before_the_purchase_has_finished_finds_nothing(swift: SwiftClie
     assert swift.control.report()["violations"] == []
 
 
-def test_number_that_was_removed_is_not_sold_again_but_may_be_brought_back(swift: SwiftClient) -> None:
+def test_removed_number_is_not_sold_again_but_can_be_added(swift: SwiftClient) -> None:
     numbers = swift.bought(5, npa="207")
     age(swift)
     swift.order(remove(*numbers))
@@ -352,20 +352,20 @@ def test_magic_removals(swift: SwiftClient, npa: str, status: str, left: int) ->
         ("9908", "COMPLETED_WITH_ERRORS", 2),
     ],
 )
-def test_magic_numbers_brought_along(swift: SwiftClient, line: str, status: str, count: int) -> None:
+def test_magic_added_numbers(swift: SwiftClient, line: str, status: str, count: int) -> None:
     order_id = swift.order(add("17055551234", f"1705555{line}"))
 
     assert (swift.status(order_id), len(swift.numbers())) == (status, count)
 
 
-def test_crowd_gets_every_number_once_and_gives_it_back_once(swift: SwiftClient) -> None:
-    """Many carts at once want the same few numbers, and then to remove them all, each of them twice."""
+def test_concurrent_clients_get_and_remove_every_number_once(swift: SwiftClient) -> None:
+    """Concurrent carts buy the same few numbers, and then remove all of them, each number twice."""
     everything = swift.get("/inventory/coverage", number_type="tendlc", npa="213").json()["data"]["quantity"]
-    with ThreadPoolExecutor(6) as crowd:
-        list(crowd.map(lambda _: swift.order(new_numbers(7, npa="213")), range(everything // 7 + 3)))
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda _: swift.order(new_numbers(7, npa="213")), range(everything // 7 + 3)))
         bought = [number for order in swift.control.report()["orders"] for number in order["bought"]]
         age(swift)
-        list(crowd.map(lambda number: swift.order(remove(number.removeprefix("+"))), bought[:20] * 2))
+        list(pool.map(lambda number: swift.order(remove(number.removeprefix("+"))), bought[:20] * 2))
 
     assert len(bought) == len(set(bought)) == everything
     report = swift.control.report()
