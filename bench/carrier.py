@@ -15,7 +15,7 @@ from typing import Final
 
 from bench import dialect
 from bench.workload import LATENCY_S, index_of, takes_s
-from number_orders.embedded.home import LOOPBACK
+from number_orders.embedded.ports import LOOPBACK
 
 REPORT: Final = "/bench/report"
 TOLD: Final = "/bench/told"

@@ -17,8 +17,8 @@ import httpx
 from bench.carrier import REPORT, TOLD
 from bench.servers import Fresh, Servers
 from number_orders.cli.stack.processes import free_port
-from number_orders.embedded.home import LOOPBACK
-from number_orders.embedded.supervisor import Happening, ProcessEvent, Supervisor
+from number_orders.embedded.ports import LOOPBACK
+from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind, Supervisor
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 _UP_WITHIN_S: Final = 30.0
@@ -81,7 +81,7 @@ def stage(servers: Servers) -> Iterator[Stage]:
     over = False
 
     def heed(event: ProcessEvent) -> None:
-        if event.what is Happening.EXITED and not over:
+        if event.kind is ProcessEventKind.EXITED and not over:
             fallen.append(event.name)
 
     directory = servers.directory / "log"

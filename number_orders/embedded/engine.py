@@ -10,23 +10,24 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
+from number_orders.embedded.engine_directory import EngineDirectory
 from number_orders.embedded.errors import CouldNotStart, EmbeddedError
 from number_orders.embedded.guarded import Command, GuardedProcess
-from number_orders.embedded.home import Home, is_free
 from number_orders.embedded.lock import DataLock, Holders, data_lock
+from number_orders.embedded.ports import is_free
 
-READY_WITHIN_S: Final = 60.0  # recovery after a crash included
-LOOK_EVERY_S: Final = 0.01
+READY_TIMEOUT_S: Final = 60.0  # recovery after a crash included
+POLL_INTERVAL_S: Final = 0.01
 STOP_MARGIN_S: Final = 5.0
 
 
 class Engine(ABC):
     """A server on a data directory of its own. Not to be shared between threads without a lock."""
 
-    what: ClassVar[str]
+    name: ClassVar[str]
 
     def __init__(self, data_dir: Path) -> None:
-        self._home = Home(self.what, data_dir)
+        self._directory = EngineDirectory(self.name, data_dir)
         self._process: GuardedProcess | None = None
         self._served_by: Command | None = None
         self._address: str | None = None
@@ -42,14 +43,14 @@ class Engine(ABC):
     def url(self) -> str:
         """Where the running server is reached, password included."""
         if self._address is None:
-            raise EmbeddedError(f"{self.what} on {self._home.path} is not started.")
+            raise EmbeddedError(f"{self.name} on {self._directory.path} is not started.")
         return self._address
 
     @property
     def pid(self) -> int:
         """The running server's process id."""
         if self._process is None:
-            raise EmbeddedError(f"{self.what} on {self._home.path} is not started.")
+            raise EmbeddedError(f"{self.name} on {self._directory.path} is not started.")
         return self._process.pid
 
     @property
@@ -67,21 +68,21 @@ class Engine(ABC):
             CouldNotStart: with the reason and the last words of its log.
         """
         if not self.running:
-            self._home.make()
-            with data_lock(self.what, self._home.lock) as lock:
+            self._directory.make()
+            with data_lock(self.name, self._directory.lock) as lock:
                 self._prepare(lock)
-                self._launch(lock)
+                self._serve(lock)
         return self.url
 
     def stop(self) -> None:
         """Shut the server down in order; nothing happens when it does not run."""
-        if process := self._let_go():
+        if process := self._detach():
             process.ask_to_stop()
             self._await_end(process)
 
     def kill(self) -> None:
         """Kill the server where it stands, as a crash would."""
-        if process := self._let_go():
+        if process := self._detach():
             process.kill()
             self._await_end(process)
 
@@ -101,21 +102,21 @@ class Engine(ABC):
     def _url_on(self, port: int) -> str:
         """Return the URL for clients."""
 
-    def _launch(self, lock: DataLock) -> None:
+    def _serve(self, lock: DataLock) -> None:
         """Serve on the first port that works: one found free may be taken before the server gets to it."""
-        for port in self._home.ports():
+        for port in self._directory.ports():
             try:
-                self._launch_on(port, lock)
+                self._serve_on(port, lock)
             except CouldNotStart:
                 if is_free(port):  # so it was not the port
                     raise
             else:
-                self._home.remember(port)
+                self._directory.remember_port(port)
                 return
-        raise CouldNotStart(self.what, "no free port was found on loopback.")
+        raise CouldNotStart(self.name, "no free port was found on loopback.")
 
-    def _launch_on(self, port: int, lock: DataLock) -> None:
-        command, log_size = self._command_on(port), self._home.log_size()
+    def _serve_on(self, port: int, lock: DataLock) -> None:
+        command, log_size = self._command_on(port), self._directory.log_size()
         process = self._spawn(command, lock)
         try:
             lock.record(Holders(os.getpid(), process.guard_pid, process.pid))
@@ -127,25 +128,25 @@ class Engine(ABC):
         self._process, self._served_by, self._address = process, command, self._url_on(port)
 
     def _spawn(self, command: Command, lock: DataLock) -> GuardedProcess:
-        with self._home.log.open("ab") as log:
+        with self._directory.log.open("ab") as log:
             return GuardedProcess(command, output=log, inherit=[lock.fd])
 
     def _await_answer(self, process: GuardedProcess, port: int, log_size: int) -> None:
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + READY_TIMEOUT_S
         while not self._answers(port):
-            if process.wait(LOOK_EVERY_S) is not None:
-                raise CouldNotStart(self.what, f"it exited. Its log says:\n{self._home.log_since(log_size)}")
+            if process.wait(POLL_INTERVAL_S) is not None:
+                raise CouldNotStart(self.name, f"it exited. Its log says:\n{self._directory.log_since(log_size)}")
             if time.monotonic() > deadline:
                 raise CouldNotStart(
-                    self.what,
-                    f"no answer in {READY_WITHIN_S:.0f} s. Its log says:\n{self._home.log_since(log_size)}",
+                    self.name,
+                    f"no answer in {READY_TIMEOUT_S:.0f} s. Its log says:\n{self._directory.log_since(log_size)}",
                 )
 
-    def _let_go(self) -> GuardedProcess | None:
+    def _detach(self) -> GuardedProcess | None:
         process, self._process, self._address = self._process, None, None
         return process
 
     def _await_end(self, process: GuardedProcess) -> None:
-        patience_s = (self._served_by.patience_s if self._served_by else 0.0) + STOP_MARGIN_S
-        if process.wait(patience_s) is None:
-            raise EmbeddedError(f"{self.what} (process {process.pid}) does not end, though it was killed.")
+        stop_timeout_s = (self._served_by.stop_timeout_s if self._served_by else 0.0) + STOP_MARGIN_S
+        if process.wait(stop_timeout_s) is None:
+            raise EmbeddedError(f"{self.name} (process {process.pid}) does not end, though it was killed.")

@@ -11,13 +11,13 @@ from typing import Final, Self
 from urllib.parse import urlsplit
 
 from number_orders.embedded.errors import EmbeddedError
-from number_orders.embedded.home import write_private
+from number_orders.embedded.files import write_private
 from number_orders.embedded.lock import is_alive
 from number_orders.embedded.postgres import EmbeddedPostgres
 from number_orders.embedded.valkey import EmbeddedValkey
 
-NOTE: Final = "engines.json"
-ANSWER_WITHIN_S: Final = 0.5
+ENGINES_FILE: Final = "engines.json"
+ANSWER_TIMEOUT_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Engines:
     """PostgreSQL in `var_dir/postgres` and Valkey in `var_dir/valkey`, started together."""
 
     def __init__(self, var_dir: Path, *, durable: bool = True) -> None:
-        self._note = var_dir.absolute() / NOTE
-        self._noted = False
+        self._engines_file = var_dir.absolute() / ENGINES_FILE
+        self._file_written = False
         self.postgres = EmbeddedPostgres(var_dir / "postgres", durable=durable)
         self.valkey = EmbeddedValkey(var_dir / "valkey")
 
@@ -72,15 +72,15 @@ class Engines:
             self._stop_both()
             raise
         urls = EngineUrls(self.database_url, self.broker_url, os.getpid(), self.postgres.pid, self.valkey.pid)
-        write_private(self._note, json.dumps(asdict(urls), indent=2) + "\n")
-        self._noted = True
+        write_private(self._engines_file, json.dumps(asdict(urls), indent=2) + "\n")
+        self._file_written = True
         return urls
 
     def stop(self) -> None:
         """Stop both in order; nothing happens when they do not run."""
-        if self._noted:  # not another starter's
-            self._note.unlink(missing_ok=True)
-            self._noted = False
+        if self._file_written:  # not another starter's
+            self._engines_file.unlink(missing_ok=True)
+            self._file_written = False
         self._stop_both()
 
     def _stop_both(self) -> None:
@@ -95,13 +95,13 @@ def running_engines(var_dir: Path) -> EngineUrls | None:
     Raises:
         EmbeddedError: they belong to another user.
     """
-    note = var_dir / NOTE
+    path = var_dir / ENGINES_FILE
     try:
-        urls = EngineUrls(**json.loads(note.read_text(encoding="utf-8")))
+        urls = EngineUrls(**json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError, TypeError):  # none, or another version's, which is not ours to read
         return None
     except PermissionError as fault:
-        raise EmbeddedError(f"{note} belongs to another user: run as that user.") from fault
+        raise EmbeddedError(f"{path} belongs to another user: run as that user.") from fault
     engines = ((urls.postgres_pid, urls.database_url), (urls.valkey_pid, urls.broker_url))
     return urls if all(is_alive(pid) and _listens(url) for pid, url in engines) else None
 
@@ -109,7 +109,7 @@ def running_engines(var_dir: Path) -> EngineUrls | None:
 def _listens(url: str) -> bool:
     parts = urlsplit(url)
     try:
-        with socket.create_connection((parts.hostname, parts.port), timeout=ANSWER_WITHIN_S):
+        with socket.create_connection((parts.hostname, parts.port), timeout=ANSWER_TIMEOUT_S):
             return True
     except OSError:
         return False

@@ -27,47 +27,47 @@ from typing import Final, NoReturn
 
 STOP: Final = b"s"
 KILL: Final = b"k"
-PULSE_S: Final = 1.0  # how often we look whether our parent is still the one who started us
+CHECK_EVERY_S: Final = 1.0  # how often we look whether our parent is still the one who started us
 PR_SET_PDEATHSIG: Final = 1
 EXEC_FAILED: Final = 127
 
-Rung = tuple[signal.Signals, float]
+StopSignal = tuple[signal.Signals, float]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Start the command, watch over it, and report."""
-    line, ladder, account = int(arguments[0]), parse_ladder(arguments[1]), arguments[2]
+    channel, stop_signals, user = int(arguments[0]), parse_stop_signals(arguments[1]), arguments[2]
     starter = os.getppid()
-    os.set_inheritable(line, False)  # the command must not hold the line open
+    os.set_inheritable(channel, False)  # the command must not hold the line open
     wake = _wake_on(signal.SIGCHLD, signal.SIGTERM)
-    child, failure = _launch(arguments[3:], account, first=ladder[0][0])
+    child, failure = _start(arguments[3:], user, first=stop_signals[0][0])
     if failure:
         os.waitpid(child, 0)
-        _say(line, f"failed {failure}")
+        _report_line(channel, f"failed {failure}")
         return EXEC_FAILED
-    _say(line, f"started {child}")
-    _let_go_of_output()
-    code = _Watch(child, line, wake, ladder, starter).until_exit()
-    _say(line, f"exited {code}")
+    _report_line(channel, f"started {child}")
+    _release_output()
+    code = _CommandWatcher(child, channel, wake, stop_signals, starter).until_exit()
+    _report_line(channel, f"exited {code}")
     return 0
 
 
-def parse_ladder(text: str) -> list[Rung]:
+def parse_stop_signals(text: str) -> list[StopSignal]:
     """Read `INT:30,QUIT:5`."""
-    rungs = (rung.split(":") for rung in text.split(","))
-    return [(signal.Signals[f"SIG{name}"], float(seconds)) for name, seconds in rungs]
+    stop_signals = (stop_signal.split(":") for stop_signal in text.split(","))
+    return [(signal.Signals[f"SIG{name}"], float(seconds)) for name, seconds in stop_signals]
 
 
-class _Watch:
+class _CommandWatcher:
     """Waits for the command to exit, and makes it exit once nobody wants it any more."""
 
-    def __init__(self, child: int, line: int, wake: int, ladder: Sequence[Rung], starter: int) -> None:
-        self._child, self._line, self._wake, self._starter = child, line, wake, starter
-        self._rungs = iter(ladder)
+    def __init__(self, child: int, channel: int, wake: int, stop_signals: Sequence[StopSignal], starter: int) -> None:
+        self._child, self._channel, self._wake, self._starter = child, channel, wake, starter
+        self._stop_signals = iter(stop_signals)
         self._stopping = False
         self._next_at = float("inf")  # when patience with the last rung ends
         self._poll = select.poll()
-        self._poll.register(line, select.POLLIN)
+        self._poll.register(channel, select.POLLIN)
         self._poll.register(wake, select.POLLIN)
 
     def until_exit(self) -> int:
@@ -75,27 +75,27 @@ class _Watch:
         while True:
             pid, status = os.waitpid(self._child, os.WNOHANG)
             if pid:
-                self._signal_group()  # what it left behind
+                self._kill_group()  # what it left behind
                 return os.waitstatus_to_exitcode(status)
             self._listen()
             if not self._stopping and os.getppid() != self._starter:  # a fork of the starter may hold the line
                 self._stop()
             if time.monotonic() >= self._next_at:
-                self._climb()
+                self._send_next_signal()
 
     def _listen(self) -> None:
-        pause_s = max(0.0, min(PULSE_S, self._next_at - time.monotonic()))
+        pause_s = max(0.0, min(CHECK_EVERY_S, self._next_at - time.monotonic()))
         for descriptor, _ in self._poll.poll(pause_s * 1000):
-            if descriptor == self._line:
-                self._obey(_heard(self._line))
+            if descriptor == self._channel:
+                self._handle(_read_commands(self._channel))
             elif signal.SIGTERM in os.read(self._wake, 64):
                 self._stop()
 
-    def _obey(self, word: bytes) -> None:
-        if not word:
-            self._poll.unregister(self._line)
-        if KILL in word:
-            self._rungs = iter(())
+    def _handle(self, commands: bytes) -> None:
+        if not commands:
+            self._poll.unregister(self._channel)
+        if KILL in commands:
+            self._stop_signals = iter(())
             self._next_at = time.monotonic()
         else:
             self._stop()
@@ -105,30 +105,30 @@ class _Watch:
             self._next_at = time.monotonic()
         self._stopping = True
 
-    def _climb(self) -> None:
-        rung = next(self._rungs, None)
-        if rung is None:
-            self._signal_group()
+    def _send_next_signal(self) -> None:
+        stop_signal = next(self._stop_signals, None)
+        if stop_signal is None:
+            self._kill_group()
             self._next_at = float("inf")
             return
-        os.kill(self._child, rung[0])  # not yet reaped, so the pid is still its own
-        self._next_at = time.monotonic() + rung[1]
+        os.kill(self._child, stop_signal[0])  # not yet reaped, so the pid is still its own
+        self._next_at = time.monotonic() + stop_signal[1]
 
-    def _signal_group(self) -> None:
+    def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for the dead
             os.killpg(self._child, signal.SIGKILL)
 
 
-def _heard(line: int) -> bytes:
+def _read_commands(channel: int) -> bytes:
     try:
-        return os.read(line, 64)
+        return os.read(channel, 64)
     except ConnectionResetError:  # closed with our words unread: the same end
         return b""
 
 
-def _say(line: int, text: str) -> None:
+def _report_line(channel: int, text: str) -> None:
     with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody is left to hear it
-        os.write(line, f"{text}\n".encode())
+        os.write(channel, f"{text}\n".encode())
 
 
 def _wake_on(*signals: signal.Signals) -> int:
@@ -141,41 +141,41 @@ def _wake_on(*signals: signal.Signals) -> int:
     return reading
 
 
-def _launch(command: Sequence[str], account: str, *, first: signal.Signals) -> tuple[int, str]:
+def _start(command: Sequence[str], user: str, *, first: signal.Signals) -> tuple[int, str]:
     """Start the command in a session of its own; return its pid, and why it failed or nothing."""
     guard = os.getpid()
-    hearing, saying = os.pipe()  # closed by a successful exec
+    error_reader, error_writer = os.pipe()  # closed by a successful exec
     child = os.fork()
     if child == 0:
-        _become(command, account, lambda: _tether(guard, first), saying)
-    os.close(saying)
-    with open(hearing, encoding="utf-8") as words:  # noqa: PTH123 - a descriptor has no path
-        return child, words.read()
+        _exec(command, user, lambda: _kill_with_guard(guard, first), error_writer)
+    os.close(error_writer)
+    with open(error_reader, encoding="utf-8") as errors:  # noqa: PTH123 - a descriptor has no path
+        return child, errors.read()
 
 
-def _become(command: Sequence[str], account: str, tether: Callable[[], None], saying: int) -> NoReturn:
+def _exec(command: Sequence[str], user: str, kill_with_guard: Callable[[], None], error_writer: int) -> NoReturn:
     try:
         os.setsid()
-        _change_to(account)
-        tether()  # after the change of user, which clears it
+        _change_to(user)
+        kill_with_guard()  # after the change of user, which clears it
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # Python ignores it, and exec would pass that on
         os.execvp(command[0], list(command))  # noqa: S606 - this is the point
     except OSError as fault:
-        os.write(saying, f"{fault.strerror} ({command[0]})".encode())
+        os.write(error_writer, f"{fault.strerror} ({command[0]})".encode())
     finally:
         os._exit(EXEC_FAILED)
 
 
-def _change_to(account: str) -> None:
-    if account == "-":
+def _change_to(user: str) -> None:
+    if user == "-":
         return
-    uid, gid = map(int, account.split(":"))
+    uid, gid = map(int, user.split(":"))
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
 
 
-def _tether(guard: int, number: signal.Signals) -> None:
+def _kill_with_guard(guard: int, number: signal.Signals) -> None:
     """Ask the kernel to pass `number` to us when the guard dies; only Linux can."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0)
@@ -183,7 +183,7 @@ def _tether(guard: int, number: signal.Signals) -> None:
             os._exit(EXEC_FAILED)
 
 
-def _let_go_of_output() -> None:
+def _release_output() -> None:
     """Keep only the command at the other end of its pipes, so that they close when it does."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):

@@ -19,13 +19,13 @@ from typing import IO, Final
 from number_orders.embedded import guard
 from number_orders.embedded.errors import CouldNotStart
 
-Ladder = Sequence[tuple[str, float]]  # signals that ask a command to stop, and the seconds each is given
+StopSignals = Sequence[tuple[str, float]]  # signals that ask a command to stop, and the seconds each is given
 
 GUARD: Final = Path(guard.__file__).resolve()
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class SystemUser:
     """The system user a command runs as."""
 
     uid: int
@@ -40,21 +40,21 @@ class Command:
     """What to run and how to end it: SIGKILL follows the ladder."""
 
     argv: Sequence[str]
-    ladder: Ladder
+    stop_signals: StopSignals
     env: Mapping[str, str] | None = None  # None: ours
     cwd: Path | None = None
-    account: Account | None = None  # None: ours
+    user: SystemUser | None = None  # None: ours
 
     @property
-    def patience_s(self) -> float:
+    def stop_timeout_s(self) -> float:
         """How long a stop may take before the last rung."""
-        return sum(seconds for _, seconds in self.ladder)
+        return sum(seconds for _, seconds in self.stop_signals)
 
-    def behind(self, line: int) -> list[str]:
+    def guard_command(self, channel: int) -> list[str]:
         """Return the guard's own command line."""
-        ladder = ",".join(f"{name}:{seconds}" for name, seconds in self.ladder)
-        account = str(self.account or "-")
-        return [sys.executable, "-I", "-S", str(GUARD), str(line), ladder, account, *self.argv]
+        stop_signals = ",".join(f"{name}:{seconds}" for name, seconds in self.stop_signals)
+        user = str(self.user or "-")
+        return [sys.executable, "-I", "-S", str(GUARD), str(channel), stop_signals, user, *self.argv]
 
 
 class GuardedProcess:
@@ -82,15 +82,15 @@ class GuardedProcess:
         Raises:
             CouldNotStart: there is no such program, or we may not run it.
         """
-        self._line, far_end = socket.socketpair()
-        with far_end:
-            self._guard = self._start_guard(command, far_end.fileno(), output, stdin, inherit)
-        self._reports = self._line.makefile("r", encoding="utf-8", errors="replace")
+        self._channel, guard_end = socket.socketpair()
+        with guard_end:
+            self._guard = self._start_guard(command, guard_end.fileno(), output, stdin, inherit)
+        self._reports = self._channel.makefile("r", encoding="utf-8", errors="replace")
         self._ended = threading.Event()
         self._returncode: int | None = None
         self.guard_pid = self._guard.pid
         self.pid = self._first_report(command.argv[0])
-        threading.Thread(target=self._hear_the_end, name=f"guarded-{self.pid}", daemon=True).start()
+        threading.Thread(target=self._watch_for_end, name=f"guarded-{self.pid}", daemon=True).start()
 
     def wait(self, timeout_s: float | None = None) -> int | None:
         """Return the exit code (negative: the signal), or None when it still runs after `timeout_s`."""
@@ -105,52 +105,52 @@ class GuardedProcess:
         """SIGKILL the whole process group; does not wait."""
         self._send(guard.KILL)
 
-    def _send(self, word: bytes) -> None:
+    def _send(self, first_word: bytes) -> None:
         with contextlib.suppress(OSError):  # it has ended, which is what we ask for
-            self._line.send(word)
+            self._channel.send(first_word)
 
     def _start_guard(
         self,
         command: Command,
-        line: int,
+        channel: int,
         output: int | IO[bytes],
         stdin: int | IO[bytes],
         inherit: Iterable[int],
     ) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
-                command.behind(line),
+                command.guard_command(channel),
                 stdin=stdin,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=command.env,
                 cwd=command.cwd,
-                pass_fds=[line, *inherit],
+                pass_fds=[channel, *inherit],
                 start_new_session=True,  # Ctrl-C in a terminal is ours alone; we stop the others in order
             )
         except OSError as fault:
-            self._line.close()
+            self._channel.close()
             raise CouldNotStart(command.argv[0], str(fault)) from fault
 
     def _report(self) -> tuple[str, str]:
         """Return the guard's next report as its first word and the rest; empty when the guard is gone."""
         try:
-            word, _, rest = self._reports.readline().strip().partition(" ")
+            first_word, _, rest = self._reports.readline().strip().partition(" ")
         except ConnectionResetError:  # killed with our words unread
             return "", ""
-        return word, rest
+        return first_word, rest
 
     def _first_report(self, program: str) -> int:
-        word, rest = self._report()
-        if word == "started":
+        first_word, rest = self._report()
+        if first_word == "started":
             return int(rest)
         self._close()
         raise CouldNotStart(program, rest or f"its guard ended with {self._guard.returncode}")
 
-    def _hear_the_end(self) -> None:
-        word, rest = self._report()
+    def _watch_for_end(self) -> None:
+        first_word, rest = self._report()
         self._close()
-        if word == "exited":
+        if first_word == "exited":
             self._returncode = int(rest)
         else:  # the guard was killed; what it guarded must not go on without one
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -161,4 +161,4 @@ class GuardedProcess:
     def _close(self) -> None:
         self._guard.wait()
         self._reports.close()
-        self._line.close()
+        self._channel.close()

@@ -19,9 +19,9 @@ from typing import Final
 
 from number_orders.embedded.errors import AlreadyRunning
 
-LOOK_EVERY_S: Final = 0.02
+POLL_INTERVAL_S: Final = 0.02
 ORPHAN_GRACE_S: Final = 5.0  # what a server without starter and guard is given to shut down
-PATIENCE_S: Final = 60.0  # longer than any guard takes to end what it guards
+LOCK_TIMEOUT_S: Final = 60.0  # longer than any guard takes to end what it guards
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Holders:
     guard: int | None = None
     server: int | None = None
 
-    def in_charge(self) -> bool:
+    def are_active(self) -> bool:
         """Say whether a starter lives whose server lives, or is about to."""
         return is_alive(self.starter) and (self.server is None or is_alive(self.server))
 
@@ -58,7 +58,7 @@ class DataLock:
 
 
 @contextmanager
-def data_lock(what: str, path: Path, *, orphan_grace_s: float = ORPHAN_GRACE_S) -> Iterator[DataLock]:
+def data_lock(name: str, path: Path, *, orphan_grace_s: float = ORPHAN_GRACE_S) -> Iterator[DataLock]:
     """Hold the lock at `path` while starting `what`; those who inherit it hold it for as long as they live.
 
     An engine whose starter has died is waited for, as its guard is stopping it; where the guard has
@@ -69,25 +69,25 @@ def data_lock(what: str, path: Path, *, orphan_grace_s: float = ORPHAN_GRACE_S) 
     """
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        _take(fd, what, path, orphan_grace_s)
+        _take(fd, name, path, orphan_grace_s)
         yield DataLock(fd)
     finally:
         os.close(fd)  # ours alone: a lock that is inherited stays
 
 
-def _take(fd: int, what: str, path: Path, orphan_grace_s: float) -> None:
-    begun, told = time.monotonic(), False
+def _take(fd: int, name: str, path: Path, orphan_grace_s: float) -> None:
+    started_at, interrupted = time.monotonic(), False
     while not _lock(fd):
-        holders, waited_s = _read(fd), time.monotonic() - begun
-        if holders.in_charge() or waited_s > PATIENCE_S:
-            raise AlreadyRunning(what, path.parent, holders.starter)
+        holders, waited_s = _read(fd), time.monotonic() - started_at
+        if holders.are_active() or waited_s > LOCK_TIMEOUT_S:
+            raise AlreadyRunning(name, path.parent, holders.starter)
         if orphan := holders.orphan(fd):
             if waited_s > orphan_grace_s:
                 _signal(orphan, signal.SIGKILL)
-            elif not told:
+            elif not interrupted:
                 _signal(orphan, signal.SIGINT)  # both engines shut down in order on it
-                told = True
-        time.sleep(LOOK_EVERY_S)
+                interrupted = True
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _lock(fd: int) -> bool:

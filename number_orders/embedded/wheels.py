@@ -16,7 +16,7 @@ from typing import Final
 
 from number_orders.embedded.errors import CouldNotStart
 
-SHELF: Final = Path("/var/cache/number-orders")  # where copies stand that other users may run
+COPY_DIRECTORY: Final = Path("/var/cache/number-orders")  # where copies stand that other users may run
 RUN_BY_OTHERS: Final = stat.S_IROTH | stat.S_IXOTH
 NOT_NEEDED: Final = frozenset({".a", ".h", ".py", ".pyc", ".typed"})
 
@@ -27,7 +27,7 @@ class Wheel:
 
     name: str
     path: tuple[str, ...] | None = None  # where to look for it; None: sys.path
-    shelf: Path = SHELF
+    copy_directory: Path = COPY_DIRECTORY
 
     def program(self, name: str) -> Path:
         """Return the program's path as installed."""
@@ -47,7 +47,7 @@ class Wheel:
         if is_open_to_others(installed):
             return installed
         distribution = self._distribution()
-        copy = self.shelf / f"{self.name}-{distribution.version}"
+        copy = self.copy_directory / f"{self.name}-{distribution.version}"
         try:
             if not copy.exists():
                 self._copy_to(copy)
@@ -55,14 +55,14 @@ class Wheel:
             raise CouldNotStart(
                 name,
                 f"{installed} is below a directory closed to other users, and no copy could be made in "
-                f"{self.shelf} ({fault.strerror}). Run as an ordinary user, or install where all may enter.",
+                f"{self.copy_directory} ({fault.strerror}). Run as an ordinary user, or install where all may enter.",
             ) from fault
         return copy / self._recorded(name)
 
     def _copy_to(self, copy: Path) -> None:
         """Copy the wheel, to be seen whole or not at all."""
-        self.shelf.mkdir(mode=0o755, parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=self.shelf))
+        self.copy_directory.mkdir(mode=0o755, parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=self.copy_directory))
         try:
             for file in filter(_is_needed, self._files()):
                 target = draft / file

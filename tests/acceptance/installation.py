@@ -14,7 +14,7 @@ import psutil
 import psycopg
 
 from number_orders.embedded.engines import Engines
-from number_orders.embedded.supervisor import Happening, ProcessEvent, Supervisor
+from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind, Supervisor
 from number_orders.ledger.migrate import migrate
 from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import environment, quick_carrier
@@ -116,7 +116,7 @@ def installed(folder: Path, log: Path) -> Iterator[Installation]:
 
 
 def _note_exit(event: ProcessEvent, exits: list[ProcessEvent]) -> None:
-    if event.what is Happening.EXITED:
+    if event.kind is ProcessEventKind.EXITED:
         exits.append(event)
 
 

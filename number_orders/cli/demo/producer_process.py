@@ -65,7 +65,7 @@ class ProducerProcess:
         calls_file.write_text("".join(f"{_line(call)}\n" for call in calls), encoding="utf-8")
         command = Command(
             argv=[sys.executable, "-P", str(SCRIPT)],
-            ladder=(("TERM", 2.0),),
+            stop_signals=(("TERM", 2.0),),
             env={"BROKER_URL": broker_url, "PATH": os.environ.get("PATH", os.defpath)},
         )
         with calls_file.open("rb") as stdin, self._answers.open("wb") as output:

@@ -6,7 +6,7 @@ from typing import Final
 from rich.text import Text
 
 from number_orders.cli.stack.stack import Stack
-from number_orders.embedded.supervisor import Happening, ProcessEvent
+from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind
 from number_orders.orders.model import State
 
 VICTIM: Final = "worker2"
@@ -61,8 +61,8 @@ class Sabotage:
         if self._stopping:
             return
         planned = event.name == VICTIM and self.killed is not None
-        if event.what is Happening.EXITED and not planned:
+        if event.kind is ProcessEventKind.EXITED and not planned:
             self.unplanned.append(f"{event.name} exited with {event.returncode}")
-        if event.what is Happening.RESTARTED:
+        if event.kind is ProcessEventKind.RESTARTED:
             self.replaced = self.replaced or planned
             self._say(Text(f"{event.name} was replaced: process {event.pid}", "green"))

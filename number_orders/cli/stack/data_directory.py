@@ -11,7 +11,7 @@ from typing import Final
 
 from config.settings import PREFIX, CarrierSettings, Settings
 from number_orders.cli.stack.readiness import StackError
-from number_orders.embedded.home import write_private
+from number_orders.embedded.files import write_private
 from workers.carriers import CARRIERS, Entry
 
 PRACTICE: Final = "practice"

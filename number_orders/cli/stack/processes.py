@@ -13,7 +13,7 @@ from typing import Any, Final
 from celery.utils.nodenames import gethostname, nodename
 
 from number_orders.embedded.errors import CouldNotStart
-from number_orders.embedded.home import LOOPBACK, PORTS, is_free
+from number_orders.embedded.ports import LOOPBACK, PORTS, is_free
 
 _PORTS_TRIED: Final = 50
 

@@ -34,9 +34,10 @@ from number_orders.cli.stack.environment import as_environment, child_environmen
 from number_orders.cli.stack.readiness import Fleet, Sign, StackError, await_signs, serves
 from number_orders.cli.stack.sandbox_accounts import PRACTISED, practised, sandbox_policies
 from number_orders.embedded.engines import Engines
-from number_orders.embedded.home import LOOPBACK, write_private
+from number_orders.embedded.files import write_private
+from number_orders.embedded.ports import LOOPBACK
 from number_orders.embedded.postgres import EmbeddedPostgres
-from number_orders.embedded.supervisor import Happening, Listener, ProcessEvent, Sink, Supervisor
+from number_orders.embedded.supervisor import Listener, ProcessEvent, ProcessEventKind, Sink, Supervisor
 from number_orders.embedded.valkey import EmbeddedValkey
 from number_orders.fulfilment.lanes.run import LANE_RUN_S
 from number_orders.ledger.migrate import migrate
@@ -257,7 +258,7 @@ class Stack:
         keeper.start(name, argv, env=child_environment(self._settings), cwd=self._var)
 
     def _heed(self, event: ProcessEvent) -> None:
-        if event.what is Happening.EXITED:
+        if event.kind is ProcessEventKind.EXITED:
             self._exits[event.name] += 1
         if self._on_event:
             self._on_event(event)

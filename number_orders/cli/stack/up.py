@@ -18,7 +18,7 @@ from config.settings import Settings
 from number_orders.cli.output import masked
 from number_orders.cli.stack.environment import given_settings
 from number_orders.cli.stack.stack import Addresses, Shape, Stack
-from number_orders.embedded.supervisor import Happening, ProcessEvent, Sink, prefixed
+from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind, Sink, prefixed
 
 
 def up(
@@ -97,14 +97,14 @@ class Screen:
 
     def happened(self, event: ProcessEvent) -> None:
         """Say that a process exited, or was started again."""
-        match event.what:
-            case Happening.EXITED if not self._stopping:
+        match event.kind:
+            case ProcessEventKind.EXITED if not self._stopping:
                 self.say(f"[red]{event.name} {_how(event.returncode)}[/]; it is started again")
-            case Happening.EXITED:
+            case ProcessEventKind.EXITED:
                 self.say(f"{event.name} has stopped")
-            case Happening.RESTARTED:
+            case ProcessEventKind.RESTARTED:
                 self.say(f"[green]{event.name} was started again[/] as process {event.pid}")
-            case Happening.STARTED:
+            case ProcessEventKind.STARTED:
                 pass
 
     def stopping(self) -> None:

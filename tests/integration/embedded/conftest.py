@@ -68,7 +68,7 @@ class Starter:
             text=True,
         )
 
-    def said(self) -> Any:
+    def output(self) -> Any:
         assert self.process.stdout
         return json.loads(self.process.stdout.readline())
 
@@ -110,7 +110,7 @@ def all_gone() -> Callable[..., bool]:
 
 
 @pytest.fixture
-def soon() -> Callable[..., bool]:
+def eventually_true() -> Callable[..., bool]:
     return eventually
 
 
@@ -128,12 +128,12 @@ def listening_on() -> Callable[[int], set[str]]:
 
 
 @pytest.fixture
-def squat() -> Iterator[Callable[[int], None]]:
+def occupy_port() -> Iterator[Callable[[int], None]]:
     """Listen on a port, so that nobody else can."""
-    with ExitStack() as squatters:
+    with ExitStack() as listeners:
 
         def take(port: int) -> None:
-            squatters.enter_context(socket.create_server(("127.0.0.1", port)))
+            listeners.enter_context(socket.create_server(("127.0.0.1", port)))
 
         yield take
 

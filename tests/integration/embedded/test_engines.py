@@ -14,7 +14,7 @@ from number_orders.embedded.engines import Engines, running_engines
 from number_orders.embedded.errors import AlreadyRunning, CouldNotStart
 
 
-def test_are_found_while_they_run_and_not_after(tmp_path: Path) -> None:
+def test_engines_are_found_only_while_they_run(tmp_path: Path) -> None:
     """The note holds what a command in another terminal needs, for its owner alone."""
     assert running_engines(tmp_path / "var") is None
     with Engines(tmp_path / "var", durable=False) as engines:
@@ -32,7 +32,7 @@ def test_are_found_while_they_run_and_not_after(tmp_path: Path) -> None:
     assert not (tmp_path / "var" / "engines.json").exists()
 
 
-def test_note_of_a_killed_starter_is_not_believed(
+def test_file_of_a_killed_starter_is_ignored(
     var_dir: Path, starter: Callable[..., Any], all_gone: Callable[..., bool]
 ) -> None:
     """The note outlives its writer; what it names does not."""
@@ -41,7 +41,7 @@ def test_note_of_a_killed_starter_is_not_believed(
         f"urls = Engines(Path({str(var_dir)!r}), durable=False).start()\n"
         "print(json.dumps([urls.postgres_pid, urls.valkey_pid]), flush=True)"
     )
-    pids = killed.said()
+    pids = killed.output()
     assert running_engines(var_dir)
     killed.kill()
 
@@ -50,7 +50,7 @@ def test_note_of_a_killed_starter_is_not_believed(
     assert running_engines(var_dir) is None
 
 
-def test_second_starter_fails_and_disturbs_nothing(var_dir: Path) -> None:
+def test_second_starter_fails_and_the_first_is_not_affected(var_dir: Path) -> None:
     """Neither the engines nor the note of the first."""
     with Engines(var_dir, durable=False) as first:
         with pytest.raises(AlreadyRunning):

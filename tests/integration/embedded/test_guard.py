@@ -19,11 +19,11 @@ HASTY = (("TERM", 0.3),)
 STUBBORN = "trap '' TERM; sleep 60 & echo $!; while :; do sleep 0.05; done"
 
 
-def guarded(*argv: str, ladder: tuple[tuple[str, float], ...] = PATIENT, **options: Any) -> GuardedProcess:
-    return GuardedProcess(Command(argv, ladder), **({"output": subprocess.DEVNULL} | options))
+def guarded(*argv: str, stop_signals: tuple[tuple[str, float], ...] = PATIENT, **options: Any) -> GuardedProcess:
+    return GuardedProcess(Command(argv, stop_signals), **({"output": subprocess.DEVNULL} | options))
 
 
-def test_exit_code_is_the_commands_own() -> None:
+def test_exit_code_is_that_of_the_command() -> None:
     """Whether it exits by itself or by a signal."""
     assert guarded("sh", "-c", "exit 3").wait(60) == 3
     process = guarded("sleep", "60")
@@ -32,7 +32,7 @@ def test_exit_code_is_the_commands_own() -> None:
     assert process.wait(60) == -signal.SIGUSR1
 
 
-def test_asked_to_stop_it_gets_the_first_signal_and_time(tmp_path: Path) -> None:
+def test_stop_sends_the_first_signal_and_waits(tmp_path: Path) -> None:
     """A command that tidies up on SIGTERM is let to."""
     done = tmp_path / "done"
     process = guarded("sh", "-c", f"trap 'sleep 0.2; touch {done}; exit 0' TERM; touch {done}.up; sleep 60 & wait")
@@ -43,10 +43,10 @@ def test_asked_to_stop_it_gets_the_first_signal_and_time(tmp_path: Path) -> None
     assert done.exists()
 
 
-def test_stubborn_command_is_killed_with_its_group(all_gone: Callable[..., bool]) -> None:
+def test_command_that_ignores_signals_is_killed_with_its_group(all_gone: Callable[..., bool]) -> None:
     """Its children too, though they were never asked."""
     reading, writing = os.pipe()
-    process = guarded("sh", "-c", STUBBORN, ladder=HASTY, output=writing)
+    process = guarded("sh", "-c", STUBBORN, stop_signals=HASTY, output=writing)
     os.close(writing)
     with os.fdopen(reading) as output:
         grandchild = int(output.readline())
@@ -57,14 +57,14 @@ def test_stubborn_command_is_killed_with_its_group(all_gone: Callable[..., bool]
     assert all_gone(process.pid, grandchild)
 
 
-def test_kill_does_not_ask() -> None:
+def test_kill_sends_no_other_signal() -> None:
     """However long the ladder."""
     process = guarded("sh", "-c", STUBBORN)
     process.kill()
     assert process.wait(60) == -signal.SIGKILL
 
 
-def test_what_a_command_leaves_behind_goes_with_it(all_gone: Callable[..., bool]) -> None:
+def test_background_child_of_an_exited_command_is_killed(all_gone: Callable[..., bool]) -> None:
     """A background child of a command that exits is not left running."""
     reading, writing = os.pipe()
     process = guarded("sh", "-c", "sleep 60 & echo $!", output=writing)
@@ -77,7 +77,7 @@ def test_what_a_command_leaves_behind_goes_with_it(all_gone: Callable[..., bool]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
-def test_killed_guard_takes_its_command_with_it(all_gone: Callable[..., bool]) -> None:
+def test_command_of_a_killed_guard_is_killed(all_gone: Callable[..., bool]) -> None:
     """And the starter learns of the end."""
     process = guarded("sleep", "60")
     os.kill(process.guard_pid, signal.SIGKILL)
@@ -85,7 +85,7 @@ def test_killed_guard_takes_its_command_with_it(all_gone: Callable[..., bool]) -
     assert all_gone(process.pid, process.guard_pid)
 
 
-def test_guard_asked_by_signal_stops_its_command() -> None:
+def test_sigterm_to_the_guard_stops_its_command() -> None:
     """A person who ends the guard ends the command in order."""
     process = guarded("sleep", "60")
     os.kill(process.guard_pid, signal.SIGTERM)
@@ -102,7 +102,7 @@ def test_fork_of_the_starter_does_not_keep_the_command_alive(
         "fork = os.fork()\n"
         "if fork: print(json.dumps([process.pid, fork]), flush=True)"
     )
-    pid, fork = killed.said()
+    pid, fork = killed.output()
     killed.kill()
     try:
         assert all_gone(pid)
@@ -110,7 +110,7 @@ def test_fork_of_the_starter_does_not_keep_the_command_alive(
         os.kill(fork, signal.SIGKILL)
 
 
-def test_stands_in_a_group_of_its_own_and_holds_nothing_of_ours() -> None:
+def test_command_has_its_own_group_and_inherits_nothing_else() -> None:
     """Ctrl-C in our terminal does not reach it; only standard streams and what it was given are open."""
     with Path(os.devnull).open(encoding="ascii") as given:
         process = guarded("sleep", "60", inherit=[given.fileno()])
@@ -124,7 +124,7 @@ def test_stands_in_a_group_of_its_own_and_holds_nothing_of_ours() -> None:
         process.wait(60)
 
 
-def test_nothing_to_run_is_said() -> None:
+def test_missing_program_or_directory_is_reported() -> None:
     """A program that is missing, and a directory that is."""
     with pytest.raises(CouldNotStart, match="No such file"):
         guarded("no-such-program")

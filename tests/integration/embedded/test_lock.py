@@ -20,7 +20,7 @@ def dead_pid() -> int:
 
 
 @pytest.mark.parametrize("obedient", [True, False])
-def test_orphan_holding_the_lock_is_ended(tmp_path: Path, obedient: bool) -> None:
+def test_orphan_holding_the_lock_is_stopped(tmp_path: Path, obedient: bool) -> None:
     """Starter and guard are gone, the server is not: it is asked, and killed if it does not listen."""
     # Set on purpose either way: whoever runs the tests in the background has us inherit a SIGINT that is ignored.
     handler = "DFL" if obedient else "IGN"
@@ -38,7 +38,7 @@ def test_orphan_holding_the_lock_is_ended(tmp_path: Path, obedient: bool) -> Non
     orphan.stdout.close()
 
 
-def test_process_that_has_the_servers_number_by_chance_is_left_alone(tmp_path: Path) -> None:
+def test_process_that_does_not_hold_the_lock_is_left_alone(tmp_path: Path) -> None:
     """The record names a process that does not hold the lock: it is not touched."""
     if not Path("/proc/self/fd").exists():
         pytest.skip("this system does not tell who holds a file")

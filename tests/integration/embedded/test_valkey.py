@@ -24,9 +24,7 @@ def connected(url: str) -> Iterator["Redis"]:
         yield client
 
 
-def test_keeps_its_data_and_its_address_through_stop_crash_and_restart(
-    tmp_path: Path, soon: Callable[..., bool]
-) -> None:
+def test_data_and_url_survive_stop_crash_and_restart(tmp_path: Path, eventually_true: Callable[..., bool]) -> None:
     """Queued before a shutdown and before a crash: both are there, at the same URL."""
     engine = EmbeddedValkey(tmp_path / "valkey")
     first = engine.start()
@@ -40,7 +38,7 @@ def test_keeps_its_data_and_its_address_through_stop_crash_and_restart(
     assert engine.start() == first
     with connected(first) as client:
         client.rpush("queue", "killed")
-        assert soon(lambda: client.info("persistence")["aof_pending_bio_fsync"] == 0)
+        assert eventually_true(lambda: client.info("persistence")["aof_pending_bio_fsync"] == 0)
     engine.kill()
 
     with engine, connected(engine.url) as client:
@@ -48,7 +46,7 @@ def test_keeps_its_data_and_its_address_through_stop_crash_and_restart(
         assert client.lrange("queue", 0, -1) == ["stopped", "killed"]
 
 
-def test_is_closed_to_everybody_else(tmp_path: Path, listening_on: Callable[[int], set[str]]) -> None:
+def test_nobody_else_has_access(tmp_path: Path, listening_on: Callable[[int], set[str]]) -> None:
     """Loopback only, and no way in without the password, which stands in private files alone."""
     home = tmp_path / "valkey"
     with EmbeddedValkey(home) as engine:
@@ -65,7 +63,7 @@ def test_is_closed_to_everybody_else(tmp_path: Path, listening_on: Callable[[int
     assert password not in (home / "server.log").read_text(encoding="utf-8")
 
 
-def test_is_set_up_as_a_broker(tmp_path: Path) -> None:
+def test_broker_settings(tmp_path: Path) -> None:
     """It writes every message down within a second, and never evicts one to make room."""
     with EmbeddedValkey(tmp_path / "valkey") as engine, connected(engine.url) as client:
         wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
@@ -73,7 +71,7 @@ def test_is_set_up_as_a_broker(tmp_path: Path) -> None:
         assert client.config_get("dir") == {"dir": str(tmp_path / "valkey" / "data")}
 
 
-def test_second_starter_is_told_who_has_the_data(tmp_path: Path) -> None:
+def test_second_starter_fails_and_the_error_names_the_first(tmp_path: Path) -> None:
     """The first goes on undisturbed."""
     with EmbeddedValkey(tmp_path / "valkey") as engine, connected(engine.url) as client:
         with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
@@ -81,12 +79,12 @@ def test_second_starter_is_told_who_has_the_data(tmp_path: Path) -> None:
         assert client.ping()
 
 
-def test_takes_another_port_when_its_own_is_taken(tmp_path: Path, squat: Callable[[int], None]) -> None:
+def test_another_port_is_used_when_the_last_one_is_taken(tmp_path: Path, occupy_port: Callable[[int], None]) -> None:
     """The address is kept where it can be, and given up where it cannot."""
     engine = EmbeddedValkey(tmp_path / "valkey")
     first = engine.start()
     engine.stop()
-    squat(int(first.rpartition(":")[2].partition("/")[0]))
+    occupy_port(int(first.rpartition(":")[2].partition("/")[0]))
 
     with engine:
         assert engine.url != first
@@ -104,7 +102,7 @@ def test_killed_starter_leaves_no_server_and_no_lock(
         f"engine = EmbeddedValkey(Path({str(tmp_path / 'valkey')!r}))\n"
         "print(json.dumps([engine.start(), engine.pid, engine._process.guard_pid]), flush=True)"
     )
-    url, server, guard = killed.said()
+    url, server, guard = killed.output()
     with connected(url) as client:
         client.set("word", "survived")
 
@@ -119,7 +117,7 @@ def test_killed_starter_leaves_no_server_and_no_lock(
         assert client.get("word") == "survived"
 
 
-def test_server_that_dies_at_once_is_quoted(tmp_path: Path) -> None:
+def test_error_quotes_the_log_of_a_server_that_exits_at_once(tmp_path: Path) -> None:
     """The last words of the log come with the error."""
     engine = EmbeddedValkey(tmp_path / "valkey")
     engine.start()

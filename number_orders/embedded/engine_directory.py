@@ -10,23 +10,22 @@ DIRECTORY/          0700, ours
 
 import os
 import secrets
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from number_orders.embedded.errors import CouldNotStart
+from number_orders.embedded.files import write_private
+from number_orders.embedded.ports import PORTS, is_free
 
-LOOPBACK: Final = "127.0.0.1"
-PORTS: Final = range(20000, 32768)  # below the ports that systems hand to outgoing connections
 LOG_LINES_SHOWN: Final = 12
 
 
-class Home:
+class EngineDirectory:
     """Where one engine lives."""
 
-    def __init__(self, what: str, path: Path) -> None:
-        self._what = what
+    def __init__(self, name: str, path: Path) -> None:
+        self._name = name
         self.path = path.absolute()
         self.data = self.path / "data"
         self.lock = self.path / "lock"
@@ -51,7 +50,7 @@ class Home:
 
     def _unusable(self, why: str) -> CouldNotStart:
         return CouldNotStart(
-            self._what,
+            self._name,
             f"its directory {self.path} cannot be used ({why}). Run as the user it belongs to, or choose "
             "another directory.",
         )
@@ -66,7 +65,7 @@ class Home:
             return self._password.read_text(encoding="ascii").strip()
         if self.data.exists():
             raise CouldNotStart(
-                self._what,
+                self._name,
                 f"{self._password} is missing, and the data was made with it. Put it back, or remove "
                 f"{self.path} to begin with no data.",
             )
@@ -82,7 +81,7 @@ class Home:
             if is_free(port := secrets.choice(PORTS)):
                 yield port
 
-    def remember(self, port: int) -> None:
+    def remember_port(self, port: int) -> None:
         """Prefer this port from now on."""
         write_private(self._port, f"{port}\n")
 
@@ -96,22 +95,3 @@ class Home:
             log.seek(size)
             lines = log.read().decode(errors="replace").splitlines()
         return "\n".join(lines[-LOG_LINES_SHOWN:])
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
-    draft = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no path
-        file.write(text)
-    draft.replace(path)
-
-
-def is_free(port: int) -> bool:
-    """Say whether a server could listen on this loopback port now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
