@@ -1,7 +1,7 @@
-"""What every embedded engine does: start on its data, answer on loopback, stop, or die for a test.
+"""What every embedded engine can do: start on its data, answer on loopback, stop, and be killed for a test.
 
-Knows ports, locks, logs and readiness. What the server is, how its data is made and how it is
-asked whether it answers belongs to `postgres.py` and `valkey.py`.
+Knows ports, locks, logs and readiness. `postgres.py` and `valkey.py` know what the server is, how its data is made and
+how to check that it answers.
 """
 
 import os
@@ -16,13 +16,13 @@ from number_orders.embedded.guarded import Command, GuardedProcess
 from number_orders.embedded.lock import DataLock, Holders, data_lock
 from number_orders.embedded.ports import is_free
 
-READY_TIMEOUT_S: Final = 60.0  # recovery after a crash included
+READY_TIMEOUT_S: Final = 60.0  # includes recovery after a crash
 POLL_INTERVAL_S: Final = 0.01
 STOP_MARGIN_S: Final = 5.0
 
 
 class Engine(ABC):
-    """A server on a data directory of its own. Not to be shared between threads without a lock."""
+    """A server on its own data directory. Not to be shared between threads without a lock."""
 
     name: ClassVar[str]
 
@@ -41,31 +41,31 @@ class Engine(ABC):
 
     @property
     def url(self) -> str:
-        """Where the running server is reached, password included."""
+        """The URL of the running server, with its password."""
         if self._address is None:
-            raise EmbeddedError(f"{self.name} on {self._directory.path} is not started.")
+            raise EmbeddedError(f"{self.name} on {self._directory.path} is not running. Start it first.")
         return self._address
 
     @property
     def pid(self) -> int:
-        """The running server's process id."""
+        """The process id of the running server."""
         if self._process is None:
-            raise EmbeddedError(f"{self.name} on {self._directory.path} is not started.")
+            raise EmbeddedError(f"{self.name} on {self._directory.path} is not running. Start it first.")
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether the server we started still lives."""
+        """Whether the server that we started still runs."""
         return self._process is not None and self._process.wait(0) is None
 
     def start(self) -> str:
-        """Start the server, unless it runs already, and return its URL once it answers.
+        """Start the server, unless it runs, and return its URL once it answers.
 
-        Data is made on first use. A server left behind by a killed starter is waited for or stopped.
+        The data is made on first use. If a killed starter left a server behind, wait for its end or stop it.
 
         Raises:
             AlreadyRunning: another living process runs it on this data.
-            CouldNotStart: with the reason and the last words of its log.
+            CouldNotStart: with the reason and the last lines of its log.
         """
         if not self.running:
             self._directory.make()
@@ -75,45 +75,45 @@ class Engine(ABC):
         return self.url
 
     def stop(self) -> None:
-        """Shut the server down in order; nothing happens when it does not run."""
+        """Shut the server down in order; do nothing if it does not run."""
         if process := self._detach():
             process.ask_to_stop()
             self._await_end(process)
 
     def kill(self) -> None:
-        """Kill the server where it stands, as a crash would."""
+        """Kill the server, as a crash would."""
         if process := self._detach():
             process.kill()
             self._await_end(process)
 
     @abstractmethod
     def _prepare(self, lock: DataLock) -> None:
-        """Make the data ready to be served."""
+        """Make the data ready for the server."""
 
     @abstractmethod
     def _command_on(self, port: int) -> Command:
-        """Return the command that serves the data on this loopback port."""
+        """Return the command that runs the server on this loopback port."""
 
     @abstractmethod
     def _answers(self, port: int) -> bool:
-        """Say whether the server on this port is ours and ready for clients."""
+        """Return whether the server on this port is ours and ready for clients."""
 
     @abstractmethod
     def _url_on(self, port: int) -> str:
         """Return the URL for clients."""
 
     def _serve(self, lock: DataLock) -> None:
-        """Serve on the first port that works: one found free may be taken before the server gets to it."""
+        """Start on the first port that works; a port that was free may be taken before the server binds it."""
         for port in self._directory.ports():
             try:
                 self._serve_on(port, lock)
             except CouldNotStart:
-                if is_free(port):  # so it was not the port
+                if is_free(port):  # the port was not the reason
                     raise
             else:
                 self._directory.remember_port(port)
                 return
-        raise CouldNotStart(self.name, "no free port was found on loopback.")
+        raise CouldNotStart(self.name, "no free port was found on loopback. Try again.")
 
     def _serve_on(self, port: int, lock: DataLock) -> None:
         command, log_size = self._command_on(port), self._directory.log_size()
@@ -121,7 +121,7 @@ class Engine(ABC):
         try:
             lock.record(Holders(os.getpid(), process.guard_pid, process.pid))
             self._await_answer(process, port, log_size)
-        except BaseException:  # Ctrl-C too leaves nothing half started
+        except BaseException:  # also on Ctrl-C, no half-started server stays
             process.kill()
             process.wait(STOP_MARGIN_S)
             raise
@@ -135,12 +135,12 @@ class Engine(ABC):
         deadline = time.monotonic() + READY_TIMEOUT_S
         while not self._answers(port):
             if process.wait(POLL_INTERVAL_S) is not None:
-                raise CouldNotStart(self.name, f"it exited. Its log says:\n{self._directory.log_since(log_size)}")
+                raise self._did_not_start("it exited", log_size)
             if time.monotonic() > deadline:
-                raise CouldNotStart(
-                    self.name,
-                    f"no answer in {READY_TIMEOUT_S:.0f} s. Its log says:\n{self._directory.log_since(log_size)}",
-                )
+                raise self._did_not_start(f"it did not answer within {READY_TIMEOUT_S:.0f} s", log_size)
+
+    def _did_not_start(self, why: str, log_size: int) -> CouldNotStart:
+        return CouldNotStart(self.name, f"{why}. Its log ends:\n{self._directory.log_since(log_size)}")
 
     def _detach(self) -> GuardedProcess | None:
         process, self._process, self._address = self._process, None, None
@@ -149,4 +149,4 @@ class Engine(ABC):
     def _await_end(self, process: GuardedProcess) -> None:
         stop_timeout_s = (self._served_by.stop_timeout_s if self._served_by else 0.0) + STOP_MARGIN_S
         if process.wait(stop_timeout_s) is None:
-            raise EmbeddedError(f"{self.name} (process {process.pid}) does not end, though it was killed.")
+            raise EmbeddedError(f"{self.name} (process {process.pid}) still runs after SIGKILL.")

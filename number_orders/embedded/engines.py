@@ -1,4 +1,4 @@
-"""Both engines under one directory, and a note by which other commands find them while they run."""
+"""Both engines under one directory, and a file by which other commands find them while they run."""
 
 import json
 import os
@@ -22,9 +22,9 @@ ANSWER_TIMEOUT_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class EngineUrls:
-    """Where running engines are reached, and who runs them."""
+    """The URLs of running engines, and the processes that run them."""
 
-    database_url: str = field(repr=False)  # both hold a password
+    database_url: str = field(repr=False)  # both contain a password
     broker_url: str = field(repr=False)
     starter_pid: int
     postgres_pid: int
@@ -49,16 +49,16 @@ class Engines:
 
     @property
     def database_url(self) -> str:
-        """Where PostgreSQL is reached."""
+        """The URL of PostgreSQL."""
         return self.postgres.url
 
     @property
     def broker_url(self) -> str:
-        """Where Valkey is reached."""
+        """The URL of Valkey."""
         return self.valkey.url
 
     def start(self) -> EngineUrls:
-        """Start both at once and leave the note; both run on return, or neither.
+        """Start both at once and write the file; on return both run, or neither.
 
         Raises:
             AlreadyRunning: see `running_engines`.
@@ -77,20 +77,20 @@ class Engines:
         return urls
 
     def stop(self) -> None:
-        """Stop both in order; nothing happens when they do not run."""
-        if self._file_written:  # not another starter's
+        """Stop both in order; do nothing if they do not run."""
+        if self._file_written:  # else it is another starter's
             self._engines_file.unlink(missing_ok=True)
             self._file_written = False
         self._stop_both()
 
     def _stop_both(self) -> None:
-        with ExitStack() as stopping:  # the second is stopped though the first should fail to
+        with ExitStack() as stopping:  # the second is stopped even if stopping the first fails
             stopping.callback(self.postgres.stop)
             stopping.callback(self.valkey.stop)
 
 
 def running_engines(var_dir: Path) -> EngineUrls | None:
-    """Return where the engines of `var_dir` are reached, or None when they do not run.
+    """Return the URLs of the engines of `var_dir`, or None if they do not run.
 
     Raises:
         EmbeddedError: they belong to another user.
@@ -98,10 +98,10 @@ def running_engines(var_dir: Path) -> EngineUrls | None:
     path = var_dir / ENGINES_FILE
     try:
         urls = EngineUrls(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, ValueError, TypeError):  # none, or another version's, which is not ours to read
+    except (FileNotFoundError, ValueError, TypeError):  # no file, or one of another version
         return None
     except PermissionError as fault:
-        raise EmbeddedError(f"{path} belongs to another user: run as that user.") from fault
+        raise EmbeddedError(f"{path} belongs to another user. Run as that user.") from fault
     engines = ((urls.postgres_pid, urls.database_url), (urls.valkey_pid, urls.broker_url))
     return urls if all(is_alive(pid) and _listens(url) for pid, url in engines) else None
 

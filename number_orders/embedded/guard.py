@@ -1,18 +1,18 @@
-"""Stands between a process and its starter, so that the one never outlives the other.
+"""The guard: a small process between a command and its starter that ends the command when the starter ends.
 
-    python -I -S guard.py LINE_FD LADDER ACCOUNT COMMAND...
+    python -I -S guard.py SOCKET_FD STOP_SIGNALS USER COMMAND...
 
-LINE_FD is one end of a socket pair whose other end the starter holds. When the starter dies, by whatever
-signal, the kernel closes its end: the guard reads end-of-file and stops the command. The starter may also
-ask, with one byte: `s` climbs the ladder, `k` kills at once. LADDER is such as `INT:30,QUIT:5`: signals
-to the command and the seconds each is given; SIGKILL to the whole process group is always the last rung.
-ACCOUNT is `UID:GID`, or `-` for our own. The guard answers in lines: `started PID`, `failed WHY`, `exited CODE`.
+SOCKET_FD is one end of a socket pair; the starter holds the other end. When the starter dies, by any signal, the kernel
+closes its end: the guard reads end-of-file and stops the command. The starter can also send one byte: `s` stops the
+command, `k` kills it at once. STOP_SIGNALS is a list such as `INT:30,QUIT:5`: signals to the command, each with the
+seconds to wait for its exit. The last step is always SIGKILL to the whole process group. USER is `UID:GID`, or `-` for
+our own. The guard reports lines: `started PID`, `failed WHY`, `exited CODE`.
 
-A pipe and a small process, rather than PR_SET_PDEATHSIG alone: that signal is Linux's only, follows the
-death of the starting *thread*, is lost by changing the user, and reaches no grandchild. Here it is the
-second rope: should the guard itself be killed, the kernel passes the first signal of the ladder on.
+PR_SET_PDEATHSIG alone is not enough: that signal exists only on Linux, follows the death of the starting *thread*, is
+cleared by a change of user, and does not reach grandchildren. It is used as well, in case the guard itself is killed:
+then the kernel sends the first of the stop signals.
 
-A script of the standard library, run by path, so it starts in hundredths of a second wherever we are.
+This is a script of the standard library, run by its path, so that it starts in hundredths of a second.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from typing import Final, NoReturn
 
 STOP: Final = b"s"
 KILL: Final = b"k"
-CHECK_EVERY_S: Final = 1.0  # how often we look whether our parent is still the one who started us
+CHECK_EVERY_S: Final = 1.0  # how often to check that the parent is still the starter
 PR_SET_PDEATHSIG: Final = 1
 EXEC_FAILED: Final = 127
 
@@ -35,10 +35,10 @@ StopSignal = tuple[signal.Signals, float]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Start the command, watch over it, and report."""
+    """Start the command, watch it, and report."""
     channel, stop_signals, user = int(arguments[0]), parse_stop_signals(arguments[1]), arguments[2]
     starter = os.getppid()
-    os.set_inheritable(channel, False)  # the command must not hold the line open
+    os.set_inheritable(channel, False)  # the command must not keep the socket open
     wake = _wake_on(signal.SIGCHLD, signal.SIGTERM)
     child, failure = _start(arguments[3:], user, first=stop_signals[0][0])
     if failure:
@@ -59,26 +59,26 @@ def parse_stop_signals(text: str) -> list[StopSignal]:
 
 
 class _CommandWatcher:
-    """Waits for the command to exit, and makes it exit once nobody wants it any more."""
+    """Waits for the command to exit, and stops it when the starter is gone or asks for it."""
 
     def __init__(self, child: int, channel: int, wake: int, stop_signals: Sequence[StopSignal], starter: int) -> None:
         self._child, self._channel, self._wake, self._starter = child, channel, wake, starter
         self._stop_signals = iter(stop_signals)
         self._stopping = False
-        self._next_at = float("inf")  # when patience with the last rung ends
+        self._next_at = float("inf")  # when to send the next signal
         self._poll = select.poll()
         self._poll.register(channel, select.POLLIN)
         self._poll.register(wake, select.POLLIN)
 
     def until_exit(self) -> int:
-        """Return the command's exit code, negative for a signal, when its process group is empty."""
+        """Return the command's exit code (negative for a signal) once its process group is empty."""
         while True:
             pid, status = os.waitpid(self._child, os.WNOHANG)
             if pid:
-                self._kill_group()  # what it left behind
+                self._kill_group()  # the command's children
                 return os.waitstatus_to_exitcode(status)
             self._listen()
-            if not self._stopping and os.getppid() != self._starter:  # a fork of the starter may hold the line
+            if not self._stopping and os.getppid() != self._starter:  # a fork of the starter may hold the socket open
                 self._stop()
             if time.monotonic() >= self._next_at:
                 self._send_next_signal()
@@ -111,28 +111,28 @@ class _CommandWatcher:
             self._kill_group()
             self._next_at = float("inf")
             return
-        os.kill(self._child, stop_signal[0])  # not yet reaped, so the pid is still its own
+        os.kill(self._child, stop_signal[0])  # not yet reaped, so the pid is still the command's
         self._next_at = time.monotonic() + stop_signal[1]
 
     def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for the dead
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS: EPERM for dead processes
             os.killpg(self._child, signal.SIGKILL)
 
 
 def _read_commands(channel: int) -> bytes:
     try:
         return os.read(channel, 64)
-    except ConnectionResetError:  # closed with our words unread: the same end
+    except ConnectionResetError:  # closed before our lines were read; also an end
         return b""
 
 
 def _report_line(channel: int, text: str) -> None:
-    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody is left to hear it
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # the starter is gone
         os.write(channel, f"{text}\n".encode())
 
 
 def _wake_on(*signals: signal.Signals) -> int:
-    """Turn signals into bytes on a descriptor, and return it."""
+    """Return a descriptor that receives a byte for each of these signals."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing)
@@ -142,7 +142,7 @@ def _wake_on(*signals: signal.Signals) -> int:
 
 
 def _start(command: Sequence[str], user: str, *, first: signal.Signals) -> tuple[int, str]:
-    """Start the command in a session of its own; return its pid, and why it failed or nothing."""
+    """Start the command in its own session; return its pid, and why it failed or an empty string."""
     guard = os.getpid()
     error_reader, error_writer = os.pipe()  # closed by a successful exec
     child = os.fork()
@@ -176,15 +176,15 @@ def _change_to(user: str) -> None:
 
 
 def _kill_with_guard(guard: int, number: signal.Signals) -> None:
-    """Ask the kernel to pass `number` to us when the guard dies; only Linux can."""
+    """Ask the kernel to send `number` to us when the guard dies; only Linux can."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, ctypes.c_ulong(number), 0, 0, 0)
-        if os.getppid() != guard:  # it died before we asked
+        if os.getppid() != guard:  # the guard died before the request
             os._exit(EXEC_FAILED)
 
 
 def _release_output() -> None:
-    """Keep only the command at the other end of its pipes, so that they close when it does."""
+    """Close our ends of the command's pipes, so that they close when the command exits."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)

@@ -1,7 +1,6 @@
 """A process that cannot outlive us: the starter's side of `guard.py`.
 
-Knows how to start a command behind a guard, ask it to stop, and learn how it ended. Knows nothing of
-what the command is.
+Starts a command behind a guard, asks it to stop, and waits for its exit code. Knows nothing of what the command does.
 """
 
 import contextlib
@@ -19,14 +18,14 @@ from typing import IO, Final
 from number_orders.embedded import guard
 from number_orders.embedded.errors import CouldNotStart
 
-StopSignals = Sequence[tuple[str, float]]  # signals that ask a command to stop, and the seconds each is given
+StopSignals = Sequence[tuple[str, float]]  # signals that stop a command, each with the seconds to wait for its exit
 
 GUARD: Final = Path(guard.__file__).resolve()
 
 
 @dataclass(frozen=True, slots=True)
 class SystemUser:
-    """The system user a command runs as."""
+    """The system user that a command runs as."""
 
     uid: int
     gid: int
@@ -37,7 +36,7 @@ class SystemUser:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run and how to end it: SIGKILL follows the ladder."""
+    """What to run and how to stop it; SIGKILL follows the last of the stop signals."""
 
     argv: Sequence[str]
     stop_signals: StopSignals
@@ -47,18 +46,18 @@ class Command:
 
     @property
     def stop_timeout_s(self) -> float:
-        """How long a stop may take before the last rung."""
+        """How long a stop may take before SIGKILL."""
         return sum(seconds for _, seconds in self.stop_signals)
 
     def guard_command(self, channel: int) -> list[str]:
-        """Return the guard's own command line."""
+        """Return the command line of the guard."""
         stop_signals = ",".join(f"{name}:{seconds}" for name, seconds in self.stop_signals)
         user = str(self.user or "-")
         return [sys.executable, "-I", "-S", str(GUARD), str(channel), stop_signals, user, *self.argv]
 
 
 class GuardedProcess:
-    """A running command, in a session and process group of its own.
+    """A running command in its own session and process group.
 
     Methods may be called from any thread. `pid` is the command's, `guard_pid` its guard's.
     """
@@ -71,13 +70,13 @@ class GuardedProcess:
         stdin: int | IO[bytes] = subprocess.DEVNULL,
         inherit: Iterable[int] = (),
     ) -> None:
-        """Start it, and return once it runs.
+        """Start the command and return once it runs.
 
         Args:
             command: What to run.
             output: Where its standard output and error go.
             stdin: What it reads.
-            inherit: Descriptors that guard and command keep open as long as they live.
+            inherit: Descriptors that guard and command keep open while they live.
 
         Raises:
             CouldNotStart: there is no such program, or we may not run it.
@@ -93,20 +92,20 @@ class GuardedProcess:
         threading.Thread(target=self._watch_for_end, name=f"guarded-{self.pid}", daemon=True).start()
 
     def wait(self, timeout_s: float | None = None) -> int | None:
-        """Return the exit code (negative: the signal), or None when it still runs after `timeout_s`."""
+        """Return the exit code (negative for a signal), or None if it still runs after `timeout_s`."""
         self._ended.wait(timeout_s)
         return self._returncode
 
     def ask_to_stop(self) -> None:
-        """Begin climbing the ladder; does not wait."""
+        """Begin to send the stop signals, without waiting."""
         self._send(guard.STOP)
 
     def kill(self) -> None:
-        """SIGKILL the whole process group; does not wait."""
+        """Send SIGKILL to the whole process group, without waiting."""
         self._send(guard.KILL)
 
     def _send(self, first_word: bytes) -> None:
-        with contextlib.suppress(OSError):  # it has ended, which is what we ask for
+        with contextlib.suppress(OSError):  # it has exited already
             self._channel.send(first_word)
 
     def _start_guard(
@@ -126,17 +125,17 @@ class GuardedProcess:
                 env=command.env,
                 cwd=command.cwd,
                 pass_fds=[channel, *inherit],
-                start_new_session=True,  # Ctrl-C in a terminal is ours alone; we stop the others in order
+                start_new_session=True,  # Ctrl-C in a terminal reaches only us; we stop the others in order
             )
         except OSError as fault:
             self._channel.close()
             raise CouldNotStart(command.argv[0], str(fault)) from fault
 
     def _report(self) -> tuple[str, str]:
-        """Return the guard's next report as its first word and the rest; empty when the guard is gone."""
+        """Return the guard's next report as its first word and the rest; empty if the guard is gone."""
         try:
             first_word, _, rest = self._reports.readline().strip().partition(" ")
-        except ConnectionResetError:  # killed with our words unread
+        except ConnectionResetError:  # killed before our bytes were read
             return "", ""
         return first_word, rest
 
@@ -145,14 +144,14 @@ class GuardedProcess:
         if first_word == "started":
             return int(rest)
         self._close()
-        raise CouldNotStart(program, rest or f"its guard ended with {self._guard.returncode}")
+        raise CouldNotStart(program, rest or f"its guard exited with {self._guard.returncode}.")
 
     def _watch_for_end(self) -> None:
         first_word, rest = self._report()
         self._close()
         if first_word == "exited":
             self._returncode = int(rest)
-        else:  # the guard was killed; what it guarded must not go on without one
+        else:  # the guard was killed; its command must not run without one
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.pid, signal.SIGKILL)
             self._returncode = -signal.SIGKILL

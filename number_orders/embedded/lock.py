@@ -1,8 +1,8 @@
-"""One engine per data directory, though starters be killed at any moment.
+"""The lock that allows one engine per data directory, even if starters are killed.
 
-The lock is a file lock (flock) that guard and server inherit: it is free exactly when nothing runs on the
-data any more, whoever died first. The file's content names the holders, for messages and for ending a
-server whose starter and guard are both gone.
+It is a file lock (flock) that guard and server inherit: it is free exactly when no process uses the data any more,
+whichever died first. The file names the holders, for error messages and for stopping a server whose starter and guard
+are both gone.
 """
 
 import contextlib
@@ -20,38 +20,38 @@ from typing import Final
 from number_orders.embedded.errors import AlreadyRunning
 
 POLL_INTERVAL_S: Final = 0.02
-ORPHAN_GRACE_S: Final = 5.0  # what a server without starter and guard is given to shut down
-LOCK_TIMEOUT_S: Final = 60.0  # longer than any guard takes to end what it guards
+ORPHAN_GRACE_S: Final = 5.0  # how long a server without starter and guard has to shut down
+LOCK_TIMEOUT_S: Final = 60.0  # longer than any guard needs to stop its command
 
 
 @dataclass(frozen=True, slots=True)
 class Holders:
-    """The processes of one running engine; unknown ones are None."""
+    """The processes of one running engine; None for an unknown one."""
 
     starter: int | None = None
     guard: int | None = None
     server: int | None = None
 
     def are_active(self) -> bool:
-        """Say whether a starter lives whose server lives, or is about to."""
+        """Return whether a living starter runs the server, or is about to."""
         return is_alive(self.starter) and (self.server is None or is_alive(self.server))
 
     def orphan(self, lock: int) -> int | None:
-        """Return the server's pid when nobody is left to stop it, and it is certainly ours."""
+        """Return the server's pid if no starter or guard is left to stop it and it certainly holds our lock."""
         if is_alive(self.starter) or is_alive(self.guard) or not is_alive(self.server):
             return None
         return self.server if self.server and _has_open(self.server, lock) else None
 
 
 class DataLock:
-    """The lock, held by us; `fd` is to be inherited by guard and server."""
+    """The lock, held by us. Guard and server inherit `fd`."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
         self.record(Holders(starter=os.getpid()))
 
     def record(self, holders: Holders) -> None:
-        """Write down who holds the lock."""
+        """Write who holds the lock."""
         text = json.dumps(asdict(holders)).encode()
         os.ftruncate(self.fd, 0)
         os.pwrite(self.fd, text, 0)
@@ -59,10 +59,10 @@ class DataLock:
 
 @contextmanager
 def data_lock(name: str, path: Path, *, orphan_grace_s: float = ORPHAN_GRACE_S) -> Iterator[DataLock]:
-    """Hold the lock at `path` while starting `what`; those who inherit it hold it for as long as they live.
+    """Hold the lock at `path` while starting the engine `name`; processes that inherit it hold it as long as they live.
 
-    An engine whose starter has died is waited for, as its guard is stopping it; where the guard has
-    been killed too, the server is stopped here.
+    If the engine's starter has died, wait until its guard has stopped the server; if the guard was killed too, stop the
+    server here.
 
     Raises:
         AlreadyRunning: a living process runs an engine on this data.
@@ -72,7 +72,7 @@ def data_lock(name: str, path: Path, *, orphan_grace_s: float = ORPHAN_GRACE_S) 
         _take(fd, name, path, orphan_grace_s)
         yield DataLock(fd)
     finally:
-        os.close(fd)  # ours alone: a lock that is inherited stays
+        os.close(fd)  # ours only: an inherited lock stays
 
 
 def _take(fd: int, name: str, path: Path, orphan_grace_s: float) -> None:
@@ -85,7 +85,7 @@ def _take(fd: int, name: str, path: Path, orphan_grace_s: float) -> None:
             if waited_s > orphan_grace_s:
                 _signal(orphan, signal.SIGKILL)
             elif not interrupted:
-                _signal(orphan, signal.SIGINT)  # both engines shut down in order on it
+                _signal(orphan, signal.SIGINT)  # both engines shut down in order on SIGINT
                 interrupted = True
         time.sleep(POLL_INTERVAL_S)
 
@@ -101,12 +101,12 @@ def _lock(fd: int) -> bool:
 def _read(fd: int) -> Holders:
     try:
         return Holders(**json.loads(os.pread(fd, 4096, 0)))
-    except (ValueError, TypeError):  # being written just now
+    except (ValueError, TypeError):  # it is being written
         return Holders()
 
 
 def is_alive(pid: int | None) -> bool:
-    """Say whether the process runs; one that has ended and was not reaped does not."""
+    """Return whether the process runs; an unreaped process that has exited does not."""
     if pid is None:
         return False
     try:
@@ -114,7 +114,7 @@ def is_alive(pid: int | None) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True  # another user's
+        return True  # it belongs to another user
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
     except OSError:  # no /proc on this system
@@ -123,7 +123,7 @@ def is_alive(pid: int | None) -> bool:
 
 
 def _has_open(pid: int, fd: int) -> bool:
-    """Say whether the process has our lock file open; where the system cannot tell, trust the record."""
+    """Return whether the process has our lock file open; trust the file where the system cannot tell."""
     open_files = Path(f"/proc/{pid}/fd")
     if not open_files.is_dir():
         return True

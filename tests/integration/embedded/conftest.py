@@ -1,4 +1,4 @@
-"""What the tests of real engines share: starters that can be killed, and a look at what they leave."""
+"""Shared by the tests of real engines: starters that can be killed, and checks of what they leave."""
 
 import json
 import os
@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def _nothing_left_running() -> Iterator[None]:
-    """Every test ends with no child of ours, running or unreaped."""
+    """Assert that every test ends without a child process, running or unreaped."""
     before = set(psutil.Process().children(recursive=True))
     yield
     assert set(psutil.Process().children(recursive=True)) - before == set()
@@ -34,7 +34,7 @@ def _nothing_left_running() -> Iterator[None]:
 
 @pytest.fixture
 def open_dir() -> Iterator[Path]:
-    """A directory that every user may enter, unlike pytest's own."""
+    """Return a directory that every user may enter, unlike pytest's."""
     path = Path(tempfile.mkdtemp(prefix="number-orders-test-"))
     path.chmod(0o755)
     yield path
@@ -50,13 +50,13 @@ def _made_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def var_dir(_made_once: Path, tmp_path: Path) -> Path:
-    """A directory for engines in which PostgreSQL has been before: a copy is quicker than initdb."""
+    """Return a directory with PostgreSQL data in it; copying it is quicker than initdb."""
     subprocess.run(["cp", "-a", str(_made_once), str(tmp_path / "postgres")], check=True)
     return tmp_path
 
 
 class Starter:
-    """Another Python process that starts something, says so in one line of JSON, and waits."""
+    """Another Python process that starts something, prints one line of JSON, and waits."""
 
     def __init__(self, code: str, *, before: Sequence[str] = ()) -> None:
         script = f"import json, sys, time\nfrom pathlib import Path\n{code}\ntime.sleep(600)"
@@ -105,7 +105,7 @@ def eventually(condition: Callable[[], bool], *, within_s: float = 60.0) -> bool
 
 @pytest.fixture
 def all_gone() -> Callable[..., bool]:
-    """Ask whether none of these processes lives any more, or will in a moment."""
+    """Return a function that checks whether all these processes have ended, or end soon."""
     return lambda *pids, within_s=60.0: eventually(lambda: not any(map(is_alive, pids)), within_s=within_s)
 
 
@@ -115,7 +115,7 @@ def eventually_true() -> Callable[..., bool]:
 
 
 def listening(pid: int) -> set[str]:
-    """Return the addresses a process listens on, sockets of the file system included."""
+    """Return the addresses a process listens on, including Unix sockets."""
     process = psutil.Process(pid)
     tcp = [str(one.laddr[0]) for one in process.net_connections(kind="inet") if one.status == psutil.CONN_LISTEN]
     files = {str(one.laddr) for one in process.net_connections(kind="unix")} - {""}
@@ -129,7 +129,7 @@ def listening_on() -> Callable[[int], set[str]]:
 
 @pytest.fixture
 def occupy_port() -> Iterator[Callable[[int], None]]:
-    """Listen on a port, so that nobody else can."""
+    """Return a function that listens on a port, so that no other process can."""
     with ExitStack() as listeners:
 
         def take(port: int) -> None:
@@ -140,9 +140,9 @@ def occupy_port() -> Iterator[Callable[[int], None]]:
 
 @pytest.fixture
 def as_nobody() -> list[str]:
-    """The words before a command that run it as nobody.
+    """Return the command prefix that runs a command as nobody.
 
-    Where this interpreter is below a directory closed to nobody, the right to read it is added.
+    If this interpreter is below a directory closed to nobody, the capability to read it is added.
     """
     base = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     extra = [

@@ -15,7 +15,7 @@ from number_orders.embedded.errors import AlreadyRunning, CouldNotStart
 
 
 def test_engines_are_found_only_while_they_run(tmp_path: Path) -> None:
-    """The note holds what a command in another terminal needs, for its owner alone."""
+    """The file has what a command in another terminal needs, and only its owner can read it."""
     assert running_engines(tmp_path / "var") is None
     with Engines(tmp_path / "var", durable=False) as engines:
         found = running_engines(tmp_path / "var")
@@ -23,19 +23,19 @@ def test_engines_are_found_only_while_they_run(tmp_path: Path) -> None:
         assert (found.database_url, found.broker_url) == (engines.database_url, engines.broker_url)
         assert (found.starter_pid, found.postgres_pid) == (os.getpid(), engines.postgres.pid)
         assert stat.S_IMODE((tmp_path / "var" / "engines.json").stat().st_mode) == 0o600
-        assert "redis://" not in repr(found)  # a repr ends up in logs
+        assert "redis://" not in repr(found)  # a repr can end up in logs
         with psycopg.connect(found.database_url) as db, Redis.from_url(found.broker_url) as broker:
             assert db.execute("SELECT current_database()").fetchone() == ("number_orders",)
             assert broker.ping()
         engines.valkey.kill()
-        assert running_engines(tmp_path / "var") is None  # one alone is of no use
+        assert running_engines(tmp_path / "var") is None  # one engine alone is of no use
     assert not (tmp_path / "var" / "engines.json").exists()
 
 
 def test_file_of_a_killed_starter_is_ignored(
     var_dir: Path, starter: Callable[..., Any], all_gone: Callable[..., bool]
 ) -> None:
-    """The note outlives its writer; what it names does not."""
+    """The file outlives its writer; the engines that it names do not."""
     killed = starter(
         "from number_orders.embedded.engines import *\n"
         f"urls = Engines(Path({str(var_dir)!r}), durable=False).start()\n"
@@ -51,7 +51,7 @@ def test_file_of_a_killed_starter_is_ignored(
 
 
 def test_second_starter_fails_and_the_first_is_not_affected(var_dir: Path) -> None:
-    """Neither the engines nor the note of the first."""
+    """Neither the engines nor the file of the first change."""
     with Engines(var_dir, durable=False) as first:
         with pytest.raises(AlreadyRunning):
             Engines(var_dir).start()
@@ -61,7 +61,7 @@ def test_second_starter_fails_and_the_first_is_not_affected(var_dir: Path) -> No
 
 
 def test_both_run_or_neither(var_dir: Path) -> None:
-    """When one cannot start, the other does not stay behind."""
+    """If one cannot start, the other does not keep running."""
     (var_dir / "valkey").write_text("in the way", encoding="ascii")
     engines = Engines(var_dir, durable=False)
 

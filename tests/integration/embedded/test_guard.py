@@ -1,4 +1,4 @@
-"""A guarded process ends when it is asked to, when it must, and when nobody is left to ask."""
+"""A guarded process ends when it is stopped, when it is killed, and when its starter is gone."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def guarded(*argv: str, stop_signals: tuple[tuple[str, float], ...] = PATIENT, *
 
 
 def test_exit_code_is_that_of_the_command() -> None:
-    """Whether it exits by itself or by a signal."""
+    """It exits by itself or by a signal."""
     assert guarded("sh", "-c", "exit 3").wait(60) == 3
     process = guarded("sleep", "60")
     assert process.wait(0) is None
@@ -33,7 +33,7 @@ def test_exit_code_is_that_of_the_command() -> None:
 
 
 def test_stop_sends_the_first_signal_and_waits(tmp_path: Path) -> None:
-    """A command that tidies up on SIGTERM is let to."""
+    """A command can clean up on SIGTERM."""
     done = tmp_path / "done"
     process = guarded("sh", "-c", f"trap 'sleep 0.2; touch {done}; exit 0' TERM; touch {done}.up; sleep 60 & wait")
     while not (tmp_path / "done.up").exists():
@@ -44,7 +44,7 @@ def test_stop_sends_the_first_signal_and_waits(tmp_path: Path) -> None:
 
 
 def test_command_that_ignores_signals_is_killed_with_its_group(all_gone: Callable[..., bool]) -> None:
-    """Its children too, though they were never asked."""
+    """Its children are killed too, without an earlier signal."""
     reading, writing = os.pipe()
     process = guarded("sh", "-c", STUBBORN, stop_signals=HASTY, output=writing)
     os.close(writing)
@@ -58,14 +58,14 @@ def test_command_that_ignores_signals_is_killed_with_its_group(all_gone: Callabl
 
 
 def test_kill_sends_no_other_signal() -> None:
-    """However long the ladder."""
+    """The stop signals are skipped."""
     process = guarded("sh", "-c", STUBBORN)
     process.kill()
     assert process.wait(60) == -signal.SIGKILL
 
 
 def test_background_child_of_an_exited_command_is_killed(all_gone: Callable[..., bool]) -> None:
-    """A background child of a command that exits is not left running."""
+    """A command exits while its background child still runs."""
     reading, writing = os.pipe()
     process = guarded("sh", "-c", "sleep 60 & echo $!", output=writing)
     os.close(writing)
@@ -78,7 +78,7 @@ def test_background_child_of_an_exited_command_is_killed(all_gone: Callable[...,
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child of its parent's death")
 def test_command_of_a_killed_guard_is_killed(all_gone: Callable[..., bool]) -> None:
-    """And the starter learns of the end."""
+    """The starter is notified."""
     process = guarded("sleep", "60")
     os.kill(process.guard_pid, signal.SIGKILL)
     assert process.wait(60) == -signal.SIGKILL
@@ -86,7 +86,7 @@ def test_command_of_a_killed_guard_is_killed(all_gone: Callable[..., bool]) -> N
 
 
 def test_sigterm_to_the_guard_stops_its_command() -> None:
-    """A person who ends the guard ends the command in order."""
+    """A person can end a guard, and thereby its command, in order."""
     process = guarded("sleep", "60")
     os.kill(process.guard_pid, signal.SIGTERM)
     assert process.wait(60) == -signal.SIGTERM
@@ -95,7 +95,7 @@ def test_sigterm_to_the_guard_stops_its_command() -> None:
 def test_fork_of_the_starter_does_not_keep_the_command_alive(
     starter: Callable[..., Any], all_gone: Callable[..., bool]
 ) -> None:
-    """A forked child holds the line open, yet the starter's death is noticed."""
+    """A forked child holds the socket open, yet the starter's death is noticed."""
     killed = starter(
         "import os, subprocess\nfrom number_orders.embedded.guarded import *\n"
         "process = GuardedProcess(Command(['sleep', '60'], (('TERM', 1.0),)), output=subprocess.DEVNULL)\n"
@@ -111,13 +111,13 @@ def test_fork_of_the_starter_does_not_keep_the_command_alive(
 
 
 def test_command_has_its_own_group_and_inherits_nothing_else() -> None:
-    """Ctrl-C in our terminal does not reach it; only standard streams and what it was given are open."""
+    """Ctrl-C in our terminal does not reach it; only standard streams and inherited descriptors are open."""
     with Path(os.devnull).open(encoding="ascii") as given:
         process = guarded("sleep", "60", inherit=[given.fileno()])
         assert os.getpgid(process.pid) == process.pid
         assert os.getsid(process.pid) not in {os.getsid(0), process.guard_pid}
         if Path("/proc/self/fd").exists():
-            # A descriptor is named by number: what it is given stays at its own.
+            # An inherited descriptor keeps its number.
             held = {int(name.name) for name in Path(f"/proc/{process.pid}/fd").iterdir()}
             assert held == {0, 1, 2, given.fileno()}
         process.kill()
@@ -125,7 +125,7 @@ def test_command_has_its_own_group_and_inherits_nothing_else() -> None:
 
 
 def test_missing_program_or_directory_is_reported() -> None:
-    """A program that is missing, and a directory that is."""
+    """The error names the missing file."""
     with pytest.raises(CouldNotStart, match="No such file"):
         guarded("no-such-program")
     with pytest.raises(CouldNotStart, match="No such file"):

