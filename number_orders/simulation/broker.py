@@ -18,7 +18,7 @@ from number_orders.simulation.trace import Trace
 
 _VISIBILITY_S: Final = 90.0
 _BELL_LIVES_S: Final = 5.0
-_RUNG_S: Final = 2.0
+_BELL_HEARD_WITHIN_S: Final = 2.0
 _SUFFICES_S: Final = 3.0
 _ON_ITS_WAY_S: Final = (0.001, 0.02)
 _DELAYED_S: Final = (0.1, 90.0)
@@ -29,22 +29,22 @@ class Message:
     """One message. What carries an order is acknowledged late; a bell at once, and it goes stale."""
 
     name: str
-    said: tuple[Any, ...]
+    arguments: tuple[Any, ...]
     late_ack: bool = False
     answer: "asyncio.Future[Any] | None" = field(default=None, repr=False)
     expires_at: float = float("inf")
 
     @property
-    def line(self) -> str:
+    def summary(self) -> str:
         """The message in a line."""
-        return f"{self.name} {' '.join(str(part) for part in self.said if not isinstance(part, dict))}"
+        return f"{self.name} {' '.join(str(part) for part in self.arguments if not isinstance(part, dict))}"
 
 
 class Broker:
     """Every queue at once: whoever is free takes the next message."""
 
-    def __init__(self, weather: Incidents, trace: Trace) -> None:
-        self._weather = weather
+    def __init__(self, incidents: Incidents, trace: Trace) -> None:
+        self._incidents = incidents
         self._trace = trace
         self._waiting: deque[Message] = deque()
         self._unacked: dict[Message, asyncio.TimerHandle] = {}
@@ -53,12 +53,12 @@ class Broker:
 
     def send(self, message: Message) -> None:
         """Take a message; or lose it, or double it, or hold it back."""
-        weather, faults = self._weather, self._weather.faults
-        if weather.strikes(faults.dropped):
-            self._trace.note("broker", "dropped", message.line)
+        incidents, faults = self._incidents, self._incidents.faults
+        if incidents.happens(faults.dropped):
+            self._trace.note("broker", "dropped", message.summary)
             return
-        for _ in range(2 if weather.strikes(faults.doubled) else 1):
-            after_s = weather.seconds(*(_DELAYED_S if weather.strikes(faults.delayed) else _ON_ITS_WAY_S))
+        for _ in range(2 if incidents.happens(faults.doubled) else 1):
+            after_s = incidents.random_s(*(_DELAYED_S if incidents.happens(faults.delayed) else _ON_ITS_WAY_S))
             asyncio.get_running_loop().call_later(after_s, self._arrive, replace(message))
 
     async def take(self, process: Process) -> Message:
@@ -94,7 +94,7 @@ class Broker:
         """Ring for a lane, unless it was rung just now and nobody has heard it yet."""
         now = asyncio.get_running_loop().time()
         if self._rung_until.get((carrier, lane), 0.0) <= now:
-            self._rung_until[carrier, lane] = now + _RUNG_S
+            self._rung_until[carrier, lane] = now + _BELL_HEARD_WITHIN_S
             self.send(Message("work", (carrier, lane), expires_at=now + _BELL_LIVES_S))
 
     def reset(self, carrier: str, lane: str) -> None:
@@ -103,7 +103,7 @@ class Broker:
 
     def mute(self, carrier: str, lane: str) -> None:
         """Note that somebody looks all the while."""
-        self._rung_until[carrier, lane] = asyncio.get_running_loop().time() + _RUNG_S
+        self._rung_until[carrier, lane] = asyncio.get_running_loop().time() + _BELL_HEARD_WITHIN_S
 
     def tick(self) -> None:
         """Send for a sweep."""
@@ -111,7 +111,7 @@ class Broker:
 
     def _restore(self, message: Message) -> None:
         if self._unacked.pop(message, None) is not None:
-            self._trace.note("broker", "restored", message.line)
+            self._trace.note("broker", "restored", message.summary)
             self._arrive(message)
 
     def _arrive(self, message: Message) -> None:
@@ -133,41 +133,41 @@ class SimulatedBell:
     def ring(self, lanes: Iterable[tuple[CarrierName, Lane]]) -> None:
         """Ring for lanes, in an order of their own: a set's differs from run to run."""
         for carrier, lane in sorted(lanes):
-            self._process.survives("ringing")
+            self._process.checkpoint_now("ringing")
             self._broker.ring(carrier, lane.value)
 
     def reset(self, carrier: CarrierName, lane: Lane) -> None:
         """Note that this process is about to look."""
-        self._process.survives("about to look")
+        self._process.checkpoint_now("about to look")
         self._broker.reset(carrier, lane.value)
 
     def mute(self, carrier: CarrierName, lane: Lane) -> None:
         """Note that this process looks all the while."""
-        self._process.survives("looking all the while")
+        self._process.checkpoint_now("looking all the while")
         self._broker.mute(carrier, lane.value)
 
 
 class SimulatedNotifier:
     """Hands documents to producers, as one process does: some are handed over, and then it dies."""
 
-    def __init__(self, process: Process, weather: Incidents, told: Callable[[Delivery], None]) -> None:
+    def __init__(self, process: Process, incidents: Incidents, deliver: Callable[[Delivery], None]) -> None:
         self._process = process
-        self._weather = weather
-        self._told = told
+        self._incidents = incidents
+        self._deliver = deliver
 
     def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
         """Hand over in order; after a failure of one order its later documents wait."""
-        stuck: set[OrderId] = set()
-        return [self._trouble(delivery, stuck) for delivery in deliveries]
+        failed: set[OrderId] = set()
+        return [self._trouble(delivery, failed) for delivery in deliveries]
 
-    def _trouble(self, delivery: Delivery, stuck: set[OrderId]) -> str | None:
-        self._process.survives("telling")
+    def _trouble(self, delivery: Delivery, failed: set[OrderId]) -> str | None:
+        self._process.checkpoint_now("telling")
         order_id = delivery.message.order_id
-        if order_id in stuck or self._weather.strikes(self._weather.faults.dropped):
-            stuck.add(order_id)
+        if order_id in failed or self._incidents.happens(self._incidents.faults.dropped):
+            failed.add(order_id)
             return "the broker did not take it"
-        self._told(delivery)
-        self._process.survives("told")
+        self._deliver(delivery)
+        self._process.checkpoint_now("told")
         return None
 
 
@@ -178,21 +178,23 @@ class SimulatedSlots:
         self._each = each
         self._together = together
         self._held: list[tuple[CarrierName, Lane]] = []
-        self._said_at: dict[tuple[CarrierName, Lane], float] = {}
+        self._sufficient_since: dict[tuple[CarrierName, Lane], float] = {}
 
     def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
         """Let nobody else have a place for the next seconds."""
-        self._said_at[carrier, lane] = asyncio.get_running_loop().time()
+        self._sufficient_since[carrier, lane] = asyncio.get_running_loop().time()
 
     def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
         """Let others have the other places."""
-        self._said_at.pop((carrier, lane), None)
+        self._sufficient_since.pop((carrier, lane), None)
 
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         """Enter with True when a place was free."""
-        said_s = asyncio.get_running_loop().time() - self._said_at.get((carrier, lane), float("-inf"))
-        each = 1 if said_s < _SUFFICES_S else self._each
+        sufficient_for_s = asyncio.get_running_loop().time() - self._sufficient_since.get(
+            (carrier, lane), float("-inf")
+        )
+        each = 1 if sufficient_for_s < _SUFFICES_S else self._each
         if len(self._held) >= self._together or self._held.count((carrier, lane)) >= each:
             yield False
             return

@@ -36,7 +36,7 @@ BANDWIDTH: Final = CarrierName("bandwidth")
 CM_COM: Final = CarrierName("cm")
 SWIFT: Final = CarrierName("swift")
 
-MANNERS: Final[Mapping[CarrierName, CarrierPolicy]] = {
+POLICIES: Final[Mapping[CarrierName, CarrierPolicy]] = {
     BANDWIDTH: CarrierPolicy(answer_within=timedelta(seconds=60)),
     CM_COM: CarrierPolicy(
         answer_within=timedelta(seconds=60),
@@ -52,7 +52,7 @@ MANNERS: Final[Mapping[CarrierName, CarrierPolicy]] = {
 
 _STOCK: Final = StockPlan(exchanges_per_area=2, lines_per_exchange=30, toll_free_per_code=5, foreign_per_range=5)
 _COMPANIES: Final = {"NLD:local": 31, "NLD:national": 31, "BEL:local": 32, "GBR:local": 44, "USA:local": 1}
-_SPOILED: Final = ("error_before", "error_after", "html", "garbage", "empty", "timeout_400", "code_5086")
+_FAULTS: Final = ("error_before", "error_after", "html", "garbage", "empty", "timeout_400", "code_5086")
 
 Sale = Mapping[str, Any]
 """An order as its carrier truly has it."""
@@ -64,23 +64,23 @@ class SimulatedCarrier:
 
     adapter: Adapter
     app: Starlette
-    practice: SandboxCarrier
-    signs_in: Callable[[MachineClock], Authenticator]
+    sandbox_carrier: SandboxCarrier
+    authenticator: Callable[[MachineClock], Authenticator]
 
     def sales(self, reference: str | None = None) -> list[Sale]:
         """Return orders as they truly stand, all of them or those with our reference."""
-        orders = self.practice.orders_as_json(true_now(), None)
+        orders = self.sandbox_carrier.orders_as_json(true_now(), None)
         return [order for order in orders if reference is None or order["customer_order_id"] == reference]
 
     def violations(self) -> Sequence[Mapping[str, Any]]:
         """Return the rules of the carrier's that were broken."""
-        return self.practice.incidents_as_json(None).get("violations", ())
+        return self.sandbox_carrier.incidents_as_json(None).get("violations", ())
 
 
-def practice_world(faults: Faults, dice: Random) -> SandboxState:
+def sandbox_state(faults: Faults, dice: Random) -> SandboxState:
     """Make the practice carriers' surroundings."""
     world = SandboxState(_behaviour(faults, dice), clock=true_now, id_dice=dice)
-    for fault in _SPOILED if faults.broken else ():
+    for fault in _FAULTS if faults.broken else ():
         for processed in (True, False):
             rule = {"fault": fault, "probability": faults.broken / 14, "seed": dice.getrandbits(32)}
             world.faults.add(read_fault({**rule, "processed": processed}))
@@ -89,27 +89,27 @@ def practice_world(faults: Faults, dice: Random) -> SandboxState:
 
 def simulated_carriers(world: SandboxState, dice: Random, taint: Taint) -> dict[CarrierName, SimulatedCarrier]:
     """Open every carrier."""
-    practice_bandwidth, practice_cm = SandboxBandwidth(world, stock=_STOCK), SandboxCm(world)
-    practice_swift, swift, cm = SandboxSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
+    sandbox_bandwidth, sandbox_cm = SandboxBandwidth(world, stock=_STOCK), SandboxCm(world)
+    sandbox_swift, swift, cm = SandboxSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
     fetched, known = dice.random() < 0.5, dice.random() < 0.5  # noqa: PLR2004  each in half of the worlds
     profiles = {key: f"0c0ffee0-0000-4000-8000-0000000000{code:02}" for key, code in _COMPANIES.items()}
     return {
-        BANDWIDTH: _carrier(Bandwidth("9900000", "743"), practice_bandwidth, _oauth2 if fetched else _bearer),
+        BANDWIDTH: _carrier(Bandwidth("9900000", "743"), sandbox_bandwidth, _oauth2 if fetched else _bearer),
         CM_COM: _carrier(
-            CM(cm.account_guid, profiles), practice_cm, lambda _: ApiKeyHeader(TOKEN_HEADER, cm.product_token)
+            CM(cm.account_guid, profiles), sandbox_cm, lambda _: ApiKeyHeader(TOKEN_HEADER, cm.product_token)
         ),
         SWIFT: _carrier(
             Swift(swift.account_id if known else None, taint=taint),
-            practice_swift,
+            sandbox_swift,
             lambda _: StaticBearer(swift.api_key),
         ),
     }
 
 
 def _carrier(
-    adapter: Adapter, practice: SandboxCarrier, signs_in: Callable[[MachineClock], Authenticator]
+    adapter: Adapter, sandbox_carrier: SandboxCarrier, authenticator: Callable[[MachineClock], Authenticator]
 ) -> SimulatedCarrier:
-    return SimulatedCarrier(adapter, Starlette(routes=list(practice.routes())), practice, signs_in)
+    return SimulatedCarrier(adapter, Starlette(routes=list(sandbox_carrier.routes())), sandbox_carrier, authenticator)
 
 
 def _oauth2(clock: MachineClock) -> Authenticator:

@@ -17,17 +17,17 @@ from typing import Any, Final, TypeVar
 EPOCH: Final = datetime(2026, 1, 5, tzinfo=UTC)
 """When every world begins: a Monday."""
 
-_APART_S: Final = 1e-9
-_TIMERS_APART: Final = 1000
+_TIMER_GAP_S: Final = 1e-9
+_TIMER_GAPS: Final = 1000
 
 T = TypeVar("T")
 
 
-class NothingLeft(Exception):
+class Deadlock(Exception):
     """Everybody waits for somebody else, and no timer will wake anyone."""
 
 
-class _Leap(selectors.SelectSelector):
+class _InstantSelector(selectors.SelectSelector):
     """A selector that looks at nothing: instead of waiting, it lets the time pass."""
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class _Leap(selectors.SelectSelector):
     def select(self, timeout: float | None = None) -> list[Any]:
         """Let `timeout` seconds pass at once."""
         if timeout is None:
-            raise NothingLeft("every task waits, and no timer is set")
+            raise Deadlock("every task waits, and no timer is set")
         self.passed_s += max(0.0, timeout)
         return []
 
@@ -57,22 +57,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop on virtual time. What others would do in a thread is done at once."""
 
     def __init__(self) -> None:
-        self._leap = _Leap()
-        super().__init__(self._leap)
+        self._selector = _InstantSelector()
+        super().__init__(self._selector)
         self._numbers = count(1)
         self._timers = count(1)
         self.set_task_factory(self._new_task)
 
     def time(self) -> float:
         """Return the seconds since the world began."""
-        return self._leap.passed_s
+        return self._selector.passed_s
 
     def call_at(  # type: ignore[override]  # the real one's arguments fit its callback, which nothing here looks at
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Set a timer; no two go off at the same moment, or their order would depend on those cancelled before."""
-        apart = next(self._timers) % _TIMERS_APART * _APART_S
-        return super().call_at(when + apart, callback, *args, context=context)
+        gap_s = next(self._timers) % _TIMER_GAPS * _TIMER_GAP_S
+        return super().call_at(when + gap_s, callback, *args, context=context)
 
     def run_in_executor(self, executor: object, func: Callable[..., T], *args: Any) -> "Future[T]":  # type: ignore[override]  # the real one takes executors of every kind
         """Call `func` here and now."""
@@ -102,7 +102,7 @@ class MachineClock:
     """One machine's idea of the time: set wrong, and running a little fast or slow."""
 
     ahead_s: float = 0.0
-    fast: float = 0.0
+    drift: float = 0.0
     """Seconds gained each second."""
 
     def now(self) -> datetime:
@@ -111,4 +111,4 @@ class MachineClock:
 
     def boot(self) -> float:
         """Return the seconds since the machine was started."""
-        return 1000.0 + self.ahead_s + asyncio.get_running_loop().time() * (1 + self.fast)
+        return 1000.0 + self.ahead_s + asyncio.get_running_loop().time() * (1 + self.drift)

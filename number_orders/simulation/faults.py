@@ -37,7 +37,7 @@ class Faults:
     """429, with headers that say when to come back, or without."""
     broken: float = 0.0
     """5xx, web pages, garbage, empty answers, time-outs told as 400; acted on or not."""
-    limited_storms: float = 0.0
+    limited_periods: float = 0.0
     """Stretches in which nearly everything is answered 429, per day and carrier."""
     outages: float = 0.0
     """Stretches of up to hours in which a carrier is away, per day and carrier."""
@@ -75,46 +75,46 @@ class Faults:
     """Stretches without any beat, per day."""
 
     # People
-    called_back: float = 0.0
+    cancelled: float = 0.0
     """Orders that the producer calls back."""
     decided: float = 0.0
     """Whether a person decides about parked orders while the storm lasts; afterwards one does."""
-    meddled: float = 0.0
+    impatient_actions: float = 0.0
     """Orders that an impatient person parks, or wants tried now, an hour."""
 
 
 CALM: Final = Faults()
 HARSH: Final = Faults(
     refused=0.05, lost_before=0.06, lost_after=0.12, late=0.06, limited=0.05, broken=0.08,
-    limited_storms=3.0, outages=2.0, listing_delay=1.0, slow_review=1.0, strange=0.4,
+    limited_periods=3.0, outages=2.0, listing_delay=1.0, slow_review=1.0, strange=0.4,
     killed=0.012, frozen=0.003, skew=1.0, ledger_lost=0.01, ledger_outages=2.0,
     doubled=0.15, dropped=0.15, delayed=0.2, wiped=3.0, two_beats=1.0, no_beat=3.0,
-    called_back=0.2, decided=1.0,
+    cancelled=0.2, decided=1.0,
 )  # fmt: skip
 """Everything at once: no world has to be worse."""
 
-_SPARED: Final = 0.45
+_LEFT_OUT: Final = 0.45
 """The chance of each kind of trouble to be left out of a world."""
 
 
 def swarm(dice: Random) -> Faults:
     """Draw a world's weather: some troubles not at all, the others anywhere up to harsh."""
-    drawn = {field.name: _drawn(getattr(HARSH, field.name), dice) for field in fields(HARSH)}
-    return replace(CALM, **drawn)
+    strengths = {field.name: _random_strength(getattr(HARSH, field.name), dice) for field in fields(HARSH)}
+    return replace(CALM, **strengths)
 
 
-def _drawn(worst: float, dice: Random) -> float:
+def _random_strength(worst: float, dice: Random) -> float:
     strength = dice.random()
-    return 0.0 if dice.random() < _SPARED else worst * strength
+    return 0.0 if dice.random() < _LEFT_OUT else worst * strength
 
 
 def _only(*names: str) -> Callable[[Random], Faults]:
     return lambda _: replace(CALM, **{name: getattr(HARSH, name) for name in names})
 
 
-def _people(dice: Random) -> Faults:
+def _start_people(dice: Random) -> Faults:
     """Draw any weather, with somebody in it who leaves nothing alone."""
-    return replace(swarm(dice), meddled=20.0, decided=1.0)
+    return replace(swarm(dice), impatient_actions=20.0, decided=1.0)
 
 
 PROFILES: Final[Mapping[str, Callable[[Random], Faults]]] = MappingProxyType(
@@ -123,12 +123,12 @@ PROFILES: Final[Mapping[str, Callable[[Random], Faults]]] = MappingProxyType(
         "none": lambda _: CALM,
         "harsh": lambda _: HARSH,
         "network": _only("refused", "lost_before", "lost_after", "late", "broken", "listing_delay"),
-        "limits": _only("limited", "limited_storms", "outages"),
+        "limits": _only("limited", "limited_periods", "outages"),
         "crashes": _only("killed", "frozen", "lost_after", "listing_delay"),
         "ledger": _only("ledger_lost", "ledger_outages", "killed"),
         "messages": _only("doubled", "dropped", "delayed", "wiped", "two_beats", "no_beat"),
-        "carriers": _only("slow_review", "strange", "listing_delay", "called_back", "decided"),
-        "people": _people,
+        "carriers": _only("slow_review", "strange", "listing_delay", "cancelled", "decided"),
+        "people": _start_people,
         "clocks": _only("skew", "limited", "frozen", "lost_after"),
     }
 )

@@ -20,40 +20,40 @@ _SLOWLY_BACK = 0.2
 _BROKEN = "server closed the connection unexpectedly"
 
 
-class Watcher(Protocol):
+class StatementListener(Protocol):
     """Whoever looks at everything that is written."""
 
-    def heard(self, process: str, statement: str, params: Mapping[str, Any], rows: list[Row]) -> None:
+    def on_statement(self, process: str, statement: str, params: Mapping[str, Any], rows: list[Row]) -> None:
         """Look at the tables just after a statement."""
         ...
 
 
-class LineToLedger(MemoryDatabase):
+class LedgerConnection(MemoryDatabase):
     """The ledger, as one process reaches it."""
 
-    def __init__(self, tables: Tables, process: Process, weather: Incidents, watcher: Watcher) -> None:
+    def __init__(self, tables: Tables, process: Process, incidents: Incidents, listener: StatementListener) -> None:
         super().__init__(tables)
         self._process = process
-        self._weather = weather
-        self._watcher = watcher
+        self._incidents = incidents
+        self._watcher = listener
 
     async def _execute(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
-        weather, process = self._weather, self._process
-        await process.passes(f"before {statement}")
-        if weather.lasts("ledger_outages"):
+        incidents, process = self._incidents, self._process
+        await process.checkpoint(f"before {statement}")
+        if incidents.is_ongoing("ledger_outages"):
             await asyncio.sleep(_REFUSED_S)
-            await process.passes("the ledger is away")
+            await process.checkpoint("the ledger is away")
             raise psycopg.OperationalError("connection refused")
-        lost = weather.strikes(weather.faults.ledger_lost)
-        await asyncio.sleep(weather.seconds(*_ROUND_TRIP_S))
-        if lost and weather.pick("before", "after") == "before":
-            await process.passes("the connection broke")
+        lost = incidents.happens(incidents.faults.ledger_lost)
+        await asyncio.sleep(incidents.random_s(*_ROUND_TRIP_S))
+        if lost and incidents.choose("before", "after") == "before":
+            await process.checkpoint("the connection broke")
             raise psycopg.OperationalError(_BROKEN)
         rows = self._carry_out(statement, params)
-        self._watcher.heard(process.name, statement, params, rows)
-        if weather.tosses(_SLOWLY_BACK):  # others may write between a statement and its answer
-            await asyncio.sleep(weather.seconds(*_ROUND_TRIP_S))
-        await process.passes(f"after {statement}")
+        self._watcher.on_statement(process.name, statement, params, rows)
+        if incidents.chance(_SLOWLY_BACK):  # others may write between a statement and its answer
+            await asyncio.sleep(incidents.random_s(*_ROUND_TRIP_S))
+        await process.checkpoint(f"after {statement}")
         if lost:
             raise psycopg.OperationalError(_BROKEN)
         return rows

@@ -18,7 +18,7 @@ from number_orders.simulation.statements.reading import next_steps
 from number_orders.simulation.tables import Row, Tables
 from number_orders.simulation.trace import Trace
 
-_LOOKED_AT_WITHIN: Final = timedelta(hours=2)
+_NEXT_LOOK_WITHIN: Final = timedelta(hours=2)
 """No order that is not scheduled waits longer for its next look: the slowest cadence, and an hour of a carrier's."""
 
 _NEVER_RAISED: Final = frozenset(
@@ -26,7 +26,7 @@ _NEVER_RAISED: Final = frozenset(
 )
 """Alarms that no world gives a reason for: carriers here are slow, silent and rude, yet they do not lie."""
 
-_OURS: Final = {
+_CARRIER_OUTCOMES: Final = {
     State.COMPLETED: {"COMPLETED"},
     State.PARTIAL: {"PARTIAL"},
     State.COMPLETED_WITH_ERRORS: {"COMPLETED", "PARTIAL"},
@@ -38,145 +38,145 @@ class Monitor:
     """Watches one world."""
 
     tables: Tables
-    sides: Mapping[CarrierName, SimulatedCarrier]
+    carriers: Mapping[CarrierName, SimulatedCarrier]
     inbox: Inbox
     trace: Trace
     broken: list[str] = field(default_factory=list)
-    alarm: asyncio.Event = field(default_factory=asyncio.Event)
-    _ends: dict[UUID, object] = field(default_factory=dict)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    _final_orders: dict[UUID, object] = field(default_factory=dict)
     _leases: dict[tuple[UUID, str], tuple[UUID, datetime]] = field(default_factory=dict)
 
-    def breaks(self, promise: str) -> None:
+    def fail(self, promise: str) -> None:
         """Note that a promise is broken, and stop the world."""
         self.trace.note("monitor", "BROKEN", promise)
         self.broken.append(promise)
-        self.alarm.set()
+        self.ended.set()
 
     # After every statement
 
-    def heard(self, process: str, statement: str, params: Mapping[str, Any], rows: list[Row]) -> None:
+    def on_statement(self, process: str, statement: str, params: Mapping[str, Any], rows: list[Row]) -> None:
         """Look at the tables just after a statement."""
-        self.trace.note(process, statement, _said(statement, params, rows))
+        self.trace.note(process, statement, _detail(statement, params, rows))
         match statement:
             case "claim" | "claim_unlimited":
-                self._look_at_claims(params, [row for row in rows if row["order_id"]])
+                self._check_claims(params, [row for row in rows if row["order_id"]])
             case "postpone" | "release" | "wait_for_serial_locks" | "mark_delivered":
-                self._give_leases_back(params)
+                self._end_leases(params)
             case "record_steps" | "accept_orders":
                 for row in rows:
-                    self._look_at(self.tables.orders[row["order_id"]])
+                    self._check_order(self.tables.orders[row["order_id"]])
             case "raise_alarm" if params["what"] in _NEVER_RAISED:
-                self.breaks(f"alarm {params['what']} of {params['subject']}: {params['detail']}")
+                self.fail(f"alarm {params['what']} of {params['subject']}: {params['detail']}")
 
-    def _look_at_claims(self, params: Mapping[str, Any], rows: list[Row]) -> None:
+    def _check_claims(self, params: Mapping[str, Any], rows: list[Row]) -> None:
         """A claim is exclusive: nobody gets what somebody else still has."""
         now = self.tables.clock()
         for row in rows:
             key = (row["order_id"], str(params["lane"]))
             if key in self._leases and self._leases[key][1] > now:
-                self.breaks(f"order {key[0]} is claimed on lane {key[1]} while another has it")
+                self.fail(f"order {key[0]} is claimed on lane {key[1]} while another has it")
             self._leases[key] = (params["token"], now + params["lease"])
 
-    def _give_leases_back(self, params: Mapping[str, Any]) -> None:
+    def _end_leases(self, params: Mapping[str, Any]) -> None:
         held = [key for key, (token, _) in self._leases.items() if token == params["token"]]
         for key in held:
             work_item = self.tables.owed.get(key)
             if work_item is None or work_item["lease_token"] != params["token"]:
                 del self._leases[key]
 
-    def _look_at(self, order: Row) -> None:
+    def _check_order(self, order: Row) -> None:
         order_id, state = order["order_id"], State(order["state"])
         for lane in (Lane.SUBMIT.value, Lane.ASK.value):  # a step replaces what was owed, and whoever had it
             self._leases.pop((order_id, lane), None)
         owed = next_steps(self.tables, order_id)
         if state is State.PARKED and not order["reason"]:
-            self.breaks(f"order {order_id} is parked without a reason")
+            self.fail(f"order {order_id} is parked without a reason")
         if (state.is_final or state is State.PARKED) and owed:
-            self.breaks(f"order {order_id} is {state}, and owed {owed}")
+            self.fail(f"order {order_id} is {state}, and owed {owed}")
         if not state.is_final and state is not State.PARKED:
-            self._look_at_schedule(order, owed)
+            self._check_schedule(order, owed)
         events = self.tables.events[order_id]
         if [event["version"] for event in events] != list(range(order["version"] + 1)):
-            self.breaks(f"the story of order {order_id} has gaps")
+            self.fail(f"the story of order {order_id} has gaps")
         if state.is_final:
-            self._look_at_end(order)
-        elif order_id in self._ends:
-            self.breaks(f"order {order_id} had ended, and is {state}")
+            self._check_final_order(order)
+        elif order_id in self._final_orders:
+            self.fail(f"order {order_id} had ended, and is {state}")
 
-    def _look_at_schedule(self, order: Row, owed: Sequence[Row]) -> None:
+    def _check_schedule(self, order: Row, owed: Sequence[Row]) -> None:
         """Every unfinished order is owed one next step, and soon."""
         order_id = order["order_id"]
         if len(owed) != 1 or (owed[0]["lane"] == Lane.SUBMIT and order["state"] != State.ACCEPTED):
-            self.breaks(f"order {order_id} is {order['state']}, and owed {owed}")
-        elif owed[0]["not_before"] > self.tables.clock() + _LOOKED_AT_WITHIN:
-            self.breaks(f"order {order_id} is {order['state']}, and nobody looks before {owed[0]['not_before']}")
+            self.fail(f"order {order_id} is {order['state']}, and owed {owed}")
+        elif owed[0]["not_before"] > self.tables.clock() + _NEXT_LOOK_WITHIN:
+            self.fail(f"order {order_id} is {order['state']}, and nobody looks before {owed[0]['not_before']}")
 
-    def _look_at_end(self, order: Row) -> None:
+    def _check_final_order(self, order: Row) -> None:
         """An end is final, and true number by number."""
         order_id = order["order_id"]
         end = (order["state"], order["ended_at"], order["carrier_order_id"], self._numbers(order_id))
-        if self._ends.setdefault(order_id, end) != end:
-            self.breaks(f"order {order_id} has ended twice: {self._ends[order_id]}, then {end}")
-        for untruth in self._untruths(order):
-            self.breaks(untruth)
+        if self._final_orders.setdefault(order_id, end) != end:
+            self.fail(f"order {order_id} has ended twice: {self._final_orders[order_id]}, then {end}")
+        for difference in self._differences(order):
+            self.fail(difference)
 
     # After every act of a carrier
 
-    def acted(self, carrier: CarrierName) -> None:
+    def on_carrier_action(self, carrier: CarrierName) -> None:
         """Look at what a carrier has sold just after it did something."""
         sold: dict[str, list[Sale]] = {}
-        for sale in self.sides[carrier].sales():
+        for sale in self.carriers[carrier].sales():
             sold.setdefault(sale["customer_order_id"], []).append(sale)
         for reference, sales in sold.items():
-            self._look_at_sales(carrier, reference, sales)
-        for violation in self.sides[carrier].violations():
-            self.breaks(f"{carrier} says that a rule was broken: {violation}")
+            self._check_sales(carrier, reference, sales)
+        for violation in self.carriers[carrier].violations():
+            self.fail(f"{carrier} says that a rule was broken: {violation}")
 
-    def _look_at_sales(self, carrier: CarrierName, reference: str, sales: Sequence[Sale]) -> None:
+    def _check_sales(self, carrier: CarrierName, reference: str, sales: Sequence[Sale]) -> None:
         order = self.tables.orders.get(UUID(reference))
         if order is None or order["sends"] == 0:
-            self.breaks(f"{carrier} has {reference}, of which nothing was written before it was sent")
+            self.fail(f"{carrier} has {reference}, of which nothing was written before it was sent")
             return
         purchases = [sale for sale in sales if _may_buy(sale)]
         removes = order["kind"] == Kind.REMOVE_NUMBERS
         if not removes and len(purchases) > 1:
-            self.breaks(f"order {reference} is bought {len(purchases)} times: {[s['order_id'] for s in purchases]}")
+            self.fail(f"order {reference} is bought {len(purchases)} times: {[s['order_id'] for s in purchases]}")
         if len(sales) > order["sends"]:
-            self.breaks(f"order {reference} arrived {len(sales)} times and was begun {order['sends']} times")
+            self.fail(f"order {reference} arrived {len(sales)} times and was begun {order['sends']} times")
         if purchases and not removes and order["state"] in {State.FAILED, State.CANCELLED}:
-            self.breaks(f"order {reference} is {order['state']}, and is bought all the same")
+            self.fail(f"order {reference} is {order['state']}, and is bought all the same")
 
     # At the end of the world
 
-    def looks_back(self, producers: Sequence[Producer]) -> None:
+    def check_end(self, producers: Sequence[Producer]) -> None:
         """Look at everything once more, when nothing is left to happen."""
         for producer in producers:
             if producer.refused is not None:
-                self.breaks(f"order {producer.wish.raw} was refused: {producer.refused}")
+                self.fail(f"order {producer.planned.raw} was refused: {producer.refused}")
             elif producer.ticket is None or producer.ticket.order_id not in self.tables.orders:
-                self.breaks(f"order {producer.wish.raw['key']} is lost")
+                self.fail(f"order {producer.planned.raw['key']} is lost")
         for order in self.tables.orders.values():
-            self._look_at(order)
+            self._check_order(order)
             if order["state"] not in FINAL_STATES:
-                self.breaks(f"order {order['order_id']} is {order['state']} for ever: {self.story(order['order_id'])}")
-            self._look_at_tellings(order)
-        for carrier in self.sides:
-            self.acted(carrier)
+                self.fail(f"order {order['order_id']} is {order['state']} for ever: {self.story(order['order_id'])}")
+            self._check_notifications(order)
+        for carrier in self.carriers:
+            self.on_carrier_action(carrier)
 
-    def _look_at_tellings(self, order: Row) -> None:
+    def _check_notifications(self, order: Row) -> None:
         """Whoever wanted to hear has heard, in order, and the end as it stands."""
         notify = order["request"].get("notify")
-        told = self.inbox.told.get(order["order_id"], [])
-        first = list(dict.fromkeys(document["version"] for document in told))
+        documents = self.inbox.documents.get(order["order_id"], [])
+        first = list(dict.fromkeys(document["version"] for document in documents))
         if first != sorted(first):
-            self.breaks(f"the producer of order {order['order_id']} heard {first} in this order")
+            self.fail(f"the producer of order {order['order_id']} heard {first} in this order")
         if notify is None or order["state"] not in notify.get("on", FINAL_STATES):
             return
         # A worker that slept over its lease tells once more what others have told long since: the version says so.
-        last = max(told, key=lambda document: int(document["version"]), default={})
+        last = max(documents, key=lambda document: int(document["version"]), default={})
         numbers = {(number["e164"], number["state"]) for number in last.get("numbers", ())}
         if last.get("state") != order["state"] or not self._numbers(order["order_id"]) <= numbers:
-            self.breaks(f"order {order['order_id']} ended {order['state']}, and its producer heard {last}")
+            self.fail(f"order {order['order_id']} ended {order['state']}, and its producer heard {last}")
 
     def story(self, order_id: UUID) -> str:
         """Return what has happened to an order, in a line."""
@@ -187,60 +187,60 @@ class Monitor:
     def _numbers(self, order_id: UUID) -> frozenset[tuple[str, str]]:
         return frozenset((row["e164"], row["state"]) for row in self.tables.numbers[order_id].values())
 
-    def _untruths(self, order: Row) -> list[str]:
+    def _differences(self, order: Row) -> list[str]:
         """Compare an end with what the carrier truly did."""
         order_id, state = order["order_id"], State(order["state"])
-        sales = self.sides[order["carrier"]].sales(str(order_id))
+        sales = self.carriers[order["carrier"]].sales(str(order_id))
         if order["kind"] == Kind.REMOVE_NUMBERS:
-            return self._untrue_removal(order, sales)
+            return self._removal_differences(order, sales)
         purchases = [sale for sale in sales if _may_buy(sale)]
         ours = sorted(e164 for e164, held in self._numbers(order_id) if held in {NumberState.ACQUIRED, "usable"})
         if state in {State.FAILED, State.CANCELLED}:
             wrong = bool(purchases or ours)
         else:
             theirs = purchases[0] if len(purchases) == 1 else None
-            wrong = theirs is None or theirs["outcome"] not in _OURS[state] or _brought(theirs) != ours
-        return [f"order {order_id} ended {state} with {ours}; truly {_brief(sales)}: {self.story(order_id)}"] * wrong
+            wrong = theirs is None or theirs["outcome"] not in _CARRIER_OUTCOMES[state] or _acquired(theirs) != ours
+        return [f"order {order_id} ended {state} with {ours}; truly {_summary(sales)}: {self.story(order_id)}"] * wrong
 
-    def _untrue_removal(self, order: Row, sales: Sequence[Sale]) -> list[str]:
-        theirs = {e164 for sale in sales if sale["ended_at"] for e164 in _given_up(sale)}
+    def _removal_differences(self, order: Row, sales: Sequence[Sale]) -> list[str]:
+        theirs = {e164 for sale in sales if sale["ended_at"] for e164 in _released(sale)}
         ours = {e164 for e164, held in self._numbers(order["order_id"]) if held == NumberState.RELEASED}
         whole = order["state"] != State.COMPLETED or ours == set(order["request"]["numbers"])
         if ours == theirs and whole:
             return []
         story = self.story(order["order_id"])
-        return [f"removal {order['order_id']} ended {order['state']} with {ours}; truly {_brief(sales)}: {story}"]
+        return [f"removal {order['order_id']} ended {order['state']} with {ours}; truly {_summary(sales)}: {story}"]
 
 
-def _given_up(sale: Sale) -> Sequence[str]:
+def _released(sale: Sale) -> Sequence[str]:
     gone: Sequence[str] = sale.get("released") or sale.get("removed") or ()
     return gone
 
 
-def _brought(sale: Sale) -> list[str]:
+def _acquired(sale: Sale) -> list[str]:
     """Return the numbers that an order has brought, bought or brought along."""
     return sorted((*sale["bought"], *sale.get("added", ())))
 
 
 def _may_buy(sale: Sale) -> bool:
     """Tell whether an order at a carrier has bought something, or still may."""
-    return bool(_brought(sale)) or sale["outcome"] not in {"FAILED", "CANCELLED"}
+    return bool(_acquired(sale)) or sale["outcome"] not in {"FAILED", "CANCELLED"}
 
 
-def _brief(sales: Sequence[Sale]) -> list[tuple[Any, ...]]:
-    return [(sale["order_id"], sale["status"], sale["outcome"], _brought(sale), _given_up(sale)) for sale in sales]
+def _summary(sales: Sequence[Sale]) -> list[tuple[Any, ...]]:
+    return [(sale["order_id"], sale["status"], sale["outcome"], _acquired(sale), _released(sale)) for sale in sales]
 
 
-def _said(statement: str, params: Mapping[str, Any], rows: list[Row]) -> str:
+def _detail(statement: str, params: Mapping[str, Any], rows: list[Row]) -> str:
     """Say for the trace what a statement was about."""
     match statement:
         case "record_steps":
             done = {row["order_id"] for row in rows}
             steps = params["steps"].obj
-            told = [
+            written = [
                 (s["order_id"], s["event"], s["state"], "" if UUID(s["order_id"]) in done else "stale") for s in steps
             ]
-            return " ".join(f"{i}:{event}->{state}{stale}" for i, event, state, stale in told)
+            return " ".join(f"{i}:{event}->{state}{stale}" for i, event, state, stale in written)
         case "claim" | "claim_unlimited":
             taken = " ".join(str(row["order_id"]) for row in rows if row["order_id"])
             return f"{params['carrier']}/{params['lane']} {taken}"

@@ -21,7 +21,7 @@ from number_orders.simulation.clock import true_now
 from number_orders.simulation.faults import LATE_MAX_S
 from number_orders.simulation.incidents import Incidents
 from number_orders.simulation.process import Process
-from number_orders.simulation.rates import RateWatch
+from number_orders.simulation.rates import RateMonitor
 from number_orders.simulation.trace import Trace
 
 TIMEOUT_S = 30.0
@@ -33,7 +33,7 @@ _NEARLY_ALL = 0.8
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class OutgoingRequest:
     """One request on its way. What it says of who we are is no part of the trace."""
 
     method: str
@@ -42,82 +42,82 @@ class Letter:
     body: bytes
 
     @property
-    def line(self) -> str:
+    def summary(self) -> str:
         """The request in a line."""
         return f"{self.method} {self.target}"
 
 
-class Host:
+class CarrierHost:
     """A carrier, as it is reached."""
 
     def __init__(
         self,
         name: CarrierName,
         app: Starlette,
-        weather: Incidents,
+        incidents: Incidents,
         trace: Trace,
-        acted: Callable[[CarrierName], None],
-        watch: RateWatch,
+        on_carrier_action: Callable[[CarrierName], None],
+        rate_monitor: RateMonitor,
     ) -> None:
         self.name = name
         self._app = app
-        self._weather = weather
+        self._incidents = incidents
         self._trace = trace
-        self._acted = acted
-        self._watch = watch
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._on_carrier_action = on_carrier_action
+        self._rate_monitor = rate_monitor
+        self._in_flight: set[asyncio.Task[None]] = set()
 
     def is_away(self) -> bool:
         """Tell whether nobody can connect."""
-        return self._weather.lasts("outages", self.name)
+        return self._incidents.is_ongoing("outages", self.name)
 
-    def carry(self, letter: Letter) -> "asyncio.Future[CarrierAnswer]":
+    def deliver(self, request: OutgoingRequest) -> "asyncio.Future[CarrierAnswer]":
         """Let a request travel; whoever sent it may be gone when it arrives."""
-        path, now = letter.target.partition("?")[0], asyncio.get_running_loop().time()
-        self._watch.left(self.name, letter.method, path, now)
+        path, now = request.target.partition("?")[0], asyncio.get_running_loop().time()
+        self._rate_monitor.on_request(self.name, request.method, path, now)
         reply: asyncio.Future[CarrierAnswer] = asyncio.get_running_loop().create_future()
-        reply.add_done_callback(_seen)
-        journey = asyncio.get_running_loop().create_task(self._travel(letter, reply))
-        self._under_way.add(journey)
-        journey.add_done_callback(self._under_way.discard)
+        reply.add_done_callback(_ignore_result)
+        delivery_task = asyncio.get_running_loop().create_task(self._exchange(request, reply))
+        self._in_flight.add(delivery_task)
+        delivery_task.add_done_callback(self._in_flight.discard)
         return reply
 
-    async def _travel(self, letter: Letter, reply: "asyncio.Future[CarrierAnswer]") -> None:
-        weather, faults = self._weather, self._weather.faults
-        lost_before, lost_after = weather.strikes(faults.lost_before), weather.strikes(faults.lost_after)
-        late, limited = weather.strikes(faults.late), self._is_limited()
-        await asyncio.sleep(weather.seconds(*(_SLOW_S if weather.strikes(_SLOWLY) else _ONE_WAY_S)))
+    async def _exchange(self, request: OutgoingRequest, reply: "asyncio.Future[CarrierAnswer]") -> None:
+        incidents, faults = self._incidents, self._incidents.faults
+        lost_before, lost_after = incidents.happens(faults.lost_before), incidents.happens(faults.lost_after)
+        late, limited = incidents.happens(faults.late), self._is_limited()
+        await asyncio.sleep(incidents.random_s(*(_SLOW_S if incidents.happens(_SLOWLY) else _ONE_WAY_S)))
         if limited:
-            answer = self._too_many()
+            answer = self._answer_429()
         elif lost_before:
-            return await self._lose(letter, reply, "lost on the way there")
+            return await self._lose(request, reply, "lost on the way there")
         else:
             if late:
-                self._trace.note(self.name, "late", letter.line)
-                await asyncio.sleep(weather.seconds(TIMEOUT_S / 2, LATE_MAX_S - _SLOW_S[1]))
-            answer = await self._act(letter)
+                self._trace.note(self.name, "late", request.summary)
+                await asyncio.sleep(incidents.random_s(TIMEOUT_S / 2, LATE_MAX_S - _SLOW_S[1]))
+            answer = await self._answer(request)
             if lost_after:
-                return await self._lose(letter, reply, "lost on the way back")
-        await asyncio.sleep(weather.seconds(*_ONE_WAY_S))
+                return await self._lose(request, reply, "lost on the way back")
+        await asyncio.sleep(incidents.random_s(*_ONE_WAY_S))
         if not reply.done():
             reply.set_result(answer)
         return None
 
-    async def _lose(self, letter: Letter, reply: "asyncio.Future[CarrierAnswer]", where: str) -> None:
+    async def _lose(self, request: OutgoingRequest, reply: "asyncio.Future[CarrierAnswer]", where: str) -> None:
         """Lose a request or its answer: the connection breaks, or nothing at all is heard."""
-        how = self._weather.pick("broken", "silent")
-        self._trace.note(self.name, "lost", f"{letter.line}: {where}, {how}")
+        how = self._incidents.choose("broken", "silent")
+        self._trace.note(self.name, "lost", f"{request.summary}: {where}, {how}")
         if how == "broken" and not reply.done():
-            await asyncio.sleep(self._weather.seconds(*_ONE_WAY_S))
+            await asyncio.sleep(self._incidents.random_s(*_ONE_WAY_S))
             if not reply.done():
                 reply.set_exception(httpx.ReadError("the connection broke"))
 
     def _is_limited(self) -> bool:
-        stormy = self._weather.lasts("limited_storms", self.name)
-        return self._weather.strikes(_NEARLY_ALL if stormy else self._weather.faults.limited)
+        in_limited_period = self._incidents.is_ongoing("limited_periods", self.name)
+        return self._incidents.happens(_NEARLY_ALL if in_limited_period else self._incidents.faults.limited)
 
-    def _too_many(self) -> CarrierAnswer:
-        now, wait_s = true_now(), int(self._weather.seconds(1, 120))
+    def _answer_429(self) -> CarrierAnswer:
+        now, wait_s = true_now(), int(self._incidents.random_s(1, 120))
         headers = {
             "epoch": {"x-ratelimit-reset": str(int((now + timedelta(seconds=wait_s)).timestamp()))},
             "past": {"x-ratelimit-reset": str(int(now.timestamp()) - 5)},
@@ -125,78 +125,79 @@ class Host:
             "date": {"retry-after": format_datetime(now + timedelta(seconds=wait_s), usegmt=True)},
             "nothing": {},
         }
-        return CarrierAnswer(429, headers[self._weather.pick(*headers)], b"")
+        return CarrierAnswer(429, headers[self._incidents.choose(*headers)], b"")
 
-    async def _act(self, letter: Letter) -> CarrierAnswer:
+    async def _answer(self, request: OutgoingRequest) -> CarrierAnswer:
         """Let the carrier act on a request, and return what it says."""
-        answer = await asked(self._app, letter)
-        self._trace.note(self.name, "acted", f"{letter.line} -> {answer.status}")
-        if letter.method != "GET":
-            self._acted(self.name)
+        answer = await call_app(self._app, request)
+        self._trace.note(self.name, "acted", f"{request.summary} -> {answer.status}")
+        if request.method != "GET":
+            self._on_carrier_action(self.name)
         return answer
 
 
-def _seen(reply: "asyncio.Future[CarrierAnswer]") -> None:
+def _ignore_result(reply: "asyncio.Future[CarrierAnswer]") -> None:
     """Look at a reply, since nobody else may: its process can be dead by now."""
     if not reply.cancelled():
         reply.exception()
 
 
-async def asked(app: Starlette, letter: Letter) -> CarrierAnswer:
+async def call_app(app: Starlette, request: OutgoingRequest) -> CarrierAnswer:
     """Put a request to an application in this process."""
-    path, _, query = letter.target.partition("?")
+    path, _, query = request.target.partition("?")
     scope = {
-        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": letter.method, "scheme": "http",
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": request.method, "scheme": "http",
         "path": unquote(path), "raw_path": path.encode(), "query_string": query.encode(), "root_path": "",
-        "headers": [(name.lower().encode(), value.encode()) for name, value in letter.headers.items()],
+        "headers": [(name.lower().encode(), value.encode()) for name, value in request.headers.items()],
         "client": ("127.0.0.1", 1), "server": ("carrier.test", 80),
     }  # fmt: skip
-    said: list[Mapping[str, object]] = []
+    messages: list[Mapping[str, object]] = []
 
     async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": letter.body, "more_body": False}
+        return {"type": "http.request", "body": request.body, "more_body": False}
 
     async def send(message: Mapping[str, object]) -> None:
-        said.append(message)
+        messages.append(message)
 
     await app(scope, receive, send)
-    return _answer(said)
+    return _collect_answer(messages)
 
 
-def _answer(said: list[Mapping[str, object]]) -> CarrierAnswer:
-    start, *rest = said
+def _collect_answer(messages: list[Mapping[str, object]]) -> CarrierAnswer:
+    start, *rest = messages
     headers, status = start["headers"], start["status"]
     assert isinstance(headers, list)
     assert isinstance(status, int)
     bodies = [part["body"] for part in rest]
-    told = {name.decode().lower(): value.decode() for name, value in headers}
-    return CarrierAnswer(status, told, b"".join(body for body in bodies if isinstance(body, bytes)))
+    answer_headers = {name.decode().lower(): value.decode() for name, value in headers}
+    return CarrierAnswer(status, answer_headers, b"".join(body for body in bodies if isinstance(body, bytes)))
 
 
-class SimulatedWire:
+class SimulatedTransport:
     """The connections of one process with one carrier."""
 
-    def __init__(self, host: Host, process: Process, weather: Incidents) -> None:
+    def __init__(self, host: CarrierHost, process: Process, incidents: Incidents) -> None:
         self._host = host
         self._process = process
-        self._weather = weather
+        self._incidents = incidents
 
     async def send(
         self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, departure: Departure
     ) -> CarrierAnswer:
         """Send one request under `departure`, and return the answer if one comes in time."""
-        process, weather = self._process, self._weather
+        process, incidents = self._process, self._incidents
         async with asyncio.timeout(TIMEOUT_S):
-            await process.passes("connecting")
-            await asyncio.sleep(weather.seconds(*_ONE_WAY_S))
-            if self._host.is_away() or weather.strikes(weather.faults.refused):
+            await process.checkpoint("connecting")
+            await asyncio.sleep(incidents.random_s(*_ONE_WAY_S))
+            if self._host.is_away() or incidents.happens(incidents.faults.refused):
                 raise ConnectionRefusedError("connection refused")
-            await process.passes("about to send")
+            await process.checkpoint("about to send")
             departure.leave()
-            reply = self._host.carry(Letter(method, target, {**headers, "Host": "carrier.test"}, body))
-            await process.passes("sent")
+            request = OutgoingRequest(method, target, {**headers, "Host": "carrier.test"}, body)
+            reply = self._host.deliver(request)
+            await process.checkpoint("sent")
             answer = await reply
-            await process.passes("answered")
+            await process.checkpoint("answered")
             return answer
 
     def words(self, fault: Exception, departure: Departure) -> str:

@@ -22,40 +22,40 @@ from number_orders.simulation.incidents import Incidents
 from number_orders.simulation.tables import Row, Tables
 from number_orders.simulation.trace import Trace
 
-_INSISTS_AFTER_S: Final = 120.0
-_LOOKS_EVERY_S: Final = 1800.0
-_CERTAIN_S: Final = 2 * (LATE_MAX_S + LISTING_MAX_S)
+_RESEND_AFTER_S: Final = 120.0
+_CHECK_EVERY_S: Final = 1800.0
+_CERTAIN_AFTER_S: Final = 2 * (LATE_MAX_S + LISTING_MAX_S)
 
-_PLENTY: Final = ("919", "984", "704", "336", "303", "206", "312", "617")
-_STRANGE: Final = ("808", "406", "307", "605", "208", "802", "207")
+_ORDINARY: Final = ("919", "984", "704", "336", "303", "206", "312", "617")
+_MAGIC: Final = ("808", "406", "307", "605", "208", "802", "207")
 _NEVER_FILLED: Final = "207"
-_SWIFT_PLENTY: Final = ("919", "416", "604", "705", "902", "506", "709")
-_SWIFT_STRANGE: Final = ("808", "406", "307", "605", "208", "802", "207")
+_SWIFT_ORDINARY: Final = ("919", "416", "604", "705", "902", "506", "709")
+_SWIFT_MAGIC: Final = ("808", "406", "307", "605", "208", "802", "207")
 _DUTCH: Final = ("020", "010", "070", "030")
-_DUTCH_STRANGE: Final = ("0111", "0113", "0115")
+_DUTCH_MAGIC: Final = ("0111", "0113", "0115")
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PlannedOrder:
     """An order that somebody is going to place."""
 
     at_s: float
     order_id: UUID
     raw: Mapping[str, Any]
-    called_back_after_s: float | None = None
+    cancelled_after_s: float | None = None
 
 
-def wishes(dice: Random, count: int, weather: Incidents, carriers: Collection[str]) -> Iterator[Wish]:
+def planned_orders(dice: Random, count: int, incidents: Incidents, carriers: Collection[str]) -> Iterator[PlannedOrder]:
     """Draw orders over the first half of the storm, some of them in one burst."""
-    burst_s = dice.uniform(0, weather.storm_s / 2)
+    burst_s = dice.uniform(0, incidents.fault_period_s / 2)
     # Often most orders of a world go to one carrier.
-    shares = [dice.random() ** 3 * (not carriers or name in carriers) for name in _PLACES]
+    shares = [dice.random() ** 3 * (not carriers or name in carriers) for name in _BY_CARRIER]
     for number in range(count):
-        at_s = burst_s if dice.random() < 0.3 else dice.uniform(0, weather.storm_s / 2)  # noqa: PLR2004
-        back = dice.random() < weather.faults.called_back
-        after_s = weather.seconds(0.05, 7200.0) if back else None
-        raw = _order(dice, f"crm-{number:05}", shares, strange=weather.faults.strange)
-        yield Wish(at_s, _uuid(dice), raw, after_s)
+        at_s = burst_s if dice.random() < 0.3 else dice.uniform(0, incidents.fault_period_s / 2)  # noqa: PLR2004
+        cancelled = dice.random() < incidents.faults.cancelled
+        after_s = incidents.random_s(0.05, 7200.0) if cancelled else None
+        raw = _order(dice, f"crm-{number:05}", shares, strange=incidents.faults.strange)
+        yield PlannedOrder(at_s, _uuid(dice), raw, after_s)
 
 
 def _uuid(dice: Random) -> UUID:
@@ -63,12 +63,12 @@ def _uuid(dice: Random) -> UUID:
 
 
 def _order(dice: Random, key: str, shares: Sequence[float], *, strange: float) -> dict[str, Any]:
-    odd = dice.random() < strange
-    (place,) = dice.choices(tuple(_PLACES.values()), weights=shares)
-    return place(dice, odd=odd) | {"key": key} | _notified(dice)
+    magic = dice.random() < strange
+    (new_order,) = dice.choices(tuple(_BY_CARRIER.values()), weights=shares)
+    return new_order(dice, magic=magic) | {"key": key} | _notification(dice)
 
 
-def _notified(dice: Random) -> dict[str, Any]:
+def _notification(dice: Random) -> dict[str, Any]:
     order: dict[str, Any] = {}
     if dice.random() < 0.5:  # noqa: PLR2004  half of them want to hear of it
         order["notify"] = {"task": "crm.told", "queue": "crm"}
@@ -78,9 +78,9 @@ def _notified(dice: Random) -> dict[str, Any]:
     return order
 
 
-def _at_bandwidth(dice: Random, *, odd: bool) -> dict[str, Any]:
+def _bandwidth_order(dice: Random, *, magic: bool) -> dict[str, Any]:
     order: dict[str, Any] = {"carrier": str(BANDWIDTH), "kind": Kind.NEW_NUMBERS.value}
-    npa = dice.choice(_STRANGE if odd else _PLENTY)
+    npa = dice.choice(_MAGIC if magic else _ORDINARY)
     if dice.random() < 0.4:  # noqa: PLR2004  by name; few numbers, so that some are wanted twice
         lines = dice.sample(range(12), dice.randint(1, 3))
         return order | {"numbers": [f"+1{npa}2345{line:03}" for line in sorted(lines)]}
@@ -89,65 +89,65 @@ def _at_bandwidth(dice: Random, *, odd: bool) -> dict[str, Any]:
     return order | {"allow_partial": dice.random() < 0.8, "allow_backorder": fills}  # noqa: PLR2004
 
 
-def _at_cm(dice: Random, *, odd: bool) -> dict[str, Any]:
-    npa = dice.choice(_DUTCH_STRANGE if odd else _DUTCH)
+def _cm_order(dice: Random, *, magic: bool) -> dict[str, Any]:
+    npa = dice.choice(_DUTCH_MAGIC if magic else _DUTCH)
     criteria = {"country": "NLD", "number_type": "local", "npa": npa}
     order = {"carrier": str(CM_COM), "kind": Kind.NEW_NUMBERS.value}
     return order | {"criteria": criteria, "quantity": dice.randint(1, 5)}
 
 
-def _at_swift(dice: Random, *, odd: bool) -> dict[str, Any]:
+def _swift_order(dice: Random, *, magic: bool) -> dict[str, Any]:
     if dice.random() < 0.2:  # noqa: PLR2004  brought along
         first = 2_000_000 + 10 * dice.randrange(100_000)
         numbers = [f"+1512{first + line}" for line in range(dice.randint(1, 3))]
         return {"carrier": str(SWIFT), "kind": Kind.ADD_MESSAGING_NUMBERS.value, "numbers": numbers}
-    npa = dice.choice(_SWIFT_STRANGE if odd else _SWIFT_PLENTY)
+    npa = dice.choice(_SWIFT_MAGIC if magic else _SWIFT_ORDINARY)
     order = {"carrier": str(SWIFT), "kind": Kind.NEW_NUMBERS.value}
     return order | {"criteria": {"npa": npa}, "quantity": dice.randint(1, 4)}
 
 
-_PLACES: Final = {str(BANDWIDTH): _at_bandwidth, str(CM_COM): _at_cm, str(SWIFT): _at_swift}
+_BY_CARRIER: Final = {str(BANDWIDTH): _bandwidth_order, str(CM_COM): _cm_order, str(SWIFT): _swift_order}
 
 
 @dataclass(slots=True)
 class Inbox:
     """What producers were told, in the order in which it came."""
 
-    told: dict[OrderId, list[Mapping[str, Any]]] = field(default_factory=dict)
+    documents: dict[OrderId, list[Mapping[str, Any]]] = field(default_factory=dict)
 
-    def take(self, delivery: Delivery) -> None:
+    def receive(self, delivery: Delivery) -> None:
         """Take a document."""
-        self.told.setdefault(delivery.message.order_id, []).append(delivery.message.document)
+        self.documents.setdefault(delivery.message.order_id, []).append(delivery.message.document)
 
 
 @dataclass(slots=True)
 class Producer:
     """Places one order, and knows what became of the attempt."""
 
-    wish: Wish
+    planned: PlannedOrder
     broker: Broker
     trace: Trace
     dice: Random
     ticket: Ticket | None = None
     refused: OrderRefused | None = None
 
-    async def orders(self) -> None:
+    async def run(self) -> None:
         """Order, insist until there is a ticket, and perhaps call the order back."""
-        await asyncio.sleep(self.wish.at_s)
-        order_id = self.wish.order_id
+        await asyncio.sleep(self.planned.at_s)
+        order_id = self.planned.order_id
         while self.ticket is None and self.refused is None:
             await self._ask_for_ticket(order_id)
-            order_id = self.wish.order_id if self.dice.random() < 0.5 else _uuid(self.dice)  # noqa: PLR2004
-        if self.ticket is not None and self.wish.called_back_after_s is not None:
-            await asyncio.sleep(self.wish.called_back_after_s)
+            order_id = self.planned.order_id if self.dice.random() < 0.5 else _uuid(self.dice)  # noqa: PLR2004
+        if self.ticket is not None and self.planned.cancelled_after_s is not None:
+            await asyncio.sleep(self.planned.cancelled_after_s)
             self.broker.send(Message("cancel", (self.ticket.order_id,), late_ack=True))
 
     async def _ask_for_ticket(self, order_id: UUID) -> None:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self.trace.note("producer", "orders", f"{self.wish.raw['key']} as {order_id}")
-        self.broker.send(Message("submit", (dict(self.wish.raw), order_id), late_ack=True, answer=answer))
+        self.trace.note("producer", "orders", f"{self.planned.raw['key']} as {order_id}")
+        self.broker.send(Message("submit", (dict(self.planned.raw), order_id), late_ack=True, answer=answer))
         try:
-            async with asyncio.timeout(_INSISTS_AFTER_S):
+            async with asyncio.timeout(_RESEND_AFTER_S):
                 said = await answer
         except TimeoutError:
             return
@@ -156,7 +156,7 @@ class Producer:
 
 
 @dataclass(slots=True)
-class Mover:
+class Remover:
     """Gives numbers up again, some of them very young."""
 
     tables: Tables
@@ -169,7 +169,7 @@ class Mover:
     """Whoever has ordered something; those who remove join them."""
     _chosen: set[str] = field(default_factory=set)
 
-    async def moves(self) -> None:
+    async def run(self) -> None:
         """Look now and then at what is held, and give some of it up."""
         for number in range(self.count):
             await asyncio.sleep(self.dice.uniform(0, 2 * self.until_s / self.count))
@@ -177,10 +177,11 @@ class Mover:
                 return
             if numbers := self._choice():
                 raw = self._removal(f"gone-{number:05}", numbers)
-                back_s = self.dice.uniform(0, 3600) if self.dice.random() < 0.1 else None  # noqa: PLR2004
-                producer = Producer(Wish(0, _uuid(self.dice), raw, back_s), self.broker, self.trace, self.dice)
+                cancelled_after_s = self.dice.uniform(0, 3600) if self.dice.random() < 0.1 else None  # noqa: PLR2004
+                planned = PlannedOrder(0, _uuid(self.dice), raw, cancelled_after_s)
+                producer = Producer(planned, self.broker, self.trace, self.dice)
                 self.producers.append(producer)
-                await producer.orders()
+                await producer.run()
 
     def _choice(self) -> list[Row]:
         """Choose numbers of one carrier that orders at their end have brought, and nobody gives up already."""
@@ -195,12 +196,12 @@ class Mover:
     def _removal(self, key: str, rows: Sequence[Row]) -> dict[str, Any]:
         carrier = rows[0]["carrier"]
         order = {"key": key, "carrier": str(carrier), "kind": Kind.REMOVE_NUMBERS.value}
-        order |= {"numbers": [row["e164"] for row in rows]} | _notified(self.dice)
+        order |= {"numbers": [row["e164"] for row in rows]} | _notification(self.dice)
         return order | ({"when_tainted": self.dice.choice(("wait", "split", "fail"))} if carrier == SWIFT else {})
 
 
 @dataclass(slots=True)
-class Meddler:
+class ImpatientOperator:
     """A person who cannot leave orders alone: parks them, and wants them tried or told now, whatever they wait for."""
 
     tables: Tables
@@ -210,29 +211,29 @@ class Meddler:
     per_hour: float
     until_s: float
 
-    async def meddles(self) -> None:
+    async def run(self) -> None:
         """Pick an order now and then, and do something with it."""
         while asyncio.get_running_loop().time() < self.until_s:
             await asyncio.sleep(self.dice.expovariate(self.per_hour / 3600))
             if self.tables.orders:
-                self._meddle(self.dice.choice(list(self.tables.orders)))
+                self._act(self.dice.choice(list(self.tables.orders)))
             self.broker.send(Message("mind", ()))
 
-    def _meddle(self, order_id: UUID) -> None:
-        deed = self.dice.choice(("park", "retry", "retry", "tell"))
-        self.trace.note("meddler", deed, str(order_id))
-        if deed == "park":
+    def _act(self, order_id: UUID) -> None:
+        action = self.dice.choice(("park", "retry", "retry", "tell"))
+        self.trace.note("meddler", action, str(order_id))
+        if action == "park":
             self.broker.send(Message("park", (order_id, f"note {self.trace.lines}"), late_ack=True))
         else:
-            self.broker.send(Message("retry", (order_id, Lane.TELL if deed == "tell" else None), late_ack=True))
+            self.broker.send(Message("retry", (order_id, Lane.TELL if action == "tell" else None), late_ack=True))
 
 
 @dataclass(slots=True)
-class Clerk:
+class Operator:
     """A person who looks at parked orders now and then, and at the carrier's portal before deciding."""
 
     tables: Tables
-    sides: Mapping[CarrierName, SimulatedCarrier]
+    carriers: Mapping[CarrierName, SimulatedCarrier]
     broker: Broker
     trace: Trace
     dice: Random
@@ -240,19 +241,19 @@ class Clerk:
     """When the person comes in: at first, or when the storm is over."""
     _decided: int = 0
 
-    async def decides(self) -> None:
+    async def run(self) -> None:
         """Look every half hour at what has been parked for long enough to be certain of."""
         await asyncio.sleep(self.from_s)
         while True:
-            await asyncio.sleep(_LOOKS_EVERY_S)
+            await asyncio.sleep(_CHECK_EVERY_S)
             for row in list(self.tables.orders.values()):
                 parked_s = (self.tables.clock() - row["moved_at"]).total_seconds()
-                if row["state"] == "PARKED" and parked_s > _CERTAIN_S:
+                if row["state"] == "PARKED" and parked_s > _CERTAIN_AFTER_S:
                     self._decide(row)
 
     def _decide(self, row: Row) -> None:
         self._decided += 1
-        decision = self._decision(row, self.sides[row["carrier"]].sales(str(row["order_id"])))
+        decision = self._decision(row, self.carriers[row["carrier"]].sales(str(row["order_id"])))
         self.trace.note("clerk", "decides", f"{row['order_id']}: {decision}")
         self.broker.send(Message("resolve", (row["order_id"], decision), late_ack=True))
 

@@ -16,38 +16,38 @@ _FROZEN_S = (3.0, 900.0)
 class Process:
     """One life of a pool child."""
 
-    def __init__(self, name: str, clock: MachineClock, weather: Incidents, trace: Trace) -> None:
+    def __init__(self, name: str, clock: MachineClock, incidents: Incidents, trace: Trace) -> None:
         self.name = name
         self.clock = clock
         self.is_dead = False
-        self._weather = weather
+        self._incidents = incidents
         self._trace = trace
-        self._thaws_at = 0.0
-        self._life: asyncio.Task[None] | None = None
+        self._resumes_at = 0.0
+        self._work: asyncio.Task[None] | None = None
 
-    def lives_as(self, life: asyncio.Task[None]) -> None:
+    def set_task(self, life: asyncio.Task[None]) -> None:
         """Note what ends when this process is killed."""
-        self._life = life
+        self._work = life
 
-    async def passes(self, where: str) -> None:
+    async def checkpoint(self, where: str) -> None:
         """Pass a point at which the world could notice; or die here, or stop for a while.
 
         Raises:
             asyncio.CancelledError: The process is dead.
         """
-        if self._weather.strikes(self._weather.faults.frozen):
+        if self._incidents.happens(self._incidents.faults.frozen):
             self._freeze(where)
-        while not self.is_dead and (asleep_s := self._thaws_at - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110  it is the time that is waited for
-            await asyncio.sleep(asleep_s)
-        self.survives(where)
+        while not self.is_dead and (pause_s := self._resumes_at - asyncio.get_running_loop().time()) > 0:  # noqa: ASYNC110  it is the time that is waited for
+            await asyncio.sleep(pause_s)
+        self.checkpoint_now(where)
 
-    def survives(self, where: str) -> None:
+    def checkpoint_now(self, where: str) -> None:
         """Pass a point at which nothing can wait; or die here.
 
         Raises:
             asyncio.CancelledError: The process is dead.
         """
-        if not self.is_dead and self._weather.strikes(self._weather.faults.killed):
+        if not self.is_dead and self._incidents.happens(self._incidents.faults.killed):
             self.die(where)
         if self.is_dead:
             raise asyncio.CancelledError
@@ -56,10 +56,10 @@ class Process:
         """End at once. What it knew is gone; what it sent is on its way."""
         self._trace.note(self.name, "killed", where)
         self.is_dead = True
-        if self._life is not None:
-            self._life.cancel()
+        if self._work is not None:
+            self._work.cancel()
 
     def _freeze(self, where: str) -> None:
-        asleep_s = self._weather.seconds(*_FROZEN_S)
-        self._trace.note(self.name, "frozen", f"{where} for {asleep_s:.1f} s")
-        self._thaws_at = asyncio.get_running_loop().time() + asleep_s
+        pause_s = self._incidents.random_s(*_FROZEN_S)
+        self._trace.note(self.name, "frozen", f"{where} for {pause_s:.1f} s")
+        self._resumes_at = asyncio.get_running_loop().time() + pause_s

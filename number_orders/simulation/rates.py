@@ -20,7 +20,7 @@ _PER_SECOND: Final = (0.5, 1.0, 2.0, 5.0)
 _LIMITED: Final = 0.5
 
 
-def drawn_rates(dice: Random) -> Rates:
+def random_rates(dice: Random) -> Rates:
     """Draw what carriers allow: in half of the worlds nothing is limited, in the others about half of it."""
     limited = _LIMITED if dice.random() < _LIMITED else 0.0
     return {
@@ -30,23 +30,23 @@ def drawn_rates(dice: Random) -> Rates:
 
 
 @dataclass(slots=True)
-class RateWatch:
+class RateMonitor:
     """Sees every request leave."""
 
     rates: Rates
-    breaks: Callable[[str], None]
-    _left_at: dict[tuple[CarrierName, str], deque[float]] = field(default_factory=dict)
+    fail: Callable[[str], None]
+    _sent_at: dict[tuple[CarrierName, str], deque[float]] = field(default_factory=dict)
 
-    def left(self, carrier: CarrierName, method: str, path: str, at: float) -> None:
+    def on_request(self, carrier: CarrierName, method: str, path: str, at: float) -> None:
         """Look at one request that leaves now, together with those before it."""
         group = _group(carrier, method, path)
         rate = self.rates[carrier].get(group)
         if rate is None:
             return
         together = max(1, int(rate))
-        before = self._left_at.setdefault((carrier, group), deque(maxlen=together))
+        before = self._sent_at.setdefault((carrier, group), deque(maxlen=together))
         if len(before) == together and at - before[0] < together / rate:
-            self.breaks(f"{carrier} allows {rate:g} {group} requests a second, and got more: {[*before, at]}")
+            self.fail(f"{carrier} allows {rate:g} {group} requests a second, and got more: {[*before, at]}")
         before.append(at)
 
 

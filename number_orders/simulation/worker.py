@@ -19,53 +19,53 @@ from number_orders.simulation.process import Process
 from number_orders.simulation.trace import Trace
 
 _RESTART_S: Final = (0.5, 20.0)
-_HELD_S: Final = 0.5
+_REQUEUE_AFTER_S: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class PoolChild:
     """One place in a pool: whoever dies there is followed by another."""
 
     name: str
     new_process: Callable[[str], Process]
     open_services: Callable[[Process], Services]
     broker: Broker
-    weather: Incidents
+    incidents: Incidents
     trace: Trace
-    crashed: Callable[[str], None]
+    on_crash: Callable[[str], None]
 
-    async def lives(self) -> None:
+    async def run(self) -> None:
         """Live, die, and live again."""
         for life in count():
             process = self.new_process(f"{self.name}.{life}")
-            task = asyncio.get_running_loop().create_task(self._life(process))
-            process.lives_as(task)
+            task = asyncio.get_running_loop().create_task(self._work(process))
+            process.set_task(task)
             try:
                 await asyncio.wait({task})
             finally:
                 task.cancel()
             if not process.is_dead:
-                self.crashed("".join(traceback.format_exception(task.exception())) if not task.cancelled() else "")
-            await asyncio.sleep(self.weather.seconds(*_RESTART_S))
+                self.on_crash("".join(traceback.format_exception(task.exception())) if not task.cancelled() else "")
+            await asyncio.sleep(self.incidents.random_s(*_RESTART_S))
 
-    async def _life(self, process: Process) -> None:
+    async def _work(self, process: Process) -> None:
         services = self.open_services(process)
         while True:
             message = await self.broker.take(process)
-            await process.passes(f"took {message.name}")
+            await process.checkpoint(f"took {message.name}")
             try:
-                answer = await self._work_off(services, message)
+                answer = await self._handle(services, message)
             except LedgerUnavailable:
-                self._give_back(message)
+                self._requeue(message)
                 continue
             except FulfilmentError as refusal:
                 answer = refusal
-            await process.passes(f"did {message.name}")
+            await process.checkpoint(f"did {message.name}")
             self.broker.acknowledge(message)
             if message.answer is not None and not message.answer.done():
                 message.answer.set_result(answer)
 
-    async def _work_off(self, services: Services, message: Message) -> object:
+    async def _handle(self, services: Services, message: Message) -> object:
         does: Mapping[str, Callable[..., Coroutine[Any, Any, object]]] = {
             "work": lambda carrier, lane: services.orders.work(CarrierName(carrier), Lane(lane)),
             "sweep": services.orders.sweep,
@@ -77,10 +77,10 @@ class Child:
             "retry": lambda order_id, lane: services.orders.retry([order_id], "meddler", None, lane),
             "mind": services.orders.watch,
         }
-        return await does[message.name](*message.said)
+        return await does[message.name](*message.arguments)
 
-    def _give_back(self, message: Message) -> None:
+    def _requeue(self, message: Message) -> None:
         """While the ledger is away, a message that carries an order is held; a bell is not worth it."""
         self.broker.acknowledge(message)
         if message.late_ack:
-            asyncio.get_running_loop().call_later(_HELD_S, self.broker.send, message)
+            asyncio.get_running_loop().call_later(_REQUEUE_AFTER_S, self.broker.send, message)

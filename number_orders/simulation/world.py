@@ -26,32 +26,32 @@ from number_orders.orders.errors import FulfilmentError
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.simulation.broker import Broker, SimulatedBell, SimulatedNotifier, SimulatedSlots
-from number_orders.simulation.carriers import MANNERS, practice_world, simulated_carriers
+from number_orders.simulation.carriers import POLICIES, sandbox_state, simulated_carriers
 from number_orders.simulation.clock import EPOCH, MachineClock, VirtualLoop, true_now
 from number_orders.simulation.faults import CALM, PROFILES, Faults
 from number_orders.simulation.incidents import DAY_S, Incidents
-from number_orders.simulation.ledger_connection import LineToLedger
+from number_orders.simulation.ledger_connection import LedgerConnection
 from number_orders.simulation.memory_ledger import memory_ledger
 from number_orders.simulation.monitor import Monitor
-from number_orders.simulation.network import TIMEOUT_S, Host, SimulatedWire
-from number_orders.simulation.people import Clerk, Inbox, Meddler, Mover, Producer, wishes
+from number_orders.simulation.network import TIMEOUT_S, CarrierHost, SimulatedTransport
+from number_orders.simulation.people import Operator, Inbox, ImpatientOperator, Remover, Producer, planned_orders
 from number_orders.simulation.process import Process
-from number_orders.simulation.rates import RateWatch, drawn_rates
+from number_orders.simulation.rates import RateMonitor, random_rates
 from number_orders.simulation.statements.reading import next_due
 from number_orders.simulation.tables import Tables
 from number_orders.simulation.trace import Trace
-from number_orders.simulation.worker import Child
+from number_orders.simulation.worker import PoolChild
 
 _MACHINES: Final = 2
 _CHILDREN: Final = 3
 _LANE_CHILDREN: Final = 2
 _CONCURRENCY: Final = 8
-_SKEW_S: Final = 600.0
-_FAST: Final = 0.0005
+_SKEW_MAX_S: Final = 600.0
+_DRIFT_MAX: Final = 0.0005
 """As fast as clocks are slewed that somebody sets right."""
 _REST_DAYS: Final = 7.0
-_LOOKS_EVERY_S: Final = 600
-_AFTERWARDS_S: Final = 4 * 3600.0
+_CHECK_EVERY_S: Final = 600
+_WAIT_AFTER_REST_S: Final = 4 * 3600.0
 _SCHEDULES: Final = frozenset(
     {"postpone", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "within_reach"}
 )
@@ -100,16 +100,16 @@ class Report:
 class Parts:
     """What a test may replace to see whether it is noticed."""
 
-    ledger: type[LineToLedger] = LineToLedger
+    ledger: type[LedgerConnection] = LedgerConnection
     courier: type[Courier] = Courier
-    policies: Mapping[CarrierName, CarrierPolicy] = field(default_factory=lambda: MANNERS)
+    policies: Mapping[CarrierName, CarrierPolicy] = field(default_factory=lambda: POLICIES)
     taint: Taint = field(default_factory=Taint)
 
 
 def run(plan: Plan, *, parts: Parts = Parts(), listener: Callable[[str], None] | None = None) -> Report:
     """Run one world to its end, or to its first broken promise."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(World(plan, parts, Trace(listener)).lives())
+        return runner.run(World(plan, parts, Trace(listener)).run())
 
 
 class World:
@@ -120,32 +120,32 @@ class World:
         self._parts = parts
         self._trace = trace
         self._dice = Random(f"{plan.seed}/world")
-        self._weather = Incidents(plan.faults, Random(f"{plan.seed}/weather"), days=plan.days)
+        self._incidents = Incidents(plan.faults, Random(f"{plan.seed}/weather"), days=plan.days)
         self._tables = Tables(true_now)
-        self._practice = practice_world(plan.faults, Random(f"{plan.seed}/practice"))
-        self._sides = simulated_carriers(self._practice, self._dice, parts.taint)
+        self._sandbox = sandbox_state(plan.faults, Random(f"{plan.seed}/practice"))
+        self._carriers = simulated_carriers(self._sandbox, self._dice, parts.taint)
         self._inbox = Inbox()
-        self._monitor = Monitor(self._tables, self._sides, self._inbox, trace)
-        self._broker = Broker(self._weather, trace)
-        self._rates = drawn_rates(Random(f"{plan.seed}/rates"))
-        watch = RateWatch(self._rates, self._monitor.breaks)
+        self._monitor = Monitor(self._tables, self._carriers, self._inbox, trace)
+        self._broker = Broker(self._incidents, trace)
+        self._rates = random_rates(Random(f"{plan.seed}/rates"))
+        rate_monitor = RateMonitor(self._rates, self._monitor.fail)
         self._hosts = {
-            name: Host(name, side.app, self._weather, trace, self._monitor.acted, watch)
-            for name, side in self._sides.items()
+            name: CarrierHost(name, carrier.app, self._incidents, trace, self._monitor.on_carrier_action, rate_monitor)
+            for name, carrier in self._carriers.items()
         }
-        self._written: set[asyncio.Event] = set()
+        self._writes: set[asyncio.Event] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def lives(self) -> Report:
+    async def run(self) -> Report:
         """Run from the first order to the last end."""
         asyncio.get_running_loop().set_exception_handler(self._unhandled)
-        with _listening(self._overheard):
-            await self._opens()
-            producers = self._people()
-            self._machines()
-            self._start(self._storm_ends())
-            self._start(self._ends(producers))
-            await self._monitor.alarm.wait()
+        with _listening_to_logs(self._on_log_event):
+            await self._set_up_ledger()
+            producers = self._start_people()
+            self._start_machines()
+            self._start(self._end_faults())
+            self._start(self._wait_for_rest(producers))
+            await self._monitor.ended.wait()
         return self._report()
 
     def _report(self) -> Report:
@@ -165,92 +165,93 @@ class World:
 
     # Who is there
 
-    async def _opens(self) -> None:
+    async def _set_up_ledger(self) -> None:
         """Write down what every worker does when it starts: the lanes there are, and what carriers limit."""
-        ledger, nobody = memory_ledger(self._tables), Process("start", MachineClock(), self._weather, self._trace)
-        await ledger.schedule.open_lanes(list(self._sides))
-        for name in self._sides:
+        ledger, nobody = memory_ledger(self._tables), Process("start", MachineClock(), self._incidents, self._trace)
+        await ledger.schedule.open_lanes(list(self._carriers))
+        for name in self._carriers:
             carrier = self._carrier(name, nobody)
             await ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
 
-    def _people(self) -> list[Producer]:
+    def _start_people(self) -> list[Producer]:
         plan = self._plan
-        placed = wishes(Random(f"{plan.seed}/orders"), plan.orders, self._weather, plan.carriers)
-        producers = [Producer(wish, self._broker, self._trace, self._dice) for wish in placed]
+        placed = planned_orders(Random(f"{plan.seed}/orders"), plan.orders, self._incidents, plan.carriers)
+        producers = [Producer(planned, self._broker, self._trace, self._dice) for planned in placed]
         for producer in producers:
-            self._start(producer.orders())
-        removals, until_s = 1 + self._plan.orders // 3, 0.8 * self._weather.storm_s
-        mover = Mover(self._tables, self._broker, self._trace, self._dice, removals, until_s, producers)
-        self._start(mover.moves())
-        from_s = 0.0 if self._dice.random() < self._weather.faults.decided else self._weather.storm_s
-        if per_hour := self._weather.faults.meddled:
-            dice = Random(f"{plan.seed}/meddler")
-            self._start(
-                Meddler(self._tables, self._broker, self._trace, dice, per_hour, self._weather.storm_s).meddles()
-            )
-        self._start(Clerk(self._tables, self._sides, self._broker, self._trace, self._dice, from_s).decides())
+            self._start(producer.run())
+        removals, until_s = 1 + self._plan.orders // 3, 0.8 * self._incidents.fault_period_s
+        remover = Remover(self._tables, self._broker, self._trace, self._dice, removals, until_s, producers)
+        self._start(remover.run())
+        from_s = 0.0 if self._dice.random() < self._incidents.faults.decided else self._incidents.fault_period_s
+        if per_hour := self._incidents.faults.impatient_actions:
+            dice, until_s = Random(f"{plan.seed}/meddler"), self._incidents.fault_period_s
+            impatient = ImpatientOperator(self._tables, self._broker, self._trace, dice, per_hour, until_s)
+            self._start(impatient.run())
+        self._start(Operator(self._tables, self._carriers, self._broker, self._trace, self._dice, from_s).run())
         return producers
 
-    def _machines(self) -> None:
-        beats = 2 if self._dice.random() < self._weather.faults.two_beats else 1
+    def _start_machines(self) -> None:
+        beats = 2 if self._dice.random() < self._incidents.faults.two_beats else 1
         for number in range(beats):
-            self._start(self._beats(self._dice.random(), number))
-        for stretch in self._weather.stretches("wiped"):
-            asyncio.get_running_loop().call_later(stretch.begins_s, self._broker.wipe)
+            self._start(self._run_beat(self._dice.random(), number))
+        for interval in self._incidents.intervals("wiped"):
+            asyncio.get_running_loop().call_later(interval.begins_s, self._broker.wipe)
         for machine in range(_MACHINES):
-            skew = self._weather.faults.skew
-            clock = MachineClock(self._dice.uniform(-1, 1) * _SKEW_S * skew, self._dice.uniform(-1, 1) * _FAST * skew)
+            skew = self._incidents.faults.skew
+            clock = MachineClock(
+                self._dice.uniform(-1, 1) * _SKEW_MAX_S * skew, self._dice.uniform(-1, 1) * _DRIFT_MAX * skew
+            )
             slots = SimulatedSlots(each=_LANE_CHILDREN, together=_CHILDREN - 1)
             for number in range(_CHILDREN):
-                self._start(self._child(f"w{machine}.{number}", clock, slots).lives())
+                self._start(self._child(f"w{machine}.{number}", clock, slots).run())
 
-    def _child(self, name: str, clock: MachineClock, slots: SimulatedSlots) -> Child:
-        return Child(
+    def _child(self, name: str, clock: MachineClock, slots: SimulatedSlots) -> PoolChild:
+        return PoolChild(
             name,
-            new_process=lambda life: Process(life, clock, self._weather, self._trace),
-            open_services=lambda process: self._room(process, slots),
+            new_process=lambda life: Process(life, clock, self._incidents, self._trace),
+            open_services=lambda process: self._services(process, slots),
             broker=self._broker,
-            weather=self._weather,
+            incidents=self._incidents,
             trace=self._trace,
-            crashed=lambda why: self._monitor.breaks(f"a worker crashed: {why}"),
+            on_crash=lambda why: self._monitor.fail(f"a worker crashed: {why}"),
         )
 
-    def _room(self, process: Process, slots: SimulatedSlots) -> Services:
+    def _services(self, process: Process, slots: SimulatedSlots) -> Services:
         """Open the rooms of one process, as `workers.bootstrap` does."""
-        ledger = Ledger(self._parts.ledger(self._tables, process, self._weather, self))
-        carriers = {name: self._carrier(name, process) for name in self._sides}
+        ledger = Ledger(self._parts.ledger(self._tables, process, self._incidents, self))
+        carriers = {name: self._carrier(name, process) for name in self._carriers}
         bell = SimulatedBell(self._broker, process)
-        desk = OrderService(
+        order_service = OrderService(
             ledger=ledger,
             carriers=carriers,
-            notifier=SimulatedNotifier(process, self._weather, self._inbox.take),
+            notifier=SimulatedNotifier(process, self._incidents, self._inbox.receive),
             bell=bell,
             slots=slots,
             boot_clock=process.clock.boot,
         )
-        adapters = {name: side.adapter for name, side in self._sides.items()}
-        return Services(ledger, desk, Intake(ledger.intake, adapters, bell))
+        adapters = {name: carrier.adapter for name, carrier in self._carriers.items()}
+        return Services(ledger, order_service, Intake(ledger.intake, adapters, bell))
 
     def _carrier(self, name: CarrierName, process: Process) -> Carrier:
-        side, clock = self._sides[name], process.clock
-        wire = SimulatedWire(self._hosts[name], process, self._weather)
-        settings = CourierSettings("http://carrier.test", total_timeout_s=TIMEOUT_S)
-        courier = self._parts.courier(settings, side.signs_in(clock), now=clock.now, clock=clock.boot, wire=wire)
-        return Carrier(side.adapter, courier, self._parts.policies[name], _CONCURRENCY, self._rates[name])
+        carrier, clock = self._carriers[name], process.clock
+        wire = SimulatedTransport(self._hosts[name], process, self._incidents)
+        settings, signed_in = CourierSettings("http://carrier.test", total_timeout_s=TIMEOUT_S), carrier.authenticator
+        courier = self._parts.courier(settings, signed_in(clock), now=clock.now, clock=clock.boot, wire=wire)
+        return Carrier(carrier.adapter, courier, self._parts.policies[name], _CONCURRENCY, self._rates[name])
 
     # What happens by itself
 
-    def heard(self, process: str, statement: str, params: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
+    def on_statement(self, process: str, statement: str, params: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
         """Pass on what was written, and wake the beats: what is due may have changed."""
-        self._monitor.heard(process, statement, params, rows)
+        self._monitor.on_statement(process, statement, params, rows)
         if statement in _SCHEDULES or rows:
-            for written in self._written:
+            for written in self._writes:
                 written.set()
 
-    async def _beats(self, phase_s: float, number: int) -> None:
+    async def _run_beat(self, phase_s: float, number: int) -> None:
         """Send for a sweep every second. Seconds in which nothing can be due are not played."""
         written = asyncio.Event()
-        self._written.add(written)
+        self._writes.add(written)
         while True:
             due_at = next_due(self._tables)
             wait_s = None if due_at is None else (due_at - true_now()).total_seconds()
@@ -259,28 +260,28 @@ class World:
                 await _any_of(written, wait_s)
                 continue
             await asyncio.sleep(1 - (asyncio.get_running_loop().time() - phase_s) % 1)
-            if not self._weather.lasts("no_beat"):
+            if not self._incidents.is_ongoing("no_beat"):
                 self._broker.tick()
 
-    async def _storm_ends(self) -> None:
-        await asyncio.sleep(self._weather.storm_s)
-        self._practice.faults.clear()
+    async def _end_faults(self) -> None:
+        await asyncio.sleep(self._incidents.fault_period_s)
+        self._sandbox.faults.clear()
         self._trace.note("world", "calm", "no more trouble")
 
-    async def _ends(self, producers: list[Producer]) -> None:
+    async def _wait_for_rest(self, producers: list[Producer]) -> None:
         """Wait until nothing is left to be done, see whether anything comes after that, and look back."""
-        ends_s = self._weather.storm_s + _REST_DAYS * DAY_S
-        for looks_at_s in range(0, int(ends_s), _LOOKS_EVERY_S):
-            await asyncio.sleep(looks_at_s - asyncio.get_running_loop().time())
+        ends_s = self._incidents.fault_period_s + _REST_DAYS * DAY_S
+        for check_at_s in range(0, int(ends_s), _CHECK_EVERY_S):
+            await asyncio.sleep(check_at_s - asyncio.get_running_loop().time())
             if self._is_at_rest(producers):
                 break
-        await asyncio.sleep(_AFTERWARDS_S)
-        self._monitor.looks_back(producers)
-        self._monitor.alarm.set()
+        await asyncio.sleep(_WAIT_AFTER_REST_S)
+        self._monitor.check_end(producers)
+        self._monitor.ended.set()
 
     def _is_at_rest(self, producers: list[Producer]) -> bool:
         return (
-            not self._weather.stormy
+            not self._incidents.is_active
             and all(producer.ticket or producer.refused for producer in producers)
             and not self._tables.owed
             and all(row["ended_at"] for row in self._tables.orders.values())
@@ -291,24 +292,24 @@ class World:
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._over)
+        task.add_done_callback(self._task_done)
 
-    def _over(self, task: asyncio.Task[None]) -> None:
+    def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            self._monitor.breaks("".join(traceback.format_exception(error)))
+            self._monitor.fail("".join(traceback.format_exception(error)))
 
     def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        told = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
-        self._monitor.breaks(f"{context['message']} {told}")
+        traceback_text = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+        self._monitor.fail(f"{context['message']} {traceback_text}")
 
-    def _overheard(self, event: str, error: object) -> None:
+    def _on_log_event(self, event: str, error: object) -> None:
         """Look at what the service logs as trouble."""
         self._trace.note("log", event)
         if event in _BUGS and not isinstance(error, FulfilmentError):
-            told = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
-            self._monitor.breaks(f"the service logs {event}: {told}")
+            traceback_text = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
+            self._monitor.fail(f"the service logs {event}: {traceback_text}")
 
 
 async def _any_of(written: asyncio.Event, wait_s: float | None) -> None:
@@ -320,15 +321,15 @@ async def _any_of(written: asyncio.Event, wait_s: float | None) -> None:
 
 
 @contextmanager
-def _listening(overheard: Callable[[str, object], None]) -> Iterator[None]:
+def _listening_to_logs(on_log_event: Callable[[str, object], None]) -> Iterator[None]:
     """Hear the service's own log from warnings up, and keep it off the screen."""
 
-    def overhear(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        overheard(str(event.get("event")), event.get("exc_info"))
+    def process_event(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+        on_log_event(str(event.get("event")), event.get("exc_info"))
         raise structlog.DropEvent
 
     before = structlog.get_config()
-    structlog.configure(processors=[overhear], wrapper_class=structlog.make_filtering_bound_logger(30))
+    structlog.configure(processors=[process_event], wrapper_class=structlog.make_filtering_bound_logger(30))
     try:
         yield
     finally:

@@ -12,8 +12,8 @@ from number_orders.carriers.contract import Conversation, Memory, Pace
 from number_orders.carriers.http.courier import Courier, Outcome
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.events import AnswerLost, NotSent
-from number_orders.simulation.carriers import MANNERS
-from number_orders.simulation.ledger_connection import LineToLedger
+from number_orders.simulation.carriers import POLICIES
+from number_orders.simulation.ledger_connection import LedgerConnection
 from number_orders.simulation.tables import Row
 from number_orders.simulation.world import Parts, Plan, run
 
@@ -33,7 +33,7 @@ class ResendsWhatWasLost(Courier):
         return outcome
 
 
-class MovesWithoutLooking(LineToLedger):
+class MovesWithoutLooking(LedgerConnection):
     """Steps are written without a look at the version."""
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
@@ -42,7 +42,7 @@ class MovesWithoutLooking(LineToLedger):
         return super()._carry_out(statement, params)
 
 
-class LendsToEverybody(LineToLedger):
+class LendsToEverybody(LedgerConnection):
     """A claim keeps nobody else away."""
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
@@ -50,7 +50,7 @@ class LendsToEverybody(LineToLedger):
         return super()._carry_out(statement, lent)
 
 
-class KeepsNoPlaces(LineToLedger):
+class KeepsNoPlaces(LedgerConnection):
     """Places in a carrier's rate are taken, and nobody waits for them."""
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
@@ -60,7 +60,7 @@ class KeepsNoPlaces(LineToLedger):
         return [{**row, "rate_slot_at": None} for row in rows] if statement == "claim" else rows
 
 
-class SaysItIsStored(LineToLedger):
+class SaysItIsStored(LedgerConnection):
     """Orders are acknowledged, and then not stored."""
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
@@ -71,7 +71,7 @@ class SaysItIsStored(LineToLedger):
 
 IMPATIENT = {
     name: replace(policy, doubt_first=timedelta(), doubt_patience=timedelta(), doubt_asks=1, resend_when_absent=True)
-    for name, policy in MANNERS.items()
+    for name, policy in POLICIES.items()
 }
 """Whatever is not on the carrier's list at the first look is sent again."""
 

@@ -8,8 +8,8 @@ from config.settings import BandwidthSettings, CMSettings, SwiftSettings
 from number_orders.ledger.statements import SQL
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
-from number_orders.simulation.carriers import BANDWIDTH, CM_COM, MANNERS, SWIFT
-from number_orders.simulation.clock import NothingLeft, VirtualLoop
+from number_orders.simulation.carriers import BANDWIDTH, CM_COM, POLICIES, SWIFT
+from number_orders.simulation.clock import Deadlock, VirtualLoop
 from number_orders.simulation.memory_ledger import STATEMENTS
 from number_orders.simulation.network import TIMEOUT_S
 from workers.bootstrap import policy
@@ -30,7 +30,7 @@ def test_the_ledger_in_memory_knows_every_statement() -> None:
 )
 def test_simulated_patience_is_the_real_one(carrier: CarrierName, real: CarrierPolicy) -> None:
     """Worlds are run with the settings as they are when nobody touches them."""
-    assert MANNERS[carrier] == real
+    assert POLICIES[carrier] == real
     assert BandwidthSettings().timeout_s == TIMEOUT_S
 
 
@@ -68,7 +68,7 @@ def test_what_others_do_in_a_thread_is_done_at_once() -> None:
 def test_a_world_in_which_nothing_can_happen_any_more_says_so() -> None:
     """Instead of waiting for ever."""
     loop = VirtualLoop()
-    with pytest.raises(NothingLeft):
+    with pytest.raises(Deadlock):
         loop.run_until_complete(asyncio.Event().wait())
     for task in asyncio.all_tasks(loop):
         task.cancel()

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import typer
 
-from number_orders.simulation.carriers import MANNERS
+from number_orders.simulation.carriers import POLICIES
 from number_orders.simulation.faults import PROFILES
 from number_orders.simulation.world import Plan, Report, run
 
@@ -63,8 +63,8 @@ def simulate(
     """
     if faults not in PROFILES:
         raise typer.BadParameter(f"{faults!r} is none of {', '.join(PROFILES)}", param_hint="--faults")
-    if unknown := set(carriers) - {str(name) for name in MANNERS}:
-        raise typer.BadParameter(f"{sorted(unknown)} is none of {', '.join(MANNERS)}", param_hint="--carrier")
+    if unknown := set(carriers) - {str(name) for name in POLICIES}:
+        raise typer.BadParameter(f"{sorted(unknown)} is none of {', '.join(POLICIES)}", param_hint="--carrier")
     tally = Tally()
     for number in range(seed, seed + worlds):
         begun = time.monotonic()
