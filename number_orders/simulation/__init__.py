@@ -1,1 +1,1 @@
-"""The simulator: the real desk, lifecycle and adapters, in a world that is made from one seed."""
+"""The simulator: the real order service, lifecycle and adapters in a simulated world, all of it from one seed."""

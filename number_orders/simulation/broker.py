@@ -1,4 +1,4 @@
-"""The queues: messages come late, twice, in another order or not at all, and sometimes all are forgotten at once.
+"""The simulated broker: messages come late, twice, out of order or not at all, and sometimes all are lost at once.
 
 Knows what docs/adr/0002-bells-and-leases.md says of bells and of messages that carry an order; knows no Celery.
 """
@@ -26,7 +26,7 @@ _DELAYED_S: Final = (0.1, 90.0)
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One message. What carries an order is acknowledged late; a bell at once, and it goes stale."""
+    """One message. One that carries an order is acknowledged late; a bell is acknowledged at once and expires."""
 
     name: str
     arguments: tuple[Any, ...]
@@ -36,12 +36,12 @@ class Message:
 
     @property
     def summary(self) -> str:
-        """The message in a line."""
+        """The message in one line."""
         return f"{self.name} {' '.join(str(part) for part in self.arguments if not isinstance(part, dict))}"
 
 
 class Broker:
-    """Every queue at once: whoever is free takes the next message."""
+    """All queues at once; whichever child is free takes the next message."""
 
     def __init__(self, incidents: Incidents, trace: Trace) -> None:
         self._incidents = incidents
@@ -52,7 +52,7 @@ class Broker:
         self._rung_until: dict[tuple[str, str], float] = {}
 
     def send(self, message: Message) -> None:
-        """Take a message; or lose it, or double it, or hold it back."""
+        """Accept a message, or drop, double or delay it."""
         incidents, faults = self._incidents, self._incidents.faults
         if incidents.happens(faults.dropped):
             self._trace.note("broker", "dropped", message.summary)
@@ -62,7 +62,7 @@ class Broker:
             asyncio.get_running_loop().call_later(after_s, self._arrive, replace(message))
 
     async def take(self, process: Process) -> Message:
-        """Wait for the next message, and take it."""
+        """Wait for the next message and take it."""
         while True:
             while not self._waiting:
                 idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -77,12 +77,12 @@ class Broker:
             return message
 
     def acknowledge(self, message: Message) -> None:
-        """Forget a message that was worked off."""
+        """Forget a message that was handled."""
         if (again := self._unacked.pop(message, None)) is not None:
             again.cancel()
 
     def wipe(self) -> None:
-        """Forget everything."""
+        """Lose all messages."""
         self._trace.note("broker", "wiped", f"{len(self._waiting)} waiting, {len(self._unacked)} in hand")
         self._waiting.clear()
         self._rung_until.clear()
@@ -91,22 +91,22 @@ class Broker:
         self._unacked.clear()
 
     def ring(self, carrier: str, lane: str) -> None:
-        """Ring for a lane, unless it was rung just now and nobody has heard it yet."""
+        """Ring a lane's bell, unless it was rung just now and nobody has heard it."""
         now = asyncio.get_running_loop().time()
         if self._rung_until.get((carrier, lane), 0.0) <= now:
             self._rung_until[carrier, lane] = now + _BELL_HEARD_WITHIN_S
             self.send(Message("work", (carrier, lane), expires_at=now + _BELL_LIVES_S))
 
     def reset(self, carrier: str, lane: str) -> None:
-        """Note that somebody is about to look."""
+        """Record that a child is about to look at the lane."""
         self._rung_until.pop((carrier, lane), None)
 
     def mute(self, carrier: str, lane: str) -> None:
-        """Note that somebody looks all the while."""
+        """Record that a child works on the lane continuously."""
         self._rung_until[carrier, lane] = asyncio.get_running_loop().time() + _BELL_HEARD_WITHIN_S
 
     def tick(self) -> None:
-        """Send for a sweep."""
+        """Send a sweep message."""
         self.send(Message("sweep", (), expires_at=asyncio.get_running_loop().time() + _BELL_LIVES_S))
 
     def _restore(self, message: Message) -> None:
@@ -124,31 +124,31 @@ class Broker:
 
 
 class SimulatedBell:
-    """A bell, as one process rings it."""
+    """The bell as one process rings it."""
 
     def __init__(self, broker: Broker, process: Process) -> None:
         self._broker = broker
         self._process = process
 
     def ring(self, lanes: Iterable[tuple[CarrierName, Lane]]) -> None:
-        """Ring for lanes, in an order of their own: a set's differs from run to run."""
+        """Ring the lanes in sorted order, because the order of a set differs between runs."""
         for carrier, lane in sorted(lanes):
             self._process.checkpoint_now("ringing")
             self._broker.ring(carrier, lane.value)
 
     def reset(self, carrier: CarrierName, lane: Lane) -> None:
-        """Note that this process is about to look."""
+        """Record that this process is about to look at the lane."""
         self._process.checkpoint_now("about to look")
         self._broker.reset(carrier, lane.value)
 
     def mute(self, carrier: CarrierName, lane: Lane) -> None:
-        """Note that this process looks all the while."""
+        """Record that this process works on the lane continuously."""
         self._process.checkpoint_now("looking all the while")
         self._broker.mute(carrier, lane.value)
 
 
 class SimulatedNotifier:
-    """Hands documents to producers, as one process does: some are handed over, and then it dies."""
+    """Delivers documents to producers as one process does, which may die after any of them."""
 
     def __init__(self, process: Process, incidents: Incidents, deliver: Callable[[Delivery], None]) -> None:
         self._process = process
@@ -156,7 +156,7 @@ class SimulatedNotifier:
         self._deliver = deliver
 
     def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
-        """Hand over in order; after a failure of one order its later documents wait."""
+        """Deliver in order; after an order's failure its later documents wait."""
         failed: set[OrderId] = set()
         return [self._trouble(delivery, failed) for delivery in deliveries]
 
@@ -172,7 +172,7 @@ class SimulatedNotifier:
 
 
 class SimulatedSlots:
-    """Places for lanes on one machine; a dead holder's are given back."""
+    """The slots for lanes on one machine; a dead holder's slot is released."""
 
     def __init__(self, *, each: int, together: int) -> None:
         self._each = each
@@ -181,16 +181,16 @@ class SimulatedSlots:
         self._sufficient_since: dict[tuple[CarrierName, Lane], float] = {}
 
     def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
-        """Let nobody else have a place for the next seconds."""
+        """Give nobody else a slot of this lane for the next seconds."""
         self._sufficient_since[carrier, lane] = asyncio.get_running_loop().time()
 
     def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
-        """Let others have the other places."""
+        """Give others the remaining slots of this lane."""
         self._sufficient_since.pop((carrier, lane), None)
 
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
-        """Enter with True when a place was free."""
+        """Yield whether a slot was free."""
         sufficient_for_s = asyncio.get_running_loop().time() - self._sufficient_since.get(
             (carrier, lane), float("-inf")
         )

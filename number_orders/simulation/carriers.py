@@ -1,6 +1,6 @@
-"""The simulated carriers: the practice carriers' own books and dialects, on the world's clock and chance.
+"""The simulated carriers: the sandbox carriers on the world's clock and random generator.
 
-Also says what a carrier has truly sold, which is what ends are compared with.
+Also returns what a carrier has really sold, which the ends of orders are compared with.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -48,19 +48,19 @@ POLICIES: Final[Mapping[CarrierName, CarrierPolicy]] = {
     ),
     SWIFT: CarrierPolicy(answer_within=timedelta(seconds=60)),
 }
-"""How patient the service is, as its settings have it when they are left alone; a test compares."""
+"""The service's policies as its default settings have them; a test compares."""
 
 _STOCK: Final = StockPlan(exchanges_per_area=2, lines_per_exchange=30, toll_free_per_code=5, foreign_per_range=5)
 _COMPANIES: Final = {"NLD:local": 31, "NLD:national": 31, "BEL:local": 32, "GBR:local": 44, "USA:local": 1}
 _FAULTS: Final = ("error_before", "error_after", "html", "garbage", "empty", "timeout_400", "code_5086")
 
 Sale = Mapping[str, Any]
-"""An order as its carrier truly has it."""
+"""An order as its carrier really has it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCarrier:
-    """One carrier: how the service speaks to it, and what it truly is."""
+    """One carrier: the adapter that the service uses, and the sandbox carrier behind it."""
 
     adapter: Adapter
     app: Starlette
@@ -68,17 +68,17 @@ class SimulatedCarrier:
     authenticator: Callable[[MachineClock], Authenticator]
 
     def sales(self, reference: str | None = None) -> list[Sale]:
-        """Return orders as they truly stand, all of them or those with our reference."""
+        """Return the carrier's orders as they really are, all of them or those with our reference."""
         orders = self.sandbox_carrier.orders_as_json(true_now(), None)
         return [order for order in orders if reference is None or order["customer_order_id"] == reference]
 
     def violations(self) -> Sequence[Mapping[str, Any]]:
-        """Return the rules of the carrier's that were broken."""
+        """Return the carrier's rules that the service broke."""
         return self.sandbox_carrier.incidents_as_json(None).get("violations", ())
 
 
 def sandbox_state(faults: Faults, dice: Random) -> SandboxState:
-    """Make the practice carriers' surroundings."""
+    """Return the state that the sandbox carriers share."""
     world = SandboxState(_behaviour(faults, dice), clock=true_now, id_dice=dice)
     for fault in _FAULTS if faults.broken else ():
         for processed in (True, False):
@@ -88,7 +88,7 @@ def sandbox_state(faults: Faults, dice: Random) -> SandboxState:
 
 
 def simulated_carriers(world: SandboxState, dice: Random, taint: Taint) -> dict[CarrierName, SimulatedCarrier]:
-    """Open every carrier."""
+    """Create every carrier."""
     sandbox_bandwidth, sandbox_cm = SandboxBandwidth(world, stock=_STOCK), SandboxCm(world)
     sandbox_swift, swift, cm = SandboxSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
     fetched, known = dice.random() < 0.5, dice.random() < 0.5  # noqa: PLR2004  each in half of the worlds
@@ -121,7 +121,7 @@ def _bearer(clock: MachineClock) -> Authenticator:
 
 
 def _behaviour(faults: Faults, dice: Random) -> Behaviour:
-    """Draw how the carriers are in this world: how slow, and in which of their dialects."""
+    """Choose how the carriers behave in this world: how slow they are, and their dialects."""
     slow = faults.slow_review * dice.random()
     wait_s = 86_400.0 * 3 * slow
     return read_behaviour(
@@ -132,7 +132,7 @@ def _behaviour(faults: Faults, dice: Random) -> Behaviour:
             "backorder_s": (60.0, 60.0 + wait_s),
             "strange_s": (1.0, 1.0 + 3600.0 * slow),
             "cm_review_s": (1.0, 5.0 + wait_s / 2),
-            # Numbers that were given up are sold again only after the world's end: who has them stays plain.
+            # Released numbers are sold again only after the world's end, so that each has one owner.
             "aging_s": (864_000.0, 864_000.0),
             "listing_delay_s": (0.0, LISTING_MAX_S * faults.listing_delay),
             "list_oldest_first": dice.random() < 0.5,  # noqa: PLR2004  half of the worlds, here and below

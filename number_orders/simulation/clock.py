@@ -1,7 +1,7 @@
-"""Time that passes only when nothing else is left to do: an event loop that leaps to its next timer.
+"""Virtual time: an event loop that jumps to its next timer when nothing else is left to do.
 
-Days cost what happens in them. Nothing here waits, opens a socket or starts a thread, and what happens at the same
-moment happens in the same order every time, so a world is the same whenever it is run.
+A day costs as much as what happens in it. Nothing here waits, opens a socket or starts a thread, and simultaneous
+events always happen in the same order, so that a world is the same in every run.
 """
 
 import asyncio
@@ -24,18 +24,18 @@ T = TypeVar("T")
 
 
 class Deadlock(Exception):
-    """Everybody waits for somebody else, and no timer will wake anyone."""
+    """Every task waits, and no timer will wake any of them."""
 
 
 class _InstantSelector(selectors.SelectSelector):
-    """A selector that looks at nothing: instead of waiting, it lets the time pass."""
+    """A selector without sockets: instead of waiting, it advances the time."""
 
     def __init__(self) -> None:
         super().__init__()
         self.passed_s = 0.0
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """Let `timeout` seconds pass at once."""
+        """Advance the time by `timeout` seconds."""
         if timeout is None:
             raise Deadlock("every task waits, and no timer is set")
         self.passed_s += max(0.0, timeout)
@@ -43,7 +43,7 @@ class _InstantSelector(selectors.SelectSelector):
 
 
 class _NumberedTask(Task[T]):
-    """A task that sorts in a set by its number. The address that others sort by differs from run to run."""
+    """A task with its number as hash. The default hash is an address, which differs between runs."""
 
     def __init__(self, work: Coroutine[Any, Any, T], *, loop: AbstractEventLoop, number: int, **named: Any) -> None:
         self._number = number
@@ -54,7 +54,7 @@ class _NumberedTask(Task[T]):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop on virtual time. What others would do in a thread is done at once."""
+    """An event loop on virtual time. Work for other threads is done at once."""
 
     def __init__(self) -> None:
         self._selector = _InstantSelector()
@@ -70,12 +70,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_at(  # type: ignore[override]  # the real one's arguments fit its callback, which nothing here looks at
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """Set a timer; no two go off at the same moment, or their order would depend on those cancelled before."""
+        """Set a timer. No two are at the same moment, or their order would depend on timers cancelled before."""
         gap_s = next(self._timers) % _TIMER_GAPS * _TIMER_GAP_S
         return super().call_at(when + gap_s, callback, *args, context=context)
 
     def run_in_executor(self, executor: object, func: Callable[..., T], *args: Any) -> "Future[T]":  # type: ignore[override]  # the real one takes executors of every kind
-        """Call `func` here and now."""
+        """Call `func` at once."""
         done: Future[T] = self.create_future()
         try:
             done.set_result(func(*args))
@@ -93,22 +93,22 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def true_now() -> datetime:
-    """Return the world's own time, which no machine in it knows but the ledger's."""
+    """Return the world's true time. Of its machines only the ledger knows it."""
     return EPOCH + timedelta(seconds=asyncio.get_running_loop().time())
 
 
 @dataclass(frozen=True, slots=True)
 class MachineClock:
-    """One machine's idea of the time: set wrong, and running a little fast or slow."""
+    """The clock of one machine: wrong by an offset, and slightly fast or slow."""
 
     ahead_s: float = 0.0
     drift: float = 0.0
     """Seconds gained each second."""
 
     def now(self) -> datetime:
-        """Return what the machine takes for the present."""
+        """Return the machine's wall-clock time."""
         return true_now() + timedelta(seconds=self.ahead_s)
 
     def boot(self) -> float:
-        """Return the seconds since the machine was started."""
+        """Return the seconds since the machine was booted."""
         return 1000.0 + self.ahead_s + asyncio.get_running_loop().time() * (1 + self.drift)

@@ -1,7 +1,7 @@
-"""What may go wrong in a world, and how often. Every kind of trouble can be left out, and each world leaves some out.
+"""What can go wrong in a world, and how often. Each kind of fault can be left out, and each world leaves some out.
 
-Probabilities are per request, statement, message or look; durations are seconds. All of it ends with the storm, after
-which a world must come to rest.
+Probabilities are per request, statement, message or look; durations are seconds. All faults end with the fault period,
+after which a world must come to rest.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,76 +11,76 @@ from types import MappingProxyType
 from typing import Final
 
 LATE_MAX_S: Final = 100.0
-"""The longest after its sending that a carrier still acts on a request."""
+"""The longest time after its sending that a carrier still acts on a request."""
 LISTING_MAX_S: Final = 120.0
-"""The longest that an order is missing from its carrier's list.
+"""The longest time that an order is missing from its carrier's list.
 
-Together they stay below the patience with an order in doubt (5 minutes), which is what patience is for: no client can
-know of a purchase that is made, or shown, after it has given up looking.
+Together they stay below the time that an order in doubt is asked about (5 minutes), which is the purpose of that time:
+no client can know of a purchase that is made, or listed, after it has stopped asking.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Faults:
-    """The weather of one world."""
+    """The probabilities and durations of the faults in one world."""
 
-    # On the way to a carrier
+    # Requests to a carrier
     refused: float = 0.0
-    """Nothing left: the connection was refused."""
+    """The connection is refused, and nothing is sent."""
     lost_before: float = 0.0
-    """It left, and was not acted on."""
+    """The request is sent and not acted on."""
     lost_after: float = 0.0
-    """It was acted on, and the answer was lost."""
+    """The request is acted on, and its answer is lost."""
     late: float = 0.0
-    """It is acted on long after the client has given up."""
+    """The request is acted on long after the client has given up."""
     limited: float = 0.0
-    """429, with headers that say when to come back, or without."""
+    """429, with or without headers that say when to come back."""
     broken: float = 0.0
-    """5xx, web pages, garbage, empty answers, time-outs told as 400; acted on or not."""
+    """5xx, web pages, garbage, empty answers, time-outs reported as 400; acted on or not."""
     limited_periods: float = 0.0
-    """Stretches in which nearly everything is answered 429, per day and carrier."""
+    """Periods in which nearly every answer is 429, per day and carrier."""
     outages: float = 0.0
-    """Stretches of up to hours in which a carrier is away, per day and carrier."""
+    """Periods of up to hours in which a carrier is unreachable, per day and carrier."""
     listing_delay: float = 0.0
-    """How much of LISTING_MAX_S an order may be missing from the list."""
+    """How much of LISTING_MAX_S an order can be missing from the list."""
 
-    # At a carrier
+    # Carriers
     slow_review: float = 0.0
-    """How far processing goes from seconds to hours, and a backorder from seconds to days."""
+    """From 0 to 1: processing takes seconds to hours, a backorder seconds to days."""
     strange: float = 0.0
-    """Orders with fates: shortages, contradictions, statuses never heard of."""
+    """Orders with magic inputs: shortages, contradictions, unknown statuses."""
 
     # Workers
     killed: float = 0.0
-    """A pool child dies, at one of its reads or writes."""
+    """A pool child dies at one of its reads or writes."""
     frozen: float = 0.0
-    """A pool child stops for long, and goes on as if nothing had happened."""
+    """A pool child stops for a long time and continues as if nothing had happened."""
     skew: float = 0.0
-    """How far the machines' clocks are off."""
+    """How far the machines' clocks are wrong."""
 
     # The ledger's connections
     ledger_lost: float = 0.0
-    """A statement's connection breaks, before or after the statement has happened."""
+    """A statement's connection breaks, before or after the statement ran."""
     ledger_outages: float = 0.0
-    """Stretches in which the ledger answers nobody, per day."""
+    """Periods in which the ledger is unreachable, per day."""
 
     # Messages
     doubled: float = 0.0
     dropped: float = 0.0
     delayed: float = 0.0
     wiped: float = 0.0
-    """The broker forgets everything, times a day."""
+    """How often the broker loses all messages, per day."""
     two_beats: float = 0.0
     no_beat: float = 0.0
-    """Stretches without any beat, per day."""
+    """Periods without a beat, per day."""
 
     # People
     cancelled: float = 0.0
-    """Orders that the producer calls back."""
+    """Orders that the producer cancels."""
     decided: float = 0.0
-    """Whether a person decides about parked orders while the storm lasts; afterwards one does."""
+    """Whether an operator decides about parked orders during the fault period; after it, one always does."""
     impatient_actions: float = 0.0
-    """Orders that an impatient person parks, or wants tried now, an hour."""
+    """Orders that an impatient operator parks or retries, per hour."""
 
 
 CALM: Final = Faults()
@@ -91,14 +91,14 @@ HARSH: Final = Faults(
     doubled=0.15, dropped=0.15, delayed=0.2, wiped=3.0, two_beats=1.0, no_beat=3.0,
     cancelled=0.2, decided=1.0,
 )  # fmt: skip
-"""Everything at once: no world has to be worse."""
+"""All faults at once; no world has to be worse."""
 
 _LEFT_OUT: Final = 0.45
-"""The chance of each kind of trouble to be left out of a world."""
+"""The probability that a kind of fault is left out of a world."""
 
 
 def swarm(dice: Random) -> Faults:
-    """Draw a world's weather: some troubles not at all, the others anywhere up to harsh."""
+    """Choose a world's faults: some left out, the others at any strength up to HARSH."""
     strengths = {field.name: _random_strength(getattr(HARSH, field.name), dice) for field in fields(HARSH)}
     return replace(CALM, **strengths)
 
@@ -113,7 +113,7 @@ def _only(*names: str) -> Callable[[Random], Faults]:
 
 
 def _start_people(dice: Random) -> Faults:
-    """Draw any weather, with somebody in it who leaves nothing alone."""
+    """Choose any faults, and add an impatient operator."""
     return replace(swarm(dice), impatient_actions=20.0, decided=1.0)
 
 
@@ -132,4 +132,4 @@ PROFILES: Final[Mapping[str, Callable[[Random], Faults]]] = MappingProxyType(
         "clocks": _only("skew", "limited", "frozen", "lost_after"),
     }
 )
-"""Profiles by name: `swarm` is what the tests run, the others look at one kind of trouble."""
+"""Profiles by name: the tests run `swarm`; each of the others has one kind of fault."""

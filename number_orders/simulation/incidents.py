@@ -1,4 +1,4 @@
-"""The troubles of one world in time: which requests they strike, which hours they last, and when the storm is over."""
+"""When faults happen in one world: which requests they hit, how long they last, and when the fault period ends."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,19 +16,19 @@ _DURATION_S: Final = {
     "no_beat": (5.0, 900.0),
     "wiped": (0.0, 0.0),
 }
-"""How long one stretch of each trouble lasts: mostly short, since durations are drawn on a logarithmic scale."""
+"""How long one interval of each fault lasts: mostly short, because durations are chosen on a logarithmic scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """From when to when something is the matter."""
+    """The time from the beginning to the end of a fault."""
 
     begins_s: float
     ends_s: float
 
 
 class Incidents:
-    """Rolls the dice of one world."""
+    """Decides by chance what goes wrong in one world."""
 
     def __init__(self, faults: Faults, dice: Random, *, days: float) -> None:
         self.faults = faults
@@ -38,32 +38,32 @@ class Incidents:
 
     @property
     def is_active(self) -> bool:
-        """Tell whether trouble is still allowed."""
+        """Whether the fault period lasts."""
         return asyncio.get_running_loop().time() < self.fault_period_s
 
     def happens(self, probability: float) -> bool:
-        """Tell whether something goes wrong this once."""
+        """Return whether a fault happens this time."""
         return probability > 0 and self.is_active and self._dice.random() < probability
 
     def chance(self, probability: float) -> bool:
-        """Tell whether something that is no trouble happens this once."""
+        """Return whether something that is no fault happens this time."""
         return self._dice.random() < probability
 
     def random_s(self, least: float, most: float) -> float:
-        """Draw a duration, the small ones as likely as the large ones."""
+        """Choose a duration; short ones are as likely as long ones."""
         return float(least * (most / least) ** self._dice.random()) if least > 0 else self._dice.uniform(least, most)
 
     def choose(self, *choices: str) -> str:
-        """Draw one of several ways."""
+        """Choose one of several."""
         return self._dice.choice(choices)
 
     def is_ongoing(self, what: str, where: str = "") -> bool:
-        """Tell whether a stretch of this trouble is under way."""
+        """Return whether an interval of this fault lasts."""
         now = asyncio.get_running_loop().time()
         return any(interval.begins_s <= now < interval.ends_s for interval in self.intervals(what, where))
 
     def intervals(self, what: str, where: str = "") -> list[Interval]:
-        """Return every stretch of a trouble at one place; they are the same however often they are asked for."""
+        """Return all intervals of a fault at one place; they are chosen once."""
         known = self._intervals.get((what, where))
         if known is None:
             known = self._intervals[what, where] = list(self._planned(what))

@@ -1,6 +1,6 @@
-"""The line between one process and the ledger.
+"""The connection between one process and the ledger.
 
-Statements take their time, and a connection may break before one has happened, or after it.
+Statements take time, and the connection may break before a statement or after it.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ _BROKEN = "server closed the connection unexpectedly"
 
 
 class StatementListener(Protocol):
-    """Whoever looks at everything that is written."""
+    """Called after every statement."""
 
     def on_statement(self, process: str, statement: str, params: Mapping[str, Any], rows: list[Row]) -> None:
-        """Look at the tables just after a statement."""
+        """Check the tables just after a statement."""
         ...
 
 
 class LedgerConnection(MemoryDatabase):
-    """The ledger, as one process reaches it."""
+    """The ledger as one process reaches it."""
 
     def __init__(self, tables: Tables, process: Process, incidents: Incidents, listener: StatementListener) -> None:
         super().__init__(tables)

@@ -1,7 +1,7 @@
-"""The promises, looked after from outside: after every statement, after every act of a carrier, and at the end.
+"""Checks the promises from outside: after every statement, after every action of a carrier, and at the end.
 
-Believes nothing that the service says of itself: it reads the tables, and compares them with what the carriers have
-truly sold. The first broken promise ends the world.
+It does not trust what the service says. It reads the tables and compares them with what the carriers have really sold.
+The first broken promise ends the world.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from number_orders.simulation.tables import Row, Tables
 from number_orders.simulation.trace import Trace
 
 _NEXT_LOOK_WITHIN: Final = timedelta(hours=2)
-"""No order that is not scheduled waits longer for its next look: the slowest cadence, and an hour of a carrier's."""
+"""The longest time until the next look at an order: the slowest cadence, and an hour of a carrier's."""
 
 _NEVER_RAISED: Final = frozenset(
     {"illegal_transition", "event_not_storable", "end_contradicted", "carrier_order_taken", "number_held_twice"}
 )
-"""Alarms that no world gives a reason for: carriers here are slow, silent and rude, yet they do not lie."""
+"""Alarms that no world causes: the carriers here are slow, silent and broken, but they do not lie."""
 
 _CARRIER_OUTCOMES: Final = {
     State.COMPLETED: {"COMPLETED"},
@@ -35,7 +35,7 @@ _CARRIER_OUTCOMES: Final = {
 
 @dataclass(slots=True)
 class Monitor:
-    """Watches one world."""
+    """Checks one world."""
 
     tables: Tables
     carriers: Mapping[CarrierName, SimulatedCarrier]
@@ -47,7 +47,7 @@ class Monitor:
     _leases: dict[tuple[UUID, str], tuple[UUID, datetime]] = field(default_factory=dict)
 
     def fail(self, promise: str) -> None:
-        """Note that a promise is broken, and stop the world."""
+        """Record a broken promise and end the world."""
         self.trace.note("monitor", "BROKEN", promise)
         self.broken.append(promise)
         self.ended.set()
@@ -55,7 +55,7 @@ class Monitor:
     # After every statement
 
     def on_statement(self, process: str, statement: str, params: Mapping[str, Any], rows: list[Row]) -> None:
-        """Look at the tables just after a statement."""
+        """Check the tables just after a statement."""
         self.trace.note(process, statement, _detail(statement, params, rows))
         match statement:
             case "claim" | "claim_unlimited":
@@ -69,12 +69,12 @@ class Monitor:
                 self.fail(f"alarm {params['what']} of {params['subject']}: {params['detail']}")
 
     def _check_claims(self, params: Mapping[str, Any], rows: list[Row]) -> None:
-        """A claim is exclusive: nobody gets what somebody else still has."""
+        """Check that a claim is exclusive: no child gets what another still holds."""
         now = self.tables.clock()
         for row in rows:
             key = (row["order_id"], str(params["lane"]))
             if key in self._leases and self._leases[key][1] > now:
-                self.fail(f"order {key[0]} is claimed on lane {key[1]} while another has it")
+                self.fail(f"order {key[0]} is claimed on lane {key[1]} while another child holds it")
             self._leases[key] = (params["token"], now + params["lease"])
 
     def _end_leases(self, params: Mapping[str, Any]) -> None:
@@ -86,70 +86,70 @@ class Monitor:
 
     def _check_order(self, order: Row) -> None:
         order_id, state = order["order_id"], State(order["state"])
-        for lane in (Lane.SUBMIT.value, Lane.ASK.value):  # a step replaces what was owed, and whoever had it
+        for lane in (Lane.SUBMIT.value, Lane.ASK.value):  # a step replaces what was owed, and ends its lease
             self._leases.pop((order_id, lane), None)
         owed = next_steps(self.tables, order_id)
         if state is State.PARKED and not order["reason"]:
             self.fail(f"order {order_id} is parked without a reason")
         if (state.is_final or state is State.PARKED) and owed:
-            self.fail(f"order {order_id} is {state}, and owed {owed}")
+            self.fail(f"order {order_id} is {state} and still owed {owed}")
         if not state.is_final and state is not State.PARKED:
             self._check_schedule(order, owed)
         events = self.tables.events[order_id]
         if [event["version"] for event in events] != list(range(order["version"] + 1)):
-            self.fail(f"the story of order {order_id} has gaps")
+            self.fail(f"the events of order {order_id} have gaps")
         if state.is_final:
             self._check_final_order(order)
         elif order_id in self._final_orders:
-            self.fail(f"order {order_id} had ended, and is {state}")
+            self.fail(f"order {order_id} had ended and is now {state}")
 
     def _check_schedule(self, order: Row, owed: Sequence[Row]) -> None:
-        """Every unfinished order is owed one next step, and soon."""
+        """Check that an unfinished order is owed exactly one next step, and soon."""
         order_id = order["order_id"]
         if len(owed) != 1 or (owed[0]["lane"] == Lane.SUBMIT and order["state"] != State.ACCEPTED):
-            self.fail(f"order {order_id} is {order['state']}, and owed {owed}")
+            self.fail(f"order {order_id} is {order['state']} and owed {owed}")
         elif owed[0]["not_before"] > self.tables.clock() + _NEXT_LOOK_WITHIN:
-            self.fail(f"order {order_id} is {order['state']}, and nobody looks before {owed[0]['not_before']}")
+            self.fail(f"order {order_id} is {order['state']}, and its next look is only at {owed[0]['not_before']}")
 
     def _check_final_order(self, order: Row) -> None:
-        """An end is final, and true number by number."""
+        """Check that an end is final and that each of its numbers is right."""
         order_id = order["order_id"]
         end = (order["state"], order["ended_at"], order["carrier_order_id"], self._numbers(order_id))
         if self._final_orders.setdefault(order_id, end) != end:
-            self.fail(f"order {order_id} has ended twice: {self._final_orders[order_id]}, then {end}")
+            self.fail(f"order {order_id} ended twice: {self._final_orders[order_id]}, then {end}")
         for difference in self._differences(order):
             self.fail(difference)
 
-    # After every act of a carrier
+    # After every action of a carrier
 
     def on_carrier_action(self, carrier: CarrierName) -> None:
-        """Look at what a carrier has sold just after it did something."""
+        """Check what a carrier has sold just after it did something."""
         sold: dict[str, list[Sale]] = {}
         for sale in self.carriers[carrier].sales():
             sold.setdefault(sale["customer_order_id"], []).append(sale)
         for reference, sales in sold.items():
             self._check_sales(carrier, reference, sales)
         for violation in self.carriers[carrier].violations():
-            self.fail(f"{carrier} says that a rule was broken: {violation}")
+            self.fail(f"{carrier} reports a violation: {violation}")
 
     def _check_sales(self, carrier: CarrierName, reference: str, sales: Sequence[Sale]) -> None:
         order = self.tables.orders.get(UUID(reference))
         if order is None or order["sends"] == 0:
-            self.fail(f"{carrier} has {reference}, of which nothing was written before it was sent")
+            self.fail(f"{carrier} has {reference}, which was sent before it was recorded")
             return
         purchases = [sale for sale in sales if _may_buy(sale)]
         removes = order["kind"] == Kind.REMOVE_NUMBERS
         if not removes and len(purchases) > 1:
-            self.fail(f"order {reference} is bought {len(purchases)} times: {[s['order_id'] for s in purchases]}")
+            self.fail(f"order {reference} was bought {len(purchases)} times: {[s['order_id'] for s in purchases]}")
         if len(sales) > order["sends"]:
-            self.fail(f"order {reference} arrived {len(sales)} times and was begun {order['sends']} times")
+            self.fail(f"order {reference} arrived {len(sales)} times but was sent {order['sends']} times")
         if purchases and not removes and order["state"] in {State.FAILED, State.CANCELLED}:
-            self.fail(f"order {reference} is {order['state']}, and is bought all the same")
+            self.fail(f"order {reference} is {order['state']} but was bought")
 
     # At the end of the world
 
     def check_end(self, producers: Sequence[Producer]) -> None:
-        """Look at everything once more, when nothing is left to happen."""
+        """Check everything once more when nothing more will happen."""
         for producer in producers:
             if producer.refused is not None:
                 self.fail(f"order {producer.planned.raw} was refused: {producer.refused}")
@@ -158,37 +158,39 @@ class Monitor:
         for order in self.tables.orders.values():
             self._check_order(order)
             if order["state"] not in FINAL_STATES:
-                self.fail(f"order {order['order_id']} is {order['state']} for ever: {self.story(order['order_id'])}")
+                self.fail(
+                    f"order {order['order_id']} is {order['state']} and never ends: {self.story(order['order_id'])}"
+                )
             self._check_notifications(order)
         for carrier in self.carriers:
             self.on_carrier_action(carrier)
 
     def _check_notifications(self, order: Row) -> None:
-        """Whoever wanted to hear has heard, in order, and the end as it stands."""
+        """Check that producers got the documents they asked for, in order, and the end as it is."""
         notify = order["request"].get("notify")
         documents = self.inbox.documents.get(order["order_id"], [])
         first = list(dict.fromkeys(document["version"] for document in documents))
         if first != sorted(first):
-            self.fail(f"the producer of order {order['order_id']} heard {first} in this order")
+            self.fail(f"the producer of order {order['order_id']} received versions {first} in this order")
         if notify is None or order["state"] not in notify.get("on", FINAL_STATES):
             return
-        # A worker that slept over its lease tells once more what others have told long since: the version says so.
+        # A worker that was frozen past its lease sends a document that others sent long before; its version says so.
         last = max(documents, key=lambda document: int(document["version"]), default={})
         numbers = {(number["e164"], number["state"]) for number in last.get("numbers", ())}
         if last.get("state") != order["state"] or not self._numbers(order["order_id"]) <= numbers:
-            self.fail(f"order {order['order_id']} ended {order['state']}, and its producer heard {last}")
+            self.fail(f"order {order['order_id']} ended {order['state']}, but its producer last received {last}")
 
     def story(self, order_id: UUID) -> str:
-        """Return what has happened to an order, in a line."""
+        """Return the events of an order in one line."""
         return " ".join(event["event"] for event in self.tables.events[order_id])
 
-    # What is true
+    # Comparison with the carriers
 
     def _numbers(self, order_id: UUID) -> frozenset[tuple[str, str]]:
         return frozenset((row["e164"], row["state"]) for row in self.tables.numbers[order_id].values())
 
     def _differences(self, order: Row) -> list[str]:
-        """Compare an end with what the carrier truly did."""
+        """Compare an end with what the carrier really did."""
         order_id, state = order["order_id"], State(order["state"])
         sales = self.carriers[order["carrier"]].sales(str(order_id))
         if order["kind"] == Kind.REMOVE_NUMBERS:
@@ -200,7 +202,9 @@ class Monitor:
         else:
             theirs = purchases[0] if len(purchases) == 1 else None
             wrong = theirs is None or theirs["outcome"] not in _CARRIER_OUTCOMES[state] or _acquired(theirs) != ours
-        return [f"order {order_id} ended {state} with {ours}; truly {_summary(sales)}: {self.story(order_id)}"] * wrong
+        return [
+            f"order {order_id} ended {state} with {ours}, but at the carrier {_summary(sales)}: {self.story(order_id)}"
+        ] * wrong
 
     def _removal_differences(self, order: Row, sales: Sequence[Sale]) -> list[str]:
         theirs = {e164 for sale in sales if sale["ended_at"] for e164 in _released(sale)}
@@ -208,8 +212,8 @@ class Monitor:
         whole = order["state"] != State.COMPLETED or ours == set(order["request"]["numbers"])
         if ours == theirs and whole:
             return []
-        story = self.story(order["order_id"])
-        return [f"removal {order['order_id']} ended {order['state']} with {ours}; truly {_summary(sales)}: {story}"]
+        end = f"removal {order['order_id']} ended {order['state']} with {ours}"
+        return [f"{end}, but at the carrier {_summary(sales)}: {self.story(order['order_id'])}"]
 
 
 def _released(sale: Sale) -> Sequence[str]:
@@ -218,12 +222,12 @@ def _released(sale: Sale) -> Sequence[str]:
 
 
 def _acquired(sale: Sale) -> list[str]:
-    """Return the numbers that an order has brought, bought or brought along."""
+    """Return the numbers that an order has bought or added."""
     return sorted((*sale["bought"], *sale.get("added", ())))
 
 
 def _may_buy(sale: Sale) -> bool:
-    """Tell whether an order at a carrier has bought something, or still may."""
+    """Return whether an order at a carrier has bought something, or still may."""
     return bool(_acquired(sale)) or sale["outcome"] not in {"FAILED", "CANCELLED"}
 
 
@@ -232,7 +236,7 @@ def _summary(sales: Sequence[Sale]) -> list[tuple[Any, ...]]:
 
 
 def _detail(statement: str, params: Mapping[str, Any], rows: list[Row]) -> str:
-    """Say for the trace what a statement was about."""
+    """Describe for the trace what a statement did."""
     match statement:
         case "record_steps":
             done = {row["order_id"] for row in rows}

@@ -1,6 +1,6 @@
-"""The way between a process and a carrier: what leaves may be lost, late or spoiled, and is acted on regardless.
+"""The network between a process and a carrier: requests and answers get lost, late or broken.
 
-The courier above it is the real one, so what it makes of silence, refusals and limits is tested here as well.
+The courier above it is the real one, so its handling of silence, refusals and limits is tested too.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from number_orders.simulation.rates import RateMonitor
 from number_orders.simulation.trace import Trace
 
 TIMEOUT_S = 30.0
-"""The life of one request, as the settings have it."""
+"""The total time-out of one request, as in the default settings."""
 _ONE_WAY_S = (0.002, 0.2)
 _SLOW_S = (1.0, 25.0)
 _SLOWLY = 0.02
@@ -34,7 +34,7 @@ _NEARLY_ALL = 0.8
 
 @dataclass(frozen=True, slots=True)
 class OutgoingRequest:
-    """One request on its way. What it says of who we are is no part of the trace."""
+    """One request in flight. Its credentials are not in the trace."""
 
     method: str
     target: str
@@ -43,12 +43,12 @@ class OutgoingRequest:
 
     @property
     def summary(self) -> str:
-        """The request in a line."""
+        """The request in one line."""
         return f"{self.method} {self.target}"
 
 
 class CarrierHost:
-    """A carrier, as it is reached."""
+    """A carrier as the network reaches it."""
 
     def __init__(
         self,
@@ -68,11 +68,11 @@ class CarrierHost:
         self._in_flight: set[asyncio.Task[None]] = set()
 
     def is_away(self) -> bool:
-        """Tell whether nobody can connect."""
+        """Return whether nobody can connect."""
         return self._incidents.is_ongoing("outages", self.name)
 
     def deliver(self, request: OutgoingRequest) -> "asyncio.Future[CarrierAnswer]":
-        """Let a request travel; whoever sent it may be gone when it arrives."""
+        """Send a request; its sender may be dead when it arrives."""
         path, now = request.target.partition("?")[0], asyncio.get_running_loop().time()
         self._rate_monitor.on_request(self.name, request.method, path, now)
         reply: asyncio.Future[CarrierAnswer] = asyncio.get_running_loop().create_future()
@@ -104,7 +104,7 @@ class CarrierHost:
         return None
 
     async def _lose(self, request: OutgoingRequest, reply: "asyncio.Future[CarrierAnswer]", where: str) -> None:
-        """Lose a request or its answer: the connection breaks, or nothing at all is heard."""
+        """Lose a request or its answer: the connection breaks, or there is only silence."""
         how = self._incidents.choose("broken", "silent")
         self._trace.note(self.name, "lost", f"{request.summary}: {where}, {how}")
         if how == "broken" and not reply.done():
@@ -128,7 +128,7 @@ class CarrierHost:
         return CarrierAnswer(429, headers[self._incidents.choose(*headers)], b"")
 
     async def _answer(self, request: OutgoingRequest) -> CarrierAnswer:
-        """Let the carrier act on a request, and return what it says."""
+        """Let the carrier act on a request, and return its answer."""
         answer = await call_app(self._app, request)
         self._trace.note(self.name, "acted", f"{request.summary} -> {answer.status}")
         if request.method != "GET":
@@ -137,13 +137,13 @@ class CarrierHost:
 
 
 def _ignore_result(reply: "asyncio.Future[CarrierAnswer]") -> None:
-    """Look at a reply, since nobody else may: its process can be dead by now."""
+    """Read a reply's exception, because a dead process no longer does."""
     if not reply.cancelled():
         reply.exception()
 
 
 async def call_app(app: Starlette, request: OutgoingRequest) -> CarrierAnswer:
-    """Put a request to an application in this process."""
+    """Call an application in this process."""
     path, _, query = request.target.partition("?")
     scope = {
         "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": request.method, "scheme": "http",
@@ -174,7 +174,7 @@ def _collect_answer(messages: list[Mapping[str, object]]) -> CarrierAnswer:
 
 
 class SimulatedTransport:
-    """The connections of one process with one carrier."""
+    """The connections of one process to one carrier."""
 
     def __init__(self, host: CarrierHost, process: Process, incidents: Incidents) -> None:
         self._host = host
@@ -184,7 +184,7 @@ class SimulatedTransport:
     async def send(
         self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, departure: Departure
     ) -> CarrierAnswer:
-        """Send one request under `departure`, and return the answer if one comes in time."""
+        """Send one request under `departure`, and return the answer if it comes in time."""
         process, incidents = self._process, self._incidents
         async with asyncio.timeout(TIMEOUT_S):
             await process.checkpoint("connecting")
@@ -201,9 +201,9 @@ class SimulatedTransport:
             return answer
 
     def words(self, fault: Exception, departure: Departure) -> str:
-        """Say for a person what went wrong."""
+        """Describe for a person what went wrong."""
         what = "no answer" if departure.left else "nothing was sent"
         return f"{what}: {fault}" if isinstance(fault, WireTrouble) else f"{what}: {type(fault).__name__}"
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Close nothing; nothing is open."""

@@ -1,6 +1,6 @@
-"""Those around the service: producers who order, insist and change their minds, and a person at the desk.
+"""The people around the service: producers who order, repeat and cancel, and operators.
 
-Their orders are drawn from the seed. A producer that has no ticket sends its order again, with the same key.
+Their orders are chosen from the seed. A producer without a ticket sends its order again, with the same key.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ _DUTCH_MAGIC: Final = ("0111", "0113", "0115")
 
 @dataclass(frozen=True, slots=True)
 class PlannedOrder:
-    """An order that somebody is going to place."""
+    """An order that a producer is going to place."""
 
     at_s: float
     order_id: UUID
@@ -46,9 +46,9 @@ class PlannedOrder:
 
 
 def planned_orders(dice: Random, count: int, incidents: Incidents, carriers: Collection[str]) -> Iterator[PlannedOrder]:
-    """Draw orders over the first half of the storm, some of them in one burst."""
+    """Choose orders over the first half of the fault period, some of them in one burst."""
     burst_s = dice.uniform(0, incidents.fault_period_s / 2)
-    # Often most orders of a world go to one carrier.
+    # In many worlds most orders go to one carrier.
     shares = [dice.random() ** 3 * (not carriers or name in carriers) for name in _BY_CARRIER]
     for number in range(count):
         at_s = burst_s if dice.random() < 0.3 else dice.uniform(0, incidents.fault_period_s / 2)  # noqa: PLR2004
@@ -111,18 +111,18 @@ _BY_CARRIER: Final = {str(BANDWIDTH): _bandwidth_order, str(CM_COM): _cm_order, 
 
 @dataclass(slots=True)
 class Inbox:
-    """What producers were told, in the order in which it came."""
+    """The documents that producers received, in order."""
 
     documents: dict[OrderId, list[Mapping[str, Any]]] = field(default_factory=dict)
 
     def receive(self, delivery: Delivery) -> None:
-        """Take a document."""
+        """Receive a document."""
         self.documents.setdefault(delivery.message.order_id, []).append(delivery.message.document)
 
 
 @dataclass(slots=True)
 class Producer:
-    """Places one order, and knows what became of the attempt."""
+    """Places one order and records the answer."""
 
     planned: PlannedOrder
     broker: Broker
@@ -132,7 +132,7 @@ class Producer:
     refused: OrderRefused | None = None
 
     async def run(self) -> None:
-        """Order, insist until there is a ticket, and perhaps call the order back."""
+        """Place the order, repeat it until there is a ticket, and perhaps cancel it."""
         await asyncio.sleep(self.planned.at_s)
         order_id = self.planned.order_id
         while self.ticket is None and self.refused is None:
@@ -157,7 +157,7 @@ class Producer:
 
 @dataclass(slots=True)
 class Remover:
-    """Gives numbers up again, some of them very young."""
+    """Orders the removal of numbers, some of them inside their taint window."""
 
     tables: Tables
     broker: Broker
@@ -166,11 +166,11 @@ class Remover:
     count: int
     until_s: float
     producers: list[Producer]
-    """Whoever has ordered something; those who remove join them."""
+    """All producers; those of removals are added."""
     _chosen: set[str] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Look now and then at what is held, and give some of it up."""
+        """Order the removal of some of the numbers held, from time to time."""
         for number in range(self.count):
             await asyncio.sleep(self.dice.uniform(0, 2 * self.until_s / self.count))
             if asyncio.get_running_loop().time() > self.until_s:
@@ -184,7 +184,7 @@ class Remover:
                 await producer.run()
 
     def _choice(self) -> list[Row]:
-        """Choose numbers of one carrier that orders at their end have brought, and nobody gives up already."""
+        """Choose numbers of one carrier whose order has ended and that no removal names."""
         held = [row for row in self.tables.held if row["released_at"] is None and row["e164"] not in self._chosen]
         held = [row for row in held if self.tables.orders[row["acquired_by"]]["ended_at"]]
         carrier = self.dice.choice((BANDWIDTH, SWIFT, SWIFT))
@@ -202,7 +202,7 @@ class Remover:
 
 @dataclass(slots=True)
 class ImpatientOperator:
-    """A person who cannot leave orders alone: parks them, and wants them tried or told now, whatever they wait for."""
+    """An operator who parks, retries and notifies at random, whatever the orders wait for."""
 
     tables: Tables
     broker: Broker
@@ -212,7 +212,7 @@ class ImpatientOperator:
     until_s: float
 
     async def run(self) -> None:
-        """Pick an order now and then, and do something with it."""
+        """Do something with a random order, from time to time."""
         while asyncio.get_running_loop().time() < self.until_s:
             await asyncio.sleep(self.dice.expovariate(self.per_hour / 3600))
             if self.tables.orders:
@@ -221,7 +221,7 @@ class ImpatientOperator:
 
     def _act(self, order_id: UUID) -> None:
         action = self.dice.choice(("park", "retry", "retry", "tell"))
-        self.trace.note("meddler", action, str(order_id))
+        self.trace.note("impatient", action, str(order_id))
         if action == "park":
             self.broker.send(Message("park", (order_id, f"note {self.trace.lines}"), late_ack=True))
         else:
@@ -230,7 +230,7 @@ class ImpatientOperator:
 
 @dataclass(slots=True)
 class Operator:
-    """A person who looks at parked orders now and then, and at the carrier's portal before deciding."""
+    """An operator who decides about parked orders after a look at the carrier's portal."""
 
     tables: Tables
     carriers: Mapping[CarrierName, SimulatedCarrier]
@@ -238,11 +238,11 @@ class Operator:
     trace: Trace
     dice: Random
     from_s: float
-    """When the person comes in: at first, or when the storm is over."""
+    """When the operator starts: at first, or after the fault period."""
     _decided: int = 0
 
     async def run(self) -> None:
-        """Look every half hour at what has been parked for long enough to be certain of."""
+        """Decide every half hour about orders that were parked long enough for the portal to be certain."""
         await asyncio.sleep(self.from_s)
         while True:
             await asyncio.sleep(_CHECK_EVERY_S)
@@ -254,14 +254,16 @@ class Operator:
     def _decide(self, row: Row) -> None:
         self._decided += 1
         decision = self._decision(row, self.carriers[row["carrier"]].sales(str(row["order_id"])))
-        self.trace.note("clerk", "decides", f"{row['order_id']}: {decision}")
+        self.trace.note("operator", "decides", f"{row['order_id']}: {decision}")
         self.broker.send(Message("resolve", (row["order_id"], decision), late_ack=True))
 
     def _decision(self, row: Row, sales: Sequence[Mapping[str, Any]]) -> Resolution:
-        by, why = "clerk", f"looked at the portal, note {self._decided}"
+        by, why = "operator", f"looked at the portal, note {self._decided}"
         if bought := [sale for sale in sales if sale["outcome"] != "FAILED"]:
             theirs = [sale["order_id"] for sale in bought]
-            latest = theirs[-1 if row["kind"] == Kind.REMOVE_NUMBERS else 0]  # of a removal, the part under way
+            latest = theirs[
+                -1 if row["kind"] == Kind.REMOVE_NUMBERS else 0
+            ]  # of a removal, the last part, which is under way
             return Adopted(
                 CarrierOrderId(row["carrier_order_id"] if row["carrier_order_id"] in theirs else latest), by, why
             )

@@ -1,7 +1,7 @@
-"""A pool child: a machine it runs on, and the moments at which it may die or stop.
+"""A pool child: its machine's clock, and the points at which it can die or freeze.
 
-It can be struck wherever the world could notice: at each statement, each request, each message. A child that is dead
-does nothing any more, whatever its code still tries; a frozen one goes on later, and knows of nothing.
+It can be killed or frozen wherever the world could notice: at each statement, request and message. A dead child does
+nothing more, whatever its code tries. A frozen one continues later without noticing.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ class Process:
         self._work: asyncio.Task[None] | None = None
 
     def set_task(self, life: asyncio.Task[None]) -> None:
-        """Note what ends when this process is killed."""
+        """Set the task that ends when this process is killed."""
         self._work = life
 
     async def checkpoint(self, where: str) -> None:
-        """Pass a point at which the world could notice; or die here, or stop for a while.
+        """Pass a point at which the process may die or freeze.
 
         Raises:
-            asyncio.CancelledError: The process is dead.
+            asyncio.CancelledError: the process is dead.
         """
         if self._incidents.happens(self._incidents.faults.frozen):
             self._freeze(where)
@@ -42,10 +42,10 @@ class Process:
         self.checkpoint_now(where)
 
     def checkpoint_now(self, where: str) -> None:
-        """Pass a point at which nothing can wait; or die here.
+        """Pass a point at which the process may die but cannot wait.
 
         Raises:
-            asyncio.CancelledError: The process is dead.
+            asyncio.CancelledError: the process is dead.
         """
         if not self.is_dead and self._incidents.happens(self._incidents.faults.killed):
             self.die(where)
@@ -53,7 +53,7 @@ class Process:
             raise asyncio.CancelledError
 
     def die(self, where: str) -> None:
-        """End at once. What it knew is gone; what it sent is on its way."""
+        """End at once. Its memory is lost; requests that it sent are still in flight."""
         self._trace.note(self.name, "killed", where)
         self.is_dead = True
         if self._work is not None:

@@ -1,6 +1,6 @@
-"""The rates that carriers allow in a world, and a watch at their doors: none is ever exceeded.
+"""The rates that carriers allow in a world, and a check that none is exceeded.
 
-Requests are counted when they leave: how long each travels after that, no client can know.
+Requests are counted when they leave, because a client cannot know how long each is in flight.
 """
 
 from collections import deque
@@ -21,7 +21,7 @@ _LIMITED: Final = 0.5
 
 
 def random_rates(dice: Random) -> Rates:
-    """Draw what carriers allow: in half of the worlds nothing is limited, in the others about half of it."""
+    """Choose the rate limits: in half of the worlds there are none, in the others about half of the groups have one."""
     limited = _LIMITED if dice.random() < _LIMITED else 0.0
     return {
         carrier: {group: dice.choice(_PER_SECOND) for group in groups if dice.random() < limited}
@@ -31,14 +31,14 @@ def random_rates(dice: Random) -> Rates:
 
 @dataclass(slots=True)
 class RateMonitor:
-    """Sees every request leave."""
+    """Checks every request as it leaves."""
 
     rates: Rates
     fail: Callable[[str], None]
     _sent_at: dict[tuple[CarrierName, str], deque[float]] = field(default_factory=dict)
 
     def on_request(self, carrier: CarrierName, method: str, path: str, at: float) -> None:
-        """Look at one request that leaves now, together with those before it."""
+        """Check one request that leaves now against those before it."""
         group = _group(carrier, method, path)
         rate = self.rates[carrier].get(group)
         if rate is None:
@@ -51,7 +51,7 @@ class RateMonitor:
 
 
 def _group(carrier: CarrierName, method: str, path: str) -> str:
-    """Return what a request draws on at its carrier, as far as its address tells: of Bandwidth's the POSTs."""
+    """Return the request's limit group as far as its address shows it; at Bandwidth only POSTs have one."""
     if carrier != BANDWIDTH:
         return EVERYTHING
     endings = {"orders": "ORDER", "disconnects": "DISCONNECT"}

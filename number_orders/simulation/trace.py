@@ -1,6 +1,6 @@
-"""What has happened in a world, line by line, and one number that stands for all of it.
+"""The trace of a world: what happened, line by line, and a digest of it.
 
-Two runs of a world are the same if their numbers are.
+Two runs of a world are the same if their digests are.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ _KEPT: Final = 400
 
 
 class Trace:
-    """Numbers every line into a digest, and keeps the last ones for whoever has to understand a failure."""
+    """Adds every line to a digest, and keeps the last lines for the analysis of a failure."""
 
     def __init__(self, listener: Callable[[str], None] | None = None) -> None:
         self._digest = hashlib.sha256()
@@ -23,7 +23,7 @@ class Trace:
         self.counts: Counter[str] = Counter()
 
     def note(self, who: str, what: str, detail: str = "") -> None:
-        """Write a line. `what` is a word of few; it is counted."""
+        """Add a line. `what` is one of few words, which are counted."""
         line = f"{asyncio.get_running_loop().time():14.6f} {who:<10} {what} {detail}".rstrip()
         self._digest.update(line.encode() + b"\n")
         self._last.append(line)
@@ -34,9 +34,9 @@ class Trace:
 
     @property
     def digest(self) -> str:
-        """The number, in sixteen hexadecimal digits."""
+        """The digest, sixteen hexadecimal digits."""
         return self._digest.hexdigest()[:16]
 
     def last(self, about: str = "") -> list[str]:
-        """Return the last lines, or of those the ones that speak of something."""
+        """Return the last lines, or those of them that contain `about`."""
         return [line for line in self._last if about in line]

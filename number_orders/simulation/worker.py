@@ -1,6 +1,6 @@
-"""A worker's pool children: each takes a message, works it off in rooms of its own, and dies now and then.
+"""A worker's pool children: each takes a message, handles it with its own services, and dies from time to time.
 
-What a message does is what the Celery task of that name does (`tasks/`): one call of the desk or the intake.
+A message does what the Celery task of the same name does (`tasks/`): one call of the order service or the intake.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _REQUEUE_AFTER_S: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class PoolChild:
-    """One place in a pool: whoever dies there is followed by another."""
+    """One slot in a pool: a child that dies is replaced."""
 
     name: str
     new_process: Callable[[str], Process]
@@ -35,7 +35,7 @@ class PoolChild:
     on_crash: Callable[[str], None]
 
     async def run(self) -> None:
-        """Live, die, and live again."""
+        """Run children, one after the other."""
         for life in count():
             process = self.new_process(f"{self.name}.{life}")
             task = asyncio.get_running_loop().create_task(self._work(process))
@@ -73,14 +73,14 @@ class PoolChild:
             "submit": lambda raw, order_id: services.intake.submit(raw, producer="default", order_id=order_id),
             "cancel": lambda order_id: services.orders.cancel(order_id, by="producer", why="changed its mind"),
             "resolve": services.orders.resolve,
-            "park": lambda order_id, why: services.orders.park(order_id, by="meddler", why=why),
-            "retry": lambda order_id, lane: services.orders.retry([order_id], "meddler", None, lane),
+            "park": lambda order_id, why: services.orders.park(order_id, by="impatient operator", why=why),
+            "retry": lambda order_id, lane: services.orders.retry([order_id], "impatient operator", None, lane),
             "mind": services.orders.watch,
         }
         return await does[message.name](*message.arguments)
 
     def _requeue(self, message: Message) -> None:
-        """While the ledger is away, a message that carries an order is held; a bell is not worth it."""
+        """Send a message that carries an order again later, because the ledger is away; drop a bell."""
         self.broker.acknowledge(message)
         if message.late_ack:
             asyncio.get_running_loop().call_later(_REQUEUE_AFTER_S, self.broker.send, message)

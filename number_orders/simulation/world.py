@@ -1,7 +1,7 @@
-"""One world: everything that the service stands on, simulated, and the service itself, real; all of it from one seed.
+"""One world from one seed: the real service, and everything around it simulated.
 
-First comes the storm, in which orders are placed and things go wrong. Then trouble ends, time goes on, and everything
-must come to rest.
+First comes the fault period, in which orders are placed and things go wrong. Then faults end, time goes on, and
+everything must come to rest.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from number_orders.simulation.ledger_connection import LedgerConnection
 from number_orders.simulation.memory_ledger import memory_ledger
 from number_orders.simulation.monitor import Monitor
 from number_orders.simulation.network import TIMEOUT_S, CarrierHost, SimulatedTransport
-from number_orders.simulation.people import Operator, Inbox, ImpatientOperator, Remover, Producer, planned_orders
+from number_orders.simulation.people import ImpatientOperator, Inbox, Operator, Producer, Remover, planned_orders
 from number_orders.simulation.process import Process
 from number_orders.simulation.rates import RateMonitor, random_rates
 from number_orders.simulation.statements.reading import next_due
@@ -48,43 +48,43 @@ _LANE_CHILDREN: Final = 2
 _CONCURRENCY: Final = 8
 _SKEW_MAX_S: Final = 600.0
 _DRIFT_MAX: Final = 0.0005
-"""As fast as clocks are slewed that somebody sets right."""
+"""As much as a clock is adjusted that is being corrected."""
 _REST_DAYS: Final = 7.0
 _CHECK_EVERY_S: Final = 600
 _WAIT_AFTER_REST_S: Final = 4 * 3600.0
 _SCHEDULES: Final = frozenset(
     {"postpone", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "within_reach"}
 )
-"""Statements that change what is due and answer nothing."""
+"""Statements that change what is due and return no rows."""
 _BUGS: Final = frozenset({"attempt_broke", "submission_broke", "question_broke", "event_given_up"})
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be simulated."""
+    """What to simulate."""
 
     seed: int
     orders: int = 12
     days: float = 1.0
     faults: Faults = CALM
     carriers: tuple[str, ...] = ()
-    """Those that orders go to; none named are all."""
+    """The carriers that orders go to; empty means all."""
 
     @classmethod
     def drawn(
         cls, seed: int, *, profile: str = "swarm", orders: int = 12, days: float = 1.0, carriers: Sequence[str] = ()
     ) -> "Plan":
-        """Return the plan of a seed, its weather drawn as the profile says.
+        """Return the plan of a seed, with faults chosen by the profile.
 
         Raises:
-            KeyError: There is no such profile.
+            KeyError: there is no such profile.
         """
         return cls(seed, orders, days, PROFILES[profile](Random(f"{seed}/faults")), tuple(carriers))
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of a world."""
+    """The result of a world."""
 
     plan: Plan
     broken: tuple[str, ...]
@@ -98,7 +98,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a test may replace to see whether it is noticed."""
+    """Parts that a test replaces, to see whether the monitor notices."""
 
     ledger: type[LedgerConnection] = LedgerConnection
     courier: type[Courier] = Courier
@@ -113,12 +113,13 @@ def run(plan: Plan, *, parts: Parts = Parts(), listener: Callable[[str], None] |
 
 
 class World:
-    """Everything there is."""
+    """The service and everything around it."""
 
     def __init__(self, plan: Plan, parts: Parts, trace: Trace) -> None:
         self._plan = plan
         self._parts = parts
         self._trace = trace
+        # Each part has its own random generator. A changed label would change every kept world, as a seed does.
         self._dice = Random(f"{plan.seed}/world")
         self._incidents = Incidents(plan.faults, Random(f"{plan.seed}/weather"), days=plan.days)
         self._tables = Tables(true_now)
@@ -163,10 +164,10 @@ class World:
             last_lines=tuple(self._trace.last()),
         )
 
-    # Who is there
+    # Setup
 
     async def _set_up_ledger(self) -> None:
-        """Write down what every worker does when it starts: the lanes there are, and what carriers limit."""
+        """Register what every worker registers at its start: the lanes, and the carriers' limits."""
         ledger, nobody = memory_ledger(self._tables), Process("start", MachineClock(), self._incidents, self._trace)
         await ledger.schedule.open_lanes(list(self._carriers))
         for name in self._carriers:
@@ -217,7 +218,7 @@ class World:
         )
 
     def _services(self, process: Process, slots: SimulatedSlots) -> Services:
-        """Open the rooms of one process, as `workers.bootstrap` does."""
+        """Create the services of one process, as `workers.bootstrap` does."""
         ledger = Ledger(self._parts.ledger(self._tables, process, self._incidents, self))
         carriers = {name: self._carrier(name, process) for name in self._carriers}
         bell = SimulatedBell(self._broker, process)
@@ -239,17 +240,17 @@ class World:
         courier = self._parts.courier(settings, signed_in(clock), now=clock.now, clock=clock.boot, wire=wire)
         return Carrier(carrier.adapter, courier, self._parts.policies[name], _CONCURRENCY, self._rates[name])
 
-    # What happens by itself
+    # The course of the world
 
     def on_statement(self, process: str, statement: str, params: Mapping[str, Any], rows: list[dict[str, Any]]) -> None:
-        """Pass on what was written, and wake the beats: what is due may have changed."""
+        """Check what was written, and wake the beats, because what is due may have changed."""
         self._monitor.on_statement(process, statement, params, rows)
         if statement in _SCHEDULES or rows:
             for written in self._writes:
                 written.set()
 
     async def _run_beat(self, phase_s: float, number: int) -> None:
-        """Send for a sweep every second. Seconds in which nothing can be due are not played."""
+        """Send a sweep message every second; skip the seconds in which nothing can be due."""
         written = asyncio.Event()
         self._writes.add(written)
         while True:
@@ -266,10 +267,10 @@ class World:
     async def _end_faults(self) -> None:
         await asyncio.sleep(self._incidents.fault_period_s)
         self._sandbox.faults.clear()
-        self._trace.note("world", "calm", "no more trouble")
+        self._trace.note("world", "calm", "no more faults")
 
     async def _wait_for_rest(self, producers: list[Producer]) -> None:
-        """Wait until nothing is left to be done, see whether anything comes after that, and look back."""
+        """Wait until nothing is left to do, then some hours more, and check the end."""
         ends_s = self._incidents.fault_period_s + _REST_DAYS * DAY_S
         for check_at_s in range(0, int(ends_s), _CHECK_EVERY_S):
             await asyncio.sleep(check_at_s - asyncio.get_running_loop().time())
@@ -287,7 +288,7 @@ class World:
             and all(row["ended_at"] for row in self._tables.orders.values())
         )
 
-    # What nobody foresaw
+    # Unexpected errors
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -305,7 +306,7 @@ class World:
         self._monitor.fail(f"{context['message']} {traceback_text}")
 
     def _on_log_event(self, event: str, error: object) -> None:
-        """Look at what the service logs as trouble."""
+        """Check the warnings and errors that the service logs."""
         self._trace.note("log", event)
         if event in _BUGS and not isinstance(error, FulfilmentError):
             traceback_text = "".join(traceback.format_exception(error)) if isinstance(error, BaseException) else ""
@@ -322,7 +323,7 @@ async def _any_of(written: asyncio.Event, wait_s: float | None) -> None:
 
 @contextmanager
 def _listening_to_logs(on_log_event: Callable[[str, object], None]) -> Iterator[None]:
-    """Hear the service's own log from warnings up, and keep it off the screen."""
+    """Pass the service's log from warnings up to `on_log_event`, and print none of it."""
 
     def process_event(logger: object, name: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
         on_log_event(str(event.get("event")), event.get("exc_info"))

@@ -1,4 +1,4 @@
-"""The test of the test: builds that are broken on purpose, each of which some world must notice."""
+"""Tests of the simulator: builds that are broken on purpose must be caught in some world."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -18,11 +18,11 @@ from number_orders.simulation.tables import Row
 from number_orders.simulation.world import Parts, Plan, run
 
 SEEDS = 40
-"""Within so many a mutant must be caught."""
+"""The number of seeds within which a mutant must be caught."""
 
 
-class ResendsWhatWasLost(Courier):
-    """A lost answer is taken for a request that never left."""
+class ResendsAfterLostAnswer(Courier):
+    """Takes a lost answer for a request that was never sent."""
 
     async def hold(
         self, conversation: Conversation, *, deadline: float, memory: Memory | None = None, pace: Pace | None = None
@@ -33,8 +33,8 @@ class ResendsWhatWasLost(Courier):
         return outcome
 
 
-class MovesWithoutLooking(LedgerConnection):
-    """Steps are written without a look at the version."""
+class SkipsVersionCheck(LedgerConnection):
+    """Writes steps without a check of the version."""
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         for step in params["steps"].obj if statement == "record_steps" else ():
@@ -42,16 +42,16 @@ class MovesWithoutLooking(LedgerConnection):
         return super()._carry_out(statement, params)
 
 
-class LendsToEverybody(LedgerConnection):
-    """A claim keeps nobody else away."""
+class SharesClaims(LedgerConnection):
+    """Gives a claimed order to other children too."""
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         lent = {**params, "lease": timedelta()} if statement in {"claim", "claim_unlimited"} else params
         return super()._carry_out(statement, lent)
 
 
-class KeepsNoPlaces(LedgerConnection):
-    """Places in a carrier's rate are taken, and nobody waits for them."""
+class IgnoresRateSlots(LedgerConnection):
+    """Takes rate slots without waiting for them."""
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         rows = super()._carry_out(statement, params)
@@ -60,8 +60,8 @@ class KeepsNoPlaces(LedgerConnection):
         return [{**row, "rate_slot_at": None} for row in rows] if statement == "claim" else rows
 
 
-class SaysItIsStored(LedgerConnection):
-    """Orders are acknowledged, and then not stored."""
+class LosesAcceptedOrders(LedgerConnection):
+    """Acknowledges orders without storing them."""
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         if statement != "accept_orders":
@@ -73,7 +73,7 @@ IMPATIENT = {
     name: replace(policy, doubt_first=timedelta(), doubt_patience=timedelta(), doubt_asks=1, resend_when_absent=True)
     for name, policy in POLICIES.items()
 }
-"""Whatever is not on the carrier's list at the first look is sent again."""
+"""Policies that send again whatever is not on the carrier's list at the first look."""
 
 
 def swarm(seed: int) -> Plan:
@@ -89,19 +89,19 @@ def calm_at_swift(seed: int) -> Plan:
 
 
 MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
-    "resends on a lost answer": (swarm, lambda: Parts(courier=ResendsWhatWasLost)),
-    "settles without a look at the version": (frozen, lambda: Parts(ledger=MovesWithoutLooking)),
-    "claims without a lease": (swarm, lambda: Parts(ledger=LendsToEverybody)),
-    "takes absence for proof at once": (swarm, lambda: Parts(policies=IMPATIENT)),
-    "removes what is tainted": (calm_at_swift, lambda: Parts(taint=Taint(timedelta(minutes=1), timedelta()))),
-    "sends more than a carrier's rate allows": (calm_at_swift, lambda: Parts(ledger=KeepsNoPlaces)),
-    "loses what it has accepted": (swarm, lambda: Parts(ledger=SaysItIsStored)),
+    "resends on a lost answer": (swarm, lambda: Parts(courier=ResendsAfterLostAnswer)),
+    "settles without a version check": (frozen, lambda: Parts(ledger=SkipsVersionCheck)),
+    "claims without a lease": (swarm, lambda: Parts(ledger=SharesClaims)),
+    "resends at the first absence": (swarm, lambda: Parts(policies=IMPATIENT)),
+    "removes tainted numbers": (calm_at_swift, lambda: Parts(taint=Taint(timedelta(minutes=1), timedelta()))),
+    "sends more than a carrier's rate allows": (calm_at_swift, lambda: Parts(ledger=IgnoresRateSlots)),
+    "loses accepted orders": (swarm, lambda: Parts(ledger=LosesAcceptedOrders)),
 }
-"""Each with the worlds that show it soonest."""
+"""Each with the worlds that catch it soonest."""
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_a_broken_build_is_caught(mutant: str) -> None:
-    """A simulator that finds nothing in these would find nothing in anything."""
+    """A simulator that misses these would find nothing."""
     planned, parts = MUTANTS[mutant]
     assert any(run(planned(seed), parts=parts()).broken for seed in range(1, SEEDS + 1))

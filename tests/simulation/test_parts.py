@@ -1,4 +1,4 @@
-"""The parts that worlds are made of: nothing of what they stand in for is missing, and time only leaps."""
+"""The parts of a world are complete, and its time only jumps forward."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ from workers.bootstrap import policy
 
 
 def test_the_ledger_in_memory_knows_every_statement() -> None:
-    """A statement that is new in queries.sql is missing here until somebody writes it, and its contract."""
+    """A new SQL statement needs a statement in memory, and its contract test."""
     assert STATEMENTS.keys() == SQL.keys()
 
 
@@ -28,14 +28,14 @@ def test_the_ledger_in_memory_knows_every_statement() -> None:
         (SWIFT, policy(SwiftSettings())),
     ],
 )
-def test_simulated_patience_is_the_real_one(carrier: CarrierName, real: CarrierPolicy) -> None:
-    """Worlds are run with the settings as they are when nobody touches them."""
+def test_simulated_policies_are_the_default_ones(carrier: CarrierName, real: CarrierPolicy) -> None:
+    """Worlds run with the default settings."""
     assert POLICIES[carrier] == real
     assert BandwidthSettings().timeout_s == TIMEOUT_S
 
 
-def test_days_pass_at_once() -> None:
-    """Sleepers wake in order, at the moment they asked for, and nobody waits for it."""
+def test_days_pass_without_waiting() -> None:
+    """Sleeping tasks wake in order, at the moments they asked for, without any waiting."""
 
     async def sleepers() -> tuple[list[int], float]:
         woken: list[int] = []
@@ -53,8 +53,8 @@ def test_days_pass_at_once() -> None:
     assert passed_s == pytest.approx(3 * 86_400)
 
 
-def test_what_others_do_in_a_thread_is_done_at_once() -> None:
-    """Also when it fails."""
+def test_work_for_threads_is_done_at_once() -> None:
+    """Also if it fails."""
 
     async def work() -> int:
         with pytest.raises(ZeroDivisionError):
@@ -65,8 +65,8 @@ def test_what_others_do_in_a_thread_is_done_at_once() -> None:
         assert runner.run(work()) == 7
 
 
-def test_a_world_in_which_nothing_can_happen_any_more_says_so() -> None:
-    """Instead of waiting for ever."""
+def test_world_without_tasks_or_timers_raises_deadlock() -> None:
+    """It does not wait for ever."""
     loop = VirtualLoop()
     with pytest.raises(Deadlock):
         loop.run_until_complete(asyncio.Event().wait())
