@@ -191,16 +191,18 @@ def sandbox(
     host: Annotated[str, typer.Option(help="Loopback, unless you know why not.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     ready_file: Annotated[Path | None, typer.Option(help="Where to write the address once it is served.")] = None,
+    memory: Annotated[Path | None, typer.Option(help="File that keeps orders for a restarted sandbox.")] = None,
     behaviour: Annotated[str, typer.Option(help=f"How the carriers behave. {AsGiven}")] = "{}",
-    account: Annotated[str, typer.Option(help=f"Ids and credentials. {AsGiven}")] = "{}",
-    stock: Annotated[str, typer.Option(help=f"The numbers for sale. {AsGiven}")] = "{}",
+    account: Annotated[str, typer.Option(help=f"Ids and credentials at Bandwidth. {AsGiven}")] = "{}",
+    swift: Annotated[str, typer.Option(help=f"Ids and credentials at Swift. {AsGiven}")] = "{}",
+    cm: Annotated[str, typer.Option(help=f"Ids and credentials at CM.com. {AsGiven}")] = "{}",
+    stock: Annotated[str, typer.Option(help=f"How many numbers are for sale. {AsGiven}")] = "{}",
 ) -> None:
-    """Serve practice carriers until stopped; prints the address, then the settings that point at it."""
+    """Serve sandbox carriers until stopped; prints the address, then the settings that point at it."""
     from number_orders.cli.stack.sandbox import serve_practice
 
-    raise typer.Exit(
-        serve_practice(host, port, ready_file=ready_file, behaviour=behaviour, account=account, stock=stock)
-    )
+    values = {"behaviour": behaviour, "account": account, "swift": swift, "cm": cm, "stock": stock}
+    raise typer.Exit(serve_practice(host, port, ready_file=ready_file, memory=memory, values=values))
 
 
 def version(as_json: AsJson = False) -> None:

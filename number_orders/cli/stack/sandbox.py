@@ -1,5 +1,6 @@
 """Serves the practice carriers from the command line, and says how to point number-orders at them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
 from typing import Final
@@ -14,12 +15,13 @@ from number_orders.sandbox.__main__ import main as serve
 _ADDRESS: Final = "(the address that follows)"
 
 
-def serve_practice(host: str, port: int, *, ready_file: Path | None, behaviour: str, account: str, stock: str) -> int:
-    """Serve until stopped; 2 when an option cannot be read."""
-    given = {"behaviour": behaviour, "account": account, "stock": stock}
+def serve_practice(
+    host: str, port: int, *, ready_file: Path | None, memory: Path | None, values: Mapping[str, str]
+) -> int:
+    """Serve until stopped; 2 when an option cannot be read. `values` are options that take JSON, by their names."""
+    files = {"ready-file": ready_file, "memory": memory}
+    given = {name: str(path) for name, path in files.items() if path is not None} | dict(values)
     arguments = ["--host", host, "--port", str(port), *(f"--{name}={value}" for name, value in given.items())]
-    if ready_file is not None:
-        arguments.append(f"--ready-file={ready_file}")
     typer.echo(_directions(), err=True)
     return serve(arguments)
 

@@ -1,5 +1,6 @@
 """The sandbox in its own process: start, output, stop."""
 
+import inspect
 import json
 import signal
 import subprocess
@@ -9,8 +10,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
-from number_orders.sandbox.__main__ import main
+from number_orders.cli.app import app
+from number_orders.cli.operations import commands
+from number_orders.sandbox.__main__ import main, options
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.server import running_sandbox
 from tests.contract.sandbox.bandwidth.client import ACCOUNT, area_xml, order_xml
@@ -20,8 +24,11 @@ ROOT = Path(__file__).parents[3]
 TOKEN = {"Authorization": "Bearer sandbox-token"}
 
 
-def start(*options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "number_orders.sandbox", *options]
+def start(*arguments: str) -> subprocess.Popen[str]:
+    return run(sys.executable, "-m", "number_orders.sandbox", *arguments)
+
+
+def run(*command: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -123,3 +130,33 @@ def test_two_sandboxes_run_side_by_side_and_stop_quickly() -> None:
     assert time.monotonic() - began < 3
     with pytest.raises(httpx.ConnectError):
         httpx.get(one.url, trust_env=False)
+
+
+# -- the command `number-orders sandbox` -----------------------------------------------------------
+
+
+def test_both_commands_take_the_same_options() -> None:
+    """`number-orders sandbox` and `python -m number_orders.sandbox` have the same options with the same defaults."""
+    module = {action.dest: action.default for action in options()._actions if action.dest != "help"}
+    command = {name: given.default for name, given in inspect.signature(commands.sandbox).parameters.items()}
+
+    assert command == module
+
+
+@pytest.mark.parametrize("option", ["--behaviour", "--account", "--swift", "--cm", "--stock"])
+def test_the_command_hands_its_options_through(option: str) -> None:
+    result = CliRunner().invoke(app, ["sandbox", option, "{"])
+
+    assert result.exit_code == 2
+    assert f"sandbox: {option} cannot be read" in result.stderr
+
+
+def test_the_command_hands_its_files_through(tmp_path: Path) -> None:
+    ready, memory = tmp_path / "ready", tmp_path / "memory"
+    code = "from number_orders.cli.app import main; main()"
+    process = run(sys.executable, "-c", code, "sandbox", "--ready-file", str(ready), "--memory", str(memory))
+    with httpx.Client(base_url=url_in(ready, process), headers=TOKEN, trust_env=False) as client:
+        assert client.post(f"{ACCOUNT}/orders", content=order_xml(area_xml("919"))).status_code == 201
+
+    assert stop(process)[0] == 0
+    assert len(memory.read_text().splitlines()) == 1
