@@ -1,8 +1,13 @@
-"""docs/sandbox.md names every setting, magic input and credential."""
+"""docs/sandbox.md names every option, path, setting, magic input and credential."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 
+from starlette.routing import Route
+
+from number_orders.sandbox.__main__ import options
+from number_orders.sandbox.app import create_app
 from number_orders.sandbox.bandwidth.access import Account
 from number_orders.sandbox.behaviour import Behaviour
 from number_orders.sandbox.cm.access import CmAccount
@@ -11,6 +16,8 @@ from number_orders.sandbox.cm.stock import ORDINARY_AREAS as CM_AREAS
 from number_orders.sandbox.fates import BY_AREA_CODE, BY_LAST_DIGITS
 from number_orders.sandbox.faults import FaultKind
 from number_orders.sandbox.geography import CANADIAN_AREAS, ORDINARY_AREAS
+from number_orders.sandbox.report import report
+from number_orders.sandbox.state import SandboxState
 from number_orders.sandbox.swift.access import SwiftAccount
 from number_orders.sandbox.swift.fates import ADDED_BY_LAST_DIGITS, NEW_BY_AREA_CODE, REMOVED_BY_AREA_CODE
 
@@ -62,3 +69,30 @@ def test_every_credential_of_swift_and_cm_is_named() -> None:
 
 def test_every_ordinary_area_code_is_named() -> None:
     assert [area[0].area_code for area in ORDINARY_AREAS + CANADIAN_AREAS if area[0].area_code not in PAGE] == []
+
+
+def test_every_option_is_named_and_no_other() -> None:
+    known = {option for action in options()._actions for option in action.option_strings} - {"-h", "--help"}
+
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", PAGE)) == known
+
+
+PREFIXES = re.compile(
+    r"/_sandbox|/api/v[12](/accounts/\{})?|"
+    r"/voice-phonenumberrequestapi/v1/\{}(/numberRequests(?=/(statuses|restrictions|availability)))?"
+)
+
+
+def test_every_path_is_named() -> None:
+    page = re.sub(r"\{\w+\}", "{}", PAGE)
+    routes = [route.path for route in create_app(SandboxState()).routes if isinstance(route, Route)]
+    written = [re.sub(r"\{\w+\}", "{}", path).replace("numberrequests", "numberRequests") for path in routes]
+    paths = {PREFIXES.sub("", path, count=1) for path in written if path != "/api/{rest:path}"}
+
+    assert [path for path in sorted(paths) if f"{path}`" not in page] == []
+
+
+def test_every_part_of_the_report_is_named() -> None:
+    parts = report(SandboxState(), [], None)
+
+    assert [part for part in parts if f"`{part}`" not in PAGE] == []
