@@ -161,8 +161,8 @@ class _StockBuilder:
     def _lines(self) -> Iterator[str]:
         """Choose the lines of one exchange. Vanity lines come last, so that other orders use them up last."""
         vanity = [dialled(word) for word in _VANITY_LINES]
-        drawn = self._dice.sample(_STOCK_LINES, max(0, self._plan.lines_per_exchange - len(vanity)))
-        plain = (f"{line:04}" for line in sorted(drawn))
+        chosen = self._dice.sample(_STOCK_LINES, max(0, self._plan.lines_per_exchange - len(vanity)))
+        plain = (f"{line:04}" for line in sorted(chosen))
         return chain((line for line in plain if line not in vanity), vanity)
 
     def toll_free(self) -> Iterator[Exchange]:
@@ -170,18 +170,18 @@ class _StockBuilder:
         codes = [code for code in self._ranges.exchange_codes if code not in {word[:3] for word in words}]
         for area_code in self._ranges.toll_free_codes:
             place = Place(area_code=area_code, number_type="TOLL_FREE")
-            drawn = sorted(self._dice.sample(_STOCK_LINES, self._plan.toll_free_per_code))
+            chosen = sorted(self._dice.sample(_STOCK_LINES, self._plan.toll_free_per_code))
             plain = area_code + self._dice.choice(codes)
-            yield _exchange(place, "+1", plain, map(str, drawn))
+            yield _exchange(place, "+1", plain, map(str, chosen))
             for word in words:
                 yield _exchange(place, "+1", area_code + word[:3], [word[3:]])
 
     def foreign(self) -> Iterator[Exchange]:
         for block in self._ranges.foreign_ranges:
             on_the_page = [n for n in geography.NUMBERS_ON_THE_PAGE if n.startswith(block.prefix)]
-            drawn = sorted(self._dice.sample(_STOCK_LINES, self._plan.foreign_per_range))
+            chosen = sorted(self._dice.sample(_STOCK_LINES, self._plan.foreign_per_range))
             lines = [number.removeprefix(block.prefix) for number in on_the_page]
-            lines += [f"{line:0{block.line_digits}}" for line in drawn]
+            lines += [f"{line:0{block.line_digits}}" for line in chosen]
             calling_code = block.prefix[:_FOREIGN_CODE_LENGTH]
             yield _exchange(block.place, calling_code, block.prefix.removeprefix(calling_code), lines)
 

@@ -91,7 +91,7 @@ class Broker:
         self._unacked.clear()
 
     def ring(self, carrier: str, lane: str) -> None:
-        """Ring a lane's bell, unless it was rung just now and nobody has heard it."""
+        """Ring a lane's bell, unless it was rung just now and no child has looked since."""
         now = asyncio.get_running_loop().time()
         if self._rung_until.get((carrier, lane), 0.0) <= now:
             self._rung_until[carrier, lane] = now + _BELL_HEARD_WITHIN_S
@@ -161,13 +161,13 @@ class SimulatedNotifier:
         return [self._trouble(delivery, failed) for delivery in deliveries]
 
     def _trouble(self, delivery: Delivery, failed: set[OrderId]) -> str | None:
-        self._process.checkpoint_now("telling")
+        self._process.checkpoint_now("notifying")
         order_id = delivery.message.order_id
         if order_id in failed or self._incidents.happens(self._incidents.faults.dropped):
             failed.add(order_id)
             return "the broker did not take it"
         self._deliver(delivery)
-        self._process.checkpoint_now("told")
+        self._process.checkpoint_now("notified")
         return None
 
 

@@ -81,7 +81,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             done.set_result(func(*args))
         except asyncio.CancelledError:
             done.cancel()
-        except BaseException as error:  # noqa: BLE001  whoever waits for it is to have it, whatever it is
+        except BaseException as error:  # noqa: BLE001  the task that waits for it gets any error
             done.set_exception(error)
         return done
 

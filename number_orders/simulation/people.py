@@ -70,9 +70,9 @@ def _order(dice: Random, key: str, shares: Sequence[float], *, strange: float) -
 
 def _notification(dice: Random) -> dict[str, Any]:
     order: dict[str, Any] = {}
-    if dice.random() < 0.5:  # noqa: PLR2004  half of them want to hear of it
+    if dice.random() < 0.5:  # noqa: PLR2004  half of them ask for documents
         order["notify"] = {"task": "crm.told", "queue": "crm"}
-        if dice.random() < 0.5:  # noqa: PLR2004  and half of those of every step
+        if dice.random() < 0.5:  # noqa: PLR2004  and half of those for every state
             order["notify"]["on"] = ["ACCEPTED", "OPEN", "PARKED", "COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS"]
             order["notify"]["on"] += ["FAILED", "CANCELLED"]
     return order

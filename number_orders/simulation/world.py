@@ -71,7 +71,7 @@ class Plan:
     """The carriers that orders go to; empty means all."""
 
     @classmethod
-    def drawn(
+    def from_seed(
         cls, seed: int, *, profile: str = "swarm", orders: int = 12, days: float = 1.0, carriers: Sequence[str] = ()
     ) -> "Plan":
         """Return the plan of a seed, with faults chosen by the profile.

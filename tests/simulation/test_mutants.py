@@ -77,15 +77,15 @@ IMPATIENT = {
 
 
 def swarm(seed: int) -> Plan:
-    return Plan.drawn(seed)
+    return Plan.from_seed(seed)
 
 
 def frozen(seed: int) -> Plan:
-    return Plan.drawn(seed, profile="clocks")
+    return Plan.from_seed(seed, profile="clocks")
 
 
 def calm_at_swift(seed: int) -> Plan:
-    return Plan.drawn(seed, profile="none", carriers=["swift"])
+    return Plan.from_seed(seed, profile="none", carriers=["swift"])
 
 
 MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {

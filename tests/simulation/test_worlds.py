@@ -38,7 +38,7 @@ def how_to_repeat(report: Report, profile: str = "swarm") -> str:
 @pytest.mark.parametrize("world", kept(), ids=lambda world: f"{world.profile}-{world.seed}")
 def test_kept_worlds_break_no_promise(world: Kept) -> None:
     """Each kind of fault by itself, all at once, and every seed that ever found a bug."""
-    report = run(Plan.drawn(world.seed, profile=world.profile, orders=world.orders))
+    report = run(Plan.from_seed(world.seed, profile=world.profile, orders=world.orders))
     assert not report.broken, how_to_repeat(report, world.profile)
     assert sum(report.states.values()) >= world.orders
 
@@ -48,18 +48,18 @@ def test_fresh_worlds_break_no_promise() -> None:
     """New seeds for as long as the budget lasts. A failure prints its seed; add it to seeds.txt."""
     begun = time.monotonic()
     while time.monotonic() - begun < BUDGET_S:
-        report = run(Plan.drawn(SystemRandom().randrange(10**9)))
+        report = run(Plan.from_seed(SystemRandom().randrange(10**9)))
         assert not report.broken, how_to_repeat(report)
 
 
 def test_a_world_is_the_same_every_time() -> None:
     """One seed makes one world, to the last line of its trace; another seed makes another."""
-    first, again, other = (run(Plan.drawn(seed, profile="harsh", orders=4)) for seed in (7, 7, 8))
+    first, again, other = (run(Plan.from_seed(seed, profile="harsh", orders=4)) for seed in (7, 7, 8))
     assert (first.digest, first.events) == (again.digest, again.events)
     assert first.digest != other.digest
 
 
 def test_a_harsh_world_is_harsh() -> None:
     """Its faults do happen, or the other tests would prove nothing."""
-    counts = run(Plan.drawn(1, profile="harsh", orders=8)).counts
+    counts = run(Plan.from_seed(1, profile="harsh", orders=8)).counts
     assert {"killed", "frozen", "lost", "late", "dropped", "wiped", "calm"} <= counts.keys()

@@ -68,7 +68,7 @@ def simulate(
     tally = Tally()
     for number in range(seed, seed + worlds):
         begun = time.monotonic()
-        plan = Plan.drawn(number, profile=faults, orders=orders, days=days, carriers=carriers)
+        plan = Plan.from_seed(number, profile=faults, orders=orders, days=days, carriers=carriers)
         report = run(plan, listener=typer.echo if trace else None)
         tally.add(report, time.monotonic() - begun)
         typer.echo(_line(report))

@@ -1,7 +1,7 @@
 """Decides the whole timeline of an order when the order is accepted.
 
 A timeline is a list of stages with the moments at which they begin. Reading an order later only compares these moments
-with the clock, so the carrier's true end is known to the microsecond, whoever reads it and whenever.
+with the clock, so the carrier's true end is known to the microsecond, even if nobody reads it.
 """
 
 from collections.abc import Callable
