@@ -1,7 +1,6 @@
-"""Rings bells and carries documents, through a broker that may be away.
+"""Sends bells and order documents through a broker that may be away.
 
-Both fail fast: a bell that stays silent is rung again by the sweep, a document that was not handed over is still
-owed by the ledger.
+Both fail fast. A lost bell is rung again by the sweep; a document that was not delivered is still due in the ledger.
 """
 
 import contextlib
@@ -21,20 +20,20 @@ from number_orders.orders.model import CarrierName, Lane
 log = structlog.get_logger(__name__)
 
 _RUNG_MS: Final = 2000
-"""How long a bell counts as rung. Shorter than a bell lives, so that one lost costs two seconds at the most."""
+"""How long a bell counts as rung. Shorter than a bell message lives, so a lost one costs two seconds at most."""
 _SILENT_S: Final = 1.0
-"""After a failure, how long not to try: the sweep rings meanwhile, and submissions do not wait for a dead broker."""
+"""How long not to try after a failure: the sweep rings meanwhile, and `orders.submit` never waits for a dead broker."""
 
-_BROKER_TROUBLE: Final = (OperationalError, redis.RedisError, OSError)
+_BROKER_FAULTS: Final = (OperationalError, redis.RedisError, OSError)
 
 
 class CeleryBell:
-    """Rings by sending `orders.work`; one bell is enough until somebody has heard it."""
+    """Rings by sending `orders.work`, at most one message a lane until a worker resets the bell."""
 
-    def __init__(self, app: Celery, rung: redis.Redis | None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        """`rung` remembers what was rung and not heard yet; None, on brokers that cannot, rings every time."""
+    def __init__(self, app: Celery, marks: redis.Redis | None, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`marks` keeps one key per lane that was rung. With None, on other brokers, every ring sends a message."""
         self._app = app
-        self._rung = rung
+        self._marks = marks
         self._clock = clock
         self._silent_until = 0.0
 
@@ -45,26 +44,26 @@ class CeleryBell:
                 return
             try:
                 self._ring(carrier, lane)
-            except _BROKER_TROUBLE as trouble:
+            except _BROKER_FAULTS as fault:
                 self._silent_until = self._clock() + _SILENT_S
-                log.warning("bell_silent", carrier=carrier, lane=lane.value, trouble=repr(trouble))
+                log.warning("bell_silent", carrier=carrier, lane=lane.value, trouble=repr(fault))
 
     def reset(self, carrier: CarrierName, lane: Lane) -> None:
-        """Note that a worker is about to look, so that what comes in from now on is rung for again."""
-        if self._rung is not None:
-            with contextlib.suppress(redis.RedisError):  # it expires by itself
-                self._rung.delete(_mark(carrier, lane))
+        """Forget that the bell was rung, so that work due from now on rings it again."""
+        if self._marks is not None:
+            with contextlib.suppress(redis.RedisError):  # the mark expires anyway
+                self._marks.delete(_mark(carrier, lane))
 
     def mute(self, carrier: CarrierName, lane: Lane) -> None:
-        """Note that a worker looks all the while: for the next two seconds nobody needs to ring."""
-        if self._rung is not None and self._clock() >= self._silent_until:
+        """Ring nothing for the next two seconds: a worker is claiming what falls due on this lane."""
+        if self._marks is not None and self._clock() >= self._silent_until:
             try:
-                self._rung.set(_mark(carrier, lane), 1, px=_RUNG_MS)
-            except _BROKER_TROUBLE:  # then there will be bells that say nothing
+                self._marks.set(_mark(carrier, lane), 1, px=_RUNG_MS)
+            except _BROKER_FAULTS:  # the only cost is superfluous bells
                 self._silent_until = self._clock() + _SILENT_S
 
     def _ring(self, carrier: CarrierName, lane: Lane) -> None:
-        if self._rung is not None and not self._rung.set(_mark(carrier, lane), 1, nx=True, px=_RUNG_MS):
+        if self._marks is not None and not self._marks.set(_mark(carrier, lane), 1, nx=True, px=_RUNG_MS):
             return
         self._app.send_task(
             "orders.work",
@@ -77,51 +76,52 @@ class CeleryBell:
 
 
 class CeleryNotifier:
-    """Hands documents over as Celery messages to the task and queue that the producer named."""
+    """Delivers order documents as Celery messages to the task and queue that the producer named."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
 
     def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
-        """Hand over in order. A broker that is away is away for all of them; an delivery that it refuses is not.
+        """Deliver in order; return for each delivery None, or why it failed. Never raises.
 
-        After the first failure of an order its later documents wait, or they would overtake.
+        A broker that is away fails all that follow. A delivery that the broker refuses fails only the later documents
+        of its order, because they must not overtake it.
         """
-        troubles: list[str | None] = []
-        stuck: dict[object, str] = {}
-        away: str | None = None
+        reasons: list[str | None] = []
+        failed_orders: dict[object, str] = {}
+        broker_away: str | None = None
         for delivery in deliveries:
             order_id = delivery.message.order_id
-            why = away or stuck.get(order_id)
-            if why is None and (trouble := self._trouble_with(delivery)):
-                why = stuck[order_id] = f"the broker did not take it: {trouble}"
-                away = why if _is_away(trouble) else None
-            troubles.append(why)
-        return troubles
+            reason = broker_away or failed_orders.get(order_id)
+            if reason is None and (fault := self._send(delivery)):
+                reason = failed_orders[order_id] = f"the broker did not take it: {fault}"
+                broker_away = reason if _is_away(fault) else None
+            reasons.append(reason)
+        return reasons
 
-    def _trouble_with(self, delivery: Delivery) -> Exception | None:
-        """Hand one document over, or return why that failed."""
-        telling = delivery.message
+    def _send(self, delivery: Delivery) -> Exception | None:
+        """Send one document; return what went wrong, if anything."""
+        message = delivery.message
         try:
             self._app.send_task(
                 delivery.task,
-                args=[telling.document],
+                args=[message.document],
                 queue=delivery.queue,
-                # The same document has the same id however often it is handed over, and the order's id at its front.
-                task_id=f"{telling.order_id}-told-{telling.version}",
-                # What Flower shows: which order and how it ended, and nobody's numbers.
-                argsrepr=f"(order {telling.order_id} is {telling.document['state']},)",
+                # The same document has the same task id however often it is delivered; the id starts with the order's.
+                task_id=f"{message.order_id}-told-{message.version}",
+                # Flower shows which order and its state, but no phone numbers.
+                argsrepr=f"(order {message.order_id} is {message.document['state']},)",
                 ignore_result=True,
                 retry=False,
             )
-        except Exception as trouble:  # noqa: BLE001  whatever is wrong with one delivery, the others are told
-            return trouble
+        except Exception as fault:  # noqa: BLE001  one bad delivery must not stop the others
+            return fault
         return None
 
 
-def _is_away(trouble: Exception) -> bool:
-    """Tell whether the next would fail too: a name that is no queue at the broker is one delivery's own trouble."""
-    return isinstance(trouble, _BROKER_TROUBLE) and not isinstance(trouble.__cause__ or trouble, redis.ResponseError)
+def _is_away(fault: Exception) -> bool:
+    """Tell whether the next delivery would fail too. A key that is no queue concerns one delivery alone."""
+    return isinstance(fault, _BROKER_FAULTS) and not isinstance(fault.__cause__ or fault, redis.ResponseError)
 
 
 def _mark(carrier: CarrierName, lane: Lane) -> str:

@@ -1,9 +1,10 @@
-"""Places for lanes, shared by the pool children of one worker.
+"""Lane slots: how many pool children of one worker may work one lane, and all lanes together, at the same time.
 
-A slow carrier may fill its lane, not the pool; and all lanes together leave some children free, so that orders coming
-in never wait for orders being worked on. A place is a lock on a small file, so the kernel gives it back however its
-holder dies. One child does a lane's work in larger groups, and so at less cost, than two: as long as it says that it
-keeps up, it is alone. Whoever hangs says nothing.
+The limits keep a slow carrier from filling the pool, and keep some children free for incoming orders. A slot is a lock
+on a small file, so the kernel frees it however its holder dies.
+
+One child works a lane in larger batches, and so at less cost, than two. While the holder keeps saying that it keeps up
+(`keep_alone`), no second child gets a slot. A child that hangs stops saying it, and the other slots open again.
 """
 
 import fcntl
@@ -15,12 +16,12 @@ from typing import IO, Final
 
 from number_orders.orders.model import CarrierName, Lane
 
-_SUFFICES_S: Final = 3.0
-"""How long it counts that one is enough."""
+_ALONE_S: Final = 3.0
+"""How long one `keep_alone` holds."""
 
 
 class FileSlots:
-    """Up to `each` holders per lane, and up to `together` in all, among the processes that share `folder`."""
+    """Up to `each` holders per lane and `together` over all lanes, among the processes that share `folder`."""
 
     def __init__(self, folder: Path, *, each: int, together: int) -> None:
         self._folder = folder
@@ -29,39 +30,39 @@ class FileSlots:
 
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
-        """Enter with True when a place was free; it is given back on leaving."""
+        """Enter with True if a slot was free; free it again on leaving."""
         with ExitStack() as held:
-            for name, places in ((_name(carrier, lane), self._open(carrier, lane)), ("any", self._together)):
-                place = self._lock(name, places)
-                if place is None:
+            for name, slots in ((_name(carrier, lane), self._lane_slots(carrier, lane)), ("any", self._together)):
+                slot = self._lock_one(name, slots)
+                if slot is None:
                     held.close()
                     yield False
                     return
-                held.enter_context(place)
+                held.enter_context(slot)
             yield True
 
     def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
-        """Let nobody else have a place beside this process's own for the next seconds."""
-        self._word(carrier, lane).touch()
+        """Let no other child take a slot of this lane for the next three seconds: the holder keeps up alone."""
+        self._alone_mark(carrier, lane).touch()
 
     def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
-        """Let others have the other places."""
-        self._word(carrier, lane).unlink(missing_ok=True)
+        """Let another child take a slot of this lane at once."""
+        self._alone_mark(carrier, lane).unlink(missing_ok=True)
 
-    def _open(self, carrier: CarrierName, lane: Lane) -> int:
+    def _lane_slots(self, carrier: CarrierName, lane: Lane) -> int:
         try:
-            said_s = time.time() - self._word(carrier, lane).stat().st_mtime
+            marked_s_ago = time.time() - self._alone_mark(carrier, lane).stat().st_mtime
         except FileNotFoundError:
             return self._each
-        return 1 if 0 <= said_s < _SUFFICES_S else self._each  # a clock that was set says nothing
+        return 1 if 0 <= marked_s_ago < _ALONE_S else self._each  # a mark from the future: the clock was set back
 
-    def _word(self, carrier: CarrierName, lane: Lane) -> Path:
-        return self._folder / f"{_name(carrier, lane)}-suffices"
+    def _alone_mark(self, carrier: CarrierName, lane: Lane) -> Path:
+        return self._folder / f"{_name(carrier, lane)}-alone"
 
-    def _lock(self, name: str, places: int) -> IO[bytes] | None:
+    def _lock_one(self, name: str, slots: int) -> IO[bytes] | None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for place in range(places):
-            file = (self._folder / f"{name}-{place}").open("ab")  # whatever lies there is not ours to empty
+        for slot in range(slots):
+            file = (self._folder / f"{name}-{slot}").open("ab")  # append: never truncate what already lies there
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

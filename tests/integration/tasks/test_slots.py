@@ -32,25 +32,25 @@ def test_who_keeps_up_is_alone_until_it_calls_or_falls_silent(tmp_path: Path) ->
         with slots.take(BANDWIDTH, lane) as free:
             return free
 
-    def keep_alone(*, said_at: float) -> None:
+    def suffice(*, said_at: float) -> None:
         """Say so as if at that moment. On a machine that stands still it may count no more when it is looked at."""
         slots.keep_alone(BANDWIDTH, Lane.ASK)
-        os.utime(tmp_path / "slots" / "bandwidth-ask-suffices", (said_at, said_at))
+        os.utime(tmp_path / "slots" / "bandwidth-ask-alone", (said_at, said_at))
 
     with slots.take(BANDWIDTH, Lane.ASK):
         assert is_free()
         alone = False
         for _ in range(50):
-            keep_alone(said_at=time.time())
+            suffice(said_at=time.time())
             if alone := not is_free():
                 break
         assert alone
         assert is_free(Lane.SUBMIT)
         slots.allow_another(BANDWIDTH, Lane.ASK)
         assert is_free()
-        keep_alone(said_at=1)
+        suffice(said_at=1)
         assert is_free(), "it said so long ago, and hangs perhaps"
-        keep_alone(said_at=time.time() + 600)
+        suffice(said_at=time.time() + 600)
         assert is_free(), "its clock was set"
 
 
