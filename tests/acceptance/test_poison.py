@@ -17,7 +17,7 @@ from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import MakeOrder, Producer
 from tests.acceptance.looking import rows
 from tests.acceptance.test_killed_workers import Load, await_rest, differences
-from tests.integration.tasks.test_letters import UNREADABLE
+from tests.integration.workers.messages import UNREADABLE
 from tests.processes import Processes, eventually
 
 pytestmark = [

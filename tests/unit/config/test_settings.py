@@ -1,11 +1,25 @@
-"""What the environment says, and what an empty variable does not say."""
+"""The environment sets everything; an empty variable sets nothing; what cannot work is refused at the start."""
 
+import json
 import os
+from typing import Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
-from config.settings import PREFIX, BandwidthSettings, CMSettings, Settings
+from config.settings import PREFIX, BandwidthSettings, CMSettings, Settings, SwiftSettings
+from number_orders.cli.stack.environment import as_environment
+
+GUID = "11111111-2222-4333-8444-555555555555"
+PROFILE = "9f0c0000-0000-4000-8000-000000000001"
+TOKEN = "hush-hush-hush"
+KEY = "apik_hush-hush-hush"
+CM_ENV = {
+    "ACCOUNT_GUID": GUID,
+    "PRODUCT_TOKEN": TOKEN,
+    "COMPANY_PROFILES": json.dumps({"NLD:local": PROFILE}),
+    "STATUSES": json.dumps({"Done": "completed"}),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -17,13 +31,13 @@ def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", ["DATABASE_URL", "CHILDREN", "LOG_JSON", "BANDWIDTH__TIMEOUT_S", "BANDWIDTH__TOKEN"])
 def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """Compose files and .env files pass on what nobody filled in as an empty text."""
+    """Compose files and .env files pass on as an empty text what nobody filled in."""
     monkeypatch.setenv(f"{PREFIX}{name}", "")
 
     assert Settings() == Settings.model_construct()
 
 
-def test_a_way_to_sign_in_left_empty_is_no_second_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_credentials_are_not_a_second_way_to_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {"ACCOUNT_ID": "9900000", "SITE_ID": "743", "TOKEN": "t0ken", "USERNAME": "", "PASSWORD": ""}
     for name, value in given.items():
         monkeypatch.setenv(f"{PREFIX}BANDWIDTH__{name}", value)
@@ -31,10 +45,72 @@ def test_a_way_to_sign_in_left_empty_is_no_second_way(monkeypatch: pytest.Monkey
     assert (Settings().bandwidth.account_id, Settings().bandwidth.username) == ("9900000", None)
 
 
-def test_a_limit_is_of_a_group_that_the_carrier_has() -> None:
-    """A misspelt group would limit nothing, without a word."""
+def test_a_limit_must_name_one_of_the_carriers_limit_groups() -> None:
+    """A misspelt group would limit nothing, and nobody would notice."""
     assert BandwidthSettings(limits={"ORDER": 1.6, "HISTORY": 10}).limits == {"ORDER": 1.6, "HISTORY": 10.0}
     with pytest.raises(ValidationError, match="ORDERS is none of DISCONNECT, HISTORY, ORDER"):
         BandwidthSettings(limits={"ORDERS": 1.6})
     with pytest.raises(ValidationError, match="greater than 0"):
         CMSettings(limits={"ALL": 0})
+
+
+def test_settings_survive_being_passed_to_a_child_process_as_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Maps too, which travel as JSON."""
+    for name, value in CM_ENV.items():
+        monkeypatch.setenv(f"{PREFIX}CM__{name}", value)
+    given = Settings()
+    for name in CM_ENV:
+        monkeypatch.delenv(f"{PREFIX}CM__{name}")
+    for name, value in as_environment(given).items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings() == given
+    assert given.cm.company_profiles == {"NLD:local": PROFILE}
+    assert given.cm.statuses == {"Done": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"account_guid": "7"}, "account_guid"),
+        ({"product_token": None}, "product_token is needed"),
+        ({"product_token": "  "}, "product_token is needed"),
+        ({"company_profiles": {}}, "company_profiles are needed"),
+        ({"company_profiles": {"NL:local": PROFILE}}, "company_profiles"),
+        ({"company_profiles": {"NLD:mobile": PROFILE}}, "company_profiles"),
+        ({"company_profiles": {"NLD:local": "dutch"}}, "company_profiles"),
+        ({"company_profiles": "{"}, "company_profiles"),
+        ({"statuses": {"Done": "finished"}}, "statuses"),
+        ({"base_url": "https://api.cm.com/v1"}, "base_url"),
+        ({"callback_url": "http://numbers.example/cm"}, "callback_url"),
+        ({"callback_url": "https://numbers.example/ cm"}, "callback_url"),
+        ({"callback_url": "https://"}, "callback_url"),
+    ],
+)
+def test_cm_settings_that_cannot_work_are_refused(changes: dict[str, Any], says: str) -> None:
+    """The message names the setting and never repeats the token."""
+    good = {"account_guid": GUID, "product_token": TOKEN, "company_profiles": {"NLD:local": PROFILE}}
+    CMSettings.model_validate(good)
+    with pytest.raises(ValidationError, match=says) as refused:
+        CMSettings.model_validate({**good, **changes})
+    assert TOKEN not in str(refused.value.errors(include_input=False))
+
+
+def test_the_taint_window_is_half_an_hour_and_a_minute_unless_set() -> None:
+    settings = SwiftSettings()
+    assert (settings.taint_window_s, settings.taint_margin_s) == (1800, 60)
+
+
+@pytest.mark.parametrize("key", ["hush-hush-hush", "apik_", "", "apik_hush hush", " apik_hush", "Bearer apik_hush"])
+def test_a_malformed_swift_key_is_refused_and_not_repeated(key: str) -> None:
+    with pytest.raises(ValidationError, match="api_key must start with apik_") as refused:
+        SwiftSettings(api_key=SecretStr(key))
+    assert key in {"", "apik_"} or key not in str(refused.value.errors(include_input=False))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"taint_window_s": 0}, {"taint_margin_s": -1}, {"account_id": "a/b"}, {"base_url": "https://x/api"}]
+)
+def test_swift_settings_that_cannot_work_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(changes))):
+        SwiftSettings.model_validate({"api_key": KEY, **changes})

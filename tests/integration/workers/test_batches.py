@@ -16,7 +16,7 @@ from celery import Celery
 from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 
-from tests.integration.tasks.test_letters import letter
+from tests.integration.workers.messages import a_message
 from tests.processes import Processes, eventually
 
 ORDER = {
@@ -89,7 +89,7 @@ def test_what_waits_together_is_one_statement_and_each_has_its_own_answer(
     linked = send(app, order("linked"), link=app.signature("crm.told", queue="crm"))
     within = send(app, order("within"), parent_id="its parent", group_id="its group")
     nameless = send(app, order("nameless"), task_id="crm/4711")
-    broker.lpush("orders", letter({"task": "orders.submit", "id": "unreadable"}, "{"))
+    broker.lpush("orders", a_message({"task": "orders.submit", "id": "unreadable"}, "{"))
     good += [send(app, order(f"crm-{i}")) for i in range(MANY // 2, MANY)]
 
     with heard(app, broker) as events:

@@ -15,8 +15,8 @@ from celery.result import AsyncResult
 
 from number_orders.embedded.engines import Engines
 from number_orders.ledger.migrate import migrate
-from tests.integration.tasks.conftest import environment
-from tests.integration.tasks.test_gathering import order, send
+from tests.integration.workers.conftest import environment
+from tests.integration.workers.test_batches import order, send
 from tests.processes import Process, Processes, eventually
 
 MANY = 20

@@ -10,7 +10,7 @@ from celery import Celery
 
 from number_orders.embedded.engines import Engines
 from number_orders.ledger.migrate import migrate
-from tests.integration.tasks.conftest import environment
+from tests.integration.workers.conftest import environment
 from tests.processes import Processes
 
 ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}

@@ -10,7 +10,7 @@ from kombu.simple import SimpleQueue
 from pydantic import SecretStr
 
 from config.settings import Settings
-from tests.integration.tasks.test_letters import letter
+from tests.integration.workers.messages import a_message
 from workers.apps import make_app
 from workers.redis_transport import Channel, acknowledge
 
@@ -76,7 +76,7 @@ def test_the_messages_that_wait_come_at_one_look_each_noted_as_kombu_notes_it(
     channel: Channel, broker: redis.Redis
 ) -> None:
     """The first is noted by kombu, the others by the script that takes them: nobody can tell them apart."""
-    sent = [letter({"task": "orders.submit", "id": str(i), "näme": "ö"}, f'[["{i}"]]') for i in range(7)]
+    sent = [a_message({"task": "orders.submit", "id": str(i), "näme": "ö"}, f'[["{i}"]]') for i in range(7)]
     broker.lpush("orders", *sent)
     came = take(channel, room=5)
     assert [message.headers["id"] for message in came] == ["0", "1", "2", "3", "4"]
@@ -96,7 +96,7 @@ def test_the_messages_that_wait_come_at_one_look_each_noted_as_kombu_notes_it(
 
 
 def test_what_a_channel_has_taken_is_given_back_when_it_closes(channel: Channel, broker: redis.Redis) -> None:
-    broker.lpush("orders", *(letter({"task": "orders.submit", "id": str(i)}) for i in range(4)))
+    broker.lpush("orders", *(a_message({"task": "orders.submit", "id": str(i)}) for i in range(4)))
     assert len(take(channel, room=10)) == 4
     channel.close()
     assert broker.llen("orders") == 4
@@ -105,7 +105,7 @@ def test_what_a_channel_has_taken_is_given_back_when_it_closes(channel: Channel,
 
 def spoiled(name: str, value: object, *, inside: str | None = None) -> str:
     """Return a message with one thing wrong."""
-    message = json.loads(letter({"task": "orders.submit", "id": "spoiled"}))
+    message = json.loads(a_message({"task": "orders.submit", "id": "spoiled"}))
     (message["properties"] if inside else message)[name] = value
     return json.dumps(message)
 
@@ -129,7 +129,7 @@ SPOILED = {
 @pytest.mark.parametrize("spoiled", SPOILED.values(), ids=SPOILED.keys())
 def test_what_cannot_be_read_is_left_to_be_taken_alone(channel: Channel, broker: redis.Redis, spoiled: str) -> None:
     """Taken in passing, it would be dropped with nobody having seen it."""
-    good = [letter({"task": "orders.submit", "id": str(i)}) for i in range(3)]
+    good = [a_message({"task": "orders.submit", "id": str(i)}) for i in range(3)]
     broker.lpush("orders", good[0], good[1], spoiled, good[2])
     assert [message.headers["id"] for message in take(channel, room=10)] == ["0", "1"]
     assert broker.lrange("orders", 0, -1) == [good[2], spoiled]
@@ -138,7 +138,7 @@ def test_what_cannot_be_read_is_left_to_be_taken_alone(channel: Channel, broker:
 def test_a_key_prefix_is_kept(broker_url: str, broker: redis.Redis) -> None:
     app = make_app(Settings(broker_url=SecretStr(broker_url)))
     app.conf.broker_transport_options = {**app.conf.broker_transport_options, "global_keyprefix": "ours:"}
-    broker.lpush("ours:orders", *(letter({"task": "orders.submit", "id": str(i)}) for i in range(3)))
+    broker.lpush("ours:orders", *(a_message({"task": "orders.submit", "id": str(i)}) for i in range(3)))
     with app.connection_for_write() as connection:
         assert isinstance(connection.default_channel, Channel)
         came = take(connection.default_channel, room=10)
