@@ -1,1 +1,1 @@
-"""Thin Celery tasks: options spelled out, one call, no decisions."""
+"""Thin Celery tasks: options spelled out, one call each, no decisions."""

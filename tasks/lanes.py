@@ -1,9 +1,9 @@
-"""The bell: `orders.work` names a lane, not an order. What is due stands in the ledger and is claimed there."""
+"""The bell, `orders.work`: it names a lane, not an order. What is due stands in the ledger and is claimed there."""
 
 from celery import shared_task
 
 from number_orders.orders.model import CarrierName, Lane
-from tasks.wakeups import answer
+from tasks.wakeups import run
 
 
 @shared_task(
@@ -13,4 +13,4 @@ from tasks.wakeups import answer
 )
 def work(carrier: str, lane: str) -> None:
     """Do what is due on one lane; twice, late or never changes no outcome."""
-    answer(lambda desk: desk.work(CarrierName(carrier), Lane(lane)))
+    run(lambda service: service.work(CarrierName(carrier), Lane(lane)))

@@ -1,7 +1,7 @@
-"""What producers and people call: `orders.submit`, `submit_many`, `get`, `cancel`, `park`, `resolve`, `retry`.
+"""Tasks for producers and people: `orders.submit`, `submit_many`, `get`, `cancel`, `park`, `resolve` and `retry`.
 
-These are the only messages that carry anything, so they are acknowledged late. Each is idempotent: a message
-that comes twice finds its order in the ledger and answers the same.
+Only these messages carry data, so they are acknowledged late. Each task is idempotent: run a second time with the same
+message, it finds the order in the ledger and answers the same.
 """
 
 import time
@@ -16,88 +16,93 @@ from celery.app.trace import trace_task
 from celery.exceptions import Reject
 
 from number_orders.fulfilment.intake import Refusal, Submission, Ticket
-from number_orders.fulfilment.runtime import Runtime, runtime
+from number_orders.fulfilment.runtime import Services, runtime
 from number_orders.orders.errors import Fault, LedgerUnavailable, OrderRefused, UnknownOrder
 from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Lane, OrderId
-from tasks.tickets import keep_all
+from tasks.tickets import store_results
 
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
 
 HELD_S: Final = 15.0
-_AGAIN_S: Final = 0.5
-_WORDS_MAX: Final = 1000
+"""How long a message is held while the ledger is unavailable, before it goes back to the broker."""
+_RETRY_EVERY_S: Final = 0.5
+_TEXT_MAX: Final = 1000
 
-_CARRIES_AN_ORDER: Final[dict[str, Any]] = {
+_ACKED_LATE: Final[dict[str, Any]] = {
     "bind": True,
-    "acks_late": True,  # the message is the order until the ledger has it
-    "acks_on_failure": True,  # a refused order is answered, not tried again
-    "acks_on_timeout": False,  # a task cut off by its time limit is not answered
-    # A child that was killed under it: the same message again, a little later and a few times only, since
-    # coming back at once for ever is what a poisonous message would do.
+    "acks_late": True,  # until the ledger has the order, the message is the order
+    "acks_on_failure": True,  # a refused order is answered, not retried
+    "acks_on_timeout": False,  # a task that its time limit cut off is not answered
+    # If its child is killed, the message comes again, a little later and at most five times: a message that kills
+    # every child would otherwise come back at once and for ever.
     "retry_on_worker_lost": True,
     "default_retry_delay": 1,
     "max_retries": 5,
-    "ignore_result": False,  # the ticket
-    "time_limit": 60,  # below the broker's visibility timeout, or a second worker would be given the same message
-    "typing": False,  # a call of the wrong shape is refused with a reason, like any other bad order
+    "ignore_result": False,  # the ticket is the result
+    "time_limit": 60,  # below the broker's visibility timeout; above it, a second worker would get the same message
+    "typing": False,  # a call with wrong arguments is refused with a reason, like any other bad order
 }
 
 
-Outcome = Ticket | Refusal | Exception
-"""What became of one of several orders that came in together."""
-Traced = tuple[int, Any, float | None]
-"""What a pool child reports of a task: whether it failed, what it answered or raised, how long it took."""
+IntakeOutcome = Ticket | Refusal | Exception
+"""What became of one order of a batch."""
+TaskReport = tuple[int, Any, float | None]
+"""What a pool child reports to its worker about one task: 1 if it failed, its result or error, its runtime."""
 
-_DONE: ContextVar[Outcome | None] = ContextVar("done", default=None)
+_KNOWN_OUTCOME: ContextVar[IntakeOutcome | None] = ContextVar("known_outcome", default=None)
+"""What the batch has already decided about the task that runs now."""
 
 
-@shared_task(name="orders.submit", **_CARRIES_AN_ORDER)
+@shared_task(name="orders.submit", **_ACKED_LATE)
 def submit(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
-    """Take one order in, and answer with its ticket. The task's id is the order's id, when it is a UUID."""
-    done = _DONE.get()
-    if done is None:
+    """Accept one order and answer with its ticket. A task id that is a UUID becomes the order's id."""
+    outcome = _KNOWN_OUTCOME.get()
+    if outcome is None:
         one = _submission(self.request.id, args, kwargs)
-        done = _held(lambda here: here.services.intake.submit(one.raw, producer=one.producer, order_id=one.order_id))
-    match done:
+        outcome = _run_or_hold(
+            lambda services: services.intake.submit(one.raw, producer=one.producer, order_id=one.order_id)
+        )
+    match outcome:
         case Ticket():
-            return _ticket(done)
+            return _ticket(outcome)
         case Refusal():
-            log.info("order_refused", faults=[str(fault) for fault in done.error.faults])
-            raise _refusal(done.error.faults) from None
+            log.info("order_refused", faults=[str(fault) for fault in outcome.error.faults])
+            raise _refusal(outcome.error.faults) from None
         case _:
-            raise done
+            raise outcome
 
 
-def submit_together(requests: Sequence[Mapping[str, Any]]) -> list[Traced]:
-    """Do `submit` for many messages with one statement; a pool child's job, handed to it by `workers.batches`.
+def submit_batch(requests: Sequence[Mapping[str, Any]]) -> list[TaskReport]:
+    """Run `submit` for many messages with one statement. `workers.batches` gives this job to a pool child.
 
-    Each is a Celery request with its arguments, and is answered as if it had come alone. What went well is answered
-    here, all at once; of the rest each is left to Celery as a task of its own, with its error, log lines and retries.
+    Each request is a Celery request with its arguments, and is answered as if it had run alone. The accepted ones are
+    answered here, together; each of the others then runs as a Celery task, with its own error, log lines and retries.
     """
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(task=submit.name, together=len(requests))
     began = time.monotonic()
-    outcomes = _outcomes(requests)
+    outcomes = _accept_batch(requests)
     tickets = {index: _ticket(outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Ticket)}
-    keep_all(submit.backend, [(requests[i], ticket) for i, ticket in tickets.items() if not _is_unasked(requests[i])])
+    store_results(
+        submit.backend, [(requests[i], ticket) for i, ticket in tickets.items() if _wants_result(requests[i])]
+    )
     return [
-        (0, repr(tickets[index]), time.monotonic() - began) if index in tickets else _traced(request, outcomes[index])
+        (0, repr(tickets[index]), time.monotonic() - began) if index in tickets else _run_task(request, outcomes[index])
         for index, request in enumerate(requests)
     ]
 
 
-def _is_unasked(request: Mapping[str, Any]) -> bool:
-    """Tell whether nobody is to hear the answer."""
+def _wants_result(request: Mapping[str, Any]) -> bool:
     ignored = request.get("ignore_result")
-    return bool(submit.ignore_result if ignored is None else ignored)
+    return not (submit.ignore_result if ignored is None else ignored)
 
 
-def _outcomes(requests: Sequence[Mapping[str, Any]]) -> list[Outcome | None]:
-    """Take in what can be read, and return what became of each; None where it is still to be done."""
-    outcomes: list[Outcome | None] = [None] * len(requests)
+def _accept_batch(requests: Sequence[Mapping[str, Any]]) -> list[IntakeOutcome | None]:
+    """Accept the orders that can be read; return the outcome of each request, None where it must still be run."""
+    outcomes: list[IntakeOutcome | None] = [None] * len(requests)
     readable: dict[int, Submission] = {}
     for index, request in enumerate(requests):
         try:
@@ -105,35 +110,35 @@ def _outcomes(requests: Sequence[Mapping[str, Any]]) -> list[Outcome | None]:
         except ValueError as refused:
             outcomes[index] = refused
     try:
-        taken = _held(lambda here: here.services.intake.submit_together(list(readable.values())))
-    except Reject as away:
-        return [outcome or away for outcome in outcomes]
-    except Exception:  # one order broke what all were in: each is tried by itself, and answered
+        accepted = _run_or_hold(lambda services: services.intake.submit_together(list(readable.values())))
+    except Reject as requeued:
+        return [outcome or requeued for outcome in outcomes]
+    except Exception:  # one order made the statement of all fail: run each alone, so that each gets its own answer
         log.exception("not_taken_together")
         return outcomes
-    for index, outcome in zip(readable, taken, strict=True):
+    for index, outcome in zip(readable, accepted, strict=True):
         outcomes[index] = outcome
     return outcomes
 
 
-def _traced(request: Mapping[str, Any], outcome: Outcome | None) -> Traced:
-    """Let Celery run the task, which finds its outcome there already."""
-    done = _DONE.set(outcome)
+def _run_task(request: Mapping[str, Any], outcome: IntakeOutcome | None) -> TaskReport:
+    """Run one request as a Celery task; if the batch has decided its outcome, `submit` only answers with it."""
+    token = _KNOWN_OUTCOME.set(outcome)
     try:
-        told = {**request, "is_eager": False}
-        raised, info, took_s, answer = trace_task(submit, request["id"], request["args"], request["kwargs"], told)
+        context = {**request, "is_eager": False}
+        result, failure, took_s, text = trace_task(submit, request["id"], request["args"], request["kwargs"], context)
     finally:
-        _DONE.reset(done)
-    return (1, raised, took_s) if info else (0, answer, took_s)
+        _KNOWN_OUTCOME.reset(token)
+    return (1, result, took_s) if failure else (0, text, took_s)
 
 
-@shared_task(name="orders.submit_many", **_CARRIES_AN_ORDER)
+@shared_task(name="orders.submit_many", **_ACKED_LATE)
 def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
-    """Take up to 500 orders in: the good ones are accepted, each bad one is reported by its index."""
+    """Accept up to 500 orders: each good one gets a ticket, each bad one is reported by its index."""
     raws, producer = _call(args, kwargs, "orders")
     if not isinstance(raws, Sequence) or isinstance(raws, str):
         raise _refusal([Fault("orders", "must be a list of orders")])
-    outcomes = _held(lambda here: here.services.intake.submit_many(raws, producer=producer))
+    outcomes = _run_or_hold(lambda services: services.intake.submit_many(raws, producer=producer))
     return {
         "tickets": [{"index": i, **_ticket(got)} for i, got in enumerate(outcomes) if isinstance(got, Ticket)],
         "refused": [_refused(i, got) for i, got in enumerate(outcomes) if isinstance(got, Refusal)],
@@ -143,64 +148,71 @@ def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[s
 @shared_task(name="orders.get", ignore_result=False)
 def get(order_id: str) -> dict[str, Any]:
     """Answer with the order document."""
-    here = runtime()
-    (document,) = here.run(here.services.orders.documents([_order_id(order_id)]))
+    current = runtime()
+    (document,) = current.run(current.services.orders.documents([_order_id(order_id)]))
     return document
 
 
-@shared_task(name="orders.cancel", **_CARRIES_AN_ORDER)
+@shared_task(name="orders.cancel", **_ACKED_LATE)
 def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, object]:
-    """Call an order back: for good before it is sent, afterwards by asking the carrier, where it can be asked."""
-    asker, reason = _words("by", by), None if why is None else _words("why", why)
-    order = _held(lambda here: here.services.orders.cancel(_order_id(order_id), by=asker, why=reason))
+    """Cancel an order: at once if it was not sent yet, otherwise by asking the carrier, if the carrier can cancel."""
+    person, reason = _text("by", by), None if why is None else _text("why", why)
+    order = _run_or_hold(lambda services: services.orders.cancel(_order_id(order_id), by=person, why=reason))
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
-@shared_task(name="orders.park", **_CARRIES_AN_ORDER)
+@shared_task(name="orders.park", **_ACKED_LATE)
 def park(self: Task[Any, Any], order_id: str, why: str, by: str) -> dict[str, object]:
-    """Take an order out of the machine's hands, for a person to decide about."""
-    who, because = _words("by", by), _words("why", why)
-    order = _held(lambda here: here.services.orders.park(_order_id(order_id), by=who, why=because))
+    """Stop all automatic work on an order until a person decides about it."""
+    person, reason = _text("by", by), _text("why", why)
+    order = _run_or_hold(lambda services: services.orders.park(_order_id(order_id), by=person, why=reason))
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
-@shared_task(name="orders.retry", **_CARRIES_AN_ORDER)
+@shared_task(name="orders.retry", **_ACKED_LATE)
 def retry(
     self: Task[Any, Any], order_id: str, by: str, why: str | None = None, lane: str | None = None
 ) -> dict[str, object]:
-    """Have an order tried now that waits for its time; on the lane `tell`, have its producer told, or told again."""
-    who, because = _words("by", by), None if why is None else _words("why", why)
-    where = None if lane is None else _lane(lane)
-    found = _held(lambda here: here.services.orders.retry([_order_id(order_id)], by=who, why=because, lane=where))
-    if not found:
+    """Work on a waiting order now, on all its lanes or on one; on the lane `tell`, deliver its document again."""
+    person, reason = _text("by", by), None if why is None else _text("why", why)
+    only = None if lane is None else _lane(lane)
+    outcomes = _run_or_hold(
+        lambda services: services.orders.retry([_order_id(order_id)], by=person, why=reason, lane=only)
+    )
+    if not outcomes:
         raise UnknownOrder(order_id)
-    (tried,) = found
-    lanes = [one.value for one in tried.lanes]
-    return {"order_id": order_id, "state": tried.order.state.value, "lanes": lanes, "refused": tried.refusal}
+    (outcome,) = outcomes
+    lanes = [one.value for one in outcome.lanes]
+    return {"order_id": order_id, "state": outcome.order.state.value, "lanes": lanes, "refused": outcome.refusal}
 
 
-@shared_task(name="orders.resolve", **_CARRIES_AN_ORDER)
+@shared_task(name="orders.resolve", **_ACKED_LATE)
 def resolve(
     self: Task[Any, Any], order_id: str, as_: str, why: str, by: str, carrier_order_id: str | None = None
 ) -> dict[str, object]:
-    """Do with a parked order what a person has decided: `as_` is `adopted`, `send-again` or `failed`."""
+    """Carry out a person's decision about a parked order: `as_` is `adopted`, `send-again` or `failed`."""
     decision = _decision(as_, why, by, carrier_order_id)
-    order = _held(lambda here: here.services.orders.resolve(_order_id(order_id), decision))
+    order = _run_or_hold(lambda services: services.orders.resolve(_order_id(order_id), decision))
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
-def _held(work: Callable[[Runtime], Coroutine[Any, Any, Result]]) -> Result:
-    """Do it; while the ledger is away, hold on to the message, and at last give it back to the broker unharmed."""
+def _run_or_hold(work: Callable[[Services], Coroutine[Any, Any, Result]]) -> Result:
+    """Run `work` and return its result; while the ledger is unavailable, hold the message and try again.
+
+    Raises:
+        Reject: The ledger stayed unavailable for `HELD_S`: Celery gives the message back to the broker.
+        ValueError: The order was refused.
+    """
     until = time.monotonic() + HELD_S
     while True:
         try:
-            here = runtime()
-            return here.run(work(here))
+            current = runtime()
+            return current.run(work(current.services))
         except LedgerUnavailable as away:
             log.warning("ledger_away", held_for_s=round(HELD_S - until + time.monotonic(), 1), trouble=str(away))
             if time.monotonic() >= until:
-                raise Reject(str(away), requeue=True) from None  # its trouble is told in the line above
-            time.sleep(_AGAIN_S)
+                raise Reject(str(away), requeue=True) from None  # the log line above has the cause
+            time.sleep(_RETRY_EVERY_S)
         except OrderRefused as refused:
             log.info("order_refused", faults=[str(fault) for fault in refused.faults])
             raise _refusal(refused.faults) from None
@@ -212,12 +224,12 @@ def _submission(task_id: str | None, args: Sequence[object], kwargs: Mapping[str
 
 
 def _call(args: Sequence[object], kwargs: Mapping[str, object], what: str) -> tuple[Any, str]:
-    """Read the call as `(order, producer="default")`, by position or by name."""
+    """Read a task's arguments as `(what, producer="default")`, given by position or by name."""
     given = {**dict(zip((what, "producer"), args, strict=False)), **kwargs}
     unknown = sorted(set(given) - {what, "producer"})
-    too_many = len(args) > 2  # noqa: PLR2004  the two named here
+    too_many = len(args) > 2  # noqa: PLR2004  `what` and `producer`
     if unknown or too_many or what not in given:
-        raise _refusal([Fault("message", f"is a call with {what} and, if need be, producer")])
+        raise _refusal([Fault("message", f"must have the arguments {what} and, optionally, producer, and no others")])
     producer = given.get("producer", "default")
     if not isinstance(producer, str) or not 0 < len(producer) <= 100 or not producer.isprintable():  # noqa: PLR2004
         raise _refusal([Fault("producer", "must be a name of at most 100 printable characters")])
@@ -227,30 +239,32 @@ def _call(args: Sequence[object], kwargs: Mapping[str, object], what: str) -> tu
 def _decision(as_: object, why: object, by: object, carrier_order_id: object) -> Resolution:
     match as_, carrier_order_id:
         case "adopted", str(named):
-            return Adopted(CarrierOrderId(_words("carrier_order_id", named)), _words("by", by), _words("why", why))
-        case "send-again" | "sent_again", None:  # the second as 0.1.0 has it
-            return SentAgain(_words("by", by), _words("why", why))
+            return Adopted(CarrierOrderId(_text("carrier_order_id", named)), _text("by", by), _text("why", why))
+        case "send-again" | "sent_again", None:  # 0.1.0 spelled it with an underscore
+            return SentAgain(_text("by", by), _text("why", why))
         case "failed", None:
-            return WrittenOff(_words("by", by), _words("why", why))
+            return WrittenOff(_text("by", by), _text("why", why))
         case _:
-            raise ValueError("as_: must be adopted (and only then with a carrier_order_id), send-again or failed")
+            raise ValueError(
+                "as_: must be adopted, send-again or failed; adopted needs a carrier_order_id, the others take none"
+            )
 
 
-def _words(name: str, said: object) -> str:
-    words = " ".join(said.split()) if isinstance(said, str) else ""
-    if 0 < len(words) <= _WORDS_MAX and words.isprintable():  # what cannot be printed cannot be stored either
-        return words
-    raise ValueError(f"{name}: must be a printable text of at most {_WORDS_MAX} characters, and not empty")
+def _text(name: str, given: object) -> str:
+    text = " ".join(given.split()) if isinstance(given, str) else ""
+    if 0 < len(text) <= _TEXT_MAX and text.isprintable():  # PostgreSQL stores no NUL and no half surrogate pair
+        return text
+    raise ValueError(f"{name}: must be a printable text of at most {_TEXT_MAX} characters, and not empty")
 
 
-def _lane(named: object) -> Lane:
-    if named not in set(Lane):
+def _lane(given: object) -> Lane:
+    if given not in set(Lane):
         raise ValueError(f"lane: must be one of {', '.join(Lane)}")
-    return Lane(str(named))
+    return Lane(str(given))
 
 
 def _refusal(faults: Sequence[Fault]) -> ValueError:
-    """Return what a producer sees: `ValueError`, because every Celery knows it, and every fault in its text."""
+    """Return the error that a producer gets: a `ValueError`, which every Celery can decode, naming every fault."""
     return ValueError("order refused: " + "; ".join(str(fault) for fault in faults))
 
 

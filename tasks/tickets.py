@@ -1,7 +1,6 @@
-"""Where producers find their tickets: Celery's own store on Redis, which can also keep many at once.
+"""The store of tickets: Celery's Redis result backend, which can also store many results in one round trip.
 
-What is kept, under which key and for how long, is Celery's business and stays as it is; only the ways to the server
-are fewer.
+Key, content, expiry and notification of each result are exactly Celery's.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,41 +12,40 @@ from celery.backends.base import Backend
 from celery.backends.redis import RedisBackend
 from celery.states import SUCCESS
 
-Answer = tuple[Mapping[str, Any], object]
-"""A Celery request, and what it is answered."""
+RequestResult = tuple[Mapping[str, Any], object]
+"""A Celery request, and the result of its task."""
 
 
-def keep_all(store: Backend, answers: Sequence[Answer]) -> None:
-    """Keep what these tasks have answered, at once where the store can."""
-    if isinstance(store, TicketStore):
-        store.keep_all(answers)
+def store_results(backend: Backend, results: Sequence[RequestResult]) -> None:
+    """Store the results of successful tasks, in one round trip if the backend is a `TicketStore`."""
+    if isinstance(backend, TicketStore):
+        backend.store_results(results)
         return
-    for request, answer in answers:
-        store.mark_as_done(request["id"], answer, Context(dict(request)))
+    for request, result in results:
+        backend.mark_as_done(request["id"], result, Context(dict(request)))
 
 
 class TicketStore(RedisBackend):
-    """Celery's store on Redis."""
+    """Celery's Redis result backend with one method more."""
 
     app: Celery
     expires: int | None
 
-    def keep_all(self, answers: Sequence[Answer]) -> None:
-        """Keep answers and wake whoever waits for them, as `mark_as_done` does one by one."""
-        if answers:
+    def store_results(self, results: Sequence[RequestResult]) -> None:
+        """Store results and notify the clients that wait for them, as `mark_as_done` does for each."""
+        if results:
             done_at = self.app.now().isoformat()
             entries = [
-                (self.get_key_for_task(request["id"]), self._entry(request, answer, done_at))
-                for request, answer in answers
+                (self.get_key_for_task(request["id"]), self._entry(request, result, done_at))
+                for request, result in results
             ]
             self.ensure(self._set_all, (entries,))
 
-    def _entry(self, request: Mapping[str, Any], answer: object, done_at: str) -> str | bytes:
-        meta = {"status": SUCCESS, "result": answer, "traceback": None, "children": []}
+    def _entry(self, request: Mapping[str, Any], result: object, done_at: str) -> str | bytes:
+        meta = {"status": SUCCESS, "result": result, "traceback": None, "children": []}
         meta |= {"date_done": done_at, "task_id": request["id"]}
-        meta |= {
-            name: of for name, of in (("group_id", request.get("group")), ("parent_id", request.get("parent_id"))) if of
-        }
+        optional = {"group_id": request.get("group"), "parent_id": request.get("parent_id")}
+        meta |= {name: value for name, value in optional.items() if value}
         entry: str | bytes = self.encode(meta)
         return entry
 

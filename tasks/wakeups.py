@@ -1,4 +1,4 @@
-"""How a bell is answered: what it asks for is done, and an absent ledger costs a line in the log and nothing else."""
+"""How tasks that carry no data run: a missing ledger costs one log line, because the next sweep rings again."""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -12,10 +12,10 @@ from number_orders.orders.errors import LedgerUnavailable
 log = structlog.get_logger(__name__)
 
 
-def answer(bell: Callable[[OrderService], Coroutine[Any, Any, object]]) -> None:
-    """Do what a bell asks for. Without a ledger nothing can be done: the sweep rings again."""
+def run(operation: Callable[[OrderService], Coroutine[Any, Any, object]]) -> None:
+    """Run one operation of the order service; log it if the ledger is unavailable."""
     try:
-        here = runtime()
-        here.run(bell(here.services.orders))
+        current = runtime()
+        current.run(operation(current.services.orders))
     except LedgerUnavailable as away:
         log.warning("ledger_away", trouble=str(away))

@@ -3,7 +3,7 @@
 The first message goes at once. While it is under way the next ones gather, and go together when it is done, when they
 are many, or when they have waited long enough. Each stays a message and a task of its own: revoked,
 acknowledged, answered and told of in Celery's events by itself; only the work is done together
-(`tasks.orders.submit_together`). Knows nothing of what an order is.
+(`tasks.orders.submit_batch`). Knows nothing of what an order is.
 """
 
 import time
@@ -17,7 +17,7 @@ from celery.exceptions import TaskRevokedError
 from celery.worker import state, strategy
 from celery.worker.consumer import Consumer
 
-from tasks.orders import Traced, submit_together
+from tasks.orders import TaskReport, submit_batch
 from workers import redis_transport
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class Group:
             self._over(self)
             raise TaskRevokedError
         pool.apply_async(
-            submit_together,
+            submit_batch,
             args=([request.request_dict for request in self._requests],),
             accept_callback=self._on_accepted,
             callback=self._on_done,
@@ -84,7 +84,7 @@ class Group:
         for request in self._requests:
             request.on_accepted(pid, accepted_at)
 
-    def _on_done(self, outcomes: Sequence[Traced]) -> None:
+    def _on_done(self, outcomes: Sequence[TaskReport]) -> None:
         """Acknowledge what was answered, and let each request see to the rest as if it had been alone."""
         self._over(self)
         self._acknowledge(

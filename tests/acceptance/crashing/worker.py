@@ -35,20 +35,20 @@ runtime.runtime()
 runtime.close()
 
 
-@wraps(submitting.submit_together)
-def _one_by_one(requests: Sequence[Mapping[str, Any]]) -> list[submitting.Traced]:
+@wraps(submitting.submit_batch)
+def _one_by_one(requests: Sequence[Mapping[str, Any]]) -> list[submitting.TaskReport]:
     """Take one order in: a message that comes for the first time gets to a child by this way, and without a signal."""
     (request,) = requests
     fates.enter("intake", request["id"])
     try:
-        return _submit_together(requests)
+        return _submit_batch(requests)
     finally:
         fates.enter("elsewhere")
 
 
-_submit_together = submitting.submit_together
+_submit_batch = submitting.submit_batch
 for module in (submitting, batches):
-    vars(module)["submit_together"] = _one_by_one
+    vars(module)["submit_batch"] = _one_by_one
 
 
 @signals.task_prerun.connect(weak=False)

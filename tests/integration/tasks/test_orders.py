@@ -1,4 +1,4 @@
-"""PostgreSQL goes away under a running worker: no order is lost, none is accepted twice, and no one need be told."""
+"""PostgreSQL goes away under a running worker: no order is lost, and none is accepted twice."""
 
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919
 
 @pytest.fixture
 def own_engines(tmp_path: Path) -> Iterator[Engines]:
-    """A PostgreSQL that may be stopped."""
+    """Start a PostgreSQL that the test may stop."""
     engines = Engines(tmp_path / "own", durable=False)
     engines.postgres.start()
     migrate(engines.database_url)
@@ -34,10 +34,10 @@ def env(own_engines: Engines, broker_url: str) -> dict[str, str]:
     return environment(own_engines.database_url, broker_url)
 
 
-def test_orders_sent_while_the_ledger_is_away_are_in_it_when_it_is_back(
+def test_orders_sent_while_the_ledger_is_away_are_accepted_when_it_is_back(
     own_engines: Engines, processes: Processes, app: Celery
 ) -> None:
-    """Held by the worker, not refused and not lost: the tickets come when PostgreSQL does."""
+    """The worker holds the messages; the tickets come as soon as PostgreSQL is back."""
     worker = processes.worker(children=2)
 
     def send(task: str, **kwargs: Any) -> Any:
@@ -63,15 +63,15 @@ def test_orders_sent_while_the_ledger_is_away_are_in_it_when_it_is_back(
     with pytest.raises(ValueError, match="producer: must be a name"):
         send("orders.submit", order=order("after"), producer="a\x00b").get(timeout=60)
     with pytest.raises(ValueError, match="why: must be a printable text"):
-        send("orders.cancel", order_id=first["order_id"], why="half a character: \ud800").get(timeout=60)
+        send("orders.cancel", order_id=first["order_id"], why="half a surrogate pair: \ud800").get(timeout=60)
     assert send("orders.cancel", order_id=first["order_id"]).get(timeout=60)["state"] == "CANCELLED"
     assert worker.popen.poll() is None
 
 
-def test_an_order_whose_child_dies_under_it_is_taken_by_another(
+def test_an_order_whose_pool_child_is_killed_is_accepted_by_another_child(
     own_engines: Engines, processes: Processes, app: Celery
 ) -> None:
-    """The worker lives, its child is killed while it holds the order: the order is in the ledger all the same."""
+    """The child is killed while it holds the order; the worker lives, and the order still gets into the ledger."""
     worker = processes.worker(children=1)
     order = {"key": "crm-1", "not_before": "2099-01-01T00:00:00Z", **ORDER}
     app.send_task("orders.submit", [order | {"key": "warm"}], queue="orders", task_id=str(uuid4())).get(timeout=60)

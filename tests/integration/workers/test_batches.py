@@ -98,7 +98,7 @@ def test_what_waits_together_is_one_statement_and_each_has_its_own_answer(
         answered = [within.get(timeout=90), linked.get(timeout=90), nameless.get(timeout=90)]
         for sent, words in (
             (faulty, "order refused: quantity: "),
-            (no_call, "order refused: message: is a call with order"),
+            (no_call, "order refused: message: must have the arguments order"),
             (changed, "order refused: key: stands for another order"),
         ):
             with pytest.raises(ValueError, match=words):
