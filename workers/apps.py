@@ -38,7 +38,7 @@ def make_app(settings: Settings) -> Celery:
         beat_max_loop_interval=1,
         worker_consumer="workers.dead_letters:CarefulConsumer",
         worker_concurrency=settings.children,
-        task_annotations={"orders.submit": {"Strategy": "workers.batches:gathering"}},
+        task_annotations={"orders.submit": {"Strategy": "workers.batches:batching_strategy"}},
     )
     return app
 

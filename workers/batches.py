@@ -1,9 +1,10 @@
-"""Orders that come in together are taken in together: the messages that wait become one job of one pool child.
+"""Batching of `orders.submit`: the messages that wait become one job of one pool child.
 
-The first message goes at once. While it is under way the next ones gather, and go together when it is done, when they
-are many, or when they have waited long enough. Each stays a message and a task of its own: revoked,
-acknowledged, answered and told of in Celery's events by itself; only the work is done together
-(`tasks.orders.submit_batch`). Knows nothing of what an order is.
+The first request is dispatched at once. While its batch runs, further requests are collected; they are dispatched as
+the next batch when the running one has finished, when they fill a batch, or when they have waited for `_WAIT_MAX_S`.
+
+Each request stays a message and a task of its own: it is revoked, acknowledged, answered and reported in Celery's
+events separately. Only the work is shared (`tasks.orders.submit_batch`). Knows nothing of what an order is.
 """
 
 import time
@@ -23,59 +24,59 @@ from workers import redis_transport
 log = structlog.get_logger(__name__)
 
 Request = Any
-"""Celery's `worker.request.Request`, of which its stubs leave out half."""
+"""Celery's `worker.request.Request`; its stubs omit half of it."""
 
-TOGETHER_MAX: Final = 256
-_BYTES_MAX: Final = 1024 * 1024
-_PATIENCE_S: Final = 0.25
-"""How long messages wait for the group before them. A group that is held up holds up nobody else."""
-_STREAM_S: Final = 0.1
-"""Orders that come so soon after one another are a stream."""
-_REST_S: Final = 0.05
-"""How long a stream is left alone after each look, so that the next look finds more than one."""
-
-
-def gathering(task: Task[Any, Any], app: Celery, consumer: Any) -> Callable[..., Any]:
-    """Celery's strategy for a task whose messages are gathered: its own, except that what is ready is handed to us."""
-    ordinary: Callable[..., Any] = strategy.default(task, app, _Gathering(consumer) if consumer.hub else consumer)
-    return ordinary
+BATCH_MAX: Final = 256
+_BATCH_BYTES_MAX: Final = 1024 * 1024
+_WAIT_MAX_S: Final = 0.25
+"""How long collected requests wait for the running batch. A batch that is held up must not hold up the next."""
+_BURST_GAP_S: Final = 0.1
+"""Requests that arrive closer together than this are a burst."""
+_BURST_PAUSE_S: Final = 0.05
+"""During a burst, how long to pause between two looks at the queue, so that the next look finds several messages."""
 
 
-class _Gathering:
-    """A consumer as its strategies see it, whose ready requests go to the gatherer."""
+def batching_strategy(task: Task[Any, Any], app: Celery, consumer: Any) -> Callable[..., Any]:
+    """Return Celery's default strategy for a task, but hand its ready requests to the batch collector."""
+    handler: Callable[..., Any] = strategy.default(task, app, _BatchingConsumer(consumer) if consumer.hub else consumer)
+    return handler
+
+
+class _BatchingConsumer:
+    """The consumer as the strategy sees it: its ready requests go to the collector instead of the pool."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
-        self.on_task_request = consumer.gatherer.take
+        self.on_task_request = consumer.batches.add
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._consumer, name)
 
 
-class Group:
-    """Requests that are done together. To the worker, which runs it when a child is free, it looks like a request."""
+class Batch:
+    """Requests that one pool child handles together. The worker schedules it like a single request."""
 
-    def __init__(self, requests: Sequence[Request], over: Callable[["Group"], None]) -> None:
+    def __init__(self, requests: Sequence[Request], on_finished: Callable[["Batch"], None]) -> None:
         self._requests = requests
-        self._over = over
+        self._on_finished = on_finished
         self.is_accepted = False
 
     def execute_using_pool(self, pool: Any, **_: Any) -> None:
-        """Hand those that are still wanted to a pool child.
+        """Give the requests that are not revoked to a pool child.
 
         Raises:
-            TaskRevokedError: None is.
+            TaskRevokedError: All are revoked.
         """
         self._requests = [request for request in self._requests if not request.revoked()]
         if not self._requests:
-            self._over(self)
+            self._on_finished(self)
             raise TaskRevokedError
         pool.apply_async(
             submit_batch,
             args=([request.request_dict for request in self._requests],),
             accept_callback=self._on_accepted,
-            callback=self._on_done,
-            error_callback=self._on_broken,
+            callback=self._on_success,
+            error_callback=self._on_failure,
             timeout=self._requests[0].task.time_limit,
         )
 
@@ -84,124 +85,134 @@ class Group:
         for request in self._requests:
             request.on_accepted(pid, accepted_at)
 
-    def _on_done(self, outcomes: Sequence[TaskReport]) -> None:
-        """Acknowledge what was answered, and let each request see to the rest as if it had been alone."""
-        self._over(self)
+    def _on_success(self, reports: Sequence[TaskReport]) -> None:
+        """Acknowledge the answered requests together; let each request do the rest as if it had run alone."""
+        self._on_finished(self)
         self._acknowledge(
-            [request for request, (failed, *_) in zip(self._requests, outcomes, strict=True) if not failed]
+            [request for request, (failed, *_) in zip(self._requests, reports, strict=True) if not failed]
         )
-        for request, outcome in zip(self._requests, outcomes, strict=True):
-            request.on_success(outcome)
+        for request, report in zip(self._requests, reports, strict=True):
+            request.on_success(report)
 
-    def _on_broken(self, trouble: ExceptionInfo) -> None:
-        """The child is gone, or was too slow, or stumbled: nothing is known, and each comes again by itself."""
-        self._over(self)
-        wrapped = trouble.exception  # with its traceback, as the pool does
-        log.error("group_broken", together=len(self._requests), trouble=repr(getattr(wrapped, "exc", wrapped)))
+    def _on_failure(self, failure: ExceptionInfo) -> None:
+        """Requeue every request: the child died, timed out or raised, so the outcome of each is unknown.
+
+        A redelivered request runs alone (`_may_be_batched`).
+        """
+        self._on_finished(self)
+        wrapped = failure.exception  # the pool wraps it together with its traceback
+        log.error("batch_failed", together=len(self._requests), trouble=repr(getattr(wrapped, "exc", wrapped)))
         for request in self._requests:
             state.task_ready(request)
-            request.reject(requeue=True)  # except one that was terminated, and has said so
+            request.reject(requeue=True)  # no effect on a terminated request: Celery has acknowledged it
 
     def _acknowledge(self, requests: Sequence[Request]) -> None:
-        wanting = [request for request in requests if not request.acknowledged]
-        if not wanting:
+        unacknowledged = [request for request in requests if not request.acknowledged]
+        if not unacknowledged:
             return
         try:
-            redis_transport.acknowledge([request.message for request in wanting])
-        except wanting[0].connection_errors as trouble:
-            log.warning("not_acknowledged", together=len(wanting), trouble=repr(trouble))
-        for request in wanting:
-            request.acknowledged = True
+            redis_transport.acknowledge([request.message for request in unacknowledged])
+        except unacknowledged[0].connection_errors as fault:
+            log.warning("batch_not_acknowledged", together=len(unacknowledged), trouble=repr(fault))
+        for request in unacknowledged:
+            request.acknowledged = True  # or each would try again by itself
 
 
-class Gatherer:
-    """Gathers the requests of one consumer."""
+class BatchCollector:
+    """Collects the requests of one consumer and dispatches them in batches."""
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer: Any = consumer
-        self._waiting: list[Request] = []
+        self._collected: list[Request] = []
         self._bytes = 0
-        self._under_way: set[Group] = set()
-        self._came_at = -_STREAM_S
-        self._rests_until = 0.0
+        self._running: set[Batch] = set()
+        self._last_added_at = -_BURST_GAP_S
+        self._paused_until = 0.0
 
     @property
-    def groups(self) -> int:
-        """How many groups are under way."""
-        return len(self._under_way)
+    def running(self) -> int:
+        """How many batches are dispatched and not finished."""
+        return len(self._running)
 
     @property
-    def is_resting(self) -> bool:
-        """Tell whether no message is to be taken just now."""
-        return time.monotonic() < self._rests_until
+    def is_paused(self) -> bool:
+        """Tell whether no message is to be taken just now, because a burst is being collected."""
+        return time.monotonic() < self._paused_until
 
-    def room(self) -> int:
-        """Return how many more messages may be gathered now."""
-        return TOGETHER_MAX - len(self._waiting)
+    def capacity(self) -> int:
+        """Return how many more requests fit into the next batch."""
+        return BATCH_MAX - len(self._collected)
 
-    def take(self, request: Request) -> None:
-        """Take a request whose time has come."""
-        if not _goes_with_others(request):
+    def add(self, request: Request) -> None:
+        """Collect a request that is ready to run, or pass it on if it must run alone."""
+        if not _may_be_batched(request):
             self._consumer.on_task_request(request)
             return
-        state.reserved_requests.discard(request)  # it takes no child of its own
-        self._waiting.append(request)
+        state.reserved_requests.discard(request)  # its batch occupies a child, the request does not
+        self._collected.append(request)
         self._bytes += len(request.body)
-        if len(self._waiting) >= TOGETHER_MAX or self._bytes >= _BYTES_MAX:
-            self._leave()
-        elif len(self._waiting) == 1 and self._under_way:
-            self._consumer.timer.call_after(_PATIENCE_S, self._leave)
-        elif len(self._waiting) == 1:
-            self._consumer.hub.call_soon(self._leave)  # with those that have come in the same breath
-        self._rest()
+        if len(self._collected) >= BATCH_MAX or self._bytes >= _BATCH_BYTES_MAX:
+            self._dispatch()
+        elif len(self._collected) == 1 and self._running:
+            self._consumer.timer.call_after(_WAIT_MAX_S, self._dispatch)
+        elif len(self._collected) == 1:
+            self._consumer.hub.call_soon(self._dispatch)  # after the others that this loop iteration has received
+        self._pause_in_burst()
 
-    def forget(self) -> None:
-        """Drop what has not begun: the broker has it, and gives it to somebody."""
-        self._waiting, self._bytes = [], 0
-        self._under_way = {group for group in self._under_way if group.is_accepted}
+    def drop_unstarted(self) -> None:
+        """Forget what no child has begun: the broker still has these messages and delivers them again."""
+        self._collected, self._bytes = [], 0
+        self._running = {batch for batch in self._running if batch.is_accepted}
 
-    def _rest(self) -> None:
-        """Leave a stream alone for a moment; an order that comes by itself, and the bell it is rung for, never wait."""
+    def _pause_in_burst(self) -> None:
+        """Take no messages for a moment if this request is part of a burst.
+
+        A single order, and the bell that is rung for it, never wait.
+        """
         now = time.monotonic()
-        if now - self._came_at < _STREAM_S and self._rests_until <= now:
-            self._rests_until = now + _REST_S
-            self._consumer.timer.call_after(_REST_S, _wake)
-        self._came_at = now
+        if now - self._last_added_at < _BURST_GAP_S and self._paused_until <= now:
+            self._paused_until = now + _BURST_PAUSE_S
+            self._consumer.timer.call_after(_BURST_PAUSE_S, _wake_event_loop)
+        self._last_added_at = now
 
-    def _leave(self) -> None:
-        if self._waiting:
-            group = Group(self._waiting, self._on_over)
-            self._waiting, self._bytes = [], 0
-            self._under_way.add(group)
-            self._consumer.on_task_request(group)
+    def _dispatch(self) -> None:
+        if self._collected:
+            batch = Batch(self._collected, self._on_batch_finished)
+            self._collected, self._bytes = [], 0
+            self._running.add(batch)
+            self._consumer.on_task_request(batch)
 
-    def _on_over(self, group: Group) -> None:
-        self._under_way.discard(group)
-        if not self._under_way:
-            self._leave()
-
-
-def _goes_with_others(request: Request) -> bool:
-    """Tell whether a request is an order and nothing else, and none that some group may have come to grief over."""
-    _, _, followed_by = request._payload  # noqa: SLF001  decoded already, and nowhere else
-    return not request.delivery_info["redelivered"] and not any((followed_by or {}).values())
+    def _on_batch_finished(self, batch: Batch) -> None:
+        self._running.discard(batch)
+        if not self._running:
+            self._dispatch()
 
 
-def _wake() -> None:
-    """Do nothing: that a timer has fired makes the worker's loop look whether it may take messages again."""
+def _may_be_batched(request: Request) -> bool:
+    """Tell whether a request may be batched: no callbacks, and not redelivered, as after a batch that failed."""
+    _, _, callbacks = request._payload  # noqa: SLF001  decoded already, and available nowhere else
+    return not request.delivery_info["redelivered"] and not any((callbacks or {}).values())
 
 
-def open_gates(consumer: Any, queue: str) -> None:
-    """Take many messages of a queue at a time, and any while a child is free; those that are gathered need but one."""
-    channel, gatherer = consumer.task_consumer.channel, consumer.gatherer
+def _wake_event_loop() -> None:
+    """Do nothing. A timer that fires makes the worker's event loop ask `can_consume` again."""
+
+
+def install_flow_control(consumer: Any, queue: str) -> None:
+    """Let the channel take many messages of `queue` at a time, and messages of any queue while a child is free.
+
+    Replaces Celery's `can_consume` of `worker_disable_prefetch`, which counts one child per request: a batch occupies
+    one child, however many requests it holds. Does nothing on transports other than Redis.
+    """
+    channel, batches = consumer.task_consumer.channel, consumer.batches
     if not consumer.hub or not isinstance(channel, redis_transport.Channel):
         return
 
     def can_consume() -> bool:
-        busy: int = len(state.reserved_requests) + gatherer.groups
-        return not gatherer.is_resting and busy < int(consumer.pool.num_processes)
+        busy_children: int = len(state.reserved_requests) + batches.running
+        return not batches.is_paused and busy_children < int(consumer.pool.num_processes)
 
-    channel.qos.can_consume = can_consume  # type: ignore[method-assign]  # in place of Celery's, which counts requests
-    channel.gather(queue, gatherer.room)
+    channel.qos.can_consume = can_consume  # type: ignore[method-assign]
+    channel.take_in_batches(queue, batches.capacity)
     if consumer.event_dispatcher:
-        consumer.event_dispatcher.buffer_limit = TOGETHER_MAX  # what is told in one breath is told in one message
+        consumer.event_dispatcher.buffer_limit = BATCH_MAX  # the events of one batch leave in one message

@@ -22,7 +22,7 @@ from psycopg.types.json import Jsonb
 
 from config.queues import INTAKE
 from number_orders.ledger.statements import SQL
-from workers.batches import Gatherer, open_gates
+from workers.batches import BatchCollector, install_flow_control
 from workers.message_format import STRAY, fault_in, is_plain
 
 log = structlog.get_logger(__name__)
@@ -75,13 +75,13 @@ class CarefulConsumer(Consumer):
     event_dispatcher: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        self.gatherer = Gatherer(self)
+        self.batches = BatchCollector(self)
         self._tells_at = 0.0
         super().__init__(*args, **kwargs)
 
     def on_close(self) -> None:
         """Let go of what has not begun, as the connection is lost or the worker ends; tell what has happened."""
-        self.gatherer.forget()
+        self.batches.drop_unstarted()
         self._flush_events()
         super().on_close()
 
@@ -114,7 +114,7 @@ class CarefulConsumer(Consumer):
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Look at a message before it is handed to the pool, where an unreadable body would merely fail."""
-        open_gates(self, INTAKE)
+        install_flow_control(self, INTAKE)
         hand_on = super().create_task_handler(*args, **kwargs)
 
         def on_task_received(message: Message) -> Any:

@@ -4,7 +4,7 @@ One client per channel where the original makes one per command: making a client
 (redis-py fills a table of some 170 entries each time), and a message takes three or four. A client keeps no state
 between commands but its pool, so one does as well as many.
 
-Many messages of one queue at a time, where its consumer says so (`Channel.gather`): those that wait behind the one that
+Many messages of one queue at a time, where its consumer says so (`Channel.take_in_batches`): those behind the one that
 BRPOP brought come with the way to the server on which that one is noted as unacknowledged. They are taken and noted
 in one act, so a worker that is killed loses none of them. What is written is what kombu writes, to the letter: any
 other worker on the same broker finds its way.
@@ -133,7 +133,7 @@ class Channel(original.Channel):
         self._coming: list[tuple[str, dict[str, Any]]] = []
         super().__init__(*args, **kwargs)
 
-    def gather(self, queue: str, room: Callable[[], int]) -> None:
+    def take_in_batches(self, queue: str, room: Callable[[], int]) -> None:
         """From now on, take as many messages of a queue at a time as `room` says there is room for."""
         self._rooms[queue] = room
 

@@ -25,7 +25,7 @@ fates = Fates(Path(os.environ[FOLDER]))
 wires.lay(fates)
 vars(notifications)["_LIMIT"] = 1
 vars(bells)["_SILENT_S"] = 0.0  # nor does one order's trouble silence the bell of the next
-vars(batches)["TOGETHER_MAX"] = 1
+vars(batches)["BATCH_MAX"] = 1
 bells.CeleryBell.mute = lambda *_: None  # type: ignore[method-assign]  # one order must not mute the bell of another
 vars(disconnects)["DISCONNECTS_LOOKED_AT"] = 1000  # "near in time" says little while time is made to pass
 app.conf.worker_send_task_events = False  # nobody watches

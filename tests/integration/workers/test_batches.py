@@ -1,4 +1,4 @@
-"""Orders that wait together are taken in together, and each is still answered, acknowledged and told of by itself."""
+"""Orders that wait together are accepted in batches; each still has its own answer, acknowledgement and events."""
 
 import json
 import threading
@@ -46,21 +46,21 @@ def send(app: Celery, raw: Any, *, task_id: str | None = None, **options: Any) -
 
 
 def largest_statement(db: psycopg.Connection[Any]) -> int:
-    """Return how many orders the busiest statement has accepted: those of one have come at one moment."""
+    """Return how many orders the largest statement accepted: all of one statement have the same `accepted_at`."""
     moments = Counter(row[0] for row in db.execute("SELECT accepted_at FROM orders").fetchall())
     return max(moments.values())
 
 
 @contextmanager
-def heard(app: Celery, broker: redis.Redis) -> Iterator[Mapping[str, list[str]]]:
-    """Hear what Flower would hear: of each task, what happened to it."""
+def task_events(app: Celery, broker: redis.Redis) -> Iterator[Mapping[str, list[str]]]:
+    """Collect the events that Flower would get: their types, by task id."""
     events: dict[str, list[str]] = {}
 
-    def hear(event: Mapping[str, str]) -> None:
+    def collect(event: Mapping[str, str]) -> None:
         events.setdefault(event.get("uuid", ""), []).append(event["type"])
 
     with app.connection_for_read() as connection:
-        receiver = app.events.Receiver(connection, handlers={"*": hear})
+        receiver = app.events.Receiver(connection, handlers={"*": collect})
         listening = threading.Thread(target=receiver.capture, kwargs={"wakeup": False})
         listening.start()
         for _ in eventually():
@@ -73,10 +73,10 @@ def heard(app: Celery, broker: redis.Redis) -> Iterator[Mapping[str, list[str]]]
             listening.join()
 
 
-def test_what_waits_together_is_one_statement_and_each_has_its_own_answer(
+def test_orders_that_wait_together_are_accepted_by_one_statement_and_answered_separately(
     processes: Processes, app: Celery, broker: redis.Redis, ledger_url: str
 ) -> None:
-    """Among good orders are some that are not, some that are called off, and one sent twice: they spoil nothing."""
+    """Bad orders, an expired one, one sent twice and one with callbacks among them change nothing for the others."""
     twice = str(uuid4())
     good = [send(app, order(f"crm-{i}")) for i in range(MANY // 2)]
     faulty = send(app, order("faulty", quantity=0))
@@ -92,7 +92,7 @@ def test_what_waits_together_is_one_statement_and_each_has_its_own_answer(
     broker.lpush("orders", a_message({"task": "orders.submit", "id": "unreadable"}, "{"))
     good += [send(app, order(f"crm-{i}")) for i in range(MANY // 2, MANY)]
 
-    with heard(app, broker) as events:
+    with task_events(app, broker) as events:
         processes.worker(children=2)
         tickets = [sent.get(timeout=90) for sent in good]
         answered = [within.get(timeout=90), linked.get(timeout=90), nameless.get(timeout=90)]
@@ -105,7 +105,7 @@ def test_what_waits_together_is_one_statement_and_each_has_its_own_answer(
                 sent.get(timeout=90)
         with pytest.raises(TaskRevokedError):
             expired.get(timeout=90)
-        for _ in eventually():  # acknowledged after they are answered, and told of after that
+        for _ in eventually():  # the acknowledgement follows the answer, and the event follows both
             ended = [sent.id for sent in good if "task-succeeded" in events.get(sent.id, [])]
             if not broker.exists("orders", "unacked", "unacked_index") and len(ended) == MANY:
                 break
@@ -135,10 +135,10 @@ def test_what_waits_together_is_one_statement_and_each_has_its_own_answer(
     assert keys == {"again", "unasked", "linked", "within", "nameless", *(f"crm-{i}" for i in range(MANY))}
 
 
-def test_more_than_a_group_holds_come_in_as_several(
+def test_more_orders_than_fit_into_a_batch_are_accepted_in_several(
     processes: Processes, app: Celery, broker: redis.Redis, ledger_url: str
 ) -> None:
-    """Three hundred at once, and then one after the other while the worker works."""
+    """Three hundred wait at the start; a hundred more arrive while the worker works."""
     sent = [send(app, order(f"crm-{i}")) for i in range(300)]
     processes.worker(children=2)
     sent += [send(app, order(f"crm-{i}")) for i in range(300, 400)]
@@ -150,10 +150,8 @@ def test_more_than_a_group_holds_come_in_as_several(
         assert 1 < largest_statement(db) <= 256
 
 
-def test_an_order_that_breaks_the_statement_of_all_is_answered_alone(
-    processes: Processes, app: Celery, ledger_url: str
-) -> None:
-    """Whatever it is that PostgreSQL will not take of one, the others are taken."""
+def test_an_order_that_makes_its_batch_fail_fails_alone(processes: Processes, app: Celery, ledger_url: str) -> None:
+    """PostgreSQL refuses one order; all the others of its batch are accepted."""
     with psycopg.connect(ledger_url, autocommit=True) as db:
         db.execute("ALTER TABLE orders ADD CHECK (key <> 'breaks')")
     good = [send(app, order(f"crm-{i}")) for i in range(5)]

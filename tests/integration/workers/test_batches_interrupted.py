@@ -1,4 +1,4 @@
-"""Whoever dies over a group of orders, and whatever is forgotten meanwhile: each is accepted once, and answered."""
+"""Whatever fails while a batch is running, each of its orders is accepted once and answered."""
 
 import json
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ MANY = 20
 
 @pytest.fixture(scope="module")
 def own_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
-    """A PostgreSQL that may be stopped: a group stays under way while it is."""
+    """Start a PostgreSQL that a test may stop: batches keep running while it is stopped."""
     engines = Engines(tmp_path_factory.mktemp("own"), durable=False)
     engines.postgres.start()
     migrate(engines.database_url)
@@ -43,8 +43,8 @@ def broker(broker_url: str) -> Iterator[redis.Redis]:
         yield client
 
 
-def all_under_way(app: Celery, broker: redis.Redis, worker: Process, engines: Engines) -> list[AsyncResult[Any]]:
-    """Take the ledger away, and return orders that a worker holds on to meanwhile."""
+def hold_batches(app: Celery, broker: redis.Redis, worker: Process, engines: Engines) -> list[AsyncResult[Any]]:
+    """Stop the ledger, send orders, and return them when the worker holds them all in batches."""
     send(app, order(f"warm-{uuid4()}")).get(timeout=60)
     engines.postgres.stop()
     sent = [send(app, order(f"crm-{uuid4()}")) for _ in range(MANY)]
@@ -56,7 +56,7 @@ def all_under_way(app: Celery, broker: redis.Redis, worker: Process, engines: En
 
 
 def accepted(engines: Engines, sent: list[AsyncResult[Any]]) -> int:
-    """Return how many of these orders are in the ledger, each with the one thing that it is owed."""
+    """Return how many of these orders are in the ledger, each with exactly one work item."""
     with psycopg.connect(engines.database_url) as db:
         ids = [one.id for one in sent]
         rows = db.execute("SELECT FROM orders JOIN owed USING (order_id) WHERE order_id = ANY(%s)", [ids]).fetchall()
@@ -65,7 +65,7 @@ def accepted(engines: Engines, sent: list[AsyncResult[Any]]) -> int:
 
 
 def await_all(engines: Engines, sent: list[AsyncResult[Any]]) -> None:
-    """Wait until all are answered, and see that the ledger has each of them once."""
+    """Wait until all are answered, and check that the ledger has each of them once."""
     assert [one.get(timeout=90)["order_id"] for one in sent] == [one.id for one in sent]
     assert accepted(engines, sent) == MANY
 
@@ -76,12 +76,12 @@ def await_nothing_left(broker: redis.Redis) -> None:
             return
 
 
-def test_children_that_die_over_groups(
+def test_orders_of_a_batch_whose_child_is_killed_are_accepted_separately(
     own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
 ) -> None:
-    """Every order of a group comes again, by itself."""
+    """Every message of the batch is delivered again, and its request then runs alone."""
     worker = processes.worker(children=2)
-    sent = all_under_way(app, broker, worker, own_engines)
+    sent = hold_batches(app, broker, worker, own_engines)
     for child in psutil.Process(worker.popen.pid).children():
         child.kill()
     own_engines.postgres.start()
@@ -90,12 +90,12 @@ def test_children_that_die_over_groups(
     assert worker.popen.poll() is None
 
 
-def test_an_order_whose_task_is_terminated_takes_no_other_with_it(
+def test_terminating_one_task_of_a_batch_does_not_lose_the_others(
     own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
 ) -> None:
-    """To terminate one is to kill the child that has all of its group: those were not meant, and come again."""
+    """Terminating a task kills the child that runs its whole batch; the other orders are delivered again."""
     worker = processes.worker(children=2)
-    sent = all_under_way(app, broker, worker, own_engines)
+    sent = hold_batches(app, broker, worker, own_engines)
     meant = sent.pop()
     assert app.control.revoke(meant.id, terminate=True, reply=True, timeout=60, limit=1)
     own_engines.postgres.start()
@@ -106,12 +106,12 @@ def test_an_order_whose_task_is_terminated_takes_no_other_with_it(
     await_nothing_left(broker)
 
 
-def test_a_worker_that_dies_over_groups(
+def test_orders_of_a_killed_worker_are_accepted_by_the_next(
     own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
 ) -> None:
-    """Every message of a group is noted as unacknowledged, so the next worker is given all of them, in time."""
+    """Every message of a batch is recorded as unacknowledged, so the broker delivers it again after its timeout."""
     worker = processes.worker(children=2)
-    sent = all_under_way(app, broker, worker, own_engines)
+    sent = hold_batches(app, broker, worker, own_engines)
     worker.kill()
     own_engines.postgres.start()
     assert accepted(own_engines, sent) == 0
@@ -122,11 +122,11 @@ def test_a_worker_that_dies_over_groups(
     await_nothing_left(broker)
 
 
-def test_a_worker_told_to_go_finishes_what_is_under_way_and_gives_back_the_rest(
+def test_a_worker_that_is_stopped_finishes_its_running_batches_and_requeues_the_rest(
     own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
 ) -> None:
     worker = processes.worker(children=2)
-    sent = all_under_way(app, broker, worker, own_engines)
+    sent = hold_batches(app, broker, worker, own_engines)
     worker.popen.terminate()
     own_engines.postgres.start()
     worker.popen.wait(180)
@@ -138,12 +138,12 @@ def test_a_worker_told_to_go_finishes_what_is_under_way_and_gives_back_the_rest(
     await_nothing_left(broker)
 
 
-def test_a_broker_that_forgets_everything(
+def test_running_batches_are_accepted_although_the_broker_was_wiped(
     own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
 ) -> None:
-    """What a worker has in hand is accepted all the same."""
+    """The worker needs the broker for the answers only."""
     worker = processes.worker(children=2)
-    sent = all_under_way(app, broker, worker, own_engines)
+    sent = hold_batches(app, broker, worker, own_engines)
     broker.flushall()
     own_engines.postgres.start()
     for _ in eventually():
@@ -153,10 +153,12 @@ def test_a_broker_that_forgets_everything(
     assert worker.popen.poll() is None
 
 
-def test_a_ledger_that_stays_away(own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis) -> None:
-    """A group is held for a while, then given back to the broker; what comes again comes by itself."""
+def test_a_batch_is_requeued_when_the_ledger_stays_away(
+    own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
+) -> None:
+    """A batch is held for a while and then given back to the broker; redelivered requests run alone."""
     worker = processes.worker(children=2)
-    sent = all_under_way(app, broker, worker, own_engines)
+    sent = hold_batches(app, broker, worker, own_engines)
 
     def held() -> list[dict[str, Any]]:
         return [json.loads(line) for line in worker.said().splitlines() if '"ledger_away"' in line]

@@ -60,7 +60,7 @@ def broker(broker_url: str) -> Iterator[redis.Redis]:
 def take(channel: Channel, *, room: int) -> list[Message]:
     """Look once for messages in `orders`, and return those that came."""
     came: list[Message] = []
-    channel.gather("orders", lambda: room)
+    channel.take_in_batches("orders", lambda: room)
     with Consumer(channel, [Queue("orders", routing_key="orders")], on_message=came.append):
         channel.connection.client.drain_events(timeout=5)
     return came
