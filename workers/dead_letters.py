@@ -23,7 +23,7 @@ from psycopg.types.json import Jsonb
 from config.queues import INTAKE
 from number_orders.ledger.statements import SQL
 from workers.batches import BatchCollector, install_flow_control
-from workers.message_format import STRAY, fault_in, is_plain
+from workers.message_format import MALFORMED, find_fault, is_printable
 
 log = structlog.get_logger(__name__)
 
@@ -151,7 +151,7 @@ class CarefulConsumer(Consumer):
     def _answer(self, message: Message, why: str) -> None:
         """Tell whoever waits for a result that none will come."""
         task_id = _headers(message).get("id")
-        if isinstance(task_id, str) and is_plain(task_id):
+        if isinstance(task_id, str) and is_printable(task_id):
             self.app.backend.mark_as_failure(task_id, ValueError(f"order refused: message: {why}"))
 
 
@@ -186,7 +186,7 @@ class CarefulTask(Task[Any, Any]):
 
 
 def _unreadable(message: Message) -> str | None:
-    if message.content_type == STRAY:
+    if message.content_type == MALFORMED:
         return f"is no message of Celery's: {_headers(message).get('why')}"
     size = len(_raw(message))
     if size > MESSAGE_BYTES_MAX:
@@ -195,7 +195,7 @@ def _unreadable(message: Message) -> str | None:
         said = message.decode()
     except (KombuError, ValueError, TypeError, LookupError, RecursionError) as wrong:
         return f"cannot be read: {type(wrong).__name__}: {wrong}"
-    fault = fault_in(message.headers, said)
+    fault = find_fault(message.headers, said)
     return f"is no valid task: {fault}" if fault else None
 
 

@@ -1,7 +1,7 @@
-"""What a task message must look like before Celery is handed it, and what anything must before kombu is.
+"""Validate messages before kombu and Celery parse them.
 
-Both take the form of a message on trust. A worker that trips over one gives it back as it dies, and the next
-worker trips over the same: so the form is read here first. Knows nothing of what the tasks want to be told.
+Both trust the form of a message. A worker that fails over a malformed one requeues it as it dies, and the next worker
+fails over the same message. Knows nothing of the tasks' own arguments.
 """
 
 import base64
@@ -23,29 +23,29 @@ from pydantic import (
     model_validator,
 )
 
-STRAY: Final = "application/x-stray"
-"""The content type of what was no message, and was made one to be buried."""
+MALFORMED: Final = "application/x-stray"
+"""The content type of a message that wraps a malformed item of a queue."""
 _FAULTS_MAX: Final = 3
-_WHY_MAX: Final = 300
-_OUR_OWN: Final = frozenset({"orders.sweep", "orders.mind", "orders.forget", "orders.work"})
+_REASON_MAX: Final = 300
+_INTERNAL_TASKS: Final = frozenset({"orders.sweep", "orders.mind", "orders.forget", "orders.work"})
 
 
-def is_plain(text: str) -> bool:
-    """Tell whether a text is one that logs, keys and PostgreSQL can hold: no control characters, no half characters."""
+def is_printable(text: str) -> bool:
+    """Tell whether logs, Redis keys and PostgreSQL can hold a text: no control characters, no half surrogate pairs."""
     return text.isprintable()
 
 
-def _plain(text: str) -> str:
-    if not is_plain(text):
+def _printable(text: str) -> str:
+    if not is_printable(text):
         raise ValueError("holds characters that cannot be printed")
     return text
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_plain)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(_printable)]
 
 
-class _Headers(BaseModel):
-    """Everything in the headers that Celery looks at before, or beside, running a task."""
+class _TaskHeaders(BaseModel):
+    """The headers that Celery reads outside the task itself."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -66,26 +66,26 @@ class _Headers(BaseModel):
     timelimit: Annotated[list[float | None], Field(min_length=2, max_length=2)] | None = None
 
     @model_validator(mode="after")
-    def _limits_are_ours(self) -> Self:
-        """A message that carries an order goes back to the broker when its time is over: its limit is ours to set.
+    def _time_limit_is_ours(self) -> Self:
+        """Refuse a time limit set by a producer: a task that holds an order must end before the broker redelivers it.
 
-        Our own ticks, which beat sends, carry the limit that our settings give them.
+        Bells and the tasks that beat sends carry the limit of our own settings.
         """
-        if any(self.timelimit or ()) and self.task not in _OUR_OWN:
-            raise ValueError("sets a time limit, which is ours to set")
+        if any(self.timelimit or ()) and self.task not in _INTERNAL_TASKS:
+            raise ValueError("sets a time limit, which only the service may set")
         return self
 
 
 @dataclass(frozen=True, slots=True)
-class _Arguments:
-    """What protocol 1 has in its body beside what the others have in their headers."""
+class _Protocol1Arguments:
+    """The arguments in a message of protocol 1, whose body also holds what protocol 2 has in its headers."""
 
     args: list[Any] = field(default_factory=list)
     kwargs: dict[str, Any] = field(default_factory=dict)
 
 
-class _Afterwards(BaseModel):
-    """What is to be called when the task is done."""
+class _Callbacks(BaseModel):
+    """The tasks to call when this one is done."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -95,12 +95,12 @@ class _Afterwards(BaseModel):
     chord: dict[str, Any] | None = None
 
 
-_BODY: Final[TypeAdapter[Any]] = TypeAdapter(tuple[list[Any], dict[str, Any], _Afterwards | None])
-"""Arguments, keyword arguments, and what follows."""
-_OLD_BODY: Final = TypeAdapter(_Arguments)
+_BODY: Final[TypeAdapter[Any]] = TypeAdapter(tuple[list[Any], dict[str, Any], _Callbacks | None])
+"""The body of protocol 2: arguments, keyword arguments, callbacks."""
+_PROTOCOL_1_BODY: Final = TypeAdapter(_Protocol1Arguments)
 
 
-class _Whither(BaseModel):
+class _DeliveryInfo(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     exchange: str
@@ -111,12 +111,12 @@ class _Properties(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     delivery_tag: Name | int
-    delivery_info: _Whither
+    delivery_info: _DeliveryInfo
     body_encoding: Literal["base64"] | None = None
 
 
-class _Parcel(BaseModel):
-    """Everything that kombu takes for granted in what it finds in a queue."""
+class _QueueItem(BaseModel):
+    """What kombu expects of an item in a queue, without checking it."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
@@ -125,33 +125,33 @@ class _Parcel(BaseModel):
     body: Any = None
 
     @model_validator(mode="after")
-    def _opens(self) -> Self:
+    def _body_decodes(self) -> Self:
         if self.body and self.properties.body_encoding:
             base64.b64decode(self.body)
         return self
 
 
-def parcel(item: bytes, queue: str) -> bytes:
-    """Return what lay in a queue, or, if kombu could not take it, a message that it can, with all of it inside."""
-    return opened(item, queue)[0]
+def as_message(item: bytes, queue: str) -> bytes:
+    """Return an item of a queue as it is or, if kombu cannot parse it, wrapped whole into a message that kombu can."""
+    return read_message(item, queue)[0]
 
 
-def opened(item: bytes, queue: str) -> tuple[bytes, dict[str, Any]]:
-    """Return the same, and beside it what kombu reads in it."""
+def read_message(item: bytes, queue: str) -> tuple[bytes, dict[str, Any]]:
+    """Return what `as_message` does, and the same as kombu parses it."""
     try:
         message: dict[str, Any] = loads(item)
-        _Parcel.model_validate(message)
-    except ValidationError as wrong:
-        return _parcelled(item, queue, _faults(wrong))
-    except Exception as wrong:  # noqa: BLE001  what names a type in its JSON may raise whatever the type does
-        return _parcelled(item, queue, f"{type(wrong).__name__}: {wrong}"[:_WHY_MAX])
+        _QueueItem.model_validate(message)
+    except ValidationError as invalid:
+        return _wrapped(item, queue, _describe(invalid))
+    except Exception as fault:  # noqa: BLE001  kombu's JSON names types, and their constructors may raise anything
+        return _wrapped(item, queue, f"{type(fault).__name__}: {fault}"[:_REASON_MAX])
     return item, message
 
 
-def _parcelled(item: bytes, queue: str, why: str) -> tuple[bytes, dict[str, Any]]:
+def _wrapped(item: bytes, queue: str, why: str) -> tuple[bytes, dict[str, Any]]:
     message = {
         "body": base64.b64encode(item).decode(),
-        "content-type": STRAY,
+        "content-type": MALFORMED,
         "content-encoding": "binary",
         "headers": {"why": why},
         "properties": {
@@ -164,23 +164,20 @@ def _parcelled(item: bytes, queue: str, why: str) -> tuple[bytes, dict[str, Any]
     return json.dumps(message).encode(), message
 
 
-def fault_in(headers: object, body: object) -> str | None:
-    """Return what is wrong with a task message, or None. What is no task message at all, Celery sees for itself."""
+def find_fault(headers: object, body: object) -> str | None:
+    """Return what is wrong with a task message, or None; None too for other messages, which Celery itself reports."""
     try:
         if isinstance(headers, Mapping) and "task" in headers:
-            _Headers.model_validate(headers)
+            _TaskHeaders.model_validate(headers)
             _BODY.validate_python(body)
         elif isinstance(body, Mapping) and "task" in body:
-            _Headers.model_validate(body)
-            _OLD_BODY.validate_python(body)
-    except ValidationError as wrong:
-        return _faults(wrong)
+            _TaskHeaders.model_validate(body)
+            _PROTOCOL_1_BODY.validate_python(body)
+    except ValidationError as invalid:
+        return _describe(invalid)
     return None
 
 
-def _faults(wrong: ValidationError) -> str:
-    return "; ".join(_words(fault) for fault in wrong.errors(include_url=False, include_input=False)[:_FAULTS_MAX])
-
-
-def _words(fault: Mapping[str, Any]) -> str:
-    return f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}"
+def _describe(invalid: ValidationError) -> str:
+    faults = invalid.errors(include_url=False, include_input=False)[:_FAULTS_MAX]
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or 'body'}: {fault['msg']}" for fault in faults)

@@ -24,7 +24,7 @@ from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as original
 from kombu.utils.json import dumps
 
-from workers.message_format import opened, parcel
+from workers.message_format import as_message, read_message
 
 _ALIASES: Final = {"redis": f"{__name__}:Transport", "rediss": f"{__name__}:Transport"}
 
@@ -99,7 +99,7 @@ class Unacknowledged(original.QoS):
 
     def _readable(self, noted_as: str, item: bytes, queue: str) -> Any:
         """Return a message that the server has noted already: it is given back if this channel ends first."""
-        kept, message = opened(item, queue)
+        kept, message = read_message(item, queue)
         delivery_tag = message["properties"]["delivery_tag"]
         if kept is not item:  # it looked like a message, but cannot be taken for one: noted as what was made of it
             with self.pipe_or_acquire() as pipe:
@@ -174,7 +174,7 @@ class Channel(original.Channel):
         if not found:
             return None
         key, item = found
-        return key, parcel(item, key.decode(errors="replace").rsplit(self.sep, 1)[0])
+        return key, as_message(item, key.decode(errors="replace").rsplit(self.sep, 1)[0])
 
 
 class Transport(original.Transport):

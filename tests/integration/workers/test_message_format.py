@@ -9,7 +9,7 @@ import redis
 from celery import Celery, chain, group
 
 from tests.integration.workers.messages import ORDER, TASK
-from workers.message_format import fault_in, parcel
+from workers.message_format import as_message, find_fault
 
 
 def test_what_celery_sends_passes_every_check(broker_url: str) -> None:
@@ -29,8 +29,8 @@ def test_what_celery_sends_passes_every_check(broker_url: str) -> None:
         queues = [str(key, "ascii") for key in broker.keys("inspected*")]
         items = [item for queue in queues for item in broker.lrange(queue, 0, -1)]
     app.close()
-    assert all(parcel(item, "inspected") is item for item in items)
+    assert all(as_message(item, "inspected") is item for item in items)
     messages = [json.loads(item) for item in items]
     assert len(messages) == 2 * 6
     for message in messages:
-        assert fault_in(message["headers"], json.loads(base64.b64decode(message["body"]))) is None, message
+        assert find_fault(message["headers"], json.loads(base64.b64decode(message["body"]))) is None, message
