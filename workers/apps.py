@@ -28,7 +28,7 @@ def make_app(settings: Settings) -> Celery:
         broker=broker_of(settings),
         backend=_tickets(settings),
         include=["tasks.orders", "tasks.lanes", "tasks.schedule"],
-        task_cls="workers.dead_letters:CarefulTask",
+        task_cls="workers.request:DeadLetterTask",
     )
     app.conf.update(CELERY)
     app.conf.update(
@@ -36,7 +36,7 @@ def make_app(settings: Settings) -> Celery:
         beat_schedule=SCHEDULE,
         beat_scheduler="workers.scheduler:Ticker",
         beat_max_loop_interval=1,
-        worker_consumer="workers.dead_letters:CarefulConsumer",
+        worker_consumer="workers.consumer:DeadLetterConsumer",
         worker_concurrency=settings.children,
         task_annotations={"orders.submit": {"Strategy": "workers.batches:batching_strategy"}},
     )

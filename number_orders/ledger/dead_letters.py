@@ -1,30 +1,103 @@
-"""Keep messages that nobody can read."""
+"""Dead letters: broker messages that no task can be run from, kept where an operator sees them."""
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from number_orders.ledger.connection import Database
+from number_orders.ledger.statements import SQL
+from number_orders.orders.errors import LedgerUnavailable
+
+_CONNECT_TIMEOUT_S: Final = 3
+_BODY_BYTES_MAX: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One message, in the form in which PostgreSQL can store it."""
+
+    queue: str
+    why: str
+    task_id: str | None
+    headers: Mapping[str, Any]
+    body: bytes
+    """Its first 64 KiB."""
+    size: int
+    """The length of the whole body."""
+
+    @classmethod
+    def of(cls, *, queue: str, why: str, task_id: object, headers: Mapping[str, Any], body: bytes) -> Self:
+        """Make a dead letter of whatever a message holds: shorten what is long, replace what cannot be stored."""
+        return cls(
+            queue=_storable(queue),
+            why=_storable(why[:1000]),
+            task_id=_storable(str(task_id)[:200]) if task_id else None,
+            headers=_storable_headers(headers),
+            body=body[:_BODY_BYTES_MAX],
+            size=len(body),
+        )
 
 
 class DeadLetterStore:
-    """Keep messages that nobody can read."""
+    """Store, list and delete dead letters."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def store(
-        self, *, queue: str, why: str, task_id: str | None, headers: Mapping[str, Any], body: bytes, size: int
-    ) -> None:
-        """Keep a message that nobody could read."""
-        params = {"queue": queue, "why": why, "task_id": task_id, "headers": Jsonb(headers), "body": body, "size": size}
-        await self._database.run("store_dead_letter", params)
+    async def store(self, letter: DeadLetter) -> None:
+        """Store one dead letter."""
+        await self._database.run("store_dead_letter", _row(letter))
 
     async def latest(self, limit: int = 100) -> list[Mapping[str, Any]]:
-        """Return the messages that nobody could read, latest first."""
+        """Return the dead letters, latest first."""
         return list(await self._database.run("dead_letters", {"limit": limit}))
 
     async def delete(self, letter_ids: Sequence[int]) -> list[Mapping[str, Any]]:
-        """Drop messages that nobody could read; return those that were there."""
+        """Delete dead letters; return those that existed."""
         return list(await self._database.run("delete_dead_letters", {"letter_ids": list(letter_ids)}))
+
+
+def store_dead_letter(url: str, letter: DeadLetter) -> None:
+    """Store one dead letter on a connection of its own, which is closed afterwards.
+
+    For the worker's main process, which must not hold a connection pool when it forks its children.
+
+    Raises:
+        LedgerUnavailable: It was not stored.
+    """
+    try:
+        with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True) as connection:
+            connection.execute(SQL["store_dead_letter"], _row(letter))
+    except psycopg.Error as fault:
+        raise LedgerUnavailable(str(fault)) from fault
+
+
+def _row(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "queue": letter.queue,
+        "why": letter.why,
+        "task_id": letter.task_id,
+        "headers": Jsonb(letter.headers),
+        "body": letter.body,
+        "size": letter.size,
+    }
+
+
+def _storable(text: str) -> str:
+    """Replace what PostgreSQL cannot store: NULs and half surrogate pairs."""
+    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
+
+
+def _storable_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return headers as jsonb can hold them or, if it cannot, the start of their text."""
+    try:
+        text = json.dumps(headers, default=repr, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError):
+        text = ""
+    if text and text == _storable(text) and "\\u0000" not in text:
+        return dict(json.loads(text))
+    return {"unreadable": _storable(repr(headers)[:1000])}

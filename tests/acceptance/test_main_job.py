@@ -231,7 +231,7 @@ def test_every_state_that_was_asked_for_is_told_in_order(
         (b"{not json", {"task": "orders.submit", "id": "x-1"}, "application/json", "cannot be read"),
         (b"\x80\x04}.", {"task": "orders.submit", "id": "x-2"}, "application/x-python-serialize", "cannot be read"),
         (b"[[], {}, {}]", {"task": "orders.sing", "id": "x-3"}, "application/json", "task that we do not have"),
-        (b'"hello"', {}, "application/json", "no task message"),
+        (b'"hello"', {}, "application/json", "not a task message"),
         (
             b"[[1], {}, {}" + b" " * 5_000_000 + b"]",
             {"task": "orders.submit", "id": "x-5"},

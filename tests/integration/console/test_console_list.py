@@ -6,6 +6,7 @@ import json
 import pytest
 
 from number_orders.cli.services import open_services
+from number_orders.ledger.dead_letters import DeadLetter
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.events import CancelAsked, Refused, SubmissionBegun
 from number_orders.orders.model import OrderId
@@ -73,14 +74,14 @@ async def _trouble(house: House, order_id: OrderId) -> None:
             await ledger.alarms.raise_alarm(
                 "overdue", str(order_id), carrier="bandwidth", order_id=order_id, detail="still\x1b[2J OPEN"
             )
-        await ledger.dead_letters.store(
+        letter = DeadLetter.of(
             queue="orders",
             why="cannot be read: JSONDecodeError",
             task_id="t-1",
             headers={"lang": "py"},
-            body=b"{\xff\x1b[2Jrest",
-            size=11,
+            body=b"{\xff\x1b[2Jrest!",
         )
+        await ledger.dead_letters.store(letter)
 
 
 def test_alarms_and_dead_letters_are_shown_and_steer_no_terminal(house: House, command: Command) -> None:

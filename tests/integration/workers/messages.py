@@ -5,7 +5,7 @@ import json
 from typing import Any
 from uuid import uuid4
 
-from workers.dead_letters import MESSAGE_BYTES_MAX
+from workers.consumer import MESSAGE_BYTES_MAX
 
 EMPTY_CALL = "[[], {}, {}]"
 TASK = "orders.submit"
@@ -94,7 +94,7 @@ UNREADABLE: dict[str, tuple[str | bytes, str]] = {
     "time limits as text": (a_message({"task": TASK, "id": "15", "timelimit": ["x", "y"]}), "timelimit"),
     "stamps as numbers": (a_message({"task": TASK, "id": "16", "stamped_headers": 5, "stamps": 5}), "stamp"),
     "protocol 1 with wrong arguments": (a_message({}, json.dumps({"task": TASK, "id": "17", "args": 5})), "args: "),
-    "no headers": (a_message(None), "no task message"),
+    "no headers": (a_message(None), "not a task message"),
     "a pickle": (
         a_message({"task": TASK, "id": "21"}, content_type="application/x-python-serialize"),
         "cannot be read",
