@@ -1,4 +1,4 @@
-"""Turns settings into rooms: where the ledger is, which carriers there are, and how patient we are with each."""
+"""Make the services from the settings: the ledger, the configured carriers, and how each carrier is dealt with."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -15,13 +15,11 @@ from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
-from workers.carriers import Entry, SetUp, adapters, set_up
-
-__all__ = ["SetUp", "adapters", "breaker_policy", "opening", "policy", "set_up"]
+from workers.carriers import CarrierEntry, configured_carriers
 
 
 def policy(settings: CarrierSettings) -> CarrierPolicy:
-    """Return how patient we are with a carrier."""
+    """Return how often a carrier is asked, and how an order in doubt there is resolved."""
     return CarrierPolicy(
         answer_within=timedelta(seconds=settings.answer_within_s),
         ask_first=timedelta(seconds=settings.ask_first_s),
@@ -38,7 +36,7 @@ def policy(settings: CarrierSettings) -> CarrierPolicy:
 
 
 def breaker_policy(settings: CarrierSettings) -> BreakerPolicy:
-    """Return when a carrier counts as out of reach, and for how long it is left alone then."""
+    """Return after how many faults in a row a carrier is left alone, and for how long."""
     return BreakerPolicy(
         faults_max=settings.breaker_faults,
         hold_first=timedelta(seconds=settings.breaker_hold_first_s),
@@ -46,57 +44,57 @@ def breaker_policy(settings: CarrierSettings) -> BreakerPolicy:
     )
 
 
-def opening(
+def services_factory(
     settings: Settings,
     *,
     bell: Callable[[], Bell],
     notifier: Callable[[], Notifier],
     slots: Slots,
-    carriers: Sequence[Entry] | None = None,
+    carriers: Sequence[CarrierEntry] | None = None,
 ) -> Callable[[], AbstractAsyncContextManager[Services]]:
-    """Return how a process opens its room, with every carrier there is, or those of `carriers`.
+    """Return a function that opens the services of one process, with the carriers of `carriers` (`CARRIERS`).
 
-    Nothing is connected before it does, so it may be called after a fork.
+    Nothing is connected until that function's context is entered, so the factory may be made before a fork.
     """
 
     @asynccontextmanager
     async def open_services() -> AsyncIterator[Services]:
-        assert settings.database_url is not None, "the database's address is known before any room is opened"
+        assert settings.database_url is not None, "the caller has checked that the settings name a database"
         async with AsyncExitStack() as stack:
             url = settings.database_url.get_secret_value()
             ledger = await stack.enter_async_context(
                 PostgresLedger.at(url, connections_max=settings.database_connections)
             )
-            known = await _carriers(settings, carriers, stack)
-            await ledger.schedule.open_lanes(list(known))
-            for name, carrier in known.items():
+            open_carriers = await _open_carriers(settings, carriers, stack)
+            await ledger.schedule.open_lanes(list(open_carriers))
+            for name, carrier in open_carriers.items():
                 await ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
-            rung = bell()
-            desk = OrderService(
+            process_bell = bell()
+            orders = OrderService(
                 ledger=ledger,
-                carriers=known,
+                carriers=open_carriers,
                 notifier=notifier(),
-                bell=rung,
+                bell=process_bell,
                 slots=slots,
                 boot_clock=boot_clock,
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
             )
-            checking = {name: carrier.adapter for name, carrier in known.items()}
-            yield Services(ledger, desk, Intake(ledger.intake, checking, rung))
+            adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
+            yield Services(ledger, orders, Intake(ledger.intake, adapters, process_bell))
 
     return open_services
 
 
-async def _carriers(
-    settings: Settings, entries: Sequence[Entry] | None, stack: AsyncExitStack
+async def _open_carriers(
+    settings: Settings, entries: Sequence[CarrierEntry] | None, stack: AsyncExitStack
 ) -> Mapping[CarrierName, Carrier]:
     carriers = {}
-    for name, carrier in set_up(settings, entries).items():
-        carried_by = carrier.courier()
-        stack.push_async_callback(carried_by.aclose)
+    for name, carrier in configured_carriers(settings, entries).items():
+        courier = carrier.courier()
+        stack.push_async_callback(courier.aclose)
         carriers[name] = Carrier(
             carrier.adapter,
-            carried_by,
+            courier,
             policy(carrier.settings),
             carrier.settings.concurrency,
             carrier.settings.limits,

@@ -1,7 +1,7 @@
-"""Every carrier there is, one entry each: the only place in which a carrier's adapter meets its settings.
+"""The list of carriers, and the only place where a carrier's adapter is made from its settings.
 
-Knows what each carrier is called, which setting names the account, and how its settings become an adapter with
-credentials. Opens nothing. Another carrier is another entry: docs/adding-a-carrier.md.
+An entry says what a carrier is called, which setting names its account, and how its settings become an adapter with
+credentials. Connects to nothing. How to add a carrier: docs/adding-a-carrier.md.
 """
 
 import ssl
@@ -35,62 +35,64 @@ from workers.clock import utc_now
 
 
 @dataclass(frozen=True, slots=True)
-class SetUp:
-    """One carrier as the settings have it. Nothing is open yet."""
+class ConfiguredCarrier:
+    """One carrier with its settings. Nothing is connected yet."""
 
     adapter: Adapter
     settings: CarrierSettings
     account: str
     authenticator: Callable[[], Authenticator] = field(repr=False)
     market: Market = SILENT
-    """What it answers when no order is concerned."""
+    """The questions it answers that concern no order: searches, reservations, inventory."""
 
     def courier(self, *, tls: ssl.SSLContext | None = None) -> Courier:
-        """Return a courier to this carrier. Belongs to the running event loop."""
+        """Return a new courier for this carrier, which belongs to the running event loop."""
         return Courier(_courier_settings(self.settings), self.authenticator(), now=utc_now, tls=tls)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One carrier that orders can be placed with, once its settings name an account."""
+class CarrierEntry:
+    """One carrier that orders can be placed with, if the settings name an account there."""
 
     name: str
-    """In orders, in the ledger, and of the field of `Settings` that holds the carrier's own."""
+    """Its name in orders, in the ledger, and as the field of `Settings` that holds its settings."""
     title: str
-    """As people write it."""
-    account: str
-    """The setting that names the account: with it the carrier is set up, without it there is none."""
-    build: Callable[[Any], SetUp]
-    """Makes it from its own settings, whose account is named."""
+    """Its name for people."""
+    account_setting: str
+    """The setting that names the account. The carrier is configured if this is set."""
+    build: Callable[[Any], ConfiguredCarrier]
+    """Makes the carrier from its settings; called only if they name an account."""
 
-    def own(self, settings: Settings) -> CarrierSettings:
-        """Return the carrier's own settings."""
+    def settings_in(self, settings: Settings) -> CarrierSettings:
+        """Return the part of the settings that is this carrier's."""
         own: CarrierSettings = getattr(settings, self.name)
         return own
 
-    def set_up(self, settings: Settings) -> SetUp | None:
-        """Return the carrier as these settings have it, or None when they name no account."""
-        own = self.own(settings)
-        return None if getattr(own, self.account) is None else self.build(own)
+    def configure(self, settings: Settings) -> ConfiguredCarrier | None:
+        """Return the carrier with its settings, or None if they name no account."""
+        own = self.settings_in(settings)
+        return None if getattr(own, self.account_setting) is None else self.build(own)
 
 
-def set_up(settings: Settings, carriers: Sequence[Entry] | None = None) -> dict[CarrierName, SetUp]:
-    """Return every carrier that is set up, by its name; of those there are, or of `carriers`."""
-    found = {entry.name: entry.set_up(settings) for entry in (CARRIERS if carriers is None else carriers)}
-    return {CarrierName(name): carrier for name, carrier in found.items() if carrier}
+def configured_carriers(
+    settings: Settings, entries: Sequence[CarrierEntry] | None = None
+) -> dict[CarrierName, ConfiguredCarrier]:
+    """Return the configured carriers of `entries`, by default of `CARRIERS`, by name."""
+    carriers = {entry.name: entry.configure(settings) for entry in (CARRIERS if entries is None else entries)}
+    return {CarrierName(name): carrier for name, carrier in carriers.items() if carrier}
 
 
 def adapters(settings: Settings) -> dict[CarrierName, Adapter]:
-    """Return the adapter of every carrier that is set up. Opens nothing."""
-    return {name: carrier.adapter for name, carrier in set_up(settings).items()}
+    """Return the adapters of the configured carriers."""
+    return {name: carrier.adapter for name, carrier in configured_carriers(settings).items()}
 
 
-def _bandwidth(settings: BandwidthSettings) -> SetUp:
-    assert settings.account_id, "without an account there is nothing to set up"
+def _bandwidth(settings: BandwidthSettings) -> ConfiguredCarrier:
+    assert settings.account_id, "build is called only if the settings name an account"
     assert settings.site_id, "the settings refuse an account without a site"
     adapter = Bandwidth(settings.account_id, settings.site_id)
     credentials = partial(_bandwidth_credentials, settings)
-    return SetUp(adapter, settings, settings.account_id, credentials, BandwidthMarket(settings.account_id))
+    return ConfiguredCarrier(adapter, settings, settings.account_id, credentials, BandwidthMarket(settings.account_id))
 
 
 def _bandwidth_credentials(settings: BandwidthSettings) -> Authenticator:
@@ -101,11 +103,11 @@ def _bandwidth_credentials(settings: BandwidthSettings) -> Authenticator:
         return StaticBearer(settings.token.get_secret_value())
     if settings.username and settings.password:
         return Basic(settings.username, settings.password.get_secret_value())
-    raise ValueError("bandwidth has no credentials")  # the settings refuse this before anybody gets here
+    raise ValueError("bandwidth has no credentials")  # never reached: the settings refuse it
 
 
-def _cm(settings: CMSettings) -> SetUp:
-    assert settings.account_guid, "without an account there is nothing to set up"
+def _cm(settings: CMSettings) -> ConfiguredCarrier:
+    assert settings.account_guid, "build is called only if the settings name an account"
     assert settings.product_token, "the settings refuse an account without a token"
     statuses = {word: Meaning(meaning) for word, meaning in settings.statuses.items()}
     adapter = CM(
@@ -113,15 +115,19 @@ def _cm(settings: CMSettings) -> SetUp:
     )
     token = settings.product_token.get_secret_value()
     market = CMMarket(settings.account_guid, settings.company_profiles)
-    return SetUp(adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token), market)
+    return ConfiguredCarrier(
+        adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token), market
+    )
 
 
-def _swift(settings: SwiftSettings) -> SetUp:
-    assert settings.api_key, "without a key there is nothing to set up"
+def _swift(settings: SwiftSettings) -> ConfiguredCarrier:
+    assert settings.api_key, "build is called only if the settings have a key"
     taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
     adapter = Swift(settings.account_id, taint=taint)
     key = settings.api_key.get_secret_value()
-    return SetUp(adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key), SwiftMarket())
+    return ConfiguredCarrier(
+        adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key), SwiftMarket()
+    )
 
 
 def _courier_settings(settings: CarrierSettings) -> CourierSettings:
@@ -136,8 +142,8 @@ def _courier_settings(settings: CarrierSettings) -> CourierSettings:
     )
 
 
-CARRIERS: Final[Sequence[Entry]] = (
-    Entry("bandwidth", "Bandwidth", account="account_id", build=_bandwidth),
-    Entry("cm", "CM.com", account="account_guid", build=_cm),
-    Entry("swift", "Swift", account="api_key", build=_swift),
+CARRIERS: Final[Sequence[CarrierEntry]] = (
+    CarrierEntry("bandwidth", "Bandwidth", account_setting="account_id", build=_bandwidth),
+    CarrierEntry("cm", "CM.com", account_setting="account_guid", build=_cm),
+    CarrierEntry("swift", "Swift", account_setting="api_key", build=_swift),
 )

@@ -34,7 +34,7 @@ slots_folder = Path(tempfile.gettempdir()) / f"number-orders-slots-{os.getuid()}
 if settings.database_url is not None:
     DeadLetters.database_url = settings.database_url.get_secret_value()
     runtime.install(
-        bootstrap.opening(
+        bootstrap.services_factory(
             settings,
             bell=lambda: make_bell(settings),
             notifier=lambda: make_notifier(settings),

@@ -66,14 +66,14 @@ async def open_services(settings: Settings) -> "AsyncIterator[Services]":
 
     _only_warnings()
     await _reached(settings)
-    opening = bootstrap.opening(
+    open_all = bootstrap.services_factory(
         settings,
         bell=lambda: apps.make_bell(settings),
         notifier=lambda: apps.make_notifier(settings),
         slots=NoSlots(),
     )
     with _schema_expected():
-        async with opening() as services:
+        async with open_all() as services:
             yield services
 
 

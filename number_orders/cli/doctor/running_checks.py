@@ -18,7 +18,7 @@ from number_orders.cli.output import clean
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName, CarrierOrderId, Criteria, Kind, Order, OrderId, OrderRequest, State
 from workers.apps import make_ringer
-from workers.carriers import CARRIERS, SetUp, set_up
+from workers.carriers import CARRIERS, ConfiguredCarrier, configured_carriers
 from workers.clock import utc_now
 
 _ANSWER_WITHIN_S: Final = 1.0
@@ -83,15 +83,15 @@ class Roll:
 
 def check_carriers(settings: Settings) -> list[Check]:
     """Ask every carrier that is set up for an order that does not exist, as a worker in doubt would."""
-    carriers = set_up(settings)
+    carriers = configured_carriers(settings)
     if not carriers:
-        wanted = " or ".join(f"{PREFIX}{entry.name.upper()}__{entry.account.upper()}" for entry in CARRIERS)
+        wanted = " or ".join(f"{PREFIX}{entry.name.upper()}__{entry.account_setting.upper()}" for entry in CARRIERS)
         mend = f"set {wanted}, and what goes with it (docs/carriers/); `number-orders sandbox` is for practice"
         return [Check("carriers", Verdict.WRONG, "none is set up, so every order would be refused", mend)]
     return [asyncio.run(_check_carrier(carrier)) for carrier in carriers.values()]
 
 
-async def _check_carrier(carrier: SetUp) -> Check:
+async def _check_carrier(carrier: ConfiguredCarrier) -> Check:
     adapter, own = carrier.adapter, carrier.settings
     messenger = carrier.courier()
     where = f"{own.base_url}, account {carrier.account}"
@@ -119,7 +119,7 @@ def _unwell(name: str, where: str, trouble: NoAnswer | UnreadableAnswer) -> Chec
     return Check(name, Verdict.WRONG, f"{where}: {said}", f"{mend} ({settings})")
 
 
-_ACCOUNTS: Final = {entry.name: entry.account.upper() for entry in CARRIERS}
+_ACCOUNTS: Final = {entry.name: entry.account_setting.upper() for entry in CARRIERS}
 _OTHERWISE: Final = "see whether BASE_URL is really the carrier's address; if so, its operators are the ones to ask"
 
 

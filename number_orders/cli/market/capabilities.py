@@ -11,9 +11,9 @@ from number_orders.cli.exits import Code, Stop
 from number_orders.cli.market.questions import SET_ONE_UP
 from number_orders.cli.output import screen, write_json
 from number_orders.orders.model import CarrierName, Kind
-from workers.carriers import SetUp, set_up
+from workers.carriers import ConfiguredCarrier, configured_carriers
 
-Known = Mapping[CarrierName, SetUp]
+Known = Mapping[CarrierName, ConfiguredCarrier]
 
 
 def declared(settings: Settings) -> Known:
@@ -22,7 +22,7 @@ def declared(settings: Settings) -> Known:
     Raises:
         Stop: None is.
     """
-    known = set_up(settings)
+    known = configured_carriers(settings)
     if not known:
         raise Stop(Code.OUT_OF_REACH, "no carrier is set up", mend=SET_ONE_UP)
     return dict(sorted(known.items()))
@@ -48,11 +48,11 @@ def _kinds(kinds: frozenset[Kind]) -> list[str]:
     return [kind.value for kind in Kind if kind in kinds]
 
 
-def _answers(topic: Topic) -> Callable[[SetUp], Any]:
+def _answers(topic: Topic) -> Callable[[ConfiguredCarrier], Any]:
     return lambda carrier: topic in carrier.market.offers
 
 
-_ABILITIES: Final[Mapping[str, Callable[[SetUp], Any]]] = {
+_ABILITIES: Final[Mapping[str, Callable[[ConfiguredCarrier], Any]]] = {
     "kinds": lambda carrier: _kinds(carrier.adapter.capabilities.kinds),
     "quantity max": lambda carrier: carrier.adapter.capabilities.quantity_max,
     "partial": lambda carrier: carrier.adapter.capabilities.partial_fill,

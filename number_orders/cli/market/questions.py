@@ -18,7 +18,7 @@ from number_orders.cli.output import clean
 from number_orders.orders.errors import Declined, Fault, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName
 from number_orders.orders.numbers import E164, parse_e164
-from workers.carriers import SetUp, set_up
+from workers.carriers import ConfiguredCarrier, configured_carriers
 
 Told = TypeVar("Told")
 Ask = Callable[[Market], Inquiry[Told]]
@@ -66,13 +66,13 @@ def ask(topic: Topic, question: Ask[Told], *, carrier: str | None) -> Replies[To
     return replies
 
 
-def chosen(settings: Settings, topic: Topic, carrier: str | None) -> Sequence[SetUp]:
+def chosen(settings: Settings, topic: Topic, carrier: str | None) -> Sequence[ConfiguredCarrier]:
     """Return whom to ask.
 
     Raises:
         Stop: No carrier is set up, the one that is named is not, or nobody answers this topic.
     """
-    known = set_up(settings)
+    known = configured_carriers(settings)
     if not known:
         raise Stop(Code.OUT_OF_REACH, "no carrier is set up", mend=SET_ONE_UP)
     if carrier is not None:
@@ -130,11 +130,11 @@ def failures_to_json(replies: Replies[Told]) -> list[dict[str, object]]:
     ]
 
 
-async def _ask_each(carriers: Iterable[SetUp], question: Ask[Told]) -> Replies[Told]:
+async def _ask_each(carriers: Iterable[ConfiguredCarrier], question: Ask[Told]) -> Replies[Told]:
     return await asyncio.gather(*(_ask_one(carrier, question) for carrier in carriers))
 
 
-async def _ask_one(carrier: SetUp, question: Ask[Told]) -> Reply[Told]:
+async def _ask_one(carrier: ConfiguredCarrier, question: Ask[Told]) -> Reply[Told]:
     courier = carrier.courier()
     try:
         return Reply(carrier.adapter.name, answer=await courier.inquire(question(carrier.market)))

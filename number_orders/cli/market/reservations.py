@@ -16,7 +16,7 @@ from number_orders.cli.market.questions import number
 from number_orders.cli.output import clean, screen, write_json
 from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName
-from workers.carriers import SetUp, set_up
+from workers.carriers import ConfiguredCarrier, configured_carriers
 
 _WORST_FIRST: Final = (Code.OUT_OF_REACH, Code.NO, Code.USAGE)
 
@@ -134,8 +134,8 @@ async def _each(
     return outcomes
 
 
-def _reserving(settings: Settings, name: str) -> tuple[SetUp, Reservations]:
-    known = set_up(settings)
+def _reserving(settings: Settings, name: str) -> tuple[ConfiguredCarrier, Reservations]:
+    known = configured_carriers(settings)
     chosen = known.get(CarrierName(name))
     if chosen is None:
         set_ups = ", ".join(sorted(known)) or "none is set up"

@@ -12,7 +12,7 @@ from typing import Final
 from config.settings import PREFIX, CarrierSettings, Settings
 from number_orders.cli.stack.readiness import StackError
 from number_orders.embedded.files import write_private
-from workers.carriers import CARRIERS, Entry
+from workers.carriers import CARRIERS, CarrierEntry
 
 PRACTICE: Final = "practice"
 
@@ -27,18 +27,20 @@ def refuse_half_a_carrier(settings: Settings) -> None:
         StackError: something of an account is set, but not which account.
     """
     for entry in CARRIERS:
-        _refuse_half(entry, entry.own(settings))
+        _refuse_half(entry, entry.settings_in(settings))
 
 
-def _refuse_half(entry: Entry, own: CarrierSettings) -> None:
+def _refuse_half(entry: CarrierEntry, own: CarrierSettings) -> None:
     # Manners have defaults, and are no account; where a carrier is, and who we are there, have none, or tell.
     fields = type(own).model_fields
-    telling = {name for name, field in fields.items() if not field.default or name == "base_url"} - {entry.account}
+    telling = {name for name, field in fields.items() if not field.default or name == "base_url"} - {
+        entry.account_setting
+    }
     given = [name for name in fields if name in telling & own.model_fields_set]
-    if getattr(own, entry.account) is None and given:
+    if getattr(own, entry.account_setting) is None and given:
         name = f"{PREFIX}{entry.name.upper()}__"
         raise StackError(
-            f"{name}{given[0].upper()} is set, but {name}{entry.account.upper()} is not",
+            f"{name}{given[0].upper()} is set, but {name}{entry.account_setting.upper()} is not",
             mend=f"set that too, to work with {entry.title}, or unset both, to work with the practice carrier",
         )
 

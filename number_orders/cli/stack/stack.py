@@ -42,7 +42,7 @@ from number_orders.embedded.valkey import EmbeddedValkey
 from number_orders.fulfilment.lanes.run import LANE_RUN_S
 from number_orders.ledger.migrate import migrate
 from number_orders.orders.errors import LedgerUnavailable
-from workers.carriers import set_up
+from workers.carriers import configured_carriers
 
 NOTE: Final = "stack.json"
 """In `var_dir`, while the system runs: by it other commands find it."""
@@ -166,7 +166,7 @@ class Stack:
 
     def _start(self, running: ExitStack) -> Addresses:
         given = self._settings
-        accounts = {str(name): carrier.account for name, carrier in set_up(given).items()}
+        accounts = {str(name): carrier.account for name, carrier in configured_carriers(given).items()}
         practice = not accounts
         if given.database_url is None:
             refuse_foreign_books(self._var, accounts or dict.fromkeys(PRACTISED, PRACTICE))
@@ -177,7 +177,9 @@ class Stack:
         sandbox = self._start_sandbox(running) if practice else None
         flower = self._start_ours(running, broker_url)
         self._leave_note(running, flower, sandbox)
-        carriers = {str(name): carrier.settings.base_url for name, carrier in set_up(self._settings).items()}
+        carriers = {
+            str(name): carrier.settings.base_url for name, carrier in configured_carriers(self._settings).items()
+        }
         return Addresses(database_url, broker_url, flower, sandbox, carriers)
 
     def _open_engines(self, running: ExitStack) -> tuple[str, str]:
@@ -216,7 +218,7 @@ class Stack:
         flower = f"http://{LOOPBACK}:{port}"
         watching = running.enter_context(self._supervisor(_GRACE_S))
         # A worker that is asked to stop finishes its stint; no answer is given up that may still come.
-        slowest_s = max(carrier.settings.timeout_s for carrier in set_up(self._settings).values())
+        slowest_s = max(carrier.settings.timeout_s for carrier in configured_carriers(self._settings).values())
         patience_s = LANE_RUN_S + slowest_s + _GRACE_S
         self._workers = running.enter_context(self._supervisor(patience_s))
         for name in self.worker_names:

@@ -8,7 +8,7 @@ from typing import Any
 
 from number_orders.orders.model import CarrierName, Criteria, Kind, OrderRequest, State
 from number_orders.orders.numbers import E164
-from workers.carriers import Entry
+from workers.carriers import CarrierEntry
 
 
 class Fate(StrEnum):
@@ -70,7 +70,7 @@ class Offer:
 class Case:
     """One carrier: its entry in the registry, how the sandbox knows us, and what can be ordered."""
 
-    entry: Entry
+    entry: CarrierEntry
     own: Callable[[str], Mapping[str, Any]]
     """Its own settings, for a sandbox at this address."""
     offers: Sequence[Offer]

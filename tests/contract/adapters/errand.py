@@ -45,7 +45,7 @@ from number_orders.sandbox.control import SandboxControl
 from tests.contract.adapters.case import Case, Wish
 from tests.contract.fourth_carrier.meridian_settings import SettingsWithMeridian
 from workers.bootstrap import policy
-from workers.carriers import SetUp
+from workers.carriers import ConfiguredCarrier
 from workers.clock import utc_now
 
 TLS: Final = ssl.create_default_context()
@@ -61,10 +61,10 @@ MAY_END_IN: Final[Mapping[str, tuple[type[Event], ...]]] = {
 _TURNS_MAX: Final = 40
 
 
-def set_up(case: Case, url: str) -> SetUp:
+def set_up(case: Case, url: str) -> ConfiguredCarrier:
     """Set a carrier up as a process would: through its settings and its entry in the registry."""
     settings = SettingsWithMeridian.model_validate({case.entry.name: dict(case.own(url))})
-    made = case.entry.set_up(settings)
+    made = case.entry.configure(settings)
     assert made is not None
     return made
 
@@ -72,7 +72,7 @@ def set_up(case: Case, url: str) -> SetUp:
 class Counter:
     """Where orders for one carrier are handed in. Its clock is the sandbox's, which can be moved."""
 
-    def __init__(self, case: Case, control: SandboxControl, carrier: SetUp, courier: Courier) -> None:
+    def __init__(self, case: Case, control: SandboxControl, carrier: ConfiguredCarrier, courier: Courier) -> None:
         self.case = case
         self.control = control
         self.adapter = carrier.adapter

@@ -9,8 +9,7 @@ from tests.contract.adapters.case import Case, Fate, Offer, Wish
 from tests.contract.adapters.errand import counter, run, set_up
 from tests.contract.adapters.every import CASES, every_case, every_offer
 from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
-from workers.carriers import CARRIERS
-from workers.carriers import set_up as carriers_of
+from workers.carriers import CARRIERS, configured_carriers
 
 NOWHERE = "http://127.0.0.1:9"
 
@@ -22,7 +21,7 @@ def test_every_carrier_of_the_registry_keeps_the_contract() -> None:
 @every_case
 def test_an_entry_and_its_adapter_have_one_name(case: Case) -> None:
     settings = SettingsWithMeridian.model_validate({case.entry.name: dict(case.own(NOWHERE))})
-    carriers = carriers_of(settings, [*CARRIERS, MERIDIAN])
+    carriers = configured_carriers(settings, [*CARRIERS, MERIDIAN])
     assert carriers[set_up(case, NOWHERE).adapter.name].adapter.name == case.entry.name
 
 

@@ -18,8 +18,7 @@ from tests.contract.adapters.case import Wish, named
 from tests.contract.adapters.errand import TLS, counter
 from tests.contract.adapters.every import CASES
 from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
-from workers.carriers import CARRIERS, SetUp
-from workers.carriers import set_up as carriers_of
+from workers.carriers import CARRIERS, ConfiguredCarrier, configured_carriers
 
 Told = TypeVar("Told")
 PAGE_RALEIGH = [f"+1984247{line}" for line in ("1432", "1793", "1794", "1827", "1828")]
@@ -27,12 +26,12 @@ PAGE_ABERDEEN = [f"+44122400{line}" for line in ("3908", "3995", "3996", "3997",
 BANDWIDTH = next(case for case in CASES if case.entry.name == "bandwidth")
 
 
-def carrier(control: SandboxControl, name: str) -> SetUp:
+def carrier(control: SandboxControl, name: str) -> ConfiguredCarrier:
     settings = SettingsWithMeridian.model_validate({name: practised(control.url)[name]})
-    return next(one for each, one in carriers_of(settings, [*CARRIERS, MERIDIAN]).items() if each == name)
+    return next(one for each, one in configured_carriers(settings, [*CARRIERS, MERIDIAN]).items() if each == name)
 
 
-def told(asked: SetUp, question: Callable[[Market], Inquiry[Told]]) -> Told:
+def told(asked: ConfiguredCarrier, question: Callable[[Market], Inquiry[Told]]) -> Told:
     """Ask as a command does."""
 
     async def asking() -> Told:

@@ -8,7 +8,7 @@ from pydantic import SecretStr, model_validator
 from config.settings import BaseUrl, CarrierSettings, Settings
 from number_orders.carriers.http.credentials import ApiKeyHeader
 from tests.contract.fourth_carrier.meridian import Meridian
-from workers.carriers import Entry, SetUp
+from workers.carriers import CarrierEntry, ConfiguredCarrier
 
 
 class MeridianSettings(CarrierSettings):
@@ -31,11 +31,13 @@ class SettingsWithMeridian(Settings):
     meridian: MeridianSettings = MeridianSettings()
 
 
-def _meridian(settings: MeridianSettings) -> SetUp:
+def _meridian(settings: MeridianSettings) -> ConfiguredCarrier:
     assert settings.shop, "without a shop there is nothing to set up"
     assert settings.key, "the settings refuse a shop without a key"
     key = settings.key.get_secret_value()
-    return SetUp(Meridian(settings.shop), settings, settings.shop, partial(ApiKeyHeader, "X-Meridian-Key", key))
+    return ConfiguredCarrier(
+        Meridian(settings.shop), settings, settings.shop, partial(ApiKeyHeader, "X-Meridian-Key", key)
+    )
 
 
-MERIDIAN = Entry("meridian", "Meridian", account="shop", build=_meridian)
+MERIDIAN = CarrierEntry("meridian", "Meridian", account_setting="shop", build=_meridian)

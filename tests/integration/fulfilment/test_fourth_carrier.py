@@ -19,7 +19,7 @@ from number_orders.sandbox.server import running_sandbox
 from tests.contract.fourth_carrier.meridian_sandbox import KEY, SHOP, SandboxMeridian
 from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
 from tests.integration.fulfilment.practice import QUIET, AmpleSlots, Keeper, Practice, accept, run
-from workers.bootstrap import opening
+from workers.bootstrap import services_factory
 from workers.carriers import CARRIERS
 
 NAME = CarrierName("meridian")
@@ -48,7 +48,7 @@ async def opened(practice: Practice) -> AsyncIterator[Services]:
             "meridian": {"base_url": practice.carrier.url, "shop": SHOP, "key": KEY},
         }
     )
-    services = opening(
+    services = services_factory(
         settings,
         bell=lambda: practice.bell,
         notifier=Keeper,

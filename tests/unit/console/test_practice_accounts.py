@@ -2,12 +2,12 @@
 
 from config.settings import Settings
 from number_orders.cli.stack.sandbox_accounts import practised
-from workers.carriers import CARRIERS, set_up
+from workers.carriers import CARRIERS, configured_carriers
 
 URL = "http://127.0.0.1:8085"
 
 
 def test_practice_sets_every_carrier_up() -> None:
-    carriers = set_up(Settings.model_validate(practised(URL)))
+    carriers = configured_carriers(Settings.model_validate(practised(URL)))
     assert [*carriers] == [entry.name for entry in CARRIERS]
     assert {carrier.settings.base_url for carrier in carriers.values()} == {URL}

@@ -17,7 +17,7 @@ from number_orders.fulfilment.intake import Intake
 from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import CarrierName, Kind, Lane
 from tests.unit.carriers.cm_examples import an_order
-from workers.carriers import CARRIERS, adapters, set_up
+from workers.carriers import CARRIERS, adapters, configured_carriers
 
 GUID = "11111111-2222-4333-8444-555555555555"
 TOKEN = "hush-hush-hush"
@@ -46,14 +46,14 @@ def give(environment: pytest.MonkeyPatch, carrier: str, values: dict[str, str]) 
 
 
 def test_no_carrier_is_configured_by_default(environment: pytest.MonkeyPatch) -> None:
-    assert set_up(Settings()) == {}
+    assert configured_carriers(Settings()) == {}
 
 
 def test_two_carriers_are_configured_side_by_side_each_with_its_own_account(environment: pytest.MonkeyPatch) -> None:
     give(environment, "CM", CM_ENV)
     give(environment, "BANDWIDTH", BANDWIDTH_ENV)
 
-    carriers = set_up(Settings())
+    carriers = configured_carriers(Settings())
 
     found = {name: (type(carrier.adapter), carrier.account) for name, carrier in carriers.items()}
     assert found == {"bandwidth": (Bandwidth, "9900000"), "cm": (CM, GUID)}
@@ -74,7 +74,7 @@ def test_swift_needs_only_an_api_key(environment: pytest.MonkeyPatch) -> None:
     """A compose file passes an empty text for an account id that nobody filled in."""
     give(environment, "SWIFT", {"API_KEY": KEY, "ACCOUNT_ID": ""})
 
-    carrier = set_up(Settings())[SWIFT]
+    carrier = configured_carriers(Settings())[SWIFT]
 
     assert isinstance(carrier.adapter, Swift)
     assert carrier.settings.base_url == "https://api.swift-api.com"
@@ -84,7 +84,7 @@ def test_swift_needs_only_an_api_key(environment: pytest.MonkeyPatch) -> None:
 def test_swift_is_given_the_taint_window_and_account_of_the_settings(environment: pytest.MonkeyPatch) -> None:
     give(environment, "SWIFT", {"API_KEY": KEY, "TAINT_WINDOW_S": "3", "TAINT_MARGIN_S": "0.5", "ACCOUNT_ID": "01K3"})
 
-    adapter = set_up(Settings())[SWIFT].adapter
+    adapter = configured_carriers(Settings())[SWIFT].adapter
 
     assert isinstance(adapter, Swift)
     assert adapter._taint == Taint(timedelta(seconds=3), timedelta(seconds=0.5))
@@ -94,7 +94,7 @@ def test_swift_is_given_the_taint_window_and_account_of_the_settings(environment
 def test_no_secret_is_part_of_a_repr(environment: pytest.MonkeyPatch) -> None:
     give(environment, "CM", CM_ENV)
     give(environment, "BANDWIDTH", BANDWIDTH_ENV)
-    assert TOKEN not in repr(set_up(Settings()))
+    assert TOKEN not in repr(configured_carriers(Settings()))
 
 
 def test_every_limit_group_of_the_settings_is_one_that_the_adapter_uses(environment: pytest.MonkeyPatch) -> None:
@@ -104,7 +104,7 @@ def test_every_limit_group_of_the_settings_is_one_that_the_adapter_uses(environm
         if entry.name in known:
             group = known[entry.name].capabilities.limit_group
             groups = {group(lane, kind) for lane in (Lane.SUBMIT, Lane.ASK) for kind in Kind}
-            assert groups - {EVERYTHING} == entry.own(Settings()).limit_groups - {EVERYTHING}
+            assert groups - {EVERYTHING} == entry.settings_in(Settings()).limit_groups - {EVERYTHING}
 
 
 def test_an_order_for_an_unknown_carrier_is_refused_with_the_configured_ones(environment: pytest.MonkeyPatch) -> None:
