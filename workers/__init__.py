@@ -1,1 +1,1 @@
-"""The processes: where settings become rooms, and rooms become Celery workers."""
+"""The Celery processes: made from the settings, and wired to the services they run."""

@@ -1,7 +1,7 @@
 """The Celery application: `celery -A workers.celery_app worker|beat|flower`.
 
-Nothing is connected here. A pool child makes its loop, its clients and its ledger connections as it begins, after the
-fork, and keeps them for life (`number_orders.fulfilment.runtime`).
+Importing this module connects to nothing. A pool child opens its event loop, HTTP clients and ledger connections when
+it starts, after the fork, and keeps them until it ends (`number_orders.fulfilment.runtime`).
 """
 
 import os
@@ -21,7 +21,7 @@ from workers.dead_letters import DeadLetters
 from workers.slots import FileSlots
 
 _READY_WITHIN_S: Final = 2.0
-"""How long a child that starts looks for the ledger. To give up on one that is silent takes a few seconds more."""
+"""How long a starting child waits for the ledger. Giving up on one that does not answer takes a few seconds more."""
 
 settings = Settings()
 logs.set_up(settings.log_level, as_json=settings.log_json)
@@ -29,7 +29,7 @@ signals.setup_logging.connect(logs.on_setup_logging, weak=False)
 app = make_app(settings)
 
 
-# One folder per worker: its children are forked from the process that this runs in.
+# One folder per worker: its pool children are forked from the process that imports this.
 slots_folder = Path(tempfile.gettempdir()) / f"number-orders-slots-{os.getuid()}-{os.getpid()}"
 if settings.database_url is not None:
     DeadLetters.database_url = settings.database_url.get_secret_value()
@@ -45,7 +45,7 @@ if settings.database_url is not None:
 
 @signals.worker_init.connect(weak=False)
 def _on_worker_start(**_: Any) -> None:
-    usual_tls()  # read before the fork, and shared by all children
+    usual_tls()  # read the certificates once, before the fork, for all children
 
 
 @signals.worker_process_init.connect(weak=False)

@@ -1,9 +1,9 @@
-"""The machine's clock, for those few who may ask it. What time it is, PostgreSQL says."""
+"""The machine's clock, where it need not agree with other machines. The time of orders is PostgreSQL's."""
 
 import time
 from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Return this machine's idea of the time, to read headers that count from now."""
+    """Return this machine's time, as needed to read a carrier's `Retry-After` or a token's expiry."""
     return datetime.fromtimestamp(time.time(), UTC)

@@ -1,4 +1,4 @@
-"""Logs: one event a line, JSON for machines or aligned for eyes, with the task and its order bound to every line."""
+"""Logging: one event per line, as JSON or as text, with the task bound to every line."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from structlog.typing import Processor
 
 _QUIET: Final = (
     *("httpx", "httpcore", "kombu", "amqp", "aiohttp", "psycopg.pool"),
-    # A line for every tick and task, with the numbers that a result holds.
+    # They log a line for every tick and every task, with the phone numbers in its result.
     *("celery.worker.strategy", "celery.app.trace", "celery.beat"),
 )
 
@@ -23,14 +23,14 @@ _SHARED: Final[list[Processor]] = [
 ]
 
 
-class _Line:
-    """Writes a line of ours to standard error as it is: logging's own way there costs twice as much."""
+class _StderrLogger:
+    """Writes our own lines straight to standard error. Through `logging` each would cost twice as much."""
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name
 
     def info(self, line: str) -> None:
-        """Write one line at once, whole."""
+        """Write one line in a single call."""
         sys.stderr.write(f"{line}\n")
         sys.stderr.flush()
 
@@ -38,11 +38,13 @@ class _Line:
 
 
 def set_up(level: str, *, as_json: bool) -> None:
-    """Send everything that anybody logs to standard error: our lines straight, the libraries' through logging."""
-    last: Processor = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    """Send all logs to standard error: our own lines directly, the libraries' through `logging`."""
+    renderer: Processor = (
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    )
     structlog.configure(
-        processors=[*_SHARED, last],
-        logger_factory=_Line,
+        processors=[*_SHARED, renderer],
+        logger_factory=_StderrLogger,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
     )
@@ -50,7 +52,7 @@ def set_up(level: str, *, as_json: bool) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
@@ -58,21 +60,21 @@ def set_up(level: str, *, as_json: bool) -> None:
     root.setLevel(level)
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("celery.app.trace").addFilter(_without_foreseen_trace)
+    logging.getLogger("celery.app.trace").addFilter(_drop_reject_traceback)
 
 
-def _without_foreseen_trace(record: logging.LogRecord) -> bool:
-    """Let every record pass; that a message was given back on purpose needs no trace."""
+def _drop_reject_traceback(record: logging.LogRecord) -> bool:
+    """Let every record pass, but drop the traceback of `Reject`: the task gave its message back on purpose."""
     if record.exc_info and isinstance(record.exc_info[1], Reject):
         record.exc_info = None
     return True
 
 
 def bind_task(task_id: str, task_name: str) -> None:
-    """Bind the task that starts now to every line that is logged until the next."""
+    """Bind a task that starts to every line logged until the next task starts."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(task_id=task_id, task=task_name)
 
 
 def on_setup_logging(**_: Any) -> None:
-    """Keep Celery from setting up logging of its own; `set_up` has done it."""
+    """Do nothing. A receiver of this signal keeps Celery from configuring logging; `set_up` has done it."""

@@ -1,4 +1,4 @@
-"""Beat's schedule: it stands in the code, so beat has nothing to remember and nothing to corrupt."""
+"""Beat's scheduler. The schedule is part of the code (`config/schedule.py`), so beat stores nothing on disk."""
 
 from typing import Any, Final
 
@@ -10,17 +10,17 @@ log = structlog.get_logger(__name__)
 _LATE_S: Final = 0.001
 
 
-class Ticker(Scheduler):
-    """Celery's plain scheduler, which neither spins nor makes much of a tick that the broker does not take."""
+class BeatScheduler(Scheduler):
+    """Celery's in-memory scheduler without its busy waiting, and without a traceback for each tick it cannot send."""
 
     def apply_entry(self, entry: ScheduleEntry, producer: Any = None) -> None:
-        """Send a tick; one that is lost costs a line, not a trace a second."""
+        """Send a tick; if the broker does not take it, log one line. Celery would log a traceback every second."""
         try:
             self.apply_async(entry, producer=producer, advance=False)
-        except SchedulingError as trouble:
-            log.warning("tick_lost", task=entry.task, trouble=str(trouble))
+        except SchedulingError as fault:
+            log.warning("tick_lost", task=entry.task, trouble=str(fault))
 
     def adjust(self, n: float, drift: float = _LATE_S) -> float:
-        """Wake a moment late: Celery wakes 10 ms early, and spins until its time has come."""
-        adjusted: float = super().adjust(n, drift)  # type: ignore[arg-type]  # seconds, whatever the stubs say
+        """Wake up 1 ms late. Celery wakes up 10 ms early and then spins until the tick is due."""
+        adjusted: float = super().adjust(n, drift)  # type: ignore[arg-type]  # seconds; the stubs say int
         return adjusted

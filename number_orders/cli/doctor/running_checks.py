@@ -17,7 +17,7 @@ from number_orders.cli.doctor.checks import Check, Verdict
 from number_orders.cli.output import clean
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName, CarrierOrderId, Criteria, Kind, Order, OrderId, OrderRequest, State
-from workers.apps import make_ringer
+from workers.apps import make_sender
 from workers.carriers import CARRIERS, ConfiguredCarrier, configured_carriers
 from workers.clock import utc_now
 
@@ -45,7 +45,7 @@ class Roll:
     """The workers as they answer for themselves over the broker, called twice to see beat tick between."""
 
     def __init__(self, settings: Settings) -> None:
-        self._app: Celery = make_ringer(settings)
+        self._app: Celery = make_sender(settings)
         self._first: Mapping[str, Any] = {}
         self._called_at = 0.0
 

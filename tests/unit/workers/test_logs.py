@@ -1,4 +1,4 @@
-"""Logs as a process writes them: one event a line, whoever says it, with the task bound to it."""
+"""A process logs one event per line, its own and its libraries', with the task bound to each."""
 
 import json
 import subprocess
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-SAYING = """
+SCRIPT = """
 import logging
 import structlog
 from workers import logs
@@ -24,16 +24,16 @@ except KeyError as wrong:
 """
 
 
-def said(*, as_json: bool) -> list[str]:
+def logged(*, as_json: bool) -> list[str]:
     process = subprocess.run(
-        [sys.executable, "-c", SAYING.format(as_json=as_json)], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", SCRIPT.format(as_json=as_json)], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert process.stdout == ""
     return process.stderr.splitlines()
 
 
-def test_every_line_is_json_with_its_task_and_its_source() -> None:
-    lines = [json.loads(line) for line in said(as_json=True)]
+def test_json_lines_name_task_and_logger() -> None:
+    lines = [json.loads(line) for line in logged(as_json=True)]
 
     assert [(line["event"], line["level"], line["logger"]) for line in lines] == [
         ("order_moved", "info", "number_orders.fulfilment.recorder"),
@@ -46,8 +46,8 @@ def test_every_line_is_json_with_its_task_and_its_source() -> None:
     assert lines[2]["exception"].endswith("KeyError: 'it'")
 
 
-def test_for_eyes_it_is_words() -> None:
-    moved, library, *_ = said(as_json=False)
+def test_text_lines_are_readable() -> None:
+    moved, library, *_ = logged(as_json=False)
 
     assert "order_moved" in moved
     assert "to_state=OPEN" in moved

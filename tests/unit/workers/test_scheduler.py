@@ -1,4 +1,4 @@
-"""Beat's clockwork: it sends what is due, and sleeps in between."""
+"""Beat sends what is due and sleeps in between."""
 
 import time
 from typing import Any
@@ -7,49 +7,49 @@ import pytest
 from celery import Celery
 from celery.beat import ScheduleEntry, SchedulingError
 
-from workers.scheduler import Ticker
+from workers.scheduler import BeatScheduler
 
 
-class Counted(Ticker):
-    """Ticks that go nowhere."""
+class RecordingScheduler(BeatScheduler):
+    """Records ticks instead of sending them."""
 
     def __init__(self, app: Celery) -> None:
         self.sent: list[str] = []
-        self.trouble: Exception | None = None
+        self.fault: Exception | None = None
         super().__init__(app)
 
     def apply_async(self, entry: ScheduleEntry, *_: Any, **__: Any) -> None:
         self.sent.append(str(entry.task))
-        if self.trouble:
-            raise self.trouble
+        if self.fault:
+            raise self.fault
 
 
 @pytest.fixture
-def ticker() -> Counted:
+def scheduler() -> RecordingScheduler:
     app = Celery("anybody", broker="memory://", set_as_current=False)
     app.conf.beat_schedule = {
         "often": {"task": "often", "schedule": 0.05},
         "rarely": {"task": "rarely", "schedule": 60},
     }
-    return Counted(app)
+    return RecordingScheduler(app)
 
 
-def ticked(ticker: Counted, until: int) -> int:
-    """Go on as beat does until so many ticks were sent, and return how often it looked."""
-    looks = 0
-    while len(ticker.sent) < until:
-        looks += 1
-        time.sleep(max(ticker.tick(), 0))
-    return looks
+def run_until(scheduler: RecordingScheduler, ticks: int) -> int:
+    """Run as beat does until so many ticks were sent; return how often the scheduler was asked."""
+    asked = 0
+    while len(scheduler.sent) < ticks:
+        asked += 1
+        time.sleep(max(scheduler.tick(), 0))
+    return asked
 
 
-def test_beat_sleeps_until_a_tick_is_due(ticker: Counted) -> None:
-    """Celery's own looks some hundred times before each."""
-    assert ticked(ticker, 10) < 10 * 5
-    assert set(ticker.sent) == {"often"}
+def test_beat_sleeps_until_a_tick_is_due(scheduler: RecordingScheduler) -> None:
+    """Celery's own scheduler is asked some hundred times before each tick."""
+    assert run_until(scheduler, 10) < 10 * 5
+    assert set(scheduler.sent) == {"often"}
 
 
-def test_a_tick_that_is_lost_is_followed_by_the_next(ticker: Counted) -> None:
-    ticker.trouble = SchedulingError("the broker is away")
-    ticked(ticker, 3)
-    assert ticker.sent == ["often"] * 3
+def test_beat_goes_on_after_a_tick_that_it_could_not_send(scheduler: RecordingScheduler) -> None:
+    scheduler.fault = SchedulingError("the broker is away")
+    run_until(scheduler, 3)
+    assert scheduler.sent == ["often"] * 3
