@@ -1,1 +1,1 @@
-"""Plain values. Only `workers` and `console` read them; every other room is handed what it needs."""
+"""Settings, queues and schedule. Only `workers` and `number_orders.cli` import them and pass values on."""

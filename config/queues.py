@@ -1,35 +1,37 @@
-"""Queues, and every setting of Celery that is not left to its default, each with its reason.
+"""The queues, and every Celery setting that differs from its default, each with its reason.
 
-What was measured behind them: docs/adr/0002-bells-and-leases.md.
+The measurements behind them: docs/adr/0002-bells-and-leases.md.
 """
 
 from typing import Any, Final
 
 INTAKE: Final = "orders"
-"""Producers put orders here. The only queue whose messages carry an order."""
+"""Producers send orders here. No other queue has messages that carry an order."""
 BELLS: Final = {lane: f"orders.bells.{lane}" for lane in ("submit", "ask", "tell")}
-"""One queue per lane, so that one kind of bell never waits behind another, and lanes can be split over workers."""
+"""One queue per lane, so that the bells of one lane never wait behind another's, and workers can split the lanes."""
 SWEEP: Final = "orders.sweep"
 
 ALL: Final = (INTAKE, *BELLS.values(), SWEEP)
 
 TASK_LIMIT_S: Final = 180
-"""No task lives longer: a stint is 5 s of claiming and then the life of its slowest conversation."""
+"""No task runs longer: a lane run claims for 5 s and then lasts as long as its slowest conversation."""
 VISIBILITY_S: Final = 90
-"""After this the broker hands an unacknowledged message to somebody else. Only messages that carry an order are
-unacknowledged while they run, and those may run for 60 s (tasks/orders.py): longer than that, and no longer than
-need be, for this is how long an order message rests when its worker was killed."""
+"""After this the broker delivers an unacknowledged message to another worker.
+
+Only messages that carry an order stay unacknowledged while they run, for at most 60 s (tasks/orders.py). This must be
+longer than that, but not much: an order message waits this long when its worker was killed.
+"""
 BELL_EXPIRES_S: Final = 5
-"""An old bell says nothing that the next sweep does not."""
+"""An older bell is useless: the sweep has rung again."""
 SWEEP_EVERY_S: Final = 1.0
 TICKETS_KEPT_S: Final = 3600
 
 TRANSPORT: Final[dict[str, Any]] = {
     "visibility_timeout": VISIBILITY_S,
-    # Look for abandoned messages every 10 s; by default only every 100 s.
+    # Look for messages of killed workers every 10 s; the default is every 100 s.
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,
-    # Without these a frozen broker or a half-open connection blocks a process for ever.
+    # Without these, a frozen broker or a half-open connection blocks a process for ever.
     "socket_timeout": 5,
     "socket_connect_timeout": 3,
     "socket_keepalive": True,
@@ -38,43 +40,43 @@ TRANSPORT: Final[dict[str, Any]] = {
 
 BELL_TRANSPORT: Final[dict[str, Any]] = {
     **TRANSPORT,
-    # A bell is worth a second at most: the sweep rings again.
+    # A bell is worth waiting a second at most: the sweep rings again.
     "socket_timeout": 1,
     "socket_connect_timeout": 1,
     "max_retries": 0,
 }
 
 CELERY: Final[dict[str, Any]] = {
-    # JSON only: a pickle from the queue would be somebody else's code in our process.
+    # JSON only: unpickling a message would run foreign code in our process.
     "task_serializer": "json",
     "result_serializer": "json",
     "accept_content": ["json"],
     "result_accept_content": ["json"],
-    # Bells are acknowledged early: the lease in the ledger is the recovery, a late acknowledgement would only
-    # run them twice. `orders.submit` says otherwise for itself.
+    # Bells are acknowledged early: the lease in the ledger is the recovery, and a late acknowledgement would only run
+    # them twice. `orders.submit` overrides this.
     "task_acks_late": False,
-    # A child that dies of a message would be given the same message again and again.
+    # True would redeliver a message that kills its child, again and again.
     "task_reject_on_worker_lost": False,
-    # Take a message only when a child is free: nothing waits in a worker that others could do. Orders are taken
-    # together, and need one child together (workers/batches.py).
+    # Take a message only when a child is free, so that no message waits in one worker while another is idle. Orders are
+    # taken in batches, and a batch needs one child (workers/batches.py).
     "worker_prefetch_multiplier": 1,
     "worker_disable_prefetch": True,
     "task_time_limit": TASK_LIMIT_S,
-    # A child looks for the ledger before it says that it is up. Celery gives one that replaces another 4 s, and would
-    # kill one after the other while the ledger is out of reach.
+    # A child connects to the ledger before it reports that it is up. By default Celery kills a replacement child that
+    # does not report within 4 s, so it would kill one after another while the ledger is unavailable.
     "worker_proc_alive_timeout": 60,
-    # The ledger is the result of everything but the question for a ticket.
+    # The results of most tasks are in the ledger. Those that answer a producer override this.
     "task_ignore_result": True,
     "result_expires": TICKETS_KEPT_S,
-    # Flower lives on these. That something was sent is said by whoever orders; our own messages are bells, and one a
-    # second from beat would bury the orders.
+    # Flower needs these events. Producers send the event that an order was sent; our own messages are bells and ticks,
+    # and one a second would bury the orders in Flower.
     "worker_send_task_events": True,
     "task_send_sent_event": False,
-    # Plain direct queues through the nameless exchange: their bindings cannot be flushed away.
+    # Plain queues on the nameless exchange: they have no bindings that flushing the broker could delete.
     "task_default_queue": INTAKE,
     "task_default_exchange": "",
     "task_create_missing_queues": True,
-    # The broker may be away for as long as it likes.
+    # However long the broker is away, keep trying.
     "broker_connection_retry_on_startup": True,
     "broker_connection_retry": True,
     "broker_connection_max_retries": None,
@@ -84,7 +86,7 @@ CELERY: Final[dict[str, Any]] = {
     "redis_socket_connect_timeout": 3,
     "redis_socket_keepalive": True,
     "redis_backend_health_check_interval": 25,
-    # Logs are ours (workers/logs.py).
+    # workers/logs.py configures logging.
     "worker_hijack_root_logger": False,
     "worker_redirect_stdouts": False,
     "enable_utc": True,

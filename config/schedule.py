@@ -1,4 +1,4 @@
-"""What beat rings for, and how often. Doubled or missed, a tick does no harm."""
+"""What beat sends, and how often. A tick that is sent twice or not at all does no harm."""
 
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
     "sweep": {
         "task": "orders.sweep",
         "schedule": SWEEP_EVERY_S,
-        # A tick that nobody took in time is worth nothing: the next is there already.
+        # A tick that no worker took in time is useless: the next one has been sent.
         "options": {"queue": SWEEP, "expires": 2 * SWEEP_EVERY_S, "ignore_result": True},
     },
     "mind": {
