@@ -1,4 +1,4 @@
-"""What a producer imports to order phone numbers: the contract, and a thin Celery sender."""
+"""For producers: the contract of number-orders, and a client that sends orders through Celery."""
 
 from number_orders_client.contract import (
     Criteria,

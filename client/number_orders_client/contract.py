@@ -1,7 +1,7 @@
-"""The contract between producers and number-orders: the shapes of everything that passes between them.
+"""The contract between producers and number-orders: the shape of every value that they exchange.
 
-These models say what is well formed. Whether a carrier sells it, the service says, with the same kind of
-refusal: the field, and the rule that it breaks.
+The models check whether an order is well formed. Whether the carrier can fill it, the service checks, and refuses in
+the same form: the field, and the rule that it breaks.
 """
 
 from datetime import datetime
@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 ORDERS_MAX: int = 500
-"""The most orders in one `orders.submit_many`."""
+"""The most orders in one call of `orders.submit_many`."""
 NUMBERS_MAX: int = 5000
 """The most numbers in one order."""
 
@@ -31,7 +31,7 @@ FinalState = Literal["COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", 
 
 _ENDS: tuple[State, ...] = ("COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED")
 
-# Printable, no control characters: these end up in carriers' XML, in logs and on screens.
+# No control characters: these texts go into carriers' XML, logs and terminals.
 Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
 Number = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
@@ -42,7 +42,7 @@ class _Shape(BaseModel):
 
 
 class Criteria(_Shape):
-    """Where the numbers should live. Which may be combined is each carrier's own rule."""
+    """Where the numbers are wanted. Each carrier has its own rules about which fields may be combined."""
 
     country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
     """ISO 3166 alpha-3, such as USA."""
@@ -50,7 +50,7 @@ class Criteria(_Shape):
     npa: Line | None = None
     nxx: Line | None = None
     thousands_block: Line | None = None
-    """The digit after npa and nxx."""
+    """The digit that follows npa and nxx."""
     city: Line | None = None
     state: Line | None = None
     rate_center: Line | None = None
@@ -63,19 +63,19 @@ class Criteria(_Shape):
 
 
 class Notify(_Shape):
-    """Where to hear of the order. `on` names the states to hear of; the end only, if it is left out."""
+    """Where to send the order document, and at which states (`on`); by default only when the order has ended."""
 
     task: Line | None = None
-    """A Celery task that takes one argument, the order document."""
+    """A Celery task with one argument, the order document."""
     queue: Line | None = None
-    """The queue on which that task is awaited."""
+    """The queue that the worker with this task listens to."""
     url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https://")] | None = None
     on: Annotated[tuple[State, ...], Field(strict=False, min_length=1)] = _ENDS
 
     @model_validator(mode="after")
     def _complete(self) -> "Notify":
         if self.task is None and self.url is None:
-            raise ValueError("needs a task (with its queue), or a url")
+            raise ValueError("needs a task with its queue, or a url")
         if (self.task is None) != (self.queue is None):
             raise ValueError("task and queue go together")
         return self
@@ -85,7 +85,7 @@ class OrderRequest(_Shape):
     """One order: `numbers`, or `criteria` with a `quantity`, never both."""
 
     key: Key
-    """Your own name for the order. The same key with the same body is the same order, however often it is sent."""
+    """The producer's name for the order: an idempotency key. Sent again with the same body, it is the same order."""
     carrier: Line
     kind: Literal["new_numbers", "add_messaging_numbers", "remove_numbers"]
     numbers: Annotated[tuple[Number, ...], Field(strict=False, min_length=1, max_length=NUMBERS_MAX)] | None = None
@@ -97,12 +97,12 @@ class OrderRequest(_Shape):
     allow_backorder: bool = False
     when_tainted: Literal["wait", "split", "fail"] = "wait"
     not_before: Annotated[AwareDatetime, Field(strict=False)] | None = None
-    """Do not send it earlier. ISO 8601 with an offset."""
+    """Not sent to the carrier before this time. ISO 8601 with an offset."""
     account: Line | None = None
     name: Line | None = None
     notes: Annotated[str, StringConstraints(max_length=1000)] | None = None
     options: Annotated[dict[str, str | int | bool | list[str] | None], Field(max_length=50, default_factory=dict)]
-    """The carrier's own; its adapter checks them."""
+    """The carrier's own options; its adapter checks them."""
     notify: Notify | None = None
 
     @model_validator(mode="after")
@@ -112,31 +112,31 @@ class OrderRequest(_Shape):
         if self.criteria is not None and self.quantity is None:
             raise ValueError("criteria need a quantity")
         if self.numbers is not None and self.quantity is not None:
-            raise ValueError("quantity goes with criteria; numbers are counted as they stand")
+            raise ValueError("quantity goes with criteria only; numbers are counted")
         if self.numbers is not None and len(set(self.numbers)) != len(self.numbers):
             raise ValueError("numbers holds a number twice")
         return self
 
 
 class Ticket(BaseModel):
-    """What `orders.submit` answers: the order is in the ledger, and will reach its end."""
+    """The answer of `orders.submit`: the order is stored in the ledger and will reach its end."""
 
     order_id: UUID
     key: str
     state: State
     new: bool
-    """False: this key was accepted before, and this is that order."""
+    """False: an order with this key was accepted before, and this is its ticket."""
 
 
 class Fault(BaseModel):
-    """One thing wrong with an order: where, and the rule it breaks."""
+    """One thing wrong with an order: the field, and the rule that it breaks."""
 
     field: str
     rule: str
 
 
 class Refusal(BaseModel):
-    """One order of `orders.submit_many` that was not taken. It left nothing behind."""
+    """One order of `orders.submit_many` that was refused. Nothing of it was stored."""
 
     index: int
     key: str | None
@@ -149,12 +149,12 @@ class NumberResult(BaseModel):
     e164: str
     state: Literal["requested", "acquired", "usable", "failed", "released"]
     code: str | None = None
-    """The carrier's own code, if it gave one."""
+    """The carrier's error code, if it gave one."""
     text: str | None = None
 
 
 class OrderDocument(BaseModel):
-    """An order as it is told: to `notify`, and by `orders.get`."""
+    """An order as producers see it: sent to `notify`, and returned by `orders.get`."""
 
     order_id: UUID
     key: str
@@ -163,9 +163,9 @@ class OrderDocument(BaseModel):
     state: State
     final: bool
     version: int
-    """Grows with everything that happens; of two documents the one with the greater version is newer."""
+    """Grows with every event of the order: of two documents, the one with the greater version is newer."""
     reason: str | None
-    """Why it stands where it stands, in words."""
+    """Why the order is in this state, in words."""
     quantity: int
     numbers: list[NumberResult]
     carrier_order_id: str | None

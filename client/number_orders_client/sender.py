@@ -1,6 +1,6 @@
-"""A thin sender for producers in Python: the contract on the way in, Celery on the wire, tickets on the way out.
+"""A client for producers in Python: it checks orders against the contract and sends them through Celery.
 
-Whoever prefers bare Celery needs none of this: the task's name and the order as JSON are the whole interface.
+Plain Celery works as well: the interface is the task's name and the order as JSON.
 """
 
 import time
@@ -19,29 +19,29 @@ Orderable = OrderRequest | Mapping[str, Any]
 
 
 class NoTicketError(TimeoutError):
-    """No ticket came in time. The order may or may not be in: send it again with the same key, which is safe."""
+    """No answer came in time. The order may be stored or not; sending it again with the same key is safe."""
 
 
 class Client:
-    """Sends orders through a broker and fetches what became of them."""
+    """Sends orders and fetches order documents through a broker."""
 
     def __init__(
         self, broker_url: str, *, producer: str = "default", wait_s: float = 10.0, result_url: str | None = None
     ) -> None:
-        """Prepare to send; nothing is connected yet.
+        """Prepare the client; it connects when it first sends.
 
         Args:
-            broker_url: The broker that number-orders listens to.
-            producer: Whose orders these are; keys are unique per producer.
+            broker_url: The broker of number-orders.
+            producer: The name of the producer; keys are unique per producer.
             wait_s: How long to wait for a ticket or a document.
-            result_url: Where tickets are kept; the broker, unless the service says otherwise.
+            result_url: Where the service stores tickets; by default the broker.
         """
         self._app = Celery("number-orders-client", broker=broker_url, backend=result_url or broker_url)
         self._app.conf.update(
             task_serializer="json",
             result_serializer="json",
             accept_content=["json"],
-            # A frozen broker costs seconds, not for ever.
+            # Without timeouts a frozen broker blocks the producer for ever.
             broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 3, "socket_keepalive": True},
             redis_socket_timeout=5,
         )
@@ -49,16 +49,16 @@ class Client:
         self._wait_s = wait_s
 
     def submit(self, order: Orderable, *, order_id: UUID | None = None) -> Ticket:
-        """Order numbers, and return the ticket: from here on the order is in the ledger and reaches an end.
+        """Submit an order and return its ticket: it is then stored in the ledger and will reach its end.
 
         Args:
-            order: The order; a mapping is checked against the contract before anything is sent.
-            order_id: The id it shall have; by default a new one.
+            order: The order; it is checked against the contract before it is sent.
+            order_id: The id for the order; by default a new one.
 
         Raises:
-            pydantic.ValidationError: It is not well formed; nothing was sent.
-            ValueError: The service refused it; the message names field and rule.
-            NoTicketError: No answer in time. Send it again with the same key.
+            pydantic.ValidationError: The order is not well formed; nothing was sent.
+            ValueError: The service refused the order; the message names the field and the rule.
+            NoTicketError: No answer in time. Submit the order again with the same key.
         """
         answer = self._call(
             "orders.submit", {"order": _plain(order), "producer": self._producer}, task_id=str(order_id or uuid4())
@@ -66,11 +66,11 @@ class Client:
         return Ticket.model_validate(answer)
 
     def submit_many(self, orders: Iterable[Orderable]) -> tuple[list[Ticket], list[Refusal]]:
-        """Order many at once, in batches; the good are taken, each bad one is reported by its index in `orders`.
+        """Submit many orders, 500 per message; return tickets, and refusals with the index in `orders` of each bad one.
 
         Raises:
-            pydantic.ValidationError: One of them is not well formed; nothing was sent.
-            NoTicketError: No answer in time. Send them again with the same keys.
+            pydantic.ValidationError: One of the orders is not well formed; nothing was sent.
+            NoTicketError: No answer in time. Submit all again with the same keys.
         """
         plain = [_plain(order) for order in orders]
         tickets: list[Ticket] = []
@@ -83,18 +83,25 @@ class Client:
         return tickets, refusals
 
     def get(self, order_id: UUID) -> OrderDocument:
-        """Return the order as it stands now."""
+        """Return the order document as it is now."""
         return OrderDocument.model_validate(self._call("orders.get", {"order_id": str(order_id)}))
 
     def cancel(self, order_id: UUID, *, why: str | None = None) -> None:
-        """Cancel the order; once the carrier has it, have the carrier asked to drop it, if it can."""
+        """Cancel the order: end it if it was not sent yet, otherwise ask the carrier to cancel it.
+
+        Once the carrier is asked, the order stays OPEN until the carrier has answered.
+
+        Raises:
+            Exception: It cannot be cancelled; the message says why.
+            NoTicketError: No answer in time. Call again.
+        """
         self._call("orders.cancel", {"order_id": str(order_id), "by": self._producer, "why": why})
 
     def wait(self, order_id: UUID, *, timeout_s: float, every_s: float = 1.0) -> OrderDocument:
-        """Ask until the order is at its end, and return it.
+        """Poll until the order has ended, and return its document.
 
         Raises:
-            TimeoutError: It is still under way. That ends nothing: ask again whenever you like.
+            TimeoutError: The order has not ended yet. It goes on; call again at any time.
         """
         until = time.monotonic() + timeout_s
         while True:
@@ -106,7 +113,7 @@ class Client:
             time.sleep(every_s)
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Close the connection to the broker."""
         self._app.close()
 
     def _call(self, task: str, kwargs: Mapping[str, Any], *, task_id: str | None = None) -> Any:
@@ -114,11 +121,11 @@ class Client:
         try:
             return sent.get(timeout=self._wait_s)
         except CeleryTimeoutError:
-            raise NoTicketError(f"no answer to {task} within {self._wait_s:g} s") from None
+            raise NoTicketError(f"no answer to {task} within {self._wait_s:g} s; it is safe to send it again") from None
         finally:
             sent.forget()
 
 
 def _plain(order: Orderable) -> dict[str, Any]:
-    shaped = order if isinstance(order, OrderRequest) else OrderRequest.model_validate(order)
-    return shaped.model_dump(mode="json", exclude_unset=True)
+    checked = order if isinstance(order, OrderRequest) else OrderRequest.model_validate(order)
+    return checked.model_dump(mode="json", exclude_unset=True)
