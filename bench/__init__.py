@@ -1,1 +1,1 @@
-"""What an order costs here and elsewhere: benches that measure, and that nothing in production imports."""
+"""Benchmarks: what an order costs in number-orders and in other designs. Nothing in production imports this."""

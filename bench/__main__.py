@@ -1,4 +1,4 @@
-"""`python -m bench orders|waiting|intake|hotspots`: what an order costs here and elsewhere."""
+"""Run a benchmark: `python -m bench orders|waiting|intake|hotspots`."""
 
 import typer
 
@@ -13,7 +13,7 @@ app.command("hotspots")(hotspots.bench)
 
 @app.callback()
 def _about() -> None:
-    """Measure what an order costs. Wants a machine that does nothing else."""
+    """Measure what an order costs. Run it on a machine that does nothing else."""
 
 
 if __name__ == "__main__":

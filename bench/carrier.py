@@ -1,9 +1,9 @@
-"""The carrier stand-in: a process of its own that answers quickly, and writes down what it was asked and when.
+"""The fake carrier: a separate process that answers quickly and records what it was asked and when.
 
     python -m bench.carrier PORT
 
-Speaks as much HTTP/1.1 as clients with kept-alive connections need. Whatever is no POST of an order, no GET of one
-and no question of the bench's own is answered with 500: then the bench has a mistake, and no figure comes of it.
+Speaks as much HTTP/1.1 as clients with kept-alive connections need. It answers 500 to everything but the POST of an
+order, the GET of an order and the benchmark's own questions: the benchmark has a bug then, and the run fails.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
-from bench import dialect
+from bench import bandwidth_xml
 from bench.workload import LATENCY_S, index_of, takes_s
 from number_orders.embedded.ports import LOOPBACK
 
 REPORT: Final = "/bench/report"
-TOLD: Final = "/bench/told"
+ENDED: Final = "/bench/ended"
 
 _HEAD_ENDS: Final = b"\r\n\r\n"
 _REASONS: Final = {200: "OK", 201: "Created", 500: "Internal Server Error"}
@@ -28,93 +28,97 @@ _REASONS: Final = {200: "OK", 201: "Created", 500: "Internal Server Error"}
 class Placed:
     """One order at the carrier."""
 
-    named: str
+    carrier_order_id: str
     reference: str
     number: str
     posted_at: float
     done_at: float
     gets: int = 0
-    told_at: float | None = None
-    """When the end was first shown."""
+    ended_at: float | None = None
+    """When a GET first reported it as complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is said, and how long it takes."""
+    """A response, and how long to wait before sending it."""
 
     status: int
     body: bytes
-    content_type: str = dialect.XML
+    content_type: str = bandwidth_xml.XML
     location: str | None = None
     after_s: float = LATENCY_S
 
 
-class Books:
+class Orders:
     """Everything that was ordered."""
 
     def __init__(self) -> None:
         self._orders: dict[str, Placed] = {}
-        self._told = 0
+        self._ended = 0
 
     def answer(self, method: str, path: str, body: bytes) -> Answer:
-        """Do what a request asks for."""
-        if path == TOLD:
-            return _json(self._told)
+        """Return the response to a request."""
+        if path == ENDED:
+            return _json(self._ended)
         if path == REPORT:
-            return _json([_shown(order) for order in self._orders.values()])
-        if method == "POST" and path == dialect.ORDERS:
+            return _json([_as_json(order) for order in self._orders.values()])
+        if method == "POST" and path == bandwidth_xml.ORDERS:
             return self._place(body)
-        order = self._orders.get(path.removeprefix(f"{dialect.ORDERS}/"))
-        return self._show(order) if method == "GET" and order else Answer(500, b"")
+        order = self._orders.get(path.removeprefix(f"{bandwidth_xml.ORDERS}/"))
+        return self._get(order) if method == "GET" and order else Answer(500, b"")
 
     def _place(self, body: bytes) -> Answer:
         now = time.time()
-        reference, number = dialect.read_order(body)
-        named = f"bench-{len(self._orders)}"
+        reference, number = bandwidth_xml.read_order(body)
+        carrier_order_id = f"bench-{len(self._orders)}"
         done_at = now + LATENCY_S + takes_s(index_of(number))
-        self._orders[named] = Placed(named, reference, number, now, done_at)
-        shown = dialect.write_response(named=named, reference=reference, number=number, done=False)
-        return Answer(201, shown, location=f"{dialect.ORDERS}/{named}")
+        self._orders[carrier_order_id] = Placed(carrier_order_id, reference, number, now, done_at)
+        body = bandwidth_xml.write_response(
+            carrier_order_id=carrier_order_id, reference=reference, number=number, done=False
+        )
+        return Answer(201, body, location=f"{bandwidth_xml.ORDERS}/{carrier_order_id}")
 
-    def _show(self, order: Placed) -> Answer:
+    def _get(self, order: Placed) -> Answer:
         now = time.time()
         order.gets += 1
         done = now >= order.done_at
-        if done and order.told_at is None:
-            order.told_at = now
-            self._told += 1
-        shown = dialect.write_response(named=order.named, reference=order.reference, number=order.number, done=done)
-        return Answer(200, shown)
+        if done and order.ended_at is None:
+            order.ended_at = now
+            self._ended += 1
+        body = bandwidth_xml.write_response(
+            carrier_order_id=order.carrier_order_id, reference=order.reference, number=order.number, done=done
+        )
+        return Answer(200, body)
 
 
 class Connection(asyncio.Protocol):
-    """One kept-alive connection; its requests come one after the other."""
+    """One kept-alive connection, on which requests come one after another."""
 
-    def __init__(self, books: Books) -> None:
-        self._books = books
+    def __init__(self, orders: Orders) -> None:
+        self._orders_placed = orders
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._got = bytearray()
+        self._received = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "it is a TCP connection"
+        assert isinstance(transport, asyncio.Transport), "a TCP connection"
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is whole."""
-        self._got += data
-        while (end := self._got.find(_HEAD_ENDS)) >= 0:
-            head = self._got[:end].decode("latin-1")
-            whole = end + len(_HEAD_ENDS) + _length(head)
-            if len(self._got) < whole:
+        """Answer each request that has arrived completely."""
+        self._received += data
+        while (end := self._received.find(_HEAD_ENDS)) >= 0:
+            head = self._received[:end].decode("latin-1")
+            length = end + len(_HEAD_ENDS) + _length(head)
+            if len(self._received) < length:
                 return
-            body = bytes(self._got[end + len(_HEAD_ENDS) : whole])
-            del self._got[:whole]
+            body = bytes(self._received[end + len(_HEAD_ENDS) : length])
+            del self._received[:length]
             method, path, _ = head.split(" ", 2)
-            answer = self._books.answer(method, path, body)
-            self._loop.call_later(answer.after_s, self._say, answer)
+            answer = self._orders_placed.answer(method, path, body)
+            self._loop.call_later(answer.after_s, self._send, answer)
 
-    def _say(self, answer: Answer) -> None:
+    def _send(self, answer: Answer) -> None:
         if self._transport is None or self._transport.is_closing():
             return
         location = f"Location: {answer.location}\r\n" if answer.location else ""
@@ -133,25 +137,25 @@ def _length(head: str) -> int:
     return 0
 
 
-def _json(said: object) -> Answer:
-    return Answer(200, json.dumps(said).encode(), "application/json", after_s=0)
+def _json(value: object) -> Answer:
+    return Answer(200, json.dumps(value).encode(), "application/json", after_s=0)
 
 
-def _shown(order: Placed) -> dict[str, object]:
+def _as_json(order: Placed) -> dict[str, object]:
     return {
         "index": index_of(order.number),
         "posted_at": order.posted_at,
         "done_at": order.done_at,
         "gets": order.gets,
-        "told_at": order.told_at,
+        "ended_at": order.ended_at,
     }
 
 
 async def serve(port: int) -> None:
     """Serve until killed."""
-    books = Books()
+    orders = Orders()
     server = await asyncio.get_running_loop().create_server(
-        lambda: Connection(books), LOOPBACK, port, backlog=1024, reuse_address=True
+        lambda: Connection(orders), LOOPBACK, port, backlog=1024, reuse_address=True
     )
     await server.serve_forever()
 

@@ -1,7 +1,7 @@
-"""Orders followed by a Celery task that retries itself, as most people write it; run by `celery -A`.
+"""Follow orders with a Celery task that retries itself, the usual design; run by `celery -A`.
 
-One row per order: inserted when the carrier has taken the order, updated when it is done. A worker killed between
-the POST and the retry orders again: that is the usual price, and not measured here.
+One row per order: inserted when the carrier has accepted it, updated when it is complete. A worker that is killed
+between the POST and the retry orders twice; this benchmark does not measure that.
 """
 
 import os
@@ -15,7 +15,7 @@ import psycopg
 from celery import Celery, Task
 from psycopg_pool import ConnectionPool
 
-from bench.dialect import COMPLETE, ORDERS, XML, read_response, write_order
+from bench.bandwidth_xml import COMPLETE, ORDERS, XML, read_response, write_order
 from bench.workload import POLL_S, number_of
 
 BROKER: Final = "BENCH_BROKER_URL"
@@ -29,7 +29,7 @@ TABLE: Final = (
 )
 
 _POOL: Final = 20
-_ONE_AT_A_TIME: Final = threading.Lock()
+_LOCK: Final = threading.Lock()
 
 app = Celery("bench", broker=os.environ.get(BROKER))
 app.conf.update(
@@ -42,52 +42,54 @@ app.conf.update(
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
-    """What one process shares between its tasks."""
+class Clients:
+    """The clients that the tasks of one process share."""
 
     http: httpx.Client
     database: ConnectionPool[psycopg.Connection[Any]]
 
 
 @cache
-def _make() -> Here:
+def _make() -> Clients:
     limits = httpx.Limits(max_connections=_POOL, max_keepalive_connections=_POOL)
-    return Here(
+    return Clients(
         httpx.Client(base_url=os.environ[CARRIER], limits=limits, timeout=30),
         ConnectionPool(os.environ[DATABASE], min_size=1, max_size=_POOL, kwargs={"autocommit": True}, open=True),
     )
 
 
-def here() -> Here:
-    """Return what this process shares, made at first use and after the fork."""
-    with _ONE_AT_A_TIME:
+def clients() -> Clients:
+    """Return the clients of this process, made at first use, after the fork."""
+    with _LOCK:
         return _make()
 
 
 @app.task(bind=True, name=TASK, max_retries=None)
-def follow(self: Task[Any, Any], index: int, named: str | None = None) -> None:
-    """Send the order, or ask how it stands; come back in two seconds."""
-    if named is None:
-        named = _place(index)
-    elif _is_complete(named):
+def follow(self: Task[Any, Any], index: int, carrier_order_id: str | None = None) -> None:
+    """Send the order or ask for its status; retry in two seconds until it is complete."""
+    if carrier_order_id is None:
+        carrier_order_id = _place(index)
+    elif _is_complete(carrier_order_id):
         return _end(index)
-    raise self.retry(args=(index, named), countdown=POLL_S)
+    raise self.retry(args=(index, carrier_order_id), countdown=POLL_S)
 
 
 def _place(index: int) -> str:
     body = write_order(number_of(index), reference=f"celery-{index}")
-    answer = here().http.post(ORDERS, content=body, headers={"Content-Type": XML})
-    named, _ = read_response(answer.raise_for_status().content)
-    with here().database.connection() as db:
-        db.execute("INSERT INTO orders (idx, carrier_order_id, state) VALUES (%s, %s, 'OPEN')", [index, named])
-    return named
+    answer = clients().http.post(ORDERS, content=body, headers={"Content-Type": XML})
+    carrier_order_id, _ = read_response(answer.raise_for_status().content)
+    with clients().database.connection() as db:
+        db.execute(
+            "INSERT INTO orders (idx, carrier_order_id, state) VALUES (%s, %s, 'OPEN')", [index, carrier_order_id]
+        )
+    return carrier_order_id
 
 
-def _is_complete(named: str) -> bool:
-    answer = here().http.get(f"{ORDERS}/{named}")
+def _is_complete(carrier_order_id: str) -> bool:
+    answer = clients().http.get(f"{ORDERS}/{carrier_order_id}")
     return read_response(answer.raise_for_status().content)[1] == COMPLETE
 
 
 def _end(index: int) -> None:
-    with here().database.connection() as db:
+    with clients().database.connection() as db:
         db.execute("UPDATE orders SET state = 'COMPLETED', ended_at = now() WHERE idx = %s", [index])

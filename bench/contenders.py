@@ -1,6 +1,6 @@
-"""Who takes part: each starts its processes on a stage, is handed orders, and says when each of them ended.
+"""The contenders: each starts its processes, takes orders, and reports when each of them ended.
 
-An end is dated by its commit, where there is a ledger, and by the moment it was seen, where there is none.
+An order's end is the time of its commit for a contender with a database, else the time when it was seen.
 """
 
 import json
@@ -17,50 +17,50 @@ import psycopg
 from celery import Celery
 
 from bench import celery_retries
-from bench.dialect import ACCOUNT, SITE
-from bench.stage import ROOT, BenchError, Stage, environment
+from bench.bandwidth_xml import ACCOUNT, SITE
+from bench.environment import ROOT, BenchEnvironment, BenchError, process_environment
 from bench.workload import POLL_S, index_of, number_of
 from number_orders.cli.stack import processes as stack_commands
 from number_orders.ledger.migrate import migrate
 
 APP: Final = "workers.celery_app"
 CHILDREN: Final = 8
-"""Of number-orders' worker, as shipped."""
+"""The pool children of number-orders' worker: the default."""
 
 
-class Crew(Protocol):
-    """A contender at work."""
+class Deployment(Protocol):
+    """A contender's running processes."""
 
     @property
     def pids(self) -> Sequence[int]:
-        """The main processes of all its workers."""
+        """The main processes of its workers."""
         ...
 
     def place(self, indices: range) -> None:
-        """Hand these orders over."""
+        """Submit these orders."""
         ...
 
     def ends(self) -> Mapping[int, float]:
-        """Return the orders that have ended, and when (seconds since the epoch)."""
+        """Return when each order that has ended did so, in seconds since the epoch."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One way to follow orders."""
+    """One design for following orders."""
 
     name: str
     about: str
-    start: Callable[[Stage], AbstractContextManager[Crew]] = field(repr=False)
+    start: Callable[[BenchEnvironment], AbstractContextManager[Deployment]] = field(repr=False)
 
 
-def practice_settings(here: Stage) -> dict[str, str]:
-    """Return the settings that send number-orders to the stage's carrier, asking every two seconds."""
-    mine = {
-        "DATABASE_URL": here.fresh.database_url,
-        "BROKER_URL": here.fresh.broker_url,
-        "VAR_DIR": str(here.directory),
-        "BANDWIDTH__BASE_URL": here.carrier_url,
+def practice_settings(env: BenchEnvironment) -> dict[str, str]:
+    """Return the settings with which number-orders uses the fake carrier and asks every two seconds."""
+    values = {
+        "DATABASE_URL": env.servers.database_url,
+        "BROKER_URL": env.servers.broker_url,
+        "VAR_DIR": str(env.directory),
+        "BANDWIDTH__BASE_URL": env.carrier_url,
         "BANDWIDTH__ACCOUNT_ID": ACCOUNT,
         "BANDWIDTH__SITE_ID": SITE,
         "BANDWIDTH__USERNAME": "bench",
@@ -69,31 +69,31 @@ def practice_settings(here: Stage) -> dict[str, str]:
         "BANDWIDTH__ASK_FACTOR": "1",
         "BANDWIDTH__ASK_MAX_S": str(POLL_S),
     }
-    return {f"NUMBER_ORDERS_{name}": value for name, value in mine.items()}
+    return {f"NUMBER_ORDERS_{name}": value for name, value in values.items()}
 
 
 def order_of(index: int) -> dict[str, object]:
-    """Return an order as producers write it."""
+    """Return an order as a producer sends it."""
     return {"key": f"bench-{index}", "carrier": "bandwidth", "kind": "new_numbers", "numbers": [number_of(index)]}
 
 
 class NumberOrders:
-    """number-orders: one worker and one beat, as shipped."""
+    """number-orders: one worker and one beat, with default settings."""
 
-    def __init__(self, here: Stage, *, app: str = APP, **told: str) -> None:
-        """Start both, with another application than the shipped one if need be, told these variables as well."""
-        migrate(here.fresh.database_url)
-        settings = practice_settings(here) | told
+    def __init__(self, env: BenchEnvironment, *, app: str = APP, **variables: str) -> None:
+        """Start both, with these environment variables too; `app` names the Celery application."""
+        migrate(env.servers.database_url)
+        settings = practice_settings(env) | variables
         worker = [app if word == APP else word for word in stack_commands.worker("worker", children=CHILDREN)]
-        self._database_url = here.fresh.database_url
-        self._producer = Celery(broker=here.fresh.broker_url, backend=here.fresh.broker_url, set_as_current=False)
+        self._database_url = env.servers.database_url
+        self._producer = Celery(broker=env.servers.broker_url, backend=env.servers.broker_url, set_as_current=False)
         self.pids = [
-            here.run("worker", worker, **settings),
-            here.run("beat", stack_commands.beat(), **settings),
+            env.run("worker", worker, **settings),
+            env.run("beat", stack_commands.beat(), **settings),
         ]
 
     def place(self, indices: range) -> None:
-        """Send each order as a message of its own, as the README says."""
+        """Send each order in its own message."""
         for index in indices:
             self.submit(order_of(index))
 
@@ -115,34 +115,34 @@ class NumberOrders:
         return {index_of(number): float(at) for number, at in found}
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Close the connection to the broker."""
         self._producer.close()
 
 
 class CeleryRetries:
-    """A task that retries itself every two seconds."""
+    """A Celery task that retries itself every two seconds."""
 
-    def __init__(self, here: Stage, *pool: str) -> None:
-        self._database_url = here.fresh.database_url
+    def __init__(self, env: BenchEnvironment, *pool: str) -> None:
+        self._database_url = env.servers.database_url
         with psycopg.connect(self._database_url, autocommit=True) as db:
             db.execute(celery_retries.TABLE)
-        told = {
-            celery_retries.BROKER: here.fresh.broker_url,
+        variables = {
+            celery_retries.BROKER: env.servers.broker_url,
             celery_retries.DATABASE: self._database_url,
-            celery_retries.CARRIER: here.carrier_url,
+            celery_retries.CARRIER: env.carrier_url,
         }
         lean = ("--without-gossip", "--without-mingle", "--without-heartbeat", "-O", "fair")
         argv = [sys.executable, "-m", "celery", "--quiet", "-A", "bench.celery_retries", "worker", *lean, *pool]
-        self._producer = Celery(broker=here.fresh.broker_url, set_as_current=False)
-        self.pids = [here.run("worker", argv, **told)]
+        self._producer = Celery(broker=env.servers.broker_url, set_as_current=False)
+        self.pids = [env.run("worker", argv, **variables)]
 
     def place(self, indices: range) -> None:
-        """Send a message for each order."""
+        """Send one message per order."""
         for index in indices:
             self._producer.send_task(celery_retries.TASK, args=[index], queue=celery_retries.QUEUE, ignore_result=True)
 
     def ends(self) -> Mapping[int, float]:
-        """Return the orders whose row says so."""
+        """Return the orders that are COMPLETED in the table."""
         with psycopg.connect(self._database_url) as db:
             found = db.execute(
                 "SELECT idx, extract(epoch FROM pg_xact_commit_timestamp(xmin)) FROM orders WHERE state = 'COMPLETED'"
@@ -150,43 +150,43 @@ class CeleryRetries:
         return {index: float(at) for index, at in found}
 
     def close(self) -> None:
-        """Let go of the broker."""
+        """Close the connection to the broker."""
         self._producer.close()
 
 
 class Bare:
-    """One process with an HTTP client."""
+    """One process with an HTTP client and nothing else."""
 
-    def __init__(self, here: Stage, kind: str) -> None:
+    def __init__(self, env: BenchEnvironment, kind: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.bare", kind, here.carrier_url],
+            [sys.executable, "-m", "bench.bare", kind, env.carrier_url],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=environment(),
+            env=process_environment(),
         )
         self.pids = [self._process.pid]
-        self._asked = 0
+        self._submitted = 0
         self._ends: dict[int, float] = {}
 
     def place(self, indices: range) -> None:
-        """Name the stretch."""
+        """Write the range to the process."""
         self._pipe(self._process.stdin).write(f"{json.dumps([indices.start, indices.stop])}\n")
         self._pipe(self._process.stdin).flush()
-        self._asked += len(indices)
+        self._submitted += len(indices)
 
     def ends(self) -> Mapping[int, float]:
-        """Wait for the whole stretch; the carrier has shown every end when we are asked."""
-        while len(self._ends) < self._asked:
+        """Wait for all ranges; the carrier has already reported every order as complete when this is called."""
+        while len(self._ends) < self._submitted:
             line = self._pipe(self._process.stdout).readline()
             if not line:
-                raise BenchError("the bare client exited in the middle of the run")
+                raise BenchError("the bare client exited during the run")
             self._ends |= dict(json.loads(line))
         return self._ends
 
     def close(self) -> None:
-        """End it: it reads to the end of its input."""
+        """Close the input of the process, at which it exits."""
         with self._process:
             self._pipe(self._process.stdin).close()
 
@@ -196,26 +196,28 @@ class Bare:
         return pipe
 
 
-class _Closing(Crew, Protocol):
+class _Closing(Deployment, Protocol):
     def close(self) -> None: ...
 
 
 @contextmanager
-def _crew(make: Callable[[Stage], _Closing], here: Stage) -> Iterator[Crew]:
+def _deployment(make: Callable[[BenchEnvironment], _Closing], env: BenchEnvironment) -> Iterator[Deployment]:
     with ExitStack() as stack:
-        crew = make(here)
-        stack.callback(crew.close)
-        yield crew
+        deployment = make(env)
+        stack.callback(deployment.close)
+        yield deployment
 
 
-def _contender(name: str, about: str, make: Callable[[Stage], _Closing]) -> Contender:
-    return Contender(name, about, partial(_crew, make))
+def _contender(name: str, about: str, make: Callable[[BenchEnvironment], _Closing]) -> Contender:
+    return Contender(name, about, partial(_deployment, make))
 
 
 CONTENDERS: Final[Mapping[str, Contender]] = {
     contender.name: contender
     for contender in (
-        _contender("number-orders", f"one worker with {CHILDREN} children and one beat, as shipped", NumberOrders),
+        _contender(
+            "number-orders", f"one worker with {CHILDREN} children and one beat, default settings", NumberOrders
+        ),
         _contender("httpx", "bare httpx.AsyncClient, pool of 20; nothing is stored", partial(Bare, kind="httpx")),
         _contender(
             "httpx-aiohttp",
@@ -225,14 +227,14 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
         _contender(
             "celery-threads",
             "Celery -P threads -c 100, self.retry(countdown=2), a row per order",
-            lambda here: CeleryRetries(here, "-P", "threads", "-c", "100"),
+            lambda env: CeleryRetries(env, "-P", "threads", "-c", "100"),
         ),
         _contender(
             "celery-prefork",
             "Celery -P prefork -c 2, self.retry(countdown=2), a row per order",
-            lambda here: CeleryRetries(here, "-P", "prefork", "-c", "2"),
+            lambda env: CeleryRetries(env, "-P", "prefork", "-c", "2"),
         ),
     )
 }
 BASE: Final = "httpx"
-"""Whom the ratios are against."""
+"""The contender that the ratios refer to."""

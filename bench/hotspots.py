@@ -1,6 +1,6 @@
-"""Where number-orders spends its CPU under W(N): by function, for the pool children and for their parent.
+"""Profile number-orders under W(N): CPU by function, for the pool children and for their parent.
 
-A profiler makes everything dearer and small functions most of all: read shares, not seconds.
+A profiler slows everything down, and small functions most: compare shares, not seconds.
 """
 
 import pstats
@@ -12,12 +12,12 @@ import typer
 
 from bench import profiled_names, report
 from bench.contenders import NumberOrders
-from bench.course import WARMED_BY
+from bench.environment import bench_environment, until
+from bench.runs import WARM_UP_ORDERS
 from bench.servers import Servers
-from bench.stage import stage, until
-from bench.workload import measured, warming
+from bench.workload import measured, warm_up
 
-_PATIENCE_S: Final = 300.0
+_TIMEOUT_S: Final = 300.0
 
 
 def bench(
@@ -26,7 +26,7 @@ def bench(
     folder: Annotated[Path, typer.Option(help="Where the profiles go, for pstats or snakeviz.")] = report.RESULTS
     / "profiles",
 ) -> None:
-    """Where the CPU goes, function by function."""
+    """Show where the CPU goes, function by function."""
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.iterdir():
@@ -40,17 +40,17 @@ def bench(
 
 
 def _run(folder: Path, orders: int) -> None:
-    with Servers() as servers, stage(servers) as here:
-        crew = NumberOrders(here, app="bench.profiled", **{profiled_names.FOLDER: str(folder)})
+    with Servers() as servers, bench_environment(servers) as env:
+        deployment = NumberOrders(env, app="bench.profiled_app", **{profiled_names.FOLDER: str(folder)})
         try:
-            crew.place(warming(WARMED_BY))
-            for _ in until(time.monotonic() + _PATIENCE_S, "the warming up"):
-                if here.told() >= WARMED_BY:
+            deployment.place(warm_up(WARM_UP_ORDERS))
+            for _ in until(time.monotonic() + _TIMEOUT_S, "the warm-up"):
+                if env.ended() >= WARM_UP_ORDERS:
                     break
             (folder / profiled_names.GO).touch()
-            crew.place(measured(orders))
-            for _ in until(time.monotonic() + _PATIENCE_S, f"the end of {orders} orders"):
-                if here.told() >= WARMED_BY + orders:
+            deployment.place(measured(orders))
+            for _ in until(time.monotonic() + _TIMEOUT_S, f"the end of {orders} orders"):
+                if env.ended() >= WARM_UP_ORDERS + orders:
                     break
         finally:
-            crew.close()
+            deployment.close()

@@ -1,6 +1,6 @@
-"""The third bench: how many orders a second come in, one message each and five hundred a message.
+"""Measure intake: how many orders a second are accepted, with one and with five hundred orders per message.
 
-The orders are for tomorrow, so nothing but their intake is measured.
+The orders are scheduled for tomorrow, so only their intake is measured.
 """
 
 import time
@@ -15,19 +15,19 @@ import typer
 
 from bench import report
 from bench.contenders import NumberOrders, order_of
-from bench.gauge import Gauge
+from bench.environment import BenchEnvironment, bench_environment, until
+from bench.meter import ResourceMeter
 from bench.servers import Servers
-from bench.stage import Stage, stage, until
-from bench.workload import measured, warming
+from bench.workload import measured, warm_up
 from number_orders_client.contract import ORDERS_MAX as BATCH
 
-_WARMED_BY: Final = 64
-_PATIENCE_S: Final = 300.0
+_WARM_UP_ORDERS: Final = 64
+_TIMEOUT_S: Final = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Intake:
-    """How one way in went. CPU in milliseconds an order."""
+    """The figures of one way to submit. CPU in milliseconds per order."""
 
     way: str
     orders: int
@@ -43,14 +43,14 @@ class Intake:
 
 
 def bench(
-    orders: Annotated[int, typer.Option(min=1, help="How many orders in messages of their own.")] = 2000,
+    orders: Annotated[int, typer.Option(min=1, help="How many orders with one message each.")] = 2000,
     many: Annotated[int, typer.Option(min=1, help="How many orders in messages of 500.")] = 20_000,
-    runs: Annotated[int, typer.Option(min=1, help="How often each.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 3,
     json_path: Annotated[
-        Path | None, typer.Option("--json", help="Where the figures go; bench/results/intake.json, if not said.")
+        Path | None, typer.Option("--json", help="Where to write the figures; default: bench/results/intake.json.")
     ] = None,
 ) -> None:
-    """Orders a second through orders.submit and orders.submit_many, and the CPU of each."""
+    """Measure orders per second through orders.submit and orders.submit_many, and the CPU of each."""
     console = report.screen()
     done: list[Intake] = []
     with Servers() as servers:
@@ -58,7 +58,7 @@ def bench(
             done += _both(servers, orders, many)
     rows = [
         {
-            "way in": one.way,
+            "task": one.way,
             "orders": f"{one.orders}",
             "orders/s": f"{one.per_second:.0f}",
             "worker CPU ms/order": f"{one.worker_cpu_ms:.3f}",
@@ -74,58 +74,60 @@ def bench(
 
 
 def _both(servers: Servers, orders: int, many: int) -> Iterator[Intake]:
-    with stage(servers) as here:
-        crew = NumberOrders(here)
+    with bench_environment(servers) as env:
+        deployment = NumberOrders(env)
         try:
-            for index in warming(_WARMED_BY):
-                crew.submit(_tomorrow(index))
-            _await_rows(here, _WARMED_BY)
-            yield _measure("submit", here, crew, servers, orders, lambda: _one_by_one(crew, measured(orders)))
+            for index in warm_up(_WARM_UP_ORDERS):
+                deployment.submit(_tomorrow(index))
+            _await_rows(env, _WARM_UP_ORDERS)
+            yield _measure(
+                "submit", env, deployment, servers, orders, lambda: _one_by_one(deployment, measured(orders))
+            )
             rest = range(orders, orders + many)
-            yield _measure("submit_many", here, crew, servers, many, lambda: _in_batches(crew, rest))
+            yield _measure("submit_many", env, deployment, servers, many, lambda: _in_batches(deployment, rest))
         finally:
-            crew.close()
+            deployment.close()
 
 
-def _one_by_one(crew: NumberOrders, indices: range) -> None:
+def _one_by_one(deployment: NumberOrders, indices: range) -> None:
     for index in indices:
-        crew.submit(_tomorrow(index))
+        deployment.submit(_tomorrow(index))
 
 
-def _in_batches(crew: NumberOrders, indices: range) -> None:
+def _in_batches(deployment: NumberOrders, indices: range) -> None:
     for start in range(indices.start, indices.stop, BATCH):
-        crew.submit_many([_tomorrow(index) for index in range(start, min(start + BATCH, indices.stop))])
+        deployment.submit_many([_tomorrow(index) for index in range(start, min(start + BATCH, indices.stop))])
 
 
 def _measure(
-    way: str, here: Stage, crew: NumberOrders, servers: Servers, orders: int, send: Callable[[], None]
+    way: str, env: BenchEnvironment, deployment: NumberOrders, servers: Servers, orders: int, send: Callable[[], None]
 ) -> Intake:
-    gauge = Gauge({"workers": crew.pids, "servers": servers.pids})
-    there, _ = _rows(here)
-    before, began, ours = gauge.cpu_s(), time.time(), time.process_time()
+    meter = ResourceMeter({"workers": deployment.pids, "servers": servers.pids})
+    before_orders, _ = _rows(env)
+    before, began, ours = meter.cpu_s(), time.time(), time.process_time()
     send()
     producer_s = time.process_time() - ours
-    last_at = _await_rows(here, there + orders)
-    used = {name: (after - before[name]) * 1000 / orders for name, after in gauge.cpu_s().items()}
+    last_at = _await_rows(env, before_orders + orders)
+    used = {name: (after - before[name]) * 1000 / orders for name, after in meter.cpu_s().items()}
     return Intake(way, orders, last_at - began, used["workers"], used["servers"], producer_s * 1000 / orders)
 
 
-def _await_rows(here: Stage, orders: int) -> float:
-    """Wait until the ledger has so many orders, and return when the last of them was committed."""
-    for _ in until(time.monotonic() + _PATIENCE_S, f"the intake of {orders} orders"):
-        here.check()
-        there, last_at = _rows(here)
-        if there >= orders:
+def _await_rows(env: BenchEnvironment, orders: int) -> float:
+    """Wait until the ledger has so many orders; return when the last of them was committed."""
+    for _ in until(time.monotonic() + _TIMEOUT_S, f"the intake of {orders} orders"):
+        env.check()
+        found, last_at = _rows(env)
+        if found >= orders:
             return last_at
     raise AssertionError("unreachable")
 
 
-def _rows(here: Stage) -> tuple[int, float]:
-    with psycopg.connect(here.fresh.database_url) as db:
+def _rows(env: BenchEnvironment) -> tuple[int, float]:
+    with psycopg.connect(env.servers.database_url) as db:
         row = db.execute(
             "SELECT count(*), coalesce(extract(epoch FROM max(pg_xact_commit_timestamp(xmin))), 0) FROM orders"
         ).fetchone()
-    assert row is not None, "an aggregate is one row"
+    assert row is not None, "an aggregate returns one row"
     return int(row[0]), float(row[1])
 
 

@@ -1,8 +1,8 @@
-"""By which names the bench and the profiled workers know each other."""
+"""The names that the benchmark and the profiled workers share."""
 
 from typing import Final
 
 FOLDER: Final = "BENCH_PROFILE"
-"""The variable that names the directory of the profiles."""
+"""The environment variable with the directory for profiles."""
 GO: Final = "go"
-"""The file in it that lets profiling begin."""
+"""The file in that directory that starts profiling."""

@@ -1,7 +1,4 @@
-"""Runs become figures: medians, their spread, ratios; on screen and as JSON.
-
-Knows what a column is called. Measures nothing.
-"""
+"""Report runs as medians, ranges and ratios, on screen and as JSON."""
 
 import json
 import os
@@ -21,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.contenders import BASE, CONTENDERS
-from bench.course import Run
+from bench.runs import Run
 
 _WIDTH: Final = 160
 RESULTS: Final = Path(__file__).with_name("results")
 
-_NAMED: Final = (
+_PACKAGES: Final = (
     "celery",
     "kombu",
     "httpx",
@@ -41,7 +38,7 @@ _NAMED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One figure of a run."""
+    """One figure of a run, as a column of the table."""
 
     title: str
     field: str
@@ -63,14 +60,14 @@ COLUMNS: Final = (
 
 
 def screen() -> Console:
-    """Return the console; wide enough for the table where nobody looks at it, as in a log."""
+    """Return a console; in a log or a pipe it is wide enough for the table."""
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH)
 
 
 def show(runs: Sequence[Run], console: Console) -> None:
-    """Print a row per contender: medians, below them the least and the most, and worker CPU against the base's."""
-    title = f"W({runs[0].orders}), an order on average: medians of {_times(runs)}, and from the least to the most"
+    """Print a row per contender: medians, the range below each, and its worker CPU relative to the base."""
+    title = f"W({runs[0].orders}), averages per order: medians of {_times(runs)}, and the range"
     table = Table(title=title, show_lines=True)
     table.add_column("contender")
     for column in COLUMNS:
@@ -85,13 +82,13 @@ def show(runs: Sequence[Run], console: Console) -> None:
 
 
 def write(path: Path, results: Mapping[str, Any]) -> None:
-    """Write results as JSON, with where and with what they were made."""
+    """Write results as JSON, together with the machine and the versions."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**results, "made": made()}, indent=2) + "\n", encoding="utf-8")
 
 
 def table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
-    """Return rows of words as a table; the first row's keys are the columns."""
+    """Return rows as a table; the keys of the first row are the column titles."""
     shown = Table(title=title)
     for column in rows[0]:
         shown.add_column(column, justify="right")
@@ -101,7 +98,7 @@ def table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
 
 
 def as_json(runs: Sequence[Run]) -> dict[str, Any]:
-    """Return the runs, and their medians."""
+    """Return the runs and their medians."""
     return {
         "contenders": {name: CONTENDERS[name].about for name in _by_contender(runs)},
         "medians": {
@@ -113,20 +110,20 @@ def as_json(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def made() -> dict[str, Any]:
-    """Say when, where and with what."""
+    """Return when, on which machine and with which versions the results were made."""
     return {
         "at": datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "machine": f"{os.cpu_count()} cores, {psutil.virtual_memory().total / 2**30:.0f} GiB, {platform.platform()}",
         "load": [round(load, 1) for load in os.getloadavg()],
         "python": platform.python_version(),
-        "versions": {name: version(name) for name in _NAMED},
+        "versions": {name: version(name) for name in _PACKAGES},
     }
 
 
 def _commit() -> str | None:
     try:
-        told = subprocess.run(
+        git = subprocess.run(
             ["git", "describe", "--always", "--dirty"],  # noqa: S607
             capture_output=True,
             text=True,
@@ -135,7 +132,7 @@ def _commit() -> str | None:
         )
     except (OSError, subprocess.CalledProcessError):
         return None
-    return told.stdout.strip()
+    return git.stdout.strip()
 
 
 def _by_contender(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -150,8 +147,8 @@ def _median(runs: Sequence[Run], field: str) -> float:
 
 
 def _cell(values: Sequence[float], digits: int) -> str:
-    middle, least, most = (f"{value:.{digits}f}" for value in (median(values), min(values), max(values)))
-    return middle if len(values) == 1 else f"{middle}\n{least}-{most}"
+    middle, lowest, highest = (f"{value:.{digits}f}" for value in (median(values), min(values), max(values)))
+    return middle if len(values) == 1 else f"{middle}\n{lowest}-{highest}"
 
 
 def _times(runs: Sequence[Run]) -> str:

@@ -1,7 +1,7 @@
-"""The servers that every contender shares: one PostgreSQL, one Valkey, emptied between runs.
+"""The servers that all contenders share: one PostgreSQL and one Valkey, emptied between runs.
 
-Knows how they are started and made fresh. PostgreSQL notes when each transaction was committed, which is how an
-end in the ledger is dated; it runs on its defaults otherwise, durable.
+PostgreSQL records when each transaction was committed, from which the end of an order is dated. Otherwise it runs with
+its defaults, so it is durable.
 """
 
 import shutil
@@ -20,7 +20,7 @@ from number_orders.embedded.engines import Engines
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class EmptyServers:
     """An empty database, and an empty broker."""
 
     database_url: str = field(repr=False)
@@ -28,7 +28,7 @@ class Fresh:
 
 
 class Servers:
-    """PostgreSQL and Valkey in a directory of their own, which is gone afterwards."""
+    """PostgreSQL and Valkey in a temporary directory."""
 
     def __init__(self) -> None:
         self._stack = ExitStack()
@@ -41,7 +41,7 @@ class Servers:
             stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
             stack.callback(self._engines.stop)
             self._engines.start()
-            self._date_commits()
+            self._track_commit_timestamps()
             self._stack = stack.pop_all()
         return self
 
@@ -63,8 +63,8 @@ class Servers:
         """Valkey's process."""
         return self._engines.valkey.pid
 
-    def fresh(self) -> Fresh:
-        """Empty the broker and make an empty database; what earlier runs left to be written is written first."""
+    def emptied(self) -> EmptyServers:
+        """Empty the broker and create an empty database, after a checkpoint has written what earlier runs left."""
         self._made += 1
         name = f"bench_{self._made}"
         with psycopg.connect(self._engines.database_url, autocommit=True) as db:
@@ -76,9 +76,9 @@ class Servers:
         with redis.Redis.from_url(self._engines.broker_url) as broker:
             broker.flushall()
         address = urlsplit(self._engines.database_url)
-        return Fresh(urlunsplit(address._replace(path=f"/{name}")), self._engines.broker_url)
+        return EmptyServers(urlunsplit(address._replace(path=f"/{name}")), self._engines.broker_url)
 
-    def _date_commits(self) -> None:
+    def _track_commit_timestamps(self) -> None:
         with psycopg.connect(self._engines.database_url, autocommit=True) as db:
             db.execute("ALTER SYSTEM SET track_commit_timestamp = on")
         self._engines.stop()

@@ -1,8 +1,8 @@
-"""The second bench: what orders cost that only wait, ten thousand, a hundred thousand or a million of them.
+"""Measure what waiting orders cost: ten thousand, a hundred thousand or a million of them.
 
-Half wait to be sent (a taint window, a date), half are open at the carrier and asked about now and then; none is due.
-Measured on the ledger alone: a claim of 200, sustained, with and without somebody's old snapshot; and the sweep. Then
-with worker and beat: CPU and memory at rest, and how soon an urgent order is at the carrier.
+Half wait to be sent (a taint window, a date); half are open at the carrier and polled now and then. None is due.
+Measured on the ledger alone: a sustained claim of 200, with and without an old snapshot held by another transaction,
+and the sweep. Then with worker and beat: CPU and memory at rest, and how soon an urgent order reaches the carrier.
 """
 
 import time
@@ -22,11 +22,11 @@ from psycopg.types.json import Jsonb
 
 from bench import report
 from bench.contenders import NumberOrders
-from bench.course import WARMED_BY, quantile
-from bench.gauge import Gauge
+from bench.environment import BenchEnvironment, BenchError, bench_environment, until
+from bench.meter import ResourceMeter
+from bench.runs import WARM_UP_ORDERS, quantile
 from bench.servers import Servers
-from bench.stage import BenchError, Stage, stage, until
-from bench.workload import measured, warming
+from bench.workload import measured, warm_up
 from number_orders.fulfilment.lanes.run import WRITTEN_LATE
 from number_orders.ledger.migrate import migrate
 from number_orders.ledger.statements import SQL
@@ -38,14 +38,14 @@ _KINDS: Final = {"kinds": list(Kind)}
 _DUE: Final = 8000
 _SWEEPS: Final = 500
 _LEASE: Final = timedelta(hours=1)
-_PATIENCE_S: Final = 120.0
+_TIMEOUT_S: Final = 120.0
 _LANE_RUN_S: Final = 5.0
-"""A worker looks at all that is due once in so many seconds, and in between from where it had got to."""
+"""How often a worker looks at all that is due. In between it continues from where it had got to."""
 _CLAIM_EVERY_S: Final = 0.5
-"""While somebody holds an old snapshot: 400 orders claimed and given back a second, each of them every 20 s."""
+"""During an old snapshot: 400 orders are claimed and released per second, each of them every 20 s."""
 _LAST_S: Final = 30.0
 _URGENT_EVERY_S: Final = 0.7
-"""No multiple of the sweep's second: an order may come at any moment of it."""
+"""Not a multiple of the sweep's interval of 1 s, so orders arrive at any point of it."""
 
 _FILL: Final = """
 WITH made AS (
@@ -69,7 +69,7 @@ FROM made
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """What was measured with so many orders waiting. Claims and sweeps in milliseconds."""
+    """The figures with so many orders waiting. Claims and sweeps in milliseconds."""
 
     waiting: int
     claim_ms: float
@@ -77,10 +77,10 @@ class Waiting:
     old_snapshot_s: float
     old_claims: int
     claim_old_snapshot_ms: float
-    """In the last half minute in which another transaction holds the snapshot from before the first: the median."""
+    """The median of the last half minute of the old snapshot."""
     claim_old_snapshot_mean_ms: float
     from_start_old_snapshot_ms: float
-    """Those among them that looked at all that is due, as the first of a stint does."""
+    """The median of those that looked at all that is due, as the first claim of a lane run does."""
     sweep_ms: float
     sweep_server_cpu_us: float
     idle_worker_ms_per_s: float
@@ -94,39 +94,39 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
-class Old:
-    """How claims went in the last half minute of an old snapshot."""
+class OldSnapshot:
+    """The figures of claims in the last half minute of an old snapshot."""
 
     claims: int
-    """Since it was taken."""
+    """All since it was taken."""
     median_ms: float
     mean_ms: float
     from_start_ms: float
 
 
 @dataclass(frozen=True, slots=True)
-class OnTheLedger:
-    """What was measured with statements alone."""
+class LedgerFigures:
+    """The figures measured with statements alone."""
 
     claims_ms: Sequence[float]
-    old: "Old"
+    old: OldSnapshot
     sweep_ms: float
     sweep_us: float
 
 
 def bench(
-    sizes: Annotated[str, typer.Option(help="How many orders wait, by comma.")] = "0,10000,100000,1000000",
-    claims: Annotated[int, typer.Option(min=20, help="How many claims of 200, one after the other.")] = 1000,
+    sizes: Annotated[str, typer.Option(help="How many orders wait, separated by commas.")] = "0,10000,100000,1000000",
+    claims: Annotated[int, typer.Option(min=20, help="How many claims of 200, one after another.")] = 1000,
     old_snapshot_s: Annotated[
-        float, typer.Option(min=10, help="How long somebody holds an old snapshot, while claims go on.")
+        float, typer.Option(min=10, help="How long an old snapshot is held while claims go on.")
     ] = 300,
-    urgent: Annotated[int, typer.Option(min=1, help="How many urgent orders, one after the other.")] = 40,
+    urgent: Annotated[int, typer.Option(min=1, help="How many urgent orders, one after another.")] = 40,
     idle_s: Annotated[float, typer.Option(min=1, help="How long to watch the system at rest.")] = 30,
     json_path: Annotated[
-        Path | None, typer.Option("--json", help="Where the figures go; bench/results/waiting.json, if not said.")
+        Path | None, typer.Option("--json", help="Where to write the figures; default: bench/results/waiting.json.")
     ] = None,
 ) -> None:
-    """What waiting orders cost: claims, sweeps, CPU and memory at rest, and how soon an urgent order gets through."""
+    """Measure claims, sweeps, CPU and memory at rest, and the time of an urgent order to the carrier."""
     console = report.screen()
     done: list[Waiting] = []
     with Servers() as servers:
@@ -140,19 +140,19 @@ def bench(
 
 
 def _measure(servers: Servers, size: int, claims: int, old_snapshot_s: float, *, urgent: int, idle_s: float) -> Waiting:
-    with stage(servers) as here:
-        url = here.fresh.database_url
+    with bench_environment(servers) as env:
+        url = env.servers.database_url
         migrate(url)
         _fill(url, size)
         ledger = _on_the_ledger(servers, url, claims, old_snapshot_s)
-        crew = NumberOrders(here)
+        deployment = NumberOrders(env)
         try:
-            crew.place(warming(WARMED_BY))
-            _await_told(here, WARMED_BY)
-            worker, server, memory = _at_rest(crew, servers, idle_s)
-            soon = _urgent(crew, here, urgent)
+            deployment.place(warm_up(WARM_UP_ORDERS))
+            _await_ended(env, WARM_UP_ORDERS)
+            worker, server, memory = _at_rest(deployment, servers, idle_s)
+            delays = _urgent(deployment, env, urgent)
         finally:
-            crew.close()
+            deployment.close()
     return Waiting(
         waiting=size,
         claim_ms=median(ledger.claims_ms),
@@ -168,13 +168,13 @@ def _measure(servers: Servers, size: int, claims: int, old_snapshot_s: float, *,
         idle_server_ms_per_s=server,
         worker_process_pss_mb=mean(pss for pss, _ in memory),
         worker_process_rss_mb=max(rss for _, rss in memory),
-        urgent_p50_ms=quantile(soon, 0.5),
-        urgent_p95_ms=quantile(soon, 0.95),
+        urgent_p50_ms=quantile(delays, 0.5),
+        urgent_p95_ms=quantile(delays, 0.95),
     )
 
 
 def _fill(url: str, size: int) -> None:
-    """Write the waiting orders down: none is due for a day."""
+    """Insert the waiting orders; none is due for a day."""
     common = {"carrier": _CARRIER, "due_in": timedelta(days=1), "over": timedelta(days=1)}
     with psycopg.connect(url, autocommit=True) as db:
         for name, is_open, first in (("tainted-", False, 2_120_000_000), ("polled-", True, 2_130_000_000)):
@@ -183,36 +183,36 @@ def _fill(url: str, size: int) -> None:
         db.execute("CHECKPOINT")
 
 
-def _on_the_ledger(servers: Servers, url: str, claims: int, old_snapshot_s: float) -> OnTheLedger:
+def _on_the_ledger(servers: Servers, url: str, claims: int, old_snapshot_s: float) -> LedgerFigures:
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("SET plan_cache_mode = force_generic_plan")  # as the ledger does
         db.execute(SQL["open_lanes"], {"carriers": [_CARRIER], "lanes": list(Lane)})
-        gauge = Gauge({"servers": servers.pids})
-        before = gauge.cpu_s()["servers"]
+        meter = ResourceMeter({"servers": servers.pids})
+        before = meter.cpu_s()["servers"]
         sweeps = [_timed(db, SQL["due_lanes"], _KINDS)[0] for _ in range(_SWEEPS)]
-        used_us = (gauge.cpu_s()["servers"] - before) * 1e6 / _SWEEPS
+        used_us = (meter.cpu_s()["servers"] - before) * 1e6 / _SWEEPS
         due = {"carrier": _CARRIER, "due_in": timedelta(minutes=-5), "over": timedelta(minutes=1)}
         db.execute(_FILL, {**due, "name": "due-", "open": True, "first": 2_140_000_000, "orders": _DUE})
-        db.execute("ANALYZE")  # as autovacuum would in a minute
+        db.execute("ANALYZE")  # as autovacuum does within a minute
         plain = [_timed_claim(db)[0] for _ in range(claims)]
         with _old_snapshot(url):
             old = _under_an_old_snapshot(db, old_snapshot_s)
-        db.execute("DELETE FROM orders WHERE key LIKE 'due-%'")  # with what they are owed
+        db.execute("DELETE FROM orders WHERE key LIKE 'due-%'")  # their work items go with them
         db.execute("VACUUM ANALYZE")
-    return OnTheLedger(plain, old, median(sweeps), used_us)
+    return LedgerFigures(plain, old, median(sweeps), used_us)
 
 
 @contextmanager
 def _old_snapshot(url: str) -> Iterator[None]:
-    """Hold a snapshot, as a dump or somebody's forgotten transaction does."""
+    """Hold a snapshot, as a dump or a forgotten transaction does."""
     with psycopg.connect(url) as db:
         db.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         db.execute("SELECT count(*) FROM lanes")
         yield
 
 
-def _under_an_old_snapshot(db: psycopg.Connection, lasts_s: float) -> Old:
-    """Claim on, as workers do: each stint looks at all that is due once, and then from where it had got to."""
+def _under_an_old_snapshot(db: psycopg.Connection, lasts_s: float) -> OldSnapshot:
+    """Claim as workers do: each lane run looks at all that is due once, and then continues from where it had got to."""
     ends = time.monotonic() + lasts_s
     claims, last, from_start = 0, [], []
     while (began := time.monotonic()) < ends:
@@ -225,11 +225,11 @@ def _under_an_old_snapshot(db: psycopg.Connection, lasts_s: float) -> Old:
                 from_start += [took] if since is None else []
             since = reached - WRITTEN_LATE
             time.sleep(max(0.0, now + _CLAIM_EVERY_S - time.monotonic()))
-    return Old(claims, median(last), mean(last), median(from_start))
+    return OldSnapshot(claims, median(last), mean(last), median(from_start))
 
 
 def _timed_claim(db: psycopg.Connection, since: datetime | None = None) -> tuple[float, datetime]:
-    """Claim 200 and give them back, due at once and behind all others; return what that took, and how far it got."""
+    """Claim 200 orders and release them, due at once and last of all; return the time taken and how far it got."""
     token = uuid4()
     claim = {"carrier": _CARRIER, "lane": Lane.ASK, "limit": _CLAIM, "lease": _LEASE, "token": token, "since": since}
     took, found = _timed(db, SQL["claim_unlimited"], claim | _KINDS)
@@ -243,7 +243,7 @@ def _timed_claim(db: psycopg.Connection, since: datetime | None = None) -> tuple
 def _timed(
     db: psycopg.Connection, statement: LiteralString, given: Mapping[str, object]
 ) -> tuple[float, list[DictRow]]:
-    """Run a statement; return the milliseconds until its answer was there, reading it not counted, and the answer."""
+    """Run a statement; return the milliseconds until its result arrived, without reading it, and the result."""
     cursor = db.cursor(row_factory=dict_row)
     began = time.perf_counter()
     cursor.execute(statement, given)
@@ -251,29 +251,31 @@ def _timed(
     return took, cursor.fetchall()
 
 
-def _at_rest(crew: NumberOrders, servers: Servers, idle_s: float) -> tuple[float, float, Sequence[tuple[float, float]]]:
-    gauge = Gauge({"workers": crew.pids, "servers": servers.pids})
-    before, began = gauge.cpu_s(), time.monotonic()
+def _at_rest(
+    deployment: NumberOrders, servers: Servers, idle_s: float
+) -> tuple[float, float, Sequence[tuple[float, float]]]:
+    meter = ResourceMeter({"workers": deployment.pids, "servers": servers.pids})
+    before, began = meter.cpu_s(), time.monotonic()
     time.sleep(idle_s)
-    after, lasted = gauge.cpu_s(), time.monotonic() - began
+    after, lasted = meter.cpu_s(), time.monotonic() - began
     used = {name: (after[name] - before[name]) * 1000 / lasted for name in after}
-    return used["workers"], used["servers"], gauge.memory_mb()["workers"]
+    return used["workers"], used["servers"], meter.memory_mb()["workers"]
 
 
-def _urgent(crew: NumberOrders, here: Stage, orders: int) -> list[float]:
-    """Return how many milliseconds pass from sending an order to its POST at the carrier."""
+def _urgent(deployment: NumberOrders, env: BenchEnvironment, orders: int) -> list[float]:
+    """Return for each order the milliseconds from sending it to its POST at the carrier."""
     sent: dict[int, float] = {}
     for index in measured(orders):
         sent[index] = time.time()
-        crew.place(range(index, index + 1))
+        deployment.place(range(index, index + 1))
         time.sleep(_URGENT_EVERY_S)
-    _await_told(here, WARMED_BY + orders)
-    return [(order["posted_at"] - sent[order["index"]]) * 1000 for order in here.report() if order["index"] in sent]
+    _await_ended(env, WARM_UP_ORDERS + orders)
+    return [(order["posted_at"] - sent[order["index"]]) * 1000 for order in env.report() if order["index"] in sent]
 
 
-def _await_told(here: Stage, orders: int) -> None:
-    for _ in until(time.monotonic() + _PATIENCE_S, f"the end of {orders} orders"):
-        if here.told() >= orders:
+def _await_ended(env: BenchEnvironment, orders: int) -> None:
+    for _ in until(time.monotonic() + _TIMEOUT_S, f"the end of {orders} orders"):
+        if env.ended() >= orders:
             return
 
 

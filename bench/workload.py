@@ -1,6 +1,6 @@
-"""The workload W(N): N orders at once, each sent once and asked about every two seconds until the carrier is done.
+"""The workload W(N): N orders at once, each sent once and polled every two seconds until the carrier is done.
 
-Knows which orders there are and how long the carrier takes over each: the same for everybody, in every run.
+The orders, and how long the carrier takes over each, are the same for every contender and every run.
 """
 
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from typing import Final
 
 POLL_S: Final = 2.0
 LATENCY_S: Final = 0.02
-"""What the carrier takes over every answer."""
+"""How long the carrier takes for each answer."""
 
 ORDERS_MAX: Final = 500_000
 _WARMING_FROM: Final = 5_000_000
@@ -21,27 +21,27 @@ def measured(orders: int) -> range:
     return range(orders)
 
 
-def warming(orders: int) -> range:
-    """Return orders that come before, so that what is made at first use is made: connections, loops, caches."""
+def warm_up(orders: int) -> range:
+    """Return the orders that run first, so that connections, event loops and caches exist before measuring."""
     return range(_WARMING_FROM, _WARMING_FROM + orders)
 
 
 def number_of(index: int) -> str:
-    """Return the one number that an order asks for."""
+    """Return the number that an order asks for."""
     return f"+{_FIRST + index}"
 
 
 def index_of(number: str) -> int:
-    """Return which order asks for a number."""
+    """Return the order that asks for a number."""
     return int(number.removeprefix("+")) - _FIRST
 
 
 def takes_s(index: int) -> float:
-    """Return how long the carrier takes over an order: 1 to 6 s, evenly spread over any stretch of orders."""
+    """Return how long the carrier takes for an order: 1 to 6 s, evenly spread over any range of orders."""
     return 1 + 5 * (index * _GOLDEN % 1)
 
 
 def spread(indices: Iterable[int]) -> tuple[float, float]:
-    """Return the shortest and the longest that the carrier takes over these orders."""
+    """Return the shortest and the longest time that the carrier takes for these orders."""
     lengths = [takes_s(index) for index in indices]
     return min(lengths), max(lengths)

@@ -1,7 +1,7 @@
-"""The workers' application with a profiler in every process; run by `celery -A` in place of the shipped one.
+"""The workers' Celery application with a profiler in every process; run by `celery -A` instead of the original.
 
-Profiling begins with the first task after the file `BENCH_PROFILE/go` is there, and counts CPU time, not waiting. A
-process writes what it found into that directory as it ends.
+Profiling starts with the first task after the file `go` exists in the directory `BENCH_PROFILE`. It counts CPU time,
+not waiting. Each process writes its profile into that directory when it ends.
 """
 
 import cProfile
@@ -19,7 +19,7 @@ __all__ = ["app"]
 
 _folder = Path(os.environ[FOLDER])
 _profiles: dict[int, cProfile.Profile] = {}
-"""This process's own; a child inherits its parent's by the fork, and leaves it alone."""
+"""Profiles by pid. A forked child inherits its parent's entry and must not use it."""
 
 
 def _begin(**_: Any) -> None:

@@ -1,6 +1,6 @@
-"""One run of one contender over W(N): warm up, hand all orders over, wait for the last end, and count.
+"""One run of one contender with W(N): warm up, submit all orders, wait until the last has ended, and measure.
 
-CPU counts from before the first order is handed over to after the last end.
+CPU is measured from before the first order is submitted until after the last has ended.
 """
 
 import time
@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bench.contenders import Contender, Crew
-from bench.gauge import Gauge
+from bench.contenders import Contender, Deployment
+from bench.environment import BenchEnvironment, BenchError, bench_environment, until
+from bench.meter import ResourceMeter
 from bench.servers import Servers
-from bench.stage import BenchError, Stage, stage, until
-from bench.workload import measured, warming
+from bench.workload import measured, warm_up
 
-WARMED_BY: Final = 64
-_PATIENCE_S: Final = 120.0
-_PATIENCE_PER_ORDER_S: Final = 0.1
+WARM_UP_ORDERS: Final = 64
+_TIMEOUT_S: Final = 120.0
+_TIMEOUT_PER_ORDER_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run came to. Times in seconds, CPU in milliseconds an order."""
+    """The figures of one run. Times in seconds, CPU in milliseconds per order."""
 
     contender: str
     orders: int
@@ -46,24 +46,24 @@ class Run:
 
 
 def run(contender: Contender, servers: Servers, orders: int) -> Run:
-    """Let a contender run over the workload.
+    """Run the workload with a contender.
 
     Raises:
-        BenchError: something exited or took far too long, or an order was bought twice or never.
+        BenchError: A process exited, the run took too long, or an order never ended.
     """
-    with stage(servers) as here, contender.start(here) as crew:
-        warm = warming(WARMED_BY)
-        crew.place(warm)
-        _await_ends(crew, here, len(warm))
-        groups = {"workers": crew.pids, "carrier": [here.carrier_pid]}
+    with bench_environment(servers) as env, contender.start(env) as deployment:
+        warm = warm_up(WARM_UP_ORDERS)
+        deployment.place(warm)
+        _await_ends(deployment, env, len(warm))
+        groups = {"workers": deployment.pids, "carrier": [env.carrier_pid]}
         groups |= {"postgres": [servers.postgres_pid], "valkey": [servers.valkey_pid]}
-        with Gauge(groups) as gauge:
-            before, began, ours = gauge.cpu_s(), time.time(), time.process_time()
-            crew.place(measured(orders))
+        with ResourceMeter(groups) as meter:
+            before, began, ours = meter.cpu_s(), time.time(), time.process_time()
+            deployment.place(measured(orders))
             producer_s = time.process_time() - ours
-            ends = _await_ends(crew, here, len(warm) + orders)
-            used = {name: (after - before[name]) * 1000 / orders for name, after in gauge.cpu_s().items()}
-        placed = [order for order in here.report() if order["index"] in measured(orders)]
+            ends = _await_ends(deployment, env, len(warm) + orders)
+            used = {name: (after - before[name]) * 1000 / orders for name, after in meter.cpu_s().items()}
+        placed = [order for order in env.report() if order["index"] in measured(orders)]
         late = _lateness(placed, ends)
         return Run(
             contender=contender.name,
@@ -78,28 +78,28 @@ def run(contender: Contender, servers: Servers, orders: int) -> Run:
             gets=sum(order["gets"] for order in placed) / orders,
             late_p50_s=quantile(late, 0.5),
             late_p95_s=quantile(late, 0.95),
-            peak_pss_mb=gauge.peaks["workers"].pss_mb,
-            peak_rss_mb=gauge.peaks["workers"].rss_mb,
-            processes=gauge.peaks["workers"].processes,
+            peak_pss_mb=meter.peaks["workers"].pss_mb,
+            peak_rss_mb=meter.peaks["workers"].rss_mb,
+            processes=meter.peaks["workers"].processes,
         )
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """Return the smallest value that this share of them does not exceed."""
+    """Return the value that this share of the values does not exceed."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, round(share * (len(ranked) - 1)))]
 
 
-def _await_ends(crew: Crew, here: Stage, orders: int) -> Mapping[int, float]:
-    deadline = time.monotonic() + _PATIENCE_S + _PATIENCE_PER_ORDER_S * orders
+def _await_ends(deployment: Deployment, env: BenchEnvironment, orders: int) -> Mapping[int, float]:
+    deadline = time.monotonic() + _TIMEOUT_S + _TIMEOUT_PER_ORDER_S * orders
     for _ in until(deadline, f"the end of {orders} orders"):
-        if here.told() >= orders and len(ends := crew.ends()) >= orders:
+        if env.ended() >= orders and len(ends := deployment.ends()) >= orders:
             return ends
     raise AssertionError("unreachable")
 
 
 def _lateness(placed: Sequence[Mapping[str, Any]], ends: Mapping[int, float]) -> list[float]:
-    """Return how long after the carrier's completion each order ended; of one bought twice, the first counts."""
+    """Return how long after the carrier completed it each order ended. If it was bought twice, the first counts."""
     done: dict[int, float] = {}
     for order in placed:
         done.setdefault(order["index"], order["done_at"])

@@ -1,6 +1,6 @@
-"""What processes cost: CPU of whole trees, and their memory at its highest.
+"""Measure processes: the CPU of whole process trees, and their peak memory.
 
-Knows pids, and that a process which has ended goes on counting in the parent that waited for it.
+The CPU of a process that has ended is still counted, in the parent that waited for it.
 """
 
 import contextlib
@@ -12,54 +12,54 @@ from typing import Final, Self
 import psutil
 
 Groups = Mapping[str, Sequence[int]]
-"""Names of groups, and the pids at the roots of their trees."""
+"""Group names, and the pids at the roots of their process trees."""
 
-_LOOK_EVERY_S: Final = 1.0
+_SAMPLE_EVERY_S: Final = 1.0
 _MB: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """A group at the moment when it held most memory."""
+    """The memory of a group when it was highest."""
 
     pss_mb: float = 0.0
-    """A page that n processes share counts 1/n in each: forked children share most of theirs."""
+    """Proportional set size: a page shared by n processes counts 1/n in each. Forked children share most pages."""
     rss_mb: float = 0.0
     processes: int = 0
 
 
-class Gauge:
-    """Reads CPU on demand and watches memory meanwhile."""
+class ResourceMeter:
+    """Reads CPU on demand and samples memory in a thread."""
 
     def __init__(self, groups: Groups) -> None:
         self._groups = groups
         self._peaks = {name: Peak() for name in groups}
-        self._over = threading.Event()
-        self._watcher = threading.Thread(target=self._watch, daemon=True)
+        self._stopped = threading.Event()
+        self._sampler = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> Self:
-        self._watcher.start()
+        self._sampler.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._watcher.join()
+        self._stopped.set()
+        self._sampler.join()
 
     def cpu_s(self) -> dict[str, float]:
-        """Return what each group has used since it was started, user and system."""
+        """Return the CPU time of each group since its processes started, user and system."""
         return {name: sum(map(_cpu_s, _trees(roots))) for name, roots in self._groups.items()}
 
     @property
     def peaks(self) -> Mapping[str, Peak]:
-        """What each group held at its highest."""
+        """The peak memory of each group."""
         return self._peaks
 
     def memory_mb(self) -> dict[str, list[tuple[float, float]]]:
-        """Return what each process of each group holds now, PSS and RSS, the largest first."""
+        """Return PSS and RSS of each process of each group, the largest first."""
         return {name: sorted(map(_memory_mb, _trees(roots)), reverse=True) for name, roots in self._groups.items()}
 
-    def _watch(self) -> None:
-        while not self._over.wait(_LOOK_EVERY_S):
+    def _sample(self) -> None:
+        while not self._stopped.wait(_SAMPLE_EVERY_S):
             for name, held in self.memory_mb().items():
                 pss = sum(one for one, _ in held)
                 if pss > self._peaks[name].pss_mb:
@@ -77,7 +77,7 @@ def _trees(roots: Sequence[int]) -> Iterator[psutil.Process]:
 def _cpu_s(process: psutil.Process) -> float:
     try:
         times = process.cpu_times()
-    except psutil.NoSuchProcess:  # it has ended, and counts in its parent
+    except psutil.NoSuchProcess:  # it has ended and is counted in its parent
         return 0.0
     return times.user + times.system + times.children_user + times.children_system
 

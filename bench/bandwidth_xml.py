@@ -1,6 +1,6 @@
-"""The few words of Bandwidth's XML that the workload needs, for the stand-in and for those who follow orders bare.
+"""The part of Bandwidth's XML that the workload needs, for the fake carrier and the contenders without an adapter.
 
-number-orders itself reads and writes with its own adapter, of which this knows nothing.
+number-orders itself uses its own adapter, which shares nothing with this.
 """
 
 import re
@@ -31,7 +31,7 @@ _RESPONSE: Final = (
     "<LastModifiedDate>2026-01-01T12:00:00.000Z</LastModifiedDate>"
     "<OrderCompleteDate>2026-01-01T12:00:00.000Z</OrderCompleteDate>"
     "<Order><OrderCreateDate>2026-01-01T12:00:00.000Z</OrderCreateDate><PeerId>500709</PeerId>"
-    "<BackOrderRequested>false</BackOrderRequested><CustomerOrderId>{reference}</CustomerOrderId><id>{named}</id>"
+    "<BackOrderRequested>false</BackOrderRequested><CustomerOrderId>{reference}</CustomerOrderId><id>{carrier_order_id}</id>"
     "<ExistingTelephoneNumberOrderType><TelephoneNumberList><TelephoneNumber>{number}</TelephoneNumber>"
     "</TelephoneNumberList></ExistingTelephoneNumberOrderType><PartialAllowed>true</PartialAllowed>"
     "<SiteId>{site}</SiteId></Order><OrderStatus>{status}</OrderStatus>{numbers}"
@@ -43,24 +43,24 @@ _BOUGHT: Final = (
 
 
 def write_order(number: str, reference: str) -> bytes:
-    """Return the body that orders one number."""
+    """Return the body of a request for one number."""
     return _ORDER.format(reference=reference, site=SITE, number=number).encode()
 
 
 def read_order(body: bytes) -> tuple[str, str]:
-    """Return reference and number of an order, as the carrier reads it; it is no judge of XML."""
+    """Return reference and number of an order. A regular expression is enough for our own XML."""
     reference, number = _REFERENCE.search(body), _NUMBER.search(body)
     if reference is None or number is None:
-        raise ValueError("no order of the workload")
+        raise ValueError("not an order of the workload")
     return reference[1].decode(), number[1].decode()
 
 
-def write_response(*, named: str, reference: str, number: str, done: bool) -> bytes:
-    """Return an order as the carrier shows it."""
+def write_response(*, carrier_order_id: str, reference: str, number: str, done: bool) -> bytes:
+    """Return an order as the carrier reports it."""
     return _RESPONSE.format(
         completed=int(done),
         reference=reference,
-        named=named,
+        carrier_order_id=carrier_order_id,
         number=number,
         site=SITE,
         status=COMPLETE if done else RECEIVED,
@@ -69,9 +69,9 @@ def write_response(*, named: str, reference: str, number: str, done: bool) -> by
 
 
 def read_response(body: bytes) -> tuple[str, str]:
-    """Return the carrier's name for an order, and its status."""
-    root = fromstring(body)  # noqa: S314  written by our own stand-in
-    named, status = root.findtext("Order/id"), root.findtext("OrderStatus")
-    if named is None or status is None:
+    """Return the carrier's id of an order, and its status."""
+    root = fromstring(body)  # noqa: S314  written by our own fake carrier
+    carrier_order_id, status = root.findtext("Order/id"), root.findtext("OrderStatus")
+    if carrier_order_id is None or status is None:
         raise ValueError("an order without id or status")
-    return named, status
+    return carrier_order_id, status
