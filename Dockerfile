@@ -1,4 +1,4 @@
-# One image for every process; which one it is, the command says.
+# One image for all processes; the command selects the process.
 FROM python:3.13-slim AS build
 WORKDIR /src
 COPY requirements.lock requirements-service.lock ./
@@ -14,6 +14,6 @@ COPY --from=build /app /app
 ENV PATH=/app/bin:$PATH PYTHONUNBUFFERED=1
 USER orders
 WORKDIR /home/orders
-# A worker finishes what it has on SIGTERM; docker-compose.yml gives it the time.
+# On SIGTERM a worker finishes its running tasks; docker-compose.yml allows the time for it.
 STOPSIGNAL SIGTERM
 CMD ["celery", "-A", "workers.celery_app", "worker", "--without-gossip", "--without-mingle"]
