@@ -1,4 +1,4 @@
-"""Real workers on real engines; the carrier is an address at which nobody answers."""
+"""Real workers on real engines; the carrier's address refuses connections."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,12 +12,12 @@ from tests.processes import Processes
 
 @pytest.fixture
 def env(ledger_url: str, broker_url: str) -> dict[str, str]:
-    """The environment in which this test's processes run."""
+    """Return the environment variables of the test's processes."""
     return environment(ledger_url, broker_url)
 
 
 def environment(database_url: str, broker_url: str) -> dict[str, str]:
-    """Settings for processes on these engines."""
+    """Return the settings for processes on these engines, as environment variables."""
     return {
         "NUMBER_ORDERS_DATABASE_URL": database_url,
         "NUMBER_ORDERS_BROKER_URL": broker_url,
@@ -30,14 +30,14 @@ def environment(database_url: str, broker_url: str) -> dict[str, str]:
 
 @pytest.fixture
 def processes(tmp_path: Path, env: dict[str, str]) -> Iterator[Processes]:
-    """Start processes here; none outlives the test."""
+    """Start processes with this; they end with the test."""
     with Processes(tmp_path / "log", env) as running:
         yield running
 
 
 @pytest.fixture
 def app(broker_url: str) -> Iterator[Celery]:
-    """A producer."""
+    """Return a producer's Celery application."""
     app = Celery("producer", broker=broker_url, backend=broker_url, set_as_current=False)
     yield app
     backend: Any = app.backend

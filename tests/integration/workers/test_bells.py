@@ -1,4 +1,4 @@
-"""Bells and documents on a real broker: one bell is enough, a broker that is away costs next to nothing."""
+"""On a real broker, one bell message is enough, and a broker that is away costs hardly any time."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def broker(broker_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture
 def frozen(engines: Engines) -> Iterator[Callable[[], None]]:
-    """Freeze the broker: it keeps its connections and says nothing."""
+    """Return a function that freezes the broker: it keeps its connections and does not answer."""
     yield lambda: os.kill(engines.valkey.pid, signal.SIGSTOP)
     os.kill(engines.valkey.pid, signal.SIGCONT)
 
@@ -52,13 +52,13 @@ def settings(broker_url: str) -> Settings:
     return Settings(broker_url=SecretStr(broker_url))
 
 
-def an_errand(queue: str = "crm", *, order_id: OrderId | None = None, version: int = 1) -> Delivery:
+def a_delivery(queue: str = "crm", *, order_id: OrderId | None = None, version: int = 1) -> Delivery:
     document = {"state": "OPEN", "version": version}
     return Delivery(OutboxMessage(order_id or OrderId(uuid4()), version, document), "crm.moved", queue)
 
 
-def test_one_bell_is_enough_until_somebody_heard_it(bell: CeleryBell, broker: redis.Redis) -> None:
-    """Five strokes are one message; after it was heard the next stroke is sent again. Each lane has its own bell."""
+def test_a_bell_sends_one_message_until_it_is_reset(bell: CeleryBell, broker: redis.Redis) -> None:
+    """Five rings send one message; after a reset the next ring sends another. Each lane has its own bell."""
     for _ in range(5):
         bell.ring([SUBMIT])
     assert broker.llen("orders.bells.submit") == 1
@@ -69,29 +69,29 @@ def test_one_bell_is_enough_until_somebody_heard_it(bell: CeleryBell, broker: re
     assert (broker.llen("orders.bells.submit"), broker.llen("orders.bells.ask")) == (2, 1)
 
 
-def test_nobody_rings_while_somebody_looks(bell: CeleryBell, broker: redis.Redis) -> None:
-    """A lane that is attended needs no bell; once it was said that nobody looks any more, it does."""
-    rung = -1
-    while rung != broker.llen("orders.bells.submit"):  # on a busy machine the mark may run out between the two
-        rung = broker.llen("orders.bells.submit")
+def test_a_muted_bell_sends_nothing(bell: CeleryBell, broker: redis.Redis) -> None:
+    """A worker that is claiming on a lane mutes its bell; a reset ends that."""
+    sent = -1
+    while sent != broker.llen("orders.bells.submit"):  # on a busy machine the mark may expire between mute and ring
+        sent = broker.llen("orders.bells.submit")
         bell.mute(*SUBMIT)
         bell.ring([SUBMIT])
     bell.reset(*SUBMIT)
     bell.ring([SUBMIT])
-    assert broker.llen("orders.bells.submit") == rung + 1
+    assert broker.llen("orders.bells.submit") == sent + 1
 
 
-def test_a_bell_that_was_lost_is_rung_again_before_long(bell: CeleryBell, broker: redis.Redis) -> None:
-    """Rung and lost: what is remembered of it is forgotten within two seconds."""
-    lives_ms = [0]
-    while max(lives_ms, default=0) <= 0:  # on a busy machine it may be forgotten before we look
+def test_a_lost_bell_can_be_rung_again_after_two_seconds(bell: CeleryBell, broker: redis.Redis) -> None:
+    """The mark that it was rung expires."""
+    expires_ms = [0]
+    while max(expires_ms, default=0) <= 0:  # on a busy machine the mark may expire before it is read
         bell.ring([SUBMIT])
-        lives_ms = [broker.pttl(mark) for mark in broker.keys("number-orders:rung:*")]
-    assert max(lives_ms) <= 2000
+        expires_ms = [broker.pttl(mark) for mark in broker.keys("number-orders:rung:*")]
+    assert max(expires_ms) <= 2000
 
 
-def test_a_bell_expires(bell: CeleryBell, broker: redis.Redis) -> None:
-    """An old bell says nothing that the sweep does not."""
+def test_a_bell_message_expires(bell: CeleryBell, broker: redis.Redis) -> None:
+    """An old bell is useless: the sweep has rung again."""
     bell.ring([SUBMIT])
     (kept,) = broker.lrange("orders.bells.submit", 0, -1)
     message = json.loads(kept)
@@ -99,37 +99,37 @@ def test_a_bell_expires(bell: CeleryBell, broker: redis.Redis) -> None:
     assert message["headers"]["ignore_result"] is True
 
 
-def test_a_frozen_broker_is_tried_once_a_second(broker_url: str, frozen: Callable[[], None]) -> None:
-    """Whoever submits an order waits for one timeout at the most, and the next for none."""
-    times = iter([0.0, 5.0, 5.0, 5.9, 6.1, 6.1])  # looked at before each try and after each failure
+def test_a_bell_tries_a_frozen_broker_once_a_second(broker_url: str, frozen: Callable[[], None]) -> None:
+    """The first order that rings it waits for one timeout, the next orders for none."""
+    times = iter([0.0, 5.0, 5.0, 5.9, 6.1, 6.1])  # read before each attempt and after each failure
 
     bell = make_bell(settings(broker_url), clock=lambda: next(times))
     bell.ring([ASK])
     frozen()
-    with capture_logs() as words:
-        for tried in (1, 1, 2):
+    with capture_logs() as lines:
+        for attempts in (1, 1, 2):
             bell.ring([SUBMIT])
-            assert [word["event"] for word in words] == ["bell_silent"] * tried
+            assert [line["event"] for line in lines] == ["bell_silent"] * attempts
     bell.reset(*SUBMIT)
 
 
-def test_a_broker_that_is_gone_costs_nothing_and_is_rung_when_it_is_back(tmp_path: Path) -> None:
-    """Refused connections are no trouble at all; a document that could not be handed over says why."""
+def test_a_stopped_broker_costs_no_time_and_is_used_again_when_it_is_back(tmp_path: Path) -> None:
+    """The bell ignores refused connections; the notifier reports why a document was not delivered."""
     engines = Engines(tmp_path)
     engines.valkey.start()
     try:
         bell, notifier = make_bell(settings(engines.broker_url)), make_notifier(settings(engines.broker_url))
-        assert notifier.deliver([an_errand()]) == [None]
+        assert notifier.deliver([a_delivery()]) == [None]
         bell.ring([ASK])
         engines.valkey.stop()
         bell.ring([SUBMIT, ASK])
         bell.reset(*SUBMIT)
-        (why,) = notifier.deliver([an_errand()])
+        (why,) = notifier.deliver([a_delivery()])
         assert why is not None
         assert "the broker did not take it" in why
         engines.valkey.start()
-        assert notifier.deliver([an_errand()]) == [None]
-        time.sleep(1.1)  # so long it does not try
+        assert notifier.deliver([a_delivery()]) == [None]
+        time.sleep(1.1)  # for one second after a failure the bell does not try
         bell.ring([SUBMIT])
         with redis.Redis.from_url(engines.broker_url) as broker:
             assert broker.llen("orders.bells.submit") == 1
@@ -137,38 +137,40 @@ def test_a_broker_that_is_gone_costs_nothing_and_is_rung_when_it_is_back(tmp_pat
         engines.valkey.stop()
 
 
-def test_documents_that_meet_a_frozen_broker_wait_together(
+def test_a_frozen_broker_costs_a_batch_of_documents_one_timeout(
     notifier: CeleryNotifier, frozen: Callable[[], None]
 ) -> None:
-    """Two hundred documents are not two hundred timeouts: the lease would be over long before."""
-    notifier.deliver([an_errand()])
+    """Two hundred timeouts, one after another, would outlast the lease."""
+    notifier.deliver([a_delivery()])
     frozen()
-    deliveries = [an_errand() for _ in range(200)]
-    begun = time.monotonic()
-    troubles = notifier.deliver(deliveries)
-    assert time.monotonic() - begun < 100, "every document had a timeout of its own"
-    assert len(troubles) == 200
-    assert all(troubles)
+    deliveries = [a_delivery() for _ in range(200)]
+    started = time.monotonic()
+    reasons = notifier.deliver(deliveries)
+    assert time.monotonic() - started < 100, "each document waited for its own timeout"
+    assert len(reasons) == 200
+    assert all(reasons)
 
 
-def test_a_queue_that_is_none_is_its_own_orders_trouble(notifier: CeleryNotifier, broker: redis.Redis) -> None:
-    """A producer named a key of the broker's that is no queue: its documents wait, everybody else's go out."""
+def test_a_queue_that_cannot_take_messages_fails_only_its_own_order(
+    notifier: CeleryNotifier, broker: redis.Redis
+) -> None:
+    """A producer named a Redis key of another type as its queue: its documents wait, all others are delivered."""
     broker.set("no-queue", "something else")
     wrong, right = OrderId(uuid4()), OrderId(uuid4())
-    troubles = notifier.deliver([
-        an_errand("no-queue", order_id=wrong, version=1),
-        an_errand("crm", order_id=wrong, version=2),  # may not overtake the first
-        an_errand("crm", order_id=right),
+    reasons = notifier.deliver([
+        a_delivery("no-queue", order_id=wrong, version=1),
+        a_delivery("crm", order_id=wrong, version=2),  # must not overtake the first
+        a_delivery("crm", order_id=right),
     ])  # fmt: skip
-    assert [trouble is None for trouble in troubles] == [False, False, True]
+    assert [reason is None for reason in reasons] == [False, False, True]
     assert broker.llen("crm") == 1
 
 
-def test_a_document_has_the_same_id_however_often_it_is_handed_over(
+def test_a_document_has_the_same_task_id_however_often_it_is_delivered(
     notifier: CeleryNotifier, broker: redis.Redis
 ) -> None:
-    """A producer can tell a repetition by the message's id."""
-    delivery = an_errand(version=7)
+    """A producer can recognise a repeated delivery by its task id."""
+    delivery = a_delivery(version=7)
     notifier.deliver([delivery])
     notifier.deliver([delivery])
     ids = {json.loads(message)["headers"]["id"] for message in broker.lrange("crm", 0, -1)}

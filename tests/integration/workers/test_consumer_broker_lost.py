@@ -1,4 +1,4 @@
-"""The broker dies under a running worker that holds an order: the worker looks for it and goes on."""
+"""A worker whose broker is killed reconnects and goes on, even while it holds an order."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,13 +15,13 @@ from tests.processes import Processes
 
 ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
 
-# redis-py forgets to close the sockets of a broker that was killed under it.
+# redis-py does not close the sockets of a broker that was killed.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 @pytest.fixture
 def own_engines(tmp_path: Path) -> Iterator[Engines]:
-    """Engines that may be stopped and killed."""
+    """Start engines that the test may stop and kill."""
     with Engines(tmp_path / "own", durable=False) as engines:
         migrate(engines.database_url)
         yield engines
@@ -32,8 +32,10 @@ def env(own_engines: Engines) -> dict[str, str]:
     return environment(own_engines.database_url, own_engines.broker_url)
 
 
-def test_a_worker_that_holds_an_order_outlives_its_broker(own_engines: Engines, processes: Processes) -> None:
-    """Without a ledger the order's message stays unacknowledged; then the broker is killed, and both come back."""
+def test_a_worker_that_holds_an_order_survives_the_death_of_its_broker(
+    own_engines: Engines, processes: Processes
+) -> None:
+    """Without a ledger the message stays unacknowledged; then the broker is killed, and later both come back."""
     worker = processes.worker(children=2)
     own_engines.postgres.stop()
     submit(own_engines.broker_url, "held")
@@ -48,17 +50,17 @@ def test_a_worker_that_holds_an_order_outlives_its_broker(own_engines: Engines, 
 
 
 def submit(broker_url: str, key: str) -> str:
-    """Send an order that nobody is to send on, and return the task's id."""
+    """Submit an order that is scheduled for 2099; return the task id."""
     order = {"key": key, "not_before": "2099-01-01T00:00:00Z", **ORDER}
     with Celery("producer", broker=broker_url, set_as_current=False) as app:
         return str(app.send_task("orders.submit", [order], queue="orders", task_id=str(uuid4())).id)
 
 
 def ticket(broker_url: str, task_id: str) -> dict[str, Any]:
-    """Wait for what an order was answered."""
+    """Wait for the ticket of an order."""
     with Celery("producer", backend=broker_url, set_as_current=False) as app:
         answer: Any = app.AsyncResult(task_id).get(timeout=90)
-        backend: Any = app.backend  # the stubs know the base class only
+        backend: Any = app.backend  # the stubs know only the base class
         backend.result_consumer.stop()
         backend.client.connection_pool.disconnect()
         return dict(answer)
