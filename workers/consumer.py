@@ -1,4 +1,4 @@
-"""The worker's consumer: Celery's, with dead letters, batches of orders, and no end when the broker is lost.
+"""The worker's consumer: Celery's consumer with dead letters, batches of orders, and a safer reconnect.
 
 Celery logs a message that no task can be run from and throws it away. This consumer stores it as a dead letter first,
 and gives it back to the broker if it cannot be stored.

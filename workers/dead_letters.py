@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 
 
 class DeadLetters:
-    """The dead letters of this process. Celery makes the consumer and the requests, so they find the ledger here."""
+    """Stores dead letters for the whole process. The URL is set on the class: Celery creates consumer and requests."""
 
     database_url: str = ""
 

@@ -1,4 +1,4 @@
-"""A message that no task can be run from becomes a dead letter, and the worker that received it lives on."""
+"""A message that no task can be run from becomes a dead letter, and the worker that received it keeps running."""
 
 import json
 from collections.abc import Iterator
