@@ -25,7 +25,7 @@ from number_orders.orders.events import (
 )
 from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, OrderId
 from number_orders.orders.numbers import E164
-from tests.integration.console.conftest import Command, House
+from tests.integration.cli.conftest import Backend, Command
 
 THEIRS = CarrierOrderId("6a1bde32-55a0-4b39-9b4e-0d4a7c19a2f0")
 OTHERS = CarrierOrderId("77aa0000-55a0-4b39-9b4e-0d4a7c19a2f0")
@@ -125,9 +125,9 @@ PLIGHTS: list[tuple[tuple[Event, ...], dict[str, Any], list[str]]] = [
 
 @pytest.mark.parametrize(("heard", "changes", "said"), PLIGHTS, ids=[said[0] for _, _, said in PLIGHTS])
 def test_show_tells_what_happened_and_what_comes_next(
-    house: House, command: Command, heard: tuple[Event, ...], changes: dict[str, Any], said: list[str]
+    backend: Backend, command: Command, heard: tuple[Event, ...], changes: dict[str, Any], said: list[str]
 ) -> None:
-    order_id = house.order("crm-1", *heard, **changes)
+    order_id = backend.order("crm-1", *heard, **changes)
 
     piped, narrow = (command("show", str(order_id), columns=columns) for columns in (None, 80))
 
@@ -141,17 +141,17 @@ def test_show_tells_what_happened_and_what_comes_next(
     assert max(map(len, lines)) <= 80
 
 
-def test_a_worker_that_has_it_in_hand_is_told(house: House, command: Command) -> None:
-    house.order("crm-1")
-    house.claim(Lane.SUBMIT)
+def test_a_worker_that_has_it_in_hand_is_told(backend: Backend, command: Command) -> None:
+    backend.order("crm-1")
+    backend.claim(Lane.SUBMIT)
 
     assert "A worker has it in hand now; if that one dies" in command("explain", "crm-1", columns=None).stdout
     assert "in a worker's hand, its lease ends" in command("show", "crm-1", columns=None).stdout
 
 
-def test_a_limit_that_was_met_is_told_with_its_reason(house: House, command: Command) -> None:
-    house.order("crm-1")
-    house.limit("ORDER", "HTTP 429: too many requests")
+def test_a_limit_that_was_met_is_told_with_its_reason(backend: Backend, command: Command) -> None:
+    backend.order("crm-1")
+    backend.limit("ORDER", "HTTP 429: too many requests")
 
     told = command("show", "crm-1", columns=None).stdout
 
@@ -159,8 +159,8 @@ def test_a_limit_that_was_met_is_told_with_its_reason(house: House, command: Com
     assert told.count("HTTP 429: too many requests") == 2
 
 
-def test_explain_is_the_paragraph_alone(house: House, command: Command) -> None:
-    order_id = house.order("crm-1")
+def test_explain_is_the_paragraph_alone(backend: Backend, command: Command) -> None:
+    order_id = backend.order("crm-1")
 
     told = command("explain", "crm-1", columns=None)
 
@@ -173,8 +173,8 @@ def test_explain_is_the_paragraph_alone(house: House, command: Command) -> None:
     assert len(machine["explanation"]) == len(told.stdout.splitlines())
 
 
-def test_show_tells_machines_the_document_and_more(house: House, command: Command) -> None:
-    house.order("crm-1", *SENT, StillOpen("PROCESSING", got(NUMBERS[0])))
+def test_show_tells_machines_the_document_and_more(backend: Backend, command: Command) -> None:
+    backend.order("crm-1", *SENT, StillOpen("PROCESSING", got(NUMBERS[0])))
 
     told = json.loads(command("show", "crm-1", "--json").stdout)
 
@@ -186,9 +186,9 @@ def test_show_tells_machines_the_document_and_more(house: House, command: Comman
     assert "receipts" not in told
 
 
-def test_long_lists_are_folded_with_failures_first(house: House, command: Command) -> None:
+def test_long_lists_are_folded_with_failures_first(backend: Backend, command: Command) -> None:
     numbers = (*got(*NUMBERS[:30]), *lost(NUMBERS[35]))
-    house.order("crm-1", *SENT, PartlyFilled("PARTIAL", numbers, "1 could not be had"), quantity=31)
+    backend.order("crm-1", *SENT, PartlyFilled("PARTIAL", numbers, "1 could not be had"), quantity=31)
 
     folded = command("show", "crm-1").stdout
     whole = command("show", "crm-1", "--all").stdout
@@ -200,8 +200,8 @@ def test_long_lists_are_folded_with_failures_first(house: House, command: Comman
     assert "--all" not in whole
 
 
-def test_numbers_asked_for_by_name_stand_there_before_anything_is_known(house: House, command: Command) -> None:
-    house.order("crm-1", criteria=None, quantity=None, numbers=list(NUMBERS[:5]))
+def test_numbers_asked_for_by_name_stand_there_before_anything_is_known(backend: Backend, command: Command) -> None:
+    backend.order("crm-1", criteria=None, quantity=None, numbers=list(NUMBERS[:5]))
 
     told = command("show", "crm-1").stdout
 
@@ -210,9 +210,9 @@ def test_numbers_asked_for_by_name_stand_there_before_anything_is_known(house: H
     assert f"{NUMBERS[4]}  requested" in told
 
 
-def test_receipts_are_shown_when_asked_for_and_steer_no_terminal(house: House, command: Command) -> None:
-    order_id = house.order("crm-1", SubmissionBegun(), Refused("no\x1b[2J sir", "5023"))
-    asyncio.run(_keep(house, order_id))
+def test_receipts_are_shown_when_asked_for_and_steer_no_terminal(backend: Backend, command: Command) -> None:
+    order_id = backend.order("crm-1", SubmissionBegun(), Refused("no\x1b[2J sir", "5023"))
+    asyncio.run(_keep(backend, order_id))
 
     told = command("show", "crm-1", "--receipts").stdout
 
@@ -224,14 +224,14 @@ def test_receipts_are_shown_when_asked_for_and_steer_no_terminal(house: House, c
     assert json.loads(command("show", "crm-1", "--receipts", "--json").stdout)["receipts"][0]["status"] == 400
 
 
-async def _keep(house: House, order_id: OrderId) -> None:
-    async with open_services(house.settings) as services:
+async def _keep(backend: Backend, order_id: OrderId) -> None:
+    async with open_services(backend.settings) as services:
         await services.ledger.history.keep_receipts(
             [Receipt(order_id, "POST /orders", 12, status=400, sent="<Order/>", answer="<No>\x1b[2J</No>")]
         )
 
 
-def test_an_order_that_nobody_knows_is_said_so(house: House, command: Command) -> None:
+def test_an_order_that_nobody_knows_is_said_so(backend: Backend, command: Command) -> None:
     for verb in ("show", "explain", "cancel", "wait"):
         for name in ("crm-2", "01a200ff-5849-7019-8b02-d36a8282df6c", "\x1b[31m"):
             told = command(verb, name)
@@ -242,8 +242,8 @@ def test_an_order_that_nobody_knows_is_said_so(house: House, command: Command) -
             assert "\x1b" not in told.stderr
 
 
-def test_a_key_that_looks_like_an_id_finds_its_order(house: House, command: Command) -> None:
+def test_a_key_that_looks_like_an_id_finds_its_order(backend: Backend, command: Command) -> None:
     key = "01a200ff-5849-7019-8b02-d36a8282df6c"
-    order_id = house.order(key)
+    order_id = backend.order(key)
 
     assert str(order_id) in command("show", key).stdout

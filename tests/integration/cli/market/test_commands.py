@@ -14,7 +14,7 @@ from number_orders.sandbox.behaviour import read_behaviour
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.inventory import StockPlan
 from number_orders.sandbox.server import running_sandbox
-from tests.integration.console.conftest import Command
+from tests.integration.cli.conftest import Command
 
 NO_DELAY = {
     "processing_s": 0,

@@ -1,10 +1,7 @@
-"""`doctor`, `migrate`, `sandbox`, `version`, and how quick `--help` is."""
+"""`doctor` names what is wrong, says how to mend it, and shows no secret."""
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,17 +9,11 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from psycopg import sql
 
-from number_orders.embedded.engines import Engines
 from number_orders.ledger.migrate import head
-from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.server import running_sandbox
-from tests.integration.console.conftest import CREDENTIALS, Command, House
+from tests.integration.cli.conftest import CREDENTIALS, Backend, Command
 from tests.processes import Processes
-
-HEAVY = ("psycopg", "celery", "httpx", "pydantic", "rich", "alembic", "starlette")
-REPOSITORY = Path(__file__).parents[3]
 
 
 def verdicts(told: Any) -> dict[str, str]:
@@ -34,8 +25,8 @@ def check(told: Any, name: str) -> dict[str, str]:
     return dict(found)
 
 
-def test_a_house_in_order_passes(
-    house: House, command: Command, environment: pytest.MonkeyPatch, tmp_path: Path
+def test_a_healthy_installation_passes(
+    backend: Backend, command: Command, environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     env = {name: value for name, value in os.environ.items() if name.startswith("NUMBER_ORDERS_")}
     with running_sandbox() as carrier, Processes(tmp_path / "log", env) as processes:
@@ -106,9 +97,9 @@ def test_settings_that_cannot_be_used_are_the_whole_answer(environment: pytest.M
     assert "NUMBER_ORDERS_CHILDREN: " in check(told, "settings")["says"]
 
 
-def test_a_broker_that_may_drop_messages_is_wrong(house: House, command: Command) -> None:
-    assert house.settings.broker_url
-    with redis.Redis.from_url(house.settings.broker_url.get_secret_value()) as broker:
+def test_a_broker_that_may_drop_messages_is_wrong(backend: Backend, command: Command) -> None:
+    assert backend.settings.broker_url
+    with redis.Redis.from_url(backend.settings.broker_url.get_secret_value()) as broker:
         broker.config_set("maxmemory-policy", "allkeys-lru")
         try:
             told = command("doctor", "--json")
@@ -129,7 +120,7 @@ def test_a_broker_that_may_drop_messages_is_wrong(house: House, command: Command
     ],
 )
 def test_a_carrier_that_does_not_know_us_says_what_to_correct(
-    house: House, command: Command, environment: pytest.MonkeyPatch, variable: str, value: str, mend: str
+    backend: Backend, command: Command, environment: pytest.MonkeyPatch, variable: str, value: str, mend: str
 ) -> None:
     with running_sandbox() as carrier:
         environment.setenv("NUMBER_ORDERS_BANDWIDTH__BASE_URL", carrier.url)
@@ -141,9 +132,9 @@ def test_a_carrier_that_does_not_know_us_says_what_to_correct(
     assert "n0t-it" not in told.output
 
 
-def test_alarms_and_letters_want_a_look_and_are_not_wrong(house: House, command: Command) -> None:
-    assert house.settings.database_url
-    with psycopg.connect(house.settings.database_url.get_secret_value(), autocommit=True) as connection:
+def test_alarms_and_letters_want_a_look_and_are_not_wrong(backend: Backend, command: Command) -> None:
+    assert backend.settings.database_url
+    with psycopg.connect(backend.settings.database_url.get_secret_value(), autocommit=True) as connection:
         connection.execute("INSERT INTO alarms (what, subject) VALUES ('overdue', 'a')")
 
     told = command("doctor", "--json")
@@ -156,95 +147,3 @@ def test_alarms_and_letters_want_a_look_and_are_not_wrong(house: House, command:
     }
     assert command("alarms", "--clear-all").exit_code == 0
     assert check(command("doctor", "--json"), "alarms")["says"] == "none"
-
-
-@pytest.fixture
-def empty_database(engines: Engines, environment: pytest.MonkeyPatch) -> Any:
-    name = sql.Identifier(f"empty_{time.time_ns()}")
-    with psycopg.connect(engines.database_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
-        url = engines.database_url.rsplit("/", 1)[0] + "/" + name.as_string(None).strip('"')
-        environment.setenv("NUMBER_ORDERS_DATABASE_URL", url)
-        yield url
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
-
-
-def test_a_database_without_a_schema_is_migrated_once(empty_database: str, command: Command) -> None:
-    before = command("list")
-    assert before.exit_code == 4
-    assert "run `number-orders migrate`" in before.stderr
-    assert check(command("doctor", "--json"), "database")["mend"] == "run `number-orders migrate`"
-
-    first, again = command("migrate"), command("migrate")
-
-    assert f"from no schema to schema {head()}" in first.stdout
-    assert f"has schema {head()} already" in again.stdout
-    assert (first.exit_code, again.exit_code) == (0, 0)
-    assert command("list").exit_code == 0
-
-
-def test_version_is_said_to_people_and_machines(command: Command) -> None:
-    said = command("version").stdout.strip()
-
-    assert json.loads(command("version", "--json").stdout)["number-orders"] == said
-
-
-def test_help_names_every_command_and_the_exit_codes(command: Command) -> None:
-    told = command("--help", columns=200)
-
-    assert told.exit_code == 0
-    for name in (
-        "submit",
-        "show",
-        "explain",
-        "list",
-        "wait",
-        "cancel",
-        "resolve",
-        "up",
-        "demo",
-        "sandbox",
-        "migrate",
-        "doctor",
-    ):
-        assert f" {name} " in told.stdout
-    assert "Exit codes: 0 done; 1 the answer is no;" in told.stdout
-
-
-def test_help_imports_nothing_heavy() -> None:
-    """Completion and `--help` are quick as long as this holds."""
-    script = f"import sys, number_orders.cli.app; print([name for name in {HEAVY} if name in sys.modules])"
-    told = subprocess.run([sys.executable, "-c", script], cwd=REPOSITORY, capture_output=True, text=True, check=True)
-
-    assert told.stdout == "[]\n"
-
-
-@pytest.mark.parametrize("name", ["up", "demo"])
-def test_commands_with_rooms_of_their_own_show_their_own_help(command: Command, name: str) -> None:
-    told = command(name, "--help")
-
-    assert told.exit_code == 0
-    assert f"{name} [OPTIONS]" in told.stdout
-
-
-def test_the_sandbox_serves_until_it_is_stopped(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    ready = tmp_path / "ready"
-    process = subprocess.Popen(
-        [sys.executable, "-c", "from number_orders.cli.app import main; main()", "sandbox", "--ready-file", str(ready)],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    until = time.monotonic() + 90
-    while not ready.exists() and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
-    url = ready.read_text().strip()
-    with SandboxControl(url) as control:
-        assert control.health()
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=90)
-
-    assert process.returncode == 0
-    assert out == f"{url}\n"
-    assert "NUMBER_ORDERS_BANDWIDTH__ACCOUNT_ID=9900000" in err

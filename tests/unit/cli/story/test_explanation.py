@@ -44,7 +44,7 @@ from number_orders.orders.model import (
     State,
 )
 from number_orders.orders.numbers import E164
-from tests.unit.console.story_examples import NOON, ORDER_ID, STEP, tell
+from tests.unit.cli.story.stories import NOON, ORDER_ID, STEP, tell
 
 THEIRS = CarrierOrderId("6a1bde32")
 ACK = Acknowledged(THEIRS, "RECEIVED")

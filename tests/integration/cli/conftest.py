@@ -1,4 +1,4 @@
-"""A house for the commands: a real ledger and broker, and orders brought into any state by what is heard of them."""
+"""Run commands on a real ledger and broker, with orders in any state."""
 
 import asyncio
 import os
@@ -17,6 +17,7 @@ from number_orders.cli.app import app
 from number_orders.cli.services import open_services
 from number_orders.fulfilment.intake import Ticket
 from number_orders.fulfilment.recorder import Heard, Recorder
+from number_orders.ledger.dead_letters import DeadLetter
 from number_orders.orders.events import Event
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.orders.policy import CarrierPolicy
@@ -33,21 +34,21 @@ PATIENT = CarrierPolicy(doubt_patience=timedelta(0))
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """Does in one call what workers do in many."""
+class Backend:
+    """The ledger and broker under a test; each method does in one call what workers do in many."""
 
     settings: Settings
 
     def order(self, key: str, *heard: Event, **changes: Any) -> OrderId:
-        """Take an order in, let everything be heard of it that is to be heard, and return its id."""
+        """Accept an order, record these events, and return its id."""
         return asyncio.run(self._order(key, heard, changes))
 
     def hear(self, order_id: OrderId, *heard: Event) -> None:
-        """Let more be heard of an order."""
+        """Record more events of an order."""
         asyncio.run(self._hear(order_id, heard))
 
     def claim(self, lane: Lane) -> None:
-        """Take what is due on a lane, as a worker does that then has it in hand."""
+        """Claim what is due on a lane, as a worker does."""
 
         async def work() -> None:
             async with open_services(self.settings) as services:
@@ -57,12 +58,32 @@ class House:
         asyncio.run(work())
 
     def limit(self, group: str, why: str) -> None:
-        """Let the carrier want no such requests for an hour."""
+        """Pause a limit group of the carrier for an hour."""
 
         async def work() -> None:
             async with open_services(self.settings) as services:
                 until = await services.ledger.now() + timedelta(hours=1)
                 await services.ledger.limits.pause(BANDWIDTH, group, until=until, why=why)
+
+        asyncio.run(work())
+
+    def raise_trouble(self, order_id: OrderId) -> None:
+        """Raise one alarm three times, and store one dead letter; both hold characters that could steer a terminal."""
+
+        async def work() -> None:
+            async with open_services(self.settings) as services:
+                for _ in range(3):
+                    await services.ledger.alarms.raise_alarm(
+                        "overdue", str(order_id), carrier="bandwidth", order_id=order_id, detail="still\x1b[2J OPEN"
+                    )
+                letter = DeadLetter.of(
+                    queue="orders",
+                    why="cannot be read: JSONDecodeError",
+                    task_id="t-1",
+                    headers={"lang": "py"},
+                    body=b"{\xff\x1b[2Jrest!",
+                )
+                await services.ledger.dead_letters.store(letter)
 
         asyncio.run(work())
 
@@ -90,15 +111,15 @@ class House:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_again() -> Iterator[None]:
-    """Commands set logging up for their process, which here is everybody's."""
+def _reset_logging() -> Iterator[None]:
+    """Undo the logging set-up of commands: here all of them share one process."""
     yield
     structlog.reset_defaults()
 
 
 @pytest.fixture
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
-    """An environment without any setting of ours, in an empty directory."""
+    """Remove every setting of ours from the environment, and work in an empty directory."""
     for name in list(os.environ):
         if name.startswith("NUMBER_ORDERS_"):
             monkeypatch.delenv(name)
@@ -107,13 +128,13 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
 
 
 @pytest.fixture
-def house(environment: pytest.MonkeyPatch, ledger_url: str, broker_url: str) -> House:
-    """A ledger and a broker that the environment names, and a carrier that nobody answers for."""
+def backend(environment: pytest.MonkeyPatch, ledger_url: str, broker_url: str) -> Backend:
+    """Name a ledger, a broker and a carrier that does not answer, in the environment."""
     environment.setenv("NUMBER_ORDERS_DATABASE_URL", ledger_url)
     environment.setenv("NUMBER_ORDERS_BROKER_URL", broker_url)
     for name, value in CREDENTIALS.items():
         environment.setenv(f"NUMBER_ORDERS_BANDWIDTH__{name}", value)
-    return House(Settings())
+    return Backend(Settings())
 
 
 Command = Callable[..., Result]
@@ -121,7 +142,7 @@ Command = Callable[..., Result]
 
 @pytest.fixture
 def command(environment: pytest.MonkeyPatch) -> Command:
-    """Run a command as it is typed: `command("show", key)`; `columns` makes the screen that wide."""
+    """Run a command as it is typed, `command("show", key)`; `columns` is the width of the screen, None a pipe."""
 
     def run(*words: str, columns: int | None = 100, stdin: str | bytes | None = None) -> Result:
         if columns is None:

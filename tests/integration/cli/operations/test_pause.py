@@ -3,11 +3,11 @@
 import json
 
 from number_orders.cli.services import whoami
-from tests.integration.console.conftest import Command, House
+from tests.integration.cli.conftest import Backend, Command
 
 
-def test_what_is_paused_says_so_everywhere_until_it_is_resumed(house: House, command: Command) -> None:
-    house.order("crm-1")
+def test_what_is_paused_says_so_everywhere_until_it_is_resumed(backend: Backend, command: Command) -> None:
+    backend.order("crm-1")
 
     paused = command("pause", "bandwidth", "submit", "--why", "stock-taking", columns=None)
 
@@ -29,16 +29,16 @@ def test_what_is_paused_says_so_everywhere_until_it_is_resumed(house: House, com
     assert "paused" not in command("explain", "crm-1", columns=None).stdout
 
 
-def test_a_carrier_is_paused_on_every_lane_that_leads_to_it(house: House, command: Command) -> None:
-    house.order("crm-1")
+def test_a_carrier_is_paused_on_every_lane_that_leads_to_it(backend: Backend, command: Command) -> None:
+    backend.order("crm-1")
 
     rows = json.loads(command("pause", "bandwidth", "--why", "their maintenance", "--json").stdout)
 
     assert {row["lane"] for row in rows} == {"submit", "ask"}
 
 
-def test_the_first_pause_stands(house: House, command: Command) -> None:
-    house.order("crm-1")
+def test_the_first_pause_stands(backend: Backend, command: Command) -> None:
+    backend.order("crm-1")
     command("pause", "bandwidth", "--why", "the first")
 
     again = command("pause", "bandwidth", "--why", "the second")
@@ -48,8 +48,8 @@ def test_the_first_pause_stands(house: House, command: Command) -> None:
     assert "the first" in command("explain", "crm-1", columns=None).stdout
 
 
-def test_what_cannot_be_paused_or_resumed_says_why(house: House, command: Command) -> None:
-    house.order("crm-1")
+def test_what_cannot_be_paused_or_resumed_says_why(backend: Backend, command: Command) -> None:
+    backend.order("crm-1")
 
     assert "nobody had paused it" in command("resume", "bandwidth").stderr
     assert "one of: bandwidth" in command("pause", "bandwith", "--why", "typo").stderr

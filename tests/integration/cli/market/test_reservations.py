@@ -7,7 +7,7 @@ import pytest
 
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.server import running_sandbox
-from tests.integration.console.conftest import CREDENTIALS, Command
+from tests.integration.cli.conftest import CREDENTIALS, Command
 
 NUMBERS = ("+19842471432", "+19842471793")
 POST = {"method": "POST", "path": "/tnreservation"}

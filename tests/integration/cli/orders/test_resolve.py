@@ -1,16 +1,19 @@
-"""`resolve`: what a person decides about a parked order."""
+"""`park` and `resolve`: a person takes an order over, and decides about it."""
 
 import json
 
 import pytest
 
 from number_orders.cli.services import whoami
-from number_orders.orders.events import Acknowledged, Parked, SubmissionBegun
-from number_orders.orders.model import CarrierOrderId
-from tests.integration.console.conftest import CREDENTIALS, Command, House
+from number_orders.orders.events import Acknowledged, Parked, StillOpen, SubmissionBegun
+from number_orders.orders.model import CarrierOrderId, NumberResult, NumberState
+from number_orders.orders.numbers import E164
+from tests.integration.cli.conftest import CREDENTIALS, Backend, Command
 
 THEIRS = CarrierOrderId("6a1bde32-55a0-4b39-9b4e-0d4a7c19a2f0")
 PARKED = (SubmissionBegun(), Parked("the answer was lost three times"))
+GOT = (NumberResult(E164("+19195550100"), NumberState.ACQUIRED),)
+OPEN = (SubmissionBegun(), Acknowledged(THEIRS, "RECEIVED"), StillOpen("BACKORDERED", GOT))
 
 
 @pytest.mark.parametrize(
@@ -26,9 +29,9 @@ PARKED = (SubmissionBegun(), Parked("the answer was lost three times"))
     ],
 )
 def test_a_parked_order_becomes_what_a_person_decides(
-    house: House, command: Command, words: tuple[str, ...], state: str, told: list[str]
+    backend: Backend, command: Command, words: tuple[str, ...], state: str, told: list[str]
 ) -> None:
-    order_id = house.order("crm-1", *PARKED)
+    order_id = backend.order("crm-1", *PARKED)
     assert f"  number-orders resolve {order_id} --as " in command("explain", "crm-1", columns=80).stdout
 
     done = command("resolve", "crm-1", *words, "--why", "seen in\x1b the dashboard", "--json")
@@ -40,16 +43,16 @@ def test_a_parked_order_becomes_what_a_person_decides(
     assert [said for said in [*told, "seen in  the dashboard"] if said not in explained] == []
 
 
-def test_the_same_decision_again_is_the_same_decision(house: House, command: Command) -> None:
-    order_id = house.order("crm-1", *PARKED)
+def test_the_same_decision_again_is_the_same_decision(backend: Backend, command: Command) -> None:
+    order_id = backend.order("crm-1", *PARKED)
 
     for _ in range(2):
         told = command("resolve", str(order_id), "--as", "failed", "--why", "it is over", columns=None)
         assert (told.exit_code, told.stdout) == (0, f"FAILED {order_id} {whoami()}: it is over\n")
 
 
-def test_an_order_that_is_not_parked_says_no(house: House, command: Command) -> None:
-    house.order("crm-1", SubmissionBegun())
+def test_an_order_that_is_not_parked_says_no(backend: Backend, command: Command) -> None:
+    backend.order("crm-1", SubmissionBegun())
 
     told = command("resolve", "crm-1", "--as", "send-again", "--why", "impatient")
 
@@ -57,9 +60,9 @@ def test_an_order_that_is_not_parked_says_no(house: House, command: Command) -> 
     assert "is SUBMITTING: only a parked order waits for a person to decide" in told.stderr
 
 
-def test_what_belongs_to_another_order_is_not_adopted(house: House, command: Command) -> None:
-    owner = house.order("crm-1", SubmissionBegun(), Acknowledged(THEIRS))
-    house.order("crm-2", *PARKED)
+def test_what_belongs_to_another_order_is_not_adopted(backend: Backend, command: Command) -> None:
+    owner = backend.order("crm-1", SubmissionBegun(), Acknowledged(THEIRS))
+    backend.order("crm-2", *PARKED)
 
     told = command("resolve", "crm-2", "--as", f"adopted:{THEIRS}", "--why", "seen")
 
@@ -69,8 +72,8 @@ def test_what_belongs_to_another_order_is_not_adopted(house: House, command: Com
     assert command("alarms").stdout == "no alarms\n"
 
 
-def test_a_decision_that_cannot_be_read_decides_nothing(house: House, command: Command) -> None:
-    house.order("crm-1", *PARKED)
+def test_a_decision_that_cannot_be_read_decides_nothing(backend: Backend, command: Command) -> None:
+    backend.order("crm-1", *PARKED)
     because = ("--why", "seen")
 
     for words in (
@@ -89,13 +92,35 @@ def test_a_decision_that_cannot_be_read_decides_nothing(house: House, command: C
 
 
 def test_a_carrier_that_is_not_set_up_here_is_named(
-    house: House, command: Command, environment: pytest.MonkeyPatch
+    backend: Backend, command: Command, environment: pytest.MonkeyPatch
 ) -> None:
-    house.order("crm-1", *PARKED)
-    house.order("crm-2")
+    backend.order("crm-1", *PARKED)
+    backend.order("crm-2")
     for name in CREDENTIALS:
         environment.delenv(f"NUMBER_ORDERS_BANDWIDTH__{name}")
 
     for told in (command("resolve", "crm-1", "--as", "failed", "--why", "over"), command("cancel", "crm-2")):
         assert told.exit_code == 1
         assert "is with bandwidth, which is not set up here" in told.stderr
+
+
+def test_an_order_that_is_parked_and_closed_keeps_what_it_has(backend: Backend, command: Command) -> None:
+    """With who did each, and why; sending again what was bought is not offered, and refused."""
+    order_id = backend.order("crm-1", *OPEN)
+
+    parked = command("park", "crm-1", "--why", "ticket 4711", "--by", "ana", columns=None)
+
+    assert (parked.exit_code, parked.stdout) == (0, f"PARKED {order_id} ana: ticket 4711\n")
+    shown = command("parked", columns=None).stdout
+    assert f"--as adopted:{THEIRS}" in shown
+    assert "it ends PARTIAL, with the 1 of 3 numbers that are done" in shown
+    assert "--as send-again" not in shown
+    refused = command("resolve", "crm-1", "--as", "send-again", "--why", "impatient")
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert "1 number of it is there already, and would be bought twice" in refused.stderr
+    closed = command("resolve", "crm-1", "--as", "failed", "--why", "the customer left", "--by", "kim", columns=None)
+    assert closed.stdout == f"PARTIAL {order_id} kim: the customer left\n"
+    story = command("show", "crm-1", columns=None).stdout
+    assert "set aside for a person by ana: ticket 4711" in story
+    assert "closed with what was done by then, by kim: the customer left" in story
+    assert command("park", "crm-1", "--why", "again").exit_code == 1

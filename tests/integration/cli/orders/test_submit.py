@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.console.conftest import Command, House
+from tests.integration.cli.conftest import Backend, Command
 
 
 def order(key: str, **changes: Any) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def listed(command: Command) -> list[str]:
     return [row["key"] for row in json.loads(command("list", "--json", "--limit", "10000").stdout)]
 
 
-def test_a_file_of_orders_becomes_tickets(house: House, command: Command, tmp_path: Path) -> None:
+def test_a_file_of_orders_becomes_tickets(backend: Backend, command: Command, tmp_path: Path) -> None:
     file = tmp_path / "orders.json"
     file.write_text(json.dumps([order("a"), order("b")]))
 
@@ -36,7 +36,7 @@ def test_a_file_of_orders_becomes_tickets(house: House, command: Command, tmp_pa
     assert sorted(listed(command)) == ["a", "b"]
 
 
-def test_one_object_comes_by_standard_input(house: House, command: Command) -> None:
+def test_one_object_comes_by_standard_input(backend: Backend, command: Command) -> None:
     told = command("submit", "-", "--json", stdin=json.dumps(order("a")))
 
     (ticket,) = json.loads(told.stdout)["tickets"]
@@ -44,7 +44,9 @@ def test_one_object_comes_by_standard_input(house: House, command: Command) -> N
     assert command("show", ticket["order_id"]).exit_code == 0
 
 
-def test_bad_orders_are_refused_by_line_field_and_rule_and_good_ones_are_taken(house: House, command: Command) -> None:
+def test_bad_orders_are_refused_by_line_field_and_rule_and_good_ones_are_taken(
+    backend: Backend, command: Command
+) -> None:
     lines = [order("a"), order("b", quantity=0), order("c", carrier="telco"), order("d", options={"x": True}), 42]
 
     told = command("submit", "-", columns=200, stdin="\n".join(json.dumps(line) for line in lines))
@@ -61,7 +63,7 @@ def test_bad_orders_are_refused_by_line_field_and_rule_and_good_ones_are_taken(h
     assert listed(command) == ["a"]
 
 
-def test_refusals_are_told_to_machines_with_their_index(house: House, command: Command) -> None:
+def test_refusals_are_told_to_machines_with_their_index(backend: Backend, command: Command) -> None:
     told = command("submit", "-", "--json", stdin=json.dumps([order("a"), order("b", quantity=0)]))
 
     assert told.exit_code == 1
@@ -69,7 +71,7 @@ def test_refusals_are_told_to_machines_with_their_index(house: House, command: C
     assert (refused["at"], refused["key"], refused["faults"][0]["field"]) == (1, "b", "quantity")
 
 
-def test_an_unreadable_file_submits_nothing(house: House, command: Command) -> None:
+def test_an_unreadable_file_submits_nothing(backend: Backend, command: Command) -> None:
     for text in (f"{json.dumps(order('a'))}\n{{nope}}", json.dumps([order("a")])[:-1], "", "[]", "\xff"):
         told = command("submit", "-", stdin=text.encode("latin-1"))
 
@@ -80,14 +82,14 @@ def test_an_unreadable_file_submits_nothing(house: House, command: Command) -> N
     assert listed(command) == []
 
 
-def test_a_file_that_is_not_there_is_a_usage_error(house: House, command: Command) -> None:
+def test_a_file_that_is_not_there_is_a_usage_error(backend: Backend, command: Command) -> None:
     told = command("submit", "nowhere.json")
 
     assert told.exit_code == 2
     assert "nowhere.json: No such file" in told.stderr
 
 
-def test_the_same_file_twice_is_the_same_orders(house: House, command: Command) -> None:
+def test_the_same_file_twice_is_the_same_orders(backend: Backend, command: Command) -> None:
     text = json.dumps([order("a"), order("b")])
     first = json.loads(command("submit", "-", "--json", stdin=text).stdout)["tickets"]
 
@@ -98,7 +100,7 @@ def test_the_same_file_twice_is_the_same_orders(house: House, command: Command) 
     assert "known already" in command("submit", "-", stdin=text).stdout
 
 
-def test_a_key_of_another_order_is_refused(house: House, command: Command) -> None:
+def test_a_key_of_another_order_is_refused(backend: Backend, command: Command) -> None:
     command("submit", "-", stdin=json.dumps(order("a")))
 
     told = command("submit", "-", "--json", stdin=json.dumps(order("a", quantity=2)))
@@ -107,7 +109,7 @@ def test_a_key_of_another_order_is_refused(house: House, command: Command) -> No
     assert json.loads(told.stdout)["refused"][0]["faults"][0]["field"] == "key"
 
 
-def test_keys_are_unique_per_producer(house: House, command: Command) -> None:
+def test_keys_are_unique_per_producer(backend: Backend, command: Command) -> None:
     for producer in ("crm", "shop"):
         assert command("submit", "-", "--producer", producer, stdin=json.dumps(order("a"))).exit_code == 0
 
@@ -117,7 +119,7 @@ def test_keys_are_unique_per_producer(house: House, command: Command) -> None:
     assert "stands for several orders" in told.stderr
 
 
-def test_more_orders_than_one_group_are_all_handed_in(house: House, command: Command) -> None:
+def test_more_orders_than_one_group_are_all_handed_in(backend: Backend, command: Command) -> None:
     told = command("submit", "-", "--json", stdin="\n".join(json.dumps(order(f"k{i}")) for i in range(1203)))
 
     tickets = json.loads(told.stdout)["tickets"]
@@ -127,7 +129,7 @@ def test_more_orders_than_one_group_are_all_handed_in(house: House, command: Com
 
 
 def test_orders_are_taken_while_the_broker_is_away(
-    house: House, command: Command, environment: pytest.MonkeyPatch
+    backend: Backend, command: Command, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("NUMBER_ORDERS_BROKER_URL", "redis://:s3cret@127.0.0.1:1/0")
 

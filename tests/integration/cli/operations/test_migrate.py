@@ -1,0 +1,43 @@
+"""`migrate` brings an empty database to the current schema, once."""
+
+import json
+import time
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from number_orders.embedded.engines import Engines
+from number_orders.ledger.migrate import head
+from tests.integration.cli.conftest import Command
+
+
+def check(told: Any, name: str) -> dict[str, str]:
+    (found,) = [check for check in json.loads(told.stdout)["checks"] if check["name"] == name]
+    return dict(found)
+
+
+@pytest.fixture
+def empty_database(engines: Engines, environment: pytest.MonkeyPatch) -> Any:
+    name = sql.Identifier(f"empty_{time.time_ns()}")
+    with psycopg.connect(engines.database_url, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(name))
+        url = engines.database_url.rsplit("/", 1)[0] + "/" + name.as_string(None).strip('"')
+        environment.setenv("NUMBER_ORDERS_DATABASE_URL", url)
+        yield url
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+
+def test_a_database_without_a_schema_is_migrated_once(empty_database: str, command: Command) -> None:
+    before = command("list")
+    assert before.exit_code == 4
+    assert "run `number-orders migrate`" in before.stderr
+    assert check(command("doctor", "--json"), "database")["mend"] == "run `number-orders migrate`"
+
+    first, again = command("migrate"), command("migrate")
+
+    assert f"from no schema to schema {head()}" in first.stdout
+    assert f"has schema {head()} already" in again.stdout
+    assert (first.exit_code, again.exit_code) == (0, 0)
+    assert command("list").exit_code == 0
