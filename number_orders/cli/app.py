@@ -1,6 +1,6 @@
-"""The command line: `number-orders`. Which commands there are, and how each ends.
+"""The command line `number-orders`: lists the commands, and turns errors into exit codes.
 
-Each topic's `commands` module declares what its commands take; what they do is in the modules beside it.
+Each topic's `commands` module declares arguments and options; the modules beside it do the work.
 """
 
 import sys
@@ -10,10 +10,10 @@ from typing import Final
 
 import typer
 
-from number_orders.cli.exits import Code, ending
-from number_orders.cli.market import commands as inquiries
-from number_orders.cli.market import reservation_commands
-from number_orders.cli.operations import commands as house
+from number_orders.cli.exits import ExitCode, with_exit_code
+from number_orders.cli.market import commands as market
+from number_orders.cli.market import reservation_commands as reservations
+from number_orders.cli.operations import commands as operations
 from number_orders.cli.orders import commands as orders
 
 _ENDS: Final = """Exit codes: 0 done; 1 the answer is no; 2 usage, or an unreadable file; 3 no such order; 4 nothing \
@@ -34,30 +34,30 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "retry": orders.retry,
     },
     "Asking carriers": {
-        "carriers": inquiries.carriers,
-        "search": inquiries.search,
-        "coverage": inquiries.coverage,
-        "restrictions": inquiries.restrictions,
-        "number": inquiries.number,
-        "numbers": inquiries.numbers,
-        "reserve": reservation_commands.reserve,
-        "reservations": reservation_commands.reservations,
-        "unreserve": reservation_commands.unreserve,
+        "carriers": market.carriers,
+        "search": market.search,
+        "coverage": market.coverage,
+        "restrictions": market.restrictions,
+        "number": market.number,
+        "numbers": market.numbers,
+        "reserve": reservations.reserve,
+        "reservations": reservations.reservations,
+        "unreserve": reservations.unreserve,
     },
     "Running it": {
-        "up": house.up,
-        "demo": house.demo,
-        "sandbox": house.sandbox,
-        "simulate": house.simulate,
-        "migrate": house.migrate,
+        "up": operations.up,
+        "demo": operations.demo,
+        "sandbox": operations.sandbox,
+        "simulate": operations.simulate,
+        "migrate": operations.migrate,
     },
     "Looking after it": {
-        "doctor": house.doctor,
-        "pause": house.pause,
-        "resume": house.resume,
-        "alarms": house.alarms,
-        "letters": house.letters,
-        "version": house.version,
+        "doctor": operations.doctor,
+        "pause": operations.pause,
+        "resume": operations.resume,
+        "alarms": operations.alarms,
+        "letters": operations.letters,
+        "version": operations.version,
     },
 }
 
@@ -67,19 +67,19 @@ app = typer.Typer(
     epilog=_ENDS,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    # Its tracebacks show local variables, and those may hold secrets.
+    # Typer's tracebacks show local variables, which may hold secrets.
     pretty_exceptions_enable=False,
 )
 for panel, commands in _PANELS.items():
     for name, command in commands.items():
-        context_settings = house.ELSEWHERE if name in {"up", "demo"} else None
-        app.command(name, rich_help_panel=panel, context_settings=context_settings)(ending(command))
+        context_settings = operations.PASS_OPTIONS_ON if name in {"up", "demo"} else None
+        app.command(name, rich_help_panel=panel, context_settings=context_settings)(with_exit_code(command))
 
 
 def main() -> None:
-    """Run the command that was typed. What nobody foresaw is a bug, and its exit code says so."""
+    """Run the command. An unexpected error is a bug, and ends with its own exit code."""
     try:
         app()
     except Exception:  # noqa: BLE001  the last place before Python would end with the code of a mere "no"
         traceback.print_exc()
-        sys.exit(Code.BUG)
+        sys.exit(ExitCode.BUG)

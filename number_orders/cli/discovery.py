@@ -1,8 +1,8 @@
-"""Finds the stack that a command is about: what the environment says, else what runs under the var directory.
+"""Finds the stack that a command uses: the environment's, otherwise the one that runs under the var directory.
 
-`number-orders up` and `demo` leave `stack.json` in the var directory: the environment variables of the stack that they
-run, and their process id. It counts while that process lives, and where the environment names no other stack; each
-variable of the environment wins over the same one there. Engines that run by themselves are found by their own note.
+`up` and `demo` leave `stack.json` in the var directory, with their process id and the environment variables of their
+stack. It counts while that process lives, unless the environment names another stack; each variable of the environment
+overrides the same one there. Engines without a stack are found by their own file.
 """
 
 import json
@@ -16,19 +16,19 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
 from config.settings import PREFIX, Settings
-from number_orders.cli.exits import Code, Stop
+from number_orders.cli.exits import ExitCode, Stop
 from number_orders.embedded.lock import is_alive
 
 STACK_NOTE: Final = "stack.json"
 
 _ADDRESSES: Final = (f"{PREFIX}DATABASE_URL", f"{PREFIX}BROKER_URL")
 NOTHING_RUNS: Final = "nothing runs here"
-START_OR_SET: Final = f"start `number-orders up`, or set {' and '.join(_ADDRESSES)}"
+START_HINT: Final = f"start `number-orders up`, or set {' and '.join(_ADDRESSES)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Settings, and where they were found, in words. Without a database address nothing runs here."""
+    """Settings, and where they were found. Without a database URL nothing runs here."""
 
     settings: Settings
     where: str
@@ -36,26 +36,26 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class StackNote:
-    """What a running `up` or `demo` says of its stack."""
+    """What `up` or `demo` stored about its running stack."""
 
     pid: int
     env: Mapping[str, str] = field(repr=False)  # holds passwords
 
 
 def find_settings() -> Settings:
-    """Return the settings of the stack that is meant.
+    """Return the settings of the stack.
 
     Raises:
         Stop: Nothing runs here, or the settings cannot be read.
     """
-    found = look()
+    found = discover()
     if found.settings.database_url is None:
-        raise Stop(Code.OUT_OF_REACH, NOTHING_RUNS, mend=START_OR_SET)
+        raise Stop(ExitCode.OUT_OF_REACH, NOTHING_RUNS, hint=START_HINT)
     return found.settings
 
 
-def look() -> Found:
-    """Return what can be found out, also when nothing runs.
+def discover() -> Found:
+    """Return the settings that can be found, even if nothing runs.
 
     Raises:
         Stop: The settings cannot be read.
@@ -64,11 +64,11 @@ def look() -> Found:
         return _look()
     except (ValidationError, SettingsError) as wrong:
         faults = "; ".join(setting_faults(wrong))
-        raise Stop(Code.OUT_OF_REACH, f"the settings cannot be used: {faults}") from None
+        raise Stop(ExitCode.OUT_OF_REACH, f"the settings cannot be used: {faults}") from None
 
 
 def setting_faults(wrong: ValidationError | SettingsError) -> list[str]:
-    """Say which variables are wrong and which rule each breaks, and never what they hold."""
+    """Return the wrong variables and the rule that each breaks, but never their values."""
     if not isinstance(wrong, ValidationError):
         return [str(wrong)]
     return [
@@ -78,15 +78,15 @@ def setting_faults(wrong: ValidationError | SettingsError) -> list[str]:
 
 
 def stack_note(var_dir: Path) -> StackNote | None:
-    """Return the note of a stack that runs, or None."""
+    """Return the note of a running stack, or None."""
     path = var_dir / STACK_NOTE
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
-        note = StackNote(int(told["pid"]), {str(name): str(value) for name, value in told["env"].items()})
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        note = StackNote(int(stored["pid"]), {str(name): str(value) for name, value in stored["env"].items()})
     except PermissionError as closed:
-        raise Stop(Code.OUT_OF_REACH, f"{path} belongs to another user", mend="run as that user") from closed
+        raise Stop(ExitCode.OUT_OF_REACH, f"{path} belongs to another user", hint="run as that user") from closed
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, AttributeError):
-        return None  # none, or another version's, which is not ours to read
+        return None  # there is none, or it is another version's
     return note if is_alive(note.pid) else None
 
 
@@ -117,17 +117,17 @@ def _with_engines(given: Settings) -> Found:
 
 
 def _named_variables() -> dict[str, str]:
-    return {name.upper(): value for name, value in os.environ.items() if value}  # an empty one is none
+    return {name.upper(): value for name, value in os.environ.items() if value}  # an empty variable counts as unset
 
 
 def _is_of_another_stack(note: StackNote) -> bool:
-    """Tell whether the environment names other addresses than the note."""
+    """Tell whether the environment names a different database or broker than the note."""
     named = _named_variables()
     return any(name in named and named[name] != note.env.get(name) for name in _ADDRESSES)
 
 
 def _nested(env: Mapping[str, str]) -> dict[str, Any]:
-    """Write variables as the settings nest: `…BANDWIDTH__SITE_ID` is `bandwidth.site_id`."""
+    """Nest variables as the settings do: `…BANDWIDTH__SITE_ID` becomes `bandwidth.site_id`."""
     tree: dict[str, Any] = {}
     for name, value in env.items():
         if name.startswith(PREFIX):

@@ -1,7 +1,4 @@
-"""How a command ends: its exit code, and the words that go with it.
-
-Knows what each error means to whoever typed the command. Decides nothing about orders.
-"""
+"""Ends commands: one exit code and one message for each kind of error."""
 
 import os
 import sys
@@ -26,39 +23,39 @@ Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
-class Code(IntEnum):
+class ExitCode(IntEnum):
     """Exit codes, the same for every command; docs/commands.md and `--help` list them."""
 
     DONE = 0
     NO = 1
-    """The answer is no: an order refused, not cancelled, not resolved, ended otherwise; something is wrong."""
+    """The answer is no: an order was refused, not cancelled or not resolved, or ended otherwise; something is wrong."""
     USAGE = 2
-    """The command line, or the file that it names, cannot be read."""
+    """The command line, or a file that it names, cannot be read."""
     UNKNOWN_ORDER = 3
     OUT_OF_REACH = 4
     """Nothing runs here, or the ledger, the broker or the settings cannot be used."""
     TIMED_OUT = 5
     PARKED = 6
-    """What was waited for waits for a person."""
+    """`wait`: an order is parked for a person."""
     BUG = 70
-    """A mistake of ours, with its traceback."""
+    """A bug of ours, with its traceback."""
     INTERRUPTED = 130
     """Ctrl-C, as if killed by SIGINT."""
     PIPE_CLOSED = 141
-    """Whoever read our output had enough: as if killed by SIGPIPE."""
+    """The reader of our output closed the pipe, as if killed by SIGPIPE."""
 
 
 class Stop(Exception):
-    """Ends a command with words for a person. `mend` says what to do about it."""
+    """Ends a command with an error message; `hint` says what the reader can do."""
 
-    def __init__(self, code: Code, message: str, *, mend: str | None = None) -> None:
+    def __init__(self, code: ExitCode, message: str, *, hint: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
-        self.mend = mend
+        self.hint = hint
 
 
-def ending(command: Callable[Given, Result]) -> Callable[Given, Result]:
+def with_exit_code(command: Callable[Given, Result]) -> Callable[Given, Result]:
     """Make every error that is raised on purpose end `command` with its exit code and a line on standard error."""
 
     @wraps(command)
@@ -67,28 +64,28 @@ def ending(command: Callable[Given, Result]) -> Callable[Given, Result]:
             result = command(*args, **kwargs)
             sys.stdout.flush()
         except BrokenPipeError as closed:
-            # Python flushes again on its way out, and would complain again.
+            # Python flushes again at exit, and would raise again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(Code.PIPE_CLOSED) from closed
+            raise typer.Exit(ExitCode.PIPE_CLOSED) from closed
         except Stop as stop:
-            complain(stop.message, stop.mend)
+            print_error(stop.message, stop.hint)
             raise typer.Exit(stop.code) from stop
         except (LedgerUnavailable, EmbeddedError) as trouble:
-            complain(str(trouble), "`number-orders doctor` looks at everything and says what is wrong")
-            raise typer.Exit(Code.OUT_OF_REACH) from trouble
+            print_error(str(trouble), "`number-orders doctor` looks at everything and says what is wrong")
+            raise typer.Exit(ExitCode.OUT_OF_REACH) from trouble
         except UnknownOrder as unknown:
-            complain(str(unknown))
-            raise typer.Exit(Code.UNKNOWN_ORDER) from unknown
+            print_error(str(unknown))
+            raise typer.Exit(ExitCode.UNKNOWN_ORDER) from unknown
         except (NotCancellable, NotParkable, NotResolvable, OrderRefused) as no:
-            complain(str(no))
-            raise typer.Exit(Code.NO) from no
+            print_error(str(no))
+            raise typer.Exit(ExitCode.NO) from no
         return result
 
     return run
 
 
-def complain(message: str, mend: str | None = None) -> None:
-    """Say on standard error what went wrong, and what to do about it."""
+def print_error(message: str, hint: str | None = None) -> None:
+    """Print an error on standard error, and below it what the reader can do."""
     typer.secho(f"number-orders: {message}", err=True, fg="red")
-    if mend:
-        typer.echo(f"  {mend}", err=True)
+    if hint:
+        typer.echo(f"  {hint}", err=True)

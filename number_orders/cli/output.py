@@ -1,7 +1,7 @@
-"""How commands print: coloured on a terminal, plain and uncut in a pipe, JSON for machines.
+"""Prints for commands: coloured on a terminal, plain and complete in a pipe, JSON for machines.
 
-Whatever a carrier or a producer wrote is stripped of control characters first, so that no text can steer a terminal,
-and every address is shown without its password.
+Removes control characters from every text of a carrier or a producer, so that none can steer a terminal, and
+passwords from every address.
 """
 
 import json
@@ -21,9 +21,9 @@ from rich.text import Text
 from number_orders.orders.model import NumberState, State
 
 _PIPE_WIDTH: Final = 100_000
-"""Nothing is cut or broken in a pipe: a line is a line."""
+"""In a pipe, no line is cut or wrapped."""
 _READABLE: Final = 100
-"""Paragraphs are no wider than a person reads with ease."""
+"""The width of paragraphs on a wide terminal."""
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 
@@ -47,24 +47,24 @@ STYLES: Final[Mapping[str, str]] = {
 
 
 def screen() -> Console:
-    """Return standard output."""
+    """Return the console for standard output."""
     return _console(stderr=False)
 
 
 def aside() -> Console:
-    """Return standard error, for what is no answer."""
+    """Return the console for standard error."""
     return _console(stderr=True)
 
 
 def write_json(value: Any) -> None:
-    """Print `value` as one JSON document. Escaped to ASCII, so it is safe wherever it is shown."""
+    """Print `value` as one JSON document, in ASCII so that it is safe on any terminal."""
     sys.stdout.write(json.dumps(value, indent=2, default=_to_json) + "\n")
 
 
 def clean(text: object) -> str:
-    """Return foreign text on one line, without anything that steers a terminal."""
-    said = "" if text is None else str(text)
-    return _CONTROLS.sub(" ", said.encode(errors="replace").decode()).strip()  # half a surrogate pair cannot be printed
+    """Return foreign text on one line, without control characters."""
+    given = "" if text is None else str(text)
+    return _CONTROLS.sub(" ", given.encode(errors="replace").decode()).strip()  # a lone surrogate cannot be printed
 
 
 def state(word: str) -> Text:
@@ -73,7 +73,7 @@ def state(word: str) -> Text:
 
 
 def table(*columns: str) -> Table:
-    """Return a borderless table; its columns fold rather than lose anything."""
+    """Return a borderless table whose columns wrap."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_edge=False)
     for column in columns:
         made.add_column(column, overflow="fold")
@@ -81,9 +81,9 @@ def table(*columns: str) -> Table:
 
 
 def rows(console: Console, columns: Sequence[str], lines: Iterable[Sequence[Text | str]], *, whole: int = 0) -> None:
-    """Print a table; its first `whole` columns are never broken over lines.
+    """Print a table; its first `whole` columns are never wrapped.
 
-    In a pipe nothing is measured against a screen, so that ten thousand rows are written in no time.
+    In a pipe no width is measured, so ten thousand rows are fast.
     """
     if console.width != _PIPE_WIDTH:
         made = table(*columns)
@@ -101,7 +101,7 @@ def rows(console: Console, columns: Sequence[str], lines: Iterable[Sequence[Text
 
 
 def pairs(entries: Iterable[tuple[str, Text | str]]) -> Table:
-    """Return names and values, one a line; entries without a value are left out."""
+    """Return a table of names and values; entries without a value are left out."""
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_column(style="dim", no_wrap=True)
     made.add_column(overflow="fold")
@@ -127,27 +127,27 @@ def paragraph(console: Console, sentences: Sequence[str]) -> None:
 
 
 def masked(url: str) -> str:
-    """Return an address without what is secret in it."""
+    """Return an address with its secrets replaced by `***`."""
     try:
         parts = urlsplit(url)
         user, at, host = parts.netloc.rpartition("@")
     except ValueError:
         return "(an address that cannot be read)"
     if not parts.scheme or not parts.netloc:
-        return "(an address that is no URL)"  # a libpq string, say, with its password anywhere
+        return "(an address that is no URL)"  # such as a libpq string, where the password can be anywhere
     name, colon, _ = user.partition(":")
     query = "&".join(_masked_pair(pair) for pair in parts.query.split("&"))
     return urlunsplit((parts.scheme, f"{name}{colon and ':***'}{at}{host}", parts.path, query, ""))
 
 
 def scrubbed(text: str, url: str) -> str:
-    """Return what somebody said of an address, on one line and without the address's password."""
+    """Return a text about an address on one line, with the address's password removed."""
     try:
         password = urlsplit(url).password
     except ValueError:
         password = None
-    said = clean(text.replace(url, masked(url)))
-    return said.replace(password, "***") if password else said
+    shown = clean(text.replace(url, masked(url)))
+    return shown.replace(password, "***") if password else shown
 
 
 def _masked_pair(pair: str) -> str:

@@ -1,6 +1,6 @@
-"""Opens what a command needs, in this process: the ledger to read, or the whole room to submit and call back.
+"""Opens what a command needs in this process: the ledger for reading, or all services for changes.
 
-The broker may be away: submission goes straight to the ledger, and a bell that stays silent costs a second.
+The broker may be away: orders go directly to the ledger, and a bell that is not rung delays work by a second.
 """
 
 import getpass
@@ -14,75 +14,75 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from config.settings import Settings
-from number_orders.cli.exits import Code, Stop
+from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.output import clean, masked, scrubbed
 from number_orders.ledger.connection import check_reachable
 from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.errors import LedgerUnavailable, UnknownOrder, WrongSchema
 from number_orders.orders.model import CarrierName, Lane, OrderId
 
-if TYPE_CHECKING:  # it brings the carriers' HTTP clients along, which reading has no use for
+if TYPE_CHECKING:  # it imports the carriers' HTTP clients, which reading does not need
     from number_orders.fulfilment.runtime import Services
 
 CONNECT_WITHIN_S = 5
 
 
 class NoSlots:
-    """A command works no lane off: there is no place to take."""
+    """The slots of a process that works no lane."""
 
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
-        """Enter with False."""
+        """Enter with False: no slot was taken."""
         yield False
 
     def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
-        """Say nothing: there is no place of its own to say it of."""
+        """Do nothing: a command holds no slot."""
 
     def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
-        """Call nobody."""
+        """Do nothing: a command holds no slot."""
 
 
 @asynccontextmanager
 async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
-    """Open the ledger, for reading.
+    """Open the ledger for reading.
 
     Raises:
-        Stop: It cannot be had, or has another schema than this program.
+        Stop: It does not answer, or has another schema than this program needs.
     """
-    url = await _reached(settings)
-    with _schema_expected():
+    url = await _connected_url(settings)
+    with _known_schema():
         async with PostgresLedger.at(url, connections_max=1, wait_s=CONNECT_WITHIN_S) as ledger:
             yield ledger
 
 
 @asynccontextmanager
 async def open_services(settings: Settings) -> "AsyncIterator[Services]":
-    """Open everything that the use cases need.
+    """Open all services.
 
     Raises:
-        Stop: as `open_ledger`.
+        Stop: As `open_ledger`.
     """
-    from workers import apps, bootstrap  # noqa: PLC0415  Celery and the carriers' clients; reading needs neither
+    from workers import apps, bootstrap  # noqa: PLC0415  imports Celery and HTTP clients; reading needs neither
 
-    _only_warnings()
-    await _reached(settings)
+    _log_only_warnings()
+    await _connected_url(settings)
     open_all = bootstrap.services_factory(
         settings,
         bell=lambda: apps.make_bell(settings),
         notifier=lambda: apps.make_notifier(settings),
         slots=NoSlots(),
     )
-    with _schema_expected():
+    with _known_schema():
         async with open_all() as services:
             yield services
 
 
 async def find_order(ledger: Ledger, name: str) -> OrderId:
-    """Return the order that is called `name`: its id, or its producer's key.
+    """Return the order with this id, or with this key of its producer.
 
     Raises:
         UnknownOrder: There is none.
-        Stop: The key is several producers', so an id is needed.
+        Stop: Several producers use the key, so an id is needed.
     """
     by_id = _uuid(name)
     if by_id and await ledger.orders.read([by_id]):
@@ -92,17 +92,19 @@ async def find_order(ledger: Ledger, name: str) -> OrderId:
         raise UnknownOrder(clean(name))
     if len(found) > 1:
         ids = ", ".join(str(order_id) for order_id in found)
-        raise Stop(Code.USAGE, f"the key {clean(name)!r} stands for several orders: {ids}", mend="name one by its id")
+        raise Stop(
+            ExitCode.USAGE, f"the key {clean(name)!r} stands for several orders: {ids}", hint="name one by its id"
+        )
     return found[0]
 
 
 async def find_orders(ledger: Ledger, names: list[str]) -> list[OrderId]:
-    """Return the orders that are called so, each once, in order."""
+    """Return the orders with these names, each once, in order."""
     return list(dict.fromkeys([await find_order(ledger, name) for name in names]))
 
 
 def whoami() -> str:
-    """Return who types, as the story tells it: the user and the machine."""
+    """Return `user@host` for the story."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # a user id without a name, as in containers
@@ -110,32 +112,32 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def by_whom(given: str | None) -> str:
-    """Return who does something: whoever was named, or whoever types.
+def author(given: str | None) -> str:
+    """Return the given name, or `user@host`.
 
     Raises:
-        Stop: A blank name was given.
+        Stop: The name is blank.
     """
     if given is None:
         return whoami()
-    if not (said := clean(given)):
-        raise Stop(Code.USAGE, "--by is blank")
-    return said
+    if not (cleaned := clean(given)):
+        raise Stop(ExitCode.USAGE, "--by is blank")
+    return cleaned
 
 
-def because(why: str) -> str:
-    """Return why something is done.
+def required_reason(why: str) -> str:
+    """Return the reason.
 
     Raises:
         Stop: It is blank.
     """
-    if not (said := clean(why)):
-        raise Stop(Code.USAGE, "--why is blank")
-    return said
+    if not (cleaned := clean(why)):
+        raise Stop(ExitCode.USAGE, "--why is blank")
+    return cleaned
 
 
-async def _reached(settings: Settings) -> str:
-    """Return the ledger's address once it has answered: a pool would only say, later, that it has nothing."""
+async def _connected_url(settings: Settings) -> str:
+    """Connect once and return the ledger's URL: a connection pool would report a failure late and without its cause."""
     assert settings.database_url is not None, "commands that need a ledger ask find_settings"
     url = settings.database_url.get_secret_value()
     try:
@@ -143,13 +145,13 @@ async def _reached(settings: Settings) -> str:
     except LedgerUnavailable as trouble:
         why = scrubbed(str(trouble).split("\n", 1)[0], url)
         message = f"the ledger at {masked(url)} does not answer: {why}"
-        raise Stop(Code.OUT_OF_REACH, message, mend="`number-orders doctor` looks at everything") from None
+        raise Stop(ExitCode.OUT_OF_REACH, message, hint="`number-orders doctor` looks at everything") from None
     return url
 
 
-def _only_warnings() -> None:
-    """Keep the log out of the answer: what the use cases log goes to standard error, and only if it matters."""
-    import structlog  # noqa: PLC0415  only whoever works logs
+def _log_only_warnings() -> None:
+    """Write the services' log to standard error, warnings and errors only."""
+    import structlog  # noqa: PLC0415  only the services log
 
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
@@ -158,12 +160,12 @@ def _only_warnings() -> None:
 
 
 @contextmanager
-def _schema_expected() -> Iterator[None]:
+def _known_schema() -> Iterator[None]:
     try:
         yield
     except WrongSchema as missing:
         message = "the ledger's schema is not the one that this program was written for"
-        raise Stop(Code.OUT_OF_REACH, message, mend="run `number-orders migrate`") from missing
+        raise Stop(ExitCode.OUT_OF_REACH, message, hint="run `number-orders migrate`") from missing
 
 
 def _uuid(name: str) -> OrderId | None:

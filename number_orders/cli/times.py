@@ -1,6 +1,6 @@
-"""Moments and durations in words: `2h`, `in 3 min`, `12:04:05 UTC`.
+"""Formats times and durations: `2h`, `in 3 min`, `12:04:05 UTC`.
 
-Asks no clock: whoever says "ago" says from when.
+Reads no clock: the caller passes the current time.
 """
 
 import re
@@ -17,10 +17,10 @@ _LONGEST_S: Final = 100 * 365 * 86_400
 
 
 def duration(text: str) -> timedelta:
-    """Read a duration such as `45s`, `90m`, `2h`, `1h30m` or `3d`; a bare number is seconds.
+    """Parse a duration such as `45s`, `90m`, `2h`, `1h30m` or `3d`; a bare number is seconds.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is no duration.
     """
     given = f"{text}s" if re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) else text.lower()
     if not _SHAPE.fullmatch(given):
@@ -32,26 +32,26 @@ def duration(text: str) -> timedelta:
 
 
 def span(length: timedelta) -> str:
-    """Say how long something lasts, in its two greatest units: `0.4 s`, `12 s`, `3 min 5 s`, `2 days 4 h`."""
+    """Return a duration in its two greatest units: `0.4 s`, `12 s`, `3 min 5 s`, `2 days 4 h`."""
     if length < _EXACT_BELOW:
         return f"{max(length.total_seconds(), 0):.1f} s"
     return " ".join(list(_parts(round(length.total_seconds())))[:2])
 
 
 def when(moment: datetime, now: datetime) -> str:
-    """Say how far a moment is from now: `in 3 min`, `3 min ago`."""
+    """Return how far a time is from now: `in 3 min`, `3 min ago`."""
     return f"in {span(moment - now)}" if moment > now else f"{span(now - moment)} ago"
 
 
 def at(moment: datetime, now: datetime) -> str:
-    """Write a moment in UTC, with its date unless that is today's."""
+    """Return a time in UTC, with the date unless it is today."""
     moment = moment.astimezone(UTC)
     today = moment.date() == now.astimezone(UTC).date()
     return f"{moment:%H:%M:%S} UTC" if today else f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def both(moment: datetime, now: datetime) -> str:
-    """Say a moment both ways: `12:04:05 UTC, in 25 s`."""
+    """Return a time in both forms: `12:04:05 UTC, in 25 s`."""
     return f"{at(moment, now)}, {when(moment, now)}"
 
 

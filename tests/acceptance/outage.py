@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 import redis
 
-from number_orders.cli.demo.ledger_view import Books
+from number_orders.cli.demo.ledger_view import LedgerReader
 from number_orders.cli.demo.verdict import Document, judge
 from number_orders.embedded.supervisor import ProcessEvent
 from tests.acceptance.conftest import Producer, producing
@@ -202,7 +202,7 @@ class Outage:
 
     def _judge(self, tickets: Mapping[str, str]) -> None:
         """Compare what was ordered here with the carriers' books, and with what was told."""
-        with Books(self._place.engines.database_url) as books:
+        with LedgerReader(self._place.engines.database_url) as books:
             known = {order_id: entry.document for order_id, entry in books.entries().items()}
         ours = {order_id: said for order_id, said in known.items() if said["key"].startswith(f"{self._name}-")}
         report = self._place.carrier.report()

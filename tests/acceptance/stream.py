@@ -46,7 +46,7 @@ def wishes(seed: int, orders: int = 600) -> Iterator[Wish]:
     """Yield orders to all carriers for ever, shuffled, with ends of every sort; so many before any comes again."""
     for turn in count():
         dice = Random(seed + turn)
-        from_swift = [body for _ in range(2) for body in swift.wishes(orders, dice).brought]
+        from_swift = [body for _ in range(2) for body in swift.plan(orders, dice).brought]
         from_bandwidth = bandwidth.bodies(orders, dice)
         mixed = [
             *(Wish(_to("swift", body), given_back=dice.random() < 0.5) for body in from_swift),

@@ -14,7 +14,7 @@ import pytest
 
 from config.settings import PREFIX
 from number_orders.cli.stack.environment import spelled
-from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import QUICK, House, MakeOrder, Producer
 from tests.acceptance.conftest import environment as house_environment
@@ -97,7 +97,7 @@ def three_carriers() -> dict[str, str]:
     """Return settings of all carriers there are, but for their address: practice accounts, quickly asked."""
     own = {
         f"{PREFIX}{carrier}__{name}".upper(): spelled(value)
-        for carrier, values in practised("").items()
+        for carrier, values in sandbox_settings("").items()
         for name, value in ({**values, **QUICK}).items()
     }
     return {name: value for name, value in own.items() if not name.endswith("__BASE_URL")}

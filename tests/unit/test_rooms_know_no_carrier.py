@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from number_orders.cli.stack.sandbox_accounts import PRACTISED
+from number_orders.cli.stack.sandbox_accounts import SANDBOX_ACCOUNTS
 from workers.carriers import CARRIERS
 
 ROOT = Path(__file__).parents[2]
@@ -57,4 +57,4 @@ def test_a_name_would_be_found(line: str) -> None:
 
 
 def test_every_carrier_of_the_registry_can_be_practised_with() -> None:
-    assert set(PRACTISED) == {entry.name for entry in CARRIERS}
+    assert set(SANDBOX_ACCOUNTS) == {entry.name for entry in CARRIERS}

@@ -1,1 +1,1 @@
-"""`number-orders demo`: the whole system at work, and every end checked."""
+"""The command `demo`: the whole system at work, with every result checked."""

@@ -1,7 +1,6 @@
-"""What the demonstration orders from Bandwidth: orders of every type and every outcome.
+"""Generates the demo's orders for Bandwidth: every type of order and every outcome.
 
-Knows the practice Bandwidth's map and its magic inputs (docs/sandbox.md). Decides what is asked, and not what becomes
-of it.
+Knows the geography and the magic inputs of Bandwidth's sandbox (docs/sandbox.md). Expects no particular outcome.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,15 +12,15 @@ from number_orders.sandbox.geography import MAGIC_AREAS, ORDINARY_AREAS, THIN_AR
 from number_orders.sandbox.inventory import Inventory, StockPlan
 
 _MAGIC_SHARE: Final = 0.035
-"""Of all orders, for each fate by criteria, and again by name."""
+"""Share of all orders for each magic outcome by criteria, and again for each by named numbers."""
 _LAST_DIGITS: Final = {"808": "9901", "406": "9902", "307": "9903", "605": "9906", "208": "9907", "802": "9908"}
-"""The magic area codes whose orders end, and the last digits of a named number that mean the same."""
+"""Magic area codes of orders that end, and the last four digits that give a named number the same outcome."""
 
 Body = dict[str, Any]
 
 
 def bodies(orders: int, dice: Random) -> list[Body]:
-    """Return that many orders, unusual ones first."""
+    """Return `orders` order bodies, those with unusual outcomes first."""
     named = _names()
     special = list(_special(max(1, int(orders * _MAGIC_SHARE)), dice, named))
     plain = _Types(dice, named).endless()
@@ -29,7 +28,7 @@ def bodies(orders: int, dice: Random) -> list[Body]:
 
 
 def ordinary(orders: int, dice: Random) -> list[Body]:
-    """Return that many orders that the practice carrier fills as they are: named numbers that nobody else wants."""
+    """Return `orders` orders that the sandbox fills completely: named numbers that no other order wants."""
     return [{"numbers": [f"+1{_area(dice)}3{10 + serial:02}1{dice.randint(0, 999):03}"]} for serial in range(orders)]
 
 
@@ -38,11 +37,11 @@ def _area(dice: Random) -> str:
 
 
 def _special(each: int, dice: Random, named: Iterator[str]) -> Iterator[Body]:
-    """Yield orders that end in an unusual way: by magic, for want of stock, or because two want one number."""
+    """Yield orders with unusual outcomes: magic inputs, too little stock, or two orders for one number."""
     for area_code, digits in _LAST_DIGITS.items():
         place = next(towns[0] for towns in MAGIC_AREAS if towns[0].area_code == area_code)
-        for turn in range(each):
-            by_place = {"npa": area_code} if turn % 2 == 0 else {"city": place.city, "state": place.state}
+        for number_of_same in range(each):
+            by_place = {"npa": area_code} if number_of_same % 2 == 0 else {"city": place.city, "state": place.state}
             yield {"criteria": by_place, "quantity": dice.randint(2, 8)}
             yield {"numbers": [*islice(named, dice.randint(1, 3)), next(named)[:-4] + digits]}
     thin = {"npa": THIN_AREA[0].area_code}
@@ -53,9 +52,9 @@ def _special(each: int, dice: Random, named: Iterator[str]) -> Iterator[Body]:
 
 
 def _names() -> Iterator[str]:
-    """Yield numbers that are in no stock and have no magic, so that nobody meets them but by name.
+    """Yield numbers that are outside the stock and not magic, so that only an order by name gets them.
 
-    The first thousands each have a prefix of their own.
+    Each of the first thousands has its own prefix.
     """
     codes = [code for code in range(320, 900) if code % 100 != 11 and code != 555]  # noqa: PLR2004  not given to anybody
     for serial in count():
@@ -64,7 +63,7 @@ def _names() -> Iterator[str]:
 
 
 class _Types:
-    """Ordinary orders of every type in turn."""
+    """Ordinary orders, one type after the other."""
 
     def __init__(self, dice: Random, named: Iterator[str]) -> None:
         self._dice = dice
@@ -72,7 +71,7 @@ class _Types:
         self._stock = [e164 for e164 in Inventory(StockPlan()).all_free() if e164[2:5] in _ordinary_codes()]
 
     def endless(self) -> Iterator[Body]:
-        """Yield one order of each type, again and again."""
+        """Yield one order of each type, endlessly."""
         types: Sequence[Callable[[], Body]] = (
             self._numbers,
             lambda: self._near(("npa",)),

@@ -1,6 +1,6 @@
-"""What the demonstration orders from CM.com: numbers at hand, numbers that a person has to find, and refusals.
+"""Generates the demo's orders for CM.com: numbers in stock, numbers that a person has to find, and rejections.
 
-Knows the practice CM.com's map and its magic inputs (docs/sandbox.md). Decides what is asked, not what becomes of it.
+Knows the geography and the magic inputs of CM.com's sandbox (docs/sandbox.md). Expects no particular outcome.
 """
 
 from collections.abc import Sequence
@@ -18,14 +18,14 @@ _PLACES: Final[Sequence[Body]] = (
     {"country": "GBR", "number_type": "local", "city": "London"},
     {"country": "DEU", "number_type": "local", "npa": "030"},
     {"country": "USA", "number_type": "local", "npa": "646", "state": "NY"},
-    {"country": "NLD", "number_type": "local", "npa": "010"},  # none at hand: a person looks for them
+    {"country": "NLD", "number_type": "local", "npa": "010"},  # none in stock: a person looks for them
 )
 _MAGIC: Final = ("0111", "0113", "0115")
-"""Rejected, half of it, a strange word."""
+"""Rejected; half of the numbers; an unknown status."""
 
 
 def bodies(orders: int, dice: Random) -> list[Body]:
-    """Return that many orders, unusual ones first."""
+    """Return `orders` order bodies, those with unusual outcomes first."""
     magic: list[Body] = [_order(_dutch(npa), 4) for npa in _MAGIC]
     in_ranges = {**_order(_PLACES[0], 20), "range_size": 10}
     plain = (_order(place, dice.choice((1, 2, 5))) for place in cycle(_PLACES))

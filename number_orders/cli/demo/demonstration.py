@@ -1,7 +1,7 @@
-"""`number-orders demo`: the whole system at work before your eyes, and every end checked against the carrier's word.
+"""`number-orders demo`: runs the whole system, and checks every end against the sandbox carriers' own report.
 
-Knows the course of a demonstration. What is ordered, what goes wrong, what is right and how it is told stand in
-`demo_orders`, `demo_carrier`, `demo_verdict` and `demo_report`.
+Only runs the steps in order. The modules beside it know what is ordered, which faults occur, what is right and how the
+result is printed.
 """
 
 import contextlib
@@ -18,20 +18,26 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import BandwidthSettings, CMSettings, Settings, SwiftSettings
-from number_orders.cli import output as printing
-from number_orders.cli.demo.carrier_behaviour import PRACTICE, TAINT_MARGIN_S, TAINT_WINDOW_S, aim, hurried
+from number_orders.cli import output
+from number_orders.cli.demo.carrier_behaviour import (
+    BEHAVIOUR,
+    TAINT_MARGIN_S,
+    TAINT_WINDOW_S,
+    inject_faults,
+    with_short_waits,
+)
 from number_orders.cli.demo.directory import fresh
-from number_orders.cli.demo.facts import Scene, gather
-from number_orders.cli.demo.ledger_view import Books
-from number_orders.cli.demo.listener import Listener
-from number_orders.cli.demo.orders import ORDERS_MIN, TOLD_QUEUE, Script, write_script
+from number_orders.cli.demo.facts import Sources, gather
+from number_orders.cli.demo.ledger_view import LedgerReader
+from number_orders.cli.demo.notifications import NotificationReader
+from number_orders.cli.demo.orders import NOTIFY_QUEUE, ORDERS_MIN, Workload, make_workload
 from number_orders.cli.demo.producer_process import ProducerProcess
 from number_orders.cli.demo.report import Facts, show
-from number_orders.cli.demo.screen import Progress, introduce, show_around
-from number_orders.cli.demo.worker_kill import Sabotage
-from number_orders.cli.exits import Code
+from number_orders.cli.demo.screen import Progress, show_commands, show_set_up
+from number_orders.cli.demo.worker_kill import WorkerKill
+from number_orders.cli.exits import ExitCode
 from number_orders.cli.stack.environment import given_settings
-from number_orders.cli.stack.stack import Addresses, Shape, Stack
+from number_orders.cli.stack.stack import Addresses, Stack, StackOptions
 from number_orders.cli.stack.up import Interruption
 from number_orders.orders.model import State
 from number_orders.sandbox.control import SandboxControl
@@ -45,9 +51,9 @@ _LOOK_EVERY_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be shown."""
+    """What the demo runs."""
 
-    script: Script
+    workload: Workload
     seed: int
     kill: bool
     timeout_s: float
@@ -61,109 +67,113 @@ def demo(
     timeout: Annotated[float, typer.Option(min=10, help="Seconds in which every order must have ended.")] = 300.0,
     json_path: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file, too.")] = None,
 ) -> None:
-    """Show it all: hundreds of orders to three practice carriers, a worker killed, every end checked.
+    """Show it all: hundreds of orders to three sandbox carriers, a worker killed, every end checked.
 
-    Exit 0 only if every order ended as the practice carriers' own report says, each bought once.
+    Exit 0 only if every order ended as the sandbox carriers' own report says, and was bought once.
     """
-    console = printing.screen()
-    plan = Plan(write_script(orders, seed), seed=seed, kill=not no_kill, timeout_s=timeout)
+    console = output.screen()
+    plan = Plan(make_workload(orders, seed), seed=seed, kill=not no_kill, timeout_s=timeout)
     facts = Demonstration(plan, console, _settings(given_settings(), console)).run(keep=keep, json_path=json_path)
-    raise typer.Exit(Code.NO if facts.failures else Code.DONE)
+    raise typer.Exit(ExitCode.NO if facts.failures else ExitCode.DONE)
 
 
 class Demonstration:
-    """One run, from an empty directory to the verdict."""
+    """One run of the demo, from an empty directory to the verdict."""
 
     def __init__(self, plan: Plan, console: Console, settings: Settings) -> None:
         self._plan = plan
         self._console = console
         self._settings = settings
-        self._progress = Progress(console, orders=plan.script.orders)
+        self._progress = Progress(console, orders=plan.workload.orders)
 
     def run(self, *, keep: bool, json_path: Path | None) -> Facts:
-        """Start everything, show it, judge it, and stop it again; with `keep` when we are told to."""
+        """Start everything, place the orders, print the verdict and stop; with `keep`, first wait for Ctrl-C."""
         directory = fresh(self._settings.var_dir)
-        sabotage = Sabotage(self._progress.say, orders=self._plan.script.orders, wanted=self._plan.kill)
+        worker_kill = WorkerKill(self._progress.say, orders=self._plan.workload.orders, wanted=self._plan.kill)
         stack = Stack(
             self._settings,
             output=directory / "log",
-            shape=Shape(workers=WORKERS, practice={**PRACTICE, "seed": self._plan.seed}),
-            on_event=sabotage.happened,
+            options=StackOptions(workers=WORKERS, behaviour={**BEHAVIOUR, "seed": self._plan.seed}),
+            on_event=worker_kill.on_event,
             say=self._console.print,
         )
-        with Interruption(once_more=stack.hurry) as interruption, self._stopped(stack, sabotage):
+        with Interruption(on_second=stack.kill_workers) as interruption, self._stopped(stack, worker_kill):
             self._console.print(f"starting everything under {directory} …")
             addresses = stack.start()
-            introduce(self._console, addresses, self._settings, self._plan.script)
-            facts = self._act(stack, addresses, sabotage)
+            show_set_up(self._console, addresses, self._settings, self._plan.workload)
+            facts = self._place_orders(stack, addresses, worker_kill)
             show(facts, self._console)
             if json_path:
                 json_path.write_text(json.dumps(facts.as_json(), indent=2, default=str) + "\n", encoding="utf-8")
             if keep:
-                show_around(self._console, addresses, self._settings.var_dir)
-                _stay(interruption)
+                show_commands(self._console, addresses, self._settings.var_dir)
+                _wait_for_interrupt(interruption)
         return facts
 
     @contextmanager
-    def _stopped(self, stack: Stack, sabotage: Sabotage) -> Iterator[None]:
+    def _stopped(self, stack: Stack, worker_kill: WorkerKill) -> Iterator[None]:
         try:
             yield
         finally:
             self._console.print("stopping everything …")
-            sabotage.stopping()
+            worker_kill.expect_exits()
             stack.stop()
 
-    def _act(self, stack: Stack, addresses: Addresses, sabotage: Sabotage) -> Facts:
+    def _place_orders(self, stack: Stack, addresses: Addresses, worker_kill: WorkerKill) -> Facts:
         assert addresses.sandbox is not None, "a demonstration buys nothing for money"
-        script, began = self._plan.script, time.monotonic()
-        with ExitStack() as stage:
-            control = stage.enter_context(SandboxControl(addresses.sandbox))
-            targets = aim(control, script.single_ids, self._plan.seed)
-            books = stage.enter_context(Books(addresses.database_url))
-            listener = stage.enter_context(Listener(addresses.broker_url, TOLD_QUEUE))
-            producer = stage.enter_context(ProducerProcess(script.calls, addresses.broker_url, self._settings.var_dir))
+        workload, began = self._plan.workload, time.monotonic()
+        with ExitStack() as opened:
+            control = opened.enter_context(SandboxControl(addresses.sandbox))
+            targets = inject_faults(control, workload.single_ids, self._plan.seed)
+            ledger = opened.enter_context(LedgerReader(addresses.database_url))
+            notifications = opened.enter_context(NotificationReader(addresses.broker_url, NOTIFY_QUEUE))
+            producer = opened.enter_context(
+                ProducerProcess(workload.calls, addresses.broker_url, self._settings.var_dir)
+            )
             with self._progress.watching():
-                for counts in self._counts(books, listener):
-                    sabotage.consider(stack, counts)
-                    if producer.is_over and sabotage.is_over and _all_told(counts, listener):
+                for counts in self._counts(ledger, notifications):
+                    worker_kill.kill_when_due(stack, counts)
+                    if producer.is_over and worker_kill.is_over and _all_notified(counts, notifications):
                         break
             took_s = time.monotonic() - began
-            return gather(Scene(script, targets, control, books, listener, producer, sabotage), took_s=took_s)
+            return gather(
+                Sources(workload, targets, control, ledger, notifications, producer, worker_kill), took_s=took_s
+            )
 
-    def _counts(self, books: Books, listener: Listener) -> Iterator[Mapping[State, int]]:
-        """Yield how many orders stand where, again and again, until the time is over."""
+    def _counts(self, ledger: LedgerReader, notifications: NotificationReader) -> Iterator[Mapping[State, int]]:
+        """Yield the number of orders in each state, repeatedly, until the timeout."""
         until = time.monotonic() + self._plan.timeout_s
         while time.monotonic() < until:
-            counts = books.counts()
-            self._progress.show(counts, told=listener.ends(), held_back=books.held_back())
+            counts = ledger.counts()
+            self._progress.show(counts, told=notifications.ends(), held_back=ledger.held_back())
             yield counts
             time.sleep(_LOOK_EVERY_S)
         self._progress.say(Text(f"{self._plan.timeout_s:.0f} s are over", "red"))
 
 
-def _stay(interruption: Interruption) -> None:
+def _wait_for_interrupt(interruption: Interruption) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         interruption.wait()
 
 
-def _all_told(counts: Mapping[State, int], listener: Listener) -> bool:
-    """Tell whether every order has ended, and its producer knows."""
+def _all_notified(counts: Mapping[State, int], notifications: NotificationReader) -> bool:
+    """Tell whether every order has ended and its producer was notified."""
     ended = sum(count for state, count in counts.items() if state.is_final)
-    return ended == sum(counts.values()) and listener.ends() >= ended
+    return ended == sum(counts.values()) and notifications.ends() >= ended
 
 
 def _settings(given: Settings, console: Console) -> Settings:
-    """Return settings that leave everything to us; whatever is configured is not touched."""
+    """Return settings with which the stack starts everything itself; what the environment configures is not used."""
     if adapters(given) or given.database_url or given.broker_url:
         console.print("what is configured (carrier, ledger, broker) is left alone: a demonstration brings its own")
     return Settings.model_construct(
         var_dir=given.var_dir.absolute() / "demo",
         children=CHILDREN,
-        # Nine lanes share five children, one each at most; one is always left for what producers send.
+        # Nine lanes share five children, one each at most; the sixth child is always free for new orders.
         lane_children=1,
         flower_port=given.flower_port,
         flower_password=given.flower_password,
-        bandwidth=hurried(BandwidthSettings()),
-        cm=hurried(CMSettings()),
-        swift=hurried(SwiftSettings(), taint_window_s=TAINT_WINDOW_S, taint_margin_s=TAINT_MARGIN_S),
+        bandwidth=with_short_waits(BandwidthSettings()),
+        cm=with_short_waits(CMSettings()),
+        swift=with_short_waits(SwiftSettings(), taint_window_s=TAINT_WINDOW_S, taint_margin_s=TAINT_MARGIN_S),
     )

@@ -1,4 +1,4 @@
-"""The directory of a demonstration: emptied at its start, if it is ours and nobody is in it."""
+"""Empties the demo's directory, provided that an earlier demo made it and none runs in it now."""
 
 import shutil
 from pathlib import Path
@@ -12,16 +12,16 @@ _ENGINES: Final = {"PostgreSQL": "postgres", "Valkey": "valkey"}
 
 
 def fresh(directory: Path) -> Path:
-    """Return the directory, empty but for our mark; engines that a killed demonstration left are waited for.
+    """Return the directory, empty except for our mark. Waits for engines that a killed demo left running.
 
     Raises:
-        StackError: it holds something that is not ours.
-        number_orders.embedded.errors.AlreadyRunning: a demonstration runs in it.
+        StackError: It was not made by a demo.
+        number_orders.embedded.errors.AlreadyRunning: A demo runs in it.
     """
     mark = directory / _OURS
     if directory.exists() and any(directory.iterdir()) and not mark.exists():
         raise StackError(
-            f"{directory} was not made by a demonstration, so it is not emptied for one", mend="move it away"
+            f"{directory} was not made by a demonstration, so it is not emptied for one", hint="move it away"
         )
     for what, name in _ENGINES.items():
         if (directory / name).is_dir():

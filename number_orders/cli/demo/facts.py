@@ -1,18 +1,18 @@
-"""Gathers the facts of a demonstration from everybody who was there: producer, ledger, listener, practice carrier."""
+"""Gathers the facts of a demo: from the producer, the ledger, the notifications and the sandbox's report."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from number_orders.cli.demo.carrier_behaviour import MISHAPS, Mishap
-from number_orders.cli.demo.ledger_view import Books, Entry
-from number_orders.cli.demo.listener import Listener
-from number_orders.cli.demo.orders import Script
+from number_orders.cli.demo.carrier_behaviour import FAULTS, InjectedFault
+from number_orders.cli.demo.ledger_view import Entry, LedgerReader
+from number_orders.cli.demo.notifications import NotificationReader
+from number_orders.cli.demo.orders import Workload
 from number_orders.cli.demo.producer_process import ProducerProcess
 from number_orders.cli.demo.report import Facts, deadlines, doubts
 from number_orders.cli.demo.verdict import judge
-from number_orders.cli.demo.worker_kill import Sabotage
+from number_orders.cli.demo.worker_kill import WorkerKill
 from number_orders.orders.events import HeldBackByRule, event_type
 from number_orders.orders.model import Kind
 from number_orders.sandbox.control import SandboxControl
@@ -21,32 +21,32 @@ _COMMITS: Final = ("/orders", "/disconnects", "/carts/{cartId}/checkout", "/numb
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """Everybody who was there."""
+class Sources:
+    """Everything that the facts are gathered from."""
 
-    script: Script
-    targets: Mapping[str, Mishap]
+    workload: Workload
+    targets: Mapping[str, InjectedFault]
     control: SandboxControl
-    books: Books
-    listener: Listener
+    ledger: LedgerReader
+    notifications: NotificationReader
     producer: ProducerProcess
-    sabotage: Sabotage
+    worker_kill: WorkerKill
 
 
-def gather(scene: Scene, *, took_s: float) -> Facts:
-    """Ask them all, and judge."""
-    answers, heard = scene.producer.answers(), scene.listener.heard()
-    entries, report = scene.books.entries(), scene.control.report()
+def gather(sources: Sources, *, took_s: float) -> Facts:
+    """Read all sources, and compare them."""
+    answers, heard = sources.producer.answers(), sources.notifications.heard()
+    entries, report = sources.ledger.entries(), sources.control.report()
     ours = {order_id: entry.document for order_id, entry in entries.items()}
     tickets = answers.tickets()
     doubtful = [entry.order.order_id for entry in entries.values() if entry.order.losses]
     return Facts(
-        orders=scene.script.orders,
+        orders=sources.workload.orders,
         tickets=len(tickets),
         refused=answers.refused(),
-        refused_expected=scene.script.refusals,
+        refused_expected=sources.workload.refusals,
         repeated=answers.recognised(),
-        repeated_expected=scene.script.repeats,
+        repeated_expected=sources.workload.repeats,
         sent_again=answers.sent_again(),
         silent=answers.silent(),
         by_state=dict(Counter(entry.order.state.value for entry in entries.values())),
@@ -54,20 +54,20 @@ def gather(scene: Scene, *, took_s: float) -> Facts:
         by_carrier=dict(Counter(entry.order.request.carrier for entry in entries.values())),
         numbers_bought=report["totals"]["numbers_bought"],
         numbers_released=report["totals"]["numbers_released"],
-        removals=scene.script.removals,
-        removals_waited=_waited(scene.books, entries),
-        told=scene.listener.ends(),
+        removals=sources.workload.removals,
+        removals_waited=_waited(sources.ledger, entries),
+        told=sources.notifications.ends(),
         told_more_than_once=sum(_is_repetitive(documents) for documents in heard.values()),
-        doubts=doubts(scene.books.stories(doubtful)),
+        doubts=doubts(sources.ledger.stories(doubtful)),
         posts=_commits(report),
         posts_most=max((entry.order.sends for entry in entries.values()), default=0),
-        mishaps=_struck(scene.control),
-        mishaps_planned=len(scene.targets),
-        worker_killed=scene.sabotage.killed,
-        worker_replaced=scene.sabotage.replaced,
-        exits_unplanned=list(scene.sabotage.unplanned),
+        mishaps=_faults_hit(sources.control),
+        mishaps_planned=len(sources.targets),
+        worker_killed=sources.worker_kill.killed,
+        worker_replaced=sources.worker_kill.replaced,
+        exits_unplanned=list(sources.worker_kill.unplanned),
         deadlines=deadlines(entries, report),
-        alarms=[f"{alarm['what']}: {alarm['subject']} ({alarm['times']} times)" for alarm in scene.books.alarms()],
+        alarms=[f"{alarm['what']}: {alarm['subject']} ({alarm['times']} times)" for alarm in sources.ledger.alarms()],
         took_s=took_s,
         verdict=judge(tickets=tickets, ours=ours, heard=heard, report=report),
     )
@@ -78,10 +78,10 @@ def _is_repetitive(documents: list[Mapping[str, object]]) -> bool:
     return len(set(versions)) < len(versions)
 
 
-def _waited(books: Books, entries: Mapping[str, Entry]) -> int:
-    """Count the removals that a rule held back."""
+def _waited(ledger: LedgerReader, entries: Mapping[str, Entry]) -> int:
+    """Count the removals that a carrier's rule held back."""
     removals = [entry.order.order_id for entry in entries.values() if entry.order.request.kind is Kind.REMOVE_NUMBERS]
-    return sum(any(_is_held_back(row) for row in story.events) for story in books.stories(removals))
+    return sum(any(_is_held_back(row) for row in story.events) for story in ledger.stories(removals))
 
 
 def _is_held_back(row: Mapping[str, Any]) -> bool:
@@ -89,14 +89,14 @@ def _is_held_back(row: Mapping[str, Any]) -> bool:
 
 
 def _commits(report: Mapping[str, Any]) -> int:
-    """Count the requests that cost money, or give numbers up."""
+    """Count the requests that cost money or give numbers up."""
     routes = report["requests"]["by_route"]
     return sum(routes.get(f"POST {path}", {}).get("total", 0) for path in _COMMITS)
 
 
-def _struck(control: SandboxControl) -> dict[str, int]:
-    """Count, in words, what really went wrong."""
-    words = {(mishap.fault, mishap.path): mishap.words for mishaps in MISHAPS.values() for mishap in mishaps}
+def _faults_hit(control: SandboxControl) -> dict[str, int]:
+    """Count the faults that occurred, by their description."""
+    words = {(fault.name, fault.path): fault.words for faults in FAULTS.values() for fault in faults}
     hits: Counter[str] = Counter()
     for rule in control.faults():
         match = rule["match"]

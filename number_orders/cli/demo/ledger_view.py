@@ -1,4 +1,4 @@
-"""The demonstration's look into the ledger: how many orders stand where, and how each came to its end."""
+"""Reads the ledger for the demo: counts by state, order documents, stories and alarms."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ class Entry:
     document: Mapping[str, Any]
 
 
-class Books:
-    """A reader of the ledger with an event loop of its own, for callers who have none."""
+class LedgerReader:
+    """Reads the ledger in its own event loop, for callers that have none."""
 
     def __init__(self, database_url: str) -> None:
         self._runner = asyncio.Runner()
@@ -39,11 +39,11 @@ class Books:
         self._runner.close()
 
     def counts(self) -> Mapping[State, int]:
-        """Return how many orders stand in each state."""
+        """Return the number of orders in each state."""
         return self._runner.run(self._ledger.orders.count_by_state())
 
     def held_back(self) -> int:
-        """Return how many removals wait for a rule of their carrier's."""
+        """Return how many removals a carrier's rule holds back."""
         rows = self._runner.run(
             self._ledger.orders.list_orders(states=[State.ACCEPTED], kind=Kind.REMOVE_NUMBERS.value, limit=_ALL)
         )
@@ -54,11 +54,11 @@ class Books:
         return self._runner.run(self._entries())
 
     def stories(self, order_ids: Sequence[OrderId]) -> list[Story]:
-        """Return the whole stories of some orders."""
+        """Return the stories of these orders."""
         return [self._runner.run(self._ledger.history.story(order_id)) for order_id in order_ids]
 
     def alarms(self) -> list[Mapping[str, Any]]:
-        """Return what a person should know."""
+        """Return all alarms."""
         return self._runner.run(self._ledger.alarms.standing())
 
     async def _entries(self) -> dict[str, Entry]:

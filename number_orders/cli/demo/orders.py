@@ -1,7 +1,7 @@
-"""What the demonstration's producer sends: orders to every carrier, of every kind and every outcome, all from one seed.
+"""Generates everything that the demo's producer sends: every carrier, kind and outcome, all from one seed.
 
-Decides how much of what is sent and how; what is ordered from each carrier stands in `demo_orders_bandwidth`,
-`demo_orders_swift` and `demo_orders_cm`.
+Decides how many orders are sent and how. What is ordered from each carrier is in `bandwidth_orders`, `cm_orders` and
+`swift_orders`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,21 +11,19 @@ from random import Random
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.cli.demo import bandwidth_orders as bandwidth
-from number_orders.cli.demo import cm_orders as cm
-from number_orders.cli.demo import swift_orders as swift
+from number_orders.cli.demo import bandwidth_orders, cm_orders, swift_orders
 
-TOLD_TASK: Final = "demo.told"
-TOLD_QUEUE: Final = "demo.told"
+NOTIFY_TASK: Final = "demo.told"
+NOTIFY_QUEUE: Final = "demo.told"
 ORDERS_MIN: Final = 80
-"""With fewer not every type and outcome would appear."""
+"""With fewer orders, some types and outcomes would be missing."""
 
 _BATCH: Final = 25
 _BATCHED_SHARE: Final = 0.25
-"""How much of Bandwidth's comes by `orders.submit_many`."""
+"""Share of Bandwidth's orders that are sent by `orders.submit_many`."""
 _CM_SHARE: Final = 0.08
 _GIVEN_BACK: Final = 3
-"""How many numbers are given back to Bandwidth, which wants no waiting."""
+"""How many orders are removed again at Bandwidth, which has no taint window."""
 
 Body = dict[str, Any]
 
@@ -38,75 +36,75 @@ class Call:
     task: str
     kwargs: Mapping[str, Any]
     gives_back: tuple[str, ...] = ()
-    """The orders whose numbers it names, once these have ended."""
+    """Ids of the orders whose numbers this one removes; it is sent when they have ended."""
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """Everything the producer sends, and what it may expect."""
+class Workload:
+    """Everything that the producer sends, and what it expects."""
 
     calls: Sequence[Call]
     single_ids: Mapping[str, Sequence[str]]
-    """By carrier: the orders that bring numbers whose ids the producer chose."""
+    """By carrier: ids of the orders that were chosen by the producer and bring numbers."""
     orders: int
     refusals: int
     """How many orders break a rule."""
     repeats: int
-    """How many orders are sent once more under the same key."""
+    """How many orders are sent a second time under the same key."""
     removals: int
-    """How many give numbers back that are too young for it."""
+    """How many orders remove numbers inside the taint window."""
 
 
-class _Writer:
-    """Gives bodies their keys, ids and notices."""
+class _CallBuilder:
+    """Builds calls: gives each order its key, notify and id."""
 
     def __init__(self, dice: Random) -> None:
         self._dice = dice
         self._written = 0
 
-    def dressed(self, body: Body) -> Body:
-        """Give an order its key and its notice; every fourth is also followed on its way."""
+    def complete(self, body: Body) -> Body:
+        """Return the order with key and notify; every fourth order is also notified of on its way."""
         self._written += 1
         ends = ["COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED"]
         on = ["ACCEPTED", "OPEN", *ends] if self._written % 4 == 0 else ends
-        notify = {"task": TOLD_TASK, "queue": TOLD_QUEUE, "on": on}
+        notify = {"task": NOTIFY_TASK, "queue": NOTIFY_QUEUE, "on": on}
         return {"key": f"demo-{self._written:04}", "kind": "new_numbers", "notify": notify, **body}
 
     def submit(self, body: Body, *, gives_back: Iterable[Call] = ()) -> Call:
-        """Send one order under an id of the producer's."""
+        """Return a call for one order, with an id chosen by the producer."""
         kwargs = {"order": body, "producer": "demo"}
         return Call(self._id(), "orders.submit", kwargs, tuple(call.call_id for call in gives_back))
 
     def submit_many(self, bodies: Sequence[Body]) -> Call:
-        """Send many orders in one message."""
+        """Return a call for many orders in one message."""
         return Call(self._id(), "orders.submit_many", {"orders": list(bodies), "producer": "demo"})
 
     def _id(self) -> str:
         return str(UUID(int=self._dice.getrandbits(128), version=4))
 
 
-def write_script(orders: int, seed: int) -> Script:
-    """Return a script of that many good orders, and some that are not."""
+def make_workload(orders: int, seed: int) -> Workload:
+    """Return a workload of `orders` valid orders, and some invalid ones."""
     dice = Random(seed)  # noqa: S311  what is ordered is no secret
-    writer = _Writer(dice)
-    from_swift, at_once, later = _from_swift(writer, swift.wishes(orders, dice))
-    from_cm = [_to("cm", body) for body in cm.bodies(max(8, int(orders * _CM_SHARE)), dice)]
-    kept = [_to("bandwidth", body) for body in bandwidth.ordinary(_GIVEN_BACK, dice)]
+    builder = _CallBuilder(dice)
+    from_swift, at_once, later = _from_swift(builder, swift_orders.plan(orders, dice))
+    from_cm = [_to("cm", body) for body in cm_orders.bodies(max(8, int(orders * _CM_SHARE)), dice)]
+    kept = [_to("bandwidth", body) for body in bandwidth_orders.ordinary(_GIVEN_BACK, dice)]
     plain = orders - len(from_swift) - len(at_once) - len(later) - len(from_cm) - 2 * len(kept)
-    from_bandwidth = [_choosy(_to("bandwidth", body), dice) for body in bandwidth.bodies(plain, dice)]
+    from_bandwidth = [_with_partial(_to("bandwidth", body), dice) for body in bandwidth_orders.bodies(plain, dice)]
     dice.shuffle(from_bandwidth)
     batched = int(len(from_bandwidth) * _BATCHED_SHARE)
-    many = [writer.dressed(body) for body in from_bandwidth[:batched]]
-    singles = [writer.submit(writer.dressed(body)) for body in (*from_bandwidth[batched:], *from_cm)]
+    many = [builder.complete(body) for body in from_bandwidth[:batched]]
+    singles = [builder.submit(builder.complete(body)) for body in (*from_bandwidth[batched:], *from_cm)]
     dice.shuffle(singles)
-    given = [writer.submit(writer.dressed(body)) for body in kept]
-    back = [writer.submit(writer.dressed(_removal("bandwidth")), gives_back=[call]) for call in given]
-    bad = [writer.submit(body) for body in _bad_orders()]
-    repeats = [writer.submit(dict(call.kwargs["order"])) for call in singles[:3]]
-    conflict = writer.submit({**singles[0].kwargs["order"], "name": "another order under the same key"})
-    batches = [writer.submit_many([*many[i : i + _BATCH], *_bad_orders()[:1]]) for i in range(0, batched, _BATCH)]
+    given = [builder.submit(builder.complete(body)) for body in kept]
+    back = [builder.submit(builder.complete(_removal("bandwidth")), gives_back=[call]) for call in given]
+    bad = [builder.submit(body) for body in _bad_orders()]
+    repeats = [builder.submit(dict(call.kwargs["order"])) for call in singles[:3]]
+    conflict = builder.submit({**singles[0].kwargs["order"], "name": "another order under the same key"})
+    batches = [builder.submit_many([*many[i : i + _BATCH], *_bad_orders()[:1]]) for i in range(0, batched, _BATCH)]
     brought = [*from_swift[:-1], *at_once, *given, *singles, from_swift[-1]]
-    return Script(
+    return Workload(
         calls=(*_spread(brought, [*batches, *bad]), *repeats, conflict, *later, *back),
         single_ids=_by_carrier([*from_swift, *singles]),
         orders=orders,
@@ -116,19 +114,19 @@ def write_script(orders: int, seed: int) -> Script:
     )
 
 
-def _from_swift(writer: _Writer, wishes: swift.Wishes) -> tuple[list[Call], list[Call], list[Call]]:
-    """Return what brings numbers, the removals sent at once, and those sent when there is something to remove."""
-    brought = [writer.submit(writer.dressed(_to("swift", body))) for body in wishes.brought]
+def _from_swift(builder: _CallBuilder, plan: swift_orders.SwiftPlan) -> tuple[list[Call], list[Call], list[Call]]:
+    """Return the calls that bring numbers, the removals sent at once, and those sent when the numbers are there."""
+    brought = [builder.submit(builder.complete(_to("swift", body))) for body in plan.brought]
     at_once, later = [], []
-    for removal in wishes.removals:
+    for removal in plan.removals:
         of = [brought[place] for place in removal.of]
         order = of[0].kwargs["order"]
         body = {**_removal("swift"), "when_tainted": removal.when_tainted}
         body |= {"account": order["account"]} if "account" in order else {}
         if removal.at_once:
-            at_once.append(writer.submit(writer.dressed({**body, "numbers": order["numbers"]})))
+            at_once.append(builder.submit(builder.complete({**body, "numbers": order["numbers"]})))
         else:
-            later.append(writer.submit(writer.dressed(body), gives_back=of))
+            later.append(builder.submit(builder.complete(body), gives_back=of))
     return brought, at_once, later
 
 
@@ -140,7 +138,7 @@ def _removal(carrier: str) -> Body:
     return {"carrier": carrier, "kind": "remove_numbers"}
 
 
-def _choosy(body: Body, dice: Random) -> Body:
+def _with_partial(body: Body, dice: Random) -> Body:
     return {"allow_partial": dice.random() > 0.1, **body}  # noqa: PLR2004  nine in ten take what there is
 
 
@@ -152,7 +150,7 @@ def _by_carrier(calls: Sequence[Call]) -> dict[str, list[str]]:
 
 
 def _spread(many: Sequence[Call], few: Sequence[Call]) -> Iterator[Call]:
-    """Put the few among the many, evenly."""
+    """Spread the few evenly among the many."""
     step = max(1, len(many) // (len(few) + 1))
     rest = iter(few)
     for place, call in enumerate(many, 1):
@@ -163,7 +161,7 @@ def _spread(many: Sequence[Call], few: Sequence[Call]) -> Iterator[Call]:
 
 
 def _bad_orders() -> list[Body]:
-    """Return orders that are refused before any carrier hears of them, each for another reason."""
+    """Return orders that are refused before a carrier is asked, each for a different reason."""
     good = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
     wrongs: Sequence[Body] = (
         {"criteria": {"rate_center": "RALEIGH"}},  # of which state?

@@ -1,4 +1,4 @@
-"""Runs the demonstration's producer as a process of its own, and reads what it was answered."""
+"""Runs the demo's producer as a separate process, and reads its answers."""
 
 import json
 import os
@@ -15,41 +15,41 @@ from number_orders.embedded.guarded import Command, GuardedProcess
 _PER_SECOND: Final = 30.0
 
 SCRIPT: Final = Path(__file__).with_name("producer.py")
-"""Started by its path and never imported: it knows nothing of this house."""
+"""Started by path and never imported, because a producer knows nothing of this code."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the producer was answered, call by call."""
+    """The answers to the producer, call by call."""
 
-    said: Sequence[Mapping[str, Any]]
+    answered: Sequence[Mapping[str, Any]]
 
     def tickets(self) -> dict[str, set[str]]:
-        """Return the ids of the orders that each key got a ticket for: one, if all is right."""
+        """Return the order ids that each key got a ticket for; exactly one, if all is right."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for ticket in self._tickets():
             found[ticket["key"]].add(ticket["order_id"])
         return found
 
     def refused(self) -> int:
-        """Return how many orders were refused, by themselves or among others."""
-        return sum("refused" in one or len(one.get("answer", {}).get("refused", ())) for one in self.said)
+        """Return how many orders were refused, singly or within a batch."""
+        return sum("refused" in one or len(one.get("answer", {}).get("refused", ())) for one in self.answered)
 
     def recognised(self) -> int:
-        """Return how many calls were answered with an order that was there, instead of one with the call's own id."""
-        answered = [one for one in self.said if one.get("answer", {}).get("order_id")]
-        return sum(one["answer"]["order_id"] != one["id"] for one in answered)
+        """Return how many calls were answered with an existing order instead of one with the call's id."""
+        placed = [one for one in self.answered if one.get("answer", {}).get("order_id")]
+        return sum(one["answer"]["order_id"] != one["id"] for one in placed)
 
     def silent(self) -> int:
         """Return how many calls were never answered."""
-        return sum("silent" in one for one in self.said)
+        return sum("silent" in one for one in self.answered)
 
     def sent_again(self) -> int:
-        """Return how often a call was sent again for want of an answer."""
-        return sum(one["sent"] - 1 for one in self.said)
+        """Return how often a call was sent again because its answer was missing."""
+        return sum(one["sent"] - 1 for one in self.answered)
 
     def _tickets(self) -> Iterator[Mapping[str, Any]]:
-        for one in self.said:
+        for one in self.answered:
             answer = one.get("answer", {})
             yield from answer.get("tickets", ())
             if "order_id" in answer:
@@ -57,7 +57,7 @@ class Answers:
 
 
 class ProducerProcess:
-    """The producer at work: `producer.py`, by path, in an environment that holds the broker's address and no more."""
+    """Runs `producer.py` with nothing but the broker's address in its environment."""
 
     def __init__(self, calls: Sequence[Call], broker_url: str, directory: Path) -> None:
         self._answers = directory / "answers.jsonl"
@@ -80,11 +80,11 @@ class ProducerProcess:
 
     @property
     def is_over(self) -> bool:
-        """Whether every call was answered, or given up."""
+        """Whether every call was answered or given up."""
         return self._process.wait(0) is not None
 
     def answers(self) -> Answers:
-        """Return what it was answered so far. What it printed else are its complaints, and stay in the file."""
+        """Return the answers so far. Other lines that it printed stay in the file."""
         lines = self._answers.read_text(encoding="utf-8").splitlines()
         return Answers([json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")])
 

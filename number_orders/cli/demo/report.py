@@ -1,4 +1,4 @@
-"""The summary of a demonstration: what is counted and measured, as a table for a person and as JSON for a machine."""
+"""Prints the summary of a demo, as a table and as JSON."""
 
 import statistics
 from collections import Counter
@@ -37,7 +37,7 @@ _RESOLUTIONS: Final[Mapping[type, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deadlines:
-    """How long after the carrier's end we knew it, in seconds."""
+    """Seconds from the carrier's end of an order to ours."""
 
     median: float
     p95: float
@@ -46,7 +46,7 @@ class Deadlines:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """Everything that is told of a demonstration."""
+    """All facts about one demo."""
 
     orders: int
     tickets: int
@@ -62,15 +62,15 @@ class Facts:
     numbers_bought: int
     numbers_released: int
     removals: int
-    """How many orders wanted numbers removed that were too young for it."""
+    """How many orders removed numbers inside the taint window."""
     removals_waited: int
     told: int
     told_more_than_once: int
     doubts: Mapping[str, int]
-    """How orders that were in doubt came out of it, and how many did so."""
+    """How orders left IN_DOUBT, and how many left that way."""
     posts: int
     posts_most: int
-    """The most that one order was sent."""
+    """The highest number of submissions of one order."""
     mishaps: Mapping[str, int]
     mishaps_planned: int
     worker_killed: str | None
@@ -83,11 +83,11 @@ class Facts:
 
     @property
     def failures(self) -> list[str]:
-        """Everything that is not as it must be."""
+        """Everything that is wrong."""
         return [*self._miscounts(), *self.verdict.wrongs]
 
     def as_json(self) -> dict[str, Any]:
-        """Return all of it for a machine."""
+        """Return all facts as JSON."""
         return asdict(self) | {
             "right": not self.failures,
             "failures": self.failures,
@@ -106,8 +106,7 @@ class Facts:
                 f"{self.repeated} of {self.repeated_expected} repeats recognised",
             ),
             (
-                self.removals_waited
-                >= self.removals - 1,  # of two that want the same number gone, one may find it gone
+                self.removals_waited >= self.removals - 1,  # of two removals of one number, the second may find it gone
                 f"{self.removals_waited} of {self.removals} removals waited for their window",
             ),
             (self.silent == 0, f"{self.silent} calls were never answered"),
@@ -117,11 +116,11 @@ class Facts:
 
 
 def deadlines(entries: Mapping[str, Entry], report: Mapping[str, Any]) -> Deadlines | None:
-    """Measure how long after the carrier's ends ours were written down; one machine, one clock."""
+    """Measure the time from the carrier's ends to ours; both use this machine's clock."""
     ends = {
         one["customer_order_id"]: one["ended_at"]
         for one in report["orders"]
-        if one["ended_at"] and one["carrier"] == "bandwidth"  # elsewhere ours is later for good reasons
+        if one["ended_at"] and one["carrier"] == "bandwidth"  # at the others, ours is later by design
     }
     lags = sorted(
         (entry.order.ended_at - datetime.fromisoformat(ends[order_id])).total_seconds()
@@ -134,12 +133,12 @@ def deadlines(entries: Mapping[str, Entry], report: Mapping[str, Any]) -> Deadli
 
 
 def doubts(stories: Sequence[Story]) -> dict[str, int]:
-    """Count the ways out of doubt."""
+    """Count how orders left IN_DOUBT."""
     return dict(Counter(way for story in stories for way in _ways_out(story)))
 
 
 def _ways_out(story: Story) -> list[str]:
-    """Follow one story: every event that left IN_DOUBT is a way out."""
+    """Return the events of one story that left IN_DOUBT, described."""
     states = [event["state"] for event in story.events]
     left = zip(states, story.events[1:], strict=False)
     return [
@@ -150,7 +149,7 @@ def _ways_out(story: Story) -> list[str]:
 
 
 def show(facts: Facts, console: Console) -> None:
-    """Print the summary, and the first few things that are wrong."""
+    """Print the summary, and the first things that are wrong."""
     _heading(console, "Orders by final state")
     console.print(_states(facts))
     _heading(console, "Checked against the practice carriers' own report")
@@ -161,7 +160,7 @@ def show(facts: Facts, console: Console) -> None:
         _heading(console, "Were in doubt, and came out of it")
         console.print(_counted(facts.doubts.items()))
     _heading(console, "How it went")
-    console.print(output.pairs(_story(facts)))
+    console.print(output.pairs(_course(facts)))
     console.print()
     for failure in facts.failures[:WRONGS_SHOWN]:
         console.print(Text(f"✗ {failure}", "red"))
@@ -220,7 +219,7 @@ def _killed(facts: Facts) -> list[tuple[str, int]]:
     return [(f"worker killed with SIGKILL, and replaced: {facts.worker_killed}", 1)] if facts.worker_killed else []
 
 
-def _story(facts: Facts) -> list[tuple[str, str]]:
+def _course(facts: Facts) -> list[tuple[str, str]]:
     late = facts.deadlines
     return [
         ("carriers", ", ".join(f"{count} orders to {name}" for name, count in sorted(facts.by_carrier.items()))),

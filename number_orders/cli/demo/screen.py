@@ -1,6 +1,6 @@
-"""What a person sees of a demonstration while it runs: what is set up, and how the orders stand.
+"""Shows a demo while it runs: the set-up, and the number of orders in each state.
 
-A bar for each state on a terminal, a line now and then elsewhere.
+On a terminal one bar for each state; elsewhere a line every two seconds.
 """
 
 import time
@@ -16,8 +16,8 @@ from rich.text import Text
 
 from config.settings import PREFIX, BandwidthSettings, Settings, SwiftSettings
 from number_orders.cli import output
-from number_orders.cli.demo.carrier_behaviour import PRACTICE
-from number_orders.cli.demo.orders import Script
+from number_orders.cli.demo.carrier_behaviour import BEHAVIOUR
+from number_orders.cli.demo.orders import Workload
 from number_orders.cli.stack.stack import Addresses
 from number_orders.orders.model import State
 
@@ -26,7 +26,7 @@ _BAR: Final = 40
 
 
 class Progress:
-    """Shows counts by state while they change, and says what happens above them."""
+    """Shows counts by state, and prints messages above them."""
 
     def __init__(self, console: Console, *, orders: int) -> None:
         self._console = console
@@ -36,21 +36,21 @@ class Progress:
         self._next_line = 0.0
 
     def watching(self) -> AbstractContextManager[object]:
-        """Return what keeps the picture up to date; the time shown counts from here."""
+        """Return a context that keeps the display up to date; the elapsed time counts from here."""
         self._began = time.monotonic()
         return self._live or nullcontext()
 
     def say(self, line: str | Text) -> None:
-        """Say something above the picture."""
+        """Print a message above the display."""
         self._console.print(line)
 
     def show(self, counts: Mapping[State, int], *, told: int, held_back: int) -> None:
-        """Show how many orders stand in each state, how many removals wait, and how many ends were told."""
+        """Show the number of orders in each state, of removals that wait, and of final notifications."""
         if self._live:
             self._live.update(self._picture(counts, told, held_back))
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
-            self._console.print(self._line(counts, told, held_back))
+            self._console.print(self._progress_line(counts, told, held_back))
 
     def _picture(self, counts: Mapping[State, int], told: int, held_back: int) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
@@ -62,7 +62,7 @@ class Progress:
         table.add_row(Text("told", "dim"), f"{told:>5}", Text(f"after {self._seconds():.0f} s", "dim"))
         return table
 
-    def _line(self, counts: Mapping[State, int], told: int, held_back: int) -> str:
+    def _progress_line(self, counts: Mapping[State, int], told: int, held_back: int) -> str:
         standing = ", ".join(f"{count} {state}" for state in State if (count := counts.get(state, 0)))
         return f"{self._seconds():5.1f} s  {standing or 'nothing yet'}; {held_back} removals wait; {told} told"
 
@@ -70,25 +70,25 @@ class Progress:
         return time.monotonic() - self._began
 
 
-def introduce(console: Console, addresses: Addresses, settings: Settings, script: Script) -> None:
-    """Show where everything is, and what is otherwise than it would be in earnest."""
+def show_set_up(console: Console, addresses: Addresses, settings: Settings, workload: Workload) -> None:
+    """Print all addresses, and what differs from a real installation."""
     console.print(
         output.pairs(
             [
                 ("Flower", addresses.flower),
                 ("ledger", output.masked(addresses.database_url)),
                 ("broker", output.masked(addresses.broker_url)),
-                ("practice carriers", f"{addresses.sandbox}, {_practice()}"),
-                ("patience", _patience(BandwidthSettings(), settings.bandwidth)),
-                ("taint window", _window(SwiftSettings(), settings.swift)),
-                ("producer", f"a process of its own: {_sent(script)}"),
+                ("practice carriers", f"{addresses.sandbox}, {_decision_times()}"),
+                ("patience", _waits(BandwidthSettings(), settings.bandwidth)),
+                ("taint window", _taint_window(SwiftSettings(), settings.swift)),
+                ("producer", f"a process of its own: {_workload_text(workload)}"),
             ]
         )
     )
 
 
-def show_around(console: Console, addresses: Addresses, var_dir: Path) -> None:
-    """Say how to look around in what is left running."""
+def show_commands(console: Console, addresses: Addresses, var_dir: Path) -> None:
+    """Print the commands to explore what is left running."""
     command = f"{PREFIX}VAR_DIR={var_dir} number-orders"
     output.heading(console, "Everything goes on running", "Ctrl-C stops it")
     console.print(
@@ -102,28 +102,28 @@ def show_around(console: Console, addresses: Addresses, var_dir: Path) -> None:
     )
 
 
-def _practice() -> str:
-    least, most = PRACTICE["processing_s"]
-    return f"deciding in {least} to {most} s; backorders take {PRACTICE['backorder_s']} s more"
+def _decision_times() -> str:
+    least, most = BEHAVIOUR["processing_s"]
+    return f"deciding in {least} to {most} s; backorders take {BEHAVIOUR['backorder_s']} s more"
 
 
-def _patience(usual: BandwidthSettings, own: BandwidthSettings) -> str:
+def _waits(usual: BandwidthSettings, demo: BandwidthSettings) -> str:
     return (
         f"shortened for the demonstration: with doubt from {usual.doubt_patience_s / 60:.0f} min to "
-        f"{own.doubt_patience_s:.0f} s, with an answer from {usual.timeout_s:.0f} to {own.timeout_s:.0f} s, "
-        f"before the first question from {usual.ask_first_s:.0f} to {own.ask_first_s:.0f} s"
+        f"{demo.doubt_patience_s:.0f} s, with an answer from {usual.timeout_s:.0f} to {demo.timeout_s:.0f} s, "
+        f"before the first question from {usual.ask_first_s:.0f} to {demo.ask_first_s:.0f} s"
     )
 
 
-def _window(usual: SwiftSettings, own: SwiftSettings) -> str:
+def _taint_window(usual: SwiftSettings, demo: SwiftSettings) -> str:
     return (
         f"Swift removes no number that is younger than {usual.taint_window_s / 60:.0f} min: shortened for the "
-        f"demonstration to {own.taint_window_s:.0f} s, and {own.taint_margin_s:.0f} s to be sure"
+        f"demonstration to {demo.taint_window_s:.0f} s, and {demo.taint_margin_s:.0f} s to be sure"
     )
 
 
-def _sent(script: Script) -> str:
+def _workload_text(workload: Workload) -> str:
     return (
-        f"{script.orders} orders, {script.removals} of them to remove numbers that are too young for it; "
-        f"{script.refusals} more that break a rule, and {script.repeats} sent twice"
+        f"{workload.orders} orders, {workload.removals} of them to remove numbers that are too young for it; "
+        f"{workload.refusals} more that break a rule, and {workload.repeats} sent twice"
     )

@@ -1,6 +1,6 @@
-"""What the demonstration orders from Swift: purchases, numbers brought along, and removals that wait for their window.
+"""Generates the demo's orders for Swift: purchases, hosted numbers, and removals that wait for the taint window.
 
-Knows the practice Swift's map and its magic inputs (docs/sandbox.md). Decides what is asked, not what becomes of it.
+Knows the geography and the magic inputs of Swift's sandbox (docs/sandbox.md). Expects no particular outcome.
 """
 
 from collections.abc import Sequence
@@ -16,23 +16,23 @@ Body = dict[str, Any]
 
 _AREAS: Final = (*ORDINARY_AREAS, *CANADIAN_AREAS[:3])
 _MAGIC: Final = ("808", "406", "605", "208", "802")
-"""Part of what was asked, refused, a strange word, half of it though COMPLETED, errors though all of it."""
+"""A part; refused; an unknown status; COMPLETED with half of the numbers; COMPLETED_WITH_ERRORS with all."""
 _MMS_SHARE: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A removal of what other orders bring: sent when they have ended, or at once by name."""
+    """A removal of numbers that other orders bring: sent when these have ended, or at once by name."""
 
     of: tuple[int, ...]
-    """Which orders, by their place among `Wishes.brought`."""
+    """Indexes of these orders in `SwiftPlan.brought`."""
     when_tainted: str = "wait"
     at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """Everything that is wanted of Swift: orders that bring numbers, and removals of some of those."""
+class SwiftPlan:
+    """The orders that bring numbers, and the removals of some of these numbers."""
 
     brought: Sequence[Body]
     removals: Sequence[Removal]
@@ -43,8 +43,8 @@ class Wishes:
         return len(self.brought) + len(self.removals)
 
 
-def wishes(orders: int, dice: Random) -> Wishes:
-    """Return what a demonstration of so many orders wants of Swift.
+def plan(orders: int, dice: Random) -> SwiftPlan:
+    """Plan Swift's part of a demo of `orders` orders.
 
     Purchases are few: an account makes one at a time, since Swift does not say which order brought which number.
     """
@@ -58,11 +58,11 @@ def wishes(orders: int, dice: Random) -> Wishes:
     removals = [
         *(Removal((1 + serial,), at_once=serial == 0) for serial in range(len(added))),
         Removal((doubled,)),
-        Removal((doubled,)),  # two want the same numbers gone: one of them finds nothing
+        Removal((doubled,)),  # two removals of the same numbers: one finds nothing
         *(Removal((one,)) for one in others[:4]),
         Removal((0, len(brought) - 1), when_tainted="split"),  # by then the first numbers are old enough
     ]
-    return Wishes(brought, removals)
+    return SwiftPlan(brought, removals)
 
 
 def _between(least: int, wanted: int, most: int) -> int:

@@ -1,7 +1,7 @@
-"""Whether the demonstration ended as it must: our ends against the carriers' own report, number by number.
+"""Compares how our orders ended with the carriers' own report, number by number.
 
-Pure: compares what it is given. What is right stands here once more, written from the carrier's side
-(docs/sandbox.md), and shares nothing with the adapter that decided our ends.
+Pure. States once more what is right, from the carrier's side (docs/sandbox.md), and shares no code with the adapters
+that decided our ends.
 """
 
 from collections import Counter
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 Document = Mapping[str, Any]
-Truth = Mapping[str, Any]
+CarrierRecord = Mapping[str, Any]
 """One order in the sandbox's report."""
 
 _HELD: Final = {"acquired", "usable"}
@@ -19,7 +19,7 @@ _ENDS: Final = {"COMPLETED": "COMPLETED", "PARTIAL": "PARTIAL", "FAILED": "FAILE
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found wrong, in words; all empty when everything is right."""
+    """Everything that is wrong, in words; all empty if everything is right."""
 
     bought_twice: Sequence[str]
     lost: Sequence[str]
@@ -27,12 +27,12 @@ class Verdict:
     told_wrong: Sequence[str]
     tickets_wrong: Sequence[str]
     too_early: Sequence[str]
-    """Removals of numbers that were too young for it."""
+    """Removals of numbers inside their taint window."""
     numbers_compared: int
 
     @property
     def wrongs(self) -> list[str]:
-        """Everything that is wrong."""
+        """All of these together."""
         return [*self.bought_twice, *self.lost, *self.wrong_end, *self.told_wrong, *self.tickets_wrong, *self.too_early]
 
 
@@ -43,21 +43,21 @@ def judge(
     heard: Mapping[str, Sequence[Document]],
     report: Mapping[str, Any],
 ) -> Verdict:
-    """Compare everything with everything.
+    """Compare tickets, orders and notifications with the report.
 
     Args:
-        tickets: Order ids by key, as the producer was answered.
+        tickets: Order ids by key, as the producer received them.
         ours: Our order documents by id.
-        heard: What the producer was told, by order id.
-        report: The practice carrier's own.
+        heard: The documents that the producer received, by order id.
+        report: The sandbox's own report.
     """
     accepted = {order_id for ids in tickets.values() for order_id in ids}
     truth = _by_reference(report["orders"])
     return Verdict(
         bought_twice=list(_doubles(report)),
         lost=list(_lost(accepted, ours)),
-        wrong_end=[*_wrong_ends(ours, truth), *_strangers(ours, truth)],
-        told_wrong=list(_told_wrong(ours, heard)),
+        wrong_end=[*_wrong_ends(ours, truth), *_unknown_orders(ours, truth)],
+        told_wrong=list(_notified_wrongly(ours, heard)),
         tickets_wrong=list(_tickets_wrong(tickets, accepted, ours)),
         too_early=list(_too_early(report)),
         numbers_compared=sum(
@@ -66,10 +66,10 @@ def judge(
     )
 
 
-def expected_end(truth: Truth | None) -> str | None:
-    """Return the state that an order must end in, given what the carrier really did; None while it is open."""
+def expected_end(truth: CarrierRecord | None) -> str | None:
+    """Return the state that our order must end in, given the carrier's record; None while it is open there."""
     if truth is None:
-        return "FAILED"  # refused at the carrier's door
+        return "FAILED"  # the carrier refused the request
     end = _ENDS.get(str(truth["outcome"]))
     return "COMPLETED_WITH_ERRORS" if end == "COMPLETED" and truth["fate"] == "with_errors" else end
 
@@ -79,8 +79,9 @@ def expected_ends_of_removal(document: Document, own: set[str], gone: set[str]) 
 
     Args:
         document: Ours.
-        own: The numbers that the carrier gave up for this order, in one part or in several.
-        gone: Those that it gave up for any order: who comes second finds nothing, and may be told that it is gone.
+        own: The numbers that the carrier released for this order, in one part or in several.
+        gone: The numbers that it released for any order. The second of two orders for one number finds nothing, and the
+            carrier may answer it that the number is gone.
     """
     asked = {number["e164"] for number in document["numbers"]}
     if asked <= own:
@@ -90,12 +91,12 @@ def expected_ends_of_removal(document: Document, own: set[str], gone: set[str]) 
     return {"PARTIAL" if own else "FAILED"}
 
 
-def _released(truth: Sequence[Truth]) -> set[str]:
+def _released(truth: Sequence[CarrierRecord]) -> set[str]:
     return {e164 for order in truth for e164 in (*order.get("released", ()), *order.get("removed", ()))}
 
 
-def _by_reference(orders: Sequence[Truth]) -> dict[str, list[Truth]]:
-    found: dict[str, list[Truth]] = {}
+def _by_reference(orders: Sequence[CarrierRecord]) -> dict[str, list[CarrierRecord]]:
+    found: dict[str, list[CarrierRecord]] = {}
     for order in orders:
         found.setdefault(order["customer_order_id"], []).append(order)
     return found
@@ -117,7 +118,7 @@ def _lost(accepted: set[str], ours: Mapping[str, Document]) -> Iterator[str]:
             yield f"order {order_id} has not ended: {document['state']}, {document['reason']}"
 
 
-def _wrong_ends(ours: Mapping[str, Document], truth: Mapping[str, Sequence[Truth]]) -> Iterator[str]:
+def _wrong_ends(ours: Mapping[str, Document], truth: Mapping[str, Sequence[CarrierRecord]]) -> Iterator[str]:
     gone = _released([order for orders in truth.values() for order in orders])
     for order_id, document in ours.items():
         theirs = truth.get(order_id, ())
@@ -127,7 +128,7 @@ def _wrong_ends(ours: Mapping[str, Document], truth: Mapping[str, Sequence[Truth
             yield from (f"order {order_id}: {what}" for what in _differences(document, theirs))
 
 
-def _differences(document: Document, truth: Sequence[Truth]) -> Iterator[str]:
+def _differences(document: Document, truth: Sequence[CarrierRecord]) -> Iterator[str]:
     first = next(iter(truth), None)
     wanted = expected_end(first)
     if document["state"] != wanted:
@@ -141,7 +142,7 @@ def _differences(document: Document, truth: Sequence[Truth]) -> Iterator[str]:
         yield "numbers that were not bought do not stand as failed"
 
 
-def _removed_differently(document: Document, truth: Sequence[Truth], gone: set[str]) -> Iterator[str]:
+def _removed_differently(document: Document, truth: Sequence[CarrierRecord], gone: set[str]) -> Iterator[str]:
     own = _released(truth)
     wanted = expected_ends_of_removal(document, own, gone)
     if document["state"] not in wanted:
@@ -157,11 +158,11 @@ def _too_early(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"order {reference} removed {number} at an age of {violation['age_s']:.1f} s, inside its taint window"
 
 
-def _strangers(ours: Mapping[str, Document], truth: Mapping[str, Sequence[Truth]]) -> Iterator[str]:
+def _unknown_orders(ours: Mapping[str, Document], truth: Mapping[str, Sequence[CarrierRecord]]) -> Iterator[str]:
     yield from (f"the carrier has an order {reference!r} that is not ours" for reference in truth.keys() - ours.keys())
 
 
-def _told_wrong(ours: Mapping[str, Document], heard: Mapping[str, Sequence[Document]]) -> Iterator[str]:
+def _notified_wrongly(ours: Mapping[str, Document], heard: Mapping[str, Sequence[Document]]) -> Iterator[str]:
     for order_id, document in ours.items():
         told = heard.get(order_id, ())
         ends = [one for one in told if one["final"]]
@@ -173,7 +174,7 @@ def _told_wrong(ours: Mapping[str, Document], heard: Mapping[str, Sequence[Docum
             if (end["state"], end["numbers"]) != (document["state"], document["numbers"])
         )
         versions = [one["version"] for one in told]
-        # Told twice is as promised; a step back to what had not been told before is not.
+        # Sent twice is allowed; an older version after a newer one, not sent before, is not.
         first_told = list(dict.fromkeys(versions))
         if first_told != sorted(first_told):
             yield f"order {order_id} was told out of order: versions {versions}"

@@ -1,4 +1,4 @@
-"""Kills one worker in the middle of a demonstration, and sees whether it is replaced."""
+"""Kills one worker in the middle of a demo, and sees whether it is replaced."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -12,13 +12,13 @@ from number_orders.orders.model import State
 VICTIM: Final = "worker2"
 
 _FROM: Final = 0.4
-_AT_LAST: Final = 0.7
-"""It happens once this much has been accepted: as soon as some orders are on their way to the carrier, or at last."""
+_AT_LATEST: Final = 0.7
+"""Shares of accepted orders: kill from the first on, once enough orders are being sent, at the second at the latest."""
 _ON_THEIR_WAY: Final = 3
 
 
-class Sabotage:
-    """One SIGKILL. `happened` is called from other threads."""
+class WorkerKill:
+    """One SIGKILL. `on_event` is called from other threads."""
 
     def __init__(self, say: Callable[[str | Text], None], *, orders: int, wanted: bool) -> None:
         self._say = say
@@ -26,22 +26,22 @@ class Sabotage:
         self._wanted = wanted
         self._stopping = False
         self.killed: str | None = None
-        """Which worker was killed, and the process it was."""
+        """Name and process id of the killed worker."""
         self.replaced = False
         self.unplanned: list[str] = []
-        """What else exited, which nothing should."""
+        """Other exits, of which there should be none."""
 
     @property
     def is_over(self) -> bool:
-        """Whether all that was to be done was done."""
+        """Whether the kill is over, or none was wanted."""
         return not self._wanted or self.replaced
 
-    def consider(self, stack: Stack, counts: Mapping[State, int]) -> None:
-        """Kill, if it is time to."""
+    def kill_when_due(self, stack: Stack, counts: Mapping[State, int]) -> None:
+        """Kill the worker if it is time."""
         if not self._wanted or self.killed:
             return
         accepted, on_their_way = sum(counts.values()) / self._orders, counts.get(State.SUBMITTING, 0)
-        if accepted >= _AT_LAST or (accepted >= _FROM and on_their_way >= _ON_THEIR_WAY):
+        if accepted >= _AT_LATEST or (accepted >= _FROM and on_their_way >= _ON_THEIR_WAY):
             self.killed = f"{VICTIM} (process {stack.worker_pid(VICTIM)})"
             stack.kill_worker(VICTIM)
             self._say(
@@ -52,12 +52,12 @@ class Sabotage:
                 )
             )
 
-    def stopping(self) -> None:
-        """From here on, exits are as they should be."""
+    def expect_exits(self) -> None:
+        """Ignore the exits from here on: the stack is being stopped."""
         self._stopping = True
 
-    def happened(self, event: ProcessEvent) -> None:
-        """Take note of what a process did."""
+    def on_event(self, event: ProcessEvent) -> None:
+        """Record that a process exited or was restarted."""
         if self._stopping:
             return
         planned = event.name == VICTIM and self.killed is not None

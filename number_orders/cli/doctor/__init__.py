@@ -1,1 +1,1 @@
-"""`number-orders doctor`: what is wrong here and how to fix it."""
+"""The command `doctor`: what is wrong here, and how to repair it."""

@@ -1,4 +1,4 @@
-"""What is checked by asking others: do workers answer, does beat tick, do carriers know us."""
+"""Checks that ask others: whether workers answer, beat sweeps, and carriers accept our credentials."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ _ANSWER_WITHIN_S: Final = 1.0
 _TICKS: Final = 2
 _SWEEP_TASK: Final = "orders.sweep"
 
-_MENDS: Final = (
+_REMEDIES: Final = (
     (("http 401", "client id and secret"), "correct the credentials"),
     (("http 403",), "correct {account}, or give these credentials the roles that ordering needs"),
     (("http 404",), "correct {account}: these credentials know no such account"),
@@ -38,11 +38,11 @@ _MENDS: Final = (
     ),
     (("nothing was sent",), "see that BASE_URL can be reached from here (proxies, firewalls)"),
 )
-"""What a failure says of itself, and what mends it; the first that fits."""
+"""Words in a failure, and what repairs it; the first match counts."""
 
 
-class Roll:
-    """The workers as they answer for themselves over the broker, called twice to see beat tick between."""
+class WorkerPoll:
+    """Asks the workers over the broker; the second time shows whether beat has swept since the first."""
 
     def __init__(self, settings: Settings) -> None:
         self._app: Celery = make_sender(settings)
@@ -55,39 +55,39 @@ class Roll:
     def __exit__(self, *_: object) -> None:
         self._app.close()
 
-    def call(self) -> Check:
-        """See whether any worker answers."""
+    def check_workers(self) -> Check:
+        """Check that a worker answers."""
         self._first = self._stats()
         self._called_at = time.monotonic()
         if not self._first:
-            mend = "start `number-orders up`, or the worker of the Procfile, on the same broker"
-            return Check("workers", Verdict.WRONG, f"none answers within {_ANSWER_WITHIN_S:g} s", mend)
-        children = sum(_children(told) for told in self._first.values())
+            remedy = "start `number-orders up`, or the worker of the Procfile, on the same broker"
+            return Check("workers", Verdict.WRONG, f"none answers within {_ANSWER_WITHIN_S:g} s", remedy)
+        children = sum(_children(answer) for answer in self._first.values())
         names = ", ".join(sorted(map(clean, self._first)))
         return Check("workers", Verdict.GOOD, f"{len(self._first)} with {children} children: {names}")
 
-    def call_again(self) -> Check:
-        """See whether sweeps have been rung for since the first call."""
+    def check_beat(self) -> Check:
+        """Check that workers have swept since `check_workers`."""
         if not self._first:
             return Check("beat", Verdict.SKIPPED, "only a worker could tell whether beat ticks")
         time.sleep(max(0.0, self._called_at + (_TICKS + 0.5) * SWEEP_EVERY_S - _ANSWER_WITHIN_S - time.monotonic()))
         swept = _sweeps(self._stats()) - _sweeps(self._first)
         if swept > 0:
             return Check("beat", Verdict.GOOD, "ticks: workers sweep")
-        mend = "start beat (`celery -A workers.celery_app beat`): without it work waits for bells alone"
-        return Check("beat", Verdict.WRONG, f"no sweep in {time.monotonic() - self._called_at:.0f} s", mend)
+        remedy = "start beat (`celery -A workers.celery_app beat`): without it work waits for bells alone"
+        return Check("beat", Verdict.WRONG, f"no sweep in {time.monotonic() - self._called_at:.0f} s", remedy)
 
     def _stats(self) -> Mapping[str, Any]:
         return self._app.control.inspect(timeout=_ANSWER_WITHIN_S).stats() or {}
 
 
 def check_carriers(settings: Settings) -> list[Check]:
-    """Ask every carrier that is set up for an order that does not exist, as a worker in doubt would."""
+    """Ask every configured carrier for an order that does not exist, as a worker does for an order in doubt."""
     carriers = configured_carriers(settings)
     if not carriers:
         wanted = " or ".join(f"{PREFIX}{entry.name.upper()}__{entry.account_setting.upper()}" for entry in CARRIERS)
-        mend = f"set {wanted}, and what goes with it (docs/carriers/); `number-orders sandbox` is for practice"
-        return [Check("carriers", Verdict.WRONG, "none is set up, so every order would be refused", mend)]
+        remedy = f"set {wanted}, and what goes with it (docs/carriers/); `number-orders sandbox` is for practice"
+        return [Check("carriers", Verdict.WRONG, "none is set up, so every order would be refused", remedy)]
     return [asyncio.run(_check_carrier(carrier)) for carrier in carriers.values()]
 
 
@@ -97,34 +97,34 @@ async def _check_carrier(carrier: ConfiguredCarrier) -> Check:
     where = f"{own.base_url}, account {carrier.account}"
     began = time.monotonic()
     try:
-        order, deadline = _no_order(adapter.name), boot_clock() + own.timeout_s
+        order, deadline = _made_up_order(adapter.name), boot_clock() + own.timeout_s
         if not (await messenger.hold(adapter.look_for(order), deadline=deadline)).exchanges:
-            # Some know from the ledger alone that it was never sent; asked how it stands, they must ask.
+            # Some adapters see from the order itself that it was never sent, and send no request; `ask` always does.
             await messenger.hold(adapter.ask(_as_if_open(order)), deadline=deadline)
     except (NoAnswer, UnreadableAnswer) as trouble:
-        return _unwell(adapter.name, where, trouble)
+        return _failed_check(adapter.name, where, trouble)
     finally:
         await messenger.aclose()
     took = timedelta(seconds=time.monotonic() - began) / timedelta(milliseconds=1)
     return Check(adapter.name, Verdict.GOOD, f"{where}: knows us, and answers in {took:.0f} ms")
 
 
-def _unwell(name: str, where: str, trouble: NoAnswer | UnreadableAnswer) -> Check:
-    said = clean(trouble)
+def _failed_check(name: str, where: str, trouble: NoAnswer | UnreadableAnswer) -> Check:
+    text = clean(trouble)
     statuses = " ".join(f"http {exchange.status}" for exchange in exchanges_of(trouble) if exchange.status)
-    signs = f"{said} {statuses}".lower()
-    mend = next((mend for words, mend in _MENDS if any(word in signs for word in words)), _OTHERWISE)
-    mend = mend.format(account=_ACCOUNTS.get(name, "the account"))
+    symptoms = f"{text} {statuses}".lower()
+    remedy = next((remedy for words, remedy in _REMEDIES if any(word in symptoms for word in words)), _OTHERWISE)
+    remedy = remedy.format(account=_ACCOUNTS.get(name, "the account"))
     settings = f"{PREFIX}{name.upper()}__…"
-    return Check(name, Verdict.WRONG, f"{where}: {said}", f"{mend} ({settings})")
+    return Check(name, Verdict.WRONG, f"{where}: {text}", f"{remedy} ({settings})")
 
 
 _ACCOUNTS: Final = {entry.name: entry.account_setting.upper() for entry in CARRIERS}
 _OTHERWISE: Final = "see whether BASE_URL is really the carrier's address; if so, its operators are the ones to ask"
 
 
-def _no_order(carrier: CarrierName) -> Order:
-    """Return an order that nobody has ever made."""
+def _made_up_order(carrier: CarrierName) -> Order:
+    """Return an order that was never placed."""
     request = OrderRequest("doctor", carrier, Kind.NEW_NUMBERS, criteria=Criteria(), quantity=1)
     return Order(OrderId(uuid4()), request, accepted_at=utc_now())
 
@@ -133,9 +133,9 @@ def _as_if_open(order: Order) -> Order:
     return replace(order, state=State.OPEN, carrier_order_id=CarrierOrderId(str(order.order_id)))
 
 
-def _children(told: Mapping[str, Any]) -> int:
-    return len(told.get("pool", {}).get("processes", ()))
+def _children(answer: Mapping[str, Any]) -> int:
+    return len(answer.get("pool", {}).get("processes", ()))
 
 
 def _sweeps(stats: Mapping[str, Any]) -> int:
-    return sum(int(told.get("total", {}).get(_SWEEP_TASK, 0)) for told in stats.values())
+    return sum(int(answer.get("total", {}).get(_SWEEP_TASK, 0)) for answer in stats.values())

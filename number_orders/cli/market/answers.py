@@ -1,4 +1,4 @@
-"""How carriers' answers are told: one table of all of them, or one JSON document."""
+"""Prints carriers' answers: all in one table, or as one JSON document."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from number_orders.cli.market.questions import Replies, failures_to_json
 from number_orders.cli.output import aside, clean, heading, pairs, screen, write_json
 from number_orders.orders.model import CarrierName
 
-Told = TypeVar("Told")
+Answer = TypeVar("Answer")
 Entry = TypeVar("Entry")
 Listed = Sequence[tuple[CarrierName, Entry]]
 
@@ -22,37 +22,37 @@ _RULE: Final = ("COUNTRY", "CARRIER", "TYPE", "NATURE", "SUBJECT", "RULE")
 _EVERY_TYPE: Final = "all"
 
 
-def tell_offers(replies: Replies[Offers], *, as_json: bool) -> None:
-    """Tell which numbers can be bought."""
+def show_offers(replies: Replies[Offers], *, as_json: bool) -> None:
+    """Print the numbers for sale."""
     listed = _listed(replies, lambda offers: offers.listed)
     if as_json:
         return _write("offers", listed, replies)
     _table(_OFFER, [_offer_cells(carrier, offer) for carrier, offer in listed], replies, none="no such numbers")
     for carrier, offers in _answered(replies):
-        _say_unreadable(carrier, offers.unreadable)
+        _print_unreadable(carrier, offers.unreadable)
     return None
 
 
-def tell_coverage(replies: Replies[Coverage], *, as_json: bool) -> None:
-    """Tell how many numbers there are."""
+def show_coverage(replies: Replies[Coverage], *, as_json: bool) -> None:
+    """Print how many numbers there are."""
     listed = _listed(replies, _entries)
     if as_json:
-        return _write("entries", listed, replies, totals=[(c, told.quantity) for c, told in _answered(replies)])
+        return _write("entries", listed, replies, totals=[(c, answer.quantity) for c, answer in _answered(replies)])
     groups = tuple(dict.fromkeys(name for _, entry in listed for name in entry.group))
     columns = (*(name.upper().replace("_", " ") for name in groups), "CARRIER", "QUANTITY")
     cells = [
         (*(clean(entry.group.get(name)) for name in groups), carrier, str(entry.quantity)) for carrier, entry in listed
     ]
     _table(columns, cells, replies, none="no such numbers")
-    for carrier, told in _answered(replies):
-        if groups and told.quantity is not None:
-            aside().print(f"{carrier}: {told.quantity} in all")
+    for carrier, answer in _answered(replies):
+        if groups and answer.quantity is not None:
+            aside().print(f"{carrier}: {answer.quantity} in all")
     return None
 
 
-def tell_restrictions(replies: Replies[tuple[Restriction, ...]], *, as_json: bool) -> None:
-    """Tell under which rules numbers are sold."""
-    listed = _listed(replies, lambda told: told)
+def show_restrictions(replies: Replies[tuple[Restriction, ...]], *, as_json: bool) -> None:
+    """Print the rules of sale."""
+    listed = _listed(replies, lambda rules: rules)
     if as_json:
         return _write("restrictions", listed, replies)
     cells = [
@@ -63,8 +63,8 @@ def tell_restrictions(replies: Replies[tuple[Restriction, ...]], *, as_json: boo
     return None
 
 
-def tell_number(replies: Replies[HeldNumber], *, as_json: bool) -> None:
-    """Tell what is on record about a number."""
+def show_number(replies: Replies[HeldNumber], *, as_json: bool) -> None:
+    """Print a carrier's record of a number."""
     listed = _listed(replies, lambda held: (held,))
     if as_json:
         return _write("numbers", listed, replies)
@@ -75,36 +75,38 @@ def tell_number(replies: Replies[HeldNumber], *, as_json: bool) -> None:
     return None
 
 
-def tell_numbers(replies: Replies[Holdings], *, as_json: bool) -> None:
-    """Tell which numbers are ours."""
+def show_numbers(replies: Replies[Holdings], *, as_json: bool) -> None:
+    """Print the numbers in service."""
     listed = _listed(replies, lambda holdings: holdings.listed)
     if as_json:
-        return _write("numbers", listed, replies, totals=[(c, told.total) for c, told in _answered(replies)])
+        return _write("numbers", listed, replies, totals=[(c, answer.total) for c, answer in _answered(replies)])
     cells = [(held.e164, carrier, clean(held.status)) for carrier, held in listed]
     _table(("NUMBER", "CARRIER", "STATUS"), cells, replies, none="no such numbers")
-    for carrier, told in _answered(replies):
-        _say_unreadable(carrier, told.unreadable)
-        if told.total is not None and told.total > len(told.listed):
-            aside().print(f"{carrier}: {len(told.listed)} of {told.total}; --limit reads more")
+    for carrier, answer in _answered(replies):
+        _print_unreadable(carrier, answer.unreadable)
+        if answer.total is not None and answer.total > len(answer.listed):
+            aside().print(f"{carrier}: {len(answer.listed)} of {answer.total}; --limit reads more")
     return None
 
 
-def _answered(replies: Replies[Told]) -> list[tuple[CarrierName, Told]]:
+def _answered(replies: Replies[Answer]) -> list[tuple[CarrierName, Answer]]:
     return [(reply.carrier, reply.answer) for reply in replies if reply.answer is not None]
 
 
-def _listed(replies: Replies[Told], entries: Callable[[Told], Iterable[Entry]]) -> Listed[Entry]:
+def _listed(replies: Replies[Answer], entries: Callable[[Answer], Iterable[Entry]]) -> Listed[Entry]:
     """Return the entries of all answers, each with its carrier."""
     return [(carrier, entry) for carrier, answer in _answered(replies) for entry in entries(answer)]
 
 
-def _entries(told: Coverage) -> Iterable[CoverageEntry]:
-    """Return the groups; ungrouped, the whole is the only one."""
-    return told.entries or (() if told.quantity is None else (CoverageEntry({}, told.quantity),))
+def _entries(answer: Coverage) -> Iterable[CoverageEntry]:
+    """Return the groups; without groups, one entry with the total."""
+    return answer.entries or (() if answer.quantity is None else (CoverageEntry({}, answer.quantity),))
 
 
-def _table(columns: Sequence[str], cells: Sequence[Sequence[Text | str]], replies: Replies[Told], *, none: str) -> None:
-    """Print what there is, without columns in which nothing stands."""
+def _table(
+    columns: Sequence[str], cells: Sequence[Sequence[Text | str]], replies: Replies[Answer], *, none: str
+) -> None:
+    """Print the table, without its empty columns."""
     console = screen()
     if not cells:
         if _answered(replies):
@@ -116,11 +118,11 @@ def _table(columns: Sequence[str], cells: Sequence[Sequence[Text | str]], replie
 
 
 def _write(
-    name: str, listed: Listed[Any], replies: Replies[Told], **totals: Sequence[tuple[CarrierName, int | None]]
+    name: str, listed: Listed[Any], replies: Replies[Answer], **totals: Sequence[tuple[CarrierName, int | None]]
 ) -> None:
-    told = [{"carrier": carrier, **asdict(entry)} for carrier, entry in listed]
+    entries = [{"carrier": carrier, **asdict(entry)} for carrier, entry in listed]
     sums = {what: dict(of) for what, of in totals.items()}
-    write_json({name: told, **sums, "failures": failures_to_json(replies)})
+    write_json({name: entries, **sums, "failures": failures_to_json(replies)})
 
 
 def _offer_cells(carrier: CarrierName, offer: Offer) -> tuple[str, ...]:
@@ -140,7 +142,7 @@ def _held_pairs(held: HeldNumber) -> list[tuple[str, str]]:
     ]
 
 
-def _say_unreadable(carrier: CarrierName, count: int) -> None:
+def _print_unreadable(carrier: CarrierName, count: int) -> None:
     if count:
         aside().print(f"{carrier}: {count} entries are no numbers, and were left out")
 

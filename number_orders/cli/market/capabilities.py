@@ -1,4 +1,4 @@
-"""What each carrier can do, as adapter and market declare it: a row for each ability, a column for each carrier."""
+"""What each carrier can do, as its adapter declares it: a row for each ability, a column for each carrier."""
 
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -7,39 +7,39 @@ from typing import Any, Final
 from config.settings import Settings
 from number_orders.carriers.market import Topic
 from number_orders.cli import output, times
-from number_orders.cli.exits import Code, Stop
-from number_orders.cli.market.questions import SET_ONE_UP
+from number_orders.cli.exits import ExitCode, Stop
+from number_orders.cli.market.questions import SET_UP_HINT
 from number_orders.cli.output import screen, write_json
 from number_orders.orders.model import CarrierName, Kind
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
-Known = Mapping[CarrierName, ConfiguredCarrier]
+Carriers = Mapping[CarrierName, ConfiguredCarrier]
 
 
-def declared(settings: Settings) -> Known:
-    """Return the carriers that are set up.
+def carriers_by_name(settings: Settings) -> Carriers:
+    """Return the configured carriers.
 
     Raises:
-        Stop: None is.
+        Stop: There is none.
     """
-    known = configured_carriers(settings)
-    if not known:
-        raise Stop(Code.OUT_OF_REACH, "no carrier is set up", mend=SET_ONE_UP)
-    return dict(sorted(known.items()))
+    carriers = configured_carriers(settings)
+    if not carriers:
+        raise Stop(ExitCode.OUT_OF_REACH, "no carrier is set up", hint=SET_UP_HINT)
+    return dict(sorted(carriers.items()))
 
 
-def show_declared(known: Known) -> None:
+def show_capabilities(carriers: Carriers) -> None:
     """Print the table."""
-    lines = [(name, *(_cell(read(carrier)) for carrier in known.values())) for name, read in _ABILITIES.items()]
-    output.rows(screen(), ("", *(name.upper() for name in known)), lines, whole=1)
+    lines = [(name, *(_cell(read(carrier)) for carrier in carriers.values())) for name, read in _ABILITIES.items()]
+    output.rows(screen(), ("", *(name.upper() for name in carriers)), lines, whole=1)
 
 
-def write_declared(known: Known) -> None:
-    """Print the same for a machine."""
+def write_capabilities(carriers: Carriers) -> None:
+    """Print the same as JSON."""
     write_json(
         {
             name: {_key(what): _value(read(carrier)) for what, read in _ABILITIES.items()}
-            for name, carrier in known.items()
+            for name, carrier in carriers.items()
         }
     )
 
@@ -69,8 +69,8 @@ def _key(name: str) -> str:
     return "taint_window_s" if name == "taint window" else name.replace(" ", "_")
 
 
-def _value(told: Any) -> Any:
-    return told.total_seconds() if isinstance(told, timedelta) else told
+def _value(value: Any) -> Any:
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def _cell(value: Any) -> str:

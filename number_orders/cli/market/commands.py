@@ -73,9 +73,9 @@ def search(
         local_calling_area=local_calling_area,
     )
     wanted = Search(criteria, quantity, questions.options(option or []))
-    asked = questions.ask(Topic.SEARCH, lambda market: market.search(wanted), carrier=carrier)
-    answers.tell_offers(asked, as_json=as_json)
-    raise typer.Exit(questions.code_of(asked))
+    replies = questions.ask(Topic.SEARCH, lambda market: market.search(wanted), carrier=carrier)
+    answers.show_offers(replies, as_json=as_json)
+    raise typer.Exit(questions.exit_code(replies))
 
 
 def coverage(
@@ -101,9 +101,9 @@ def coverage(
         country=country, number_type=number_type, npa=npa, nxx=nxx, state=state, rate_center=rate_center, lata=lata
     )
     wanted = CountBy(criteria, tuple(group_by or ()))
-    asked = questions.ask(Topic.COVERAGE, lambda market: market.coverage(wanted), carrier=carrier)
-    answers.tell_coverage(asked, as_json=as_json)
-    raise typer.Exit(questions.code_of(asked))
+    replies = questions.ask(Topic.COVERAGE, lambda market: market.coverage(wanted), carrier=carrier)
+    answers.show_coverage(replies, as_json=as_json)
+    raise typer.Exit(questions.exit_code(replies))
 
 
 def restrictions(
@@ -117,9 +117,9 @@ def restrictions(
     from number_orders.cli.market import answers, questions
 
     wanted = RulesOf(country, number_type)
-    asked = questions.ask(Topic.RESTRICTIONS, lambda market: market.restrictions(wanted), carrier=carrier)
-    answers.tell_restrictions(asked, as_json=as_json)
-    raise typer.Exit(questions.code_of(asked))
+    replies = questions.ask(Topic.RESTRICTIONS, lambda market: market.restrictions(wanted), carrier=carrier)
+    answers.show_restrictions(replies, as_json=as_json)
+    raise typer.Exit(questions.exit_code(replies))
 
 
 def number(
@@ -132,9 +132,9 @@ def number(
     from number_orders.cli.market import answers, questions
 
     wanted = questions.number(e164)
-    asked = questions.ask(Topic.NUMBER, lambda market: market.number(wanted), carrier=carrier)
-    answers.tell_number(asked, as_json=as_json)
-    raise typer.Exit(questions.code_of(asked))
+    replies = questions.ask(Topic.NUMBER, lambda market: market.number(wanted), carrier=carrier)
+    answers.show_number(replies, as_json=as_json)
+    raise typer.Exit(questions.exit_code(replies))
 
 
 def numbers(
@@ -168,18 +168,18 @@ def numbers(
         lata=lata,
     )
     wanted = InService(criteria, limit)
-    asked = questions.ask(Topic.NUMBERS, lambda market: market.numbers(wanted), carrier=carrier)
-    answers.tell_numbers(asked, as_json=as_json)
-    raise typer.Exit(questions.code_of(asked))
+    replies = questions.ask(Topic.NUMBERS, lambda market: market.numbers(wanted), carrier=carrier)
+    answers.show_numbers(replies, as_json=as_json)
+    raise typer.Exit(questions.exit_code(replies))
 
 
 def carriers(as_json: AsJson = False) -> None:
     """Show what each carrier that is set up can do, as it is declared."""
-    from number_orders.cli.discovery import look
+    from number_orders.cli.discovery import discover
     from number_orders.cli.market import capabilities
 
-    known = capabilities.declared(look().settings)
+    configured = capabilities.carriers_by_name(discover().settings)
     if as_json:
-        capabilities.write_declared(known)
+        capabilities.write_capabilities(configured)
     else:
-        capabilities.show_declared(known)
+        capabilities.show_capabilities(configured)

@@ -1,6 +1,6 @@
-"""Puts one question to carriers, to all of them at once, and keeps what each answered or why it did not.
+"""Asks several carriers one question at once, and keeps what each answered or why it did not.
 
-A carrier's failure is its own: the others' answers stand. Knows no question's content.
+One carrier's failure does not affect the others' answers. Knows no question's content.
 """
 
 import asyncio
@@ -12,112 +12,112 @@ from typing import Final, Generic, TypeVar
 from config.settings import Settings
 from number_orders.carriers.contract import Inquiry
 from number_orders.carriers.market import Market, Topic
-from number_orders.cli.discovery import look
-from number_orders.cli.exits import Code, Stop, complain
+from number_orders.cli.discovery import discover
+from number_orders.cli.exits import ExitCode, Stop, print_error
 from number_orders.cli.output import clean
 from number_orders.orders.errors import Declined, Fault, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName
 from number_orders.orders.numbers import E164, parse_e164
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
-Told = TypeVar("Told")
-Ask = Callable[[Market], Inquiry[Told]]
+Answer = TypeVar("Answer")
+Ask = Callable[[Market], Inquiry[Answer]]
 
 _CRITERION: Final = re.compile(r"\bcriteria\.([a-z_]+)")
 _OPTION: Final = re.compile(r"^options\.(\w+)")
-_WORST_FIRST: Final = (Code.OUT_OF_REACH, Code.NO, Code.USAGE)
-SET_ONE_UP: Final = (
+_WORST_FIRST: Final = (ExitCode.OUT_OF_REACH, ExitCode.NO, ExitCode.USAGE)
+SET_UP_HINT: Final = (
     "set a carrier's variables; `number-orders doctor` says which, `number-orders sandbox` is for practice"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a carrier gave no answer. With `faults` the question was not even sent."""
+    """Why a carrier gave no answer. With `faults` the question was not sent."""
 
-    code: Code
+    code: ExitCode
     words: str
     faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Reply(Generic[Told]):
-    """What one carrier answered, or why it did not."""
+class Reply(Generic[Answer]):
+    """One carrier's answer, or why there is none."""
 
     carrier: CarrierName
-    answer: Told | None = None
+    answer: Answer | None = None
     failure: Failure | None = None
 
 
-Replies = Sequence[Reply[Told]]
+Replies = Sequence[Reply[Answer]]
 
 
-def ask(topic: Topic, question: Ask[Told], *, carrier: str | None) -> Replies[Told]:
-    """Put a question to one carrier, or to every one that answers its topic, and complain of those that failed.
+def ask(topic: Topic, question: Ask[Answer], *, carrier: str | None) -> Replies[Answer]:
+    """Ask one carrier, or every one that answers this topic, and print an error for each failure.
 
     Raises:
-        Stop: There is nobody to ask.
+        Stop: No carrier can be asked.
     """
-    settings = look().settings
-    replies = asyncio.run(_ask_each(chosen(settings, topic, carrier), question))
+    settings = discover().settings
+    replies = asyncio.run(_ask_each(carriers_to_ask(settings, topic, carrier), question))
     for reply in replies:
-        for line in _complaints(reply):
-            complain(line)
+        for line in _error_lines(reply):
+            print_error(line)
     return replies
 
 
-def chosen(settings: Settings, topic: Topic, carrier: str | None) -> Sequence[ConfiguredCarrier]:
-    """Return whom to ask.
+def carriers_to_ask(settings: Settings, topic: Topic, carrier: str | None) -> Sequence[ConfiguredCarrier]:
+    """Return the carriers to ask.
 
     Raises:
-        Stop: No carrier is set up, the one that is named is not, or nobody answers this topic.
+        Stop: No carrier is configured, the named one is not, or none answers this topic.
     """
     known = configured_carriers(settings)
     if not known:
-        raise Stop(Code.OUT_OF_REACH, "no carrier is set up", mend=SET_ONE_UP)
+        raise Stop(ExitCode.OUT_OF_REACH, "no carrier is set up", hint=SET_UP_HINT)
     if carrier is not None:
-        named = known.get(CarrierName(carrier))
-        if named is None:
-            raise Stop(Code.USAGE, f"--carrier: {clean(carrier)} is none of ours: {', '.join(sorted(known))}")
-        return [named]
+        chosen = known.get(CarrierName(carrier))
+        if chosen is None:
+            raise Stop(ExitCode.USAGE, f"--carrier: {clean(carrier)} is none of ours: {', '.join(sorted(known))}")
+        return [chosen]
     able = [one for _, one in sorted(known.items()) if topic in one.market.offers]
     if not able:
-        raise Stop(Code.NO, f"no carrier that is set up answers {topic}: {', '.join(sorted(known))}")
+        raise Stop(ExitCode.NO, f"no carrier that is set up answers {topic}: {', '.join(sorted(known))}")
     return able
 
 
-def code_of(replies: Replies[Told]) -> Code:
-    """Return the exit code: the worst of what failed."""
+def exit_code(replies: Replies[Answer]) -> ExitCode:
+    """Return the exit code: the worst failure."""
     failed = {reply.failure.code for reply in replies if reply.failure}
-    return next((code for code in _WORST_FIRST if code in failed), Code.DONE)
+    return next((code for code in _WORST_FIRST if code in failed), ExitCode.DONE)
 
 
 def options(pairs: Iterable[str]) -> Mapping[str, str]:
-    """Read options that are written NAME=VALUE.
+    """Parse options that are written NAME=VALUE.
 
     Raises:
         Stop: One is not.
     """
     read = dict(pair.partition("=")[::2] for pair in pairs if "=" in pair)
     if wrong := [pair for pair in pairs if "=" not in pair]:
-        raise Stop(Code.USAGE, f"--option: {clean(wrong[0])} is not NAME=VALUE")
+        raise Stop(ExitCode.USAGE, f"--option: {clean(wrong[0])} is not NAME=VALUE")
     return read
 
 
 def number(text: str) -> E164:
-    """Read a number that was typed.
+    """Parse a telephone number.
 
     Raises:
-        Stop: It is none.
+        Stop: It is not E.164.
     """
     try:
         return parse_e164(text)
     except ValueError as wrong:
-        raise Stop(Code.USAGE, f"{clean(text)} {wrong}") from wrong
+        raise Stop(ExitCode.USAGE, f"{clean(text)} {wrong}") from wrong
 
 
-def failures_to_json(replies: Replies[Told]) -> list[dict[str, object]]:
-    """Return what failed for a machine."""
+def failures_to_json(replies: Replies[Answer]) -> list[dict[str, object]]:
+    """Return the failures as JSON."""
     return [
         {
             "carrier": reply.carrier,
@@ -130,11 +130,11 @@ def failures_to_json(replies: Replies[Told]) -> list[dict[str, object]]:
     ]
 
 
-async def _ask_each(carriers: Iterable[ConfiguredCarrier], question: Ask[Told]) -> Replies[Told]:
+async def _ask_each(carriers: Iterable[ConfiguredCarrier], question: Ask[Answer]) -> Replies[Answer]:
     return await asyncio.gather(*(_ask_one(carrier, question) for carrier in carriers))
 
 
-async def _ask_one(carrier: ConfiguredCarrier, question: Ask[Told]) -> Reply[Told]:
+async def _ask_one(carrier: ConfiguredCarrier, question: Ask[Answer]) -> Reply[Answer]:
     courier = carrier.courier()
     try:
         return Reply(carrier.adapter.name, answer=await courier.inquire(question(carrier.market)))
@@ -147,17 +147,17 @@ async def _ask_one(carrier: ConfiguredCarrier, question: Ask[Told]) -> Reply[Tol
 def _failure(trouble: FulfilmentError) -> Failure:
     match trouble:
         case InquiryRefused():
-            return Failure(Code.USAGE, str(trouble), trouble.faults)
+            return Failure(ExitCode.USAGE, str(trouble), trouble.faults)
         case Declined():
-            return Failure(Code.NO, trouble.words)
+            return Failure(ExitCode.NO, trouble.words)
         case UnreadableAnswer():
-            return Failure(Code.OUT_OF_REACH, f"its answer cannot be read: {trouble.why}")
+            return Failure(ExitCode.OUT_OF_REACH, f"its answer cannot be read: {trouble.why}")
         case _:
-            return Failure(Code.OUT_OF_REACH, f"no answer: {trouble}")
+            return Failure(ExitCode.OUT_OF_REACH, f"no answer: {trouble}")
 
 
-def _complaints(reply: Reply[Told]) -> list[str]:
-    """Say why a carrier did not answer: a line, or one for each fault, in the words of the command line."""
+def _error_lines(reply: Reply[Answer]) -> list[str]:
+    """Return why a carrier did not answer: one line, or one for each fault with the option's name."""
     failure = reply.failure
     if failure is None:
         return []
@@ -167,7 +167,7 @@ def _complaints(reply: Reply[Told]) -> list[str]:
 
 
 def _as_typed(fault: Fault) -> str:
-    """Write a fault with the options that were typed: `criteria.rate_center` is `--rate-center`."""
+    """Name the options of a fault as they are typed: `criteria.rate_center` is `--rate-center`."""
     field = _OPTION.sub(r"--option \1", fault.field)
-    said = clean(f"{field if '.' in fault.field else '--' + field.replace('_', '-')}: {fault.rule}")
-    return _CRITERION.sub(lambda found: f"--{found[1].replace('_', '-')}", said)
+    text = clean(f"{field if '.' in fault.field else '--' + field.replace('_', '-')}: {fault.rule}")
+    return _CRITERION.sub(lambda found: f"--{found[1].replace('_', '-')}", text)

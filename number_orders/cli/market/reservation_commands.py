@@ -24,12 +24,12 @@ def reserve(
 
     An order that names the numbers and, in options.reservation_ids, the reservations uses them up.
     """
-    from number_orders.cli.discovery import look
-    from number_orders.cli.market import reservations as reserving
+    from number_orders.cli.discovery import discover
+    from number_orders.cli.market.reservations import exit_code, reserve_numbers, show_reservations
 
-    outcomes = asyncio.run(reserving.reserve(look().settings, carrier, numbers))
-    reserving.tell(outcomes, as_json=as_json)
-    raise typer.Exit(reserving.code_of(outcomes))
+    outcomes = asyncio.run(reserve_numbers(discover().settings, carrier, numbers))
+    show_reservations(outcomes, as_json=as_json)
+    raise typer.Exit(exit_code(outcomes))
 
 
 def reservations(
@@ -40,19 +40,19 @@ def reservations(
     as_json: AsJson = False,
 ) -> None:
     """Look reservations up: which number, and how long it is kept."""
-    from number_orders.cli.discovery import look
-    from number_orders.cli.market import reservations as reserving
+    from number_orders.cli.discovery import discover
+    from number_orders.cli.market.reservations import exit_code, look_up, show_reservations
 
-    outcomes = asyncio.run(reserving.look_up(look().settings, carrier, names))
-    reserving.tell(outcomes, as_json=as_json)
-    raise typer.Exit(reserving.code_of(outcomes))
+    outcomes = asyncio.run(look_up(discover().settings, carrier, names))
+    show_reservations(outcomes, as_json=as_json)
+    raise typer.Exit(exit_code(outcomes))
 
 
 def unreserve(ids: Ids, carrier: Carrier = "bandwidth", as_json: AsJson = False) -> None:
     """Let reservations go before their time."""
-    from number_orders.cli.discovery import look
-    from number_orders.cli.market import reservations as reserving
+    from number_orders.cli.discovery import discover
+    from number_orders.cli.market.reservations import exit_code, release, show_released
 
-    outcomes = asyncio.run(reserving.release(look().settings, carrier, ids))
-    reserving.tell_released(outcomes, as_json=as_json)
-    raise typer.Exit(reserving.code_of(outcomes))
+    outcomes = asyncio.run(release(discover().settings, carrier, ids))
+    show_released(outcomes, as_json=as_json)
+    raise typer.Exit(exit_code(outcomes))

@@ -1,6 +1,6 @@
-"""Has numbers reserved at a carrier, looks reservations up, and lets them go; none of it needs a ledger.
+"""Reserves numbers at a carrier, looks reservations up, and ends them; needs no ledger.
 
-Each number or reservation is its own: what fails with one leaves the others alone.
+Each number or reservation is handled by itself: a failure does not affect the others.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,31 +11,31 @@ from config.settings import Settings
 from number_orders.carriers.http.courier import Courier
 from number_orders.carriers.reservations import Reservation, Reservations, Reserving
 from number_orders.cli import output, times
-from number_orders.cli.exits import Code, Stop, complain
+from number_orders.cli.exits import ExitCode, Stop, print_error
 from number_orders.cli.market.questions import number
 from number_orders.cli.output import clean, screen, write_json
 from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
-_WORST_FIRST: Final = (Code.OUT_OF_REACH, Code.NO, Code.USAGE)
+_WORST_FIRST: Final = (ExitCode.OUT_OF_REACH, ExitCode.NO, ExitCode.USAGE)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one number or reservation, as it was typed."""
+    """What became of one number or reservation, as it was typed."""
 
     typed: str
     reservation: Reservation | None = None
     trouble: str | None = None
-    code: Code = Code.DONE
+    code: ExitCode = ExitCode.DONE
 
 
-async def reserve(settings: Settings, carrier: str, numbers: Sequence[str]) -> list[Outcome]:
-    """Have each of these numbers kept.
+async def reserve_numbers(settings: Settings, carrier: str, numbers: Sequence[str]) -> list[Outcome]:
+    """Reserve each of these numbers.
 
     Raises:
-        Stop: One is no number, or the carrier takes no reservations.
+        Stop: One is not E.164, or the carrier takes no reservations.
     """
     wanted = {typed: number(typed) for typed in numbers}
 
@@ -45,16 +45,16 @@ async def reserve(settings: Settings, carrier: str, numbers: Sequence[str]) -> l
         except (NoAnswer, UnreadableAnswer) as silence:
             look = f"it may be reserved all the same: `number-orders reservations {typed}` tells"
             raise NoAnswer(f"{silence}; {look}") from silence
-        return await _with_its_time(courier, reservations, made)
+        return await _with_time_left(courier, reservations, made)
 
     return await _each(settings, carrier, numbers, one)
 
 
 async def look_up(settings: Settings, carrier: str, names: Sequence[str]) -> list[Outcome]:
-    """Look up reservations, by their ids or by their numbers.
+    """Look up reservations, by id or by number.
 
     Raises:
-        Stop: What begins with a plus sign is no number, or the carrier takes no reservations.
+        Stop: A name begins with a plus sign and is not E.164, or the carrier takes no reservations.
     """
     numbers = {name: number(name) for name in names if name.startswith("+")}
 
@@ -67,7 +67,7 @@ async def look_up(settings: Settings, carrier: str, names: Sequence[str]) -> lis
 
 
 async def release(settings: Settings, carrier: str, reservation_ids: Sequence[str]) -> list[Outcome]:
-    """Let reservations go before their time.
+    """End reservations early.
 
     Raises:
         Stop: The carrier takes no reservations.
@@ -79,35 +79,35 @@ async def release(settings: Settings, carrier: str, reservation_ids: Sequence[st
     return await _each(settings, carrier, reservation_ids, one)
 
 
-def tell(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
-    """Print the reservations, and complain of what failed."""
+def show_reservations(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    """Print the reservations, and an error for each failure."""
     kept = [outcome.reservation for outcome in outcomes if outcome.reservation]
     if as_json:
         return write_json({"reservations": [_to_json(one) for one in kept], "failures": _failures(outcomes)})
     if kept:
-        cells = [(one.e164, clean(one.reservation_id), _left(one)) for one in kept]
+        cells = [(one.e164, clean(one.reservation_id), _time_left(one)) for one in kept]
         output.rows(screen(), ("NUMBER", "RESERVATION", "EXPIRES IN"), cells, whole=2)
-    return _complain(outcomes)
+    return _print_errors(outcomes)
 
 
-def tell_released(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
-    """Print what was let go, and complain of what failed."""
-    gone = [outcome.typed for outcome in outcomes if outcome.code is Code.DONE]
+def show_released(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
+    """Print the ended reservations, and an error for each failure."""
+    gone = [outcome.typed for outcome in outcomes if outcome.code is ExitCode.DONE]
     if as_json:
         return write_json({"released": gone, "failures": _failures(outcomes)})
     for typed in gone:
         screen().print(f"let go  {clean(typed)}")
-    return _complain(outcomes)
+    return _print_errors(outcomes)
 
 
-def code_of(outcomes: Sequence[Outcome]) -> Code:
-    """Return the exit code: the worst of what failed."""
+def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """Return the exit code: the worst failure."""
     failed = {outcome.code for outcome in outcomes}
-    return next((code for code in _WORST_FIRST if code in failed), Code.DONE)
+    return next((code for code in _WORST_FIRST if code in failed), ExitCode.DONE)
 
 
-async def _with_its_time(courier: Courier, reservations: Reservations, made: Reservation) -> Reservation:
-    """Return a reservation with the time that is left of it; not knowing it exactly takes nothing away from it."""
+async def _with_time_left(courier: Courier, reservations: Reservations, made: Reservation) -> Reservation:
+    """Return the reservation with the time left; if that cannot be read, with the carrier's usual time."""
     try:
         return await courier.inquire(reservations.read(made.reservation_id))
     except FulfilmentError:
@@ -120,7 +120,7 @@ async def _each(
     names: Sequence[str],
     one: Callable[[Courier, Reservations, str], Awaitable[Reservation | None]],
 ) -> list[Outcome]:
-    chosen, reservations = _reserving(settings, carrier)
+    chosen, reservations = _carrier_with_reservations(settings, carrier)
     courier = chosen.courier()
     outcomes = []
     try:
@@ -134,28 +134,28 @@ async def _each(
     return outcomes
 
 
-def _reserving(settings: Settings, name: str) -> tuple[ConfiguredCarrier, Reservations]:
+def _carrier_with_reservations(settings: Settings, name: str) -> tuple[ConfiguredCarrier, Reservations]:
     known = configured_carriers(settings)
     chosen = known.get(CarrierName(name))
     if chosen is None:
-        set_ups = ", ".join(sorted(known)) or "none is set up"
-        raise Stop(Code.USAGE, f"--carrier: {clean(name)} is none of ours: {set_ups}")
+        configured = ", ".join(sorted(known)) or "none is set up"
+        raise Stop(ExitCode.USAGE, f"--carrier: {clean(name)} is none of ours: {configured}")
     if not isinstance(chosen.adapter, Reserving):
-        raise Stop(Code.NO, f"{name} takes no reservations")
+        raise Stop(ExitCode.NO, f"{name} takes no reservations")
     return chosen, chosen.adapter.reservations
 
 
 def _failed(typed: str, trouble: FulfilmentError) -> Outcome:
     match trouble:
         case InquiryRefused():
-            return Outcome(typed, trouble=str(trouble), code=Code.USAGE)
+            return Outcome(typed, trouble=str(trouble), code=ExitCode.USAGE)
         case Declined():
-            return Outcome(typed, trouble=trouble.words, code=Code.NO)
+            return Outcome(typed, trouble=trouble.words, code=ExitCode.NO)
         case _:
-            return Outcome(typed, trouble=f"no answer: {trouble}", code=Code.OUT_OF_REACH)
+            return Outcome(typed, trouble=f"no answer: {trouble}", code=ExitCode.OUT_OF_REACH)
 
 
-def _left(reservation: Reservation) -> str:
+def _time_left(reservation: Reservation) -> str:
     if reservation.expires_in is None:
         return "not told"
     return times.span(reservation.expires_in) if reservation.expires_in else "over"
@@ -178,7 +178,7 @@ def _failures(outcomes: Sequence[Outcome]) -> list[dict[str, object]]:
     ]
 
 
-def _complain(outcomes: Sequence[Outcome]) -> None:
+def _print_errors(outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         if outcome.trouble:
-            complain(f"{clean(outcome.typed)}: {clean(outcome.trouble)}")
+            print_error(f"{clean(outcome.typed)}: {clean(outcome.trouble)}")

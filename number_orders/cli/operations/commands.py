@@ -15,13 +15,13 @@ from number_orders.cli.orders.commands import AsJson, By
 from number_orders.orders.model import Lane
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The latest so many.")]
-AsGiven = "JSON, or @FILE with JSON."
+JSON_OR_FILE = "JSON, or @FILE with JSON."
 Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID…]", min=1, max=2**63 - 1, help="With --clear: which.")]
 
 
 Carrier = Annotated[str, typer.Argument(metavar="CARRIER", help="Such as bandwidth.")]
 OneLane = Annotated[Lane | None, typer.Argument(help="One lane of it alone.", case_sensitive=False)]
-ELSEWHERE = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+PASS_OPTIONS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 """Context of a command whose options are read in its own module."""
 
 
@@ -29,14 +29,14 @@ def up(context: typer.Context) -> None:
     """Run everything here until Ctrl-C: engines, workers, beat, Flower, and a practice carrier if none is set."""
     from number_orders.cli.stack.up import up as command
 
-    _hand_over(command, context)
+    _run_elsewhere(command, context)
 
 
 def demo(context: typer.Context) -> None:
     """Show it all: hundreds of orders on practice carriers, a worker killed, every end checked."""
     from number_orders.cli.demo.demonstration import demo as command
 
-    _hand_over(command, context)
+    _run_elsewhere(command, context)
 
 
 def alarms(
@@ -51,20 +51,19 @@ def alarms(
     Exit 1 if one of the ids is no alarm that stands; the others are put away all the same.
     """
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.operations import clear as clearing
-    from number_orders.cli.orders import tables
+    from number_orders.cli.operations.clear import check_arguments, clear_alarms, exit_code
+    from number_orders.cli.orders.tables import read_alarms, show_alarms
     from number_orders.cli.output import write_json
 
-    named = ids or []
-    clearing.check_asked(named, clear=clear, every=clear_all)
+    alarm_ids = ids or []
+    check_arguments(alarm_ids, clear=clear, every=clear_all)
     settings = find_settings()
-    clears = clear or clear_all
-    rows = asyncio.run(clearing.clear_alarms(settings, named) if clears else tables.read_alarms(settings, limit))
+    rows = asyncio.run(clear_alarms(settings, alarm_ids) if clear or clear_all else read_alarms(settings, limit))
     if as_json:
         write_json(rows)
     else:
-        tables.show_alarms(rows)
-    raise typer.Exit(clearing.code_of(named, rows, name="alarm_id"))
+        show_alarms(rows)
+    raise typer.Exit(exit_code(alarm_ids, rows, name="alarm_id"))
 
 
 def pause(
@@ -79,16 +78,16 @@ def pause(
     What is under way is finished. Exit 1 if it is paused already: the first pause stands, with its reason.
     """
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.operations import pause as pausing
+    from number_orders.cli.operations.pause import exit_code, pause_lanes, pauses_to_json, show_pauses
     from number_orders.cli.output import write_json
-    from number_orders.cli.services import because, by_whom
+    from number_orders.cli.services import author, required_reason
 
-    paused = asyncio.run(pausing.pause(find_settings(), carrier, lane, by=by_whom(by), why=because(why)))
+    paused = asyncio.run(pause_lanes(find_settings(), carrier, lane, by=author(by), why=required_reason(why)))
     if as_json:
-        write_json(pausing.to_json(paused))
+        write_json(pauses_to_json(paused))
     else:
-        pausing.show(paused)
-    raise typer.Exit(pausing.code_of(paused, "it is paused already; `number-orders doctor` tells by whom"))
+        show_pauses(paused)
+    raise typer.Exit(exit_code(paused, "it is paused already; `number-orders doctor` tells by whom"))
 
 
 def resume(
@@ -100,16 +99,16 @@ def resume(
 ) -> None:
     """Let a carrier, or one lane of it, go on. Exit 1 if nothing was paused."""
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.operations import pause as pausing
+    from number_orders.cli.operations.pause import exit_code, pauses_to_json, resume_lanes, show_pauses
     from number_orders.cli.output import write_json
-    from number_orders.cli.services import by_whom
+    from number_orders.cli.services import author
 
-    resumed = asyncio.run(pausing.resume(find_settings(), carrier, lane, by=by_whom(by), why=why))
+    resumed = asyncio.run(resume_lanes(find_settings(), carrier, lane, by=author(by), why=why))
     if as_json:
-        write_json(pausing.to_json(resumed))
+        write_json(pauses_to_json(resumed))
     else:
-        pausing.show(resumed)
-    raise typer.Exit(pausing.code_of(resumed, "nobody had paused it"))
+        show_pauses(resumed)
+    raise typer.Exit(exit_code(resumed, "nobody had paused it"))
 
 
 def letters(
@@ -123,19 +122,19 @@ def letters(
     Exit 1 if one of the ids is no letter; the others are deleted all the same.
     """
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.operations import clear as clearing
-    from number_orders.cli.orders import tables
+    from number_orders.cli.operations.clear import check_arguments, delete_dead_letters, exit_code
+    from number_orders.cli.orders.tables import read_dead_letters, show_dead_letters
     from number_orders.cli.output import write_json
 
-    named = ids or []
-    clearing.check_asked(named, clear=clear)
+    letter_ids = ids or []
+    check_arguments(letter_ids, clear=clear)
     settings = find_settings()
-    rows = asyncio.run(clearing.delete_dead_letters(settings, named) if clear else tables.read_letters(settings, limit))
+    rows = asyncio.run(delete_dead_letters(settings, letter_ids) if clear else read_dead_letters(settings, limit))
     if as_json:
         write_json(rows)
     else:
-        tables.show_letters(rows)
-    raise typer.Exit(clearing.code_of(named, rows, name="letter_id"))
+        show_dead_letters(rows)
+    raise typer.Exit(exit_code(letter_ids, rows, name="letter_id"))
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -143,17 +142,17 @@ def doctor(as_json: AsJson = False) -> None:
 
     Changes nothing, and orders nothing: a carrier is asked for an order that does not exist.
     """
-    from number_orders.cli.doctor.report import checks_to_json, code_of, examine, show_check
+    from number_orders.cli.doctor.report import checks_to_json, exit_code, run_checks, show_check
     from number_orders.cli.output import write_json
 
     checks = []
-    for check in examine():
+    for check in run_checks():
         checks.append(check)
         if not as_json:
             show_check(check)
     if as_json:
         write_json(checks_to_json(checks))
-    raise typer.Exit(code_of(checks))
+    raise typer.Exit(exit_code(checks))
 
 
 def simulate(
@@ -171,9 +170,9 @@ def simulate(
 
     Needs nothing that runs: carriers, clock, queue, ledger and crashes are simulated. Exit 1 if a promise is broken.
     """
-    from number_orders.cli.operations import simulate as simulating
+    from number_orders.cli.operations.simulate import simulate_worlds
 
-    if not simulating.simulate(
+    if not simulate_worlds(
         orders=orders, days=days, seed=seed, faults=faults, carriers=carrier or (), worlds=worlds, trace=trace
     ):
         raise typer.Exit(1)
@@ -182,27 +181,29 @@ def simulate(
 def migrate() -> None:
     """Bring the ledger's schema to the one that this program needs. Safe to repeat, and to run twice at once."""
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.operations.migrate import bring_up_to_date
+    from number_orders.cli.operations.migrate import migrate_ledger
 
-    typer.echo(bring_up_to_date(find_settings()))
+    typer.echo(migrate_ledger(find_settings()))
 
 
 def sandbox(
-    host: Annotated[str, typer.Option(help="Loopback, unless you know why not.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
-    ready_file: Annotated[Path | None, typer.Option(help="Where to write the address once it is served.")] = None,
-    memory: Annotated[Path | None, typer.Option(help="File that keeps orders for a restarted sandbox.")] = None,
-    behaviour: Annotated[str, typer.Option(help=f"How the carriers behave. {AsGiven}")] = "{}",
-    account: Annotated[str, typer.Option(help=f"Ids and credentials at Bandwidth. {AsGiven}")] = "{}",
-    swift: Annotated[str, typer.Option(help=f"Ids and credentials at Swift. {AsGiven}")] = "{}",
-    cm: Annotated[str, typer.Option(help=f"Ids and credentials at CM.com. {AsGiven}")] = "{}",
-    stock: Annotated[str, typer.Option(help=f"How many numbers are for sale. {AsGiven}")] = "{}",
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. The credentials are published: stay on loopback.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 means any free port.")] = 0,
+    ready_file: Annotated[Path | None, typer.Option(help="Write the address to this file once it is served.")] = None,
+    memory: Annotated[Path | None, typer.Option(help="A file that keeps the orders for a restarted sandbox.")] = None,
+    behaviour: Annotated[str, typer.Option(help=f"How the carriers behave. {JSON_OR_FILE}")] = "{}",
+    account: Annotated[str, typer.Option(help=f"Ids and credentials at Bandwidth. {JSON_OR_FILE}")] = "{}",
+    swift: Annotated[str, typer.Option(help=f"Ids and credentials at Swift. {JSON_OR_FILE}")] = "{}",
+    cm: Annotated[str, typer.Option(help=f"Ids and credentials at CM.com. {JSON_OR_FILE}")] = "{}",
+    stock: Annotated[str, typer.Option(help=f"How many numbers are for sale. {JSON_OR_FILE}")] = "{}",
 ) -> None:
-    """Serve sandbox carriers until stopped; prints the address, then the settings that point at it."""
-    from number_orders.cli.stack.sandbox import serve_practice
+    """Serve sandbox carriers until stopped. Prints the address, and the settings that point at it."""
+    from number_orders.cli.stack.sandbox import serve_sandbox
 
     values = {"behaviour": behaviour, "account": account, "swift": swift, "cm": cm, "stock": stock}
-    raise typer.Exit(serve_practice(host, port, ready_file=ready_file, memory=memory, values=values))
+    raise typer.Exit(serve_sandbox(host, port, ready_file=ready_file, memory=memory, values=values))
 
 
 def version(as_json: AsJson = False) -> None:
@@ -219,7 +220,7 @@ def version(as_json: AsJson = False) -> None:
         typer.echo(" ".join(versions["number-orders"].split()))
 
 
-def _hand_over(command: Callable[..., None], context: typer.Context) -> None:
+def _run_elsewhere(command: Callable[..., None], context: typer.Context) -> None:
     """Run a command that is a module of its own, with the words that are left on the command line.
 
     Whoever registered it directly would import all that it needs for every other command as well: a second and more.

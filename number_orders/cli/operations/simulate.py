@@ -1,6 +1,6 @@
-"""The command `simulate`: worlds from seeds, one after the other, until all have held or one has not.
+"""The command `simulate`: runs worlds from seeds, one after the other, until a promise is broken.
 
-Knows how a world's report is told to a person. What a world is stands in `number_orders.simulation.world`.
+Prints the reports. The worlds are in `number_orders.simulation.world`.
 """
 
 import time
@@ -18,7 +18,7 @@ from number_orders.simulation.world import Plan, Report, run
 
 @dataclass(slots=True)
 class Tally:
-    """What a run of worlds comes to."""
+    """The totals of several worlds."""
 
     worlds: int = 0
     orders: int = 0
@@ -29,7 +29,7 @@ class Tally:
     took_s: float = 0.0
 
     def add(self, report: Report, took_s: float) -> None:
-        """Add a world."""
+        """Add the report of one world."""
         self.worlds += 1
         self.orders += sum(report.states.values())
         self.events += report.events
@@ -39,27 +39,27 @@ class Tally:
         self.took_s += took_s
 
     def lines(self) -> list[str]:
-        """Return it for a person."""
+        """Return the totals as lines."""
         rate = self.events / self.took_s if self.took_s else 0.0
         days = self.simulated / timedelta(days=1)
         simulated = f"{self.worlds} worlds, {self.orders} orders, {days:.0f} simulated days"
         return [
             f"{simulated}, {self.events} events in {self.took_s:.0f} s ({rate:.0f} events/s)",
             "ended: " + ", ".join(f"{state} {count}" for state, count in sorted(self.states.items())),
-            "happened: " + ", ".join(f"{what} {self.counts[what]}" for what in _TROUBLES if self.counts[what]),
+            "happened: " + ", ".join(f"{what} {self.counts[what]}" for what in _COUNTED if self.counts[what]),
         ]
 
 
-_TROUBLES = ("killed", "frozen", "lost", "late", "dropped", "wiped", "restored", "acted", "record_steps", "decides")
+_COUNTED = ("killed", "frozen", "lost", "late", "dropped", "wiped", "restored", "acted", "record_steps", "decides")
 
 
-def simulate(
+def simulate_worlds(
     *, orders: int, days: float, seed: int, faults: str, carriers: Sequence[str], worlds: int, trace: bool
 ) -> bool:
-    """Run worlds from `seed` on, tell of each, and return whether every promise held.
+    """Run `worlds` worlds from `seed` on, print a line for each, and return whether every promise held.
 
     Raises:
-        typer.BadParameter: There is no such profile of faults.
+        typer.BadParameter: There is no such fault profile or carrier.
     """
     if faults not in PROFILES:
         raise typer.BadParameter(f"{faults!r} is none of {', '.join(PROFILES)}", param_hint="--faults")
@@ -71,7 +71,7 @@ def simulate(
         plan = Plan.from_seed(number, profile=faults, orders=orders, days=days, carriers=carriers)
         report = run(plan, listener=typer.echo if trace else None)
         tally.add(report, time.monotonic() - begun)
-        typer.echo(_line(report))
+        typer.echo(_summary(report))
         if report.broken:
             _show_broken(report, faults)
             return False
@@ -80,7 +80,7 @@ def simulate(
     return True
 
 
-def _line(report: Report) -> str:
+def _summary(report: Report) -> str:
     states = " ".join(f"{state}:{count}" for state, count in report.states.items())
     lasted = timedelta(seconds=round(report.simulated.total_seconds()))
     held = "BROKEN" if report.broken else "held"

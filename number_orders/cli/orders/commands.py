@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from number_orders.cli.exits import Code
+from number_orders.cli.exits import ExitCode
 from number_orders.cli.times import duration
 from number_orders.orders.model import Kind, Lane, State
 
@@ -19,7 +19,7 @@ By = Annotated[str | None, typer.Option(metavar="NAME", help="Who does so, for t
 Name = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id, or the key its producer gave it.")]
 
 
-def _duration(text: str | timedelta) -> timedelta:
+def _parse_duration(text: str | timedelta) -> timedelta:
     if isinstance(text, timedelta):
         return text
     try:
@@ -40,15 +40,15 @@ def submit(
     key with the same order is the same order.
     """
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.orders import submit as submitting
+    from number_orders.cli.orders.submit import exit_code, read_file, show_submitted, submit_orders, write_submitted
 
-    placed = submitting.read_file(file)
-    handed = asyncio.run(submitting.hand_in(find_settings(), placed, producer=producer))
+    entries = read_file(file)
+    submitted = asyncio.run(submit_orders(find_settings(), entries, producer=producer))
     if as_json:
-        submitting.write_handed(handed)
+        write_submitted(submitted)
     else:
-        submitting.show_handed(handed, whole=every)
-    raise typer.Exit(submitting.code_of(handed))
+        show_submitted(submitted, whole=every)
+    raise typer.Exit(exit_code(submitted))
 
 
 def show(
@@ -60,25 +60,25 @@ def show(
     """Show an order: state, numbers one by one, its story, what it waits for, and what comes next."""
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.output import write_json
-    from number_orders.cli.story import show as showing
+    from number_orders.cli.story.show import read_story, show_story, story_to_json
 
-    story = asyncio.run(showing.read_story(find_settings(), name))
+    story = asyncio.run(read_story(find_settings(), name))
     if as_json:
-        write_json(showing.story_to_json(story, receipts=receipts))
+        write_json(story_to_json(story, receipts=receipts))
     else:
-        showing.show_story(story, whole=every, receipts=receipts)
+        show_story(story, whole=every, receipts=receipts)
 
 
 def explain(name: Name, as_json: AsJson = False) -> None:
     """Say in plain words how an order stands, why, and what comes next."""
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.story import show as showing
+    from number_orders.cli.story.show import read_story, show_explanation, write_explanation
 
-    story = asyncio.run(showing.read_story(find_settings(), name))
+    story = asyncio.run(read_story(find_settings(), name))
     if as_json:
-        showing.write_explanation(story)
+        write_explanation(story)
     else:
-        showing.show_explanation(story)
+        show_explanation(story)
 
 
 def list_(
@@ -86,10 +86,10 @@ def list_(
     carrier: Annotated[str | None, typer.Option(help="Such as bandwidth.")] = None,
     kind: Annotated[Kind | None, typer.Option(case_sensitive=False)] = None,
     older_than: Annotated[
-        timedelta | None, typer.Option(parser=_duration, metavar="TIME", help="Accepted longer ago, such as 2h.")
+        timedelta | None, typer.Option(parser=_parse_duration, metavar="TIME", help="Accepted longer ago, such as 2h.")
     ] = None,
     younger_than: Annotated[
-        timedelta | None, typer.Option(parser=_duration, metavar="TIME", help="Accepted since, such as 30m.")
+        timedelta | None, typer.Option(parser=_parse_duration, metavar="TIME", help="Accepted since, such as 30m.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")] = 50,
     as_json: AsJson = False,
@@ -99,26 +99,28 @@ def list_(
     from number_orders.cli.orders import tables
     from number_orders.cli.output import write_json
 
-    reading = tables.read_orders(
-        find_settings(),
-        states=state or [],
-        carrier=carrier,
-        kind=kind,
-        older_than=older_than,
-        younger_than=younger_than,
-        limit=limit,
+    rows = asyncio.run(
+        tables.read_orders(
+            find_settings(),
+            states=state or [],
+            carrier=carrier,
+            kind=kind,
+            older_than=older_than,
+            younger_than=younger_than,
+            limit=limit,
+        )
     )
-    rows = asyncio.run(reading)
     if as_json:
         write_json(tables.orders_to_json(rows))
     else:
-        tables.show_orders(rows, limit=limit, held=asyncio.run(tables.read_holds(find_settings())))
+        tables.show_orders(rows, limit=limit, held_back=asyncio.run(tables.read_holds(find_settings())))
 
 
 def wait(
     names: Annotated[list[str], typer.Argument(metavar="ID|KEY…", help="Orders, by id or key.")],
     timeout: Annotated[
-        timedelta | None, typer.Option(parser=_duration, metavar="TIME", help="Such as 90 or 5m; without it, for ever.")
+        timedelta | None,
+        typer.Option(parser=_parse_duration, metavar="TIME", help="Such as 90 or 5m; without it, for ever."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -127,15 +129,15 @@ def wait(
     Exit 0: all are COMPLETED. 1: some ended otherwise. 5: the time is over. 6: some are parked.
     """
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.orders import wait as waiting
+    from number_orders.cli.orders.wait import exit_code, result_to_json, show_result, wait_for
     from number_orders.cli.output import write_json
 
-    waited = asyncio.run(waiting.wait_for(find_settings(), names, within=timeout))
+    result = asyncio.run(wait_for(find_settings(), names, within=timeout))
     if as_json:
-        write_json(waiting.waited_to_json(waited))
+        write_json(result_to_json(result))
     else:
-        waiting.show_waited(waited)
-    raise typer.Exit(waiting.code_of(waited))
+        show_result(result)
+    raise typer.Exit(exit_code(result))
 
 
 def cancel(
@@ -146,12 +148,12 @@ def cancel(
 ) -> None:
     """Call an order back before it is sent. Exit 1 if it is too late for that."""
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.orders import cancel as cancelling
-    from number_orders.cli.services import by_whom
+    from number_orders.cli.orders.cancel import cancel_order, show_state
+    from number_orders.cli.services import author
 
-    order = asyncio.run(cancelling.cancel(find_settings(), name, by=by_whom(by), why=why))
-    cancelling.tell(order, as_json=as_json)
-    raise typer.Exit(Code.DONE)
+    order = asyncio.run(cancel_order(find_settings(), name, by=author(by), why=why))
+    show_state(order, as_json=as_json)
+    raise typer.Exit(ExitCode.DONE)
 
 
 def parked(
@@ -161,14 +163,14 @@ def parked(
 ) -> None:
     """Show what waits for a person: what was sent, what was asked, what was seen, and how to decide."""
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.orders import parked as showing
+    from number_orders.cli.orders.parked import parked_to_json, read_parked, show_parked
     from number_orders.cli.output import write_json
 
-    stories = asyncio.run(showing.read_parked(find_settings(), carrier, limit))
+    stories = asyncio.run(read_parked(find_settings(), carrier, limit))
     if as_json:
-        write_json(showing.parked_to_json(stories))
+        write_json(parked_to_json(stories))
     else:
-        showing.show_parked(stories, limit=limit)
+        show_parked(stories, limit=limit)
 
 
 def park(
@@ -183,12 +185,12 @@ def park(
     sent at this moment, or is over.
     """
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.orders import cancel as cancelling
-    from number_orders.cli.orders import resolve as resolving
-    from number_orders.cli.services import because, by_whom
+    from number_orders.cli.orders.cancel import show_state
+    from number_orders.cli.orders.resolve import park_order
+    from number_orders.cli.services import author, required_reason
 
-    order = asyncio.run(resolving.park(find_settings(), name, by=by_whom(by), why=because(why)))
-    cancelling.tell(order, as_json=as_json)
+    order = asyncio.run(park_order(find_settings(), name, by=author(by), why=required_reason(why)))
+    show_state(order, as_json=as_json)
 
 
 def resolve(
@@ -215,13 +217,13 @@ def resolve(
     belongs to another order of ours.
     """
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.orders import cancel as cancelling
-    from number_orders.cli.orders import resolve as resolving
-    from number_orders.cli.services import because, by_whom
+    from number_orders.cli.orders.cancel import show_state
+    from number_orders.cli.orders.resolve import read_decision, resolve_order
+    from number_orders.cli.services import author, required_reason
 
-    decision = resolving.decision(as_, by=by_whom(by), why=because(why))
-    order = asyncio.run(resolving.resolve(find_settings(), name, decision))
-    cancelling.tell(order, as_json=as_json)
+    decision = read_decision(as_, by=author(by), why=required_reason(why))
+    order = asyncio.run(resolve_order(find_settings(), name, decision))
+    show_state(order, as_json=as_json)
 
 
 def retry(
@@ -240,15 +242,16 @@ def retry(
     Limits, pauses and the carrier's own rules hold as they did. Exit 1 if one of them is left as it was, and why.
     """
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.orders import retry as retrying
+    from number_orders.cli.orders.retry import check_arguments, exit_code, retries_to_json, retry_orders, show_retries
     from number_orders.cli.output import clean, write_json
-    from number_orders.cli.services import by_whom
+    from number_orders.cli.services import author
 
-    retrying.check_asked(names or [], carrier)
-    doing = retrying.retry(find_settings(), names or [], carrier, lane, by=by_whom(by), why=clean(why) or None)
-    tried, held = asyncio.run(doing)
+    check_arguments(names or [], carrier)
+    outcomes, held_back = asyncio.run(
+        retry_orders(find_settings(), names or [], carrier, lane, by=author(by), why=clean(why) or None)
+    )
     if as_json:
-        write_json(retrying.to_json(tried, held))
+        write_json(retries_to_json(outcomes, held_back))
     else:
-        retrying.show(tried, held, whole=every)
-    raise typer.Exit(retrying.code_of(tried))
+        show_retries(outcomes, held_back, whole=every)
+    raise typer.Exit(exit_code(outcomes))

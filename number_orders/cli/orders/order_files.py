@@ -1,6 +1,6 @@
-"""Reads orders from a file: one JSON object, a JSON array of them, or JSON Lines, told apart by what stands there.
+"""Reads orders from a file: one JSON object, a JSON array, or JSON Lines, recognised by the content.
 
-All or nothing: one unreadable character, and no order is read. Whether an order is good is not known here.
+All or nothing: one unreadable character, and no order is read. Does not know whether an order is valid.
 """
 
 import json
@@ -12,25 +12,25 @@ _SHOWN: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class FileEntry:
     """One order as it was written, and where."""
 
     order: object
     place: str
-    """`line 3` or `index 7`, as a person finds it."""
+    """`line 3` or `index 7`, for a person."""
     number: int
     """The line in JSON Lines, the index (from 0) in an array."""
 
 
 class Unreadable(Exception):
-    """The text is no JSON, and the message says where not."""
+    """The text is not JSON; the message says where."""
 
 
-def read_orders(raw: bytes) -> list[Placed]:
+def read_orders(raw: bytes) -> list[FileEntry]:
     """Return the orders in `raw`, in order.
 
     Raises:
-        Unreadable: with line and column, where there are any.
+        Unreadable: With line and column, if there are any.
     """
     text = _decode(raw)
     if not text.strip():
@@ -48,7 +48,7 @@ def _decode(raw: bytes) -> str:
 
 
 def _is_json_lines(text: str) -> bool:
-    """Tell whether the first line that says something is whole by itself, and something follows it."""
+    """Tell whether the first line with text is JSON by itself, and another follows."""
     written = [line for line in text.split("\n") if line.strip()]
     if len(written) == 1:
         return False
@@ -59,21 +59,21 @@ def _is_json_lines(text: str) -> bool:
     return True
 
 
-def _lines(text: str) -> list[Placed]:
+def _lines(text: str) -> list[FileEntry]:
     return [
-        Placed(_parse(line, first_line=number), f"line {number}", number)
+        FileEntry(_parse(line, first_line=number), f"line {number}", number)
         for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
 
 
-def _document(text: str) -> list[Placed]:
+def _document(text: str) -> list[FileEntry]:
     parsed = _parse(text, first_line=1)
     if not isinstance(parsed, list):
-        return [Placed(parsed, "the order", 0)]
+        return [FileEntry(parsed, "the order", 0)]
     if not parsed:
         raise Unreadable("the array holds no order")
-    return [Placed(order, f"index {index}", index) for index, order in enumerate(parsed)]
+    return [FileEntry(order, f"index {index}", index) for index, order in enumerate(parsed)]
 
 
 def _parse(text: str, *, first_line: int) -> object:
@@ -95,7 +95,7 @@ def _near(wrong: json.JSONDecodeError) -> str:
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a field that stands twice: JSON would keep the last, and nobody knows which was meant."""
+    """Return the object; refuse a field that occurs twice, of which JSON would silently keep the last."""
     for name in _doubled(pairs):
         raise ValueError(f"the field {name!r} stands twice in one object")
     return dict(pairs)

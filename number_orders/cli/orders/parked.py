@@ -1,4 +1,4 @@
-"""Shows what waits for a person: every parked order with what was sent, what was asked, and what was seen."""
+"""Shows every parked order, with what was sent, asked and answered."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -7,20 +7,20 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
-from number_orders.cli import times as moments
+from number_orders.cli import times
 from number_orders.cli.output import clean, screen, state
 from number_orders.cli.services import open_ledger
 from number_orders.cli.story import advice, timeline
-from number_orders.cli.story.explanation import has, there
+from number_orders.cli.story.explanation import done_count, done_word
 from number_orders.ledger.history import Story
 from number_orders.orders.model import State
 
 _LAST: Final = 12
-"""How many moments are shown of each, beside whatever was sent; `show --all --receipts` has all of them."""
+"""How many entries are shown of each order, beside everything that was sent; `show --all --receipts` has all."""
 
 
 async def read_parked(settings: Settings, carrier: str | None, limit: int) -> list[Story]:
-    """Return the stories of all parked orders, the longest parked first."""
+    """Return the stories of the newest parked orders, the longest parked first."""
     async with open_ledger(settings) as ledger:
         rows = await ledger.orders.list_orders(states=[State.PARKED], carrier=carrier, limit=limit)
         stories = [await ledger.history.story(row["order_id"]) for row in rows]
@@ -28,7 +28,7 @@ async def read_parked(settings: Settings, carrier: str | None, limit: int) -> li
 
 
 def show_parked(stories: Sequence[Story], *, limit: int) -> None:
-    """Print them, each with its evidence and the commands that decide."""
+    """Print the orders, each with its evidence and the commands that decide."""
     console = screen()
     if not stories:
         console.print("nothing waits for a person")
@@ -41,7 +41,7 @@ def show_parked(stories: Sequence[Story], *, limit: int) -> None:
 
 
 def parked_to_json(stories: Sequence[Story]) -> list[dict[str, Any]]:
-    """Return them for a machine."""
+    """Return the same as JSON."""
     return [
         {
             "order_id": story.order.order_id,
@@ -73,20 +73,20 @@ def _show(console: Console, story: Story) -> None:
         Text.assemble(state(order.state), "  ", (str(order.order_id), "bold"), f"  {clean(request.key)}"),
         soft_wrap=True,
     )
-    numbers = f"{has(story)} of {request.wanted} numbers {there(story)}"
-    console.print(f"{request.carrier}, {request.kind}, {numbers}; {timeline.known(story)}")
+    numbers = f"{done_count(story)} of {request.wanted} numbers {done_word(story)}"
+    console.print(f"{request.carrier}, {request.kind}, {numbers}; {timeline.known_facts(story)}")
     console.print(
         Text.assemble(
-            (f"parked {moments.both(parked_at(story), story.now)}: ", ""), (clean(order.reason), "bold magenta")
+            (f"parked {times.both(parked_at(story), story.now)}: ", ""), (clean(order.reason), "bold magenta")
         )
     )
-    told = timeline.timeline(story)
-    shown = [each for each in told[:-_LAST] if each.is_sent] + told[-_LAST:]
+    entries = timeline.timeline(story)
+    shown = [each for each in entries[:-_LAST] if each.is_sent] + entries[-_LAST:]
     console.print()
     console.print(Text("What was sent, asked and seen", "bold"), Text("times in UTC", "dim"))
     timeline.show_timeline(console, shown, story)
-    if len(shown) < len(told):
-        more = f"… {len(told) - len(shown)} more in between: number-orders show {order.order_id} --all"
+    if len(shown) < len(entries):
+        more = f"… {len(entries) - len(shown)} more in between: number-orders show {order.order_id} --all"
         console.print(Text(more, "dim"), soft_wrap=True)
     if not story.receipts:
         console.print("no requests are on record: none was sent, or it was too long ago")

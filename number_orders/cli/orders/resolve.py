@@ -1,9 +1,9 @@
-"""Carries out what a person decides at the command line: to park an order, and what becomes of a parked one."""
+"""Parks an order, and carries out a person's decision about a parked one."""
 
 from typing import Final
 
 from config.settings import Settings
-from number_orders.cli.exits import Code, Stop
+from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.output import clean
 from number_orders.cli.services import find_order, open_services
 from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
@@ -13,36 +13,36 @@ SPELLINGS: Final = "adopted:CARRIER_ORDER_ID|send-again|failed"
 _ADOPTED: Final = "adopted:"
 
 
-def decision(as_: str, *, by: str, why: str) -> Resolution:
-    """Return what was decided: `adopted:` with the carrier's order id, `send-again` or `failed`.
+def read_decision(as_: str, *, by: str, why: str) -> Resolution:
+    """Parse a decision: `adopted:` with the carrier's order id, `send-again` or `failed`.
 
     Raises:
-        Stop: It cannot be read.
+        Stop: It is none of these.
     """
-    if as_.startswith(_ADOPTED) and (theirs := clean(as_.removeprefix(_ADOPTED))):
-        return Adopted(CarrierOrderId(theirs), by, why)
+    if as_.startswith(_ADOPTED) and (carrier_order_id := clean(as_.removeprefix(_ADOPTED))):
+        return Adopted(CarrierOrderId(carrier_order_id), by, why)
     if as_ == "send-again":
         return SentAgain(by, why)
     if as_ == "failed":
         return WrittenOff(by, why)
-    raise Stop(Code.USAGE, f"--as {clean(as_)!r} says nothing clear", mend=f"it is one of {SPELLINGS}")
+    raise Stop(ExitCode.USAGE, f"--as {clean(as_)!r} says nothing clear", hint=f"it is one of {SPELLINGS}")
 
 
-async def resolve(settings: Settings, name: str, decided: Resolution) -> Order:
-    """Do so with the order that is called `name`.
+async def resolve_order(settings: Settings, name: str, decision: Resolution) -> Order:
+    """Carry out the decision about the order `name`.
 
     Raises:
-        NotResolvable: It does not wait for this decision, or what it would adopt is another order's.
+        NotResolvable: It is not parked, or the order that it would adopt belongs to another order of ours.
     """
     async with open_services(settings) as services:
-        return await services.orders.resolve(await find_order(services.ledger, name), decided)
+        return await services.orders.resolve(await find_order(services.ledger, name), decision)
 
 
-async def park(settings: Settings, name: str, *, by: str, why: str) -> Order:
-    """Take the order that is called `name` out of the machine's hands.
+async def park_order(settings: Settings, name: str, *, by: str, why: str) -> Order:
+    """Park the order `name`.
 
     Raises:
-        NotParkable: It is being sent at this moment, or it is over.
+        NotParkable: A worker is sending it, or it has ended.
     """
     async with open_services(settings) as services:
         return await services.orders.park(await find_order(services.ledger, name), by=by, why=why)

@@ -1,7 +1,7 @@
-"""Hands orders in: straight to the ledger, in groups, and answers for each what became of it.
+"""Submits orders directly to the ledger, in groups, and prints what became of each.
 
-The broker is not needed. A group is accepted whole by one statement; should the ledger go away between two groups,
-the file can be handed in again as it is, since a key that is known is the same order.
+Needs no broker. One statement accepts a whole group. If the ledger goes away between two groups, the same file can be
+submitted again: a known key is the same order.
 """
 
 import sys
@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
-from number_orders.cli.exits import Code, Stop
-from number_orders.cli.orders.order_files import Placed, Unreadable, read_orders
+from number_orders.cli.exits import ExitCode, Stop
+from number_orders.cli.orders.order_files import FileEntry, Unreadable, read_orders
 from number_orders.cli.output import aside, clean, rows, screen, state, write_json
 from number_orders.cli.services import open_services
 from number_orders.fulfilment.intake import Refusal, Ticket
@@ -28,83 +28,83 @@ _STDIN: Final = "-"
 
 
 @dataclass(slots=True)
-class Handed:
+class Submitted:
     """What became of the orders of one file."""
 
-    tickets: list[tuple[Placed, Ticket]] = field(default_factory=list)
-    refused: list[tuple[Placed, Refusal]] = field(default_factory=list)
+    tickets: list[tuple[FileEntry, Ticket]] = field(default_factory=list)
+    refused: list[tuple[FileEntry, Refusal]] = field(default_factory=list)
     cut_short: str | None = None
-    """Why the rest was not handed in."""
+    """Why the rest was not submitted."""
 
-    def add(self, placed: Placed, outcome: Ticket | Refusal) -> None:
-        """Put down one outcome."""
+    def add(self, entry: FileEntry, outcome: Ticket | Refusal) -> None:
+        """Record one outcome."""
         if isinstance(outcome, Ticket):
-            self.tickets.append((placed, outcome))
+            self.tickets.append((entry, outcome))
         else:
-            self.refused.append((placed, outcome))
+            self.refused.append((entry, outcome))
 
 
-def read_file(name: str) -> list[Placed]:
-    """Return the orders in a file, or on standard input when it is called `-`.
+def read_file(name: str) -> list[FileEntry]:
+    """Return the orders in a file, or on standard input if `name` is `-`.
 
     Raises:
-        Stop: It cannot be read; nothing was handed in.
+        Stop: It cannot be read; nothing was submitted.
     """
     try:
         raw = sys.stdin.buffer.read() if name == _STDIN else Path(name).read_bytes()
         return read_orders(raw)
     except OSError as trouble:
-        raise Stop(Code.USAGE, f"{name}: {trouble.strerror or trouble}") from trouble
+        raise Stop(ExitCode.USAGE, f"{name}: {trouble.strerror or trouble}") from trouble
     except Unreadable as wrong:
         where = "standard input" if name == _STDIN else name
-        raise Stop(Code.USAGE, f"{where}: {clean(wrong)}", mend="nothing was submitted") from wrong
+        raise Stop(ExitCode.USAGE, f"{where}: {clean(wrong)}", hint="nothing was submitted") from wrong
 
 
-async def hand_in(settings: Settings, orders: Sequence[Placed], *, producer: str) -> Handed:
-    """Hand orders in, at most `ORDERS_MAX` at a time."""
-    handed = Handed()
+async def submit_orders(settings: Settings, orders: Sequence[FileEntry], *, producer: str) -> Submitted:
+    """Submit the orders, at most `ORDERS_MAX` at a time."""
+    submitted = Submitted()
     async with open_services(settings) as services:
         waiting = iter(orders)
         while group := list(islice(waiting, ORDERS_MAX)):
             try:
-                outcomes = await services.intake.submit_many([placed.order for placed in group], producer=producer)
+                outcomes = await services.intake.submit_many([entry.order for entry in group], producer=producer)
             except LedgerUnavailable as away:
-                handed.cut_short = f"from {group[0].place} on nothing is known to be stored: {away}"
+                submitted.cut_short = f"from {group[0].place} on nothing is known to be stored: {away}"
                 break
-            for placed, outcome in zip(group, outcomes, strict=True):
-                handed.add(placed, outcome)
-    return handed
+            for entry, outcome in zip(group, outcomes, strict=True):
+                submitted.add(entry, outcome)
+    return submitted
 
 
-def show_handed(handed: Handed, *, whole: bool) -> None:
-    """Print the tickets, and what was refused and why."""
+def show_submitted(submitted: Submitted, *, whole: bool) -> None:
+    """Print the tickets, and the refused orders with their reasons."""
     console = screen()
-    _show_tickets(console, handed.tickets, folded=console.is_terminal and not whole)
-    if handed.refused:
+    _show_tickets(console, submitted.tickets, folded=console.is_terminal and not whole)
+    if submitted.refused:
         console.print()
-        _show_refused(console, handed.refused)
-    aside().print(_summary(handed))
+        _show_refused(console, submitted.refused)
+    aside().print(_summary(submitted))
 
 
-def write_handed(handed: Handed) -> None:
-    """Print the same for a machine."""
+def write_submitted(submitted: Submitted) -> None:
+    """Print the same as JSON."""
     write_json(
         {
-            "tickets": [_ticket(placed, ticket) for placed, ticket in handed.tickets],
-            "refused": [_refusal(placed, refusal) for placed, refusal in handed.refused],
-            "cut_short": handed.cut_short,
+            "tickets": [_ticket(entry, ticket) for entry, ticket in submitted.tickets],
+            "refused": [_refusal(entry, refusal) for entry, refusal in submitted.refused],
+            "cut_short": submitted.cut_short,
         }
     )
 
 
-def code_of(handed: Handed) -> Code:
-    """Return the exit code that says how it went."""
-    if handed.cut_short:
-        return Code.OUT_OF_REACH
-    return Code.NO if handed.refused else Code.DONE
+def exit_code(submitted: Submitted) -> ExitCode:
+    """Return the exit code."""
+    if submitted.cut_short:
+        return ExitCode.OUT_OF_REACH
+    return ExitCode.NO if submitted.refused else ExitCode.DONE
 
 
-def _show_tickets(console: Console, tickets: Sequence[tuple[Placed, Ticket]], *, folded: bool) -> None:
+def _show_tickets(console: Console, tickets: Sequence[tuple[FileEntry, Ticket]], *, folded: bool) -> None:
     if not tickets:
         return
     shown = tickets[:_SHOWN] if folded else tickets
@@ -117,26 +117,26 @@ def _show_tickets(console: Console, tickets: Sequence[tuple[Placed, Ticket]], *,
         console.print(Text(f"… and {len(tickets) - len(shown)} more: --all shows them", "dim"))
 
 
-def _show_refused(console: Console, refused: Sequence[tuple[Placed, Refusal]]) -> None:
+def _show_refused(console: Console, refused: Sequence[tuple[FileEntry, Refusal]]) -> None:
     cells = (
-        (Text(placed.place, "red"), clean(refusal.key), clean(fault.field), clean(fault.rule))
-        for placed, refusal in refused
+        (Text(entry.place, "red"), clean(refusal.key), clean(fault.field), clean(fault.rule))
+        for entry, refusal in refused
         for fault in refusal.error.faults
     )
     rows(console, ("REFUSED", "KEY", "FIELD", "RULE"), cells)
 
 
-def _summary(handed: Handed) -> str:
-    new = sum(ticket.new for _, ticket in handed.tickets)
-    known = len(handed.tickets) - new
-    counts = {"accepted": new, "known already": known, "refused": len(handed.refused)}
-    told = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "accepted")
-    return f"{told}. {handed.cut_short}; hand the same file in again" if handed.cut_short else told
+def _summary(submitted: Submitted) -> str:
+    new = sum(ticket.new for _, ticket in submitted.tickets)
+    known = len(submitted.tickets) - new
+    counts = {"accepted": new, "known already": known, "refused": len(submitted.refused)}
+    summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "accepted")
+    return f"{summary}. {submitted.cut_short}; hand the same file in again" if submitted.cut_short else summary
 
 
-def _ticket(placed: Placed, ticket: Ticket) -> dict[str, Any]:
+def _ticket(entry: FileEntry, ticket: Ticket) -> dict[str, Any]:
     return {
-        "at": placed.number,
+        "at": entry.number,
         "order_id": ticket.order_id,
         "key": ticket.key,
         "state": ticket.state.value,
@@ -144,6 +144,6 @@ def _ticket(placed: Placed, ticket: Ticket) -> dict[str, Any]:
     }
 
 
-def _refusal(placed: Placed, refusal: Refusal) -> dict[str, Any]:
+def _refusal(entry: FileEntry, refusal: Refusal) -> dict[str, Any]:
     faults = [{"field": fault.field, "rule": fault.rule} for fault in refusal.error.faults]
-    return {"at": placed.number, "place": placed.place, "key": refusal.key, "faults": faults}
+    return {"at": entry.number, "place": entry.place, "key": refusal.key, "faults": faults}

@@ -1,4 +1,4 @@
-"""Lists orders, alarms and dead letters: rows of the ledger, newest first."""
+"""Prints orders, alarms and dead letters as tables, newest first."""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -7,20 +7,19 @@ from typing import Any, Final
 from rich.text import Text
 
 from config.settings import Settings
-from number_orders.cli import output
-from number_orders.cli import times as moments
+from number_orders.cli import output, times
 from number_orders.cli.output import clean, screen, state
 from number_orders.cli.services import open_ledger
-from number_orders.cli.story import holds as holding
+from number_orders.cli.story.holds import hold_lines
 from number_orders.ledger.rows import request_from_json
 from number_orders.orders.model import State
 
 Row = Mapping[str, Any]
 
 _WIDE: Final = 100
-"""Columns from which there is room for more than what tells orders apart."""
+"""The width of a screen from which all columns are shown."""
 _COLUMNS: Final = ("ORDER", "KEY", "STATE", "AGE", "CARRIER", "KIND", "WANTS", "WHY")
-_NARROW: Final = 4
+_NARROW_COLUMNS: Final = 4
 _EXCERPT: Final = 200
 
 
@@ -28,7 +27,7 @@ async def read_holds(settings: Settings) -> list[str]:
     """Return what holds work back, a line each."""
     async with open_ledger(settings) as ledger:
         now, holds = await ledger.pauses.holds()
-    return holding.lines(holds, now)
+    return hold_lines(holds, now)
 
 
 async def read_orders(
@@ -53,67 +52,67 @@ async def read_orders(
         )
 
 
-def show_orders(rows: Sequence[Row], *, limit: int, held: Sequence[str] = ()) -> None:
-    """Print orders, as many columns as there is room for, and above them what holds any back."""
+def show_orders(rows: Sequence[Row], *, limit: int, held_back: Sequence[str] = ()) -> None:
+    """Print what holds orders back, and the orders with as many columns as fit."""
     console = screen()
-    for line in held:
+    for line in held_back:
         console.print(Text(clean(line), "yellow"), soft_wrap=not console.is_terminal)
     if not rows:
         console.print("no such orders")
         return
     wide = console.width >= _WIDE
-    columns = _COLUMNS if wide else _COLUMNS[:_NARROW]
+    columns = _COLUMNS if wide else _COLUMNS[:_NARROW_COLUMNS]
     output.rows(console, columns, (_cells(row)[: len(columns)] for row in rows), whole=1)
     if len(rows) == limit:
         console.print(Text(f"the newest {limit}; --limit shows more", "dim"))
 
 
 def orders_to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """Return the rows for a machine."""
+    """Return the same as JSON."""
     left_out = {"request", "now"}
     return [
-        {**{name: value for name, value in row.items() if name not in left_out}, "quantity": _wanted(row)}
+        {**{name: value for name, value in row.items() if name not in left_out}, "quantity": _quantity(row)}
         for row in rows
     ]
 
 
 async def read_alarms(settings: Settings, limit: int) -> list[Row]:
-    """Return what a person should know, latest first."""
+    """Return the alarms, latest first."""
     async with open_ledger(settings) as ledger:
         return await ledger.alarms.standing(limit)
 
 
 def show_alarms(rows: Sequence[Row]) -> None:
-    """Print alarms, each with the order it is about."""
+    """Print the alarms, each with the order that it is about."""
     console = screen()
     if not rows:
         console.print("no alarms")
     for row in rows:
         about = clean(row["order_id"] or row["subject"])
-        times = "" if row["times"] == 1 else f"  {row['times']} times since {_utc(row['first_at'])}"
+        repeated = "" if row["times"] == 1 else f"  {row['times']} times since {_utc(row['first_at'])}"
         what = clean(row["what"]).replace("_", " ")
         alarm = f"alarm {row['alarm_id']}  "
-        last = f"{_utc(row['last_at'])}{times}"
+        last = f"{_utc(row['last_at'])}{repeated}"
         console.print(Text.assemble((alarm, "bold"), (what, "bold red"), f"  {about}  ", (last, "dim")))
         console.print(f"  {clean(row['detail'])}", soft_wrap=not console.is_terminal)
-        console.print(Text(f"  → {_look(row)}", "bold"), soft_wrap=True)
+        console.print(Text(f"  → {_command_for(row)}", "bold"), soft_wrap=True)
     if rows:
         console.print(Text("what each means and what to type: docs/runbook.md", "dim"))
 
 
-def _look(row: Row) -> str:
+def _command_for(row: Row) -> str:
     """Return the command that shows what an alarm is about."""
     return f"number-orders show {row['order_id']}" if row["order_id"] else "number-orders doctor"
 
 
-async def read_letters(settings: Settings, limit: int) -> list[Row]:
-    """Return the messages that nobody could read, latest first."""
+async def read_dead_letters(settings: Settings, limit: int) -> list[Row]:
+    """Return the dead letters, latest first."""
     async with open_ledger(settings) as ledger:
         return await ledger.dead_letters.latest(limit)
 
 
-def show_letters(rows: Sequence[Row]) -> None:
-    """Print dead letters: why each could not be read, and how it begins."""
+def show_dead_letters(rows: Sequence[Row]) -> None:
+    """Print the dead letters: why each cannot be read, and how it begins."""
     console = screen()
     if not rows:
         console.print("no dead letters")
@@ -129,12 +128,12 @@ def show_letters(rows: Sequence[Row]) -> None:
 
 
 def _cells(row: Row) -> tuple[Text | str, ...]:
-    age = moments.span(row["now"] - row["accepted_at"])
-    told = (str(row["order_id"]), clean(row["key"]), state(row["state"]), age)
-    return (*told, row["carrier"], row["kind"], str(_wanted(row)), clean(row["reason"]))
+    age = times.span(row["now"] - row["accepted_at"])
+    cells = (str(row["order_id"]), clean(row["key"]), state(row["state"]), age)
+    return (*cells, row["carrier"], row["kind"], str(_quantity(row)), clean(row["reason"]))
 
 
-def _wanted(row: Row) -> int:
+def _quantity(row: Row) -> int:
     return request_from_json(row["request"]).wanted
 
 

@@ -1,1 +1,1 @@
-"""`number-orders up`: the embedded stack and its processes."""
+"""The command `up`: the engines, the processes and the sandbox carriers of one machine."""

@@ -1,6 +1,6 @@
-"""Settings as an environment: how a parent hands its settings down to the processes it starts.
+"""Converts settings to environment variables, for the processes that `up` starts and for `env`.
 
-Knows names and spelling. Reads back what `config.settings` reads; does not know what any setting means.
+Writes what `config.settings` reads. Does not know what any setting means.
 """
 
 import json
@@ -20,12 +20,12 @@ _NESTED: Final = "__"
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """Return the variables that make these settings, secrets included; defaults are left out."""
+    """Return the variables for these settings, secrets included, without those at their default."""
     return {f"{PREFIX}{name}": value for name, value in _spelled(settings)}
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """Return the whole environment for a child: ours, but of our own variables only what `settings` says."""
+    """Return a child's environment: ours, except that only `settings` decides about variables with our prefix."""
     kept = {name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)}
     return kept | as_environment(settings) | {"PYTHONUNBUFFERED": "1"}
 
@@ -42,7 +42,7 @@ def _spelled(settings: BaseModel) -> Iterator[tuple[str, str]]:
 
 
 def spelled(value: object) -> str:
-    """Return one value as the environment spells it, secrets included."""
+    """Return one value as text for the environment, secrets included."""
     match value:
         case SecretStr():
             return value.get_secret_value()
@@ -57,10 +57,10 @@ def spelled(value: object) -> str:
 
 
 def given_settings() -> Settings:
-    """Return the settings that the environment gives.
+    """Return the settings of the environment.
 
     Raises:
-        StackError: they cannot be read.
+        StackError: They cannot be read.
     """
     try:
         return Settings()

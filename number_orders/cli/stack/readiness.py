@@ -1,7 +1,7 @@
-"""Tells whether what was started is up: looks for signs of life until all are there, or says what is missing.
+"""Waits until every started process is ready, and says what is missing if one is not.
 
-A sign is the thing itself doing its work: a worker that answers, a tick of beat that a worker has heard, a page
-that Flower serves. Knows nothing of how the processes are started.
+Ready means that the process does its work: a worker answers, a worker has received beat's sweep, Flower serves a page.
+Knows nothing of how the processes are started.
 """
 
 import time
@@ -16,60 +16,60 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from config.queues import TRANSPORT
-from number_orders.cli.exits import Code, Stop
+from number_orders.cli.exits import ExitCode, Stop
 
 _LOOK_EVERY_S: Final = 0.1
 _REPLY_WITHIN_S: Final = 0.7
 _PAGE_WITHIN_S: Final = 2.0
 _EXITS_MAX: Final = 2
-"""A process that has exited this often before it was ready will not be cured by waiting."""
+"""A process that exited this often before it was ready is given up."""
 _BROKER_TROUBLE: Final = (OperationalError, redis.RedisError, OSError)
 
 
 class StackError(Stop):
-    """The system cannot be started; the message says why, in words for a person."""
+    """The system cannot be started; the message says why."""
 
-    def __init__(self, message: str, *, mend: str | None = None) -> None:
-        super().__init__(Code.OUT_OF_REACH, message, mend=mend)
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(ExitCode.OUT_OF_REACH, message, hint=hint)
 
 
 @dataclass(frozen=True, slots=True)
-class Sign:
-    """What shows that a process is up."""
+class ReadyCheck:
+    """How to see that a process is ready."""
 
     process: str
     what: str
-    """In words, to finish the sentence "worker1 …"."""
-    shown: Callable[[], bool]
+    """Completes the sentence "worker1 …"."""
+    is_ready: Callable[[], bool]
     within_s: float
 
 
-def await_signs(signs: Sequence[Sign], *, exits: Callable[[str], int], last_words: Callable[[str], str]) -> None:
-    """Return when every sign was seen once.
+def await_ready(checks: Sequence[ReadyCheck], *, exits: Callable[[str], int], last_lines: Callable[[str], str]) -> None:
+    """Return when every check has passed once.
 
     Args:
-        signs: What to wait for, all at once.
-        exits: How often a process has exited since it was started.
-        last_words: The last lines that a process said.
+        checks: The checks to wait for, all at once.
+        exits: Returns how often a process has exited since it was started.
+        last_lines: Returns the last lines of a process's output.
 
     Raises:
-        StackError: one did not show in its time, or its process keeps exiting.
+        StackError: A check has not passed in its time, or its process keeps exiting.
     """
     began = time.monotonic()
-    missing = list(signs)
-    while missing := [sign for sign in missing if not sign.shown()]:
+    missing = list(checks)
+    while missing := [check for check in missing if not check.is_ready()]:
         waited_s = time.monotonic() - began
-        for sign in missing:
-            if exits(sign.process) >= _EXITS_MAX or waited_s > sign.within_s:
-                raise StackError(_obituary(sign, waited_s, exits(sign.process), last_words(sign.process)))
+        for check in missing:
+            if exits(check.process) >= _EXITS_MAX or waited_s > check.within_s:
+                raise StackError(_failure_message(check, waited_s, exits(check.process), last_lines(check.process)))
         time.sleep(_LOOK_EVERY_S)
 
 
-class Fleet:
-    """The workers as they answer for themselves over the broker."""
+class WorkerAnswers:
+    """What the workers answer over the broker."""
 
     def __init__(self, broker_url: str, nodes: Sequence[str]) -> None:
-        """`nodes` are their full names, such as `worker1@host`."""
+        """Ask only these nodes, such as `worker1@host`."""
         self._app = Celery(broker=broker_url, set_as_current=False)
         self._app.conf.broker_transport_options = TRANSPORT
         self._nodes = list(nodes)
@@ -81,8 +81,8 @@ class Fleet:
             self._ask()
         return node in self._answers
 
-    def has_swept(self) -> bool:
-        """Tell whether a tick of beat was heard by any worker."""
+    def beat_is_heard(self) -> bool:
+        """Tell whether any worker has received a sweep from beat."""
         self._ask()
         return any(answer.get("total", {}).get("orders.sweep") for answer in self._answers.values())
 
@@ -91,11 +91,11 @@ class Fleet:
         try:
             self._answers.update(asking.stats() or {})
         except _BROKER_TROUBLE:
-            self._answers = {}  # asked again until the deadline
+            self._answers = {}  # the next check asks again
 
 
 def serves(url: str) -> bool:
-    """Tell whether a page is served; also one that wants a password is."""
+    """Tell whether the page is served; one that asks for a password counts."""
     try:
         with urllib.request.urlopen(url, timeout=_PAGE_WITHIN_S):  # noqa: S310  our own http:// on loopback
             return True
@@ -105,7 +105,7 @@ def serves(url: str) -> bool:
         return False
 
 
-def _obituary(sign: Sign, waited_s: float, exits: int, words: str) -> str:
+def _failure_message(check: ReadyCheck, waited_s: float, exits: int, last_lines: str) -> str:
     how = f"it exited {exits} times" if exits else f"not within {waited_s:.0f} s"
-    said = f" Its last words:\n{words}" if words else " It said nothing."
-    return f"{sign.process} did not come up ({sign.process} {sign.what}: {how}).{said}"
+    output = f" Its last words:\n{last_lines}" if last_lines else " It said nothing."
+    return f"{check.process} did not come up ({check.process} {check.what}: {how}).{output}"

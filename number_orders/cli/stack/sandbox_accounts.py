@@ -1,6 +1,6 @@
-"""Who we are at the practice carriers: what points number-orders at a sandbox, carrier by carrier.
+"""The settings that point each carrier at a sandbox.
 
-The values are those of the practice accounts, which docs/sandbox.md publishes.
+They are the sandbox's published accounts (docs/sandbox.md).
 """
 
 from collections.abc import Callable, Mapping
@@ -13,10 +13,10 @@ from number_orders.sandbox.bandwidth.access import Account
 from number_orders.sandbox.cm.access import CmAccount
 from number_orders.sandbox.swift.access import SwiftAccount
 
-Own = dict[str, object]
+AccountSettings = dict[str, object]
 
 
-def _bandwidth() -> Own:
+def _bandwidth() -> AccountSettings:
     account = Account()
     client_id, client_secret = account.client
     return {
@@ -31,7 +31,7 @@ _COUNTRIES: Final = {"NL": "NLD", "BE": "BEL", "GB": "GBR", "DE": "DEU", "US": "
 _TYPES: Final = {"LOCAL": "local", "NATIONAL": "national", "TOLLFREE": "toll_free"}
 
 
-def _cm() -> Own:
+def _cm() -> AccountSettings:
     account = CmAccount()
     profiles = {
         f"{_COUNTRIES[profile.country]}:{_TYPES[word]}": guid
@@ -45,20 +45,24 @@ def _cm() -> Own:
     }
 
 
-def _swift() -> Own:
+def _swift() -> AccountSettings:
     account = SwiftAccount()
     return {"api_key": SecretStr(account.api_key), "account_id": account.account_id}
 
 
-PRACTISED: Final[Mapping[str, Callable[[], Own]]] = {"bandwidth": _bandwidth, "cm": _cm, "swift": _swift}
-"""Carriers that can be practised with, by their names in the settings."""
+SANDBOX_ACCOUNTS: Final[Mapping[str, Callable[[], AccountSettings]]] = {
+    "bandwidth": _bandwidth,
+    "cm": _cm,
+    "swift": _swift,
+}
+"""The carriers that have a sandbox, by their names in the settings."""
 
 
-def practised(url: str) -> dict[str, Own]:
-    """Return what each carrier's own settings say when the sandbox at `url` stands in for it."""
-    return {name: {"base_url": url, **own()} for name, own in PRACTISED.items()}
+def sandbox_settings(url: str) -> dict[str, AccountSettings]:
+    """Return the settings of each carrier for a sandbox at `url`."""
+    return {name: {"base_url": url, **own()} for name, own in SANDBOX_ACCOUNTS.items()}
 
 
 def sandbox_policies(settings: Settings) -> dict[str, object]:
-    """Return what the practice carriers must know of our settings: rules of theirs that we keep."""
+    """Return what the sandbox must take from our settings: rules of the carriers that we keep too."""
     return {"taint_s": settings.swift.taint_window_s}

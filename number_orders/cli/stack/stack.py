@@ -1,7 +1,7 @@
-"""The whole system as one thing that is started and stopped: engines, practice carrier, workers, beat, Flower.
+"""Starts and stops the whole system as one thing: engines, sandbox carriers, workers, beat, Flower.
 
-Knows which processes there are, what each is told, in what order they come up and go down. What they do, and
-how they are kept running, belongs to `workers/`, `sandbox/` and `embedded/`.
+Knows the processes, their settings, and the order of start and stop. What they do and how they are kept running belongs
+to `workers/`, `sandbox/` and `embedded/`.
 """
 
 import contextlib
@@ -21,18 +21,19 @@ from pydantic import SecretStr
 
 from config.queues import BELL_TRANSPORT
 from config.settings import PREFIX, Settings
+from number_orders.cli.discovery import STACK_NOTE
 from number_orders.cli.output import masked, scrubbed
-from number_orders.cli.stack import processes as commands
+from number_orders.cli.stack import processes
 from number_orders.cli.stack.data_directory import (
-    PRACTICE,
-    refuse_foreign_books,
-    refuse_half_a_carrier,
+    PRACTICE_ACCOUNT,
+    refuse_incomplete_carriers,
+    refuse_other_accounts,
     remember_port,
     remembered_port,
 )
 from number_orders.cli.stack.environment import as_environment, child_environment
-from number_orders.cli.stack.readiness import Fleet, Sign, StackError, await_signs, serves
-from number_orders.cli.stack.sandbox_accounts import PRACTISED, practised, sandbox_policies
+from number_orders.cli.stack.readiness import ReadyCheck, StackError, WorkerAnswers, await_ready, serves
+from number_orders.cli.stack.sandbox_accounts import SANDBOX_ACCOUNTS, sandbox_policies, sandbox_settings
 from number_orders.embedded.engines import Engines
 from number_orders.embedded.files import write_private
 from number_orders.embedded.ports import LOOPBACK
@@ -44,35 +45,33 @@ from number_orders.ledger.migrate import migrate
 from number_orders.orders.errors import LedgerUnavailable
 from workers.carriers import configured_carriers
 
-NOTE: Final = "stack.json"
-"""In `var_dir`, while the system runs: by it other commands find it."""
 FLOWER_USER: Final = "operator"
 
 _FLOWER_CONF: Final = "flower.conf.py"
 _UP_WITHIN_S: Final = 60.0
 _GRACE_S: Final = 10.0
-_WORDS_KEPT: Final = 12
+_LINES_KEPT: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """How big the system is, and how its practice carrier behaves."""
+class StackOptions:
+    """The number of workers, and the behaviour of the sandbox carriers."""
 
     workers: int = 1
-    practice: Mapping[str, Any] = field(default_factory=dict)
+    behaviour: Mapping[str, Any] = field(default_factory=dict)
     """As `number_orders.sandbox.behaviour.read_behaviour` takes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the running system is reached. The first two hold passwords."""
+    """The addresses of the running system. The first two hold passwords."""
 
     database_url: str = field(repr=False)
     broker_url: str = field(repr=False)
     flower: str
     sandbox: str | None
     carriers: Mapping[str, str]
-    """Every carrier that orders go to, with its host."""
+    """Every configured carrier with its base URL."""
 
 
 class Stack:
@@ -83,23 +82,23 @@ class Stack:
         settings: Settings,
         *,
         output: Sink | Path,
-        shape: Shape | None = None,
+        options: StackOptions | None = None,
         on_event: Listener | None = None,
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
         """Describe the system; nothing runs yet.
 
         Args:
-            settings: What is left open in them is started here: engines, practice carrier.
-            output: Where the processes' lines go, or a directory for a log of each.
-            shape: How big it is; one worker, if not said.
-            on_event: Told of starts, exits and restarts, from other threads.
-            say: Told, in a line each, what is chosen that is not plain.
+            settings: What they leave open is started here: engines, sandbox carriers.
+            output: Receives the lines of the processes, or is a directory for one log each.
+            options: One worker by default.
+            on_event: Called on starts, exits and restarts, from other threads.
+            say: Called with one line for each choice that the user should know of.
         """
         self._var = settings.var_dir.absolute()
         self._settings = settings.model_copy(update={"var_dir": self._var})
-        self._shape = shape or Shape()
-        self._words = _Words(output)
+        self._options = options or StackOptions()
+        self._output = _ProcessOutput(output)
         self._on_event = on_event
         self._say = say
         self._exits: Counter[str] = Counter()
@@ -117,31 +116,31 @@ class Stack:
     @property
     def worker_names(self) -> Sequence[str]:
         """The names of the worker processes."""
-        return [f"worker{i}" for i in range(1, self._shape.workers + 1)]
+        return [f"worker{i}" for i in range(1, self._options.workers + 1)]
 
     @property
     def settings(self) -> Settings:
-        """What the processes are told; complete once started."""
+        """The settings of the processes; complete once started."""
         return self._settings
 
     def start(self) -> Addresses:
-        """Start everything, and return once all of it is seen to work.
+        """Start everything, and return when all of it works.
 
         Raises:
-            StackError: with the reason, and the last words of what did not come up.
-            number_orders.embedded.errors.EmbeddedError: an engine did not start, or runs already.
+            StackError: With the reason, and the last lines of what did not start.
+            number_orders.embedded.errors.EmbeddedError: An engine did not start, or runs already.
         """
-        refuse_half_a_carrier(self._settings)
+        refuse_incomplete_carriers(self._settings)
         self._var.mkdir(parents=True, exist_ok=True)
         try:
             self.addresses = self._start(self._running)
-        except BaseException:  # Ctrl-C too leaves nothing half started
+        except BaseException:  # after Ctrl-C too, nothing stays half started
             self.stop()
             raise
         return self.addresses
 
     def stop(self) -> None:
-        """Stop in order: workers and beat first, who finish what they hold; the engines last."""
+        """Stop workers and beat first, which finish their work, and the engines last."""
         self._running.close()
 
     def worker_pid(self, name: str) -> int | None:
@@ -152,31 +151,31 @@ class Stack:
             return None
 
     def kill_worker(self, name: str) -> int | None:
-        """Kill a worker where it stands, its pool children with it; return the pid it had."""
+        """Kill a worker and its pool children; return the pid it had."""
         pid = self.worker_pid(name)
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(pid, signal.SIGKILL)
         return pid
 
-    def hurry(self) -> None:
-        """Let a stop that is under way wait for no answers: what is in hand is asked about at the next start."""
+    def kill_workers(self) -> None:
+        """Kill all workers, so that a stop waits for no answers; the next start asks the carriers about them."""
         for name in self.worker_names:
             self.kill_worker(name)
 
     def _start(self, running: ExitStack) -> Addresses:
         given = self._settings
         accounts = {str(name): carrier.account for name, carrier in configured_carriers(given).items()}
-        practice = not accounts
+        uses_sandbox = not accounts
         if given.database_url is None:
-            refuse_foreign_books(self._var, accounts or dict.fromkeys(PRACTISED, PRACTICE))
+            refuse_other_accounts(self._var, accounts or dict.fromkeys(SANDBOX_ACCOUNTS, PRACTICE_ACCOUNT))
         database_url, broker_url = self._open_engines(running)
-        self._learn(database_url=SecretStr(database_url), broker_url=SecretStr(broker_url))
+        self._update_settings(database_url=SecretStr(database_url), broker_url=SecretStr(broker_url))
         _migrate(database_url)
-        _knock(broker_url)
-        sandbox = self._start_sandbox(running) if practice else None
+        _check_broker(broker_url)
+        sandbox = self._start_sandbox(running) if uses_sandbox else None
         flower = self._start_ours(running, broker_url)
-        self._leave_note(running, flower, sandbox)
+        self._write_note(running, flower, sandbox)
         carriers = {
             str(name): carrier.settings.base_url for name, carrier in configured_carriers(self._settings).items()
         }
@@ -187,8 +186,8 @@ class Stack:
         if database is None and broker is None:
             engines = running.enter_context(Engines(self._var))
             return engines.database_url, engines.broker_url
-        self._say(f"the ledger is {_whose('DATABASE_URL', given=database is not None)}")
-        self._say(f"the broker is {_whose('BROKER_URL', given=broker is not None)}")
+        self._say(f"the ledger is {_origin('DATABASE_URL', given=database is not None)}")
+        self._say(f"the broker is {_origin('BROKER_URL', given=broker is not None)}")
         postgres = running.enter_context(EmbeddedPostgres(self._var / "postgres")).url if database is None else ""
         valkey = running.enter_context(EmbeddedValkey(self._var / "valkey")).url if broker is None else ""
         return (
@@ -197,43 +196,43 @@ class Stack:
         )
 
     def _start_sandbox(self, running: ExitStack) -> str:
-        """Start the practice carrier, and point the settings at it."""
-        port = commands.free_port(remembered_port(self._var, "sandbox"))
+        """Start the sandbox carriers, and point the settings at them."""
+        port = processes.free_port(remembered_port(self._var, "sandbox"))
         remember_port(self._var, "sandbox", port)
         url = f"http://{LOOPBACK}:{port}"
-        keeper = running.enter_context(self._supervisor(_GRACE_S))
-        practice = {**sandbox_policies(self._settings), **self._shape.practice}
-        self._run(keeper, "sandbox", commands.sandbox(port, practice, self._var / "sandbox.jsonl"))
-        self._await([Sign("sandbox", "answers", lambda: serves(f"{url}/_sandbox/health"), _UP_WITHIN_S)])
-        for name, own in practised(url).items():
-            self._learn(**{name: getattr(self._settings, name).model_copy(update=own)})
+        supervisor = running.enter_context(self._supervisor(_GRACE_S))
+        behaviour = {**sandbox_policies(self._settings), **self._options.behaviour}
+        self._run(supervisor, "sandbox", processes.sandbox(port, behaviour, self._var / "sandbox.jsonl"))
+        self._await([ReadyCheck("sandbox", "answers", lambda: serves(f"{url}/_sandbox/health"), _UP_WITHIN_S)])
+        for name, own in sandbox_settings(url).items():
+            self._update_settings(**{name: getattr(self._settings, name).model_copy(update=own)})
         return url
 
     def _start_ours(self, running: ExitStack, broker_url: str) -> str:
-        """Start Flower, workers and beat; return Flower's address once all of them work."""
+        """Start Flower, workers and beat; return Flower's address when all of them work."""
         wished = self._settings.flower_port
-        port = commands.free_port(wished)
+        port = processes.free_port(wished)
         if wished not in {0, port}:
             self._say(f"port {wished} is taken, so Flower is on {port}")
         flower = f"http://{LOOPBACK}:{port}"
         watching = running.enter_context(self._supervisor(_GRACE_S))
-        # A worker that is asked to stop finishes its stint; no answer is given up that may still come.
+        # A worker that is asked to stop finishes its lane run, so that no answer is lost that may still come.
         slowest_s = max(carrier.settings.timeout_s for carrier in configured_carriers(self._settings).values())
         patience_s = LANE_RUN_S + slowest_s + _GRACE_S
         self._workers = running.enter_context(self._supervisor(patience_s))
         for name in self.worker_names:
-            self._run(self._workers, name, commands.worker(name, children=self._settings.children))
-        self._run(self._workers, "beat", commands.beat())
-        self._await(self._signs(Fleet(broker_url, [commands.node(name) for name in self.worker_names])))
-        # Last, for it asks the workers who they are as it starts, and stopped after them, to see them go.
-        self._run(watching, "flower", commands.flower(port, conf=self._flower_conf(running)))
-        self._await([Sign("flower", "serves", lambda: serves(f"{flower}/healthcheck"), _UP_WITHIN_S)])
+            self._run(self._workers, name, processes.worker(name, children=self._settings.children))
+        self._run(self._workers, "beat", processes.beat())
+        self._await(self._ready_checks(WorkerAnswers(broker_url, [processes.node(name) for name in self.worker_names])))
+        # Started last, because it asks the workers at its start; stopped after them, to see them stop.
+        self._run(watching, "flower", processes.flower(port, conf=self._flower_conf(running)))
+        self._await([ReadyCheck("flower", "serves", lambda: serves(f"{flower}/healthcheck"), _UP_WITHIN_S)])
         return flower
 
-    def _signs(self, fleet: Fleet) -> Iterator[Sign]:
+    def _ready_checks(self, fleet: WorkerAnswers) -> Iterator[ReadyCheck]:
         for name in self.worker_names:
-            yield Sign(name, "answers", partial(fleet.answers, commands.node(name)), _UP_WITHIN_S)
-        yield Sign("beat", "rings for the sweep, and is heard", fleet.has_swept, _UP_WITHIN_S)
+            yield ReadyCheck(name, "answers", partial(fleet.answers, processes.node(name)), _UP_WITHIN_S)
+        yield ReadyCheck("beat", "rings for the sweep, and is heard", fleet.beat_is_heard, _UP_WITHIN_S)
 
     def _flower_conf(self, running: ExitStack) -> Path | None:
         password = self._settings.flower_password
@@ -244,56 +243,56 @@ class Stack:
         running.callback(conf.unlink, missing_ok=True)
         return conf
 
-    def _leave_note(self, running: ExitStack, flower: str, sandbox: str | None) -> None:
-        note = self._var / NOTE
+    def _write_note(self, running: ExitStack, flower: str, sandbox: str | None) -> None:
+        note = self._var / STACK_NOTE
         content = {"env": as_environment(self._settings), "pid": os.getpid(), "flower": flower, "sandbox": sandbox}
         write_private(note, json.dumps(content, indent=2) + "\n")
         running.callback(note.unlink, missing_ok=True)
 
-    def _learn(self, **found: object) -> None:
+    def _update_settings(self, **found: object) -> None:
         self._settings = self._settings.model_copy(update=found)
 
     def _supervisor(self, grace_s: float) -> Supervisor:
-        return Supervisor(output=self._words.output, on_event=self._heed, grace_s=grace_s)
+        return Supervisor(output=self._output.output, on_event=self._on_process_event, grace_s=grace_s)
 
-    def _run(self, keeper: Supervisor, name: str, argv: Sequence[str]) -> None:
-        keeper.start(name, argv, env=child_environment(self._settings), cwd=self._var)
+    def _run(self, supervisor: Supervisor, name: str, argv: Sequence[str]) -> None:
+        supervisor.start(name, argv, env=child_environment(self._settings), cwd=self._var)
 
-    def _heed(self, event: ProcessEvent) -> None:
+    def _on_process_event(self, event: ProcessEvent) -> None:
         if event.kind is ProcessEventKind.EXITED:
             self._exits[event.name] += 1
         if self._on_event:
             self._on_event(event)
 
-    def _await(self, signs: Iterator[Sign] | Sequence[Sign]) -> None:
-        await_signs(list(signs), exits=self._exits.__getitem__, last_words=self._words.last)
+    def _await(self, checks: Iterator[ReadyCheck] | Sequence[ReadyCheck]) -> None:
+        await_ready(list(checks), exits=self._exits.__getitem__, last_lines=self._output.last_lines)
 
 
-class _Words:
-    """What the processes say, on its way to where it goes: the last lines are kept for obituaries."""
+class _ProcessOutput:
+    """Passes the processes' output on, and keeps the last lines for error messages."""
 
     def __init__(self, output: Sink | Path) -> None:
         self._folder = output if isinstance(output, Path) else None
-        self._lines: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_WORDS_KEPT))
-        self.output: Sink | Path = output if isinstance(output, Path) else self._keeping(output)
+        self._lines: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=_LINES_KEPT))
+        self.output: Sink | Path = output if isinstance(output, Path) else self._recording(output)
 
-    def last(self, name: str) -> str:
+    def last_lines(self, name: str) -> str:
         """Return the last lines of a process."""
         if self._folder is None:
             return "\n".join(self._lines[name])
         log = self._folder / f"{name}.log"
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
-        return "\n".join(lines[-_WORDS_KEPT:])
+        return "\n".join(lines[-_LINES_KEPT:])
 
-    def _keeping(self, sink: Sink) -> Sink:
-        def keep(name: str, line: str) -> None:
+    def _recording(self, sink: Sink) -> Sink:
+        def record(name: str, line: str) -> None:
             self._lines[name].append(line)
             sink(name, line)
 
-        return keep
+        return record
 
 
-def _whose(variable: str, *, given: bool) -> str:
+def _origin(variable: str, *, given: bool) -> str:
     return f"the one of {PREFIX}{variable}" if given else f"embedded ({PREFIX}{variable} is not set)"
 
 
@@ -306,8 +305,8 @@ def _migrate(database_url: str) -> None:
         ) from trouble
 
 
-def _knock(broker_url: str) -> None:
-    """See that the broker is there, so that one that is not is told as such, and at once."""
+def _check_broker(broker_url: str) -> None:
+    """Raise an error at once, and one that names the broker, if it does not answer."""
     with Connection(broker_url, transport_options=BELL_TRANSPORT) as connection:
         try:
             connection.ensure_connection(max_retries=1, timeout=3)

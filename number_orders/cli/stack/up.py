@@ -1,6 +1,6 @@
-"""`number-orders up`: the whole system in one terminal, until Ctrl-C.
+"""The command `up`: runs the whole system in one terminal until Ctrl-C.
 
-Knows screens and signals. What is started, and in what order it stops, belongs to `number_orders.cli.stack.stack`.
+Knows the terminal and signals. What is started, and in what order it stops, is in `number_orders.cli.stack.stack`.
 """
 
 import signal
@@ -17,7 +17,7 @@ from rich.table import Table
 from config.settings import Settings
 from number_orders.cli.output import masked
 from number_orders.cli.stack.environment import given_settings
-from number_orders.cli.stack.stack import Addresses, Shape, Stack
+from number_orders.cli.stack.stack import Addresses, Stack, StackOptions
 from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind, Sink, prefixed
 
 
@@ -27,17 +27,21 @@ def up(
     ] = 1,
 ) -> None:
     """Run everything until Ctrl-C: what is not configured is started here, under the var directory."""
-    settings = _readable(given_settings())
+    settings = _with_readable_logs(given_settings())
     screen = Screen(Console(highlight=False, soft_wrap=True), prefixed(sys.stdout))
     stack = Stack(
-        settings, output=screen.pass_on, shape=Shape(workers=workers), on_event=screen.happened, say=screen.say
+        settings,
+        output=screen.show_line,
+        options=StackOptions(workers=workers),
+        on_event=screen.on_event,
+        say=screen.say,
     )
     run_until_stopped(stack, screen)
 
 
 def run_until_stopped(stack: Stack, screen: "Screen") -> None:
-    """Start the system, show where it is, and stop it in order when we are asked to."""
-    with Interruption(once_more=stack.hurry) as interruption:
+    """Start the system, print its addresses, and stop it in order when interrupted."""
+    with Interruption(on_second=stack.kill_workers) as interruption:
         try:
             screen.say("starting …")
             screen.show(stack.start())
@@ -45,20 +49,20 @@ def run_until_stopped(stack: Stack, screen: "Screen") -> None:
         except KeyboardInterrupt:
             screen.say("stopping: what is in hand is finished first (Ctrl-C again: at once)")
         finally:
-            screen.stopping()
+            screen.expect_exits()
             stack.stop()
     screen.say("stopped")
 
 
 class Interruption:
-    """Turns the first Ctrl-C or SIGTERM into KeyboardInterrupt; those that follow are for whoever stops."""
+    """Turns the first Ctrl-C or SIGTERM into KeyboardInterrupt, and calls `on_second` for those that follow."""
 
-    def __init__(self, *, once_more: Callable[[], None]) -> None:
-        self._once_more = once_more
-        self._asked = False
+    def __init__(self, *, on_second: Callable[[], None]) -> None:
+        self._on_second = on_second
+        self._interrupted = False
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._hear) for number in (signal.SIGINT, signal.SIGTERM)}
+        self._before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         return self
 
     def __exit__(
@@ -71,16 +75,16 @@ class Interruption:
         """Wait for the first."""
         threading.Event().wait()
 
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            self._once_more()
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted:
+            self._on_second()
         else:
-            self._asked = True
+            self._interrupted = True
             raise KeyboardInterrupt
 
 
 class Screen:
-    """What a person sees of a running system."""
+    """Prints what a running system does."""
 
     def __init__(self, console: Console, lines: Sink) -> None:
         self._console = console
@@ -88,18 +92,18 @@ class Screen:
         self._stopping = False
 
     def say(self, line: str) -> None:
-        """Say something of our own."""
+        """Print a message of our own."""
         self._console.print(f"[bold]number-orders[/] {line}")
 
-    def pass_on(self, name: str, line: str) -> None:
-        """Show a line of a process."""
+    def show_line(self, name: str, line: str) -> None:
+        """Print a line of a process."""
         self._lines(name, line)
 
-    def happened(self, event: ProcessEvent) -> None:
-        """Say that a process exited, or was started again."""
+    def on_event(self, event: ProcessEvent) -> None:
+        """Print that a process exited or was restarted."""
         match event.kind:
             case ProcessEventKind.EXITED if not self._stopping:
-                self.say(f"[red]{event.name} {_how(event.returncode)}[/]; it is started again")
+                self.say(f"[red]{event.name} {_exit_text(event.returncode)}[/]; it is started again")
             case ProcessEventKind.EXITED:
                 self.say(f"{event.name} has stopped")
             case ProcessEventKind.RESTARTED:
@@ -107,20 +111,20 @@ class Screen:
             case ProcessEventKind.STARTED:
                 pass
 
-    def stopping(self) -> None:
-        """From here on, exits are as they should be."""
+    def expect_exits(self) -> None:
+        """Print exits as expected from here on: the system is being stopped."""
         self._stopping = True
 
     def show(self, addresses: Addresses) -> None:
-        """Show where everything is."""
+        """Print all addresses."""
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-        for what, where in _places(addresses):
+        for what, where in _address_rows(addresses):
             table.add_row(f"[bold]{what}[/]", where)
         self._console.print(table)
         self.say("runs; Ctrl-C stops it")
 
 
-def _places(addresses: Addresses) -> list[tuple[str, str]]:
+def _address_rows(addresses: Addresses) -> list[tuple[str, str]]:
     carriers = [
         (name, f"{host} [dim](practice: nothing is bought)[/]" if addresses.sandbox else f"{host} [red](for money)[/]")
         for name, host in addresses.carriers.items()
@@ -133,14 +137,14 @@ def _places(addresses: Addresses) -> list[tuple[str, str]]:
     ]
 
 
-def _how(returncode: int | None) -> str:
+def _exit_text(returncode: int | None) -> str:
     if returncode is not None and returncode < 0:
         return f"was killed by {signal.Signals(-returncode).name}"
     return f"exited with {returncode}"
 
 
-def _readable(settings: Settings) -> Settings:
-    """For a person at a terminal, logs are lines for eyes, unless they were asked for as JSON."""
+def _with_readable_logs(settings: Settings) -> Settings:
+    """Return settings with readable log lines for a terminal, unless JSON was asked for."""
     if sys.stdout.isatty() and "log_json" not in settings.model_fields_set:
         return settings.model_copy(update={"log_json": False})
     return settings

@@ -1,6 +1,6 @@
-"""What a person can type next about an order, each command whole, and when it is the right one.
+"""Chooses the commands that make sense for an order now, each whole and with the case that it is for.
 
-Pure: everything comes from the story. Carries nothing out, and offers nothing that would be refused.
+Pure: reads only the story. Runs nothing, and offers no command that would be refused.
 """
 
 import shlex
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from number_orders.cli.output import clean, heading
-from number_orders.cli.story.explanation import has
+from number_orders.cli.story.explanation import done_count
 from number_orders.ledger.history import Story
 from number_orders.orders.events import FoundTwice, HeldBackByRule, Reminder, event_type
 from number_orders.orders.model import Kind, Lane, State
@@ -22,14 +22,14 @@ _WHY: Final = '--why "…"'
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """One command, and when to type it."""
+    """One command, and the case that it is for."""
 
     when: str
     command: str
 
 
 def advice(story: Story) -> list[Advice]:
-    """Return what can be typed about an order, the likeliest first."""
+    """Return the commands for an order, the likeliest first."""
     match story.order.state:
         case State.PARKED:
             return list(_parked(story))
@@ -44,7 +44,7 @@ def advice(story: Story) -> list[Advice]:
 
 
 def show_advice(console: Console, story: Story) -> None:
-    """Print every command on lines of its own, unbroken, so that it can be copied."""
+    """Print every command on its own line, unbroken, so that it can be copied."""
     advised = advice(story)
     if advised:
         heading(console, "To type")
@@ -54,27 +54,27 @@ def show_advice(console: Console, story: Story) -> None:
 
 
 def to_json(story: Story) -> list[dict[str, str]]:
-    """Return the same for a machine."""
+    """Return the same as JSON."""
     return [{"when": each.when, "command": each.command} for each in advice(story)]
 
 
 def _parked(story: Story) -> Iterator[Advice]:
     order, carrier = story.order, clean(story.order.request.carrier)
-    found = list(_found(story))
+    found = list(_carrier_order_ids(story))
     for theirs in found:
         yield Advice(f"{carrier} has it as {theirs}: follow that to its end", _resolve(story, f"adopted:{theirs}"))
     other = "under another id" if found else "under an id that we do not know"
     yield Advice(f"{carrier} has it {other}: follow that", _resolve(story, "adopted:CARRIER_ORDER_ID"))
     removes = order.request.kind is Kind.REMOVE_NUMBERS
-    if removes or not has(story):
+    if removes or not done_count(story):
         nothing = "has not removed what is left" if removes else "has bought nothing"
         yield Advice(f"{carrier} {nothing} and never will: send it again", _resolve(story, "send-again"))
     closing = f"close it ({carrier} is told nothing: whatever it still has is called off there first)"
-    yield Advice(f"{closing}; {_closes(story)}", _resolve(story, "failed"))
+    yield Advice(f"{closing}; {_closing_outcome(story)}", _resolve(story, "failed"))
 
 
-def _found(story: Story) -> Iterator[str]:
-    """Yield the carrier's orders that we know of, the one that was followed first."""
+def _carrier_order_ids(story: Story) -> Iterator[str]:
+    """Yield the carrier's orders that we know of; the one that was followed comes first."""
     twice = (
         row["detail"].get("carrier_order_ids", ()) for row in story.events if event_type(row["event"]) is FoundTwice
     )
@@ -82,8 +82,8 @@ def _found(story: Story) -> Iterator[str]:
     yield from dict.fromkeys(shlex.quote(clean(theirs)) for theirs in known if theirs)
 
 
-def _closes(story: Story) -> str:
-    got, wanted = has(story), story.order.request.wanted
+def _closing_outcome(story: Story) -> str:
+    got, wanted = done_count(story), story.order.request.wanted
     if got >= wanted:
         return f"it ends COMPLETED_WITH_ERRORS, all {wanted} numbers are done"
     return f"it ends PARTIAL, with the {got} of {wanted} numbers that are done" if got else "it ends FAILED"

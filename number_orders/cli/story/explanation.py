@@ -1,7 +1,6 @@
-"""Says of one order, in plain words, what happened, what it waits for and until when, and what a person could do.
+"""Explains one order in plain words: what happened, what it waits for and until when, and what a person can do.
 
-Pure: everything comes from the story, the present included. Judges nothing: what follows from what stands in
-`number_orders.orders.lifecycle`, and the words here only tell it.
+Pure: reads only the story, the present time included. Decides nothing; `number_orders.orders.lifecycle` does.
 """
 
 from collections import Counter
@@ -10,7 +9,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from number_orders.cli import times as moments
+from number_orders.cli import times
 from number_orders.ledger.history import Story
 from number_orders.ledger.pauses import HeldBy, Hold
 from number_orders.ledger.schedule import WorkItem
@@ -21,36 +20,40 @@ from number_orders.orders.model import Kind, Lane, NumberState, State, count_don
 Sentences = Iterator[str]
 
 _LONG_DUE: Final = timedelta(seconds=15)
-"""Work that is due this long was not taken by anybody: the sweep rings every second."""
+"""Work that has been due for this long was not claimed, because the sweep rings every second."""
 _NAMED: Final = 10
-"""How many numbers that wait are told one by one."""
+"""How many waiting numbers are listed."""
 _DOCTOR: Final = "`number-orders doctor` tells whether any runs"
 
 
 def explain(story: Story) -> list[str]:
-    """Return what a person should know of an order, sentence by sentence."""
-    return [*_BY_STATE[story.order.state](story), *_hurried(story), *_afterwards(story), *_telling(story)]
+    """Return what a person should know about an order, one sentence each."""
+    return [*_BY_STATE[story.order.state](story), *_retry_request(story), *_late_news(story), *_notification(story)]
 
 
-def has(story: Story) -> int:
-    """Return with how many numbers the order has done what was asked: got them, or given them up."""
+def done_count(story: Story) -> int:
+    """Return how many numbers are done: acquired, or released if the order removes them."""
     return count_done(story.order, story.numbers)
 
 
-def there(story: Story) -> str:
-    """Say in a word or two what has become of the numbers that `has` counts."""
+def done_word(story: Story) -> str:
+    """Return what became of the numbers that `done_count` counts."""
     return "given up" if _removes(story) else "there"
+
+
+def _done_numbers(story: Story) -> str:
+    return f"{done_count(story)} of {story.order.request.wanted} numbers are {done_word(story)}"
 
 
 def _removes(story: Story) -> bool:
     return story.order.request.kind is Kind.REMOVE_NUMBERS
 
 
-def _did(story: Story) -> str:
+def _done_verb(story: Story) -> str:
     return "gave up" if _removes(story) else "bought"
 
 
-def _nothing(story: Story) -> str:
+def _nothing_done(story: Story) -> str:
     return "nothing was given up" if _removes(story) else "nothing was bought"
 
 
@@ -60,21 +63,21 @@ def _accepted(story: Story) -> Sentences:
     match _type(news):
         case events.NotSent:
             yield f"The last attempt to send it, {ago}, came to nothing: {why}."
-            yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
+            yield f"{_nothing_done(story).capitalize()}, so it is safe to send it again."
         case events.ProvenAbsent:
             yield f"It was searched for at {_carrier(story)} ({_detail(news, 'looked')}) and never arrived there."
-            yield f"{_nothing(story).capitalize()}, so it is safe to send it again."
+            yield f"{_nothing_done(story).capitalize()}, so it is safe to send it again."
         case events.SentAgain:
-            yield f"{_detail(news, 'by')} made sure that {_nothing(story)} and wants it sent again{_because(news)}."
+            yield f"{_detail(news, 'by')} made sure that {_nothing_done(story)} and wants it sent again{_reason(news)}."
         case events.Deferred:
             yield f"A rule of {_carrier(story)}'s holds it back: {why}."
             yield from _held_back(story)
         case events.PartSettled:
-            yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}; the rest goes later: {why}."
+            yield f"{_done_numbers(story)}; the rest goes later: {why}."
             yield from _held_back(story)
         case _:
             yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
-    wanted, work_item = order.request.not_before, _debt(story, Lane.SUBMIT)
+    wanted, work_item = order.request.not_before, _work_item(story, Lane.SUBMIT)
     if wanted and wanted > story.now:
         yield "Its producer wants it to wait."
     elif work_item and work_item.not_before > story.now and work_item.reason and _type(news) is events.OrderAccepted:
@@ -86,9 +89,9 @@ def _accepted(story: Story) -> Sentences:
 def _submitting(story: Story) -> Sentences:
     order, carrier = story.order, _carrier(story)
     yield f"A worker began to send it {_ago(story, _latest(story))} (attempt {order.sends}) and has no answer yet."
-    work_item = _debt(story, Lane.ASK)
+    work_item = _work_item(story, Lane.ASK)
     if work_item and not work_item.in_hand and work_item.not_before > story.now:
-        until = moments.both(work_item.not_before, story.now)
+        until = times.both(work_item.not_before, story.now)
         yield f"If there is none by {until}, it is in doubt: {carrier} is asked, and nothing is sent again before that."
     else:
         yield from _due(story, Lane.ASK)
@@ -100,8 +103,8 @@ def _in_doubt(story: Story) -> Sentences:
     lost = _latest(story, events.AnswerLost, events.SubmissionBegun)
     why = _detail(lost, "reason") or "two workers began to send it, and neither answer is known"
     yield f"Nobody knows whether {carrier} has it: {why} ({_ago(story, lost)})."
-    feared = "Its numbers may have been given up" if _removes(story) else "It may have been bought"
-    yield f"{feared}, so it is not sent again before {carrier}'s records are searched long enough."
+    risk = "Its numbers may have been given up" if _removes(story) else "It may have been bought"
+    yield f"{risk}, so it is not sent again before {carrier}'s records are searched long enough."
     looked = _detail(_latest(story, events.NotListed), "looked")
     if order.doubt_asks:
         yield f"Searched {_times(order.doubt_asks)} so far ({looked}): not on record, which proves little so soon."
@@ -114,7 +117,7 @@ def _open(story: Story) -> Sentences:
     order, carrier, word = story.order, _carrier(story), _latest(story, events.StillOpen)
     news = _latest(story)
     if _type(news) is events.Adopted:
-        yield f"{_detail(news, 'by')} found it at {carrier} {_ago(story, news)}{_because(news)}."
+        yield f"{_detail(news, 'by')} found it at {carrier} {_ago(story, news)}{_reason(news)}."
     status = f"; its last word for it is {order.carrier_status}" if order.carrier_status else ""
     yield f"{carrier} has it as order {order.carrier_order_id}{status}."
     if _detail(word, "unheard_of"):
@@ -123,12 +126,12 @@ def _open(story: Story) -> Sentences:
         yield f"It waits for stock or for people at {carrier}, which takes days rather than seconds."
     if detail := _detail(word, "detail"):
         yield f"{carrier} adds: {detail}."
-    if got := has(story):
-        yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
+    if done_count(story):
+        yield f"{_done_numbers(story)} already."
     yield from _due(story, Lane.ASK)
     called_back = _latest(story, events.CancelAsked)
     if called_back:
-        yield f"It was called back by {_detail(called_back, 'by')} {_ago(story, called_back)}{_because(called_back)}."
+        yield f"It was called back by {_detail(called_back, 'by')} {_ago(story, called_back)}{_reason(called_back)}."
         yield f"Whether {carrier} lets go of it is for {carrier} to say: it is asked until it says how the order ended."
     else:
         yield f"There is nothing to do but wait: {carrier} is asked until it says how it ended."
@@ -138,7 +141,7 @@ def _open(story: Story) -> Sentences:
 def _parked(story: Story) -> Sentences:
     order, carrier, news = story.order, _carrier(story), _latest(story)
     if _type(news) is events.SetAside:
-        yield f"{_detail(news, 'by')} took it out of the machine's hands {_ago(story, news)}{_because(news)}."
+        yield f"{_detail(news, 'by')} took it out of the machine's hands {_ago(story, news)}{_reason(news)}."
         if waited := _detail(news, "waited"):
             yield f"Until then it had waited: {waited}."
     else:
@@ -148,10 +151,10 @@ def _parked(story: Story) -> Sentences:
         yield f"It was sent {_times(order.sends)}; answers lost: {order.losses}."
     if order.carrier_order_id:
         yield f"We know it at {carrier} as order {order.carrier_order_id}."
-    if got := has(story):
-        yield f"{got} of {order.request.wanted} numbers are {there(story)} already."
-    yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they {_did(story)}."
-    again = f"have it sent again, if {_nothing(story)}"
+    if done_count(story):
+        yield f"{_done_numbers(story)} already."
+    yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they {_done_verb(story)}."
+    again = f"have it sent again, if {_nothing_done(story)}"
     yield f"Then decide: adopt the order found there, {again}, or close it (`number-orders resolve`)."
 
 
@@ -164,7 +167,7 @@ def _completed(story: Story) -> Sentences:
 def _partial(story: Story) -> Sentences:
     order = story.order
     more = "be" if _removes(story) else "come"
-    yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}, and no more will {more}: {order.reason}."
+    yield f"{_done_numbers(story)}, and no more will {more}: {order.reason}."
     yield from _failures(story)
     yield f"It ended {_took(story)}. For the rest, hand in a new order with a new key."
 
@@ -172,10 +175,10 @@ def _partial(story: Story) -> Sentences:
 def _with_errors(story: Story) -> Sentences:
     order, news = story.order, _latest(story)
     if _type(news) is events.TakenAsItIs:
-        yield f"{_detail(news, 'by')} closed it {_ago(story, news)} before {_carrier(story)} did{_because(news)}."
+        yield f"{_detail(news, 'by')} closed it {_ago(story, news)} before {_carrier(story)} did{_reason(news)}."
     else:
         yield f"{_carrier(story)} says that it is done, and yet: {order.reason}."
-    yield f"{has(story)} of {order.request.wanted} numbers are {there(story)}."
+    yield f"{_done_numbers(story)}."
     yield from _failures(story)
     yield f"It ended {_took(story)}. Look at the numbers one by one before handing in the rest anew."
 
@@ -183,22 +186,22 @@ def _with_errors(story: Story) -> Sentences:
 def _failed(story: Story) -> Sentences:
     news = _latest(story)
     if _type(news) is events.WrittenOff:
-        yield f"{_detail(news, 'by')} wrote it off {_ago(story, news)}{_because(news)}."
+        yield f"{_detail(news, 'by')} wrote it off {_ago(story, news)}{_reason(news)}."
         return
     code = f" (code {_detail(news, 'code')})" if _detail(news, "code") else ""
     yield f"{_carrier(story)} refused it: {story.order.reason}{code}."
     yield from _failures(story)
-    yield f"{_nothing(story).capitalize()}, and nothing will be. It ended {_took(story)}."
+    yield f"{_nothing_done(story).capitalize()}, and nothing will be. It ended {_took(story)}."
     yield "When the cause is mended, hand it in again with a new key."
 
 
 def _cancelled(story: Story) -> Sentences:
     news, dropped = _latest(story, events.CancelAsked), _latest(story, events.CalledBack)
     if news:
-        yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_because(news)}."
+        yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_reason(news)}."
     if dropped:
         yield f"{_carrier(story)} dropped it {_ago(story, dropped)}: {_detail(dropped, 'reason')}."
-    yield f"{_nothing(story).capitalize()}."
+    yield f"{_nothing_done(story).capitalize()}."
 
 
 _BY_STATE: Final[Mapping[State, Callable[[Story], Sentences]]] = MappingProxyType(
@@ -218,30 +221,32 @@ _BY_STATE: Final[Mapping[State, Callable[[Story], Sentences]]] = MappingProxyTyp
 
 
 def _due(story: Story, lane: Lane) -> Sentences:
-    """Say when it is whose turn, and what is in the way."""
-    work_item, now = _debt(story, lane), story.now
+    """Say when a worker takes the order next, and what delays it."""
+    work_item, now = _work_item(story, lane), story.now
     if work_item is None:
         yield "No work is owed to it, which must never be: this is a bug, and a person has to look."
         return
     if work_item.attempts > 1 and lane is Lane.ASK:
-        yield f"Asked {_times(work_item.attempts)} without news{_why(work_item)}."
+        yield f"Asked {_times(work_item.attempts)} without news{_trouble(work_item)}."
     if work_item.in_hand and work_item.not_before > now:
-        lease = moments.both(work_item.not_before, now)
+        lease = times.both(work_item.not_before, now)
         yield f"A worker has it in hand now; if that one dies, another takes over at {lease}."
         return
     for hold in work_item.holds:
         yield from _held_by(story, lane, hold)
     if not any(hold.held_by is HeldBy.PERSON for hold in work_item.holds):
-        yield _turn(story, lane, max([work_item.not_before, *(hold.until for hold in work_item.holds if hold.until)]))
+        yield _next_step(
+            story, lane, max([work_item.not_before, *(hold.until for hold in work_item.holds if hold.until)])
+        )
 
 
 def _held_by(story: Story, lane: Lane, hold: Hold) -> Sentences:
-    """Say who or what lets nothing go on, and what ends that."""
+    """Say what holds the order back, and what ends that."""
     carrier, why = _carrier(story), f": {hold.why}" if hold.why else ""
-    until = moments.both(hold.until, story.now) if hold.until else "then"
+    until = times.both(hold.until, story.now) if hold.until else "then"
     match hold.held_by:
         case HeldBy.PERSON:
-            since = moments.when(hold.since or story.now, story.now)
+            since = times.when(hold.since or story.now, story.now)
             yield f"{hold.who} paused {carrier}'s lane {lane} {since}{why}."
             yield f"Nothing happens there until somebody types `number-orders resume {carrier} {lane}`."
         case HeldBy.BREAKER if hold.until and hold.until > story.now:
@@ -255,16 +260,16 @@ def _held_by(story: Story, lane: Lane, hold: Hold) -> Sentences:
             yield f"{carrier} wants no {hold.limit_group} requests until {until}{why}."
 
 
-def _turn(story: Story, lane: Lane, due: datetime) -> str:
-    deed, now = _deed(story, lane), story.now
+def _next_step(story: Story, lane: Lane, due: datetime) -> str:
+    action, now = _action(story, lane), story.now
     if due > now:
-        return f"Next, a worker {deed} at {moments.both(due, now)}."
+        return f"Next, a worker {action} at {times.both(due, now)}."
     if now - due > _LONG_DUE:
-        return f"It has been due for {moments.span(now - due)} and no worker has taken it: {_DOCTOR}."
-    return f"It is due now: the next free worker {deed}."
+        return f"It has been due for {times.span(now - due)} and no worker has taken it: {_DOCTOR}."
+    return f"It is due now: the next free worker {action}."
 
 
-def _deed(story: Story, lane: Lane) -> str:
+def _action(story: Story, lane: Lane) -> str:
     match lane:
         case Lane.SUBMIT:
             return f"sends it to {_carrier(story)}"
@@ -274,24 +279,24 @@ def _deed(story: Story, lane: Lane) -> str:
             return "tells its producer"
 
 
-def _telling(story: Story) -> Sentences:
-    """Say whether the producer knows."""
-    notify, work_item = story.order.request.notify, _debt(story, Lane.TELL)
+def _notification(story: Story) -> Sentences:
+    """Say whether the producer was notified."""
+    notify, work_item = story.order.request.notify, _work_item(story, Lane.TELL)
     if work_item is not None:
         trouble = f": {work_item.reason}" if work_item.reason else ""
-        yield f"Its producer is still to be told ({moments.both(work_item.not_before, story.now)}){trouble}."
+        yield f"Its producer is still to be told ({times.both(work_item.not_before, story.now)}){trouble}."
     elif notify and story.order.state in notify.on:
         yield f"Its producer was told of this: task {notify.task} on queue {notify.queue}."
 
 
-def _hurried(story: Story) -> Sentences:
-    """Say who was impatient, as long as nothing has happened since."""
+def _retry_request(story: Story) -> Sentences:
+    """Say who asked for a retry, unless something has happened since."""
     last: Mapping[str, Any] = next((row for row in reversed(story.events) if not row["late"]), {})
     if _type(last) is events.Hurried:
-        yield f"{_detail(last, 'by')} wanted the next try at once {_ago(story, last)}{_because(last)}."
+        yield f"{_detail(last, 'by')} wanted the next try at once {_ago(story, last)}{_reason(last)}."
 
 
-def _afterwards(story: Story) -> Sentences:
+def _late_news(story: Story) -> Sentences:
     late = [row for row in story.events if row["late"] and not issubclass(_type(row), events.Reminder)]
     if late:
         count = "Word" if len(late) == 1 else f"{len(late)} words"
@@ -299,7 +304,7 @@ def _afterwards(story: Story) -> Sentences:
 
 
 def _held_back(story: Story) -> Sentences:
-    """Say of the numbers that wait what each of them waits for."""
+    """Say for each waiting number what it waits for."""
     waiting = [result for result in story.numbers if result.state is NumberState.REQUESTED and result.text]
     for result in waiting[:_NAMED]:
         yield f"{result.e164}: {result.text}."
@@ -308,30 +313,29 @@ def _held_back(story: Story) -> Sentences:
 
 
 def _failures(story: Story) -> Sentences:
-    """Say why numbers failed, the commonest causes first."""
+    """Say why numbers failed, the most frequent reasons first."""
     causes = Counter(
         " ".join(filter(None, (result.code, result.text))) or "without a reason"
         for result in story.numbers
         if result.state is NumberState.FAILED
     )
     if causes:
-        told = "; ".join(f"{count} with {cause}" for cause, count in causes.most_common(3))
-        more = "; and more" if len(causes) > 3 else ""  # noqa: PLR2004  as many as are told
-        yield f"Numbers that failed: {told}{more}."
+        commonest = "; ".join(f"{count} with {cause}" for cause, count in causes.most_common(3))
+        more = "; and more" if len(causes) > 3 else ""  # noqa: PLR2004  the number of reasons given
+        yield f"Numbers that failed: {commonest}{more}."
 
 
 def _latest(story: Story, *kinds: type) -> Mapping[str, Any]:
-    """Return the last thing that moved the order, of these kinds if any are named; empty when there is none."""
+    """Return the last event that moved the order, of these kinds if any are given; empty if there is none."""
     moves = (row for row in reversed(story.events) if not row["late"] and not issubclass(_type(row), events.Reminder))
-    told = (row for row in moves if not kinds or issubclass(_type(row), kinds))
-    return next(told, {})
+    return next((row for row in moves if not kinds or issubclass(_type(row), kinds)), {})
 
 
 def _type(row: Mapping[str, Any]) -> type:
     return event_type(row.get("event", ""))
 
 
-def _debt(story: Story, lane: Lane) -> WorkItem | None:
+def _work_item(story: Story, lane: Lane) -> WorkItem | None:
     return next((work_item for work_item in story.work_items if work_item.lane is lane), None)
 
 
@@ -339,12 +343,12 @@ def _detail(row: Mapping[str, Any], name: str) -> Any:
     return row.get("detail", {}).get(name)
 
 
-def _because(row: Mapping[str, Any]) -> str:
+def _reason(row: Mapping[str, Any]) -> str:
     why = _detail(row, "why")
     return f": {why}" if why else ""
 
 
-def _why(work_item: WorkItem) -> str:
+def _trouble(work_item: WorkItem) -> str:
     return f" ({work_item.reason})" if work_item.reason else ""
 
 
@@ -354,12 +358,12 @@ def _at(story: Story, row: Mapping[str, Any]) -> datetime:
 
 
 def _ago(story: Story, row: Mapping[str, Any]) -> str:
-    return moments.when(_at(story, row), story.now)
+    return times.when(_at(story, row), story.now)
 
 
 def _took(story: Story) -> str:
     ended = story.order.ended_at or story.now
-    return f"{moments.span(ended - story.order.accepted_at)} after it was accepted, {moments.when(ended, story.now)}"
+    return f"{times.span(ended - story.order.accepted_at)} after it was accepted, {times.when(ended, story.now)}"
 
 
 def _carrier(story: Story) -> str:

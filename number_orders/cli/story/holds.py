@@ -1,4 +1,4 @@
-"""Says what holds work back beside its own schedule: people who paused a lane, limits, carriers out of reach."""
+"""Says what holds work back beside its schedule: a pause, a limit, or a carrier that is out of reach."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,7 +7,7 @@ from number_orders.cli import times
 from number_orders.ledger.pauses import HeldBy, Hold
 
 
-def words(hold: Hold, now: datetime) -> str:
+def hold_text(hold: Hold, now: datetime) -> str:
     """Return one hold in a few words."""
     why = f": {hold.why}" if hold.why else ""
     until = f"until {times.both(hold.until, now)}" if hold.until else "until it is resumed"
@@ -20,6 +20,6 @@ def words(hold: Hold, now: datetime) -> str:
             return f"wants no {hold.limit_group} requests {until}{why}"
 
 
-def lines(holds: Sequence[Hold], now: datetime) -> list[str]:
-    """Return all holds, each with the carrier and lane that it is about."""
-    return [f"{hold.carrier}{f' {hold.lane}' if hold.lane else ''}: {words(hold, now)}" for hold in holds]
+def hold_lines(holds: Sequence[Hold], now: datetime) -> list[str]:
+    """Return all holds, each with its carrier and lane."""
+    return [f"{hold.carrier}{f' {hold.lane}' if hold.lane else ''}: {hold_text(hold, now)}" for hold in holds]

@@ -1,4 +1,4 @@
-"""One line of an order's story in words. What the events mean stands in `number_orders.orders.events`."""
+"""Describes each event of an order in one line. Their meaning is in `number_orders.orders.events`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -11,12 +11,12 @@ Detail = Mapping[str, Any]
 
 
 def sentence(row: Mapping[str, Any]) -> str:
-    """Say what one event of the story was."""
+    """Describe one event of the story."""
     detail, kind = row["detail"], event_type(row["event"])
     words = _WORDS.get(kind)
-    told = words(detail) if words else row["event"]
+    text = words(detail) if words else row["event"]
     too_late = row["late"] and not issubclass(kind, events.Reminder)
-    return f"{told} (too late: kept, moved nothing)" if too_late else told
+    return f"{text} (too late: kept, moved nothing)" if too_late else text
 
 
 def _or(detail: Detail, name: str, before: str = ": ") -> str:
@@ -28,7 +28,7 @@ def _end(detail: Detail, name: str) -> str:
 
 
 def _numbers(detail: Detail) -> str:
-    """Say how many numbers an event names. Long lists were counted when they were written down."""
+    """Return how many numbers an event names. Long lists are stored as a count."""
     named = detail.get("numbers", ())
     if isinstance(named, str):
         return f", {named}"

@@ -1,4 +1,4 @@
-"""Shows one order whole: what it wants, what became of each number, its story, and what it waits for."""
+"""Shows one order: what it wants, its numbers, its story, what it waits for, and what can be done."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,13 +9,14 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
-from number_orders.cli import times as moments
+from number_orders.cli import times
 from number_orders.cli.output import clean, heading, pairs, paragraph, rows, screen, state, write_json
 from number_orders.cli.services import find_order, open_ledger
-from number_orders.cli.story import holds, timeline
+from number_orders.cli.story import timeline
 from number_orders.cli.story.advice import show_advice
 from number_orders.cli.story.advice import to_json as advice_to_json
-from number_orders.cli.story.explanation import explain, has, there
+from number_orders.cli.story.explanation import done_count, done_word, explain
+from number_orders.cli.story.holds import hold_text
 from number_orders.ledger.history import Story
 from number_orders.ledger.schedule import WorkItem
 from number_orders.orders.document import document
@@ -24,8 +25,8 @@ from number_orders.orders.serialization import request_to_json
 
 _NUMBERS_SHOWN: Final = 12
 _EVENTS_SHOWN: Final = 30
-_NAMED: Final = 3
-_DEEDS: Final[Mapping[Kind, str]] = {
+_NUMBERS_NAMED: Final = 3
+_PURPOSES: Final[Mapping[Kind, str]] = {
     Kind.NEW_NUMBERS: "to buy",
     Kind.ADD_MESSAGING_NUMBERS: "messaging for",
     Kind.REMOVE_NUMBERS: "to give back",
@@ -38,28 +39,28 @@ _WAITING: Final[Mapping[Lane, str]] = {
 
 
 async def read_story(settings: Settings, name: str) -> Story:
-    """Return everything about the order that is called `name`."""
+    """Return everything about the order `name`."""
     async with open_ledger(settings) as ledger:
         return await ledger.history.story(await find_order(ledger, name))
 
 
 def show_story(story: Story, *, whole: bool, receipts: bool) -> None:
-    """Print an order for a person; `whole` folds nothing."""
+    """Print an order; `whole` folds nothing."""
     console = screen()
     _show_head(console, story)
     heading(console, "What happens")
-    paragraph(console, [clean(said) for said in explain(story)])
+    paragraph(console, [clean(sentence) for sentence in explain(story)])
     _show_numbers(console, story, whole=whole)
     _show_events(console, story, whole=whole)
     if story.work_items:
-        _show_debts(console, story)
+        _show_waits(console, story)
     if receipts:
         _show_receipts(console, story)
     show_advice(console, story)
 
 
 def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
-    """Return an order for a machine: its document, and the rest under names of its own."""
+    """Return an order as JSON: its document, and more fields beside it."""
     return {
         **document(story.order, story.numbers),
         "request": request_to_json(story.order.request),
@@ -75,18 +76,24 @@ def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
 
 
 def show_explanation(story: Story) -> None:
-    """Print the explanation alone."""
+    """Print the explanation, and for a parked order the commands that decide."""
     console = screen()
-    paragraph(console, [clean(said) for said in explain(story)])
+    paragraph(console, [clean(sentence) for sentence in explain(story)])
     if story.order.state is State.PARKED:
         show_advice(console, story)
 
 
 def write_explanation(story: Story) -> None:
-    """Print the explanation for a machine."""
+    """Print the same as JSON."""
     order = story.order
-    told = {"explanation": explain(story), "commands": advice_to_json(story)}
-    write_json({"order_id": order.order_id, "state": order.state.value, **told})
+    write_json(
+        {
+            "order_id": order.order_id,
+            "state": order.state.value,
+            "explanation": explain(story),
+            "commands": advice_to_json(story),
+        }
+    )
 
 
 def _show_head(console: Console, story: Story) -> None:
@@ -112,10 +119,10 @@ def _show_head(console: Console, story: Story) -> None:
 
 def _wants(order: Order) -> str:
     request = order.request
-    what = f"{_DEEDS[request.kind]} {request.wanted} number{'' if request.wanted == 1 else 's'}"
+    what = f"{_PURPOSES[request.kind]} {request.wanted} number{'' if request.wanted == 1 else 's'}"
     if request.criteria is None:
-        more = f" and {request.wanted - _NAMED} more" if request.wanted > _NAMED else ""
-        return f"{what}: {', '.join(request.numbers[:_NAMED])}{more}"
+        more = f" and {request.wanted - _NUMBERS_NAMED} more" if request.wanted > _NUMBERS_NAMED else ""
+        return f"{what}: {', '.join(request.numbers[:_NUMBERS_NAMED])}{more}"
     given = request.criteria
     where = ", ".join(f"{name} {clean(getattr(given, name))}" for name in given.__slots__ if name in given.given())
     return f"{what} where {where}"
@@ -134,49 +141,53 @@ def _terms(order: Order) -> Iterator[str]:
 
 
 def _both(story: Story, moment: Any) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC, {moments.when(moment, story.now)}"
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC, {times.when(moment, story.now)}"
 
 
 def _show_numbers(console: Console, story: Story, *, whole: bool) -> None:
-    # As the producer is told them: those that nothing is known of yet stand among them.
+    # As in the order document: numbers that nothing is known of yet are among them.
     numbers: Sequence[Mapping[str, str]] = document(story.order, story.numbers)["numbers"]
     heading(console, "Numbers", _tally(story, numbers))
-    # What went wrong first, since a folded list must not hide it.
+    # Failed numbers first, because a folded list must not hide them.
     listed = sorted(numbers, key=lambda number: (number["state"] != NumberState.FAILED, number["e164"]))
     shown = listed if whole else listed[:_NUMBERS_SHOWN]
     if shown:
         cells = ((each["e164"], state(each["state"]), clean(each["code"]), clean(each["text"])) for each in shown)
         rows(console, ("NUMBER", "STATE", "CODE", "TEXT"), cells)
-    _say_folded(console, len(listed) - len(shown), "numbers")
+    _show_folded(console, len(listed) - len(shown), "numbers")
 
 
 def _tally(story: Story, numbers: Sequence[Mapping[str, str]]) -> str:
     counted = Counter(number["state"] for number in numbers)
     states = ", ".join(f"{counted[each]} {each.value}" for each in NumberState if counted[each])
-    return f"{has(story)} of {story.order.request.wanted} {there(story)}" + (f" ({states})" if states else "")
+    return f"{done_count(story)} of {story.order.request.wanted} {done_word(story)}" + (
+        f" ({states})" if states else ""
+    )
 
 
 def _show_events(console: Console, story: Story, *, whole: bool) -> None:
     heading(console, "Story", "times in UTC, and since it was accepted; what was sent and asked, and what came back")
-    told = timeline.timeline(story)
-    shown = told if whole else told[-_EVENTS_SHOWN:]
-    _say_folded(console, len(told) - len(shown), "earlier lines")
-    begun = story.order.accepted_at
-    cells = ((_clock(each.at, story), moments.span(each.at - begun), state(each.what), _words(each)) for each in shown)
+    entries = timeline.timeline(story)
+    shown = entries if whole else entries[-_EVENTS_SHOWN:]
+    _show_folded(console, len(entries) - len(shown), "earlier lines")
+    accepted_at = story.order.accepted_at
+    cells = (
+        (_clock(each.at, story), times.span(each.at - accepted_at), state(each.what), _words(each)) for each in shown
+    )
     rows(console, ("AT", "AFTER", "STATE", "WHAT HAPPENED"), cells)
 
 
-def _words(moment: timeline.Moment) -> Text:
-    answer = (f"  < {moment.excerpt}", "dim") if moment.excerpt else ""
-    return Text.assemble(moment.words, answer)
+def _words(entry: timeline.TimelineEntry) -> Text:
+    answer = (f"  < {entry.excerpt}", "dim") if entry.excerpt else ""
+    return Text.assemble(entry.words, answer)
 
 
 def _clock(at: datetime, story: Story) -> str:
-    to_the_second = moments.at(at, story.now).removesuffix(" UTC")
+    to_the_second = times.at(at, story.now).removesuffix(" UTC")
     return f"{to_the_second}.{at.microsecond // 1000:03}"
 
 
-def _show_debts(console: Console, story: Story) -> None:
+def _show_waits(console: Console, story: Story) -> None:
     heading(console, "Waits")
     rows(console, ("FOR", "UNTIL", "WHY"), [_waits(work_item, story.now) for work_item in story.work_items])
 
@@ -185,8 +196,8 @@ def _waits(work_item: WorkItem, now: datetime) -> tuple[str, str, str]:
     held = "in a worker's hand, its lease ends " if work_item.in_hand else ""
     why = clean(work_item.reason) or "-"
     for hold in work_item.holds:
-        why = f"{why}; {clean(holds.words(hold, now))}"
-    return _WAITING[work_item.lane], f"{held}{moments.both(work_item.not_before, now)}", why
+        why = f"{why}; {clean(hold_text(hold, now))}"
+    return _WAITING[work_item.lane], f"{held}{times.both(work_item.not_before, now)}", why
 
 
 def _show_receipts(console: Console, story: Story) -> None:
@@ -202,11 +213,11 @@ def _show_receipts(console: Console, story: Story) -> None:
             ),
             soft_wrap=True,
         )
-        for mark, said in (("> ", row["sent"]), ("< ", row["answer"])):
-            for line in (said or "").splitlines():
+        for mark, body in (("> ", row["sent"]), ("< ", row["answer"])):
+            for line in (body or "").splitlines():
                 console.print(Text(f"  {mark}{clean(line)}", "dim"), soft_wrap=True)
 
 
-def _say_folded(console: Console, count: int, what: str) -> None:
+def _show_folded(console: Console, count: int, what: str) -> None:
     if count > 0:
         console.print(Text(f"… and {count} {what} more: --all shows them", "dim"))

@@ -1,8 +1,7 @@
-"""What is known of an order, moment by moment: what was sent, what came back, what each look saw, who decided what.
+"""Merges an order's events and receipts into one timeline.
 
-The ledger keeps the story and the receipts apart; here they are one line of time. Receipts are written down when their
-conversation is over, just after what was heard in it. So when a request left is reckoned back from there, by what it
-and those after it took.
+The ledger stores both separately. The receipts of a conversation are stored together, just after the event that ended
+it. So the time of each request is computed back from there, by the duration of that request and of those after it.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from number_orders.cli import times as moments
+from number_orders.cli import times
 from number_orders.cli.output import clean, state
 from number_orders.cli.story.sentences import sentence
 from number_orders.ledger.history import Story
@@ -30,38 +29,38 @@ Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
-    """One thing that happened."""
+class TimelineEntry:
+    """One event, or one request with its answer."""
 
     at: datetime
     what: str
-    """`sent` or `asked` for what passed between us and the carrier; otherwise the state in which it left the order."""
+    """`sent` or `asked` for a request; otherwise the state after the event."""
     words: str
     excerpt: str | None = None
-    """How the carrier's answer begins, where that says more than its status."""
+    """The beginning of the carrier's answer, if it says more than its status."""
     exchange: bool = False
 
     @property
     def is_sent(self) -> bool:
-        """Tell whether something left that could have done something at the carrier."""
+        """Tell whether this is a request that may have changed something at the carrier."""
         return self.exchange and self.what == _SENT
 
 
-def timeline(story: Story) -> list[Moment]:
-    """Return all that is known, in its order."""
-    happened = [Moment(row["at"], row["state"], clean(sentence(row))) for row in story.events]
+def timeline(story: Story) -> list[TimelineEntry]:
+    """Return all entries in the order of time."""
+    happened = [TimelineEntry(row["at"], row["state"], clean(sentence(row))) for row in story.events]
     return sorted([*_exchanges(story), *happened], key=_at)
 
 
-def show_timeline(console: Console, moments_: Sequence[Moment], story: Story) -> None:
-    """Print it: time, what, and the words, which fold."""
-    for day, told in groupby(moments_, lambda moment: moment.at.date()):
+def show_timeline(console: Console, entries: Sequence[TimelineEntry], story: Story) -> None:
+    """Print the entries: time, state or kind of request, and the text."""
+    for day, of_day in groupby(entries, lambda entry: entry.at.date()):
         if day != story.now.date():
             console.print(Text(f"{day:%Y-%m-%d}", "dim"))
         table = Table.grid(padding=(0, 2, 0, 0))
         for fold in (False, False, True):
             table.add_column(no_wrap=not fold, overflow="fold")
-        for each in told:
+        for each in of_day:
             table.add_row(Text(f"{each.at:%H:%M:%S}", "dim"), _mark(each), each.words)
             if each.excerpt:
                 table.add_row("", "", Text(f"< {each.excerpt}", "dim"))
@@ -69,12 +68,12 @@ def show_timeline(console: Console, moments_: Sequence[Moment], story: Story) ->
 
 
 def to_json(story: Story) -> list[dict[str, Any]]:
-    """Return the same for a machine."""
+    """Return the same as JSON."""
     return [{name: getattr(each, name) for name in ("at", "what", "words", "excerpt")} for each in timeline(story)]
 
 
-def known(story: Story) -> str:
-    """Say in a line what the machine itself knows."""
+def known_facts(story: Story) -> str:
+    """Return in one line what is known: sends, lost answers, ids."""
     order = story.order
     sent = "never sent" if not order.sends else f"sent {_times(order.sends)}"
     lost = f", {order.losses} without an answer" if order.losses else ""
@@ -83,12 +82,12 @@ def known(story: Story) -> str:
     return "; ".join(filter(None, (f"{sent}{lost}", theirs, reference)))
 
 
-def _mark(moment: Moment) -> Text:
-    return Text(moment.what, "bold") if moment.exchange else state(moment.what)
+def _mark(entry: TimelineEntry) -> Text:
+    return Text(entry.what, "bold") if entry.exchange else state(entry.what)
 
 
-def _exchanges(story: Story) -> Iterator[Moment]:
-    """Yield what passed between us and the carrier. What was written down at once was one conversation."""
+def _exchanges(story: Story) -> Iterator[TimelineEntry]:
+    """Yield the requests. Those that were stored at the same time are one conversation."""
     heard = [row["at"] for row in story.events if not issubclass(event_type(row["event"]), _OURS)]
     for at, conversation in groupby(story.receipts, lambda row: row["at"]):
         rows = list(conversation)
@@ -99,17 +98,17 @@ def _exchanges(story: Story) -> Iterator[Moment]:
             left_ms -= row["elapsed_ms"]
 
 
-def _exchange(row: Row, at: datetime) -> Moment:
-    took = moments.span(timedelta(milliseconds=row["elapsed_ms"]))
+def _exchange(row: Row, at: datetime) -> TimelineEntry:
+    took = times.span(timedelta(milliseconds=row["elapsed_ms"]))
     outcome = (
         f"HTTP {row['status']} after {took}"
         if row["status"]
         else f"NO ANSWER after {took}: {clean(row['trouble']).removeprefix('no answer: ')}"
     )
-    said = clean(row["answer"])
-    telling = said and (row["status"] or _TROUBLE) >= _TROUBLE
-    excerpt = f"{said[:_EXCERPT]}{'…' if len(said) > _EXCERPT else ''}" if telling else None
-    return Moment(
+    answer = clean(row["answer"])
+    is_refusal = answer and (row["status"] or _TROUBLE) >= _TROUBLE
+    excerpt = f"{answer[:_EXCERPT]}{'…' if len(answer) > _EXCERPT else ''}" if is_refusal else None
+    return TimelineEntry(
         at,
         "asked" if row["request"].startswith("GET ") else _SENT,
         f"{clean(row['request'])} → {outcome}",
@@ -118,8 +117,8 @@ def _exchange(row: Row, at: datetime) -> Moment:
     )
 
 
-def _at(moment: Moment) -> datetime:
-    return moment.at
+def _at(entry: TimelineEntry) -> datetime:
+    return entry.at
 
 
 def _times(count: int) -> str:

@@ -9,7 +9,7 @@ import pytest
 from number_orders.carriers.contract import Inquiry
 from number_orders.carriers.market import CountBy, InService, Market, RulesOf, Search
 from number_orders.carriers.swift.facts import GROUPS
-from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.errors import Declined, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import Criteria, Kind
 from number_orders.orders.numbers import E164
@@ -27,7 +27,7 @@ BANDWIDTH = next(case for case in CASES if case.entry.name == "bandwidth")
 
 
 def carrier(control: SandboxControl, name: str) -> ConfiguredCarrier:
-    settings = SettingsWithMeridian.model_validate({name: practised(control.url)[name]})
+    settings = SettingsWithMeridian.model_validate({name: sandbox_settings(control.url)[name]})
     return next(one for each, one in configured_carriers(settings, [*CARRIERS, MERIDIAN]).items() if each == name)
 
 

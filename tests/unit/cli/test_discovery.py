@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
-from number_orders.cli.discovery import find_settings, look
-from number_orders.cli.exits import Code, Stop
+from number_orders.cli.discovery import discover, find_settings
+from number_orders.cli.exits import ExitCode, Stop
 
 DATABASE = "postgresql://app:s3cret@127.0.0.1:5/stack"
 BROKER = "redis://:s3cret@127.0.0.1:6/0"
@@ -45,21 +45,21 @@ def test_where_nothing_runs_that_is_said_with_the_way_out() -> None:
     with pytest.raises(Stop, match="nothing runs here") as stop:
         find_settings()
 
-    assert stop.value.code is Code.OUT_OF_REACH
-    assert "number-orders up" in str(stop.value.mend)
-    assert look().settings.database_url is None
+    assert stop.value.code is ExitCode.OUT_OF_REACH
+    assert "number-orders up" in str(stop.value.hint)
+    assert discover().settings.database_url is None
 
 
 def test_the_environment_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBER_ORDERS_DATABASE_URL", DATABASE)
 
     assert url(find_settings()) == DATABASE
-    assert look().where == "the environment"
+    assert discover().where == "the environment"
 
 
 def test_a_running_stack_is_found_with_its_carriers() -> None:
     leave_note()
-    found = look()
+    found = discover()
 
     assert url(found.settings) == DATABASE
     assert found.settings.bandwidth.account_id == "9900000"
@@ -71,7 +71,7 @@ def test_a_stack_whose_process_is_gone_does_not_count() -> None:
     gone.wait()
     leave_note(pid=gone.pid)
 
-    assert look().settings.database_url is None
+    assert discover().settings.database_url is None
 
 
 @pytest.mark.parametrize("note", ["", "[]", "{}", '{"pid": "x", "env": {}}', '{"pid": 1, "env": []}', "\x00"])
@@ -79,14 +79,14 @@ def test_a_note_of_another_version_does_not_count(note: str) -> None:
     Path("var").mkdir()
     Path("var/stack.json").write_text(note)
 
-    assert look().settings.database_url is None
+    assert discover().settings.database_url is None
 
 
 def test_the_environment_wins_over_the_note_variable_by_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_note()
     monkeypatch.setenv("NUMBER_ORDERS_BANDWIDTH__TIMEOUT_S", "40")
     monkeypatch.setenv("NUMBER_ORDERS_BANDWIDTH__SITE_ID", "744")
-    found = look().settings
+    found = discover().settings
 
     assert (found.bandwidth.timeout_s, found.bandwidth.site_id, found.bandwidth.account_id) == (40, "744", "9900000")
 
@@ -94,7 +94,7 @@ def test_the_environment_wins_over_the_note_variable_by_variable(monkeypatch: py
 def test_an_environment_that_names_another_stack_takes_nothing_from_the_note(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_note()
     monkeypatch.setenv("NUMBER_ORDERS_DATABASE_URL", "postgresql://elsewhere/ledger")
-    found = look().settings
+    found = discover().settings
 
     assert url(found) == "postgresql://elsewhere/ledger"
     assert found.broker_url is None
@@ -105,7 +105,7 @@ def test_an_environment_that_names_the_same_stack_keeps_its_carriers(monkeypatch
     leave_note()
     monkeypatch.setenv("NUMBER_ORDERS_DATABASE_URL", DATABASE)
 
-    assert look().settings.bandwidth.account_id == "9900000"
+    assert discover().settings.bandwidth.account_id == "9900000"
 
 
 def test_another_var_directory_is_looked_at_when_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -121,9 +121,9 @@ def test_settings_that_cannot_be_read_name_the_variable_and_never_its_value(monk
     monkeypatch.setenv("NUMBER_ORDERS_CHILDREN", "0")
 
     with pytest.raises(Stop) as stop:
-        look()
+        discover()
 
-    assert stop.value.code is Code.OUT_OF_REACH
+    assert stop.value.code is ExitCode.OUT_OF_REACH
     assert "NUMBER_ORDERS_BANDWIDTH__TIMEOUT_S: " in stop.value.message
     assert "NUMBER_ORDERS_CHILDREN: " in stop.value.message
     assert "s3cret" not in stop.value.message
@@ -136,7 +136,7 @@ def test_settings_that_contradict_each_other_say_the_rule(monkeypatch: pytest.Mo
     monkeypatch.setenv("NUMBER_ORDERS_BANDWIDTH__PASSWORD", "s3cret")
 
     with pytest.raises(Stop, match="NUMBER_ORDERS_BANDWIDTH: give exactly one of") as stop:
-        look()
+        discover()
 
     assert "s3cret" not in stop.value.message
     assert "t0ken" not in stop.value.message
@@ -146,7 +146,7 @@ def test_a_variable_that_is_no_json_is_told_without_its_value(monkeypatch: pytes
     monkeypatch.setenv("NUMBER_ORDERS_BANDWIDTH", "{s3cret")
 
     with pytest.raises(Stop, match="bandwidth") as stop:
-        look()
+        discover()
 
     assert "s3cret" not in stop.value.message
 

@@ -7,7 +7,7 @@ import typer
 from typer.testing import CliRunner
 
 from number_orders.cli.app import app
-from number_orders.cli.exits import Code, Stop, ending
+from number_orders.cli.exits import ExitCode, Stop, with_exit_code
 from number_orders.embedded.errors import EmbeddedError
 from number_orders.orders.errors import (
     Fault,
@@ -25,7 +25,7 @@ def end_with(error: Exception) -> tuple[int, str]:
     one = typer.Typer()
 
     @one.command()
-    @ending
+    @with_exit_code
     def fail() -> None:
         raise error
 
@@ -36,7 +36,7 @@ def end_with(error: Exception) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("error", "code"),
     [
-        (Stop(Code.PARKED, "it waits"), 6),
+        (Stop(ExitCode.PARKED, "it waits"), 6),
         (OrderRefused([Fault("key", "is taken")]), 1),
         (NotCancellable("too late"), 1),
         (NotResolvable("not parked"), 1),
@@ -54,7 +54,7 @@ def test_errors_on_purpose_end_with_their_code_and_their_words(error: Exception,
 
 
 def test_what_mends_it_is_said_below() -> None:
-    assert end_with(Stop(Code.OUT_OF_REACH, "nothing runs here", mend="start it"))[1] == (
+    assert end_with(Stop(ExitCode.OUT_OF_REACH, "nothing runs here", hint="start it"))[1] == (
         "number-orders: nothing runs here\n  start it\n"
     )
 
@@ -63,7 +63,7 @@ def test_bugs_are_not_swallowed() -> None:
     one = typer.Typer()
 
     @one.command()
-    @ending
+    @with_exit_code
     def fail() -> None:
         raise ZeroDivisionError
 
@@ -76,5 +76,5 @@ def test_the_page_documents_every_command_and_every_code() -> None:
 
     for command in app.registered_commands:
         assert f"## `{command.name}" in page, command.name
-    for code in Code:
+    for code in ExitCode:
         assert f"| {code.value} |" in page, code

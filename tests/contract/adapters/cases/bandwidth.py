@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.model import Kind, OrderRequest
 from number_orders.orders.numbers import E164
 from tests.contract.adapters.case import Case, Fate, Offer, Wish, named, plain, wanted
@@ -14,7 +14,7 @@ _A, _B, _NEVER_OURS = "+19195550100", "+19195550101", "+19195550177"
 
 
 def _own(url: str) -> Mapping[str, Any]:
-    return practised(url)[_NAME]
+    return sandbox_settings(url)[_NAME]
 
 
 def _searched(npa: str, quantity: int) -> Wish:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.model import Kind, OrderRequest
 from tests.contract.adapters.case import Case, Fate, Offer, plain, wanted
 from workers.carriers import CARRIERS
@@ -13,7 +13,7 @@ _REQUESTS = "/voice-phonenumberrequestapi/v1/{accountGuid}/numberRequests"
 
 
 def _own(url: str) -> Mapping[str, Any]:
-    return practised(url)[_NAME]
+    return sandbox_settings(url)[_NAME]
 
 
 def _dutch(npa: str, quantity: int, **more: Any) -> OrderRequest:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.model import Kind, OrderRequest
 from tests.contract.adapters.case import Case, Fate, Offer, Wish, named, plain, wanted
 from workers.carriers import CARRIERS
@@ -16,7 +16,7 @@ _PREPARES = (("POST", "/carts"), ("POST", "/carts/{cartId}/requests"))
 
 
 def _own(url: str) -> Mapping[str, Any]:
-    return practised(url)[_NAME]
+    return sandbox_settings(url)[_NAME]
 
 
 def _bought(npa: str, quantity: int) -> OrderRequest:

@@ -9,7 +9,7 @@ import pytest
 
 from config.settings import PREFIX
 from number_orders.cli.stack.environment import spelled
-from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.sandbox.behaviour import read_behaviour
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.inventory import StockPlan
@@ -35,7 +35,7 @@ def serving() -> Iterator[SandboxControl]:
 def sandbox(serving: SandboxControl, environment: pytest.MonkeyPatch) -> SandboxControl:
     """Practice carriers that the environment names."""
     serving.reset()
-    for name, own in practised(serving.url).items():
+    for name, own in sandbox_settings(serving.url).items():
         for setting, value in own.items():
             environment.setenv(f"{PREFIX}{name}__{setting}".upper(), spelled(value))
     return serving

@@ -1,4 +1,4 @@
-"""The script of a demonstration: orders are good or meant not to be, and no two want one number but on purpose."""
+"""The workload of a demonstration: orders are good or meant not to be, and no two want one number but on purpose."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -8,8 +8,8 @@ import pytest
 
 from config.settings import Settings
 from number_orders.carriers.bandwidth.search import search_type
-from number_orders.cli.demo.orders import ORDERS_MIN, Call, Script, write_script
-from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.cli.demo.orders import ORDERS_MIN, Call, Workload, make_workload
+from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.fulfilment.intake import Intake
 from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import OrderRequest
@@ -17,13 +17,13 @@ from number_orders_client.contract import ORDERS_MAX
 from workers.carriers import adapters
 
 SIZES = [ORDERS_MIN, 87, 120, 300, 3000]
-ADAPTERS = adapters(Settings(**practised("http://127.0.0.1:1")))  # type: ignore[arg-type]  # settings check for themselves
+ADAPTERS = adapters(Settings(**sandbox_settings("http://127.0.0.1:1")))  # type: ignore[arg-type]  # settings check for themselves
 SOME_NUMBER = "+17055550100"
 """Stands in for numbers that a removal learns from the orders that bring them."""
 
 
-def bodies(script: Script) -> Iterator[dict[str, Any]]:
-    for call in script.calls:
+def bodies(workload: Workload) -> Iterator[dict[str, Any]]:
+    for call in workload.calls:
         yield from call.kwargs.get("orders") or [order_of(call)]
 
 
@@ -33,8 +33,8 @@ def order_of(call: Call) -> dict[str, Any]:
 
 
 @pytest.fixture(params=SIZES)
-def script(request: pytest.FixtureRequest) -> Script:
-    return write_script(request.param, seed=7)
+def workload(request: pytest.FixtureRequest) -> Workload:
+    return make_workload(request.param, seed=7)
 
 
 def read(body: dict[str, Any]) -> OrderRequest | OrderRefused:
@@ -45,20 +45,20 @@ def read(body: dict[str, Any]) -> OrderRequest | OrderRefused:
         return refused
 
 
-def test_good_orders_are_good_and_bad_ones_are_not(script: Script) -> None:
-    for body in bodies(script):
+def test_good_orders_are_good_and_bad_ones_are_not(workload: Workload) -> None:
+    for body in bodies(workload):
         assert isinstance(read(body), OrderRefused) is body["key"].startswith("demo-bad"), body
 
 
-def test_keys_are_as_many_as_orders(script: Script) -> None:
-    keys = Counter(body["key"] for body in bodies(script) if not body["key"].startswith("demo-bad"))
+def test_keys_are_as_many_as_orders(workload: Workload) -> None:
+    keys = Counter(body["key"] for body in bodies(workload) if not body["key"].startswith("demo-bad"))
 
-    assert len(keys) == script.orders
-    assert sum(keys.values()) == script.orders + script.repeats + 1  # and one conflict
+    assert len(keys) == workload.orders
+    assert sum(keys.values()) == workload.orders + workload.repeats + 1  # and one conflict
 
 
-def test_every_type_of_order_is_there(script: Script) -> None:
-    good = [order for body in bodies(script) if isinstance(order := read(body), OrderRequest)]
+def test_every_type_of_order_is_there(workload: Workload) -> None:
+    good = [order for body in bodies(workload) if isinstance(order := read(body), OrderRequest)]
     from_bandwidth = [order for order in good if order.carrier == "bandwidth"]
 
     types = {search_type(order.criteria) if order.criteria else "named" for order in from_bandwidth}
@@ -66,34 +66,34 @@ def test_every_type_of_order_is_there(script: Script) -> None:
     assert len(types) == 11
 
 
-def test_every_carrier_is_asked_for_every_kind_it_offers(script: Script) -> None:
-    asked = {(order.carrier, order.kind) for body in bodies(script) if isinstance(order := read(body), OrderRequest)}
+def test_every_carrier_is_asked_for_every_kind_it_offers(workload: Workload) -> None:
+    asked = {(order.carrier, order.kind) for body in bodies(workload) if isinstance(order := read(body), OrderRequest)}
 
     assert asked == {(name, kind) for name, adapter in ADAPTERS.items() for kind in adapter.capabilities.kinds}
 
 
-def test_what_is_given_back_is_brought_by_an_order_of_the_same_account_that_was_sent_before(script: Script) -> None:
+def test_what_is_given_back_is_brought_by_an_order_of_the_same_account_that_was_sent_before(workload: Workload) -> None:
     sent: dict[str, dict[str, Any]] = {}
-    for call in script.calls:
+    for call in workload.calls:
         for source in call.gives_back:
             assert {name: sent[source].get(name) for name in ("carrier", "account")} == {
                 name: call.kwargs["order"].get(name) for name in ("carrier", "account")
             }
         if "order" in call.kwargs:
             sent[call.call_id] = call.kwargs["order"]
-    given_back = [call for call in script.calls if call.gives_back]
+    given_back = [call for call in workload.calls if call.gives_back]
     assert len({call.gives_back for call in given_back}) == len(given_back) - 1  # two want the same numbers gone
     assert any(call.kwargs["order"].get("when_tainted") == "split" for call in given_back)
 
 
-def test_batches_are_no_longer_than_allowed(script: Script) -> None:
-    assert max(len(call.kwargs.get("orders", ())) for call in script.calls) <= ORDERS_MAX
+def test_batches_are_no_longer_than_allowed(workload: Workload) -> None:
+    assert max(len(call.kwargs.get("orders", ())) for call in workload.calls) <= ORDERS_MAX
 
 
 def test_few_numbers_are_wanted_by_two() -> None:
     singles = {
         body["key"]: body
-        for body in bodies(write_script(300, seed=7))
+        for body in bodies(make_workload(300, seed=7))
         if "numbers" in body and body["kind"] != "remove_numbers"
     }
     wanted = Counter(number for body in singles.values() if "criteria" not in body for number in body["numbers"])
@@ -102,5 +102,5 @@ def test_few_numbers_are_wanted_by_two() -> None:
 
 
 def test_same_seed_same_script() -> None:
-    assert write_script(100, seed=7) == write_script(100, seed=7)
-    assert write_script(100, seed=7) != write_script(100, seed=8)
+    assert make_workload(100, seed=7) == make_workload(100, seed=7)
+    assert make_workload(100, seed=7) != make_workload(100, seed=8)

@@ -49,5 +49,5 @@ def test_the_name_that_was_meant_is_said_and_the_value_is_not(
     (check,) = [check for check in check_variables() if misspelt in check.says]
 
     assert check.verdict is Verdict.WRONG
-    assert check.mend == f"did you mean {meant}?"
-    assert "s3cret" not in check.says + check.mend
+    assert check.remedy == f"did you mean {meant}?"
+    assert "s3cret" not in check.says + check.remedy

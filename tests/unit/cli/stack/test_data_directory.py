@@ -7,9 +7,9 @@ from pydantic import SecretStr
 
 from config.settings import BandwidthSettings, CMSettings, Settings
 from number_orders.cli.stack.data_directory import (
-    PRACTICE,
-    refuse_foreign_books,
-    refuse_half_a_carrier,
+    PRACTICE_ACCOUNT,
+    refuse_incomplete_carriers,
+    refuse_other_accounts,
     remember_port,
     remembered_port,
 )
@@ -17,48 +17,50 @@ from number_orders.cli.stack.readiness import StackError
 
 
 def test_same_account_is_welcome_again(tmp_path: Path) -> None:
-    refuse_foreign_books(tmp_path, {"bandwidth": "5500012"})
-    refuse_foreign_books(tmp_path, {"bandwidth": "5500012"})
+    refuse_other_accounts(tmp_path, {"bandwidth": "5500012"})
+    refuse_other_accounts(tmp_path, {"bandwidth": "5500012"})
 
 
-@pytest.mark.parametrize(("first", "then"), [(PRACTICE, "5500012"), ("5500012", PRACTICE), ("5500012", "5500013")])
+@pytest.mark.parametrize(
+    ("first", "then"), [(PRACTICE_ACCOUNT, "5500012"), ("5500012", PRACTICE_ACCOUNT), ("5500012", "5500013")]
+)
 def test_another_account_is_refused_and_nothing_forgotten(tmp_path: Path, first: str, then: str) -> None:
-    refuse_foreign_books(tmp_path, {"bandwidth": first})
+    refuse_other_accounts(tmp_path, {"bandwidth": first})
 
     for _ in range(2):
         with pytest.raises(StackError, match=f"account {first}.*say {then}"):
-            refuse_foreign_books(tmp_path, {"bandwidth": then})
+            refuse_other_accounts(tmp_path, {"bandwidth": then})
 
 
 @pytest.mark.parametrize("given", [{"token": SecretStr("t")}, {"base_url": "https://test.example"}, {"site_id": "1"}])
 def test_half_a_carrier_is_no_wish_to_practise(given: dict[str, object]) -> None:
     with pytest.raises(StackError, match=f"BANDWIDTH__{next(iter(given)).upper()} is set, but .*ACCOUNT_ID is not"):
-        refuse_half_a_carrier(Settings(bandwidth=BandwidthSettings.model_validate(given)))
+        refuse_incomplete_carriers(Settings(bandwidth=BandwidthSettings.model_validate(given)))
 
 
 @pytest.mark.parametrize("given", [{"product_token": SecretStr("t")}, {"base_url": "https://test.example"}])
 def test_half_of_cm_is_no_wish_to_practise_either(given: dict[str, object]) -> None:
     with pytest.raises(StackError, match=f"CM__{next(iter(given)).upper()} is set, but .*ACCOUNT_GUID is not"):
-        refuse_half_a_carrier(Settings(cm=CMSettings.model_validate(given)))
+        refuse_incomplete_carriers(Settings(cm=CMSettings.model_validate(given)))
 
 
 def test_a_carrier_more_is_welcome_and_the_others_are_remembered(tmp_path: Path) -> None:
-    refuse_foreign_books(tmp_path, {"bandwidth": "5500012"})
-    refuse_foreign_books(tmp_path, {"cm": "9f0c"})
-    refuse_foreign_books(tmp_path, {"bandwidth": "5500012", "cm": "9f0c"})
+    refuse_other_accounts(tmp_path, {"bandwidth": "5500012"})
+    refuse_other_accounts(tmp_path, {"cm": "9f0c"})
+    refuse_other_accounts(tmp_path, {"bandwidth": "5500012", "cm": "9f0c"})
 
     for changed in ({"bandwidth": "5500013"}, {"bandwidth": "5500012", "cm": "aaaa"}):
         with pytest.raises(StackError, match="holds orders of"):
-            refuse_foreign_books(tmp_path, changed)
+            refuse_other_accounts(tmp_path, changed)
 
 
 def test_patience_alone_is_no_carrier() -> None:
-    refuse_half_a_carrier(Settings(bandwidth=BandwidthSettings(doubt_patience_s=1)))
+    refuse_incomplete_carriers(Settings(bandwidth=BandwidthSettings(doubt_patience_s=1)))
 
 
 def test_whole_carrier_is_fine() -> None:
     whole = BandwidthSettings(account_id="5500012", site_id="1", token=SecretStr("t"))
-    refuse_half_a_carrier(Settings(bandwidth=whole))
+    refuse_incomplete_carriers(Settings(bandwidth=whole))
 
 
 def test_port_is_remembered(tmp_path: Path) -> None:

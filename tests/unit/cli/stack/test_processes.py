@@ -3,21 +3,21 @@
 import socket
 from pathlib import Path
 
-from number_orders.cli.stack import processes as commands
+from number_orders.cli.stack import processes
 
 
 def test_flower_only_looks_and_only_from_here() -> None:
-    line = commands.flower(5555, conf=Path("/var/flower.conf.py"))
+    line = processes.flower(5555, conf=Path("/var/flower.conf.py"))
 
     assert {"--address=127.0.0.1", "--port=5555", "--read_only=True", "--conf=/var/flower.conf.py"} <= set(line)
 
 
 def test_worker_has_its_children_and_answers_to_its_name() -> None:
-    line = commands.worker("worker2", children=4)
+    line = processes.worker("worker2", children=4)
 
     assert line[line.index("-c") + 1] == "4"
     assert line[line.index("-n") + 1] == "worker2@%h"
-    assert commands.node("worker2") == f"worker2@{socket.gethostname()}"
+    assert processes.node("worker2") == f"worker2@{socket.gethostname()}"
 
 
 def test_wished_port_is_taken_when_free() -> None:
@@ -25,7 +25,7 @@ def test_wished_port_is_taken_when_free() -> None:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
 
-    assert commands.free_port(port) == port
+    assert processes.free_port(port) == port
 
 
 def test_taken_port_is_passed_over() -> None:
@@ -33,7 +33,7 @@ def test_taken_port_is_passed_over() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
 
-        port = commands.free_port(taken.getsockname()[1], None, 0)
+        port = processes.free_port(taken.getsockname()[1], None, 0)
 
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", port))

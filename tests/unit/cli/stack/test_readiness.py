@@ -1,4 +1,4 @@
-"""What was started is waited for by its signs; what does not show one is named, with its last words."""
+"""What was started is waited for by its checks; what does not show one is named, with its last words."""
 
 import http.server
 import threading
@@ -6,30 +6,30 @@ from collections.abc import Iterator
 
 import pytest
 
-from number_orders.cli.stack.readiness import Sign, StackError, await_signs, serves
+from number_orders.cli.stack.readiness import ReadyCheck, StackError, await_ready, serves
 
 
 def test_returns_once_every_sign_was_seen_once() -> None:
     turns = iter([False, False, True])
-    shown = [Sign("worker1", "answers", lambda: next(turns), 5), Sign("beat", "rings", lambda: True, 5)]
+    is_ready = [ReadyCheck("worker1", "answers", lambda: next(turns), 5), ReadyCheck("beat", "rings", lambda: True, 5)]
 
-    await_signs(shown, exits=lambda _name: 0, last_words=lambda _name: "")
+    await_ready(is_ready, exits=lambda _name: 0, last_lines=lambda _name: "")
 
     assert list(turns) == []
 
 
 def test_what_does_not_come_up_is_named_with_its_last_words() -> None:
-    signs = [Sign("beat", "rings", lambda: True, 5), Sign("worker1", "answers", lambda: False, 0.05)]
+    checks = [ReadyCheck("beat", "rings", lambda: True, 5), ReadyCheck("worker1", "answers", lambda: False, 0.05)]
 
     with pytest.raises(StackError, match=r"worker1 did not come up .*answers: not within .*Its last words:\nno broker"):
-        await_signs(signs, exits=lambda _name: 0, last_words=lambda name: {"worker1": "no broker"}[name])
+        await_ready(checks, exits=lambda _name: 0, last_lines=lambda name: {"worker1": "no broker"}[name])
 
 
 def test_process_that_keeps_exiting_is_not_waited_for() -> None:
-    signs = [Sign("flower", "serves", lambda: False, 3600)]
+    checks = [ReadyCheck("flower", "serves", lambda: False, 3600)]
 
     with pytest.raises(StackError, match="it exited 2 times"):
-        await_signs(signs, exits=lambda _name: 2, last_words=lambda _name: "")
+        await_ready(checks, exits=lambda _name: 2, last_lines=lambda _name: "")
 
 
 @pytest.fixture

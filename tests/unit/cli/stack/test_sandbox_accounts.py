@@ -1,13 +1,13 @@
 """Whoever practises has whole accounts: the settings take them, and every carrier is set up by them."""
 
 from config.settings import Settings
-from number_orders.cli.stack.sandbox_accounts import practised
+from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from workers.carriers import CARRIERS, configured_carriers
 
 URL = "http://127.0.0.1:8085"
 
 
 def test_practice_sets_every_carrier_up() -> None:
-    carriers = configured_carriers(Settings.model_validate(practised(URL)))
+    carriers = configured_carriers(Settings.model_validate(sandbox_settings(URL)))
     assert [*carriers] == [entry.name for entry in CARRIERS]
     assert {carrier.settings.base_url for carrier in carriers.values()} == {URL}

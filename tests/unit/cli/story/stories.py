@@ -22,7 +22,7 @@ REQUEST: Final = OrderRequest(
 STEP: Final = timedelta(seconds=10)
 
 
-def tell(
+def story_of(
     *events: Event,
     later: timedelta = timedelta(),
     request: dict[str, Any] | None = None,

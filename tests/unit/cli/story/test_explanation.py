@@ -44,7 +44,7 @@ from number_orders.orders.model import (
     State,
 )
 from number_orders.orders.numbers import E164
-from tests.unit.cli.story.stories import NOON, ORDER_ID, STEP, tell
+from tests.unit.cli.story.stories import NOON, ORDER_ID, STEP, story_of
 
 THEIRS = CarrierOrderId("6a1bde32")
 ACK = Acknowledged(THEIRS, "RECEIVED")
@@ -61,7 +61,7 @@ def said(story: Story) -> str:
 
 class TestAccepted:
     def test_that_is_due_waits_for_the_next_free_worker(self) -> None:
-        assert explain(tell(later=timedelta(seconds=3))) == [
+        assert explain(story_of(later=timedelta(seconds=3))) == [
             "It was accepted 3.0 s ago, and nothing has been sent to bandwidth.",
             "It is due now: the next free worker sends it to bandwidth.",
             f"Until it is sent it can be called back: `number-orders cancel {ORDER_ID}`.",
@@ -69,11 +69,11 @@ class TestAccepted:
 
     def test_that_nobody_took_in_time_points_to_the_doctor(self) -> None:
         assert "due for 5 min and no worker has taken it: `number-orders doctor`" in said(
-            tell(later=timedelta(minutes=5))
+            story_of(later=timedelta(minutes=5))
         )
 
     def test_that_is_scheduled_says_by_whom_and_until_when(self) -> None:
-        story = tell(request={"not_before": NOON + timedelta(hours=2)})
+        story = story_of(request={"not_before": NOON + timedelta(hours=2)})
 
         assert "Its producer wants it to wait." in explain(story)
         assert "Next, a worker sends it to bandwidth at 14:00:00 UTC, in 2 h." in explain(story)
@@ -81,7 +81,7 @@ class TestAccepted:
     def test_that_a_rule_holds_back_says_which_and_for_every_number_until_when(self) -> None:
         waits = NumberResult(GOT[0].e164, NumberState.REQUESTED, "TAINTED", "tainted until 12:31:00 UTC")
         until = NOON + timedelta(minutes=31)
-        story = tell(SubmissionBegun(), Deferred("its numbers are tainted", until, (waits,)))
+        story = story_of(SubmissionBegun(), Deferred("its numbers are tainted", until, (waits,)))
 
         assert "A rule of bandwidth's holds it back: its numbers are tainted." in explain(story)
         assert "+19195550100: tainted until 12:31:00 UTC." in explain(story)
@@ -89,24 +89,24 @@ class TestAccepted:
 
     def test_of_which_a_part_is_done_says_so(self) -> None:
         part = PartSettled("COMPLETED", (FREED,), "the other is tainted", NOON + timedelta(minutes=31), {"numbers": []})
-        story = tell(ACK, part, request={"kind": Kind.REMOVE_NUMBERS})
+        story = story_of(ACK, part, request={"kind": Kind.REMOVE_NUMBERS})
 
         assert "1 of 3 numbers are given up; the rest goes later: the other is tainted." in explain(story)
 
     def test_that_stands_in_line_says_behind_whom(self) -> None:
-        story = tell(work_item={"reason": "waits for order 7", "not_before": NOON + timedelta(minutes=1)})
+        story = story_of(work_item={"reason": "waits for order 7", "not_before": NOON + timedelta(minutes=1)})
 
         assert "It waits for order 7." in explain(story)
 
     def test_beyond_a_limit_says_why_and_reckons_with_it(self) -> None:
         until = NOON + timedelta(minutes=7)
-        story = tell(work_item={"holds": (Hold(HeldBy.LIMIT, "HTTP 429", until=until, limit_group="ORDER"),)})
+        story = story_of(work_item={"holds": (Hold(HeldBy.LIMIT, "HTTP 429", until=until, limit_group="ORDER"),)})
 
         assert "bandwidth wants no ORDER requests until 12:07:00 UTC, in 7 min: HTTP 429." in explain(story)
         assert "Next, a worker sends it to bandwidth at 12:07:00 UTC, in 7 min." in explain(story)
 
     def test_on_a_paused_lane_says_who_paused_it_and_how_it_goes_on(self) -> None:
-        story = tell(work_item={"holds": (Hold(HeldBy.PERSON, "stock-taking", since=NOON, who="ana"),)})
+        story = story_of(work_item={"holds": (Hold(HeldBy.PERSON, "stock-taking", since=NOON, who="ana"),)})
 
         assert "ana paused bandwidth's lane submit 0.0 s ago: stock-taking." in explain(story)
         assert "Nothing happens there until somebody types `number-orders resume bandwidth submit`." in explain(story)
@@ -115,14 +115,14 @@ class TestAccepted:
     def test_with_a_carrier_out_of_reach_says_until_when_it_is_left_alone(self) -> None:
         hold = Hold(HeldBy.BREAKER, "HTTP 503", since=NOON, until=NOON + timedelta(minutes=2))
 
-        told = explain(tell(work_item={"holds": (hold,)}))
+        told = explain(story_of(work_item={"holds": (hold,)}))
         assert "bandwidth could not be reached again and again: HTTP 503." in told
         assert "It is left alone until 12:02:00 UTC, in 2 min." in told
-        later = tell(work_item={"holds": (hold,)}, later=timedelta(minutes=3))
+        later = story_of(work_item={"holds": (hold,)}, later=timedelta(minutes=3))
         assert any("One order tries; the others wait for its answer." in each for each in explain(later))
 
     def test_in_a_workers_hand_says_so_and_what_if_it_dies(self) -> None:
-        story = tell(work_item={"in_hand": True, "not_before": NOON + timedelta(seconds=30)})
+        story = story_of(work_item={"in_hand": True, "not_before": NOON + timedelta(seconds=30)})
 
         assert "A worker has it in hand now; if that one dies, another takes over at 12:00:30 UTC, in 30 s." in explain(
             story
@@ -130,12 +130,12 @@ class TestAccepted:
         assert "next free worker" not in said(story)
 
     def test_whose_worker_never_came_back_is_anybodys_again(self) -> None:
-        story = tell(work_item={"in_hand": True}, later=timedelta(seconds=5))
+        story = story_of(work_item={"in_hand": True}, later=timedelta(seconds=5))
 
         assert "It is due now: the next free worker sends it to bandwidth." in explain(story)
 
     def test_after_an_attempt_that_came_to_nothing_says_why_and_that_it_is_safe(self) -> None:
-        story = tell(SubmissionBegun(), NotSent("HTTP 401: the credentials were not accepted"))
+        story = story_of(SubmissionBegun(), NotSent("HTTP 401: the credentials were not accepted"))
 
         assert explain(story)[:2] == [
             "The last attempt to send it, 0.0 s ago, came to nothing: HTTP 401: the credentials were not accepted.",
@@ -143,12 +143,12 @@ class TestAccepted:
         ]
 
     def test_after_proof_of_absence_says_where_it_was_searched_for(self) -> None:
-        story = tell(SubmissionBegun(), AnswerLost("reset"), ProvenAbsent(LIST))
+        story = story_of(SubmissionBegun(), AnswerLost("reset"), ProvenAbsent(LIST))
 
         assert f"It was searched for at bandwidth ({LIST}) and never arrived there." in explain(story)
 
     def test_that_a_person_sends_again_says_who_and_why(self) -> None:
-        story = tell(
+        story = story_of(
             SubmissionBegun(), AnswerLost("reset"), Parked("lost thrice"), SentAgain("kim", "not in the portal")
         )
 
@@ -157,7 +157,7 @@ class TestAccepted:
         )
 
     def test_without_a_debt_is_a_bug_and_says_so(self) -> None:
-        story = tell()
+        story = story_of()
         forgotten = Story(story.now, story.order, (), (), story.events)
 
         assert "this is a bug" in said(forgotten)
@@ -165,7 +165,7 @@ class TestAccepted:
 
 class TestSubmitting:
     def test_says_when_silence_becomes_doubt(self) -> None:
-        story = tell(SubmissionBegun(), later=timedelta(seconds=5))
+        story = story_of(SubmissionBegun(), later=timedelta(seconds=5))
 
         assert explain(story) == [
             "A worker began to send it 5.0 s ago (attempt 1) and has no answer yet.",
@@ -177,12 +177,12 @@ class TestSubmitting:
         ]
 
     def test_of_a_worker_that_is_gone_is_asked_about(self) -> None:
-        assert "next free worker asks bandwidth" in said(tell(SubmissionBegun(), later=timedelta(seconds=46)))
+        assert "next free worker asks bandwidth" in said(story_of(SubmissionBegun(), later=timedelta(seconds=46)))
 
 
 class TestInDoubt:
     def test_says_what_is_unknown_that_it_is_not_resent_and_when_it_is_asked(self) -> None:
-        story = tell(SubmissionBegun(), AnswerLost("no answer within 30 s"), later=timedelta(seconds=1))
+        story = story_of(SubmissionBegun(), AnswerLost("no answer within 30 s"), later=timedelta(seconds=1))
         told = explain(story)
 
         assert told[0] == "Nobody knows whether bandwidth has it: no answer within 30 s (1.0 s ago)."
@@ -192,22 +192,22 @@ class TestInDoubt:
         assert "Searched" not in said(story)
 
     def test_counts_the_searches_since_the_answer_was_lost(self) -> None:
-        story = tell(SubmissionBegun(), AnswerLost("reset"), NotListed(LIST), NotListed(LIST))
+        story = story_of(SubmissionBegun(), AnswerLost("reset"), NotListed(LIST), NotListed(LIST))
 
         assert f"Searched 2 times so far ({LIST}): not on record, which proves little so soon." in explain(story)
 
     def test_of_two_workers_says_so(self) -> None:
-        assert "two workers began to send it" in said(tell(SubmissionBegun(), SubmissionBegun()))
+        assert "two workers began to send it" in said(story_of(SubmissionBegun(), SubmissionBegun()))
 
     def test_says_that_asking_stayed_without_news(self) -> None:
-        story = tell(SubmissionBegun(), AnswerLost("reset"), work_item={"attempts": 4, "reason": "HTTP 503"})
+        story = story_of(SubmissionBegun(), AnswerLost("reset"), work_item={"attempts": 4, "reason": "HTTP 503"})
 
         assert "Asked 4 times without news (HTTP 503)." in explain(story)
 
 
 class TestOpen:
     def test_says_the_carriers_word_what_is_there_and_when_it_is_asked(self) -> None:
-        story = tell(SubmissionBegun(), ACK, StillOpen("PROCESSING", GOT))
+        story = story_of(SubmissionBegun(), ACK, StillOpen("PROCESSING", GOT))
 
         assert explain(story) == [
             "bandwidth has it as order 6a1bde32; its last word for it is PROCESSING.",
@@ -218,20 +218,20 @@ class TestOpen:
         ]
 
     def test_on_backorder_takes_days(self) -> None:
-        story = tell(SubmissionBegun(), ACK, StillOpen("BACKORDERED", detail="awaiting stock", slow=True))
+        story = story_of(SubmissionBegun(), ACK, StillOpen("BACKORDERED", detail="awaiting stock", slow=True))
 
         assert "It waits for stock or for people at bandwidth, which takes days rather than seconds." in explain(story)
         assert "bandwidth adds: awaiting stock." in explain(story)
 
     def test_with_a_word_never_heard_counts_as_open(self) -> None:
-        story = tell(SubmissionBegun(), ACK, StillOpen("AWAITING_STARLIGHT", unheard_of=True))
+        story = story_of(SubmissionBegun(), ACK, StillOpen("AWAITING_STARLIGHT", unheard_of=True))
 
         assert "in none of the carrier's documents" in said(story)
 
 
 class TestParked:
     def test_says_why_what_is_known_and_what_a_person_may_do(self) -> None:
-        story = tell(
+        story = story_of(
             SubmissionBegun(),
             AnswerLost("reset"),
             FoundTwice((THEIRS, CarrierOrderId("77aa"))),
@@ -254,24 +254,24 @@ class TestParked:
         ]
 
     def test_before_it_was_ever_sent_speaks_of_no_sending(self) -> None:
-        assert "It was sent" not in said(tell(Parked("the order could not be written in the carrier's language")))
+        assert "It was sent" not in said(story_of(Parked("the order could not be written in the carrier's language")))
 
     def test_mentions_news_that_came_too_late_to_move_it(self) -> None:
-        story = tell(SubmissionBegun(), Parked("lost thrice"), Filled("COMPLETED", GOT), later=timedelta(seconds=4))
+        story = story_of(SubmissionBegun(), Parked("lost thrice"), Filled("COMPLETED", GOT), later=timedelta(seconds=4))
 
         assert explain(story)[-1] == "Word from bandwidth came too late and moved nothing, the last 4.0 s ago."
 
 
 class TestEnds:
     def test_completed_says_how_long_it_took(self) -> None:
-        story = tell(SubmissionBegun(), ACK, Filled("COMPLETED", GOT), later=timedelta(minutes=1))
+        story = story_of(SubmissionBegun(), ACK, Filled("COMPLETED", GOT), later=timedelta(minutes=1))
 
         assert explain(story) == [
             "bandwidth has done what was asked for, all 3 numbers, 30 s after it was accepted, 1 min ago."
         ]
 
     def test_partial_says_how_many_why_and_what_to_do_for_the_rest(self) -> None:
-        story = tell(SubmissionBegun(), ACK, PartlyFilled("PARTIAL", (*GOT, LOST), "1 number could not be had"))
+        story = story_of(SubmissionBegun(), ACK, PartlyFilled("PARTIAL", (*GOT, LOST), "1 number could not be had"))
 
         assert explain(story) == [
             "2 of 3 numbers are there, and no more will come: 1 number could not be had.",
@@ -280,7 +280,7 @@ class TestEnds:
         ]
 
     def test_completed_with_errors_says_what_contradicts_it(self) -> None:
-        story = tell(SubmissionBegun(), ACK, FilledWithErrors("COMPLETE", GOT, "the carrier lists 2 of 3 numbers"))
+        story = story_of(SubmissionBegun(), ACK, FilledWithErrors("COMPLETE", GOT, "the carrier lists 2 of 3 numbers"))
 
         assert explain(story)[:2] == [
             "bandwidth says that it is done, and yet: the carrier lists 2 of 3 numbers.",
@@ -288,13 +288,13 @@ class TestEnds:
         ]
 
     def test_failed_says_the_carriers_reason_and_code(self) -> None:
-        told = explain(tell(SubmissionBegun(), Refused("no numbers left", "5023")))
+        told = explain(story_of(SubmissionBegun(), Refused("no numbers left", "5023")))
 
         assert told[0] == "bandwidth refused it: no numbers left (code 5023)."
         assert told[1].startswith("Nothing was bought, and nothing will be.")
 
     def test_written_off_says_by_whom_and_claims_nothing_about_purchases(self) -> None:
-        story = tell(SubmissionBegun(), Parked("lost thrice"), WrittenOff("kim", "bought elsewhere"))
+        story = story_of(SubmissionBegun(), Parked("lost thrice"), WrittenOff("kim", "bought elsewhere"))
 
         assert explain(story) == ["kim wrote it off 0.0 s ago: bought elsewhere."]
 
@@ -316,13 +316,13 @@ class TestEnds:
         ],
     )
     def test_of_a_removal_it_says_what_was_given_up(self, events: tuple[Event, ...], says: str) -> None:
-        told = " ".join(explain(tell(SubmissionBegun(), *events, request={"kind": Kind.REMOVE_NUMBERS})))
+        told = " ".join(explain(story_of(SubmissionBegun(), *events, request={"kind": Kind.REMOVE_NUMBERS})))
 
         assert says in told
         assert "bought" not in told
 
     def test_cancelled_says_by_whom(self) -> None:
-        assert explain(tell(CancelAsked("kim"))) == [
+        assert explain(story_of(CancelAsked("kim"))) == [
             "It was called back by kim 0.0 s ago.",
             "Nothing was bought.",
         ]
@@ -332,7 +332,7 @@ class TestEnds:
             NumberResult(E164(f"+1919555{i:04}"), NumberState.FAILED, code)
             for i, code in enumerate(["1", "2", "2", "3", "3", "3", "4", None])
         ]
-        story = tell(SubmissionBegun(), ACK, PartlyFilled("PARTIAL", tuple(failed), "none"))
+        story = story_of(SubmissionBegun(), ACK, PartlyFilled("PARTIAL", tuple(failed), "none"))
 
         assert "Numbers that failed: 3 with 3; 2 with 2; 1 with 1; and more." in explain(story)
 
@@ -341,7 +341,7 @@ class TestTelling:
     NOTIFY = Notify(task="crm.hear", queue="crm")
 
     def test_says_that_the_producer_is_still_to_be_told(self) -> None:
-        story = tell(
+        story = story_of(
             CancelAsked("kim"), request={"notify": self.NOTIFY}, work_item={"reason": "the broker did not take it"}
         )
 
@@ -350,13 +350,13 @@ class TestTelling:
         )
 
     def test_says_that_the_producer_was_told(self) -> None:
-        untold = tell(CancelAsked("kim"), request={"notify": self.NOTIFY})
+        untold = story_of(CancelAsked("kim"), request={"notify": self.NOTIFY})
         story = Story(untold.now, untold.order, (), (), untold.events)
 
         assert explain(story)[-1] == "Its producer was told of this: task crm.hear on queue crm."
 
     def test_claims_nothing_of_states_that_the_producer_does_not_hear_of(self) -> None:
-        assert "producer" not in said(tell(SubmissionBegun(), ACK, request={"notify": self.NOTIFY}))
+        assert "producer" not in said(story_of(SubmissionBegun(), ACK, request={"notify": self.NOTIFY}))
 
 
 EVENTS: list[Event] = [
@@ -389,11 +389,11 @@ def test_every_story_is_told_in_whole_sentences_that_suit_its_state(wished: list
     heard: list[Event] = []
     for event in wished:
         try:
-            tell(*heard, event)
+            story_of(*heard, event)
         except IllegalTransition:
             continue  # not in this state
         heard.append(event)
-    story = tell(*heard, later=timedelta(seconds=later_s))
+    story = story_of(*heard, later=timedelta(seconds=later_s))
     told = explain(story)
 
     assert told
@@ -422,7 +422,7 @@ def test_every_state_can_be_reached_and_told(state: State) -> None:
         State.FAILED: [SubmissionBegun(), Refused("no")],
         State.CANCELLED: [CancelAsked("kim")],
     }
-    story = tell(*ways[state])
+    story = story_of(*ways[state])
 
     assert story.order.state is state
     assert story.now == NOON + STEP * len(ways[state])
@@ -432,8 +432,8 @@ def test_every_state_can_be_reached_and_told(state: State) -> None:
 def test_called_back_at_the_carrier_says_who_wanted_it_and_what_the_carrier_did() -> None:
     called_back = (SubmissionBegun(), ACK, CancelAsked("kim", "typo"))
 
-    assert "It was called back by kim 0.0 s ago: typo." in explain(tell(*called_back))
-    assert explain(tell(*called_back, CalledBack("closed as asked", "CANCELLED"))) == [
+    assert "It was called back by kim 0.0 s ago: typo." in explain(story_of(*called_back))
+    assert explain(story_of(*called_back, CalledBack("closed as asked", "CANCELLED"))) == [
         "It was called back by kim 10 s ago: typo.",
         "bandwidth dropped it 0.0 s ago: closed as asked.",
         "Nothing was bought.",

@@ -1,4 +1,4 @@
-"""The producer's ear: takes what it is told of its orders from its own queue, and keeps every word."""
+"""Reads the producer's notifications from its queue, and keeps all of them."""
 
 import contextlib
 import threading
@@ -13,15 +13,15 @@ _DRAIN_S: Final = 0.3
 Document = Mapping[str, Any]
 
 
-class Listener:
-    """Listens in a thread of its own, from entering to leaving."""
+class NotificationReader:
+    """Consumes the queue in a thread while the context is open."""
 
     def __init__(self, broker_url: str, queue: str) -> None:
         self._broker_url = broker_url
         self._queue = Queue(queue, routing_key=queue)
         self._heard: defaultdict[str, list[Document]] = defaultdict(list)
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="demo-listener", daemon=True)
+        self._thread = threading.Thread(target=self._listen, name="demo-notifications", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -32,11 +32,11 @@ class Listener:
         self._thread.join()
 
     def heard(self) -> dict[str, list[Document]]:
-        """Return what was told of each order so far, in the order in which it came."""
+        """Return the documents received so far by order id, each order's in the order of arrival."""
         return {order_id: list(documents) for order_id, documents in list(self._heard.items())}
 
     def ends(self) -> int:
-        """Return how many orders were told to be over."""
+        """Return for how many orders a final document was received."""
         return sum(any(document["final"] for document in documents) for documents in list(self._heard.values()))
 
     def _listen(self) -> None:
@@ -45,7 +45,7 @@ class Listener:
             Consumer(connection, queues=[self._queue], callbacks=[self._take], accept=["json"]),
         ):
             while not self._over.is_set():
-                with contextlib.suppress(TimeoutError):  # nothing was said for a moment
+                with contextlib.suppress(TimeoutError):  # no message arrived
                     connection.drain_events(timeout=_DRAIN_S)
 
     def _take(self, body: Any, message: Message) -> None:
