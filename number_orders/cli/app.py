@@ -46,6 +46,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
     },
     "Running it": {
         "up": operations.up,
+        "env": operations.env,
         "demo": operations.demo,
         "sandbox": operations.sandbox,
         "simulate": operations.simulate,

@@ -32,6 +32,8 @@ class Found:
 
     settings: Settings
     where: str
+    var_dir: Path | None = None
+    """The directory under which the stack runs; None if only the environment names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +50,19 @@ def find_settings() -> Settings:
     Raises:
         Stop: Nothing runs here, or the settings cannot be read.
     """
+    return find_stack().settings
+
+
+def find_stack() -> Found:
+    """Return the settings of the stack, and where they were found.
+
+    Raises:
+        Stop: Nothing runs here, or the settings cannot be read.
+    """
     found = discover()
     if found.settings.database_url is None:
         raise Stop(ExitCode.OUT_OF_REACH, NOTHING_RUNS, hint=START_HINT)
-    return found.settings
+    return found
 
 
 def discover() -> Found:
@@ -96,7 +107,8 @@ def _look() -> Found:
     if note is not None and not _is_of_another_stack(note):
         named = _named_variables()
         left = {name: value for name, value in note.env.items() if name not in named}
-        return Found(Settings(**_nested(left)), f"{given.var_dir / STACK_NOTE} (process {note.pid})")
+        where = f"{given.var_dir / STACK_NOTE} (process {note.pid})"
+        return Found(Settings(**_nested(left)), where, given.var_dir)
     if given.database_url is not None:
         return Found(given, "the environment")
     return _with_engines(given)
@@ -113,7 +125,7 @@ def _with_engines(given: Settings) -> Found:
         "broker_url": given.broker_url or SecretStr(engines.broker_url),
     }
     where = f"the engines under {given.var_dir} (process {engines.starter_pid})"
-    return Found(given.model_copy(update=urls), where)
+    return Found(given.model_copy(update=urls), where, given.var_dir)
 
 
 def _named_variables() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """`number-orders up` as a person runs it: it starts everything, stops in order, and goes on where it was."""
 
 import json
+import os
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -64,6 +65,32 @@ def test_flower_shows_the_order_and_its_key_and_no_secret(system: Up, an_order: 
 def test_flower_wants_its_password_and_only_looks(system: Up) -> None:
     assert ask(system, "GET", "/tasks", password="wrong").status_code == 401
     assert ask(system, "POST", "/api/worker/shutdown/worker1@host").status_code == 403
+
+
+def test_env_makes_a_shell_in_any_directory_use_the_running_system(system: Up, an_order: MakeOrder) -> None:
+    """The ledger, the broker and the sandbox carriers: what `env` prints is all that the shell knows of them."""
+    [number_orders] = NUMBER_ORDERS
+    script = (
+        f"""eval "$({number_orders} env)" && cd / && printenv NUMBER_ORDERS_BROKER_URL && {number_orders} submit -"""
+    )
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("NUMBER_ORDERS_")}
+
+    shell = subprocess.run(
+        ["/bin/sh", "-c", script],
+        input=json.dumps(an_order("crm-by-shell")),
+        cwd=system.var_dir.parent,  # which holds `var`, where `env` looks by default
+        env=bare,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert (shell.returncode, shell.stderr) == (0, "1 accepted\n")
+    assert shell.stdout.startswith(f"{system.broker_url}\n")
+    assert "number-orders env" in system.said()
+    with producing(system.broker_url) as producer:
+        assert producer.await_end(shell.stdout.split()[4])["state"] == "COMPLETED"
 
 
 def test_killed_process_is_replaced_and_said_so(system: Up, an_order: MakeOrder) -> None:

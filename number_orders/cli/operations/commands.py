@@ -32,6 +32,24 @@ def up(context: typer.Context) -> None:
     _run_elsewhere(command, context)
 
 
+def env(as_json: AsJson = False) -> None:
+    """Print what a shell needs to use the running stack, for `eval "$(number-orders env)"`. Prints passwords.
+
+    Then producers find the broker in NUMBER_ORDERS_BROKER_URL,
+    and every number-orders command works from any directory.
+    The addresses hold passwords, on purpose: do not paste them into a ticket or a log.
+    Exit 4 if nothing runs here.
+    """
+    from number_orders.cli.output import write_json
+    from number_orders.cli.stack.env import print_exports, stack_variables
+
+    variables = stack_variables()
+    if as_json:
+        write_json(variables)
+    else:
+        print_exports(variables)
+
+
 def demo(context: typer.Context) -> None:
     """Show it all: hundreds of orders on practice carriers, a worker killed, every end checked."""
     from number_orders.cli.demo.demonstration import demo as command

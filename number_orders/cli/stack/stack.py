@@ -171,8 +171,8 @@ class Stack:
             refuse_other_accounts(self._var, accounts or dict.fromkeys(SANDBOX_ACCOUNTS, PRACTICE_ACCOUNT))
         database_url, broker_url = self._open_engines(running)
         self._update_settings(database_url=SecretStr(database_url), broker_url=SecretStr(broker_url))
-        _migrate(database_url)
-        _check_broker(broker_url)
+        _migrate(database_url, hint=_unset_hint("DATABASE_URL", given=given.database_url is not None))
+        _check_broker(broker_url, hint=_unset_hint("BROKER_URL", given=given.broker_url is not None))
         sandbox = self._start_sandbox(running) if uses_sandbox else None
         flower = self._start_ours(running, broker_url)
         self._write_note(running, flower, sandbox)
@@ -296,21 +296,26 @@ def _origin(variable: str, *, given: bool) -> str:
     return f"the one of {PREFIX}{variable}" if given else f"embedded ({PREFIX}{variable} is not set)"
 
 
-def _migrate(database_url: str) -> None:
+def _unset_hint(variable: str, *, given: bool) -> str | None:
+    """Return the way out for an address that was set for a stack of before, as `number-orders env` sets it."""
+    return f"start that server, or unset {PREFIX}{variable} to have one started here" if given else None
+
+
+def _migrate(database_url: str, *, hint: str | None) -> None:
     try:
         migrate(database_url)
     except LedgerUnavailable as trouble:
         raise StackError(
-            f"the ledger at {masked(database_url)} cannot be used: {scrubbed(str(trouble), database_url)}"
+            f"the ledger at {masked(database_url)} cannot be used: {scrubbed(str(trouble), database_url)}", hint=hint
         ) from trouble
 
 
-def _check_broker(broker_url: str) -> None:
+def _check_broker(broker_url: str, *, hint: str | None) -> None:
     """Raise an error at once, and one that names the broker, if it does not answer."""
     with Connection(broker_url, transport_options=BELL_TRANSPORT) as connection:
         try:
             connection.ensure_connection(max_retries=1, timeout=3)
         except (*connection.connection_errors, *connection.channel_errors) as trouble:
             raise StackError(
-                f"the broker at {masked(broker_url)} does not answer: {scrubbed(str(trouble), broker_url)}"
+                f"the broker at {masked(broker_url)} does not answer: {scrubbed(str(trouble), broker_url)}", hint=hint
             ) from trouble

@@ -7,14 +7,16 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from shlex import quote
 from types import FrameType, TracebackType
 from typing import Annotated, Self
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from config.settings import Settings
+from config.settings import PREFIX, Settings
 from number_orders.cli.output import masked
 from number_orders.cli.stack.environment import given_settings
 from number_orders.cli.stack.stack import Addresses, Stack, StackOptions
@@ -44,7 +46,7 @@ def run_until_stopped(stack: Stack, screen: "Screen") -> None:
     with Interruption(on_second=stack.kill_workers) as interruption:
         try:
             screen.say("starting …")
-            screen.show(stack.start())
+            screen.show(stack.start(), stack.settings)
             interruption.wait()
         except KeyboardInterrupt:
             screen.say("stopping: what is in hand is finished first (Ctrl-C again: at once)")
@@ -115,12 +117,13 @@ class Screen:
         """Print exits as expected from here on: the system is being stopped."""
         self._stopping = True
 
-    def show(self, addresses: Addresses) -> None:
-        """Print all addresses."""
+    def show(self, addresses: Addresses, settings: Settings) -> None:
+        """Print all addresses, and how another terminal gets them."""
         table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
         for what, where in _address_rows(addresses):
             table.add_row(f"[bold]{what}[/]", where)
         self._console.print(table)
+        self.say(f"from another terminal: {escape(_env_command(settings))}")
         self.say("runs; Ctrl-C stops it")
 
 
@@ -135,6 +138,11 @@ def _address_rows(addresses: Addresses) -> list[tuple[str, str]]:
         ("ledger", masked(addresses.database_url)),
         ("broker", masked(addresses.broker_url)),
     ]
+
+
+def _env_command(settings: Settings) -> str:
+    """Return the command that sets the addresses in another shell, from any directory."""
+    return f'eval "$({PREFIX}VAR_DIR={quote(str(settings.var_dir))} number-orders env)"'
 
 
 def _exit_text(returncode: int | None) -> str:
