@@ -16,9 +16,9 @@ from number_orders.cli.market import reservation_commands as reservations
 from number_orders.cli.operations import commands as operations
 from number_orders.cli.orders import commands as orders
 
-_ENDS: Final = """Exit codes: 0 done; 1 the answer is no; 2 usage, or an unreadable file; 3 no such order; 4 nothing \
-runs here, or ledger, broker or settings cannot be used; 5 the time is over; 6 parked for a person; 70 a bug; \
-130 interrupted."""
+_EXIT_CODES: Final = """Exit codes: 0 done; 1 the answer is no; 2 usage, or an unreadable file; 3 no such order; \
+4 nothing runs here, or ledger, broker or settings cannot be used; 5 `wait`: timeout; 6 `wait`: an order is parked; \
+70 a bug; 130 interrupted."""
 
 _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
     "Orders": {
@@ -64,8 +64,8 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
 
 app = typer.Typer(
     name="number-orders",
-    help="Phone-number orders, placed with carriers and followed to their true end.",
-    epilog=_ENDS,
+    help="Order phone numbers from carriers, and follow every order to its true end.",
+    epilog=_EXIT_CODES,
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     # Typer's tracebacks show local variables, which may hold secrets.

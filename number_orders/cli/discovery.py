@@ -23,7 +23,10 @@ STACK_NOTE: Final = "stack.json"
 
 _ADDRESSES: Final = (f"{PREFIX}DATABASE_URL", f"{PREFIX}BROKER_URL")
 NOTHING_RUNS: Final = "nothing runs here"
-START_HINT: Final = f"start `number-orders up`, or set {' and '.join(_ADDRESSES)}"
+START_HINT: Final = (
+    f"start `number-orders up` here; or set {PREFIX}VAR_DIR to the directory of a stack that runs, "
+    f"or {' and '.join(_ADDRESSES)}"
+)
 
 
 @dataclass(frozen=True, slots=True)

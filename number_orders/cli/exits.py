@@ -71,7 +71,7 @@ def with_exit_code(command: Callable[Given, Result]) -> Callable[Given, Result]:
             print_error(stop.message, stop.hint)
             raise typer.Exit(stop.code) from stop
         except (LedgerUnavailable, EmbeddedError) as trouble:
-            print_error(str(trouble), "`number-orders doctor` looks at everything and says what is wrong")
+            print_error(str(trouble), "`number-orders doctor` checks everything and says what is wrong")
             raise typer.Exit(ExitCode.OUT_OF_REACH) from trouble
         except UnknownOrder as unknown:
             print_error(str(unknown))

@@ -93,7 +93,7 @@ async def find_order(ledger: Ledger, name: str) -> OrderId:
     if len(found) > 1:
         ids = ", ".join(str(order_id) for order_id in found)
         raise Stop(
-            ExitCode.USAGE, f"the key {clean(name)!r} stands for several orders: {ids}", hint="name one by its id"
+            ExitCode.USAGE, f"the key {clean(name)!r} stands for several orders: {ids}", hint="use one of these ids"
         )
     return found[0]
 
@@ -121,7 +121,7 @@ def author(given: str | None) -> str:
     if given is None:
         return whoami()
     if not (cleaned := clean(given)):
-        raise Stop(ExitCode.USAGE, "--by is blank")
+        raise Stop(ExitCode.USAGE, "--by is blank: give a name")
     return cleaned
 
 
@@ -132,7 +132,7 @@ def required_reason(why: str) -> str:
         Stop: It is blank.
     """
     if not (cleaned := clean(why)):
-        raise Stop(ExitCode.USAGE, "--why is blank")
+        raise Stop(ExitCode.USAGE, "--why is blank: give a reason")
     return cleaned
 
 
@@ -145,7 +145,7 @@ async def _connected_url(settings: Settings) -> str:
     except LedgerUnavailable as trouble:
         why = scrubbed(str(trouble).split("\n", 1)[0], url)
         message = f"the ledger at {masked(url)} does not answer: {why}"
-        raise Stop(ExitCode.OUT_OF_REACH, message, hint="`number-orders doctor` looks at everything") from None
+        raise Stop(ExitCode.OUT_OF_REACH, message, hint="`number-orders doctor` checks everything") from None
     return url
 
 
@@ -164,7 +164,7 @@ def _known_schema() -> Iterator[None]:
     try:
         yield
     except WrongSchema as missing:
-        message = "the ledger's schema is not the one that this program was written for"
+        message = "the ledger's schema is not the one that this program needs"
         raise Stop(ExitCode.OUT_OF_REACH, message, hint="run `number-orders migrate`") from missing
 
 

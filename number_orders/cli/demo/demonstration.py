@@ -61,11 +61,13 @@ class Plan:
 
 def demo(
     orders: Annotated[int, typer.Option(min=ORDERS_MIN, max=3000, help="How many orders.")] = 300,
-    keep: Annotated[bool, typer.Option("--keep", help="Leave it all running afterwards, until Ctrl-C.")] = False,
-    no_kill: Annotated[bool, typer.Option("--no-kill", help="Kill no worker.")] = False,
-    seed: Annotated[int, typer.Option(help="Decides what is ordered, and what goes wrong.")] = 7,
-    timeout: Annotated[float, typer.Option(min=10, help="Seconds in which every order must have ended.")] = 300.0,
-    json_path: Annotated[Path | None, typer.Option("--json", help="Write the summary to this file, too.")] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running afterwards, until Ctrl-C.")] = False,
+    no_kill: Annotated[bool, typer.Option("--no-kill", help="Do not kill a worker.")] = False,
+    seed: Annotated[int, typer.Option(help="Decides what is ordered and what goes wrong.")] = 7,
+    timeout: Annotated[float, typer.Option(min=10, help="Seconds within which every order must have ended.")] = 300.0,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Also write the summary to this file, as JSON.")
+    ] = None,
 ) -> None:
     """Show it all: hundreds of orders to three sandbox carriers, a worker killed, every end checked.
 
@@ -145,10 +147,10 @@ class Demonstration:
         until = time.monotonic() + self._plan.timeout_s
         while time.monotonic() < until:
             counts = ledger.counts()
-            self._progress.show(counts, told=notifications.ends(), held_back=ledger.held_back())
+            self._progress.show(counts, notified=notifications.ends(), held_back=ledger.held_back())
             yield counts
             time.sleep(_LOOK_EVERY_S)
-        self._progress.say(Text(f"{self._plan.timeout_s:.0f} s are over", "red"))
+        self._progress.say(Text(f"{self._plan.timeout_s:.0f} s are over: the demo stops waiting", "red"))
 
 
 def _wait_for_interrupt(interruption: Interruption) -> None:
@@ -165,7 +167,7 @@ def _all_notified(counts: Mapping[State, int], notifications: NotificationReader
 def _settings(given: Settings, console: Console) -> Settings:
     """Return settings with which the stack starts everything itself; what the environment configures is not used."""
     if adapters(given) or given.database_url or given.broker_url:
-        console.print("what is configured (carrier, ledger, broker) is left alone: a demonstration brings its own")
+        console.print("the configured carriers, ledger and broker are not used: the demo starts its own")
     return Settings.model_construct(
         var_dir=given.var_dir.absolute() / "demo",
         children=CHILDREN,

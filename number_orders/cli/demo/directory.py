@@ -21,7 +21,7 @@ def fresh(directory: Path) -> Path:
     mark = directory / _OURS
     if directory.exists() and any(directory.iterdir()) and not mark.exists():
         raise StackError(
-            f"{directory} was not made by a demonstration, so it is not emptied for one", hint="move it away"
+            f"{directory} was not made by a demonstration, so the demo does not empty it", hint="move it away"
         )
     for what, name in _ENGINES.items():
         if (directory / name).is_dir():

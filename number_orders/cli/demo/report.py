@@ -100,7 +100,10 @@ class Facts:
     def _miscounts(self) -> list[str]:
         checks = (
             (self.tickets == self.orders, f"{self.orders} good orders were sent and {self.tickets} accepted"),
-            (self.refused == self.refused_expected, f"{self.refused} refused, {self.refused_expected} break a rule"),
+            (
+                self.refused == self.refused_expected,
+                f"{self.refused} orders were refused, and {self.refused_expected} break a rule",
+            ),
             (
                 self.repeated == self.repeated_expected,
                 f"{self.repeated} of {self.repeated_expected} repeats recognised",
@@ -152,12 +155,12 @@ def show(facts: Facts, console: Console) -> None:
     """Print the summary, and the first things that are wrong."""
     _heading(console, "Orders by final state")
     console.print(_states(facts))
-    _heading(console, "Checked against the practice carriers' own report")
+    _heading(console, "Checked against the sandbox carriers' own report")
     console.print(_checks(facts))
-    _heading(console, "Went wrong on purpose")
+    _heading(console, "Faults injected on purpose")
     console.print(_counted([*facts.mishaps.items(), *_killed(facts)]))
     if facts.doubts:
-        _heading(console, "Were in doubt, and came out of it")
+        _heading(console, "Were in doubt, and how it was resolved")
         console.print(_counted(facts.doubts.items()))
     _heading(console, "How it went")
     console.print(output.pairs(_course(facts)))
@@ -190,12 +193,12 @@ def _checks(facts: Facts) -> Table:
         ("lost", not verdict.lost, f"{len(verdict.lost)}"),
         ("wrong end", not verdict.wrong_end, f"{len(verdict.wrong_end)}   {verdict.numbers_compared} numbers compared"),
         ("removed too early", not verdict.too_early, f"{len(verdict.too_early)}   {_windows(facts)}"),
-        ("told", not verdict.told_wrong, f"{facts.told} ends, {facts.told_more_than_once} more than once"),
+        ("notified", not verdict.told_wrong, f"{facts.told} ends, {facts.told_more_than_once} more than once"),
         ("refused", facts.refused == facts.refused_expected, f"{facts.refused} of {facts.refused_expected} bad orders"),
         (
             "key repeated",
             facts.repeated == facts.repeated_expected and not verdict.tickets_wrong,
-            f"{facts.repeated} of {facts.repeated_expected} answered with the order that was there",
+            f"{facts.repeated} of {facts.repeated_expected} answered with the existing order",
         ),
     )
     for what, fine, words in rows:
@@ -204,7 +207,7 @@ def _checks(facts: Facts) -> Table:
 
 
 def _windows(facts: Facts) -> str:
-    return f"{facts.removals_waited} of {facts.removals} removals of young numbers waited for their taint window"
+    return f"{facts.removals_waited} of {facts.removals} early removals waited for the taint window"
 
 
 def _counted(items: Iterable[tuple[str, int]]) -> Table:
@@ -223,10 +226,13 @@ def _course(facts: Facts) -> list[tuple[str, str]]:
     late = facts.deadlines
     return [
         ("carriers", ", ".join(f"{count} orders to {name}" for name, count in sorted(facts.by_carrier.items()))),
-        ("order types", f"{facts.types}: {facts.numbers_bought} numbers bought, {facts.numbers_released} given back"),
+        ("order types", f"{facts.types}: {facts.numbers_bought} numbers bought, {facts.numbers_released} released"),
         ("Bandwidth's end to ours", f"median {late.median:.2f} s, p95 {late.p95:.2f} s" if late else ""),
         ("POSTs per order", f"{facts.posts / max(1, facts.orders):.2f}, at most {facts.posts_most} for one"),
-        ("sent again by the producer", f"{facts.sent_again} calls, for want of a ticket" if facts.sent_again else ""),
-        ("for a person to know", "; ".join(facts.alarms)),
+        (
+            "sent again by the producer",
+            f"{facts.sent_again} calls without a ticket" if facts.sent_again else "",
+        ),
+        ("alarms", "; ".join(facts.alarms)),
         ("took", f"{facts.took_s:.1f} s from the first order to the last end"),
     ]

@@ -44,27 +44,27 @@ class Progress:
         """Print a message above the display."""
         self._console.print(line)
 
-    def show(self, counts: Mapping[State, int], *, told: int, held_back: int) -> None:
+    def show(self, counts: Mapping[State, int], *, notified: int, held_back: int) -> None:
         """Show the number of orders in each state, of removals that wait, and of final notifications."""
         if self._live:
-            self._live.update(self._picture(counts, told, held_back))
+            self._live.update(self._picture(counts, notified, held_back))
         elif time.monotonic() >= self._next_line:
             self._next_line = time.monotonic() + _LINE_EVERY_S
-            self._console.print(self._progress_line(counts, told, held_back))
+            self._console.print(self._progress_line(counts, notified, held_back))
 
-    def _picture(self, counts: Mapping[State, int], told: int, held_back: int) -> Table:
+    def _picture(self, counts: Mapping[State, int], notified: int, held_back: int) -> Table:
         table = Table.grid(padding=(0, 2, 0, 0))
         for state in State:
             if count := counts.get(state, 0):
                 bar = Text("█" * max(1, round(_BAR * count / self._orders)), output.STYLES[state])
                 table.add_row(output.state(state), f"{count:>5}", bar)
         table.add_row(Text("waiting", "dim"), f"{held_back:>5}", Text("removals, for their taint window", "dim"))
-        table.add_row(Text("told", "dim"), f"{told:>5}", Text(f"after {self._seconds():.0f} s", "dim"))
+        table.add_row(Text("notified", "dim"), f"{notified:>5}", Text(f"after {self._seconds():.0f} s", "dim"))
         return table
 
-    def _progress_line(self, counts: Mapping[State, int], told: int, held_back: int) -> str:
+    def _progress_line(self, counts: Mapping[State, int], notified: int, held_back: int) -> str:
         standing = ", ".join(f"{count} {state}" for state in State if (count := counts.get(state, 0)))
-        return f"{self._seconds():5.1f} s  {standing or 'nothing yet'}; {held_back} removals wait; {told} told"
+        return f"{self._seconds():5.1f} s  {standing or 'nothing yet'}; {held_back} removals wait; {notified} notified"
 
     def _seconds(self) -> float:
         return time.monotonic() - self._began
@@ -78,10 +78,10 @@ def show_set_up(console: Console, addresses: Addresses, settings: Settings, work
                 ("Flower", addresses.flower),
                 ("ledger", output.masked(addresses.database_url)),
                 ("broker", output.masked(addresses.broker_url)),
-                ("practice carriers", f"{addresses.sandbox}, {_decision_times()}"),
-                ("patience", _waits(BandwidthSettings(), settings.bandwidth)),
+                ("sandbox carriers", f"{addresses.sandbox}, {_decision_times()}"),
+                ("waiting times", _waits(BandwidthSettings(), settings.bandwidth)),
                 ("taint window", _taint_window(SwiftSettings(), settings.swift)),
-                ("producer", f"a process of its own: {_workload_text(workload)}"),
+                ("producer", f"a separate process: {_workload_text(workload)}"),
             ]
         )
     )
@@ -90,13 +90,13 @@ def show_set_up(console: Console, addresses: Addresses, settings: Settings, work
 def show_commands(console: Console, addresses: Addresses, var_dir: Path) -> None:
     """Print the commands to explore what is left running."""
     command = f"{PREFIX}VAR_DIR={var_dir} number-orders"
-    output.heading(console, "Everything goes on running", "Ctrl-C stops it")
+    output.heading(console, "Everything is still running", "Ctrl-C stops it")
     console.print(
         output.pairs(
             [
                 ("Flower", f"{addresses.flower}/tasks"),
                 ("all orders", f"{command} list"),
-                ("the story of one", f"{command} show demo-0001"),
+                ("one order", f"{command} show demo-0001"),
             ]
         )
     )
@@ -109,21 +109,21 @@ def _decision_times() -> str:
 
 def _waits(usual: BandwidthSettings, demo: BandwidthSettings) -> str:
     return (
-        f"shortened for the demonstration: with doubt from {usual.doubt_patience_s / 60:.0f} min to "
-        f"{demo.doubt_patience_s:.0f} s, with an answer from {usual.timeout_s:.0f} to {demo.timeout_s:.0f} s, "
-        f"before the first question from {usual.ask_first_s:.0f} to {demo.ask_first_s:.0f} s"
+        f"shortened for the demonstration: search for a lost order from {usual.doubt_patience_s / 60:.0f} min to "
+        f"{demo.doubt_patience_s:.0f} s, timeout from {usual.timeout_s:.0f} to {demo.timeout_s:.0f} s, "
+        f"first question after {usual.ask_first_s:.0f} to {demo.ask_first_s:.0f} s"
     )
 
 
 def _taint_window(usual: SwiftSettings, demo: SwiftSettings) -> str:
     return (
         f"Swift removes no number that is younger than {usual.taint_window_s / 60:.0f} min: shortened for the "
-        f"demonstration to {demo.taint_window_s:.0f} s, and {demo.taint_margin_s:.0f} s to be sure"
+        f"demonstration to {demo.taint_window_s:.0f} s, and {demo.taint_margin_s:.0f} s of margin"
     )
 
 
 def _workload_text(workload: Workload) -> str:
     return (
-        f"{workload.orders} orders, {workload.removals} of them to remove numbers that are too young for it; "
+        f"{workload.orders} orders, {workload.removals} of them removals of numbers in their taint window; "
         f"{workload.refusals} more that break a rule, and {workload.repeats} sent twice"
     )

@@ -139,17 +139,17 @@ def _differences(document: Document, truth: Sequence[CarrierRecord]) -> Iterator
         yield f"we hold {sorted(held - bought)} that were not bought, and miss {sorted(bought - held)} that were"
     failed = {number["e164"] for number in document["numbers"] if number["state"] == "failed"}
     if not (set(first["failed"]) if first else set()) <= failed:
-        yield "numbers that were not bought do not stand as failed"
+        yield "numbers that were not bought are not listed as failed"
 
 
 def _removed_differently(document: Document, truth: Sequence[CarrierRecord], gone: set[str]) -> Iterator[str]:
     own = _released(truth)
     wanted = expected_ends_of_removal(document, own, gone)
     if document["state"] not in wanted:
-        yield f"ended {document['state']}, and by what the carrier gave up it is {' or '.join(sorted(wanted))}"
-    told = {number["e164"] for number in document["numbers"] if number["state"] == "released"}
-    if not own <= told <= gone:
-        yield f"told as released: {sorted(told)}; the carrier gave up {sorted(own)}"
+        yield f"ended {document['state']}, and by what the carrier released it is {' or '.join(sorted(wanted))}"
+    listed = {number["e164"] for number in document["numbers"] if number["state"] == "released"}
+    if not own <= listed <= gone:
+        yield f"we list as released {sorted(listed)}; the carrier released {sorted(own)}"
 
 
 def _too_early(report: Mapping[str, Any]) -> Iterator[str]:
@@ -164,27 +164,27 @@ def _unknown_orders(ours: Mapping[str, Document], truth: Mapping[str, Sequence[C
 
 def _notified_wrongly(ours: Mapping[str, Document], heard: Mapping[str, Sequence[Document]]) -> Iterator[str]:
     for order_id, document in ours.items():
-        told = heard.get(order_id, ())
-        ends = [one for one in told if one["final"]]
+        received = heard.get(order_id, ())
+        ends = [one for one in received if one["final"]]
         if document["final"] and not ends:
-            yield f"order {order_id} ended {document['state']}, and its producer was not told"
+            yield f"order {order_id} ended {document['state']}, and its producer was not notified"
         yield from (
-            f"order {order_id} ended {document['state']}, and its producer was told {end['state']}"
+            f"order {order_id} ended {document['state']}, and its producer was notified of {end['state']}"
             for end in ends
             if (end["state"], end["numbers"]) != (document["state"], document["numbers"])
         )
-        versions = [one["version"] for one in told]
+        versions = [one["version"] for one in received]
         # Sent twice is allowed; an older version after a newer one, not sent before, is not.
         first_told = list(dict.fromkeys(versions))
         if first_told != sorted(first_told):
-            yield f"order {order_id} was told out of order: versions {versions}"
+            yield f"order {order_id} was notified out of order: versions {versions}"
 
 
 def _tickets_wrong(tickets: Mapping[str, set[str]], accepted: set[str], ours: Mapping[str, Document]) -> Iterator[str]:
     for key, ids in tickets.items():
         if len(ids) > 1:
-            yield f"key {key} stands for {len(ids)} orders: {', '.join(sorted(ids))}"
+            yield f"key {key} has {len(ids)} orders: {', '.join(sorted(ids))}"
     yield from (f"order {order_id} is in the ledger without a ticket" for order_id in sorted(ours.keys() - accepted))
     for key, count in Counter(document["key"] for document in ours.values()).items():
         if count > 1:
-            yield f"key {key} stands {count} times in the ledger"
+            yield f"key {key} is {count} times in the ledger"

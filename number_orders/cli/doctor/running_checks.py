@@ -34,7 +34,7 @@ _REMEDIES: Final = (
     (("sslerror", "certificate"), "see that BASE_URL speaks https, with a certificate trusted here (SSL_CERT_FILE)"),
     (
         ("connect call failed", "refused"),
-        "see that something listens at BASE_URL; for practice, `number-orders sandbox` does",
+        "see that something listens at BASE_URL; `number-orders sandbox` serves practice carriers",
     ),
     (("nothing was sent",), "see that BASE_URL can be reached from here (proxies, firewalls)"),
 )
@@ -61,7 +61,7 @@ class WorkerPoll:
         self._called_at = time.monotonic()
         if not self._first:
             remedy = "start `number-orders up`, or the worker of the Procfile, on the same broker"
-            return Check("workers", Verdict.WRONG, f"none answers within {_ANSWER_WITHIN_S:g} s", remedy)
+            return Check("workers", Verdict.WRONG, f"none answered within {_ANSWER_WITHIN_S:g} s", remedy)
         children = sum(_children(answer) for answer in self._first.values())
         names = ", ".join(sorted(map(clean, self._first)))
         return Check("workers", Verdict.GOOD, f"{len(self._first)} with {children} children: {names}")
@@ -69,12 +69,12 @@ class WorkerPoll:
     def check_beat(self) -> Check:
         """Check that workers have swept since `check_workers`."""
         if not self._first:
-            return Check("beat", Verdict.SKIPPED, "only a worker could tell whether beat ticks")
+            return Check("beat", Verdict.SKIPPED, "not checked, because only a worker knows whether beat sweeps")
         time.sleep(max(0.0, self._called_at + (_TICKS + 0.5) * SWEEP_EVERY_S - _ANSWER_WITHIN_S - time.monotonic()))
         swept = _sweeps(self._stats()) - _sweeps(self._first)
         if swept > 0:
             return Check("beat", Verdict.GOOD, "ticks: workers sweep")
-        remedy = "start beat (`celery -A workers.celery_app beat`): without it work waits for bells alone"
+        remedy = "start beat (`celery -A workers.celery_app beat`): without it, work that falls due is not found"
         return Check("beat", Verdict.WRONG, f"no sweep in {time.monotonic() - self._called_at:.0f} s", remedy)
 
     def _stats(self) -> Mapping[str, Any]:
@@ -86,7 +86,7 @@ def check_carriers(settings: Settings) -> list[Check]:
     carriers = configured_carriers(settings)
     if not carriers:
         wanted = " or ".join(f"{PREFIX}{entry.name.upper()}__{entry.account_setting.upper()}" for entry in CARRIERS)
-        remedy = f"set {wanted}, and what goes with it (docs/carriers/); `number-orders sandbox` is for practice"
+        remedy = f"set {wanted}, and what goes with it (docs/carriers/), or use `number-orders sandbox`"
         return [Check("carriers", Verdict.WRONG, "none is set up, so every order would be refused", remedy)]
     return [asyncio.run(_check_carrier(carrier)) for carrier in carriers.values()]
 
@@ -106,7 +106,7 @@ async def _check_carrier(carrier: ConfiguredCarrier) -> Check:
     finally:
         await messenger.aclose()
     took = timedelta(seconds=time.monotonic() - began) / timedelta(milliseconds=1)
-    return Check(adapter.name, Verdict.GOOD, f"{where}: knows us, and answers in {took:.0f} ms")
+    return Check(adapter.name, Verdict.GOOD, f"{where}: accepts our credentials, answered in {took:.0f} ms")
 
 
 def _failed_check(name: str, where: str, trouble: NoAnswer | UnreadableAnswer) -> Check:
@@ -120,7 +120,7 @@ def _failed_check(name: str, where: str, trouble: NoAnswer | UnreadableAnswer) -
 
 
 _ACCOUNTS: Final = {entry.name: entry.account_setting.upper() for entry in CARRIERS}
-_OTHERWISE: Final = "see whether BASE_URL is really the carrier's address; if so, its operators are the ones to ask"
+_OTHERWISE: Final = "check that BASE_URL is the carrier's address; if it is, ask the carrier"
 
 
 def _made_up_order(carrier: CarrierName) -> Order:

@@ -144,7 +144,7 @@ def _held_pairs(held: HeldNumber) -> list[tuple[str, str]]:
 
 def _print_unreadable(carrier: CarrierName, count: int) -> None:
     if count:
-        aside().print(f"{carrier}: {count} entries are no numbers, and were left out")
+        aside().print(f"{carrier}: {count} entries are not telephone numbers, and are left out")
 
 
 def _utc(moment: datetime | None) -> str:

@@ -57,7 +57,7 @@ _ABILITIES: Final[Mapping[str, Callable[[ConfiguredCarrier], Any]]] = {
     "quantity max": lambda carrier: carrier.adapter.capabilities.quantity_max,
     "partial": lambda carrier: carrier.adapter.capabilities.partial_fill,
     "backorder": lambda carrier: carrier.adapter.capabilities.backorder,
-    "called back": lambda carrier: _kinds(carrier.adapter.capabilities.called_back),
+    "can cancel": lambda carrier: _kinds(carrier.adapter.capabilities.called_back),
     "found by reference": lambda carrier: carrier.adapter.capabilities.found_by_reference,
     "reserve": lambda carrier: carrier.adapter.capabilities.reserves,
     "taint window": lambda carrier: carrier.adapter.capabilities.taint_window,
@@ -65,8 +65,12 @@ _ABILITIES: Final[Mapping[str, Callable[[ConfiguredCarrier], Any]]] = {
 }
 
 
+_KEYS: Final[Mapping[str, str]] = {"can cancel": "called_back", "taint window": "taint_window_s"}
+"""The JSON keys that differ from the label."""
+
+
 def _key(name: str) -> str:
-    return "taint_window_s" if name == "taint window" else name.replace(" ", "_")
+    return _KEYS.get(name, name.replace(" ", "_"))
 
 
 def _value(value: Any) -> Any:

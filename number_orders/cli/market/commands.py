@@ -1,7 +1,7 @@
-"""The commands that ask carriers: their arguments and options, the same as an order's criteria.
+"""Declares the commands that ask carriers; their options are an order's criteria.
 
-None of them needs a ledger, a broker or a worker. What a command needs is imported when it runs, so that `--help` and
-completion are quick.
+They need no ledger, broker or worker. Each imports what it needs when it runs, so that `--help` and completion are
+quick.
 """
 # ruff: noqa: PLC0415  -- see above
 
@@ -11,16 +11,16 @@ import typer
 
 from number_orders.cli.orders.commands import AsJson
 
-Carrier = Annotated[str | None, typer.Option(help="This one only; else every carrier that is set up and answers.")]
+Carrier = Annotated[str | None, typer.Option(help="Only this carrier. Default: every configured one that answers.")]
 Country = Annotated[str | None, typer.Option(help="ISO 3166 alpha-3, such as USA.")]
-NumberType = Annotated[str | None, typer.Option(help="local, national, mobile, toll_free…, as the carrier has them.")]
+NumberType = Annotated[str | None, typer.Option(help="The carrier's class: local, national, mobile, toll_free…")]
 Npa = Annotated[str | None, typer.Option(help="Area code.")]
-Nxx = Annotated[str | None, typer.Option(help="Exchange, the three digits after the area code.")]
+Nxx = Annotated[str | None, typer.Option(help="Exchange: the three digits after the area code.")]
 ThousandsBlock = Annotated[str | None, typer.Option(help="The digit after the exchange.")]
-City = Annotated[str | None, typer.Option()]
+City = Annotated[str | None, typer.Option(help="Such as Raleigh.")]
 State = Annotated[str | None, typer.Option(help="Two letters, such as NC.")]
-RateCenter = Annotated[str | None, typer.Option()]
-Lata = Annotated[str | None, typer.Option()]
+RateCenter = Annotated[str | None, typer.Option(help="Such as RALEIGH.")]
+Lata = Annotated[str | None, typer.Option(help="Up to five digits, such as 426.")]
 
 
 def search(
@@ -35,22 +35,27 @@ def search(
     rate_center: RateCenter = None,
     lata: Lata = None,
     zip_: Annotated[str | None, typer.Option("--zip", help="27601 or 27601-1234.")] = None,
-    vanity: Annotated[str | None, typer.Option(help="Letters and digits; toll-free with that number type.")] = None,
+    vanity: Annotated[
+        str | None, typer.Option(help="Letters and digits to spell; toll-free with --number-type toll_free.")
+    ] = None,
     vanity_at_end: Annotated[
-        bool | None, typer.Option("--vanity-at-end/--vanity-anywhere", help="Where the vanity stands.")
+        bool | None, typer.Option("--vanity-at-end/--vanity-anywhere", help="Spell it at the end, or anywhere.")
     ] = None,
     toll_free_pattern: Annotated[str | None, typer.Option(metavar="8D*", help="80* is 800, 83* is 833.")] = None,
     local_calling_area: Annotated[
-        bool | None, typer.Option("--local-calling-area", help="Numbers that are a local call away will do as well.")
+        bool | None, typer.Option("--local-calling-area", help="Also numbers that are a local call away.")
     ] = None,
-    quantity: Annotated[int, typer.Option(help="At most so many.")] = 20,
-    option: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="The carrier's own.")] = None,
+    quantity: Annotated[int, typer.Option(help="At most this many.")] = 20,
+    option: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="The carrier's own option. Repeatable.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search for numbers that can be bought now. Buys and reserves nothing.
+    """Search for numbers for sale. Buys and reserves nothing.
 
-    The criteria are an order's. What was found can be ordered by name, or by the same criteria where the carrier
-    takes them; whoever orders first has it.
+    The options are the criteria of an order.
+    Order a found number by name, or by the same criteria if the carrier takes them.
+    The first order gets it.
     """
     from number_orders.carriers.market import Search, Topic
     from number_orders.cli.market import answers, questions
@@ -92,7 +97,7 @@ def coverage(
     lata: Lata = None,
     as_json: AsJson = False,
 ) -> None:
-    """Count the numbers that a carrier has, by groups of those alike in some field."""
+    """Count the numbers for sale, in all or grouped by fields such as the area code."""
     from number_orders.carriers.market import CountBy, Topic
     from number_orders.cli.market import answers, questions
     from number_orders.orders.model import Criteria
@@ -112,7 +117,7 @@ def restrictions(
     carrier: Carrier = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell under which rules numbers of a country are sold."""
+    """Show the rules under which numbers of a country are sold."""
     from number_orders.carriers.market import RulesOf, Topic
     from number_orders.cli.market import answers, questions
 
@@ -127,7 +132,7 @@ def number(
     carrier: Carrier = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what a carrier has on record about one number: status, account, the order that brought it."""
+    """Show a carrier's record of one number: status, account, and the order that bought it."""
     from number_orders.carriers.market import Topic
     from number_orders.cli.market import answers, questions
 
@@ -148,10 +153,10 @@ def numbers(
     state: State = None,
     rate_center: RateCenter = None,
     lata: Lata = None,
-    limit: Annotated[int, typer.Option(min=1, help="Read no more than so many.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Read at most this many.")] = 1000,
     as_json: AsJson = False,
 ) -> None:
-    """List the numbers that are in service at a carrier, by its own records."""
+    """List the numbers in service, by the carrier's own records."""
     from number_orders.carriers.market import InService, Topic
     from number_orders.cli.market import answers, questions
     from number_orders.orders.model import Criteria
@@ -174,7 +179,7 @@ def numbers(
 
 
 def carriers(as_json: AsJson = False) -> None:
-    """Show what each carrier that is set up can do, as it is declared."""
+    """Show what each configured carrier can do."""
     from number_orders.cli.discovery import discover
     from number_orders.cli.market import capabilities
 

@@ -26,9 +26,7 @@ Ask = Callable[[Market], Inquiry[Answer]]
 _CRITERION: Final = re.compile(r"\bcriteria\.([a-z_]+)")
 _OPTION: Final = re.compile(r"^options\.(\w+)")
 _WORST_FIRST: Final = (ExitCode.OUT_OF_REACH, ExitCode.NO, ExitCode.USAGE)
-SET_UP_HINT: Final = (
-    "set a carrier's variables; `number-orders doctor` says which, `number-orders sandbox` is for practice"
-)
+SET_UP_HINT: Final = "set a carrier's variables, which `number-orders doctor` names; or try `number-orders sandbox`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +76,13 @@ def carriers_to_ask(settings: Settings, topic: Topic, carrier: str | None) -> Se
     if carrier is not None:
         chosen = known.get(CarrierName(carrier))
         if chosen is None:
-            raise Stop(ExitCode.USAGE, f"--carrier: {clean(carrier)} is none of ours: {', '.join(sorted(known))}")
+            raise Stop(
+                ExitCode.USAGE, f"--carrier: {clean(carrier)} is not set up here; these are: {', '.join(sorted(known))}"
+            )
         return [chosen]
     able = [one for _, one in sorted(known.items()) if topic in one.market.offers]
     if not able:
-        raise Stop(ExitCode.NO, f"no carrier that is set up answers {topic}: {', '.join(sorted(known))}")
+        raise Stop(ExitCode.NO, f"none of the carriers that are set up answers {topic}: {', '.join(sorted(known))}")
     return able
 
 
@@ -153,7 +153,7 @@ def _failure(trouble: FulfilmentError) -> Failure:
         case UnreadableAnswer():
             return Failure(ExitCode.OUT_OF_REACH, f"its answer cannot be read: {trouble.why}")
         case _:
-            return Failure(ExitCode.OUT_OF_REACH, f"no answer: {trouble}")
+            return Failure(ExitCode.OUT_OF_REACH, f"no answer: {str(trouble).removeprefix('no answer: ')}")
 
 
 def _error_lines(reply: Reply[Answer]) -> list[str]:

@@ -1,6 +1,6 @@
-"""The commands about reservations: their arguments and options, and nothing of how they do it.
+"""Declares the commands about reservations: their arguments and options.
 
-What a command needs is imported when it runs, so that `--help` and completion are quick.
+Each command imports what it needs when it runs, so that `--help` and completion are quick.
 """
 # ruff: noqa: PLC0415  -- see above
 
@@ -11,8 +11,8 @@ import typer
 
 from number_orders.cli.orders.commands import AsJson
 
-Carrier = Annotated[str, typer.Option(help="One that takes reservations; `carriers` tells which do.")]
-Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Reservations, by the ids that `reserve` told.")]
+Carrier = Annotated[str, typer.Option(help="A carrier that takes reservations; `carriers` shows which do.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID…", help="Reservation ids, as `reserve` prints them.")]
 
 
 def reserve(
@@ -20,9 +20,10 @@ def reserve(
     carrier: Carrier = "bandwidth",
     as_json: AsJson = False,
 ) -> None:
-    """Have numbers kept from other buyers for a while: at Bandwidth for four hours. Buys nothing.
+    """Reserve numbers for a while: at Bandwidth for four hours. Buys nothing.
 
-    An order that names the numbers and, in options.reservation_ids, the reservations uses them up.
+    An order uses reservations up if it names the numbers,
+    and the reservation ids in options.reservation_ids.
     """
     from number_orders.cli.discovery import discover
     from number_orders.cli.market.reservations import exit_code, reserve_numbers, show_reservations
@@ -39,7 +40,7 @@ def reservations(
     carrier: Carrier = "bandwidth",
     as_json: AsJson = False,
 ) -> None:
-    """Look reservations up: which number, and how long it is kept."""
+    """Look up reservations: which number, and how much time is left."""
     from number_orders.cli.discovery import discover
     from number_orders.cli.market.reservations import exit_code, look_up, show_reservations
 
@@ -49,7 +50,7 @@ def reservations(
 
 
 def unreserve(ids: Ids, carrier: Carrier = "bandwidth", as_json: AsJson = False) -> None:
-    """Let reservations go before their time."""
+    """End reservations early."""
     from number_orders.cli.discovery import discover
     from number_orders.cli.market.reservations import exit_code, release, show_released
 

@@ -43,7 +43,7 @@ async def reserve_numbers(settings: Settings, carrier: str, numbers: Sequence[st
         try:
             made = await courier.inquire(reservations.reserve(wanted[typed]))
         except (NoAnswer, UnreadableAnswer) as silence:
-            look = f"it may be reserved all the same: `number-orders reservations {typed}` tells"
+            look = f"it may be reserved all the same: `number-orders reservations {typed}` shows it"
             raise NoAnswer(f"{silence}; {look}") from silence
         return await _with_time_left(courier, reservations, made)
 
@@ -96,7 +96,7 @@ def show_released(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
     if as_json:
         return write_json({"released": gone, "failures": _failures(outcomes)})
     for typed in gone:
-        screen().print(f"let go  {clean(typed)}")
+        screen().print(f"ended  {clean(typed)}")
     return _print_errors(outcomes)
 
 
@@ -138,8 +138,8 @@ def _carrier_with_reservations(settings: Settings, name: str) -> tuple[Configure
     known = configured_carriers(settings)
     chosen = known.get(CarrierName(name))
     if chosen is None:
-        configured = ", ".join(sorted(known)) or "none is set up"
-        raise Stop(ExitCode.USAGE, f"--carrier: {clean(name)} is none of ours: {configured}")
+        configured = ", ".join(sorted(known)) or "none"
+        raise Stop(ExitCode.USAGE, f"--carrier: {clean(name)} is not set up here; these are: {configured}")
     if not isinstance(chosen.adapter, Reserving):
         raise Stop(ExitCode.NO, f"{name} takes no reservations")
     return chosen, chosen.adapter.reservations
@@ -152,13 +152,15 @@ def _failed(typed: str, trouble: FulfilmentError) -> Outcome:
         case Declined():
             return Outcome(typed, trouble=trouble.words, code=ExitCode.NO)
         case _:
-            return Outcome(typed, trouble=f"no answer: {trouble}", code=ExitCode.OUT_OF_REACH)
+            return Outcome(
+                typed, trouble=f"no answer: {str(trouble).removeprefix('no answer: ')}", code=ExitCode.OUT_OF_REACH
+            )
 
 
 def _time_left(reservation: Reservation) -> str:
     if reservation.expires_in is None:
-        return "not told"
-    return times.span(reservation.expires_in) if reservation.expires_in else "over"
+        return "unknown"
+    return times.span(reservation.expires_in) if reservation.expires_in else "expired"
 
 
 def _to_json(reservation: Reservation) -> dict[str, object]:

@@ -16,11 +16,11 @@ def check_arguments(ids: Sequence[int], *, clear: bool, every: bool = False) -> 
         Stop: They do not.
     """
     if every and (clear or ids):
-        raise Stop(ExitCode.USAGE, "--clear-all takes them all: give no ids and no --clear beside it")
+        raise Stop(ExitCode.USAGE, "--clear-all clears every alarm: give neither ids nor --clear with it")
     if ids and not clear:
-        raise Stop(ExitCode.USAGE, "ids are for --clear ID…")
+        raise Stop(ExitCode.USAGE, "ids need --clear: --clear ID…")
     if clear and not ids:
-        raise Stop(ExitCode.USAGE, "--clear needs the ids of what to put away")
+        raise Stop(ExitCode.USAGE, "--clear needs the ids to clear: --clear ID…")
 
 
 async def clear_alarms(settings: Settings, ids: Sequence[int]) -> list[Row]:

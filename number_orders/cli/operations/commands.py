@@ -1,6 +1,6 @@
-"""The commands about the house: what it stands on, what troubles it, and the practice carrier.
+"""Declares the commands that run and operate the service: their arguments and options.
 
-What a command needs is imported when it runs, so that `--help` and completion are quick.
+Each command imports what it needs when it runs, so that `--help` and completion are quick.
 """
 # ruff: noqa: PLC0415  -- see above
 
@@ -14,19 +14,21 @@ import typer
 from number_orders.cli.orders.commands import AsJson, By
 from number_orders.orders.model import Lane
 
-Limit = Annotated[int, typer.Option(min=1, max=10_000, help="The latest so many.")]
+Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most this many, the latest.")]
 JSON_OR_FILE = "JSON, or @FILE with JSON."
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID…]", min=1, max=2**63 - 1, help="With --clear: which.")]
+Ids = Annotated[
+    list[int] | None, typer.Argument(metavar="[ID…]", min=1, max=2**63 - 1, help="The ids to clear, with --clear.")
+]
 
 
-Carrier = Annotated[str, typer.Argument(metavar="CARRIER", help="Such as bandwidth.")]
-OneLane = Annotated[Lane | None, typer.Argument(help="One lane of it alone.", case_sensitive=False)]
+Carrier = Annotated[str, typer.Argument(metavar="CARRIER", help="The carrier, such as bandwidth.")]
+OneLane = Annotated[Lane | None, typer.Argument(help="Only this lane.", case_sensitive=False)]
 PASS_OPTIONS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
-"""Context of a command whose options are read in its own module."""
+"""The context of a command whose own module declares its options."""
 
 
 def up(context: typer.Context) -> None:
-    """Run everything here until Ctrl-C: engines, workers, beat, Flower, and a practice carrier if none is set."""
+    """Run everything until Ctrl-C: engines, workers, beat, Flower, and sandbox carriers if none is configured."""
     from number_orders.cli.stack.up import up as command
 
     _run_elsewhere(command, context)
@@ -51,7 +53,7 @@ def env(as_json: AsJson = False) -> None:
 
 
 def demo(context: typer.Context) -> None:
-    """Show it all: hundreds of orders on practice carriers, a worker killed, every end checked."""
+    """Show it all: hundreds of orders to sandbox carriers, a worker killed, every end checked."""
     from number_orders.cli.demo.demonstration import demo as command
 
     _run_elsewhere(command, context)
@@ -60,13 +62,14 @@ def demo(context: typer.Context) -> None:
 def alarms(
     ids: Ids = None,
     limit: Limit = 100,
-    clear: Annotated[bool, typer.Option("--clear", help="Put these away until they happen again.")] = False,
-    clear_all: Annotated[bool, typer.Option("--clear-all", help="Put all away until they happen again.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Clear these until they happen again.")] = False,
+    clear_all: Annotated[bool, typer.Option("--clear-all", help="Clear all until they happen again.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what a person should know, latest first; or put away what was dealt with, which lists it once more.
+    """List the alarms, latest first; or clear those that you have dealt with.
 
-    Exit 1 if one of the ids is no alarm that stands; the others are put away all the same.
+    Cleared alarms are printed, and return when they happen again.
+    Exit 1 if an id is no alarm; the others are cleared all the same.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.operations.clear import check_arguments, clear_alarms, exit_code
@@ -86,14 +89,16 @@ def alarms(
 
 def pause(
     carrier: Carrier,
-    why: Annotated[str, typer.Option(help="For whoever finds it paused.")],
+    why: Annotated[str, typer.Option(help="The reason, shown wherever the pause is.")],
     lane: OneLane = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let nothing more go to a carrier, or nothing happen on one lane, until somebody resumes it.
+    """Stop the work for a carrier, or on one of its lanes, until somebody resumes it.
 
-    What is under way is finished. Exit 1 if it is paused already: the first pause stands, with its reason.
+    Without a lane nothing is sent or asked, and producers still get their messages.
+    Work under way is finished.
+    Exit 1 if it is paused already: the first pause and its reason stay.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.operations.pause import exit_code, pause_lanes, pauses_to_json, show_pauses
@@ -105,17 +110,17 @@ def pause(
         write_json(pauses_to_json(paused))
     else:
         show_pauses(paused)
-    raise typer.Exit(exit_code(paused, "it is paused already; `number-orders doctor` tells by whom"))
+    raise typer.Exit(exit_code(paused, "it is paused already; `number-orders doctor` shows by whom"))
 
 
 def resume(
     carrier: Carrier,
     lane: OneLane = None,
-    why: Annotated[str | None, typer.Option(help="For the record.")] = None,
+    why: Annotated[str | None, typer.Option(help="The reason, stored with the pause.")] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let a carrier, or one lane of it, go on. Exit 1 if nothing was paused."""
+    """End the pause of a carrier, or of one of its lanes. Exit 1 if nothing was paused."""
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.operations.pause import exit_code, pauses_to_json, resume_lanes, show_pauses
     from number_orders.cli.output import write_json
@@ -135,9 +140,11 @@ def letters(
     clear: Annotated[bool, typer.Option("--clear", help="Delete these.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List dead letters: messages that nobody could read, latest first; or delete some, which lists them once more.
+    """List the dead letters, latest first; or delete those that you have dealt with.
 
-    Exit 1 if one of the ids is no letter; the others are deleted all the same.
+    A dead letter is a message that cannot be read, or that killed every process that took it.
+    Deleted ones are printed once more.
+    Exit 1 if an id is no dead letter; the others are deleted all the same.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.operations.clear import check_arguments, delete_dead_letters, exit_code
@@ -156,9 +163,10 @@ def letters(
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Check settings, database, broker, workers, beat and carriers; exit 1 if anything is wrong.
+    """Check settings, database, broker, workers, beat and carriers. Exit 1 if anything is wrong.
 
-    Changes nothing, and orders nothing: a carrier is asked for an order that does not exist.
+    Changes nothing and orders nothing:
+    each carrier is asked for an order that does not exist.
     """
     from number_orders.cli.doctor.report import checks_to_json, exit_code, run_checks, show_check
     from number_orders.cli.output import write_json
@@ -174,19 +182,20 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 def simulate(
-    orders: Annotated[int, typer.Option(min=1, max=10_000, help="Orders of one world.")] = 12,
-    days: Annotated[float, typer.Option(min=0.05, max=365, help="Simulated days of trouble, before it ends.")] = 1.0,
-    seed: Annotated[int, typer.Option(min=0, help="The world, or the first of several.")] = 1,
+    orders: Annotated[int, typer.Option(min=1, max=10_000, help="Orders in each world.")] = 12,
+    days: Annotated[float, typer.Option(min=0.05, max=365, help="Simulated days with faults.")] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the first world.")] = 1,
     faults: Annotated[
         str, typer.Option(help="What goes wrong: swarm, none, harsh, network, limits, crashes, ledger, messages, …")
     ] = "swarm",
-    carrier: Annotated[list[str] | None, typer.Option(help="Order only there; may be given again.")] = None,
-    worlds: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many, one seed after the other.")] = 1,
-    trace: Annotated[bool, typer.Option("--trace", help="Print everything that happens.")] = False,
+    carrier: Annotated[list[str] | None, typer.Option(help="Order only from this carrier. Repeatable.")] = None,
+    worlds: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many worlds, with consecutive seeds.")] = 1,
+    trace: Annotated[bool, typer.Option("--trace", help="Print every event.")] = False,
 ) -> None:
-    """Run the service in simulated worlds, each from a seed, and look after every promise.
+    """Run the service in simulated worlds, each from a seed, and check every promise.
 
-    Needs nothing that runs: carriers, clock, queue, ledger and crashes are simulated. Exit 1 if a promise is broken.
+    Needs no running service: carriers, clock, queue, ledger and crashes are simulated.
+    Exit 1 if a promise is broken.
     """
     from number_orders.cli.operations.simulate import simulate_worlds
 
@@ -197,7 +206,7 @@ def simulate(
 
 
 def migrate() -> None:
-    """Bring the ledger's schema to the one that this program needs. Safe to repeat, and to run twice at once."""
+    """Bring the ledger's schema to this program's version. Safe to repeat, and to run twice at once."""
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.operations.migrate import migrate_ledger
 
@@ -239,9 +248,9 @@ def version(as_json: AsJson = False) -> None:
 
 
 def _run_elsewhere(command: Callable[..., None], context: typer.Context) -> None:
-    """Run a command that is a module of its own, with the words that are left on the command line.
+    """Run a command of another module with the rest of the command line.
 
-    Whoever registered it directly would import all that it needs for every other command as well: a second and more.
+    Registering it directly would import all that it needs for every other command too, which takes more than a second.
     """
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     alone.command()(command)

@@ -56,6 +56,6 @@ def _lanes(lane: Lane | None) -> Sequence[Lane]:
 async def _known_carrier(ledger: Ledger, carrier: str) -> CarrierName:
     known = await ledger.schedule.carriers()
     if (name := CarrierName(carrier)) not in known:
-        message = f"no carrier {clean(carrier)!r} has ever been worked with here"
+        message = f"no worker here has ever worked for a carrier {clean(carrier)!r}"
         raise Stop(ExitCode.NO, message, hint=f"it is one of: {', '.join(known) or 'none yet; start a worker'}")
     return name

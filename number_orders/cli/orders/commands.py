@@ -1,6 +1,6 @@
-"""The commands about orders: their arguments and options, and nothing of how they do it.
+"""Declares the commands about orders: their arguments and options.
 
-What a command needs is imported when it runs, so that `--help` and completion are quick.
+Each command imports what it needs when it runs, so that `--help` and completion are quick.
 """
 # ruff: noqa: PLC0415  -- see above
 
@@ -14,9 +14,9 @@ from number_orders.cli.exits import ExitCode
 from number_orders.cli.times import duration
 from number_orders.orders.model import Kind, Lane, State
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON document, for machines.")]
-By = Annotated[str | None, typer.Option(metavar="NAME", help="Who does so, for the story; else user@host.")]
-Name = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id, or the key its producer gave it.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+By = Annotated[str | None, typer.Option(metavar="NAME", help="Your name, stored with the order. Default: user@host.")]
+Name = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id, or its producer's key.")]
 
 
 def _parse_duration(text: str | timedelta) -> timedelta:
@@ -29,15 +29,21 @@ def _parse_duration(text: str | timedelta) -> timedelta:
 
 
 def submit(
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="JSON: one order, an array, or one a line.")],
-    producer: Annotated[str, typer.Option(help="Whose orders these are: keys are unique per producer.")] = "default",
-    every: Annotated[bool, typer.Option("--all", help="Show every ticket, however many.")] = False,
+    file: Annotated[
+        str,
+        typer.Argument(metavar="FILE|-", help="JSON: one order, an array, or one order a line; - is standard input."),
+    ],
+    producer: Annotated[
+        str, typer.Option(help="The producer of these orders; keys are unique per producer.")
+    ] = "default",
+    every: Annotated[bool, typer.Option("--all", help="Print every ticket, not only the first 20.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Hand orders in. Each is accepted or refused by itself; exit 1 if any was refused.
+    """Submit orders from a file. Each is accepted or refused by itself.
 
-    A file that is not JSON throughout submits nothing. Submitting the same file twice is submitting it once: a known
-    key with the same order is the same order.
+    If any part of the file is not JSON, nothing is submitted.
+    Submitting a file twice is safe: the same key is the same order.
+    Exit 1 if any order was refused.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders.submit import exit_code, read_file, show_submitted, submit_orders, write_submitted
@@ -53,11 +59,13 @@ def submit(
 
 def show(
     name: Name,
-    every: Annotated[bool, typer.Option("--all", help="Fold nothing: every number, every event.")] = False,
-    receipts: Annotated[bool, typer.Option("--receipts", help="With what passed between us and the carrier.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Print every number and every event.")] = False,
+    receipts: Annotated[
+        bool, typer.Option("--receipts", help="Also print the bodies of requests and answers.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show an order: state, numbers one by one, its story, what it waits for, and what comes next."""
+    """Show an order: state, numbers, every event and request, what it waits for, and what you can do."""
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.output import write_json
     from number_orders.cli.story.show import read_story, show_story, story_to_json
@@ -70,7 +78,7 @@ def show(
 
 
 def explain(name: Name, as_json: AsJson = False) -> None:
-    """Say in plain words how an order stands, why, and what comes next."""
+    """Explain in a few sentences what happened to an order, what happens next, and what you can do."""
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.story.show import read_story, show_explanation, write_explanation
 
@@ -82,16 +90,20 @@ def explain(name: Name, as_json: AsJson = False) -> None:
 
 
 def list_(
-    state: Annotated[list[State] | None, typer.Option(case_sensitive=False, help="Repeatable.")] = None,
-    carrier: Annotated[str | None, typer.Option(help="Such as bandwidth.")] = None,
-    kind: Annotated[Kind | None, typer.Option(case_sensitive=False)] = None,
+    state: Annotated[
+        list[State] | None, typer.Option(case_sensitive=False, help="Only this state. Repeatable.")
+    ] = None,
+    carrier: Annotated[str | None, typer.Option(help="Only this carrier, such as bandwidth.")] = None,
+    kind: Annotated[Kind | None, typer.Option(case_sensitive=False, help="Only this kind.")] = None,
     older_than: Annotated[
-        timedelta | None, typer.Option(parser=_parse_duration, metavar="TIME", help="Accepted longer ago, such as 2h.")
+        timedelta | None,
+        typer.Option(parser=_parse_duration, metavar="TIME", help="Accepted longer ago than this, such as 2h."),
     ] = None,
     younger_than: Annotated[
-        timedelta | None, typer.Option(parser=_parse_duration, metavar="TIME", help="Accepted since, such as 30m.")
+        timedelta | None,
+        typer.Option(parser=_parse_duration, metavar="TIME", help="Accepted within this time, such as 30m."),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The newest so many.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many, the newest.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List orders, newest first."""
@@ -117,16 +129,17 @@ def list_(
 
 
 def wait(
-    names: Annotated[list[str], typer.Argument(metavar="ID|KEY…", help="Orders, by id or key.")],
+    names: Annotated[list[str], typer.Argument(metavar="ID|KEY…", help="Orders, by id or by key.")],
     timeout: Annotated[
         timedelta | None,
-        typer.Option(parser=_parse_duration, metavar="TIME", help="Such as 90 or 5m; without it, for ever."),
+        typer.Option(parser=_parse_duration, metavar="TIME", help="Such as 90 or 5m. Default: no limit."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Wait until every order is at rest: at its end, or parked for a person.
+    """Wait until every order has ended, or is parked and waits for a person.
 
-    Exit 0: all are COMPLETED. 1: some ended otherwise. 5: the time is over. 6: some are parked.
+    Exit 0: all are COMPLETED. 1: some ended otherwise.
+    5: timeout. 6: some are parked.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders.wait import exit_code, result_to_json, show_result, wait_for
@@ -142,11 +155,17 @@ def wait(
 
 def cancel(
     name: Name,
-    why: Annotated[str | None, typer.Option(help="For the story.")] = None,
+    why: Annotated[str | None, typer.Option(help="The reason, stored with the order.")] = None,
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Call an order back before it is sent. Exit 1 if it is too late for that."""
+    """Cancel an order.
+
+    Before it is sent, it ends CANCELLED at once.
+    Later the carrier is asked to cancel it, if it can (see `carriers`):
+    the order stays OPEN until the carrier says how it ended.
+    Exit 1 if it is too late.
+    """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders.cancel import cancel_order, show_state
     from number_orders.cli.services import author
@@ -157,11 +176,11 @@ def cancel(
 
 
 def parked(
-    carrier: Annotated[str | None, typer.Option(help="Such as bandwidth.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 20,
+    carrier: Annotated[str | None, typer.Option(help="Only this carrier, such as bandwidth.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most this many, the newest.")] = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Show what waits for a person: what was sent, what was asked, what was seen, and how to decide."""
+    """Show the orders that wait for a person: what was sent, asked and answered, and how to decide."""
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders.parked import parked_to_json, read_parked, show_parked
     from number_orders.cli.output import write_json
@@ -175,14 +194,15 @@ def parked(
 
 def park(
     name: Name,
-    why: Annotated[str, typer.Option(help="For whoever decides, and for the story.")],
+    why: Annotated[str, typer.Option(help="The reason, for the person who decides.")],
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take an order out of the machine's hands, for a person to decide about; `resolve` decides.
+    """Park an order: nothing more is sent or asked until you decide with `resolve`.
 
-    For one that never moves, say. Whatever waits behind it goes on waiting until it is resolved. Exit 1 if it is being
-    sent at this moment, or is over.
+    Use it for an order that never moves.
+    Orders that wait behind it still wait.
+    Exit 1 if a worker is sending it now, or if it has ended.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders.cancel import show_state
@@ -197,24 +217,24 @@ def resolve(
     name: Name,
     as_: Annotated[
         str,
-        typer.Option("--as", metavar="adopted:CARRIER_ORDER_ID|send-again|failed", help="What becomes of it."),
+        typer.Option("--as", metavar="adopted:CARRIER_ORDER_ID|send-again|failed", help="The decision."),
     ],
-    why: Annotated[str, typer.Option(help="What you saw, for the story and for the producer.")],
+    why: Annotated[str, typer.Option(help="What you saw; stored with the order, and told to its producer.")],
     by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide what becomes of a parked order.
 
-    Look at the carrier first, as `parked` says: sending again what the carrier has is buying twice.
+    Look at the carrier first: sending an order again that it has buys twice.
 
-    adopted:ID    the carrier has it under this id: it is followed to its end.
+    adopted:ID    The carrier has it under this id: follow it to its end.
 
-    send-again    the carrier has done nothing of it and never will: it is sent once more.
+    send-again    The carrier did nothing for it and never will: send it again.
 
-    failed        nothing more is done about it; numbers that it has brought by then stay, and it ends PARTIAL.
+    failed        Close it. Numbers that it has stay, and it ends PARTIAL.
 
-    Exit 1 if the order is not parked, has brought numbers that sending again would buy twice, or if what it would adopt
-    belongs to another order of ours.
+    Exit 1 if the order is not parked, if it has numbers that would be bought twice,
+    or if the adopted id belongs to another order of ours.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders.cancel import show_state
@@ -227,19 +247,21 @@ def resolve(
 
 
 def retry(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[ID|KEY…]", help="Orders, by id or key.")] = None,
-    carrier: Annotated[str | None, typer.Option(help="All that wait for their time at this carrier.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ID|KEY…]", help="Orders, by id or by key.")] = None,
+    carrier: Annotated[str | None, typer.Option(help="All orders that wait at this carrier.")] = None,
     lane: Annotated[
-        Lane | None, typer.Option(case_sensitive=False, help="One lane alone; tell also tells again what was told.")
+        Lane | None,
+        typer.Option(case_sensitive=False, help="Only this lane; tell also sends a message again that was sent."),
     ] = None,
-    why: Annotated[str | None, typer.Option(help="For the story.")] = None,
+    why: Annotated[str | None, typer.Option(help="The reason, stored with the order.")] = None,
     by: By = None,
-    every: Annotated[bool, typer.Option("--all", help="Show every order, however many.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Print every order, not only the first 20.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Have orders tried now that wait: to be sent, to be asked about, to be told. Buys nothing twice.
+    """Make waiting orders due now: to be sent, asked about, or reported to their producer.
 
-    Limits, pauses and the carrier's own rules hold as they did. Exit 1 if one of them is left as it was, and why.
+    It never buys twice. Limits, pauses and the carrier's own rules still hold.
+    Exit 1 if an order was left as it was; its line says why.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders.retry import check_arguments, exit_code, retries_to_json, retry_orders, show_retries

@@ -97,7 +97,7 @@ def _near(wrong: json.JSONDecodeError) -> str:
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """Return the object; refuse a field that occurs twice, of which JSON would silently keep the last."""
     for name in _doubled(pairs):
-        raise ValueError(f"the field {name!r} stands twice in one object")
+        raise ValueError(f"the field {name!r} occurs twice in one object")
     return dict(pairs)
 
 

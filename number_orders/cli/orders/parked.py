@@ -83,11 +83,11 @@ def _show(console: Console, story: Story) -> None:
     entries = timeline.timeline(story)
     shown = [each for each in entries[:-_LAST] if each.is_sent] + entries[-_LAST:]
     console.print()
-    console.print(Text("What was sent, asked and seen", "bold"), Text("times in UTC", "dim"))
+    console.print(Text("What was sent, asked and answered", "bold"), Text("times in UTC", "dim"))
     timeline.show_timeline(console, shown, story)
     if len(shown) < len(entries):
         more = f"… {len(entries) - len(shown)} more in between: number-orders show {order.order_id} --all"
         console.print(Text(more, "dim"), soft_wrap=True)
     if not story.receipts:
-        console.print("no requests are on record: none was sent, or it was too long ago")
+        console.print("no requests are stored: none was sent, or it was too long ago")
     advice.show_advice(console, story)

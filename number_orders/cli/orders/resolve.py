@@ -25,7 +25,7 @@ def read_decision(as_: str, *, by: str, why: str) -> Resolution:
         return SentAgain(by, why)
     if as_ == "failed":
         return WrittenOff(by, why)
-    raise Stop(ExitCode.USAGE, f"--as {clean(as_)!r} says nothing clear", hint=f"it is one of {SPELLINGS}")
+    raise Stop(ExitCode.USAGE, f"--as {clean(as_)!r} is no decision", hint=f"use one of {SPELLINGS}")
 
 
 async def resolve_order(settings: Settings, name: str, decision: Resolution) -> Order:

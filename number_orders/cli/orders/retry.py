@@ -28,7 +28,7 @@ def check_arguments(names: Sequence[str], carrier: str | None) -> None:
         Stop: Neither was, or both.
     """
     if bool(names) == bool(carrier):
-        raise Stop(ExitCode.USAGE, "name orders, or with --carrier all that wait there")
+        raise Stop(ExitCode.USAGE, "name either orders, or a carrier with --carrier")
 
 
 async def retry_orders(

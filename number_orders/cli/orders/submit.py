@@ -69,7 +69,7 @@ async def submit_orders(settings: Settings, orders: Sequence[FileEntry], *, prod
             try:
                 outcomes = await services.intake.submit_many([entry.order for entry in group], producer=producer)
             except LedgerUnavailable as away:
-                submitted.cut_short = f"from {group[0].place} on nothing is known to be stored: {away}"
+                submitted.cut_short = f"nothing from {group[0].place} on is known to be stored: {away}"
                 break
             for entry, outcome in zip(group, outcomes, strict=True):
                 submitted.add(entry, outcome)
@@ -131,7 +131,7 @@ def _summary(submitted: Submitted) -> str:
     known = len(submitted.tickets) - new
     counts = {"accepted": new, "known already": known, "refused": len(submitted.refused)}
     summary = ", ".join(f"{count} {what}" for what, count in counts.items() if count or what == "accepted")
-    return f"{summary}. {submitted.cut_short}; hand the same file in again" if submitted.cut_short else summary
+    return f"{summary}. {submitted.cut_short}; submit the same file again" if submitted.cut_short else summary
 
 
 def _ticket(entry: FileEntry, ticket: Ticket) -> dict[str, Any]:

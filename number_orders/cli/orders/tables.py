@@ -97,7 +97,7 @@ def show_alarms(rows: Sequence[Row]) -> None:
         console.print(f"  {clean(row['detail'])}", soft_wrap=not console.is_terminal)
         console.print(Text(f"  → {_command_for(row)}", "bold"), soft_wrap=True)
     if rows:
-        console.print(Text("what each means and what to type: docs/runbook.md", "dim"))
+        console.print(Text("what each alarm means and what to type: docs/runbook.md", "dim"))
 
 
 def _command_for(row: Row) -> str:

@@ -84,7 +84,7 @@ async def _poll(ledger: Ledger, order_ids: Sequence[OrderId], within: timedelta 
 
 
 def _progress(console: Console) -> AbstractContextManager[Status | None]:
-    return console.status("looking") if console.is_terminal else nullcontext()
+    return console.status("reading the orders") if console.is_terminal else nullcontext()
 
 
 def _progress_text(known: Mapping[OrderId, Order]) -> str:

@@ -21,7 +21,7 @@ _TITLES: Final = {entry.name: entry.title for entry in CARRIERS}
 
 
 def refuse_incomplete_carriers(settings: Settings) -> None:
-    """Refuse settings that configure a carrier incompletely: whoever set them did not want the sandbox.
+    """Refuse settings that configure a carrier incompletely: they were not meant for the sandbox.
 
     Raises:
         StackError: Some setting of an account is set, but not the account.
@@ -41,7 +41,7 @@ def _refuse_incomplete(entry: CarrierEntry, own: CarrierSettings) -> None:
         name = f"{PREFIX}{entry.name.upper()}__"
         raise StackError(
             f"{name}{given[0].upper()} is set, but {name}{entry.account_setting.upper()} is not",
-            hint=f"set that too, to work with {entry.title}, or unset both, to work with the practice carrier",
+            hint=f"set that too, to work with {entry.title}, or unset both, to use the sandbox carriers",
         )
 
 

@@ -107,5 +107,5 @@ def serves(url: str) -> bool:
 
 def _failure_message(check: ReadyCheck, waited_s: float, exits: int, last_lines: str) -> str:
     how = f"it exited {exits} times" if exits else f"not within {waited_s:.0f} s"
-    output = f" Its last words:\n{last_lines}" if last_lines else " It said nothing."
+    output = f" Its last lines:\n{last_lines}" if last_lines else " It printed nothing."
     return f"{check.process} did not come up ({check.process} {check.what}: {how}).{output}"

@@ -33,4 +33,4 @@ def _directions() -> str:
         for carrier, own in sandbox_settings(_ADDRESS).items()
         for name, value in own.items()
     ]
-    return "\n".join(("Point number-orders at the practice carriers with:", *lines))
+    return "\n".join(("These variables point number-orders at the sandbox carriers:", *lines))

@@ -232,7 +232,7 @@ class Stack:
     def _ready_checks(self, fleet: WorkerAnswers) -> Iterator[ReadyCheck]:
         for name in self.worker_names:
             yield ReadyCheck(name, "answers", partial(fleet.answers, processes.node(name)), _UP_WITHIN_S)
-        yield ReadyCheck("beat", "rings for the sweep, and is heard", fleet.beat_is_heard, _UP_WITHIN_S)
+        yield ReadyCheck("beat", "sends sweeps that a worker receives", fleet.beat_is_heard, _UP_WITHIN_S)
 
     def _flower_conf(self, running: ExitStack) -> Path | None:
         password = self._settings.flower_password
@@ -293,7 +293,7 @@ class _ProcessOutput:
 
 
 def _origin(variable: str, *, given: bool) -> str:
-    return f"the one of {PREFIX}{variable}" if given else f"embedded ({PREFIX}{variable} is not set)"
+    return f"the one in {PREFIX}{variable}" if given else f"started here, because {PREFIX}{variable} is not set"
 
 
 def _unset_hint(variable: str, *, given: bool) -> str | None:

@@ -25,7 +25,7 @@ from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind, Si
 
 def up(
     workers: Annotated[
-        int, typer.Option(min=1, max=32, help="Worker processes; each has as many children as set.")
+        int, typer.Option(min=1, max=32, help="Worker processes, each with NUMBER_ORDERS_CHILDREN pool children.")
     ] = 1,
 ) -> None:
     """Run everything until Ctrl-C: what is not configured is started here, under the var directory."""
@@ -49,7 +49,7 @@ def run_until_stopped(stack: Stack, screen: "Screen") -> None:
             screen.show(stack.start(), stack.settings)
             interruption.wait()
         except KeyboardInterrupt:
-            screen.say("stopping: what is in hand is finished first (Ctrl-C again: at once)")
+            screen.say("stopping: work under way is finished first (Ctrl-C again stops at once)")
         finally:
             screen.expect_exits()
             stack.stop()
@@ -129,7 +129,7 @@ class Screen:
 
 def _address_rows(addresses: Addresses) -> list[tuple[str, str]]:
     carriers = [
-        (name, f"{host} [dim](practice: nothing is bought)[/]" if addresses.sandbox else f"{host} [red](for money)[/]")
+        (name, f"{host} [dim](sandbox: nothing is bought)[/]" if addresses.sandbox else f"{host} [red](for money)[/]")
         for name, host in addresses.carriers.items()
     ]
     return [

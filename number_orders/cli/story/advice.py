@@ -62,15 +62,15 @@ def _parked(story: Story) -> Iterator[Advice]:
     order, carrier = story.order, clean(story.order.request.carrier)
     found = list(_carrier_order_ids(story))
     for theirs in found:
-        yield Advice(f"{carrier} has it as {theirs}: follow that to its end", _resolve(story, f"adopted:{theirs}"))
+        yield Advice(f"{carrier} has it as {theirs}: follow it to its end", _resolve(story, f"adopted:{theirs}"))
     other = "under another id" if found else "under an id that we do not know"
-    yield Advice(f"{carrier} has it {other}: follow that", _resolve(story, "adopted:CARRIER_ORDER_ID"))
+    yield Advice(f"{carrier} has it {other}: follow it to its end", _resolve(story, "adopted:CARRIER_ORDER_ID"))
     removes = order.request.kind is Kind.REMOVE_NUMBERS
     if removes or not done_count(story):
-        nothing = "has not removed what is left" if removes else "has bought nothing"
+        nothing = "has not removed what is left" if removes else "has done nothing for it"
         yield Advice(f"{carrier} {nothing} and never will: send it again", _resolve(story, "send-again"))
-    closing = f"close it ({carrier} is told nothing: whatever it still has is called off there first)"
-    yield Advice(f"{closing}; {_closing_outcome(story)}", _resolve(story, "failed"))
+    first = f"first cancel at {carrier} what it still has, because {carrier} is not told"
+    yield Advice(f"close it ({first}); {_closing_outcome(story)}", _resolve(story, "failed"))
 
 
 def _carrier_order_ids(story: Story) -> Iterator[str]:
@@ -97,27 +97,27 @@ def _accepted(story: Story) -> Iterator[Advice]:
         and not (work_item.in_hand or work_item.waits_for_lock)
     )
     if waits and not issubclass(_last_move(story), HeldBackByRule):
-        yield Advice("try to send it now, and not when its time has come", _command(story, "retry"))
+        yield Advice("send it now instead of waiting", _command(story, "retry"))
     yield Advice("nobody wants it any more", f"{_command(story, 'cancel')} {_WHY}")
-    yield Advice("nothing shall be sent until a person has decided", f"{_command(story, 'park')} {_WHY}")
+    yield Advice("nothing may be sent until a person has decided", f"{_command(story, 'park')} {_WHY}")
 
 
 def _under_way(story: Story) -> Iterator[Advice]:
     carrier = clean(story.order.request.carrier)
-    yield Advice(f"ask {carrier} now, and not when its time has come", _command(story, "retry"))
+    yield Advice(f"ask {carrier} now instead of waiting", _command(story, "retry"))
     if story.order.state is State.OPEN and not story.order.cancel_asked_at:
         yield Advice(
-            f"nobody wants it any more, and {carrier} lets go of orders", f"{_command(story, 'cancel')} {_WHY}"
+            f"nobody wants it any more, and {carrier} can cancel such orders", f"{_command(story, 'cancel')} {_WHY}"
         )
-    yield Advice("it never moves: take it out of the machine's hands and decide", f"{_command(story, 'park')} {_WHY}")
+    yield Advice("it never moves: park it, and decide yourself", f"{_command(story, 'park')} {_WHY}")
 
 
 def _over(story: Story) -> Iterator[Advice]:
     notify = story.order.request.notify
     if any(work_item.lane is Lane.TELL for work_item in story.work_items):
-        yield Advice("tell its producer now", _command(story, "retry"))
+        yield Advice("notify its producer now", _command(story, "retry"))
     elif notify and story.order.state in notify.on:
-        yield Advice("its producer has lost the message: tell it again", f"{_command(story, 'retry')} --lane tell")
+        yield Advice("its producer has lost the message: send it again", f"{_command(story, 'retry')} --lane tell")
 
 
 def _last_move(story: Story) -> type:

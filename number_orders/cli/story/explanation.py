@@ -23,12 +23,17 @@ _LONG_DUE: Final = timedelta(seconds=15)
 """Work that has been due for this long was not claimed, because the sweep rings every second."""
 _NAMED: Final = 10
 """How many waiting numbers are listed."""
-_DOCTOR: Final = "`number-orders doctor` tells whether any runs"
+_DOCTOR: Final = "`number-orders doctor` shows whether any runs"
 
 
 def explain(story: Story) -> list[str]:
     """Return what a person should know about an order, one sentence each."""
-    return [*_BY_STATE[story.order.state](story), *_retry_request(story), *_late_news(story), *_notification(story)]
+    return [*_BY_STATE[story.order.state](story), *_options(story), *_remarks(story)]
+
+
+def summarize(story: Story) -> list[str]:
+    """Return the same without what a person can do, for output that lists the commands."""
+    return [*_BY_STATE[story.order.state](story), *_remarks(story)]
 
 
 def done_count(story: Story) -> int:
@@ -38,7 +43,7 @@ def done_count(story: Story) -> int:
 
 def done_word(story: Story) -> str:
     """Return what became of the numbers that `done_count` counts."""
-    return "given up" if _removes(story) else "there"
+    return "released" if _removes(story) else "there"
 
 
 def _done_numbers(story: Story) -> str:
@@ -50,11 +55,11 @@ def _removes(story: Story) -> bool:
 
 
 def _done_verb(story: Story) -> str:
-    return "gave up" if _removes(story) else "bought"
+    return "released" if _removes(story) else "bought"
 
 
 def _nothing_done(story: Story) -> str:
-    return "nothing was given up" if _removes(story) else "nothing was bought"
+    return "nothing was released" if _removes(story) else "nothing was bought"
 
 
 def _accepted(story: Story) -> Sentences:
@@ -62,7 +67,7 @@ def _accepted(story: Story) -> Sentences:
     ago, why = _ago(story, news), _detail(news, "reason")
     match _type(news):
         case events.NotSent:
-            yield f"The last attempt to send it, {ago}, came to nothing: {why}."
+            yield f"The last attempt to send it failed {ago}: {why}."
             yield f"{_nothing_done(story).capitalize()}, so it is safe to send it again."
         case events.ProvenAbsent:
             yield f"It was searched for at {_carrier(story)} ({_detail(news, 'looked')}) and never arrived there."
@@ -70,7 +75,7 @@ def _accepted(story: Story) -> Sentences:
         case events.SentAgain:
             yield f"{_detail(news, 'by')} made sure that {_nothing_done(story)} and wants it sent again{_reason(news)}."
         case events.Deferred:
-            yield f"A rule of {_carrier(story)}'s holds it back: {why}."
+            yield f"A rule of {_carrier(story)} holds it back: {why}."
             yield from _held_back(story)
         case events.PartSettled:
             yield f"{_done_numbers(story)}; the rest goes later: {why}."
@@ -79,11 +84,10 @@ def _accepted(story: Story) -> Sentences:
             yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
     wanted, work_item = order.request.not_before, _work_item(story, Lane.SUBMIT)
     if wanted and wanted > story.now:
-        yield "Its producer wants it to wait."
+        yield "Its producer asked for it to be sent later."
     elif work_item and work_item.not_before > story.now and work_item.reason and _type(news) is events.OrderAccepted:
         yield f"It {work_item.reason}."
     yield from _due(story, Lane.SUBMIT)
-    yield f"Until it is sent it can be called back: `number-orders cancel {order.order_id}`."
 
 
 def _submitting(story: Story) -> Sentences:
@@ -95,7 +99,7 @@ def _submitting(story: Story) -> Sentences:
         yield f"If there is none by {until}, it is in doubt: {carrier} is asked, and nothing is sent again before that."
     else:
         yield from _due(story, Lane.ASK)
-    yield f"It cannot be called back any more, since {carrier} may have it."
+    yield f"It cannot be cancelled now, because {carrier} may have it."
 
 
 def _in_doubt(story: Story) -> Sentences:
@@ -103,14 +107,14 @@ def _in_doubt(story: Story) -> Sentences:
     lost = _latest(story, events.AnswerLost, events.SubmissionBegun)
     why = _detail(lost, "reason") or "two workers began to send it, and neither answer is known"
     yield f"Nobody knows whether {carrier} has it: {why} ({_ago(story, lost)})."
-    risk = "Its numbers may have been given up" if _removes(story) else "It may have been bought"
+    risk = "Its numbers may have been released" if _removes(story) else "It may have been bought"
     yield f"{risk}, so it is not sent again before {carrier}'s records are searched long enough."
     looked = _detail(_latest(story, events.NotListed), "looked")
     if order.doubt_asks:
         yield f"Searched {_times(order.doubt_asks)} so far ({looked}): not on record, which proves little so soon."
     yield from _due(story, Lane.ASK)
-    yield "It is found, or sent again, or parked for a person; until then nobody needs to do anything."
-    yield f"Who wants to look for it at {carrier} finds it under our reference {order.order_id}."
+    yield "It will be found, sent again, or parked for a person; until then you need not do anything."
+    yield f"To look for it at {carrier} yourself, search for our reference {order.order_id}."
 
 
 def _open(story: Story) -> Sentences:
@@ -118,50 +122,49 @@ def _open(story: Story) -> Sentences:
     news = _latest(story)
     if _type(news) is events.Adopted:
         yield f"{_detail(news, 'by')} found it at {carrier} {_ago(story, news)}{_reason(news)}."
-    status = f"; its last word for it is {order.carrier_status}" if order.carrier_status else ""
+    status = f"; the last status was {order.carrier_status}" if order.carrier_status else ""
     yield f"{carrier} has it as order {order.carrier_order_id}{status}."
     if _detail(word, "unheard_of"):
-        yield "That word is in none of the carrier's documents: it counts as still open, and raised an alarm."
+        yield "That status is in none of the carrier's documents: it counts as open, and an alarm was raised."
     if _detail(word, "slow"):
         yield f"It waits for stock or for people at {carrier}, which takes days rather than seconds."
     if detail := _detail(word, "detail"):
-        yield f"{carrier} adds: {detail}."
+        yield f"{carrier} says: {detail}."
     if done_count(story):
         yield f"{_done_numbers(story)} already."
     yield from _due(story, Lane.ASK)
-    called_back = _latest(story, events.CancelAsked)
-    if called_back:
-        yield f"It was called back by {_detail(called_back, 'by')} {_ago(story, called_back)}{_reason(called_back)}."
-        yield f"Whether {carrier} lets go of it is for {carrier} to say: it is asked until it says how the order ended."
+    cancel = _latest(story, events.CancelAsked)
+    if cancel:
+        yield f"{_detail(cancel, 'by')} asked to cancel it {_ago(story, cancel)}{_reason(cancel)}."
+        yield f"{carrier} decides whether it is cancelled: it is asked until it says how the order ended."
     else:
-        yield f"There is nothing to do but wait: {carrier} is asked until it says how it ended."
-        yield f"Where {carrier} lets go of orders, it can be called back: `number-orders cancel {order.order_id}`."
+        need = "" if _is_paused(story, Lane.ASK) else "You need not do anything: "
+        yield f"{need}{carrier} is asked until it says how the order ended."
 
 
 def _parked(story: Story) -> Sentences:
     order, carrier, news = story.order, _carrier(story), _latest(story)
     if _type(news) is events.SetAside:
-        yield f"{_detail(news, 'by')} took it out of the machine's hands {_ago(story, news)}{_reason(news)}."
+        yield f"{_detail(news, 'by')} parked it {_ago(story, news)}{_reason(news)}."
         if waited := _detail(news, "waited"):
-            yield f"Until then it had waited: {waited}."
+            yield f"Until then it was waiting: {waited}."
     else:
         yield f"It was parked {_ago(story, news)} for a person to decide: {order.reason}."
-    yield "It moves no more by itself, and nothing is sent for it."
+    yield "Nothing is sent for it, and nothing asked, until a person decides."
     if order.sends:
-        yield f"It was sent {_times(order.sends)}; answers lost: {order.losses}."
+        lost = f"; answers lost: {order.losses}" if order.losses else ""
+        yield f"It was sent {_times(order.sends)}{lost}."
     if order.carrier_order_id:
         yield f"We know it at {carrier} as order {order.carrier_order_id}."
     if done_count(story):
         yield f"{_done_numbers(story)} already."
     yield f"Look at {carrier} for orders with our reference {order.order_id}, and for what they {_done_verb(story)}."
-    again = f"have it sent again, if {_nothing_done(story)}"
-    yield f"Then decide: adopt the order found there, {again}, or close it (`number-orders resolve`)."
 
 
 def _completed(story: Story) -> Sentences:
     wanted = story.order.request.wanted
-    numbers = "the one number" if wanted == 1 else f"all {wanted} numbers"
-    yield f"{_carrier(story)} has done what was asked for, {numbers}, {_took(story)}."
+    numbers = "The number is" if wanted == 1 else f"All {wanted} numbers are"
+    yield f"{numbers} {done_word(story)}: {_carrier(story)} completed the order {_took(story)}."
 
 
 def _partial(story: Story) -> Sentences:
@@ -169,7 +172,7 @@ def _partial(story: Story) -> Sentences:
     more = "be" if _removes(story) else "come"
     yield f"{_done_numbers(story)}, and no more will {more}: {order.reason}."
     yield from _failures(story)
-    yield f"It ended {_took(story)}. For the rest, hand in a new order with a new key."
+    yield f"It ended {_took(story)}. For the rest, submit a new order with a new key."
 
 
 def _with_errors(story: Story) -> Sentences:
@@ -177,30 +180,31 @@ def _with_errors(story: Story) -> Sentences:
     if _type(news) is events.TakenAsItIs:
         yield f"{_detail(news, 'by')} closed it {_ago(story, news)} before {_carrier(story)} did{_reason(news)}."
     else:
-        yield f"{_carrier(story)} says that it is done, and yet: {order.reason}."
+        yield f"{_carrier(story)} says that it is done, but: {order.reason}."
     yield f"{_done_numbers(story)}."
     yield from _failures(story)
-    yield f"It ended {_took(story)}. Look at the numbers one by one before handing in the rest anew."
+    yield f"It ended {_took(story)}. Look at each number before you order the rest again."
 
 
 def _failed(story: Story) -> Sentences:
     news = _latest(story)
     if _type(news) is events.WrittenOff:
-        yield f"{_detail(news, 'by')} wrote it off {_ago(story, news)}{_reason(news)}."
+        yield f"{_detail(news, 'by')} closed it as failed {_ago(story, news)}{_reason(news)}."
         return
     code = f" (code {_detail(news, 'code')})" if _detail(news, "code") else ""
     yield f"{_carrier(story)} refused it: {story.order.reason}{code}."
     yield from _failures(story)
     yield f"{_nothing_done(story).capitalize()}, and nothing will be. It ended {_took(story)}."
-    yield "When the cause is mended, hand it in again with a new key."
+    yield "When the cause is repaired, submit it again with a new key."
 
 
 def _cancelled(story: Story) -> Sentences:
-    news, dropped = _latest(story, events.CancelAsked), _latest(story, events.CalledBack)
-    if news:
-        yield f"It was called back by {_detail(news, 'by')} {_ago(story, news)}{_reason(news)}."
-    if dropped:
-        yield f"{_carrier(story)} dropped it {_ago(story, dropped)}: {_detail(dropped, 'reason')}."
+    asked, cancelled = _latest(story, events.CancelAsked), _latest(story, events.CalledBack)
+    if asked:
+        did = "asked to cancel it" if cancelled else "cancelled it"
+        yield f"{_detail(asked, 'by')} {did} {_ago(story, asked)}{_reason(asked)}."
+    if cancelled:
+        yield f"{_carrier(story)} cancelled it {_ago(story, cancelled)}: {_detail(cancelled, 'reason')}."
     yield f"{_nothing_done(story).capitalize()}."
 
 
@@ -220,24 +224,47 @@ _BY_STATE: Final[Mapping[State, Callable[[Story], Sentences]]] = MappingProxyTyp
 )
 
 
+def _options(story: Story) -> Sentences:
+    """Say what a person can do; `number_orders.cli.story.advice` has all commands."""
+    order, carrier = story.order, _carrier(story)
+    match order.state:
+        case State.ACCEPTED:
+            yield f"Until it is sent, it can be cancelled: `number-orders cancel {order.order_id}`."
+        case State.OPEN if not order.cancel_asked_at:
+            yield f"If {carrier} can cancel such orders, it can be cancelled: `number-orders cancel {order.order_id}`."
+        case State.PARKED:
+            yield "Then decide with `number-orders resolve`."
+
+
+def _remarks(story: Story) -> Sentences:
+    yield from _retry_request(story)
+    yield from _late_news(story)
+    yield from _notification(story)
+
+
 def _due(story: Story, lane: Lane) -> Sentences:
     """Say when a worker takes the order next, and what delays it."""
     work_item, now = _work_item(story, lane), story.now
     if work_item is None:
-        yield "No work is owed to it, which must never be: this is a bug, and a person has to look."
+        yield "No work is scheduled for it, so it will never move: this is a bug, and a person has to look."
         return
     if work_item.attempts > 1 and lane is Lane.ASK:
         yield f"Asked {_times(work_item.attempts)} without news{_trouble(work_item)}."
     if work_item.in_hand and work_item.not_before > now:
         lease = times.both(work_item.not_before, now)
-        yield f"A worker has it in hand now; if that one dies, another takes over at {lease}."
+        yield f"A worker is working on it now; if that worker dies, another takes over at {lease}."
         return
     for hold in work_item.holds:
         yield from _held_by(story, lane, hold)
-    if not any(hold.held_by is HeldBy.PERSON for hold in work_item.holds):
+    if not _is_paused(story, lane):
         yield _next_step(
             story, lane, max([work_item.not_before, *(hold.until for hold in work_item.holds if hold.until)])
         )
+
+
+def _is_paused(story: Story, lane: Lane) -> bool:
+    work_item = _work_item(story, lane)
+    return work_item is not None and any(hold.held_by is HeldBy.PERSON for hold in work_item.holds)
 
 
 def _held_by(story: Story, lane: Lane, hold: Hold) -> Sentences:
@@ -250,11 +277,11 @@ def _held_by(story: Story, lane: Lane, hold: Hold) -> Sentences:
             yield f"{hold.who} paused {carrier}'s lane {lane} {since}{why}."
             yield f"Nothing happens there until somebody types `number-orders resume {carrier} {lane}`."
         case HeldBy.BREAKER if hold.until and hold.until > story.now:
-            yield f"{carrier} could not be reached again and again{why}."
-            yield f"It is left alone until {until}."
+            yield f"{carrier} could not be reached several times in a row{why}."
+            yield f"Nothing is sent there until {until}."
             yield "Then one order tries; the others follow when it gets an answer."
         case HeldBy.BREAKER:
-            yield f"{carrier} could not be reached again and again{why}."
+            yield f"{carrier} could not be reached several times in a row{why}."
             yield "One order tries; the others wait for its answer."
         case HeldBy.LIMIT:
             yield f"{carrier} wants no {hold.limit_group} requests until {until}{why}."
@@ -276,7 +303,7 @@ def _action(story: Story, lane: Lane) -> str:
         case Lane.ASK:
             return f"asks {_carrier(story)} about it"
         case Lane.TELL:
-            return "tells its producer"
+            return "notifies its producer"
 
 
 def _notification(story: Story) -> Sentences:
@@ -284,23 +311,23 @@ def _notification(story: Story) -> Sentences:
     notify, work_item = story.order.request.notify, _work_item(story, Lane.TELL)
     if work_item is not None:
         trouble = f": {work_item.reason}" if work_item.reason else ""
-        yield f"Its producer is still to be told ({times.both(work_item.not_before, story.now)}){trouble}."
+        yield f"Its producer is still to be notified ({times.both(work_item.not_before, story.now)}){trouble}."
     elif notify and story.order.state in notify.on:
-        yield f"Its producer was told of this: task {notify.task} on queue {notify.queue}."
+        yield f"Its producer was notified: task {notify.task} on queue {notify.queue}."
 
 
 def _retry_request(story: Story) -> Sentences:
     """Say who asked for a retry, unless something has happened since."""
     last: Mapping[str, Any] = next((row for row in reversed(story.events) if not row["late"]), {})
     if _type(last) is events.Hurried:
-        yield f"{_detail(last, 'by')} wanted the next try at once {_ago(story, last)}{_reason(last)}."
+        yield f"{_detail(last, 'by')} asked for a retry {_ago(story, last)}{_reason(last)}."
 
 
 def _late_news(story: Story) -> Sentences:
     late = [row for row in story.events if row["late"] and not issubclass(_type(row), events.Reminder)]
     if late:
-        count = "Word" if len(late) == 1 else f"{len(late)} words"
-        yield f"{count} from {_carrier(story)} came too late and moved nothing, the last {_ago(story, late[-1])}."
+        times_heard = "" if len(late) == 1 else f"{len(late)} times, the last "
+        yield f"News from {_carrier(story)} came {times_heard}{_ago(story, late[-1])}, too late to change anything."
 
 
 def _held_back(story: Story) -> Sentences:
@@ -309,7 +336,8 @@ def _held_back(story: Story) -> Sentences:
     for result in waiting[:_NAMED]:
         yield f"{result.e164}: {result.text}."
     if len(waiting) > _NAMED:
-        yield f"So do {len(waiting) - _NAMED} more numbers: `number-orders show` lists them all."
+        more = f"{len(waiting) - _NAMED} more numbers wait"
+        yield f"{more}: `number-orders show {story.order.order_id} --all` lists them."
 
 
 def _failures(story: Story) -> Sentences:

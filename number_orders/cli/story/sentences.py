@@ -16,7 +16,7 @@ def sentence(row: Mapping[str, Any]) -> str:
     words = _WORDS.get(kind)
     text = words(detail) if words else row["event"]
     too_late = row["late"] and not issubclass(kind, events.Reminder)
-    return f"{text} (too late: kept, moved nothing)" if too_late else text
+    return f"{text} (too late: stored, changed nothing)" if too_late else text
 
 
 def _or(detail: Detail, name: str, before: str = ": ") -> str:
@@ -44,7 +44,7 @@ def _by(detail: Detail) -> str:
 
 
 def _still_open(detail: Detail) -> str:
-    strange = ", a word never heard before" if detail.get("unheard_of") else ""
+    strange = ", an unknown status" if detail.get("unheard_of") else ""
     return f"the carrier says {detail.get('carrier_status')}{strange}{_numbers(detail)}{_or(detail, 'detail')}"
 
 
@@ -56,15 +56,15 @@ _WORDS: Final[Mapping[type, Callable[[Detail], str]]] = MappingProxyType(
     {
         events.OrderAccepted: lambda _: "accepted",
         events.SubmissionBegun: lambda _: "a worker begins to send it",
-        events.NotSent: lambda it: f"nothing came of it, to be sent again{_or(it, 'reason')}",
+        events.NotSent: lambda it: f"the attempt failed, to be sent again{_or(it, 'reason')}",
         events.Deferred: lambda it: f"held back by a rule{_numbers(it)}{_or(it, 'reason')}",
         events.AnswerLost: lambda it: f"the answer is lost{_or(it, 'reason')}",
         events.Acknowledged: lambda it: (
             f"the carrier has it as {it.get('carrier_order_id')}{_or(it, 'carrier_status', ', ')}"
         ),
         events.StillOpen: _still_open,
-        events.PartSettled: _ended("a part is done, the rest goes later"),
-        events.CalledBack: _ended("the carrier dropped it"),
+        events.PartSettled: _ended("a part is done, the rest is sent later"),
+        events.CalledBack: _ended("the carrier cancelled it"),
         events.Filled: _ended("done as asked"),
         events.PartlyFilled: _ended("done in part"),
         events.FilledWithErrors: _ended("done, with errors"),
@@ -73,16 +73,14 @@ _WORDS: Final[Mapping[type, Callable[[Detail], str]]] = MappingProxyType(
         events.ProvenAbsent: lambda it: f"it never arrived{_or(it, 'looked', ', searched ')}",
         events.FoundTwice: lambda it: f"found more than once: {', '.join(it.get('carrier_order_ids', ()))}",
         events.Parked: lambda it: f"parked for a person{_or(it, 'reason')}",
-        events.CancelAsked: lambda it: f"called back by {_by(it)}",
+        events.CancelAsked: lambda it: f"cancel asked by {_by(it)}",
         events.Adopted: lambda it: f"adopted as {it.get('carrier_order_id')} by {_by(it)}",
-        events.SentAgain: lambda it: f"to be sent again, says {_by(it)}",
-        events.WrittenOff: lambda it: f"written off by {_by(it)}",
+        events.SentAgain: lambda it: f"to be sent again, decided by {_by(it)}",
+        events.WrittenOff: lambda it: f"closed as failed by {_by(it)}",
         events.CutShort: lambda it: f"closed with what was done by then, by {_by(it)}",
         events.TakenAsItIs: lambda it: f"closed with every number done, by {_by(it)}",
-        events.SetAside: lambda it: (
-            f"set aside for a person by {_by(it)}{_or(it, 'waited', ' (it waited: ')}{_end(it, 'waited')}"
-        ),
-        events.Hurried: lambda it: f"wanted now by {_by(it)}",
-        events.ToldAgain: lambda it: f"its producer is to be told, says {_by(it)}",
+        events.SetAside: lambda it: f"parked by {_by(it)}{_or(it, 'waited', ' (it waited: ')}{_end(it, 'waited')}",
+        events.Hurried: lambda it: f"retry asked by {_by(it)}",
+        events.ToldAgain: lambda it: f"notification asked by {_by(it)}",
     }
 )

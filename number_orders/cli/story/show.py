@@ -15,7 +15,7 @@ from number_orders.cli.services import find_order, open_ledger
 from number_orders.cli.story import timeline
 from number_orders.cli.story.advice import show_advice
 from number_orders.cli.story.advice import to_json as advice_to_json
-from number_orders.cli.story.explanation import done_count, done_word, explain
+from number_orders.cli.story.explanation import done_count, done_word, explain, summarize
 from number_orders.cli.story.holds import hold_text
 from number_orders.ledger.history import Story
 from number_orders.ledger.schedule import WorkItem
@@ -29,12 +29,12 @@ _NUMBERS_NAMED: Final = 3
 _PURPOSES: Final[Mapping[Kind, str]] = {
     Kind.NEW_NUMBERS: "to buy",
     Kind.ADD_MESSAGING_NUMBERS: "messaging for",
-    Kind.REMOVE_NUMBERS: "to give back",
+    Kind.REMOVE_NUMBERS: "to remove",
 }
 _WAITING: Final[Mapping[Lane, str]] = {
     Lane.SUBMIT: "to be sent",
     Lane.ASK: "to be asked about",
-    Lane.TELL: "to be told",
+    Lane.TELL: "to notify its producer",
 }
 
 
@@ -49,7 +49,7 @@ def show_story(story: Story, *, whole: bool, receipts: bool) -> None:
     console = screen()
     _show_head(console, story)
     heading(console, "What happens")
-    paragraph(console, [clean(sentence) for sentence in explain(story)])
+    paragraph(console, [clean(sentence) for sentence in summarize(story)])
     _show_numbers(console, story, whole=whole)
     _show_events(console, story, whole=whole)
     if story.work_items:
@@ -130,9 +130,9 @@ def _wants(order: Order) -> str:
 
 def _terms(order: Order) -> Iterator[str]:
     request = order.request
-    yield "fewer will do" if request.allow_partial else "all or nothing"
+    yield "partial allowed" if request.allow_partial else "all or nothing"
     if request.allow_backorder:
-        yield "backorder if need be"
+        yield "backorder allowed"
     if request.not_before:
         yield f"not before {request.not_before:%Y-%m-%d %H:%M:%S} UTC"
     if request.account:
@@ -166,7 +166,7 @@ def _tally(story: Story, numbers: Sequence[Mapping[str, str]]) -> str:
 
 
 def _show_events(console: Console, story: Story, *, whole: bool) -> None:
-    heading(console, "Story", "times in UTC, and since it was accepted; what was sent and asked, and what came back")
+    heading(console, "Story", "times in UTC, and since it was accepted")
     entries = timeline.timeline(story)
     shown = entries if whole else entries[-_EVENTS_SHOWN:]
     _show_folded(console, len(entries) - len(shown), "earlier lines")
@@ -193,7 +193,7 @@ def _show_waits(console: Console, story: Story) -> None:
 
 
 def _waits(work_item: WorkItem, now: datetime) -> tuple[str, str, str]:
-    held = "in a worker's hand, its lease ends " if work_item.in_hand else ""
+    held = "a worker has it, its lease ends " if work_item.in_hand else ""
     why = clean(work_item.reason) or "-"
     for hold in work_item.holds:
         why = f"{why}; {clean(hold_text(hold, now))}"
@@ -201,7 +201,8 @@ def _waits(work_item: WorkItem, now: datetime) -> tuple[str, str, str]:
 
 
 def _show_receipts(console: Console, story: Story) -> None:
-    heading(console, "Receipts", f"{len(story.receipts)} exchanges with the carrier, secrets removed")
+    count = "1 request" if len(story.receipts) == 1 else f"{len(story.receipts)} requests"
+    heading(console, "Receipts", f"{count} to the carrier, secrets removed")
     for row in story.receipts:
         outcome = f"HTTP {row['status']}" if row["status"] else clean(row["trouble"])
         console.print(

@@ -1,4 +1,4 @@
-"""The stack that a command is about: the environment's, else the one that runs under the var directory."""
+"""A command uses the environment's stack, otherwise the one that runs under the var directory."""
 
 import json
 import os
@@ -41,7 +41,7 @@ def url(settings: Settings) -> str:
     return settings.database_url.get_secret_value()
 
 
-def test_where_nothing_runs_that_is_said_with_the_way_out() -> None:
+def test_where_nothing_runs_the_error_says_what_to_do() -> None:
     with pytest.raises(Stop, match="nothing runs here") as stop:
         find_settings()
 
@@ -108,7 +108,7 @@ def test_an_environment_that_names_the_same_stack_keeps_its_carriers(monkeypatch
     assert discover().settings.bandwidth.account_id == "9900000"
 
 
-def test_another_var_directory_is_looked_at_when_it_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_named_var_directory_is_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     leave_note()
     Path("var").rename("elsewhere")
     monkeypatch.setenv("NUMBER_ORDERS_VAR_DIR", str(tmp_path / "elsewhere"))
@@ -129,7 +129,7 @@ def test_settings_that_cannot_be_read_name_the_variable_and_never_its_value(monk
     assert "s3cret" not in stop.value.message
 
 
-def test_settings_that_contradict_each_other_say_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_contradictory_settings_are_refused_with_the_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in CARRIER.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("NUMBER_ORDERS_BANDWIDTH__USERNAME", "kim")
@@ -142,7 +142,7 @@ def test_settings_that_contradict_each_other_say_the_rule(monkeypatch: pytest.Mo
     assert "t0ken" not in stop.value.message
 
 
-def test_a_variable_that_is_no_json_is_told_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_that_is_not_json_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBER_ORDERS_BANDWIDTH", "{s3cret")
 
     with pytest.raises(Stop, match="bandwidth") as stop:
@@ -151,7 +151,7 @@ def test_a_variable_that_is_no_json_is_told_without_its_value(monkeypatch: pytes
     assert "s3cret" not in stop.value.message
 
 
-def test_an_empty_variable_takes_nothing_from_a_running_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_empty_variable_counts_as_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_note()
     for name in STACK:
         monkeypatch.setenv(name, "")

@@ -1,4 +1,4 @@
-"""Every way a command can end has its exit code, and the codes are documented."""
+"""Every way to end a command has an exit code, and all codes are documented."""
 
 from pathlib import Path
 
@@ -45,15 +45,15 @@ def end_with(error: Exception) -> tuple[int, str]:
         (EmbeddedError("belongs to another user"), 4),
     ],
 )
-def test_errors_on_purpose_end_with_their_code_and_their_words(error: Exception, code: int) -> None:
-    ended, said = end_with(error)
+def test_expected_errors_end_with_their_code_and_message(error: Exception, code: int) -> None:
+    ended, message = end_with(error)
 
     assert ended == code
-    assert said.startswith("number-orders: ")
-    assert str(error) in said
+    assert message.startswith("number-orders: ")
+    assert str(error) in message
 
 
-def test_what_mends_it_is_said_below() -> None:
+def test_the_hint_is_printed_below_the_error() -> None:
     assert end_with(Stop(ExitCode.OUT_OF_REACH, "nothing runs here", hint="start it"))[1] == (
         "number-orders: nothing runs here\n  start it\n"
     )

@@ -33,11 +33,11 @@ def test_addresses_are_shown_without_their_secrets(url: str, shown: str) -> None
 
 
 @given(st.text("abcXYZ0189-_.~", min_size=4, max_size=20))
-def test_a_password_is_never_shown_whatever_is_said_of_the_address(password: str) -> None:
+def test_no_message_about_an_address_shows_its_password(password: str) -> None:
     url = f"postgresql://user:{password}@127.0.0.1:5432/ledger"
 
-    for said in (f"cannot reach {url}", f"password {password} is wrong for user", url):
-        assert password not in output.scrubbed(said, url).replace("127.0.0.1", "").replace("5432", "")
+    for message in (f"cannot reach {url}", f"password {password} is wrong for user", url):
+        assert password not in output.scrubbed(message, url).replace("127.0.0.1", "").replace("5432", "")
 
 
 @given(st.text())
@@ -50,11 +50,11 @@ def test_foreign_text_is_one_printable_line(text: str) -> None:
     assert all(ord(char) >= 0x20 and not 0x7F <= ord(char) <= 0x9F for char in shown)
 
 
-def test_nothing_is_shown_of_nothing() -> None:
+def test_none_is_an_empty_text() -> None:
     assert output.clean(None) == ""
 
 
-def test_json_has_a_form_for_all_that_the_ledger_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_can_hold_every_type_of_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
     monkeypatch.setattr("sys.stdout", written)
     value = {
@@ -80,6 +80,6 @@ def test_json_has_a_form_for_all_that_the_ledger_holds(monkeypatch: pytest.Monke
     }
 
 
-def test_json_refuses_what_it_does_not_know() -> None:
+def test_json_refuses_an_unknown_type() -> None:
     with pytest.raises(TypeError, match="object has no JSON form"):
         output.write_json({"what": object()})

@@ -1,4 +1,4 @@
-"""Durations are read as people write them, and moments said as people say them."""
+"""Durations are parsed as people write them, and times are printed as people say them."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -22,18 +22,18 @@ NOON = datetime(2026, 8, 1, 12, 0, tzinfo=UTC)
         ("2H", 7200),
     ],
 )
-def test_durations_are_read(text: str, seconds: float) -> None:
+def test_durations_are_parsed(text: str, seconds: float) -> None:
     assert times.duration(text) == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("text", ["", "h", "2 h", "-5m", "2x", "1h30", "1e9d", "nan", "99999999d", "٣s"])
-def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
+def test_text_that_is_no_duration_is_refused_and_named(text: str) -> None:
     with pytest.raises(ValueError, match=r"is no duration|hundred years"):
         times.duration(text)
 
 
 @pytest.mark.parametrize(
-    ("length", "said"),
+    ("length", "text"),
     [
         (timedelta(milliseconds=340), "0.3 s"),
         (timedelta(seconds=-2), "0.0 s"),
@@ -45,22 +45,22 @@ def test_what_is_no_duration_is_refused_by_name(text: str) -> None:
         (timedelta(days=40, hours=3), "40 days 3 h"),
     ],
 )
-def test_a_span_is_said_in_its_two_greatest_units(length: timedelta, said: str) -> None:
-    assert times.span(length) == said
+def test_a_span_has_its_two_greatest_units(length: timedelta, text: str) -> None:
+    assert times.span(length) == text
 
 
-def test_a_moment_is_said_from_now() -> None:
+def test_a_time_is_relative_to_now() -> None:
     assert times.when(NOON + timedelta(minutes=3), NOON) == "in 3 min"
     assert times.when(NOON - timedelta(minutes=3), NOON) == "3 min ago"
     assert times.when(NOON, NOON) == "0.0 s ago"
 
 
-def test_a_moment_has_its_date_unless_it_is_todays() -> None:
+def test_a_time_has_its_date_unless_it_is_today() -> None:
     assert times.at(NOON, NOON) == "12:00:00 UTC"
     assert times.at(NOON, NOON + timedelta(days=1)) == "2026-08-01 12:00:00 UTC"
 
 
-def test_moments_are_said_in_utc_wherever_they_were_written() -> None:
+def test_times_are_in_utc_whatever_their_zone() -> None:
     elsewhere = NOON.astimezone(timezone(timedelta(hours=14)))  # tomorrow there
 
     assert times.both(elsewhere, NOON) == "12:00:00 UTC, 0.0 s ago"

@@ -1,4 +1,4 @@
-"""`doctor` names what is wrong, says how to mend it, and shows no secret."""
+"""`doctor` names what is wrong, says how to repair it, and shows no secret."""
 
 import json
 import os
@@ -16,12 +16,12 @@ from tests.integration.cli.conftest import CREDENTIALS, Backend, Command
 from tests.processes import Processes
 
 
-def verdicts(told: Any) -> dict[str, str]:
-    return {check["name"]: check["verdict"] for check in json.loads(told.stdout)["checks"]}
+def verdicts(result: Any) -> dict[str, str]:
+    return {check["name"]: check["verdict"] for check in json.loads(result.stdout)["checks"]}
 
 
-def check(told: Any, name: str) -> dict[str, str]:
-    (found,) = [check for check in json.loads(told.stdout)["checks"] if check["name"] == name]
+def check(result: Any, name: str) -> dict[str, str]:
+    (found,) = [check for check in json.loads(result.stdout)["checks"] if check["name"] == name]
     return dict(found)
 
 
@@ -33,35 +33,33 @@ def test_a_healthy_installation_passes(
         environment.setenv("NUMBER_ORDERS_BANDWIDTH__BASE_URL", carrier.url)
         processes.worker(children=1)
         processes.beat()
-        told = command("doctor", "--json")
+        result = command("doctor", "--json")
         until = time.monotonic() + 90
-        while told.exit_code and time.monotonic() < until:  # beat may still be starting
-            told = command("doctor", "--json")
+        while result.exit_code and time.monotonic() < until:  # beat may still be starting
+            result = command("doctor", "--json")
         sold = carrier.report()["totals"]["orders"]
 
-    assert told.exit_code == 0, told.stdout
-    assert set(verdicts(told).values()) == {"good"}, told.stdout
-    assert json.loads(told.stdout)["ok"] is True
-    assert check(told, "workers")["says"].startswith("1 with 1 children: worker0@")
-    assert check(told, "beat")["says"] == "ticks: workers sweep"
-    assert f"schema {head()}" in check(told, "database")["says"]
+    assert result.exit_code == 0, result.stdout
+    assert set(verdicts(result).values()) == {"good"}, result.stdout
+    assert json.loads(result.stdout)["ok"] is True
+    assert check(result, "workers")["says"].startswith("1 with 1 children: worker0@")
+    assert check(result, "beat")["says"] == "ticks: workers sweep"
+    assert f"schema {head()}" in check(result, "database")["says"]
     assert sold == 0
 
 
-def test_where_nothing_runs_every_bad_line_says_how_to_mend_it(
-    environment: pytest.MonkeyPatch, command: Command
-) -> None:
+def test_where_nothing_runs_every_bad_line_has_a_remedy(environment: pytest.MonkeyPatch, command: Command) -> None:
     environment.setenv("NUMBER_ORDERS_DATABSE_URL", "postgresql://app:s3cret@db/orders")
 
-    told = command("doctor", columns=None)
+    result = command("doctor", columns=None)
 
-    assert told.exit_code == 1
-    lines = told.stdout.splitlines()
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
     wrong = [index for index, line in enumerate(lines) if line.startswith("WRONG")]
     assert [lines[index].split()[1] for index in wrong] == ["settings", "database", "broker", "carriers"]
     assert all("→ " in lines[index + 1] for index in wrong)
-    assert "did you mean NUMBER_ORDERS_DATABASE_URL?" in told.stdout
-    assert "s3cret" not in told.output
+    assert "did you mean NUMBER_ORDERS_DATABASE_URL?" in result.stdout
+    assert "s3cret" not in result.output
 
 
 def test_what_does_not_answer_is_named_without_its_password(environment: pytest.MonkeyPatch, command: Command) -> None:
@@ -70,10 +68,10 @@ def test_what_does_not_answer_is_named_without_its_password(environment: pytest.
     for name, value in CREDENTIALS.items():
         environment.setenv(f"NUMBER_ORDERS_BANDWIDTH__{name}", value)
 
-    told = command("doctor", "--json")
+    result = command("doctor", "--json")
 
-    assert told.exit_code == 1
-    assert verdicts(told) == {
+    assert result.exit_code == 1
+    assert verdicts(result) == {
         "settings": "good",
         "embedded": "good",
         "database": "wrong",
@@ -82,19 +80,19 @@ def test_what_does_not_answer_is_named_without_its_password(environment: pytest.
         "bandwidth": "wrong",
         "alarms": "skipped",
     }
-    assert "refused" in check(told, "database")["says"].lower()
-    assert "sandbox" in check(told, "bandwidth")["mend"]
-    assert "s3cret" not in told.output
-    assert "sandbox-secret" not in told.output
+    assert "refused" in check(result, "database")["says"].lower()
+    assert "sandbox" in check(result, "bandwidth")["mend"]
+    assert "s3cret" not in result.output
+    assert "sandbox-secret" not in result.output
 
 
-def test_settings_that_cannot_be_used_are_the_whole_answer(environment: pytest.MonkeyPatch, command: Command) -> None:
+def test_unusable_settings_are_the_only_finding(environment: pytest.MonkeyPatch, command: Command) -> None:
     environment.setenv("NUMBER_ORDERS_CHILDREN", "none")
 
-    told = command("doctor", "--json")
+    result = command("doctor", "--json")
 
-    assert told.exit_code == 1
-    assert "NUMBER_ORDERS_CHILDREN: " in check(told, "settings")["says"]
+    assert result.exit_code == 1
+    assert "NUMBER_ORDERS_CHILDREN: " in check(result, "settings")["says"]
 
 
 def test_a_broker_that_may_drop_messages_is_wrong(backend: Backend, command: Command) -> None:
@@ -102,13 +100,13 @@ def test_a_broker_that_may_drop_messages_is_wrong(backend: Backend, command: Com
     with redis.Redis.from_url(backend.settings.broker_url.get_secret_value()) as broker:
         broker.config_set("maxmemory-policy", "allkeys-lru")
         try:
-            told = command("doctor", "--json")
+            result = command("doctor", "--json")
         finally:
             broker.config_set("maxmemory-policy", "noeviction")
 
-    assert check(told, "broker")["verdict"] == "wrong"
-    assert "allkeys-lru" in check(told, "broker")["says"]
-    assert check(told, "workers")["verdict"] == "skipped"
+    assert check(result, "broker")["verdict"] == "wrong"
+    assert "allkeys-lru" in check(result, "broker")["says"]
+    assert check(result, "workers")["verdict"] == "skipped"
 
 
 @pytest.mark.parametrize(
@@ -119,27 +117,27 @@ def test_a_broker_that_may_drop_messages_is_wrong(backend: Backend, command: Com
         ("BASE_URL", "http://no-such-host.invalid", "machine's DNS"),
     ],
 )
-def test_a_carrier_that_does_not_know_us_says_what_to_correct(
+def test_a_carrier_that_refuses_us_says_what_to_correct(
     backend: Backend, command: Command, environment: pytest.MonkeyPatch, variable: str, value: str, mend: str
 ) -> None:
     with running_sandbox() as carrier:
         environment.setenv("NUMBER_ORDERS_BANDWIDTH__BASE_URL", carrier.url)
         environment.setenv(f"NUMBER_ORDERS_BANDWIDTH__{variable}", value)
-        told = command("doctor", "--json")
+        result = command("doctor", "--json")
 
-    assert check(told, "bandwidth")["verdict"] == "wrong"
-    assert mend in check(told, "bandwidth")["mend"]
-    assert "n0t-it" not in told.output
+    assert check(result, "bandwidth")["verdict"] == "wrong"
+    assert mend in check(result, "bandwidth")["mend"]
+    assert "n0t-it" not in result.output
 
 
-def test_alarms_and_letters_want_a_look_and_are_not_wrong(backend: Backend, command: Command) -> None:
+def test_alarms_and_dead_letters_are_worth_a_look_and_not_wrong(backend: Backend, command: Command) -> None:
     assert backend.settings.database_url
     with psycopg.connect(backend.settings.database_url.get_secret_value(), autocommit=True) as connection:
         connection.execute("INSERT INTO alarms (what, subject) VALUES ('overdue', 'a')")
 
-    told = command("doctor", "--json")
+    result = command("doctor", "--json")
 
-    assert check(told, "alarms") == {
+    assert check(result, "alarms") == {
         "name": "alarms",
         "verdict": "look",
         "says": "1",

@@ -1,4 +1,4 @@
-"""The doctor asks Swift something that it must answer, though nothing is to be asked of an order never sent."""
+"""`doctor` asks Swift a question that needs an answer, although an order that was never sent needs none."""
 
 from collections.abc import Iterator
 
@@ -21,12 +21,12 @@ def carrier() -> Iterator[SandboxControl]:
 @pytest.mark.parametrize(
     ("key", "verdict", "says"),
     [
-        ("apik_sandbox", Verdict.GOOD, "knows us"),
+        ("apik_sandbox", Verdict.GOOD, "accepts our credentials"),
         ("apik_of_nobody", Verdict.WRONG, "HTTP 401: the API key was not accepted"),
         ("apik_sandbox_without_user", Verdict.WRONG, "HTTP 403: the API key has no user"),
     ],
 )
-def test_a_key_is_good_when_swift_answers_it(carrier: SandboxControl, key: str, verdict: Verdict, says: str) -> None:
+def test_an_api_key_is_good_when_swift_answers(carrier: SandboxControl, key: str, verdict: Verdict, says: str) -> None:
     swift = SwiftSettings(base_url=carrier.url, api_key=SecretStr(key))
     (check,) = check_carriers(Settings.model_construct(bandwidth=BandwidthSettings(), cm=CMSettings(), swift=swift))
     assert check.verdict is verdict

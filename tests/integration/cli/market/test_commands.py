@@ -1,4 +1,4 @@
-"""The commands that ask carriers, on practice carriers, with no ledger and no broker anywhere."""
+"""The commands that ask carriers, on sandbox carriers, without a ledger and a broker."""
 
 import json
 from collections.abc import Iterator
@@ -26,34 +26,34 @@ SMALL = StockPlan(lines_per_exchange=24, toll_free_per_code=20, foreign_per_rang
 
 
 @pytest.fixture(scope="module")
-def serving() -> Iterator[SandboxControl]:
+def served() -> Iterator[SandboxControl]:
     with running_sandbox(behaviour=read_behaviour(NO_DELAY), stock=SMALL) as control:
         yield control
 
 
 @pytest.fixture
-def sandbox(serving: SandboxControl, environment: pytest.MonkeyPatch) -> SandboxControl:
-    """Practice carriers that the environment names."""
-    serving.reset()
-    for name, own in sandbox_settings(serving.url).items():
+def sandbox(served: SandboxControl, environment: pytest.MonkeyPatch) -> SandboxControl:
+    """Return sandbox carriers that the environment names."""
+    served.reset()
+    for name, own in sandbox_settings(served.url).items():
         for setting, value in own.items():
             environment.setenv(f"{PREFIX}{name}__{setting}".upper(), spelled(value))
-    return serving
+    return served
 
 
 def lines(stdout: str) -> list[list[str]]:
-    """Return the cells of a table in a pipe, where two blanks stand between columns."""
+    """Return the cells of a table in a pipe, whose columns are two blanks apart."""
     return [[cell.strip() for cell in line.split("  ") if cell.strip()] for line in stdout.splitlines()]
 
 
-def told(command: Command, *words: str) -> dict[str, Any]:
+def json_of(command: Command, *words: str) -> dict[str, Any]:
     answer = command(*words, "--json")
     document: dict[str, Any] = json.loads(answer.stdout)
     return document
 
 
 def arrived(sandbox: SandboxControl) -> int:
-    """Count what arrived at the carriers."""
+    """Return how many requests the carriers received."""
     return int(sandbox.report()["requests"]["total"])
 
 
@@ -78,8 +78,8 @@ def test_a_search_fits_a_terminal_without_breaking_numbers(sandbox: SandboxContr
     assert "+1919" in answer.stdout
 
 
-def test_a_search_is_told_to_machines(sandbox: SandboxControl, command: Command) -> None:
-    document = told(command, "search", "--country", "DEU", "--npa", "30", "--quantity", "1")
+def test_a_search_has_json(sandbox: SandboxControl, command: Command) -> None:
+    document = json_of(command, "search", "--country", "DEU", "--npa", "30", "--quantity", "1")
 
     (offer,) = document["offers"]
     assert offer["e164"].startswith("+4930")
@@ -93,9 +93,7 @@ def test_nothing_found_is_said(sandbox: SandboxControl, command: Command) -> Non
     assert (answer.exit_code, answer.stdout) == (0, "no such numbers\n")
 
 
-def test_what_breaks_a_rule_is_said_as_it_was_typed_and_nothing_leaves(
-    sandbox: SandboxControl, command: Command
-) -> None:
+def test_a_broken_rule_names_the_option_and_nothing_is_sent(sandbox: SandboxControl, command: Command) -> None:
     answer = command("search", "--rate-center", "RALEIGH", "--zip", "2760", "--option", "order_by=price")
 
     assert answer.exit_code == 2
@@ -108,8 +106,8 @@ def test_what_breaks_a_rule_is_said_as_it_was_typed_and_nothing_leaves(
     assert arrived(sandbox) == 0
 
 
-def test_rules_are_told_to_machines_by_field(sandbox: SandboxControl, command: Command) -> None:
-    document = told(command, "search", "--vanity", "CALL", "--zip", "27601")
+def test_json_has_broken_rules_by_field(sandbox: SandboxControl, command: Command) -> None:
+    document = json_of(command, "search", "--vanity", "CALL", "--zip", "27601")
 
     (failure,) = document["failures"]
     assert (failure["carrier"], failure["exit_code"]) == ("bandwidth", 2)
@@ -118,20 +116,23 @@ def test_rules_are_told_to_machines_by_field(sandbox: SandboxControl, command: C
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
-        (("search", "--carrier", "telco", "--npa", "919"), "--carrier: telco is none of ours: bandwidth, cm, swift"),
+        (
+            ("search", "--carrier", "telco", "--npa", "919"),
+            "--carrier: telco is not set up here; these are: bandwidth, cm, swift",
+        ),
         (("search", "--npa", "919", "--option", "protected"), "--option: protected is not NAME=VALUE"),
         (("number", "19195550123"), "19195550123 must be E.164"),
         (("search", "--carrier", "cm", "--npa", "020"), "cm does not answer search; it answers restrictions"),
         (("restrictions",), "Missing option '--country'"),
     ],
 )
-def test_usage_is_corrected(sandbox: SandboxControl, command: Command, words: tuple[str, ...], said: str) -> None:
+def test_usage_is_corrected(sandbox: SandboxControl, command: Command, words: tuple[str, ...], message: str) -> None:
     answer = command(*words)
 
     assert answer.exit_code == 2
-    assert said in answer.stderr
+    assert message in answer.stderr
     assert arrived(sandbox) == 0
 
 
@@ -143,7 +144,7 @@ def test_a_topic_that_nobody_answers_is_said(
     answer = command("coverage", "--group-by", "npa")
 
     assert answer.exit_code == 1
-    assert "no carrier that is set up answers coverage: bandwidth, cm" in answer.stderr
+    assert "none of the carriers that are set up answers coverage: bandwidth, cm" in answer.stderr
 
 
 def test_coverage_is_a_table_of_groups(sandbox: SandboxControl, command: Command) -> None:
@@ -155,7 +156,7 @@ def test_coverage_is_a_table_of_groups(sandbox: SandboxControl, command: Command
     assert [line[:3] for line in table[1:]] == [["ON", "416", "swift"], ["ON", "705", "swift"]]
     total = sum(int(line[3]) for line in table[1:])
     assert answer.stderr == f"swift: {total} in all\n"
-    document = told(command, "coverage", "--state", "ON")
+    document = json_of(command, "coverage", "--state", "ON")
     assert document == {
         "entries": [{"carrier": "swift", "group": {}, "quantity": total}],
         "totals": {"swift": total},
@@ -182,7 +183,7 @@ def test_restrictions_of_several_carriers_are_one_table(sandbox: SandboxControl,
     ]
 
 
-def test_one_carriers_failure_is_a_line_beside_the_others_answer(sandbox: SandboxControl, command: Command) -> None:
+def test_one_carriers_failure_leaves_the_others_answer(sandbox: SandboxControl, command: Command) -> None:
     answer = command("restrictions", "--country", "ITA", columns=None)
 
     assert answer.exit_code == 2
@@ -190,12 +191,12 @@ def test_one_carriers_failure_is_a_line_beside_the_others_answer(sandbox: Sandbo
         ["ITA", "bandwidth", "all", kind] for kind in ("LEGAL", "LEGAL", "SERVICE", "SERVICE")
     ]
     assert answer.stderr.startswith("number-orders: cm: --country: no company profile is set up for it")
-    document = told(command, "restrictions", "--country", "ITA")
+    document = json_of(command, "restrictions", "--country", "ITA")
     assert len(document["restrictions"]) == 4
     assert [failure["carrier"] for failure in document["failures"]] == ["cm"]
 
 
-def test_one_number_is_told_with_its_order(sandbox: SandboxControl, command: Command) -> None:
+def test_one_number_is_shown_with_its_order(sandbox: SandboxControl, command: Command) -> None:
     buy(sandbox, "+19195550123")
 
     answer = command("number", "+19195550123", columns=None)
@@ -203,7 +204,7 @@ def test_one_number_is_told_with_its_order(sandbox: SandboxControl, command: Com
     assert answer.exit_code == 0
     assert "+19195550123" in answer.stdout
     assert "Inservice" in answer.stdout
-    (held,) = told(command, "number", "+19195550123")["numbers"]
+    (held,) = json_of(command, "number", "+19195550123")["numbers"]
     (order,) = sandbox.report()["orders"]
     assert (held["status"], held["carrier_order_id"], held["account"]) == ("Inservice", order["order_id"], "9900000")
 
@@ -223,13 +224,13 @@ def test_numbers_in_service_are_listed_up_to_the_limit(sandbox: SandboxControl, 
     assert answer.exit_code == 0
     assert lines(answer.stdout) == [["NUMBER", "CARRIER"], ["+19195550123", "bandwidth"]]
     assert answer.stderr == "bandwidth: 1 of 2; --limit reads more\n"
-    document = told(command, "numbers")
+    document = json_of(command, "numbers")
     assert {held["e164"] for held in document["numbers"]} == {"+19195550123", "+19195550124", "+13035550125"}
     assert document["totals"] == {"bandwidth": 3}
 
 
 def test_no_answer_is_one_line_and_a_code(sandbox: SandboxControl, command: Command) -> None:
-    for fault, said in (("error_before", "no answer: HTTP 503"), ("garbage", "its answer cannot be read")):
+    for fault, message in (("error_before", "no answer: HTTP 503"), ("garbage", "its answer cannot be read")):
         sandbox.fault(fault, method="GET", path="/availableNumbers", times=1)
 
         answer = command("search", "--npa", "919")
@@ -238,7 +239,7 @@ def test_no_answer_is_one_line_and_a_code(sandbox: SandboxControl, command: Comm
         assert answer.stdout == ""
         (line,) = answer.stderr.splitlines()
         assert line.startswith("number-orders: bandwidth: ")
-        assert said in line
+        assert message in line
 
 
 def test_credentials_that_do_not_fit_are_said(
@@ -253,7 +254,7 @@ def test_credentials_that_do_not_fit_are_said(
     assert "s3cret" not in answer.output
 
 
-def test_without_a_carrier_the_way_out_is_said(environment: pytest.MonkeyPatch, command: Command) -> None:
+def test_without_a_carrier_the_error_says_what_to_do(environment: pytest.MonkeyPatch, command: Command) -> None:
     for words in (("search", "--npa", "919"), ("carriers",), ("number", "+19195550123")):
         answer = command(*words)
 
@@ -262,7 +263,7 @@ def test_without_a_carrier_the_way_out_is_said(environment: pytest.MonkeyPatch, 
         assert "number-orders sandbox" in answer.stderr
 
 
-def test_carriers_are_shown_with_what_they_declare(sandbox: SandboxControl, command: Command) -> None:
+def test_carriers_show_what_they_declare(sandbox: SandboxControl, command: Command) -> None:
     answer = command("carriers", columns=None)
 
     table = {line[0]: line[1:] for line in lines(answer.stdout)}
@@ -273,14 +274,14 @@ def test_carriers_are_shown_with_what_they_declare(sandbox: SandboxControl, comm
     assert table["restrictions"] == ["yes", "yes", "no"]
     assert table["backorder"] == ["yes", "no", "no"]
     assert table["taint window"] == ["none", "none", "30 min"]
-    document = told(command, "carriers")
+    document = json_of(command, "carriers")
     assert document["bandwidth"]["kinds"] == ["new_numbers", "remove_numbers"]
     assert (document["cm"]["taint_window_s"], document["swift"]["taint_window_s"]) == (None, 1800)
     assert document["cm"]["called_back"] == ["new_numbers"]
 
 
 def buy(sandbox: SandboxControl, *numbers: str) -> None:
-    """Buy numbers as another client of the same account would."""
+    """Buy numbers as another client of the same account."""
     listed = "".join(f"<TelephoneNumber>{number}</TelephoneNumber>" for number in numbers)
     order = (
         "<Order><SiteId>743</SiteId><ExistingTelephoneNumberOrderType>"

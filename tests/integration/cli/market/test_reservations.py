@@ -1,4 +1,4 @@
-"""Reserving at the command line: a practice carrier, and neither ledger nor broker."""
+"""The commands about reservations, on a sandbox carrier, without a ledger and a broker."""
 
 import json
 from collections.abc import Iterator
@@ -15,61 +15,61 @@ LOOK = {"method": "GET", "path": "/tnreservation/{reservationId}"}
 
 
 @pytest.fixture(scope="module")
-def practice() -> Iterator[SandboxControl]:
+def served() -> Iterator[SandboxControl]:
     with running_sandbox() as control:
         yield control
 
 
 @pytest.fixture
-def carrier(practice: SandboxControl, environment: pytest.MonkeyPatch) -> SandboxControl:
-    practice.reset()
-    for name, value in {**CREDENTIALS, "BASE_URL": practice.url}.items():
+def carrier(served: SandboxControl, environment: pytest.MonkeyPatch) -> SandboxControl:
+    served.reset()
+    for name, value in {**CREDENTIALS, "BASE_URL": served.url}.items():
         environment.setenv(f"NUMBER_ORDERS_BANDWIDTH__{name}", value)
-    return practice
+    return served
 
 
 def reserved(command: Command, *numbers: str) -> list[str]:
-    told = json.loads(command("reserve", *numbers, "--json").stdout)
-    return [one["reservation_id"] for one in told["reservations"]]
+    result = json.loads(command("reserve", *numbers, "--json").stdout)
+    return [one["reservation_id"] for one in result["reservations"]]
 
 
 def test_reserved_numbers_are_shown_with_their_four_hours(carrier: SandboxControl, command: Command) -> None:
-    told = command("reserve", *NUMBERS)
+    result = command("reserve", *NUMBERS)
 
-    assert told.exit_code == 0, told.stderr
-    head, *rows = told.stdout.splitlines()
+    assert result.exit_code == 0, result.stderr
+    head, *rows = result.stdout.splitlines()
     assert head.split() == ["NUMBER", "RESERVATION", "EXPIRES", "IN"]
     assert [row.split()[0] for row in rows] == list(NUMBERS)
     assert all("3 h 59 min" in row or "4 h" in row for row in rows)
     assert carrier.report()["totals"]["stock"]["bandwidth"]["reserved"] == 2
 
 
-def test_they_are_looked_up_by_id_or_number_as_time_passes(carrier: SandboxControl, command: Command) -> None:
+def test_reservations_are_looked_up_by_id_or_number(carrier: SandboxControl, command: Command) -> None:
     first, second = reserved(command, *NUMBERS)
     carrier.advance(3600)
 
-    told = json.loads(command("reservations", first, NUMBERS[1], "--json").stdout)
+    result = json.loads(command("reservations", first, NUMBERS[1], "--json").stdout)
 
-    assert [(one["number"], one["reservation_id"]) for one in told["reservations"]] == [
+    assert [(one["number"], one["reservation_id"]) for one in result["reservations"]] == [
         (NUMBERS[0], first),
         (NUMBERS[1], second),
     ]
-    assert all(10_700 < one["expires_in_s"] <= 10_800 for one in told["reservations"])
-    assert told["failures"] == []
+    assert all(10_700 < one["expires_in_s"] <= 10_800 for one in result["reservations"])
+    assert result["failures"] == []
 
 
 def test_one_that_is_taken_leaves_the_others_alone(carrier: SandboxControl, command: Command) -> None:
     reserved(command, NUMBERS[0])
 
-    told = command("reserve", *NUMBERS)
+    result = command("reserve", *NUMBERS)
 
-    assert told.exit_code == 1
-    assert NUMBERS[1] in told.stdout
-    assert NUMBERS[0] not in told.stdout
-    assert f"{NUMBERS[0]}: 5041: Reservation failed" in told.stderr
+    assert result.exit_code == 1
+    assert NUMBERS[1] in result.stdout
+    assert NUMBERS[0] not in result.stdout
+    assert f"{NUMBERS[0]}: 5041: Reservation failed" in result.stderr
 
 
-def test_they_are_let_go_once(carrier: SandboxControl, command: Command) -> None:
+def test_a_reservation_ends_once(carrier: SandboxControl, command: Command) -> None:
     (reservation_id,) = reserved(command, NUMBERS[0])
 
     gone, again = command("unreserve", reservation_id), command("unreserve", reservation_id, "--json")
@@ -81,22 +81,22 @@ def test_they_are_let_go_once(carrier: SandboxControl, command: Command) -> None
     assert command("reservations", NUMBERS[0]).exit_code == 1
 
 
-def test_when_the_answer_is_lost_it_says_that_it_may_be_reserved(carrier: SandboxControl, command: Command) -> None:
+def test_a_lost_answer_says_that_the_number_may_be_reserved(carrier: SandboxControl, command: Command) -> None:
     carrier.fault("drop_after", times=1, **POST)
 
-    told = command("reserve", NUMBERS[0])
+    result = command("reserve", NUMBERS[0])
 
-    assert told.exit_code == 4
-    assert f"`number-orders reservations {NUMBERS[0]}` tells" in told.stderr
+    assert result.exit_code == 4
+    assert f"`number-orders reservations {NUMBERS[0]}` shows it" in result.stderr
     assert NUMBERS[0] in command("reservations", NUMBERS[0]).stdout
 
 
-def test_the_page_s_four_hours_stand_in_for_an_unknown_time(carrier: SandboxControl, command: Command) -> None:
+def test_an_unknown_time_is_replaced_by_the_documented_four_hours(carrier: SandboxControl, command: Command) -> None:
     carrier.fault("error_before", times=1, **LOOK)
 
-    told = json.loads(command("reserve", NUMBERS[0], "--json").stdout)
+    result = json.loads(command("reserve", NUMBERS[0], "--json").stdout)
 
-    assert told["reservations"][0]["expires_in_s"] == 14_400
+    assert result["reservations"][0]["expires_in_s"] == 14_400
 
 
 @pytest.mark.parametrize(
@@ -104,17 +104,17 @@ def test_the_page_s_four_hours_stand_in_for_an_unknown_time(carrier: SandboxCont
     [
         (("reserve", "984"), 2, "984"),
         (("reserve", "+441224003845"), 2, "North American"),
-        (("reserve", NUMBERS[0], "--carrier", "acme"), 2, "none of ours: bandwidth"),
+        (("reserve", NUMBERS[0], "--carrier", "acme"), 2, "is not set up here; these are: bandwidth"),
         (("reservations", "no-such-id"), 1, "5043"),
     ],
 )
-def test_what_cannot_be_is_said(
+def test_impossible_requests_are_refused(
     carrier: SandboxControl, command: Command, words: tuple[str, ...], code: int, says: str
 ) -> None:
-    told = command(*words)
+    result = command(*words)
 
-    assert told.exit_code == code
-    assert says in told.stderr
+    assert result.exit_code == code
+    assert says in result.stderr
     assert carrier.report()["totals"]["stock"]["bandwidth"]["reserved"] == 0
 
 
@@ -126,6 +126,6 @@ def test_a_carrier_without_reservations_says_so(
         environment.setenv(f"NUMBER_ORDERS_CM__{name}", value)
     environment.setenv("NUMBER_ORDERS_CM__COMPANY_PROFILES", json.dumps({"NLD:local": guid}))
 
-    told = command("reserve", NUMBERS[0], "--carrier", "cm")
+    result = command("reserve", NUMBERS[0], "--carrier", "cm")
 
-    assert (told.exit_code, "takes no reservations" in told.stderr) == (1, True)
+    assert (result.exit_code, "takes no reservations" in result.stderr) == (1, True)

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.cli.conftest import Backend, Command
 
 
-def test_an_alarm_is_put_away_until_it_happens_again(backend: Backend, command: Command) -> None:
+def test_an_alarm_is_cleared_until_it_happens_again(backend: Backend, command: Command) -> None:
     order_id = backend.order("a")
     backend.raise_trouble(order_id)
 
@@ -21,7 +21,7 @@ def test_an_alarm_is_put_away_until_it_happens_again(backend: Backend, command: 
     assert (alarm["alarm_id"], alarm["times"]) == (1, 6)
 
 
-def test_all_alarms_are_put_away_at_once_and_shown_as_they_go(backend: Backend, command: Command) -> None:
+def test_all_alarms_are_cleared_at_once_and_printed(backend: Backend, command: Command) -> None:
     order_id = backend.order("a")
     backend.raise_trouble(order_id)
 
@@ -42,13 +42,13 @@ def test_dead_letters_are_deleted_one_by_one(backend: Backend, command: Command)
 
 
 @pytest.mark.parametrize("verb", ["alarms", "letters"])
-def test_what_is_not_there_cannot_be_put_away(backend: Backend, command: Command, verb: str) -> None:
+def test_unknown_ids_are_an_error(backend: Backend, command: Command, verb: str) -> None:
     backend.raise_trouble(backend.order("a"))
 
-    told = command(verb, "--clear", "1", "7", "9", columns=None)
+    result = command(verb, "--clear", "1", "7", "9", columns=None)
 
-    assert told.exit_code == 1
-    assert f"not there: {verb.removesuffix('s')} 7, 9" in told.stderr
+    assert result.exit_code == 1
+    assert f"not there: {verb.removesuffix('s')} 7, 9" in result.stderr
     assert command(verb).stdout in {"no alarms\n", "no dead letters\n"}
 
 
@@ -67,5 +67,5 @@ def test_what_is_not_there_cannot_be_put_away(backend: Backend, command: Command
         ("letters", "--clear-all"),
     ],
 )
-def test_nothing_is_put_away_that_was_not_named(command: Command, words: tuple[str, ...]) -> None:
+def test_wrong_combinations_of_ids_and_options_are_refused(command: Command, words: tuple[str, ...]) -> None:
     assert command(*words).exit_code == 2

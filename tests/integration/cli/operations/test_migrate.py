@@ -13,8 +13,8 @@ from number_orders.ledger.migrate import head
 from tests.integration.cli.conftest import Command
 
 
-def check(told: Any, name: str) -> dict[str, str]:
-    (found,) = [check for check in json.loads(told.stdout)["checks"] if check["name"] == name]
+def check(result: Any, name: str) -> dict[str, str]:
+    (found,) = [check for check in json.loads(result.stdout)["checks"] if check["name"] == name]
     return dict(found)
 
 

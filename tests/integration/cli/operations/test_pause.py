@@ -1,4 +1,4 @@
-"""`pause`, `resume`: what people hold back, and let go on."""
+"""`pause` and `resume` hold work back and let it go on, and every command shows it."""
 
 import json
 
@@ -6,7 +6,7 @@ from number_orders.cli.services import whoami
 from tests.integration.cli.conftest import Backend, Command
 
 
-def test_what_is_paused_says_so_everywhere_until_it_is_resumed(backend: Backend, command: Command) -> None:
+def test_a_pause_is_shown_everywhere_until_it_is_resumed(backend: Backend, command: Command) -> None:
     backend.order("crm-1")
 
     paused = command("pause", "bandwidth", "submit", "--why", "stock-taking", columns=None)

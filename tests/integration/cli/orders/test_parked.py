@@ -32,26 +32,26 @@ async def _receipts(backend: Backend, order_id: OrderId) -> None:
 def test_parked_orders_come_with_their_evidence_and_whole_commands(
     backend: Backend, command: Command, columns: int | None
 ) -> None:
-    """Whatever was sent stands there, however much was asked since; no command is broken over lines."""
+    """Everything that was sent is shown, however much was asked since; no command is broken over lines."""
     order_id = backend.order(
         "crm-1", SubmissionBegun(), AnswerLost("timed out"), Parked("the answer was lost three times")
     )
     backend.order("crm-2")
     asyncio.run(_receipts(backend, order_id))
 
-    told = command("parked", columns=columns).stdout
+    result = command("parked", columns=columns).stdout
 
-    assert "crm-2" not in told
-    assert f"our reference there: {order_id}" in " ".join(told.split())
+    assert "crm-2" not in result
+    assert f"our reference there: {order_id}" in " ".join(result.split())
     for piece in ("the answer was lost three times", "→ NO ANSWER after 30 s: ReadTimeout", "→ HTTP 500", "< oh [2Jno"):
-        assert piece in " ".join(told.split())
-    assert f"more in between: number-orders show {order_id} --all" in told
-    assert "<Listed/>" not in told
+        assert piece in " ".join(result.split())
+    assert f"more in between: number-orders show {order_id} --all" in result
+    assert "<Listed/>" not in result
     for as_ in ("adopted:CARRIER_ORDER_ID", "send-again", "failed"):
-        assert f'\n  number-orders resolve {order_id} --as {as_} --why "…"\n' in told
+        assert f'\n  number-orders resolve {order_id} --as {as_} --why "…"\n' in result
 
 
-def test_parked_orders_are_told_to_machines(backend: Backend, command: Command) -> None:
+def test_parked_orders_have_json(backend: Backend, command: Command) -> None:
     order_id = backend.order("crm-1", SubmissionBegun(), Parked("nobody knows"))
     asyncio.run(_receipts(backend, order_id))
 

@@ -17,7 +17,7 @@ OPEN = (SubmissionBegun(), Acknowledged(THEIRS, "RECEIVED"), StillOpen("BACKORDE
 
 
 @pytest.mark.parametrize(
-    ("words", "state", "told"),
+    ("words", "state", "explained"),
     [
         (
             ("--as", f"adopted:{THEIRS}"),
@@ -25,11 +25,11 @@ OPEN = (SubmissionBegun(), Acknowledged(THEIRS, "RECEIVED"), StillOpen("BACKORDE
             [f"bandwidth has it as order {THEIRS}", f"{whoami()} found it at bandwidth"],
         ),
         (("--as", "send-again"), "ACCEPTED", ["made sure that nothing was bought"]),
-        (("--as", "failed"), "FAILED", ["wrote it off"]),
+        (("--as", "failed"), "FAILED", ["closed it as failed"]),
     ],
 )
 def test_a_parked_order_becomes_what_a_person_decides(
-    backend: Backend, command: Command, words: tuple[str, ...], state: str, told: list[str]
+    backend: Backend, command: Command, words: tuple[str, ...], state: str, explained: list[str]
 ) -> None:
     order_id = backend.order("crm-1", *PARKED)
     assert f"  number-orders resolve {order_id} --as " in command("explain", "crm-1", columns=80).stdout
@@ -39,35 +39,35 @@ def test_a_parked_order_becomes_what_a_person_decides(
     assert done.exit_code == 0, done.stderr
     reason = f"{whoami()}: seen in  the dashboard"
     assert json.loads(done.stdout) == {"order_id": str(order_id), "state": state, "reason": reason}
-    explained = command("explain", "crm-1", columns=None).stdout
-    assert [said for said in [*told, "seen in  the dashboard"] if said not in explained] == []
+    shown = command("explain", "crm-1", columns=None).stdout
+    assert [text for text in [*explained, "seen in  the dashboard"] if text not in shown] == []
 
 
 def test_the_same_decision_again_is_the_same_decision(backend: Backend, command: Command) -> None:
     order_id = backend.order("crm-1", *PARKED)
 
     for _ in range(2):
-        told = command("resolve", str(order_id), "--as", "failed", "--why", "it is over", columns=None)
-        assert (told.exit_code, told.stdout) == (0, f"FAILED {order_id} {whoami()}: it is over\n")
+        result = command("resolve", str(order_id), "--as", "failed", "--why", "it is over", columns=None)
+        assert (result.exit_code, result.stdout) == (0, f"FAILED {order_id} {whoami()}: it is over\n")
 
 
-def test_an_order_that_is_not_parked_says_no(backend: Backend, command: Command) -> None:
+def test_an_order_that_is_not_parked_is_not_resolved(backend: Backend, command: Command) -> None:
     backend.order("crm-1", SubmissionBegun())
 
-    told = command("resolve", "crm-1", "--as", "send-again", "--why", "impatient")
+    result = command("resolve", "crm-1", "--as", "send-again", "--why", "impatient")
 
-    assert (told.exit_code, told.stdout) == (1, "")
-    assert "is SUBMITTING: only a parked order waits for a person to decide" in told.stderr
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is SUBMITTING: only a parked order waits for a person to decide" in result.stderr
 
 
-def test_what_belongs_to_another_order_is_not_adopted(backend: Backend, command: Command) -> None:
+def test_another_orders_id_is_not_adopted(backend: Backend, command: Command) -> None:
     owner = backend.order("crm-1", SubmissionBegun(), Acknowledged(THEIRS))
     backend.order("crm-2", *PARKED)
 
-    told = command("resolve", "crm-2", "--as", f"adopted:{THEIRS}", "--why", "seen")
+    result = command("resolve", "crm-2", "--as", f"adopted:{THEIRS}", "--why", "seen")
 
-    assert (told.exit_code, told.stdout) == (1, "")
-    assert f"belongs to order {owner} of ours" in told.stderr
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"belongs to order {owner} of ours" in result.stderr
     assert "the answer was lost three times" in command("explain", "crm-2", columns=None).stdout
     assert command("alarms").stdout == "no alarms\n"
 
@@ -99,13 +99,13 @@ def test_a_carrier_that_is_not_set_up_here_is_named(
     for name in CREDENTIALS:
         environment.delenv(f"NUMBER_ORDERS_BANDWIDTH__{name}")
 
-    for told in (command("resolve", "crm-1", "--as", "failed", "--why", "over"), command("cancel", "crm-2")):
-        assert told.exit_code == 1
-        assert "is with bandwidth, which is not set up here" in told.stderr
+    for result in (command("resolve", "crm-1", "--as", "failed", "--why", "over"), command("cancel", "crm-2")):
+        assert result.exit_code == 1
+        assert "is with bandwidth, which is not set up here" in result.stderr
 
 
 def test_an_order_that_is_parked_and_closed_keeps_what_it_has(backend: Backend, command: Command) -> None:
-    """With who did each, and why; sending again what was bought is not offered, and refused."""
+    """The story has who did each and why; sending bought numbers again is neither offered nor allowed."""
     order_id = backend.order("crm-1", *OPEN)
 
     parked = command("park", "crm-1", "--why", "ticket 4711", "--by", "ana", columns=None)
@@ -121,6 +121,6 @@ def test_an_order_that_is_parked_and_closed_keeps_what_it_has(backend: Backend, 
     closed = command("resolve", "crm-1", "--as", "failed", "--why", "the customer left", "--by", "kim", columns=None)
     assert closed.stdout == f"PARTIAL {order_id} kim: the customer left\n"
     story = command("show", "crm-1", columns=None).stdout
-    assert "set aside for a person by ana: ticket 4711" in story
+    assert "parked by ana: ticket 4711" in story
     assert "closed with what was done by then, by kim: the customer left" in story
     assert command("park", "crm-1", "--why", "again").exit_code == 1

@@ -27,43 +27,43 @@ SENT = (SubmissionBegun(), Acknowledged(THEIRS, "RECEIVED"))
 NOTIFY = {"notify": {"task": "crm.ended", "queue": "crm"}}
 
 
-def test_orders_are_tried_now_each_with_what_is_done_or_why_not(backend: Backend, command: Command) -> None:
+def test_each_order_is_due_now_or_says_why_not(backend: Backend, command: Command) -> None:
     backend.order("lost", SubmissionBegun(), AnswerLost("timed out"))
     backend.order("unsent", SubmissionBegun(), NotSent("refused"))
     backend.order("parked", Parked("x"))
     backend.order("ruled", SubmissionBegun(), Deferred("tainted", utc_now() + timedelta(hours=1)))
     backend.limit("ORDER", "HTTP 429")
 
-    told = command("retry", "lost", "unsent", "parked", "ruled", "--why", "the customer calls", columns=None)
+    result = command("retry", "lost", "unsent", "parked", "ruled", "--why", "the customer calls", columns=None)
 
-    assert told.exit_code == 1
+    assert result.exit_code == 1
     for piece in ("is asked about now", "is sent now", "a person decides what becomes of it", "a rule holds it back"):
-        assert told.stdout.count(piece) == 1, told.stdout
-    assert "held back all the same: bandwidth: wants no ORDER requests until" in told.stdout
-    assert f"{whoami()} wanted the next try at once" in command("explain", "unsent", columns=None).stdout
-    assert f"wanted now by {whoami()}: the customer calls" in command("show", "lost", columns=None).stdout
+        assert result.stdout.count(piece) == 1, result.stdout
+    assert "held back all the same: bandwidth: wants no ORDER requests until" in result.stdout
+    assert f"{whoami()} asked for a retry" in command("explain", "unsent", columns=None).stdout
+    assert f"retry asked by {whoami()}: the customer calls" in command("show", "lost", columns=None).stdout
 
 
-def test_a_lost_telling_is_told_again(backend: Backend, command: Command) -> None:
-    """An end that waits to be told is told sooner; one that was told, once more and only on demand."""
+def test_a_lost_notification_is_sent_again(backend: Backend, command: Command) -> None:
+    """A waiting notification is due now; one that was sent is sent again only on demand."""
     order_id = backend.order("crm-1", *SENT, Filled("COMPLETED", GOT), **NOTIFY)
 
     assert f"number-orders retry {order_id}" in command("show", "crm-1", columns=None).stdout
     waiting = json.loads(command("retry", "crm-1", "--json").stdout)
     asyncio.run(_tell(backend))
-    told = command("retry", "crm-1", columns=None)
+    result = command("retry", "crm-1", columns=None)
     again = json.loads(command("retry", "crm-1", "--lane", "tell", "--by", "ana", "--json").stdout)
 
     assert [waiting["orders"][0][name] for name in ("state", "lanes", "refused")] == ["COMPLETED", ["tell"], None]
-    assert (told.exit_code, "`--lane tell` tells it again" in told.stdout) == (1, True)
+    assert (result.exit_code, "`--lane tell` tells it again" in result.stdout) == (1, True)
     assert again["orders"][0]["lanes"] == ["tell"]
     explained = command("explain", "crm-1", columns=None).stdout
-    assert "Its producer is still to be told" in explained
+    assert "Its producer is still to be notified" in explained
     assert "too late" not in explained + command("show", "crm-1", columns=None).stdout
 
 
 async def _tell(backend: Backend) -> None:
-    """Tell what is to be told, as a worker does."""
+    """Mark the notifications as delivered, as a worker does."""
     async with open_services(backend.settings) as services:
         claims = await services.ledger.schedule.claim(BANDWIDTH, Lane.TELL, limit=10, lease=timedelta(minutes=1))
         assert claims is not None
@@ -71,18 +71,18 @@ async def _tell(backend: Backend) -> None:
         await services.ledger.outbox.mark_delivered(claims, claims.claims, untold, "task")
 
 
-def test_all_that_wait_at_a_carrier_are_tried(backend: Backend, command: Command) -> None:
+def test_all_orders_that_wait_at_a_carrier_are_due_now(backend: Backend, command: Command) -> None:
     ids = [backend.order(f"crm-{n}", SubmissionBegun(), AnswerLost("timed out")) for n in range(3)]
 
-    told = json.loads(command("retry", "--carrier", "bandwidth", "--lane", "ask", "--json").stdout)
+    result = json.loads(command("retry", "--carrier", "bandwidth", "--lane", "ask", "--json").stdout)
 
-    assert sorted(row["order_id"] for row in told["orders"]) == sorted(map(str, ids))
+    assert sorted(row["order_id"] for row in result["orders"]) == sorted(map(str, ids))
     assert command("retry", "--carrier", "bandwidth", columns=None).stdout == "nothing waits there\n"
 
 
 @pytest.mark.parametrize(
     "words", [(), ("crm-1", "--carrier", "bandwidth"), ("crm-1", "--by", " "), ("a", "--lane", "x")]
 )
-def test_what_to_try_must_be_said(backend: Backend, command: Command, words: tuple[str, ...]) -> None:
+def test_orders_or_a_carrier_must_be_named(backend: Backend, command: Command, words: tuple[str, ...]) -> None:
     backend.order("crm-1")
     assert command("retry", *words).exit_code == 2

@@ -1,4 +1,4 @@
-"""`submit` against the real ledger: all or nothing for the file, one by one for its orders."""
+"""`submit` reads a file as a whole, and accepts or refuses each order by itself."""
 
 import json
 from pathlib import Path
@@ -28,18 +28,18 @@ def test_a_file_of_orders_becomes_tickets(backend: Backend, command: Command, tm
     file = tmp_path / "orders.json"
     file.write_text(json.dumps([order("a"), order("b")]))
 
-    told = command("submit", str(file))
+    result = command("submit", str(file))
 
-    assert told.exit_code == 0
-    assert [line.split()[1:] for line in told.stdout.splitlines()[1:]] == [["a", "ACCEPTED"], ["b", "ACCEPTED"]]
-    assert told.stderr == "2 accepted\n"
+    assert result.exit_code == 0
+    assert [line.split()[1:] for line in result.stdout.splitlines()[1:]] == [["a", "ACCEPTED"], ["b", "ACCEPTED"]]
+    assert result.stderr == "2 accepted\n"
     assert sorted(listed(command)) == ["a", "b"]
 
 
 def test_one_object_comes_by_standard_input(backend: Backend, command: Command) -> None:
-    told = command("submit", "-", "--json", stdin=json.dumps(order("a")))
+    result = command("submit", "-", "--json", stdin=json.dumps(order("a")))
 
-    (ticket,) = json.loads(told.stdout)["tickets"]
+    (ticket,) = json.loads(result.stdout)["tickets"]
     assert (ticket["key"], ticket["state"], ticket["new"]) == ("a", "ACCEPTED", True)
     assert command("show", ticket["order_id"]).exit_code == 0
 
@@ -49,44 +49,44 @@ def test_bad_orders_are_refused_by_line_field_and_rule_and_good_ones_are_taken(
 ) -> None:
     lines = [order("a"), order("b", quantity=0), order("c", carrier="telco"), order("d", options={"x": True}), 42]
 
-    told = command("submit", "-", columns=200, stdin="\n".join(json.dumps(line) for line in lines))
+    result = command("submit", "-", columns=200, stdin="\n".join(json.dumps(line) for line in lines))
 
-    assert told.exit_code == 1
-    refused = told.stdout.split("REFUSED", 1)[1].splitlines()[1:]
+    assert result.exit_code == 1
+    refused = result.stdout.split("REFUSED", 1)[1].splitlines()[1:]
     assert [line.split()[:4] for line in refused] == [
         ["line", "2", "b", "quantity"],
         ["line", "3", "c", "carrier"],
         ["line", "4", "d", "options.x"],
         ["line", "5", "order", "must"],
     ]
-    assert told.stderr == "1 accepted, 4 refused\n"
+    assert result.stderr == "1 accepted, 4 refused\n"
     assert listed(command) == ["a"]
 
 
-def test_refusals_are_told_to_machines_with_their_index(backend: Backend, command: Command) -> None:
-    told = command("submit", "-", "--json", stdin=json.dumps([order("a"), order("b", quantity=0)]))
+def test_json_has_refusals_with_their_index(backend: Backend, command: Command) -> None:
+    result = command("submit", "-", "--json", stdin=json.dumps([order("a"), order("b", quantity=0)]))
 
-    assert told.exit_code == 1
-    (refused,) = json.loads(told.stdout)["refused"]
+    assert result.exit_code == 1
+    (refused,) = json.loads(result.stdout)["refused"]
     assert (refused["at"], refused["key"], refused["faults"][0]["field"]) == (1, "b", "quantity")
 
 
 def test_an_unreadable_file_submits_nothing(backend: Backend, command: Command) -> None:
     for text in (f"{json.dumps(order('a'))}\n{{nope}}", json.dumps([order("a")])[:-1], "", "[]", "\xff"):
-        told = command("submit", "-", stdin=text.encode("latin-1"))
+        result = command("submit", "-", stdin=text.encode("latin-1"))
 
-        assert told.exit_code == 2
-        assert told.stdout == ""
-        assert "standard input: " in told.stderr
-        assert "nothing was submitted" in told.stderr
+        assert result.exit_code == 2
+        assert result.stdout == ""
+        assert "standard input: " in result.stderr
+        assert "nothing was submitted" in result.stderr
     assert listed(command) == []
 
 
 def test_a_file_that_is_not_there_is_a_usage_error(backend: Backend, command: Command) -> None:
-    told = command("submit", "nowhere.json")
+    result = command("submit", "nowhere.json")
 
-    assert told.exit_code == 2
-    assert "nowhere.json: No such file" in told.stderr
+    assert result.exit_code == 2
+    assert "nowhere.json: No such file" in result.stderr
 
 
 def test_the_same_file_twice_is_the_same_orders(backend: Backend, command: Command) -> None:
@@ -103,58 +103,58 @@ def test_the_same_file_twice_is_the_same_orders(backend: Backend, command: Comma
 def test_a_key_of_another_order_is_refused(backend: Backend, command: Command) -> None:
     command("submit", "-", stdin=json.dumps(order("a")))
 
-    told = command("submit", "-", "--json", stdin=json.dumps(order("a", quantity=2)))
+    result = command("submit", "-", "--json", stdin=json.dumps(order("a", quantity=2)))
 
-    assert told.exit_code == 1
-    assert json.loads(told.stdout)["refused"][0]["faults"][0]["field"] == "key"
+    assert result.exit_code == 1
+    assert json.loads(result.stdout)["refused"][0]["faults"][0]["field"] == "key"
 
 
 def test_keys_are_unique_per_producer(backend: Backend, command: Command) -> None:
     for producer in ("crm", "shop"):
         assert command("submit", "-", "--producer", producer, stdin=json.dumps(order("a"))).exit_code == 0
 
-    told = command("show", "a")
+    result = command("show", "a")
 
-    assert told.exit_code == 2
-    assert "stands for several orders" in told.stderr
+    assert result.exit_code == 2
+    assert "stands for several orders" in result.stderr
 
 
-def test_more_orders_than_one_group_are_all_handed_in(backend: Backend, command: Command) -> None:
-    told = command("submit", "-", "--json", stdin="\n".join(json.dumps(order(f"k{i}")) for i in range(1203)))
+def test_more_orders_than_one_group_are_all_submitted(backend: Backend, command: Command) -> None:
+    result = command("submit", "-", "--json", stdin="\n".join(json.dumps(order(f"k{i}")) for i in range(1203)))
 
-    tickets = json.loads(told.stdout)["tickets"]
+    tickets = json.loads(result.stdout)["tickets"]
     assert [ticket["at"] for ticket in tickets] == list(range(1, 1204))
     assert len({ticket["order_id"] for ticket in tickets}) == 1203
     assert len(listed(command)) == 1203
 
 
-def test_orders_are_taken_while_the_broker_is_away(
+def test_orders_are_accepted_while_the_broker_is_away(
     backend: Backend, command: Command, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setenv("NUMBER_ORDERS_BROKER_URL", "redis://:s3cret@127.0.0.1:1/0")
 
-    told = command("submit", "-", stdin=json.dumps(order("a")))
+    result = command("submit", "-", stdin=json.dumps(order("a")))
 
-    assert told.exit_code == 0
-    assert "ACCEPTED" in told.stdout
-    assert "bell_silent" in told.stderr
-    assert "s3cret" not in told.output
-
-
-def test_without_a_ledger_the_way_out_is_said(environment: pytest.MonkeyPatch, command: Command) -> None:
-    told = command("submit", "-", stdin=json.dumps(order("a")))
-
-    assert told.exit_code == 4
-    assert "nothing runs here" in told.stderr
-    assert "number-orders up" in told.stderr
+    assert result.exit_code == 0
+    assert "ACCEPTED" in result.stdout
+    assert "bell_silent" in result.stderr
+    assert "s3cret" not in result.output
 
 
-def test_a_ledger_out_of_reach_is_said_without_its_password(environment: pytest.MonkeyPatch, command: Command) -> None:
+def test_without_a_ledger_the_error_says_what_to_do(environment: pytest.MonkeyPatch, command: Command) -> None:
+    result = command("submit", "-", stdin=json.dumps(order("a")))
+
+    assert result.exit_code == 4
+    assert "nothing runs here" in result.stderr
+    assert "number-orders up" in result.stderr
+
+
+def test_an_unreachable_ledger_is_named_without_its_password(environment: pytest.MonkeyPatch, command: Command) -> None:
     environment.setenv("NUMBER_ORDERS_DATABASE_URL", "postgresql://app:s3cret@127.0.0.1:1/orders")
 
     for words in (("submit", "-"), ("list",), ("show", "a"), ("cancel", "a"), ("migrate",)):
-        told = command(*words, stdin=json.dumps(order("a")))
+        result = command(*words, stdin=json.dumps(order("a")))
 
-        assert told.exit_code == 4, words
-        assert "postgresql://app:***@127.0.0.1:1/orders" in told.stderr
-        assert "s3cret" not in told.output
+        assert result.exit_code == 4, words
+        assert "postgresql://app:***@127.0.0.1:1/orders" in result.stderr
+        assert "s3cret" not in result.output

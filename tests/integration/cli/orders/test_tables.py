@@ -13,9 +13,9 @@ from tests.integration.cli.conftest import Backend, Command
 
 
 def keys(command: Command, *words: str) -> list[str]:
-    told = command("list", "--json", *words)
-    assert told.exit_code == 0, told.stderr
-    return [row["key"] for row in json.loads(told.stdout)]
+    result = command("list", "--json", *words)
+    assert result.exit_code == 0, result.stderr
+    return [row["key"] for row in json.loads(result.stdout)]
 
 
 def test_orders_are_listed_newest_first_and_filtered(backend: Backend, command: Command) -> None:
@@ -34,12 +34,12 @@ def test_orders_are_listed_newest_first_and_filtered(backend: Backend, command: 
     assert len(keys(command, "--younger-than", "2h")) == 3
 
 
-def test_a_list_has_as_many_columns_as_there_is_room_for(backend: Backend, command: Command) -> None:
+def test_a_list_has_as_many_columns_as_fit(backend: Backend, command: Command) -> None:
     order_id = backend.order("a" * 60, SubmissionBegun(), Refused("no numbers left in this area code"))
 
     narrow, wide, piped = (command("list", columns=columns).stdout for columns in (80, 140, None))
 
-    assert all(str(order_id) in told for told in (narrow, wide, piped))
+    assert all(str(order_id) in result for result in (narrow, wide, piped))
     assert max(map(len, narrow.splitlines())) <= 80
     assert "WANTS" not in narrow
     assert "bandwidth" in wide
@@ -66,7 +66,7 @@ def test_a_filter_that_cannot_be_read_is_a_usage_error(command: Command, words: 
     assert command("list", *words).exit_code == 2
 
 
-def test_alarms_and_dead_letters_are_shown_and_steer_no_terminal(backend: Backend, command: Command) -> None:
+def test_alarms_and_dead_letters_are_printed_and_steer_no_terminal(backend: Backend, command: Command) -> None:
     assert command("alarms").stdout == "no alarms\n"
     assert command("letters").stdout == "no dead letters\n"
     order_id = backend.order("a")
@@ -83,7 +83,7 @@ def test_alarms_and_dead_letters_are_shown_and_steer_no_terminal(backend: Backen
     assert "\x1b" not in alarms + letters
 
 
-def test_alarms_and_dead_letters_are_told_to_machines(backend: Backend, command: Command) -> None:
+def test_alarms_and_dead_letters_have_json(backend: Backend, command: Command) -> None:
     order_id = backend.order("a")
     backend.raise_trouble(order_id)
 
@@ -104,6 +104,6 @@ def test_an_alarm_says_where_to_look(backend: Backend, command: Command, subject
             await services.ledger.alarms.raise_alarm(Alarm.OVERDUE, "x", carrier="bandwidth", **about)
 
     asyncio.run(raised())
-    told = command("alarms", columns=None).stdout
-    assert (f"→ number-orders show {order_id}" if about else "→ number-orders doctor") in told
-    assert "docs/runbook.md" in told
+    result = command("alarms", columns=None).stdout
+    assert (f"→ number-orders show {order_id}" if about else "→ number-orders doctor") in result
+    assert "docs/runbook.md" in result

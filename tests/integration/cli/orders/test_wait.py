@@ -27,17 +27,17 @@ def test_orders_at_rest_are_not_waited_for(backend: Backend, command: Command) -
     assert "lost thrice" in command("wait", "parked").stdout
 
 
-def test_the_time_may_be_over_first(backend: Backend, command: Command) -> None:
+def test_a_timeout_ends_the_wait(backend: Backend, command: Command) -> None:
     backend.order("done", *DONE)
     backend.order("parked", Parked("lost thrice"))
     backend.order("waiting")
     began = time.monotonic()
 
-    told = command("wait", "done", "parked", "waiting", "--timeout", "0.3s", "--json")
+    result = command("wait", "done", "parked", "waiting", "--timeout", "0.3s", "--json")
 
-    assert told.exit_code == 5
+    assert result.exit_code == 5
     assert time.monotonic() - began >= 0.3
-    assert [order["state"] for order in json.loads(told.stdout)] == ["COMPLETED", "PARKED", "ACCEPTED"]
+    assert [order["state"] for order in json.loads(result.stdout)] == ["COMPLETED", "PARKED", "ACCEPTED"]
 
 
 def test_an_end_is_noticed_when_it_comes(backend: Backend, command: Command) -> None:
@@ -45,9 +45,9 @@ def test_an_end_is_noticed_when_it_comes(backend: Backend, command: Command) -> 
     called_back = Timer(0.5, backend.hear, (order_id, CancelAsked("kim", "typo")))
     called_back.start()
 
-    told = command("wait", "a", str(order_id), "--timeout", "90")
+    result = command("wait", "a", str(order_id), "--timeout", "90")
     called_back.join()
 
-    assert told.exit_code == 1
-    assert told.stdout.count("CANCELLED") == 1  # named twice, waited for once
-    assert told.stderr == ""
+    assert result.exit_code == 1
+    assert result.stdout.count("CANCELLED") == 1  # named twice, waited for once
+    assert result.stderr == ""

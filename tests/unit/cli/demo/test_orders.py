@@ -1,4 +1,4 @@
-"""The workload of a demonstration: orders are good or meant not to be, and no two want one number but on purpose."""
+"""The demo's orders are valid or meant to be invalid, and two orders want one number only on purpose."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from workers.carriers import adapters
 SIZES = [ORDERS_MIN, 87, 120, 300, 3000]
 ADAPTERS = adapters(Settings(**sandbox_settings("http://127.0.0.1:1")))  # type: ignore[arg-type]  # settings check for themselves
 SOME_NUMBER = "+17055550100"
-"""Stands in for numbers that a removal learns from the orders that bring them."""
+"""Replaces the numbers that a removal learns from other orders."""
 
 
 def bodies(workload: Workload) -> Iterator[dict[str, Any]]:
@@ -45,7 +45,7 @@ def read(body: dict[str, Any]) -> OrderRequest | OrderRefused:
         return refused
 
 
-def test_good_orders_are_good_and_bad_ones_are_not(workload: Workload) -> None:
+def test_valid_orders_are_valid_and_invalid_ones_are_not(workload: Workload) -> None:
     for body in bodies(workload):
         assert isinstance(read(body), OrderRefused) is body["key"].startswith("demo-bad"), body
 
@@ -66,13 +66,13 @@ def test_every_type_of_order_is_there(workload: Workload) -> None:
     assert len(types) == 11
 
 
-def test_every_carrier_is_asked_for_every_kind_it_offers(workload: Workload) -> None:
+def test_every_carrier_gets_every_kind_that_it_offers(workload: Workload) -> None:
     asked = {(order.carrier, order.kind) for body in bodies(workload) if isinstance(order := read(body), OrderRequest)}
 
     assert asked == {(name, kind) for name, adapter in ADAPTERS.items() for kind in adapter.capabilities.kinds}
 
 
-def test_what_is_given_back_is_brought_by_an_order_of_the_same_account_that_was_sent_before(workload: Workload) -> None:
+def test_removed_numbers_come_from_an_earlier_order_of_the_same_account(workload: Workload) -> None:
     sent: dict[str, dict[str, Any]] = {}
     for call in workload.calls:
         for source in call.gives_back:
@@ -90,7 +90,7 @@ def test_batches_are_no_longer_than_allowed(workload: Workload) -> None:
     assert max(len(call.kwargs.get("orders", ())) for call in workload.calls) <= ORDERS_MAX
 
 
-def test_few_numbers_are_wanted_by_two() -> None:
+def test_two_numbers_are_wanted_by_two_orders_each() -> None:
     singles = {
         body["key"]: body
         for body in bodies(make_workload(300, seed=7))
@@ -101,6 +101,6 @@ def test_few_numbers_are_wanted_by_two() -> None:
     assert sorted(count for count in wanted.values() if count > 1) == [2, 2]
 
 
-def test_same_seed_same_script() -> None:
+def test_same_seed_same_workload() -> None:
     assert make_workload(100, seed=7) == make_workload(100, seed=7)
     assert make_workload(100, seed=7) != make_workload(100, seed=8)

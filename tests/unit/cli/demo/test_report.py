@@ -1,4 +1,4 @@
-"""What the summary counts: the ways out of doubt, and how late an end was known."""
+"""The summary counts how doubts were resolved, and how late an end was known."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,11 +18,11 @@ def an_order(number: int, ended_at: datetime | None = None) -> Order:
 
 
 def a_story(*events: tuple[str, str]) -> Story:
-    told: tuple[dict[str, Any], ...] = tuple({"event": event, "state": state} for event, state in events)
-    return Story(NOON, an_order(1), (), (), told)
+    rows: tuple[dict[str, Any], ...] = tuple({"event": event, "state": state} for event, state in events)
+    return Story(NOON, an_order(1), (), (), rows)
 
 
-def test_ways_out_of_doubt_are_counted_by_what_ended_it() -> None:
+def test_doubts_are_counted_by_how_they_were_resolved() -> None:
     found = a_story(("AnswerLost", "IN_DOUBT"), ("NotListed", "IN_DOUBT"), ("Acknowledged", "OPEN"))
     absent = a_story(("AnswerLost", "IN_DOUBT"), ("ProvenAbsent", "ACCEPTED"), ("SubmissionBegun", "SUBMITTING"))
 
@@ -32,11 +32,11 @@ def test_ways_out_of_doubt_are_counted_by_what_ended_it() -> None:
     }
 
 
-def test_order_still_in_doubt_has_found_no_way_out() -> None:
+def test_order_still_in_doubt_is_not_counted() -> None:
     assert doubts([a_story(("AnswerLost", "IN_DOUBT"))]) == {}
 
 
-def test_delay_counts_from_the_carrier_s_end_to_ours() -> None:
+def test_delay_is_measured_from_the_carriers_end_to_ours() -> None:
     entries = {str(UUID(int=n)): Entry(an_order(n, NOON + timedelta(seconds=n)), {}) for n in (1, 2, 3)}
     orders = [
         {"customer_order_id": order_id, "ended_at": NOON.isoformat(), "carrier": "bandwidth"} for order_id in entries

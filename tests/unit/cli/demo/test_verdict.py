@@ -1,4 +1,4 @@
-"""The demonstration's judge finds everything that could be wrong: each test spoils one thing of a good run."""
+"""The comparison finds everything that can be wrong: each test spoils one thing of a faultless run."""
 
 import copy
 from collections.abc import Callable
@@ -14,7 +14,7 @@ A, B, C = "a" * 8, "b" * 8, "c" * 8
 
 @dataclass
 class Run:
-    """What a demonstration hands to its judge."""
+    """What a demo hands to the comparison."""
 
     tickets: dict[str, set[str]]
     ours: dict[str, Any]
@@ -25,7 +25,7 @@ class Run:
         return judge(tickets=self.tickets, ours=self.ours, heard=self.heard, report=self.report)
 
     def refresh_news(self) -> None:
-        """Tell what the ledger says, so that only one thing is wrong at a time."""
+        """Notify what the ledger has, so that only one thing is wrong at a time."""
         self.heard = {order_id: [copy.deepcopy(document)] for order_id, document in self.ours.items()}
 
 
@@ -59,7 +59,7 @@ def removal(reference: str, *removed: str) -> Any:
 
 @pytest.fixture
 def run() -> Run:
-    """Three orders: one complete, one partial, and a removal that went out in two parts. All is right."""
+    """Return a faultless run: one complete order, one partial, and a removal in two parts."""
     ours = {
         A: document(A, "COMPLETED", {"+1": "acquired", "+2": "acquired"}),
         B: document(B, "PARTIAL", {"+3": "acquired", "+4": "failed"}),
@@ -80,7 +80,7 @@ def run() -> Run:
     return run
 
 
-def test_good_run_has_no_wrongs(run: Run) -> None:
+def test_faultless_run_has_no_findings(run: Run) -> None:
     verdict = run.judged()
 
     assert verdict.wrongs == []
@@ -111,11 +111,11 @@ def spoil_carrier_never_had_it(run: Run) -> None:
     run.report["orders"].pop(1)
 
 
-def spoil_part_not_given_up(run: Run) -> None:
+def spoil_part_not_released(run: Run) -> None:
     run.report["orders"].pop()
 
 
-def spoil_given_up_and_not_told(run: Run) -> None:
+def spoil_released_and_not_listed(run: Run) -> None:
     run.ours[C]["numbers"][0]["state"] = "failed"
 
 
@@ -123,16 +123,16 @@ def spoil_end_of_removal(run: Run) -> None:
     run.ours[C]["state"] = "PARTIAL"
 
 
-def spoil_errors_overlooked(run: Run) -> None:
+def spoil_errors_not_noticed(run: Run) -> None:
     run.report["orders"][0] |= {"fate": "with_errors"}
 
 
-def spoil_stranger_at_the_carrier(run: Run) -> None:
+def spoil_unknown_order_at_the_carrier(run: Run) -> None:
     run.report["orders"].append(truth("d" * 8, "COMPLETED", ["+9"], []))
 
 
-def test_who_comes_second_may_be_told_that_the_number_is_gone(run: Run) -> None:
-    """Two orders want the same number given up; the carrier does it for one of them."""
+def test_second_removal_of_a_number_may_find_it_gone(run: Run) -> None:
+    """Two orders remove the same number; the carrier does it for one of them."""
     second = "e" * 8
     run.ours[second] = document(second, "COMPLETED_WITH_ERRORS", {"+5": "released"}, "remove_numbers")
     run.tickets[f"key-{second}"] = {second}
@@ -156,12 +156,12 @@ def test_number_removed_inside_its_window_is_found(run: Run) -> None:
         spoil_number_not_bought,
         spoil_failed_number_unnamed,
         spoil_carrier_still_open,
-        spoil_part_not_given_up,
-        spoil_given_up_and_not_told,
+        spoil_part_not_released,
+        spoil_released_and_not_listed,
         spoil_end_of_removal,
         spoil_carrier_never_had_it,
-        spoil_errors_overlooked,
-        spoil_stranger_at_the_carrier,
+        spoil_errors_not_noticed,
+        spoil_unknown_order_at_the_carrier,
     ],
 )
 def test_wrong_end_is_found(run: Run, spoil: Callable[[Run], None]) -> None:
@@ -174,7 +174,7 @@ def test_wrong_end_is_found(run: Run, spoil: Callable[[Run], None]) -> None:
     assert verdict.wrongs == verdict.wrong_end
 
 
-def test_refusal_at_the_carrier_s_door_is_a_failure(run: Run) -> None:
+def test_request_that_the_carrier_refused_is_a_failure(run: Run) -> None:
     run.report["orders"].pop(1)
     run.ours[B] = document(B, "FAILED", {"+3": "failed", "+4": "failed"})
     run.refresh_news()
@@ -189,7 +189,7 @@ def test_what_was_bought_twice_is_found(run: Run, what: str) -> None:
     assert len(run.judged().bought_twice) == 1
 
 
-def test_order_that_is_gone_is_lost(run: Run) -> None:
+def test_missing_order_is_lost(run: Run) -> None:
     del run.ours[A]
     run.refresh_news()
 
@@ -202,25 +202,25 @@ def test_order_without_end_is_lost(run: Run) -> None:
     assert len(run.judged().lost) == 1
 
 
-def test_end_that_was_not_told_is_found(run: Run) -> None:
+def test_end_without_notification_is_found(run: Run) -> None:
     del run.heard[A]
 
     assert len(run.judged().told_wrong) == 1
 
 
-def test_end_told_otherwise_is_found(run: Run) -> None:
+def test_wrong_notification_is_found(run: Run) -> None:
     run.heard[A][0]["numbers"].pop()
 
     assert len(run.judged().told_wrong) == 1
 
 
-def test_end_told_twice_is_as_promised(run: Run) -> None:
+def test_end_may_be_notified_twice(run: Run) -> None:
     run.heard[A] *= 2
 
     assert run.judged().wrongs == []
 
 
-def test_news_out_of_order_is_found(run: Run) -> None:
+def test_notifications_out_of_order_are_found(run: Run) -> None:
     run.heard[A].append(run.heard[A][0] | {"version": 1, "state": "OPEN", "final": False})
 
     assert len(run.judged().told_wrong) == 1

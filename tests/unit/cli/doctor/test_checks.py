@@ -1,4 +1,4 @@
-"""A misspelt variable is found, and said with the name that was meant."""
+"""A misspelt variable is found, and the meant name is suggested."""
 
 import pytest
 
@@ -41,7 +41,7 @@ def test_only_variables_with_our_prefix_and_no_setting_are_unknown() -> None:
         ("NUMBER_ORDERS_DB_URL", "NUMBER_ORDERS_DATABASE_URL"),
     ],
 )
-def test_the_name_that_was_meant_is_said_and_the_value_is_not(
+def test_the_meant_name_is_suggested_and_the_value_is_not_shown(
     monkeypatch: pytest.MonkeyPatch, misspelt: str, meant: str
 ) -> None:
     monkeypatch.setenv(misspelt, "s3cret")

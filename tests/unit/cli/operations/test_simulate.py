@@ -1,4 +1,4 @@
-"""The command that runs simulated worlds: what it says, and how it ends."""
+"""`simulate` reports each world, and refuses unknown options."""
 
 import pytest
 import typer
@@ -6,7 +6,7 @@ import typer
 from number_orders.cli.operations.simulate import simulate_worlds
 
 
-def test_worlds_are_told_one_by_one_and_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_world_is_reported_and_all_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its trace, so that a second run can be compared."""
     held = simulate_worlds(orders=2, days=0.1, seed=5, faults="none", carriers=["bandwidth"], worlds=2, trace=False)
     first, second, total, *_ = capsys.readouterr().out.splitlines()
@@ -16,8 +16,8 @@ def test_worlds_are_told_one_by_one_and_summed_up(capsys: pytest.CaptureFixture[
     assert total.startswith("2 worlds, ")
 
 
-def test_a_trace_shows_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
-    """Every statement and every act of a carrier."""
+def test_a_trace_shows_every_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every statement and every action of a carrier."""
     simulate_worlds(orders=1, days=0.1, seed=5, faults="none", carriers=["bandwidth"], worlds=1, trace=True)
     shown = capsys.readouterr().out
     assert "SubmissionBegun->SUBMITTING" in shown
@@ -25,8 +25,8 @@ def test_a_trace_shows_what_happens(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"faults": "hail"}, {"carriers": ["acme"]}])
-def test_what_there_is_not_is_refused(wrong: dict[str, object]) -> None:
-    """With the names of what there is."""
+def test_unknown_faults_and_carriers_are_refused(wrong: dict[str, object]) -> None:
+    """The error names what exists."""
     given = {"orders": 1, "days": 0.1, "seed": 1, "faults": "none", "carriers": (), "worlds": 1, "trace": False}
     with pytest.raises(typer.BadParameter):
         simulate_worlds(**(given | wrong))  # type: ignore[arg-type]  # one dict for options of several types

@@ -1,4 +1,4 @@
-"""A file is read whole or not at all, and what cannot be read is named by line and column."""
+"""A file is read whole or not at all, and an error names line and column."""
 
 import json
 from contextlib import suppress
@@ -32,18 +32,18 @@ def test_json_lines_are_orders_by_line_and_blank_lines_count() -> None:
     assert [(one.place, one.number) for one in read_orders(text.encode())] == [("line 1", 1), ("line 4", 4)]
 
 
-def test_a_byte_order_mark_is_passed_over() -> None:
+def test_a_byte_order_mark_is_ignored() -> None:
     assert read_orders(b"\xef\xbb\xbf" + json.dumps(ORDER).encode())[0].order == ORDER
 
 
-def test_a_line_separator_within_a_string_ends_no_line() -> None:
+def test_a_line_separator_inside_a_string_ends_no_line() -> None:
     text = '{"name": "a\u2028b"}\n{"name": "c"}'
 
     assert [one.number for one in read_orders(text.encode())] == [1, 2]
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         (b"", "there is no order"),
         (b" \n \n", "there is no order"),
@@ -58,14 +58,14 @@ def test_a_line_separator_within_a_string_ends_no_line() -> None:
         (b'{"key": "a"}\n{"key": "\xe9"}', r"line 2, byte 10: it is not UTF-8"),
         (b'{"quantity": NaN}', "NaN is no JSON"),
         (b'{"key": "a"}\n{"quantity": -Infinity}', "line 2: -Infinity is no JSON"),
-        (b'{"quantity": 1, "quantity": 5000}', "line 1: the field 'quantity' stands twice"),
-        (b'[{"criteria": {"npa": "919",\n "npa": "910"}}]', "the field 'npa' stands twice"),
+        (b'{"quantity": 1, "quantity": 5000}', "line 1: the field 'quantity' occurs twice"),
+        (b'[{"criteria": {"npa": "919",\n "npa": "910"}}]', "the field 'npa' occurs twice"),
         (b"[" * 200_000, "nested too deeply"),
         (b'{"quantity": ' + b"9" * 5000 + b"}", "line 1: .*digits"),
     ],
 )
-def test_what_cannot_be_read_says_where(text: bytes, said: str) -> None:
-    with pytest.raises(Unreadable, match=said):
+def test_an_unreadable_text_is_refused_with_line_and_column(text: bytes, message: str) -> None:
+    with pytest.raises(Unreadable, match=message):
         read_orders(text)
 
 

@@ -1,4 +1,4 @@
-"""Practice and earnest do not meet in one ledger."""
+"""Sandbox orders and real orders are never in one ledger."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from number_orders.cli.stack.data_directory import (
 from number_orders.cli.stack.readiness import StackError
 
 
-def test_same_account_is_welcome_again(tmp_path: Path) -> None:
+def test_same_account_is_accepted_again(tmp_path: Path) -> None:
     refuse_other_accounts(tmp_path, {"bandwidth": "5500012"})
     refuse_other_accounts(tmp_path, {"bandwidth": "5500012"})
 
@@ -24,7 +24,7 @@ def test_same_account_is_welcome_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("first", "then"), [(PRACTICE_ACCOUNT, "5500012"), ("5500012", PRACTICE_ACCOUNT), ("5500012", "5500013")]
 )
-def test_another_account_is_refused_and_nothing_forgotten(tmp_path: Path, first: str, then: str) -> None:
+def test_another_account_is_refused_every_time(tmp_path: Path, first: str, then: str) -> None:
     refuse_other_accounts(tmp_path, {"bandwidth": first})
 
     for _ in range(2):
@@ -33,18 +33,18 @@ def test_another_account_is_refused_and_nothing_forgotten(tmp_path: Path, first:
 
 
 @pytest.mark.parametrize("given", [{"token": SecretStr("t")}, {"base_url": "https://test.example"}, {"site_id": "1"}])
-def test_half_a_carrier_is_no_wish_to_practise(given: dict[str, object]) -> None:
+def test_incomplete_carrier_is_refused(given: dict[str, object]) -> None:
     with pytest.raises(StackError, match=f"BANDWIDTH__{next(iter(given)).upper()} is set, but .*ACCOUNT_ID is not"):
         refuse_incomplete_carriers(Settings(bandwidth=BandwidthSettings.model_validate(given)))
 
 
 @pytest.mark.parametrize("given", [{"product_token": SecretStr("t")}, {"base_url": "https://test.example"}])
-def test_half_of_cm_is_no_wish_to_practise_either(given: dict[str, object]) -> None:
+def test_incomplete_cm_is_refused(given: dict[str, object]) -> None:
     with pytest.raises(StackError, match=f"CM__{next(iter(given)).upper()} is set, but .*ACCOUNT_GUID is not"):
         refuse_incomplete_carriers(Settings(cm=CMSettings.model_validate(given)))
 
 
-def test_a_carrier_more_is_welcome_and_the_others_are_remembered(tmp_path: Path) -> None:
+def test_new_carrier_is_accepted_and_the_others_are_remembered(tmp_path: Path) -> None:
     refuse_other_accounts(tmp_path, {"bandwidth": "5500012"})
     refuse_other_accounts(tmp_path, {"cm": "9f0c"})
     refuse_other_accounts(tmp_path, {"bandwidth": "5500012", "cm": "9f0c"})
@@ -54,11 +54,11 @@ def test_a_carrier_more_is_welcome_and_the_others_are_remembered(tmp_path: Path)
             refuse_other_accounts(tmp_path, changed)
 
 
-def test_patience_alone_is_no_carrier() -> None:
+def test_settings_of_patience_alone_configure_no_carrier() -> None:
     refuse_incomplete_carriers(Settings(bandwidth=BandwidthSettings(doubt_patience_s=1)))
 
 
-def test_whole_carrier_is_fine() -> None:
+def test_complete_carrier_is_accepted() -> None:
     whole = BandwidthSettings(account_id="5500012", site_id="1", token=SecretStr("t"))
     refuse_incomplete_carriers(Settings(bandwidth=whole))
 

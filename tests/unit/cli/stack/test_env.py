@@ -44,7 +44,7 @@ def env(*options: str) -> Result:
 
 
 def test_a_shell_that_evaluates_it_has_the_addresses_and_the_directory(running_stack: Path) -> None:
-    """Whatever characters a password holds."""
+    """Whatever characters a password has."""
     script = f"{env().stdout}\nenv -0"
 
     found = subprocess.run(["/bin/sh", "-c", script], env={}, capture_output=True, text=True, check=True).stdout
@@ -74,7 +74,7 @@ def test_a_shell_that_has_them_already_gets_the_same(running_stack: Path, monkey
 
 
 def test_addresses_of_the_environment_are_printed_with_the_result_backend(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no var directory to name then."""
+    """There is no var directory to name."""
     monkeypatch.setenv("NUMBER_ORDERS_DATABASE_URL", "postgresql://app@db/orders")
     monkeypatch.setenv("NUMBER_ORDERS_BROKER_URL", "amqp://broker//")
     monkeypatch.setenv("NUMBER_ORDERS_RESULT_URL", "redis://tickets/0")

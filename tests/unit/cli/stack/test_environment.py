@@ -1,4 +1,4 @@
-"""Settings survive the way through a child's environment, and nothing else of ours does."""
+"""Settings survive a child's environment, and the child gets no other setting."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-def test_settings_come_back_as_they_went(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_survive_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings.model_construct(
         database_url=SecretStr("postgresql://user:p%40ss@host/ledger"),
         var_dir=Path("/somewhere/var"),
@@ -41,17 +41,17 @@ def test_settings_come_back_as_they_went(monkeypatch: pytest.MonkeyPatch) -> Non
     assert given_settings() == settings
 
 
-def test_defaults_are_left_to_the_child() -> None:
+def test_defaults_are_left_out() -> None:
     assert as_environment(Settings.model_construct()) == {}
 
 
-def test_directory_is_handed_down_absolute() -> None:
+def test_directory_is_absolute() -> None:
     environment = as_environment(Settings.model_construct(var_dir=Path("elsewhere")))
 
     assert environment == {"NUMBER_ORDERS_VAR_DIR": str(Path.cwd() / "elsewhere")}
 
 
-def test_child_gets_no_setting_but_those_handed_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_child_gets_only_the_given_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NUMBER_ORDERS_BANDWIDTH__TOKEN", "real money")
     monkeypatch.setenv("number_orders_bandwidth__account_id", "real account")
     monkeypatch.setenv("SOMETHING_ELSE", "stays")

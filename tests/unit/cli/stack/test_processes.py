@@ -1,4 +1,4 @@
-"""Command lines hold no secret, and ports are free ones."""
+"""Command lines hold no secret, and ports are free."""
 
 import socket
 from pathlib import Path
@@ -6,13 +6,13 @@ from pathlib import Path
 from number_orders.cli.stack import processes
 
 
-def test_flower_only_looks_and_only_from_here() -> None:
+def test_flower_is_read_only_and_on_loopback() -> None:
     line = processes.flower(5555, conf=Path("/var/flower.conf.py"))
 
     assert {"--address=127.0.0.1", "--port=5555", "--read_only=True", "--conf=/var/flower.conf.py"} <= set(line)
 
 
-def test_worker_has_its_children_and_answers_to_its_name() -> None:
+def test_worker_has_its_children_and_its_node_name() -> None:
     line = processes.worker("worker2", children=4)
 
     assert line[line.index("-c") + 1] == "4"
@@ -20,7 +20,7 @@ def test_worker_has_its_children_and_answers_to_its_name() -> None:
     assert processes.node("worker2") == f"worker2@{socket.gethostname()}"
 
 
-def test_wished_port_is_taken_when_free() -> None:
+def test_preferred_port_is_used_when_free() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -28,7 +28,7 @@ def test_wished_port_is_taken_when_free() -> None:
     assert processes.free_port(port) == port
 
 
-def test_taken_port_is_passed_over() -> None:
+def test_port_in_use_is_not_chosen() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

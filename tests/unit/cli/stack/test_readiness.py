@@ -1,4 +1,4 @@
-"""What was started is waited for by its checks; what does not show one is named, with its last words."""
+"""A start waits until every process is ready, and names one that is not, with its last lines."""
 
 import http.server
 import threading
@@ -9,7 +9,7 @@ import pytest
 from number_orders.cli.stack.readiness import ReadyCheck, StackError, await_ready, serves
 
 
-def test_returns_once_every_sign_was_seen_once() -> None:
+def test_returns_when_every_check_has_passed_once() -> None:
     turns = iter([False, False, True])
     is_ready = [ReadyCheck("worker1", "answers", lambda: next(turns), 5), ReadyCheck("beat", "rings", lambda: True, 5)]
 
@@ -18,14 +18,14 @@ def test_returns_once_every_sign_was_seen_once() -> None:
     assert list(turns) == []
 
 
-def test_what_does_not_come_up_is_named_with_its_last_words() -> None:
+def test_process_that_is_not_ready_is_named_with_its_last_lines() -> None:
     checks = [ReadyCheck("beat", "rings", lambda: True, 5), ReadyCheck("worker1", "answers", lambda: False, 0.05)]
 
-    with pytest.raises(StackError, match=r"worker1 did not come up .*answers: not within .*Its last words:\nno broker"):
+    with pytest.raises(StackError, match=r"worker1 did not come up .*answers: not within .*Its last lines:\nno broker"):
         await_ready(checks, exits=lambda _name: 0, last_lines=lambda name: {"worker1": "no broker"}[name])
 
 
-def test_process_that_keeps_exiting_is_not_waited_for() -> None:
+def test_process_that_keeps_exiting_is_given_up() -> None:
     checks = [ReadyCheck("flower", "serves", lambda: False, 3600)]
 
     with pytest.raises(StackError, match="it exited 2 times"):
@@ -40,7 +40,7 @@ def answering() -> Iterator[str]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -51,9 +51,9 @@ def answering() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("status", "served"), [(200, True), (401, True), (500, False)])
-def test_page_is_served_even_if_it_wants_a_password(answering: str, status: int, *, served: bool) -> None:
+def test_page_that_asks_for_a_password_counts_as_served(answering: str, status: int, *, served: bool) -> None:
     assert serves(f"{answering}/{status}") is served
 
 
-def test_nobody_there_serves_nothing() -> None:
+def test_address_without_a_server_is_not_served() -> None:
     assert serves("http://127.0.0.1:9/") is False

@@ -1,4 +1,4 @@
-"""Whoever practises has whole accounts: the settings take them, and every carrier is set up by them."""
+"""The sandbox accounts are complete: the settings accept them, and they configure every carrier."""
 
 from config.settings import Settings
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
@@ -7,7 +7,7 @@ from workers.carriers import CARRIERS, configured_carriers
 URL = "http://127.0.0.1:8085"
 
 
-def test_practice_sets_every_carrier_up() -> None:
+def test_sandbox_accounts_configure_every_carrier() -> None:
     carriers = configured_carriers(Settings.model_validate(sandbox_settings(URL)))
     assert [*carriers] == [entry.name for entry in CARRIERS]
     assert {carrier.settings.base_url for carrier in carriers.values()} == {URL}

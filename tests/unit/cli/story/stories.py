@@ -1,4 +1,4 @@
-"""Stories as the ledger tells them, made by the lifecycle itself from what is heard of an order."""
+"""Builds stories as the ledger stores them, by running events through the lifecycle."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -28,9 +28,10 @@ def story_of(
     request: dict[str, Any] | None = None,
     work_item: dict[str, Any] | None = None,
 ) -> Story:
-    """Tell the story of an order of which these were heard, ten seconds apart, from noon on.
+    """Return the story of an order with these events, ten seconds apart, from noon on.
 
-    It is told `later` than the last; `request` and `work_item` change fields of the request and of what it waits for.
+    `later` is the time since the last event; `request` and `work_item` change fields of the request and of the
+    scheduled work.
     """
     order = Order(ORDER_ID, replace(REQUEST, **(request or {})), accepted_at=NOON)
     owed: dict[Lane, Effect] = {Lane.SUBMIT: SubmitOrder(max(order.request.not_before or NOON, NOON))}

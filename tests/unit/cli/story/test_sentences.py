@@ -1,4 +1,4 @@
-"""Every event of the story has words of its own, and none of them claims more than the event."""
+"""Every event has a description, and none claims more than the event."""
 
 from typing import Any
 
@@ -17,13 +17,13 @@ def test_every_event_has_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("stored", "text"),
     [
         (row("OrderAccepted"), "accepted"),
-        (row("NotSent", reason="HTTP 503"), "nothing came of it, to be sent again: HTTP 503"),
+        (row("NotSent", reason="HTTP 503"), "the attempt failed, to be sent again: HTTP 503"),
         (row("Acknowledged", carrier_order_id="6a", carrier_status="RECEIVED"), "the carrier has it as 6a, RECEIVED"),
         (row("Acknowledged", carrier_order_id="6a"), "the carrier has it as 6a"),
-        (row("StillOpen", carrier_status="X", unheard_of=True), "the carrier says X, a word never heard before"),
+        (row("StillOpen", carrier_status="X", unheard_of=True), "the carrier says X, an unknown status"),
         (row("StillOpen", carrier_status="X", numbers=[{}], detail="soon"), "the carrier says X, 1 number: soon"),
         (row("Filled", carrier_status="COMPLETE", numbers="300 numbers"), "done as asked, COMPLETE, 300 numbers"),
         (
@@ -35,29 +35,29 @@ def test_every_event_has_words() -> None:
         (row("Deferred", reason="tainted", numbers=[{}]), "held back by a rule, 1 number: tainted"),
         (
             row("PartSettled", carrier_status="COMPLETED", numbers=[{}], reason="one is tainted"),
-            "a part is done, the rest goes later, COMPLETED, 1 number: one is tainted",
+            "a part is done, the rest is sent later, COMPLETED, 1 number: one is tainted",
         ),
-        (row("CalledBack", carrier_status="CANCELLED", reason="closed"), "the carrier dropped it, CANCELLED: closed"),
-        (row("CancelAsked", by="kim", why="typo"), "called back by kim: typo"),
-        (row("WrittenOff", by="kim", why="over"), "written off by kim: over"),
+        (row("CalledBack", carrier_status="CANCELLED", reason="closed"), "the carrier cancelled it, CANCELLED: closed"),
+        (row("CancelAsked", by="kim", why="typo"), "cancel asked by kim: typo"),
+        (row("WrittenOff", by="kim", why="over"), "closed as failed by kim: over"),
         (
             row("SetAside", by="kim", why="stuck", waited="asked 9 times"),
-            "set aside for a person by kim: stuck (it waited: asked 9 times)",
+            "parked by kim: stuck (it waited: asked 9 times)",
         ),
-        (row("SetAside", by="kim", why="stuck"), "set aside for a person by kim: stuck"),
-        (row("ToldAgain", by="kim", late=True), "its producer is to be told, says kim"),
+        (row("SetAside", by="kim", why="stuck"), "parked by kim: stuck"),
+        (row("ToldAgain", by="kim", late=True), "notification asked by kim"),
         (row("SomethingNewer", any="thing"), "SomethingNewer"),
     ],
 )
-def test_events_are_told_with_their_evidence(told: dict[str, Any], said: str) -> None:
-    assert sentence(told) == said
+def test_events_are_described_with_their_evidence(stored: dict[str, Any], text: str) -> None:
+    assert sentence(stored) == text
 
 
 @pytest.mark.parametrize("event", names_of(CarrierNews))
-def test_news_that_came_too_late_is_told_as_such(event: str) -> None:
-    assert sentence(row(event, late=True)).endswith("(too late: kept, moved nothing)")
+def test_late_news_is_marked(event: str) -> None:
+    assert sentence(row(event, late=True)).endswith("(too late: stored, changed nothing)")
 
 
 @pytest.mark.parametrize("event", [event.__name__ for event in _WORDS])
-def test_an_event_without_evidence_is_told_all_the_same(event: str) -> None:
+def test_an_event_without_evidence_is_described_too(event: str) -> None:
     assert sentence(row(event))
