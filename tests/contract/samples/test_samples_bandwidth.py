@@ -13,7 +13,7 @@ from number_orders.orders.numbers import E164
 from tests.contract.samples.conftest import Send
 from tests.contract.samples.index import OTHER_LINES, SAMPLES, Role, of, sample
 from tests.contract.samples.shapes import first_request, xml_values
-from tests.unit.carriers.bandwidth_examples import (
+from tests.unit.carriers.bandwidth.examples import (
     BANDWIDTH,
     REFERENCE,
     a_request,
@@ -22,8 +22,8 @@ from tests.unit.carriers.bandwidth_examples import (
     answered,
     named,
     own_list,
-    talk,
 )
+from tests.unit.carriers.conversations import converse
 
 ORDER, ORDER_ANSWER, STATUS_ANSWER = (
     "bandwidth/04-order.xml",
@@ -56,12 +56,12 @@ def test_every_answer_is_expected_somewhere() -> None:
 @pytest.mark.parametrize("file", sorted(SUBMITTED))
 def test_an_answer_to_a_submission_is_read_as_it_is_meant(file: str) -> None:
     order = named(E164("+441224003845"), carrier_order_id=None)
-    event, _ = talk(BANDWIDTH.submit(order), printed(file))
+    event, _ = converse(BANDWIDTH.submit(order), printed(file))
     assert event == SUBMITTED[file]
 
 
 def test_an_answer_about_somebody_elses_order_is_believed_by_nobody() -> None:
-    event, _ = talk(BANDWIDTH.submit(named(BRITISH)), printed(ORDER_ANSWER, reference="123456789"))
+    event, _ = converse(BANDWIDTH.submit(named(BRITISH)), printed(ORDER_ANSWER, reference="123456789"))
     assert isinstance(event, AnswerLost)
 
 
@@ -83,7 +83,7 @@ def test_an_answer_about_somebody_elses_order_is_believed_by_nobody() -> None:
 def test_the_printed_contradiction_is_settled_by_the_orders_own_list(true_list: CarrierAnswer, end: Event) -> None:
     """COMPLETED, CompletedQuantity 0, FailedQuantity 1, and the number among the completed ones."""
     order = named(BRITISH, carrier_order_id=THEIRS)
-    event, asked = talk(BANDWIDTH.ask(order), printed(STATUS_ANSWER), true_list)
+    event, asked = converse(BANDWIDTH.ask(order), printed(STATUS_ANSWER), true_list)
     assert event == end
     assert asked[1].path.endswith(f"/orders/{THEIRS}/tns")
 
@@ -94,10 +94,10 @@ def test_the_printed_contradiction_is_settled_by_the_orders_own_list(true_list: 
 def test_an_answer_to_another_question_moves_no_order(file: str) -> None:
     answer = answered(200, sample(file).body)
     with pytest.raises((NoAnswer, UnreadableAnswer)):
-        talk(BANDWIDTH.ask(named(BRITISH)), answer)
+        converse(BANDWIDTH.ask(named(BRITISH)), answer)
     with pytest.raises((NoAnswer, UnreadableAnswer)):
-        talk(BANDWIDTH.look_for(named(BRITISH)), answer)
-    event, _ = talk(BANDWIDTH.submit(named(BRITISH)), answer)
+        converse(BANDWIDTH.look_for(named(BRITISH)), answer)
+    event, _ = converse(BANDWIDTH.submit(named(BRITISH)), answer)
     assert isinstance(event, AnswerLost)
 
 

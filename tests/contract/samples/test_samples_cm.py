@@ -11,8 +11,7 @@ from number_orders.orders.events import Acknowledged, StillOpen
 from tests.contract.samples.conftest import Send
 from tests.contract.samples.index import Role, of, sample
 from tests.contract.samples.shapes import first_request
-from tests.unit.carriers.bandwidth_examples import talk
-from tests.unit.carriers.cm_examples import (
+from tests.unit.carriers.cm.examples import (
     ACCOUNT,
     CARRIER,
     PROFILES,
@@ -22,6 +21,7 @@ from tests.unit.carriers.cm_examples import (
     in_america,
     restricted,
 )
+from tests.unit.carriers.conversations import converse
 
 FIELDS: Final = "cm/01-fields.json"
 _ORDER: Final = (
@@ -98,8 +98,8 @@ def test_the_sandbox_takes_what_we_write_and_answers_nulls_that_are_no_numbers(s
         assert [one[name] for name in facts()["null_in_the_answer"]] == [None] * 4
 
     said = answered(200, answer.content)
-    event, _ = talk(CARRIER.submit(an_order(a_request())), said)
+    event, _ = converse(CARRIER.submit(an_order(a_request())), said)
     assert event == Acknowledged(answer.json()["guid"], "NEW")
-    event, _ = talk(CARRIER.ask(an_order(a_request(), carrier_order_id=answer.json()["guid"])), said)
+    event, _ = converse(CARRIER.ask(an_order(a_request(), carrier_order_id=answer.json()["guid"])), said)
     assert isinstance(event, StillOpen)
     assert event.numbers == ()

@@ -18,7 +18,7 @@ from number_orders.orders.numbers import E164
 from tests.contract.samples.conftest import Send
 from tests.contract.samples.index import Role, of, sample
 from tests.contract.samples.shapes import json_shape
-from tests.unit.carriers.bandwidth_examples import talk
+from tests.unit.carriers.conversations import converse
 
 CART, CART_ANSWER = "swift/02-cart.json", "swift/03-cart-answer.json"
 CHECKOUTS: Final = ("swift/06-checkout-answer.json", "swift/10-checkout-answer.json")
@@ -177,7 +177,7 @@ def test_the_printed_requests_are_what_we_write_for_them(file: str) -> None:
 @pytest.mark.parametrize("checkout", CHECKOUTS)
 def test_a_printed_order_is_read_as_one_that_has_just_begun(checkout: str) -> None:
     order = replace(PURCHASE, state=State.OPEN, carrier_order_id=THEIRS)
-    event, _ = talk(SWIFT.ask(order), CarrierAnswer(200, {}, sample(checkout).body))
+    event, _ = converse(SWIFT.ask(order), CarrierAnswer(200, {}, sample(checkout).body))
     assert event == StillOpen("NEW", detail="checkout cart")
 
 
@@ -185,4 +185,4 @@ def test_a_printed_order_is_read_as_one_that_has_just_begun(checkout: str) -> No
 def test_an_answer_to_another_question_moves_no_order(file: str) -> None:
     order = replace(PURCHASE, state=State.OPEN, carrier_order_id=THEIRS)
     with pytest.raises((NoAnswer, UnreadableAnswer)):
-        talk(SWIFT.ask(order), CarrierAnswer(200, {}, sample(file).body))
+        converse(SWIFT.ask(order), CarrierAnswer(200, {}, sample(file).body))

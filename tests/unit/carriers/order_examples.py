@@ -1,4 +1,4 @@
-"""An order that any carrier may have."""
+"""An order for any carrier."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ REFERENCE: Final = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
 
 
 def an_open_order(request: OrderRequest, theirs: CarrierOrderId, **more: Any) -> Order:
-    """Return an order that was sent once and that the carrier has, unless told otherwise."""
+    """Return an order that was sent once and that the carrier has; `more` overrides its fields."""
     made = Order(
         OrderId(UUID(REFERENCE)),
         request,

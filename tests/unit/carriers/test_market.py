@@ -12,7 +12,7 @@ from number_orders.carriers.swift.coverage import SwiftMarket
 from number_orders.orders.errors import InquiryRefused
 from number_orders.orders.model import Criteria
 from number_orders.orders.numbers import E164
-from tests.unit.carriers.cm_examples import ACCOUNT, DUTCH
+from tests.unit.carriers.cm.examples import ACCOUNT, DUTCH
 
 MARKETS = (SILENT, BandwidthMarket("9900000"), CMMarket(ACCOUNT, {"USA:local": DUTCH}), SwiftMarket())
 QUESTIONS: dict[Topic, Callable[[Market], Any]] = {

@@ -16,7 +16,7 @@ from number_orders.cli.stack.environment import as_environment
 from number_orders.fulfilment.intake import Intake
 from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import CarrierName, Kind, Lane
-from tests.unit.carriers.cm_examples import an_order
+from tests.unit.carriers.cm.examples import an_order
 from workers.carriers import CARRIERS, adapters, configured_carriers
 
 GUID = "11111111-2222-4333-8444-555555555555"

@@ -1,0 +1,510 @@
+"""Asking Bandwidth how an order stands: every shape of answer, and who is believed when they disagree."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from encodings.aliases import aliases
+from xml.etree.ElementTree import ParseError, fromstring
+
+import pytest
+
+from number_orders.carriers.contract import CarrierAnswer, Purpose
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import (
+    Acknowledged,
+    Event,
+    Filled,
+    FilledWithErrors,
+    PartlyFilled,
+    Refused,
+    StillOpen,
+)
+from number_orders.orders.model import NumberResult, NumberState, Order
+from tests.unit.carriers.bandwidth.examples import (
+    BANDWIDTH,
+    HTML,
+    ORDERS,
+    OTHER,
+    THEIRS,
+    A,
+    B,
+    C,
+    D,
+    a_request,
+    acquired,
+    an_order,
+    answered,
+    bare,
+    error,
+    listed,
+    lost,
+    named,
+    number_of,
+    own_list,
+    searched,
+    shown,
+    wrapped,
+)
+from tests.unit.carriers.conversations import converse
+
+GONE = error("5005", "The telephone number is unavailable for ordering", B)
+GONE_RESULT = lost(B, "5005", "The telephone number is unavailable for ordering")
+
+
+def ask(order: Order, *answers: CarrierAnswer | str) -> Event:
+    event, asked = converse(
+        BANDWIDTH.ask(order), *(a if isinstance(a, CarrierAnswer) else answered(200, a) for a in answers)
+    )
+    assert all(request.purpose is Purpose.READ for request in asked)
+    return event
+
+
+def test_an_order_is_asked_for_by_its_id() -> None:
+    event, asked = converse(BANDWIDTH.ask(named(A)), answered(200, shown("RECEIVED")))
+
+    assert [(r.method, r.path) for r in asked] == [("GET", f"{ORDERS}/{THEIRS}")]
+    assert event == StillOpen("RECEIVED")
+
+
+def test_an_order_without_an_id_cannot_be_asked_for() -> None:
+    with pytest.raises(Mistake, match="no carrier order id"):
+        next(BANDWIDTH.ask(named(A, carrier_order_id=None)))
+
+
+@pytest.mark.parametrize("status", ["RECEIVED", "PROCESSING", "SUBMITTED", "received"])
+def test_an_order_being_worked_on_is_open(status: str) -> None:
+    assert ask(named(A), shown(status)) == StillOpen(status)
+
+
+@pytest.mark.parametrize("status", ["RECEIVED", "FAILED", "COMPLETE"])
+def test_5019_means_pending_whatever_the_status(status: str) -> None:
+    assert ask(named(A), shown(status, errors=error("5019", "still at it"))) == StillOpen(
+        status, detail="5019: still at it"
+    )
+
+
+def test_a_backorder_is_slow_and_shows_what_it_has() -> None:
+    body = shown("BACKORDERED", completed=wrapped(A), errors=error("5521", "1 of 3 found"), quantities=(1, 0))
+
+    assert ask(searched(3), body) == StillOpen("BACKORDERED", acquired(A), "5521: 1 of 3 found", slow=True)
+
+
+@pytest.mark.parametrize("status", ["CANCELLED", "COMPLETE!", "PARTIALLY", "Abgeschlossen"])
+def test_a_status_never_heard_of_is_open_and_says_so(status: str) -> None:
+    assert ask(named(A), shown(status, completed=bare(A))) == StillOpen(status, unheard_of=True)
+
+
+def test_an_order_they_do_not_know_any_more_is_open() -> None:
+    event = ask(named(A), answered(404, b""))
+
+    assert isinstance(event, StillOpen)
+    assert (event.carrier_status, event.unheard_of) == ("404", True)
+
+
+@pytest.mark.parametrize("status", ["COMPLETE", "COMPLETED", "Complete"])
+@pytest.mark.parametrize("shape", [wrapped, bare])
+def test_everything_asked_for_is_filled(status: str, shape: Callable[..., str]) -> None:
+    body = shown(status, completed=shape(B, A), quantities=(2, 0))
+
+    assert ask(named(A, B), body) == Filled(status, acquired(A, B))
+
+
+@pytest.mark.parametrize("written", ["+19195550100", "19195550100", "9195550100", " +19195550100\n"])
+def test_numbers_are_read_as_they_are_written(written: str) -> None:
+    assert ask(named(A), shown("COMPLETE", completed=wrapped(written))) == Filled("COMPLETE", acquired(A))
+
+
+def test_a_search_is_filled_with_whatever_was_found() -> None:
+    assert ask(searched(2), shown("COMPLETE", completed=wrapped(D, C))) == Filled("COMPLETE", acquired(D, C))
+
+
+def test_empty_wrappers_of_a_success_say_nothing() -> None:
+    body = shown("COMPLETE", completed=wrapped(A)).replace(
+        "<CompletedNumbers>", "<ErrorList/><FailedNumbers/><CompletedNumbers>"
+    )
+
+    assert ask(named(A), body) == Filled("COMPLETE", acquired(A))
+
+
+def test_namespaces_order_and_details_do_not_matter() -> None:
+    body = (
+        '<ns:OrderResponse xmlns:ns="urn:iris"><ns:OrderStatus>COMPLETE</ns:OrderStatus><!-- x -->'
+        "<ns:CompletedNumbers><ns:TelephoneNumber><ns:City>CARY</ns:City><ns:FullNumber>9195550100</ns:FullNumber>"
+        "<ns:Tier>0</ns:Tier></ns:TelephoneNumber></ns:CompletedNumbers>"
+        f"<ns:Order><ns:id>{THEIRS}</ns:id></ns:Order></ns:OrderResponse>"
+    )
+
+    assert ask(named(A), body) == Filled("COMPLETE", acquired(A))
+
+
+@pytest.mark.parametrize("moment", ["", "yesterday", "2013-12-20T06", "9999-99-99T99:99:99Z", "2015-06-13 16:14:46.0"])
+def test_a_bad_date_fails_no_order(moment: str) -> None:
+    body = shown("COMPLETE", completed=wrapped(A)).replace("2024-09-05T23:34:33.306Z", moment)
+
+    assert ask(named(A), body) == Filled("COMPLETE", acquired(A))
+
+
+def test_a_partial_order_tells_number_by_number() -> None:
+    body = shown("PARTIAL", completed=wrapped(A), failed=bare(B), errors=GONE, quantities=(1, 1))
+
+    event = ask(named(B, A), body)
+
+    assert event == PartlyFilled(
+        "PARTIAL",
+        (*acquired(A), GONE_RESULT),
+        "1 of 2 numbers: The telephone number is unavailable for ordering",
+    )
+
+
+def test_a_partial_search_invents_no_numbers() -> None:
+    body = shown("PARTIAL", completed=wrapped(A, B), summary="2 out of 3 numbers ordered in (919)")
+
+    assert ask(searched(3), body) == PartlyFilled(
+        "PARTIAL", acquired(A, B), "2 of 3 numbers: 2 out of 3 numbers ordered in (919)"
+    )
+
+
+def test_errors_are_matched_by_number_and_never_by_position() -> None:
+    errors = error("5005", "gone", C) + error("5008", "odd", A) + error("5017", "some were short")
+    body = shown("FAILED", failed=bare(B, C, A), errors=errors)
+
+    assert ask(named(A, B, C), body) == Refused(
+        "gone",
+        "5005",
+        "FAILED",
+        (lost(A, "5008", "odd"), lost(B, "5017", "some were short"), lost(C, "5005", "gone")),
+    )
+
+
+def test_a_failed_order_names_every_number_asked_for() -> None:
+    body = shown("FAILED", errors=error("5016", "The site is invalid")).replace(
+        "</OrderResponse>", "<CompletedNumbers/></OrderResponse>"
+    )
+
+    assert ask(named(A, B), body) == Refused(
+        "The site is invalid",
+        "5016",
+        "FAILED",
+        (lost(A, "5016", "The site is invalid"), lost(B, "5016", "The site is invalid")),
+    )
+
+
+def test_a_failed_search_names_no_numbers() -> None:
+    assert ask(searched(5), shown("FAILED", summary="0 numbers in (919)")) == Refused(
+        "0 numbers in (919)", None, "FAILED"
+    )
+    assert ask(searched(5), shown("FAILED")) == Refused("the carrier gave no reason", None, "FAILED")
+
+
+# --- when they contradict themselves -----------------------------------------------------------
+
+
+def test_the_pages_own_example_is_settled_by_the_orders_list() -> None:
+    """COMPLETED, CompletedQuantity 0, FailedQuantity 1, and the number among the completed ones."""
+    order = an_order(a_request(A))
+    body = shown("COMPLETED", completed=bare(A), quantities=(0, 1), summary="1 number requested")
+
+    event, asked = converse(BANDWIDTH.ask(order), answered(200, body), answered(200, own_list(A)))
+
+    assert [r.path for r in asked] == [f"{ORDERS}/{THEIRS}", f"{ORDERS}/{THEIRS}/tns"]
+    assert event == Filled("COMPLETED", acquired(A))
+
+
+def test_complete_with_numbers_left_out_is_filled_when_its_list_has_them_all() -> None:
+    assert ask(named(A, B), shown("COMPLETE", completed=bare(A)), own_list("9195550101", "9195550100")) == Filled(
+        "COMPLETE", acquired(A, B)
+    )
+
+
+def test_partial_with_everything_is_filled() -> None:
+    assert ask(named(A, B), shown("PARTIAL", completed=bare(A, B)), own_list(A, B)) == Filled("PARTIAL", acquired(A, B))
+
+
+def test_a_miscounted_partial_is_partial() -> None:
+    body = shown("PARTIAL", completed=bare(A), quantities=(2, 0), errors=GONE)
+
+    event = ask(named(A, B), body, own_list(A))
+
+    assert isinstance(event, PartlyFilled)
+    assert event.numbers == (*acquired(A), GONE_RESULT)
+
+
+def test_a_failed_order_whose_list_is_empty_has_failed() -> None:
+    """Bandwidth lists numbers that were attempted among the completed ones in its own notice of a failure."""
+    event = ask(named(B), shown("FAILED", completed=bare(B), errors=GONE), own_list())
+
+    assert event == Refused("The telephone number is unavailable for ordering", "5005", "FAILED", (GONE_RESULT,))
+
+
+WRONG = [
+    ("COMPLETE with fewer", named(A, B), shown("COMPLETE", completed=bare(A)), own_list(A), "1 of 2 numbers"),
+    ("COMPLETE with none", named(A), shown("COMPLETE"), own_list(), "0 of 1 numbers"),
+    ("COMPLETE with more", searched(1), shown("COMPLETE", completed=bare(A, B)), own_list(A, B), "2 of 1 numbers"),
+    ("COMPLETE with another", named(A), shown("COMPLETE", completed=bare(B)), own_list(B), "nobody asked for"),
+    (
+        "COMPLETE with an error",
+        named(A),
+        shown("COMPLETE", completed=bare(A), errors=error("5003", "half done")),
+        own_list(A),
+        "5003: half done",
+    ),
+    (
+        "COMPLETE with a failed one",
+        named(A),
+        shown("COMPLETE", completed=bare(A), failed=bare(B)),
+        own_list(A),
+        "names 1 number as failed",
+    ),
+    (
+        "completed and failed at once",
+        named(A, B),
+        shown("PARTIAL", completed=bare(A), failed=bare(A, B)),
+        own_list(A),
+        "among the failed",
+    ),
+    ("FAILED with a number", named(A), shown("FAILED", completed=bare(A)), own_list(A), "1 of 1 numbers"),
+    ("PARTIAL with none", named(A), shown("PARTIAL"), own_list(), "0 of 1 numbers"),
+    (
+        "PARTIAL with all and an error",
+        named(A, B),
+        shown("PARTIAL", completed=bare(A, B), errors=GONE),
+        own_list(A, B),
+        "5005",
+    ),
+    (
+        "the list lacks one",
+        searched(2),
+        shown("COMPLETE", completed=bare(A, B), quantities=(1, None)),
+        own_list(A, C),
+        "lacks 1 number",
+    ),
+    ("no list is kept", named(A), shown("COMPLETE", completed=bare(A), quantities=(0, 0)), answered(404), "no list"),
+    ("unreadable numbers", named(A), shown("COMPLETE", completed=bare("n/a")), own_list("n/a"), "cannot be read"),
+]
+
+
+@pytest.mark.parametrize(("order", "first", "second", "words"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+def test_what_still_contradicts_itself_ends_with_errors(
+    order: Order, first: str, second: str | CarrierAnswer, words: str
+) -> None:
+    event = ask(order, first, second)
+
+    assert isinstance(event, FilledWithErrors)
+    assert words in event.reason
+    assert event.reason.startswith(f"the carrier says {event.carrier_status}, yet ")
+
+
+def test_a_number_promised_once_does_not_drop_out_of_sight() -> None:
+    event = ask(named(A, B), shown("COMPLETE", completed=bare(A, B), quantities=(1, 0)), own_list())
+
+    assert isinstance(event, FilledWithErrors)
+    assert event.numbers == acquired(A, B)
+    assert "its own list lacks 2 numbers" in event.reason
+
+
+def test_numbers_of_a_contradiction_are_told_one_by_one() -> None:
+    event = ask(named(A, B), shown("COMPLETE", completed=bare(A), errors=GONE), own_list(A, C))
+
+    assert isinstance(event, FilledWithErrors)
+    assert event.numbers == (*acquired(A, C), GONE_RESULT)
+
+
+def test_an_empty_list_may_come_without_content() -> None:
+    event = ask(named(B), shown("FAILED", completed=bare(B), errors=GONE), answered(204))
+
+    assert isinstance(event, Refused)
+
+
+def test_a_number_they_garble_costs_the_order_nothing() -> None:
+    event = ask(named(A, B), shown("COMPLETE", completed=bare(A, "not a number")), own_list(A, B))
+
+    assert event == Filled("COMPLETE", acquired(A, B))
+
+
+# --- after a lost answer ------------------------------------------------------------------------
+
+
+def test_a_taken_number_may_be_ours_from_an_earlier_send() -> None:
+    order = named(B, losses=1, sends=2)
+
+    event, asked = converse(
+        BANDWIDTH.ask(order),
+        answered(200, shown("FAILED", failed=bare(B), errors=GONE)),
+        answered(200, number_of(OTHER)),
+        answered(200, shown("COMPLETE", completed=bare(B))),
+    )
+
+    assert [r.path for r in asked[1:]] == ["/api/v2/tns/%2B19195550101", f"{ORDERS}/{OTHER}"]
+    assert event == Acknowledged(OTHER, "COMPLETE", instead_of=THEIRS)
+
+
+def test_nobody_looks_further_when_no_answer_was_lost() -> None:
+    assert isinstance(ask(named(B), shown("FAILED", failed=bare(B), errors=GONE)), Refused)
+
+
+@pytest.mark.parametrize(
+    ("about_number", "about_order"),
+    [
+        (answered(404), None),
+        (answered(403), None),
+        (answered(400, "<TelephoneNumberResponse><Error><Code>15610</Code></Error></TelephoneNumberResponse>"), None),
+        (answered(200, number_of(THEIRS)), None),
+        (answered(200, number_of("")), None),
+        (answered(200, number_of("../orders")), None),
+        (answered(200, number_of(OTHER, account="5")), None),
+        (answered(200, number_of(OTHER)), answered(404)),
+        (answered(200, number_of(OTHER)), answered(403)),
+        (answered(200, number_of(OTHER)), answered(200, shown("COMPLETE", reference="somebody-elses"))),
+        (answered(200, number_of(OTHER)), answered(200, shown("FAILED"))),
+    ],
+)
+def test_a_number_that_is_not_ours_leaves_the_refusal(
+    about_number: CarrierAnswer, about_order: CarrierAnswer | None
+) -> None:
+    order = named(B, losses=1)
+    answers = [about_number, *([about_order] if about_order else [])]
+
+    event = ask(order, shown("FAILED", failed=bare(B), errors=GONE), *answers)
+
+    assert event == Refused("The telephone number is unavailable for ordering", "5005", "FAILED", (GONE_RESULT,))
+
+
+@pytest.mark.parametrize("trouble", [answered(500), answered(401), answered(200), answered(200, HTML)])
+def test_no_refusal_is_told_before_the_number_was_looked_at(trouble: CarrierAnswer) -> None:
+    with pytest.raises(NoAnswer):
+        ask(named(B, losses=1), shown("FAILED", failed=bare(B), errors=GONE), trouble)
+
+
+def test_a_resent_search_is_looked_for_in_the_list_before_its_end_is_told() -> None:
+    """Nothing at Bandwidth keeps a repeated search from buying twice, so the list is read once more."""
+    order = searched(1, losses=1, sends=2)
+    mine = str(order.order_id)
+
+    event = ask(
+        order,
+        shown("COMPLETE", completed=bare(A)),
+        listed((OTHER, mine, "2026-01-02T00:00:00Z"), (THEIRS, mine, "2026-01-02T00:10:00Z")),
+        shown("COMPLETE", completed=bare(C)),
+    )
+
+    assert isinstance(event, FilledWithErrors)
+    assert event.numbers == acquired(A, C)
+    assert OTHER in event.reason
+
+
+def test_a_resent_search_found_once_is_told_as_it_is() -> None:
+    order = searched(1, losses=1, sends=2)
+
+    event = ask(order, shown("COMPLETE", completed=bare(A)), listed((THEIRS, str(order.order_id), "2026-01-02")))
+
+    assert event == Filled("COMPLETE", acquired(A))
+
+
+def test_a_resent_order_that_failed_gives_way_to_the_one_that_is_alive() -> None:
+    order = searched(1, losses=1, sends=2)
+    mine = str(order.order_id)
+
+    event = ask(
+        order,
+        shown("FAILED"),
+        listed((THEIRS, mine, "2026-01-02"), (OTHER, mine, "2026-01-03")),
+        shown("RECEIVED"),
+    )
+
+    assert event == Acknowledged(OTHER, "RECEIVED", instead_of=THEIRS)
+
+
+def test_numbers_split_between_two_sends_are_all_told() -> None:
+    body = shown("PARTIAL", completed=bare(A), failed=bare(B), errors=GONE)
+
+    event = ask(
+        named(A, B, losses=1, sends=2), body, number_of(OTHER), shown("PARTIAL", completed=bare(B), failed=bare(A))
+    )
+
+    assert isinstance(event, FilledWithErrors)
+    assert event.numbers == (*acquired(A), NumberResult(B, NumberState.ACQUIRED))
+
+
+# --- answers that say nothing ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [301, 303, 400, 401, 403, 408, 409, 500, 502, 503, 504])
+@pytest.mark.parametrize("body", [b"", HTML, b"<OrderResponse><OrderStatus>COMPLETE</OrderStatus></OrderResponse>"])
+def test_trouble_on_the_way_is_no_answer(status: int, body: bytes) -> None:
+    with pytest.raises(NoAnswer, match=str(status)):
+        ask(named(A), answered(status, body))
+
+
+def test_trouble_is_told_in_their_words() -> None:
+    said = f"<OrderResponse><ErrorList>{error('5061', 'bad id')}</ErrorList></OrderResponse>"
+
+    with pytest.raises(NoAnswer, match="HTTP 400: 5061: bad id"):
+        ask(named(A), answered(400, said))
+
+
+@pytest.mark.parametrize("body", [b"", b"  \n", HTML, b"<html><body/></html>"])
+def test_nothing_and_web_pages_are_no_answer(body: bytes) -> None:
+    with pytest.raises(NoAnswer):
+        ask(named(A), answered(200, body))
+
+
+BOMB = (
+    '<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+    "<OrderResponse><OrderStatus>&b;</OrderStatus></OrderResponse>"
+)
+
+
+def written(document: str, encoding: str) -> list[bytes]:
+    """Return a document in an encoding, with its declaration in the same, and in ASCII."""
+    declared = f'<?xml version="1.0" encoding="{encoding}"?>'
+    return [(declared + document).encode(encoding), declared.encode() + document.encode(encoding)]
+
+
+def readable() -> list[tuple[str, int]]:
+    """Return the encodings, and the ways of declaring them, in which XML can be read here at all."""
+    able = []
+    for encoding in sorted({*aliases.values(), "utf_16", "utf-16", "utf-16-le", "utf-16-be"}):
+        for way in range(2):
+            with suppress(LookupError, ValueError, ParseError):
+                fromstring(written("<OrderResponse/>", encoding)[way])  # noqa: S314  our own
+                able.append((encoding, way))
+    return able
+
+
+READABLE = readable()
+
+
+@pytest.mark.parametrize(("encoding", "way"), READABLE)
+def test_a_document_type_is_refused_in_whatever_encoding(encoding: str, way: int) -> None:
+    """It is looked for among the bytes before a document is read for it."""
+    body = written(BOMB.partition("?>")[2], encoding)[way]
+    with pytest.raises(UnreadableAnswer):
+        ask(named(A), answered(200, body))
+
+
+def test_an_encoding_in_which_a_document_type_has_other_bytes_is_among_them() -> None:
+    assert ("utf-16", 0) in READABLE
+    assert b"<!" not in written(BOMB, "utf-16")[0]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"COMPLETE",
+        b"{}",
+        b"<OrderResponse>",
+        b"<SearchResult><OrderStatus>COMPLETE</OrderStatus></SearchResult>",
+        shown(None, completed=bare(A)),
+        shown("COMPLETE", completed=bare(A), order_id="<id>another</id>"),
+        shown("COMPLETE").replace("</OrderResponse>", "<OrderStatus>FAILED</OrderStatus></OrderResponse>"),
+        BOMB,
+        shown("COMPLETE", completed=bare(A)).replace("?><", "?><!DOCTYPE OrderResponse><"),
+        shown("COMPLETE", completed=bare(A)).replace("?><", '?><!DOCTYPE x SYSTEM "file:///etc/passwd"><'),
+        '<?xml version="1.0" encoding="made-up"?><OrderResponse/>',
+        BOMB.encode("utf-16"),
+        b"<OrderResponse><OrderStatus>\xff\xfe</OrderStatus></OrderResponse>",
+    ],
+)
+def test_what_is_no_order_is_unreadable(body: bytes | str) -> None:
+    with pytest.raises(UnreadableAnswer) as caught:
+        ask(named(A), answered(200, body))
+    assert str(caught.value).startswith("bandwidth: ")

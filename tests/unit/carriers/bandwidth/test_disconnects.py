@@ -1,0 +1,424 @@
+"""Removals: what is sent, what the answers mean, how doubt is settled, and who may ask for what."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from defusedxml.ElementTree import fromstring
+
+from number_orders.carriers.bandwidth.facts import DISCONNECTS_LOOKED_AT, STRANGERS_LOOKED_AT
+from number_orders.carriers.contract import CarrierAnswer, Purpose
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import (
+    Acknowledged,
+    AnswerLost,
+    Event,
+    Filled,
+    FilledWithErrors,
+    NotListed,
+    NotSent,
+    Parked,
+    PartlyFilled,
+    Refused,
+    StillOpen,
+)
+from number_orders.orders.model import Criteria, Kind, NumberResult, NumberState, Order, OrderRequest, WhenTainted
+from number_orders.orders.numbers import E164
+from tests.unit.carriers.bandwidth.examples import (
+    BANDWIDTH,
+    HTML,
+    OTHER,
+    REFERENCE,
+    THEIRS,
+    A,
+    B,
+    C,
+    a_request,
+    an_order,
+    answered,
+    error,
+    lost,
+    next_link,
+    number_of,
+)
+from tests.unit.carriers.conversations import converse
+
+DISCONNECTS = "/api/v2/accounts/9900000/disconnects"
+NOT_OURS = "The telephone number could not be disconnected since it is not associated with your account"
+DOUBTED_AT = datetime(2026, 1, 2, 0, 0, 50, tzinfo=UTC)
+
+
+def a_removal(*numbers: E164, **more: Any) -> OrderRequest:
+    return replace(a_request(*numbers), kind=Kind.REMOVE_NUMBERS, **more)
+
+
+def removing(*numbers: E164, **more: Any) -> Order:
+    return an_order(a_removal(*numbers), **more)
+
+
+def shown(
+    status: str | None, *, gone: tuple[str, ...] = (), errors: str = "", order_id: str = THEIRS, ref: str = REFERENCE
+) -> str:
+    """Return the body of GET /disconnects/{id}, with the lists only where there is something in them."""
+    listed = "".join(f"<TelephoneNumber>{number}</TelephoneNumber>" for number in gone)
+    return (
+        "<DisconnectTelephoneNumberOrderResponse>"
+        + (f"<DisconnectedTelephoneNumberList>{listed}</DisconnectedTelephoneNumberList>" if gone else "")
+        + (f"<ErrorList>{errors}</ErrorList>" if errors else "")
+        + f"<orderRequest><CustomerOrderId>{ref}</CustomerOrderId>"
+        + (f"<id>{order_id}</id>" if order_id else "")
+        + "<DisconnectTelephoneNumberOrderType><TelephoneNumberList><TelephoneNumber>+19195550999</TelephoneNumber>"
+        "</TelephoneNumberList></DisconnectTelephoneNumberOrderType></orderRequest>"
+        + (f"<OrderStatus>{status}</OrderStatus>" if status else "")
+        + "</DisconnectTelephoneNumberOrderResponse>"
+    )
+
+
+def freed(number: E164, code: str | None = None, text: str | None = None) -> NumberResult:
+    return NumberResult(number, NumberState.RELEASED, code, text)
+
+
+def listing(*items: tuple[str, str], following: str = "") -> str:
+    inner = "".join(
+        f"<OrderIdUserIdDate><CountOfTNs>1</CountOfTNs><OrderDate>{date}</OrderDate><OrderType>disconnect</OrderType>"
+        f"<OrderId>{order}</OrderId><OrderStatus>COMPLETE</OrderStatus></OrderIdUserIdDate>"
+        for order, date in items
+    )
+    return (
+        f"<ResponseSelectWrapper><ListOrderIdUserIdDate><TotalCount>{len(items)}</TotalCount>"
+        f"<Links>{following}</Links>{inner}</ListOrderIdUserIdDate></ResponseSelectWrapper>"
+    )
+
+
+def sent(answer: CarrierAnswer, *numbers: E164, **more: Any) -> Event:
+    order = removing(*(numbers or (A, B)), carrier_order_id=None, **more)
+    event, _ = converse(BANDWIDTH.submit(order), answer, held=(A, B, C))
+    return event
+
+
+def asked(body: str, *numbers: E164, **more: Any) -> Event:
+    order = removing(*(numbers or (A, B)), **more)
+    event, requests = converse(BANDWIDTH.ask(order), answered(200, body), held=(A, B, C))
+    assert [(r.method, r.path, r.purpose) for r in requests] == [("GET", f"{DISCONNECTS}/{THEIRS}", Purpose.READ)]
+    return event
+
+
+class TestRules:
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            a_removal(A),
+            a_removal(A, B, name="n" * 50, options={"protected": "FALSE"}),
+            a_removal(E164("+441224003845")),
+        ],
+    )
+    def test_a_good_removal_has_no_faults(self, request_: OrderRequest) -> None:
+        assert BANDWIDTH.check(request_) == ()
+
+    @pytest.mark.parametrize(
+        ("request_", "field", "says"),
+        [
+            (a_removal(criteria=Criteria(npa="919"), quantity=2), "criteria", "name the numbers"),
+            (a_removal(A, A), "numbers", "once"),
+            (a_removal(*(E164(f"+1919{n:07}") for n in range(2_000_000, 2_005_001))), "numbers", "5000"),
+            (a_removal(A, when_tainted=WhenTainted.SPLIT), "when_tainted", "no taint window"),
+            (a_removal(A, allow_partial=False), "allow_partial", "number by number"),
+            (a_removal(A, allow_backorder=True), "allow_backorder", "new numbers"),
+            (a_removal(A, account="west"), "account", "not offered"),
+            (a_removal(A, range_size=10), "range_size", "not offered"),
+            (a_removal(A, name="n" * 51), "name", "1 to 50"),
+            (a_removal(A, options={"site_id": "743"}), "options.site_id", "unknown for removals"),
+            (a_removal(A, options={"disconnect_mode": "PURGE"}), "options.disconnect_mode", "unknown"),
+            (a_removal(A, options={"protected": "perhaps"}), "options.protected", "TRUE, FALSE, UNCHANGED"),
+            (a_removal(A, options={"protected": True}), "options.protected", "TRUE, FALSE, UNCHANGED"),
+            (a_removal(E164("+441224003845"), options={"protected": "TRUE"}), "options.protected", "North American"),
+        ],
+    )
+    def test_a_bad_one_is_refused_by_field_and_rule(self, request_: OrderRequest, field: str, says: str) -> None:
+        (fault,) = BANDWIDTH.check(request_)
+        assert fault.field == field
+        assert says in fault.rule
+
+
+class TestSending:
+    def test_one_commit_with_our_reference_and_the_numbers(self) -> None:
+        order = an_order(a_removal(A, B, name="A & B", options={"protected": "FALSE"}), carrier_order_id=None)
+
+        event, (request,) = converse(BANDWIDTH.submit(order), answered(201, shown("RECEIVED")))
+
+        assert event == Acknowledged(THEIRS, "RECEIVED")
+        assert (request.method, request.path, request.purpose) == ("POST", DISCONNECTS, Purpose.COMMIT)
+        root = fromstring(request.body)
+        assert root.tag == "DisconnectTelephoneNumberOrder"
+        assert (root.findtext("Name"), root.findtext("CustomerOrderId")) == ("A & B", REFERENCE)
+        kind = root.find("DisconnectTelephoneNumberOrderType")
+        assert kind is not None
+        assert [n.text for n in kind.iterfind("TelephoneNumberList/TelephoneNumber")] == [A, B]
+        assert (kind.findtext("DisconnectMode"), kind.findtext("Protected")) == ("normal", "FALSE")
+
+    def test_without_a_name_it_is_named_after_the_order(self) -> None:
+        _, (request,) = converse(BANDWIDTH.submit(removing(A)), answered(201, shown("RECEIVED")))
+        root = fromstring(request.body)
+        assert root.findtext("Name") == REFERENCE
+        assert root.find(".//Protected") is None
+
+    @pytest.mark.parametrize(
+        ("answer", "event"),
+        [
+            (answered(201, location=f"https://x/y/disconnects/{THEIRS}"), Acknowledged(THEIRS)),
+            (answered(401), NotSent("HTTP 401: the credentials were not accepted")),
+        ],
+    )
+    def test_what_is_plain(self, answer: CarrierAnswer, event: Event) -> None:
+        assert sent(answer) == event
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            answered(201),
+            answered(201, location=f"https://x/y/orders/{THEIRS}"),
+            answered(201, shown("RECEIVED", ref="another")),
+            answered(201, "<OrderResponse><OrderStatus>RECEIVED</OrderStatus></OrderResponse>"),
+            answered(400, shown(None, order_id="", errors=error("5086", "timed out"))),
+            answered(400, shown(None, errors=error("5006", NOT_OURS))),  # with an id: it was made after all
+            answered(500),
+            answered(502, HTML),
+        ],
+    )
+    def test_what_leaves_doubt(self, answer: CarrierAnswer) -> None:
+        assert isinstance(sent(answer), AnswerLost)
+
+    def test_a_refusal_names_the_numbers_that_it_is_about(self) -> None:
+        body = shown(None, order_id="", errors=error("5001", "Invalid", A) + error("5093", "Twice"))
+        assert sent(answered(400, body)) == Refused(
+            "Invalid", "5001", None, (lost(A, "5001", "Invalid"), lost(B, "5093", "Twice"))
+        )
+
+    def test_not_ours_is_a_refusal_at_first_and_the_goal_after_a_loss(self) -> None:
+        body = shown(None, order_id="", errors=error("5006", NOT_OURS, A) + error("5074", "Gone", B))
+
+        assert isinstance(sent(answered(400, body)), Refused)
+        assert sent(answered(400, body), losses=1, sends=2) == Filled(
+            "5006", (freed(A, "5006", NOT_OURS), freed(B, "5074", "Gone"))
+        )
+
+    def test_a_refusal_after_a_loss_may_be_about_the_rest(self) -> None:
+        body = shown(None, order_id="", errors=error("5001", "Invalid", A) + error("5076", "Gone", B))
+        assert sent(answered(400, body), losses=1) == PartlyFilled(
+            "5001", (lost(A, "5001", "Invalid"), freed(B, "5076", "Gone")), "1 of 2 numbers were given up: Invalid"
+        )
+
+
+class TestAsking:
+    @pytest.mark.parametrize("status", ["RECEIVED", "PROCESSING", "SUBMITTED"])
+    def test_it_is_open_until_it_ends(self, status: str) -> None:
+        assert asked(shown(status)) == StillOpen(status)
+
+    def test_pending_is_open_whatever_else_is_said(self) -> None:
+        assert asked(shown("FAILED", errors=error("5019", "Pending"))) == StillOpen("FAILED", detail="5019: Pending")
+
+    @pytest.mark.parametrize("status", ["BACKORDERED", "CANCELLED", "DONE"])
+    def test_another_word_was_never_heard_of(self, status: str) -> None:
+        assert asked(shown(status, gone=(A, B))) == StillOpen(status, unheard_of=True)
+
+    def test_complete_is_every_number_in_whatever_order(self) -> None:
+        assert asked(shown("COMPLETE", gone=("9195550101", A))) == Filled("COMPLETE", (freed(A), freed(B)))
+
+    def test_partial_is_told_number_by_number(self) -> None:
+        body = shown("PARTIAL", gone=(B,), errors=error("5006", NOT_OURS, "9195550100"))
+        assert asked(body) == PartlyFilled(
+            "PARTIAL", (lost(A, "5006", NOT_OURS), freed(B)), f"1 of 2 numbers were given up: {NOT_OURS}"
+        )
+
+    def test_failed_is_a_refusal(self) -> None:
+        body = shown("FAILED", errors=error("5006", NOT_OURS, A) + error("5006", NOT_OURS, B))
+        assert asked(body) == Refused(
+            NOT_OURS, "5006", "FAILED", (lost(A, "5006", NOT_OURS), lost(B, "5006", NOT_OURS))
+        )
+
+    def test_after_a_loss_not_ours_means_given_up_before(self) -> None:
+        body = shown("FAILED", errors=error("5006", NOT_OURS, A) + error("5006", NOT_OURS, B))
+        assert asked(body, losses=1) == Filled("FAILED", (freed(A, "5006", NOT_OURS), freed(B, "5006", NOT_OURS)))
+
+    def test_after_a_loss_other_failures_are_failures(self) -> None:
+        body = shown("PARTIAL", gone=(A,), errors=error("5006", NOT_OURS, B) + error("5003", "Provisioning", C))
+        assert asked(body, A, B, C, losses=1) == PartlyFilled(
+            "PARTIAL",
+            (freed(A), freed(B, "5006", NOT_OURS), lost(C, "5003", "Provisioning")),
+            "2 of 3 numbers were given up: Provisioning",
+        )
+
+    @pytest.mark.parametrize(
+        ("body", "says"),
+        [
+            (shown("COMPLETE", gone=(A,)), "says nothing of 1 number"),
+            (shown("COMPLETE"), "says nothing of 2 numbers"),
+            (shown("COMPLETE", gone=(A,), errors=error("5003", "Failure", B)), "reports 5003: Failure"),
+            (shown("COMPLETE", gone=(A, B), errors=error("5003", "Failure", B)), "1 number stand among the failed"),
+            (shown("COMPLETE", gone=(A, B, C)), "1 number that nobody asked it to"),
+            (shown("COMPLETE", gone=(A, B, "a few")), "1 of its numbers cannot be read"),
+            (shown("PARTIAL", gone=(A, B)), "it gave up 2 of 2 numbers"),
+            (shown("PARTIAL", errors=error("5006", NOT_OURS)), "it gave up 0 of 2 numbers"),
+            (shown("FAILED", gone=(A,)), "it gave up 1 of 2 numbers"),
+        ],
+    )
+    def test_contradictions_end_with_errors(self, body: str, says: str) -> None:
+        event = asked(body)
+        assert isinstance(event, FilledWithErrors)
+        assert says in event.reason
+
+    def test_of_a_number_that_complete_does_not_mention_nothing_is_known(self) -> None:
+        event = asked(shown("COMPLETE", gone=(A,)))
+        assert isinstance(event, FilledWithErrors)
+        assert event.numbers == (freed(A),)
+
+    def test_the_carrier_may_forget_it(self) -> None:
+        event, _ = converse(BANDWIDTH.ask(removing(A)), answered(404))
+        assert isinstance(event, StillOpen)
+        assert event.unheard_of
+
+    @pytest.mark.parametrize("body", [shown(None), shown("COMPLETE", order_id=OTHER), "<OrderResponse/>", "no XML"])
+    def test_what_cannot_be_read_moves_nothing(self, body: str) -> None:
+        with pytest.raises(UnreadableAnswer):
+            asked(body)
+
+    @pytest.mark.parametrize("answer", [answered(503), answered(200), answered(200, HTML), answered(403)])
+    def test_no_answer_is_none(self, answer: CarrierAnswer) -> None:
+        with pytest.raises(NoAnswer):
+            converse(BANDWIDTH.ask(removing(A)), answer)
+
+    def test_there_must_be_something_to_ask_for(self) -> None:
+        with pytest.raises(Mistake):
+            next(BANDWIDTH.ask(removing(A, carrier_order_id=None)))
+
+
+def about(status: str, account: str = "9900000") -> CarrierAnswer:
+    """What Bandwidth shows of a number."""
+    return answered(200, number_of(OTHER, account).replace("Inservice", status))
+
+
+class TestAfterALoss:
+    """Not ours: given up by the send whose answer was lost, or never ours at all."""
+
+    ONE_STRANGE = shown("FAILED", errors=error("5006", NOT_OURS, A) + error("5006", NOT_OURS, B))
+
+    @pytest.mark.parametrize("answer", [answered(404), answered(403), about("Aging", "5"), about("Inservice")])
+    def test_what_nobody_knows_as_ours_has_failed(self, answer: CarrierAnswer) -> None:
+        order = removing(A, B, losses=1)
+
+        event, requests = converse(BANDWIDTH.ask(order), answered(200, self.ONE_STRANGE), answer, held=(A,))
+
+        assert requests[-1].path == "/api/v2/tns/%2B19195550101"
+        assert event == PartlyFilled(
+            "FAILED",
+            (freed(A, "5006", NOT_OURS), lost(B, "5006", NOT_OURS)),
+            f"1 of 2 numbers were given up: {NOT_OURS}",
+        )
+
+    @pytest.mark.parametrize("status", ["Aging", "Disconnected"])
+    def test_what_bandwidth_shows_as_ours_a_while_ago_was_given_up(self, status: str) -> None:
+        order = removing(A, B, losses=1)
+
+        event, _ = converse(BANDWIDTH.ask(order), answered(200, self.ONE_STRANGE), about(status), held=(A,))
+
+        assert event == Filled("FAILED", (freed(A, "5006", NOT_OURS), freed(B, "5006", NOT_OURS)))
+
+    def test_a_refusal_of_numbers_that_were_never_ours_is_a_refusal(self) -> None:
+        body = shown(None, order_id="", errors=error("5006", NOT_OURS, A))
+        order = removing(A, carrier_order_id=None, losses=1, sends=2)
+
+        event, _ = converse(BANDWIDTH.submit(order), answered(400, body), answered(404))
+
+        assert event == Refused(NOT_OURS, "5006", None, (lost(A, "5006", NOT_OURS),))
+
+    def test_nobody_is_asked_about_more_than_a_few(self) -> None:
+        numbers = tuple(E164(f"+1919555{n:04}") for n in range(STRANGERS_LOOKED_AT + 5))
+        body = shown("FAILED", errors=error("5006", NOT_OURS))
+        order = removing(*numbers, losses=1)
+
+        event, requests = converse(
+            BANDWIDTH.ask(order), answered(200, body), *[answered(404)] * STRANGERS_LOOKED_AT, held=numbers[-1:]
+        )
+
+        assert len(requests) == 1 + STRANGERS_LOOKED_AT
+        assert isinstance(event, PartlyFilled)
+        assert {each.e164 for each in event.numbers if each.state is NumberState.RELEASED} == set(numbers[-5:])
+
+    @pytest.mark.parametrize("trouble", [answered(500), answered(401), answered(200, HTML)])
+    def test_no_end_is_told_before_the_stranger_was_looked_at(self, trouble: CarrierAnswer) -> None:
+        with pytest.raises(NoAnswer):
+            converse(BANDWIDTH.ask(removing(A, B, losses=1)), answered(200, self.ONE_STRANGE), trouble, held=(A,))
+
+
+def test_a_disconnect_of_somebody_elses_is_not_followed() -> None:
+    """Adopted under a wrong id: a person decides anew, and sees whose it is."""
+    event, _ = converse(BANDWIDTH.ask(removing(A)), answered(200, shown("COMPLETE", gone=(A,), ref="theirs")))
+
+    assert isinstance(event, Parked)
+    assert "'theirs'" in event.reason
+    assert f"{THEIRS}" in event.reason
+
+
+class TestLooking:
+    ORDER = removing(A, carrier_order_id=None, losses=1, doubt_since=DOUBTED_AT)
+
+    def look(self, *answers: CarrierAnswer | str) -> tuple[Event, list[str]]:
+        given = (each if isinstance(each, CarrierAnswer) else answered(200, each) for each in answers)
+        event, requests = converse(BANDWIDTH.look_for(self.ORDER), *given)
+        assert {request.purpose for request in requests} == {Purpose.READ}
+        return event, [request.path.removeprefix(DISCONNECTS) for request in requests]
+
+    def test_candidates_are_read_the_nearest_to_the_doubt_first(self) -> None:
+        page = listing(
+            ("far", "2026-01-02T00-00-09Z"), (OTHER, "2026-01-02T00-01-10Z"), (THEIRS, "2026-01-02T00-00-49Z")
+        )
+        event, paths = self.look(page, shown("RECEIVED", ref="x"), shown("COMPLETE", order_id=OTHER))
+        assert event == Acknowledged(OTHER, "COMPLETE")
+        assert paths == ["", f"/{THEIRS}", f"/{OTHER}"]
+
+    def test_only_the_days_in_question_are_asked_for(self) -> None:
+        _, (request,) = converse(BANDWIDTH.look_for(self.ORDER), answered(404))
+        assert request.query == {"page": "1", "size": "1000", "startdate": "26-01-01", "enddate": "26-01-03"}
+
+    def test_where_dates_are_not_understood_all_days_are(self) -> None:
+        event, paths = self.look(answered(400), listing((THEIRS, "2026-01-02T00-00-49Z")), shown("PARTIAL"))
+        assert event == Acknowledged(THEIRS, "PARTIAL")
+        assert paths == ["", "", f"/{THEIRS}"]
+
+    @pytest.mark.parametrize(
+        "answer", [answered(404), answered(404, listing()), answered(204), answered(200, listing())]
+    )
+    def test_an_account_without_disconnects_has_not_ours(self, answer: CarrierAnswer) -> None:
+        assert self.look(answer)[0] == NotListed("the disconnects of that time, of which 0 were read")
+
+    def test_others_and_older_ones_are_not_ours(self) -> None:
+        page = listing(
+            ("old", "2026-01-01T22-00-00Z"), ("../etc", "2026-01-02T00-00-01Z"), (OTHER, "2026-01-02T00-00-01Z")
+        )
+        assert self.look(page, answered(403)) == (
+            NotListed("the disconnects of that time, of which 1 were read"),
+            ["", f"/{OTHER}"],
+        )
+
+    def test_pages_are_turned(self) -> None:
+        first = listing(("a-1", "2026-01-02T00-00-01Z"), following=next_link("p2"))
+        event, paths = self.look(
+            first, listing((THEIRS, "2026-01-02T00-00-49Z"), following=next_link("p2")), shown("RECEIVED")
+        )
+        assert event == Acknowledged(THEIRS, "RECEIVED")
+        assert paths == ["", "", f"/{THEIRS}"]
+
+    def test_the_look_is_bounded(self) -> None:
+        many = listing(*((f"id-{n}", "2026-01-02T00-00-49Z") for n in range(DISCONNECTS_LOOKED_AT + 30)))
+        others = [answered(404)] * DISCONNECTS_LOOKED_AT
+        assert self.look(many, *others)[0] == NotListed("the disconnects of that time, of which 20 were read")
+
+    def test_a_list_that_cannot_be_had_says_nothing(self) -> None:
+        with pytest.raises(NoAnswer):
+            self.look(answered(503))
+
+    def test_an_order_that_was_never_in_doubt_can_be_looked_for(self) -> None:
+        order = replace(self.ORDER, doubt_since=None, accepted_at=DOUBTED_AT - timedelta(days=400))
+        event, _ = converse(BANDWIDTH.look_for(order), answered(404))
+        assert isinstance(event, NotListed)

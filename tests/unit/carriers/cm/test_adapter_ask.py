@@ -1,0 +1,219 @@
+"""Asking CM.com how a number request stands, and what each answer means."""
+
+from typing import Any
+
+import pytest
+
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.cm.facts import Meaning
+from number_orders.carriers.contract import CarrierAnswer, Purpose
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Event, Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
+from number_orders.orders.model import Order
+from tests.unit.carriers.cm.examples import (
+    ACCOUNT,
+    CARRIER,
+    HTML,
+    OTHER,
+    PROFILES,
+    REQUESTS,
+    THEIRS,
+    a_range,
+    a_request,
+    acquired,
+    an_order,
+    answered,
+    in_america,
+    shown,
+)
+from tests.unit.carriers.conversations import converse
+
+A, B, C = "+31201234560", "+31201234561", "+31201234562"
+
+
+def asked(answer: CarrierAnswer, order: Order | None = None, adapter: CM = CARRIER) -> Event:
+    event, requests = converse(adapter.ask(order or an_order()), answer)
+    (get,) = requests
+    assert (get.method, get.path, get.purpose) == ("GET", f"{REQUESTS}/{THEIRS}", Purpose.READ)
+    return event
+
+
+def stands(status: object, *ranges: dict[str, Any], order: Order | None = None, **more: Any) -> Event:
+    return asked(answered(200, shown(status, *ranges, **more)), order)
+
+
+@pytest.mark.parametrize(
+    "status", ["created", "NEW", "Pending", "accepted", "InProgress", "in_progress", "In progress"]
+)
+def test_open_requests_wait_for_people(status: str) -> None:
+    assert stands(status, a_range(None, 2)) == StillOpen(status, slow=True)
+
+
+def test_numbers_assigned_so_far_are_told_while_it_is_open() -> None:
+    assert stands("accepted", a_range(A), a_range(None), statusReason="one to come") == StillOpen(
+        "accepted", acquired(A), "one to come", slow=True
+    )
+
+
+@pytest.mark.parametrize("status", ["PONDERING", "partiallyCompleted", 3, "done?"])
+def test_a_word_never_heard_of_is_open_and_says_so(status: object) -> None:
+    assert stands(status, a_range(A, 2)) == StillOpen(str(status), acquired(A, B), slow=True, unheard_of=True)
+
+
+@pytest.mark.parametrize("status", ["Done", "DONE", 4, "created"])
+def test_settings_teach_new_words_and_other_meanings(status: object) -> None:
+    adapter = CM(ACCOUNT, PROFILES, statuses=dict.fromkeys(("done", "4", "Created"), Meaning.COMPLETED))
+    event = asked(answered(200, shown(status, a_range(A, 2))), adapter=adapter)
+    assert event == Filled(str(status), acquired(A, B))
+
+
+@pytest.mark.parametrize(
+    "ranges",
+    [
+        [a_range(A, 2)],
+        [a_range("31201234560", 2)],
+        [a_range("0031201234560", 2)],
+        [a_range(31201234560, 2)],
+        [a_range(A), a_range(B)],
+        [a_range(A, None), {"start": B}],
+    ],
+)
+def test_numbers_are_read_from_ranges_and_singles(ranges: list[dict[str, Any]]) -> None:
+    assert stands("completed", *ranges) == Filled("completed", acquired(A, B))
+
+
+@pytest.mark.parametrize("start", ["+19195550100", "19195550100", "9195550100", 9195550100])
+def test_american_numbers_may_come_without_their_country(start: object) -> None:
+    order = an_order(in_america(2))
+    assert stands("completed", a_range(start, 2), order=order) == Filled(
+        "completed", acquired("+19195550100", "+19195550101")
+    )
+
+
+@pytest.mark.parametrize("ranges", [[a_range(A)], [a_range(A), a_range(None)]])
+@pytest.mark.parametrize(("said", "reason"), [(None, "the carrier assigned 1 of 2 numbers"), ("sold out", "sold out")])
+def test_fewer_than_ordered_is_partly_when_it_is_seen_again(
+    ranges: list[dict[str, Any]], said: str | None, reason: str
+) -> None:
+    seen_before = an_order(carrier_status="Completed")
+    event = stands("completed", *ranges, order=seen_before, statusReason=said)
+    assert event == PartlyFilled("completed", acquired(A), reason)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "before"),
+    [
+        ([], "completed"),
+        ([a_range(None, 2)], "completed"),
+        ([a_range(None, 2)], None),
+        ([a_range(A)], None),
+        ([a_range(A), a_range(None)], "accepted"),
+    ],
+)
+def test_completed_without_all_its_numbers_is_waited_for(ranges: list[dict[str, Any]], before: str | None) -> None:
+    event = stands("completed", *ranges, order=an_order(carrier_status=before))
+    assert isinstance(event, StillOpen)
+    assert event.slow
+    assert "of 2 numbers yet" in (event.detail or "")
+
+
+@pytest.mark.parametrize(
+    ("ranges", "words"),
+    [
+        ([a_range(A, 3)], "3 numbers where 2"),
+        ([a_range(A), a_range(A)], "twice"),
+        ([a_range(A, 2), a_range(B)], "twice"),
+    ],
+)
+def test_completed_that_contradicts_itself_ends_with_errors(ranges: list[dict[str, Any]], words: str) -> None:
+    event = stands("completed", *ranges)
+    assert isinstance(event, FilledWithErrors)
+    assert words in event.reason
+
+
+@pytest.mark.parametrize("word", ["cancelled", "Canceled"])
+def test_a_request_cancelled_there_is_refused_in_words(word: str) -> None:
+    assert stands(word) == Refused("cancelled at the carrier", carrier_status=word)
+    assert stands(word, statusReason="by you") == Refused("cancelled at the carrier: by you", carrier_status=word)
+
+
+def test_a_rejected_request_is_refused_with_its_reason() -> None:
+    assert stands("rejected", a_range(None, 2), statusReason="no such city") == Refused(
+        "no such city", carrier_status="rejected"
+    )
+    assert stands("rejected") == Refused("rejected without a reason", carrier_status="rejected")
+
+
+@pytest.mark.parametrize("word", ["rejected", "cancelled"])
+def test_nothing_that_was_assigned_drops_out_of_sight(word: str) -> None:
+    event = stands(word, a_range(A))
+    assert isinstance(event, FilledWithErrors)
+    assert event.numbers == acquired(A)
+
+
+def test_a_request_that_is_gone_is_open_and_alarming() -> None:
+    event = asked(answered(404, {"message": "not found"}))
+    assert isinstance(event, StillOpen)
+    assert (event.carrier_status, event.slow, event.unheard_of) == ("404", True, True)
+
+
+@pytest.mark.parametrize("status", [204, 301, 400, 401, 403, 429, 500, 502])
+def test_other_answers_say_nothing(status: int) -> None:
+    with pytest.raises(NoAnswer, match=str(status)):
+        asked(answered(status))
+
+
+@pytest.mark.parametrize("body", [b"", b"  ", HTML])
+def test_success_without_content_says_nothing(body: bytes) -> None:
+    with pytest.raises(NoAnswer):
+        asked(answered(200, body))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        [],
+        b"[" * 100_000,
+        shown(guid=OTHER),
+        shown(None),
+        shown(""),
+        shown({"name": "completed"}),
+        shown(True),
+        shown("completed", ranges={}),
+        shown("completed", ranges=["+31201234560"]),
+        shown("completed", a_range("020 123 4560", 2)),
+        shown("completed", a_range("0201234560", 2)),
+        shown("completed", a_range("+19195550100", 2)),
+        shown("completed", a_range("+312", 2)),
+        shown("completed", a_range(A, 0)),
+        shown("completed", a_range(A, -1)),
+        shown("completed", a_range(A, True)),
+        shown("completed", a_range(A, "2")),
+        shown("completed", a_range(A, 1_000_000_000)),
+        shown("completed", *[a_range(A, 9_999)] * 3),
+        shown("completed", a_range({"number": A}, 2)),
+    ],
+)
+def test_what_cannot_be_understood_ends_nothing(body: object) -> None:
+    with pytest.raises(UnreadableAnswer):
+        asked(answered(200, body))
+
+
+@pytest.mark.parametrize("ranges", [[{"start": A}], [a_range(A, 2), a_range(C, None)]])
+def test_a_range_that_does_not_say_how_long_it_is_ends_no_order_for_ranges(ranges: list[dict[str, Any]]) -> None:
+    """Taken for one number each, the others would be ours and known to nobody."""
+    order = an_order(a_request(4, range_size=2), carrier_status="completed")
+    with pytest.raises(UnreadableAnswer, match="how long"):
+        stands("completed", *ranges, order=order)
+    assert stands("completed", a_range(A, 4), order=order) == Filled("completed", acquired(A, B, C, "+31201234563"))
+
+
+def test_dutch_numbers_are_none_of_an_american_order() -> None:
+    with pytest.raises(UnreadableAnswer, match="another numbering plan"):
+        stands("completed", a_range(A, 2), order=an_order(in_america(2)))
+
+
+def test_an_order_without_a_name_there_cannot_be_asked_for() -> None:
+    with pytest.raises(Mistake):
+        next(CARRIER.ask(an_order(a_request(), carrier_order_id=None)))

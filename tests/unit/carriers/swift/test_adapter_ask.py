@@ -1,0 +1,298 @@
+"""How an order at Swift stands: its words, the numbers that came, and whether they are usable."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from number_orders.carriers.contract import CarrierAnswer, Recollection
+from number_orders.carriers.swift.facts import LOOKS, NOTHING_LOOKS, UNAVAILABLE_LOOKS
+from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
+from number_orders.orders.model import Kind, NumberResult, NumberState, OrderRequest
+from tests.unit.carriers.swift.examples import (
+    ACCOUNT,
+    CARRIER,
+    CART,
+    CHECKED_OUT,
+    HTML,
+    NOW,
+    ONE,
+    SINCE,
+    SUB,
+    THREE,
+    TWO,
+    Said,
+    answered,
+    cart,
+    converse,
+    did,
+    entry,
+    failed,
+    listed,
+    naming,
+    new_numbers,
+    open_order,
+    results,
+    shown,
+)
+
+KNOWN = Recollection(NOW)
+USABLE, ACQUIRED = NumberState.USABLE, NumberState.ACQUIRED
+BROUGHT = naming(Kind.ADD_MESSAGING_NUMBERS, ONE, TWO)
+
+
+def asked(*said: Said, request: OrderRequest | None = None, **progress: Any) -> Event:
+    return converse(CARRIER.ask(open_order(request, progress={**CHECKED_OUT, **progress})), *said)[0]
+
+
+@pytest.mark.parametrize("status", ["NEW", "PROCESSING"])
+def test_an_order_under_way_is_open(status: str) -> None:
+    event, requests, _ = converse(CARRIER.ask(open_order()), shown(status))
+    assert event == StillOpen(status, detail="checkout cart")
+    assert [(one.method, one.path) for one in requests] == [("GET", f"/api/v1/orders/{CART}")]
+
+
+def test_a_word_nobody_knows_is_open_and_said() -> None:
+    assert asked(shown("AWAITING_STARLIGHT")) == StillOpen(
+        "AWAITING_STARLIGHT", detail="checkout cart", unheard_of=True
+    )
+
+
+def test_numbers_brought_along_wait_for_people() -> None:
+    assert asked(shown("PROCESSING"), request=BROUGHT) == StillOpen("PROCESSING", detail="checkout cart", slow=True)
+
+
+def test_an_order_that_is_not_known_any_more_is_open() -> None:
+    event = asked(answered(404))
+    assert isinstance(event, StillOpen)
+    assert event.unheard_of
+
+
+def test_an_order_without_an_id_is_our_mistake() -> None:
+    with pytest.raises(Mistake):
+        converse(CARRIER.ask(open_order(carrier_order_id=None)))
+
+
+@pytest.mark.parametrize("answer", [answered(500), answered(403), answered(200), answered(200, HTML), answered(302)])
+def test_what_says_nothing_is_no_answer(answer: CarrierAnswer) -> None:
+    with pytest.raises(NoAnswer):
+        asked(answer)
+
+
+@pytest.mark.parametrize(
+    "answer", [answered(200, b"{"), answered(200, []), cart(), shown(None), shown(7), shown(id="01OTHER")]
+)
+def test_what_is_no_order_of_ours_is_unreadable(answer: CarrierAnswer) -> None:
+    with pytest.raises(UnreadableAnswer):
+        asked(answer)
+
+
+def test_the_numbers_that_came_since_the_cart_are_the_orders() -> None:
+    order = open_order(new_numbers(2, criteria={"npa": "919", "nxx": "555"}))
+    others = [
+        did("+14165550100"),  # in another area
+        did("+19192550100"),  # at another exchange
+        did("+19195550109", after=timedelta(minutes=-1)),  # there before
+        did("12345"),  # no number
+    ]
+    event, requests, kept = converse(CARRIER.ask(order), shown("COMPLETED"), listed(*others, did(TWO), did(ONE)), KNOWN)
+    assert event == Filled("COMPLETED", results(USABLE, TWO, ONE))
+    assert [(one.path, dict(one.query)) for one in requests[1:]] == [
+        (f"/api/v1/accounts/{ACCOUNT}/dids", {"limit": "100"})
+    ]
+    assert kept[-1]["found"] == [TWO, ONE]
+
+
+def test_a_list_is_read_page_by_page() -> None:
+    pages = (listed(did(ONE), after="MQ=="), listed(did(TWO), after="Mg=="), listed())
+    event, requests, _ = converse(CARRIER.ask(open_order()), shown("COMPLETED"), *pages, KNOWN)
+    assert isinstance(event, Filled)
+    assert [one.query.get("after") for one in requests[1:]] == [None, "MQ==", "Mg=="]
+
+
+def test_a_list_that_goes_in_circles_proves_nothing() -> None:
+    with pytest.raises(NoAnswer, match="has no end"):
+        asked(shown("COMPLETED"), listed(did(ONE), after="MQ=="), listed(did(ONE), after="MQ=="))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [answered(200, {"type": "list", "data": {"items": [1]}}), answered(200, {"type": "list", "data": {"items": [{}]}}),
+     answered(200, {"type": "list", "data": {}}), shown(), listed(did(ONE, inserted_at=None))],
+)  # fmt: skip
+def test_what_is_no_list_of_numbers_is_unreadable(answer: CarrierAnswer) -> None:
+    with pytest.raises(UnreadableAnswer):
+        asked(shown("COMPLETED"), answer)
+
+
+def test_a_sub_accounts_numbers_are_its_own() -> None:
+    order = open_order(new_numbers(1, account=SUB))
+    _, requests, _ = converse(CARRIER.ask(order), shown("COMPLETED"), listed(did(ONE)), KNOWN)
+    assert [one.path for one in requests] == [
+        f"/api/v1/accounts/{SUB}/orders/{CART}",
+        f"/api/v1/accounts/{SUB}/dids",
+    ]
+
+
+def test_where_the_cart_named_no_account_all_numbers_are_looked_through() -> None:
+    order = open_order(new_numbers(1), progress={**CHECKED_OUT, "account": None})
+    _, requests, _ = converse(CARRIER.ask(order), shown("COMPLETED"), listed(did(ONE)), KNOWN)
+    assert requests[1].path == "/api/v1/dids"
+
+
+def test_the_numbers_of_other_orders_are_left_to_them() -> None:
+    known = Recollection(NOW, of_others=frozenset({THREE}))
+    assert asked(shown("COMPLETED"), listed(did(ONE), did(TWO), did(THREE)), known) == Filled(
+        "COMPLETED", results(USABLE, ONE, TWO)
+    )
+
+
+def test_fewer_numbers_are_believed_after_some_looks() -> None:
+    said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
+    for looks in range(LOOKS - 1):
+        event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": looks})), *said)
+        assert isinstance(event, StillOpen)
+        assert (event.numbers, event.alone) == (results(ACQUIRED, ONE), True)
+        assert kept[-1]["looks"] == looks + 1
+    end = asked(*said, looks=LOOKS - 1)
+    assert isinstance(end, PartlyFilled)
+    assert end.numbers == results(USABLE, ONE)
+    assert "1 of 2 numbers came" in end.reason
+
+
+def test_an_order_that_a_person_found_is_as_old_as_the_carrier_says() -> None:
+    """Nobody kept when its cart was made."""
+    order = open_order(progress={})
+    said = listed(did(ONE), did(TWO), did(THREE, after=-timedelta(minutes=1)))
+    age = SINCE.isoformat()
+    assert converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=age), said, KNOWN)[0] == Filled(
+        "COMPLETED", results(USABLE, ONE, TWO)
+    )
+    with pytest.raises(UnreadableAnswer, match="nobody kept when its cart was made"):
+        converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=None), said)
+
+
+def test_as_long_as_more_numbers_come_none_is_believed_to_be_missing() -> None:
+    """Also where there were none for long: the list may just have begun to fill."""
+    said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
+    event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": 10, "seen": 0})), *said)
+    assert isinstance(event, StillOpen)
+    assert (event.alone, kept[-1]["looks"], kept[-1]["seen"]) == (True, 1, 1)
+    assert isinstance(asked(*said, looks=LOOKS - 1, seen=1), PartlyFilled)
+
+
+def test_a_done_order_without_any_number_is_for_a_person_in_the_end() -> None:
+    said = (shown("COMPLETED"), listed())
+    assert isinstance(asked(*said, looks=LOOKS), StillOpen)
+    assert isinstance(asked(*said, looks=NOTHING_LOOKS - 1), Parked)
+
+
+def test_an_error_without_numbers_is_a_refusal_at_once() -> None:
+    event = asked(failed("ERROR", "0 of 2 numbers ordered"), listed())
+    assert event == Refused(
+        "the carrier says ERROR (UPSTREAM_ERROR): 0 of 2 numbers ordered", "UPSTREAM_ERROR", "ERROR"
+    )
+
+
+def test_an_error_with_numbers_is_no_refusal() -> None:
+    end = asked(failed("ERROR", "oops"), listed(did(ONE), did(TWO)), KNOWN)
+    assert isinstance(end, FilledWithErrors)
+    assert end.numbers == results(USABLE, ONE, TWO)
+
+
+def test_more_numbers_than_ordered_are_told() -> None:
+    end = asked(shown("COMPLETED"), listed(did(ONE), did(TWO), did(THREE)), KNOWN)
+    assert isinstance(end, FilledWithErrors)
+    assert len(end.numbers) == 3
+    assert "3 numbers came to the account where 2 were ordered" in end.reason
+
+
+def test_all_numbers_with_errors_end_so() -> None:
+    end = asked(failed("COMPLETED_WITH_ERRORS", "hm", "GENERAL_ERROR"), listed(did(ONE), did(TWO)), KNOWN)
+    assert isinstance(end, FilledWithErrors)
+    assert end.reason == "the carrier says COMPLETED_WITH_ERRORS (GENERAL_ERROR): hm"
+
+
+def test_numbers_are_followed_until_they_are_usable_and_others_may_buy_meanwhile() -> None:
+    event = asked(shown("COMPLETED"), listed(did(ONE, "PENDING"), did(TWO)), KNOWN)
+    assert isinstance(event, StillOpen)
+    assert event.numbers == (*results(ACQUIRED, ONE), *results(USABLE, TWO))
+    assert not event.alone
+
+
+def test_what_came_later_is_nothing_to_an_order_that_has_its_numbers() -> None:
+    end = asked(shown("COMPLETED"), listed(did(ONE), did(TWO), did(THREE)), found=[ONE, TWO])
+    assert end == Filled("COMPLETED", results(USABLE, ONE, TWO))
+
+
+def test_an_unheard_of_reach_is_not_usable() -> None:
+    assert isinstance(asked(shown("COMPLETED"), listed(did(ONE, "ALMOST"), did(TWO)), KNOWN), StillOpen)
+    assert isinstance(asked(shown("COMPLETED"), listed(did(ONE, None), did(TWO)), KNOWN), StillOpen)
+    assert isinstance(asked(shown("COMPLETED"), listed(did(ONE, "available"), did(TWO)), KNOWN), Filled)
+
+
+def test_a_number_that_cannot_message_is_ours_all_the_same_and_is_told_when_it_is_believed() -> None:
+    said = (shown("COMPLETED"), listed(did(ONE, "UNAVAILABLE"), did(TWO)))
+    waiting = asked(*said, found=[ONE, TWO])
+    assert isinstance(waiting, StillOpen)
+    end = asked(*said, found=[ONE, TWO], looks=UNAVAILABLE_LOOKS - 1)
+    assert isinstance(end, FilledWithErrors)
+    text = "the carrier offers no messaging on it"
+    assert end.numbers == (NumberResult(ONE, ACQUIRED, "SMS_UNAVAILABLE", text), *results(USABLE, TWO))
+
+
+def test_mms_counts_where_it_was_asked_for() -> None:
+    said = (shown("COMPLETED"), listed(did(ONE, mms_status="PENDING"), did(TWO, mms_status="AVAILABLE")))
+    wanted = naming(Kind.ADD_MESSAGING_NUMBERS, ONE, TWO, options={"mms_enabled": True})
+    assert isinstance(asked(*said, request=wanted, found=[ONE, TWO]), StillOpen)
+    assert isinstance(asked(*said, request=BROUGHT, found=[ONE, TWO]), Filled)
+
+
+def test_a_number_that_came_and_went_is_told_when_it_is_believed() -> None:
+    said = (shown("COMPLETED"), listed(did(TWO)))
+    waiting = asked(*said, found=[ONE, TWO])
+    assert isinstance(waiting, StillOpen)
+    assert waiting.numbers == results(USABLE, TWO)
+    end = asked(*said, found=[ONE, TWO], looks=LOOKS - 1)
+    assert isinstance(end, FilledWithErrors)
+    assert [number.state for number in end.numbers] == [NumberState.RELEASED, USABLE]
+
+
+def test_named_numbers_are_judged_by_name() -> None:
+    end = asked(
+        failed("COMPLETED_WITH_ERRORS", "numbers not added: 19195550102"),
+        listed(did(ONE), did(THREE)),
+        request=BROUGHT,
+        looks=LOOKS - 1,
+    )
+    assert isinstance(end, PartlyFilled)
+    assert [(number.e164, number.state) for number in end.numbers] == [(ONE, USABLE), (TWO, NumberState.FAILED)]
+    assert end.numbers[1].code == "UPSTREAM_ERROR"
+
+
+def test_a_number_that_was_there_before_was_not_brought_by_an_order_that_failed() -> None:
+    before = did(ONE, after=timedelta(days=-1))
+    assert isinstance(asked(failed("ERROR", "no"), listed(before), request=BROUGHT), Refused)
+    end = asked(shown("COMPLETED"), listed(before, did(TWO)), request=BROUGHT)
+    assert isinstance(end, Filled)
+
+
+def test_named_numbers_of_which_none_came_though_all_is_said_to_be_well() -> None:
+    end = asked(shown("COMPLETED"), listed(), request=BROUGHT, looks=LOOKS - 1)
+    assert isinstance(end, FilledWithErrors)
+    assert {number.state for number in end.numbers} == {NumberState.FAILED}
+
+
+@pytest.mark.parametrize("code", ["ok", "OK", None, "Ok"])
+def test_ok_is_no_error_however_it_is_written(code: object) -> None:
+    end = asked(shown("COMPLETED", error_code=code), listed(did(ONE), did(TWO)), KNOWN)
+    assert isinstance(end, Filled)
+
+
+def test_the_latest_words_of_the_history_are_the_detail() -> None:
+    history = (entry("PROCESSING", "ordering"), entry("PROCESSING", "at the wholesaler"))
+    assert asked(shown("PROCESSING", *history)) == StillOpen("PROCESSING", detail="at the wholesaler")
+    oddities: tuple[object, ...] = (None, [], [None], [{"detail": 7}], "x", {})
+    for odd in oddities:
+        assert asked(shown("NEW", status_history=odd)) == StillOpen("NEW")

@@ -1,0 +1,259 @@
+"""Sending an order to Swift: what is sent and kept, in which turn, and what each answer means."""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Recollection
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.orders.errors import NoAnswer, UnreadableAnswer
+from number_orders.orders.events import Acknowledged, AnswerLost, Deferred, Event, NotSent, Refused
+from number_orders.orders.model import CarrierOrderId, Kind, OrderRequest
+from tests.unit.carriers.swift.examples import (
+    ACCOUNT,
+    CARRIER,
+    CART,
+    CHECKED_OUT,
+    HTML,
+    NOW,
+    ONE,
+    REFERENCE,
+    SINCE,
+    SUB,
+    THEIRS,
+    TWO,
+    added,
+    an_order,
+    answered,
+    cart,
+    converse,
+    naming,
+    new_numbers,
+    refusal,
+    removal,
+    shown,
+)
+
+KNOWN = Recollection(NOW, held_since={ONE: SINCE, TWO: SINCE})
+
+
+def sent(request: OrderRequest, *recalled: Recollection) -> tuple[list[CarrierRequest], list[dict[str, Any]]]:
+    event, asked, _ = converse(CARRIER.submit(an_order(request)), *recalled, cart(), added(), shown())
+    assert event == Acknowledged(THEIRS, "NEW")
+    return asked, [json.loads(request.body) for request in asked[:2]]
+
+
+def checkout(answer: CarrierAnswer, *more: Recollection, request: OrderRequest | None = None, losses: int = 0) -> Event:
+    order = an_order(request, progress=CHECKED_OUT | {"part": [ONE]}, losses=losses)
+    return converse(CARRIER.submit(order), answer, *more)[0]
+
+
+def test_an_order_is_a_cart_a_request_and_one_commit() -> None:
+    criteria = {"npa": "919", "nxx": "555", "lata": "426", "state": "NC", "rate_center": "RALEIGH", "country": "USA"}
+    asked, (made, wished) = sent(new_numbers(5, criteria=criteria, notes="for Ana", name="Spring"))
+
+    assert [(one.method, one.path, one.purpose) for one in asked] == [
+        ("POST", "/api/v1/carts", Purpose.PREPARE),
+        ("POST", f"/api/v1/carts/{CART}/requests", Purpose.PREPARE),
+        ("POST", f"/api/v1/carts/{CART}/checkout", Purpose.COMMIT),
+    ]
+    assert {one.accept for one in asked} == {"application/json, text/plain"}
+    name = f"number-orders {REFERENCE}"
+    data = {"name": f"{name} Spring", "notes": "for Ana", "reference_id": REFERENCE}
+    assert made == {"type": "cart", "data": data}
+    numbers = {"quantity": 5, "number_type": "tendlc", "country_code": "1", **criteria}
+    del numbers["country"]
+    assert wished == {
+        "type": "cart_request",
+        "data": {"name": name, "notes": "for Ana", "type": "NEW_NUMBERS", "data": numbers},
+    }
+    assert asked[2].body == b""
+
+
+def test_nothing_is_said_that_was_not_ordered() -> None:
+    _, (made, wished) = sent(new_numbers(1, criteria={}))
+    assert "notes" not in made["data"]
+    assert wished["data"]["data"] == {"quantity": 1, "number_type": "tendlc"}
+
+
+def test_numbers_brought_along_are_named_without_a_plus_with_their_options() -> None:
+    options = {"mms_enabled": True, "api_key_ids": ["01KBC4VZE1CFMG5MAB089000001"]}
+    _, (_, wished) = sent(naming(Kind.ADD_MESSAGING_NUMBERS, ONE, TWO, options=options, notes="n"))
+    assert wished["data"]["type"] == "ADD_MESSAGING_NUMBERS"
+    assert wished["data"]["data"] == {"numbers": ["19195550101", "19195550102"], **options}
+    assert wished["data"]["notes"] == "n"
+
+
+def test_removals_name_numbers_without_a_plus() -> None:
+    _, (_, wished) = sent(removal(ONE, TWO), KNOWN)
+    assert wished["data"]["type"] == "REMOVE_NUMBERS"
+    assert wished["data"]["data"] == {"numbers": ["19195550101", "19195550102"]}
+
+
+def test_a_sub_account_has_paths_of_its_own() -> None:
+    asked, _ = sent(new_numbers(account=SUB))
+    root = f"/api/v1/accounts/{SUB}/carts"
+    assert [one.path for one in asked] == [root, f"{root}/{CART}/requests", f"{root}/{CART}/checkout"]
+
+
+def test_every_step_is_kept_before_the_next_is_done() -> None:
+    turns = CARRIER.submit(an_order())
+    next(turns)
+    first = turns.send(cart())
+    assert isinstance(first, Keep)
+    assert first.progress == {"cart_id": CART, "since": SINCE.isoformat(), "account": ACCOUNT}
+    wish = next(turns)
+    assert isinstance(wish, CarrierRequest)
+    assert wish.path.endswith("/requests")
+    second = turns.send(added())
+    assert isinstance(second, Keep)
+    assert second.progress == CHECKED_OUT
+    commit = next(turns)
+    assert isinstance(commit, CarrierRequest)
+    assert commit.purpose is Purpose.COMMIT
+
+
+def test_a_cart_whose_request_is_kept_is_checked_out_as_it_is() -> None:
+    event, asked, kept = converse(CARRIER.submit(an_order(progress=CHECKED_OUT)), shown())
+    assert (event, [one.path for one in asked], kept) == (
+        Acknowledged(THEIRS, "NEW"),
+        [f"/api/v1/carts/{CART}/checkout"],
+        [],
+    )
+
+
+def test_a_cart_whose_request_is_not_kept_is_left_to_itself() -> None:
+    order = an_order(progress={"cart_id": "01K0000000000000000000OLD", "since": SINCE.isoformat()})
+    event, asked, _ = converse(CARRIER.submit(order), cart(), added(), shown())
+    assert event == Acknowledged(THEIRS, "NEW")
+    assert len(asked) == 3
+
+
+def test_a_request_answered_with_another_id_and_nothing_else_is_in() -> None:
+    """As the page prints it or not: 201 is all that counts."""
+    for answer in (added(), added(id="x", type="REMOVE_NUMBERS"), answered(201), replace(added(), status=200)):
+        assert converse(CARRIER.submit(an_order()), cart(), answer, shown())[0] == Acknowledged(THEIRS, "NEW")
+
+
+def test_a_gateways_200_puts_nothing_into_a_cart() -> None:
+    with pytest.raises(UnreadableAnswer):
+        converse(CARRIER.submit(an_order()), cart(), answered(200, HTML))
+
+
+def test_an_order_is_known_by_the_id_in_the_answer() -> None:
+    named = CarrierOrderId("01KBC4VZE1CFMG5MAB08900000")
+    assert checkout(shown("PROCESSING", id=named)) == Acknowledged(named, "PROCESSING")
+
+
+@pytest.mark.parametrize("answer", [answered(401), answered(403), answered(403, {"errors": {"detail": "no"}})])
+def test_a_key_that_is_not_accepted_is_for_us_to_mend(answer: CarrierAnswer) -> None:
+    for conversation in (CARRIER.submit(an_order()), CARRIER.submit(an_order(progress=CHECKED_OUT))):
+        event, _, _ = converse(conversation, answer)
+        assert isinstance(event, NotSent)
+        assert "API key" in event.reason
+    assert isinstance(converse(CARRIER.submit(an_order()), cart(), answer)[0], NotSent)
+
+
+def test_an_account_that_is_none_is_refused_or_ours_to_mend() -> None:
+    event, _, _ = converse(CARRIER.submit(an_order(new_numbers(account=SUB))), refusal("Not Found", 404))
+    assert event == Refused(f"Swift knows no account {SUB} of this API key", "404")
+    assert isinstance(converse(CARRIER.submit(an_order()), answered(404))[0], NotSent)
+
+
+def test_what_the_carrier_will_not_take_is_refused_in_its_words() -> None:
+    errors = {"errors": {"quantity": ["must be less", "than 100"], "detail": "no"}}
+    event, _, _ = converse(CARRIER.submit(an_order()), cart(), answered(422, errors))
+    assert event == Refused("quantity: must be less; quantity: than 100; no", "422")
+    order = an_order(naming(Kind.ADD_MESSAGING_NUMBERS, ONE))
+    event, _, _ = converse(CARRIER.submit(order), cart(), refusal("not enabled", 403))
+    assert isinstance(event, Refused)
+    assert [number.code for number in event.numbers] == ["403"]
+
+
+@pytest.mark.parametrize("answer", [answered(500), answered(422), answered(409), answered(400, HTML), answered(302)])
+def test_before_the_checkout_nothing_readable_is_no_answer(answer: CarrierAnswer) -> None:
+    with pytest.raises(NoAnswer):
+        converse(CARRIER.submit(an_order()), answer)
+    with pytest.raises(NoAnswer):
+        converse(CARRIER.submit(an_order()), cart(), answer)
+
+
+@pytest.mark.parametrize("changes", [{"id": None}, {"id": "../carts"}, {"inserted_at": "soon"}, {"inserted_at": 7}])
+def test_a_cart_without_id_or_date_is_of_no_use(changes: dict[str, Any]) -> None:
+    with pytest.raises(UnreadableAnswer):
+        converse(CARRIER.submit(an_order()), cart(**changes))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        answered(200, b"{"),
+        answered(200, b""),
+        answered(200, HTML),
+        cart(),
+        shown(id=None),
+        shown(id="../x"),
+        shown(reference_id="0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e00"),
+        answered(409),
+        answered(408),
+        answered(422),
+        answered(400, HTML),
+        refusal("request timed out", 400),
+        refusal("cart is already checked out"),
+        answered(301),
+        answered(500),
+        answered(503),
+    ],
+)
+def test_a_checkout_without_a_clear_answer_is_doubt(answer: CarrierAnswer) -> None:
+    assert isinstance(checkout(answer), AnswerLost)
+
+
+def test_a_checkout_refused_is_refused_unless_an_earlier_one_may_have_got_through() -> None:
+    assert checkout(refusal("no credit")) == Refused("no credit", "422")
+    assert isinstance(checkout(refusal("no credit"), losses=1), AnswerLost)
+
+
+def test_a_cart_that_is_gone_is_forgotten_unless_an_earlier_checkout_may_have_got_through() -> None:
+    event, _, kept = converse(CARRIER.submit(an_order(progress=CHECKED_OUT)), answered(404))
+    assert isinstance(event, NotSent)
+    assert kept == [{}]
+    event, _, kept = converse(CARRIER.submit(an_order(progress=CHECKED_OUT, losses=1)), answered(404))
+    assert isinstance(event, AnswerLost)
+    assert kept == []
+
+
+def test_a_cart_that_is_gone_before_anything_was_in_it_is_forgotten() -> None:
+    event, _, kept = converse(CARRIER.submit(an_order()), cart(), answered(404))
+    assert isinstance(event, NotSent)
+    assert kept[-1] == {}
+
+
+def test_a_place_with_such_a_name_is_no_taint() -> None:
+    """A purchase has no window to wait for: it would wait for ever."""
+    said = "rate_center: Tainter Lake is unknown"
+    assert converse(CARRIER.submit(an_order()), cart(), refusal(said))[0] == Refused(said, "422")
+    assert converse(CARRIER.submit(an_order()), cart(), added(), refusal(said))[0] == Refused(said, "422")
+
+
+@pytest.mark.parametrize("at_checkout", [True, False])
+@pytest.mark.parametrize("words", ["numbers are tainted: 19195550101", "Tainted"])
+def test_a_removal_refused_as_tainted_waits_a_whole_window(at_checkout: bool, words: str) -> None:
+    answers = (added(), refusal(words)) if at_checkout else (refusal(words),)
+    order = an_order(removal(ONE, TWO))
+    event, _, _ = converse(CARRIER.submit(order), KNOWN, cart(), *answers, Recollection(NOW))
+    assert isinstance(event, Deferred)
+    assert (event.not_before - NOW).total_seconds() == 1860
+    assert {number.code for number in event.numbers} == {"TAINTED"}
+    assert words in event.reason
+
+
+def test_serial_keys_let_accounts_go_side_by_side_when_the_own_one_is_known() -> None:
+    known = Swift(ACCOUNT)
+    assert known.serial_key(new_numbers()) == known.serial_key(new_numbers(account=ACCOUNT))
+    assert known.serial_key(new_numbers()) != known.serial_key(new_numbers(account=SUB))
+    assert CARRIER.serial_key(new_numbers()) == CARRIER.serial_key(new_numbers(account=SUB))
+    assert known.serial_key(removal()) is None
+    assert known.serial_key(naming(Kind.ADD_MESSAGING_NUMBERS)) is None

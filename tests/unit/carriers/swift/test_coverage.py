@@ -1,0 +1,104 @@
+"""Swift's coverage: its page's samples, every filter, every group, and what is refused before anything leaves."""
+
+import pytest
+
+from number_orders.carriers.contract import CarrierAnswer
+from number_orders.carriers.market import CountBy, Coverage, CoverageEntry
+from number_orders.carriers.swift.coverage import SwiftMarket
+from number_orders.carriers.swift.facts import GROUPS
+from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
+from number_orders.orders.model import Criteria
+from tests.unit.carriers.conversations import answer, first_request, inquire
+
+MARKET = SwiftMarket()
+BY_NPA = CountBy(Criteria(), ("npa",))
+SAMPLE = (
+    '{ "associations": {}, "data": { "entries": [ { "key": [ "npa" ], "quantity": 1, "value": { "npa": "555" }%s } ], '
+    '"quantity": 1 }, "type": "inventory_coverage"}'
+)
+SAMPLES = (SAMPLE % "", SAMPLE % ', "value": { "npa": "555" }')
+"""Both as printed; the second has the key `value` twice."""
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_the_samples_of_the_page(sample: str) -> None:
+    """GET /api/v1/inventory/coverage?number_type=tendlc&group_by[]=npa"""
+    requests, told = inquire(MARKET.coverage(BY_NPA), answer(sample))
+
+    (request,) = requests
+    assert (request.method, request.path) == ("GET", "/api/v1/inventory/coverage")
+    assert request.query == {"number_type": "tendlc", "group_by[]": ("npa",)}
+    assert told == Coverage((CoverageEntry({"npa": "555"}, 1),), 1)
+
+
+def test_every_filter_and_every_group_is_passed_on() -> None:
+    criteria = Criteria(country="CAN", npa="705", nxx="251", lata="888", state="ON", rate_center="SUDBURY")
+
+    request = first_request(MARKET.coverage(CountBy(criteria, (*GROUPS, "npa"))))
+
+    assert request.query == {
+        "number_type": "tendlc",
+        "group_by[]": ("npa", "nxx", "lata", "state", "rate_center", "country_code"),
+        "country_code": "1",
+        "npa": "705",
+        "nxx": "251",
+        "lata": "888",
+        "state": "ON",
+        "rate_center": "SUDBURY",
+    }
+
+
+def test_without_a_group_there_is_the_sum() -> None:
+    body = '{"data": {"entries": [], "quantity": 40}, "type": "inventory_coverage"}'
+
+    requests, told = inquire(MARKET.coverage(CountBy(Criteria(number_type="tendlc"))), answer(body))
+
+    assert requests[0].query == {"number_type": "tendlc"}
+    assert told == Coverage((), 40)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "field"),
+    [
+        (CountBy(Criteria(number_type="local")), "criteria.number_type"),
+        (CountBy(Criteria(country="GBR")), "criteria.country"),
+        (CountBy(Criteria(npa="105")), "criteria.npa"),
+        (CountBy(Criteria(nxx="25")), "criteria.nxx"),
+        (CountBy(Criteria(lata="Sudbury")), "criteria.lata"),
+        (CountBy(Criteria(state="\t")), "criteria.state"),
+        (CountBy(Criteria(rate_center=" ")), "criteria.rate_center"),
+        (CountBy(Criteria(city="Sudbury")), "criteria.city"),
+        (CountBy(Criteria(zip="27601")), "criteria.zip"),
+        (CountBy(Criteria(vanity="CALL")), "criteria.vanity"),
+        (CountBy(Criteria(), ("npa", "city")), "group_by"),
+    ],
+)
+def test_a_refusal_names_field_and_rule(wanted: CountBy, field: str) -> None:
+    with pytest.raises(InquiryRefused) as refusal:
+        first_request(MARKET.coverage(wanted))
+
+    assert [fault.field for fault in refusal.value.faults] == [field]
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        (answer('{"errors": {"detail": "Unprocessable"}}', 422), Declined, "HTTP 422: .*Unprocessable"),
+        (answer("", 400), NoAnswer, "HTTP 400"),
+        (answer("", 401), NoAnswer, "the API key was not accepted"),
+        (answer("", 403), NoAnswer, "no user with permission"),
+        (answer("<html>", 502), NoAnswer, "HTTP 502"),
+        (answer("<html>"), NoAnswer, "a web page"),
+        (answer(""), NoAnswer, "an empty body"),
+        (answer("[" * 100_000), UnreadableAnswer, "not JSON"),
+        (answer("[]"), UnreadableAnswer, "not a JSON object"),
+        (answer('{"type": "order"}'), UnreadableAnswer, "is no coverage"),
+        (answer('{"data": {}}'), UnreadableAnswer, "without entries"),
+        (answer('{"data": {"entries": [{"quantity": 1}]}}'), UnreadableAnswer, "without its fields"),
+        (answer('{"data": {"entries": [{"quantity": true, "value": {}}]}}'), UnreadableAnswer, "without its fields"),
+        (answer('{"data": {"entries": [7]}}'), UnreadableAnswer, "without its fields"),
+    ],
+)
+def test_what_is_no_answer_is_told_apart(given: CarrierAnswer, error: type[FulfilmentError], words: str) -> None:
+    with pytest.raises(error, match=words):
+        inquire(MARKET.coverage(BY_NPA), given)

@@ -1,0 +1,322 @@
+"""Removals at Swift: when each number may leave, in which part, and what became of it."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from number_orders.carriers.contract import Recollection
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.carriers.swift.facts import LOOKS
+from number_orders.carriers.swift.taint import Taint
+from number_orders.orders.events import (
+    Acknowledged,
+    Deferred,
+    Event,
+    Filled,
+    FilledWithErrors,
+    PartlyFilled,
+    PartSettled,
+    Refused,
+    StillOpen,
+)
+from number_orders.orders.model import NumberState, Order, WhenTainted
+from number_orders.orders.numbers import E164
+from tests.unit.carriers.swift.examples import (
+    CARRIER,
+    CART,
+    CHECKED_OUT,
+    NOW,
+    ONE,
+    SINCE,
+    THEIRS,
+    THREE,
+    TWO,
+    Said,
+    added,
+    an_order,
+    cart,
+    converse,
+    did,
+    failed,
+    listed,
+    open_order,
+    refusal,
+    removal,
+    results,
+    shown,
+)
+
+WHOLE = timedelta(minutes=31)
+RELEASED, FAILED, REQUESTED = NumberState.RELEASED, NumberState.FAILED, NumberState.REQUESTED
+SPLIT, FAIL = WhenTainted.SPLIT, WhenTainted.FAIL
+
+
+def knowing(since: Mapping[E164, datetime], *awaited: E164) -> Recollection:
+    return Recollection(NOW, held_since=since, awaited=frozenset(awaited))
+
+
+def submitted(order: Order, *said: Said) -> tuple[Event, list[str], list[Mapping[str, object]]]:
+    event, asked, kept = converse(CARRIER.submit(order), *said)
+    return event, [one.path.removeprefix("/api/v1") for one in asked], kept
+
+
+def asked(
+    *said: Said, numbers: tuple[E164, ...] = (ONE, TWO), when: WhenTainted = WhenTainted.WAIT, **progress: Any
+) -> Event:
+    order = open_order(removal(*numbers, when_tainted=when), progress={**CHECKED_OUT, **progress})
+    return converse(CARRIER.ask(order), *said)[0]
+
+
+def states(event: Event) -> dict[E164, tuple[NumberState, str | None]]:
+    return {number.e164: (number.state, number.code) for number in getattr(event, "numbers", ())}
+
+
+def test_a_number_of_ours_waits_from_when_we_knew_of_it() -> None:
+    since = {ONE: NOW - timedelta(minutes=10), TWO: NOW - timedelta(minutes=40)}
+    event, asked, _ = submitted(an_order(removal(ONE, TWO)), knowing(since))
+    assert isinstance(event, Deferred)
+    assert (event.not_before, asked) == (NOW + timedelta(minutes=21), [])
+    assert states(event) == {ONE: (REQUESTED, "TAINTED")}
+    assert event.numbers[0].text == (
+        "is ours since 2026-01-02 11:50:00 UTC, and tainted for 30 minutes; "
+        "it may be removed from 2026-01-02 12:21:00 UTC on"
+    )
+
+
+@pytest.mark.parametrize(("minutes", "words"), [(1, "tainted for 1 minute;"), (0.5, "0.5 minutes;"), (2, "2 minutes;")])
+def test_a_window_is_told_in_minutes_as_people_say_it(minutes: float, words: str) -> None:
+    carrier = Swift(taint=Taint(timedelta(minutes=minutes), timedelta(minutes=5)))
+    event, *_ = converse(carrier.submit(an_order(removal(ONE))), knowing({ONE: NOW}))
+    assert isinstance(event, Deferred)
+    assert words in str(event.numbers[0].text)
+
+
+@pytest.mark.parametrize(("short", "leaves"), [(timedelta(), True), (timedelta(microseconds=1), False)])
+def test_a_number_may_leave_when_window_and_margin_have_passed_to_the_microsecond(
+    *, short: timedelta, leaves: bool
+) -> None:
+    since = {ONE: NOW - WHOLE + short}
+    said: tuple[Said, ...] = (knowing(since), cart(), added(), shown()) if leaves else (knowing(since),)
+    event, _, _ = submitted(an_order(removal(ONE)), *said)
+    assert isinstance(event, Acknowledged if leaves else Deferred)
+
+
+def test_window_and_margin_are_settings() -> None:
+    carrier = Swift(taint=Taint(timedelta(seconds=3), timedelta(seconds=1)))
+    event, _, _ = converse(carrier.submit(an_order(removal(ONE))), knowing({ONE: NOW}))
+    assert isinstance(event, Deferred)
+    assert event.not_before == NOW + timedelta(seconds=4)
+
+
+def test_a_number_that_we_did_not_buy_is_as_old_as_the_carriers_clock_says() -> None:
+    """Its clock may be years off: only the cart's birth and the number's are compared."""
+    dids = listed(did(ONE, after=timedelta(minutes=-11)))
+    event, asked, kept = submitted(an_order(removal(ONE)), knowing({}), dids, cart())
+    assert isinstance(event, Deferred)
+    assert event.not_before == NOW + timedelta(minutes=20)
+    assert asked == ["/dids", "/carts"]
+    assert kept == []
+
+
+def test_an_old_number_that_we_did_not_buy_leaves_in_the_cart_that_told_the_time() -> None:
+    dids = listed(did(ONE, after=-WHOLE))
+    event, asked, kept = submitted(an_order(removal(ONE)), knowing({}), dids, cart(), added(), shown())
+    assert event == Acknowledged(THEIRS, "NEW")
+    assert asked == ["/dids", "/carts", f"/carts/{CART}/requests", f"/carts/{CART}/checkout"]
+    assert kept[-1] == {**CHECKED_OUT, "part": [ONE]}
+
+
+def test_a_number_that_is_not_listed_counts_as_fresh_when_the_order_came_in() -> None:
+    young = an_order(removal(ONE), accepted_at=NOW - timedelta(minutes=1))
+    event, _, _ = submitted(young, knowing({}), listed())
+    assert isinstance(event, Deferred)
+    assert event.not_before == NOW + timedelta(minutes=30)
+    assert states(event) == {ONE: (REQUESTED, "NOT_LISTED")}
+    old = an_order(removal(ONE), accepted_at=NOW - WHOLE)
+    event, _, kept = submitted(old, knowing({}), listed(), cart(), added(), shown())
+    assert isinstance(event, Acknowledged)
+    assert kept[-1]["unlisted"] == [ONE]
+
+
+def test_a_number_that_another_order_is_to_bring_is_waited_for_more_and_more_patiently() -> None:
+    for sends, minutes in ((1, 1), (2, 2), (4, 8), (50, 30)):
+        event, asked, _ = submitted(an_order(removal(ONE), sends=sends), knowing({}, ONE))
+        assert isinstance(event, Deferred)
+        assert event.not_before == NOW + timedelta(minutes=minutes)
+        assert states(event) == {ONE: (REQUESTED, "AWAITED")}
+        assert asked == []
+
+
+def test_the_patience_for_a_number_to_come_is_measured_by_the_window() -> None:
+    brief = Swift(taint=Taint(timedelta(seconds=30), timedelta(seconds=5)))
+    for sends, seconds in ((1, 1), (3, 4), (50, 30)):
+        event, _, _ = converse(brief.submit(an_order(removal(ONE), sends=sends)), knowing({}, ONE))
+        assert isinstance(event, Deferred)
+        assert event.not_before == NOW + timedelta(seconds=seconds)
+
+
+def test_waiting_is_for_the_last_and_splitting_for_the_first() -> None:
+    since = {ONE: NOW - timedelta(minutes=20), TWO: NOW - timedelta(minutes=10)}
+    for when, minutes in ((WhenTainted.WAIT, 21), (SPLIT, 11)):
+        event, _, _ = submitted(an_order(removal(ONE, TWO, when_tainted=when)), knowing(since))
+        assert isinstance(event, Deferred)
+        assert event.not_before == NOW + timedelta(minutes=minutes)
+
+
+def test_splitting_sends_the_clean_ones_and_keeps_which() -> None:
+    since = {ONE: NOW, TWO: NOW - WHOLE}
+    order = an_order(removal(ONE, TWO, when_tainted=SPLIT))
+    event, _, kept = submitted(order, knowing(since), cart(), added(), shown())
+    assert isinstance(event, Acknowledged)
+    assert kept[-1]["part"] == [TWO]
+
+
+def test_failing_says_of_every_number_why() -> None:
+    since = {ONE: NOW, TWO: NOW - WHOLE}
+    event, asked, _ = submitted(an_order(removal(ONE, TWO, when_tainted=FAIL)), knowing(since))
+    assert isinstance(event, Refused)
+    assert states(event) == {ONE: (FAILED, "TAINTED"), TWO: (FAILED, "NOT_TRIED")}
+    assert asked == []
+    event, _, _ = submitted(
+        an_order(removal(ONE, when_tainted=FAIL)),
+        knowing({ONE: SINCE}), cart(), added(), refusal("tainted"), Recollection(NOW),
+    )  # fmt: skip
+    assert isinstance(event, Refused)
+    assert states(event) == {ONE: (FAILED, "TAINTED")}
+
+
+def test_what_is_gone_is_released() -> None:
+    assert asked(shown("COMPLETED"), listed(did(THREE))) == Filled("COMPLETED", results(RELEASED, ONE, TWO))
+
+
+def test_what_is_still_there_is_believed_after_some_looks() -> None:
+    said = (shown("COMPLETED"), listed(did(ONE)))
+    assert isinstance(asked(*said), StillOpen)
+    end = asked(*said, looks=LOOKS - 1)
+    assert isinstance(end, FilledWithErrors)
+    assert states(end) == {ONE: (FAILED, "STILL_LISTED"), TWO: (RELEASED, None)}
+
+
+@pytest.mark.parametrize(
+    ("status", "left", "kind"),
+    [
+        ("COMPLETED_WITH_ERRORS", (ONE,), PartlyFilled),
+        ("COMPLETED_WITH_ERRORS", (), FilledWithErrors),
+        ("COMPLETED_WITH_ERRORS", (ONE, TWO), Refused),
+        ("ERROR", (ONE, TWO), Refused),
+        ("ERROR", (ONE,), FilledWithErrors),
+        ("COMPLETED", (ONE, TWO), FilledWithErrors),
+    ],
+)
+def test_the_end_is_what_is_there_and_what_is_said(status: str, left: tuple[E164, ...], kind: type[Event]) -> None:
+    answer = shown(status) if status == "COMPLETED" else failed(status, "numbers not removed")
+    end = asked(answer, listed(*map(did, left)), looks=LOOKS - 1)
+    assert isinstance(end, kind)
+    assert {number for number, (state, _) in states(end).items() if state is FAILED} == set(left)
+
+
+def test_a_number_that_was_never_there_was_not_removed() -> None:
+    end = asked(failed("COMPLETED_WITH_ERRORS", "numbers not found", "HOST_DID_NOT_FOUND"), listed(), unlisted=[TWO])
+    assert isinstance(end, PartlyFilled)
+    assert states(end) == {ONE: (RELEASED, None), TWO: (FAILED, "HOST_DID_NOT_FOUND")}
+    assert isinstance(asked(shown("COMPLETED"), listed(), unlisted=[TWO]), Filled)
+
+
+def test_the_carriers_taint_puts_off_what_it_names() -> None:
+    answer = failed(
+        "COMPLETED_WITH_ERRORS", "numbers are tainted: 19195550101; numbers not found: 19195550103", "REJECTED"
+    )
+    event = asked(answer, listed(did(ONE), did(THREE)), Recollection(NOW), numbers=(ONE, TWO, THREE))
+    assert isinstance(event, PartSettled)
+    assert event.not_before == NOW + WHOLE
+    assert states(event) == {
+        ONE: (REQUESTED, "TAINTED"), TWO: (RELEASED, None), THREE: (FAILED, "REJECTED"),
+    }  # fmt: skip
+    assert event.settled["orders"] == [CART]
+
+
+@pytest.mark.parametrize(("detail", "code"), [("tainted", "REJECTED"), ("too early", "time_restricted")])
+def test_a_taint_that_names_nobody_puts_off_all_that_is_left(detail: str, code: str) -> None:
+    event = asked(failed("ERROR", detail, code), listed(did(ONE), did(TWO)), Recollection(NOW))
+    assert isinstance(event, PartSettled)
+    assert states(event) == {ONE: (REQUESTED, "TAINTED"), TWO: (REQUESTED, "TAINTED")}
+    assert event.settled == {}
+    assert isinstance(
+        asked(failed("ERROR", detail, code), listed(did(ONE)), when=FAIL, looks=LOOKS - 1), FilledWithErrors
+    )
+
+
+def test_the_first_part_of_a_split_is_settled_and_the_rest_waits_for_its_turn() -> None:
+    since = {THREE: NOW - timedelta(minutes=10)}
+    event = asked(
+        shown("COMPLETED"), listed(did(THREE)), knowing(since),
+        numbers=(ONE, TWO, THREE), when=SPLIT, part=[ONE, TWO],
+    )  # fmt: skip
+    assert isinstance(event, PartSettled)
+    assert states(event) == {ONE: (RELEASED, None), TWO: (RELEASED, None), THREE: (REQUESTED, "TAINTED")}
+    assert event.numbers[-1].text == (
+        "is ours since 2026-01-02 11:50:00 UTC, and tainted for 30 minutes; "
+        "it may be removed from 2026-01-02 12:21:00 UTC on"
+    )
+    assert event.not_before == NOW + timedelta(minutes=21)
+    assert event.reason == "2 numbers are removed; 1 are still tainted"
+
+
+def settled(*numbers: E164) -> dict[str, Any]:
+    return {"settled": {"numbers": [[number, "released", None, None] for number in numbers], "orders": ["01OLD"]}}
+
+
+def test_the_next_part_is_the_rest_and_nothing_else() -> None:
+    order = an_order(removal(ONE, TWO, when_tainted=SPLIT), progress=settled(ONE))
+    event, _, kept = submitted(order, knowing({TWO: SINCE}), cart(), added(), shown())
+    assert isinstance(event, Acknowledged)
+    assert kept[-1] == {**CHECKED_OUT, "part": [TWO], **settled(ONE)}
+
+
+def test_the_last_part_sums_up_all() -> None:
+    more = {"part": [TWO], **settled(ONE)}
+    assert asked(shown("COMPLETED"), listed(), **more) == Filled("COMPLETED", results(RELEASED, ONE, TWO))
+    end = asked(failed("ERROR", "no"), listed(did(TWO)), looks=LOOKS - 1, **more)
+    assert isinstance(end, PartlyFilled)
+    assert states(end) == {ONE: (RELEASED, None), TWO: (FAILED, "UPSTREAM_ERROR")}
+
+
+def test_a_part_that_did_nothing_is_tried_again_with_the_rest() -> None:
+    event = asked(
+        failed("ERROR", "no"), listed(did(ONE), did(TWO)), knowing({TWO: NOW}),
+        when=SPLIT, part=[ONE], looks=LOOKS - 1,
+    )  # fmt: skip
+    assert isinstance(event, PartSettled)
+    assert (states(event), event.settled) == ({TWO: (REQUESTED, "TAINTED")}, {})
+
+
+def test_a_part_that_did_nothing_is_not_tried_again_at_once() -> None:
+    """The age of the rest is not known here, which is no reason to order the same in vain again and again."""
+    for rest in (knowing({}), knowing({}, TWO)):
+        event = asked(failed("ERROR", "no"), listed(), rest, when=SPLIT, part=[ONE], unlisted=[ONE])
+        assert isinstance(event, PartSettled)
+        assert (event.settled, event.not_before) == ({}, NOW + WHOLE)
+
+
+@pytest.mark.parametrize("answers", [(refusal("no"),), (added(), refusal("no"))])
+def test_a_refusal_of_the_rest_says_nothing_of_what_is_done_with(answers: tuple[Said, ...]) -> None:
+    order = an_order(removal(ONE, TWO, when_tainted=SPLIT), progress=settled(ONE))
+    event, _, _ = submitted(order, knowing({TWO: SINCE}), cart(), *answers)
+    assert isinstance(event, Refused)
+    assert states(event) == {TWO: (FAILED, "422")}
+
+
+def test_the_late_answer_to_a_part_that_is_done_with_leaves_the_rest_to_be_sent() -> None:
+    order = open_order(removal(ONE, TWO), carrier_order_id="01OLD", progress=settled(ONE))
+    event, requests, kept = converse(CARRIER.ask(order), Recollection(NOW))
+    assert isinstance(event, PartSettled)
+    assert (event.numbers, event.not_before, {"settled": event.settled}) == ((), NOW, settled(ONE))
+    assert (requests, kept) == ([], [])
+
+
+def test_as_long_as_more_numbers_go_none_is_believed_to_stay() -> None:
+    said = (shown("COMPLETED"), listed(did(ONE)))
+    assert isinstance(asked(*said, looks=LOOKS - 1, seen=0), StillOpen)
+    assert isinstance(asked(*said, looks=LOOKS - 1, seen=1), FilledWithErrors)
