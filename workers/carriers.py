@@ -26,7 +26,7 @@ from number_orders.carriers.http.credentials import (
     OAuth2ClientCredentials,
     StaticBearer,
 )
-from number_orders.carriers.market import SILENT, Market
+from number_orders.carriers.market import NO_MARKET, Market
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.coverage import SwiftMarket
 from number_orders.carriers.swift.taint import Taint
@@ -42,7 +42,7 @@ class ConfiguredCarrier:
     settings: CarrierSettings
     account: str
     authenticator: Callable[[], Authenticator] = field(repr=False)
-    market: Market = SILENT
+    market: Market = NO_MARKET
     """The questions it answers that concern no order: searches, reservations, inventory."""
 
     def courier(self, *, tls: ssl.SSLContext | None = None) -> Courier:

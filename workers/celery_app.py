@@ -13,7 +13,7 @@ from typing import Any, Final
 from celery import signals
 
 from config.settings import Settings
-from number_orders.carriers.http.transport import usual_tls
+from number_orders.carriers.http.transport import default_tls
 from number_orders.fulfilment import runtime
 from workers import bootstrap, logs
 from workers.apps import make_app, make_bell, make_notifier
@@ -45,7 +45,7 @@ if settings.database_url is not None:
 
 @signals.worker_init.connect(weak=False)
 def _on_worker_start(**_: Any) -> None:
-    usual_tls()  # read the certificates once, before the fork, for all children
+    default_tls()  # read the certificates once, before the fork, for all children
 
 
 @signals.worker_process_init.connect(weak=False)

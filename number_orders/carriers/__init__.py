@@ -1,1 +1,1 @@
-"""Translators between orders and carriers' dialects, and the one courier that carries both ways."""
+"""Carriers: one adapter for each, which translates orders; one courier, which sends every adapter's requests."""

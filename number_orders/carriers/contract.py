@@ -1,21 +1,20 @@
-"""What a carrier's adapter is, and what passes between it and the courier.
+"""What an adapter must offer, and what an adapter and the courier pass to each other.
 
-An adapter is pure: it holds a conversation by yielding requests and being sent answers, and at the
-end returns the event that happened. It never opens a socket, reads a clock or retries anything.
+An adapter is pure. It writes a conversation as a generator: it yields requests, is sent the answers, and returns the
+event that happened. It never opens a socket, reads a clock or retries anything.
 
     def submit(self, order):
         answer = yield self.encode_order(order)
         return self.decode_submission(order, answer)
 
-The courier (`number_orders.carriers.http.courier`) carries each request out and ends the conversation by itself when no
-answer comes: with `NotSent` or `AnswerLost` for a request that costs money, with `NoAnswer` raised for
-any other.
+The courier (`number_orders.carriers.http.courier`) sends each request. When no answer comes, it ends the conversation
+itself: with `NotSent` or `AnswerLost` if the request costs money, by raising `NoAnswer` if it does not.
 
-A carrier that wants several steps keeps what it has done before it goes on (`Keep`), and may ask the
-ledger what it knows of numbers (`Recall`):
+A conversation of several steps saves what it has done before it goes on. It can also ask what the ledger knows of
+numbers:
 
-        yield Keep({"cart_id": cart_id})  # in the ledger before anything is paid for
-        known = yield Recall(order.request.numbers)
+        yield SaveProgress({"cart_id": cart_id})  # in the ledger before anything is paid for
+        known = yield LookUpNumbers(order.request.numbers)
 """
 
 from collections.abc import Generator, Mapping
@@ -30,26 +29,34 @@ from number_orders.orders.events import Event
 from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderRequest
 from number_orders.orders.numbers import E164
 
+GATEWAY_STATUSES: Final = frozenset(
+    {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+)
+"""What a gateway answers when it cannot reach the carrier behind it."""
+ONE_LIMIT_GROUP: Final = "ALL"
+"""The limit group of all requests to a carrier that does not limit them by groups."""
+
 
 class Purpose(StrEnum):
-    """What a request does at the carrier, and so what a lost answer means."""
+    """What a request does at the carrier, which decides what a lost answer means."""
 
     READ = "read"
+    """Changes nothing."""
     PREPARE = "prepare"
-    """Repeatable, and costs nothing."""
+    """Costs nothing, and may be repeated."""
     COMMIT = "commit"
-    """Money. Sent at most once per begun submission."""
+    """Costs money. Sent at most once per begun submission."""
 
 
 @dataclass(frozen=True, slots=True)
 class CarrierRequest:
-    """One request, as an adapter wants it sent. `path` starts with a slash, after the base URL."""
+    """One HTTP request. `path` starts with a slash and follows the base URL."""
 
     method: str
     path: str
     purpose: Purpose
     query: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
-    """A name that is repeated has several values."""
+    """A parameter that is repeated has a tuple of values."""
     body: bytes = b""
     content_type: str | None = None
     accept: str = "application/xml"
@@ -57,7 +64,7 @@ class CarrierRequest:
 
 @dataclass(frozen=True, slots=True)
 class CarrierAnswer:
-    """One answer, whole: the courier has capped its size. Header names are lower case."""
+    """One complete HTTP answer. Header names are lower case. The courier has capped the size of `body`."""
 
     status: int
     headers: Mapping[str, str]
@@ -66,105 +73,102 @@ class CarrierAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """Steps done at the carrier: the order's `progress` from now on, whole, written before the conversation goes on."""
+class SaveProgress:
+    """Replaces the order's `progress` in the ledger. The conversation goes on when it is written; the reply is None."""
 
     progress: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Recall:
-    """Asks the ledger what it knows of these numbers at this carrier. Answered with a `Recollection`."""
+class LookUpNumbers:
+    """Asks what the ledger knows of these numbers at this carrier. The reply is `KnownNumbers`."""
 
     numbers: tuple[E164, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Recollection:
-    """What the ledger knows of some numbers, and what time it is there. Numbers it knows nothing of are left out."""
+class KnownNumbers:
+    """What the ledger knows of some numbers, and the ledger's time. Unknown numbers are left out."""
 
     now: datetime
     held_since: Mapping[E164, datetime] = field(default_factory=dict)
-    """When we came to know that we hold them: never earlier than the carrier gave them."""
-    of_others: frozenset[E164] = frozenset()
-    """Those that another order of ours has brought, or has named and will bring."""
+    """When we learnt that we hold a number: never earlier than the carrier gave it."""
+    of_other_orders: frozenset[E164] = frozenset()
+    """Numbers that another order of ours has brought, or has named and will bring."""
     awaited: frozenset[E164] = frozenset()
-    """Those that an unfinished order of ours has named and not brought yet."""
+    """Numbers that an unfinished order of ours has named and not brought yet."""
 
 
-class Memory(Protocol):
-    """The ledger, as a conversation under way may use it."""
+class ConversationStore(Protocol):
+    """What a running conversation may read from the ledger and write to it."""
 
-    async def keep(self, progress: Mapping[str, object]) -> None:
-        """Write steps down.
+    async def save_progress(self, progress: Mapping[str, object]) -> None:
+        """Write the order's progress.
 
         Raises:
-            Passing: They were not written: the ledger is away, or the order has moved on without us.
+            Passing: It was not written: the ledger is away, or the order has moved on.
         """
         ...
 
-    async def recall(self, numbers: tuple[E164, ...]) -> Recollection:
-        """Say what is known of these numbers.
+    async def look_up_numbers(self, numbers: tuple[E164, ...]) -> KnownNumbers:
+        """Return what the ledger knows of these numbers.
 
         Raises:
-            LedgerUnavailable: It cannot be said now.
+            LedgerUnavailable: The ledger cannot be read now.
         """
         ...
 
 
-class Pace(Protocol):
-    """The carrier's limit, as a conversation under way has to mind it."""
+class RateLimiter(Protocol):
+    """The carrier's rate limit, for the requests of one conversation."""
 
     async def wait(self) -> float:
-        """Wait until the next request may leave, and return until when it may, on the courier's clock.
+        """Wait for the next rate slot, and return its end in seconds on the courier's clock.
 
         Raises:
-            Passing: None may leave in time.
+            Passing: There is no slot in time.
         """
         ...
 
 
-Told = TypeVar("Told")
-Talk = Generator[CarrierRequest | Keep | Recall, Any, Told]
-"""Yields requests and is sent `CarrierAnswer`s; keeps and is sent None; recalls and is sent a `Recollection`."""
+Result = TypeVar("Result")
+ConversationOf = Generator[CarrierRequest | SaveProgress | LookUpNumbers, Any, Result]
+"""A conversation, or a part of one, that ends in a `Result`.
 
-Conversation = Talk[Event]
-Inquiry = Generator[CarrierRequest, CarrierAnswer, Told]
-"""A question that concerns no order, and moves none. Never commits."""
-
-
-GATEWAYS: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
-"""What is answered when nobody is behind the door."""
-EVERYTHING: Final = "ALL"
-"""The limit that requests draw on where a carrier does not limit them by groups."""
+It is sent a `CarrierAnswer` for a request, None for `SaveProgress`, and `KnownNumbers` for `LookUpNumbers`.
+"""
+Conversation = ConversationOf[Event]
+"""A conversation about an order: ends in the event that happened."""
+Inquiry = Generator[CarrierRequest, CarrierAnswer, Result]
+"""A question that is about no order and changes none. Never commits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a carrier offers, declared rather than discovered."""
+    """What a carrier offers, as its adapter declares it."""
 
     kinds: frozenset[Kind]
     quantity_max: int
     partial_fill: bool
     backorder: bool
     found_by_reference: bool
-    """A submission whose answer was lost can be looked up by our order id."""
-    called_back: frozenset[Kind] = frozenset()
-    """Kinds of orders that can be called back while the carrier has them."""
+    """An order whose answer was lost can be found by our order id."""
+    cancellable: frozenset[Kind] = frozenset()
+    """Kinds of orders that the carrier can cancel while they are open there."""
     limit_groups: Mapping[tuple[Lane, Kind], str] = field(default_factory=dict)
-    """What the carrier limits together, in its own words: the group that the work on a lane draws on, by kind."""
+    """By lane and kind: which of the carrier's rate limits the requests count against, in the carrier's word."""
     reserves: bool = False
-    """A number can be kept from other buyers for a while."""
+    """A number can be reserved for a while."""
     taint_window: timedelta | None = None
-    """How long a number that was bought cannot be removed again."""
+    """For how long a number that was just bought cannot be removed."""
 
     def limit_group(self, lane: Lane, kind: Kind) -> str:
-        """Return which of the carrier's limits a conversation draws on, with each of its requests."""
-        return self.limit_groups.get((lane, kind), EVERYTHING)
+        """Return the rate limit that every request of such a conversation counts against."""
+        return self.limit_groups.get((lane, kind), ONE_LIMIT_GROUP)
 
 
 class Adapter(Protocol):
-    """Translates orders to and from one carrier's dialect."""
+    """Translates orders into one carrier's requests, and its answers into events."""
 
     @property
     def name(self) -> CarrierName: ...
@@ -173,39 +177,39 @@ class Adapter(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
-        """Return everything this carrier would not take; empty when the order is good."""
+        """Return everything that this carrier would refuse; empty if the order is good."""
         ...
 
     def serial_key(self, request: OrderRequest) -> str | None:
-        """Name what this order needs to itself at the carrier: of orders with the same name one is sent at a time."""
+        """Return the key of the serial lock that this order needs, or None. Orders of one key are sent one by one."""
         ...
 
     def submit(self, order: Order) -> Conversation:
-        """Send the order. Ends in Acknowledged, Refused, NotSent, Deferred, AnswerLost, or an end reached at once."""
+        """Send the order. Ends in Acknowledged, Refused, NotSent, Deferred, AnswerLost, or the order's end."""
         ...
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands. Ends in StillOpen, PartSettled, CalledBack or one of the carrier's ends.
+        """Ask for the status of an OPEN order. Ends in StillOpen, PartSettled, CalledBack or one of the order's ends.
 
-        Or in Acknowledged, under the name that really holds the numbers; or Parked, when what happened cannot be found.
+        It may also end in:
+            Acknowledged: Another order at the carrier really holds the numbers.
+            Parked: It cannot be found out what happened, or the carrier's order of that id is not ours.
 
-        Parked, when what the carrier has under that name is somebody else's.
-
-        An order that was called back (`order.cancel_asked_at`) is called back at the carrier first, if it can be.
+        If the order was cancelled (`order.cancel_asked_at`), cancel it at the carrier first, if that is possible.
 
         Raises:
-            NoAnswer: The answer says nothing of the order (gateway trouble, a limit).
-            UnreadableAnswer: It is not what the documents describe.
+            NoAnswer: The answer says nothing about the order (gateway trouble, a rate limit).
+            UnreadableAnswer: The answer is not what the carrier's documents describe.
         """
         ...
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT. Ends in Acknowledged, NotListed or FoundTwice.
 
-        Or in ProvenAbsent, when nothing with money in it can have left.
+        Ends in ProvenAbsent if no request that costs money can have left.
 
         Raises:
             NoAnswer: The carrier's records could not be read, so nothing is known.
-            UnreadableAnswer: They are not what the documents describe.
+            UnreadableAnswer: They are not what the carrier's documents describe.
         """
         ...

@@ -1,9 +1,10 @@
-"""What a carrier can be asked when no order is concerned: one way of asking, and one shape of answer for all.
+"""Questions that are about no order: one way to ask them and one shape of answer, for all carriers.
 
-Five topics: which numbers are to be had, how many there are where, under which rules, what one number is, and which
-numbers are ours. A carrier's `Market` declares the topics it answers and holds one conversation for each; whoever asks
-for another is told what it does answer. Pure like an adapter: it yields requests, and the courier carries them
-(`Courier.inquire`). Knows no carrier's dialect, and moves no order.
+There are five topics: which numbers are for sale, how many there are where, under which rules they are sold, what is on
+record about one number, and which numbers are ours. A carrier's `Market` declares the topics that it answers, and has
+one inquiry for each. A question on another topic is refused with the list of the declared ones.
+Pure like an adapter: an inquiry yields requests, and the courier sends them (`Courier.inquire`). Knows no carrier's
+dialect, and changes no order.
 """
 
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from number_orders.orders.numbers import E164
 
 
 class Topic(StrEnum):
-    """What can be asked about."""
+    """What a question is about."""
 
     SEARCH = "search"
     COVERAGE = "coverage"
@@ -32,26 +33,26 @@ class Topic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """Which numbers can be bought now? The criteria are those of an order, and so is their meaning."""
+class SearchQuery:
+    """Which numbers can be bought now? The criteria mean the same as in an order."""
 
     criteria: Criteria
     quantity: int | None = None
-    """At most so many; None: as many as the carrier tells at once."""
+    """The most to return. None: as many as the carrier returns at once."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """The carrier's own."""
+    """Options of this carrier only."""
 
 
 @dataclass(frozen=True, slots=True)
-class CountBy:
-    """How many numbers are there, in groups of those alike in these fields? Without a field: in all."""
+class CoverageQuery:
+    """How many numbers are there? Counted in total, or for each combination of values of the `group_by` fields."""
 
     criteria: Criteria
     group_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class RulesOf:
+class RestrictionsQuery:
     """Under which rules are numbers of a country sold?"""
 
     country: str
@@ -60,12 +61,12 @@ class RulesOf:
 
 
 @dataclass(frozen=True, slots=True)
-class InService:
-    """Which numbers are ours? The criteria narrow it down, where the carrier can; none asks for all."""
+class InServiceQuery:
+    """Which numbers are ours? The criteria filter them, as far as the carrier can. Without criteria: all."""
 
     criteria: Criteria = field(default_factory=Criteria)
     limit: int | None = None
-    """Read no more than so many."""
+    """The most to read."""
 
 
 # --- Answers ----------------------------------------------------------------------------------
@@ -73,12 +74,12 @@ class InService:
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """A number that can be bought, and what the carrier tells of it. What it does not tell is None."""
+    """A number that can be bought. What the carrier does not say is None."""
 
     e164: E164
     country: str | None = None
     number_type: str | None = None
-    """The carrier's own word."""
+    """In the carrier's word."""
     city: str | None = None
     state: str | None = None
     rate_center: str | None = None
@@ -90,16 +91,16 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Offers:
-    """What a search found."""
+    """The result of a search."""
 
     listed: tuple[Offer, ...] = ()
     unreadable: int = 0
-    """Entries that are no numbers."""
+    """How many entries could not be read as numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class CoverageEntry:
-    """So many numbers are alike in the fields of `group`."""
+    """How many numbers have the values of `group`."""
 
     group: Mapping[str, str]
     quantity: int
@@ -107,34 +108,34 @@ class CoverageEntry:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """How many numbers there are, by groups and in all."""
+    """How many numbers there are, by group and in total."""
 
     entries: tuple[CoverageEntry, ...] = ()
     quantity: int | None = None
-    """In all, if the carrier says so."""
+    """In total, if the carrier says so."""
 
 
 @dataclass(frozen=True, slots=True)
 class Restriction:
-    """One rule about numbers of a country, or of one type of them when `number_type` says so."""
+    """One rule about the numbers of a country; about one type of them, if `number_type` is set."""
 
     country: str
     subject: str
     rule: str
     number_type: str | None = None
     nature: str | None = None
-    """What kind of rule it is, in the carrier's word: LEGAL, SERVICE."""
+    """The kind of rule, in the carrier's word: LEGAL, SERVICE."""
 
 
 @dataclass(frozen=True, slots=True)
 class HeldNumber:
-    """A number as the carrier has it on record. What it does not tell is None."""
+    """What the carrier has on record about a number. What it does not say is None."""
 
     e164: E164
     status: str | None = None
-    """The carrier's own word."""
+    """In the carrier's word."""
     carrier_order_id: str | None = None
-    """The order that brought it."""
+    """The carrier's order that brought it."""
     account: str | None = None
     sub_account: str | None = None
     ordered_at: datetime | None = None
@@ -150,22 +151,22 @@ class Holdings:
     total: int | None = None
     """How many there are, if the carrier says so."""
     unreadable: int = 0
-    """Entries that are no numbers."""
+    """How many entries could not be read as numbers."""
 
 
 # --- The market -------------------------------------------------------------------------------
 
 
 class Market:
-    """What one carrier answers. A carrier overrides the topics that it declares in `offers`; this one offers none.
+    """The questions that one carrier answers. A subclass declares topics in `offers` and overrides their methods.
 
-    Every method returns a conversation, which ends in the answer.
+    Every method returns an inquiry, which ends in the answer.
 
-    Raises, when it is held:
-        InquiryRefused: The question breaks a rule; field and rule are named, and nothing has left.
-        Declined: The carrier answered with a refusal.
-        NoAnswer: It did not answer, or a gateway did.
-        UnreadableAnswer: It answered what its documents do not describe.
+    An inquiry raises:
+        InquiryRefused: The question breaks a rule. Field and rule are named, and nothing was sent.
+        Declined: The carrier refused to answer.
+        NoAnswer: The carrier did not answer, or a gateway answered in its place.
+        UnreadableAnswer: The answer is not what the carrier's documents describe.
     """
 
     offers: frozenset[Topic] = frozenset()
@@ -173,15 +174,15 @@ class Market:
     def __init__(self, name: CarrierName) -> None:
         self.name = name
 
-    def search(self, wanted: Search) -> Inquiry[Offers]:
+    def search(self, query: SearchQuery) -> Inquiry[Offers]:
         """Ask which numbers can be bought."""
         raise self._not_offered(Topic.SEARCH)
 
-    def coverage(self, wanted: CountBy) -> Inquiry[Coverage]:
+    def coverage(self, query: CoverageQuery) -> Inquiry[Coverage]:
         """Ask how many numbers there are."""
         raise self._not_offered(Topic.COVERAGE)
 
-    def restrictions(self, wanted: RulesOf) -> Inquiry[tuple[Restriction, ...]]:
+    def restrictions(self, query: RestrictionsQuery) -> Inquiry[tuple[Restriction, ...]]:
         """Ask under which rules numbers are sold."""
         raise self._not_offered(Topic.RESTRICTIONS)
 
@@ -189,14 +190,14 @@ class Market:
         """Ask what is on record about one number."""
         raise self._not_offered(Topic.NUMBER)
 
-    def numbers(self, wanted: InService) -> Inquiry[Holdings]:
+    def numbers(self, query: InServiceQuery) -> Inquiry[Holdings]:
         """Ask which numbers are ours."""
         raise self._not_offered(Topic.NUMBERS)
 
-    def _not_offered(self, topic: Topic) -> InquiryRefused:
-        offered = ", ".join(one for one in Topic if one in self.offers) or "no question that concerns no order"
-        return InquiryRefused([Fault("carrier", f"{self.name} does not answer {topic}; it answers {offered}")])
+    def _not_offered(self, refused: Topic) -> InquiryRefused:
+        offered = ", ".join(topic for topic in Topic if topic in self.offers) or "no questions"
+        return InquiryRefused([Fault("carrier", f"{self.name} does not answer {refused}; it answers {offered}")])
 
 
-SILENT: Final = Market(CarrierName("this carrier"))
-"""Answers nothing beside orders."""
+NO_MARKET: Final = Market(CarrierName("this carrier"))
+"""The market of a carrier that only takes orders."""

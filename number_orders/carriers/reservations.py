@@ -1,7 +1,7 @@
-"""Reservations: numbers that a carrier keeps for us for a while, outside any order.
+"""Reservations: numbers that a carrier keeps for us for a while.
 
-A request of its own (`carriers.contract.Inquiry`): it costs nothing, moves no order, and needs no ledger. What an order
-makes of a reservation stands in its options.
+They are made by inquiries (`carriers.contract.Inquiry`): they cost nothing, are about no order, and need no ledger. An
+order uses a reservation by naming it in its options.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from number_orders.orders.numbers import E164
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A number that is kept for us. `expires_in` is None where the carrier has not told."""
+    """A number that is kept for us. `expires_in` is None if the carrier has not said."""
 
     reservation_id: str
     e164: E164
@@ -22,41 +22,41 @@ class Reservation:
 
 
 class Reservations(Protocol):
-    """What can be asked about reservations at one carrier. Every method but the first returns a conversation.
+    """The inquiries about reservations at one carrier.
 
-    Raises, when it is held:
-        InquiryRefused: The question breaks a rule; field and rule are named, and nothing has left.
-        Declined: The carrier will not, or knows no such reservation.
+    An inquiry raises:
+        InquiryRefused: The question breaks a rule. Field and rule are named, and nothing was sent.
+        Declined: The carrier refused, or does not know the reservation.
         NoAnswer, UnreadableAnswer: What was asked for may have been done all the same.
     """
 
     @property
-    def lasts(self) -> timedelta:
-        """How long a reservation lasts, unless the carrier says otherwise of one."""
+    def lifetime(self) -> timedelta:
+        """How long a reservation lasts, unless the carrier says otherwise for one."""
         ...
 
     def reserve(self, e164: E164) -> Inquiry[Reservation]:
-        """Have a number kept."""
+        """Reserve a number."""
         ...
 
-    def read(self, reservation_id: str) -> Inquiry[Reservation]:
-        """Look a reservation up."""
+    def by_id(self, reservation_id: str) -> Inquiry[Reservation]:
+        """Read a reservation by its id."""
         ...
 
-    def of_number(self, e164: E164) -> Inquiry[Reservation]:
-        """Look up the reservation of a number."""
+    def by_number(self, e164: E164) -> Inquiry[Reservation]:
+        """Read the reservation of a number."""
         ...
 
     def release(self, reservation_id: str) -> Inquiry[None]:
-        """Let a reservation go before its time."""
+        """End a reservation early."""
         ...
 
 
 @runtime_checkable
-class Reserving(Protocol):
-    """An adapter of a carrier that takes reservations."""
+class TakesReservations(Protocol):
+    """An adapter whose carrier takes reservations."""
 
     @property
     def reservations(self) -> Reservations:
-        """What can be asked about them."""
+        """The inquiries about them."""
         ...

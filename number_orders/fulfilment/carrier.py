@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Final
 
-from number_orders.carriers.contract import Adapter, Conversation, Memory, Pace, Purpose
+from number_orders.carriers.contract import Adapter, Conversation, ConversationStore, Purpose, RateLimiter
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
 from number_orders.fulfilment.lanes import rate
 from number_orders.ledger.breakers import BreakerPolicy
@@ -81,11 +81,11 @@ class Carrier:
         ]
 
     async def converse(
-        self, conversation: Conversation, *, deadline: float, memory: Memory, pace: Pace | None = None
+        self, conversation: Conversation, *, deadline: float, memory: ConversationStore, pace: RateLimiter | None = None
     ) -> ConversationResult:
         """Carry a conversation out. Return errors of every kind as values, so that one order's error stops no other."""
         try:
-            outcome = await self.courier.hold(conversation, deadline=deadline, memory=memory, pace=pace)
+            outcome = await self.courier.converse(conversation, deadline=deadline, store=memory, rate_limiter=pace)
         except Exception as error:  # noqa: BLE001  a bug that one order meets must not stop the others
             return ConversationResult(None, error, exchanges_of(error))
         return ConversationResult(outcome.event, None, outcome.exchanges)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from number_orders.carriers.contract import Recollection
+from number_orders.carriers.contract import KnownNumbers
 from number_orders.ledger.numbers import KnownNumber
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.model import Order
@@ -32,7 +32,7 @@ class OrderMemory:
     numbers: NumberRecall
     order: Order
 
-    async def keep(self, progress: Mapping[str, object]) -> None:
+    async def save_progress(self, progress: Mapping[str, object]) -> None:
         """Store the steps done so far, unless the order has moved: then another worker has it, and this one must stop.
 
         Raises:
@@ -43,13 +43,13 @@ class OrderMemory:
             raise NoAnswer(f"order {self.order.order_id} moved while this conversation was under way")
         self.order = replace(self.order, progress=progress)
 
-    async def recall(self, numbers: tuple[E164, ...]) -> Recollection:
+    async def look_up_numbers(self, numbers: tuple[E164, ...]) -> KnownNumbers:
         """Return what the ledger knows of these numbers."""
         now, known = await self.numbers.recall(self.order, numbers)
-        return Recollection(
+        return KnownNumbers(
             now,
             held_since={number.e164: number.held_since for number in known if number.held_since},
-            of_others=frozenset(
+            of_other_orders=frozenset(
                 number.e164
                 for number in known
                 if number.named or (number.held_since and number.held_by != self.order.order_id)

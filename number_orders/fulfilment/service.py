@@ -117,7 +117,7 @@ class OrderService:
     def _cancels_at_carrier(self, order: Order) -> bool:
         """Tell whether the carrier has the order and can be asked to drop it."""
         capabilities = self._carriers[order.request.carrier].adapter.capabilities
-        return order.state is State.OPEN and order.request.kind in capabilities.called_back
+        return order.state is State.OPEN and order.request.kind in capabilities.cancellable
 
     async def resolve(self, order_id: OrderId, decision: Resolution) -> Order:
         """Carry out a person's decision about a parked order (`Decisions.resolve`)."""

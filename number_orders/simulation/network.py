@@ -15,7 +15,7 @@ import httpx
 from starlette.applications import Starlette
 
 from number_orders.carriers.contract import CarrierAnswer
-from number_orders.carriers.http.transport import Departure, WireTrouble
+from number_orders.carriers.http.transport import SendGuard, TransportError
 from number_orders.orders.model import CarrierName
 from number_orders.simulation.clock import true_now
 from number_orders.simulation.faults import LATE_MAX_S
@@ -182,9 +182,9 @@ class SimulatedTransport:
         self._incidents = incidents
 
     async def send(
-        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, departure: Departure
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, guard: SendGuard
     ) -> CarrierAnswer:
-        """Send one request under `departure`, and return the answer if it comes in time."""
+        """Send one request under `guard`, and return the answer if it comes in time."""
         process, incidents = self._process, self._incidents
         async with asyncio.timeout(TIMEOUT_S):
             await process.checkpoint("connecting")
@@ -192,7 +192,7 @@ class SimulatedTransport:
             if self._host.is_away() or incidents.happens(incidents.faults.refused):
                 raise ConnectionRefusedError("connection refused")
             await process.checkpoint("about to send")
-            departure.leave()
+            guard.begin_sending()
             request = OutgoingRequest(method, target, {**headers, "Host": "carrier.test"}, body)
             reply = self._host.deliver(request)
             await process.checkpoint("sent")
@@ -200,10 +200,10 @@ class SimulatedTransport:
             await process.checkpoint("answered")
             return answer
 
-    def words(self, fault: Exception, departure: Departure) -> str:
+    def describe_failure(self, fault: Exception, guard: SendGuard) -> str:
         """Describe for a person what went wrong."""
-        what = "no answer" if departure.left else "nothing was sent"
-        return f"{what}: {fault}" if isinstance(fault, WireTrouble) else f"{what}: {type(fault).__name__}"
+        what = "no answer" if guard.sent else "nothing was sent"
+        return f"{what}: {fault}" if isinstance(fault, TransportError) else f"{what}: {type(fault).__name__}"
 
     async def aclose(self) -> None:
         """Close nothing; nothing is open."""

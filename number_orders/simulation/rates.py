@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final
 
-from number_orders.carriers.contract import EVERYTHING
+from number_orders.carriers.contract import ONE_LIMIT_GROUP
 from number_orders.orders.model import CarrierName
 from number_orders.simulation.carriers import BANDWIDTH, CM_COM, SWIFT
 
 Rates = Mapping[CarrierName, Mapping[str, float]]
 
-_GROUPS: Final = {BANDWIDTH: ("ORDER", "DISCONNECT"), CM_COM: (EVERYTHING,), SWIFT: (EVERYTHING,)}
+_GROUPS: Final = {BANDWIDTH: ("ORDER", "DISCONNECT"), CM_COM: (ONE_LIMIT_GROUP,), SWIFT: (ONE_LIMIT_GROUP,)}
 _PER_SECOND: Final = (0.5, 1.0, 2.0, 5.0)
 _LIMITED: Final = 0.5
 
@@ -53,6 +53,6 @@ class RateMonitor:
 def _group(carrier: CarrierName, method: str, path: str) -> str:
     """Return the request's limit group as far as its address shows it; at Bandwidth only POSTs have one."""
     if carrier != BANDWIDTH:
-        return EVERYTHING
+        return ONE_LIMIT_GROUP
     endings = {"orders": "ORDER", "disconnects": "DISCONNECT"}
     return endings.get(path.rpartition("/")[2], "") if method == "POST" else ""

@@ -235,9 +235,9 @@ class World:
 
     def _carrier(self, name: CarrierName, process: Process) -> Carrier:
         carrier, clock = self._carriers[name], process.clock
-        wire = SimulatedTransport(self._hosts[name], process, self._incidents)
+        transport = SimulatedTransport(self._hosts[name], process, self._incidents)
         settings, signed_in = CourierSettings("http://carrier.test", total_timeout_s=TIMEOUT_S), carrier.authenticator
-        courier = self._parts.courier(settings, signed_in(clock), now=clock.now, clock=clock.boot, wire=wire)
+        courier = self._parts.courier(settings, signed_in(clock), now=clock.now, clock=clock.boot, transport=transport)
         return Carrier(carrier.adapter, courier, self._parts.policies[name], _CONCURRENCY, self._rates[name])
 
     # The course of the world

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from number_orders.carriers.contract import Conversation, Memory, Pace
+from number_orders.carriers.contract import Conversation, ConversationStore, RateLimiter
 from number_orders.carriers.http.courier import Courier, Outcome
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.events import AnswerLost, NotSent
@@ -24,10 +24,15 @@ SEEDS = 40
 class ResendsAfterLostAnswer(Courier):
     """Takes a lost answer for a request that was never sent."""
 
-    async def hold(
-        self, conversation: Conversation, *, deadline: float, memory: Memory | None = None, pace: Pace | None = None
+    async def converse(
+        self,
+        conversation: Conversation,
+        *,
+        deadline: float,
+        store: ConversationStore | None = None,
+        rate_limiter: RateLimiter | None = None,
     ) -> Outcome:
-        outcome = await super().hold(conversation, deadline=deadline, memory=memory, pace=pace)
+        outcome = await super().converse(conversation, deadline=deadline, store=store, rate_limiter=rate_limiter)
         if isinstance(outcome.event, AnswerLost):
             return replace(outcome, event=NotSent(outcome.event.reason))
         return outcome

@@ -41,7 +41,14 @@ from number_orders.carriers.bandwidth.outcomes import (
 from number_orders.carriers.bandwidth.reservations import BandwidthReservations
 from number_orders.carriers.bandwidth.rules import faults
 from number_orders.carriers.bandwidth.xml import OrderView, write_closing, write_order
-from number_orders.carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose, Talk
+from number_orders.carriers.contract import (
+    Capabilities,
+    CarrierAnswer,
+    CarrierRequest,
+    Conversation,
+    ConversationOf,
+    Purpose,
+)
 from number_orders.orders.errors import Fault, Mistake, NotOffered
 from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, Refused, StillOpen
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
@@ -90,7 +97,7 @@ class Bandwidth:
             backorder=True,
             found_by_reference=True,
             limit_groups=LIMIT_GROUPS,
-            called_back=frozenset({Kind.NEW_NUMBERS}),
+            cancellable=frozenset({Kind.NEW_NUMBERS}),
             reserves=True,
         )
 
@@ -152,7 +159,7 @@ class Bandwidth:
         looked = "the list of orders by our reference"
         return NotListed(f"{looked}, and its first numbers" if order.request.numbers else looked)
 
-    def _seen(self, order: Order) -> Talk[Sight | Event]:
+    def _seen(self, order: Order) -> ConversationOf[Sight | Event]:
         """Return the order as it stands, or what it means that it cannot be seen as ours."""
         if order.carrier_order_id is None:
             raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
@@ -162,7 +169,7 @@ class Bandwidth:
         view, status = ordered(answer, order.carrier_order_id)
         return about_another(order, view) or Sight(view, status)
 
-    def _close(self, order: Order) -> Talk[Closing]:
+    def _close(self, order: Order) -> ConversationOf[Closing]:
         """Ask Bandwidth to close a backorder, and remember that before it leaves: then no end is told for another."""
         yield closing.keep(order, Closing(closing.Taken.UNKNOWN))
         path = f"{self._orders}/{quote(str(order.carrier_order_id), safe='')}"
@@ -184,7 +191,7 @@ class Bandwidth:
         answer = yield self._get_order(str(order.carrier_order_id), "/tns")
         return weighed_end(order, view, status, end, true_list(answer))
 
-    def _after_a_loss(self, order: Order, view: OrderView, status: str, end: Event) -> Talk[Event]:
+    def _after_a_loss(self, order: Order, view: OrderView, status: str, end: Event) -> ConversationOf[Event]:
         """Find out whether an earlier send of this very order has bought numbers as well."""
         other = None
         if is_taken(view.errors):

@@ -38,7 +38,7 @@ from number_orders.carriers.bandwidth.xml import (
     read_rejection,
 )
 from number_orders.carriers.contract import CarrierAnswer
-from number_orders.carriers.http.answers import is_good, require_body, with_status
+from number_orders.carriers.http.answers import is_success, require_body, status_and_text
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotSent, Parked
 from number_orders.orders.model import CarrierOrderId, Order
@@ -55,7 +55,7 @@ _LAST: Final = datetime.max.replace(tzinfo=UTC)
 
 def submitted(order: Order, answer: CarrierAnswer, *, read: Reader = read_order, below: str = "/orders") -> Event:
     """Say what the answer to the POST means. When in doubt it means doubt."""
-    if is_good(answer):
+    if is_success(answer):
         return _accepted(order, answer, read, below)
     if answer.status == HTTPStatus.BAD_REQUEST:
         return _rejected(order, answer)
@@ -156,7 +156,7 @@ def _number_shown(answer: CarrierAnswer, account_id: str) -> NumberView | None:
     """Return a number of this account's; None when it is somebody else's or nobody's."""
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return None
-    if not is_good(answer) and NOT_OURS_CODE in {error.code for error in errors_of(answer)}:
+    if not is_success(answer) and NOT_OURS_CODE in {error.code for error in errors_of(answer)}:
         return None
     require_content(answer)
     number = read_number(answer.body)
@@ -245,14 +245,14 @@ def _valid_id(listed: str | None) -> CarrierOrderId:
 
 def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Bandwidth's and not a gateway's."""
-    if not is_good(answer):
+    if not is_success(answer):
         raise NoAnswer(said_in(answer))
     require_body(answer)
 
 
 def said_in(answer: CarrierAnswer) -> str:
     """Return what an answer that is no success says of itself."""
-    return with_status(answer, _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3])))
+    return status_and_text(answer, _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3])))
 
 
 def errors_of(answer: CarrierAnswer) -> tuple[CarrierError, ...]:

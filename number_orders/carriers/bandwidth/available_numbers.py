@@ -15,7 +15,7 @@ from typing import Final
 from number_orders.carriers.bandwidth.facts import QUANTITY_MAX
 from number_orders.carriers.bandwidth.rules import NANP_COUNTRIES, format_faults, lonely_faults
 from number_orders.carriers.bandwidth.search import LOCAL, TOLL_FREE, spoken
-from number_orders.carriers.market import Search
+from number_orders.carriers.market import SearchQuery
 from number_orders.orders.errors import Fault
 from number_orders.orders.model import Criteria
 
@@ -120,13 +120,13 @@ _AREA_ABROAD: Final = re.compile(r"[0-9]{1,6}")
 _PRINTABLE: Final = re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,100}")
 
 
-def search_faults(wanted: Search) -> tuple[Fault, ...]:
+def search_faults(wanted: SearchQuery) -> tuple[Fault, ...]:
     """Return everything that Bandwidth would not take in a search; empty when it is good."""
     faults = (*_own_faults(wanted), *written_faults(wanted.criteria))
     return faults or tuple(_combination_faults(wanted))
 
 
-def search_query(wanted: Search) -> dict[str, str]:
+def search_query(wanted: SearchQuery) -> dict[str, str]:
     """Return the query of a search without faults: it asks for details, and for no neighbouring town unless you do."""
     query = _parameters(wanted)
     for name, value in (("enableTNDetail", "true"), ("LCA", "false")):
@@ -157,7 +157,7 @@ def _is_abroad(criteria: Criteria) -> bool:
     return criteria.country is not None and criteria.country not in NANP_COUNTRIES
 
 
-def _own_faults(wanted: Search) -> Iterator[Fault]:
+def _own_faults(wanted: SearchQuery) -> Iterator[Fault]:
     if wanted.quantity is not None and not 1 <= wanted.quantity <= QUANTITY_MAX:
         yield Fault("quantity", f"must be 1 to {QUANTITY_MAX}")
     for name, value in wanted.options.items():
@@ -183,7 +183,7 @@ def written_faults(criteria: Criteria) -> Iterator[Fault]:
         yield Fault("criteria.city", "must be 1 to 100 printable characters")
 
 
-def _combination_faults(wanted: Search) -> Iterator[Fault]:
+def _combination_faults(wanted: SearchQuery) -> Iterator[Fault]:
     """Name what no search type has beside the rest, and the type that comes nearest."""
     criteria = wanted.criteria
     given = frozenset(_parameters(wanted))
@@ -224,7 +224,7 @@ def _type_of(criteria: Criteria, given: frozenset[str]) -> SearchType | None:
     return next((kind for kind in _types(criteria) if kind.covers(given)), None)
 
 
-def _parameters(wanted: Search) -> dict[str, str]:
+def _parameters(wanted: SearchQuery) -> dict[str, str]:
     """Return what was asked for, as Bandwidth names it."""
     criteria = wanted.criteria
     query = place_parameters(criteria)

@@ -14,7 +14,7 @@ from typing import Final
 
 from number_orders.carriers.bandwidth.answers import said_in
 from number_orders.carriers.bandwidth.facts import BACKORDERED
-from number_orders.carriers.contract import CarrierAnswer, Keep
+from number_orders.carriers.contract import CarrierAnswer, SaveProgress
 from number_orders.orders.events import CalledBack, Event, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import Order
 
@@ -56,10 +56,10 @@ def remembered(order: Order) -> Closing | None:
     return Closing(Taken(str(kept.get("taken"))), words if isinstance(words, str) else None)
 
 
-def keep(order: Order, closing: Closing) -> Keep:
+def keep(order: Order, closing: Closing) -> SaveProgress:
     """Return how it is remembered, beside whatever else was done for the order."""
     kept = {"order": order.carrier_order_id, "taken": closing.taken.value, "words": closing.words}
-    return Keep({**order.progress, PROGRESS: kept})
+    return SaveProgress({**order.progress, PROGRESS: kept})
 
 
 def reply(answer: CarrierAnswer) -> Closing:

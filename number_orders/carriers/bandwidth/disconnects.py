@@ -36,7 +36,14 @@ from number_orders.carriers.bandwidth.removals import (
     with_the_gone,
 )
 from number_orders.carriers.bandwidth.xml import ListedOrder, read_disconnect, write_disconnect
-from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose, Recall, Talk
+from number_orders.carriers.contract import (
+    CarrierAnswer,
+    CarrierRequest,
+    Conversation,
+    ConversationOf,
+    LookUpNumbers,
+    Purpose,
+)
 from number_orders.orders.errors import Mistake
 from number_orders.orders.events import Acknowledged, NotListed, Refused, StillOpen
 from number_orders.orders.model import CarrierOrderId, Order
@@ -93,7 +100,7 @@ class Disconnects:
                 return Acknowledged(candidate, status)
         return NotListed(f"the disconnects of that time, of which {len(candidates)} were read")
 
-    def _given_up_before(self, order: Order, not_ours: tuple[E164, ...]) -> Talk[frozenset[E164]]:
+    def _given_up_before(self, order: Order, not_ours: tuple[E164, ...]) -> ConversationOf[frozenset[E164]]:
         """Return those that an earlier send gave up; the others were never ours.
 
         What the ledger holds was ours. What it has never heard of may have been bought elsewhere: Bandwidth shows it as
@@ -101,7 +108,7 @@ class Disconnects:
         """
         if not order.losses or not not_ours:
             return frozenset()
-        known = yield Recall(not_ours)
+        known = yield LookUpNumbers(not_ours)
         unknown = [e164 for e164 in not_ours if e164 not in known.held_since]
         strangers = set()
         for e164 in unknown[:STRANGERS_LOOKED_AT]:

@@ -34,16 +34,16 @@ from number_orders.carriers.bandwidth.records import (
     read_restrictions,
 )
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
-from number_orders.carriers.http.answers import is_good
+from number_orders.carriers.http.answers import is_success
 from number_orders.carriers.market import (
     HeldNumber,
     Holdings,
-    InService,
+    InServiceQuery,
     Market,
     Offers,
     Restriction,
-    RulesOf,
-    Search,
+    RestrictionsQuery,
+    SearchQuery,
     Topic,
 )
 from number_orders.orders.errors import Declined, Fault, InquiryRefused, NoAnswer
@@ -65,14 +65,14 @@ class BandwidthMarket(Market):
         super().__init__(CarrierName(CARRIER))
         self._account = f"/api/v2/accounts/{quote(account_id, safe='')}"
 
-    def search(self, wanted: Search) -> Inquiry[Offers]:
+    def search(self, wanted: SearchQuery) -> Inquiry[Offers]:
         """Ask which numbers can be bought. Fewer than asked for is normal, and none is no error."""
         _require_none(search_faults(wanted))
         answer = yield _get(f"{self._account}/availableNumbers", search_query(wanted))
         _require_answered(answer)
         return read_offers(answer.body)
 
-    def restrictions(self, wanted: RulesOf) -> Inquiry[tuple[Restriction, ...]]:
+    def restrictions(self, wanted: RestrictionsQuery) -> Inquiry[tuple[Restriction, ...]]:
         """Ask under which rules numbers of a country are sold. They are the same for every type of number."""
         criteria = Criteria(country=wanted.country, number_type=wanted.number_type)
         _require_none(tuple(written_faults(criteria)))
@@ -86,7 +86,7 @@ class BandwidthMarket(Market):
         _require_answered(answer, missing=f"{e164} is not on record")
         return read_held(answer.body, e164)
 
-    def numbers(self, wanted: InService) -> Inquiry[Holdings]:
+    def numbers(self, wanted: InServiceQuery) -> Inquiry[Holdings]:
         """Read the numbers in service, page by page, up to the limit."""
         _require_none(tuple(_holdings_faults(wanted)))
         query, limit = _holdings_query(wanted.criteria), wanted.limit
@@ -113,7 +113,7 @@ def _holdings_query(criteria: Criteria) -> dict[str, str]:
     return query
 
 
-def _holdings_faults(wanted: InService) -> Iterator[Fault]:
+def _holdings_faults(wanted: InServiceQuery) -> Iterator[Fault]:
     if wanted.limit is not None and wanted.limit < 1:
         yield Fault("limit", "must be 1 or more")
     given = wanted.criteria.given()
@@ -143,7 +143,7 @@ def _require_answered(answer: CarrierAnswer, *, missing: str | None = None) -> N
     said = "; ".join(map(str, errors[:3]))
     if TIMED_OUT_WORDS in said.lower() or any(error.code in SEARCH_AGAIN_CODES for error in errors):
         raise NoAnswer(f"HTTP {answer.status}: {said}")
-    if errors and (is_good(answer) or answer.status in _CLIENT_ERRORS):
+    if errors and (is_success(answer) or answer.status in _CLIENT_ERRORS):
         raise Declined(CARRIER, said, errors[0].code)
     if missing and answer.status == HTTPStatus.NOT_FOUND:
         raise Declined(CARRIER, f"HTTP 404: {missing}")

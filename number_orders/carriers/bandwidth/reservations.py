@@ -16,7 +16,7 @@ from number_orders.carriers.bandwidth.answers import errors_of, last_segment, re
 from number_orders.carriers.bandwidth.facts import CARRIER, CARRIER_ORDER_ID, RESERVATION_LASTS
 from number_orders.carriers.bandwidth.xml import read_reservation, write_reservation
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
-from number_orders.carriers.http.answers import is_good
+from number_orders.carriers.http.answers import is_success
 from number_orders.carriers.reservations import Reservation
 from number_orders.orders.errors import Declined, Fault, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.numbers import E164, is_nanp
@@ -32,7 +32,7 @@ class BandwidthReservations:
         self._path = f"/api/v2/accounts/{quote(account_id, safe='')}/tnreservation"
 
     @property
-    def lasts(self) -> timedelta:
+    def lifetime(self) -> timedelta:
         """Four hours, says the page."""
         return RESERVATION_LASTS
 
@@ -48,11 +48,11 @@ class BandwidthReservations:
             raise UnreadableAnswer(CARRIER, f"{e164} was reserved, and nothing says under which id", answer.body)
         return Reservation(named, e164)
 
-    def read(self, reservation_id: str) -> Inquiry[Reservation]:
+    def by_id(self, reservation_id: str) -> Inquiry[Reservation]:
         """Look a reservation up by its id."""
         return (yield from self._shown(f"{self._path}/{quote(reservation_id, safe='')}"))
 
-    def of_number(self, e164: E164) -> Inquiry[Reservation]:
+    def by_number(self, e164: E164) -> Inquiry[Reservation]:
         """Look up the reservation of a number, if it is ours."""
         return (yield from self._shown(f"/api/v2/tns/{quote(e164, safe='')}/tnreservation"))
 
@@ -77,7 +77,7 @@ class BandwidthReservations:
 
 def _require_yes(answer: CarrierAnswer) -> None:
     """Raise `Declined` for Bandwidth's own no, and `NoAnswer` for what is neither yes nor no."""
-    if is_good(answer):
+    if is_success(answer):
         return
     error = next((error for error in errors_of(answer) if error.code), None)
     if error and answer.status in _NO:

@@ -69,7 +69,7 @@ class CM:
             partial_fill=True,
             backorder=False,
             found_by_reference=True,
-            called_back=frozenset({Kind.NEW_NUMBERS}),
+            cancellable=frozenset({Kind.NEW_NUMBERS}),
         )
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:

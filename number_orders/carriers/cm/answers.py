@@ -23,7 +23,7 @@ from number_orders.carriers.cm.facts import (
 )
 from number_orders.carriers.cm.json import RequestView, bears, read_list, read_rejection, read_request, reference_of
 from number_orders.carriers.contract import CarrierAnswer
-from number_orders.carriers.http.answers import is_good, require_body, with_status
+from number_orders.carriers.http.answers import is_success, require_body, status_and_text
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
     Acknowledged,
@@ -53,7 +53,7 @@ _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_E
 
 def submitted(order: Order, answer: CarrierAnswer) -> Event:
     """Say what the answer to the POST means. When in doubt it means doubt."""
-    if is_good(answer):
+    if is_success(answer):
         return _accepted(order, answer)
     if answer.status in _REFUSALS:
         return _rejected(answer)
@@ -221,8 +221,8 @@ def require_content(answer: CarrierAnswer) -> None:
     Raises:
         NoAnswer: It is a refusal to answer, or a gateway's.
     """
-    if not is_good(answer):
-        raise NoAnswer(with_status(answer, _TO_MEND.get(answer.status) or _reason(answer)))
+    if not is_success(answer):
+        raise NoAnswer(status_and_text(answer, _TO_MEND.get(answer.status) or _reason(answer)))
     require_body(answer)
 
 

@@ -12,7 +12,7 @@ from typing import Final
 from number_orders.carriers.cm.answers import GONE
 from number_orders.carriers.cm.facts import CANCEL, TIMED_OUT, Meaning, same_word
 from number_orders.carriers.cm.json import read_rejection
-from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose, SaveProgress
 from number_orders.orders.errors import UnreadableAnswer
 from number_orders.orders.events import Event, StillOpen
 from number_orders.orders.model import Order
@@ -32,13 +32,13 @@ def wants_calling_back(order: Order, event: Event, statuses: Mapping[str, Meanin
     return event.carrier_status != GONE and not is_done
 
 
-def call_back(order: Order, path: str) -> Generator[CarrierRequest | Keep, CarrierAnswer, str]:
+def call_back(order: Order, path: str) -> Generator[CarrierRequest | SaveProgress, CarrierAnswer, str]:
     """Ask CM.com to cancel the number request at `path`; keep what it says, and return it in words."""
     answer = yield CarrierRequest("POST", f"{path}{CANCEL}", Purpose.PREPARE, accept="application/json")
     said = _said(answer)
     if said is None:  # nothing of the request, so it is asked again at the next look
         return f"CM.com could not be asked to cancel it (HTTP {answer.status}); it is asked again"
-    yield Keep({**order.progress, ASKED: said})
+    yield SaveProgress({**order.progress, ASKED: said})
     return said
 
 

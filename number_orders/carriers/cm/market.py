@@ -10,7 +10,7 @@ from number_orders.carriers.cm.facts import CARRIER, NumberType
 from number_orders.carriers.cm.restrictions import Allowance, ask_allowances
 from number_orders.carriers.cm.rules import Profiles
 from number_orders.carriers.contract import Inquiry
-from number_orders.carriers.market import Market, Restriction, RulesOf, Topic
+from number_orders.carriers.market import Market, Restriction, RestrictionsQuery, Topic
 from number_orders.orders.errors import Fault, InquiryRefused
 from number_orders.orders.model import CarrierName
 
@@ -25,14 +25,14 @@ class CMMarket(Market):
         self._account = account_guid
         self._profiles = company_profiles
 
-    def restrictions(self, wanted: RulesOf) -> Inquiry[tuple[Restriction, ...]]:
+    def restrictions(self, wanted: RestrictionsQuery) -> Inquiry[tuple[Restriction, ...]]:
         """Ask how many numbers may be asked for at once, and in ranges of which sizes."""
         if faults := tuple(self._faults(wanted)):
             raise InquiryRefused(faults)
         allowed = yield from ask_allowances(self._account, self._profiles, wanted.country, wanted.number_type)
         return tuple(rule for one in allowed for rule in _rules(one))
 
-    def _faults(self, wanted: RulesOf) -> Iterator[Fault]:
+    def _faults(self, wanted: RestrictionsQuery) -> Iterator[Fault]:
         known = sorted(self._profiles)
         countries = sorted({key.partition(":")[0] for key in known})
         if wanted.number_type not in {None, *NumberType}:

@@ -1,1 +1,1 @@
-"""HTTP to carriers: courier, transport, credentials, Retry-After."""
+"""HTTP for all carriers: courier, transport, credentials, Retry-After."""

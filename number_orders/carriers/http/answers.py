@@ -1,4 +1,4 @@
-"""What holds for any carrier's answer, whatever is written in it."""
+"""Checks on an HTTP answer that hold for every carrier."""
 
 from http import HTTPStatus
 
@@ -6,18 +6,18 @@ from number_orders.carriers.contract import CarrierAnswer
 from number_orders.orders.errors import NoAnswer
 
 
-def is_good(answer: CarrierAnswer) -> bool:
-    """Tell whether an answer says yes."""
+def is_success(answer: CarrierAnswer) -> bool:
+    """Return whether the status is 2xx."""
     return answer.status // 100 == HTTPStatus.OK // 100
 
 
-def with_status(answer: CarrierAnswer, said: str | None) -> str:
-    """Return what an answer says of itself, if it does, behind its status."""
-    return f"HTTP {answer.status}: {said}" if said else f"HTTP {answer.status}"
+def status_and_text(answer: CarrierAnswer, text: str | None) -> str:
+    """Return the status, followed by `text` if there is one: "HTTP 400: no such account"."""
+    return f"HTTP {answer.status}: {text}" if text else f"HTTP {answer.status}"
 
 
 def require_body(answer: CarrierAnswer) -> None:
-    """Raise `NoAnswer` if there is nothing in an answer, or a gateway's page."""
+    """Raise `NoAnswer` if the body is empty, or is a web page, as gateways send it."""
     start = answer.body[:200].lstrip().lower()
     if not start:
         raise NoAnswer(f"HTTP {answer.status} with an empty body")

@@ -1,8 +1,8 @@
-"""Carries an adapter's conversation out, and is exact about what is known when no answer comes.
+"""Carry out adapters' conversations over HTTP, and state exactly what is known when no answer comes.
 
-Timeouts, limits, credentials and receipts live here once, for every carrier. Nothing is sent twice,
-but for one repetition after a 401 that new credentials may cure: a 401 means that nothing was done.
-Knows HTTP; knows nothing of any carrier's dialect, of the ledger, or of when to try again.
+Timeouts, size limits, credentials and receipts are handled here, once for all carriers. A request that costs money is
+sent once, and once more only after a 401 that new credentials may cure, because a 401 means that nothing was done.
+Knows HTTP. Does not know any carrier's dialect, the ledger, or when to try again.
 """
 
 import asyncio
@@ -10,29 +10,37 @@ import ssl
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from number_orders.carriers.contract import (
-    GATEWAYS,
+    GATEWAY_STATUSES,
     CarrierAnswer,
     CarrierRequest,
     Conversation,
+    ConversationOf,
+    ConversationStore,
     Inquiry,
-    Keep,
-    Memory,
-    Pace,
+    KnownNumbers,
+    LookUpNumbers,
     Purpose,
-    Recall,
-    Recollection,
-    Talk,
+    RateLimiter,
+    Result,
+    SaveProgress,
 )
 from number_orders.carriers.http.credentials import Authenticator
-from number_orders.carriers.http.retry_after import come_back_at
-from number_orders.carriers.http.transport import FAULTS, Carries, CourierSettings, Departure, Wire, WireTrouble
+from number_orders.carriers.http.retry_after import retry_at
+from number_orders.carriers.http.transport import (
+    SEND_ERRORS,
+    CourierSettings,
+    HttpTransport,
+    SendGuard,
+    Transport,
+    TransportError,
+)
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import AnswerLost, Event, NotSent
 
@@ -40,21 +48,19 @@ __all__ = ["Courier", "CourierSettings", "Exchange", "Outcome", "boot_clock", "e
 
 _NEVER: Final = float("inf")
 
-Told = TypeVar("Told")
-
 
 def boot_clock() -> float:
-    """Return seconds on a clock that is never set and goes on while the machine sleeps.
+    """Return seconds on a clock that is never set and also counts while the machine sleeps.
 
-    A laptop closed for an hour must not find its leases fresh. Where there is no such clock, the
-    monotonic one serves.
+    A lease must have run out when a laptop is opened after an hour. Outside Linux there is no such clock, and the
+    monotonic one is used.
     """
     return time.clock_gettime(time.CLOCK_BOOTTIME) if sys.platform == "linux" else time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and what came of it, fit to be kept: capped, and without secrets."""
+    """One request and its answer, safe to store as a receipt: bodies are capped, secrets are removed."""
 
     method: str
     target: str
@@ -71,36 +77,46 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a conversation came to, and everything that was said."""
+    """The event that a conversation ended in, and its exchanges."""
 
     event: Event
     exchanges: tuple[Exchange, ...]
 
 
 def exchanges_of(error: BaseException) -> tuple[Exchange, ...]:
-    """Return what was said in a conversation that ended in `error`."""
-    said: tuple[Exchange, ...] = vars(error).get("exchanges", ())
-    return said
+    """Return the exchanges of a conversation that ended in `error`."""
+    exchanges: tuple[Exchange, ...] = vars(error).get("exchanges", ())
+    return exchanges
 
 
 class _Unanswered(Exception):
-    """A request without a readable answer, and whether it may have arrived."""
+    """A request has no readable answer. `may_have_acted` says whether the carrier may have acted on it."""
 
-    def __init__(self, reason: str, *, left: bool, not_before: datetime | None = None) -> None:
+    def __init__(self, reason: str, *, may_have_acted: bool, not_before: datetime | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.left = left
+        self.may_have_acted = may_have_acted
         self.not_before = not_before
 
 
-class _MissedPlace(_Unanswered):
-    """A request that could have left, but not in its place; nothing left."""
+class _SlotMissed(_Unanswered):
+    """A request was not sent because its slot in the carrier's rate limit had ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Context:
+    """What the requests of one running conversation have in common, and their exchanges so far."""
+
+    deadline: float = _NEVER
+    store: ConversationStore | None = None
+    rate_limiter: RateLimiter | None = None
+    exchanges: list[Exchange] = field(default_factory=list)
 
 
 class Courier:
-    """Carries conversations with one carrier, many at once, over one pool of connections.
+    """Carries out conversations with one carrier, many at the same time, over one connection pool.
 
-    Made and used on one event loop. Opens no connection before the first request.
+    Create and use it on one event loop. It opens no connection before the first request.
     """
 
     def __init__(
@@ -111,185 +127,180 @@ class Courier:
         now: Callable[[], datetime],
         clock: Callable[[], float] = boot_clock,
         tls: ssl.SSLContext | None = None,
-        wire: Carries | None = None,
+        transport: Transport | None = None,
     ) -> None:
         """Prepare the connections.
 
         Args:
-            settings: Where the carrier is, and how long to wait for it.
-            auth: How to tell it who we are.
-            now: The present in UTC; turns "in 30 seconds" into a moment.
-            clock: The clock that deadlines are measured on.
-            tls: Which certificates to trust, when not the usual ones.
-            wire: The connections, when not those over the network.
+            settings: The carrier's address, timeouts and limits.
+            auth: Gives the headers that authenticate us.
+            now: Returns the present in UTC; turns "in 30 seconds" into a moment.
+            clock: The clock of all deadlines, in seconds.
+            tls: Which certificates to trust; None for the default ones.
+            transport: Replaces the connections over the network.
         """
         self._receipt_bytes_max = settings.receipt_bytes_max
         self._auth = auth
         self._now = now
         self._clock = clock
-        self._wire = wire or Wire(settings, tls)
+        self._transport = transport or HttpTransport(settings, tls)
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._wire.aclose()
+        await self._transport.aclose()
 
-    async def inquire(self, inquiry: Inquiry[Told], *, pace: Pace | None = None) -> Told:
-        """Put a question that concerns no order, at the carrier's pace if it has one.
+    async def inquire(self, inquiry: Inquiry[Result], *, rate_limiter: RateLimiter | None = None) -> Result:
+        """Ask a question that is about no order, and return the result.
 
         Raises:
-            NoAnswer: It stayed unanswered.
-            UnreadableAnswer: The adapter could not read an answer.
+            NoAnswer: The carrier did not answer.
+            UnreadableAnswer: The adapter could not read the answer.
         """
         try:
-            told = await self._converse(inquiry, _NEVER, [], None, pace)
+            result = await self._carry_out(inquiry, _Context(rate_limiter=rate_limiter))
         finally:
             inquiry.close()
-        if isinstance(told, NotSent | AnswerLost):
-            raise Mistake("a question does not commit to anything")
-        return told
+        if isinstance(result, NotSent | AnswerLost):
+            raise Mistake("an inquiry sent a request that costs money")
+        return result
 
-    async def hold(
-        self, conversation: Conversation, *, deadline: float, memory: Memory | None = None, pace: Pace | None = None
+    async def converse(
+        self,
+        conversation: Conversation,
+        *,
+        deadline: float,
+        store: ConversationStore | None = None,
+        rate_limiter: RateLimiter | None = None,
     ) -> Outcome:
-        """Carry a conversation out to its end.
+        """Carry out a conversation to its end.
 
         Args:
-            conversation: As an adapter began it.
-            memory: The ledger, for conversations that keep or recall something; what it raises ends them.
-            deadline: On `clock`; after it nothing leaves any more, because the lease has run out.
-                An answer to what has left is still waited for.
-            pace: When requests may leave, for carriers that take only so many.
+            conversation: As the adapter returned it.
+            deadline: In seconds on `clock`. After it nothing is sent any more, because the lease has run out. The
+                answer to a request that was sent before is still awaited.
+            store: The ledger, for a conversation that saves or looks up something. An error that it raises ends the
+                conversation.
+            rate_limiter: Says when a request may be sent, if the carrier's rate is limited.
 
         Returns:
             The event, and the exchanges for the receipts.
 
         Raises:
-            NoAnswer: A question stayed unanswered. If the conversation was to submit an order, the
-                request that costs money has not left.
-            UnreadableAnswer: The adapter could not read an answer, and no money was at stake.
+            NoAnswer: A request that costs nothing was not answered. If the conversation was to submit an order, the
+                request that costs money was not sent.
+            UnreadableAnswer: The adapter could not read an answer, and no request that costs money was sent.
 
-        Whatever is raised, also a bug's exception or a cancellation, `exchanges_of` it tells what was
-        said before. A request with money in it that is cancelled on its way ends in no event at all.
+        `exchanges_of` returns the exchanges of every error raised here, including cancellation and bugs. If the
+        conversation is cancelled while a request that costs money is out, there is no event at all.
         """
-        exchanges: list[Exchange] = []
+        context = _Context(deadline, store, rate_limiter)
         try:
-            event = await self._converse(conversation, deadline, exchanges, memory, pace)
+            event = await self._carry_out(conversation, context)
         except BaseException as error:
-            vars(error)["exchanges"] = tuple(exchanges)
+            vars(error)["exchanges"] = tuple(context.exchanges)
             raise
         finally:
             conversation.close()
-        return Outcome(event, tuple(exchanges))
+        return Outcome(event, tuple(context.exchanges))
 
-    async def _converse(
-        self,
-        conversation: Talk[Told],
-        deadline: float,
-        exchanges: list[Exchange],
-        memory: Memory | None,
-        pace: Pace | None,
-    ) -> Told | NotSent | AnswerLost:
-        answer: CarrierAnswer | Recollection | None = None
-        committed = False
+    async def _carry_out(
+        self, conversation: ConversationOf[Result], context: _Context
+    ) -> Result | NotSent | AnswerLost:
+        """Answer the conversation's steps, one by one, until it returns or a request stays unanswered."""
+        reply: CarrierAnswer | KnownNumbers | None = None
+        committed = False  # a request that costs money was handed to the transport
         while True:
             try:
-                turn = _next_turn(conversation, answer)
-            except (NoAnswer, UnreadableAnswer) as fault:
+                step = _next_step(conversation, reply)
+            except (NoAnswer, UnreadableAnswer) as error:
                 if committed:
-                    return AnswerLost(str(fault))
+                    return AnswerLost(str(error))
                 raise
-            if isinstance(turn, Keep | Recall):
-                answer = await _remembered(turn, memory)
+            if isinstance(step, SaveProgress | LookUpNumbers):
+                reply = await _reply_from_store(step, context.store)
                 continue
-            if not isinstance(turn, CarrierRequest):
-                return turn
-            if committed and turn.purpose is Purpose.COMMIT:
-                raise Mistake(f"a conversation commits once, and wants {turn.method} {turn.path} as well")
-            committed = committed or turn.purpose is Purpose.COMMIT
+            if not isinstance(step, CarrierRequest):
+                return step
+            if committed and step.purpose is Purpose.COMMIT:
+                raise Mistake(f"a conversation commits once, and wants {step.method} {step.path} as well")
+            committed = committed or step.purpose is Purpose.COMMIT
             try:
-                answer = await self._answered(turn, deadline, exchanges, pace)
-            except _Unanswered as silence:
-                return _meaning(silence, turn.purpose, committed=committed)
+                reply = await self._answer_to(step, context)
+            except _Unanswered as unanswered:
+                return _event_without_answer(unanswered, step.purpose, committed=committed)
 
-    async def _answered(
-        self, request: CarrierRequest, deadline: float, exchanges: list[Exchange], pace: Pace | None
-    ) -> CarrierAnswer:
-        """Return the answer to a request, made with good credentials."""
+    async def _answer_to(self, request: CarrierRequest, context: _Context) -> CarrierAnswer:
+        """Send a request with valid credentials, and return the answer.
+
+        Raises:
+            _Unanswered: There is no answer, no credentials, or the answer is a 429.
+        """
         try:
             headers = await self._auth.headers(self._fetch)
-            answer = await self._in_its_place(request, headers, deadline, exchanges, pace)
-            # A 401 means that nothing was done, so this repetition cannot double anything.
+            answer = await self._send_in_slot(request, headers, context)
+            # A 401 means that nothing was done, so sending it again cannot order twice.
             if answer.status == HTTPStatus.UNAUTHORIZED and await self._auth.renew(headers, self._fetch):
                 headers = await self._auth.headers(self._fetch)
-                answer = await self._in_its_place(request, headers, deadline, exchanges, pace)
-        except NoAnswer as failure:
-            if failure.out_of_reach:
-                exchanges.append(_credentials_unfetched(failure.reason))
-            raise _Unanswered(failure.reason, left=False, not_before=failure.not_before) from failure
+                answer = await self._send_in_slot(request, headers, context)
+        except NoAnswer as error:
+            if error.out_of_reach:
+                context.exchanges.append(_exchange_without_credentials(error.reason))
+            raise _Unanswered(error.reason, may_have_acted=False, not_before=error.not_before) from error
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            pause_until = come_back_at(answer.headers, self._now())
-            raise _Unanswered("HTTP 429: too many requests", left=False, not_before=pause_until)
+            not_before = retry_at(answer.headers, self._now())
+            raise _Unanswered("HTTP 429: too many requests", may_have_acted=False, not_before=not_before)
         return answer
 
-    async def _in_its_place(
-        self,
-        request: CarrierRequest,
-        headers: Mapping[str, str],
-        deadline: float,
-        exchanges: list[Exchange],
-        pace: Pace | None,
+    async def _send_in_slot(
+        self, request: CarrierRequest, headers: Mapping[str, str], context: _Context
     ) -> CarrierAnswer:
-        """Send one request once, when the carrier's rate has a place for it. One that missed its place has not left."""
+        """Send a request in a slot of the carrier's rate limit. If it misses the slot, wait for another."""
         while True:
-            place_until = await pace.wait() if pace else _NEVER
+            slot_ends_at = await context.rate_limiter.wait() if context.rate_limiter else _NEVER
             try:
-                return await self._exchanged(request, headers, deadline, exchanges, place_until=place_until)
-            except _MissedPlace:
+                return await self._send(request, headers, context, slot_ends_at)
+            except _SlotMissed:
                 continue
 
-    async def _exchanged(
-        self,
-        request: CarrierRequest,
-        headers: Mapping[str, str],
-        deadline: float,
-        exchanges: list[Exchange],
-        *,
-        place_until: float = _NEVER,
+    async def _send(
+        self, request: CarrierRequest, headers: Mapping[str, str], context: _Context, slot_ends_at: float
     ) -> CarrierAnswer:
-        """Send one request once, and keep what came of it."""
-        departure = Departure(self._clock, deadline, request.purpose is Purpose.COMMIT, place_until)
+        """Send a request and record the exchange."""
+        guard = SendGuard(self._clock, context.deadline, request.purpose is Purpose.COMMIT, slot_ends_at)
         target = _target(request)
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        started = loop.time()
         answer: CarrierAnswer | None = None
-        trouble, out_of_reach = "it was given up on the way", False
+        trouble, out_of_reach = "cancelled before the answer came", False
         try:
-            answer = await self._wire.send(
+            answer = await self._transport.send(
                 request.method,
                 target,
                 headers={**headers, "Accept": request.accept, **_content_type(request)},
                 body=request.body,
-                departure=departure,
+                guard=guard,
             )
-        except FAULTS as fault:
-            trouble, out_of_reach = self._wire.words(fault, departure), not isinstance(fault, WireTrouble)
-            raise (_MissedPlace if departure.missed else _Unanswered)(trouble, left=departure.left) from fault
+        except SEND_ERRORS as error:
+            trouble, out_of_reach = self._transport.describe_failure(error, guard), _is_network_error(error)
+            raise (_SlotMissed if guard.slot_missed else _Unanswered)(trouble, may_have_acted=guard.sent) from error
         finally:
-            elapsed = timedelta(seconds=loop.time() - begun)
-            if not departure.missed:
-                exchanges.append(self._kept(request, target, headers, answer, elapsed, trouble, out_of_reach))
+            elapsed = timedelta(seconds=loop.time() - started)
+            if not guard.slot_missed:
+                context.exchanges.append(
+                    self._exchange(request, target, headers, answer, elapsed, trouble, out_of_reach)
+                )
         return answer
 
     async def _fetch(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes) -> CarrierAnswer:
-        """Carry an authenticator's own request. It is not kept: both ways it is made of secrets."""
-        departure = Departure(self._clock, _NEVER, once=False)
+        """Send an authenticator's own request. There is no exchange of it: request and answer are secrets."""
+        guard = SendGuard(self._clock, _NEVER, once=False)
         try:
-            return await self._wire.send(method, path, headers=headers, body=body, departure=departure)
-        except FAULTS as fault:
-            why, away = f"no token: {self._wire.words(fault, departure)}", not isinstance(fault, WireTrouble)
-            raise NoAnswer(why, out_of_reach=away) from fault
+            return await self._transport.send(method, path, headers=headers, body=body, guard=guard)
+        except SEND_ERRORS as error:
+            reason = f"no token: {self._transport.describe_failure(error, guard)}"
+            raise NoAnswer(reason, out_of_reach=_is_network_error(error)) from error
 
-    def _kept(
+    def _exchange(
         self,
         request: CarrierRequest,
         target: str,
@@ -301,51 +312,56 @@ class Courier:
     ) -> Exchange:
         return Exchange(
             method=request.method,
-            target=self._clean(target.encode(), headers).decode(errors="replace"),
+            target=self._redacted(target.encode(), headers).decode(errors="replace"),
             purpose=request.purpose,
-            request_body=self._clean(request.body, headers),
+            request_body=self._redacted(request.body, headers),
             status=answer.status if answer else None,
-            body=self._clean(answer.body, headers) if answer else b"",
+            body=self._redacted(answer.body, headers) if answer else b"",
             elapsed=elapsed,
             trouble=None if answer else trouble,
-            out_of_reach=answer.status in GATEWAYS if answer else out_of_reach,
+            out_of_reach=answer.status in GATEWAY_STATUSES if answer else out_of_reach,
         )
 
-    def _clean(self, said: bytes, headers: Mapping[str, str]) -> bytes:
-        """Return the beginning of what was said, without any credential that an answer may echo."""
+    def _redacted(self, text: bytes, headers: Mapping[str, str]) -> bytes:
+        """Return the beginning of a text, without the credentials in `headers`, which an answer may echo."""
         for value in headers.values():
             if secret := value.rpartition(" ")[2].encode():
-                said = said.replace(secret, b"[secret]")
-        return said[: self._receipt_bytes_max]
+                text = text.replace(secret, b"[secret]")
+        return text[: self._receipt_bytes_max]
 
 
-def _next_turn(
-    conversation: Talk[Told], answer: CarrierAnswer | Recollection | None
-) -> CarrierRequest | Keep | Recall | Told:
-    """Return what the adapter says next: another turn, or what it has come to."""
+def _next_step(
+    conversation: ConversationOf[Result], reply: CarrierAnswer | KnownNumbers | None
+) -> CarrierRequest | SaveProgress | LookUpNumbers | Result:
+    """Send the conversation a reply, and return its next step or its result."""
     try:
-        return conversation.send(answer)
+        return conversation.send(reply)
     except StopIteration as end:
-        told: Told = end.value
-        return told
+        result: Result = end.value
+        return result
 
 
-async def _remembered(turn: Keep | Recall, memory: Memory | None) -> Recollection | None:
-    if memory is None:
-        raise Mistake("a conversation wants to keep or recall something, and has no memory")
-    if isinstance(turn, Keep):
-        await memory.keep(turn.progress)
+async def _reply_from_store(step: SaveProgress | LookUpNumbers, store: ConversationStore | None) -> KnownNumbers | None:
+    if store is None:
+        raise Mistake("a conversation wants to save or look up something, and was given no store")
+    if isinstance(step, SaveProgress):
+        await store.save_progress(step.progress)
         return None
-    return await memory.recall(turn.numbers)
+    return await store.look_up_numbers(step.numbers)
 
 
-def _credentials_unfetched(why: str) -> Exchange:
-    """Return what stands for a request that never was, since there were no credentials for it."""
-    return Exchange("-", "credentials", Purpose.READ, b"", None, b"", timedelta(), why, out_of_reach=True)
+def _is_network_error(error: Exception) -> bool:
+    """Return whether the network failed. A `TransportError` is a decision of ours, or a broken answer."""
+    return not isinstance(error, TransportError)
+
+
+def _exchange_without_credentials(reason: str) -> Exchange:
+    """Return the exchange of a request that was never sent because credentials could not be fetched."""
+    return Exchange("-", "credentials", Purpose.READ, b"", None, b"", timedelta(), reason, out_of_reach=True)
 
 
 def _target(request: CarrierRequest) -> str:
-    """Return path and query. A plus sign in a value is written out: carriers read a bare one as a blank."""
+    """Return path and query. A plus sign in a value is quoted, because carriers read a bare one as a blank."""
     return f"{request.path}?{urlencode(request.query, doseq=True, quote_via=quote)}" if request.query else request.path
 
 
@@ -353,14 +369,19 @@ def _content_type(request: CarrierRequest) -> Mapping[str, str]:
     return {"Content-Type": request.content_type} if request.content_type else {}
 
 
-def _meaning(silence: _Unanswered, purpose: Purpose, *, committed: bool) -> NotSent | AnswerLost:
-    """Say what a missing answer means: for a question nothing, for money everything.
+def _event_without_answer(unanswered: _Unanswered, purpose: Purpose, *, committed: bool) -> NotSent | AnswerLost:
+    """Return the event for a request that was not answered, if money was at stake.
+
+    Args:
+        unanswered: Why there is no answer, and whether the carrier may have acted on the request.
+        purpose: The purpose of that request.
+        committed: Whether it, or a request before it, costs money.
 
     Raises:
-        NoAnswer: It was a question, and no money was at stake.
+        NoAnswer: No request so far costs money.
     """
-    if purpose is Purpose.COMMIT and not silence.left:
-        return NotSent(silence.reason, silence.not_before)
+    if purpose is Purpose.COMMIT and not unanswered.may_have_acted:
+        return NotSent(unanswered.reason, unanswered.not_before)
     if committed:
-        return AnswerLost(silence.reason)
-    raise NoAnswer(silence.reason, not_before=silence.not_before) from silence
+        return AnswerLost(unanswered.reason)
+    raise NoAnswer(unanswered.reason, not_before=unanswered.not_before) from unanswered

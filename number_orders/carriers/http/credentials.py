@@ -1,8 +1,7 @@
-"""How we tell a carrier who we are.
+"""Authenticate us to a carrier.
 
-Each way gives the headers to send, and renews them when the carrier refuses them, if they can be
-renewed. Opens no socket: whatever must be fetched goes through the courier's client. No secret is ever
-part of a message or a representation.
+Each class gives the headers to send, and renews them when the carrier refuses them, if they can be renewed. Opens no
+socket: a token is fetched by a function that the courier passes in. No secret is ever part of a message or a `repr`.
 """
 
 import asyncio
@@ -15,20 +14,20 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from number_orders.carriers.contract import GATEWAYS, CarrierAnswer
-from number_orders.carriers.http.retry_after import come_back_at
+from number_orders.carriers.contract import GATEWAY_STATUSES, CarrierAnswer
+from number_orders.carriers.http.retry_after import retry_at
 from number_orders.orders.errors import NoAnswer
 
-_EARLY_S: Final = 60.0
+_RENEW_EARLY_S: Final = 60.0
 _LIFETIME_S: Final = 300.0
-"""Assumed when the carrier does not say how long a token lives."""
-_PAUSE_S: Final = 1.0
-"""After a failure, requests that wait for the same token share it for this long."""
+"""Assumed when the carrier does not say how long a token is valid."""
+_SHARE_FAILURE_S: Final = 1.0
+"""For this long after a failed fetch, all requests that need the token get the same error."""
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
 
 
 class Fetch(Protocol):
-    """Carries one harmless request to the carrier.
+    """Sends one request of an authenticator to the carrier, and returns the answer.
 
     Raises:
         NoAnswer: No answer came.
@@ -38,64 +37,64 @@ class Fetch(Protocol):
 
 
 class Authenticator(Protocol):
-    """One way of telling a carrier who we are."""
+    """One way to authenticate us to a carrier."""
 
     async def headers(self, fetch: Fetch) -> Mapping[str, str]:
-        """Return the headers that say who we are.
+        """Return the headers that authenticate us.
 
         Raises:
-            NoAnswer: They cannot be had now.
+            NoAnswer: They cannot be fetched now.
         """
         ...
 
     async def renew(self, refused: Mapping[str, str], fetch: Fetch) -> bool:
-        """Get new headers in place of those the carrier `refused`; False when there can be none.
+        """Replace the headers that the carrier refused. Return False if they cannot be replaced.
 
         Raises:
-            NoAnswer: They cannot be had now.
+            NoAnswer: New ones cannot be fetched now.
         """
         ...
 
 
-class _Fixed:
+class _FixedHeader:
     """A header that never changes."""
 
     def __init__(self, value: str, *, name: str = "Authorization") -> None:
         self._headers = {name: value}
 
     async def headers(self, fetch: Fetch) -> Mapping[str, str]:
-        """Return the same headers always."""
+        """Return the header."""
         return self._headers
 
     async def renew(self, refused: Mapping[str, str], fetch: Fetch) -> bool:
-        """Say that there is nothing to renew."""
+        """Return False: it cannot be replaced."""
         return False
 
 
-class StaticBearer(_Fixed):
-    """A token that somebody else looks after."""
+class StaticBearer(_FixedHeader):
+    """A bearer token that does not expire, or that somebody else renews."""
 
     def __init__(self, token: str) -> None:
         if not _TOKEN.fullmatch(token):
-            raise ValueError("the token is empty, or holds blanks or characters that no header can hold")
+            raise ValueError("the token is empty, or has blanks or characters that are not allowed in a header")
         super().__init__(f"Bearer {token}")
 
 
-class ApiKeyHeader(_Fixed):
-    """A key in a header of the carrier's own."""
+class ApiKeyHeader(_FixedHeader):
+    """A key in a header that the carrier names."""
 
     def __init__(self, name: str, key: str) -> None:
         if not _TOKEN.fullmatch(key):
-            raise ValueError("the key is empty, or holds blanks or characters that no header can hold")
+            raise ValueError("the key is empty, or has blanks or characters that are not allowed in a header")
         super().__init__(key, name=name)
 
 
-class Basic(_Fixed):
-    """A user name and a password."""
+class Basic(_FixedHeader):
+    """HTTP Basic: a user name and a password."""
 
     def __init__(self, username: str, password: str) -> None:
         if ":" in username:
-            raise ValueError("the user name holds a colon, which ends it on the wire")
+            raise ValueError("the user name has a colon, which would end it in the header")
         super().__init__(_basic(username, password))
 
 
@@ -106,10 +105,10 @@ class _Token:
 
 
 class OAuth2ClientCredentials:
-    """OAuth 2 client credentials: a token fetched with an id and a secret, and renewed before it ends.
+    """OAuth 2 client credentials: a token that is fetched with an id and a secret, and renewed before it expires.
 
-    One fetch serves everybody who waits for it. Every official client of Bandwidth's renews 60 seconds
-    early, and so does this one.
+    Requests that need a token at the same time share one fetch. Bandwidth's official clients all renew a token
+    60 seconds before it expires, and so does this class.
     """
 
     def __init__(
@@ -125,48 +124,48 @@ class OAuth2ClientCredentials:
 
         Args:
             client_id: As the carrier gave it.
-            client_secret: As the carrier gave it; leaves this object in requests for tokens only.
-            clock: Seconds on a clock that is never set; also counts the time asleep.
-            now: The present in UTC, to understand a carrier that asks for patience.
-            path: Where tokens are had, on the carrier's base URL.
+            client_secret: As the carrier gave it. Sent in requests for tokens only.
+            clock: Returns seconds on a clock that is never set and also counts while the machine sleeps.
+            now: Returns the present in UTC; turns a Retry-After into a moment.
+            path: The path for tokens, after the carrier's base URL.
         """
         self._basic = _basic(client_id, client_secret)
         self._clock = clock
         self._now = now
         self._path = path
-        self._one_at_a_time = asyncio.Lock()
+        self._lock = asyncio.Lock()
         self._token: _Token | None = None
         self._failure: NoAnswer | None = None
         self._failed_at = 0.0
 
     async def headers(self, fetch: Fetch) -> Mapping[str, str]:
-        """Return headers with a token that is good for a while yet."""
+        """Return headers with a token that is valid for a while yet."""
         if self._token and self._clock() < self._token.renew_at:
             return self._token.headers
-        return (await self._renewed(self._token, fetch)).headers
+        return (await self._replaced(self._token, fetch)).headers
 
     async def renew(self, refused: Mapping[str, str], fetch: Fetch) -> bool:
-        """Get another token than the refused one, unless somebody has already."""
+        """Replace the refused token, unless another request has replaced it already."""
         if self._token and self._token.headers == refused:
-            await self._renewed(self._token, fetch)
+            await self._replaced(self._token, fetch)
         return True
 
-    async def _renewed(self, stale: _Token | None, fetch: Fetch) -> _Token:
-        async with self._one_at_a_time:
+    async def _replaced(self, stale: _Token | None, fetch: Fetch) -> _Token:
+        async with self._lock:
             if self._token and self._token is not stale:
-                return self._token  # somebody was quicker
-            if self._failure and self._clock() - self._failed_at < _PAUSE_S:
-                shared = self._failure
-                raise NoAnswer(shared.reason, not_before=shared.not_before, out_of_reach=shared.out_of_reach)
+                return self._token  # another request has replaced it
+            if self._failure and self._clock() - self._failed_at < _SHARE_FAILURE_S:
+                failure = self._failure
+                raise NoAnswer(failure.reason, not_before=failure.not_before, out_of_reach=failure.out_of_reach)
             try:
-                self._token = await self._fetched(fetch)
-            except NoAnswer as failure:
-                self._failure, self._failed_at = failure, self._clock()
+                self._token = await self._fetch_token(fetch)
+            except NoAnswer as error:
+                self._failure, self._failed_at = error, self._clock()
                 raise
             self._failure = None
             return self._token
 
-    async def _fetched(self, fetch: Fetch) -> _Token:
+    async def _fetch_token(self, fetch: Fetch) -> _Token:
         asked_at = self._clock()
         headers = {
             "Authorization": self._basic,
@@ -175,7 +174,7 @@ class OAuth2ClientCredentials:
         }
         answer = await fetch("POST", self._path, headers=headers, body=b"grant_type=client_credentials")
         text, lifetime_s = _read_token(answer, self._now())
-        early_s = min(_EARLY_S, lifetime_s / 2)
+        early_s = min(_RENEW_EARLY_S, lifetime_s / 2)
         return _Token({"Authorization": f"Bearer {text}"}, asked_at + lifetime_s - early_s)
 
 
@@ -184,26 +183,26 @@ def _basic(username: str, password: str) -> str:
 
 
 def _read_token(answer: CarrierAnswer, now: datetime) -> tuple[str, float]:
-    """Return the token and its lifetime in seconds. Messages never quote the answer."""
+    """Return the token and its lifetime in seconds. Error messages never quote the answer, which may hold secrets."""
     if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         raise NoAnswer(f"no token: HTTP {answer.status}, the carrier does not accept the client id and secret")
     if answer.status != HTTPStatus.OK:
-        until, away = come_back_at(answer.headers, now), answer.status in GATEWAYS
-        raise NoAnswer(f"no token: HTTP {answer.status}", not_before=until, out_of_reach=away)
+        not_before, out_of_reach = retry_at(answer.headers, now), answer.status in GATEWAY_STATUSES
+        raise NoAnswer(f"no token: HTTP {answer.status}", not_before=not_before, out_of_reach=out_of_reach)
     try:
-        told = json.loads(answer.body)
+        shown = json.loads(answer.body)
     except (ValueError, RecursionError):
         raise NoAnswer("no token: HTTP 200 without JSON") from None  # the cause would quote the answer
-    token, lifetime = (told.get("access_token"), told.get("expires_in")) if isinstance(told, dict) else (None, None)
+    token, lifetime = (shown.get("access_token"), shown.get("expires_in")) if isinstance(shown, dict) else (None, None)
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise NoAnswer("no token: HTTP 200 without an access_token")
     return token, _lifetime_s(lifetime)
 
 
-def _lifetime_s(told: object) -> float:
-    """Return how long a token lives, from a number or one written as text."""
+def _lifetime_s(expires_in: object) -> float:
+    """Return how long a token is valid. `expires_in` may be a number or text; anything else counts as missing."""
     try:
-        seconds = float(told) if isinstance(told, str | int | float) else _LIFETIME_S
+        seconds = float(expires_in) if isinstance(expires_in, str | int | float) else _LIFETIME_S
     except (ValueError, OverflowError):
         return _LIFETIME_S
     return seconds if 0 < seconds < float("inf") else _LIFETIME_S

@@ -1,7 +1,6 @@
-"""When a carrier that says "too many requests" wants to be asked again.
+"""Read when a carrier that answers "too many requests" may be asked again.
 
-Reads `X-RateLimit-Reset` (epoch seconds) and `Retry-After` (seconds, or an HTTP date). The present is
-passed in.
+Reads `X-RateLimit-Reset` (epoch seconds) and `Retry-After` (seconds, or an HTTP date). The caller passes the present.
 """
 
 import re
@@ -11,24 +10,24 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 
 LONGEST_WAIT: Final = timedelta(hours=1)
-"""A header that says more is taken for this much: one wrong header must not stop a carrier for a year."""
+"""A longer wait is cut to this: one wrong header must not stop a carrier for a year."""
 
 _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 
 
-def come_back_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
-    """Return the moment the carrier gave, or None when it gave none that lies ahead.
+def retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
+    """Return the moment that the carrier named, in UTC; None if it named none in the future.
 
     Args:
-        headers: Of the answer, names in lower case.
+        headers: The answer's headers, with names in lower case.
         now: The present, in UTC.
     """
-    moments = (_epoch(headers.get("x-ratelimit-reset")), _retry_after(headers.get("retry-after"), now))
-    ahead = next((moment for moment in moments if moment and moment > now), None)
-    return min(ahead, now + LONGEST_WAIT) if ahead else None
+    moments = (_from_epoch(headers.get("x-ratelimit-reset")), _from_retry_after(headers.get("retry-after"), now))
+    future = next((moment for moment in moments if moment and moment > now), None)
+    return min(future, now + LONGEST_WAIT) if future else None
 
 
-def _epoch(text: str | None) -> datetime | None:
+def _from_epoch(text: str | None) -> datetime | None:
     seconds = _seconds(text)
     try:
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
@@ -36,7 +35,7 @@ def _epoch(text: str | None) -> datetime | None:
         return None
 
 
-def _retry_after(text: str | None, now: datetime) -> datetime | None:
+def _from_retry_after(text: str | None, now: datetime) -> datetime | None:
     seconds = _seconds(text)
     if seconds is not None:
         return now + timedelta(seconds=min(seconds, LONGEST_WAIT.total_seconds()))

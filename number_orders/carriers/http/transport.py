@@ -1,12 +1,12 @@
-"""The connections with one carrier, and the proof of what left on them.
+"""Send HTTP requests to one carrier, and prove for each of them whether it was sent.
 
-httpx's requests and answers, on a transport of ours over aiohttp's connections. Exceptions do not say
-whether a request had left: a connection that broke *after* it looks like one that never came about. So
-nothing is read from them. Each request carries a `Departure`, and the connector marks it in the last
-moment before the first byte may leave. Unmarked is proof that nothing left; the connector also refuses
-to let a request leave late or twice.
+An exception is no proof: a connection that broke after the request looks like one that was never made. So each request
+carries a `SendGuard`. The connector asks the guard when a connection is ready, in the last moment before the first byte
+can be written. The guard then records the request as sent, or refuses because it is too late or would be the second
+time. A request whose guard says "not sent" has not left this machine.
 
-Knows sockets, pools and packed bodies. Knows nothing of orders or of what an answer means.
+Requests and responses are httpx's, the connections are aiohttp's.
+Knows sockets, connection pools and compressed bodies. Does not know orders, or what an answer means.
 """
 
 import asyncio
@@ -34,83 +34,89 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-_TARGET: Final = re.compile(rb"/[!$-;=?-Z\[\]_a-z|~]*")
-"""A path and a query, of which all that cannot stand there is quoted."""
+_QUOTED_TARGET: Final = re.compile(rb"/[!$-;=?-Z\[\]_a-z|~]*")
+"""A path with its query, in which every character that is not allowed there is percent-encoded."""
 _GZIP_OR_ZLIB: Final = 47
-"""zlib's `wbits` for "look at the header"."""
+"""zlib's `wbits` for "detect the format from the header"."""
 
 
 @dataclass(frozen=True, slots=True)
 class CourierSettings:
-    """How to talk to one carrier. `base_url` is scheme, host and port; times are in seconds."""
+    """How to talk to one carrier. `base_url` is scheme, host and port, and may have a path. Times are in seconds."""
 
     base_url: str
     connect_timeout_s: float = 5.0
-    """To the end of the TLS handshake."""
+    """Until the TLS handshake is done."""
     read_timeout_s: float = 30.0
     """Between two pieces of an answer."""
     pool_timeout_s: float = 5.0
-    """For a free connection."""
+    """Until a connection is free."""
     total_timeout_s: float = 40.0
-    """For one request with everything. Stay below the lifecycle's `answer_within`."""
+    """For the whole request. Must be less than the lifecycle's `answer_within`."""
     connections_max: int = 100
     keepalive_s: float = 15.0
-    """Less than carriers keep a connection: a POST on one they just closed is a lost answer."""
+    """Less than carriers keep an idle connection: a POST on a connection that was just closed is a lost answer."""
     answer_bytes_max: int = 1024 * 1024
-    """Unpacked. 5000 numbers, or 500 orders in a list, are about 350 KiB."""
+    """After decompression. 5000 numbers, or a list of 500 orders, take about 350 KiB."""
     receipt_bytes_max: int = 16 * 1024
     user_agent: str = "number-orders"
 
 
-class WireTrouble(Exception):
-    """Why a request did not leave, or why its answer cannot be read, in words."""
+class TransportError(Exception):
+    """A request was not sent, or its answer cannot be read. The message says why."""
 
 
-FAULTS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError, WireTrouble)
-"""All that `Wire.send` raises when a request fails; timeouts are among the OSErrors."""
+SEND_ERRORS: Final = (httpx.HTTPError, aiohttp.ClientError, OSError, TransportError)
+"""Everything that `Transport.send` raises when a request fails. Timeouts are OSErrors."""
 
 
 @dataclass(slots=True)
-class Departure:
-    """Whether one request may leave, and whether it has."""
+class SendGuard:
+    """Decides whether one request may be sent, and records whether it was. Times are seconds on `clock`."""
 
     clock: Callable[[], float]
-    not_after: float
+    deadline: float
+    """When the right to send ends."""
     once: bool
-    place_until: float = float("inf")
-    """The end of its place in the carrier's rate."""
-    left: bool = False
-    missed: bool = False
-    """It could have left, but for its place."""
+    """Refuse to send it again: aiohttp repeats some requests by itself on a new connection."""
+    slot_ends_at: float = float("inf")
+    """The end of the request's slot in the carrier's rate limit."""
+    sent: bool = False
+    slot_missed: bool = False
+    """It was refused only because its slot had ended."""
 
-    def leave(self) -> None:
-        """Note that the first byte leaves now; or refuse, and nothing leaves."""
-        if self.once and self.left:
-            raise WireTrouble("something tried to send it a second time")
+    def begin_sending(self) -> None:
+        """Record that the first byte leaves now.
+
+        Raises:
+            TransportError: The request must not be sent, and nothing leaves.
+        """
+        if self.once and self.sent:
+            raise TransportError("refused to send it a second time")
         now = self.clock()
-        if now >= self.not_after:
-            raise WireTrouble("it was too late for it to leave")
-        if now >= self.place_until:
-            self.missed = True
-            raise WireTrouble("it missed its place in the carrier's rate")
-        self.left = True
+        if now >= self.deadline:
+            raise TransportError("too late, the deadline had passed")
+        if now >= self.slot_ends_at:
+            self.slot_missed = True
+            raise TransportError("its slot in the carrier's rate limit had ended")
+        self.sent = True
 
 
-_DEPARTURE: ContextVar[Departure] = ContextVar("departure")
+_GUARD: ContextVar[SendGuard] = ContextVar("guard")
 
 
 @contextmanager
-def departing(departure: Departure) -> Iterator[None]:
-    """Let requests made in this context leave under `departure`."""
-    token = _DEPARTURE.set(departure)
+def _guarded_by(guard: SendGuard) -> Iterator[None]:
+    """Let the connector ask `guard` about requests that are sent in this context."""
+    token = _GUARD.set(guard)
     try:
         yield
     finally:
-        _DEPARTURE.reset(token)
+        _GUARD.reset(token)
 
 
-class _Gate(aiohttp.TCPConnector):
-    """A pool of connections that asks the departure before it hands one out."""
+class _GuardedConnector(aiohttp.TCPConnector):
+    """A connection pool that asks the request's guard before it hands out a connection."""
 
     async def connect(
         self,
@@ -118,10 +124,10 @@ class _Gate(aiohttp.TCPConnector):
         traces: "list[Trace]",
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 -- the name is aiohttp's
     ) -> "Connection":
-        """Return a connection to write on at once: connected, through its handshake, and ours."""
+        """Return a connection on which aiohttp writes at once: connected, and through its TLS handshake."""
         connection = await super().connect(req, traces, timeout)
         try:
-            _DEPARTURE.get().leave()
+            _GUARD.get().begin_sending()
         except BaseException:
             connection.release()
             raise
@@ -129,17 +135,17 @@ class _Gate(aiohttp.TCPConnector):
 
 
 @cache
-def usual_tls() -> ssl.SSLContext:
-    """Return how the usual certificates are trusted: certifi's, or those of `SSL_CERT_FILE` or `SSL_CERT_DIR`.
+def default_tls() -> ssl.SSLContext:
+    """Return a context that trusts certifi's certificates, or those of `SSL_CERT_FILE` or `SSL_CERT_DIR`.
 
-    One for all carriers. To read some 140 certificates takes as long as many requests, so a worker does it once, before
-    it forks.
+    All carriers share it. Reading some 140 certificates takes as long as many requests, so a worker reads them once,
+    before it forks.
     """
     return httpx.create_ssl_context()
 
 
-class _Transport(httpx.AsyncBaseTransport):
-    """httpx's way to the network, on aiohttp's connections: a call costs a third of what httpx's own take."""
+class _AiohttpTransport(httpx.AsyncBaseTransport):
+    """Sends httpx's requests on aiohttp's connections: a request costs a third of what it costs on httpx's own."""
 
     def __init__(self, settings: CourierSettings, tls: ssl.SSLContext) -> None:
         self._settings = settings
@@ -147,41 +153,43 @@ class _Transport(httpx.AsyncBaseTransport):
         self._session: aiohttp.ClientSession | None = None
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send a request that was read to its `target`, and return the answer as soon as its head is there."""
+        """Send a request to its extension `target`, and return the response when its headers are there."""
         if self._session is None:
-            self._session = self._open()
+            self._session = self._new_session()
         answer = await self._session.request(
             request.method,
-            _address(request.url, request.extensions["target"]),
+            _url(request.url, request.extensions["target"]),
             headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw],
             data=request.content or None,
             allow_redirects=False,
         )
-        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_Body(answer))
+        return httpx.Response(answer.status, headers=answer.raw_headers, stream=_BodyStream(answer))
 
     async def aclose(self) -> None:
         """Close all connections."""
         if self._session is not None:
             await self._session.close()
 
-    def _open(self) -> aiohttp.ClientSession:
+    def _new_session(self) -> aiohttp.ClientSession:
         settings = self._settings
         return aiohttp.ClientSession(
-            connector=_Gate(limit=settings.connections_max, keepalive_timeout=settings.keepalive_s, ssl=self._tls),
+            connector=_GuardedConnector(
+                limit=settings.connections_max, keepalive_timeout=settings.keepalive_s, ssl=self._tls
+            ),
             timeout=aiohttp.ClientTimeout(
-                total=None,  # the wire's own, which counts everything
+                total=None,  # `HttpTransport.send` has its own, which also counts reading the body
                 connect=settings.pool_timeout_s + settings.connect_timeout_s,  # waiting and connecting together
                 sock_connect=settings.connect_timeout_s,
                 sock_read=settings.read_timeout_s,
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
-            auto_decompress=False,  # that has no limit
+            auto_decompress=False,  # aiohttp's decompression has no size limit
         )
 
 
-class _Body(httpx.AsyncByteStream):
-    """The body of an answer, as it comes."""
+class _BodyStream(httpx.AsyncByteStream):
+    """The body of an answer, piece by piece as it arrives."""
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
@@ -195,149 +203,159 @@ class _Body(httpx.AsyncByteStream):
         raise StopAsyncIteration
 
     async def aclose(self) -> None:
-        """Give the connection back; one with an answer that was not read to its end is closed."""
+        """Return the connection to the pool, or close it if the answer was not read to its end."""
         self._answer.release()
         await self._answer.wait_for_close()
 
 
 @lru_cache(maxsize=1024)
-def _address(origin: httpx.URL, target: bytes) -> URL:
-    """Return where a request goes, taken apart once for all the times that an order is asked about.
+def _url(origin: httpx.URL, target: bytes) -> URL:
+    """Return the URL of a request. Cached, because an order is asked about many times at the same URL.
 
     Raises:
-        WireTrouble: What should be quoted in the target is not; as it stands it might be another request.
+        TransportError: A character in `target` is not quoted. Sent as it is, this could be another request.
     """
-    if not _TARGET.fullmatch(target):
-        raise WireTrouble(f"the address is not well formed: {target[:200]!r}")
+    if not _QUOTED_TARGET.fullmatch(target):
+        raise TransportError(f"the address is not well formed: {target[:200]!r}")
     return URL(f"{origin.scheme}://{origin.netloc.decode()}{target.decode()}", encoded=True)
 
 
-class Carries(Protocol):
-    """What the courier needs of the connections with one carrier; `Wire` says of each method what it promises."""
+class Transport(Protocol):
+    """What the courier needs from the connections with one carrier. `HttpTransport` describes the methods."""
 
     async def send(
-        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, departure: Departure
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, guard: SendGuard
     ) -> CarrierAnswer: ...
 
-    def words(self, fault: Exception, departure: Departure) -> str: ...
+    def describe_failure(self, error: Exception, guard: SendGuard) -> str: ...
 
     async def aclose(self) -> None: ...
 
 
-class Wire:
+class HttpTransport:
     """All connections with one carrier. None is opened before the first request.
 
-    The transport is used without `httpx.AsyncClient` around it: redirects, cookies, .netrc, proxies and
-    authentication flows are not switched off here, they do not exist, and a call costs half as much.
+    httpx's transport is used without `httpx.AsyncClient`: then there are no redirects, cookies, .netrc, proxies or
+    authentication flows that would have to be switched off, and a request costs half as much.
     """
 
     def __init__(self, settings: CourierSettings, tls: ssl.SSLContext | None) -> None:
-        """Prepare the pool.
+        """Prepare the connection pool.
 
         Args:
-            settings: Where the carrier is, and how long to wait for it.
-            tls: Which certificates to trust; if None, the usual ones.
+            settings: The carrier's address, timeouts and limits.
+            tls: Which certificates to trust; None for `default_tls`.
         """
         self._settings = settings
         self._base_url = httpx.URL(settings.base_url)
         self._base_path = self._base_url.raw_path.rstrip(b"/")
-        self._every = {"User-Agent": settings.user_agent, "Accept-Encoding": "gzip"}
-        self._transport = _Transport(settings, tls or usual_tls())
+        self._common_headers = {"User-Agent": settings.user_agent, "Accept-Encoding": "gzip"}
+        self._connections = _AiohttpTransport(settings, tls or default_tls())
 
     async def send(
-        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, departure: Departure
+        self, method: str, target: str, *, headers: Mapping[str, str], body: bytes, guard: SendGuard
     ) -> CarrierAnswer:
-        """Send one request under `departure` and return the whole answer.
+        """Send one request and return the whole answer.
+
+        Args:
+            method: The HTTP method.
+            target: Path and query after the base URL, already quoted.
+            headers: Beside `User-Agent` and `Accept-Encoding`.
+            body: May be empty.
+            guard: Decides whether the request may be sent, and records whether it was.
 
         Raises:
-            FAULTS: It did not leave, or no answer can be read; `departure.left` tells which.
+            SEND_ERRORS: The request was not sent, or its answer cannot be read; `guard.sent` says which.
         """
-        begun = time.monotonic()
+        started = time.monotonic()
         request = httpx.Request(
             method,
             self._base_url,
-            headers={**self._every, **headers},
-            stream=httpx.ByteStream(body),  # as a stream, or httpx would look for what aiohttp adds: host and length
-            extensions={"target": self._base_path + target.encode()},  # or httpx would take it apart each time
+            headers={**self._common_headers, **headers},
+            stream=httpx.ByteStream(body),  # so that httpx does not compute host and length, which aiohttp adds
+            extensions={"target": self._base_path + target.encode()},  # so that httpx does not parse it each time
         )
         request.read()
-        with departing(departure):
+        with _guarded_by(guard):
             async with asyncio.timeout(self._settings.total_timeout_s):
-                answer = await self._transport.handle_async_request(request)
-                told = dict(answer.headers.items())  # their names are in lower case
-                assert isinstance(answer.stream, httpx.AsyncByteStream), "the transport is an asynchronous one"
+                response = await self._connections.handle_async_request(request)
+                answer_headers = dict(response.headers.items())  # httpx gives names in lower case
+                assert isinstance(response.stream, httpx.AsyncByteStream), "the transport is an asynchronous one"
                 try:
-                    # What a 429 has to say stands in its headers; nothing may spoil that it is a 429.
-                    limited = answer.status_code == HTTPStatus.TOO_MANY_REQUESTS
-                    unpacked = b"" if limited else await _read(answer.stream, told, self._settings.answer_bytes_max)
+                    # A 429 says all that matters in its headers. A broken body must not hide that it is a 429.
+                    limited = response.status_code == HTTPStatus.TOO_MANY_REQUESTS
+                    bytes_max = self._settings.answer_bytes_max
+                    content = b"" if limited else await _read_body(response.stream, answer_headers, bytes_max)
                 finally:
-                    await answer.stream.aclose()
-        return CarrierAnswer(answer.status_code, told, unpacked, timedelta(seconds=time.monotonic() - begun))
+                    await response.stream.aclose()
+        return CarrierAnswer(
+            response.status_code, answer_headers, content, timedelta(seconds=time.monotonic() - started)
+        )
 
-    def words(self, fault: Exception, departure: Departure) -> str:
-        """Say for a person what went wrong, and whether the request had left."""
-        what = "no answer" if departure.left else "nothing was sent"
-        if isinstance(fault, WireTrouble):
-            return f"{what}: {fault}"
-        if type(fault) is TimeoutError:
-            return f"{what} within {self._settings.total_timeout_s:g} s"
-        return f"{what}: {type(fault).__name__} {str(fault)[:200]}".rstrip()
+    def describe_failure(self, error: Exception, guard: SendGuard) -> str:
+        """Return in words what went wrong, and whether the request had been sent."""
+        outcome = "no answer" if guard.sent else "nothing was sent"
+        if isinstance(error, TransportError):
+            return f"{outcome}: {error}"
+        if type(error) is TimeoutError:
+            return f"{outcome} within {self._settings.total_timeout_s:g} s"
+        return f"{outcome}: {type(error).__name__} {str(error)[:200]}".rstrip()
 
     async def aclose(self) -> None:
         """Close all connections."""
-        await self._transport.aclose()
+        await self._connections.aclose()
 
 
-async def _read(stream: httpx.AsyncByteStream, headers: Mapping[str, str], bytes_max: int) -> bytes:
-    """Return the body, unpacked, having never held more than `bytes_max` of it.
+async def _read_body(stream: httpx.AsyncByteStream, headers: Mapping[str, str], bytes_max: int) -> bytes:
+    """Return the decompressed body. Never holds more than `bytes_max` of it.
 
     Raises:
-        WireTrouble: It is longer, or packed otherwise than was asked for, or badly.
+        TransportError: The body is longer, broken, or compressed in a way that was not asked for.
     """
-    unpack = _unpacker(headers.get("content-encoding", ""))
+    decoder = _decoder_for(headers.get("content-encoding", ""))
     body = bytearray()
     async for chunk in stream:
-        body += unpack.feed(chunk, bytes_max + 1 - len(body))
+        body += decoder.decode(chunk, bytes_max + 1 - len(body))
         if len(body) > bytes_max:
-            raise WireTrouble(f"the answer is longer than {bytes_max} bytes")
-    unpack.finish()
+            raise TransportError(f"the answer is longer than {bytes_max} bytes")
+    decoder.finish()
     return bytes(body)
 
 
-class _Plain:
-    """A body that is not packed."""
+class _PlainDecoder:
+    """Decodes a body that is not compressed."""
 
-    def feed(self, chunk: bytes, bytes_max: int) -> bytes:
+    def decode(self, chunk: bytes, bytes_max: int) -> bytes:
         return chunk[:bytes_max]
 
     def finish(self) -> None:
         return
 
 
-class _Gzip:
-    """A gzip body, unpacked as far as wanted and no further: a bomb stays packed."""
+class _GzipDecoder:
+    """Decompresses a gzip body only as far as it is wanted, so that a decompression bomb does no harm."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(_GZIP_OR_ZLIB)
-        self._begun = False
+        self._started = False
 
-    def feed(self, chunk: bytes, bytes_max: int) -> bytes:
-        self._begun = self._begun or bool(chunk)
+    def decode(self, chunk: bytes, bytes_max: int) -> bytes:
+        self._started = self._started or bool(chunk)
         try:
             return self._stream.decompress(chunk, bytes_max)
-        except zlib.error as fault:
-            raise WireTrouble("the answer's gzip is broken") from fault
+        except zlib.error as error:
+            raise TransportError("the answer's gzip is broken") from error
 
     def finish(self) -> None:
-        if self._begun and not self._stream.eof:
-            raise WireTrouble("the answer's gzip is cut short")
+        if self._started and not self._stream.eof:
+            raise TransportError("the answer's gzip is cut short")
 
 
-def _unpacker(encoding: str) -> _Plain | _Gzip:
+def _decoder_for(encoding: str) -> _PlainDecoder | _GzipDecoder:
     match encoding.strip().lower():
         case "" | "identity":
-            return _Plain()
+            return _PlainDecoder()
         case "gzip" | "x-gzip" | "deflate":
-            return _Gzip()
+            return _GzipDecoder()
         case other:
-            raise WireTrouble(f"the answer is packed as {other!r:.40}, which was not asked for")
+            raise TransportError(f"the answer is compressed as {other!r:.40}, which was not asked for")

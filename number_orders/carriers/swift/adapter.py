@@ -21,11 +21,11 @@ from number_orders.carriers.contract import (
     Capabilities,
     CarrierRequest,
     Conversation,
-    Keep,
+    ConversationOf,
+    KnownNumbers,
+    LookUpNumbers,
     Purpose,
-    Recall,
-    Recollection,
-    Talk,
+    SaveProgress,
 )
 from number_orders.carriers.swift.answers import (
     Pages,
@@ -151,7 +151,7 @@ class Swift:
         outcome = checked_out(order, answer)
         return (yield from self._undone(order, ready, outcome)) if isinstance(outcome, Undone) else outcome
 
-    def _ready(self, order: Order, steps: Steps) -> Talk[Steps | Event]:
+    def _ready(self, order: Order, steps: Steps) -> ConversationOf[Steps | Event]:
         """Return a cart that is ready to be checked out, or say why there is none."""
         if steps.requested:
             return steps
@@ -166,9 +166,9 @@ class Swift:
             return cart
         return (yield from self._filled(order, steps.with_cart(cart, part.numbers, part.unlisted)))
 
-    def _filled(self, order: Order, steps: Steps) -> Talk[Steps | Event]:
+    def _filled(self, order: Order, steps: Steps) -> ConversationOf[Steps | Event]:
         """Put the request into a cart just made, and keep both."""
-        yield Keep(steps.kept())
+        yield SaveProgress(steps.kept())
         path = f"{self._of(order, CARTS)}/{_quoted(steps.cart_id)}{REQUESTS}"
         answer = yield _prepare(path, write_request(order, steps.part))
         trouble = request_added(order, answer)
@@ -177,29 +177,29 @@ class Swift:
         if trouble is not None:
             return trouble
         ready = replace(steps, requested=True)
-        yield Keep(ready.kept())
+        yield SaveProgress(ready.kept())
         return ready
 
-    def _cart(self, order: Order) -> Talk[CartView | Event]:
+    def _cart(self, order: Order) -> ConversationOf[CartView | Event]:
         answer = yield _prepare(self._of(order, CARTS), write_cart(order))
         return cart_opened(order, answer)
 
-    def _undone(self, order: Order, steps: Steps, undone: Undone) -> Talk[Event]:
+    def _undone(self, order: Order, steps: Steps, undone: Undone) -> ConversationOf[Event]:
         """Return what an attempt comes to that left nothing at the carrier; its cart is forgotten."""
         if not undone.tainted:
-            yield Keep(steps.without_cart().kept())
+            yield SaveProgress(steps.without_cart().kept())
             return NotSent(undone.reason)
-        known: Recollection = yield Recall(())
+        known: KnownNumbers = yield LookUpNumbers(())
         again = self._taint.again(order, known.now, undone.reason, steps.part)
         if order.request.when_tainted is WhenTainted.FAIL:
             failed = tuple(replace(number, state=NumberState.FAILED) for number in again.numbers)
             return Refused(again.reason, again.numbers[0].code if again.numbers else None, None, failed)
         return again
 
-    def _removable(self, order: Order, steps: Steps) -> Talk[Part | Event]:
+    def _removable(self, order: Order, steps: Steps) -> ConversationOf[Part | Event]:
         """Return the numbers that may be removed now, or why none may."""
         numbers = steps.outstanding(order)
-        known: Recollection = yield Recall(numbers)
+        known: KnownNumbers = yield LookUpNumbers(numbers)
         strangers = tuple(number for number in numbers if number not in known.held_since.keys() | known.awaited)
         dids: Dids = (yield from self._dids(None)) if strangers else {}
         cart: CartView | None = None
@@ -239,7 +239,7 @@ class Swift:
 
     def _done_with(self, order: Order, steps: Steps) -> Conversation:
         """Send the rest of an order after all: the answer to a part came after that part was done with."""
-        known: Recollection = yield Recall(())
+        known: KnownNumbers = yield LookUpNumbers(())
         reason = f"{order.carrier_order_id} is a part that is done with; the rest is still to be sent"
         parts = settled(steps.settled, steps.done_orders)
         return PartSettled(order.carrier_status or Status.COMPLETED, (), reason, known.now, parts)
@@ -256,7 +256,7 @@ class Swift:
         rest = tuple(number for number in steps.outstanding(order) if number not in part)
         if not rest and not removal.tainted:
             return removal.end()
-        known: Recollection = yield Recall(rest)
+        known: KnownNumbers = yield LookUpNumbers(rest)
         ours = [number for number in rest if number in known.held_since]
         turns = self._taint.turns(order, ours, known, {}, known.now)
         return removal.parted(self._taint, rest, turns, known.now)
@@ -272,7 +272,7 @@ class Swift:
             if not came and not order.request.numbers and not failed:
                 return Parked(f"{said(view, status)}, and after {steps.looks + 1} looks none of its numbers is listed")
             steps = replace(steps, found=came, looks=0, seen=None)
-            yield Keep(steps.kept())  # before others may buy: from here on time does not tell the numbers apart
+            yield SaveProgress(steps.kept())  # before others may buy: from here on time does not tell the numbers apart
         purchase = Purchase.of(order, view, status, steps.found or (), dids)
         if purchase.pending:
             slow = order.request.kind is Kind.ADD_MESSAGING_NUMBERS
@@ -283,7 +283,7 @@ class Swift:
             return (yield from self._look_again(steps, StillOpen(status, purchase.known(), detail, alone=False)))
         return purchase.end()
 
-    def _came(self, order: Order, since: datetime | None, status: str, dids: Dids) -> Talk[tuple[E164, ...]]:
+    def _came(self, order: Order, since: datetime | None, status: str, dids: Dids) -> ConversationOf[tuple[E164, ...]]:
         """Return the numbers that came by this order, as far as they are listed.
 
         `since` is when its cart was made. Nobody kept that of an order that a person found: an order is its cart by
@@ -294,12 +294,12 @@ class Swift:
         came = candidates(order, dids, since, status)
         if order.request.numbers or not came:
             return came
-        known: Recollection = yield Recall(came)
-        return tuple(number for number in came if number not in known.of_others)
+        known: KnownNumbers = yield LookUpNumbers(came)
+        return tuple(number for number in came if number not in known.of_other_orders)
 
     def _look_again(self, steps: Steps, event: StillOpen) -> Conversation:
         """Remember that this was seen once more, and go on waiting."""
-        yield Keep(replace(steps, looks=steps.looks + 1).kept())
+        yield SaveProgress(replace(steps, looks=steps.looks + 1).kept())
         return event
 
     # -- looking --------------------------------------------------------------------------------
@@ -325,7 +325,7 @@ class Swift:
             return Acknowledged(CarrierOrderId(str(listed.items[0].order_id)), listed.items[0].status)
         return (yield from self._cart_left(order, steps, seen_all=listed.is_whole))
 
-    def _listed(self, order: Order, steps: Steps) -> Talk[Pages[OrderView]]:
+    def _listed(self, order: Order, steps: Steps) -> ConversationOf[Pages[OrderView]]:
         """Return the orders with our reference, but for those of parts that are done with, or that came to nothing."""
         in_parts = order.request.kind is Kind.REMOVE_NUMBERS
 
@@ -352,7 +352,7 @@ class Swift:
         where = "the order of its cart and the list of orders" if seen_all else "the order of its cart"
         return NotListed(f"{where}; the cart is there")
 
-    def _dids(self, account: str | None) -> Talk[Dids]:
+    def _dids(self, account: str | None) -> ConversationOf[Dids]:
         """Return the numbers of one account; without one, those of all accounts."""
         pages = did_pages()
         after: str | None = ""

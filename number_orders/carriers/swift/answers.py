@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any, Final, Generic, TypeVar
 
 from number_orders.carriers.contract import CarrierAnswer
-from number_orders.carriers.http.answers import is_good, require_body, with_status
+from number_orders.carriers.http.answers import is_success, require_body, status_and_text
 from number_orders.carriers.swift.facts import AFTER, CARRIER, CHECKED_OUT_WORDS, LIMIT, PAGE_SIZE, PAGES_MAX, TIMED_OUT
 from number_orders.carriers.swift.json import (
     CartView,
@@ -54,7 +54,7 @@ def cart_opened(order: Order, answer: CarrierAnswer) -> CartView | Event:
         NoAnswer: It says nothing.
         UnreadableAnswer: It is no cart.
     """
-    if is_good(answer):
+    if is_success(answer):
         return read_cart(answer.body)
     if answer.status == HTTPStatus.NOT_FOUND:
         if order.request.account is None:
@@ -70,7 +70,7 @@ def request_added(order: Order, answer: CarrierAnswer) -> Undone | Event | None:
         NoAnswer: It says nothing.
         UnreadableAnswer: It is somebody else's 200, such as a gateway's page: the cart may be empty.
     """
-    if is_good(answer):
+    if is_success(answer):
         if answer.status != HTTPStatus.CREATED:
             require_request(answer.body)
         return None
@@ -85,7 +85,7 @@ def request_added(order: Order, answer: CarrierAnswer) -> Undone | Event | None:
 
 def checked_out(order: Order, answer: CarrierAnswer) -> Undone | Event:
     """Say what the answer to the checkout means. When in doubt it means doubt."""
-    if is_good(answer):
+    if is_success(answer):
         return _ordered(order, answer)
     if to_mend := _TO_MEND.get(answer.status):
         return NotSent(f"HTTP {answer.status}: {to_mend}")
@@ -121,8 +121,8 @@ def refused(order: Order, reason: str, code: str | None = None) -> Refused:
 
 def require_content(answer: CarrierAnswer) -> None:
     """Raise `NoAnswer` unless this can be an answer of Swift's and not a gateway's."""
-    if not is_good(answer):
-        raise NoAnswer(with_status(answer, _TO_MEND.get(answer.status) or _reason(answer)))
+    if not is_success(answer):
+        raise NoAnswer(status_and_text(answer, _TO_MEND.get(answer.status) or _reason(answer)))
     require_body(answer)
 
 
@@ -211,7 +211,7 @@ def _not_taken(order: Order, answer: CarrierAnswer) -> Event:
     said = _reason(answer)
     if answer.status in _REFUSALS and said and not TIMED_OUT.search(answer.body):
         return refused(order, said, str(answer.status))
-    raise NoAnswer(with_status(answer, said))
+    raise NoAnswer(status_and_text(answer, said))
 
 
 def _reason(answer: CarrierAnswer) -> str | None:

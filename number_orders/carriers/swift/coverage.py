@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
-from number_orders.carriers.market import CountBy, Coverage, CoverageEntry, Market, Topic
+from number_orders.carriers.market import Coverage, CoverageEntry, CoverageQuery, Market, Topic
 from number_orders.carriers.swift.answers import require_content
 from number_orders.carriers.swift.facts import (
     ACCEPT,
@@ -40,7 +40,7 @@ class SwiftMarket(Market):
     def __init__(self) -> None:
         super().__init__(CarrierName(CARRIER))
 
-    def coverage(self, wanted: CountBy) -> Inquiry[Coverage]:
+    def coverage(self, wanted: CoverageQuery) -> Inquiry[Coverage]:
         """Ask how many numbers there are."""
         if faults := tuple(coverage_faults(wanted)):
             raise InquiryRefused(faults)
@@ -49,7 +49,7 @@ class SwiftMarket(Market):
         return read_coverage(answer.body)
 
 
-def coverage_faults(wanted: CountBy) -> Iterator[Fault]:
+def coverage_faults(wanted: CoverageQuery) -> Iterator[Fault]:
     """Yield everything that Swift would not take."""
     yield from criteria_faults(wanted.criteria)
     for field in wanted.group_by:
@@ -73,7 +73,7 @@ def read_coverage(body: bytes) -> Coverage:
     return Coverage(tuple(_entry(one, body) for one in entries), _count(data.get("quantity")))
 
 
-def _query(wanted: CountBy) -> dict[str, str | tuple[str, ...]]:
+def _query(wanted: CoverageQuery) -> dict[str, str | tuple[str, ...]]:
     criteria = wanted.criteria
     filters = {name: getattr(criteria, name) for name in ("npa", "nxx", "lata", "state", "rate_center")}
     query: dict[str, str | tuple[str, ...]] = {"number_type": NUMBER_TYPE}

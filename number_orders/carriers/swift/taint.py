@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from number_orders.carriers.contract import Recollection
+from number_orders.carriers.contract import KnownNumbers
 from number_orders.carriers.swift.facts import (
     AWAITED,
     AWAITED_PARTS,
@@ -57,7 +57,7 @@ class Taint:
         return self.window + self.margin
 
     def turns(
-        self, order: Order, numbers: Sequence[E164], known: Recollection, dids: Mapping[E164, Did], there: datetime
+        self, order: Order, numbers: Sequence[E164], known: KnownNumbers, dids: Mapping[E164, Did], there: datetime
     ) -> list[Turn]:
         """Return when each number may be removed.
 
@@ -70,7 +70,7 @@ class Taint:
         """
         return [self._turn(order, number, known, dids.get(number), there) for number in numbers]
 
-    def _turn(self, order: Order, number: E164, known: Recollection, did: Did | None, there: datetime) -> Turn:
+    def _turn(self, order: Order, number: E164, known: KnownNumbers, did: Did | None, there: datetime) -> Turn:
         if number in known.held_since:
             since = known.held_since[number]
             return self._tainted(number, since, since + self.whole, "is ours")

@@ -98,9 +98,9 @@ async def _check_carrier(carrier: ConfiguredCarrier) -> Check:
     began = time.monotonic()
     try:
         order, deadline = _made_up_order(adapter.name), boot_clock() + own.timeout_s
-        if not (await messenger.hold(adapter.look_for(order), deadline=deadline)).exchanges:
+        if not (await messenger.converse(adapter.look_for(order), deadline=deadline)).exchanges:
             # Some adapters see from the order itself that it was never sent, and send no request; `ask` always does.
-            await messenger.hold(adapter.ask(_as_if_open(order)), deadline=deadline)
+            await messenger.converse(adapter.ask(_as_if_open(order)), deadline=deadline)
     except (NoAnswer, UnreadableAnswer) as trouble:
         return _failed_check(adapter.name, where, trouble)
     finally:

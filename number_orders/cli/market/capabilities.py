@@ -57,7 +57,7 @@ _ABILITIES: Final[Mapping[str, Callable[[ConfiguredCarrier], Any]]] = {
     "quantity max": lambda carrier: carrier.adapter.capabilities.quantity_max,
     "partial": lambda carrier: carrier.adapter.capabilities.partial_fill,
     "backorder": lambda carrier: carrier.adapter.capabilities.backorder,
-    "can cancel": lambda carrier: _kinds(carrier.adapter.capabilities.called_back),
+    "can cancel": lambda carrier: _kinds(carrier.adapter.capabilities.cancellable),
     "found by reference": lambda carrier: carrier.adapter.capabilities.found_by_reference,
     "reserve": lambda carrier: carrier.adapter.capabilities.reserves,
     "taint window": lambda carrier: carrier.adapter.capabilities.taint_window,

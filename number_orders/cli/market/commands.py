@@ -57,7 +57,7 @@ def search(
     Order a found number by name, or by the same criteria if the carrier takes them.
     The first order gets it.
     """
-    from number_orders.carriers.market import Search, Topic
+    from number_orders.carriers.market import SearchQuery, Topic
     from number_orders.cli.market import answers, questions
     from number_orders.orders.model import Criteria
 
@@ -77,7 +77,7 @@ def search(
         toll_free_pattern=toll_free_pattern,
         local_calling_area=local_calling_area,
     )
-    wanted = Search(criteria, quantity, questions.options(option or []))
+    wanted = SearchQuery(criteria, quantity, questions.options(option or []))
     replies = questions.ask(Topic.SEARCH, lambda market: market.search(wanted), carrier=carrier)
     answers.show_offers(replies, as_json=as_json)
     raise typer.Exit(questions.exit_code(replies))
@@ -98,14 +98,14 @@ def coverage(
     as_json: AsJson = False,
 ) -> None:
     """Count the numbers for sale, in all or grouped by fields such as the area code."""
-    from number_orders.carriers.market import CountBy, Topic
+    from number_orders.carriers.market import CoverageQuery, Topic
     from number_orders.cli.market import answers, questions
     from number_orders.orders.model import Criteria
 
     criteria = Criteria(
         country=country, number_type=number_type, npa=npa, nxx=nxx, state=state, rate_center=rate_center, lata=lata
     )
-    wanted = CountBy(criteria, tuple(group_by or ()))
+    wanted = CoverageQuery(criteria, tuple(group_by or ()))
     replies = questions.ask(Topic.COVERAGE, lambda market: market.coverage(wanted), carrier=carrier)
     answers.show_coverage(replies, as_json=as_json)
     raise typer.Exit(questions.exit_code(replies))
@@ -118,10 +118,10 @@ def restrictions(
     as_json: AsJson = False,
 ) -> None:
     """Show the rules under which numbers of a country are sold."""
-    from number_orders.carriers.market import RulesOf, Topic
+    from number_orders.carriers.market import RestrictionsQuery, Topic
     from number_orders.cli.market import answers, questions
 
-    wanted = RulesOf(country, number_type)
+    wanted = RestrictionsQuery(country, number_type)
     replies = questions.ask(Topic.RESTRICTIONS, lambda market: market.restrictions(wanted), carrier=carrier)
     answers.show_restrictions(replies, as_json=as_json)
     raise typer.Exit(questions.exit_code(replies))
@@ -157,7 +157,7 @@ def numbers(
     as_json: AsJson = False,
 ) -> None:
     """List the numbers in service, by the carrier's own records."""
-    from number_orders.carriers.market import InService, Topic
+    from number_orders.carriers.market import InServiceQuery, Topic
     from number_orders.cli.market import answers, questions
     from number_orders.orders.model import Criteria
 
@@ -172,7 +172,7 @@ def numbers(
         rate_center=rate_center,
         lata=lata,
     )
-    wanted = InService(criteria, limit)
+    wanted = InServiceQuery(criteria, limit)
     replies = questions.ask(Topic.NUMBERS, lambda market: market.numbers(wanted), carrier=carrier)
     answers.show_numbers(replies, as_json=as_json)
     raise typer.Exit(questions.exit_code(replies))

@@ -9,7 +9,7 @@ from typing import Final
 
 from config.settings import Settings
 from number_orders.carriers.http.courier import Courier
-from number_orders.carriers.reservations import Reservation, Reservations, Reserving
+from number_orders.carriers.reservations import Reservation, Reservations, TakesReservations
 from number_orders.cli import output, times
 from number_orders.cli.exits import ExitCode, Stop, print_error
 from number_orders.cli.market.questions import number
@@ -60,8 +60,8 @@ async def look_up(settings: Settings, carrier: str, names: Sequence[str]) -> lis
 
     async def one(courier: Courier, reservations: Reservations, name: str) -> Reservation:
         if name in numbers:
-            return await courier.inquire(reservations.of_number(numbers[name]))
-        return await courier.inquire(reservations.read(name))
+            return await courier.inquire(reservations.by_number(numbers[name]))
+        return await courier.inquire(reservations.by_id(name))
 
     return await _each(settings, carrier, names, one)
 
@@ -109,9 +109,9 @@ def exit_code(outcomes: Sequence[Outcome]) -> ExitCode:
 async def _with_time_left(courier: Courier, reservations: Reservations, made: Reservation) -> Reservation:
     """Return the reservation with the time left; if that cannot be read, with the carrier's usual time."""
     try:
-        return await courier.inquire(reservations.read(made.reservation_id))
+        return await courier.inquire(reservations.by_id(made.reservation_id))
     except FulfilmentError:
-        return replace(made, expires_in=reservations.lasts)
+        return replace(made, expires_in=reservations.lifetime)
 
 
 async def _each(
@@ -140,7 +140,7 @@ def _carrier_with_reservations(settings: Settings, name: str) -> tuple[Configure
     if chosen is None:
         configured = ", ".join(sorted(known)) or "none"
         raise Stop(ExitCode.USAGE, f"--carrier: {clean(name)} is not set up here; these are: {configured}")
-    if not isinstance(chosen.adapter, Reserving):
+    if not isinstance(chosen.adapter, TakesReservations):
         raise Stop(ExitCode.NO, f"{name} takes no reservations")
     return chosen, chosen.adapter.reservations
 

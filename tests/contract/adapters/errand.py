@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from number_orders.carriers.contract import Conversation, Purpose, Recollection
+from number_orders.carriers.contract import Conversation, KnownNumbers, Purpose
 from number_orders.carriers.http.courier import Courier, Exchange, boot_clock, exchanges_of
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
@@ -195,12 +195,12 @@ class Errand:
         }
         return [f"{name}: {ours[name]}, but truly {truth[name]}" for name in ours if ours[name] != truth[name]]
 
-    async def keep(self, progress: Mapping[str, object]) -> None:
-        """Remember the steps done; the port's `Memory`."""
+    async def save_progress(self, progress: Mapping[str, object]) -> None:
+        """Remember the steps done; the port's `ConversationStore`."""
         self.order = replace(self.order, progress=progress)
 
-    async def recall(self, numbers: tuple[E164, ...]) -> Recollection:
-        """Say what our orders know of these numbers; the port's `Memory`."""
+    async def look_up_numbers(self, numbers: tuple[E164, ...]) -> KnownNumbers:
+        """Say what our orders know of these numbers; the port's `ConversationStore`."""
         errands = self.counter.errands
         others = [errand for errand in errands if errand is not self]
         held = {e164: moment for errand in errands for e164, moment in errand.since.items()}
@@ -209,16 +209,16 @@ class Errand:
             e164 for other in others if not other.order.state.is_final for e164 in other.order.request.numbers
         }
         asked = frozenset(numbers)
-        return Recollection(
+        return KnownNumbers(
             self.counter.now(),
             {e164: held[e164] for e164 in asked & held.keys()},
-            of_others=asked & named,
+            of_other_orders=asked & named,
             awaited=(asked & open_still) - held.keys(),
         )
 
     async def _talk(self, what: str, conversation: Conversation) -> Event:
         try:
-            outcome = await self.counter.courier.hold(conversation, deadline=boot_clock() + 60, memory=self)
+            outcome = await self.counter.courier.converse(conversation, deadline=boot_clock() + 60, store=self)
         except (NoAnswer, UnreadableAnswer) as error:
             self._look_over(exchanges_of(error))
             if what == "submit":  # nothing was paid for yet

@@ -87,7 +87,7 @@ def test_an_order_is_called_back_where_that_is_declared_and_nowhere_else(
             sent = len(errand.said)
             errand.call_back()
             event = await errand.ask()
-            if offer.kind in open_counter.adapter.capabilities.called_back:
+            if offer.kind in open_counter.adapter.capabilities.cancellable:
                 assert isinstance(event, CalledBack)
                 assert errand.order.state is State.CANCELLED
                 assert errand.theirs()[0]["ended_at"]

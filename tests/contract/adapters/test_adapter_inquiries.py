@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from number_orders.carriers.contract import Inquiry
-from number_orders.carriers.market import CountBy, InService, Market, RulesOf, Search
+from number_orders.carriers.market import CoverageQuery, InServiceQuery, Market, RestrictionsQuery, SearchQuery
 from number_orders.carriers.swift.facts import GROUPS
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.errors import Declined, NoAnswer, UnreadableAnswer
@@ -74,7 +74,7 @@ def told(asked: ConfiguredCarrier, question: Callable[[Market], Inquiry[Told]]) 
 )
 def test_every_search_type_is_understood(control: SandboxControl, criteria: Criteria, begins: str) -> None:
     """The adapter and the practice carrier have read the page's tables each for itself."""
-    found = told(carrier(control, "bandwidth"), lambda market: market.search(Search(criteria, 3)))
+    found = told(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(criteria, 3)))
 
     assert len(found.listed) == (3 if begins else 0)
     assert all(offer.e164.startswith(begins) for offer in found.listed)
@@ -85,8 +85,8 @@ def test_the_examples_of_the_page_find_what_the_page_shows(control: SandboxContr
     raleigh = Criteria(country="USA", city="Raleigh", state="NC")
     british = Criteria(country="GBR", number_type="local")
 
-    at_home = told(bandwidth, lambda market: market.search(Search(raleigh, 5)))
-    abroad = told(bandwidth, lambda market: market.search(Search(british, 5)))
+    at_home = told(bandwidth, lambda market: market.search(SearchQuery(raleigh, 5)))
+    abroad = told(bandwidth, lambda market: market.search(SearchQuery(british, 5)))
 
     assert [offer.e164 for offer in at_home.listed] == PAGE_RALEIGH
     assert {(offer.city, offer.state, offer.rate_center, offer.lata) for offer in at_home.listed} == {
@@ -99,7 +99,7 @@ def test_the_examples_of_the_page_find_what_the_page_shows(control: SandboxContr
 
 
 def test_order_and_protection_are_taken(control: SandboxControl) -> None:
-    wanted = Search(Criteria(zip="27601"), 50, options={"order_by": "fullNumber", "protected": "NONE"})
+    wanted = SearchQuery(Criteria(zip="27601"), 50, options={"order_by": "fullNumber", "protected": "NONE"})
 
     found = told(carrier(control, "bandwidth"), lambda market: market.search(wanted))
 
@@ -109,7 +109,7 @@ def test_order_and_protection_are_taken(control: SandboxControl) -> None:
 
 
 def test_restrictions_of_italy_come_whole(control: SandboxControl) -> None:
-    rules = told(carrier(control, "bandwidth"), lambda market: market.restrictions(RulesOf("ITA")))
+    rules = told(carrier(control, "bandwidth"), lambda market: market.restrictions(RestrictionsQuery("ITA")))
 
     assert [(rule.nature, rule.subject) for rule in rules] == [
         ("LEGAL", "Sub allocation"),
@@ -121,7 +121,7 @@ def test_restrictions_of_italy_come_whole(control: SandboxControl) -> None:
 
 
 def test_cm_tells_quantity_and_ranges(control: SandboxControl) -> None:
-    rules = told(carrier(control, "cm"), lambda market: market.restrictions(RulesOf("NLD", "local")))
+    rules = told(carrier(control, "cm"), lambda market: market.restrictions(RestrictionsQuery("NLD", "local")))
 
     assert [(rule.country, rule.number_type, rule.subject) for rule in rules] == [
         ("NLD", "local", "quantity"),
@@ -134,14 +134,14 @@ def test_cm_tells_quantity_and_ranges(control: SandboxControl) -> None:
 def test_swift_counts_by_every_field(control: SandboxControl, field: str) -> None:
     swift = carrier(control, "swift")
 
-    counted = told(swift, lambda market: market.coverage(CountBy(Criteria(), (field,))))
+    counted = told(swift, lambda market: market.coverage(CoverageQuery(Criteria(), (field,))))
 
     assert {frozenset(entry.group) for entry in counted.entries} == {frozenset({field})}
     assert sum(entry.quantity for entry in counted.entries) == counted.quantity
 
 
 def test_swift_counts_by_several_fields_at_once(control: SandboxControl) -> None:
-    wanted = CountBy(Criteria(country="CAN", state="ON"), ("npa", "state"))
+    wanted = CoverageQuery(Criteria(country="CAN", state="ON"), ("npa", "state"))
 
     counted = told(carrier(control, "swift"), lambda market: market.coverage(wanted))
 
@@ -168,9 +168,9 @@ def test_swift_counts_by_every_filter(control: SandboxControl, criteria: Criteri
     (filtered,) = criteria.given() if len(criteria.given()) == 1 else (None,)
     field = {"country": "country_code"}.get(str(filtered), filtered)
     swift = carrier(control, "swift")
-    whole = told(swift, lambda market: market.coverage(CountBy(Criteria())))
+    whole = told(swift, lambda market: market.coverage(CoverageQuery(Criteria())))
 
-    counted = told(swift, lambda market: market.coverage(CountBy(criteria, (field,) if field else ())))
+    counted = told(swift, lambda market: market.coverage(CoverageQuery(criteria, (field,) if field else ())))
 
     assert whole.quantity
     assert counted.quantity is not None
@@ -193,7 +193,7 @@ def test_a_number_that_was_bought_is_told_with_its_order(control: SandboxControl
     bandwidth = carrier(control, "bandwidth")
 
     held = told(bandwidth, lambda market: market.number(E164(mine)))
-    in_service = told(bandwidth, lambda market: market.numbers(InService()))
+    in_service = told(bandwidth, lambda market: market.numbers(InServiceQuery()))
 
     assert (held.status, held.carrier_order_id, held.account) == ("Inservice", order_id, "9900000")
     assert held.in_service_at is not None
@@ -211,23 +211,23 @@ def test_trouble_is_no_answer(control: SandboxControl, fault: str) -> None:
     control.fault(fault, method="GET", path="/availableNumbers")
 
     with pytest.raises(NoAnswer):
-        told(carrier(control, "bandwidth"), lambda market: market.search(Search(Criteria(npa="919"))))
+        told(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(Criteria(npa="919"))))
 
 
 def test_garbage_is_unreadable(control: SandboxControl) -> None:
     control.fault("garbage", method="GET", path="/availableNumbers")
 
     with pytest.raises(UnreadableAnswer):
-        told(carrier(control, "bandwidth"), lambda market: market.search(Search(Criteria(npa="919"))))
+        told(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(Criteria(npa="919"))))
 
 
 def test_nothing_is_ordered_or_kept_by_asking(control: SandboxControl) -> None:
     """Whatever is asked leaves the carriers' books as they were."""
     bandwidth, before = carrier(control, "bandwidth"), control.report()["totals"]["stock"]
 
-    told(bandwidth, lambda market: market.search(Search(Criteria(npa="919"), 100)))
-    told(bandwidth, lambda market: market.numbers(InService()))
-    told(carrier(control, "cm"), lambda market: market.restrictions(RulesOf("NLD")))
+    told(bandwidth, lambda market: market.search(SearchQuery(Criteria(npa="919"), 100)))
+    told(bandwidth, lambda market: market.numbers(InServiceQuery()))
+    told(carrier(control, "cm"), lambda market: market.restrictions(RestrictionsQuery("NLD")))
 
     assert control.report()["orders"] == []
     assert control.report()["totals"]["stock"] == before

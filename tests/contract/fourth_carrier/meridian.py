@@ -59,7 +59,7 @@ class Meridian:
             partial_fill=True,
             backorder=False,
             found_by_reference=True,
-            called_back=frozenset({Kind.NEW_NUMBERS}),
+            cancellable=frozenset({Kind.NEW_NUMBERS}),
         )
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:

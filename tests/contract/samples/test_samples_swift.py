@@ -9,7 +9,14 @@ from uuid import UUID
 
 import pytest
 
-from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Recall, Recollection
+from number_orders.carriers.contract import (
+    CarrierAnswer,
+    CarrierRequest,
+    KnownNumbers,
+    LookUpNumbers,
+    Purpose,
+    SaveProgress,
+)
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, Event, StillOpen
@@ -124,16 +131,16 @@ ORDERS: Final[dict[str, Order]] = {
 def held(order: Order, *files: str) -> tuple[Event, list[CarrierRequest], list[Mapping[str, object]]]:
     """Submit an order to whom answers as the page prints; return the event, what was asked, and what was kept."""
     answers = [CarrierAnswer(sample(file).status or 0, {}, sample(file).body) for file in files]
-    long_held = Recollection(NOW, dict.fromkeys(NAMED, NOW - timedelta(days=1)))
+    long_held = KnownNumbers(NOW, dict.fromkeys(NAMED, NOW - timedelta(days=1)))
     asked, kept = list[CarrierRequest](), list[Mapping[str, object]]()
     conversation = SWIFT.submit(order)
     turn = next(conversation)
     while True:
-        told: CarrierAnswer | Recollection | None = None
+        told: CarrierAnswer | KnownNumbers | None = None
         match turn:
-            case Keep(progress=progress):
+            case SaveProgress(progress=progress):
                 kept.append(progress)
-            case Recall():
+            case LookUpNumbers():
                 told = long_held
             case CarrierRequest():
                 asked.append(turn)

@@ -53,9 +53,9 @@ def frail_courier(power: Power) -> type[Courier]:
     """A courier that dies before a request leaves, or after its answer came."""
 
     class Frail(Courier):
-        async def _exchanged(self, *given: Any, **named: Any) -> CarrierAnswer:
+        async def _send(self, *given: Any, **named: Any) -> CarrierAnswer:
             power.use()
-            answer = await super()._exchanged(*given, **named)
+            answer = await super()._send(*given, **named)
             power.use()
             return answer
 

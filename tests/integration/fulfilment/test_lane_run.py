@@ -225,8 +225,8 @@ def test_answers_that_land_within_a_moment_are_written_together(
     class Apart(Courier):
         landing = asyncio.Barrier(5)
 
-        async def hold(self, *given: Any, **named: Any) -> Outcome:
-            outcome = await super().hold(*given, **named)
+        async def converse(self, *given: Any, **named: Any) -> Outcome:
+            outcome = await super().converse(*given, **named)
             await asyncio.sleep(0.001 * await self.landing.wait())
             return outcome
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from number_orders.carriers.bandwidth.adapter import Bandwidth
-from number_orders.carriers.contract import Capabilities, Conversation, Keep
+from number_orders.carriers.contract import Capabilities, Conversation, SaveProgress
 from number_orders.orders.errors import NotCancellable
 from number_orders.orders.events import CalledBack, StillOpen
 from number_orders.orders.model import Kind, Lane, Order, OrderRequest, State
@@ -28,12 +28,12 @@ class LetsGo(Bandwidth):
 
     @property
     def capabilities(self) -> Capabilities:
-        return replace(super().capabilities, called_back=frozenset({Kind.NEW_NUMBERS}))
+        return replace(super().capabilities, cancellable=frozenset({Kind.NEW_NUMBERS}))
 
     def ask(self, order: Order) -> Conversation:
         if order.cancel_asked_at is None:
             return (yield from super().ask(order))
-        yield Keep({**order.progress, "dropped": True})
+        yield SaveProgress({**order.progress, "dropped": True})
         return CalledBack("dropped as it was asked to", "CANCELLED")
 
 
@@ -78,7 +78,7 @@ class TellsApart(OneAtATime):
     looks = 0
 
     def ask(self, order: Order) -> Conversation:
-        yield Keep(order.progress)
+        yield SaveProgress(order.progress)
         self.looks += 1
         return StillOpen("RECEIVED", alone=self.looks == 1)
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from number_orders.carriers.contract import EVERYTHING
+from number_orders.carriers.contract import ONE_LIMIT_GROUP
 from number_orders.fulfilment.lanes.rate import limit
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.ledger import Ledger
@@ -569,6 +569,6 @@ def test_tellings_go_on_whatever_becomes_of_the_carrier(book: Book) -> None:
 
 def test_a_limit_keeps_something_back_for_the_way(book: Book) -> None:
     """Requests may leave a moment after their places; so places lie a little further apart than the rate says."""
-    kept = limit(EVERYTHING, 100.0).spacing
+    kept = limit(ONE_LIMIT_GROUP, 100.0).spacing
     assert kept is not None
     assert timedelta(milliseconds=10) < kept < timedelta(milliseconds=11)

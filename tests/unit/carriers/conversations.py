@@ -9,10 +9,10 @@ from number_orders.carriers.contract import (
     CarrierRequest,
     Conversation,
     Inquiry,
-    Keep,
+    KnownNumbers,
+    LookUpNumbers,
     Purpose,
-    Recall,
-    Recollection,
+    SaveProgress,
 )
 from number_orders.orders.events import Event
 from number_orders.orders.numbers import E164
@@ -29,7 +29,10 @@ def answer(body: bytes | str = b"", status: int = 200, headers: Mapping[str, str
 
 
 def converse(
-    conversation: Conversation, *answers: CarrierAnswer, held: tuple[E164, ...] = (), kept: list[Keep] | None = None
+    conversation: Conversation,
+    *answers: CarrierAnswer,
+    held: tuple[E164, ...] = (),
+    kept: list[SaveProgress] | None = None,
 ) -> tuple[Event, list[CarrierRequest]]:
     """Run a conversation and return its event and requests. Every answer must be used.
 
@@ -39,14 +42,14 @@ def converse(
     unused, requests = list(answers), []
     step = next(conversation)
     while True:
-        reply: CarrierAnswer | Recollection | None = None
+        reply: CarrierAnswer | KnownNumbers | None = None
         match step:
             case CarrierRequest():
                 requests.append(step)
                 reply = unused.pop(0)
-            case Recall(numbers=numbers):
-                reply = Recollection(NOON, {number: NOON for number in numbers if number in held})
-            case Keep() if kept is not None:
+            case LookUpNumbers(numbers=numbers):
+                reply = KnownNumbers(NOON, {number: NOON for number in numbers if number in held})
+            case SaveProgress() if kept is not None:
                 kept.append(step)
             case _:
                 raise AssertionError(step)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from hypothesis import strategies as st
 
-from number_orders.carriers.contract import CarrierAnswer, Conversation, Keep
+from number_orders.carriers.contract import CarrierAnswer, Conversation, SaveProgress
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Event
 
@@ -28,7 +28,7 @@ def event_or_none(conversation: Conversation, answers: Iterator[CarrierAnswer]) 
     try:
         step = next(conversation)
         while True:
-            step = conversation.send(None if isinstance(step, Keep) else next(answers))
+            step = conversation.send(None if isinstance(step, SaveProgress) else next(answers))
     except StopIteration as end:
         event: Event = end.value
         return event

@@ -7,20 +7,28 @@ import pytest
 
 from number_orders.carriers.bandwidth.market import BandwidthMarket
 from number_orders.carriers.cm.market import CMMarket
-from number_orders.carriers.market import SILENT, CountBy, InService, Market, RulesOf, Search, Topic
+from number_orders.carriers.market import (
+    NO_MARKET,
+    CoverageQuery,
+    InServiceQuery,
+    Market,
+    RestrictionsQuery,
+    SearchQuery,
+    Topic,
+)
 from number_orders.carriers.swift.coverage import SwiftMarket
 from number_orders.orders.errors import InquiryRefused
 from number_orders.orders.model import Criteria
 from number_orders.orders.numbers import E164
 from tests.unit.carriers.cm.examples import ACCOUNT, DUTCH
 
-MARKETS = (SILENT, BandwidthMarket("9900000"), CMMarket(ACCOUNT, {"USA:local": DUTCH}), SwiftMarket())
+MARKETS = (NO_MARKET, BandwidthMarket("9900000"), CMMarket(ACCOUNT, {"USA:local": DUTCH}), SwiftMarket())
 QUESTIONS: dict[Topic, Callable[[Market], Any]] = {
-    Topic.SEARCH: lambda market: market.search(Search(Criteria(npa="919"))),
-    Topic.COVERAGE: lambda market: market.coverage(CountBy(Criteria())),
-    Topic.RESTRICTIONS: lambda market: market.restrictions(RulesOf("USA", "local")),
+    Topic.SEARCH: lambda market: market.search(SearchQuery(Criteria(npa="919"))),
+    Topic.COVERAGE: lambda market: market.coverage(CoverageQuery(Criteria())),
+    Topic.RESTRICTIONS: lambda market: market.restrictions(RestrictionsQuery("USA", "local")),
     Topic.NUMBER: lambda market: market.number(E164("+19195550120")),
-    Topic.NUMBERS: lambda market: market.numbers(InService()),
+    Topic.NUMBERS: lambda market: market.numbers(InServiceQuery()),
 }
 
 
@@ -37,8 +45,8 @@ def test_a_carrier_answers_what_it_declares_and_nothing_else(market: Market) -> 
 
 def test_who_is_asked_for_more_says_what_it_does_answer() -> None:
     with pytest.raises(InquiryRefused) as refused:
-        SwiftMarket().search(Search(Criteria(npa="919")))
+        SwiftMarket().search(SearchQuery(Criteria(npa="919")))
     assert str(refused.value) == "carrier: swift does not answer search; it answers coverage"
 
-    with pytest.raises(InquiryRefused, match="it answers no question that concerns no order"):
-        SILENT.search(Search(Criteria(npa="919")))
+    with pytest.raises(InquiryRefused, match="it answers no questions"):
+        NO_MARKET.search(SearchQuery(Criteria(npa="919")))

@@ -9,7 +9,16 @@ from hypothesis import strategies as st
 
 from number_orders.carriers.bandwidth.market import BandwidthMarket
 from number_orders.carriers.contract import CarrierAnswer, Inquiry
-from number_orders.carriers.market import CountBy, Coverage, HeldNumber, Holdings, InService, Offers, RulesOf, Search
+from number_orders.carriers.market import (
+    Coverage,
+    CoverageQuery,
+    HeldNumber,
+    Holdings,
+    InServiceQuery,
+    Offers,
+    RestrictionsQuery,
+    SearchQuery,
+)
 from number_orders.carriers.swift.coverage import SwiftMarket
 from number_orders.orders.errors import Declined, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import Criteria
@@ -17,11 +26,11 @@ from number_orders.orders.numbers import E164
 
 BANDWIDTH = BandwidthMarket("9900000")
 QUESTIONS: Final[dict[str, tuple[Callable[[], Inquiry[Any]], type]]] = {
-    "search": (lambda: BANDWIDTH.search(Search(Criteria(npa="919"))), Offers),
-    "restrictions": (lambda: BANDWIDTH.restrictions(RulesOf("ITA")), tuple),
+    "search": (lambda: BANDWIDTH.search(SearchQuery(Criteria(npa="919"))), Offers),
+    "restrictions": (lambda: BANDWIDTH.restrictions(RestrictionsQuery("ITA")), tuple),
     "number": (lambda: BANDWIDTH.number(E164("+19195550120")), HeldNumber),
-    "numbers": (lambda: BANDWIDTH.numbers(InService()), Holdings),
-    "coverage": (lambda: SwiftMarket().coverage(CountBy(Criteria(), ("npa",))), Coverage),
+    "numbers": (lambda: BANDWIDTH.numbers(InServiceQuery()), Holdings),
+    "coverage": (lambda: SwiftMarket().coverage(CoverageQuery(Criteria(), ("npa",))), Coverage),
 }
 TURNS_MAX: Final = 50
 

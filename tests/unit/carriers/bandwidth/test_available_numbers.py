@@ -7,7 +7,7 @@ from typing import Any, Final
 import pytest
 
 from number_orders.carriers.bandwidth.available_numbers import NUMBER_TYPES, search_faults, search_query
-from number_orders.carriers.market import Search
+from number_orders.carriers.market import SearchQuery
 from number_orders.orders.model import Criteria
 
 # Search Type | Required Parameters | Combinational Parameters | Optional Parameters
@@ -72,10 +72,10 @@ def is_on_the_page(given: frozenset[str], table: str) -> bool:
     return any(required <= given <= allowed for required, allowed in rows(table))
 
 
-def search(*parameters: str) -> Search:
+def search(*parameters: str) -> SearchQuery:
     said = {name: value for parameter in parameters for name, value in SAID[parameter].items()}
     options: dict[str, str] = {name: said.pop(name) for name in ("order_by", "protected") if name in said}
-    return Search(Criteria(**said), options=options)
+    return SearchQuery(Criteria(**said), options=options)
 
 
 def every_choice(names: list[str], *, most: int) -> list[tuple[str, ...]]:
@@ -200,7 +200,7 @@ def test_toll_free_searches_ask_for_no_details(wanted: tuple[str, ...], query: d
     ],
 )
 def test_countries_and_number_types_are_spelled_as_bandwidth_does(criteria: Criteria, query: dict[str, str]) -> None:
-    wanted = Search(criteria, 5)
+    wanted = SearchQuery(criteria, 5)
 
     assert search_faults(wanted) == ()
     assert search_query(wanted) == {**query, "quantity": "5", "enableTNDetail": "true"}
@@ -208,7 +208,7 @@ def test_countries_and_number_types_are_spelled_as_bandwidth_does(criteria: Crit
 
 @pytest.mark.parametrize("word", NUMBER_TYPES)
 def test_every_type_of_number_can_be_searched_abroad(word: str) -> None:
-    query = search_query(Search(Criteria(country="GBR", number_type=word)))
+    query = search_query(SearchQuery(Criteria(country="GBR", number_type=word)))
 
     assert query["phoneNumberType"] == NUMBER_TYPES[word]
 
@@ -216,46 +216,50 @@ def test_every_type_of_number_can_be_searched_abroad(word: str) -> None:
 @pytest.mark.parametrize(
     ("wanted", "field", "words"),
     [
-        (Search(Criteria()), "criteria", "must say where"),
-        (Search(Criteria(), 5), "criteria", "must say where"),
-        (Search(Criteria(country="usa")), "criteria.country", "three capital letters"),
-        (Search(Criteria(country="GBR", number_type="premium")), "criteria.number_type", "must be one of local,"),
-        (Search(Criteria(number_type="national")), "criteria.number_type", "needs criteria.country"),
-        (Search(Criteria(number_type="local"), 5), "criteria.number_type", "needs criteria.country"),
-        (Search(Criteria(number_type="toll_free", npa="833")), "criteria.number_type", "needs criteria.country"),
+        (SearchQuery(Criteria()), "criteria", "must say where"),
+        (SearchQuery(Criteria(), 5), "criteria", "must say where"),
+        (SearchQuery(Criteria(country="usa")), "criteria.country", "three capital letters"),
+        (SearchQuery(Criteria(country="GBR", number_type="premium")), "criteria.number_type", "must be one of local,"),
+        (SearchQuery(Criteria(number_type="national")), "criteria.number_type", "needs criteria.country"),
+        (SearchQuery(Criteria(number_type="local"), 5), "criteria.number_type", "needs criteria.country"),
+        (SearchQuery(Criteria(number_type="toll_free", npa="833")), "criteria.number_type", "needs criteria.country"),
         (
-            Search(Criteria(country="USA", number_type="toll_free", zip="27601")),
+            SearchQuery(Criteria(country="USA", number_type="toll_free", zip="27601")),
             "criteria.number_type",
             "search by ZIP",
         ),
         (
-            Search(Criteria(number_type="local", toll_free_pattern="83*")),
+            SearchQuery(Criteria(number_type="local", toll_free_pattern="83*")),
             "criteria.toll_free_pattern",
             "number_type local",
         ),
-        (Search(Criteria(npa="119")), "criteria.npa", "three digits, the first 2-9"),
-        (Search(Criteria(nxx="555")), "criteria.nxx", "needs criteria.npa"),
-        (Search(Criteria(npa="919", thousands_block="2")), "criteria.thousands_block", "needs criteria.nxx"),
-        (Search(Criteria(country="DEU", npa="1234567")), "criteria.npa", "up to six digits"),
-        (Search(Criteria(country="DEU", city="\t")), "criteria.city", "printable"),
-        (Search(Criteria(country="DEU", zip="10115")), "criteria.zip", "search by country goes with"),
-        (Search(Criteria(country="USA", city="Raleigh")), "criteria.city", "needs criteria.state"),
-        (Search(Criteria(rate_center="RALEIGH")), "criteria.rate_center", "needs criteria.state"),
-        (Search(Criteria(vanity="CALL", zip="27601")), "criteria.zip", "search by local vanity goes with"),
-        (Search(Criteria(zip="2760")), "criteria.zip", "ZIP code"),
-        (Search(Criteria(npa="919"), 0), "quantity", "1 to 5000"),
-        (Search(Criteria(npa="919"), 5001), "quantity", "1 to 5000"),
-        (Search(Criteria(npa="919"), options={"color": "red"}), "options.color", "Bandwidth knows order_by, protected"),
-        (Search(Criteria(zip="27601"), options={"order_by": "price"}), "options.order_by", "fullNumber"),
+        (SearchQuery(Criteria(npa="119")), "criteria.npa", "three digits, the first 2-9"),
+        (SearchQuery(Criteria(nxx="555")), "criteria.nxx", "needs criteria.npa"),
+        (SearchQuery(Criteria(npa="919", thousands_block="2")), "criteria.thousands_block", "needs criteria.nxx"),
+        (SearchQuery(Criteria(country="DEU", npa="1234567")), "criteria.npa", "up to six digits"),
+        (SearchQuery(Criteria(country="DEU", city="\t")), "criteria.city", "printable"),
+        (SearchQuery(Criteria(country="DEU", zip="10115")), "criteria.zip", "search by country goes with"),
+        (SearchQuery(Criteria(country="USA", city="Raleigh")), "criteria.city", "needs criteria.state"),
+        (SearchQuery(Criteria(rate_center="RALEIGH")), "criteria.rate_center", "needs criteria.state"),
+        (SearchQuery(Criteria(vanity="CALL", zip="27601")), "criteria.zip", "search by local vanity goes with"),
+        (SearchQuery(Criteria(zip="2760")), "criteria.zip", "ZIP code"),
+        (SearchQuery(Criteria(npa="919"), 0), "quantity", "1 to 5000"),
+        (SearchQuery(Criteria(npa="919"), 5001), "quantity", "1 to 5000"),
         (
-            Search(Criteria(npa="919"), options={"order_by": "fullNumber"}),
+            SearchQuery(Criteria(npa="919"), options={"color": "red"}),
+            "options.color",
+            "Bandwidth knows order_by, protected",
+        ),
+        (SearchQuery(Criteria(zip="27601"), options={"order_by": "price"}), "options.order_by", "fullNumber"),
+        (
+            SearchQuery(Criteria(npa="919"), options={"order_by": "fullNumber"}),
             "options.order_by",
             "search by area code goes",
         ),
-        (Search(Criteria(npa="919"), options={"protected": "SOME"}), "options.protected", "NONE, ONLY, MIXED"),
+        (SearchQuery(Criteria(npa="919"), options={"protected": "SOME"}), "options.protected", "NONE, ONLY, MIXED"),
     ],
 )
-def test_a_refusal_names_field_and_rule(wanted: Search, field: str, words: str) -> None:
+def test_a_refusal_names_field_and_rule(wanted: SearchQuery, field: str, words: str) -> None:
     (fault,) = search_faults(wanted)
 
     assert fault.field == field
@@ -264,4 +268,4 @@ def test_a_refusal_names_field_and_rule(wanted: Search, field: str, words: str) 
 
 def test_a_zero_before_an_area_code_abroad_stays() -> None:
     """Version 2 of the API takes area codes as text."""
-    assert search_query(Search(Criteria(country="ITA", npa="06")))["areaCode"] == "06"
+    assert search_query(SearchQuery(Criteria(country="ITA", npa="06")))["areaCode"] == "06"

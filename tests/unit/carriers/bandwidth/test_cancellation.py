@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose, SaveProgress
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import (
     CalledBack,
@@ -58,14 +58,14 @@ def called_back(quantity: int = 2, *, closing: dict[str, Any] | None = None, **m
 
 
 def ask(order: Order, *answers: CarrierAnswer | str) -> tuple[Event, list[CarrierRequest], list[Any]]:
-    kept: list[Keep] = []
+    kept: list[SaveProgress] = []
     given = (each if isinstance(each, CarrierAnswer) else answered(200, each) for each in answers)
     event, requests = converse(BANDWIDTH.ask(order), *given, kept=kept)
     return event, requests, [keep.progress.get("closing") for keep in kept]
 
 
 def test_new_numbers_can_be_called_back_and_removals_cannot() -> None:
-    assert BANDWIDTH.capabilities.called_back == {Kind.NEW_NUMBERS}
+    assert BANDWIDTH.capabilities.cancellable == {Kind.NEW_NUMBERS}
 
 
 def test_a_backorder_is_closed_and_looked_at_again() -> None:
@@ -94,14 +94,14 @@ def test_the_wish_is_remembered_before_it_leaves() -> None:
 
     turns = [conversation.send(answered(200, WAITS)), conversation.send(None)]
 
-    assert isinstance(turns[0], Keep)
+    assert isinstance(turns[0], SaveProgress)
     assert isinstance(turns[1], CarrierRequest)
     assert turns[1].method == "PUT"
 
 
 def test_other_steps_are_kept_beside_it() -> None:
     order = called_back(progress={"else": 1})
-    kept: list[Keep] = []
+    kept: list[SaveProgress] = []
     converse(BANDWIDTH.ask(order), answered(200, WAITS), AGREED, answered(200, NOTHING), kept=kept)
     assert [keep.progress["else"] for keep in kept] == [1, 1]
 
@@ -231,7 +231,7 @@ def test_who_may_not_close_still_follows_the_order(status: int) -> None:
 
 
 def test_trouble_after_the_wish_leaves_it_kept() -> None:
-    kept: list[Keep] = []
+    kept: list[SaveProgress] = []
     with pytest.raises(NoAnswer):
         converse(BANDWIDTH.ask(called_back()), answered(200, WAITS), AGREED, answered(503), kept=kept)
     assert len(kept) == 2

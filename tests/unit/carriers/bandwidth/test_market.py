@@ -6,7 +6,7 @@ import pytest
 
 from number_orders.carriers.bandwidth.market import BandwidthMarket
 from number_orders.carriers.contract import CarrierAnswer
-from number_orders.carriers.market import HeldNumber, InService, Offer, Restriction, RulesOf, Search
+from number_orders.carriers.market import HeldNumber, InServiceQuery, Offer, Restriction, RestrictionsQuery, SearchQuery
 from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import Criteria
 from number_orders.orders.numbers import E164
@@ -15,7 +15,7 @@ from tests.unit.carriers.conversations import answer, first_request, inquire
 MARKET = BandwidthMarket("9900000")
 ACCOUNT = "/api/v2/accounts/9900000"
 A, B, C, D = (E164(f"+1919555012{digit}") for digit in range(4))
-IN_919 = Search(Criteria(npa="919"), 5)
+IN_919 = SearchQuery(Criteria(npa="919"), 5)
 
 
 def with_declaration(root: str) -> bytes:
@@ -53,7 +53,7 @@ class TestTheSamplesOfThePage:
         numbers = [f"+44122400{line}" for line in ("3908", "3995", "3996", "3997", "3998")]
 
         requests, offers = inquire(
-            MARKET.search(Search(Criteria(country="GBR", number_type="local"), 5)), answer(found(*numbers))
+            MARKET.search(SearchQuery(Criteria(country="GBR", number_type="local"), 5)), answer(found(*numbers))
         )
 
         (request,) = requests
@@ -71,7 +71,7 @@ class TestTheSamplesOfThePage:
         numbers = [f"+1984247{line}" for line in ("1432", "1793", "1794", "1827", "1828")]
 
         requests, offers = inquire(
-            MARKET.search(Search(Criteria(country="USA", city="Raleigh", state="NC"), 5)), answer(found(*numbers))
+            MARKET.search(SearchQuery(Criteria(country="USA", city="Raleigh", state="NC"), 5)), answer(found(*numbers))
         )
 
         expected = {"countryCodeA3": "USA", "quantity": "5", "city": "Raleigh", "state": "NC"}
@@ -95,7 +95,7 @@ class TestTheSamplesOfThePage:
             f"{restriction('Outbound call', long, 'SERVICE')}</Restrictions>\n</RestrictionResponse>"
         )
 
-        requests, told = inquire(MARKET.restrictions(RulesOf("ITA")), answer(sample))
+        requests, told = inquire(MARKET.restrictions(RestrictionsQuery("ITA")), answer(sample))
 
         assert (requests[0].path, requests[0].query) == ("/api/v2/restrictions", {"countryCodeA3": "ITA"})
         assert told == (
@@ -136,7 +136,7 @@ class TestSearch:
         )
         sample = f"<SearchResult><TelephoneNumberDetailList>{detail}</TelephoneNumberDetailList></SearchResult>"
 
-        _, offers = inquire(MARKET.search(Search(Criteria(country="GBR"))), answer(sample))
+        _, offers = inquire(MARKET.search(SearchQuery(Criteria(country="GBR"))), answer(sample))
 
         (offer,) = offers.listed
         assert (offer.country, offer.number_type, offer.area_code) == ("GBR", "GEOGRAPHIC", "1224")
@@ -154,7 +154,7 @@ class TestSearch:
 
     def test_what_breaks_a_rule_is_not_sent(self) -> None:
         with pytest.raises(InquiryRefused) as refusal:
-            first_request(MARKET.search(Search(Criteria(city="Raleigh"))))
+            first_request(MARKET.search(SearchQuery(Criteria(city="Raleigh"))))
 
         assert [str(fault) for fault in refusal.value.faults] == ["criteria.city: needs criteria.state beside it"]
 
@@ -167,14 +167,15 @@ class TestSearch:
 class TestRestrictions:
     def test_a_country_without_any(self) -> None:
         _, told = inquire(
-            MARKET.restrictions(RulesOf("NLD")), answer("<RestrictionResponse><Restrictions/></RestrictionResponse>")
+            MARKET.restrictions(RestrictionsQuery("NLD")),
+            answer("<RestrictionResponse><Restrictions/></RestrictionResponse>"),
         )
 
         assert told == ()
 
     def test_no_country_is_not_asked_about(self) -> None:
         with pytest.raises(InquiryRefused, match="three capital letters"):
-            first_request(MARKET.restrictions(RulesOf("Italy")))
+            first_request(MARKET.restrictions(RestrictionsQuery("Italy")))
 
 
 class TestOneNumber:
@@ -224,7 +225,7 @@ class TestOneNumber:
 class TestNumbersInService:
     def test_pages_are_turned_to_the_end(self) -> None:
         requests, told = inquire(
-            MARKET.numbers(InService()),
+            MARKET.numbers(InServiceQuery()),
             answer(page("9195550120", "9195550121", total=3, following="9195550122")),
             answer(page("9195550122", total=3)),
         )
@@ -236,7 +237,7 @@ class TestNumbersInService:
 
     def test_no_more_is_read_than_asked_for(self) -> None:
         _, told = inquire(
-            MARKET.numbers(InService(limit=1)),
+            MARKET.numbers(InServiceQuery(limit=1)),
             answer(page("9195550120", "9195550121", total=9, following="9195550122")),
         )
 
@@ -248,14 +249,17 @@ class TestNumbersInService:
         itself = answer(page("9195550121", total=2, following="9195550121"))
 
         requests, told = inquire(
-            MARKET.numbers(InService()), answer(page("9195550120", total=2, following="9195550121")), itself, itself
+            MARKET.numbers(InServiceQuery()),
+            answer(page("9195550120", total=2, following="9195550121")),
+            itself,
+            itself,
         )
 
         assert len(requests) == 3
         assert len(told.listed) == 2
 
     def test_none_is_answered_204(self) -> None:
-        _, told = inquire(MARKET.numbers(InService()), answer(status=204))
+        _, told = inquire(MARKET.numbers(InServiceQuery()), answer(status=204))
 
         assert (told.listed, told.total) == ((), 0)
 
@@ -263,7 +267,7 @@ class TestNumbersInService:
         town = Criteria(npa="919", nxx="555", thousands_block="0", lata="426", rate_center="RALEIGH", state="nc")
         abroad = Criteria(country="GBR", number_type="local", npa="1224", city="Aberdeen")
 
-        assert first_request(MARKET.numbers(InService(town))).query == {
+        assert first_request(MARKET.numbers(InServiceQuery(town))).query == {
             "page": "1",
             "size": "500",
             "npaNxxx": "9195550",
@@ -271,7 +275,7 @@ class TestNumbersInService:
             "rateCenter": "RALEIGH",
             "state": "NC",
         }
-        assert first_request(MARKET.numbers(InService(abroad))).query == {
+        assert first_request(MARKET.numbers(InServiceQuery(abroad))).query == {
             "page": "1",
             "size": "500",
             "countryCodeA3": "GBR",
@@ -283,14 +287,14 @@ class TestNumbersInService:
     @pytest.mark.parametrize(
         ("wanted", "field"),
         [
-            (InService(Criteria(zip="27601")), "criteria.zip"),
-            (InService(Criteria(vanity="CALL")), "criteria.vanity"),
-            (InService(Criteria(state="NC")), "criteria.state"),
-            (InService(Criteria(rate_center="RALEIGH")), "criteria.rate_center"),
-            (InService(limit=0), "limit"),
+            (InServiceQuery(Criteria(zip="27601")), "criteria.zip"),
+            (InServiceQuery(Criteria(vanity="CALL")), "criteria.vanity"),
+            (InServiceQuery(Criteria(state="NC")), "criteria.state"),
+            (InServiceQuery(Criteria(rate_center="RALEIGH")), "criteria.rate_center"),
+            (InServiceQuery(limit=0), "limit"),
         ],
     )
-    def test_what_cannot_be_filtered_by_is_refused(self, wanted: InService, field: str) -> None:
+    def test_what_cannot_be_filtered_by_is_refused(self, wanted: InServiceQuery, field: str) -> None:
         with pytest.raises(InquiryRefused) as refusal:
             first_request(MARKET.numbers(wanted))
 
@@ -298,7 +302,7 @@ class TestNumbersInService:
 
     def test_an_empty_404_is_about_account_or_filter(self) -> None:
         with pytest.raises(Declined, match="a filter that it does not take"):
-            inquire(MARKET.numbers(InService()), answer(status=404))
+            inquire(MARKET.numbers(InServiceQuery()), answer(status=404))
 
 
 @pytest.mark.parametrize(
@@ -336,8 +340,8 @@ def test_what_is_no_answer_is_told_apart(given: CarrierAnswer, error: type[Fulfi
 @pytest.mark.parametrize("body", ["<X/>", "<SearchResult/>", "<TNs>"])
 def test_other_documents_are_unreadable(body: str) -> None:
     with pytest.raises(UnreadableAnswer):
-        inquire(MARKET.restrictions(RulesOf("ITA")), answer(body))
+        inquire(MARKET.restrictions(RestrictionsQuery("ITA")), answer(body))
     with pytest.raises(UnreadableAnswer):
         inquire(MARKET.number(A), answer(body))
     with pytest.raises(UnreadableAnswer):
-        inquire(MARKET.numbers(InService()), answer(body))
+        inquire(MARKET.numbers(InServiceQuery()), answer(body))

@@ -7,7 +7,7 @@ import pytest
 from defusedxml.ElementTree import fromstring
 
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
-from number_orders.carriers.reservations import Reservation, Reserving
+from number_orders.carriers.reservations import Reservation, TakesReservations
 from number_orders.orders.errors import Declined, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.numbers import E164
 from tests.unit.carriers.bandwidth.examples import BANDWIDTH, HTML, A, answered
@@ -41,9 +41,9 @@ def held(inquiry: Inquiry[Told], answer: CarrierAnswer) -> tuple[CarrierRequest,
 
 
 def test_bandwidth_takes_reservations_and_says_so() -> None:
-    assert isinstance(BANDWIDTH, Reserving)
+    assert isinstance(BANDWIDTH, TakesReservations)
     assert BANDWIDTH.capabilities.reserves
-    assert RESERVATIONS.lasts == timedelta(hours=4)
+    assert RESERVATIONS.lifetime == timedelta(hours=4)
 
 
 @pytest.mark.parametrize("segment", ["tnreservation", "tnsreservation"])
@@ -59,8 +59,8 @@ def test_one_number_is_reserved_under_the_id_in_the_location(segment: str) -> No
 
 
 def test_it_is_looked_up_by_id_and_by_number() -> None:
-    by_id, shown = held(RESERVATIONS.read(ID), answered(200, BY_ID))
-    by_number, same = held(RESERVATIONS.of_number(A), answered(200, BY_NUMBER))
+    by_id, shown = held(RESERVATIONS.by_id(ID), answered(200, BY_ID))
+    by_number, same = held(RESERVATIONS.by_number(A), answered(200, BY_NUMBER))
 
     assert (by_id.method, by_id.path, by_id.purpose) == ("GET", f"{PATH}/{ID}", Purpose.READ)
     assert by_number.path == "/api/v2/tns/%2B19195550100/tnreservation"
@@ -70,9 +70,9 @@ def test_it_is_looked_up_by_id_and_by_number() -> None:
 
 def test_one_that_is_over_has_no_time_left() -> None:
     body = BY_ID.replace("14293", "0")
-    assert held(RESERVATIONS.read(ID), answered(200, body))[1].expires_in == timedelta()
+    assert held(RESERVATIONS.by_id(ID), answered(200, body))[1].expires_in == timedelta()
     untold = BY_ID.replace("14293", "soon")
-    assert held(RESERVATIONS.read(ID), answered(200, untold))[1].expires_in is None
+    assert held(RESERVATIONS.by_id(ID), answered(200, untold))[1].expires_in is None
 
 
 @pytest.mark.parametrize("status", [200, 204])
@@ -84,7 +84,7 @@ def test_it_is_let_go(status: int) -> None:
 
 
 def test_an_id_is_never_more_than_a_segment_of_the_path() -> None:
-    assert next(RESERVATIONS.read("../../orders?x=1")).path == f"{PATH}/..%2F..%2Forders%3Fx%3D1"
+    assert next(RESERVATIONS.by_id("../../orders?x=1")).path == f"{PATH}/..%2F..%2Forders%3Fx%3D1"
 
 
 def test_a_number_that_is_not_north_american_is_refused_before_anything_is_sent() -> None:
@@ -106,7 +106,7 @@ def ended(inquiry: Inquiry[Told], answer: CarrierAnswer) -> None:
     ],
 )
 def test_their_no_is_told_in_their_words(answer: CarrierAnswer, code: str | None, words: str) -> None:
-    for inquiry in (RESERVATIONS.reserve(A), RESERVATIONS.read(ID), RESERVATIONS.release(ID)):
+    for inquiry in (RESERVATIONS.reserve(A), RESERVATIONS.by_id(ID), RESERVATIONS.release(ID)):
         with pytest.raises(Declined) as no:
             ended(inquiry, answer)
         assert no.value.code == code
@@ -115,12 +115,12 @@ def test_their_no_is_told_in_their_words(answer: CarrierAnswer, code: str | None
 
 def test_somebody_elses_reservation_is_none_of_ours() -> None:
     with pytest.raises(Declined, match="another account"):
-        ended(RESERVATIONS.of_number(A), answered(200, BY_NUMBER.replace("9900000", "5")))
+        ended(RESERVATIONS.by_number(A), answered(200, BY_NUMBER.replace("9900000", "5")))
 
 
 @pytest.mark.parametrize("answer", [answered(500), answered(502, HTML), answered(401), answered(403), answered(400)])
 def test_what_is_neither_yes_nor_no_is_no_answer(answer: CarrierAnswer) -> None:
-    for inquiry in (RESERVATIONS.reserve(A), RESERVATIONS.read(ID), RESERVATIONS.release(ID)):
+    for inquiry in (RESERVATIONS.reserve(A), RESERVATIONS.by_id(ID), RESERVATIONS.release(ID)):
         with pytest.raises(NoAnswer):
             ended(inquiry, answer)
 
@@ -139,10 +139,10 @@ def test_a_reservation_without_an_id_cannot_be_used(where: str) -> None:
 )
 def test_what_is_no_reservation_is_unreadable(body: str) -> None:
     with pytest.raises(UnreadableAnswer):
-        ended(RESERVATIONS.read(ID), answered(200, body))
+        ended(RESERVATIONS.by_id(ID), answered(200, body))
 
 
 @pytest.mark.parametrize("body", [b"", HTML])
 def test_an_empty_look_is_no_answer(body: bytes) -> None:
     with pytest.raises(NoAnswer):
-        ended(RESERVATIONS.read(ID), answered(200, body))
+        ended(RESERVATIONS.by_id(ID), answered(200, body))

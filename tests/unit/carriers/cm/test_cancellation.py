@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose, SaveProgress
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import CalledBack, Event, Filled, FilledWithErrors, Refused, StillOpen
 from number_orders.orders.model import Kind, Order
@@ -37,7 +37,7 @@ def held(order: Order, *answers: CarrierAnswer) -> tuple[Event, list[str], Kept]
     turn = next(conversation)
     try:
         while True:
-            if isinstance(turn, Keep):
+            if isinstance(turn, SaveProgress):
                 kept = dict(turn.progress)
                 turn = conversation.send(None)
                 continue
@@ -60,7 +60,7 @@ TWICE_READ = ["GET", "POST /cancel", "GET"]
 
 
 def test_orders_can_be_called_back() -> None:
-    assert CARRIER.capabilities.called_back == {Kind.NEW_NUMBERS}
+    assert CARRIER.capabilities.cancellable == {Kind.NEW_NUMBERS}
 
 
 def test_nobody_is_asked_to_cancel_what_was_not_called_back() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from number_orders.carriers.cm.market import CMMarket
-from number_orders.carriers.market import Restriction, RulesOf
+from number_orders.carriers.market import Restriction, RestrictionsQuery
 from number_orders.orders.errors import InquiryRefused
 from tests.unit.carriers.cm.examples import ACCOUNT, DUTCH, answered, restricted
 from tests.unit.carriers.conversations import first_request, inquire
@@ -12,7 +12,7 @@ MARKET = CMMarket(ACCOUNT, {"NLD:local": DUTCH, "NLD:national": DUTCH})
 
 
 def test_quantity_and_ranges_are_rules_of_their_own() -> None:
-    requests, told = inquire(MARKET.restrictions(RulesOf("NLD", "local")), answered(200, restricted(10, 100)))
+    requests, told = inquire(MARKET.restrictions(RestrictionsQuery("NLD", "local")), answered(200, restricted(10, 100)))
 
     assert len(requests) == 1
     assert told == (
@@ -23,7 +23,7 @@ def test_quantity_and_ranges_are_rules_of_their_own() -> None:
 
 def test_every_type_with_a_profile_is_asked_about() -> None:
     _, told = inquire(
-        MARKET.restrictions(RulesOf("NLD")),
+        MARKET.restrictions(RestrictionsQuery("NLD")),
         answered(200, restricted(10)),
         answered(200, restricted(phoneNumberType="NATIONAL", maximumQuantity=None)),
     )
@@ -39,12 +39,12 @@ def test_every_type_with_a_profile_is_asked_about() -> None:
 @pytest.mark.parametrize(
     ("wanted", "field", "words"),
     [
-        (RulesOf("DEU"), "criteria.country", "there are NLD"),
-        (RulesOf("NLD", "mobile"), "criteria.number_type", "must be one of local"),
-        (RulesOf("NLD", "toll_free"), "criteria.number_type", "there are NLD:local, NLD:national"),
+        (RestrictionsQuery("DEU"), "criteria.country", "there are NLD"),
+        (RestrictionsQuery("NLD", "mobile"), "criteria.number_type", "must be one of local"),
+        (RestrictionsQuery("NLD", "toll_free"), "criteria.number_type", "there are NLD:local, NLD:national"),
     ],
 )
-def test_what_no_profile_is_set_up_for_is_not_asked(wanted: RulesOf, field: str, words: str) -> None:
+def test_what_no_profile_is_set_up_for_is_not_asked(wanted: RestrictionsQuery, field: str, words: str) -> None:
     with pytest.raises(InquiryRefused) as refused:
         first_request(MARKET.restrictions(wanted))
 
@@ -55,4 +55,4 @@ def test_what_no_profile_is_set_up_for_is_not_asked(wanted: RulesOf, field: str,
 
 def test_without_profiles_it_says_so() -> None:
     with pytest.raises(InquiryRefused, match="there are none"):
-        first_request(CMMarket(ACCOUNT, {}).restrictions(RulesOf("NLD")))
+        first_request(CMMarket(ACCOUNT, {}).restrictions(RestrictionsQuery("NLD")))

@@ -69,7 +69,7 @@ def outcome(*acts: Act, posts: int = 1, **more: Any) -> Outcome:
     kept: list[Outcome] = []
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        kept.append(await courier.hold(commit(), deadline=FOREVER))
+        kept.append(await courier.converse(commit(), deadline=FOREVER))
         assert [heard.method for heard in carrier.heard].count("POST") == posts
 
     play(scene, *acts, **more)
@@ -86,7 +86,7 @@ def silence_about(*acts: Act, **more: Any) -> NoAnswer:
 
     async def scene(_: TinyCarrier, courier: Courier) -> None:
         with pytest.raises(NoAnswer) as caught:
-            await courier.hold(read(), deadline=FOREVER)
+            await courier.converse(read(), deadline=FOREVER)
         kept.append(caught.value)
 
     play(scene, *acts, **more)
@@ -98,8 +98,8 @@ def silence_about(*acts: Act, **more: Any) -> NoAnswer:
 
 def test_a_request_arrives_as_the_adapter_wrote_it() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.hold(commit(), deadline=FOREVER)
-        asked = await courier.hold(read(), deadline=FOREVER)
+        told = await courier.converse(commit(), deadline=FOREVER)
+        asked = await courier.converse(read(), deadline=FOREVER)
 
         assert told.event == Acknowledged(CarrierOrderId("id-1"), "201")
         assert asked.event == NotListed("200 yes")
@@ -125,7 +125,7 @@ def test_an_answer_is_whole_with_lower_case_headers() -> None:
         return NotListed(answer.body.decode())
 
     async def scene(_: TinyCarrier, courier: Courier) -> None:
-        assert (await courier.hold(conversation(), deadline=FOREVER)).event == NotListed("packed")
+        assert (await courier.converse(conversation(), deadline=FOREVER)).event == NotListed("packed")
 
     packed = gzip.compress(b"packed")
     head = (
@@ -155,7 +155,7 @@ def test_a_receipt_is_capped_and_the_answer_is_not() -> None:
 
 def test_many_conversations_share_the_connections() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await asyncio.gather(*(courier.hold(read(), deadline=FOREVER) for _ in range(40)))
+        told = await asyncio.gather(*(courier.converse(read(), deadline=FOREVER) for _ in range(40)))
         assert {one.event for one in told} == {NotListed("200 yes")}
         assert carrier.connections <= 4
 
@@ -174,12 +174,12 @@ def nobody_home() -> str:
 def test_a_refused_connection_sends_nothing() -> None:
     async def scene(_: TinyCarrier, __: Courier) -> None:
         courier = a_courier(nobody_home())
-        told = await courier.hold(commit(), deadline=FOREVER)
+        told = await courier.converse(commit(), deadline=FOREVER)
         assert isinstance(told.event, NotSent)
         assert told.event.reason.startswith("nothing was sent: ClientConnectorError")
         assert told.exchanges[0].trouble == told.event.reason
         with pytest.raises(NoAnswer, match="nothing was sent") as caught:
-            await courier.hold(read(), deadline=FOREVER)
+            await courier.converse(read(), deadline=FOREVER)
         assert len(exchanges_of(caught.value)) == 1
         await courier.aclose()
 
@@ -190,7 +190,7 @@ def test_a_refused_connection_sends_nothing() -> None:
 def test_a_failed_handshake_sends_nothing(first: Act) -> None:
     async def scene(carrier: TinyCarrier, _: Courier) -> None:
         courier = a_courier(carrier.url.replace("http:", "https:"), connect_timeout_s=0.2)
-        told = await courier.hold(commit(), deadline=FOREVER)
+        told = await courier.converse(commit(), deadline=FOREVER)
         assert isinstance(told.event, NotSent), told
         assert carrier.heard == []
         await courier.aclose()
@@ -200,9 +200,9 @@ def test_a_failed_handshake_sends_nothing(first: Act) -> None:
 
 def test_no_free_connection_sends_nothing() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        first = asyncio.create_task(courier.hold(read(), deadline=FOREVER))
+        first = asyncio.create_task(courier.converse(read(), deadline=FOREVER))
         await asyncio.sleep(0.05)
-        told = await courier.hold(commit(), deadline=FOREVER)
+        told = await courier.converse(commit(), deadline=FOREVER)
         assert isinstance(told.event, NotSent)
         assert [heard.method for heard in carrier.heard] == ["GET"]
         first.cancel()
@@ -215,7 +215,7 @@ def test_no_free_connection_sends_nothing() -> None:
 def test_total_time_spent_connecting_sends_nothing() -> None:
     async def scene(carrier: TinyCarrier, _: Courier) -> None:
         courier = a_courier(carrier.url.replace("http:", "https:"), total_timeout_s=0.2)
-        told = await courier.hold(commit(), deadline=FOREVER)
+        told = await courier.converse(commit(), deadline=FOREVER)
         assert told.event == NotSent("nothing was sent within 0.2 s")
         await courier.aclose()
 
@@ -224,13 +224,13 @@ def test_total_time_spent_connecting_sends_nothing() -> None:
 
 def test_nothing_leaves_after_the_deadline() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.hold(commit(), deadline=100.0)
-        assert told.event == NotSent("nothing was sent: it was too late for it to leave")
+        told = await courier.converse(commit(), deadline=100.0)
+        assert told.event == NotSent("nothing was sent: too late, the deadline had passed")
         with pytest.raises(NoAnswer, match="too late"):
-            await courier.hold(read(), deadline=99.0)
+            await courier.converse(read(), deadline=99.0)
         assert carrier.heard == []
 
-        in_time = await courier.hold(commit(), deadline=100.001)
+        in_time = await courier.converse(commit(), deadline=100.001)
         assert in_time.event == Acknowledged(CarrierOrderId("yes"), "200")
         assert carrier.connections == 1, "the refused connection went back to the pool"
 
@@ -255,7 +255,7 @@ def test_nothing_leaves_after_waiting_too_long_for_a_token() -> None:
     auth = SlowToken()
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        assert isinstance((await courier.hold(commit(), deadline=59.0)).event, NotSent)
+        assert isinstance((await courier.converse(commit(), deadline=59.0)).event, NotSent)
         assert carrier.heard == []
 
     play(scene, auth=auth, clock=lambda: auth.time)
@@ -265,9 +265,9 @@ def test_nothing_leaves_after_waiting_too_long_for_a_connection() -> None:
     moments = [0.0]
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        first = asyncio.create_task(courier.hold(read(), deadline=FOREVER))
+        first = asyncio.create_task(courier.converse(read(), deadline=FOREVER))
         await asyncio.sleep(0.05)
-        second = asyncio.create_task(courier.hold(commit(), deadline=10.0))
+        second = asyncio.create_task(courier.converse(commit(), deadline=10.0))
         await asyncio.sleep(0.05)
         moments[0] = 11.0
         go.set()
@@ -335,8 +335,8 @@ def test_a_closed_keep_alive_connection_does_not_repeat_a_commit() -> None:
     """The carrier hangs up just as the POST arrives; aiohttp calls that a lost connection, httpx a ConnectTimeout."""
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        await courier.hold(read(), deadline=FOREVER)
-        told = await courier.hold(commit(), deadline=FOREVER)
+        await courier.converse(read(), deadline=FOREVER)
+        told = await courier.converse(commit(), deadline=FOREVER)
 
         assert isinstance(told.event, AnswerLost)
         assert "ServerDisconnectedError" in told.event.reason
@@ -348,9 +348,9 @@ def test_a_closed_keep_alive_connection_does_not_repeat_a_commit() -> None:
 
 def test_a_connection_seen_closed_is_not_used_again() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        await courier.hold(read(), deadline=FOREVER)
+        await courier.converse(read(), deadline=FOREVER)
         await asyncio.sleep(0.05)
-        told = await courier.hold(commit(), deadline=FOREVER)
+        told = await courier.converse(commit(), deadline=FOREVER)
         assert told.event == Acknowledged(CarrierOrderId("yes"), "200")
         assert carrier.connections == 2
 
@@ -365,7 +365,7 @@ def test_not_even_a_repeatable_method_is_repeated_when_it_commits() -> None:
         return NotListed("unreachable")
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.hold(put(), deadline=FOREVER)
+        told = await courier.converse(put(), deadline=FOREVER)
         assert isinstance(told.event, AnswerLost)
         assert [heard.method for heard in carrier.heard] == ["PUT"]
 
@@ -374,7 +374,7 @@ def test_not_even_a_repeatable_method_is_repeated_when_it_commits() -> None:
 
 def test_a_question_may_be_repeated_on_a_fresh_connection() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.hold(read(), deadline=FOREVER)
+        told = await courier.converse(read(), deadline=FOREVER)
         assert told.event == NotListed("200 yes")
         assert carrier.connections == 2
 
@@ -441,7 +441,7 @@ class Renewable:
 
 def test_a_401_is_repeated_once_with_a_new_token() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.hold(commit(), deadline=FOREVER)
+        told = await courier.converse(commit(), deadline=FOREVER)
         assert told.event == Acknowledged(CarrierOrderId("yes"), "200")
         assert [heard.headers["authorization"] for heard in carrier.heard] == ["Bearer t1", "Bearer t2"]
         assert [kept.status for kept in told.exchanges] == [401, 200]
@@ -481,10 +481,12 @@ def unreadable(*requests: CarrierRequest) -> Conversation:
 
 def test_an_unreadable_answer_to_money_is_a_lost_one() -> None:
     async def scene(_: TinyCarrier, courier: Courier) -> None:
-        assert (await courier.hold(unreadable(POST), deadline=FOREVER)).event == AnswerLost("tiny: not an order")
-        assert (await courier.hold(unreadable(GET, POST), deadline=FOREVER)).event == AnswerLost("tiny: not an order")
+        assert (await courier.converse(unreadable(POST), deadline=FOREVER)).event == AnswerLost("tiny: not an order")
+        assert (await courier.converse(unreadable(GET, POST), deadline=FOREVER)).event == AnswerLost(
+            "tiny: not an order"
+        )
         with pytest.raises(UnreadableAnswer) as caught:
-            await courier.hold(unreadable(GET), deadline=FOREVER)
+            await courier.converse(unreadable(GET), deadline=FOREVER)
         assert [kept.body for kept in exchanges_of(caught.value)] == [b"yes"]
 
     play(scene, *[reply()] * 4)
@@ -497,7 +499,7 @@ def test_an_unanswered_question_after_the_money_left_is_a_lost_answer() -> None:
         return NotListed("unreachable")
 
     async def scene(_: TinyCarrier, courier: Courier) -> None:
-        told = await courier.hold(conversation(), deadline=FOREVER)
+        told = await courier.converse(conversation(), deadline=FOREVER)
         assert isinstance(told.event, AnswerLost)
         assert [kept.status for kept in told.exchanges] == [200, 429]
 
@@ -513,7 +515,7 @@ def test_an_address_that_is_not_well_formed_is_not_sent(path: str) -> None:
         return NotListed("unreachable")
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.hold(conversation(), deadline=FOREVER)
+        told = await courier.converse(conversation(), deadline=FOREVER)
         assert isinstance(told.event, NotSent)
         assert told.event.reason.startswith("nothing was sent: the address is not well formed")
         assert carrier.heard == []
@@ -529,7 +531,7 @@ def test_an_unanswered_question_before_the_money_is_no_answer() -> None:
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         with pytest.raises(NoAnswer):
-            await courier.hold(conversation(), deadline=FOREVER)
+            await courier.converse(conversation(), deadline=FOREVER)
         assert [heard.target for heard in carrier.heard] == ["/carts"]
 
     play(scene, drop)
@@ -538,7 +540,7 @@ def test_an_unanswered_question_before_the_money_is_no_answer() -> None:
 def test_money_is_asked_for_once_in_a_conversation() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         with pytest.raises(Mistake, match="commits once"):
-            await courier.hold(unreadable(POST, POST), deadline=FOREVER)
+            await courier.converse(unreadable(POST, POST), deadline=FOREVER)
         assert len(carrier.heard) == 1
 
     play(scene, reply())
@@ -551,7 +553,7 @@ def test_a_bug_keeps_what_was_said() -> None:
 
     async def scene(_: TinyCarrier, courier: Courier) -> None:
         with pytest.raises(KeyError) as caught:
-            await courier.hold(broken(), deadline=FOREVER)
+            await courier.converse(broken(), deadline=FOREVER)
         assert [kept.status for kept in exchanges_of(caught.value)] == [200]
 
     play(scene, reply())
@@ -568,12 +570,12 @@ def test_a_cancelled_commit_ends_in_no_event() -> None:
             closed.append("closed")
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        task = asyncio.create_task(courier.hold(watched(), deadline=FOREVER))
+        task = asyncio.create_task(courier.converse(watched(), deadline=FOREVER))
         await carrier.called.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError) as caught:
             await task
-        assert [kept.trouble for kept in exchanges_of(caught.value)] == ["it was given up on the way"]
+        assert [kept.trouble for kept in exchanges_of(caught.value)] == ["cancelled before the answer came"]
         assert closed == ["closed"]
 
     play(scene, silence)

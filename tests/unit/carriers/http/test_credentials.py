@@ -106,7 +106,7 @@ def test_a_key_is_in_no_receipt_although_the_carrier_echoes_it() -> None:
         async with TinyCarrier(reply(200, f"your key {SECRET} is known".encode())) as carrier:
             auth = ApiKeyHeader("X-KEY", SECRET)
             courier = Courier(CourierSettings(carrier.url), auth, now=lambda: NOON)
-            told = await courier.hold(conversation(), deadline=float("inf"))
+            told = await courier.converse(conversation(), deadline=float("inf"))
             await courier.aclose()
             assert carrier.heard[0].headers["x-key"] == SECRET
         (kept,) = told.exchanges
@@ -261,7 +261,7 @@ def test_a_token_is_fetched_refused_and_renewed_on_the_wire() -> None:
         async with TinyCarrier(*acts) as carrier:
             desk = TokenDesk()
             courier = Courier(CourierSettings(carrier.url), an_oauth(desk), now=lambda: NOON)
-            told = await courier.hold(commit(), deadline=float("inf"))
+            told = await courier.converse(commit(), deadline=float("inf"))
             await courier.aclose()
             assert told.event == NotListed("made")
             assert [heard.target for heard in carrier.heard] == ["/api/v1/oauth2/token", "/orders"] * 2
@@ -279,7 +279,7 @@ def test_no_money_is_spent_without_a_token() -> None:
     async def scene() -> None:
         async with TinyCarrier(drop) as carrier:
             courier = Courier(CourierSettings(carrier.url), an_oauth(TokenDesk()), now=lambda: NOON)
-            told = await courier.hold(commit(), deadline=float("inf"))
+            told = await courier.converse(commit(), deadline=float("inf"))
             await courier.aclose()
             assert isinstance(told.event, NotSent)
             assert told.event.reason.startswith("no token: no answer: ServerDisconnectedError")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from number_orders.carriers.http.retry_after import LONGEST_WAIT, come_back_at
+from number_orders.carriers.http.retry_after import LONGEST_WAIT, retry_at
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 EPOCH = int(NOON.timestamp())
@@ -40,11 +40,11 @@ EPOCH = int(NOON.timestamp())
 def test_the_moment_is_read_from_either_header(headers: dict[str, str], seconds: int | None) -> None:
     expected = None if seconds is None else NOON + timedelta(seconds=seconds)
 
-    assert come_back_at(headers, NOON) == expected
+    assert retry_at(headers, NOON) == expected
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_no_header_stops_a_carrier_for_long(reset: str, after: str) -> None:
-    moment = come_back_at({"x-ratelimit-reset": reset, "retry-after": after}, NOON)
+    moment = retry_at({"x-ratelimit-reset": reset, "retry-after": after}, NOON)
 
     assert moment is None or NOON < moment <= NOON + LONGEST_WAIT

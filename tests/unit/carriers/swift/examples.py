@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Keep, Recall, Recollection
+from number_orders.carriers.contract import (
+    CarrierAnswer,
+    CarrierRequest,
+    Conversation,
+    KnownNumbers,
+    LookUpNumbers,
+    SaveProgress,
+)
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.orders.events import Event
 from number_orders.orders.model import (
@@ -39,7 +46,7 @@ CARRIER = Swift()
 
 CHECKED_OUT = {"cart_id": CART, "since": SINCE.isoformat(), "account": ACCOUNT, "requested": True}
 
-Said = CarrierAnswer | Recollection
+Said = CarrierAnswer | KnownNumbers
 
 
 def new_numbers(quantity: int = 2, *, criteria: Mapping[str, Any] | None = None, **more: Any) -> OrderRequest:
@@ -168,13 +175,13 @@ def converse(conversation: Conversation, *said: Said) -> tuple[Event, list[Carri
             event: Event = end.value
             return event, asked, kept
         answer = None
-        if isinstance(turn, Keep):
+        if isinstance(turn, SaveProgress):
             json.dumps(turn.progress)  # the ledger keeps JSON
             kept.append(turn.progress)
         else:
             asked += [turn] if isinstance(turn, CarrierRequest) else []
             answer = waiting.pop(0)
-            assert isinstance(answer, Recollection) is isinstance(turn, Recall), f"{turn} was answered {answer}"
+            assert isinstance(answer, KnownNumbers) is isinstance(turn, LookUpNumbers), f"{turn} was answered {answer}"
 
 
 def results(state: NumberState, *numbers: E164) -> tuple[NumberResult, ...]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from number_orders.carriers.contract import CarrierAnswer, Recollection
+from number_orders.carriers.contract import CarrierAnswer, KnownNumbers
 from number_orders.carriers.swift.facts import LOOKS, NOTHING_LOOKS, UNAVAILABLE_LOOKS
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
@@ -37,7 +37,7 @@ from tests.unit.carriers.swift.examples import (
     shown,
 )
 
-KNOWN = Recollection(NOW)
+KNOWN = KnownNumbers(NOW)
 USABLE, ACQUIRED = NumberState.USABLE, NumberState.ACQUIRED
 BROUGHT = naming(Kind.ADD_MESSAGING_NUMBERS, ONE, TWO)
 
@@ -142,7 +142,7 @@ def test_where_the_cart_named_no_account_all_numbers_are_looked_through() -> Non
 
 
 def test_the_numbers_of_other_orders_are_left_to_them() -> None:
-    known = Recollection(NOW, of_others=frozenset({THREE}))
+    known = KnownNumbers(NOW, of_other_orders=frozenset({THREE}))
     assert asked(shown("COMPLETED"), listed(did(ONE), did(TWO), did(THREE)), known) == Filled(
         "COMPLETED", results(USABLE, ONE, TWO)
     )

@@ -13,10 +13,10 @@ from number_orders.carriers.contract import (
     CarrierAnswer,
     CarrierRequest,
     Conversation,
-    Keep,
+    KnownNumbers,
+    LookUpNumbers,
     Purpose,
-    Recall,
-    Recollection,
+    SaveProgress,
 )
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
@@ -110,10 +110,10 @@ progress = st.sampled_from(PROGRESS)
 statuses = st.sampled_from([200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 404, 409, 422, 422, 429, 500, 502])
 moments = st.sampled_from([timedelta(), timedelta(minutes=30), timedelta(hours=2)]).map(lambda age: NOW - age)
 recollections = st.builds(
-    Recollection,
+    KnownNumbers,
     st.just(NOW),
     held_since=st.dictionaries(st.sampled_from([ONE, TWO]), moments, max_size=2),
-    of_others=st.frozensets(st.sampled_from([ONE, TWO, THREE]), max_size=1),
+    of_other_orders=st.frozensets(st.sampled_from([ONE, TWO, THREE]), max_size=1),
     awaited=st.frozensets(st.sampled_from([ONE, TWO]), max_size=1),
 )
 
@@ -154,17 +154,17 @@ garbage = st.one_of(
 )
 
 
-def event_or_none(conversation: Conversation, answers: Iterator[CarrierAnswer], known: Recollection) -> Event | None:
+def event_or_none(conversation: Conversation, answers: Iterator[CarrierAnswer], known: KnownNumbers) -> Event | None:
     """Hold a conversation; None when it ended in an error that says that nothing is known."""
     ready = False
-    answer: CarrierAnswer | Recollection | None = None
+    answer: CarrierAnswer | KnownNumbers | None = None
     try:
         while True:
             turn = conversation.send(answer)
-            if isinstance(turn, Keep):
+            if isinstance(turn, SaveProgress):
                 ready = json.loads(json.dumps(turn.progress)).get("requested") is True
                 answer = None
-            elif isinstance(turn, Recall):
+            elif isinstance(turn, LookUpNumbers):
                 answer = known
             else:
                 assert isinstance(turn, CarrierRequest)
@@ -180,7 +180,7 @@ def event_or_none(conversation: Conversation, answers: Iterator[CarrierAnswer], 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(sorted(LEGAL)), requests, progress, recollections, st.data())
 def test_every_answer_ends_in_a_legal_event(
-    what: str, request: Any, kept: dict[str, Any], known: Recollection, data: st.DataObject
+    what: str, request: Any, kept: dict[str, Any], known: KnownNumbers, data: st.DataObject
 ) -> None:
     begin, legal = LEGAL[what]
     order = open_order(request, progress=kept if what != "ask" else {**CHECKED_OUT, **kept})
@@ -216,7 +216,7 @@ def test_every_answer_ends_in_a_legal_event(
 def test_garbage_ends_no_order(what: str, request: Any, answers: list[CarrierAnswer]) -> None:
     begin, legal = LEGAL[what]
     order = open_order(request, progress={} if what == "submit" else CHECKED_OUT)
-    known = Recollection(NOW, held_since=dict.fromkeys((ONE, TWO), NOW - timedelta(hours=1)))
+    known = KnownNumbers(NOW, held_since=dict.fromkeys((ONE, TWO), NOW - timedelta(hours=1)))
 
     event = event_or_none(begin(order), cycle(answers), known)
 

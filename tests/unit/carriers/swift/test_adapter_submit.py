@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Keep, Purpose, Recollection
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, KnownNumbers, Purpose, SaveProgress
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, AnswerLost, Deferred, Event, NotSent, Refused
@@ -36,16 +36,16 @@ from tests.unit.carriers.swift.examples import (
     shown,
 )
 
-KNOWN = Recollection(NOW, held_since={ONE: SINCE, TWO: SINCE})
+KNOWN = KnownNumbers(NOW, held_since={ONE: SINCE, TWO: SINCE})
 
 
-def sent(request: OrderRequest, *recalled: Recollection) -> tuple[list[CarrierRequest], list[dict[str, Any]]]:
+def sent(request: OrderRequest, *recalled: KnownNumbers) -> tuple[list[CarrierRequest], list[dict[str, Any]]]:
     event, asked, _ = converse(CARRIER.submit(an_order(request)), *recalled, cart(), added(), shown())
     assert event == Acknowledged(THEIRS, "NEW")
     return asked, [json.loads(request.body) for request in asked[:2]]
 
 
-def checkout(answer: CarrierAnswer, *more: Recollection, request: OrderRequest | None = None, losses: int = 0) -> Event:
+def checkout(answer: CarrierAnswer, *more: KnownNumbers, request: OrderRequest | None = None, losses: int = 0) -> Event:
     order = an_order(request, progress=CHECKED_OUT | {"part": [ONE]}, losses=losses)
     return converse(CARRIER.submit(order), answer, *more)[0]
 
@@ -102,13 +102,13 @@ def test_every_step_is_kept_before_the_next_is_done() -> None:
     turns = CARRIER.submit(an_order())
     next(turns)
     first = turns.send(cart())
-    assert isinstance(first, Keep)
+    assert isinstance(first, SaveProgress)
     assert first.progress == {"cart_id": CART, "since": SINCE.isoformat(), "account": ACCOUNT}
     wish = next(turns)
     assert isinstance(wish, CarrierRequest)
     assert wish.path.endswith("/requests")
     second = turns.send(added())
-    assert isinstance(second, Keep)
+    assert isinstance(second, SaveProgress)
     assert second.progress == CHECKED_OUT
     commit = next(turns)
     assert isinstance(commit, CarrierRequest)
@@ -243,7 +243,7 @@ def test_a_place_with_such_a_name_is_no_taint() -> None:
 def test_a_removal_refused_as_tainted_waits_a_whole_window(at_checkout: bool, words: str) -> None:
     answers = (added(), refusal(words)) if at_checkout else (refusal(words),)
     order = an_order(removal(ONE, TWO))
-    event, _, _ = converse(CARRIER.submit(order), KNOWN, cart(), *answers, Recollection(NOW))
+    event, _, _ = converse(CARRIER.submit(order), KNOWN, cart(), *answers, KnownNumbers(NOW))
     assert isinstance(event, Deferred)
     assert (event.not_before - NOW).total_seconds() == 1860
     assert {number.code for number in event.numbers} == {"TAINTED"}

@@ -3,7 +3,7 @@
 import pytest
 
 from number_orders.carriers.contract import CarrierAnswer
-from number_orders.carriers.market import CountBy, Coverage, CoverageEntry
+from number_orders.carriers.market import Coverage, CoverageEntry, CoverageQuery
 from number_orders.carriers.swift.coverage import SwiftMarket
 from number_orders.carriers.swift.facts import GROUPS
 from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
@@ -11,7 +11,7 @@ from number_orders.orders.model import Criteria
 from tests.unit.carriers.conversations import answer, first_request, inquire
 
 MARKET = SwiftMarket()
-BY_NPA = CountBy(Criteria(), ("npa",))
+BY_NPA = CoverageQuery(Criteria(), ("npa",))
 SAMPLE = (
     '{ "associations": {}, "data": { "entries": [ { "key": [ "npa" ], "quantity": 1, "value": { "npa": "555" }%s } ], '
     '"quantity": 1 }, "type": "inventory_coverage"}'
@@ -34,7 +34,7 @@ def test_the_samples_of_the_page(sample: str) -> None:
 def test_every_filter_and_every_group_is_passed_on() -> None:
     criteria = Criteria(country="CAN", npa="705", nxx="251", lata="888", state="ON", rate_center="SUDBURY")
 
-    request = first_request(MARKET.coverage(CountBy(criteria, (*GROUPS, "npa"))))
+    request = first_request(MARKET.coverage(CoverageQuery(criteria, (*GROUPS, "npa"))))
 
     assert request.query == {
         "number_type": "tendlc",
@@ -51,7 +51,7 @@ def test_every_filter_and_every_group_is_passed_on() -> None:
 def test_without_a_group_there_is_the_sum() -> None:
     body = '{"data": {"entries": [], "quantity": 40}, "type": "inventory_coverage"}'
 
-    requests, told = inquire(MARKET.coverage(CountBy(Criteria(number_type="tendlc"))), answer(body))
+    requests, told = inquire(MARKET.coverage(CoverageQuery(Criteria(number_type="tendlc"))), answer(body))
 
     assert requests[0].query == {"number_type": "tendlc"}
     assert told == Coverage((), 40)
@@ -60,20 +60,20 @@ def test_without_a_group_there_is_the_sum() -> None:
 @pytest.mark.parametrize(
     ("wanted", "field"),
     [
-        (CountBy(Criteria(number_type="local")), "criteria.number_type"),
-        (CountBy(Criteria(country="GBR")), "criteria.country"),
-        (CountBy(Criteria(npa="105")), "criteria.npa"),
-        (CountBy(Criteria(nxx="25")), "criteria.nxx"),
-        (CountBy(Criteria(lata="Sudbury")), "criteria.lata"),
-        (CountBy(Criteria(state="\t")), "criteria.state"),
-        (CountBy(Criteria(rate_center=" ")), "criteria.rate_center"),
-        (CountBy(Criteria(city="Sudbury")), "criteria.city"),
-        (CountBy(Criteria(zip="27601")), "criteria.zip"),
-        (CountBy(Criteria(vanity="CALL")), "criteria.vanity"),
-        (CountBy(Criteria(), ("npa", "city")), "group_by"),
+        (CoverageQuery(Criteria(number_type="local")), "criteria.number_type"),
+        (CoverageQuery(Criteria(country="GBR")), "criteria.country"),
+        (CoverageQuery(Criteria(npa="105")), "criteria.npa"),
+        (CoverageQuery(Criteria(nxx="25")), "criteria.nxx"),
+        (CoverageQuery(Criteria(lata="Sudbury")), "criteria.lata"),
+        (CoverageQuery(Criteria(state="\t")), "criteria.state"),
+        (CoverageQuery(Criteria(rate_center=" ")), "criteria.rate_center"),
+        (CoverageQuery(Criteria(city="Sudbury")), "criteria.city"),
+        (CoverageQuery(Criteria(zip="27601")), "criteria.zip"),
+        (CoverageQuery(Criteria(vanity="CALL")), "criteria.vanity"),
+        (CoverageQuery(Criteria(), ("npa", "city")), "group_by"),
     ],
 )
-def test_a_refusal_names_field_and_rule(wanted: CountBy, field: str) -> None:
+def test_a_refusal_names_field_and_rule(wanted: CoverageQuery, field: str) -> None:
     with pytest.raises(InquiryRefused) as refusal:
         first_request(MARKET.coverage(wanted))
 

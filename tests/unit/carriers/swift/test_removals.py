@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from number_orders.carriers.contract import Recollection
+from number_orders.carriers.contract import KnownNumbers
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.facts import LOOKS
 from number_orders.carriers.swift.taint import Taint
@@ -53,8 +53,8 @@ RELEASED, FAILED, REQUESTED = NumberState.RELEASED, NumberState.FAILED, NumberSt
 SPLIT, FAIL = WhenTainted.SPLIT, WhenTainted.FAIL
 
 
-def knowing(since: Mapping[E164, datetime], *awaited: E164) -> Recollection:
-    return Recollection(NOW, held_since=since, awaited=frozenset(awaited))
+def knowing(since: Mapping[E164, datetime], *awaited: E164) -> KnownNumbers:
+    return KnownNumbers(NOW, held_since=since, awaited=frozenset(awaited))
 
 
 def submitted(order: Order, *said: Said) -> tuple[Event, list[str], list[Mapping[str, object]]]:
@@ -181,7 +181,7 @@ def test_failing_says_of_every_number_why() -> None:
     assert asked == []
     event, _, _ = submitted(
         an_order(removal(ONE, when_tainted=FAIL)),
-        knowing({ONE: SINCE}), cart(), added(), refusal("tainted"), Recollection(NOW),
+        knowing({ONE: SINCE}), cart(), added(), refusal("tainted"), KnownNumbers(NOW),
     )  # fmt: skip
     assert isinstance(event, Refused)
     assert states(event) == {ONE: (FAILED, "TAINTED")}
@@ -228,7 +228,7 @@ def test_the_carriers_taint_puts_off_what_it_names() -> None:
     answer = failed(
         "COMPLETED_WITH_ERRORS", "numbers are tainted: 19195550101; numbers not found: 19195550103", "REJECTED"
     )
-    event = asked(answer, listed(did(ONE), did(THREE)), Recollection(NOW), numbers=(ONE, TWO, THREE))
+    event = asked(answer, listed(did(ONE), did(THREE)), KnownNumbers(NOW), numbers=(ONE, TWO, THREE))
     assert isinstance(event, PartSettled)
     assert event.not_before == NOW + WHOLE
     assert states(event) == {
@@ -239,7 +239,7 @@ def test_the_carriers_taint_puts_off_what_it_names() -> None:
 
 @pytest.mark.parametrize(("detail", "code"), [("tainted", "REJECTED"), ("too early", "time_restricted")])
 def test_a_taint_that_names_nobody_puts_off_all_that_is_left(detail: str, code: str) -> None:
-    event = asked(failed("ERROR", detail, code), listed(did(ONE), did(TWO)), Recollection(NOW))
+    event = asked(failed("ERROR", detail, code), listed(did(ONE), did(TWO)), KnownNumbers(NOW))
     assert isinstance(event, PartSettled)
     assert states(event) == {ONE: (REQUESTED, "TAINTED"), TWO: (REQUESTED, "TAINTED")}
     assert event.settled == {}
@@ -310,7 +310,7 @@ def test_a_refusal_of_the_rest_says_nothing_of_what_is_done_with(answers: tuple[
 
 def test_the_late_answer_to_a_part_that_is_done_with_leaves_the_rest_to_be_sent() -> None:
     order = open_order(removal(ONE, TWO), carrier_order_id="01OLD", progress=settled(ONE))
-    event, requests, kept = converse(CARRIER.ask(order), Recollection(NOW))
+    event, requests, kept = converse(CARRIER.ask(order), KnownNumbers(NOW))
     assert isinstance(event, PartSettled)
     assert (event.numbers, event.not_before, {"settled": event.settled}) == ((), NOW, settled(ONE))
     assert (requests, kept) == ([], [])

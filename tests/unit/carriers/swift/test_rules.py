@@ -82,4 +82,4 @@ def test_all_that_is_wrong_is_said_at_once() -> None:
 def test_capabilities_say_what_is_so() -> None:
     offered = CARRIER.capabilities
     assert offered.kinds == frozenset(Kind)
-    assert (offered.quantity_max, offered.backorder, offered.called_back) == (1000, False, frozenset())
+    assert (offered.quantity_max, offered.backorder, offered.cancellable) == (1000, False, frozenset())

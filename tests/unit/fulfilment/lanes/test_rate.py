@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from number_orders.carriers.http.transport import Departure, WireTrouble
+from number_orders.carriers.http.transport import SendGuard, TransportError
 from number_orders.fulfilment.lanes.rate import LATE_MAX_S, TRANSIT_SPREAD_S, LedgerClock, Pace, limit
 from number_orders.ledger.limits import RateSlot
 from number_orders.orders.errors import NoAnswer
@@ -105,12 +105,12 @@ def test_a_clock_that_was_set_is_learnt_anew() -> None:
 def test_a_request_that_missed_its_place_does_not_leave() -> None:
     """It may leave until the end of its place; after that nothing leaves, and it is known why."""
     now = iter([1.0, 2.0])
-    in_time, late = (Departure(lambda: next(now), 10.0, once=True, place_until=1.5) for _ in range(2))
-    in_time.leave()
-    assert in_time.left
-    with pytest.raises(WireTrouble, match="missed its place"):
-        late.leave()
-    assert (late.left, late.missed) == (False, True)
+    in_time, late = (SendGuard(lambda: next(now), 10.0, once=True, slot_ends_at=1.5) for _ in range(2))
+    in_time.begin_sending()
+    assert in_time.sent
+    with pytest.raises(TransportError, match=r"its slot .* had ended"):
+        late.begin_sending()
+    assert (late.sent, late.slot_missed) == (False, True)
 
 
 def test_the_first_place_is_the_claims_and_every_other_is_taken() -> None:
