@@ -1,1 +1,1 @@
-"""Bandwidth: its XML, its rules, its order and disconnect conversations."""
+"""Bandwidth: its XML, its rules, and its conversations about orders, disconnects and reservations."""

@@ -1,9 +1,9 @@
-"""Bandwidth's numbers API: orders become requests, answers become events.
+"""Translate orders into requests of Bandwidth's numbers API, and its answers into events.
 
-Holds the conversations: what is asked, in which turn, and what an answer means for the order; those about
-removals are in `bandwidth_disconnects`. The XML is read and written in `bandwidth_xml`, ends are judged in
-`bandwidth_verdict`, what would not be taken is found in `bandwidth_rules`, and every code, limit and
-assumption stands in `bandwidth_facts`. Opens no socket, reads no clock, repeats nothing.
+This module has the conversations about purchases: which requests are sent in which order, and what follows from an
+answer. Conversations about removals are in `disconnects`. `xml` reads and writes XML, `answers` reads single answers,
+`outcomes` judges ends, `rules` checks orders, and `facts` has every code, limit and assumption.
+Opens no socket, reads no clock, retries nothing.
 
 Source: Bandwidth's page "Order Numbers" (Universal Platform, API v2); Bandwidth/api-docs,
 site/specs/numbers_v2.yml and site/docs/numbers/errors.mdx.
@@ -15,32 +15,39 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
-from number_orders.carriers.bandwidth import cancellation as closing
-from number_orders.carriers.bandwidth.answers import Listing, about_another, bought_by, ordered, submitted, true_list
-from number_orders.carriers.bandwidth.cancellation import Closing
+from number_orders.carriers.bandwidth import cancellation
+from number_orders.carriers.bandwidth.answers import (
+    OrderList,
+    buying_order,
+    decode_order,
+    decode_own_list,
+    decode_submission,
+    parked_if_not_ours,
+)
+from number_orders.carriers.bandwidth.cancellation import CloseReply, CloseRequest
 from number_orders.carriers.bandwidth.disconnects import Disconnects
 from number_orders.carriers.bandwidth.facts import (
     CARRIER,
     FIRST_PAGE,
     LIMIT_GROUPS,
-    NUMBERS_LOOKED_AT,
+    OWNER_LOOKUPS_MAX,
     PAGE_SIZE,
     QUANTITY_MAX,
 )
 from number_orders.carriers.bandwidth.outcomes import (
-    End,
-    Ending,
-    ending,
-    is_taken,
-    plain_end,
-    split_between,
+    EndEvent,
+    EndStatus,
+    consistent_end,
+    end_of_two_orders,
+    end_status,
+    reconciled_end,
+    says_taken,
     still_open,
-    taken,
-    weighed_end,
+    taken_numbers,
 )
 from number_orders.carriers.bandwidth.reservations import BandwidthReservations
 from number_orders.carriers.bandwidth.rules import faults
-from number_orders.carriers.bandwidth.xml import OrderView, write_closing, write_order
+from number_orders.carriers.bandwidth.xml import OrderView, write_close_order, write_order
 from number_orders.carriers.contract import (
     Capabilities,
     CarrierAnswer,
@@ -56,22 +63,23 @@ from number_orders.orders.numbers import E164
 
 _XML: Final = "application/xml"
 
-Look = Generator[CarrierRequest, CarrierAnswer, tuple[CarrierOrderId, OrderView] | None]
+OrderLookup = Generator[CarrierRequest, CarrierAnswer, tuple[CarrierOrderId, OrderView] | None]
+"""Requests that find one of our orders: its id and how Bandwidth shows it, or None."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """An order of ours as Bandwidth shows it."""
+class ShownOrder:
+    """One of our orders as Bandwidth shows it. `status` is Bandwidth's word."""
 
     view: OrderView
     status: str
 
 
 class Bandwidth:
-    """Translates orders to and from Bandwidth's dialect; never opens a socket.
+    """Translates orders to and from Bandwidth's XML; never opens a socket.
 
-    `site_id` is the sub-account that numbers go to, and `peer_id` its location, unless an order's
-    options say otherwise; without a location Bandwidth takes the sub-account's default.
+    `site_id` is the sub-account that numbers go to, and `peer_id` its location. An order's options override both.
+    Without a location, Bandwidth takes the sub-account's default.
     """
 
     def __init__(self, account_id: str, site_id: str, *, peer_id: str | None = None) -> None:
@@ -80,7 +88,7 @@ class Bandwidth:
         self._peer_id = peer_id
         self._disconnects = Disconnects(account_id)
         self._reservations = BandwidthReservations(account_id)
-        self._orders = f"/api/v2/accounts/{quote(account_id, safe='')}/orders"
+        self._orders_path = f"/api/v2/accounts/{quote(account_id, safe='')}/orders"
 
     @property
     def name(self) -> CarrierName:
@@ -89,7 +97,7 @@ class Bandwidth:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What Bandwidth offers, as far as this adapter goes."""
+        """What Bandwidth offers through this adapter."""
         return Capabilities(
             kinds=frozenset({Kind.NEW_NUMBERS, Kind.REMOVE_NUMBERS}),
             quantity_max=QUANTITY_MAX,
@@ -103,141 +111,144 @@ class Bandwidth:
 
     @property
     def reservations(self) -> BandwidthReservations:
-        """What can be asked about reservations."""
+        """The inquiries about reservations."""
         return self._reservations
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
-        """Return everything Bandwidth would not take; empty when the order is good."""
+        """Return everything that Bandwidth would refuse; empty if the order is good."""
         return faults(request)
 
     def serial_key(self, request: OrderRequest) -> None:
-        """Orders here are told apart by their reference, so none needs anything to itself."""
+        """Return None: orders are told apart by their reference, so none needs a serial lock."""
 
     def submit(self, order: Order) -> Conversation:
-        """Send the order: one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost."""
+        """Send the order with one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost."""
         if order.request.kind is Kind.REMOVE_NUMBERS:
             return (yield from self._disconnects.submit(order))
         if order.request.kind is not Kind.NEW_NUMBERS:
-            raise NotOffered(f"order {order.order_id}: Bandwidth is not asked for {order.request.kind}")
+            raise NotOffered(f"order {order.order_id}: {order.request.kind} cannot be ordered from Bandwidth")
         body = write_order(order.request, reference=str(order.order_id), site_id=self._site_id, peer_id=self._peer_id)
-        answer = yield CarrierRequest("POST", self._orders, Purpose.COMMIT, body=body, content_type=_XML)
-        return submitted(order, answer)
+        answer = yield CarrierRequest("POST", self._orders_path, Purpose.COMMIT, body=body, content_type=_XML)
+        return decode_submission(order, answer)
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands; asks on when the answer contradicts itself.
+        """Ask for the status of an OPEN order. Read its list of numbers too if the answer contradicts itself.
 
-        One that was called back is closed as soon as it is a backorder, and then looked at once more.
+        Close a cancelled order when it is BACKORDERED, and read it again.
         """
         if order.request.kind is Kind.REMOVE_NUMBERS:
             return (yield from self._disconnects.ask(order))
-        taken_as = closing.remembered(order)
-        seen = yield from self._seen(order)
-        if isinstance(seen, Sight) and closing.is_wanted(order, seen.status):
-            taken_as = yield from self._close(order)
-            seen = yield from self._seen(order)
-        if not isinstance(seen, Sight):
-            return seen
-        if waiting := still_open(seen.view, seen.status):
-            return closing.while_open(order, waiting, taken_as)
-        end: Event = yield from self._ended(order, seen.view, seen.status)
+        close_request = cancellation.recorded_request(order)
+        shown = yield from self._read_order(order)
+        if isinstance(shown, ShownOrder) and cancellation.should_close(order, shown.status):
+            close_request = yield from self._close(order)
+            shown = yield from self._read_order(order)
+        if not isinstance(shown, ShownOrder):
+            return shown
+        if still_open_event := still_open(shown.view, shown.status):
+            return cancellation.explain_open(order, still_open_event, close_request)
+        end: Event = yield from self._end(order, shown.view, shown.status)
         if order.losses:
-            end = yield from self._after_a_loss(order, seen.view, seen.status, end)
-        return closing.at_the_end(end, taken_as)
+            end = yield from self._end_after_lost_answer(order, shown.view, shown.status, end)
+        return cancellation.end_after_request(end, close_request)
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT by our reference, and named numbers by themselves."""
+        """Look for an order IN_DOUBT by our reference, then by the numbers that it names."""
         if order.request.kind is Kind.REMOVE_NUMBERS:
             return (yield from self._disconnects.look_for(order))
-        found = yield from self._listed(order)
+        found = yield from self._orders_with_reference(order)
         if len(found) > 1:
             return FoundTwice(tuple(found))
         if found:
             return Acknowledged(*next(iter(found.items())))
-        earlier = yield from self._owner(order, order.request.numbers)
-        if earlier:
-            return Acknowledged(earlier[0], earlier[1].status)
-        looked = "the list of orders by our reference"
-        return NotListed(f"{looked}, and its first numbers" if order.request.numbers else looked)
+        buyer = yield from self._order_that_bought(order, order.request.numbers)
+        if buyer:
+            return Acknowledged(buyer[0], buyer[1].status)
+        looked_at = "the list of orders by our reference"
+        return NotListed(f"{looked_at}, and its first numbers" if order.request.numbers else looked_at)
 
-    def _seen(self, order: Order) -> ConversationOf[Sight | Event]:
-        """Return the order as it stands, or what it means that it cannot be seen as ours."""
+    def _read_order(self, order: Order) -> ConversationOf[ShownOrder | Event]:
+        """Read the order; return an event instead if Bandwidth does not know it or shows another's reference."""
         if order.carrier_order_id is None:
             raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
         answer = yield self._get_order(order.carrier_order_id)
         if answer.status == HTTPStatus.NOT_FOUND:
             return StillOpen("404", detail="the carrier does not know its own order any more", unheard_of=True)
-        view, status = ordered(answer, order.carrier_order_id)
-        return about_another(order, view) or Sight(view, status)
+        view, status = decode_order(answer, order.carrier_order_id)
+        return parked_if_not_ours(order, view) or ShownOrder(view, status)
 
-    def _close(self, order: Order) -> ConversationOf[Closing]:
-        """Ask Bandwidth to close a backorder, and remember that before it leaves: then no end is told for another."""
-        yield closing.keep(order, Closing(closing.Taken.UNKNOWN))
-        path = f"{self._orders}/{quote(str(order.carrier_order_id), safe='')}"
-        body = write_closing(order.request, reference=str(order.order_id))
+    def _close(self, order: Order) -> ConversationOf[CloseRequest]:
+        """Ask Bandwidth to close a backorder. Record that first, so that the end is not mistaken for another one."""
+        yield cancellation.record(order, CloseRequest(CloseReply.UNKNOWN))
+        path = f"{self._orders_path}/{quote(str(order.carrier_order_id), safe='')}"
+        body = write_close_order(order.request, reference=str(order.order_id))
         answer = yield CarrierRequest("PUT", path, Purpose.PREPARE, body=body, content_type=_XML)
-        taken_as = closing.reply(answer)
-        yield closing.keep(order, taken_as)
-        return taken_as
+        request = cancellation.decode_reply(answer)
+        yield cancellation.record(order, request)
+        return request
 
-    def _get_order(self, carrier_order_id: str, below: str = "") -> CarrierRequest:
-        return CarrierRequest("GET", f"{self._orders}/{quote(carrier_order_id, safe='')}{below}", Purpose.READ)
+    def _get_order(self, carrier_order_id: str, suffix: str = "") -> CarrierRequest:
+        path = f"{self._orders_path}/{quote(carrier_order_id, safe='')}{suffix}"
+        return CarrierRequest("GET", path, Purpose.READ)
 
-    def _ended(self, order: Order, view: OrderView, status: str) -> Generator[CarrierRequest, CarrierAnswer, End]:
-        """Judge an order that has ended; when it contradicts itself, by its own list of numbers."""
-        end = ending(status)
+    def _end(self, order: Order, view: OrderView, status: str) -> Generator[CarrierRequest, CarrierAnswer, EndEvent]:
+        """Return the end of an order; if the answer contradicts itself, by the order's own list of numbers."""
+        end = end_status(status)
         assert end is not None, "every status that is not open is an end"
-        if plain := plain_end(order, view, status, end):
-            return plain
+        if consistent := consistent_end(order, view, status, end):
+            return consistent
         answer = yield self._get_order(str(order.carrier_order_id), "/tns")
-        return weighed_end(order, view, status, end, true_list(answer))
+        return reconciled_end(order, view, status, end, decode_own_list(answer))
 
-    def _after_a_loss(self, order: Order, view: OrderView, status: str, end: Event) -> ConversationOf[Event]:
-        """Find out whether an earlier send of this very order has bought numbers as well."""
+    def _end_after_lost_answer(self, order: Order, view: OrderView, status: str, end: Event) -> ConversationOf[Event]:
+        """Return the end of an order of which an earlier send may have bought numbers as well."""
         other = None
-        if is_taken(view.errors):
-            asked = tuple(number for number in order.request.numbers if number not in view.completed.listed)
-            other = yield from self._owner(order, taken(view) or asked)
+        if says_taken(view.errors):
+            missing = tuple(number for number in order.request.numbers if number not in view.completed.listed)
+            other = yield from self._order_that_bought(order, taken_numbers(view) or missing)
         if other is None and order.sends > 1:
-            other = yield from self._other_listed(order)
+            other = yield from self._other_order_with_reference(order)
         if other is None:
             return end
         if isinstance(end, Refused):
             return Acknowledged(other[0], other[1].status, instead_of=order.carrier_order_id)
-        return split_between(order, view, status, *other)
+        return end_of_two_orders(order, view, status, *other)
 
-    def _owner(self, order: Order, numbers: Sequence[E164]) -> Look:
+    def _order_that_bought(self, order: Order, numbers: Sequence[E164]) -> OrderLookup:
         """Return another order of ours that bought one of these numbers."""
-        for number in numbers[:NUMBERS_LOOKED_AT]:
+        for number in numbers[:OWNER_LOOKUPS_MAX]:
             answer = yield CarrierRequest("GET", f"/api/v2/tns/{quote(number, safe='')}", Purpose.READ)
-            named = bought_by(answer, self._account_id)
-            if named and named != order.carrier_order_id and (found := (yield from self._ours(order, named))):
+            buyer = buying_order(answer, self._account_id)
+            if buyer and buyer != order.carrier_order_id and (found := (yield from self._order_if_ours(order, buyer))):
                 return found
         return None
 
-    def _other_listed(self, order: Order) -> Look:
-        """Return another order with our reference from the list."""
-        found = yield from self._listed(order)
-        for other in found:
-            if other != order.carrier_order_id and (ours := (yield from self._ours(order, other))):
-                return ours
+    def _other_order_with_reference(self, order: Order) -> OrderLookup:
+        """Return another order with our reference, from the list of orders."""
+        listed = yield from self._orders_with_reference(order)
+        for other in listed:
+            if other != order.carrier_order_id and (found := (yield from self._order_if_ours(order, other))):
+                return found
         return None
 
-    def _ours(self, order: Order, carrier_order_id: CarrierOrderId) -> Look:
-        """Return an order if it carries our reference and has, or may still get, numbers."""
+    def _order_if_ours(self, order: Order, carrier_order_id: CarrierOrderId) -> OrderLookup:
+        """Return an order if it has our reference and has, or may still get, numbers."""
         answer = yield self._get_order(carrier_order_id)
         if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-            return None  # somebody else's
-        view, status = ordered(answer, carrier_order_id)
-        if view.reference != str(order.order_id) or ending(status) is Ending.FAILED:
+            return None  # another account's
+        view, status = decode_order(answer, carrier_order_id)
+        if view.reference != str(order.order_id) or end_status(status) is EndStatus.FAILED:
             return None
         return carrier_order_id, view
 
-    def _listed(self, order: Order) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
-        """Return all orders with our reference and their status, the oldest first."""
-        listing = Listing(str(order.order_id))
+    def _orders_with_reference(
+        self, order: Order
+    ) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
+        """Return all orders with our reference and their statuses, the oldest first."""
+        orders = OrderList(str(order.order_id))
         page: str | None = FIRST_PAGE
         while page:
             query = {"page": page, "size": str(PAGE_SIZE), "customerOrderId": str(order.order_id)}
-            answer = yield CarrierRequest("GET", self._orders, Purpose.READ, query)
-            page = listing.add(answer)
-        return listing.found()
+            answer = yield CarrierRequest("GET", self._orders_path, Purpose.READ, query)
+            page = orders.add(answer)
+        return orders.found()

@@ -1,7 +1,7 @@
-"""What one HTTP answer of Bandwidth's says: an event, a view of an order, or nothing to rely on.
+"""Read one HTTP answer of Bandwidth's: as an event, as a view of an order, or as nothing that can be relied on.
 
-Knows status codes and what stands below them. Does not know why something was asked, and asks nothing
-more: that is the conversation's business (`number_orders.carriers.bandwidth.adapter`).
+Knows status codes and what the bodies mean. Does not know why something was asked, and sends nothing: that is for the
+conversations in `adapter` and `disconnects`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -13,20 +13,20 @@ from urllib.parse import urlsplit
 from number_orders.carriers.bandwidth.facts import (
     CARRIER,
     CARRIER_ORDER_ID,
-    CLOCKS_DIFFER,
+    CLOCK_DIFFERENCE_MAX,
     CODE,
+    DOUBTFUL_CODES,
     FIRST_PAGE,
-    GIVEN_UP,
-    MAY_HAVE_HAPPENED,
     NOT_OURS_CODE,
     PAGES_MAX,
-    TIMED_OUT_WORDS,
+    RELEASED_STATUSES,
+    TIMED_OUT_TEXT,
 )
-from number_orders.carriers.bandwidth.outcomes import is_taken, refused_order
+from number_orders.carriers.bandwidth.outcomes import refused_order, says_taken
 from number_orders.carriers.bandwidth.xml import (
     CarrierError,
     ListedOrder,
-    Numbers,
+    NumberList,
     NumberView,
     OrderPage,
     OrderView,
@@ -43,70 +43,88 @@ from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotSent, Parked
 from number_orders.orders.model import CarrierOrderId, Order
 
-_TO_MEND: Final[Mapping[int, str]] = {
+_CONFIGURATION_ERRORS: Final[Mapping[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "the credentials were not accepted",
     HTTPStatus.FORBIDDEN: "the credentials lack the role for this, such as Ordering",
     HTTPStatus.NOT_FOUND: "no such account for these credentials",
 }
-Reader = Callable[[bytes], OrderView]
+"""Answers after which nothing was done, and the settings or the account must be corrected."""
+OrderReader = Callable[[bytes], OrderView]
 
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
+"""Sorts what has no date behind everything that has one."""
 
 
-def submitted(order: Order, answer: CarrierAnswer, *, read: Reader = read_order, below: str = "/orders") -> Event:
-    """Say what the answer to the POST means. When in doubt it means doubt."""
+def decode_submission(
+    order: Order, answer: CarrierAnswer, *, read: OrderReader = read_order, parent: str = "/orders"
+) -> Event:
+    """Return the event for the answer to the POST of an order. Everything that is not certain is `AnswerLost`.
+
+    Args:
+        order: The order that was sent.
+        answer: Its answer.
+        read: Reads the body of a success.
+        parent: What the path in the `Location` header has before the id.
+    """
     if is_success(answer):
-        return _accepted(order, answer, read, below)
+        return _decode_success(order, answer, read, parent)
     if answer.status == HTTPStatus.BAD_REQUEST:
-        return _rejected(order, answer)
-    if to_mend := _TO_MEND.get(answer.status):
-        return NotSent(f"HTTP {answer.status}: {to_mend}")
+        return _decode_bad_request(order, answer)
+    if reason := _CONFIGURATION_ERRORS.get(answer.status):
+        return NotSent(f"HTTP {answer.status}: {reason}")
     return AnswerLost(f"HTTP {answer.status} instead of an answer to the order")
 
 
-def _accepted(order: Order, answer: CarrierAnswer, read: Reader, below: str) -> Event:
+def _decode_success(order: Order, answer: CarrierAnswer, read: OrderReader, parent: str) -> Event:
     try:
         view = read(answer.body) if answer.body.strip() else None
-    except UnreadableAnswer as fault:
-        return AnswerLost(f"HTTP {answer.status} and {fault.why}")
+    except UnreadableAnswer as error:
+        return AnswerLost(f"HTTP {answer.status} and {error.why}")
     if view and view.reference not in {None, str(order.order_id)}:
         return AnswerLost(f"HTTP {answer.status}, and the answer is about another order")
-    named = (view.carrier_order_id if view else None) or last_segment(answer.headers.get("location", ""), below)
-    if named is None or not CARRIER_ORDER_ID.fullmatch(named):
+    order_id = (view.carrier_order_id if view else None) or id_in_location(answer.headers.get("location", ""), parent)
+    if order_id is None or not CARRIER_ORDER_ID.fullmatch(order_id):
         return AnswerLost(f"HTTP {answer.status} without an order id")
-    return Acknowledged(CarrierOrderId(named), view.status if view else None)
+    return Acknowledged(CarrierOrderId(order_id), view.status if view else None)
 
 
-def _rejected(order: Order, answer: CarrierAnswer) -> Event:
-    """Tell a refusal from a 400 that leaves open whether the order was made."""
-    if TIMED_OUT_WORDS.encode() in answer.body.lower():
+def _decode_bad_request(order: Order, answer: CarrierAnswer) -> Event:
+    """Return a refusal, or `AnswerLost` if the order may have been made all the same."""
+    if TIMED_OUT_TEXT.encode() in answer.body.lower():
         return AnswerLost("HTTP 400: the carrier's own request timed out")
     try:
         rejection = read_rejection(answer.body)
-    except UnreadableAnswer as fault:
-        return AnswerLost(f"HTTP 400 and {fault.why}")
+    except UnreadableAnswer as error:
+        return AnswerLost(f"HTTP 400 and {error.why}")
     if rejection.reference not in {None, str(order.order_id)}:
         return AnswerLost("HTTP 400, and the answer is about another order")
     codes = {error.code for error in rejection.errors if error.code and CODE.fullmatch(error.code)}
-    said = "; ".join(map(str, rejection.errors[:3])) or "no error at all"
-    if rejection.carrier_order_id or not codes or codes & MAY_HAVE_HAPPENED:
-        return AnswerLost(f"HTTP 400 that is no refusal: {said}")
-    if order.losses and is_taken(rejection.errors):
-        return AnswerLost(f"{said}, which after a lost answer may mean that we already own it")
+    errors = "; ".join(map(str, rejection.errors[:3])) or "no error at all"
+    if rejection.carrier_order_id or not codes or codes & DOUBTFUL_CODES:
+        return AnswerLost(f"HTTP 400 that is no refusal: {errors}")
+    if order.losses and says_taken(rejection.errors):
+        return AnswerLost(f"{errors}, which after a lost answer may mean that we already own it")
     return refused_order(order, rejection.errors)
 
 
-def last_segment(location: str, below: str) -> str | None:
-    """Return the id from a Location header, or None when it points elsewhere than `below`."""
+def id_in_location(location: str, parent: str) -> str | None:
+    """Return the last segment of a `Location` header, or None if what precedes it does not end in `parent`."""
     try:
         head, _, last = urlsplit(location).path.rstrip("/").rpartition("/")
     except ValueError:
         return None
-    return last if head.endswith(below) else None
+    return last if head.endswith(parent) else None
 
 
-def ordered(answer: CarrierAnswer, carrier_order_id: str, *, read: Reader = read_order) -> tuple[OrderView, str]:
-    """Return the order in an answer, and its status."""
+def decode_order(
+    answer: CarrierAnswer, carrier_order_id: str, *, read: OrderReader = read_order
+) -> tuple[OrderView, str]:
+    """Return the order in an answer, and its status in Bandwidth's word.
+
+    Raises:
+        NoAnswer: It is no answer of Bandwidth's.
+        UnreadableAnswer: It is not the order that was asked for, or has no status.
+    """
     require_content(answer)
     view = read(answer.body)
     if view.carrier_order_id and view.carrier_order_id.casefold() != carrier_order_id.casefold():
@@ -116,64 +134,64 @@ def ordered(answer: CarrierAnswer, carrier_order_id: str, *, read: Reader = read
     return view, view.status
 
 
-def about_another(order: Order, view: OrderView) -> Parked | None:
-    """Return what follows when what was read as our order bears another's reference; None when it does not.
+def parked_if_not_ours(order: Order, view: OrderView) -> Parked | None:
+    """Return `Parked` if what was read as our order has another's reference.
 
     An order that a person adopted under a wrong id must not end on somebody else's purchase.
     """
     if view.reference in {None, str(order.order_id)}:
         return None
-    theirs = f"{order.carrier_order_id} bears the reference {view.reference!r} and not ours ({order.order_id})"
-    standing = f"{view.status}, numbers: {len(view.completed.listed)}"
-    return Parked(f"{CARRIER}'s order {theirs}; it stands at {standing}, and nothing of that was taken for ours")
+    mismatch = f"{order.carrier_order_id} bears the reference {view.reference!r} and not ours ({order.order_id})"
+    shown = f"{view.status}, numbers: {len(view.completed.listed)}"
+    return Parked(f"{CARRIER}'s order {mismatch}; it stands at {shown}, and nothing of that was taken for ours")
 
 
-def true_list(answer: CarrierAnswer) -> Numbers | None:
-    """Return the order's own list of numbers, or None when Bandwidth keeps none for it."""
+def decode_own_list(answer: CarrierAnswer) -> NumberList | None:
+    """Return an order's own list of numbers (`/orders/{id}/tns`), or None if Bandwidth keeps none for it."""
     if answer.status == HTTPStatus.NOT_FOUND:
         return None
     if answer.status == HTTPStatus.NO_CONTENT:
-        return Numbers()
+        return NumberList()
     require_content(answer)
     return read_numbers(answer.body)
 
 
-def was_given_up(answer: CarrierAnswer, account_id: str) -> bool:
-    """Tell whether a number was this account's and is not any more, as far as the account may see."""
-    number = _number_shown(answer, account_id)
-    return number is not None and (number.status or "").upper() in GIVEN_UP
+def was_released(answer: CarrierAnswer, account_id: str) -> bool:
+    """Return whether the number was this account's and is not any more, as far as the account can see."""
+    number = _number_of_account(answer, account_id)
+    return number is not None and (number.status or "").upper() in RELEASED_STATUSES
 
 
-def bought_by(answer: CarrierAnswer, account_id: str) -> CarrierOrderId | None:
-    """Return the order that bought a number, if this account has the number and may see it."""
-    number = _number_shown(answer, account_id)
+def buying_order(answer: CarrierAnswer, account_id: str) -> CarrierOrderId | None:
+    """Return the order that bought a number, if the number is this account's."""
+    number = _number_of_account(answer, account_id)
     if number is None or not number.carrier_order_id:
         return None
     return CarrierOrderId(number.carrier_order_id) if CARRIER_ORDER_ID.fullmatch(number.carrier_order_id) else None
 
 
-def _number_shown(answer: CarrierAnswer, account_id: str) -> NumberView | None:
-    """Return a number of this account's; None when it is somebody else's or nobody's."""
+def _number_of_account(answer: CarrierAnswer, account_id: str) -> NumberView | None:
+    """Return the number in an answer, or None if it is another account's or nobody's."""
     if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
         return None
-    if not is_success(answer) and NOT_OURS_CODE in {error.code for error in errors_of(answer)}:
+    if not is_success(answer) and NOT_OURS_CODE in {error.code for error in decode_errors(answer)}:
         return None
     require_content(answer)
     number = read_number(answer.body)
     return number if number.account_id in {None, account_id} else None
 
 
-def page_of_disconnects(answer: CarrierAnswer) -> OrderPage:
-    """Return a page of the list of disconnects. An account without any is answered 404."""
+def decode_disconnect_page(answer: CarrierAnswer) -> OrderPage:
+    """Return a page of the list of disconnects. Bandwidth answers 404 to an account that has none."""
     if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.NO_CONTENT}:
         return OrderPage((), 0, None)
     require_content(answer)
     return read_page(answer.body)
 
 
-def nearest(listed: Iterable[ListedOrder], order: Order) -> list[CarrierOrderId]:
-    """Return what may be an order in doubt, the nearest to the moment of doubt first; without a date comes last."""
-    doubted_at, earliest = order.doubt_since or order.accepted_at, order.accepted_at - CLOCKS_DIFFER
+def nearest_candidates(listed: Iterable[ListedOrder], order: Order) -> list[CarrierOrderId]:
+    """Return the listed orders that may be ours, by how near in time they are to the doubt; without a date last."""
+    doubted_at, earliest = order.doubt_since or order.accepted_at, order.accepted_at - CLOCK_DIFFERENCE_MAX
     possible = [
         one
         for one in listed
@@ -185,8 +203,8 @@ def nearest(listed: Iterable[ListedOrder], order: Order) -> list[CarrierOrderId]
     return list(dict.fromkeys(CarrierOrderId(str(one.carrier_order_id)) for one in possible))
 
 
-class Listing:
-    """The orders with our reference, collected page by page."""
+class OrderList:
+    """Collects the orders with our reference, page by page."""
 
     def __init__(self, reference: str) -> None:
         self._reference = reference
@@ -197,24 +215,24 @@ class Listing:
         self._is_whole = False
 
     def add(self, answer: CarrierAnswer) -> str | None:
-        """Take in one page and return the next one to ask for; None when nothing is left to ask."""
-        page = _page(answer)
-        # The filter's match rule is nowhere documented, so it is applied again, exactly.
+        """Read one page and return the next one to ask for; None if there is nothing left to ask."""
+        page = _decode_page(answer)
+        # No document says how exactly the filter matches, so the reference is compared here.
         self._ours += (order for order in page.orders if order.reference == self._reference)
         self._shown += len(page.orders)
         self._total = max(self._total, page.total or 0)
-        following = page.following
-        self._is_whole = self._shown >= self._total and (following is None or page.total is not None)
-        if self._is_whole or following is None or following in self._pages or len(self._pages) == PAGES_MAX:
+        next_page = page.next_page
+        self._is_whole = self._shown >= self._total and (next_page is None or page.total is not None)
+        if self._is_whole or next_page is None or next_page in self._pages or len(self._pages) == PAGES_MAX:
             return None
-        self._pages.append(following)
-        return following
+        self._pages.append(next_page)
+        return next_page
 
     def found(self) -> dict[CarrierOrderId, str | None]:
-        """Return our orders and their status, the oldest first.
+        """Return our orders and their statuses, the oldest first.
 
         Raises:
-            NoAnswer: None was found, but the list did not show everything it has.
+            NoAnswer: None was found, and the list did not show all that it has.
             UnreadableAnswer: Ours is listed without an id.
         """
         if not self._ours and not self._is_whole:
@@ -223,15 +241,15 @@ class Listing:
         return {_valid_id(order.carrier_order_id): order.status for order in oldest_first}
 
 
-def _page(answer: CarrierAnswer) -> OrderPage:
-    """Return a page of the list of orders; a 404 counts when its body is an empty list."""
+def _decode_page(answer: CarrierAnswer) -> OrderPage:
+    """Return a page of the list of orders. A 404 is accepted if its body is an empty list."""
     if answer.status != HTTPStatus.NOT_FOUND:
         require_content(answer)
         return read_page(answer.body)
     try:
         page = read_page(answer.body)
-    except UnreadableAnswer as fault:
-        raise NoAnswer("HTTP 404 for the list of orders") from fault
+    except UnreadableAnswer as error:
+        raise NoAnswer("HTTP 404 for the list of orders") from error
     if page.orders:
         raise NoAnswer("HTTP 404 with orders in it")
     return page
@@ -244,19 +262,20 @@ def _valid_id(listed: str | None) -> CarrierOrderId:
 
 
 def require_content(answer: CarrierAnswer) -> None:
-    """Raise `NoAnswer` unless this can be an answer of Bandwidth's and not a gateway's."""
+    """Raise `NoAnswer` unless this can be a success of Bandwidth's: not an error, not empty, not a gateway's page."""
     if not is_success(answer):
-        raise NoAnswer(said_in(answer))
+        raise NoAnswer(error_text(answer))
     require_body(answer)
 
 
-def said_in(answer: CarrierAnswer) -> str:
-    """Return what an answer that is no success says of itself."""
-    return status_and_text(answer, _TO_MEND.get(answer.status) or "; ".join(map(str, errors_of(answer)[:3])))
+def error_text(answer: CarrierAnswer) -> str:
+    """Return the status of an answer that is no success, with its first three errors."""
+    errors = "; ".join(map(str, decode_errors(answer)[:3]))
+    return status_and_text(answer, _CONFIGURATION_ERRORS.get(answer.status) or errors)
 
 
-def errors_of(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
-    """Return the errors in an answer; none when it has no XML to read."""
+def decode_errors(answer: CarrierAnswer) -> tuple[CarrierError, ...]:
+    """Return the errors in an answer; none if the body is not XML."""
     try:
         return read_errors(answer.body) if answer.body.strip() else ()
     except UnreadableAnswer:

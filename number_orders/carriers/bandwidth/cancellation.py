@@ -1,8 +1,9 @@
-"""Calling a purchase back at Bandwidth, which only a backorder can be: what is remembered of it, and what it comes to.
+"""Cancel a purchase at Bandwidth: decide when to close a backorder, record it, and tell what the end means.
 
-Bandwidth has no cancel. What it has is CloseOrder, for an order that is BACKORDERED: no more numbers are sought, and
-the order ends with those it has. So the wish waits until the order is backordered, if it ever is. That it was uttered
-is kept before it leaves, and how it was taken afterwards; uttering it twice does no harm. Opens no socket.
+Bandwidth cannot cancel an order. It can close one that is BACKORDERED (`CloseOrder`): it then looks for no more
+numbers, and the order ends with those it has. So a cancelled order is closed when it becomes BACKORDERED, if it ever
+does. Before the request is sent, the order's progress says so; afterwards it says what Bandwidth replied. Sending the
+request twice does no harm. Sends nothing itself.
 
 Source: Bandwidth/bandwidth.github.io, numbers/guides/advancedOrdering.md; Bandwidth/api-docs, numbers_v2.yml.
 """
@@ -12,78 +13,78 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from number_orders.carriers.bandwidth.answers import said_in
+from number_orders.carriers.bandwidth.answers import error_text
 from number_orders.carriers.bandwidth.facts import BACKORDERED
 from number_orders.carriers.contract import CarrierAnswer, SaveProgress
 from number_orders.orders.events import CalledBack, Event, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import Order
 
 PROGRESS: Final = "closing"
-"""Where in an order's progress it is remembered."""
+"""The key in an order's progress."""
 
 
-class Taken(StrEnum):
-    """How Bandwidth has taken the wish, as far as is known."""
+class CloseReply(StrEnum):
+    """What Bandwidth replied when it was asked to close an order."""
 
     UNKNOWN = "unknown"
-    """It may have arrived. Asked for once more while the order is backordered."""
+    """The request may have arrived. It is sent again while the order is BACKORDERED."""
     AGREED = "agreed"
     REFUSED = "refused"
-    """It says that the order cannot be closed. A word about that moment: asked for once more, likewise."""
+    """The order cannot be closed. That holds for the moment: it is asked again while the order is BACKORDERED."""
 
 
 @dataclass(frozen=True, slots=True)
-class Closing:
-    """What has been said about closing one of Bandwidth's orders."""
+class CloseRequest:
+    """A request to close one of Bandwidth's orders. `words` are Bandwidth's own, if the reply was not a success."""
 
-    taken: Taken
+    reply: CloseReply
     words: str | None = None
 
 
-def is_wanted(order: Order, status: str) -> bool:
-    """Tell whether Bandwidth is to be asked to close the order, and can be."""
-    before = remembered(order)
-    agreed = before is not None and before.taken is Taken.AGREED
+def should_close(order: Order, status: str) -> bool:
+    """Return whether to ask Bandwidth now to close the order."""
+    earlier = recorded_request(order)
+    agreed = earlier is not None and earlier.reply is CloseReply.AGREED
     return order.cancel_asked_at is not None and status.upper() == BACKORDERED and not agreed
 
 
-def remembered(order: Order) -> Closing | None:
-    """Return what has been said so far, if it was about the order that is ours now."""
-    kept = order.progress.get(PROGRESS)
-    if not isinstance(kept, Mapping) or kept.get("order") != order.carrier_order_id:
+def recorded_request(order: Order) -> CloseRequest | None:
+    """Return the last request to close this order, if it was about the carrier order that is ours now."""
+    recorded = order.progress.get(PROGRESS)
+    if not isinstance(recorded, Mapping) or recorded.get("order") != order.carrier_order_id:
         return None
-    words = kept.get("words")
-    return Closing(Taken(str(kept.get("taken"))), words if isinstance(words, str) else None)
+    words = recorded.get("words")
+    return CloseRequest(CloseReply(str(recorded.get("taken"))), words if isinstance(words, str) else None)
 
 
-def keep(order: Order, closing: Closing) -> SaveProgress:
-    """Return how it is remembered, beside whatever else was done for the order."""
-    kept = {"order": order.carrier_order_id, "taken": closing.taken.value, "words": closing.words}
-    return SaveProgress({**order.progress, PROGRESS: kept})
+def record(order: Order, request: CloseRequest) -> SaveProgress:
+    """Return the step that records the request beside the rest of the order's progress."""
+    recorded = {"order": order.carrier_order_id, "taken": request.reply.value, "words": request.words}
+    return SaveProgress({**order.progress, PROGRESS: recorded})
 
 
-def reply(answer: CarrierAnswer) -> Closing:
-    """Say how the wish was taken, by the answer to it."""
+def decode_reply(answer: CarrierAnswer) -> CloseRequest:
+    """Read Bandwidth's answer to the request."""
     match answer.status // 100:
         case 2:
-            return Closing(Taken.AGREED)
+            return CloseRequest(CloseReply.AGREED)
         case 4:
-            return Closing(Taken.REFUSED, said_in(answer))
+            return CloseRequest(CloseReply.REFUSED, error_text(answer))
         case _:
-            return Closing(Taken.UNKNOWN, said_in(answer))
+            return CloseRequest(CloseReply.UNKNOWN, error_text(answer))
 
 
-def while_open(order: Order, waiting: StillOpen, closing: Closing | None) -> StillOpen:
-    """Tell, of an order that was called back and is open all the same, why that is so."""
+def explain_open(order: Order, event: StillOpen, request: CloseRequest | None) -> StillOpen:
+    """Return the event with the reason why an order is still open although it was cancelled."""
     if order.cancel_asked_at is None:
-        return waiting
-    why = f"called back; {_standing(closing)}"
-    return replace(waiting, detail=f"{why}; {waiting.detail}" if waiting.detail else why)
+        return event
+    reason = f"cancellation requested; {_state_of(request)}"
+    return replace(event, detail=f"{reason}; {event.detail}" if event.detail else reason)
 
 
-def at_the_end(event: Event, closing: Closing | None) -> Event:
-    """Return the end of an order in the light of its having been asked to close."""
-    if closing is None or not _closed(event, closing):
+def end_after_request(event: Event, request: CloseRequest | None) -> Event:
+    """Return the end of an order, changed if it ended because it was closed."""
+    if request is None or not _was_closed(event, request):
         return event
     match event:
         case Refused(carrier_status=status, numbers=numbers):
@@ -94,20 +95,20 @@ def at_the_end(event: Event, closing: Closing | None) -> Event:
             return event
 
 
-def _closed(event: Event, closing: Closing) -> bool:
-    """Tell whether the order ended because it was closed.
+def _was_closed(event: Event, request: CloseRequest) -> bool:
+    """Return whether the order ended because it was closed.
 
-    A refusal may be no more than the answer to a repetition, on the way, of a wish that was granted. But a backorder
-    that comes to nothing, and Bandwidth has no reason for it, was closed.
+    A refusal may be the answer to a repeated request, of which the first was granted. So a backorder that fails without
+    an error of its own was closed, whatever was replied.
     """
-    return closing.taken is not Taken.REFUSED or (isinstance(event, Refused) and event.code is None)
+    return request.reply is not CloseReply.REFUSED or (isinstance(event, Refused) and event.code is None)
 
 
-def _standing(closing: Closing | None) -> str:
-    if closing is None:
+def _state_of(request: CloseRequest | None) -> str:
+    if request is None:
         return "Bandwidth closes an order only while it is backordered, so this one goes on"
     return {
-        Taken.AGREED: "Bandwidth has agreed to close it",
-        Taken.REFUSED: f"Bandwidth did not close it ({closing.words}), so it goes on",
-        Taken.UNKNOWN: "whether Bandwidth closes it is not known yet",
-    }[closing.taken]
+        CloseReply.AGREED: "Bandwidth has agreed to close it",
+        CloseReply.REFUSED: f"Bandwidth did not close it ({request.words}), so it goes on",
+        CloseReply.UNKNOWN: "whether Bandwidth closes it is not known yet",
+    }[request.reply]

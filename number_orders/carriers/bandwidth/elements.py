@@ -1,7 +1,7 @@
-"""The elements of Bandwidth's XML, found whatever their order, namespace and wrappers; for the modules that read it.
+"""Find elements in Bandwidth's XML, whatever their order, namespace and wrappers.
 
-Lax on purpose: a text that is no number or count is None. Only what is no XML at all, or not safe to read, raises
-`UnreadableAnswer`. Knows no document.
+A text that is not a number or a count is read as None. Only what is not XML, or is not safe to read, raises
+`UnreadableAnswer`. Knows no particular document.
 """
 
 import re
@@ -24,59 +24,64 @@ _PAGE: Final = re.compile(r"[?&]page=([^&>;\"'\s]+)")
 
 
 def parse(body: bytes) -> Element:
-    """Return the root of a document, its names without their namespaces, or raise `UnreadableAnswer`."""
+    """Return the root of a document, with namespaces removed from all names.
+
+    Raises:
+        UnreadableAnswer: Not XML, or with a document type, which is not safe to read.
+    """
     try:
         _refuse_dtd(body)
-        root = fromstring(body)  # noqa: S314  without a document type there is nothing in XML that does harm
-    except (ParseError, expat.ExpatError, ValueError, LookupError) as fault:  # all that hostile XML raises
+        root = fromstring(body)  # noqa: S314  XML without a document type is harmless
+    except (ParseError, expat.ExpatError, ValueError, LookupError) as fault:  # everything that hostile XML raises
         raise UnreadableAnswer(CARRIER, f"not XML that is safe to read ({type(fault).__name__})", body) from fault
     for element in root.iter():
         if element.tag[0] == "{":
-            element.tag = element.tag.rpartition("}")[2]  # once for all, since every reader looks at every element
+            element.tag = element.tag.rpartition("}")[2]  # once, because every reader looks at every element
     return root
 
 
 def _refuse_dtd(body: bytes) -> None:
-    """Read it once for this alone, if there may be one: that and the quick reader cost a third of defusedxml's reader.
+    """Raise `DTDForbidden` if the document has a document type. Parses it for this only if it may have one.
 
-    In every encoding that expat reads, but UTF-16, a document type begins with these two bytes; UTF-16 has NULs.
+    This and the fast parser together take a third of the time of defusedxml's parser. In every encoding that expat
+    reads, except UTF-16, a document type begins with `<!`; UTF-16 has NUL bytes.
     """
     if b"<!" not in body and b"\0" not in body:
         return
     first = expat.ParserCreate()
-    first.StartDoctypeDeclHandler = _forbid
+    first.StartDoctypeDeclHandler = _raise_dtd_forbidden
     first.Parse(body, True)
 
 
-def _forbid(name: str, system_id: str | None, public_id: str | None, _internal: bool) -> NoReturn:
+def _raise_dtd_forbidden(name: str, system_id: str | None, public_id: str | None, _internal: bool) -> NoReturn:
     raise DTDForbidden(name, system_id, public_id)
 
 
 def local_name(element: Element) -> str:
-    """Return an element's name, which `parse` has left without its namespace."""
+    """Return an element's name, which has no namespace after `parse`."""
     return element.tag
 
 
 def children(element: Element, name: str) -> Iterator[Element]:
-    """Return the children of this name."""
+    """Return the children with this name."""
     return (child for child in element if child.tag == name)
 
 
-def below(root: Element, *names: str) -> Iterator[Element]:
-    """Return the elements with one of these names, however deep, in the document's order."""
+def descendants(root: Element, *names: str) -> Iterator[Element]:
+    """Return the element and its descendants that have one of these names, in document order."""
     if len(names) == 1:
         return root.iter(*names)
     return (element for element in root.iter() if element.tag in names)
 
 
 def text_of(element: Element, *, longest: int = _TEXT_LENGTH_MAX) -> str | None:
-    """Return the text of an element, cut to what is sensible to keep; None when there is nothing to read."""
+    """Return the text of an element, cut to `longest` characters; None if there is none."""
     return (element.text or "").strip()[:longest] or None
 
 
 def child_text(element: Element | None, *names: str, longest: int = _TEXT_LENGTH_MAX) -> str | None:
-    """Return the first text of a child with one of these names, however it is capitalised."""
-    wanted = _folded(names)
+    """Return the first non-empty text of a child with one of these names, in any capitals."""
+    wanted = _casefolded(names)
     for child in element if element is not None else ():
         if child.tag.casefold() in wanted and (text := text_of(child, longest=longest)):
             return text
@@ -84,12 +89,12 @@ def child_text(element: Element | None, *names: str, longest: int = _TEXT_LENGTH
 
 
 @lru_cache
-def _folded(names: tuple[str, ...]) -> frozenset[str]:
+def _casefolded(names: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name.casefold() for name in names)
 
 
 def child_texts(element: Element | None) -> Mapping[str, str]:
-    """Return the first text of each child, by its name in lower case: one look where many texts are wanted."""
+    """Return the first text of each child, by its name in lower case. Use it where many texts are wanted."""
     texts: dict[str, str] = {}
     for child in element if element is not None else ():
         if text := text_of(child):
@@ -97,13 +102,13 @@ def child_texts(element: Element | None) -> Mapping[str, str]:
     return texts
 
 
-def count_of(text: str | None) -> int | None:
-    """Return a count, or None when it is none."""
+def parse_count(text: str | None) -> int | None:
+    """Return a count, or None if the text is not one."""
     return int(text) if text and _COUNT.fullmatch(text) else None
 
 
-def number_of(text: str) -> E164 | None:
-    """Return a telephone number, or None when it is none."""
+def parse_number(text: str) -> E164 | None:
+    """Return a telephone number, or None if the text is not one."""
     try:
         return e164_from_carrier(text)
     except ValueError:
@@ -111,7 +116,7 @@ def number_of(text: str) -> E164 | None:
 
 
 def next_page(root: Element) -> str | None:
-    """Return the page that `next` links to. Its host and port are unreliable, so only the page is read."""
-    links = (text_of(link) for wrapper in below(root, "Links") for link in children(wrapper, "next"))
+    """Return the `page` parameter of the `next` link, or None. The link's host and port are not reliable."""
+    links = (text_of(link) for wrapper in descendants(root, "Links") for link in children(wrapper, "next"))
     pages = (_PAGE.search(text) for text in links if text)
     return next((unquote(page[1]) for page in pages if page), None)

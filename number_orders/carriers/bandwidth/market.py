@@ -1,7 +1,7 @@
-"""What Bandwidth answers when no order is concerned: searches, country restrictions, one number, numbers in service.
+"""Bandwidth's answers to questions about no order: searches, country restrictions, one number, numbers in service.
 
-Holds the conversations. Which searches there are stands in `bandwidth_available`, the XML is read in
-`bandwidth_records`. Opens no socket, reads no clock, repeats nothing.
+Has the inquiries. `available_numbers` knows which searches there are, `records` reads the XML. Opens no socket, reads
+no clock, retries nothing.
 
 Source: Bandwidth's page "Order Numbers"; Bandwidth/api-docs, site/specs/numbers_v2.yml, site/docs/numbers/errors.mdx.
 """
@@ -11,20 +11,20 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
-from number_orders.carriers.bandwidth.answers import errors_of, require_content
+from number_orders.carriers.bandwidth.answers import decode_errors, require_content
 from number_orders.carriers.bandwidth.available_numbers import (
     NUMBER_TYPES,
+    criteria_format_faults,
     place_parameters,
     search_faults,
     search_query,
-    written_faults,
 )
 from number_orders.carriers.bandwidth.facts import (
     CARRIER,
     FIRST_PAGE,
     IN_SERVICE_PAGE_SIZE,
-    SEARCH_AGAIN_CODES,
-    TIMED_OUT_WORDS,
+    SEARCH_FAILED_CODES,
+    TIMED_OUT_TEXT,
 )
 from number_orders.carriers.bandwidth.records import (
     HoldingsPage,
@@ -50,14 +50,14 @@ from number_orders.orders.errors import Declined, Fault, InquiryRefused, NoAnswe
 from number_orders.orders.model import CarrierName, Criteria
 from number_orders.orders.numbers import E164
 
-_HOLDINGS_BY: Final = frozenset(
+_HOLDINGS_FILTERS: Final = frozenset(
     {"country", "number_type", "npa", "nxx", "thousands_block", "city", "state", "rate_center", "lata"}
 )
 _CLIENT_ERRORS: Final = range(400, 500)
 
 
 class BandwidthMarket(Market):
-    """The questions that Bandwidth answers, on one account."""
+    """The questions that Bandwidth answers about one account."""
 
     offers = frozenset({Topic.SEARCH, Topic.RESTRICTIONS, Topic.NUMBER, Topic.NUMBERS})
 
@@ -65,20 +65,20 @@ class BandwidthMarket(Market):
         super().__init__(CarrierName(CARRIER))
         self._account = f"/api/v2/accounts/{quote(account_id, safe='')}"
 
-    def search(self, wanted: SearchQuery) -> Inquiry[Offers]:
-        """Ask which numbers can be bought. Fewer than asked for is normal, and none is no error."""
-        _require_none(search_faults(wanted))
-        answer = yield _get(f"{self._account}/availableNumbers", search_query(wanted))
+    def search(self, query: SearchQuery) -> Inquiry[Offers]:
+        """Ask which numbers can be bought. Fewer than asked for is normal, and none is not an error."""
+        _refuse_if_any(search_faults(query))
+        answer = yield _get(f"{self._account}/availableNumbers", search_query(query))
         _require_answered(answer)
         return read_offers(answer.body)
 
-    def restrictions(self, wanted: RestrictionsQuery) -> Inquiry[tuple[Restriction, ...]]:
-        """Ask under which rules numbers of a country are sold. They are the same for every type of number."""
-        criteria = Criteria(country=wanted.country, number_type=wanted.number_type)
-        _require_none(tuple(written_faults(criteria)))
-        answer = yield _get("/api/v2/restrictions", {"countryCodeA3": wanted.country})
+    def restrictions(self, query: RestrictionsQuery) -> Inquiry[tuple[Restriction, ...]]:
+        """Ask under which rules a country's numbers are sold. The rules are the same for all number types."""
+        criteria = Criteria(country=query.country, number_type=query.number_type)
+        _refuse_if_any(tuple(criteria_format_faults(criteria)))
+        answer = yield _get("/api/v2/restrictions", {"countryCodeA3": query.country})
         _require_answered(answer)
-        return read_restrictions(answer.body, wanted.country)
+        return read_restrictions(answer.body, query.country)
 
     def number(self, e164: E164) -> Inquiry[HeldNumber]:
         """Ask what is on record about a number."""
@@ -86,65 +86,65 @@ class BandwidthMarket(Market):
         _require_answered(answer, missing=f"{e164} is not on record")
         return read_held(answer.body, e164)
 
-    def numbers(self, wanted: InServiceQuery) -> Inquiry[Holdings]:
+    def numbers(self, query: InServiceQuery) -> Inquiry[Holdings]:
         """Read the numbers in service, page by page, up to the limit."""
-        _require_none(tuple(_holdings_faults(wanted)))
-        query, limit = _holdings_query(wanted.criteria), wanted.limit
+        _refuse_if_any(tuple(_holdings_faults(query)))
+        parameters, limit = _holdings_parameters(query.criteria), query.limit
         found: dict[E164, HeldNumber] = {}
         page: str | None = FIRST_PAGE
         total, unreadable = None, 0
         while page and (limit is None or len(found) < limit):
-            answer = yield _get(f"{self._account}/inserviceNumbers", {"page": page, **query})
+            answer = yield _get(f"{self._account}/inserviceNumbers", {"page": page, **parameters})
             shown, known = _holdings_page(answer), len(found)
             found.update((e164, HeldNumber(e164)) for e164 in shown.listed)
             total, unreadable = shown.total, unreadable + shown.unreadable
-            page = shown.following if len(found) > known else None  # a page without news leads nowhere
+            page = shown.next_page if len(found) > known else None  # a page without new numbers is the last
         return Holdings(tuple(found.values())[:limit], total, unreadable)
 
 
-def _get(path: str, query: Mapping[str, str]) -> CarrierRequest:
-    return CarrierRequest("GET", path, Purpose.READ, query)
+def _get(path: str, parameters: Mapping[str, str]) -> CarrierRequest:
+    return CarrierRequest("GET", path, Purpose.READ, parameters)
 
 
-def _holdings_query(criteria: Criteria) -> dict[str, str]:
-    query = {"size": str(IN_SERVICE_PAGE_SIZE), **place_parameters(criteria)}
+def _holdings_parameters(criteria: Criteria) -> dict[str, str]:
+    parameters = {"size": str(IN_SERVICE_PAGE_SIZE), **place_parameters(criteria)}
     if criteria.number_type is not None:
-        query["phoneNumberType"] = NUMBER_TYPES[criteria.number_type]
-    return query
+        parameters["phoneNumberType"] = NUMBER_TYPES[criteria.number_type]
+    return parameters
 
 
-def _holdings_faults(wanted: InServiceQuery) -> Iterator[Fault]:
-    if wanted.limit is not None and wanted.limit < 1:
+def _holdings_faults(query: InServiceQuery) -> Iterator[Fault]:
+    if query.limit is not None and query.limit < 1:
         yield Fault("limit", "must be 1 or more")
-    given = wanted.criteria.given()
-    yield from written_faults(wanted.criteria)
-    for field in sorted(given - _HOLDINGS_BY):
-        yield Fault(f"criteria.{field}", f"cannot be asked by: Bandwidth knows {', '.join(sorted(_HOLDINGS_BY))}")
+    given = query.criteria.given()
+    yield from criteria_format_faults(query.criteria)
+    for field in sorted(given - _HOLDINGS_FILTERS):
+        yield Fault(f"criteria.{field}", f"cannot be asked by: Bandwidth knows {', '.join(sorted(_HOLDINGS_FILTERS))}")
     if "state" in given and not given & {"rate_center", "city"}:
         yield Fault("criteria.state", "needs criteria.rate_center or criteria.city beside it")
 
 
 def _holdings_page(answer: CarrierAnswer) -> HoldingsPage:
-    """Return a page; an account without such numbers is answered 204."""
+    """Return a page. Bandwidth answers 204 to an account that has no such numbers."""
     if answer.status == HTTPStatus.NO_CONTENT:
         return HoldingsPage((), 0, 0, None)
     _require_answered(answer, missing="no such account, or a filter that it does not take")
     return read_holdings(answer.body)
 
 
-def _require_none(faults: tuple[Fault, ...]) -> None:
+def _refuse_if_any(faults: tuple[Fault, ...]) -> None:
     if faults:
         raise InquiryRefused(faults)
 
 
 def _require_answered(answer: CarrierAnswer, *, missing: str | None = None) -> None:
-    """Raise `Declined` for Bandwidth's own refusal, and `NoAnswer` for what may be asked again or mended here."""
-    errors = errors_of(answer)
-    said = "; ".join(map(str, errors[:3]))
-    if TIMED_OUT_WORDS in said.lower() or any(error.code in SEARCH_AGAIN_CODES for error in errors):
-        raise NoAnswer(f"HTTP {answer.status}: {said}")
+    """Raise `Declined` if Bandwidth refused, and `NoAnswer` if it may answer later or a setting must be corrected."""
+    errors = decode_errors(answer)
+    text = "; ".join(map(str, errors[:3]))
+    if TIMED_OUT_TEXT in text.lower() or any(error.code in SEARCH_FAILED_CODES for error in errors):
+        raise NoAnswer(f"HTTP {answer.status}: {text}")
     if errors and (is_success(answer) or answer.status in _CLIENT_ERRORS):
-        raise Declined(CARRIER, said, errors[0].code)
+        raise Declined(CARRIER, text, errors[0].code)
     if missing and answer.status == HTTPStatus.NOT_FOUND:
         raise Declined(CARRIER, f"HTTP 404: {missing}")
     require_content(answer)

@@ -1,7 +1,7 @@
-"""Bandwidth's XML of what concerns no order, read: search results, restrictions, one number, numbers in service.
+"""Read the XML of answers about no order: search results, restrictions, one number, numbers in service.
 
-As lax as `bandwidth_xml`: an entry that cannot be read costs that entry alone. Another document than the one asked for
-raises `UnreadableAnswer`.
+Accepts as much as `xml` does: an unreadable entry costs only that entry. Another document than the one asked for raises
+`UnreadableAnswer`.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from number_orders.carriers.bandwidth.elements import (
-    below,
     child_text,
-    count_of,
+    descendants,
     local_name,
     next_page,
-    number_of,
     parse,
+    parse_count,
+    parse_number,
     text_of,
 )
 from number_orders.carriers.bandwidth.facts import CARRIER
@@ -26,28 +26,32 @@ from number_orders.orders.errors import UnreadableAnswer
 from number_orders.orders.numbers import E164
 
 _RULE_LENGTH_MAX: Final = 2000
-"""Rules are sentences, and some of them are long."""
+"""Rules are sentences, and some are long."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldingsPage:
-    """One page of the numbers in service. `following` starts the next page, if there is one."""
+    """One page of the numbers in service. `next_page` is the `page` parameter of the next one, if there is one."""
 
     listed: tuple[E164, ...]
     unreadable: int
     total: int | None
-    following: str | None
+    next_page: str | None
 
 
 def read_offers(body: bytes) -> Offers:
-    """Read a search result, with details or without; one without numbers is an empty element.
+    """Read a search result, with or without details. Without numbers it is an empty element.
 
     Raises:
-        UnreadableAnswer: Not XML, or no search result.
+        UnreadableAnswer: Not XML, or not a search result.
     """
-    root = _document(body, "SearchResult", "a search result")
-    details = tuple(below(root, "TelephoneNumberDetail"))
-    read = [_detailed(one) for one in details] if details else [_bare(one) for one in below(root, "TelephoneNumber")]
+    root = _parse_document(body, "SearchResult", "a search result")
+    details = tuple(descendants(root, "TelephoneNumberDetail"))
+    read = (
+        [_detailed_offer(one) for one in details]
+        if details
+        else [_bare_offer(one) for one in descendants(root, "TelephoneNumber")]
+    )
     offers = {offer.e164: offer for offer in read if offer}
     return Offers(tuple(offers.values()), read.count(None))
 
@@ -56,9 +60,9 @@ def read_restrictions(body: bytes, country: str) -> tuple[Restriction, ...]:
     """Read the restrictions of a country.
 
     Raises:
-        UnreadableAnswer: Not XML, or no list of restrictions.
+        UnreadableAnswer: Not XML, or not a list of restrictions.
     """
-    root = _document(body, "RestrictionResponse", "a list of restrictions")
+    root = _parse_document(body, "RestrictionResponse", "a list of restrictions")
     return tuple(
         Restriction(
             country=child_text(one, "CountryCodeA3") or country,
@@ -66,7 +70,7 @@ def read_restrictions(body: bytes, country: str) -> tuple[Restriction, ...]:
             rule=child_text(one, "RestrictionDescription", longest=_RULE_LENGTH_MAX) or "no description",
             nature=child_text(one, "RestrictionType"),
         )
-        for one in below(root, "Restriction")
+        for one in descendants(root, "Restriction")
     )
 
 
@@ -76,9 +80,9 @@ def read_held(body: bytes, e164: E164) -> HeldNumber:
     Raises:
         UnreadableAnswer: Not XML, not about a number, or about another one.
     """
-    root = _document(body, "TelephoneNumberResponse", "about a number")
+    root = _parse_document(body, "TelephoneNumberResponse", "about a number")
     named = child_text(root, "TelephoneNumber", "FullNumber")
-    if named and number_of(named) != e164:
+    if named and parse_number(named) != e164:
         raise UnreadableAnswer(CARRIER, f"asked for {e164}, got another number", body)
     return HeldNumber(
         e164,
@@ -96,24 +100,24 @@ def read_holdings(body: bytes) -> HoldingsPage:
     """Read one page of the numbers in service.
 
     Raises:
-        UnreadableAnswer: Not XML, or no list of numbers.
+        UnreadableAnswer: Not XML, or not a list of numbers.
     """
-    root = _document(body, "TNs", "a list of numbers in service")
-    texts = (text_of(one) or child_text(one, "FullNumber") for one in below(root, "TelephoneNumber"))
-    named = [number_of(text) for text in texts if text]
-    total = next((count_of(text_of(one)) for one in below(root, "TotalCount")), None)
-    return HoldingsPage(_each_once(named), named.count(None), total, next_page(root))
+    root = _parse_document(body, "TNs", "a list of numbers in service")
+    texts = (text_of(one) or child_text(one, "FullNumber") for one in descendants(root, "TelephoneNumber"))
+    numbers = [parse_number(text) for text in texts if text]
+    total = next((parse_count(text_of(one)) for one in descendants(root, "TotalCount")), None)
+    return HoldingsPage(_unique(numbers), numbers.count(None), total, next_page(root))
 
 
-def _document(body: bytes, name: str, what: str) -> Element:
+def _parse_document(body: bytes, name: str, what: str) -> Element:
     root = parse(body)
     if local_name(root) != name:
         raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not {what}", body)
     return root
 
 
-def _detailed(one: Element) -> Offer | None:
-    e164 = number_of(child_text(one, "FullNumber", "TelephoneNumber") or "")
+def _detailed_offer(one: Element) -> Offer | None:
+    e164 = parse_number(child_text(one, "FullNumber", "TelephoneNumber") or "")
     if e164 is None:
         return None
     return Offer(
@@ -129,10 +133,10 @@ def _detailed(one: Element) -> Offer | None:
     )
 
 
-def _bare(one: Element) -> Offer | None:
-    e164 = number_of(text_of(one) or "")
+def _bare_offer(one: Element) -> Offer | None:
+    e164 = parse_number(text_of(one) or "")
     return Offer(e164) if e164 else None
 
 
-def _each_once(numbers: Sequence[E164 | None]) -> tuple[E164, ...]:
+def _unique(numbers: Sequence[E164 | None]) -> tuple[E164, ...]:
     return tuple(dict.fromkeys(number for number in numbers if number))

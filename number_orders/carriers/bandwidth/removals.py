@@ -1,125 +1,130 @@
-"""What has become of a removal, judged from what Bandwidth shows of the disconnect.
+"""Judge how a removal stands or ended, from what Bandwidth shows of the disconnect.
 
-Knows how to weigh a status against the numbers given up and the errors beside it, and that after a lost answer "not
-yours" may mean "given up before": of which numbers it does, is found out elsewhere and told as `gone`. Knows no XML
-and asks nothing.
+Compares the status with the disconnected numbers and the errors beside it. After a lost answer, "not your number" may
+mean that an earlier send has disconnected it. The conversation finds out for which numbers that is so, and passes them
+as `released_before`. Knows no XML and sends nothing.
 """
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from number_orders.carriers.bandwidth.facts import GONE_CODES, NOT_ACTIVATED_YET, PENDING_CODE
-from number_orders.carriers.bandwidth.outcomes import End, Ending, ending
+from number_orders.carriers.bandwidth.facts import NOT_DISCONNECTABLE_CODES, OPEN_STATUSES, PENDING_CODE
+from number_orders.carriers.bandwidth.outcomes import EndEvent, EndStatus, end_status
 from number_orders.carriers.bandwidth.xml import CarrierError, OrderView
 from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import NumberResult, NumberState, Order
 from number_orders.orders.numbers import E164
 
 
-def still_removing(view: OrderView, status: str) -> StillOpen | None:
-    """Return how an unfinished removal stands, or None when its status is one of the three ends."""
+def open_removal(view: OrderView, status: str) -> StillOpen | None:
+    """Return the event for a removal that has not ended; None if its status is one of the three ends."""
     detail = next((str(error) for error in view.errors), None)
-    if status.upper() in NOT_ACTIVATED_YET or any(error.code == PENDING_CODE for error in view.errors):
+    if status.upper() in OPEN_STATUSES or any(error.code == PENDING_CODE for error in view.errors):
         return StillOpen(status, detail=detail)
-    return StillOpen(status, detail=detail, unheard_of=True) if ending(status) is None else None
+    return StillOpen(status, detail=detail, unheard_of=True) if end_status(status) is None else None
 
 
-def not_ours_now(order: Order, view: OrderView) -> tuple[E164, ...]:
-    """Return the numbers of which an ended removal says that they are not ours: strangers, or given up before."""
-    given_up = set(view.completed.listed)
-    errors = ((e164, _error_of(e164, view)) for e164 in order.request.numbers if e164 not in given_up)
-    return tuple(e164 for e164, error in errors if error and error.code in GONE_CODES)
+def numbers_not_ours(order: Order, view: OrderView) -> tuple[E164, ...]:
+    """Return the numbers that an ended removal calls not ours: they never were, or were disconnected before."""
+    disconnected = set(view.completed.listed)
+    errors = ((e164, _error_for(e164, view)) for e164 in order.request.numbers if e164 not in disconnected)
+    return tuple(e164 for e164, error in errors if error and error.code in NOT_DISCONNECTABLE_CODES)
 
 
-def refused_as_not_ours(refused: Refused) -> tuple[E164, ...]:
-    """Return the numbers of which a refusal says that they are not ours."""
-    return tuple(result.e164 for result in refused.numbers if result.code in GONE_CODES)
+def numbers_refused_as_not_ours(refused: Refused) -> tuple[E164, ...]:
+    """Return the numbers that a refusal calls not ours."""
+    return tuple(result.e164 for result in refused.numbers if result.code in NOT_DISCONNECTABLE_CODES)
 
 
-def removal_end(order: Order, view: OrderView, status: str, gone: Collection[E164] = ()) -> End:
-    """Return the end of a removal; one that contradicts itself ends with errors.
+def removal_end(order: Order, view: OrderView, status: str, released_before: Collection[E164] = ()) -> EndEvent:
+    """Return the end of a removal; `FilledWithErrors` if it contradicts itself.
 
-    `gone` are those of its numbers that an earlier send, whose answer was lost, gave up.
+    `released_before` are its numbers that an earlier send, whose answer was lost, has disconnected.
     """
-    end = ending(status)
+    end = end_status(status)
     assert end is not None, "every status that is not open is an end"
-    results = tuple(_results(order, view, end, gone))
-    if faults := [*_contradictions(order, view, end, gone)]:
+    results = tuple(_results(order, view, end, released_before))
+    if faults := [*_contradictions(order, view, end, released_before)]:
         return FilledWithErrors(status, results, f"the carrier says {status}, yet {'; '.join(faults)}")
-    return _end(order, results, status, _first_words(view, gone))
+    return _end(order, results, status, _reason(view, released_before))
 
 
-def with_the_gone(order: Order, refused: Refused, gone: Collection[E164]) -> End:
-    """Return what a refusal comes to when an earlier send of this removal gave some of its numbers up."""
-    if not gone:
+def end_of_refusal(order: Order, refused: Refused, released_before: Collection[E164]) -> EndEvent:
+    """Return the end of a refused removal, of which an earlier send may have disconnected numbers."""
+    if not released_before:
         return refused
     results = tuple(
-        replace(result, state=NumberState.RELEASED) if result.e164 in gone else result for result in refused.numbers
+        replace(result, state=NumberState.RELEASED) if result.e164 in released_before else result
+        for result in refused.numbers
     )
     return _end(order, results, str(refused.code), refused.reason)
 
 
-def _end(order: Order, results: tuple[NumberResult, ...], status: str, words: str | None) -> End:
+def _end(order: Order, results: tuple[NumberResult, ...], status: str, reason: str | None) -> EndEvent:
     done = sum(result.state is NumberState.RELEASED for result in results)
     if done == order.request.wanted:
         return Filled(status, results)
     if not done:
         code = next((result.code for result in results if result.code), None)
-        return Refused(words or "the carrier gave no reason", code, status, results)
+        return Refused(reason or "the carrier gave no reason", code, status, results)
     short = f"{done} of {order.request.wanted} numbers were given up"
-    return PartlyFilled(status, results, f"{short}: {words}" if words else short)
+    return PartlyFilled(status, results, f"{short}: {reason}" if reason else short)
 
 
-def _results(order: Order, view: OrderView, end: Ending, gone: Collection[E164]) -> Iterator[NumberResult]:
-    """Yield what became of every number. One that a COMPLETE does not mention stays as it was: nothing is known."""
-    given_up = set(view.completed.listed)
+def _results(
+    order: Order, view: OrderView, end: EndStatus, released_before: Collection[E164]
+) -> Iterator[NumberResult]:
+    """Yield the result of every number. One that a COMPLETE does not mention has none: nothing is known of it."""
+    disconnected = set(view.completed.listed)
     for e164 in dict.fromkeys((*order.request.numbers, *view.completed.listed)):
-        error = _error_of(e164, view)
-        told = (error.code, error.text) if error else (None, None)
-        if e164 in given_up:
+        error = _error_for(e164, view)
+        shown = (error.code, error.text) if error else (None, None)
+        if e164 in disconnected:
             own = error if error and error.e164 else None
             yield NumberResult(e164, NumberState.RELEASED, *((own.code, own.text) if own else (None, None)))
-        elif error and e164 in gone:
-            yield NumberResult(e164, NumberState.RELEASED, *told)
-        elif error or end is not Ending.COMPLETE:
-            yield NumberResult(e164, NumberState.FAILED, *told)
+        elif error and e164 in released_before:
+            yield NumberResult(e164, NumberState.RELEASED, *shown)
+        elif error or end is not EndStatus.COMPLETE:
+            yield NumberResult(e164, NumberState.FAILED, *shown)
 
 
-def _error_of(e164: E164, view: OrderView) -> CarrierError | None:
-    """Return a number's own error, or else the one that concerns the whole removal."""
+def _error_for(e164: E164, view: OrderView) -> CarrierError | None:
+    """Return the number's own error, or else the one that concerns the whole removal."""
     own = next((error for error in view.errors if error.e164 == e164), None)
     return own or next((error for error in view.errors if error.e164 is None), None)
 
 
-def _is_work_done(error: CarrierError, gone: Collection[E164]) -> bool:
-    """Tell whether an error says only that an earlier send, whose answer was lost, did its work."""
-    return error.code in GONE_CODES and (error.e164 in gone if error.e164 else bool(gone))
+def _says_released_before(error: CarrierError, released_before: Collection[E164]) -> bool:
+    """Return whether an error says only that an earlier send, whose answer was lost, has disconnected the number."""
+    return error.code in NOT_DISCONNECTABLE_CODES and (
+        error.e164 in released_before if error.e164 else bool(released_before)
+    )
 
 
-def _contradictions(order: Order, view: OrderView, end: Ending, gone: Collection[E164]) -> Iterator[str]:
+def _contradictions(order: Order, view: OrderView, end: EndStatus, released_before: Collection[E164]) -> Iterator[str]:
     """Yield, in words, everything that cannot be true if the removal ended so."""
-    given_up, asked = set(view.completed.listed), set(order.request.numbers)
-    serious = [error for error in view.errors if not _is_work_done(error, gone)]
+    disconnected, asked = set(view.completed.listed), set(order.request.numbers)
+    serious = [error for error in view.errors if not _says_released_before(error, released_before)]
     if view.completed.unreadable:
         yield f"{view.completed.unreadable} of its numbers cannot be read"
-    if given_up - asked:
-        yield f"it gave up {_count(given_up - asked)} that nobody asked it to"
-    if both := given_up & {error.e164 for error in serious}:
+    if disconnected - asked:
+        yield f"it gave up {_count(disconnected - asked)} that nobody asked it to"
+    if both := disconnected & {error.e164 for error in serious}:
         yield f"{_count(both)} stand among the failed ones too"
-    mentioned = given_up | {error.e164 for error in view.errors} if all(e.e164 for e in view.errors) else asked
+    mentioned = disconnected | {error.e164 for error in view.errors} if all(e.e164 for e in view.errors) else asked
     match end:
-        case Ending.COMPLETE if serious:
+        case EndStatus.COMPLETE if serious:
             yield f"reports {serious[0]}"
-        case Ending.COMPLETE if asked - mentioned:
+        case EndStatus.COMPLETE if asked - mentioned:
             yield f"says nothing of {_count(asked - mentioned)}"
-        case Ending.PARTIAL if not given_up or given_up >= asked:
-            yield f"it gave up {len(given_up & asked)} of {_count(asked)}"
-        case Ending.FAILED if given_up:
-            yield f"it gave up {len(given_up & asked)} of {_count(asked)}"
+        case EndStatus.PARTIAL if not disconnected or disconnected >= asked:
+            yield f"it gave up {len(disconnected & asked)} of {_count(asked)}"
+        case EndStatus.FAILED if disconnected:
+            yield f"it gave up {len(disconnected & asked)} of {_count(asked)}"
 
 
-def _first_words(view: OrderView, gone: Collection[E164]) -> str | None:
-    error = next((error for error in view.errors if not _is_work_done(error, gone)), None)
+def _reason(view: OrderView, released_before: Collection[E164]) -> str | None:
+    error = next((error for error in view.errors if not _says_released_before(error, released_before)), None)
     return (error.text or str(error)) if error else None
 
 

@@ -1,7 +1,7 @@
-"""What Bandwidth would not take, found out before it is asked.
+"""Find what Bandwidth would refuse in an order, before it is sent.
 
-Knows the page's tables of what may be combined and the formats of its fields. Every fault names the
-field as the producer wrote it. What every carrier refuses is the contract's business.
+Knows what the page's tables allow to combine, and the formats of the fields. Every fault names the field as the
+producer wrote it. What every carrier refuses is checked by the contract.
 """
 
 import re
@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Final
 
 from number_orders.carriers.bandwidth.facts import NAME_LENGTH_MAX, NUMBERS_MAX, PROTECTED, QUANTITY_MAX
-from number_orders.carriers.bandwidth.search import LOCAL, TOLL_FREE, places
+from number_orders.carriers.bandwidth.search import LOCAL, TOLL_FREE, location_criteria
 from number_orders.orders.errors import Fault
 from number_orders.orders.model import Criteria, Kind, OrderRequest, WhenTainted
 from number_orders.orders.numbers import is_nanp
@@ -32,7 +32,7 @@ _TAINT_RULES: Final = {
 }
 NANP_COUNTRIES: Final = ("USA", "CAN")
 _PRINTABLE: Final = r"(?=.*\S)[^\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]"
-"""Something to see, and nothing that XML cannot carry."""
+"""Something visible, and no character that XML cannot carry."""
 _PLACE_NAME: Final = (re.compile(_PRINTABLE + "{1,100}"), "must be 1 to 100 printable characters")
 _NAME: Final = re.compile(f"{_PRINTABLE}{{1,{NAME_LENGTH_MAX}}}")
 
@@ -55,11 +55,11 @@ _CALLING_AREA_FITS: Final = frozenset({frozenset({"npa", "nxx"}), frozenset({"ra
 
 
 def faults(request: OrderRequest) -> tuple[Fault, ...]:
-    """Return everything that Bandwidth would not take, or would take otherwise than meant."""
-    looks = _LOOKS.get(request.kind)
-    if looks is None:
-        return (Fault("kind", f"Bandwidth is asked for {' and '.join(_LOOKS)} only, not {request.kind}"),)
-    return tuple(chain.from_iterable(look(request) for look in looks))
+    """Return everything that Bandwidth would refuse, or would understand differently."""
+    checks = _CHECKS.get(request.kind)
+    if checks is None:
+        return (Fault("kind", f"must be {' or '.join(_CHECKS)}: Bandwidth does not take {request.kind}"),)
+    return tuple(chain.from_iterable(check(request) for check in checks))
 
 
 def _order_faults(request: OrderRequest) -> Iterator[Fault]:
@@ -104,27 +104,27 @@ def _criteria_faults(request: OrderRequest) -> Iterator[Fault]:
             "elsewhere search first, then order the numbers by name",
         )
         return
-    yield from format_faults(criteria)
-    yield from _need_faults(criteria)
+    yield from north_american_format_faults(criteria)
+    yield from _type_and_companion_faults(criteria)
     yield from _toll_free_faults(criteria) if _is_toll_free(criteria) else _local_faults(criteria)
 
 
-def format_faults(criteria: Criteria) -> Iterator[Fault]:
-    """Yield every criterion that is not written as North American ones are."""
+def north_american_format_faults(criteria: Criteria) -> Iterator[Fault]:
+    """Yield every criterion that does not have the format used in North America."""
     for field, (pattern, rule) in _FORMATS.items():
         value = getattr(criteria, field)
         if value is not None and not pattern.fullmatch(value):
             yield Fault(f"criteria.{field}", rule)
 
 
-def _need_faults(criteria: Criteria) -> Iterator[Fault]:
+def _type_and_companion_faults(criteria: Criteria) -> Iterator[Fault]:
     if criteria.number_type not in {None, LOCAL, TOLL_FREE}:
         yield Fault("criteria.number_type", f"must be {LOCAL} or {TOLL_FREE}")
-    yield from lonely_faults(criteria)
+    yield from companion_faults(criteria)
 
 
-def lonely_faults(criteria: Criteria) -> Iterator[Fault]:
-    """Yield every North American criterion that says nothing without another one."""
+def companion_faults(criteria: Criteria) -> Iterator[Fault]:
+    """Yield every North American criterion that lacks the one it needs beside it."""
     given = criteria.given()
     for field, other in _NEEDS:
         if field in given and other not in given:
@@ -138,21 +138,21 @@ def _is_toll_free(criteria: Criteria) -> bool:
 def _toll_free_faults(criteria: Criteria) -> Iterator[Fault]:
     if criteria.number_type == LOCAL:
         yield Fault("criteria.toll_free_pattern", f"cannot go with number_type {LOCAL}")
-    wished = {"vanity", "toll_free_pattern"} & criteria.given()
-    if not wished:
+    given = {"vanity", "toll_free_pattern"} & criteria.given()
+    if not given:
         yield Fault("criteria.number_type", "toll_free needs criteria.vanity or criteria.toll_free_pattern")
-    if len(wished) > 1:
+    if len(given) > 1:
         yield Fault("criteria.toll_free_pattern", "cannot go with criteria.vanity")
     if criteria.vanity_at_end is not None:
         yield Fault("criteria.vanity_at_end", "goes with a local vanity only")
-    for field in sorted(places(criteria) - {"vanity", "toll_free_pattern"}):
+    for field in sorted(location_criteria(criteria) - {"vanity", "toll_free_pattern"}):
         yield Fault(f"criteria.{field}", "cannot go with toll-free numbers, which live nowhere")
     if criteria.local_calling_area:
         yield Fault("criteria.local_calling_area", "cannot go with toll-free numbers")
 
 
 def _local_faults(criteria: Criteria) -> Iterator[Fault]:
-    where = places(criteria)
+    where = location_criteria(criteria)
     if not where:
         yield Fault("criteria", "must say where: npa, rate_center, city, state, zip, lata, vanity or toll_free_pattern")
     if criteria.vanity is not None:
@@ -207,7 +207,7 @@ def _reservation_faults(request: OrderRequest) -> Iterator[Fault]:
     if not all(map(is_nanp, request.numbers)):
         yield Fault(field, "go with North American numbers only")
     if not _are_tokens(given):
-        return  # said already
+        return  # reported already
     assert isinstance(given, Sequence), "it has tokens in it"
     if len(given) > len(request.numbers):
         yield Fault(field, "cannot be more than the numbers: a reservation keeps one number")
@@ -241,7 +241,7 @@ def _are_tokens(value: object) -> bool:
     return bool(value) and all(map(_is_token, value))
 
 
-_LOOKS: Final[Mapping[Kind, Sequence[Callable[[OrderRequest], Iterator[Fault]]]]] = {
+_CHECKS: Final[Mapping[Kind, Sequence[Callable[[OrderRequest], Iterator[Fault]]]]] = {
     Kind.NEW_NUMBERS: (_order_faults, _count_faults, _backorder_faults, _criteria_faults, _option_faults),
     Kind.REMOVE_NUMBERS: (_order_faults, _count_faults, _removal_faults),
 }

@@ -1,7 +1,6 @@
-"""Which of Bandwidth's search-and-order types a set of criteria is.
+"""Choose Bandwidth's search-and-order type for criteria, and its fields.
 
-Knows the order types and their fields. Does not check criteria (`number_orders.carriers.bandwidth.rules` has), and
-knows no XML.
+Does not check criteria: `rules` has done that. Knows no XML.
 """
 
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ TOLL_FREE: Final = "toll_free"
 LOCAL: Final = "local"
 
 QUALIFIERS: Final = frozenset({"country", "number_type", "local_calling_area", "vanity_at_end"})
-"""Criteria that say how to search; all others say where."""
+"""Criteria that say how to search. All others say where."""
 
 _TYPES: Final = {
     frozenset({"npa"}): "AreaCodeSearchAndOrderType",
@@ -33,25 +32,25 @@ _WITH_CALLING_AREA: Final = frozenset({"RateCenterSearchAndOrderType", "NPANXXSe
 SearchFields = tuple[tuple[str, str], ...]
 
 
-def places(criteria: Criteria) -> frozenset[str]:
-    """Return the names of the criteria that say where."""
+def location_criteria(criteria: Criteria) -> frozenset[str]:
+    """Return the names of the given criteria that say where."""
     return criteria.given() - QUALIFIERS
 
 
 def search_type(criteria: Criteria) -> str:
-    """Return the order type: the one made for exactly these criteria, or the combined one."""
+    """Return the order type that is made for exactly these criteria, or the combined one."""
     if criteria.vanity and criteria.number_type == TOLL_FREE:
         return _TOLL_FREE_VANITY
-    return _TYPES.get(places(criteria), _COMBINED)
+    return _TYPES.get(location_criteria(criteria), _COMBINED)
 
 
 def search_fields(criteria: Criteria) -> SearchFields:
-    """Return the fields of the order type, but for the quantity, as Bandwidth names them."""
+    """Return the order type's fields and values, without the quantity, by Bandwidth's names."""
     return tuple(_fields(criteria, search_type(criteria)))
 
 
-def spoken(wanted: bool) -> str:
-    """Return a boolean as Bandwidth spells it."""
+def xml_bool(wanted: bool) -> str:
+    """Return a boolean as Bandwidth writes it."""
     return "true" if wanted else "false"
 
 
@@ -59,17 +58,17 @@ def _fields(criteria: Criteria, kind: str) -> Iterator[tuple[str, str]]:
     if criteria.vanity and criteria.number_type == TOLL_FREE:
         yield "TollFreeVanity", criteria.vanity
         return
-    yield from _prefix(criteria)
+    yield from _prefix_fields(criteria)
     yield from _names(criteria)
     if criteria.vanity:
         yield "LocalVanity", criteria.vanity
-        yield "EndsIn", spoken(bool(criteria.vanity_at_end))
+        yield "EndsIn", xml_bool(bool(criteria.vanity_at_end))
     elif kind in _WITH_CALLING_AREA:
         # Their default is true: numbers from next door. It is said every time.
-        yield "EnableLCA", spoken(bool(criteria.local_calling_area))
+        yield "EnableLCA", xml_bool(bool(criteria.local_calling_area))
 
 
-def _prefix(criteria: Criteria) -> Iterator[tuple[str, str]]:
+def _prefix_fields(criteria: Criteria) -> Iterator[tuple[str, str]]:
     npa, nxx, block = criteria.npa, criteria.nxx, criteria.thousands_block
     if npa and nxx and block:
         yield "NpaNxxX", npa + nxx + block

@@ -1,9 +1,9 @@
-"""Bandwidth's XML of orders, read and written; elements are found by `bandwidth_elements`.
+"""Write and read the XML of Bandwidth's orders.
 
-Readers return plain values and are deliberately lax: elements are found by their local names, in any
-order and namespace, with wrappers or without, and an unreadable number or date costs that number or
-date alone. What is not XML, or is another document than asked for, raises `UnreadableAnswer`.
-Knows nothing of what the values mean for an order.
+Readers return plain values and accept much: elements are found by name in any order and namespace, with or without
+wrappers, and an unreadable number or date costs only that number or date. What is not XML, or is another document than
+the one asked for, raises `UnreadableAnswer`.
+Does not know what the values mean for an order.
 """
 
 import re
@@ -15,24 +15,24 @@ from xml.etree.ElementTree import Element, SubElement
 from xml.sax.saxutils import escape
 
 from number_orders.carriers.bandwidth.elements import (
-    below,
     child_text,
     child_texts,
     children,
-    count_of,
+    descendants,
     local_name,
     next_page,
-    number_of,
     parse,
+    parse_count,
+    parse_number,
     text_of,
 )
 from number_orders.carriers.bandwidth.facts import CARRIER, DISCONNECT_MODE, LIST_ROOT
-from number_orders.carriers.bandwidth.search import search_fields, search_type, spoken
+from number_orders.carriers.bandwidth.search import search_fields, search_type, xml_bool
 from number_orders.orders.errors import UnreadableAnswer
 from number_orders.orders.model import OrderRequest
 from number_orders.orders.numbers import E164
 
-_A: Final = {"OrderResponse": "an order", "DisconnectTelephoneNumberOrderResponse": "a disconnect"}
+_DOCUMENT_NAMES: Final = {"OrderResponse": "an order", "DisconnectTelephoneNumberOrderResponse": "a disconnect"}
 _DECLARATION: Final = b"<?xml version='1.0' encoding='UTF-8'?>\n"
 _MOMENT: Final = re.compile(
     r"""
@@ -46,7 +46,7 @@ _MOMENT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class CarrierError:
-    """One entry of an ErrorList, or a ResponseStatus, in Bandwidth's code and words."""
+    """One entry of an ErrorList, or a ResponseStatus: Bandwidth's code and words."""
 
     code: str | None
     text: str | None
@@ -57,8 +57,8 @@ class CarrierError:
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
-    """Numbers as listed, each once, and how many entries were no numbers."""
+class NumberList:
+    """The numbers of a list, each once, and how many entries could not be read."""
 
     listed: tuple[E164, ...] = ()
     unreadable: int = 0
@@ -66,14 +66,14 @@ class Numbers:
 
 @dataclass(frozen=True, slots=True)
 class OrderView:
-    """An order as Bandwidth shows it. What is missing from the answer is None or empty."""
+    """An order as Bandwidth shows it. What the answer does not have is None or empty."""
 
     carrier_order_id: str | None
     reference: str | None
-    """Their CustomerOrderId, our order id."""
+    """Bandwidth's CustomerOrderId, which is our order id."""
     status: str | None
-    completed: Numbers
-    failed: Numbers
+    completed: NumberList
+    failed: NumberList
     errors: tuple[CarrierError, ...]
     completed_quantity: int | None
     failed_quantity: int | None
@@ -92,16 +92,16 @@ class ListedOrder:
 
 @dataclass(frozen=True, slots=True)
 class OrderPage:
-    """One page of the list of orders. `following` starts the next page, if there is one."""
+    """One page of the list of orders. `next_page` is the `page` parameter of the next one, if there is one."""
 
     orders: tuple[ListedOrder, ...]
     total: int | None
-    following: str | None
+    next_page: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """What stands in an answer that is an error. One with a `carrier_order_id` rejects nothing."""
+    """The errors of an answer that refuses something. If it has a `carrier_order_id`, it refuses nothing."""
 
     errors: tuple[CarrierError, ...]
     carrier_order_id: str | None
@@ -110,7 +110,7 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class NumberView:
-    """One number as Bandwidth shows it: whose it is, and which order bought it."""
+    """One number as Bandwidth shows it: its account, its status, and the order that bought it."""
 
     carrier_order_id: str | None
     account_id: str | None
@@ -128,19 +128,19 @@ class ReservationView:
 
 
 def write_order(request: OrderRequest, *, reference: str, site_id: str, peer_id: str | None) -> bytes:
-    """Return the body of an order. Every default of theirs that matters is said out loud.
+    """Return the body of an order. Every value that has a default at Bandwidth and matters is sent explicitly.
 
     Source: Bandwidth's page "Order Numbers"; Bandwidth/api-docs, site/specs/numbers_v2.yml.
     """
     root = Element("Order")
-    for name, value in _envelope(request, reference, site_id, peer_id):
+    for name, value in _order_fields(request, reference, site_id, peer_id):
         SubElement(root, name).text = value
-    root.append(_named(request) if request.numbers else _search(request))
-    return _written(root)
+    root.append(_existing_numbers(request) if request.numbers else _search_and_order(request))
+    return _document(root)
 
 
-def write_closing(request: OrderRequest, *, reference: str) -> bytes:
-    """Return the body that closes a backorder. Its labels are said once more, lest leaving them out should clear them.
+def write_close_order(request: OrderRequest, *, reference: str) -> bytes:
+    """Return the body that closes a backorder. It repeats the labels, because leaving them out might clear them.
 
     Source: Bandwidth/bandwidth.github.io, numbers/guides/advancedOrdering.md.
     """
@@ -149,54 +149,53 @@ def write_closing(request: OrderRequest, *, reference: str) -> bytes:
         SubElement(root, "Name").text = request.name
     SubElement(root, "CustomerOrderId").text = reference
     SubElement(root, "CloseOrder").text = "true"
-    return _written(root)
+    return _document(root)
 
 
 def write_disconnect(request: OrderRequest, *, reference: str) -> bytes:
-    """Return the body of a disconnect. It is always named, since older documents require that."""
+    """Return the body of a disconnect. It always has a name, because older documents require one."""
     root = Element("DisconnectTelephoneNumberOrder")
     SubElement(root, "Name").text = request.name or reference
     SubElement(root, "CustomerOrderId").text = reference
     wanted = SubElement(root, "DisconnectTelephoneNumberOrderType")
-    _list_numbers(wanted, request)
+    _add_numbers(wanted, request)
     SubElement(wanted, "DisconnectMode").text = DISCONNECT_MODE
     if "protected" in request.options:
         SubElement(wanted, "Protected").text = str(request.options["protected"])
-    return _written(root)
+    return _document(root)
 
 
 def write_reservation(e164: E164) -> bytes:
     """Return the body that reserves a number."""
     root = Element("Reservation")
     SubElement(root, "ReservedTn").text = e164
-    return _written(root)
+    return _document(root)
 
 
-def _written(root: Element) -> bytes:
-    """Return a document as bytes."""
-    return _DECLARATION + _markup(root).encode(errors="xmlcharrefreplace")
+def _document(root: Element) -> bytes:
+    return _DECLARATION + _serialized(root).encode(errors="xmlcharrefreplace")
 
 
-def _markup(element: Element) -> str:
-    """Write an element of ours, which has a text or children and nothing else, with a fifth of ElementTree's effort."""
-    inside = "".join(map(_markup, element)) or escape(element.text or "")
+def _serialized(element: Element) -> str:
+    """Serialize an element that has either text or children, and no attributes, in a fifth of ElementTree's time."""
+    inside = "".join(map(_serialized, element)) or escape(element.text or "")
     return f"<{element.tag}>{inside}</{element.tag}>"
 
 
 def read_order(body: bytes) -> OrderView:
-    """Read the answer to a POST or GET of one order; both have the same shape.
+    """Read the answer to a POST or GET of one order. Both have the same shape.
 
     Raises:
-        UnreadableAnswer: Not XML, not an OrderResponse, or with two statuses that differ.
+        UnreadableAnswer: Not XML, not an OrderResponse, or with two different statuses.
     """
     return _read(body, "OrderResponse", "Order", "CompletedNumbers")
 
 
 def read_disconnect(body: bytes) -> OrderView:
-    """Read the answer to a POST or GET of one disconnect; the numbers given up are its completed ones.
+    """Read the answer to a POST or GET of one disconnect. The disconnected numbers are its completed ones.
 
     Raises:
-        UnreadableAnswer: Not XML, not about a disconnect, or with two statuses that differ.
+        UnreadableAnswer: Not XML, not about a disconnect, or with two different statuses.
     """
     return _read(body, "DisconnectTelephoneNumberOrderResponse", "orderRequest", "DisconnectedTelephoneNumberList")
 
@@ -204,29 +203,29 @@ def read_disconnect(body: bytes) -> OrderView:
 def _read(body: bytes, root_name: str, echo_name: str, done_name: str) -> OrderView:
     root = parse(body)
     if local_name(root) != root_name:
-        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not {_A[root_name]}", body)
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not {_DOCUMENT_NAMES[root_name]}", body)
     statuses = {text for text in map(text_of, children(root, "OrderStatus")) if text}
     if len(statuses) > 1:
         raise UnreadableAnswer(CARRIER, "an order with two statuses", body)
-    said, echoed = child_texts(root), child_texts(next(children(root, echo_name), None))
+    shown, echoed = child_texts(root), child_texts(next(children(root, echo_name), None))
     return OrderView(
         carrier_order_id=echoed.get("id"),
         reference=echoed.get("customerorderid"),
         status=next(iter(statuses), None),
-        completed=_numbers(below(root, done_name)),
-        failed=_numbers(below(root, "FailedNumbers")),
+        completed=_numbers(descendants(root, done_name)),
+        failed=_numbers(descendants(root, "FailedNumbers")),
         errors=_errors(root),
-        completed_quantity=count_of(said.get("completedquantity")),
-        failed_quantity=count_of(said.get("failedquantity")),
-        summary=said.get("summary"),
+        completed_quantity=parse_count(shown.get("completedquantity")),
+        failed_quantity=parse_count(shown.get("failedquantity")),
+        summary=shown.get("summary"),
     )
 
 
-def read_numbers(body: bytes) -> Numbers:
-    """Read the list of the numbers of one order.
+def read_numbers(body: bytes) -> NumberList:
+    """Read the list of one order's numbers.
 
     Raises:
-        UnreadableAnswer: Not XML, or no list of numbers.
+        UnreadableAnswer: Not XML, or not a list of numbers.
     """
     root = parse(body)
     if local_name(root) not in {"TelephoneNumbers", "TNs"}:
@@ -235,7 +234,7 @@ def read_numbers(body: bytes) -> Numbers:
 
 
 def read_number(body: bytes) -> NumberView:
-    """Read what is known of one number.
+    """Read what Bandwidth shows of one number.
 
     Raises:
         UnreadableAnswer: Not XML, or not about a number.
@@ -247,21 +246,21 @@ def read_number(body: bytes) -> NumberView:
 
 
 def read_reservation(body: bytes) -> ReservationView:
-    """Read a reservation, as looked up by its id or by its number: the two differ in names and capitals.
+    """Read a reservation. Looked up by id and by number, it has different names and capitals.
 
     Raises:
-        UnreadableAnswer: Not XML, or no reservation.
+        UnreadableAnswer: Not XML, or not a reservation.
     """
     root = parse(body)
     if local_name(root) not in {"ReservationResponse", "TNReservation"}:
-        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is no reservation", body)
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not a reservation", body)
     shown = next(children(root, "Reservation"), root)
     number = child_text(shown, "ReservedTn")
     return ReservationView(
         reservation_id=child_text(shown, "ReservationId"),
-        e164=number_of(number) if number else None,
+        e164=parse_number(number) if number else None,
         account_id=child_text(shown, "AccountId", "Account"),
-        expires_s=count_of(child_text(shown, "ReservationExpires")),
+        expires_s=parse_count(child_text(shown, "ReservationExpires")),
     )
 
 
@@ -269,34 +268,34 @@ def read_page(body: bytes) -> OrderPage:
     """Read one page of the list of orders.
 
     Raises:
-        UnreadableAnswer: Not XML, or no list of orders.
+        UnreadableAnswer: Not XML, or not a list of orders.
     """
     root = parse(body)
     if local_name(root) != LIST_ROOT:
         raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not a list of orders", body)
-    total = next((count_of(text_of(one)) for one in below(root, "TotalCount")), None)
+    total = next((parse_count(text_of(one)) for one in descendants(root, "TotalCount")), None)
     return OrderPage(
-        orders=tuple(_listed(item) for item in below(root, "OrderIdUserIdDate")),
+        orders=tuple(_listed(item) for item in descendants(root, "OrderIdUserIdDate")),
         total=total,
-        following=next_page(root),
+        next_page=next_page(root),
     )
 
 
 def read_rejection(body: bytes) -> Rejection:
-    """Read the errors of any answer of Bandwidth's: a list below some `…Response`, or its ResponseStatus.
+    """Read the errors of any `…Response`: those of a list in it, or its ResponseStatus.
 
     Raises:
-        UnreadableAnswer: Not XML, or no `…Response`.
+        UnreadableAnswer: Not XML, or not a `…Response`.
     """
     root = parse(body)
     if not local_name(root).endswith("Response"):
-        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is no answer of theirs", body)
+        raise UnreadableAnswer(CARRIER, f"<{local_name(root):.40}> is not an answer of Bandwidth's", body)
     echo = next((child for child in root if local_name(child) in {"Order", "orderRequest"}), None)
     return Rejection(_errors(root), child_text(echo, "id"), child_text(echo, "CustomerOrderId"))
 
 
 def read_errors(body: bytes) -> tuple[CarrierError, ...]:
-    """Read the errors in any document of Bandwidth's.
+    """Read the errors of any document.
 
     Raises:
         UnreadableAnswer: Not XML.
@@ -305,7 +304,7 @@ def read_errors(body: bytes) -> tuple[CarrierError, ...]:
 
 
 def read_moment(text: str | None) -> datetime | None:
-    """Read one of the five ways Bandwidth writes a moment; None when it is a sixth."""
+    """Read a moment in any of the five ways in which Bandwidth writes one; return None for anything else."""
     match = _MOMENT.match(text.strip()) if text else None
     if match is None:
         return None
@@ -318,7 +317,9 @@ def read_moment(text: str | None) -> datetime | None:
         return None
 
 
-def _envelope(request: OrderRequest, reference: str, site_id: str, peer_id: str | None) -> Iterator[tuple[str, str]]:
+def _order_fields(
+    request: OrderRequest, reference: str, site_id: str, peer_id: str | None
+) -> Iterator[tuple[str, str]]:
     options = request.options
     yield "CustomerOrderId", reference
     if request.name:
@@ -326,19 +327,19 @@ def _envelope(request: OrderRequest, reference: str, site_id: str, peer_id: str 
     yield "SiteId", str(options.get("site_id", site_id))
     if peer := options.get("peer_id", peer_id):
         yield "PeerId", str(peer)
-    yield "PartialAllowed", spoken(request.allow_partial)
-    yield "BackOrderRequested", spoken(request.allow_backorder)
+    yield "PartialAllowed", xml_bool(request.allow_partial)
+    yield "BackOrderRequested", xml_bool(request.allow_backorder)
     if package := options.get("voice_configuration_package_id"):
         yield "VoiceConfigurationPackageId", str(package)
     if package := options.get("requirements_package_id"):
         yield "RequirementsPackageId", str(package)
     if "auto_activate" in options:
-        yield "AutoActivate", spoken(bool(options["auto_activate"]))
+        yield "AutoActivate", xml_bool(bool(options["auto_activate"]))
 
 
-def _named(request: OrderRequest) -> Element:
+def _existing_numbers(request: OrderRequest) -> Element:
     wanted = Element("ExistingTelephoneNumberOrderType")
-    _list_numbers(wanted, request)
+    _add_numbers(wanted, request)
     reservations = request.options.get("reservation_ids")
     if isinstance(reservations, Iterable):
         held = SubElement(wanted, "ReservationIdList")
@@ -347,14 +348,14 @@ def _named(request: OrderRequest) -> Element:
     return wanted
 
 
-def _list_numbers(wanted: Element, request: OrderRequest) -> None:
+def _add_numbers(wanted: Element, request: OrderRequest) -> None:
     listing = SubElement(wanted, "TelephoneNumberList")
     for number in request.numbers:
         SubElement(listing, "TelephoneNumber").text = number
 
 
-def _search(request: OrderRequest) -> Element:
-    assert request.criteria is not None, "an order names numbers or criteria; the contract sees to it"
+def _search_and_order(request: OrderRequest) -> Element:
+    assert request.criteria is not None, "an order has numbers or criteria; the contract checks it"
     wanted = Element(search_type(request.criteria))
     SubElement(wanted, "Quantity").text = str(request.quantity)
     for name, value in search_fields(request.criteria):
@@ -362,15 +363,15 @@ def _search(request: OrderRequest) -> Element:
     return wanted
 
 
-def _numbers(wrappers: Iterable[Element]) -> Numbers:
-    """Collect the numbers below `wrappers`: `FullNumber`, bare or in a `TelephoneNumber`, or the latter alone."""
+def _numbers(wrappers: Iterable[Element]) -> NumberList:
+    """Return the numbers below `wrappers`: each in a `FullNumber`, in a `TelephoneNumber`, or in both, nested."""
     read = [
-        number_of(text)
+        parse_number(text)
         for wrapper in wrappers
-        for element in below(wrapper, "FullNumber", "TelephoneNumber")
+        for element in descendants(wrapper, "FullNumber", "TelephoneNumber")
         if (text := text_of(element))
     ]
-    return Numbers(tuple(dict.fromkeys(filter(None, read))), read.count(None))
+    return NumberList(tuple(dict.fromkeys(filter(None, read))), read.count(None))
 
 
 def _errors(root: Element) -> tuple[CarrierError, ...]:
@@ -380,7 +381,7 @@ def _errors(root: Element) -> tuple[CarrierError, ...]:
             text=child_text(error, "Description"),
             e164=next(iter(_numbers([error]).listed), None),
         )
-        for error in below(root, "Error", "ResponseStatus")
+        for error in descendants(root, "Error", "ResponseStatus")
     )
 
 

@@ -27,7 +27,7 @@ vars(notifications)["_LIMIT"] = 1
 vars(bells)["_SILENT_S"] = 0.0  # nor does one order's trouble silence the bell of the next
 vars(batches)["BATCH_MAX"] = 1
 bells.CeleryBell.mute = lambda *_: None  # type: ignore[method-assign]  # one order must not mute the bell of another
-vars(disconnects)["DISCONNECTS_LOOKED_AT"] = 1000  # "near in time" says little while time is made to pass
+vars(disconnects)["DISCONNECTS_READ_MAX"] = 1000  # "near in time" says little while time is made to pass
 app.conf.worker_send_task_events = False  # nobody watches
 
 # What is slow to make and the same in every child is made once: hundreds of them are going to die.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from number_orders.carriers.bandwidth.facts import NUMBERS_LOOKED_AT, PAGES_MAX
+from number_orders.carriers.bandwidth.facts import OWNER_LOOKUPS_MAX, PAGES_MAX
 from number_orders.carriers.contract import CarrierAnswer, Purpose
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed
@@ -148,9 +148,9 @@ def test_numbers_that_are_not_ours_leave_it_not_listed(closed: int) -> None:
 
 
 def test_only_the_first_numbers_are_looked_at() -> None:
-    many = named(*(A[:-1] + str(digit) for digit in range(NUMBERS_LOOKED_AT + 3)))  # type: ignore[arg-type]  # plain text
+    many = named(*(A[:-1] + str(digit) for digit in range(OWNER_LOOKUPS_MAX + 3)))  # type: ignore[arg-type]  # plain text
 
-    assert isinstance(look(many, EMPTY, *[answered(404)] * NUMBERS_LOOKED_AT), NotListed)
+    assert isinstance(look(many, EMPTY, *[answered(404)] * OWNER_LOOKUPS_MAX), NotListed)
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,10 @@ def test_what_is_no_backorder_goes_on_and_says_so(status: str) -> None:
 
     assert (len(requests), kept) == (1, [])
     assert isinstance(event, StillOpen)
-    assert event.detail == "called back; Bandwidth closes an order only while it is backordered, so this one goes on"
+    assert (
+        event.detail
+        == "cancellation requested; Bandwidth closes an order only while it is backordered, so this one goes on"
+    )
 
 
 def test_what_ended_by_itself_is_not_told_as_called_back() -> None:
@@ -160,7 +163,7 @@ def test_agreed_once_is_not_asked_again() -> None:
 
     assert (len(requests), kept) == (1, [])
     assert isinstance(event, StillOpen)
-    assert event.detail == "called back; Bandwidth has agreed to close it; 5520: awaiting additional numbers"
+    assert event.detail == "cancellation requested; Bandwidth has agreed to close it; 5520: awaiting additional numbers"
     assert isinstance(ask(order, NOTHING)[0], CalledBack)
 
 
@@ -172,7 +175,8 @@ def test_a_refusal_is_told_and_asked_again_while_it_is_a_backorder() -> None:
 
     assert isinstance(event, StillOpen)
     assert event.detail == (
-        f"called back; Bandwidth did not close it ({SAID_NO}), so it goes on; 5520: awaiting additional numbers"
+        f"cancellation requested; Bandwidth did not close it ({SAID_NO}), so it goes on; "
+        "5520: awaiting additional numbers"
     )
     assert event.slow
     again, requests, _ = ask(called_back(closing=kept[-1]), WAITS, AGREED, NOTHING)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from defusedxml.ElementTree import fromstring
 
-from number_orders.carriers.bandwidth.facts import DISCONNECTS_LOOKED_AT, STRANGERS_LOOKED_AT
+from number_orders.carriers.bandwidth.facts import DISCONNECTS_READ_MAX, UNKNOWN_NUMBERS_READ_MAX
 from number_orders.carriers.contract import CarrierAnswer, Purpose
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
@@ -333,15 +333,15 @@ class TestAfterALoss:
         assert event == Refused(NOT_OURS, "5006", None, (lost(A, "5006", NOT_OURS),))
 
     def test_nobody_is_asked_about_more_than_a_few(self) -> None:
-        numbers = tuple(E164(f"+1919555{n:04}") for n in range(STRANGERS_LOOKED_AT + 5))
+        numbers = tuple(E164(f"+1919555{n:04}") for n in range(UNKNOWN_NUMBERS_READ_MAX + 5))
         body = shown("FAILED", errors=error("5006", NOT_OURS))
         order = removing(*numbers, losses=1)
 
         event, requests = converse(
-            BANDWIDTH.ask(order), answered(200, body), *[answered(404)] * STRANGERS_LOOKED_AT, held=numbers[-1:]
+            BANDWIDTH.ask(order), answered(200, body), *[answered(404)] * UNKNOWN_NUMBERS_READ_MAX, held=numbers[-1:]
         )
 
-        assert len(requests) == 1 + STRANGERS_LOOKED_AT
+        assert len(requests) == 1 + UNKNOWN_NUMBERS_READ_MAX
         assert isinstance(event, PartlyFilled)
         assert {each.e164 for each in event.numbers if each.state is NumberState.RELEASED} == set(numbers[-5:])
 
@@ -410,8 +410,8 @@ class TestLooking:
         assert paths == ["", "", f"/{THEIRS}"]
 
     def test_the_look_is_bounded(self) -> None:
-        many = listing(*((f"id-{n}", "2026-01-02T00-00-49Z") for n in range(DISCONNECTS_LOOKED_AT + 30)))
-        others = [answered(404)] * DISCONNECTS_LOOKED_AT
+        many = listing(*((f"id-{n}", "2026-01-02T00-00-49Z") for n in range(DISCONNECTS_READ_MAX + 30)))
+        others = [answered(404)] * DISCONNECTS_READ_MAX
         assert self.look(many, *others)[0] == NotListed("the disconnects of that time, of which 20 were read")
 
     def test_a_list_that_cannot_be_had_says_nothing(self) -> None:

@@ -129,7 +129,7 @@ def test_what_is_neither_yes_nor_no_is_no_answer(answer: CarrierAnswer) -> None:
     "where", ["", "https://host/v1/orders/1", "https://host/tnreservation/a%2Fb", "/tnreservation/"]
 )
 def test_a_reservation_without_an_id_cannot_be_used(where: str) -> None:
-    with pytest.raises(UnreadableAnswer, match="under which id"):
+    with pytest.raises(UnreadableAnswer, match="no reservation id"):
         ended(RESERVATIONS.reserve(A), answered(201, location=where))
 
 

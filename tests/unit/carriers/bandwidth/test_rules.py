@@ -39,7 +39,7 @@ def test_a_good_order_has_no_faults(request_: OrderRequest) -> None:
 
 def test_a_kind_not_offered_is_the_only_thing_said() -> None:
     assert BANDWIDTH.check(a_request(A, kind=Kind.ADD_MESSAGING_NUMBERS, range_size=10)) == (
-        Fault("kind", "Bandwidth is asked for new_numbers and remove_numbers only, not add_messaging_numbers"),
+        Fault("kind", "must be new_numbers or remove_numbers: Bandwidth does not take add_messaging_numbers"),
     )
 
 

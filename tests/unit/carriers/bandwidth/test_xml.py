@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from number_orders.carriers.bandwidth.xml import (
-    Numbers,
+    NumberList,
     read_moment,
     read_numbers,
     read_order,
@@ -49,7 +49,7 @@ def test_numbers_are_listed_once_in_their_order() -> None:
       <FullNumber>19195550101</FullNumber><TelephoneNumber/><TelephoneNumber>x</TelephoneNumber>
       <TelephoneNumber>911</TelephoneNumber></TelephoneNumbers>"""
 
-    assert read_numbers(body) == Numbers((E164("+19195550101"), E164("+19195550100")), unreadable=2)
+    assert read_numbers(body) == NumberList((E164("+19195550101"), E164("+19195550100")), unreadable=2)
 
 
 @pytest.mark.parametrize("quantity", ["", "-1", "1.0", "one", "٣", "9" * 5000])
@@ -93,7 +93,7 @@ def test_an_error_that_says_nothing_says_so() -> None:
     ],
 )
 def test_only_the_page_is_taken_from_a_link(links: str, following: str | None) -> None:
-    assert read_page(listed(following=links).encode()).following == following
+    assert read_page(listed(following=links).encode()).next_page == following
 
 
 def test_long_texts_are_cut() -> None:
