@@ -47,4 +47,5 @@ def _from_retry_after(text: str | None, now: datetime) -> datetime | None:
 
 
 def _seconds(text: str | None) -> int | None:
-    return int(text) if text and _SECONDS.fullmatch(text.strip()) else None
+    digits = (text or "").strip()
+    return int(digits) if _SECONDS.fullmatch(digits) else None

@@ -23,6 +23,7 @@ EPOCH = int(NOON.timestamp())
         ({"x-ratelimit-reset": str(EPOCH + 10**9)}, 3600),
         ({"x-ratelimit-reset": "9" * 30}, None),
         ({"retry-after": " 90 "}, 90),
+        ({"retry-after": "90\x1f"}, 90),
         ({"retry-after": "999999999999"}, 3600),
         ({"retry-after": "0"}, None),
         ({"retry-after": "-5"}, None),
