@@ -15,7 +15,7 @@ from config.settings import BandwidthSettings, CarrierSettings, CMSettings, Sett
 from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.bandwidth.market import BandwidthMarket
 from number_orders.carriers.cm.adapter import CM
-from number_orders.carriers.cm.facts import TOKEN_HEADER, Meaning
+from number_orders.carriers.cm.facts import TOKEN_HEADER, StatusMeaning
 from number_orders.carriers.cm.market import CMMarket
 from number_orders.carriers.contract import Adapter
 from number_orders.carriers.http.courier import Courier, CourierSettings, boot_clock
@@ -109,7 +109,7 @@ def _bandwidth_credentials(settings: BandwidthSettings) -> Authenticator:
 def _cm(settings: CMSettings) -> ConfiguredCarrier:
     assert settings.account_guid, "build is called only if the settings name an account"
     assert settings.product_token, "the settings refuse an account without a token"
-    statuses = {word: Meaning(meaning) for word, meaning in settings.statuses.items()}
+    statuses = {word: StatusMeaning(meaning) for word, meaning in settings.statuses.items()}
     adapter = CM(
         settings.account_guid, settings.company_profiles, statuses=statuses, callback_url=settings.callback_url
     )

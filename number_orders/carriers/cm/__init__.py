@@ -1,1 +1,1 @@
-"""CM.com: its JSON, its rules, its number-request conversations."""
+"""CM.com: its JSON, its rules, and its conversations about number requests."""

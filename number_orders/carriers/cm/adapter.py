@@ -1,9 +1,8 @@
-"""CM.com's number requests: orders become requests, answers become events.
+"""Translate orders into CM.com's number requests, and its answers into events.
 
-Holds the conversations: what is asked, in which turn. JSON is read and written in `cm_json`, answers are judged in
-`cm_answers`, what would not be taken is found in `cm_rules` and `cm_restrictions`, requests are called back by
-`cm_cancel`, and every name and assumption stands in `cm_facts`.
-Opens no socket, reads no clock, repeats nothing.
+This module has the conversations: which requests are sent in which order. `json` reads and writes JSON, `answers`
+judges single answers, `rules` and `restrictions` find what CM.com would refuse, `cancellation` cancels number requests,
+and `facts` has every name and assumption. Opens no socket, reads no clock, retries nothing.
 
 Source: CM.com's page "Create Number Request" and guide "Requesting phone numbers via API" (Voice Management).
 """
@@ -14,9 +13,16 @@ from types import MappingProxyType
 from typing import Final
 from urllib.parse import quote
 
-from number_orders.carriers.cm.answers import GONE, Listing, judged, page_query, requested, submitted
-from number_orders.carriers.cm.cancellation import ASKED, call_back, wants_calling_back, with_word
-from number_orders.carriers.cm.facts import CARRIER, QUANTITY_MAX, REQUESTS_PATH, STATUSES, Meaning, same_word
+from number_orders.carriers.cm.answers import (
+    UNKNOWN_REQUEST,
+    RequestList,
+    decode_request,
+    decode_submission,
+    event_for,
+    page_query,
+)
+from number_orders.carriers.cm.cancellation import PROGRESS, cancel, should_cancel, with_cancel_reply
+from number_orders.carriers.cm.facts import CARRIER, QUANTITY_MAX, REQUESTS_PATH, STATUSES, StatusMeaning, normalized
 from number_orders.carriers.cm.json import reference_of, write_request
 from number_orders.carriers.cm.restrictions import ask_allowance, range_fault
 from number_orders.carriers.cm.rules import Profiles, faults, profile_key
@@ -26,34 +32,34 @@ from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotList
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
 
 _JSON: Final = "application/json"
-_NO_STATUSES: Final[Mapping[str, Meaning]] = MappingProxyType({})
+_NO_STATUSES: Final[Mapping[str, StatusMeaning]] = MappingProxyType({})
 
 
 class CM:
-    """Translates orders to and from CM.com's dialect; never opens a socket."""
+    """Translates orders to and from CM.com's JSON; never opens a socket."""
 
     def __init__(
         self,
         account_guid: str,
         company_profiles: Profiles,
         *,
-        statuses: Mapping[str, Meaning] = _NO_STATUSES,
+        statuses: Mapping[str, StatusMeaning] = _NO_STATUSES,
         callback_url: str | None = None,
     ) -> None:
-        """Keep what an order is completed with.
+        """Set up the adapter for one account.
 
         Args:
             account_guid: The logical account or voice account that numbers go to.
             company_profiles: Who operates the numbers, by country and number type: `NLD:local` → GUID.
-            statuses: What CM.com's words for a status mean, beside and before those of `cm_facts.STATUSES`.
-            callback_url: Where CM.com tells that a request has changed. A hint to whoever listens there: what is
-                known here is known from asking.
+            statuses: What CM.com's status words mean. Added to `facts.STATUSES`, and overrides it.
+            callback_url: Where CM.com reports changes of a number request, if the operator has a listener there.
+                This service does not need it: it learns everything by asking.
         """
         self._account = account_guid
         self._requests = REQUESTS_PATH.format(account=quote(account_guid, safe=""))
         self._callback_url = callback_url
         self._profiles = company_profiles
-        self._statuses = {same_word(word): meaning for word, meaning in (*STATUSES.items(), *statuses.items())}
+        self._statuses = {normalized(word): meaning for word, meaning in (*STATUSES.items(), *statuses.items())}
 
     @property
     def name(self) -> CarrierName:
@@ -62,7 +68,7 @@ class CM:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What CM.com offers, as far as this adapter goes."""
+        """What CM.com offers through this adapter."""
         return Capabilities(
             kinds=frozenset({Kind.NEW_NUMBERS}),
             quantity_max=QUANTITY_MAX,
@@ -73,20 +79,21 @@ class CM:
         )
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
-        """Return everything CM.com would not take; empty when the order is good."""
+        """Return everything that CM.com would refuse; empty if the order is good."""
         return faults(request, self._profiles)
 
     def serial_key(self, request: OrderRequest) -> None:
-        """Orders here are told apart by their reference, so none needs anything to itself."""
+        """Return None: orders are told apart by their reference, so none needs a serial lock."""
 
     def submit(self, order: Order) -> Conversation:
-        """Send the order: one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost.
+        """Send the order with one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost.
 
-        Before an order for ranges is sent, CM.com is asked which range sizes it allows. No answer: nothing is sent.
+        Before an order for ranges is sent, CM.com is asked which range sizes it allows. Without an answer nothing is
+        sent.
         """
         criteria = order.request.criteria
         if order.request.kind is not Kind.NEW_NUMBERS or criteria is None:
-            raise NotOffered(f"order {order.order_id}: CM.com is not asked for {order.request.kind} by name")
+            raise NotOffered(f"order {order.order_id}: CM.com does not take {order.request.kind}, or not by name")
         profile = self._profiles.get(profile_key(criteria))
         if profile is None:  # it was there when the order was accepted
             return NotSent(f"no company profile is set up for {profile_key(criteria)} any more")
@@ -98,46 +105,49 @@ class CM:
         answer = yield CarrierRequest(
             "POST", self._requests, Purpose.COMMIT, body=body, content_type=_JSON, accept=_JSON
         )
-        return submitted(order, answer)
+        return decode_submission(order, answer)
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how an OPEN order stands. People decide there, so it may stand for days.
+        """Ask for the status of an OPEN order. People decide at CM.com, so it may stay open for days.
 
-        One that was called back is read first, so that a way to cancel that fails hides no end, and again afterwards.
+        Before a cancelled order is cancelled at CM.com it is read, so that a failing cancellation hides no end. It is
+        read again afterwards.
         """
         if order.carrier_order_id is None:
             raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
         path = f"{self._requests}/{quote(order.carrier_order_id, safe='')}"
-        stands = yield from self._standing(order, path)
-        said = order.progress.get(ASKED)
-        if wants_calling_back(order, stands, self._statuses):
-            said = yield from call_back(order, path)
-            stands = yield from self._standing(order, path)
-        return with_word(stands, said)
+        event = yield from self._read_event(order, path)
+        reply = order.progress.get(PROGRESS)
+        if should_cancel(order, event, self._statuses):
+            reply = yield from cancel(order, path)
+            event = yield from self._read_event(order, path)
+        return with_cancel_reply(event, reply)
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT by the comment that it was sent with."""
-        found = yield from self._listed(order)
+        found = yield from self._requests_with_reference(order)
         if len(found) > 1:
             return FoundTwice(tuple(found))
         if found:
             return Acknowledged(*next(iter(found.items())))
         return NotListed("the comments of all number requests")
 
-    def _standing(self, order: Order, path: str) -> Generator[CarrierRequest, CarrierAnswer, Event]:
-        """Read the number request at `path` once, and say how it stands."""
+    def _read_event(self, order: Order, path: str) -> Generator[CarrierRequest, CarrierAnswer, Event]:
+        """Read the number request at `path`, and return the event for its status."""
         answer = yield CarrierRequest("GET", path, Purpose.READ, accept=_JSON)
         if answer.status == HTTPStatus.NOT_FOUND:
             detail = "the carrier does not know its own number request any more"
-            return StillOpen(GONE, detail=detail, slow=True, unheard_of=True)
-        view, status = requested(order, answer)
-        return judged(order, view, status, self._statuses)
+            return StillOpen(UNKNOWN_REQUEST, detail=detail, slow=True, unheard_of=True)
+        view, status = decode_request(order, answer)
+        return event_for(order, view, status, self._statuses)
 
-    def _listed(self, order: Order) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
-        """Return all number requests with our reference and their status."""
-        listing = Listing(reference_of(order))
+    def _requests_with_reference(
+        self, order: Order
+    ) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
+        """Return all number requests with our reference and their statuses."""
+        requests = RequestList(reference_of(order))
         skip: int | None = 0
         while skip is not None:
             answer = yield CarrierRequest("GET", self._requests, Purpose.READ, page_query(skip), accept=_JSON)
-            skip = listing.add(answer)
-        return listing.found()
+            skip = requests.add(answer)
+        return requests.found()

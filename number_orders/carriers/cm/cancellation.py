@@ -1,7 +1,7 @@
-"""Calling a number request back: what CM.com's answer to that means, and what is kept of it.
+"""Cancel a number request at CM.com, and read the reply.
 
-Knows one request and its answers. Whether the number request was cancelled is never concluded from them: its own status
-says so, and is read afterwards (`number_orders.carriers.cm.adapter`).
+Whether the number request was cancelled is never concluded from the reply. Its own status says so, and the conversation
+in `adapter` reads it afterwards.
 """
 
 from collections.abc import Generator, Mapping
@@ -9,49 +9,50 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from number_orders.carriers.cm.answers import GONE
-from number_orders.carriers.cm.facts import CANCEL, TIMED_OUT, Meaning, same_word
+from number_orders.carriers.cm.answers import UNKNOWN_REQUEST
+from number_orders.carriers.cm.facts import CANCEL_SUFFIX, TIMED_OUT, StatusMeaning, normalized
 from number_orders.carriers.cm.json import read_rejection
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose, SaveProgress
 from number_orders.orders.errors import UnreadableAnswer
 from number_orders.orders.events import Event, StillOpen
 from number_orders.orders.model import Order
 
-ASKED: Final = "cancel_asked"
-"""In `Order.progress`: what CM.com said when it was asked to cancel. It is asked until it has said something."""
+PROGRESS: Final = "cancel_asked"
+"""The key in `Order.progress` for CM.com's reply to the cancellation. CM.com is asked until there is one."""
 
-_TAKEN: Final = "CM.com was asked to cancel it, and has not done so yet"
+_CANCEL_ACCEPTED: Final = "CM.com was asked to cancel it, and has not done so yet"
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
-def wants_calling_back(order: Order, event: Event, statuses: Mapping[str, Meaning]) -> bool:
-    """Tell whether CM.com is to be asked to cancel a request that stands as `event` says."""
-    if order.cancel_asked_at is None or ASKED in order.progress or not isinstance(event, StillOpen):
+def should_cancel(order: Order, event: Event, statuses: Mapping[str, StatusMeaning]) -> bool:
+    """Return whether to ask CM.com now to cancel a number request whose status is `event`."""
+    if order.cancel_asked_at is None or PROGRESS in order.progress or not isinstance(event, StillOpen):
         return False
-    is_done = statuses.get(same_word(event.carrier_status)) is Meaning.COMPLETED  # only its numbers are missing
-    return event.carrier_status != GONE and not is_done
+    # A completed request whose numbers are not shown yet is open for us, but not for CM.com.
+    is_completed = statuses.get(normalized(event.carrier_status)) is StatusMeaning.COMPLETED
+    return event.carrier_status != UNKNOWN_REQUEST and not is_completed
 
 
-def call_back(order: Order, path: str) -> Generator[CarrierRequest | SaveProgress, CarrierAnswer, str]:
-    """Ask CM.com to cancel the number request at `path`; keep what it says, and return it in words."""
-    answer = yield CarrierRequest("POST", f"{path}{CANCEL}", Purpose.PREPARE, accept="application/json")
-    said = _said(answer)
-    if said is None:  # nothing of the request, so it is asked again at the next look
+def cancel(order: Order, path: str) -> Generator[CarrierRequest | SaveProgress, CarrierAnswer, str]:
+    """Ask CM.com to cancel the number request at `path`. Save its reply, and return it in words."""
+    answer = yield CarrierRequest("POST", f"{path}{CANCEL_SUFFIX}", Purpose.PREPARE, accept="application/json")
+    reply = _reply(answer)
+    if reply is None:  # the answer is not about the number request; the next ask tries again
         return f"CM.com could not be asked to cancel it (HTTP {answer.status}); it is asked again"
-    yield SaveProgress({**order.progress, ASKED: said})
-    return said
+    yield SaveProgress({**order.progress, PROGRESS: reply})
+    return reply
 
 
-def with_word(event: Event, said: object) -> Event:
-    """Return an event with what CM.com said of cancelling, as long as nothing has come of that."""
-    if not isinstance(event, StillOpen) or not isinstance(said, str):
+def with_cancel_reply(event: Event, reply: object) -> Event:
+    """Return an event with CM.com's reply to the cancellation, if the number request is still open."""
+    if not isinstance(event, StillOpen) or not isinstance(reply, str):
         return event
-    return replace(event, detail=f"{said}; {event.detail}" if event.detail else said)
+    return replace(event, detail=f"{reply}; {event.detail}" if event.detail else reply)
 
 
-def _said(answer: CarrierAnswer) -> str | None:
+def _reply(answer: CarrierAnswer) -> str | None:
     if answer.status // 100 == HTTPStatus.OK // 100:
-        return _TAKEN
+        return _CANCEL_ACCEPTED
     if answer.status not in _REFUSALS or TIMED_OUT.search(answer.body):
         return None
     try:

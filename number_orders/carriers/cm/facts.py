@@ -1,7 +1,8 @@
-"""What CM.com's pages say in words and numbers, and what we assume where they are silent.
+"""CM.com's names, words and limits: what its pages say, and what we assume where they do not.
 
-The stored page "Create Number Request" lost the names of its fields: it keeps their order, types and texts. So nearly
-every name on the wire stands under INFERRED, here and nowhere else; docs/carriers/cm.md gives the ground of each.
+The stored page "Create Number Request" lost the names of its fields, but kept their order, types and texts. So nearly
+every name that is sent or read stands under INFERRED, here and nowhere else. docs/carriers/cm.md gives the ground of
+each.
 """
 
 import re
@@ -22,7 +23,7 @@ TOTAL_HEADER: Final = "x-cm-pagination-total"
 
 
 class NumberType(StrEnum):
-    """The three types of numbers, in our words."""
+    """The three number types, in our words."""
 
     LOCAL = "local"
     NATIONAL = "national"
@@ -34,16 +35,16 @@ class NumberType(StrEnum):
 TYPE_WORDS: Final[Mapping[NumberType, str]] = MappingProxyType(
     {NumberType.LOCAL: "LOCAL", NumberType.NATIONAL: "NATIONAL", NumberType.TOLL_FREE: "TOLLFREE"}
 )
-"""The company profile page has these words; the page of the request itself lost its own."""
+"""The company profile page has these words. The page of the request itself lost its own."""
 
 REQUESTS_PATH: Final = "/voice-phonenumberrequestapi/v1/{account}/numberRequests"
 RESTRICTIONS_PATH: Final = "/voice-phonenumberrequestapi/v1/{account}/restrictions"
-CANCEL: Final = "/cancel"
-"""Added to the path of a number request, and POSTed to. Cancelling is offered; how it is asked for was not found."""
+CANCEL_SUFFIX: Final = "/cancel"
+"""Follows the path of a number request, for a POST. CM.com offers to cancel; how to ask for it was not found."""
 
 
-class Sent:
-    """The fields of a number request as we send it."""
+class RequestField:
+    """The fields of a number request that we send."""
 
     PROFILE: Final = "companyProfileGuid"
     QUANTITY: Final = "quantity"
@@ -56,8 +57,8 @@ class Sent:
     CALLBACK: Final = "callbackUrl"
 
 
-class Shown:
-    """The fields of a number request as CM.com shows it."""
+class ResponseField:
+    """The fields of a number request that CM.com shows."""
 
     GUID: Final = "guid"
     STATUS: Final = "status"
@@ -69,8 +70,8 @@ class Shown:
     SIZE: Final = "size"
 
 
-class Restricted:
-    """The fields of the restrictions on number requests, and of the question for them."""
+class RestrictionField:
+    """The fields of restrictions on number requests, and of the question about them."""
 
     PROFILE: Final = "companyProfileGuid"
     TYPE: Final = "phoneNumberType"
@@ -78,8 +79,8 @@ class Restricted:
     RANGE_SIZES: Final = "allowedRangeSizes"
 
 
-class Fault:
-    """The fields of an error body: those of CM.com's own services, and those that .NET gives by itself."""
+class ErrorField:
+    """The fields of an error: those of CM.com's own services, and those of .NET's default errors."""
 
     MESSAGE: Final = "message"
     CODE: Final = "messageCode"
@@ -88,7 +89,7 @@ class Fault:
     ERRORS: Final = "errors"
 
 
-class Meaning(StrEnum):
+class StatusMeaning(StrEnum):
     """What a status means for an order."""
 
     OPEN = "open"
@@ -97,44 +98,44 @@ class Meaning(StrEnum):
     CANCELLED = "cancelled"
 
 
-STATUSES: Final[Mapping[str, Meaning]] = MappingProxyType(
+STATUSES: Final[Mapping[str, StatusMeaning]] = MappingProxyType(
     {
-        "created": Meaning.OPEN,
-        "new": Meaning.OPEN,
-        "pending": Meaning.OPEN,
-        "accepted": Meaning.OPEN,
-        "in progress": Meaning.OPEN,
-        "completed": Meaning.COMPLETED,
-        "rejected": Meaning.REJECTED,
-        "cancelled": Meaning.CANCELLED,
-        "canceled": Meaning.CANCELLED,
+        "created": StatusMeaning.OPEN,
+        "new": StatusMeaning.OPEN,
+        "pending": StatusMeaning.OPEN,
+        "accepted": StatusMeaning.OPEN,
+        "in progress": StatusMeaning.OPEN,
+        "completed": StatusMeaning.COMPLETED,
+        "rejected": StatusMeaning.REJECTED,
+        "cancelled": StatusMeaning.CANCELLED,
+        "canceled": StatusMeaning.CANCELLED,
     }
 )
-"""The endpoint that lists the statuses is known, its values are not. Settings add to this and override it."""
+"""CM.com has an endpoint that lists the statuses; its values are not known. Settings add to this and override it."""
 
-REFERENCE: Final = "number-orders:{order_id}"
-"""How the comment begins. The comment is the only free text that a request has."""
+REFERENCE_FORMAT: Final = "number-orders:{order_id}"
+"""The beginning of the comment. The comment is a request's only free text."""
 
 TIMED_OUT: Final = re.compile(rb"time[sd]?[ -]?out", re.IGNORECASE)
-"""A refusal with these words may be none."""
+"""A refusal with these words may not be one."""
 
 GUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-"""Whatever this does not match is never put into a path."""
+"""What does not match is never put into a path."""
 
 PAGE_SIZE: Final = 100
 PAGES_MAX: Final = 100
-"""Ten thousand number requests. CM.com has no filter that finds ours, so the list is read whole."""
+"""Ten thousand number requests. CM.com has no filter that finds ours, so the whole list is read."""
 
 NUMBERS_READ_MAX: Final = 10 * QUANTITY_MAX
-"""No request may get more than a tenth of this. A range that claims more is no range."""
+"""Ten times what a request may have. Ranges with more numbers are unreadable."""
 
 NANPA: Final = frozenset({
     "USA", "CAN", "AIA", "ASM", "ATG", "BHS", "BMU", "BRB", "CYM", "DMA", "DOM", "GRD", "GUM",
     "JAM", "KNA", "LCA", "MNP", "MSR", "PRI", "SXM", "TCA", "TTO", "VCT", "VGB", "VIR",
 })  # fmt: skip
-"""Countries of the North American Numbering Plan, ISO 3166 alpha-3. CM.com wants a region there."""
+"""Countries of the North American Numbering Plan (ISO 3166 alpha-3). CM.com requires a region there."""
 
 
-def same_word(word: str) -> str:
-    """Return a status without what spelling adds: `InProgress`, `in_progress` and `In progress` are one word."""
+def normalized(word: str) -> str:
+    """Return a status without case, blanks and punctuation: `InProgress`, `in_progress`, `In progress` are the same."""
     return "".join(letter for letter in word.casefold() if letter.isalnum())

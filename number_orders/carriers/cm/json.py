@@ -1,7 +1,7 @@
-"""CM.com's JSON: number requests written, and number requests, lists of them and errors read.
+"""Write number requests as JSON; read number requests, lists of them, and errors.
 
-Knows names and shapes (`number_orders.carriers.cm.facts`). Does not judge: what a status means for an order is
-the business of `number_orders.carriers.cm.answers`. Every fault of a body is an `UnreadableAnswer`.
+Knows names and shapes. Does not judge what a status means for an order: `answers` does. Everything wrong with a body
+raises `UnreadableAnswer`.
 """
 
 import json
@@ -14,12 +14,12 @@ from number_orders.carriers.cm.facts import (
     CARRIER,
     GUID,
     NUMBERS_READ_MAX,
-    REFERENCE,
+    REFERENCE_FORMAT,
     TYPE_WORDS,
-    Fault,
+    ErrorField,
     NumberType,
-    Sent,
-    Shown,
+    RequestField,
+    ResponseField,
 )
 from number_orders.orders.errors import UnreadableAnswer
 from number_orders.orders.model import CarrierOrderId, Order
@@ -40,47 +40,47 @@ class RequestView:
     has_comment: bool = False
     created_on: datetime | None = None
     numbers: tuple[E164, ...] = ()
-    doubled: bool = False
-    """A number stands in two ranges."""
+    has_duplicates: bool = False
+    """A number is in two ranges."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Why CM.com did not take a request."""
+    """Why CM.com did not take a number request."""
 
     reason: str
     code: str | None = None
 
 
 def reference_of(order: Order) -> str:
-    """Return how the comment of this order begins, and of no other."""
-    return REFERENCE.format(order_id=order.order_id)
+    """Return how this order's comment begins, which no other's does."""
+    return REFERENCE_FORMAT.format(order_id=order.order_id)
 
 
-def bears(comment: str | None, reference: str) -> bool:
-    """Tell whether a comment begins with a reference, and the reference ends where it should.
+def has_reference(comment: str | None, reference: str) -> bool:
+    """Return whether the first word of a comment is the reference.
 
-    Only the beginning counts: what follows are a producer's notes, which may name other orders.
+    Only the first word counts: the producer's notes follow it, and may name other orders.
     """
     words = (comment or "").split(maxsplit=1)
     return bool(words) and words[0] == reference
 
 
 def write_request(order: Order, profile: str, callback_url: str | None = None) -> bytes:
-    """Return a number request; what was not given is left out."""
+    """Return the body of a number request. What the order does not have is left out."""
     request, criteria = order.request, order.request.criteria
-    assert criteria is not None, "the rules let no order pass without"
+    assert criteria is not None, "the rules refuse an order without criteria"
     comment = reference_of(order)
     body = {
-        Sent.PROFILE: profile,
-        Sent.QUANTITY: request.quantity,
-        Sent.RANGE_SIZE: request.range_size,
-        Sent.TYPE: TYPE_WORDS[NumberType(criteria.number_type or "")],
-        Sent.AREA_CODE: criteria.npa,
-        Sent.CITY: criteria.city,
-        Sent.REGION: criteria.state,
-        Sent.COMMENT: f"{comment}\n{request.notes}" if request.notes else comment,
-        Sent.CALLBACK: callback_url,
+        RequestField.PROFILE: profile,
+        RequestField.QUANTITY: request.quantity,
+        RequestField.RANGE_SIZE: request.range_size,
+        RequestField.TYPE: TYPE_WORDS[NumberType(criteria.number_type or "")],
+        RequestField.AREA_CODE: criteria.npa,
+        RequestField.CITY: criteria.city,
+        RequestField.REGION: criteria.state,
+        RequestField.COMMENT: f"{comment}\n{request.notes}" if request.notes else comment,
+        RequestField.CALLBACK: callback_url,
     }
     return json.dumps({name: value for name, value in body.items() if value is not None}).encode()
 
@@ -90,31 +90,31 @@ def read_request(body: bytes, *, nanpa: bool, in_ranges: bool = False) -> Reques
 
     Args:
         body: The JSON of a number request.
-        nanpa: Its numbers are of the North American plan; else none of them may be.
-        in_ranges: Whole ranges were ordered, so each must say how long it is.
+        nanpa: If true, its numbers must be North American; if false, none may be.
+        in_ranges: Whole ranges were ordered, so each must say its size.
 
     Raises:
-        UnreadableAnswer: It is none, or its numbers cannot be understood.
+        UnreadableAnswer: It is not a number request, or its numbers cannot be understood.
     """
-    shown = _loaded(body)
+    shown = _parse(body)
     if not isinstance(shown, Mapping):
         raise UnreadableAnswer(CARRIER, "not a number request", body)
     try:
-        listed = _ranges(shown.get(Shown.RANGES), nanpa=nanpa, in_ranges=in_ranges)
+        listed = _read_ranges(shown.get(ResponseField.RANGES), nanpa=nanpa, in_ranges=in_ranges)
         plain = _view(shown)
     except ValueError as fault:
         raise UnreadableAnswer(CARRIER, str(fault), body) from fault
     numbers = tuple(dict.fromkeys(listed))
-    return replace(plain, numbers=numbers, doubled=len(numbers) < len(listed))
+    return replace(plain, numbers=numbers, has_duplicates=len(numbers) < len(listed))
 
 
 def read_list(body: bytes) -> list[RequestView]:
     """Return one page of the list of number requests, without their numbers.
 
     Raises:
-        UnreadableAnswer: It is no list of number requests.
+        UnreadableAnswer: It is not a list of number requests.
     """
-    shown = _loaded(body)
+    shown = _parse(body)
     if not isinstance(shown, list) or not all(isinstance(item, Mapping) for item in shown):
         raise UnreadableAnswer(CARRIER, "not a list of number requests", body)
     try:
@@ -124,23 +124,23 @@ def read_list(body: bytes) -> list[RequestView]:
 
 
 def read_rejection(body: bytes) -> Rejection:
-    """Return why a request was not taken.
+    """Return why a number request was not taken.
 
     Raises:
-        UnreadableAnswer: The body does not say so in either way that we know, or is a number request.
+        UnreadableAnswer: The body has no reason in either form that we know, or is a number request.
     """
-    shown = _loaded(body)
-    if not isinstance(shown, Mapping) or Shown.GUID in shown:
+    shown = _parse(body)
+    if not isinstance(shown, Mapping) or ResponseField.GUID in shown:
         raise UnreadableAnswer(CARRIER, "not an error", body)
-    message = _text(shown.get(Fault.MESSAGE)) or _text(shown.get(Fault.TITLE))
-    details = [_text(shown.get(Fault.DETAIL)), *_field_errors(shown.get(Fault.ERRORS))]
+    message = _text(shown.get(ErrorField.MESSAGE)) or _text(shown.get(ErrorField.TITLE))
+    details = [_text(shown.get(ErrorField.DETAIL)), *_field_errors(shown.get(ErrorField.ERRORS))]
     if message is None:
         raise UnreadableAnswer(CARRIER, "an error without a message", body)
     reason = "; ".join(dict.fromkeys([message, *filter(None, details)]))
-    return Rejection(reason[:500], _word(shown.get(Fault.CODE)))
+    return Rejection(reason[:500], _word_or_number(shown.get(ErrorField.CODE)))
 
 
-def _loaded(body: bytes) -> Any:
+def _parse(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as fault:
@@ -148,85 +148,85 @@ def _loaded(body: bytes) -> Any:
 
 
 def _view(shown: Mapping[str, Any]) -> RequestView:
-    guid = shown.get(Shown.GUID)
+    guid = shown.get(ResponseField.GUID)
     if guid is not None and not (isinstance(guid, str) and GUID.fullmatch(guid)):
-        raise ValueError("a number request whose guid is none")
+        raise ValueError("a number request whose guid is not a GUID")
     return RequestView(
         CarrierOrderId(guid.lower()) if guid else None,
-        _word(shown.get(Shown.STATUS)),
-        _text(shown.get(Shown.REASON)),
-        _text(shown.get(Shown.COMMENT)),
-        has_comment=Shown.COMMENT in shown,
-        created_on=_moment(shown.get(Shown.CREATED_ON)),
+        _word_or_number(shown.get(ResponseField.STATUS)),
+        _text(shown.get(ResponseField.REASON)),
+        _text(shown.get(ResponseField.COMMENT)),
+        has_comment=ResponseField.COMMENT in shown,
+        created_on=_moment(shown.get(ResponseField.CREATED_ON)),
     )
 
 
-def _ranges(shown: Any, *, nanpa: bool, in_ranges: bool) -> list[E164]:
-    """Return the numbers of all ranges; a range without a start has none yet."""
+def _read_ranges(shown: Any, *, nanpa: bool, in_ranges: bool) -> list[E164]:
+    """Return the numbers of all ranges. A range without a start has no numbers yet."""
     if shown is None:
         return []
     if not isinstance(shown, list) or not all(isinstance(item, Mapping) for item in shown):
-        raise ValueError("ranges that are no list of ranges")
+        raise ValueError("ranges that are not a list")
     numbers: list[E164] = []
     for item in shown:
-        if item.get(Shown.START) is not None:
-            numbers += _range(item, nanpa=nanpa, in_ranges=in_ranges)
+        if item.get(ResponseField.START) is not None:
+            numbers += _read_range(item, nanpa=nanpa, in_ranges=in_ranges)
         if len(numbers) > NUMBERS_READ_MAX:
             raise ValueError("ranges of more numbers than any request may have")
     return numbers
 
 
-def _range(item: Mapping[str, Any], *, nanpa: bool, in_ranges: bool) -> Iterator[E164]:
-    size = item.get(Shown.SIZE)
-    if size is None and in_ranges:  # taken for one number, the rest of the range would drop out of sight
+def _read_range(item: Mapping[str, Any], *, nanpa: bool, in_ranges: bool) -> Iterator[E164]:
+    size = item.get(ResponseField.SIZE)
+    if size is None and in_ranges:  # read as one number, the rest of the range would be missed
         raise ValueError("a range that does not say how long it is")
     size = 1 if size is None else size
     if not isinstance(size, int) or isinstance(size, bool) or not 1 <= size <= NUMBERS_READ_MAX:
-        raise ValueError("a range whose size is none")
-    first = int(_first(item[Shown.START], nanpa=nanpa)[1:])
-    return (_in_plan(f"+{number}", nanpa=nanpa) for number in range(first, first + size))
+        raise ValueError("a range whose size is not a count")
+    first = int(_read_start(item[ResponseField.START], nanpa=nanpa)[1:])
+    return (_parse_in_plan(f"+{number}", nanpa=nanpa) for number in range(first, first + size))
 
 
-def _first(start: Any, *, nanpa: bool) -> E164:
+def _read_start(start: Any, *, nanpa: bool) -> E164:
     """Read the first number of a range: `+31201234560`, `31201234560`, `0031201234560`, or ten NANP digits."""
-    text = _word(start) or ""
+    text = _word_or_number(start) or ""
     digits = text.removeprefix("+")
     if not digits.isascii() or not digits.isdigit() or len(digits) > _DIGITS_MAX:
-        raise ValueError("a range that starts with no number")
+        raise ValueError("a range whose start is not a number")
     if nanpa and "+" not in text and len(digits) == _NATIONAL_DIGITS:
         digits = f"1{digits}"
-    return _in_plan(f"+{digits.removeprefix('00')}", nanpa=nanpa)
+    return _parse_in_plan(f"+{digits.removeprefix('00')}", nanpa=nanpa)
 
 
-def _in_plan(text: str, *, nanpa: bool) -> E164:
+def _parse_in_plan(text: str, *, nanpa: bool) -> E164:
     number = parse_e164(text)
     if is_nanp(number) is not nanpa:
         raise ValueError("a number of another numbering plan than was ordered")
     return number
 
 
-def _word(said: Any) -> str | None:
-    """Return a status or a code: .NET writes such either as a word or as a number."""
-    return str(said) if isinstance(said, int) and not isinstance(said, bool) else _text(said)
+def _word_or_number(value: Any) -> str | None:
+    """Return a status or a code, which .NET writes either as a word or as a number."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _text(value)
 
 
-def _text(said: Any) -> str | None:
-    return said.strip()[:1000] or None if isinstance(said, str) else None
+def _text(value: Any) -> str | None:
+    return value.strip()[:1000] or None if isinstance(value, str) else None
 
 
-def _moment(said: Any) -> datetime | None:
+def _moment(value: Any) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
     return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
 
 
-def _field_errors(said: Any) -> Iterator[str]:
+def _field_errors(value: Any) -> Iterator[str]:
     """Read .NET's errors by field: `{"quantity": ["must be …"]}`."""
-    if not isinstance(said, Mapping):
+    if not isinstance(value, Mapping):
         return
-    for field, rules in said.items():
+    for field, rules in value.items():
         for rule in rules if isinstance(rules, list) else [rules]:
             if isinstance(rule, str):
                 yield f"{field}: {rule}"

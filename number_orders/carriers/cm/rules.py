@@ -1,7 +1,7 @@
-"""What CM.com would not take, found out before it is asked.
+"""Find what CM.com would refuse in an order, before it is sent.
 
-Knows the rules of the page "Create Number Request" that need no question to CM.com: which numbers and range
-sizes are to be had where is its own to say. Every fault names the field as the producer wrote it.
+Knows the rules of the page "Create Number Request" that need no question to CM.com. Which numbers and range sizes it
+has where, only CM.com knows. Every fault names the field as the producer wrote it.
 """
 
 import re
@@ -16,30 +16,30 @@ from number_orders.orders.model import Criteria, Kind, OrderRequest, WhenTainted
 Profiles = Mapping[str, str]
 """Company profiles by country and number type: `NLD:local` → GUID."""
 
-_UNDERSTOOD: Final = frozenset({"country", "number_type", "npa", "city", "state"})
+_CRITERIA: Final = frozenset({"country", "number_type", "npa", "city", "state"})
 _PLACE: Final = re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,100}")
 _NPA: Final = re.compile(r"[2-9][0-9]{2}")
 _AREA_CODE: Final = re.compile(r"[0-9]{1,8}")
 
 
 def profile_key(criteria: Criteria) -> str:
-    """Return what the company profile for these criteria is looked up by."""
+    """Return the key of the company profile for these criteria."""
     return f"{criteria.country}:{criteria.number_type}"
 
 
 def faults(request: OrderRequest, profiles: Profiles) -> tuple[Fault, ...]:
-    """Return everything that CM.com would not take, or would take otherwise than meant."""
+    """Return everything that CM.com would refuse, or would understand differently."""
     if request.kind is not Kind.NEW_NUMBERS:
-        return (Fault("kind", f"CM.com is asked for {Kind.NEW_NUMBERS} only, not {request.kind}"),)
+        return (Fault("kind", f"must be {Kind.NEW_NUMBERS}: CM.com does not take {request.kind}"),)
     if request.criteria is None:
         return (Fault("numbers", "CM.com sells no numbers by name: give criteria and a quantity"),)
-    looks = (
+    checks = (
         _order_faults(request),
         _count_faults(request),
         _criteria_faults(request.criteria),
         _profile_faults(request.criteria, profiles),
     )
-    return tuple(chain.from_iterable(looks))
+    return tuple(chain.from_iterable(checks))
 
 
 def _order_faults(request: OrderRequest) -> Iterator[Fault]:
@@ -52,7 +52,7 @@ def _order_faults(request: OrderRequest) -> Iterator[Fault]:
     if not request.allow_partial:
         yield Fault("allow_partial", "cannot be false: CM.com has no way to say all or nothing")
     for name in request.options:
-        yield Fault(f"options.{name}", "is unknown; CM.com knows no options")
+        yield Fault(f"options.{name}", "is unknown; CM.com has no options")
 
 
 def _count_faults(request: OrderRequest) -> Iterator[Fault]:
@@ -68,7 +68,7 @@ def _count_faults(request: OrderRequest) -> Iterator[Fault]:
 
 
 def _criteria_faults(criteria: Criteria) -> Iterator[Fault]:
-    for field in sorted(criteria.given() - _UNDERSTOOD):
+    for field in sorted(criteria.given() - _CRITERIA):
         yield Fault(f"criteria.{field}", "is not offered: CM.com goes by country, number_type, npa, city and state")
     if criteria.npa is None and criteria.city is None:
         yield Fault("criteria", "must say where: npa (the area code, in any country), city, or both")

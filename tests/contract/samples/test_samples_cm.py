@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from number_orders.carriers.cm.adapter import CM
-from number_orders.carriers.cm.facts import Sent
+from number_orders.carriers.cm.facts import RequestField
 from number_orders.carriers.contract import CarrierRequest
 from number_orders.orders.events import Acknowledged, StillOpen
 from tests.contract.samples.conftest import Send
@@ -25,15 +25,15 @@ from tests.unit.carriers.conversations import converse
 
 FIELDS: Final = "cm/01-fields.json"
 _ORDER: Final = (
-    Sent.PROFILE,
-    Sent.QUANTITY,
-    Sent.RANGE_SIZE,
-    Sent.TYPE,
-    Sent.AREA_CODE,
-    Sent.CITY,
-    Sent.REGION,
-    Sent.COMMENT,
-    Sent.CALLBACK,
+    RequestField.PROFILE,
+    RequestField.QUANTITY,
+    RequestField.RANGE_SIZE,
+    RequestField.TYPE,
+    RequestField.AREA_CODE,
+    RequestField.CITY,
+    RequestField.REGION,
+    RequestField.COMMENT,
+    RequestField.CALLBACK,
 )
 """As we assume that the fields are called, in the page's order."""
 CALLED: Final = CM(ACCOUNT, PROFILES, callback_url="https://us.example/cm")
@@ -78,7 +78,7 @@ def test_our_fields_are_the_pages_in_number_and_type() -> None:
 
 def test_a_region_is_sent_in_north_america_where_the_page_requires_it() -> None:
     body = json.loads(first_request(CARRIER.submit(an_order(in_america()))).body)
-    assert body[Sent.REGION] == "North Carolina"
+    assert body[RequestField.REGION] == "North Carolina"
     assert CARRIER.check(in_america()) == ()
     assert [fault.field for fault in CARRIER.check(a_request(criteria={"country": "USA", "npa": "919"}))] == [
         "criteria.state"
@@ -91,7 +91,7 @@ def test_one_to_a_thousand_as_the_page_says() -> None:
 
 
 def test_the_sandbox_takes_what_we_write_and_answers_nulls_that_are_no_numbers(send: Send) -> None:
-    body = json.dumps(written()).encode().replace(written()[Sent.PROFILE].encode(), _PROFILE)
+    body = json.dumps(written()).encode().replace(written()[RequestField.PROFILE].encode(), _PROFILE)
     answer = send(sample(FIELDS).line, body, accountGuid=_ACCOUNT)
     assert answer.status_code == 200
     for one in answer.json()["ranges"]:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from number_orders.carriers.cm.adapter import CM
-from number_orders.carriers.cm.facts import Meaning
+from number_orders.carriers.cm.facts import StatusMeaning
 from number_orders.carriers.contract import CarrierAnswer, Purpose
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Event, Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
@@ -62,7 +62,7 @@ def test_a_word_never_heard_of_is_open_and_says_so(status: object) -> None:
 
 @pytest.mark.parametrize("status", ["Done", "DONE", 4, "created"])
 def test_settings_teach_new_words_and_other_meanings(status: object) -> None:
-    adapter = CM(ACCOUNT, PROFILES, statuses=dict.fromkeys(("done", "4", "Created"), Meaning.COMPLETED))
+    adapter = CM(ACCOUNT, PROFILES, statuses=dict.fromkeys(("done", "4", "Created"), StatusMeaning.COMPLETED))
     event = asked(answered(200, shown(status, a_range(A, 2))), adapter=adapter)
     assert event == Filled(str(status), acquired(A, B))
 
@@ -114,7 +114,7 @@ def test_completed_without_all_its_numbers_is_waited_for(ranges: list[dict[str, 
     event = stands("completed", *ranges, order=an_order(carrier_status=before))
     assert isinstance(event, StillOpen)
     assert event.slow
-    assert "of 2 numbers yet" in (event.detail or "")
+    assert "of 2 numbers so far" in (event.detail or "")
 
 
 @pytest.mark.parametrize(
