@@ -1,1 +1,1 @@
-"""Swift: its JSON, its rules, its cart conversations and its taint window."""
+"""Swift: its JSON, its rules, its conversations about carts, and its taint window."""

@@ -1,7 +1,7 @@
-"""Swift's JSON: carts and requests written; carts, orders, numbers, lists and refusals read.
+"""Write carts and requests as JSON; read carts, orders, numbers, lists and refusals.
 
-Knows names and shapes (`carriers.swift.facts`), and the oddities of the page's examples. Does not judge. Every fault of
-a body is an `UnreadableAnswer`.
+Knows names and shapes, and the oddities of the page's examples. Does not judge. Everything wrong with a body raises
+`UnreadableAnswer`.
 """
 
 import json
@@ -14,29 +14,29 @@ from number_orders.carriers.swift.facts import (
     CARRIER,
     COUNTRY_CODE,
     IDENTIFIER,
-    NAME,
+    NAME_FORMAT,
     NAME_MAX,
     NUMBER_TYPE,
     OK,
-    Reach,
-    Type,
-    Wish,
+    EnvelopeType,
+    MessagingStatus,
+    RequestType,
 )
 from number_orders.orders.errors import UnreadableAnswer
 from number_orders.orders.model import Criteria, Kind, Order
 from number_orders.orders.numbers import E164, e164_from_carrier
 
-_WISHES: Final = {
-    Kind.NEW_NUMBERS: Wish.NEW,
-    Kind.ADD_MESSAGING_NUMBERS: Wish.ADD,
-    Kind.REMOVE_NUMBERS: Wish.REMOVE,
+_REQUEST_TYPES: Final = {
+    Kind.NEW_NUMBERS: RequestType.NEW,
+    Kind.ADD_MESSAGING_NUMBERS: RequestType.ADD,
+    Kind.REMOVE_NUMBERS: RequestType.REMOVE,
 }
 _REASON_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
 class CartView:
-    """A cart as Swift shows it. `account` is where its numbers go, when it is told."""
+    """A cart as Swift shows it. `account` is where its numbers go, if Swift says so."""
 
     cart_id: str
     inserted_at: datetime
@@ -52,17 +52,17 @@ class OrderView:
     reference: str | None = None
     name: str | None = None
     error_code: str | None = None
-    """None when all is well."""
+    """None if all is well."""
     detail: str | None = None
-    """The latest entry of its history that says anything."""
-    troubles: tuple[str, ...] = ()
-    """What the history says beside an error code."""
+    """The latest text in its history."""
+    error_details: tuple[str, ...] = ()
+    """The texts in its history that stand beside an error code."""
     inserted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Did:
-    """One number on an account. `inserted_at` is on the carrier's clock."""
+    """One number of an account. `inserted_at` is on the carrier's clock."""
 
     e164: E164
     inserted_at: datetime
@@ -72,72 +72,72 @@ class Did:
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One page of a list: what it holds, and the cursor for the next."""
+    """One page of a list, and the cursor of the next."""
 
     items: tuple[Mapping[str, Any], ...]
     after: str | None
 
 
 def write_cart(order: Order) -> bytes:
-    """Return a new cart that carries our order id."""
-    named = NAME.format(order_id=order.order_id)
+    """Return a new cart that has our order id."""
+    named = NAME_FORMAT.format(order_id=order.order_id)
     name = f"{named} {order.request.name}"[:NAME_MAX] if order.request.name else named
     data = {"name": name, "notes": order.request.notes, "reference_id": str(order.order_id)}
-    return _enveloped(Type.CART, data)
+    return _envelope(EnvelopeType.CART, data)
 
 
 def write_request(order: Order, numbers: tuple[E164, ...]) -> bytes:
-    """Return what goes into the cart; `numbers` are those of the order that this cart is about."""
+    """Return the request for a cart. `numbers` are those of the order that this cart is about."""
     request = order.request
     if request.kind is Kind.NEW_NUMBERS:
-        assert request.criteria is not None, "the rules let no order pass without"
+        assert request.criteria is not None, "the rules refuse an order without criteria"
         wanted = _criteria(request.criteria) | {"quantity": request.quantity, "number_type": NUMBER_TYPE}
     else:
         wanted = {"numbers": _bare(numbers), **request.options}
-    named = NAME.format(order_id=order.order_id)
-    data = {"name": named, "notes": request.notes, "type": _WISHES[request.kind], "data": _given(wanted)}
-    return _enveloped(Type.REQUEST, data)
+    named = NAME_FORMAT.format(order_id=order.order_id)
+    data = {"name": named, "notes": request.notes, "type": _REQUEST_TYPES[request.kind], "data": _without_nones(wanted)}
+    return _envelope(EnvelopeType.REQUEST, data)
 
 
 def read_cart(body: bytes) -> CartView:
     """Return the cart in an answer.
 
     Raises:
-        UnreadableAnswer: It is none, or has no usable id or date.
+        UnreadableAnswer: It is not a cart, or has no usable id or date.
     """
-    shown, associations = _opened(body, Type.CART)
+    shown, associations = _open_envelope(body, EnvelopeType.CART)
     cart_id, inserted_at = _identifier(shown.get("id")), _moment(shown.get("inserted_at"))
     if cart_id is None or inserted_at is None:
         raise UnreadableAnswer(CARRIER, "a cart without id or inserted_at", body)
-    return CartView(cart_id, inserted_at, _associated(associations, "account"))
+    return CartView(cart_id, inserted_at, _associated_id(associations, "account"))
 
 
 def require_request(body: bytes) -> None:
-    """See that an answer is about a request in a cart. What it says of the request is not what was sent.
+    """Check that an answer is about a request in a cart. What it shows of the request is not what was sent.
 
     Raises:
         UnreadableAnswer: It is not.
     """
-    _opened(body, Type.REQUEST)
+    _open_envelope(body, EnvelopeType.REQUEST)
 
 
 def read_order(body: bytes) -> OrderView:
     """Return the order in an answer.
 
     Raises:
-        UnreadableAnswer: It is none.
+        UnreadableAnswer: It is not an order.
     """
-    shown, _ = _opened(body, Type.ORDER)
-    return _order(shown)
+    shown, _ = _open_envelope(body, EnvelopeType.ORDER)
+    return _read_order_data(shown)
 
 
 def read_list(body: bytes) -> ListPage:
     """Return one page of a list.
 
     Raises:
-        UnreadableAnswer: It is none.
+        UnreadableAnswer: It is not a list.
     """
-    shown, _ = _opened(body, Type.LIST)
+    shown, _ = _open_envelope(body, EnvelopeType.LIST)
     items, info = shown.get("items"), shown.get("page_info")
     if not isinstance(items, list) or not all(isinstance(item, Mapping) for item in items):
         raise UnreadableAnswer(CARRIER, "a list without items", body)
@@ -148,13 +148,13 @@ def read_list(body: bytes) -> ListPage:
     return ListPage(tuple(item for item in inside if isinstance(item, Mapping)), after)
 
 
-def listed_order(item: Mapping[str, Any]) -> OrderView:
+def read_listed_order(item: Mapping[str, Any]) -> OrderView:
     """Return one order of a list."""
-    return _order(item)
+    return _read_order_data(item)
 
 
-def listed_did(item: Mapping[str, Any]) -> Did | None:
-    """Return one number of a list; None if it is no telephone number, which an account may well hold.
+def read_listed_did(item: Mapping[str, Any]) -> Did | None:
+    """Return one number of a list; None if it is not a telephone number, which an account may well have.
 
     Raises:
         UnreadableAnswer: It has no date, so nothing can be concluded from it.
@@ -166,28 +166,28 @@ def listed_did(item: Mapping[str, Any]) -> Did | None:
     inserted_at = _moment(item.get("inserted_at"))
     if inserted_at is None:
         raise UnreadableAnswer(CARRIER, f"the number {e164} is listed without inserted_at")
-    return Did(e164, inserted_at, _reach(item.get("sms_status")), _reach(item.get("mms_status")))
+    return Did(e164, inserted_at, _messaging_status(item.get("sms_status")), _messaging_status(item.get("mms_status")))
 
 
 def read_refusal(body: bytes) -> str:
-    """Return why something was refused. The pages show no error body, so every text in it counts.
+    """Return why something was refused. The pages show no error body, so every text in it is taken.
 
     Raises:
-        UnreadableAnswer: It is no JSON object, or says nothing, or is something else altogether.
+        UnreadableAnswer: It is not a JSON object, has no text, or is something else than an error.
     """
-    shown = _loaded(body)
+    shown = _parse(body)
     if not isinstance(shown, Mapping) or isinstance(shown.get("data"), Mapping):
         raise UnreadableAnswer(CARRIER, "not an error", body)
-    if said := "; ".join(dict.fromkeys(_said(shown))):
-        return said[:_REASON_MAX]
-    raise UnreadableAnswer(CARRIER, "an error without a word", body)
+    if text := "; ".join(dict.fromkeys(_texts(shown))):
+        return text[:_REASON_MAX]
+    raise UnreadableAnswer(CARRIER, "an error without a text", body)
 
 
-def _enveloped(kind: Type, data: Mapping[str, object]) -> bytes:
-    return json.dumps({"type": kind, "data": _given(data)}).encode()
+def _envelope(kind: EnvelopeType, data: Mapping[str, object]) -> bytes:
+    return json.dumps({"type": kind, "data": _without_nones(data)}).encode()
 
 
-def _given(fields: Mapping[str, object]) -> dict[str, object]:
+def _without_nones(fields: Mapping[str, object]) -> dict[str, object]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
@@ -200,82 +200,83 @@ def _bare(numbers: tuple[E164, ...]) -> list[str]:
     return [number.removeprefix("+") for number in numbers]
 
 
-def _loaded(body: bytes) -> Any:
+def _parse(body: bytes) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as fault:
         raise UnreadableAnswer(CARRIER, "not JSON", body) from fault
 
 
-def _opened(body: bytes, kind: Type) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    """Return what an envelope holds, and its associations."""
-    shown = _loaded(body)
+def _open_envelope(body: bytes, kind: EnvelopeType) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return what an envelope contains, and its associations."""
+    shown = _parse(body)
     if not isinstance(shown, Mapping) or shown.get("type") != kind or not isinstance(shown.get("data"), Mapping):
         raise UnreadableAnswer(CARRIER, f"not a {kind}", body)
     associations = shown.get("associations")
     return shown["data"], associations if isinstance(associations, Mapping) else {}
 
 
-def _associated(associations: Mapping[str, Any], name: str) -> str | None:
+def _associated_id(associations: Mapping[str, Any], name: str) -> str | None:
     inner = associations.get(name)
     data = inner.get("data") if isinstance(inner, Mapping) else None
     return _identifier(data.get("id")) if isinstance(data, Mapping) else None
 
 
-def _order(shown: Mapping[str, Any]) -> OrderView:
+def _read_order_data(shown: Mapping[str, Any]) -> OrderView:
     history = shown.get("status_history")
     entries = [entry for entry in history if isinstance(entry, Mapping)] if isinstance(history, list) else []
-    troubles = [_text(entry.get("detail")) for entry in entries if _trouble(entry.get("error_code"))]
+    error_details = [_text(entry.get("detail")) for entry in entries if _error_code(entry.get("error_code"))]
     details = [_text(entry.get("detail")) for entry in entries]
     status = _text(shown.get("status"))
+    codes = [_error_code(item.get("error_code")) for item in (shown, *entries)]
     return OrderView(
         _identifier(shown.get("id")),
         status[:100] if status else None,
         _text(shown.get("reference_id")),
         _text(shown.get("name")),
-        _trouble(shown.get("error_code")) or next(filter(None, (_trouble(e.get("error_code")) for e in entries)), None),
+        next(filter(None, codes), None),
         next(filter(None, reversed(details)), None),
-        tuple(filter(None, troubles)),
+        tuple(filter(None, error_details)),
         _moment(shown.get("inserted_at")),
     )
 
 
-def _trouble(code: Any) -> str | None:
-    """Return an error code, unless it says that all is well."""
-    said = _text(code)
-    return said[:100] if said and said.casefold() != OK else None
+def _error_code(code: Any) -> str | None:
+    """Return an error code; None if it is the code of success."""
+    text = _text(code)
+    return text[:100] if text and text.casefold() != OK else None
 
 
-def _said(shown: Any, field: str = "") -> Iterator[str]:
-    """Yield every text, with the name of its field where that says more than "error"."""
+def _texts(shown: Any, field: str = "") -> Iterator[str]:
+    """Yield every text, preceded by the name of its field if that says more than "error"."""
     if isinstance(shown, Mapping):
         for name, value in shown.items():
             known = str(name) in {"errors", "error", "detail", "message", "title", "status", "code", "type"}
-            yield from _said(value, field if known else str(name))
+            yield from _texts(value, field if known else str(name))
     elif isinstance(shown, list):
         for item in shown:
-            yield from _said(item, field)
+            yield from _texts(item, field)
     elif text := _text(shown):
         yield f"{field}: {text}" if field else text
 
 
-def _reach(said: Any) -> str | None:
-    text = _text(said)
-    return text.upper() if text and text.upper() in set(Reach) else text
+def _messaging_status(value: Any) -> str | None:
+    text = _text(value)
+    return text.upper() if text and text.upper() in set(MessagingStatus) else text
 
 
-def _identifier(said: Any) -> str | None:
-    return said if isinstance(said, str) and IDENTIFIER.fullmatch(said) else None
+def _identifier(value: Any) -> str | None:
+    return value if isinstance(value, str) and IDENTIFIER.fullmatch(value) else None
 
 
-def _text(said: Any) -> str | None:
-    return said.strip()[:1000] or None if isinstance(said, str) else None
+def _text(value: Any) -> str | None:
+    return value.strip()[:1000] or None if isinstance(value, str) else None
 
 
-def _moment(said: Any) -> datetime | None:
-    """Read a moment in UTC; None if it is none, or so far off that it cannot be reckoned with."""
+def _moment(value: Any) -> datetime | None:
+    """Read a moment in UTC; None if it is not one, or is too far away to calculate with."""
     try:
-        moment = datetime.fromisoformat(said) if isinstance(said, str) else None
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else None
         if moment is None:
             return None
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -1,16 +1,23 @@
-"""What an order has brought, judged from what it says and which numbers are on the account.
+"""Judge what an order has brought, from what the order says and which numbers are on the account.
 
-An order never lists its numbers. Bought ones are those that came to the account since the cart did and fit what was
-ordered; named ones are looked up by name. Asks nothing.
+An order never lists its numbers. Bought numbers are those that came to the account since the cart was made and fit what
+was ordered. Named numbers are looked up by name. Sends nothing.
 """
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from number_orders.carriers.swift.facts import LOOKS, MMS_UNAVAILABLE, SMS_UNAVAILABLE, UNAVAILABLE_LOOKS, Reach, Status
+from number_orders.carriers.swift.facts import (
+    LOOKS_WANTED,
+    LOOKS_WANTED_UNAVAILABLE,
+    MMS_UNAVAILABLE,
+    SMS_UNAVAILABLE,
+    MessagingStatus,
+    Status,
+)
 from number_orders.carriers.swift.json import Did, OrderView
-from number_orders.carriers.swift.removals import said
+from number_orders.carriers.swift.removals import status_text
 from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, Refused
 from number_orders.orders.model import NumberResult, NumberState, Order
 from number_orders.orders.numbers import E164
@@ -24,8 +31,8 @@ def candidates(order: Order, dids: Mapping[E164, Did], since: datetime, status: 
     Args:
         order: What was ordered.
         dids: The numbers on the account.
-        since: When the cart came to be, on the carrier's clock.
-        status: How the order ended. One that is done may have found a named number on the account already.
+        since: When the cart was made, on the carrier's clock.
+        status: How the order ended. One that is COMPLETED may have found a named number on the account already.
     """
     new = [did.e164 for did in sorted(dids.values(), key=lambda did: did.inserted_at) if did.inserted_at >= since]
     if not order.request.numbers:
@@ -43,101 +50,101 @@ def _fits(order: Order, number: E164) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Purchase:
-    """An order that the carrier has ended, and the numbers that it brought."""
+    """An order that has ended at the carrier, and the numbers that it brought."""
 
     order: Order
     view: OrderView
     status: str
     results: tuple[NumberResult, ...]
     pending: bool
-    """Some of them are on their way to being usable."""
+    """Messaging is still to come on some of them."""
     unusable: int
-    """So many will hardly ever be."""
+    """How many will most likely never have messaging."""
     gone: int
-    """So many are on the account no more."""
+    """How many are not on the account any more."""
 
     @classmethod
-    def of(
+    def from_dids(
         cls, order: Order, view: OrderView, status: str, found: Collection[E164], dids: Mapping[E164, Did]
     ) -> "Purchase":
-        """Look at every number of an order."""
+        """Judge every number of an order."""
         mms = order.request.options.get("mms_enabled") is True
-        reached = {number: _reach(dids.get(number), mms=mms) for number in found}
+        messaging = {number: _messaging(dids.get(number), mms=mms) for number in found}
         return cls(
             order,
             view,
             status,
-            tuple(_result(number, reach) for number, reach in reached.items()),
-            any(reach is not None and reach[0] == Reach.PENDING for reach in reached.values()),
-            sum(reach is not None and reach[0] == Reach.UNAVAILABLE for reach in reached.values()),
-            sum(reach is None for reach in reached.values()),
+            tuple(_result(number, status_and_code) for number, status_and_code in messaging.items()),
+            any(one is not None and one[0] == MessagingStatus.PENDING for one in messaging.values()),
+            sum(one is not None and one[0] == MessagingStatus.UNAVAILABLE for one in messaging.values()),
+            sum(one is None for one in messaging.values()),
         )
 
     @property
     def looks_wanted(self) -> int:
-        """How often what is amiss with a number must be seen before it is believed."""
-        return UNAVAILABLE_LOOKS if self.unusable else LOOKS if self.gone else 0
+        """How many looks it takes before what is wrong with a number is believed."""
+        return LOOKS_WANTED_UNAVAILABLE if self.unusable else LOOKS_WANTED if self.gone else 0
 
-    def known(self) -> tuple[NumberResult, ...]:
-        """Return the numbers that are there beyond doubt."""
+    def present_results(self) -> tuple[NumberResult, ...]:
+        """Return the results of the numbers that are certainly there."""
         return tuple(result for result in self.results if result.state is not NumberState.RELEASED)
 
     def end(self) -> End:
-        """Return how the order ended."""
-        results, wanted, got = (*self.results, *self._missing()), self.order.request.wanted, len(self.results)
-        if trouble := self._trouble(got, wanted):
-            return FilledWithErrors(self.status, results, trouble)
-        words = said(self.view, self.status)
+        """Return the end of the order."""
+        results, wanted, got = (*self.results, *self._missing_results()), self.order.request.wanted, len(self.results)
+        if conflict := self._conflict(got, wanted):
+            return FilledWithErrors(self.status, results, conflict)
+        text = status_text(self.view, self.status)
         if got == wanted:
             return Filled(self.status, results)
         if got:
-            return PartlyFilled(self.status, results, f"{got} of {wanted} numbers came: {words}")
-        return Refused(words, self.view.error_code, self.status, results)
+            return PartlyFilled(self.status, results, f"{got} of {wanted} numbers came: {text}")
+        return Refused(text, self.view.error_code, self.status, results)
 
-    def _missing(self) -> Iterator[NumberResult]:
-        """Yield the numbers that were named and did not come."""
+    def _missing_results(self) -> Iterator[NumberResult]:
+        """Yield the results of the numbers that were named and did not come."""
         came = {result.e164 for result in self.results}
         for number in self.order.request.numbers:
             if number not in came:
-                words = f"not on the account; {said(self.view, self.status)}"
-                yield NumberResult(number, NumberState.FAILED, self.view.error_code, words)
+                text = f"not on the account; {status_text(self.view, self.status)}"
+                yield NumberResult(number, NumberState.FAILED, self.view.error_code, text)
 
-    def _trouble(self, got: int, wanted: int) -> str | None:
-        """Say what cannot be told as a plain end, or contradicts itself."""
-        words = said(self.view, self.status)
+    def _conflict(self, got: int, wanted: int) -> str | None:
+        """Return what contradicts the status, or does not fit a plain end; None if nothing does."""
+        text = status_text(self.view, self.status)
         if self.gone:
-            return f"{self.gone} of {got} numbers came and are on the account no more; {words}"
+            return f"{self.gone} of {got} numbers came and are on the account no more; {text}"
         if self.unusable:
-            return f"{self.unusable} of {got} numbers are ours and cannot send or take messages; {words}"
+            return f"{self.unusable} of {got} numbers are ours and cannot send or take messages; {text}"
         if got > wanted:
-            return f"{got} numbers came to the account where {wanted} were ordered; {words}"
+            return f"{got} numbers came to the account where {wanted} were ordered; {text}"
         match self.status:
             case Status.ERROR if got:
-                return f"{words}, yet {got} numbers came"
+                return f"{text}, yet {got} numbers came"
             case Status.COMPLETED if not got:
-                return f"{words}, yet none of the numbers is on the account"
+                return f"{text}, yet none of the numbers is on the account"
             case Status.COMPLETED_WITH_ERRORS if got == wanted:
-                return words
+                return text
             case _:
                 return None
 
 
-def _reach(did: Did | None, *, mms: bool) -> tuple[str, str | None] | None:
-    """Return how far messaging is on a number, and the code of what cannot be had; None for one that is gone."""
+def _messaging(did: Did | None, *, mms: bool) -> tuple[str, str | None] | None:
+    """Return a number's messaging status and the code of what it lacks; None if the number is gone."""
     if did is None:
         return None
-    reaches = {SMS_UNAVAILABLE: did.sms, **({MMS_UNAVAILABLE: did.mms} if mms else {})}
-    if not set(reaches.values()) <= {Reach.AVAILABLE, Reach.UNAVAILABLE}:
-        return Reach.PENDING, None  # also what nobody has heard of
-    none = next((code for code, reach in reaches.items() if reach == Reach.UNAVAILABLE), None)
-    return (Reach.UNAVAILABLE if none else Reach.AVAILABLE), none
+    statuses = {SMS_UNAVAILABLE: did.sms, **({MMS_UNAVAILABLE: did.mms} if mms else {})}
+    if not set(statuses.values()) <= {MessagingStatus.AVAILABLE, MessagingStatus.UNAVAILABLE}:
+        return MessagingStatus.PENDING, None  # an unknown status counts as PENDING
+    lacking = next((code for code, status in statuses.items() if status == MessagingStatus.UNAVAILABLE), None)
+    return (MessagingStatus.UNAVAILABLE if lacking else MessagingStatus.AVAILABLE), lacking
 
 
-def _result(number: E164, reach: tuple[str, str | None] | None) -> NumberResult:
-    match reach:
+def _result(number: E164, messaging: tuple[str, str | None] | None) -> NumberResult:
+    match messaging:
         case None:
             return NumberResult(number, NumberState.RELEASED, None, "it came, and is on the account no more")
-        case (Reach.AVAILABLE, _):
+        case (MessagingStatus.AVAILABLE, _):
             return NumberResult(number, NumberState.USABLE)
         case (_, None):
             return NumberResult(number, NumberState.ACQUIRED)

@@ -1,6 +1,7 @@
-"""What has become of a removal, judged from what the order says and which numbers are still on the account.
+"""Judge what a removal has done, from what the order says and which numbers are still on the account.
 
-An order never says which numbers it removed. A number is released when it is gone, and not before. Asks nothing.
+An order never says which numbers it removed. A number counts as released when it is gone, and not before. Sends
+nothing.
 """
 
 from collections.abc import Collection, Iterator
@@ -9,8 +10,14 @@ from datetime import datetime
 
 from number_orders.carriers.swift.facts import NOT_LISTED, STILL_LISTED, Status
 from number_orders.carriers.swift.json import OrderView
-from number_orders.carriers.swift.steps import Steps, settled
-from number_orders.carriers.swift.taint import Taint, Turn, called_tainted, reason_of_refusal, to_wait
+from number_orders.carriers.swift.steps import Steps, settled_parts
+from number_orders.carriers.swift.taint import (
+    RemovalTime,
+    Taint,
+    numbers_called_tainted,
+    taint_refusal_reason,
+    waiting_results,
+)
 from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, PartSettled, Refused
 from number_orders.orders.model import NumberResult, NumberState, Order, WhenTainted
 from number_orders.orders.numbers import E164
@@ -20,7 +27,7 @@ End = Filled | PartlyFilled | FilledWithErrors | Refused
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One part of a removal that the carrier has ended: what it says, and which of its numbers are still listed."""
+    """One part of a removal that has ended at the carrier. `left` are its numbers that are still listed."""
 
     order: Order
     steps: Steps
@@ -30,37 +37,39 @@ class Removal:
 
     @property
     def tainted(self) -> tuple[E164, ...]:
-        """The numbers that the carrier would not remove yet; none for an order that is to fail then."""
+        """The numbers that the carrier would not remove yet; none if the order is to fail in that case."""
         if self.order.request.when_tainted is WhenTainted.FAIL:
             return ()
-        return called_tainted(self.view, self.left)
+        return numbers_called_tainted(self.view, self.left)
 
-    def parted(self, taint: Taint, rest: Collection[E164], turns: Collection[Turn], now: datetime) -> PartSettled:
-        """Return how this part ended, when there is more to do.
+    def part_settled(
+        self, taint: Taint, rest: Collection[E164], times: Collection[RemovalTime], now: datetime
+    ) -> PartSettled:
+        """Return the event for the end of this part, when there is more to do.
 
         Args:
-            taint: The window.
+            taint: The taint window.
             rest: The numbers that were in no part yet.
-            turns: When those of them may leave that the ledger knows; the age of the others is looked up then.
+            times: When those of them that the ledger knows may be removed. The age of the others is looked up then.
             now: The ledger's time.
         """
-        again_at, rest_at = now + taint.whole, min((turn.at for turn in turns), default=now)
+        again_at, rest_at = now + taint.removal_age, min((time.at for time in times), default=now)
         waiting = self.tainted
         done = tuple(result for result in self._results() if result.e164 not in waiting)
         released = any(result.state is NumberState.RELEASED for result in (*self.steps.settled, *done))
-        # Nothing is done with while nothing was given up, and a part that failed is not tried again at once.
+        # If nothing was released, nothing is settled, and the part is not tried again at once.
         at = min(rest_at, again_at) if rest and released else again_at
         return PartSettled(
             self.status,
-            (*(done if released else ()), *taint.refused(waiting, again_at), *to_wait(turns)),
-            self._why_parted(waiting, len(rest), done),
+            (*(done if released else ()), *taint.refused_results(waiting, again_at), *waiting_results(times)),
+            self._part_reason(waiting, len(rest), done),
             at,
-            # A part that gave nothing up is tried again whole: an order that only failed must not look half done.
-            settled((*self.steps.settled, *done), self._orders()) if released else {},
+            # A part that released nothing is tried again whole: an order that only failed must not look half done.
+            settled_parts((*self.steps.settled, *done), self._orders()) if released else {},
         )
 
     def end(self) -> End:
-        """Return how the whole removal ended, all parts together."""
+        """Return the end of the whole removal, with all its parts."""
         here = tuple(self._results())
         results = (*self.steps.settled, *here)
         done_here = sum(result.state is NumberState.RELEASED for result in here)
@@ -69,24 +78,24 @@ class Removal:
             return FilledWithErrors(self.status, results, fault)
         if done == self.order.request.wanted:
             return Filled(self.status, results)
-        words = said(self.view, self.status)
+        text = status_text(self.view, self.status)
         if done:
             return PartlyFilled(
-                self.status, results, f"{done} of {self.order.request.wanted} numbers were removed: {words}"
+                self.status, results, f"{done} of {self.order.request.wanted} numbers were removed: {text}"
             )
-        return Refused(words, self.view.error_code, self.status, results)
+        return Refused(text, self.view.error_code, self.status, results)
 
     def _results(self) -> Iterator[NumberResult]:
-        for number in self._part():
+        for number in self._numbers():
             if number in self.left:
-                yield NumberResult(number, NumberState.FAILED, self.view.error_code or STILL_LISTED, self._why_left())
+                yield NumberResult(number, NumberState.FAILED, self.view.error_code or STILL_LISTED, self._left_text())
             elif number in self.steps.unlisted and not self._all_is_well():
                 text = "the carrier did not list it before, so it was not there to be removed"
                 yield NumberResult(number, NumberState.FAILED, self.view.error_code or NOT_LISTED, text)
             else:
                 yield NumberResult(number, NumberState.RELEASED)
 
-    def _part(self) -> tuple[E164, ...]:
+    def _numbers(self) -> tuple[E164, ...]:
         return self.steps.part or self.steps.outstanding(self.order)
 
     def _orders(self) -> tuple[str, ...]:
@@ -95,29 +104,31 @@ class Removal:
     def _all_is_well(self) -> bool:
         return self.status == Status.COMPLETED and self.view.error_code is None
 
-    def _why_left(self) -> str:
-        return f"still on the account; {said(self.view, self.status)}"
+    def _left_text(self) -> str:
+        return f"still on the account; {status_text(self.view, self.status)}"
 
     def _contradiction(self, done: int, asked: int) -> str | None:
         match self.status:
             case Status.COMPLETED if done < asked:
                 return f"the carrier says {self.status}, yet {asked - done} of {asked} numbers are not removed"
             case Status.COMPLETED_WITH_ERRORS if done == asked:
-                return said(self.view, self.status)
+                return status_text(self.view, self.status)
             case Status.ERROR if done:
-                return f"{said(self.view, self.status)}, yet {done} of {asked} numbers are gone"
+                return f"{status_text(self.view, self.status)}, yet {done} of {asked} numbers are gone"
             case _:
                 return None
 
-    def _why_parted(self, waiting: Collection[E164], rest: int, done: Collection[NumberResult]) -> str:
+    def _part_reason(self, waiting: Collection[E164], rest: int, done: Collection[NumberResult]) -> str:
         released = sum(result.state is NumberState.RELEASED for result in done)
         if waiting:
-            return reason_of_refusal(f"{said(self.view, self.status)} ({released} removed, {len(waiting)} wait)")
+            return taint_refusal_reason(
+                f"{status_text(self.view, self.status)} ({released} removed, {len(waiting)} wait)"
+            )
         return f"{released} numbers are removed; {rest} are still tainted"
 
 
-def said(view: OrderView, status: str) -> str:
-    """Return what an order says of its end, with the latest words and the code of its history."""
+def status_text(view: OrderView, status: str) -> str:
+    """Return the status of an order, with the error code and the latest text of its history."""
     code = f" ({view.error_code})" if view.error_code else ""
     detail = f": {view.detail}" if view.detail else ""
     return f"the carrier says {status}{code}{detail}"

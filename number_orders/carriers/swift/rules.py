@@ -1,7 +1,7 @@
-"""What Swift would not take, found out before it is asked.
+"""Find what Swift would refuse in an order, before it is sent.
 
-Knows the rules of the page "Number Ordering" that need no question to Swift: what is in stock, and which accounts there
-are, is its own to say. Every fault names the field as the producer wrote it.
+Knows the rules of the page "Number Ordering" that need no question to Swift. What is in stock and which accounts there
+are, only Swift knows. Every fault names the field as the producer wrote it.
 """
 
 import re
@@ -14,7 +14,7 @@ from number_orders.orders.errors import Fault
 from number_orders.orders.model import Criteria, Kind, OrderRequest, WhenTainted
 from number_orders.orders.numbers import is_nanp
 
-_UNDERSTOOD: Final = frozenset({"country", "number_type", "npa", "nxx", "lata", "state", "rate_center"})
+_CRITERIA: Final = frozenset({"country", "number_type", "npa", "nxx", "lata", "state", "rate_center"})
 _THREE_DIGITS: Final = re.compile(r"[2-9][0-9]{2}")
 _LATA: Final = re.compile(r"[0-9]{1,5}")
 _PLACE: Final = re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,100}")
@@ -22,7 +22,7 @@ _OPTIONS: Final = {Kind.ADD_MESSAGING_NUMBERS: frozenset({"mms_enabled", "api_ke
 
 
 def faults(request: OrderRequest) -> tuple[Fault, ...]:
-    """Return everything that Swift would not take, or would take otherwise than meant."""
+    """Return everything that Swift would refuse, or would understand differently."""
     named = request.kind is not Kind.NEW_NUMBERS
     return tuple(
         chain(
@@ -66,8 +66,8 @@ def _bought_faults(request: OrderRequest) -> Iterator[Fault]:
 
 
 def criteria_faults(criteria: Criteria) -> Iterator[Fault]:
-    """Yield every criterion that Swift does not go by, or that is not written as it must be."""
-    for field in sorted(criteria.given() - _UNDERSTOOD):
+    """Yield every criterion that Swift does not use, or that is not written correctly."""
+    for field in sorted(criteria.given() - _CRITERIA):
         yield Fault(f"criteria.{field}", "is not offered: Swift goes by npa, nxx, lata, state, rate_center and country")
     if criteria.country is not None and criteria.country not in NANP:
         yield Fault("criteria.country", "must be a country of the North American plan: Swift has no other numbers")

@@ -1,7 +1,6 @@
-"""What has been done for an order at Swift, as it is kept in the ledger between two requests.
+"""What has been done for an order at Swift, as the ledger keeps it between two requests.
 
-Knows names of steps and how they are written down. Does not know in which order they are done
-(`carriers.swift.adapter`).
+Knows the steps and how they are stored in the order's progress. Does not know their sequence: `adapter` does.
 """
 
 from collections.abc import Mapping
@@ -16,73 +15,76 @@ from number_orders.orders.numbers import E164
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What is known of the attempt under way, and, in `settled` and `done_orders`, of the parts before it."""
+    """The steps of the current attempt, and in `settled` and `done_orders` those of earlier parts.
+
+    A look is one reading of an order that has ended and of the account's numbers.
+    """
 
     cart_id: str | None = None
-    since: datetime | None = None
-    """When the cart came to be, on the carrier's clock: nothing that it brings is older."""
+    cart_made_at: datetime | None = None
+    """When the cart was made, on the carrier's clock. Nothing that it brings is older."""
     account: str | None = None
-    """Whose the cart is, as the carrier told it."""
+    """The account that the cart belongs to, as the carrier says."""
     requested: bool = False
-    """The request is in the cart, so that the cart may be checked out; without this it never was."""
+    """The request is in the cart, so the cart may be checked out. Without this it never was."""
     part: tuple[E164, ...] = ()
     """The numbers that the cart is about."""
     unlisted: tuple[E164, ...] = ()
     """Those of them that were not on the account when the cart was made."""
     found: tuple[E164, ...] | None = None
-    """The numbers that the order has brought, once that is believed."""
+    """The numbers that the order has brought; None until they are certain."""
     looks: int = 0
-    """How often what the order says was seen not to be so."""
+    """How many looks in a row did not show what the order says."""
     seen: int | None = None
-    """How many numbers were seen to have come, or gone, when the looks were counted."""
+    """The greatest number of numbers that had come, or gone, at any of the looks."""
     settled: tuple[NumberResult, ...] = ()
     done_orders: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, order: Order) -> "Steps":
-        """Read what was kept."""
-        kept, settled = order.progress, order.progress.get(SETTLED)
+    def from_progress(cls, order: Order) -> "Steps":
+        """Read the steps from the order's progress."""
+        progress, settled = order.progress, order.progress.get(SETTLED)
         done: Mapping[str, Any] = settled if isinstance(settled, Mapping) else {}
-        found: Any = kept.get("found")
-        since = kept.get("since")
+        found: Any = progress.get("found")
+        since = progress.get("since")
         return cls(
-            cart_id=_text(kept.get("cart_id")),
-            since=datetime.fromisoformat(since) if isinstance(since, str) else None,
-            account=_text(kept.get("account")),
-            requested=kept.get("requested") is True,
-            part=_numbers(kept.get("part")),
-            unlisted=_numbers(kept.get("unlisted")),
+            cart_id=_text(progress.get("cart_id")),
+            cart_made_at=datetime.fromisoformat(since) if isinstance(since, str) else None,
+            account=_text(progress.get("account")),
+            requested=progress.get("requested") is True,
+            part=_numbers(progress.get("part")),
+            unlisted=_numbers(progress.get("unlisted")),
             found=None if found is None else _numbers(found),
-            looks=int(str(kept.get("looks", 0))),
-            seen=int(str(kept["seen"])) if "seen" in kept else None,
+            looks=int(str(progress.get("looks", 0))),
+            seen=int(str(progress["seen"])) if "seen" in progress else None,
             settled=tuple(
-                NumberResult(e164, NumberState(state), *told) for e164, state, *told in done.get("numbers", ())
+                NumberResult(e164, NumberState(state), *why) for e164, state, *why in done.get("numbers", ())
             ),
             done_orders=tuple(done.get("orders", ())),
         )
 
     def with_cart(self, cart: CartView, part: tuple[E164, ...], unlisted: tuple[E164, ...] = ()) -> "Steps":
-        """Begin anew with a cart that holds nothing yet."""
+        """Return the steps of a new attempt, with a cart that is still empty."""
         return Steps(
             cart.cart_id, cart.inserted_at, cart.account,
             part=part, unlisted=unlisted, settled=self.settled, done_orders=self.done_orders,
         )  # fmt: skip
 
     def without_cart(self) -> "Steps":
-        """Forget the attempt under way."""
+        """Return the steps without the current attempt."""
         return Steps(settled=self.settled, done_orders=self.done_orders)
 
-    def seeing(self, numbers: int) -> "Steps":
-        """Begin to count the looks anew when more numbers have come, or gone, than ever before."""
+    def with_seen(self, numbers: int) -> "Steps":
+        """Restart the count of looks if more numbers have come, or gone, than at any look before."""
         if self.seen is None:
             return replace(self, seen=numbers)
         return self if numbers <= self.seen else replace(self, looks=0, seen=numbers)
 
-    def kept(self) -> dict[str, object]:
-        """Return it as the ledger keeps it."""
+    def as_progress(self) -> dict[str, object]:
+        """Return the steps as they are stored in the order's progress."""
         steps: dict[str, object] = {
             "cart_id": self.cart_id,
-            "since": self.since.isoformat() if self.since else None,
+            "since": self.cart_made_at.isoformat() if self.cart_made_at else None,
             "account": self.account,
             "requested": self.requested or None,
             "part": list(self.part) or None,
@@ -90,7 +92,7 @@ class Steps:
             "found": None if self.found is None else list(self.found),
             "looks": self.looks or None,
             "seen": self.seen,
-            SETTLED: settled(self.settled, self.done_orders) or None,
+            SETTLED: settled_parts(self.settled, self.done_orders) or None,
         }
         return {name: value for name, value in steps.items() if value is not None}
 
@@ -102,24 +104,24 @@ class Steps:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The numbers to go into one cart, those of them that the carrier does not list, and the cart if it is made."""
+    """The numbers for one cart, those of them that the carrier does not list, and the cart if it is made already."""
 
     numbers: tuple[E164, ...]
     unlisted: tuple[E164, ...] = ()
     cart: CartView | None = None
 
 
-def settled(numbers: tuple[NumberResult, ...], orders: tuple[str, ...]) -> dict[str, object]:
-    """Return the parts that are done with, as the ledger keeps them."""
+def settled_parts(numbers: tuple[NumberResult, ...], orders: tuple[str, ...]) -> dict[str, object]:
+    """Return the results and orders of the parts that are done, as they are stored."""
     if not numbers:
         return {}
-    told = [[number.e164, number.state.value, number.code, number.text] for number in numbers]
-    return {"numbers": told, "orders": list(orders)}
+    results = [[number.e164, number.state.value, number.code, number.text] for number in numbers]
+    return {"numbers": results, "orders": list(orders)}
 
 
-def _numbers(kept: Any) -> tuple[E164, ...]:
-    return tuple(E164(str(number)) for number in kept or ())
+def _numbers(stored: Any) -> tuple[E164, ...]:
+    return tuple(E164(str(number)) for number in stored or ())
 
 
-def _text(kept: object) -> str | None:
-    return kept if isinstance(kept, str) else None
+def _text(stored: object) -> str | None:
+    return stored if isinstance(stored, str) else None

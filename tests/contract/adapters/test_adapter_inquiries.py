@@ -8,7 +8,7 @@ import pytest
 
 from number_orders.carriers.contract import Inquiry
 from number_orders.carriers.market import CoverageQuery, InServiceQuery, Market, RestrictionsQuery, SearchQuery
-from number_orders.carriers.swift.facts import GROUPS
+from number_orders.carriers.swift.facts import GROUP_FIELDS
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.errors import Declined, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import Criteria, Kind
@@ -130,7 +130,7 @@ def test_cm_tells_quantity_and_ranges(control: SandboxControl) -> None:
     assert "10, 100" in rules[1].rule
 
 
-@pytest.mark.parametrize("field", GROUPS)
+@pytest.mark.parametrize("field", GROUP_FIELDS)
 def test_swift_counts_by_every_field(control: SandboxControl, field: str) -> None:
     swift = carrier(control, "swift")
 

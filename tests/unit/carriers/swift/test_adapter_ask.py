@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from number_orders.carriers.contract import CarrierAnswer, KnownNumbers
-from number_orders.carriers.swift.facts import LOOKS, NOTHING_LOOKS, UNAVAILABLE_LOOKS
+from number_orders.carriers.swift.facts import LOOKS_WANTED, LOOKS_WANTED_NOTHING, LOOKS_WANTED_UNAVAILABLE
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import Kind, NumberResult, NumberState, OrderRequest
@@ -150,26 +150,26 @@ def test_the_numbers_of_other_orders_are_left_to_them() -> None:
 
 def test_fewer_numbers_are_believed_after_some_looks() -> None:
     said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
-    for looks in range(LOOKS - 1):
+    for looks in range(LOOKS_WANTED - 1):
         event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": looks})), *said)
         assert isinstance(event, StillOpen)
         assert (event.numbers, event.alone) == (results(ACQUIRED, ONE), True)
         assert kept[-1]["looks"] == looks + 1
-    end = asked(*said, looks=LOOKS - 1)
+    end = asked(*said, looks=LOOKS_WANTED - 1)
     assert isinstance(end, PartlyFilled)
     assert end.numbers == results(USABLE, ONE)
     assert "1 of 2 numbers came" in end.reason
 
 
 def test_an_order_that_a_person_found_is_as_old_as_the_carrier_says() -> None:
-    """Nobody kept when its cart was made."""
+    """The time of its cart was not saved."""
     order = open_order(progress={})
     said = listed(did(ONE), did(TWO), did(THREE, after=-timedelta(minutes=1)))
     age = SINCE.isoformat()
     assert converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=age), said, KNOWN)[0] == Filled(
         "COMPLETED", results(USABLE, ONE, TWO)
     )
-    with pytest.raises(UnreadableAnswer, match="nobody kept when its cart was made"):
+    with pytest.raises(UnreadableAnswer, match="the time of its cart was not saved"):
         converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=None), said)
 
 
@@ -179,13 +179,13 @@ def test_as_long_as_more_numbers_come_none_is_believed_to_be_missing() -> None:
     event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": 10, "seen": 0})), *said)
     assert isinstance(event, StillOpen)
     assert (event.alone, kept[-1]["looks"], kept[-1]["seen"]) == (True, 1, 1)
-    assert isinstance(asked(*said, looks=LOOKS - 1, seen=1), PartlyFilled)
+    assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=1), PartlyFilled)
 
 
 def test_a_done_order_without_any_number_is_for_a_person_in_the_end() -> None:
     said = (shown("COMPLETED"), listed())
-    assert isinstance(asked(*said, looks=LOOKS), StillOpen)
-    assert isinstance(asked(*said, looks=NOTHING_LOOKS - 1), Parked)
+    assert isinstance(asked(*said, looks=LOOKS_WANTED), StillOpen)
+    assert isinstance(asked(*said, looks=LOOKS_WANTED_NOTHING - 1), Parked)
 
 
 def test_an_error_without_numbers_is_a_refusal_at_once() -> None:
@@ -236,7 +236,7 @@ def test_a_number_that_cannot_message_is_ours_all_the_same_and_is_told_when_it_i
     said = (shown("COMPLETED"), listed(did(ONE, "UNAVAILABLE"), did(TWO)))
     waiting = asked(*said, found=[ONE, TWO])
     assert isinstance(waiting, StillOpen)
-    end = asked(*said, found=[ONE, TWO], looks=UNAVAILABLE_LOOKS - 1)
+    end = asked(*said, found=[ONE, TWO], looks=LOOKS_WANTED_UNAVAILABLE - 1)
     assert isinstance(end, FilledWithErrors)
     text = "the carrier offers no messaging on it"
     assert end.numbers == (NumberResult(ONE, ACQUIRED, "SMS_UNAVAILABLE", text), *results(USABLE, TWO))
@@ -254,7 +254,7 @@ def test_a_number_that_came_and_went_is_told_when_it_is_believed() -> None:
     waiting = asked(*said, found=[ONE, TWO])
     assert isinstance(waiting, StillOpen)
     assert waiting.numbers == results(USABLE, TWO)
-    end = asked(*said, found=[ONE, TWO], looks=LOOKS - 1)
+    end = asked(*said, found=[ONE, TWO], looks=LOOKS_WANTED - 1)
     assert isinstance(end, FilledWithErrors)
     assert [number.state for number in end.numbers] == [NumberState.RELEASED, USABLE]
 
@@ -264,7 +264,7 @@ def test_named_numbers_are_judged_by_name() -> None:
         failed("COMPLETED_WITH_ERRORS", "numbers not added: 19195550102"),
         listed(did(ONE), did(THREE)),
         request=BROUGHT,
-        looks=LOOKS - 1,
+        looks=LOOKS_WANTED - 1,
     )
     assert isinstance(end, PartlyFilled)
     assert [(number.e164, number.state) for number in end.numbers] == [(ONE, USABLE), (TWO, NumberState.FAILED)]
@@ -279,7 +279,7 @@ def test_a_number_that_was_there_before_was_not_brought_by_an_order_that_failed(
 
 
 def test_named_numbers_of_which_none_came_though_all_is_said_to_be_well() -> None:
-    end = asked(shown("COMPLETED"), listed(), request=BROUGHT, looks=LOOKS - 1)
+    end = asked(shown("COMPLETED"), listed(), request=BROUGHT, looks=LOOKS_WANTED - 1)
     assert isinstance(end, FilledWithErrors)
     assert {number.state for number in end.numbers} == {NumberState.FAILED}
 

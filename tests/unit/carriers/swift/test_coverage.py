@@ -5,7 +5,7 @@ import pytest
 from number_orders.carriers.contract import CarrierAnswer
 from number_orders.carriers.market import Coverage, CoverageEntry, CoverageQuery
 from number_orders.carriers.swift.coverage import SwiftMarket
-from number_orders.carriers.swift.facts import GROUPS
+from number_orders.carriers.swift.facts import GROUP_FIELDS
 from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import Criteria
 from tests.unit.carriers.conversations import answer, first_request, inquire
@@ -34,7 +34,7 @@ def test_the_samples_of_the_page(sample: str) -> None:
 def test_every_filter_and_every_group_is_passed_on() -> None:
     criteria = Criteria(country="CAN", npa="705", nxx="251", lata="888", state="ON", rate_center="SUDBURY")
 
-    request = first_request(MARKET.coverage(CoverageQuery(criteria, (*GROUPS, "npa"))))
+    request = first_request(MARKET.coverage(CoverageQuery(criteria, (*GROUP_FIELDS, "npa"))))
 
     assert request.query == {
         "number_type": "tendlc",
@@ -92,7 +92,7 @@ def test_a_refusal_names_field_and_rule(wanted: CoverageQuery, field: str) -> No
         (answer(""), NoAnswer, "an empty body"),
         (answer("[" * 100_000), UnreadableAnswer, "not JSON"),
         (answer("[]"), UnreadableAnswer, "not a JSON object"),
-        (answer('{"type": "order"}'), UnreadableAnswer, "is no coverage"),
+        (answer('{"type": "order"}'), UnreadableAnswer, "is not a coverage"),
         (answer('{"data": {}}'), UnreadableAnswer, "without entries"),
         (answer('{"data": {"entries": [{"quantity": 1}]}}'), UnreadableAnswer, "without its fields"),
         (answer('{"data": {"entries": [{"quantity": true, "value": {}}]}}'), UnreadableAnswer, "without its fields"),

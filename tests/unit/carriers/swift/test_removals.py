@@ -8,7 +8,7 @@ import pytest
 
 from number_orders.carriers.contract import KnownNumbers
 from number_orders.carriers.swift.adapter import Swift
-from number_orders.carriers.swift.facts import LOOKS
+from number_orders.carriers.swift.facts import LOOKS_WANTED
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.events import (
     Acknowledged,
@@ -194,7 +194,7 @@ def test_what_is_gone_is_released() -> None:
 def test_what_is_still_there_is_believed_after_some_looks() -> None:
     said = (shown("COMPLETED"), listed(did(ONE)))
     assert isinstance(asked(*said), StillOpen)
-    end = asked(*said, looks=LOOKS - 1)
+    end = asked(*said, looks=LOOKS_WANTED - 1)
     assert isinstance(end, FilledWithErrors)
     assert states(end) == {ONE: (FAILED, "STILL_LISTED"), TWO: (RELEASED, None)}
 
@@ -212,7 +212,7 @@ def test_what_is_still_there_is_believed_after_some_looks() -> None:
 )
 def test_the_end_is_what_is_there_and_what_is_said(status: str, left: tuple[E164, ...], kind: type[Event]) -> None:
     answer = shown(status) if status == "COMPLETED" else failed(status, "numbers not removed")
-    end = asked(answer, listed(*map(did, left)), looks=LOOKS - 1)
+    end = asked(answer, listed(*map(did, left)), looks=LOOKS_WANTED - 1)
     assert isinstance(end, kind)
     assert {number for number, (state, _) in states(end).items() if state is FAILED} == set(left)
 
@@ -244,7 +244,7 @@ def test_a_taint_that_names_nobody_puts_off_all_that_is_left(detail: str, code: 
     assert states(event) == {ONE: (REQUESTED, "TAINTED"), TWO: (REQUESTED, "TAINTED")}
     assert event.settled == {}
     assert isinstance(
-        asked(failed("ERROR", detail, code), listed(did(ONE)), when=FAIL, looks=LOOKS - 1), FilledWithErrors
+        asked(failed("ERROR", detail, code), listed(did(ONE)), when=FAIL, looks=LOOKS_WANTED - 1), FilledWithErrors
     )
 
 
@@ -278,7 +278,7 @@ def test_the_next_part_is_the_rest_and_nothing_else() -> None:
 def test_the_last_part_sums_up_all() -> None:
     more = {"part": [TWO], **settled(ONE)}
     assert asked(shown("COMPLETED"), listed(), **more) == Filled("COMPLETED", results(RELEASED, ONE, TWO))
-    end = asked(failed("ERROR", "no"), listed(did(TWO)), looks=LOOKS - 1, **more)
+    end = asked(failed("ERROR", "no"), listed(did(TWO)), looks=LOOKS_WANTED - 1, **more)
     assert isinstance(end, PartlyFilled)
     assert states(end) == {ONE: (RELEASED, None), TWO: (FAILED, "UPSTREAM_ERROR")}
 
@@ -286,7 +286,7 @@ def test_the_last_part_sums_up_all() -> None:
 def test_a_part_that_did_nothing_is_tried_again_with_the_rest() -> None:
     event = asked(
         failed("ERROR", "no"), listed(did(ONE), did(TWO)), knowing({TWO: NOW}),
-        when=SPLIT, part=[ONE], looks=LOOKS - 1,
+        when=SPLIT, part=[ONE], looks=LOOKS_WANTED - 1,
     )  # fmt: skip
     assert isinstance(event, PartSettled)
     assert (states(event), event.settled) == ({TWO: (REQUESTED, "TAINTED")}, {})
@@ -318,5 +318,5 @@ def test_the_late_answer_to_a_part_that_is_done_with_leaves_the_rest_to_be_sent(
 
 def test_as_long_as_more_numbers_go_none_is_believed_to_stay() -> None:
     said = (shown("COMPLETED"), listed(did(ONE)))
-    assert isinstance(asked(*said, looks=LOOKS - 1, seen=0), StillOpen)
-    assert isinstance(asked(*said, looks=LOOKS - 1, seen=1), FilledWithErrors)
+    assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=0), StillOpen)
+    assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=1), FilledWithErrors)
