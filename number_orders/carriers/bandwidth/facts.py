@@ -18,6 +18,7 @@ QUANTITY_MAX: Final = 5000
 NAME_LENGTH_MAX: Final = 50
 
 OPEN_STATUSES: Final = frozenset({"RECEIVED", "PROCESSING", "SUBMITTED"})
+"""PROCESSING and SUBMITTED are inferred: documents name them for notices and for other kinds of order."""
 BACKORDERED: Final = "BACKORDERED"
 COMPLETE: Final = frozenset({"COMPLETE", "COMPLETED"})
 """The API's schema has the first, its newer pages the second."""
@@ -25,17 +26,20 @@ PARTIAL: Final = "PARTIAL"
 FAILED: Final = "FAILED"
 
 PENDING_CODE: Final = "5019"
-"""The order is still being processed, whatever else the answer says."""
+"""The order is still being processed, whatever else the answer says. Inferred from "pending" in the list of codes."""
 BACKORDER_INFO_CODES: Final = frozenset({"5520", "5521"})
 """Entries of an ErrorList that are not errors: they tell how a backorder stands."""
 DOUBTFUL_CODES: Final = frozenset({"1000", "1010", "5003", PENDING_CODE, "5086"})
-"""Look like a refusal, but the order may have been made: internal errors and time-outs."""
+"""Look like a refusal, but the order may have been made: internal and provisioning errors, time-outs. Inferred."""
 TAKEN_CODES: Final = frozenset({"5005", "5218", "5042", "5043"})
-"""The number is not available, is in process on another order, or its reservation is used up: perhaps by us."""
+"""The number is not available, is in process on another order, or its reservation is used up: perhaps by us.
+
+For reservations (5042, 5043) this is inferred from the texts of the codes.
+"""
 NOT_DISCONNECTABLE_CODES: Final = frozenset({"5006", "5074", "5076"})
 """The number is not ours (any more), so it cannot be disconnected. After a lost answer: it was disconnected before."""
 RELEASED_STATUSES: Final = frozenset({"AGING", "DISCONNECTED"})
-"""What `/tns/{tn}` says of a number that was ours until a while ago."""
+"""What `/tns/{tn}` says of a number that was ours until a while ago. Inferred from the list of its statuses."""
 PROTECTED: Final = ("TRUE", "FALSE", "UNCHANGED")
 DISCONNECT_MODE: Final = "normal"
 """The other mode, PURGE, is internal to Bandwidth."""
