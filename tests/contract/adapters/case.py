@@ -1,4 +1,4 @@
-"""What a carrier brings to the contract: how to order what goes which way, and where its requests may go."""
+"""What a carrier declares for the contract: orders for each fate, and where its requests may go."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +12,14 @@ from workers.carriers import CarrierEntry
 
 
 class Fate(StrEnum):
-    """How an order goes at the practice carrier."""
+    """What becomes of an order at the sandbox carrier."""
 
     FULL = "full"
     PARTIAL = "partial"
     FAILED = "failed"
     ENDLESS = "endless"
     STRANGE = "strange"
-    """A status that nobody has heard of, and later all numbers."""
+    """An unknown status, and later all numbers."""
 
 
 ENDS: Mapping[Fate, State] = {
@@ -38,28 +38,28 @@ OUTCOMES: Mapping[Fate, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """An order that will go a certain way. Some need numbers that were bought `first`."""
+class OrderPlan:
+    """An order that will have a certain fate. Some need numbers that are bought `first`."""
 
     make: Callable[[tuple[E164, ...]], OrderRequest]
     first: OrderRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
-    """One way of ordering at one carrier."""
+class Product:
+    """Something that can be ordered from one carrier."""
 
     what: str
     kind: Kind
     commit: tuple[str, str]
-    """Method and template, as the sandbox knows it, of the request that costs money."""
-    wishes: Mapping[Fate, Wish]
+    """Method and template, as the sandbox has it, of the request that costs money."""
+    plans: Mapping[Fate, OrderPlan]
     prepares: Sequence[tuple[str, str]] = ()
-    """The same of those that come before it."""
+    """The same for the requests before it."""
     sized: Callable[[int], OrderRequest]
-    """An order for so many numbers."""
+    """Returns an order for this many numbers."""
     ends: Mapping[Fate, State] = field(default_factory=dict)
-    """Where this carrier's ends are told in other words than usual."""
+    """Where this carrier's end of a fate is not the usual state."""
 
     def end_of(self, fate: Fate) -> State:
         """Return the state in which an order of this fate must end."""
@@ -68,20 +68,20 @@ class Offer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """One carrier: its entry in the registry, how the sandbox knows us, and what can be ordered."""
+    """One carrier: its entry in the registry, our account at the sandbox, and what can be ordered."""
 
     entry: CarrierEntry
     own: Callable[[str], Mapping[str, Any]]
-    """Its own settings, for a sandbox at this address."""
-    offers: Sequence[Offer]
+    """Returns its own settings, for a sandbox at this address."""
+    products: Sequence[Product]
     refused: OrderRequest
-    """One that the adapter takes and the carrier refuses at its door."""
+    """An order that the adapter accepts and the carrier refuses."""
     documented: Sequence[str]
     """Every request that the carrier's pages document, as `GET /path/{placeholder}`."""
     secrets: Sequence[str]
 
     def documents(self, method: str, path: str) -> bool:
-        """Tell whether a request is one of the carrier's pages'."""
+        """Return whether a request is in the carrier's pages."""
         return any(
             re.fullmatch(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(known)), f"{method} {path}")
             for known in self.documented
@@ -89,7 +89,7 @@ class Case:
 
 
 def wanted(carrier: str, quantity: int, *, more: Mapping[str, Any] | None = None, **criteria: Any) -> OrderRequest:
-    """Ask for new numbers by criteria."""
+    """Return an order for new numbers by criteria."""
     return OrderRequest(
         "contract",
         CarrierName(carrier),
@@ -101,10 +101,10 @@ def wanted(carrier: str, quantity: int, *, more: Mapping[str, Any] | None = None
 
 
 def named(carrier: str, kind: Kind, *numbers: str) -> OrderRequest:
-    """Ask for something with these very numbers."""
+    """Return an order that names its numbers."""
     return OrderRequest("contract", CarrierName(carrier), kind, numbers=tuple(map(E164, numbers)))
 
 
-def plain(request: OrderRequest) -> Wish:
-    """Wish for something that needs nothing first."""
-    return Wish(lambda _bought: request)
+def plan(request: OrderRequest) -> OrderPlan:
+    """Return the plan of an order that needs nothing first."""
+    return OrderPlan(lambda _bought: request)

@@ -1,4 +1,4 @@
-"""One sandbox for the whole contract, with the fourth carrier as its guest; as new for each test."""
+"""One sandbox for the whole contract, with the fourth carrier as a guest, reset for each test."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from number_orders.sandbox.behaviour import read_behaviour
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.inventory import StockPlan
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.fourth_carrier.meridian_sandbox import SandboxMeridian
+from tests.contract.fourth_carrier.sandbox import SandboxMeridian
 
 A_MINUTE = {
     "processing_s": 60,
@@ -20,7 +20,7 @@ A_MINUTE = {
         ("token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"), 0
     ),
 }
-"""Everything takes a minute of the sandbox's clock, which the tests move."""
+"""Everything takes a minute on the sandbox's clock, which the tests advance."""
 SMALL = StockPlan(lines_per_exchange=24, toll_free_per_code=20, foreign_per_range=20)
 
 
@@ -32,6 +32,6 @@ def serving() -> Iterator[SandboxControl]:
 
 @pytest.fixture
 def control(serving: SandboxControl) -> SandboxControl:
-    """The practice carriers, flawless."""
+    """The sandbox carriers, without faults."""
     serving.reset()
     return serving

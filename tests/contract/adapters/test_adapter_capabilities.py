@@ -1,14 +1,14 @@
-"""What an adapter declares is what it takes, and what it takes the carrier takes."""
+"""An adapter accepts what it declares, and the carrier accepts what the adapter accepts."""
 
 from dataclasses import replace
 
 from number_orders.orders.events import Acknowledged
 from number_orders.orders.model import Kind
 from number_orders.sandbox.control import SandboxControl
-from tests.contract.adapters.case import Case, Fate, Offer, Wish
-from tests.contract.adapters.errand import counter, run, set_up
-from tests.contract.adapters.every import CASES, every_case, every_offer
-from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
+from tests.contract.adapters.all_cases import CASES, every_case, every_product
+from tests.contract.adapters.case import Case, Fate, OrderPlan, Product
+from tests.contract.adapters.harness import open_harness, run, set_up
+from tests.contract.fourth_carrier.settings import MERIDIAN, SettingsWithMeridian
 from workers.carriers import CARRIERS, configured_carriers
 
 NOWHERE = "http://127.0.0.1:9"
@@ -28,11 +28,11 @@ def test_an_entry_and_its_adapter_have_one_name(case: Case) -> None:
 @every_case
 def test_kinds_that_are_not_offered_are_refused_with_the_reason(case: Case) -> None:
     adapter = set_up(case, NOWHERE).adapter
-    offered = {offer.kind: offer for offer in case.offers}
+    offered = {product.kind: product for product in case.products}
     assert set(offered) == adapter.capabilities.kinds
     for kind in set(Kind) - adapter.capabilities.kinds:
         (fault, *_) = [
-            fault for fault in adapter.check(replace(case.offers[0].sized(1), kind=kind)) if fault.field == "kind"
+            fault for fault in adapter.check(replace(case.products[0].sized(1), kind=kind)) if fault.field == "kind"
         ]
         assert case.entry.title in fault.rule
         assert kind in fault.rule
@@ -41,7 +41,7 @@ def test_kinds_that_are_not_offered_are_refused_with_the_reason(case: Case) -> N
 @every_case
 def test_backorders_are_taken_where_they_are_declared_and_nowhere_else(case: Case) -> None:
     adapter = set_up(case, NOWHERE).adapter
-    asked = [adapter.check(replace(offer.sized(1), allow_backorder=True)) for offer in case.offers]
+    asked = [adapter.check(replace(product.sized(1), allow_backorder=True)) for product in case.products]
     assert any(faults == () for faults in asked) is adapter.capabilities.backorder
     assert all(fault.field == "allow_backorder" for faults in asked for fault in faults)
 
@@ -49,20 +49,20 @@ def test_backorders_are_taken_where_they_are_declared_and_nowhere_else(case: Cas
 @every_case
 def test_parts_come_where_they_are_declared(case: Case) -> None:
     declared = set_up(case, NOWHERE).adapter.capabilities.partial_fill
-    assert any(Fate.PARTIAL in offer.wishes for offer in case.offers) is declared
+    assert any(Fate.PARTIAL in product.plans for product in case.products) is declared
 
 
-@every_offer()
-def test_quantity_is_bounded_where_it_is_declared(control: SandboxControl, case: Case, offer: Offer) -> None:
+@every_product()
+def test_quantity_is_bounded_where_it_is_declared(control: SandboxControl, case: Case, product: Product) -> None:
     async def bounded() -> None:
-        async with counter(case, control) as open_counter:
-            most = open_counter.adapter.capabilities.quantity_max
-            too_many = open_counter.adapter.check(offer.sized(most + 1))
+        async with open_harness(case, control) as harness:
+            most = harness.adapter.capabilities.quantity_max
+            too_many = harness.adapter.check(product.sized(most + 1))
             assert {fault.field for fault in too_many} <= {"quantity", "numbers"}
             assert too_many
-            errand = await open_counter.begin(Wish(lambda _: offer.sized(most)))
-            assert isinstance(await errand.send(), Acknowledged)
-            assert errand.theirs()[0]["quantity"] == most
+            placed = await harness.begin(OrderPlan(lambda _: product.sized(most)))
+            assert isinstance(await placed.send(), Acknowledged)
+            assert placed.carrier_orders()[0]["quantity"] == most
 
     run(bounded())
 

@@ -1,4 +1,4 @@
-"""Whatever becomes of the answer to the request that costs money, every adapter finds out what happened, by asking."""
+"""Whatever happens to the answer of the request that costs money, every adapter finds out what was bought by asking."""
 
 from typing import Any, Final
 
@@ -7,9 +7,9 @@ import pytest
 from number_orders.orders.events import Acknowledged, AnswerLost, NotListed, NotSent
 from number_orders.orders.model import State
 from number_orders.sandbox.control import SandboxControl
-from tests.contract.adapters.case import Case, Fate, Offer
-from tests.contract.adapters.errand import Counter, Errand, counter, run
-from tests.contract.adapters.every import every_offer
+from tests.contract.adapters.all_cases import every_product
+from tests.contract.adapters.case import Case, Fate, Product
+from tests.contract.adapters.harness import Harness, PlacedOrder, open_harness, run
 from workers.clock import utc_now
 
 PROCESSED: Final[dict[str, dict[str, Any]]] = {
@@ -35,81 +35,81 @@ how_it_is_lost = pytest.mark.parametrize("fault", PROCESSED.values(), ids=PROCES
 how_it_never_arrives = pytest.mark.parametrize("fault", NOT_PROCESSED.values(), ids=NOT_PROCESSED)
 
 
-async def spoilt(open_counter: Counter, offer: Offer, fault: dict[str, Any]) -> Errand:
+async def spoilt(harness: Harness, product: Product, fault: dict[str, Any]) -> PlacedOrder:
     """Send an order whose answer is spoilt."""
-    errand = await open_counter.begin(offer.wishes[Fate.FULL])
-    method, path = offer.commit
-    open_counter.control.fault(**fault, times=1, method=method, path=path, carrier=open_counter.case.entry.name)
-    event = await errand.send()
+    placed = await harness.begin(product.plans[Fate.FULL])
+    method, path = product.commit
+    harness.control.fault(**fault, times=1, method=method, path=path, carrier=harness.case.entry.name)
+    event = await placed.send()
     assert isinstance(event, AnswerLost), event
-    assert errand.order.state is State.IN_DOUBT
-    return errand
+    assert placed.order.state is State.IN_DOUBT
+    return placed
 
 
 @how_it_is_lost
-@every_offer()
+@every_product()
 def test_what_arrived_is_found_and_never_sent_again(
-    control: SandboxControl, case: Case, offer: Offer, fault: dict[str, Any]
+    control: SandboxControl, case: Case, product: Product, fault: dict[str, Any]
 ) -> None:
     async def lost() -> None:
-        async with counter(case, control) as open_counter:
-            assert open_counter.adapter.capabilities.found_by_reference
-            errand = await spoilt(open_counter, offer, fault)
-            event = await errand.look()
+        async with open_harness(case, control) as harness:
+            assert harness.adapter.capabilities.found_by_reference
+            placed = await spoilt(harness, product, fault)
+            event = await placed.look_for()
             assert isinstance(event, Acknowledged)
-            assert event.carrier_order_id == errand.theirs()[0]["order_id"]
-            await errand.to_the_end()
-            assert errand.order.state is offer.end_of(Fate.FULL)
-            assert errand.untrue() == []
-            assert errand.commits == 1
+            assert event.carrier_order_id == placed.carrier_orders()[0]["order_id"]
+            await placed.run_to_end()
+            assert placed.order.state is product.end_of(Fate.FULL)
+            assert placed.differences() == []
+            assert placed.commits == 1
 
     run(lost())
 
 
 @how_it_never_arrives
-@every_offer()
+@every_product()
 def test_what_never_arrived_is_proven_absent_before_anything_is_sent_again(
-    control: SandboxControl, case: Case, offer: Offer, fault: dict[str, Any]
+    control: SandboxControl, case: Case, product: Product, fault: dict[str, Any]
 ) -> None:
     async def never_arrived() -> None:
-        async with counter(case, control) as open_counter:
-            errand = await spoilt(open_counter, offer, fault)
-            assert errand.theirs() == []
-            event = await errand.look()
+        async with open_harness(case, control) as harness:
+            placed = await spoilt(harness, product, fault)
+            assert placed.carrier_orders() == []
+            event = await placed.look_for()
             assert isinstance(event, NotListed)
-            at_first = errand.order.state
+            at_first = placed.order.state
             assert at_first is State.IN_DOUBT
-            await errand.to_the_end()
-            if open_counter.policy.resend_when_absent and event.resend:
-                assert errand.order.state is offer.end_of(Fate.FULL)
-                assert errand.untrue() == []
-                assert errand.commits == 2
+            await placed.run_to_end()
+            if harness.policy.resend_when_absent and event.resend:
+                assert placed.order.state is product.end_of(Fate.FULL)
+                assert placed.differences() == []
+                assert placed.commits == 2
             else:
-                assert errand.order.state is State.PARKED
-                assert errand.theirs() == []
-                assert errand.commits == 1
+                assert placed.order.state is State.PARKED
+                assert placed.carrier_orders() == []
+                assert placed.commits == 1
 
     run(never_arrived())
 
 
-@every_offer()
+@every_product()
 def test_a_limit_at_the_door_leaves_nothing_behind_and_says_when_to_come_back(
-    control: SandboxControl, case: Case, offer: Offer
+    control: SandboxControl, case: Case, product: Product
 ) -> None:
     async def limited() -> None:
-        async with counter(case, control) as open_counter:
-            errand = await open_counter.begin(offer.wishes[Fate.FULL])
-            method, path = offer.commit
+        async with open_harness(case, control) as harness:
+            placed = await harness.begin(product.plans[Fate.FULL])
+            method, path = product.commit
             limit = {"method": method, "path": path, "carrier": case.entry.name}
             control.fault("too_many_requests", delay_s=300, times=1, **limit)
-            event = await errand.send()
+            event = await placed.send()
             assert isinstance(event, NotSent)
             assert event.not_before is not None
             assert event.not_before > utc_now()  # limits go by the machine's clock, at the sandbox too
-            assert errand.order.state is State.ACCEPTED
-            assert errand.theirs() == []
-            await errand.to_the_end()
-            assert errand.untrue() == []
+            assert placed.order.state is State.ACCEPTED
+            assert placed.carrier_orders() == []
+            await placed.run_to_end()
+            assert placed.differences() == []
 
     run(limited())
 
@@ -122,21 +122,21 @@ BEFORE: Final[dict[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("fault", BEFORE.values(), ids=BEFORE)
-@every_offer(prepared=True)
+@every_product(prepared=True)
 def test_what_comes_before_the_money_may_fail_and_costs_nothing(
-    control: SandboxControl, case: Case, offer: Offer, fault: dict[str, Any]
+    control: SandboxControl, case: Case, product: Product, fault: dict[str, Any]
 ) -> None:
     async def failed_before() -> None:
-        async with counter(case, control) as open_counter:
-            errand = await open_counter.begin(offer.wishes[Fate.FULL])
-            for method, path in offer.prepares:
-                # Twice, for the wire asks a question again by itself that was dropped.
+        async with open_harness(case, control) as harness:
+            placed = await harness.begin(product.plans[Fate.FULL])
+            for method, path in product.prepares:
+                # Twice, because aiohttp repeats a GET whose connection was dropped.
                 control.fault(**fault, times=2, method=method, path=path, carrier=case.entry.name)
-            assert isinstance(await errand.send(), NotSent)
-            assert errand.theirs() == []
-            await errand.to_the_end()
-            assert errand.order.state is offer.end_of(Fate.FULL)
-            assert errand.untrue() == []
-            assert not errand.order.losses
+            assert isinstance(await placed.send(), NotSent)
+            assert placed.carrier_orders() == []
+            await placed.run_to_end()
+            assert placed.order.state is product.end_of(Fate.FULL)
+            assert placed.differences() == []
+            assert not placed.order.losses
 
     run(failed_before())

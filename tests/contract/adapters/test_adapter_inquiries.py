@@ -1,4 +1,4 @@
-"""Questions that concern no order, put to the practice carriers by the real courier."""
+"""Questions without an order, asked at the sandbox carriers with the real courier."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,10 +14,10 @@ from number_orders.orders.errors import Declined, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import Criteria, Kind
 from number_orders.orders.numbers import E164
 from number_orders.sandbox.control import SandboxControl
-from tests.contract.adapters.case import Wish, named
-from tests.contract.adapters.errand import TLS, counter
-from tests.contract.adapters.every import CASES
-from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
+from tests.contract.adapters.all_cases import CASES
+from tests.contract.adapters.case import OrderPlan, named
+from tests.contract.adapters.harness import TLS, open_harness
+from tests.contract.fourth_carrier.settings import MERIDIAN, SettingsWithMeridian
 from workers.carriers import CARRIERS, ConfiguredCarrier, configured_carriers
 
 Told = TypeVar("Told")
@@ -77,7 +77,7 @@ def test_every_search_type_is_understood(control: SandboxControl, criteria: Crit
     found = told(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(criteria, 3)))
 
     assert len(found.listed) == (3 if begins else 0)
-    assert all(offer.e164.startswith(begins) for offer in found.listed)
+    assert all(product.e164.startswith(begins) for product in found.listed)
 
 
 def test_the_examples_of_the_page_find_what_the_page_shows(control: SandboxControl) -> None:
@@ -88,12 +88,12 @@ def test_the_examples_of_the_page_find_what_the_page_shows(control: SandboxContr
     at_home = told(bandwidth, lambda market: market.search(SearchQuery(raleigh, 5)))
     abroad = told(bandwidth, lambda market: market.search(SearchQuery(british, 5)))
 
-    assert [offer.e164 for offer in at_home.listed] == PAGE_RALEIGH
-    assert {(offer.city, offer.state, offer.rate_center, offer.lata) for offer in at_home.listed} == {
+    assert [product.e164 for product in at_home.listed] == PAGE_RALEIGH
+    assert {(product.city, product.state, product.rate_center, product.lata) for product in at_home.listed} == {
         ("RALEIGH", "NC", "RALEIGH", "426")
     }
-    assert [offer.e164 for offer in abroad.listed] == PAGE_ABERDEEN
-    assert {(offer.country, offer.number_type, offer.area_code) for offer in abroad.listed} == {
+    assert [product.e164 for product in abroad.listed] == PAGE_ABERDEEN
+    assert {(product.country, product.number_type, product.area_code) for product in abroad.listed} == {
         ("GBR", "GEOGRAPHIC", "1224")
     }
 
@@ -103,7 +103,7 @@ def test_order_and_protection_are_taken(control: SandboxControl) -> None:
 
     found = told(carrier(control, "bandwidth"), lambda market: market.search(wanted))
 
-    numbers = [offer.e164 for offer in found.listed]
+    numbers = [product.e164 for product in found.listed]
     assert numbers == sorted(numbers)
     assert len(numbers) == 50
 
@@ -184,10 +184,10 @@ def test_a_number_that_was_bought_is_told_with_its_order(control: SandboxControl
     mine = "+19195550123"
 
     async def bought() -> str | None:
-        async with counter(BANDWIDTH, control) as shop:
-            errand = await shop.begin(Wish(lambda _: named("bandwidth", Kind.NEW_NUMBERS, mine)))
-            await errand.to_the_end()
-            return errand.order.carrier_order_id
+        async with open_harness(BANDWIDTH, control) as harness:
+            placed = await harness.begin(OrderPlan(lambda _: named("bandwidth", Kind.NEW_NUMBERS, mine)))
+            await placed.run_to_end()
+            return placed.order.carrier_order_id
 
     order_id = asyncio.run(bought())
     bandwidth = carrier(control, "bandwidth")

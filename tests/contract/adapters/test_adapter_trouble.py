@@ -1,4 +1,4 @@
-"""A question that brings no answer moves nothing: no order ends, and none is declared absent, for a gateway's page."""
+"""A question without an answer changes nothing: a gateway's page ends no order, and proves none absent."""
 
 from dataclasses import replace
 from typing import Any, Final
@@ -7,9 +7,9 @@ from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import AnswerLost
 from number_orders.orders.model import State
 from number_orders.sandbox.control import SandboxControl
-from tests.contract.adapters.case import Case, Fate, Offer
-from tests.contract.adapters.errand import Counter, Errand, counter, run
-from tests.contract.adapters.every import every_offer
+from tests.contract.adapters.all_cases import every_product
+from tests.contract.adapters.case import Case, Fate, Product
+from tests.contract.adapters.harness import Harness, PlacedOrder, open_harness, run
 
 TROUBLE: Final[dict[str, dict[str, Any]]] = {
     "dropped": {"fault": "drop_after"},
@@ -25,44 +25,44 @@ TROUBLE: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-async def unmoved(open_counter: Counter, errand: Errand) -> None:
+async def unmoved(harness: Harness, placed: PlacedOrder) -> None:
     """Ask or look in vain, in every trouble, and go on when it is over."""
-    before = errand.order
+    before = placed.order
     believed = []
     for what, fault in TROUBLE.items():
-        open_counter.control.fault(**fault, method="GET", carrier=open_counter.case.entry.name)
+        harness.control.fault(**fault, method="GET", carrier=harness.case.entry.name)
         try:
-            event = await (errand.ask() if before.state is State.OPEN else errand.look())
+            event = await (placed.ask() if before.state is State.OPEN else placed.look_for())
         except (NoAnswer, UnreadableAnswer):
-            assert replace(errand.order, progress={}) == replace(before, progress={}), what
+            assert replace(placed.order, progress={}) == replace(before, progress={}), what
         else:
             believed.append((what, event))
-        open_counter.control.clear_faults()
+        harness.control.clear_faults()
     assert believed == []
-    await errand.to_the_end()
-    assert errand.untrue() == []
+    await placed.run_to_end()
+    assert placed.differences() == []
 
 
-@every_offer()
-def test_an_open_order_stays_open(control: SandboxControl, case: Case, offer: Offer) -> None:
+@every_product()
+def test_an_open_order_stays_open(control: SandboxControl, case: Case, product: Product) -> None:
     async def asked() -> None:
-        async with counter(case, control) as open_counter:
-            errand = await open_counter.begin(offer.wishes[Fate.FULL])
-            await errand.send()
-            await unmoved(open_counter, errand)
+        async with open_harness(case, control) as harness:
+            placed = await harness.begin(product.plans[Fate.FULL])
+            await placed.send()
+            await unmoved(harness, placed)
 
     run(asked())
 
 
-@every_offer()
-def test_an_order_in_doubt_stays_in_doubt(control: SandboxControl, case: Case, offer: Offer) -> None:
+@every_product()
+def test_an_order_in_doubt_stays_in_doubt(control: SandboxControl, case: Case, product: Product) -> None:
     async def looked_for() -> None:
-        async with counter(case, control) as open_counter:
-            errand = await open_counter.begin(offer.wishes[Fate.FULL])
-            method, path = offer.commit
+        async with open_harness(case, control) as harness:
+            placed = await harness.begin(product.plans[Fate.FULL])
+            method, path = product.commit
             control.fault("drop_after", times=1, method=method, path=path, carrier=case.entry.name)
-            assert isinstance(await errand.send(), AnswerLost)
+            assert isinstance(await placed.send(), AnswerLost)
             control.clear_faults()
-            await unmoved(open_counter, errand)
+            await unmoved(harness, placed)
 
     run(looked_for())

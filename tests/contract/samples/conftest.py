@@ -1,4 +1,4 @@
-"""A sandbox that takes the samples as the carriers would, and a plain client that knows its credentials."""
+"""A sandbox that accepts the samples as the carriers would, and a plain client with its credentials."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -33,7 +33,7 @@ def sample_sandbox() -> Iterator[SandboxControl]:
 
 @pytest.fixture
 def send(sample_sandbox: SandboxControl) -> Iterator[Send]:
-    """Send a printed request line, with its placeholders filled in, to a sandbox that is as new."""
+    """Send a printed request line, with its placeholders filled in, to a sandbox that was reset."""
     sample_sandbox.reset()
     with httpx.Client(base_url=sample_sandbox.url, trust_env=False, timeout=30) as client:
 

@@ -1,4 +1,4 @@
-"""Which request each sample belongs to. What it must be read as stands beside the tests of its carrier."""
+"""Which request each sample belongs to. How it must be read is in the tests of its carrier."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One file, and the request line it is printed with. `status` is that of an answer."""
+    """One file, and the request line that it is printed with. `status` is an answer's."""
 
     file: str
     role: Role

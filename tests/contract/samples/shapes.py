@@ -1,4 +1,4 @@
-"""What is written, and its shape: which values stand where."""
+"""The shape of what is sent: which values are at which paths."""
 
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -9,14 +9,14 @@ from number_orders.carriers.contract import CarrierRequest, Conversation
 
 
 def first_request(conversation: Conversation) -> CarrierRequest:
-    """Return what a conversation begins with."""
+    """Return a conversation's first request."""
     request = next(conversation)
     assert isinstance(request, CarrierRequest)
     return request
 
 
 def xml_values(body: bytes) -> dict[str, list[str]]:
-    """Return the texts of an XML document by their paths; the order of elements is of no consequence."""
+    """Return the texts of an XML document by path; the order of elements does not matter."""
     found: dict[str, list[str]] = {}
 
     def walk(element: Element, path: str) -> None:
@@ -31,7 +31,7 @@ def xml_values(body: bytes) -> dict[str, list[str]]:
 
 
 def json_shape(shown: Any, path: str = "") -> set[str]:
-    """Return the paths of all values in a JSON document; all items of a list are alike."""
+    """Return the paths of all values in a JSON document. All items of a list have the same path."""
     if isinstance(shown, dict):
         inner = [json_shape(value, f"{path}.{name}") for name, value in shown.items()]
         return set[str]().union(*inner) if inner else {f"{path}.{{}}"}

@@ -1,4 +1,4 @@
-"""No sample is without its line in the index, and none stands there that does not exist."""
+"""Every sample is in the index, and every line of the index has a file."""
 
 from tests.contract.samples.index import FOLDER, SAMPLES
 

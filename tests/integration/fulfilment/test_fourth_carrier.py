@@ -16,8 +16,8 @@ from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.server import running_sandbox
-from tests.contract.fourth_carrier.meridian_sandbox import KEY, SHOP, SandboxMeridian
-from tests.contract.fourth_carrier.meridian_settings import MERIDIAN, SettingsWithMeridian
+from tests.contract.fourth_carrier.sandbox import KEY, SHOP, SandboxMeridian
+from tests.contract.fourth_carrier.settings import MERIDIAN, SettingsWithMeridian
 from tests.integration.fulfilment.practice import QUIET, AmpleSlots, Keeper, Practice, accept, run
 from workers.bootstrap import services_factory
 from workers.carriers import CARRIERS

@@ -6,7 +6,7 @@ from typing import Any
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.model import Kind, OrderRequest
 from number_orders.orders.numbers import E164
-from tests.contract.adapters.case import Case, Fate, Offer, Wish, named, plain, wanted
+from tests.contract.adapters.case import Case, Fate, OrderPlan, Product, named, plan, wanted
 from workers.carriers import CARRIERS
 
 _NAME = "bandwidth"
@@ -17,12 +17,12 @@ def _own(url: str) -> Mapping[str, Any]:
     return sandbox_settings(url)[_NAME]
 
 
-def _searched(npa: str, quantity: int) -> Wish:
-    return plain(wanted(_NAME, quantity, npa=npa))
+def _searched(npa: str, quantity: int) -> OrderPlan:
+    return plan(wanted(_NAME, quantity, npa=npa))
 
 
-def _named(*numbers: str) -> Wish:
-    return plain(named(_NAME, Kind.NEW_NUMBERS, *numbers))
+def _named(*numbers: str) -> OrderPlan:
+    return plan(named(_NAME, Kind.NEW_NUMBERS, *numbers))
 
 
 def _removal(*numbers: str) -> OrderRequest:
@@ -42,12 +42,12 @@ _TWO = wanted(_NAME, 2, npa="919")
 CASE = Case(
     entry=next(entry for entry in CARRIERS if entry.name == _NAME),
     own=_own,
-    offers=(
-        Offer(
+    products=(
+        Product(
             what="by area code",
             kind=Kind.NEW_NUMBERS,
             commit=("POST", "/orders"),
-            wishes={
+            plans={
                 Fate.FULL: _searched("919", 3),
                 Fate.PARTIAL: _searched("808", 4),
                 Fate.FAILED: _searched("406", 2),
@@ -56,11 +56,11 @@ CASE = Case(
             },
             sized=lambda count: wanted(_NAME, count, npa="919"),
         ),
-        Offer(
+        Product(
             what="by name",
             kind=Kind.NEW_NUMBERS,
             commit=("POST", "/orders"),
-            wishes={
+            plans={
                 Fate.FULL: _named(_A, _B),
                 Fate.PARTIAL: _named(_A, "+19195559902"),
                 Fate.FAILED: _named("+19195559902"),
@@ -69,14 +69,14 @@ CASE = Case(
             },
             sized=lambda count: _many(Kind.NEW_NUMBERS, count),
         ),
-        Offer(
+        Product(
             what="removal",
             kind=Kind.REMOVE_NUMBERS,
             commit=("POST", "/disconnects"),
-            wishes={
-                Fate.FULL: Wish(_of_bought, first=_TWO),
-                Fate.PARTIAL: Wish(lambda bought: _of_bought(bought, _NEVER_OURS), first=_TWO),
-                Fate.FAILED: plain(_removal(_NEVER_OURS)),
+            plans={
+                Fate.FULL: OrderPlan(_of_bought, first=_TWO),
+                Fate.PARTIAL: OrderPlan(lambda bought: _of_bought(bought, _NEVER_OURS), first=_TWO),
+                Fate.FAILED: plan(_removal(_NEVER_OURS)),
             },
             sized=lambda count: _many(Kind.REMOVE_NUMBERS, count),
         ),

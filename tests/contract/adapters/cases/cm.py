@@ -5,7 +5,7 @@ from typing import Any
 
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.model import Kind, OrderRequest
-from tests.contract.adapters.case import Case, Fate, Offer, plain, wanted
+from tests.contract.adapters.case import Case, Fate, Product, plan, wanted
 from workers.carriers import CARRIERS
 
 _NAME = "cm"
@@ -23,26 +23,26 @@ def _dutch(npa: str, quantity: int, **more: Any) -> OrderRequest:
 CASE = Case(
     entry=next(entry for entry in CARRIERS if entry.name == _NAME),
     own=_own,
-    offers=(
-        Offer(
+    products=(
+        Product(
             what="by area code",
             kind=Kind.NEW_NUMBERS,
             commit=("POST", "/numberRequests"),
-            wishes={
-                Fate.FULL: plain(_dutch("010", 3)),
-                Fate.PARTIAL: plain(_dutch("0113", 4)),
-                Fate.FAILED: plain(_dutch("0111", 2)),
-                Fate.ENDLESS: plain(_dutch("0114", 1)),
-                Fate.STRANGE: plain(_dutch("0115", 2)),
+            plans={
+                Fate.FULL: plan(_dutch("010", 3)),
+                Fate.PARTIAL: plan(_dutch("0113", 4)),
+                Fate.FAILED: plan(_dutch("0111", 2)),
+                Fate.ENDLESS: plan(_dutch("0114", 1)),
+                Fate.STRANGE: plan(_dutch("0115", 2)),
             },
             sized=lambda count: _dutch("020", count),
         ),
-        Offer(
+        Product(
             what="in ranges",
             kind=Kind.NEW_NUMBERS,
             commit=("POST", "/numberRequests"),
             prepares=(("GET", "/restrictions"),),
-            wishes={Fate.FULL: plain(_dutch("010", 20, range_size=10))},
+            plans={Fate.FULL: plan(_dutch("010", 20, range_size=10))},
             sized=lambda count: _dutch("020", count),
         ),
     ),

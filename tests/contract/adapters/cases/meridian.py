@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from number_orders.orders.model import Kind
-from tests.contract.adapters.case import Case, Fate, Offer, plain, wanted
-from tests.contract.fourth_carrier.meridian_sandbox import KEY, SHOP
-from tests.contract.fourth_carrier.meridian_settings import MERIDIAN
+from tests.contract.adapters.case import Case, Fate, Product, plan, wanted
+from tests.contract.fourth_carrier.sandbox import KEY, SHOP
+from tests.contract.fourth_carrier.settings import MERIDIAN
 
 _NAME = "meridian"
 
@@ -18,17 +18,17 @@ def _own(url: str) -> Mapping[str, Any]:
 CASE = Case(
     entry=MERIDIAN,
     own=_own,
-    offers=(
-        Offer(
+    products=(
+        Product(
             what="by area code",
             kind=Kind.NEW_NUMBERS,
             commit=("POST", "/purchases"),
-            wishes={
-                Fate.FULL: plain(wanted(_NAME, 3, npa="250")),
-                Fate.PARTIAL: plain(wanted(_NAME, 4, npa="251")),
-                Fate.FAILED: plain(wanted(_NAME, 2, npa="252")),
-                Fate.ENDLESS: plain(wanted(_NAME, 1, npa="253")),
-                Fate.STRANGE: plain(wanted(_NAME, 2, npa="254")),
+            plans={
+                Fate.FULL: plan(wanted(_NAME, 3, npa="250")),
+                Fate.PARTIAL: plan(wanted(_NAME, 4, npa="251")),
+                Fate.FAILED: plan(wanted(_NAME, 2, npa="252")),
+                Fate.ENDLESS: plan(wanted(_NAME, 1, npa="253")),
+                Fate.STRANGE: plan(wanted(_NAME, 2, npa="254")),
             },
             sized=lambda count: wanted(_NAME, count, npa="250"),
         ),

@@ -6,7 +6,7 @@ from typing import Any
 
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.orders.model import Kind, OrderRequest
-from tests.contract.adapters.case import Case, Fate, Offer, Wish, named, plain, wanted
+from tests.contract.adapters.case import Case, Fate, OrderPlan, Product, named, plan, wanted
 from workers.carriers import CARRIERS
 
 _NAME = "swift"
@@ -27,9 +27,9 @@ def _brought(*numbers: str) -> OrderRequest:
     return named(_NAME, Kind.ADD_MESSAGING_NUMBERS, *numbers)
 
 
-def _removed(npa: str, quantity: int) -> Wish:
+def _removed(npa: str, quantity: int) -> OrderPlan:
     """Remove numbers of this area, which are bought first and must grow old."""
-    return Wish(lambda bought: named(_NAME, Kind.REMOVE_NUMBERS, *bought), first=_bought(npa, quantity))
+    return OrderPlan(lambda bought: named(_NAME, Kind.REMOVE_NUMBERS, *bought), first=_bought(npa, quantity))
 
 
 def _many(kind: Kind, count: int) -> OrderRequest:
@@ -39,27 +39,27 @@ def _many(kind: Kind, count: int) -> OrderRequest:
 CASE = Case(
     entry=next(entry for entry in CARRIERS if entry.name == _NAME),
     own=_own,
-    offers=(
-        Offer(
+    products=(
+        Product(
             what="by area code",
             kind=Kind.NEW_NUMBERS,
             commit=_COMMIT,
             prepares=_PREPARES,
-            wishes={
-                Fate.FULL: plain(_bought("919", 3)),
-                Fate.PARTIAL: plain(_bought("808", 4)),
-                Fate.FAILED: plain(_bought("406", 2)),
-                Fate.ENDLESS: plain(_bought("907", 1)),
-                Fate.STRANGE: plain(_bought("605", 2)),
+            plans={
+                Fate.FULL: plan(_bought("919", 3)),
+                Fate.PARTIAL: plan(_bought("808", 4)),
+                Fate.FAILED: plan(_bought("406", 2)),
+                Fate.ENDLESS: plan(_bought("907", 1)),
+                Fate.STRANGE: plan(_bought("605", 2)),
             },
             sized=lambda count: _bought("919", count),
         ),
-        Offer(
+        Product(
             what="removal",
             kind=Kind.REMOVE_NUMBERS,
             commit=_COMMIT,
             prepares=_PREPARES,
-            wishes={
+            plans={
                 Fate.FULL: _removed("919", 2),
                 Fate.PARTIAL: _removed("902", 2),
                 Fate.FAILED: _removed("506", 1),
@@ -67,17 +67,17 @@ CASE = Case(
             },
             sized=lambda count: _many(Kind.REMOVE_NUMBERS, count),
         ),
-        Offer(
+        Product(
             what="brought along",
             kind=Kind.ADD_MESSAGING_NUMBERS,
             commit=_COMMIT,
             prepares=_PREPARES,
-            wishes={
-                Fate.FULL: plain(_brought("+17055551234", "+17055551235")),
-                Fate.PARTIAL: plain(_brought("+17055559901", "+17055551235")),
-                Fate.FAILED: plain(_brought("+17055559902")),
-                Fate.ENDLESS: plain(_brought("+17055559905")),
-                Fate.STRANGE: plain(_brought("+17055559906")),
+            plans={
+                Fate.FULL: plan(_brought("+17055551234", "+17055551235")),
+                Fate.PARTIAL: plan(_brought("+17055559901", "+17055551235")),
+                Fate.FAILED: plan(_brought("+17055559902")),
+                Fate.ENDLESS: plan(_brought("+17055559905")),
+                Fate.STRANGE: plan(_brought("+17055559906")),
             },
             sized=lambda count: _many(Kind.ADD_MESSAGING_NUMBERS, count),
         ),

@@ -1,4 +1,4 @@
-"""Practice Meridian, served beside the other practice carriers: written from its page, and no part of its adapter.
+"""The sandbox Meridian, served beside the other sandbox carriers. Written from its page, not from its adapter.
 
 | area | what happens |
 |---|---|
@@ -32,7 +32,7 @@ _ENDS = {"250": "done", "251": "short", "252": "void", "254": "done"}
 
 @dataclass(slots=True, eq=False)
 class Purchase:
-    """One purchase. Only a withdrawal changes it; time alone moves it."""
+    """One purchase. Only a withdrawal changes it; everything else follows from the time."""
 
     name: str
     ref: str

@@ -1,4 +1,4 @@
-"""Meridian's settings, and its entry among the carriers: what adding it to `config/` and `workers/` takes."""
+"""Meridian's settings and its entry in the registry: what a new carrier adds to `config/` and `workers/`."""
 
 from functools import partial
 from typing import Self
@@ -7,12 +7,12 @@ from pydantic import SecretStr, model_validator
 
 from config.settings import BaseUrl, CarrierSettings, Settings
 from number_orders.carriers.http.credentials import ApiKeyHeader
-from tests.contract.fourth_carrier.meridian import Meridian
+from tests.contract.fourth_carrier.adapter import Meridian
 from workers.carriers import CarrierEntry, ConfiguredCarrier
 
 
 class MeridianSettings(CarrierSettings):
-    """Meridian, set up as soon as it has a shop."""
+    """Meridian, set up if it has a shop."""
 
     base_url: BaseUrl = "https://api.meridian.example"
     shop: str | None = None
@@ -26,7 +26,7 @@ class MeridianSettings(CarrierSettings):
 
 
 class SettingsWithMeridian(Settings):
-    """Settings with one line more."""
+    """The settings with one more line."""
 
     meridian: MeridianSettings = MeridianSettings()
 

@@ -1,4 +1,4 @@
-"""Meridian, a carrier that does not exist: the adapter that docs/adding-a-carrier.md walks through.
+"""Meridian, a carrier that does not exist: the adapter of docs/adding-a-carrier.md.
 
 Its made-up page says: `POST /v1/shops/{shop}/purchases` with `ref`, `area`, `count` and `all_or_nothing` answers 202
 with `purchase` and `state`, or 422 with `error` and `says`. `GET …/purchases/{purchase}` shows `state`, `why` and
@@ -37,8 +37,8 @@ COUNT_MAX: Final = 50
 _JSON: Final = "application/json"
 _AREA: Final = re.compile(r"[2-9][0-9]{2}")
 _PURCHASE: Final = re.compile(r"MP-[0-9]{1,12}")
-"""Whatever this does not match is never put into a path."""
-_TO_MEND: Final[Mapping[int, str]] = {401: "the key was not accepted", 404: "no such shop"}
+"""What does not match is never put into a path."""
+_CONFIGURATION_ERRORS: Final[Mapping[int, str]] = {401: "the key was not accepted", 404: "no such shop"}
 
 
 class Meridian:
@@ -63,38 +63,38 @@ class Meridian:
         )
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
-        """Return everything Meridian would not take; empty when the order is good."""
+        """Return everything that Meridian would refuse; empty if the order is good."""
         criteria, faults = request.criteria, []
         if request.kind is not Kind.NEW_NUMBERS:
-            faults.append(Fault("kind", f"Meridian is asked for {Kind.NEW_NUMBERS} only, not {request.kind}"))
+            faults.append(Fault("kind", f"must be {Kind.NEW_NUMBERS}: Meridian does not take {request.kind}"))
         if criteria is None or criteria.given() != {"npa"} or not _AREA.fullmatch(criteria.npa or ""):
             faults.append(Fault("criteria", "must be npa, and nothing else: Meridian sells by area code"))
         if not 1 <= (request.quantity or 0) <= COUNT_MAX:
             faults.append(Fault("quantity", f"must be 1 to {COUNT_MAX}"))
         if request.allow_backorder:
-            faults.append(Fault("allow_backorder", "is not offered: what is not in stock is not sold"))
+            faults.append(Fault("allow_backorder", "is not offered: Meridian sells only what is in stock"))
         return tuple(faults)
 
     def serial_key(self, request: OrderRequest) -> None:
-        """Orders here are told apart by their reference."""
+        """Return None: orders are told apart by their reference."""
 
     def submit(self, order: Order) -> Conversation:
-        """Buy: one POST."""
-        assert order.request.criteria is not None, "the rules let no order pass without"
-        said = {
+        """Buy with one POST."""
+        assert order.request.criteria is not None, "check refuses an order without criteria"
+        fields = {
             "ref": str(order.order_id),
             "area": order.request.criteria.npa,
             "count": order.request.quantity,
             "all_or_nothing": not order.request.allow_partial,
         }
-        body = json.dumps(said).encode()
+        body = json.dumps(fields).encode()
         answer = yield CarrierRequest(
             "POST", self._purchases, Purpose.COMMIT, body=body, content_type=_JSON, accept=_JSON
         )
-        return _submitted(answer)
+        return _decode_submission(answer)
 
     def ask(self, order: Order) -> Conversation:
-        """Ask how it stands; one that was called back is withdrawn first, if it can be."""
+        """Ask for the status. Withdraw a cancelled order first, if that is possible."""
         if order.carrier_order_id is None:
             raise Mistake(f"order {order.order_id} has no purchase to ask for")
         path = f"{self._purchases}/{quote(order.carrier_order_id, safe='')}"
@@ -103,42 +103,42 @@ class Meridian:
             if answer.status not in {HTTPStatus.OK, HTTPStatus.CONFLICT}:
                 raise NoAnswer(f"HTTP {answer.status} to a withdrawal")
         answer = yield CarrierRequest("GET", path, Purpose.READ, accept=_JSON)
-        return _stands(order, _content(answer))
+        return _decode_status(order, _content(answer))
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for it by our reference."""
+        """Look for the order by our reference."""
         query = {"ref": str(order.order_id)}
         answer = yield CarrierRequest("GET", self._purchases, Purpose.READ, query, accept=_JSON)
         listed = _content(answer).get("purchases")
         if not isinstance(listed, list):
             raise UnreadableAnswer(CARRIER, "no list of purchases", answer.body)
-        found = tuple(_named(one) for one in listed if one.get("ref") == str(order.order_id))
+        found = tuple(_purchase_id(one) for one in listed if one.get("ref") == str(order.order_id))
         if len(found) > 1:
             return FoundTwice(found)
         return Acknowledged(found[0]) if found else NotListed("the purchases with our reference")
 
 
-def _submitted(answer: CarrierAnswer) -> Event:
-    """Say what the answer to the POST means. When in doubt it means doubt."""
-    if to_mend := _TO_MEND.get(answer.status):
-        return NotSent(f"HTTP {answer.status}: {to_mend}")
+def _decode_submission(answer: CarrierAnswer) -> Event:
+    """Return the event for the answer to the POST. Everything that is not certain is `AnswerLost`."""
+    if reason := _CONFIGURATION_ERRORS.get(answer.status):
+        return NotSent(f"HTTP {answer.status}: {reason}")
     try:
-        said = _read(answer.body)
+        shown = _read(answer.body)
         if answer.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            return Refused(str(said["says"]), str(said["error"]))
+            return Refused(str(shown["says"]), str(shown["error"]))
         if answer.status == HTTPStatus.ACCEPTED:
-            return Acknowledged(_named(said), str(said["state"]))
+            return Acknowledged(_purchase_id(shown), str(shown["state"]))
     except (UnreadableAnswer, KeyError) as fault:
         return AnswerLost(f"HTTP {answer.status} and {fault}")
     return AnswerLost(f"HTTP {answer.status} instead of an answer to the purchase")
 
 
-def _stands(order: Order, shown: Mapping[str, Any]) -> Event:
+def _decode_status(order: Order, shown: Mapping[str, Any]) -> Event:
     state, why = str(shown.get("state")), str(shown.get("why") or "no reason given")
     try:
         got = tuple(NumberResult(e164_from_carrier(n), NumberState.ACQUIRED) for n in shown.get("numbers") or ())
     except (ValueError, AttributeError) as fault:
-        raise UnreadableAnswer(CARRIER, "numbers that are none") from fault
+        raise UnreadableAnswer(CARRIER, "numbers that cannot be read") from fault
     match state:
         case "waiting":
             return StillOpen(state)
@@ -164,16 +164,16 @@ def _content(answer: CarrierAnswer) -> Mapping[str, Any]:
 
 def _read(body: bytes) -> Mapping[str, Any]:
     try:
-        said = json.loads(body)
+        shown = json.loads(body)
     except (ValueError, RecursionError) as fault:
         raise UnreadableAnswer(CARRIER, "not JSON", body) from fault
-    if not isinstance(said, dict):
+    if not isinstance(shown, dict):
         raise UnreadableAnswer(CARRIER, "not an object", body)
-    return said
+    return shown
 
 
-def _named(said: Mapping[str, Any]) -> CarrierOrderId:
-    named = said.get("purchase")
-    if not isinstance(named, str) or not _PURCHASE.fullmatch(named):
-        raise UnreadableAnswer(CARRIER, "a purchase without a name")
-    return CarrierOrderId(named)
+def _purchase_id(shown: Mapping[str, Any]) -> CarrierOrderId:
+    purchase = shown.get("purchase")
+    if not isinstance(purchase, str) or not _PURCHASE.fullmatch(purchase):
+        raise UnreadableAnswer(CARRIER, "a purchase without an id")
+    return CarrierOrderId(purchase)
