@@ -39,7 +39,7 @@ def test_kinds_that_are_not_offered_are_refused_with_the_reason(case: Case) -> N
 
 
 @every_case
-def test_backorders_are_taken_where_they_are_declared_and_nowhere_else(case: Case) -> None:
+def test_backorders_are_accepted_only_where_they_are_declared(case: Case) -> None:
     adapter = set_up(case, NOWHERE).adapter
     asked = [adapter.check(replace(product.sized(1), allow_backorder=True)) for product in case.products]
     assert any(faults == () for faults in asked) is adapter.capabilities.backorder
@@ -47,13 +47,13 @@ def test_backorders_are_taken_where_they_are_declared_and_nowhere_else(case: Cas
 
 
 @every_case
-def test_parts_come_where_they_are_declared(case: Case) -> None:
+def test_partial_fills_happen_only_where_they_are_declared(case: Case) -> None:
     declared = set_up(case, NOWHERE).adapter.capabilities.partial_fill
     assert any(Fate.PARTIAL in product.plans for product in case.products) is declared
 
 
 @every_product()
-def test_quantity_is_bounded_where_it_is_declared(control: SandboxControl, case: Case, product: Product) -> None:
+def test_quantity_is_limited_as_declared(control: SandboxControl, case: Case, product: Product) -> None:
     async def bounded() -> None:
         async with open_harness(case, control) as harness:
             most = harness.adapter.capabilities.quantity_max
@@ -68,7 +68,7 @@ def test_quantity_is_bounded_where_it_is_declared(control: SandboxControl, case:
 
 
 @every_case
-def test_no_secret_is_part_of_what_is_printed(case: Case) -> None:
+def test_no_secret_is_in_a_repr(case: Case) -> None:
     carrier = set_up(case, NOWHERE)
     printed = repr(carrier) + repr(case.entry) + repr(carrier.authenticator())
     assert not [secret for secret in case.secrets if secret in printed]

@@ -35,8 +35,8 @@ how_it_is_lost = pytest.mark.parametrize("fault", PROCESSED.values(), ids=PROCES
 how_it_never_arrives = pytest.mark.parametrize("fault", NOT_PROCESSED.values(), ids=NOT_PROCESSED)
 
 
-async def spoilt(harness: Harness, product: Product, fault: dict[str, Any]) -> PlacedOrder:
-    """Send an order whose answer is spoilt."""
+async def send_and_spoil(harness: Harness, product: Product, fault: dict[str, Any]) -> PlacedOrder:
+    """Send an order, and spoil the answer."""
     placed = await harness.begin(product.plans[Fate.FULL])
     method, path = product.commit
     harness.control.fault(**fault, times=1, method=method, path=path, carrier=harness.case.entry.name)
@@ -48,13 +48,13 @@ async def spoilt(harness: Harness, product: Product, fault: dict[str, Any]) -> P
 
 @how_it_is_lost
 @every_product()
-def test_what_arrived_is_found_and_never_sent_again(
+def test_an_order_that_arrived_is_found_and_not_sent_again(
     control: SandboxControl, case: Case, product: Product, fault: dict[str, Any]
 ) -> None:
     async def lost() -> None:
         async with open_harness(case, control) as harness:
             assert harness.adapter.capabilities.found_by_reference
-            placed = await spoilt(harness, product, fault)
+            placed = await send_and_spoil(harness, product, fault)
             event = await placed.look_for()
             assert isinstance(event, Acknowledged)
             assert event.carrier_order_id == placed.carrier_orders()[0]["order_id"]
@@ -68,12 +68,12 @@ def test_what_arrived_is_found_and_never_sent_again(
 
 @how_it_never_arrives
 @every_product()
-def test_what_never_arrived_is_proven_absent_before_anything_is_sent_again(
+def test_an_order_that_never_arrived_is_proven_absent_before_it_is_sent_again(
     control: SandboxControl, case: Case, product: Product, fault: dict[str, Any]
 ) -> None:
     async def never_arrived() -> None:
         async with open_harness(case, control) as harness:
-            placed = await spoilt(harness, product, fault)
+            placed = await send_and_spoil(harness, product, fault)
             assert placed.carrier_orders() == []
             event = await placed.look_for()
             assert isinstance(event, NotListed)
@@ -93,9 +93,7 @@ def test_what_never_arrived_is_proven_absent_before_anything_is_sent_again(
 
 
 @every_product()
-def test_a_limit_at_the_door_leaves_nothing_behind_and_says_when_to_come_back(
-    control: SandboxControl, case: Case, product: Product
-) -> None:
+def test_a_429_orders_nothing_and_says_until_when(control: SandboxControl, case: Case, product: Product) -> None:
     async def limited() -> None:
         async with open_harness(case, control) as harness:
             placed = await harness.begin(product.plans[Fate.FULL])
@@ -123,7 +121,7 @@ BEFORE: Final[dict[str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("fault", BEFORE.values(), ids=BEFORE)
 @every_product(prepared=True)
-def test_what_comes_before_the_money_may_fail_and_costs_nothing(
+def test_a_failed_step_before_the_commit_costs_nothing(
     control: SandboxControl, case: Case, product: Product, fault: dict[str, Any]
 ) -> None:
     async def failed_before() -> None:

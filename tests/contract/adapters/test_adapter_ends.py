@@ -9,9 +9,7 @@ from tests.contract.adapters.harness import STEP, open_harness, run
 
 
 @every_product(Fate.FULL, Fate.PARTIAL, Fate.FAILED)
-def test_the_end_is_the_one_that_the_carrier_made(
-    control: SandboxControl, case: Case, product: Product, fate: Fate
-) -> None:
+def test_the_end_is_the_carriers(control: SandboxControl, case: Case, product: Product, fate: Fate) -> None:
     async def ended() -> None:
         async with open_harness(case, control) as harness:
             placed = await harness.begin(product.plans[fate])
@@ -25,7 +23,7 @@ def test_the_end_is_the_one_that_the_carrier_made(
 
 
 @every_product(Fate.FULL)
-def test_an_order_is_acknowledged_by_its_true_name_and_open_until_it_ends(
+def test_an_order_is_acknowledged_by_its_id_and_open_until_it_ends(
     control: SandboxControl, case: Case, product: Product, fate: Fate
 ) -> None:
     async def acknowledged() -> None:
@@ -41,9 +39,7 @@ def test_an_order_is_acknowledged_by_its_true_name_and_open_until_it_ends(
 
 
 @every_product(Fate.STRANGE)
-def test_a_status_never_heard_of_is_open_and_no_end(
-    control: SandboxControl, case: Case, product: Product, fate: Fate
-) -> None:
+def test_an_unknown_status_is_open(control: SandboxControl, case: Case, product: Product, fate: Fate) -> None:
     async def strange() -> None:
         async with open_harness(case, control) as harness:
             placed = await harness.begin(product.plans[fate])
@@ -61,9 +57,7 @@ def test_a_status_never_heard_of_is_open_and_no_end(
 
 
 @every_product(Fate.ENDLESS)
-def test_an_order_that_never_ends_is_asked_about_for_ever(
-    control: SandboxControl, case: Case, product: Product, fate: Fate
-) -> None:
+def test_an_order_that_never_ends_stays_open(control: SandboxControl, case: Case, product: Product, fate: Fate) -> None:
     async def endless() -> None:
         async with open_harness(case, control) as harness:
             placed = await harness.begin(product.plans[fate])
@@ -76,7 +70,7 @@ def test_an_order_that_never_ends_is_asked_about_for_ever(
 
 
 @every_product(Fate.ENDLESS)
-def test_an_order_is_called_back_where_that_is_declared_and_nowhere_else(
+def test_an_order_is_cancelled_only_where_that_is_declared(
     control: SandboxControl, case: Case, product: Product, fate: Fate
 ) -> None:
     async def called_back() -> None:
@@ -100,7 +94,7 @@ def test_an_order_is_called_back_where_that_is_declared_and_nowhere_else(
 
 
 @every_product(Fate.FULL)
-def test_an_order_that_was_called_back_too_late_ends_as_it_did(
+def test_an_order_cancelled_too_late_ends_as_the_carrier_says(
     control: SandboxControl, case: Case, product: Product, fate: Fate
 ) -> None:
     async def too_late() -> None:
@@ -117,7 +111,7 @@ def test_an_order_that_was_called_back_too_late_ends_as_it_did(
 
 
 @every_case
-def test_what_the_carrier_refuses_at_its_door_has_failed_with_its_reason(control: SandboxControl, case: Case) -> None:
+def test_an_order_that_the_carrier_refuses_fails_with_its_reason(control: SandboxControl, case: Case) -> None:
     async def refused() -> None:
         async with open_harness(case, control) as harness:
             placed = await harness.begin(case.refused)

@@ -20,7 +20,7 @@ from tests.contract.adapters.harness import TLS, open_harness
 from tests.contract.fourth_carrier.settings import MERIDIAN, SettingsWithMeridian
 from workers.carriers import CARRIERS, ConfiguredCarrier, configured_carriers
 
-Told = TypeVar("Told")
+Result = TypeVar("Result")
 PAGE_RALEIGH = [f"+1984247{line}" for line in ("1432", "1793", "1794", "1827", "1828")]
 PAGE_ABERDEEN = [f"+44122400{line}" for line in ("3908", "3995", "3996", "3997", "3998")]
 BANDWIDTH = next(case for case in CASES if case.entry.name == "bandwidth")
@@ -31,10 +31,10 @@ def carrier(control: SandboxControl, name: str) -> ConfiguredCarrier:
     return next(one for each, one in configured_carriers(settings, [*CARRIERS, MERIDIAN]).items() if each == name)
 
 
-def told(asked: ConfiguredCarrier, question: Callable[[Market], Inquiry[Told]]) -> Told:
-    """Ask as a command does."""
+def answer_of(asked: ConfiguredCarrier, question: Callable[[Market], Inquiry[Result]]) -> Result:
+    """Ask as a command does, and return the answer."""
 
-    async def asking() -> Told:
+    async def asking() -> Result:
         courier = asked.courier(tls=TLS)
         try:
             return await courier.inquire(question(asked.market))
@@ -73,8 +73,8 @@ def told(asked: ConfiguredCarrier, question: Callable[[Market], Inquiry[Told]]) 
     ],
 )
 def test_every_search_type_is_understood(control: SandboxControl, criteria: Criteria, begins: str) -> None:
-    """The adapter and the practice carrier have read the page's tables each for itself."""
-    found = told(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(criteria, 3)))
+    """The adapter and the sandbox carrier have each read the page's tables on their own."""
+    found = answer_of(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(criteria, 3)))
 
     assert len(found.listed) == (3 if begins else 0)
     assert all(product.e164.startswith(begins) for product in found.listed)
@@ -85,8 +85,8 @@ def test_the_examples_of_the_page_find_what_the_page_shows(control: SandboxContr
     raleigh = Criteria(country="USA", city="Raleigh", state="NC")
     british = Criteria(country="GBR", number_type="local")
 
-    at_home = told(bandwidth, lambda market: market.search(SearchQuery(raleigh, 5)))
-    abroad = told(bandwidth, lambda market: market.search(SearchQuery(british, 5)))
+    at_home = answer_of(bandwidth, lambda market: market.search(SearchQuery(raleigh, 5)))
+    abroad = answer_of(bandwidth, lambda market: market.search(SearchQuery(british, 5)))
 
     assert [product.e164 for product in at_home.listed] == PAGE_RALEIGH
     assert {(product.city, product.state, product.rate_center, product.lata) for product in at_home.listed} == {
@@ -101,7 +101,7 @@ def test_the_examples_of_the_page_find_what_the_page_shows(control: SandboxContr
 def test_order_and_protection_are_taken(control: SandboxControl) -> None:
     wanted = SearchQuery(Criteria(zip="27601"), 50, options={"order_by": "fullNumber", "protected": "NONE"})
 
-    found = told(carrier(control, "bandwidth"), lambda market: market.search(wanted))
+    found = answer_of(carrier(control, "bandwidth"), lambda market: market.search(wanted))
 
     numbers = [product.e164 for product in found.listed]
     assert numbers == sorted(numbers)
@@ -109,7 +109,7 @@ def test_order_and_protection_are_taken(control: SandboxControl) -> None:
 
 
 def test_restrictions_of_italy_come_whole(control: SandboxControl) -> None:
-    rules = told(carrier(control, "bandwidth"), lambda market: market.restrictions(RestrictionsQuery("ITA")))
+    rules = answer_of(carrier(control, "bandwidth"), lambda market: market.restrictions(RestrictionsQuery("ITA")))
 
     assert [(rule.nature, rule.subject) for rule in rules] == [
         ("LEGAL", "Sub allocation"),
@@ -121,7 +121,7 @@ def test_restrictions_of_italy_come_whole(control: SandboxControl) -> None:
 
 
 def test_cm_tells_quantity_and_ranges(control: SandboxControl) -> None:
-    rules = told(carrier(control, "cm"), lambda market: market.restrictions(RestrictionsQuery("NLD", "local")))
+    rules = answer_of(carrier(control, "cm"), lambda market: market.restrictions(RestrictionsQuery("NLD", "local")))
 
     assert [(rule.country, rule.number_type, rule.subject) for rule in rules] == [
         ("NLD", "local", "quantity"),
@@ -134,7 +134,7 @@ def test_cm_tells_quantity_and_ranges(control: SandboxControl) -> None:
 def test_swift_counts_by_every_field(control: SandboxControl, field: str) -> None:
     swift = carrier(control, "swift")
 
-    counted = told(swift, lambda market: market.coverage(CoverageQuery(Criteria(), (field,))))
+    counted = answer_of(swift, lambda market: market.coverage(CoverageQuery(Criteria(), (field,))))
 
     assert {frozenset(entry.group) for entry in counted.entries} == {frozenset({field})}
     assert sum(entry.quantity for entry in counted.entries) == counted.quantity
@@ -143,7 +143,7 @@ def test_swift_counts_by_every_field(control: SandboxControl, field: str) -> Non
 def test_swift_counts_by_several_fields_at_once(control: SandboxControl) -> None:
     wanted = CoverageQuery(Criteria(country="CAN", state="ON"), ("npa", "state"))
 
-    counted = told(carrier(control, "swift"), lambda market: market.coverage(wanted))
+    counted = answer_of(carrier(control, "swift"), lambda market: market.coverage(wanted))
 
     assert [dict(entry.group) for entry in counted.entries] == [
         {"npa": "416", "state": "ON"},
@@ -164,13 +164,13 @@ def test_swift_counts_by_several_fields_at_once(control: SandboxControl) -> None
     ],
 )
 def test_swift_counts_by_every_filter(control: SandboxControl, criteria: Criteria) -> None:
-    """What passes a filter is all alike in it, and no more than all."""
+    """All counted numbers have the filtered value, and they are at most all numbers."""
     (filtered,) = criteria.given() if len(criteria.given()) == 1 else (None,)
     field = {"country": "country_code"}.get(str(filtered), filtered)
     swift = carrier(control, "swift")
-    whole = told(swift, lambda market: market.coverage(CoverageQuery(Criteria())))
+    whole = answer_of(swift, lambda market: market.coverage(CoverageQuery(Criteria())))
 
-    counted = told(swift, lambda market: market.coverage(CoverageQuery(criteria, (field,) if field else ())))
+    counted = answer_of(swift, lambda market: market.coverage(CoverageQuery(criteria, (field,) if field else ())))
 
     assert whole.quantity
     assert counted.quantity is not None
@@ -180,7 +180,7 @@ def test_swift_counts_by_every_filter(control: SandboxControl, criteria: Criteri
         assert [entry.group[field] for entry in counted.entries] in ([value], [])
 
 
-def test_a_number_that_was_bought_is_told_with_its_order(control: SandboxControl) -> None:
+def test_a_bought_number_is_shown_with_its_order(control: SandboxControl) -> None:
     mine = "+19195550123"
 
     async def bought() -> str | None:
@@ -192,8 +192,8 @@ def test_a_number_that_was_bought_is_told_with_its_order(control: SandboxControl
     order_id = asyncio.run(bought())
     bandwidth = carrier(control, "bandwidth")
 
-    held = told(bandwidth, lambda market: market.number(E164(mine)))
-    in_service = told(bandwidth, lambda market: market.numbers(InServiceQuery()))
+    held = answer_of(bandwidth, lambda market: market.number(E164(mine)))
+    in_service = answer_of(bandwidth, lambda market: market.numbers(InServiceQuery()))
 
     assert (held.status, held.carrier_order_id, held.account) == ("Inservice", order_id, "9900000")
     assert held.in_service_at is not None
@@ -201,33 +201,33 @@ def test_a_number_that_was_bought_is_told_with_its_order(control: SandboxControl
     assert in_service.total == 1
 
 
-def test_a_number_of_nobody_is_declined_in_their_words(control: SandboxControl) -> None:
+def test_a_number_that_is_not_ours_is_declined(control: SandboxControl) -> None:
     with pytest.raises(Declined, match="15610: The telephone number does not belong to this account"):
-        told(carrier(control, "bandwidth"), lambda market: market.number(E164("+19195550123")))
+        answer_of(carrier(control, "bandwidth"), lambda market: market.number(E164("+19195550123")))
 
 
 @pytest.mark.parametrize("fault", ["drop_before", "error_before", "too_many_requests", "html", "empty", "timeout_400"])
-def test_trouble_is_no_answer(control: SandboxControl, fault: str) -> None:
+def test_a_failed_search_is_no_answer(control: SandboxControl, fault: str) -> None:
     control.fault(fault, method="GET", path="/availableNumbers")
 
     with pytest.raises(NoAnswer):
-        told(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(Criteria(npa="919"))))
+        answer_of(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(Criteria(npa="919"))))
 
 
 def test_garbage_is_unreadable(control: SandboxControl) -> None:
     control.fault("garbage", method="GET", path="/availableNumbers")
 
     with pytest.raises(UnreadableAnswer):
-        told(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(Criteria(npa="919"))))
+        answer_of(carrier(control, "bandwidth"), lambda market: market.search(SearchQuery(Criteria(npa="919"))))
 
 
 def test_nothing_is_ordered_or_kept_by_asking(control: SandboxControl) -> None:
-    """Whatever is asked leaves the carriers' books as they were."""
+    """Questions change nothing at the carriers."""
     bandwidth, before = carrier(control, "bandwidth"), control.report()["totals"]["stock"]
 
-    told(bandwidth, lambda market: market.search(SearchQuery(Criteria(npa="919"), 100)))
-    told(bandwidth, lambda market: market.numbers(InServiceQuery()))
-    told(carrier(control, "cm"), lambda market: market.restrictions(RestrictionsQuery("NLD")))
+    answer_of(bandwidth, lambda market: market.search(SearchQuery(Criteria(npa="919"), 100)))
+    answer_of(bandwidth, lambda market: market.numbers(InServiceQuery()))
+    answer_of(carrier(control, "cm"), lambda market: market.restrictions(RestrictionsQuery("NLD")))
 
     assert control.report()["orders"] == []
     assert control.report()["totals"]["stock"] == before

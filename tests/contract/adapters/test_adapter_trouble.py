@@ -25,8 +25,8 @@ TROUBLE: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-async def unmoved(harness: Harness, placed: PlacedOrder) -> None:
-    """Ask or look in vain, in every trouble, and go on when it is over."""
+async def check_unmoved(harness: Harness, placed: PlacedOrder) -> None:
+    """Check that no failing answer changes the order, and that it goes on afterwards."""
     before = placed.order
     believed = []
     for what, fault in TROUBLE.items():
@@ -49,7 +49,7 @@ def test_an_open_order_stays_open(control: SandboxControl, case: Case, product: 
         async with open_harness(case, control) as harness:
             placed = await harness.begin(product.plans[Fate.FULL])
             await placed.send()
-            await unmoved(harness, placed)
+            await check_unmoved(harness, placed)
 
     run(asked())
 
@@ -63,6 +63,6 @@ def test_an_order_in_doubt_stays_in_doubt(control: SandboxControl, case: Case, p
             control.fault("drop_after", times=1, method=method, path=path, carrier=case.entry.name)
             assert isinstance(await placed.send(), AnswerLost)
             control.clear_faults()
-            await unmoved(harness, placed)
+            await check_unmoved(harness, placed)
 
     run(looked_for())

@@ -1,4 +1,4 @@
-"""Bandwidth's page "Order Numbers": what it prints is what we write, what we read, and what the sandbox does."""
+"""Bandwidth's page "Order Numbers": we write and read what it prints, and the sandbox does the same."""
 
 from dataclasses import replace
 from typing import Final
@@ -42,7 +42,7 @@ RESTRICTIONS: Final = {"bandwidth/01-restrictions-answer.xml"}
 
 
 def printed(file: str, reference: str = REFERENCE) -> CarrierAnswer:
-    """Return an answer as the page prints it, but for our reference in the place of the page's."""
+    """Return a printed answer, with our reference in place of the page's."""
     one = sample(file)
     assert one.status is not None
     return answered(one.status, one.body.replace(b"123456789", reference.encode()))
@@ -54,13 +54,13 @@ def test_every_answer_is_expected_somewhere() -> None:
 
 
 @pytest.mark.parametrize("file", sorted(SUBMITTED))
-def test_an_answer_to_a_submission_is_read_as_it_is_meant(file: str) -> None:
+def test_a_printed_answer_to_a_submission_is_read_correctly(file: str) -> None:
     order = named(E164("+441224003845"), carrier_order_id=None)
     event, _ = converse(BANDWIDTH.submit(order), printed(file))
     assert event == SUBMITTED[file]
 
 
-def test_an_answer_about_somebody_elses_order_is_believed_by_nobody() -> None:
+def test_an_answer_about_another_order_is_not_believed() -> None:
     event, _ = converse(BANDWIDTH.submit(named(BRITISH)), printed(ORDER_ANSWER, reference="123456789"))
     assert isinstance(event, AnswerLost)
 

@@ -1,4 +1,4 @@
-"""CM.com's page "Create Number Request" prints fields without names: ours are as many, in its order, of its types."""
+"""CM.com's page "Create Number Request" prints fields without names: ours have the same number, order and types."""
 
 import json
 from dataclasses import replace
@@ -54,12 +54,12 @@ def written(**more: Any) -> dict[str, Any]:
     return read
 
 
-def test_the_page_prints_nothing_else() -> None:
+def test_the_page_prints_no_other_body() -> None:
     assert of("cm", Role.FIELDS) == {FIELDS}
     assert of("cm", Role.ANSWER) == of("cm", Role.REQUEST) == set()
 
 
-def test_our_fields_are_the_pages_in_number_and_type() -> None:
+def test_our_fields_match_the_pages_in_number_and_type() -> None:
     request = in_america(quantity=10, range_size=10, notes="distribution group 7")
     assert request.criteria
     everything = replace(request, criteria=replace(request.criteria, city="Raleigh"))
@@ -90,7 +90,7 @@ def test_one_to_a_thousand_as_the_page_says() -> None:
     assert [fault.field for quantity in (0, 1001) for fault in CARRIER.check(a_request(quantity))] == ["quantity"] * 2
 
 
-def test_the_sandbox_takes_what_we_write_and_answers_nulls_that_are_no_numbers(send: Send) -> None:
+def test_the_sandbox_accepts_our_request_and_answers_without_numbers(send: Send) -> None:
     body = json.dumps(written()).encode().replace(written()[RequestField.PROFILE].encode(), _PROFILE)
     answer = send(sample(FIELDS).line, body, accountGuid=_ACCOUNT)
     assert answer.status_code == 200

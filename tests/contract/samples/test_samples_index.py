@@ -9,5 +9,5 @@ def test_every_file_is_in_the_index_and_every_line_has_its_file() -> None:
     assert len(SAMPLES) == len(files)
 
 
-def test_answers_have_their_status_and_nothing_else_has() -> None:
+def test_only_answers_have_a_status() -> None:
     assert all((one.status is not None) == (one.role == "answer") for one in SAMPLES)

@@ -1,4 +1,4 @@
-"""Swift's page "Number Ordering": what it prints is what we write, what we read, and what the sandbox does."""
+"""Swift's page "Number Ordering": we write and read what it prints, and the sandbox does the same."""
 
 import json
 from collections.abc import Mapping
@@ -40,7 +40,7 @@ BROKEN: Final = "swift/11-add-messaging-numbers.broken.json"
 
 
 def printed(file: str) -> Any:
-    """Return what the page prints, read."""
+    """Return a printed body, parsed."""
     return json.loads(sample(file).body)
 
 
@@ -108,7 +108,7 @@ SWIFT: Final = Swift()
 
 
 def an_order(kind: Kind, **more: Any) -> Order:
-    """Return what the page orders, as one of our orders."""
+    """Return what the page orders as an order of ours."""
     request = OrderRequest("k-1", CarrierName("swift"), kind, notes="request note", **more)
     return Order(OrderId(UUID("0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f")), request, NOW, state=State.SUBMITTING, sends=1)
 
@@ -128,25 +128,25 @@ ORDERS: Final[dict[str, Order]] = {
 }
 
 
-def held(order: Order, *files: str) -> tuple[Event, list[CarrierRequest], list[Mapping[str, object]]]:
-    """Submit an order to whom answers as the page prints; return the event, what was asked, and what was kept."""
+def submit(order: Order, *files: str) -> tuple[Event, list[CarrierRequest], list[Mapping[str, object]]]:
+    """Submit an order and answer as the page prints; return the event, the requests, and what was saved."""
     answers = [CarrierAnswer(sample(file).status or 0, {}, sample(file).body) for file in files]
     long_held = KnownNumbers(NOW, dict.fromkeys(NAMED, NOW - timedelta(days=1)))
     asked, kept = list[CarrierRequest](), list[Mapping[str, object]]()
     conversation = SWIFT.submit(order)
-    turn = next(conversation)
+    step = next(conversation)
     while True:
-        told: CarrierAnswer | KnownNumbers | None = None
-        match turn:
+        reply: CarrierAnswer | KnownNumbers | None = None
+        match step:
             case SaveProgress(progress=progress):
                 kept.append(progress)
             case LookUpNumbers():
-                told = long_held
+                reply = long_held
             case CarrierRequest():
-                asked.append(turn)
-                told = answers.pop(0)
+                asked.append(step)
+                reply = answers.pop(0)
         try:
-            turn = conversation.send(told)
+            step = conversation.send(reply)
         except StopIteration as end:
             assert not answers
             return end.value, asked, kept
@@ -156,7 +156,7 @@ def held(order: Order, *files: str) -> tuple[Event, list[CarrierRequest], list[M
 @pytest.mark.parametrize("file", REQUESTS)
 def test_the_printed_answers_are_an_order_that_is_acknowledged(file: str, checkout: str) -> None:
     added = REQUESTS[file] or "swift/05-new-numbers-answer.json"  # the last one's answer is not printed
-    event, asked, kept = held(ORDERS[file], CART_ANSWER, added, checkout)
+    event, asked, kept = submit(ORDERS[file], CART_ANSWER, added, checkout)
     assert event == Acknowledged(THEIRS, "NEW")
     assert [f"{one.method} {one.path}" for one in asked] == [
         sample(one).line.replace("{cart_id}", THEIRS) for one in (CART, file, checkout)
@@ -167,9 +167,9 @@ def test_the_printed_answers_are_an_order_that_is_acknowledged(file: str, checko
 
 @pytest.mark.parametrize("file", REQUESTS)
 def test_the_printed_requests_are_what_we_write_for_them(file: str) -> None:
-    """Our own are the names, our order id in the cart, and where the notes stand in the last one."""
+    """Ours differ in the names, in our order id in the cart, and in where the last one has its notes."""
     added = REQUESTS[file] or "swift/05-new-numbers-answer.json"
-    _, (cart, request, checkout), _ = held(ORDERS[file], CART_ANSWER, added, CHECKOUTS[0])
+    _, (cart, request, checkout), _ = submit(ORDERS[file], CART_ANSWER, added, CHECKOUTS[0])
     opened, theirs = json.loads(cart.body), printed(CART)
     assert opened["type"] == theirs["type"]
     assert set(opened["data"]) - set(theirs["data"]) == {"reference_id"}

@@ -1,4 +1,4 @@
-"""What is declared is what is answered, carrier by carrier."""
+"""Every carrier answers the questions that it declares, and no others."""
 
 from collections.abc import Callable
 from typing import Any
@@ -43,7 +43,7 @@ def test_a_carrier_answers_what_it_declares_and_nothing_else(market: Market) -> 
             assert [fault.field for fault in refused.value.faults] == ["carrier"]
 
 
-def test_who_is_asked_for_more_says_what_it_does_answer() -> None:
+def test_a_question_that_is_not_offered_is_refused_with_those_that_are() -> None:
     with pytest.raises(InquiryRefused) as refused:
         SwiftMarket().search(SearchQuery(Criteria(npa="919")))
     assert str(refused.value) == "carrier: swift does not answer search; it answers coverage"

@@ -65,15 +65,15 @@ def test_every_answer_is_an_answer_or_a_known_error(name: str, answers: list[Car
     ask, kind = QUESTIONS[name]
 
     try:
-        told = concluded(ask(), answers)
+        result = concluded(ask(), answers)
     except (Declined, NoAnswer, UnreadableAnswer):
         return
 
-    assert isinstance(told, kind)
+    assert isinstance(result, kind)
 
 
 def concluded(inquiry: Inquiry[Any], answers: list[CarrierAnswer]) -> object:
-    """Answer over and over until the inquiry is over, and return what it came to."""
+    """Give the same answers again and again until the inquiry ends, and return its result."""
     waiting = cycle(answers)
     try:
         next(inquiry)

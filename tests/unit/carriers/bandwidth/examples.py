@@ -64,7 +64,7 @@ def shown(
     reference: str = REFERENCE,
     summary: str = "",
 ) -> str:
-    """Return the body of GET /orders/{id}, with only what is asked for in it."""
+    """Return the body of GET /orders/{id} with only what is given."""
     done, lost = quantities
     parts = (
         f"<CompletedQuantity>{done}</CompletedQuantity>" if done is not None else "",

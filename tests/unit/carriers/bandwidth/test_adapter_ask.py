@@ -1,4 +1,4 @@
-"""Asking Bandwidth how an order stands: every shape of answer, and who is believed when they disagree."""
+"""Asking Bandwidth for an order's status: every form of answer, and what counts when answers disagree."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -89,11 +89,11 @@ def test_a_backorder_is_slow_and_shows_what_it_has() -> None:
 
 
 @pytest.mark.parametrize("status", ["CANCELLED", "COMPLETE!", "PARTIALLY", "Abgeschlossen"])
-def test_a_status_never_heard_of_is_open_and_says_so(status: str) -> None:
+def test_an_unknown_status_is_open_and_marked(status: str) -> None:
     assert ask(named(A), shown(status, completed=bare(A))) == StillOpen(status, unheard_of=True)
 
 
-def test_an_order_they_do_not_know_any_more_is_open() -> None:
+def test_an_order_answered_404_is_open_and_marked() -> None:
     event = ask(named(A), answered(404, b""))
 
     assert isinstance(event, StillOpen)
@@ -109,7 +109,7 @@ def test_everything_asked_for_is_filled(status: str, shape: Callable[..., str]) 
 
 
 @pytest.mark.parametrize("written", ["+19195550100", "19195550100", "9195550100", " +19195550100\n"])
-def test_numbers_are_read_as_they_are_written(written: str) -> None:
+def test_numbers_are_read_in_every_documented_form(written: str) -> None:
     assert ask(named(A), shown("COMPLETE", completed=wrapped(written))) == Filled("COMPLETE", acquired(A))
 
 
@@ -143,7 +143,7 @@ def test_a_bad_date_fails_no_order(moment: str) -> None:
     assert ask(named(A), body) == Filled("COMPLETE", acquired(A))
 
 
-def test_a_partial_order_tells_number_by_number() -> None:
+def test_a_partial_order_has_a_result_for_each_number() -> None:
     body = shown("PARTIAL", completed=wrapped(A), failed=bare(B), errors=GONE, quantities=(1, 1))
 
     event = ask(named(B, A), body)
@@ -198,7 +198,7 @@ def test_a_failed_search_names_no_numbers() -> None:
 # --- when they contradict themselves -----------------------------------------------------------
 
 
-def test_the_pages_own_example_is_settled_by_the_orders_list() -> None:
+def test_the_contradictory_example_is_settled_by_the_orders_own_list() -> None:
     """COMPLETED, CompletedQuantity 0, FailedQuantity 1, and the number among the completed ones."""
     order = an_order(a_request(A))
     body = shown("COMPLETED", completed=bare(A), quantities=(0, 1), summary="1 number requested")
@@ -229,7 +229,7 @@ def test_a_miscounted_partial_is_partial() -> None:
 
 
 def test_a_failed_order_whose_list_is_empty_has_failed() -> None:
-    """Bandwidth lists numbers that were attempted among the completed ones in its own notice of a failure."""
+    """Bandwidth's notice of a failure lists attempted numbers among the completed ones."""
     event = ask(named(B), shown("FAILED", completed=bare(B), errors=GONE), own_list())
 
     assert event == Refused("The telephone number is unavailable for ordering", "5005", "FAILED", (GONE_RESULT,))
@@ -283,7 +283,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("order", "first", "second", "words"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
-def test_what_still_contradicts_itself_ends_with_errors(
+def test_an_order_that_still_contradicts_itself_ends_with_errors(
     order: Order, first: str, second: str | CarrierAnswer, words: str
 ) -> None:
     event = ask(order, first, second)
@@ -293,7 +293,7 @@ def test_what_still_contradicts_itself_ends_with_errors(
     assert event.reason.startswith(f"the carrier says {event.carrier_status}, yet ")
 
 
-def test_a_number_promised_once_does_not_drop_out_of_sight() -> None:
+def test_completed_numbers_are_kept_if_the_own_list_is_empty() -> None:
     event = ask(named(A, B), shown("COMPLETE", completed=bare(A, B), quantities=(1, 0)), own_list())
 
     assert isinstance(event, FilledWithErrors)
@@ -301,7 +301,7 @@ def test_a_number_promised_once_does_not_drop_out_of_sight() -> None:
     assert "its own list lacks 2 numbers" in event.reason
 
 
-def test_numbers_of_a_contradiction_are_told_one_by_one() -> None:
+def test_a_contradictory_order_has_a_result_for_each_number() -> None:
     event = ask(named(A, B), shown("COMPLETE", completed=bare(A), errors=GONE), own_list(A, C))
 
     assert isinstance(event, FilledWithErrors)
@@ -314,7 +314,7 @@ def test_an_empty_list_may_come_without_content() -> None:
     assert isinstance(event, Refused)
 
 
-def test_a_number_they_garble_costs_the_order_nothing() -> None:
+def test_an_unreadable_number_is_settled_by_the_own_list() -> None:
     event = ask(named(A, B), shown("COMPLETE", completed=bare(A, "not a number")), own_list(A, B))
 
     assert event == Filled("COMPLETE", acquired(A, B))
@@ -323,7 +323,7 @@ def test_a_number_they_garble_costs_the_order_nothing() -> None:
 # --- after a lost answer ------------------------------------------------------------------------
 
 
-def test_a_taken_number_may_be_ours_from_an_earlier_send() -> None:
+def test_a_taken_number_may_be_from_an_earlier_send() -> None:
     order = named(B, losses=1, sends=2)
 
     event, asked = converse(
@@ -337,7 +337,7 @@ def test_a_taken_number_may_be_ours_from_an_earlier_send() -> None:
     assert event == Acknowledged(OTHER, "COMPLETE", instead_of=THEIRS)
 
 
-def test_nobody_looks_further_when_no_answer_was_lost() -> None:
+def test_without_a_lost_answer_nothing_more_is_read() -> None:
     assert isinstance(ask(named(B), shown("FAILED", failed=bare(B), errors=GONE)), Refused)
 
 
@@ -369,13 +369,13 @@ def test_a_number_that_is_not_ours_leaves_the_refusal(
 
 
 @pytest.mark.parametrize("trouble", [answered(500), answered(401), answered(200), answered(200, HTML)])
-def test_no_refusal_is_told_before_the_number_was_looked_at(trouble: CarrierAnswer) -> None:
+def test_there_is_no_refusal_before_the_number_was_looked_up(trouble: CarrierAnswer) -> None:
     with pytest.raises(NoAnswer):
         ask(named(B, losses=1), shown("FAILED", failed=bare(B), errors=GONE), trouble)
 
 
-def test_a_resent_search_is_looked_for_in_the_list_before_its_end_is_told() -> None:
-    """Nothing at Bandwidth keeps a repeated search from buying twice, so the list is read once more."""
+def test_before_a_resent_search_ends_the_list_is_read() -> None:
+    """Nothing at Bandwidth keeps a repeated search from buying twice."""
     order = searched(1, losses=1, sends=2)
     mine = str(order.order_id)
 
@@ -391,7 +391,7 @@ def test_a_resent_search_is_looked_for_in_the_list_before_its_end_is_told() -> N
     assert OTHER in event.reason
 
 
-def test_a_resent_search_found_once_is_told_as_it_is() -> None:
+def test_a_resent_search_that_is_listed_once_ends_as_shown() -> None:
     order = searched(1, losses=1, sends=2)
 
     event = ask(order, shown("COMPLETE", completed=bare(A)), listed((THEIRS, str(order.order_id), "2026-01-02")))
@@ -399,7 +399,7 @@ def test_a_resent_search_found_once_is_told_as_it_is() -> None:
     assert event == Filled("COMPLETE", acquired(A))
 
 
-def test_a_resent_order_that_failed_gives_way_to_the_one_that_is_alive() -> None:
+def test_a_failed_resent_order_gives_way_to_a_living_one() -> None:
     order = searched(1, losses=1, sends=2)
     mine = str(order.order_id)
 
@@ -413,7 +413,7 @@ def test_a_resent_order_that_failed_gives_way_to_the_one_that_is_alive() -> None
     assert event == Acknowledged(OTHER, "RECEIVED", instead_of=THEIRS)
 
 
-def test_numbers_split_between_two_sends_are_all_told() -> None:
+def test_an_order_with_numbers_from_two_sends_has_them_all() -> None:
     body = shown("PARTIAL", completed=bare(A), failed=bare(B), errors=GONE)
 
     event = ask(
@@ -429,12 +429,12 @@ def test_numbers_split_between_two_sends_are_all_told() -> None:
 
 @pytest.mark.parametrize("status", [301, 303, 400, 401, 403, 408, 409, 500, 502, 503, 504])
 @pytest.mark.parametrize("body", [b"", HTML, b"<OrderResponse><OrderStatus>COMPLETE</OrderStatus></OrderResponse>"])
-def test_trouble_on_the_way_is_no_answer(status: int, body: bytes) -> None:
+def test_a_gateway_error_is_no_answer(status: int, body: bytes) -> None:
     with pytest.raises(NoAnswer, match=str(status)):
         ask(named(A), answered(status, body))
 
 
-def test_trouble_is_told_in_their_words() -> None:
+def test_no_answer_has_bandwidths_words() -> None:
     said = f"<OrderResponse><ErrorList>{error('5061', 'bad id')}</ErrorList></OrderResponse>"
 
     with pytest.raises(NoAnswer, match="HTTP 400: 5061: bad id"):
@@ -442,7 +442,7 @@ def test_trouble_is_told_in_their_words() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"  \n", HTML, b"<html><body/></html>"])
-def test_nothing_and_web_pages_are_no_answer(body: bytes) -> None:
+def test_an_empty_body_or_a_web_page_is_no_answer(body: bytes) -> None:
     with pytest.raises(NoAnswer):
         ask(named(A), answered(200, body))
 
@@ -454,13 +454,13 @@ BOMB = (
 
 
 def written(document: str, encoding: str) -> list[bytes]:
-    """Return a document in an encoding, with its declaration in the same, and in ASCII."""
+    """Return a document in an encoding, with a declaration in that encoding and one in ASCII."""
     declared = f'<?xml version="1.0" encoding="{encoding}"?>'
     return [(declared + document).encode(encoding), declared.encode() + document.encode(encoding)]
 
 
 def readable() -> list[tuple[str, int]]:
-    """Return the encodings, and the ways of declaring them, in which XML can be read here at all."""
+    """Return the encodings, and the ways to declare them, in which XML can be read here."""
     able = []
     for encoding in sorted({*aliases.values(), "utf_16", "utf-16", "utf-16-le", "utf-16-be"}):
         for way in range(2):
@@ -474,14 +474,14 @@ READABLE = readable()
 
 
 @pytest.mark.parametrize(("encoding", "way"), READABLE)
-def test_a_document_type_is_refused_in_whatever_encoding(encoding: str, way: int) -> None:
-    """It is looked for among the bytes before a document is read for it."""
+def test_a_document_type_is_refused_in_every_encoding(encoding: str, way: int) -> None:
+    """It is searched for in the bytes before the document is parsed for it."""
     body = written(BOMB.partition("?>")[2], encoding)[way]
     with pytest.raises(UnreadableAnswer):
         ask(named(A), answered(200, body))
 
 
-def test_an_encoding_in_which_a_document_type_has_other_bytes_is_among_them() -> None:
+def test_the_encodings_include_one_with_other_bytes() -> None:
     assert ("utf-16", 0) in READABLE
     assert b"<!" not in written(BOMB, "utf-16")[0]
 
@@ -504,7 +504,7 @@ def test_an_encoding_in_which_a_document_type_has_other_bytes_is_among_them() ->
         b"<OrderResponse><OrderStatus>\xff\xfe</OrderStatus></OrderResponse>",
     ],
 )
-def test_what_is_no_order_is_unreadable(body: bytes | str) -> None:
+def test_a_body_that_is_not_an_order_is_unreadable(body: bytes | str) -> None:
     with pytest.raises(UnreadableAnswer) as caught:
         ask(named(A), answered(200, body))
     assert str(caught.value).startswith("bandwidth: ")

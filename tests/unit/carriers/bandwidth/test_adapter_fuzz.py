@@ -1,4 +1,4 @@
-"""Whatever Bandwidth, a gateway or an attacker answers: a legal event, or an error that says "nothing known"."""
+"""Whatever Bandwidth, a gateway or an attacker answers, a conversation ends in a legal event or a known error."""
 
 from collections.abc import Callable, Iterator
 from itertools import cycle

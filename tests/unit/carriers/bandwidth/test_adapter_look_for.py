@@ -47,7 +47,7 @@ def test_the_list_is_asked_for_our_reference() -> None:
     assert event == Acknowledged(THEIRS, "COMPLETE")
 
 
-def test_only_exactly_our_reference_is_ours() -> None:
+def test_references_are_compared_exactly() -> None:
     page = listed(
         (OTHER, REFERENCE.upper(), "2026-01-01"),
         (OTHER, REFERENCE[:-1], "2026-01-01"),
@@ -59,7 +59,7 @@ def test_only_exactly_our_reference_is_ours() -> None:
     assert look(searched(1), page) == Acknowledged(THEIRS, "COMPLETE")
 
 
-def test_two_are_told_oldest_first() -> None:
+def test_two_orders_are_found_oldest_first() -> None:
     page = listed(
         ("undated", REFERENCE, "the other day"),
         (OTHER, REFERENCE, "2014-01-10T17-34-16Z"),
@@ -69,7 +69,7 @@ def test_two_are_told_oldest_first() -> None:
     assert look(searched(1), page) == FoundTwice((THEIRS, OTHER, "undated"))  # type: ignore[arg-type]  # a plain text id
 
 
-def test_one_order_on_two_pages_is_one_order() -> None:
+def test_an_order_on_two_pages_counts_once() -> None:
     item = (THEIRS, REFERENCE, "2026-01-02")
 
     assert look(searched(1), listed(item, total=2, following=next_link("7")), listed(item, total=2)) == Acknowledged(
@@ -77,7 +77,7 @@ def test_one_order_on_two_pages_is_one_order() -> None:
     )
 
 
-def test_pages_are_turned_while_there_are_more() -> None:
+def test_further_pages_are_read() -> None:
     other = (OTHER, "another", "2026-01-01")
 
     event, asked = converse(
@@ -123,7 +123,7 @@ def test_an_empty_list_means_not_listed(page: str | CarrierAnswer) -> None:
     assert look(searched(1), page) == NotListed("the list of orders by our reference")
 
 
-def test_named_numbers_are_looked_at_too() -> None:
+def test_named_numbers_are_looked_up_too() -> None:
     event, asked = converse(
         BANDWIDTH.look_for(named(A, B, carrier_order_id=None)),
         answered(200, EMPTY),
@@ -141,13 +141,13 @@ def test_named_numbers_are_looked_at_too() -> None:
 
 
 @pytest.mark.parametrize("closed", [403, 404])
-def test_numbers_that_are_not_ours_leave_it_not_listed(closed: int) -> None:
+def test_numbers_that_are_not_ours_mean_not_listed(closed: int) -> None:
     assert look(named(A), EMPTY, answered(closed)) == NotListed(
         "the list of orders by our reference, and its first numbers"
     )
 
 
-def test_only_the_first_numbers_are_looked_at() -> None:
+def test_only_the_first_numbers_are_looked_up() -> None:
     many = named(*(A[:-1] + str(digit) for digit in range(OWNER_LOOKUPS_MAX + 3)))  # type: ignore[arg-type]  # plain text
 
     assert isinstance(look(many, EMPTY, *[answered(404)] * OWNER_LOOKUPS_MAX), NotListed)
@@ -170,13 +170,13 @@ def test_only_the_first_numbers_are_looked_at() -> None:
         answered(200, HTML),
     ],
 )
-def test_trouble_proves_nothing(trouble: CarrierAnswer) -> None:
+def test_an_error_for_the_list_proves_nothing(trouble: CarrierAnswer) -> None:
     with pytest.raises(NoAnswer):
         look(named(A), trouble)
 
 
 @pytest.mark.parametrize("trouble", [answered(401), answered(500), answered(302), answered(200), answered(200, HTML)])
-def test_trouble_with_a_number_proves_nothing(trouble: CarrierAnswer) -> None:
+def test_an_error_for_a_number_proves_nothing(trouble: CarrierAnswer) -> None:
     with pytest.raises(NoAnswer):
         look(named(A), EMPTY, trouble)
 
@@ -191,6 +191,6 @@ def test_trouble_with_a_number_proves_nothing(trouble: CarrierAnswer) -> None:
         listed(("../x", REFERENCE, "2026-01-02")),
     ],
 )
-def test_what_is_no_list_is_unreadable(page: str) -> None:
+def test_a_body_that_is_not_a_list_is_unreadable(page: str) -> None:
     with pytest.raises(UnreadableAnswer):
         look(searched(1), page)

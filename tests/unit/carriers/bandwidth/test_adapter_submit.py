@@ -118,7 +118,7 @@ def test_everything_of_the_envelope_is_sent() -> None:
     assert [r.text for r in held] == ["r-1", "r-2"]
 
 
-def test_defaults_that_matter_are_said_and_nothing_else_is() -> None:
+def test_defaults_that_matter_are_sent_and_no_others() -> None:
     _, root = sent(a_search(1, npa="919"))
 
     assert {child.tag: child.text for child in root if not len(child)} == {
@@ -249,7 +249,7 @@ def test_an_order_with_an_id_is_acknowledged(status: int) -> None:
         ),
     ],
 )
-def test_the_id_is_found_where_it_is(body: bytes | str, headers: dict[str, str], event: Event) -> None:
+def test_the_order_id_is_read_from_body_or_location(body: bytes | str, headers: dict[str, str], event: Event) -> None:
     assert outcome(named(A), 201, body, **headers) == event
 
 
@@ -269,11 +269,11 @@ def test_the_id_is_found_where_it_is(body: bytes | str, headers: dict[str, str],
         (b'<!DOCTYPE a [<!ENTITY b "c">]><OrderResponse><Order><id>&b;</id></Order></OrderResponse>', {}),
     ],
 )
-def test_a_success_that_names_no_order_is_a_lost_answer(body: bytes | str, headers: dict[str, str]) -> None:
+def test_a_success_without_an_order_id_is_a_lost_answer(body: bytes | str, headers: dict[str, str]) -> None:
     assert isinstance(outcome(named(A), 201, body, **headers), AnswerLost)
 
 
-def test_a_refusal_says_code_and_words_number_by_number() -> None:
+def test_a_refusal_has_code_and_text_for_each_number() -> None:
     body = refused(error("5002", "is not valid", "9195550101"), error("5016", "Site is invalid"))
 
     assert outcome(named(A, B), 400, body) == Refused(
@@ -316,12 +316,12 @@ def test_a_refusal_as_response_status_is_read_too() -> None:
         b"<OrderResponse><ErrorList>",
     ],
 )
-def test_a_400_that_leaves_it_open_is_a_lost_answer(body: bytes | str) -> None:
+def test_a_400_that_may_have_made_an_order_is_a_lost_answer(body: bytes | str) -> None:
     assert isinstance(outcome(named(A), 400, body), AnswerLost)
 
 
 @pytest.mark.parametrize("code", ["5005", "5218", "5042", "5043"])
-def test_a_taken_number_is_a_refusal_at_first_and_doubt_after_a_loss(code: str) -> None:
+def test_a_taken_number_is_a_refusal_and_after_a_loss_a_lost_answer(code: str) -> None:
     body = refused(error(code, "gone", A))
 
     assert outcome(named(A), 400, body) == Refused("gone", code, numbers=(lost(A, code, "gone"),))
@@ -331,7 +331,7 @@ def test_a_taken_number_is_a_refusal_at_first_and_doubt_after_a_loss(code: str) 
 
 
 @pytest.mark.parametrize(("status", "words"), [(401, "credentials"), (403, "role"), (404, "account")])
-def test_a_closed_door_means_that_nothing_was_done(status: int, words: str) -> None:
+def test_an_authentication_error_means_not_sent(status: int, words: str) -> None:
     event = outcome(named(A), status)
 
     assert isinstance(event, NotSent)

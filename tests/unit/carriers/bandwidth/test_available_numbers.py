@@ -1,4 +1,4 @@
-"""Bandwidth's searches against its page's tables, which are written down here once more, as the page prints them."""
+"""Bandwidth's searches against the tables of its page, which are repeated here as the page prints them."""
 
 import re
 from itertools import combinations
@@ -58,7 +58,7 @@ VANITIES: Final = ("localVanity", "tollFreeVanity")
 
 
 def rows(table: str) -> list[tuple[frozenset[str], frozenset[str]]]:
-    """Return, for each row, what is required and all that may be there."""
+    """Return the required and the allowed parameters of each row."""
     found = []
     for line in table.strip().splitlines():
         _, required, combined, optional = (
@@ -79,7 +79,7 @@ def search(*parameters: str) -> SearchQuery:
 
 
 def every_choice(names: list[str], *, most: int) -> list[tuple[str, ...]]:
-    """Return every choice of up to `most` parameters of which no two are the same field of ours."""
+    """Return every choice of up to `most` parameters, no two of which come from the same field of ours."""
     chosen = [choice for count in range(1, most + 1) for choice in combinations(names, count)]
     return [choice for choice in chosen if all(len(set(group) & set(choice)) <= 1 for group in (PREFIXES, VANITIES))]
 
@@ -113,7 +113,7 @@ def test_what_the_page_combines_passes_and_nothing_else_does() -> None:
     assert passed > 100, "the tables let something through"
 
 
-def test_abroad_only_country_number_type_area_code_and_city_go_together() -> None:
+def test_abroad_only_country_type_area_code_and_city_combine() -> None:
     names = [name for name in SAID if name != "countryCodeA3"]
     wrong = []
     for choice in [(), *every_choice(names, most=3)]:
@@ -127,7 +127,7 @@ def test_abroad_only_country_number_type_area_code_and_city_go_together() -> Non
 
 
 def test_a_fault_names_the_field_that_was_given() -> None:
-    """Whatever does not go together: the faults are about fields of the search, and each says a rule."""
+    """The faults of a refused combination name fields of the search, each with a rule."""
     names = [name for name in SAID if name not in {"countryCodeA3", "numberType"}]
     for choice in every_choice(names, most=3):
         wanted = search(*choice)
@@ -161,7 +161,7 @@ def test_a_fault_names_the_field_that_was_given() -> None:
     ],
 )
 def test_every_search_type_becomes_its_parameters(wanted: tuple[str, ...], query: dict[str, str]) -> None:
-    """Details are asked for, and neighbouring towns are declined wherever the page lets one say so."""
+    """Details are asked for, and neighbouring towns excluded, wherever the page allows it."""
     assert search_faults(search(*wanted)) == ()
     assert search_query(search(*wanted)) == {**query, "enableTNDetail": "true"}
 
@@ -174,7 +174,7 @@ def test_every_search_type_becomes_its_parameters(wanted: tuple[str, ...], query
     ],
 )
 def test_toll_free_searches_ask_for_no_details(wanted: tuple[str, ...], query: dict[str, str]) -> None:
-    """The page gives them a quantity and an order, no more."""
+    """The page allows only quantity and order beside them."""
     assert search_query(search(*wanted)) == query
 
 

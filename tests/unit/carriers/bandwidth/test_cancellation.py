@@ -1,4 +1,4 @@
-"""Calling a purchase back at Bandwidth: when CloseOrder is sent, what is remembered, and what the end is called."""
+"""Cancelling a purchase at Bandwidth: when CloseOrder is sent, what is saved, and how the order ends."""
 
 from typing import Any
 
@@ -64,11 +64,11 @@ def ask(order: Order, *answers: CarrierAnswer | str) -> tuple[Event, list[Carrie
     return event, requests, [keep.progress.get("closing") for keep in kept]
 
 
-def test_new_numbers_can_be_called_back_and_removals_cannot() -> None:
+def test_purchases_can_be_cancelled_and_removals_cannot() -> None:
     assert BANDWIDTH.capabilities.cancellable == {Kind.NEW_NUMBERS}
 
 
-def test_a_backorder_is_closed_and_looked_at_again() -> None:
+def test_a_cancelled_backorder_is_closed_and_read_again() -> None:
     event, requests, kept = ask(called_back(), WAITS, AGREED, NOTHING)
 
     assert [(r.method, r.path, r.purpose) for r in requests] == [
@@ -87,26 +87,26 @@ def test_a_backorder_is_closed_and_looked_at_again() -> None:
     assert event == CalledBack("the backorder was closed before anything was bought", "FAILED")
 
 
-def test_the_wish_is_remembered_before_it_leaves() -> None:
-    """A worker killed in between leaves a wish that is sent again, and an end that is told for what it is."""
+def test_the_close_request_is_saved_before_it_is_sent() -> None:
+    """If the worker is killed in between, the request is sent again, and the end is still recognized."""
     conversation = BANDWIDTH.ask(called_back())
     next(conversation)
 
-    turns = [conversation.send(answered(200, WAITS)), conversation.send(None)]
+    steps = [conversation.send(answered(200, WAITS)), conversation.send(None)]
 
-    assert isinstance(turns[0], SaveProgress)
-    assert isinstance(turns[1], CarrierRequest)
-    assert turns[1].method == "PUT"
+    assert isinstance(steps[0], SaveProgress)
+    assert isinstance(steps[1], CarrierRequest)
+    assert steps[1].method == "PUT"
 
 
-def test_other_steps_are_kept_beside_it() -> None:
+def test_other_progress_is_kept_beside_it() -> None:
     order = called_back(progress={"else": 1})
     kept: list[SaveProgress] = []
     converse(BANDWIDTH.ask(order), answered(200, WAITS), AGREED, answered(200, NOTHING), kept=kept)
     assert [keep.progress["else"] for keep in kept] == [1, 1]
 
 
-def test_what_was_bought_before_is_told() -> None:
+def test_a_closed_backorder_keeps_what_it_bought() -> None:
     closed = shown("PARTIAL", completed=wrapped(A), errors=error("5520", "awaiting additional numbers"))
 
     event, _, _ = ask(called_back(), WAITS, AGREED, closed)
@@ -114,14 +114,14 @@ def test_what_was_bought_before_is_told() -> None:
     assert event == PartlyFilled("PARTIAL", acquired(A), "the backorder was closed: 1 of 2 numbers")
 
 
-def test_a_backorder_that_was_filled_meanwhile_is_filled() -> None:
+def test_a_backorder_filled_meanwhile_is_filled() -> None:
     event, _, kept = ask(called_back(), WAITS, NOT_NOW, shown("COMPLETE", completed=wrapped(A, B)))
 
     assert event == Filled("COMPLETE", acquired(A, B))
     assert kept[-1] == {"order": THEIRS, "taken": "refused", "words": SAID_NO}
 
 
-def test_done_with_fewer_than_asked_for_is_no_plain_end() -> None:
+def test_complete_with_fewer_numbers_ends_with_errors_after_closing_too() -> None:
     short = shown("COMPLETE", completed=wrapped(A))
 
     event, _, _ = ask(called_back(), WAITS, AGREED, short, own_list(A))
@@ -129,7 +129,7 @@ def test_done_with_fewer_than_asked_for_is_no_plain_end() -> None:
     assert isinstance(event, FilledWithErrors)
 
 
-def test_an_order_that_nobody_called_back_is_left_alone() -> None:
+def test_an_order_that_is_not_cancelled_is_not_closed() -> None:
     event, requests, _ = ask(searched(2), WAITS)
 
     assert len(requests) == 1
@@ -137,7 +137,7 @@ def test_an_order_that_nobody_called_back_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("status", ["RECEIVED", "PROCESSING", "CANCELLING"])
-def test_what_is_no_backorder_goes_on_and_says_so(status: str) -> None:
+def test_an_order_that_is_not_backordered_is_not_closed_and_says_so(status: str) -> None:
     event, requests, kept = ask(called_back(), shown(status))
 
     assert (len(requests), kept) == (1, [])
@@ -148,15 +148,15 @@ def test_what_is_no_backorder_goes_on_and_says_so(status: str) -> None:
     )
 
 
-def test_what_ended_by_itself_is_not_told_as_called_back() -> None:
+def test_an_order_that_ended_by_itself_is_not_cancelled() -> None:
     event, requests, _ = ask(called_back(), shown("FAILED", errors=error("5018", "The entire quantity is unavailable")))
 
     assert len(requests) == 1
     assert event == Refused("The entire quantity is unavailable", "5018", "FAILED")
 
 
-def test_agreed_once_is_not_asked_again() -> None:
-    """Bandwidth may take its time."""
+def test_an_agreed_close_request_is_not_sent_again() -> None:
+    """Bandwidth may take its time to close the order."""
     order = called_back(closing={"taken": "agreed"})
 
     event, requests, kept = ask(order, WAITS)
@@ -167,8 +167,8 @@ def test_agreed_once_is_not_asked_again() -> None:
     assert isinstance(ask(order, NOTHING)[0], CalledBack)
 
 
-def test_a_refusal_is_told_and_asked_again_while_it_is_a_backorder() -> None:
-    """That it is not backordered is a word about a moment: the order itself says otherwise, before and after."""
+def test_a_refused_close_request_is_sent_again_while_backordered() -> None:
+    """The refusal holds for one moment: the order itself is BACKORDERED before and after."""
     order = called_back()
 
     event, _, kept = ask(order, WAITS, NOT_NOW, WAITS)
@@ -184,7 +184,7 @@ def test_a_refusal_is_told_and_asked_again_while_it_is_a_backorder() -> None:
     assert isinstance(again, CalledBack)
 
 
-def test_a_refused_wish_takes_no_credit_for_an_end_that_has_a_reason_of_its_own() -> None:
+def test_a_failure_with_its_own_error_after_a_refused_close_request_is_a_failure() -> None:
     order = called_back(closing={"taken": "refused", "words": SAID_NO})
 
     assert isinstance(ask(order, shown("FAILED", errors=error("5003", "Provisioning Failure")))[0], Refused)
@@ -193,23 +193,23 @@ def test_a_refused_wish_takes_no_credit_for_an_end_that_has_a_reason_of_its_own(
     )
 
 
-def test_a_backorder_that_came_to_nothing_without_a_reason_was_closed_whatever_the_answer() -> None:
-    """HTTP may carry the wish twice, and then the answer is the second one's: not backordered any more."""
+def test_a_backorder_that_fails_without_an_error_was_closed() -> None:
+    """HTTP may send the request twice. Then the second is refused, because the first has closed the order."""
     event, _, kept = ask(called_back(), WAITS, NOT_NOW, NOTHING)
 
     assert kept[-1]["taken"] == "refused"
     assert isinstance(event, CalledBack)
 
 
-def test_a_lost_answer_is_no_answer_and_the_end_is_still_told_as_called_back() -> None:
-    """The courier ends the conversation after the first note; the next look finds the order closed."""
+def test_after_a_lost_reply_a_failed_backorder_is_cancelled() -> None:
+    """The courier ends the conversation after the first save. The next ask finds the order closed."""
     event, requests, _ = ask(called_back(closing={"taken": "unknown"}), NOTHING)
 
     assert [r.method for r in requests] == ["GET"]
     assert isinstance(event, CalledBack)
 
 
-def test_a_lost_answer_is_asked_for_again_while_it_is_a_backorder() -> None:
+def test_after_a_lost_reply_the_close_request_is_sent_again() -> None:
     _, requests, kept = ask(called_back(closing={"taken": "unknown"}), WAITS, AGREED, NOTHING)
 
     assert [r.method for r in requests] == ["GET", "PUT", "GET"]
@@ -217,7 +217,7 @@ def test_a_lost_answer_is_asked_for_again_while_it_is_a_backorder() -> None:
 
 
 @pytest.mark.parametrize("answer", [answered(500), answered(502, HTML), answered(302)])
-def test_trouble_over_the_wish_does_not_keep_the_order_from_being_read(answer: CarrierAnswer) -> None:
+def test_an_error_to_the_close_request_does_not_stop_the_reading(answer: CarrierAnswer) -> None:
     event, _, kept = ask(called_back(), WAITS, answer, WAITS)
 
     assert kept[-1]["taken"] == "unknown"
@@ -227,22 +227,22 @@ def test_trouble_over_the_wish_does_not_keep_the_order_from_being_read(answer: C
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 409])
-def test_who_may_not_close_still_follows_the_order(status: int) -> None:
+def test_without_the_role_to_close_the_order_is_still_read(status: int) -> None:
     event, _, kept = ask(called_back(), WAITS, answered(status), WAITS)
 
     assert kept[-1]["taken"] == "refused"
     assert isinstance(event, StillOpen)
 
 
-def test_trouble_after_the_wish_leaves_it_kept() -> None:
+def test_an_error_after_the_close_request_leaves_it_saved() -> None:
     kept: list[SaveProgress] = []
     with pytest.raises(NoAnswer):
         converse(BANDWIDTH.ask(called_back()), answered(200, WAITS), AGREED, answered(503), kept=kept)
     assert len(kept) == 2
 
 
-def test_what_was_said_of_another_order_counts_for_nothing() -> None:
-    """The order gave way to another send of ours, which is called back as well."""
+def test_a_close_request_for_another_carrier_order_is_ignored() -> None:
+    """The order gave way to another send of ours, which is cancelled as well."""
     order = called_back(closing={"order": OTHER, "taken": "agreed"})
 
     _, requests, _ = ask(order, WAITS, AGREED, NOTHING)
@@ -254,8 +254,8 @@ def test_what_was_said_of_another_order_counts_for_nothing() -> None:
 
 
 @pytest.mark.parametrize("status", ["RECEIVED", "BACKORDERED", "COMPLETE", "FAILED"])
-def test_an_order_of_somebody_elses_is_not_followed(status: str) -> None:
-    """Adopted under a wrong id: a person decides anew, with the evidence; nothing of it becomes ours, or is closed."""
+def test_an_order_with_another_reference_is_parked(status: str) -> None:
+    """Adopted under a wrong id: a person decides again, with the evidence. Nothing of it becomes ours, or is closed."""
     theirs = shown(status, completed=wrapped(A), reference="crm-9")
 
     event, requests, kept = ask(called_back(), theirs)

@@ -1,4 +1,4 @@
-"""Removals: what is sent, what the answers mean, how doubt is settled, and who may ask for what."""
+"""Removals: what is sent, what the answers mean, how doubt is settled, and which orders are refused."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -60,7 +60,7 @@ def removing(*numbers: E164, **more: Any) -> Order:
 def shown(
     status: str | None, *, gone: tuple[str, ...] = (), errors: str = "", order_id: str = THEIRS, ref: str = REFERENCE
 ) -> str:
-    """Return the body of GET /disconnects/{id}, with the lists only where there is something in them."""
+    """Return the body of GET /disconnects/{id}, with lists only if they have entries."""
     listed = "".join(f"<TelephoneNumber>{number}</TelephoneNumber>" for number in gone)
     return (
         "<DisconnectTelephoneNumberOrderResponse>"
@@ -135,7 +135,7 @@ class TestRules:
             (a_removal(E164("+441224003845"), options={"protected": "TRUE"}), "options.protected", "North American"),
         ],
     )
-    def test_a_bad_one_is_refused_by_field_and_rule(self, request_: OrderRequest, field: str, says: str) -> None:
+    def test_a_bad_removal_is_refused_by_field_and_rule(self, request_: OrderRequest, field: str, says: str) -> None:
         (fault,) = BANDWIDTH.check(request_)
         assert fault.field == field
         assert says in fault.rule
@@ -170,7 +170,7 @@ class TestSending:
             (answered(401), NotSent("HTTP 401: the credentials were not accepted")),
         ],
     )
-    def test_what_is_plain(self, answer: CarrierAnswer, event: Event) -> None:
+    def test_plain_answers_to_a_removal(self, answer: CarrierAnswer, event: Event) -> None:
         assert sent(answer) == event
 
     @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ class TestSending:
             answered(502, HTML),
         ],
     )
-    def test_what_leaves_doubt(self, answer: CarrierAnswer) -> None:
+    def test_unclear_answers_to_a_removal_are_lost_answers(self, answer: CarrierAnswer) -> None:
         assert isinstance(sent(answer), AnswerLost)
 
     def test_a_refusal_names_the_numbers_that_it_is_about(self) -> None:
@@ -195,7 +195,7 @@ class TestSending:
             "Invalid", "5001", None, (lost(A, "5001", "Invalid"), lost(B, "5093", "Twice"))
         )
 
-    def test_not_ours_is_a_refusal_at_first_and_the_goal_after_a_loss(self) -> None:
+    def test_not_ours_is_a_refusal_and_after_a_loss_a_success(self) -> None:
         body = shown(None, order_id="", errors=error("5006", NOT_OURS, A) + error("5074", "Gone", B))
 
         assert isinstance(sent(answered(400, body)), Refused)
@@ -212,20 +212,20 @@ class TestSending:
 
 class TestAsking:
     @pytest.mark.parametrize("status", ["RECEIVED", "PROCESSING", "SUBMITTED"])
-    def test_it_is_open_until_it_ends(self, status: str) -> None:
+    def test_a_removal_is_open_until_it_ends(self, status: str) -> None:
         assert asked(shown(status)) == StillOpen(status)
 
-    def test_pending_is_open_whatever_else_is_said(self) -> None:
+    def test_code_5019_means_open(self) -> None:
         assert asked(shown("FAILED", errors=error("5019", "Pending"))) == StillOpen("FAILED", detail="5019: Pending")
 
     @pytest.mark.parametrize("status", ["BACKORDERED", "CANCELLED", "DONE"])
-    def test_another_word_was_never_heard_of(self, status: str) -> None:
+    def test_an_unknown_status_of_a_removal_is_open_and_marked(self, status: str) -> None:
         assert asked(shown(status, gone=(A, B))) == StillOpen(status, unheard_of=True)
 
-    def test_complete_is_every_number_in_whatever_order(self) -> None:
+    def test_complete_means_every_number_in_any_order(self) -> None:
         assert asked(shown("COMPLETE", gone=("9195550101", A))) == Filled("COMPLETE", (freed(A), freed(B)))
 
-    def test_partial_is_told_number_by_number(self) -> None:
+    def test_partial_has_a_result_for_each_number(self) -> None:
         body = shown("PARTIAL", gone=(B,), errors=error("5006", NOT_OURS, "9195550100"))
         assert asked(body) == PartlyFilled(
             "PARTIAL", (lost(A, "5006", NOT_OURS), freed(B)), f"1 of 2 numbers were given up: {NOT_OURS}"
@@ -237,7 +237,7 @@ class TestAsking:
             NOT_OURS, "5006", "FAILED", (lost(A, "5006", NOT_OURS), lost(B, "5006", NOT_OURS))
         )
 
-    def test_after_a_loss_not_ours_means_given_up_before(self) -> None:
+    def test_after_a_loss_not_ours_means_released_before(self) -> None:
         body = shown("FAILED", errors=error("5006", NOT_OURS, A) + error("5006", NOT_OURS, B))
         assert asked(body, losses=1) == Filled("FAILED", (freed(A, "5006", NOT_OURS), freed(B, "5006", NOT_OURS)))
 
@@ -268,43 +268,43 @@ class TestAsking:
         assert isinstance(event, FilledWithErrors)
         assert says in event.reason
 
-    def test_of_a_number_that_complete_does_not_mention_nothing_is_known(self) -> None:
+    def test_a_number_that_complete_does_not_mention_stays_requested(self) -> None:
         event = asked(shown("COMPLETE", gone=(A,)))
         assert isinstance(event, FilledWithErrors)
         assert event.numbers == (freed(A),)
 
-    def test_the_carrier_may_forget_it(self) -> None:
+    def test_a_removal_answered_404_is_open_and_marked(self) -> None:
         event, _ = converse(BANDWIDTH.ask(removing(A)), answered(404))
         assert isinstance(event, StillOpen)
         assert event.unheard_of
 
     @pytest.mark.parametrize("body", [shown(None), shown("COMPLETE", order_id=OTHER), "<OrderResponse/>", "no XML"])
-    def test_what_cannot_be_read_moves_nothing(self, body: str) -> None:
+    def test_an_unreadable_removal_ends_nothing(self, body: str) -> None:
         with pytest.raises(UnreadableAnswer):
             asked(body)
 
     @pytest.mark.parametrize("answer", [answered(503), answered(200), answered(200, HTML), answered(403)])
-    def test_no_answer_is_none(self, answer: CarrierAnswer) -> None:
+    def test_an_error_is_no_answer(self, answer: CarrierAnswer) -> None:
         with pytest.raises(NoAnswer):
             converse(BANDWIDTH.ask(removing(A)), answer)
 
-    def test_there_must_be_something_to_ask_for(self) -> None:
+    def test_a_removal_without_a_carrier_order_id_is_a_mistake(self) -> None:
         with pytest.raises(Mistake):
             next(BANDWIDTH.ask(removing(A, carrier_order_id=None)))
 
 
 def about(status: str, account: str = "9900000") -> CarrierAnswer:
-    """What Bandwidth shows of a number."""
+    """Return what Bandwidth shows of a number."""
     return answered(200, number_of(OTHER, account).replace("Inservice", status))
 
 
 class TestAfterALoss:
-    """Not ours: given up by the send whose answer was lost, or never ours at all."""
+    """ "Not ours": disconnected by the send whose answer was lost, or never ours."""
 
     ONE_STRANGE = shown("FAILED", errors=error("5006", NOT_OURS, A) + error("5006", NOT_OURS, B))
 
     @pytest.mark.parametrize("answer", [answered(404), answered(403), about("Aging", "5"), about("Inservice")])
-    def test_what_nobody_knows_as_ours_has_failed(self, answer: CarrierAnswer) -> None:
+    def test_a_number_that_was_never_ours_has_failed(self, answer: CarrierAnswer) -> None:
         order = removing(A, B, losses=1)
 
         event, requests = converse(BANDWIDTH.ask(order), answered(200, self.ONE_STRANGE), answer, held=(A,))
@@ -317,7 +317,7 @@ class TestAfterALoss:
         )
 
     @pytest.mark.parametrize("status", ["Aging", "Disconnected"])
-    def test_what_bandwidth_shows_as_ours_a_while_ago_was_given_up(self, status: str) -> None:
+    def test_a_number_that_bandwidth_shows_as_formerly_ours_is_released(self, status: str) -> None:
         order = removing(A, B, losses=1)
 
         event, _ = converse(BANDWIDTH.ask(order), answered(200, self.ONE_STRANGE), about(status), held=(A,))
@@ -332,7 +332,7 @@ class TestAfterALoss:
 
         assert event == Refused(NOT_OURS, "5006", None, (lost(A, "5006", NOT_OURS),))
 
-    def test_nobody_is_asked_about_more_than_a_few(self) -> None:
+    def test_only_the_first_unknown_numbers_are_looked_up(self) -> None:
         numbers = tuple(E164(f"+1919555{n:04}") for n in range(UNKNOWN_NUMBERS_READ_MAX + 5))
         body = shown("FAILED", errors=error("5006", NOT_OURS))
         order = removing(*numbers, losses=1)
@@ -346,13 +346,13 @@ class TestAfterALoss:
         assert {each.e164 for each in event.numbers if each.state is NumberState.RELEASED} == set(numbers[-5:])
 
     @pytest.mark.parametrize("trouble", [answered(500), answered(401), answered(200, HTML)])
-    def test_no_end_is_told_before_the_stranger_was_looked_at(self, trouble: CarrierAnswer) -> None:
+    def test_there_is_no_end_before_an_unknown_number_was_looked_up(self, trouble: CarrierAnswer) -> None:
         with pytest.raises(NoAnswer):
             converse(BANDWIDTH.ask(removing(A, B, losses=1)), answered(200, self.ONE_STRANGE), trouble, held=(A,))
 
 
-def test_a_disconnect_of_somebody_elses_is_not_followed() -> None:
-    """Adopted under a wrong id: a person decides anew, and sees whose it is."""
+def test_a_disconnect_with_another_reference_is_parked() -> None:
+    """Adopted under a wrong id: a person decides again, and sees whose it is."""
     event, _ = converse(BANDWIDTH.ask(removing(A)), answered(200, shown("COMPLETE", gone=(A,), ref="theirs")))
 
     assert isinstance(event, Parked)
@@ -369,7 +369,7 @@ class TestLooking:
         assert {request.purpose for request in requests} == {Purpose.READ}
         return event, [request.path.removeprefix(DISCONNECTS) for request in requests]
 
-    def test_candidates_are_read_the_nearest_to_the_doubt_first(self) -> None:
+    def test_candidates_are_read_nearest_in_time_first(self) -> None:
         page = listing(
             ("far", "2026-01-02T00-00-09Z"), (OTHER, "2026-01-02T00-01-10Z"), (THEIRS, "2026-01-02T00-00-49Z")
         )
@@ -381,7 +381,7 @@ class TestLooking:
         _, (request,) = converse(BANDWIDTH.look_for(self.ORDER), answered(404))
         assert request.query == {"page": "1", "size": "1000", "startdate": "26-01-01", "enddate": "26-01-03"}
 
-    def test_where_dates_are_not_understood_all_days_are(self) -> None:
+    def test_if_dates_are_refused_all_days_are_read(self) -> None:
         event, paths = self.look(answered(400), listing((THEIRS, "2026-01-02T00-00-49Z")), shown("PARTIAL"))
         assert event == Acknowledged(THEIRS, "PARTIAL")
         assert paths == ["", "", f"/{THEIRS}"]
@@ -389,10 +389,10 @@ class TestLooking:
     @pytest.mark.parametrize(
         "answer", [answered(404), answered(404, listing()), answered(204), answered(200, listing())]
     )
-    def test_an_account_without_disconnects_has_not_ours(self, answer: CarrierAnswer) -> None:
+    def test_a_404_for_the_list_means_not_listed(self, answer: CarrierAnswer) -> None:
         assert self.look(answer)[0] == NotListed("the disconnects of that time, of which 0 were read")
 
-    def test_others_and_older_ones_are_not_ours(self) -> None:
+    def test_other_references_and_older_disconnects_are_not_ours(self) -> None:
         page = listing(
             ("old", "2026-01-01T22-00-00Z"), ("../etc", "2026-01-02T00-00-01Z"), (OTHER, "2026-01-02T00-00-01Z")
         )
@@ -401,7 +401,7 @@ class TestLooking:
             ["", f"/{OTHER}"],
         )
 
-    def test_pages_are_turned(self) -> None:
+    def test_further_pages_of_disconnects_are_read(self) -> None:
         first = listing(("a-1", "2026-01-02T00-00-01Z"), following=next_link("p2"))
         event, paths = self.look(
             first, listing((THEIRS, "2026-01-02T00-00-49Z"), following=next_link("p2")), shown("RECEIVED")
@@ -409,16 +409,16 @@ class TestLooking:
         assert event == Acknowledged(THEIRS, "RECEIVED")
         assert paths == ["", "", f"/{THEIRS}"]
 
-    def test_the_look_is_bounded(self) -> None:
+    def test_the_number_of_pages_and_candidates_is_limited(self) -> None:
         many = listing(*((f"id-{n}", "2026-01-02T00-00-49Z") for n in range(DISCONNECTS_READ_MAX + 30)))
         others = [answered(404)] * DISCONNECTS_READ_MAX
         assert self.look(many, *others)[0] == NotListed("the disconnects of that time, of which 20 were read")
 
-    def test_a_list_that_cannot_be_had_says_nothing(self) -> None:
+    def test_an_unreadable_list_is_no_answer(self) -> None:
         with pytest.raises(NoAnswer):
             self.look(answered(503))
 
-    def test_an_order_that_was_never_in_doubt_can_be_looked_for(self) -> None:
+    def test_an_order_without_a_moment_of_doubt_can_be_looked_for(self) -> None:
         order = replace(self.ORDER, doubt_since=None, accepted_at=DOUBTED_AT - timedelta(days=400))
         event, _ = converse(BANDWIDTH.look_for(order), answered(404))
         assert isinstance(event, NotListed)

@@ -1,4 +1,4 @@
-"""What Bandwidth is asked beside orders, and how its answers are read: its page's samples first."""
+"""Questions without an order to Bandwidth, and how their answers are read, first those that its page prints."""
 
 from datetime import UTC, datetime
 
@@ -37,7 +37,7 @@ def refused(code: str, words: str) -> bytes:
 
 
 def page(*numbers: str, total: int, following: str | None = None) -> bytes:
-    """A page of numbers in service, as captured ones are: with links to a host of no use."""
+    """Return a page of numbers in service, like the captured ones, whose links have a useless host."""
     link = "Link=&lt;https://api.test.inetwork.com:443/v1.0/accounts/9500249/inserviceNumbers?size=500&amp;page={}&gt;"
     following = f"<next>{link.format(following)};rel=&quot;next&quot;;</next>" if following else ""
     listed = "".join(f"<TelephoneNumber>{number}</TelephoneNumber>" for number in numbers)
@@ -95,10 +95,10 @@ class TestTheSamplesOfThePage:
             f"{restriction('Outbound call', long, 'SERVICE')}</Restrictions>\n</RestrictionResponse>"
         )
 
-        requests, told = inquire(MARKET.restrictions(RestrictionsQuery("ITA")), answer(sample))
+        requests, result = inquire(MARKET.restrictions(RestrictionsQuery("ITA")), answer(sample))
 
         assert (requests[0].path, requests[0].query) == ("/api/v2/restrictions", {"countryCodeA3": "ITA"})
-        assert told == (
+        assert result == (
             Restriction("ITA", "Sub allocation", rule, nature="LEGAL"),
             Restriction("ITA", "Outbound call", long, nature="SERVICE"),
         )
@@ -115,7 +115,7 @@ def restriction(category: str, description: str, kind: str) -> str:
 
 class TestSearch:
     def test_details_are_read(self) -> None:
-        """As the API's schema has them in North America."""
+        """As in the API's schema for North America."""
         detail = (
             "<TelephoneNumberDetail><City>RALEIGH</City><LATA>426</LATA><RateCenter>RALEIGH</RateCenter>"
             "<State>NC</State><FullNumber>9195550120</FullNumber><Tier>0</Tier><VendorId>49</VendorId>"
@@ -146,19 +146,19 @@ class TestSearch:
 
         assert offers.listed == ()
 
-    def test_an_entry_that_is_no_number_costs_itself_alone(self) -> None:
+    def test_an_unreadable_entry_is_counted_and_left_out(self) -> None:
         _, offers = inquire(MARKET.search(IN_919), answer(found(A, "nothing", B)))
 
         assert [offer.e164 for offer in offers.listed] == [A, B]
         assert offers.unreadable == 1
 
-    def test_what_breaks_a_rule_is_not_sent(self) -> None:
+    def test_a_search_with_faults_is_not_sent(self) -> None:
         with pytest.raises(InquiryRefused) as refusal:
             first_request(MARKET.search(SearchQuery(Criteria(city="Raleigh"))))
 
         assert [str(fault) for fault in refusal.value.faults] == ["criteria.city: needs criteria.state beside it"]
 
-    def test_a_plus_sign_cannot_come_about_in_the_account(self) -> None:
+    def test_the_account_is_quoted_in_the_path(self) -> None:
         request = first_request(BandwidthMarket("a/b").search(IN_919))
 
         assert request.path == "/api/v2/accounts/a%2Fb/availableNumbers"
@@ -166,20 +166,20 @@ class TestSearch:
 
 class TestRestrictions:
     def test_a_country_without_any(self) -> None:
-        _, told = inquire(
+        _, result = inquire(
             MARKET.restrictions(RestrictionsQuery("NLD")),
             answer("<RestrictionResponse><Restrictions/></RestrictionResponse>"),
         )
 
-        assert told == ()
+        assert result == ()
 
-    def test_no_country_is_not_asked_about(self) -> None:
+    def test_a_country_that_is_not_one_is_refused(self) -> None:
         with pytest.raises(InquiryRefused, match="three capital letters"):
             first_request(MARKET.restrictions(RestrictionsQuery("Italy")))
 
 
 class TestOneNumber:
-    def test_it_is_told_with_the_order_that_brought_it(self) -> None:
+    def test_a_number_is_shown_with_the_order_that_brought_it(self) -> None:
         """As captured from GET /tns/{tn}."""
         sample = (
             "<TelephoneNumberResponse><TelephoneNumber>9195550120</TelephoneNumber><Status>Inservice</Status>"
@@ -188,10 +188,10 @@ class TestOneNumber:
             "<SiteId>743</SiteId><AccountId>9900000</AccountId></TelephoneNumberResponse>"
         )
 
-        requests, told = inquire(MARKET.number(A), answer(sample))
+        requests, result = inquire(MARKET.number(A), answer(sample))
 
         assert requests[0].path == "/api/v2/tns/%2B19195550120"
-        assert told == HeldNumber(
+        assert result == HeldNumber(
             A,
             status="Inservice",
             carrier_order_id="5f3a4dab-aac7-4b0a-8ee4-1b6a67ae04be",
@@ -201,7 +201,7 @@ class TestOneNumber:
             changed_at=datetime(2014, 5, 9, 21, 12, 3, tzinfo=UTC),
         )
 
-    def test_one_of_somebody_else_is_declined_in_their_words(self) -> None:
+    def test_a_number_of_another_account_is_declined(self) -> None:
         sample = (
             "<TelephoneNumberResponse><ResponseStatus><ErrorCode>15610</ErrorCode><Description>The telephone number "
             "does not belong to this account.</Description></ResponseStatus></TelephoneNumberResponse>"
@@ -211,11 +211,11 @@ class TestOneNumber:
             inquire(MARKET.number(A), answer(sample, 404))
         assert declined.value.code == "15610"
 
-    def test_an_empty_404_says_so_too(self) -> None:
+    def test_an_empty_404_is_declined(self) -> None:
         with pytest.raises(Declined, match=r"\+19195550120 is not on record"):
             inquire(MARKET.number(A), answer(status=404))
 
-    def test_another_number_than_asked_for_is_not_taken(self) -> None:
+    def test_another_number_than_asked_for_is_unreadable(self) -> None:
         sample = f"<TelephoneNumberResponse><TelephoneNumber>{B}</TelephoneNumber></TelephoneNumberResponse>"
 
         with pytest.raises(UnreadableAnswer, match="got another number"):
@@ -223,8 +223,8 @@ class TestOneNumber:
 
 
 class TestNumbersInService:
-    def test_pages_are_turned_to_the_end(self) -> None:
-        requests, told = inquire(
+    def test_all_pages_are_read(self) -> None:
+        requests, result = inquire(
             MARKET.numbers(InServiceQuery()),
             answer(page("9195550120", "9195550121", total=3, following="9195550122")),
             answer(page("9195550122", total=3)),
@@ -232,23 +232,23 @@ class TestNumbersInService:
 
         assert [request.path for request in requests] == [f"{ACCOUNT}/inserviceNumbers"] * 2
         assert [request.query["page"] for request in requests] == ["1", "9195550122"]
-        assert [one.e164 for one in told.listed] == [A, B, C]
-        assert told.total == 3
+        assert [one.e164 for one in result.listed] == [A, B, C]
+        assert result.total == 3
 
     def test_no_more_is_read_than_asked_for(self) -> None:
-        _, told = inquire(
+        _, result = inquire(
             MARKET.numbers(InServiceQuery(limit=1)),
             answer(page("9195550120", "9195550121", total=9, following="9195550122")),
         )
 
-        assert [one.e164 for one in told.listed] == [A]
-        assert told.total == 9
+        assert [one.e164 for one in result.listed] == [A]
+        assert result.total == 9
 
-    def test_a_page_without_news_is_the_last(self) -> None:
-        """One that leads to itself would be turned for ever."""
+    def test_a_page_without_new_numbers_is_the_last(self) -> None:
+        """A page that links to itself would be read for ever."""
         itself = answer(page("9195550121", total=2, following="9195550121"))
 
-        requests, told = inquire(
+        requests, result = inquire(
             MARKET.numbers(InServiceQuery()),
             answer(page("9195550120", total=2, following="9195550121")),
             itself,
@@ -256,12 +256,12 @@ class TestNumbersInService:
         )
 
         assert len(requests) == 3
-        assert len(told.listed) == 2
+        assert len(result.listed) == 2
 
     def test_none_is_answered_204(self) -> None:
-        _, told = inquire(MARKET.numbers(InServiceQuery()), answer(status=204))
+        _, result = inquire(MARKET.numbers(InServiceQuery()), answer(status=204))
 
-        assert (told.listed, told.total) == ((), 0)
+        assert (result.listed, result.total) == ((), 0)
 
     def test_every_filter_of_the_documents_is_passed_on(self) -> None:
         town = Criteria(npa="919", nxx="555", thousands_block="0", lata="426", rate_center="RALEIGH", state="nc")
@@ -294,7 +294,7 @@ class TestNumbersInService:
             (InServiceQuery(limit=0), "limit"),
         ],
     )
-    def test_what_cannot_be_filtered_by_is_refused(self, wanted: InServiceQuery, field: str) -> None:
+    def test_an_unknown_filter_is_refused(self, wanted: InServiceQuery, field: str) -> None:
         with pytest.raises(InquiryRefused) as refusal:
             first_request(MARKET.numbers(wanted))
 
@@ -331,8 +331,8 @@ class TestNumbersInService:
         (answer('<!DOCTYPE x [<!ENTITY a "b">]><SearchResult>&a;</SearchResult>'), UnreadableAnswer, "not XML"),
     ],
 )
-def test_what_is_no_answer_is_told_apart(given: CarrierAnswer, error: type[FulfilmentError], words: str) -> None:
-    """Their refusal, silence, and nonsense: whoever asked does something else about each."""
+def test_failures_are_distinguished(given: CarrierAnswer, error: type[FulfilmentError], words: str) -> None:
+    """A refusal, no answer and an unreadable answer each need another reaction."""
     with pytest.raises(error, match=words):
         inquire(MARKET.search(IN_919), given)
 

@@ -1,4 +1,4 @@
-"""Reservations at Bandwidth: what is sent, and what every answer means."""
+"""Reservations at Bandwidth: what is sent, and what each answer means."""
 
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -29,15 +29,15 @@ TAKEN = (
     "</ResponseStatus></ReservationResponse>"
 )
 
-Told = TypeVar("Told")
+Result = TypeVar("Result")
 
 
-def held(inquiry: Inquiry[Told], answer: CarrierAnswer) -> tuple[CarrierRequest, Told]:
+def inquire(inquiry: Inquiry[Result], answer: CarrierAnswer) -> tuple[CarrierRequest, Result]:
     request = next(inquiry)
     with pytest.raises(StopIteration) as end:
         inquiry.send(answer)
-    told: Any = end.value.value
-    return request, told
+    result: Any = end.value.value
+    return request, result
 
 
 def test_bandwidth_takes_reservations_and_says_so() -> None:
@@ -50,7 +50,7 @@ def test_bandwidth_takes_reservations_and_says_so() -> None:
 def test_one_number_is_reserved_under_the_id_in_the_location(segment: str) -> None:
     where = f"https://host:443/v1.0/accounts/9900000/{segment}/{ID}"
 
-    request, made = held(RESERVATIONS.reserve(A), answered(201, location=where))
+    request, made = inquire(RESERVATIONS.reserve(A), answered(201, location=where))
 
     assert (request.method, request.path, request.purpose) == ("POST", PATH, Purpose.PREPARE)
     assert fromstring(request.body).findtext("ReservedTn") == A
@@ -58,9 +58,9 @@ def test_one_number_is_reserved_under_the_id_in_the_location(segment: str) -> No
     assert made == Reservation(ID, A)
 
 
-def test_it_is_looked_up_by_id_and_by_number() -> None:
-    by_id, shown = held(RESERVATIONS.by_id(ID), answered(200, BY_ID))
-    by_number, same = held(RESERVATIONS.by_number(A), answered(200, BY_NUMBER))
+def test_a_reservation_is_read_by_id_and_by_number() -> None:
+    by_id, shown = inquire(RESERVATIONS.by_id(ID), answered(200, BY_ID))
+    by_number, same = inquire(RESERVATIONS.by_number(A), answered(200, BY_NUMBER))
 
     assert (by_id.method, by_id.path, by_id.purpose) == ("GET", f"{PATH}/{ID}", Purpose.READ)
     assert by_number.path == "/api/v2/tns/%2B19195550100/tnreservation"
@@ -68,16 +68,16 @@ def test_it_is_looked_up_by_id_and_by_number() -> None:
     assert same == Reservation(ID, A, timedelta(seconds=14346))
 
 
-def test_one_that_is_over_has_no_time_left() -> None:
+def test_an_expired_reservation_has_no_time_left() -> None:
     body = BY_ID.replace("14293", "0")
-    assert held(RESERVATIONS.by_id(ID), answered(200, body))[1].expires_in == timedelta()
+    assert inquire(RESERVATIONS.by_id(ID), answered(200, body))[1].expires_in == timedelta()
     untold = BY_ID.replace("14293", "soon")
-    assert held(RESERVATIONS.by_id(ID), answered(200, untold))[1].expires_in is None
+    assert inquire(RESERVATIONS.by_id(ID), answered(200, untold))[1].expires_in is None
 
 
 @pytest.mark.parametrize("status", [200, 204])
-def test_it_is_let_go(status: int) -> None:
-    request, nothing = held(RESERVATIONS.release(ID), answered(status))
+def test_a_reservation_is_released(status: int) -> None:
+    request, nothing = inquire(RESERVATIONS.release(ID), answered(status))
 
     assert (request.method, request.path, request.purpose) == ("DELETE", f"{PATH}/{ID}", Purpose.PREPARE)
     assert nothing is None
@@ -92,7 +92,7 @@ def test_a_number_that_is_not_north_american_is_refused_before_anything_is_sent(
         next(RESERVATIONS.reserve(E164("+441224003845")))
 
 
-def ended(inquiry: Inquiry[Told], answer: CarrierAnswer) -> None:
+def ended(inquiry: Inquiry[Result], answer: CarrierAnswer) -> None:
     next(inquiry)
     inquiry.send(answer)
 
@@ -105,7 +105,7 @@ def ended(inquiry: Inquiry[Told], answer: CarrierAnswer) -> None:
         (answered(404), None, "no such reservation"),
     ],
 )
-def test_their_no_is_told_in_their_words(answer: CarrierAnswer, code: str | None, words: str) -> None:
+def test_a_refusal_is_declined_in_bandwidths_words(answer: CarrierAnswer, code: str | None, words: str) -> None:
     for inquiry in (RESERVATIONS.reserve(A), RESERVATIONS.by_id(ID), RESERVATIONS.release(ID)):
         with pytest.raises(Declined) as no:
             ended(inquiry, answer)
@@ -113,13 +113,13 @@ def test_their_no_is_told_in_their_words(answer: CarrierAnswer, code: str | None
         assert words in no.value.words
 
 
-def test_somebody_elses_reservation_is_none_of_ours() -> None:
+def test_another_accounts_reservation_is_declined() -> None:
     with pytest.raises(Declined, match="another account"):
         ended(RESERVATIONS.by_number(A), answered(200, BY_NUMBER.replace("9900000", "5")))
 
 
 @pytest.mark.parametrize("answer", [answered(500), answered(502, HTML), answered(401), answered(403), answered(400)])
-def test_what_is_neither_yes_nor_no_is_no_answer(answer: CarrierAnswer) -> None:
+def test_an_unclear_answer_is_no_answer(answer: CarrierAnswer) -> None:
     for inquiry in (RESERVATIONS.reserve(A), RESERVATIONS.by_id(ID), RESERVATIONS.release(ID)):
         with pytest.raises(NoAnswer):
             ended(inquiry, answer)
@@ -128,7 +128,7 @@ def test_what_is_neither_yes_nor_no_is_no_answer(answer: CarrierAnswer) -> None:
 @pytest.mark.parametrize(
     "where", ["", "https://host/v1/orders/1", "https://host/tnreservation/a%2Fb", "/tnreservation/"]
 )
-def test_a_reservation_without_an_id_cannot_be_used(where: str) -> None:
+def test_a_reservation_without_an_id_is_unreadable(where: str) -> None:
     with pytest.raises(UnreadableAnswer, match="no reservation id"):
         ended(RESERVATIONS.reserve(A), answered(201, location=where))
 
@@ -137,12 +137,12 @@ def test_a_reservation_without_an_id_cannot_be_used(where: str) -> None:
     "body",
     ["no XML", "<OrderResponse/>", BY_ID.replace("9195550100", "n/a"), BY_ID.replace(ID, ""), "<ReservationResponse/>"],
 )
-def test_what_is_no_reservation_is_unreadable(body: str) -> None:
+def test_a_body_that_is_not_a_reservation_is_unreadable(body: str) -> None:
     with pytest.raises(UnreadableAnswer):
         ended(RESERVATIONS.by_id(ID), answered(200, body))
 
 
 @pytest.mark.parametrize("body", [b"", HTML])
-def test_an_empty_look_is_no_answer(body: bytes) -> None:
+def test_an_empty_body_is_no_answer(body: bytes) -> None:
     with pytest.raises(NoAnswer):
         ended(RESERVATIONS.by_id(ID), answered(200, body))

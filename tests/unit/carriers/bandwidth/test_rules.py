@@ -1,4 +1,4 @@
-"""What Bandwidth would not take is refused before it is asked, naming the field and the rule."""
+"""What Bandwidth would refuse is refused before it is sent, with the field and the rule."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ def test_a_good_order_has_no_faults(request_: OrderRequest) -> None:
     assert BANDWIDTH.check(request_) == ()
 
 
-def test_a_kind_not_offered_is_the_only_thing_said() -> None:
+def test_a_kind_that_is_not_offered_is_the_only_fault() -> None:
     assert BANDWIDTH.check(a_request(A, kind=Kind.ADD_MESSAGING_NUMBERS, range_size=10)) == (
         Fault("kind", "must be new_numbers or remove_numbers: Bandwidth does not take add_messaging_numbers"),
     )
@@ -150,7 +150,7 @@ def test_a_fault_names_its_field_and_the_rule(request_: OrderRequest, field: str
     assert words in found[field]
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_returned_together() -> None:
     request = a_search(
         0, npa="1", zip="x", request={"name": "", "account": "a", "options": {"site_id": "x", "colour": "red"}}
     )
@@ -168,5 +168,5 @@ def test_all_faults_are_told_at_once() -> None:
 
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("value", [None, object(), b"x", {}, -1.0, "", "\0"])
-def test_no_option_takes_just_anything(option: str, value: Any) -> None:
+def test_every_option_refuses_something(option: str, value: Any) -> None:
     assert f"options.{option}" in rules(a_request(A, options={option: value}))

@@ -1,4 +1,4 @@
-"""Reading Bandwidth's XML: what is lax on purpose, and what is not."""
+"""Reading Bandwidth's XML: what is accepted on purpose, and what is not."""
 
 from datetime import UTC, datetime
 
@@ -38,7 +38,7 @@ from tests.unit.carriers.bandwidth.examples import listed, next_link
         (None, None),
     ],
 )
-def test_moments_are_read_in_every_way_they_are_written(text: str | None, moment: datetime | None) -> None:
+def test_moments_are_read_in_every_documented_form(text: str | None, moment: datetime | None) -> None:
     assert read_moment(text) == moment
 
 
@@ -53,7 +53,7 @@ def test_numbers_are_listed_once_in_their_order() -> None:
 
 
 @pytest.mark.parametrize("quantity", ["", "-1", "1.0", "one", "٣", "9" * 5000])
-def test_a_strange_quantity_is_no_quantity(quantity: str) -> None:
+def test_an_unreadable_quantity_is_none(quantity: str) -> None:
     body = f"<OrderResponse><CompletedQuantity>{quantity}</CompletedQuantity></OrderResponse>"
 
     assert read_order(body.encode()).completed_quantity is None
@@ -73,7 +73,7 @@ def test_errors_are_found_wherever_they_stand() -> None:
     assert [error.e164 for error in errors] == [None, "+19195550100", None]
 
 
-def test_an_error_that_says_nothing_says_so() -> None:
+def test_an_error_without_code_or_text_says_so() -> None:
     body = b"<OrderResponse><ErrorList><Error/></ErrorList></OrderResponse>"
 
     assert str(read_rejection(body).errors[0]) == "an error without code or words"
@@ -102,7 +102,7 @@ def test_long_texts_are_cut() -> None:
     assert read_order(body.encode()).summary == "x" * 300
 
 
-def test_deep_nesting_is_survived() -> None:
+def test_deep_nesting_is_read() -> None:
     depth = 50_000
     body = b"<OrderResponse>" + b"<a>" * depth + b"</a>" * depth + b"</OrderResponse>"
 

@@ -1,4 +1,4 @@
-"""Orders to ask CM.com for, answers as we expect it to give them, and what the tests know it by."""
+"""Orders for CM.com, and the answers that we expect from it."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Asking CM.com how a number request stands, and what each answer means."""
+"""Asking CM.com for the status of a number request, and what each answer means."""
 
 from typing import Any
 
@@ -45,23 +45,23 @@ def stands(status: object, *ranges: dict[str, Any], order: Order | None = None, 
 @pytest.mark.parametrize(
     "status", ["created", "NEW", "Pending", "accepted", "InProgress", "in_progress", "In progress"]
 )
-def test_open_requests_wait_for_people(status: str) -> None:
+def test_an_open_request_is_asked_about_slowly(status: str) -> None:
     assert stands(status, a_range(None, 2)) == StillOpen(status, slow=True)
 
 
-def test_numbers_assigned_so_far_are_told_while_it_is_open() -> None:
+def test_an_open_request_shows_its_numbers_so_far() -> None:
     assert stands("accepted", a_range(A), a_range(None), statusReason="one to come") == StillOpen(
         "accepted", acquired(A), "one to come", slow=True
     )
 
 
 @pytest.mark.parametrize("status", ["PONDERING", "partiallyCompleted", 3, "done?"])
-def test_a_word_never_heard_of_is_open_and_says_so(status: object) -> None:
+def test_an_unknown_status_is_open_and_marked(status: object) -> None:
     assert stands(status, a_range(A, 2)) == StillOpen(str(status), acquired(A, B), slow=True, unheard_of=True)
 
 
 @pytest.mark.parametrize("status", ["Done", "DONE", 4, "created"])
-def test_settings_teach_new_words_and_other_meanings(status: object) -> None:
+def test_settings_add_and_override_status_words(status: object) -> None:
     adapter = CM(ACCOUNT, PROFILES, statuses=dict.fromkeys(("done", "4", "Created"), StatusMeaning.COMPLETED))
     event = asked(answered(200, shown(status, a_range(A, 2))), adapter=adapter)
     assert event == Filled(str(status), acquired(A, B))
@@ -92,7 +92,7 @@ def test_american_numbers_may_come_without_their_country(start: object) -> None:
 
 @pytest.mark.parametrize("ranges", [[a_range(A)], [a_range(A), a_range(None)]])
 @pytest.mark.parametrize(("said", "reason"), [(None, "the carrier assigned 1 of 2 numbers"), ("sold out", "sold out")])
-def test_fewer_than_ordered_is_partly_when_it_is_seen_again(
+def test_completed_with_fewer_numbers_is_partial_when_seen_again(
     ranges: list[dict[str, Any]], said: str | None, reason: str
 ) -> None:
     seen_before = an_order(carrier_status="Completed")
@@ -110,7 +110,7 @@ def test_fewer_than_ordered_is_partly_when_it_is_seen_again(
         ([a_range(A), a_range(None)], "accepted"),
     ],
 )
-def test_completed_without_all_its_numbers_is_waited_for(ranges: list[dict[str, Any]], before: str | None) -> None:
+def test_completed_without_all_numbers_is_open(ranges: list[dict[str, Any]], before: str | None) -> None:
     event = stands("completed", *ranges, order=an_order(carrier_status=before))
     assert isinstance(event, StillOpen)
     assert event.slow
@@ -132,7 +132,7 @@ def test_completed_that_contradicts_itself_ends_with_errors(ranges: list[dict[st
 
 
 @pytest.mark.parametrize("word", ["cancelled", "Canceled"])
-def test_a_request_cancelled_there_is_refused_in_words(word: str) -> None:
+def test_a_request_cancelled_by_cm_is_refused(word: str) -> None:
     assert stands(word) == Refused("cancelled at the carrier", carrier_status=word)
     assert stands(word, statusReason="by you") == Refused("cancelled at the carrier: by you", carrier_status=word)
 
@@ -145,26 +145,26 @@ def test_a_rejected_request_is_refused_with_its_reason() -> None:
 
 
 @pytest.mark.parametrize("word", ["rejected", "cancelled"])
-def test_nothing_that_was_assigned_drops_out_of_sight(word: str) -> None:
+def test_rejected_or_cancelled_with_numbers_ends_with_errors(word: str) -> None:
     event = stands(word, a_range(A))
     assert isinstance(event, FilledWithErrors)
     assert event.numbers == acquired(A)
 
 
-def test_a_request_that_is_gone_is_open_and_alarming() -> None:
+def test_a_404_is_open_and_marked_unknown() -> None:
     event = asked(answered(404, {"message": "not found"}))
     assert isinstance(event, StillOpen)
     assert (event.carrier_status, event.slow, event.unheard_of) == ("404", True, True)
 
 
 @pytest.mark.parametrize("status", [204, 301, 400, 401, 403, 429, 500, 502])
-def test_other_answers_say_nothing(status: int) -> None:
+def test_other_answers_are_no_answer(status: int) -> None:
     with pytest.raises(NoAnswer, match=str(status)):
         asked(answered(status))
 
 
 @pytest.mark.parametrize("body", [b"", b"  ", HTML])
-def test_success_without_content_says_nothing(body: bytes) -> None:
+def test_a_success_without_content_is_no_answer(body: bytes) -> None:
     with pytest.raises(NoAnswer):
         asked(answered(200, body))
 
@@ -195,25 +195,25 @@ def test_success_without_content_says_nothing(body: bytes) -> None:
         shown("completed", a_range({"number": A}, 2)),
     ],
 )
-def test_what_cannot_be_understood_ends_nothing(body: object) -> None:
+def test_an_unreadable_request_ends_no_order(body: object) -> None:
     with pytest.raises(UnreadableAnswer):
         asked(answered(200, body))
 
 
 @pytest.mark.parametrize("ranges", [[{"start": A}], [a_range(A, 2), a_range(C, None)]])
-def test_a_range_that_does_not_say_how_long_it_is_ends_no_order_for_ranges(ranges: list[dict[str, Any]]) -> None:
-    """Taken for one number each, the others would be ours and known to nobody."""
+def test_a_range_without_size_is_unreadable_in_an_order_for_ranges(ranges: list[dict[str, Any]]) -> None:
+    """Read as one number, the rest of the range would be missed."""
     order = an_order(a_request(4, range_size=2), carrier_status="completed")
     with pytest.raises(UnreadableAnswer, match="how long"):
         stands("completed", *ranges, order=order)
     assert stands("completed", a_range(A, 4), order=order) == Filled("completed", acquired(A, B, C, "+31201234563"))
 
 
-def test_dutch_numbers_are_none_of_an_american_order() -> None:
+def test_numbers_of_another_numbering_plan_are_unreadable() -> None:
     with pytest.raises(UnreadableAnswer, match="another numbering plan"):
         stands("completed", a_range(A, 2), order=an_order(in_america(2)))
 
 
-def test_an_order_without_a_name_there_cannot_be_asked_for() -> None:
+def test_an_order_without_a_carrier_order_id_is_a_mistake() -> None:
     with pytest.raises(Mistake):
         next(CARRIER.ask(an_order(a_request(), carrier_order_id=None)))

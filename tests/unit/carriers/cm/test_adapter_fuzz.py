@@ -1,4 +1,4 @@
-"""Whatever CM.com, a gateway or an attacker answers: a legal event, or an error that says "nothing known"."""
+"""Whatever CM.com, a gateway or an attacker answers, a conversation ends in a legal event or a known error."""
 
 import json
 from collections.abc import Callable, Iterator

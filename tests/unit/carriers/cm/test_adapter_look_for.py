@@ -1,4 +1,4 @@
-"""Looking for a number request whose answer was lost: by its comment, and by nothing else."""
+"""Looking for a number request whose answer was lost, by its comment only."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def looked(*answers: CarrierAnswer) -> tuple[Event, list[CarrierRequest]]:
 
 
 @pytest.mark.parametrize("comment", [COMMENT, f"{COMMENT}\nnotes", f"{COMMENT} - seen by Kim", f"  {COMMENT}  "])
-def test_it_is_found_by_how_its_comment_begins(comment: str) -> None:
+def test_an_order_is_found_by_the_first_word_of_its_comment(comment: str) -> None:
     event, _ = looked(page(*strangers(1, 2), shown("accepted", comment=comment), total=3))
     assert event == Acknowledged(THEIRS, "accepted")
 
@@ -52,12 +52,12 @@ def test_it_is_found_by_how_its_comment_begins(comment: str) -> None:
     "comment",
     [None, "", COMMENT[:-1], f"{COMMENT}0", f"see {COMMENT}", COMMENT.upper(), COMMENT.replace("number-orders:", "")],
 )
-def test_no_other_comment_is_ours(comment: str | None) -> None:
+def test_another_comment_is_not_ours(comment: str | None) -> None:
     event, _ = looked(page(shown(comment=comment), total=1))
     assert isinstance(event, NotListed)
 
 
-def test_two_with_our_reference_are_told_both() -> None:
+def test_two_requests_with_our_reference_are_found_twice() -> None:
     event, _ = looked(page(shown(), *strangers(1), shown(guid=OTHER), total=3))
     assert event == FoundTwice((THEIRS, OTHER))
 
@@ -75,12 +75,12 @@ def test_of_several_the_oldest_comes_first_and_those_without_a_date_last() -> No
     assert event == FoundTwice((THEIRS, OTHER, CarrierOrderId(third)))
 
 
-def test_one_on_two_pages_is_one() -> None:
+def test_a_request_on_two_pages_counts_once() -> None:
     event, _ = looked(page(shown(), *strangers(1), total=4), page(*strangers(2), shown(), total=4))
     assert event == Acknowledged(THEIRS, "created")
 
 
-def test_the_list_is_read_to_its_end_by_what_was_shown() -> None:
+def test_the_list_is_read_to_its_end() -> None:
     event, asked = looked(
         page(*strangers(1, 2, 3), total=5), page(*strangers(4, 5), total=6), page(shown("new"), total=6)
     )
@@ -113,13 +113,13 @@ def test_a_list_that_does_not_show_everything_proves_nothing(pages: list[Carrier
         looked(*pages)
 
 
-def test_what_was_found_counts_though_the_list_has_no_end() -> None:
+def test_a_found_request_counts_though_the_list_has_no_end() -> None:
     event, _ = looked(page(shown(), total=9), page(shown(), total=9))
     assert event == Acknowledged(THEIRS, "created")
 
 
 @pytest.mark.parametrize("total", ["", "many", "-1", "9" * 40, "³"])
-def test_a_total_that_is_none_is_not_believed(total: str) -> None:
+def test_a_total_that_is_not_a_number_is_ignored(total: str) -> None:
     event, asked = looked(answered(200, strangers(1), x_cm_pagination_total=total), page())
     assert isinstance(event, NotListed)
     assert len(asked) == 2
@@ -132,17 +132,17 @@ def test_a_list_without_comments_proves_nothing() -> None:
 
 
 @pytest.mark.parametrize("status", [204, 301, 400, 401, 403, 404, 500, 502])
-def test_other_answers_say_nothing(status: int) -> None:
+def test_other_answers_are_no_answer(status: int) -> None:
     with pytest.raises(NoAnswer, match=str(status)):
         looked(answered(status))
 
 
-def test_web_pages_say_nothing() -> None:
+def test_a_web_page_is_no_answer() -> None:
     with pytest.raises(NoAnswer):
         looked(answered(200, HTML))
 
 
 @pytest.mark.parametrize("body", [b"{}", b"[1]", b"[", b"null", [{"comment": COMMENT}], [{"guid": "x"}]])
-def test_what_is_no_list_is_unreadable(body: object) -> None:
+def test_a_body_that_is_not_a_list_is_unreadable(body: object) -> None:
     with pytest.raises(UnreadableAnswer):
         looked(answered(200, body))

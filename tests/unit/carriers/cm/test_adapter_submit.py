@@ -33,7 +33,7 @@ from tests.unit.carriers.conversations import converse
 
 
 def sent(request: OrderRequest, adapter: CM = CARRIER) -> tuple[CarrierRequest, dict[str, Any]]:
-    """Return what is sent, all questions beforehand being answered well."""
+    """Return what is sent, after good answers to all questions before it."""
     conversation = adapter.submit(an_order(request))
     post = next(conversation)
     assert isinstance(post, CarrierRequest)
@@ -53,7 +53,7 @@ def outcome(status: int, body: object = b"", **headers: str) -> Event:
     return event
 
 
-def test_an_order_is_sent_as_one_commit_and_nothing_is_said_that_was_not_ordered() -> None:
+def test_an_order_is_one_commit_with_only_what_was_ordered() -> None:
     post, body = sent(a_request())
 
     assert (post.method, post.path, post.purpose, post.query) == ("POST", REQUESTS, Purpose.COMMIT, {})
@@ -81,7 +81,7 @@ def test_everything_that_can_be_ordered_is_sent() -> None:
     }
 
 
-def test_where_to_call_is_sent_when_it_is_set() -> None:
+def test_the_callback_url_is_sent_if_it_is_set() -> None:
     _, body = sent(a_request(), CM(ACCOUNT, PROFILES, callback_url="https://numbers.example/cm"))
     assert body["callbackUrl"] == "https://numbers.example/cm"
 
@@ -114,33 +114,33 @@ def test_without_restrictions_nothing_is_sent(status: int) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{", [], restricted(phoneNumberType="NATIONAL"), [{"phoneNumberType": "LOCAL"}]])
-def test_restrictions_that_cannot_be_read_refuse_nobody(body: object) -> None:
+def test_unreadable_restrictions_refuse_no_order(body: object) -> None:
     with pytest.raises(UnreadableAnswer):
         in_ranges(100, answered(200, body))
 
 
-def test_a_city_alone_is_sent_alone() -> None:
+def test_a_city_without_an_area_code_is_sent() -> None:
     _, body = sent(a_request(criteria={"npa": None, "city": "'s-Gravenhage"}))
     assert (body["city"], "areaCode" in body) == ("'s-Gravenhage", False)
 
 
-def test_other_kinds_are_our_mistake() -> None:
+def test_another_kind_of_order_is_a_mistake() -> None:
     with pytest.raises(NotOffered):
         next(CARRIER.submit(an_order(a_request(kind=Kind.REMOVE_NUMBERS))))
 
 
-def test_a_profile_taken_away_since_sends_nothing() -> None:
+def test_without_its_company_profile_an_order_is_not_sent() -> None:
     with pytest.raises(StopIteration) as end:
         next(CM(ACCOUNT, {}).submit(an_order()))
     assert end.value.value == NotSent("no company profile is set up for NLD:local any more")
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_a_request_that_is_named_is_acknowledged(status: int) -> None:
+def test_an_answer_with_a_guid_is_acknowledged(status: int) -> None:
     assert outcome(status, shown("created", a_range(None, 2))) == Acknowledged(THEIRS, "created")
 
 
-def test_guids_are_one_however_they_are_written() -> None:
+def test_guids_are_compared_without_case() -> None:
     assert outcome(200, shown(guid=THEIRS.upper())) == Acknowledged(THEIRS, "created")
 
 
@@ -165,7 +165,7 @@ def test_a_request_without_status_or_comment_is_acknowledged_too() -> None:
         shown(ranges="none"),
     ],
 )
-def test_success_that_names_no_request_of_ours_is_doubt(body: object) -> None:
+def test_a_success_without_our_request_is_a_lost_answer(body: object) -> None:
     assert isinstance(outcome(200, body), AnswerLost)
 
 
@@ -184,7 +184,7 @@ def test_success_that_names_no_request_of_ours_is_doubt(body: object) -> None:
         ),
     ],
 )
-def test_a_refusal_is_told_in_the_carriers_words(status: int, body: object, refused: Refused) -> None:
+def test_a_refusal_has_the_carriers_words(status: int, body: object, refused: Refused) -> None:
     assert outcome(status, body) == refused
 
 
@@ -193,17 +193,17 @@ def test_a_refusal_is_told_in_the_carriers_words(status: int, body: object, refu
     [b"", HTML, b"[]", {"message": ""}, {"message": None, "messageCode": "X"}, {"guid": THEIRS, "message": "created"}]
     + [{"message": words} for words in ("The request timed out", "Timeout at the database", "time-out")],
 )
-def test_a_400_that_may_have_made_a_request_is_doubt(body: object) -> None:
+def test_a_400_that_may_have_made_a_request_is_a_lost_answer(body: object) -> None:
     assert isinstance(outcome(400, body), AnswerLost)
 
 
 @pytest.mark.parametrize(("status", "mend"), [(401, "token"), (403, "token"), (404, "account")])
-def test_what_we_can_mend_is_not_sent(status: int, mend: str) -> None:
+def test_a_configuration_error_means_not_sent(status: int, mend: str) -> None:
     event = outcome(status, {"message": "no"})
     assert isinstance(event, NotSent)
     assert mend in event.reason
 
 
 @pytest.mark.parametrize("status", [301, 408, 409, 500, 502, 503, 504])
-def test_every_other_status_is_doubt(status: int) -> None:
+def test_every_other_status_is_a_lost_answer(status: int) -> None:
     assert isinstance(outcome(status, {"message": "no"}), AnswerLost)

@@ -1,4 +1,4 @@
-"""What CM.com tells of its restrictions, in the shape that all carriers' have."""
+"""CM.com's restrictions, in the form that all carriers' have."""
 
 import pytest
 
@@ -11,24 +11,26 @@ from tests.unit.carriers.conversations import first_request, inquire
 MARKET = CMMarket(ACCOUNT, {"NLD:local": DUTCH, "NLD:national": DUTCH})
 
 
-def test_quantity_and_ranges_are_rules_of_their_own() -> None:
-    requests, told = inquire(MARKET.restrictions(RestrictionsQuery("NLD", "local")), answered(200, restricted(10, 100)))
+def test_quantity_and_ranges_are_two_restrictions() -> None:
+    requests, result = inquire(
+        MARKET.restrictions(RestrictionsQuery("NLD", "local")), answered(200, restricted(10, 100))
+    )
 
     assert len(requests) == 1
-    assert told == (
+    assert result == (
         Restriction("NLD", "quantity", "at most 1000 in one order", number_type="local"),
         Restriction("NLD", "range_size", "one of 10, 100", number_type="local"),
     )
 
 
 def test_every_type_with_a_profile_is_asked_about() -> None:
-    _, told = inquire(
+    _, result = inquire(
         MARKET.restrictions(RestrictionsQuery("NLD")),
         answered(200, restricted(10)),
         answered(200, restricted(phoneNumberType="NATIONAL", maximumQuantity=None)),
     )
 
-    assert [(rule.number_type, rule.rule) for rule in told] == [
+    assert [(rule.number_type, rule.rule) for rule in result] == [
         ("local", "at most 1000 in one order"),
         ("local", "one of 10"),
         ("national", "not said"),
@@ -44,7 +46,7 @@ def test_every_type_with_a_profile_is_asked_about() -> None:
         (RestrictionsQuery("NLD", "toll_free"), "criteria.number_type", "there are NLD:local, NLD:national"),
     ],
 )
-def test_what_no_profile_is_set_up_for_is_not_asked(wanted: RestrictionsQuery, field: str, words: str) -> None:
+def test_a_country_or_type_without_a_profile_is_refused(wanted: RestrictionsQuery, field: str, words: str) -> None:
     with pytest.raises(InquiryRefused) as refused:
         first_request(MARKET.restrictions(wanted))
 
@@ -53,6 +55,6 @@ def test_what_no_profile_is_set_up_for_is_not_asked(wanted: RestrictionsQuery, f
     assert words in fault.rule
 
 
-def test_without_profiles_it_says_so() -> None:
+def test_without_profiles_the_refusal_says_so() -> None:
     with pytest.raises(InquiryRefused, match="there are none"):
         first_request(CMMarket(ACCOUNT, {}).restrictions(RestrictionsQuery("NLD")))

@@ -1,4 +1,4 @@
-"""What may be asked of CM.com, as it says itself: read exactly, or not at all."""
+"""CM.com's answer about what may be ordered: read exactly, or not at all."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from tests.unit.carriers.cm.examples import ACCOUNT, AMERICAN, DUTCH, HTML, PROFILES, RESTRICTIONS, answered, restricted
 
 
-def told(inquiry: Inquiry[Any], *answers: CarrierAnswer) -> tuple[Any, list[CarrierRequest]]:
-    """Put a question by hand; every answer must be wanted."""
+def inquire(inquiry: Inquiry[Any], *answers: CarrierAnswer) -> tuple[Any, list[CarrierRequest]]:
+    """Run an inquiry; every answer must be used."""
     waiting = list(answers)
     asked = []
     try:
@@ -25,7 +25,7 @@ def told(inquiry: Inquiry[Any], *answers: CarrierAnswer) -> tuple[Any, list[Carr
 
 
 def allowed(body: object, status: int = 200) -> Allowance:
-    found, _ = told(ask_allowance(ACCOUNT, "NLD:local", DUTCH), answered(status, body))
+    found, _ = inquire(ask_allowance(ACCOUNT, "NLD:local", DUTCH), answered(status, body))
     assert isinstance(found, Allowance)
     return found
 
@@ -68,18 +68,18 @@ def test_restrictions_are_those_of_the_type_that_was_asked_for(
         restricted(10, maximumQuantity=0),
     ],
 )
-def test_what_does_not_fit_says_nothing(body: object) -> None:
+def test_unexpected_restrictions_are_unreadable(body: object) -> None:
     with pytest.raises(UnreadableAnswer):
         allowed(body)
 
 
 @pytest.mark.parametrize(("body", "status"), [(b"", 200), (HTML, 200), (b"", 503), ({"message": "no"}, 404)])
-def test_no_answer_is_none(body: object, status: int) -> None:
+def test_an_error_is_no_answer(body: object, status: int) -> None:
     with pytest.raises(NoAnswer):
         allowed(body, status)
 
 
-def test_a_range_size_is_allowed_or_told_what_is() -> None:
+def test_a_refused_range_size_is_shown_the_allowed_ones() -> None:
     some = Allowance("NLD", NumberType.LOCAL, 1000, (10, 100))
     assert [range_fault(size, some) is None for size in (1, 10, 50, 100)] == [False, True, False, True]
     assert "10, 100" in str(range_fault(50, some))
@@ -89,9 +89,9 @@ def test_a_range_size_is_allowed_or_told_what_is() -> None:
     ("wanted", "profiles"),
     [({}, [DUTCH, AMERICAN]), ({"country": "USA"}, [AMERICAN]), ({"number_type": "national"}, [])],
 )
-def test_every_profile_that_is_meant_is_asked_about(wanted: dict[str, str], profiles: list[str]) -> None:
+def test_every_matching_profile_is_asked_about(wanted: dict[str, str], profiles: list[str]) -> None:
     answers = [answered(200, restricted(10)) for _ in profiles]
-    found, asked = told(ask_allowances(ACCOUNT, PROFILES, **wanted), *answers)
+    found, asked = inquire(ask_allowances(ACCOUNT, PROFILES, **wanted), *answers)
 
     assert [request.query["companyProfileGuid"] for request in asked] == profiles
     assert {request.path for request in asked} <= {RESTRICTIONS}

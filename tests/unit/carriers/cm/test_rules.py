@@ -1,4 +1,4 @@
-"""What CM.com would not take is refused at the door, by field and rule."""
+"""What CM.com would refuse is refused before it is sent, with the field and the rule."""
 
 from dataclasses import replace
 
@@ -71,11 +71,11 @@ def test_numbers_cannot_be_named() -> None:
     assert broken(replace(a_request(), criteria=None, quantity=None, numbers=(E164("+31201234567"),))) == ["numbers"]
 
 
-def test_the_profile_that_is_missing_is_named_with_those_there_are() -> None:
+def test_a_missing_profile_is_named_beside_the_existing_ones() -> None:
     (fault,) = CARRIER.check(a_request(criteria={"country": "BEL"}))
     assert str(fault) == "criteria.country: no company profile is set up for BEL:local; there are NLD:local, USA:local"
 
 
-def test_every_country_of_the_plan_wants_a_region() -> None:
+def test_every_country_of_the_plan_needs_a_region() -> None:
     assert "criteria.state" in broken(a_request(criteria={"country": "JAM", "npa": "876"}))
     assert "criteria.state" not in broken(a_request(criteria={"country": "MEX", "npa": "55"}))

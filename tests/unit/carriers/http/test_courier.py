@@ -1,4 +1,4 @@
-"""What the courier makes of a real socket's behaviour, above all: did a request with money in it leave?"""
+"""The courier on a real socket: above all, was a request that costs money sent?"""
 
 import asyncio
 import gzip
@@ -65,7 +65,7 @@ def play(scene: Scene, *acts: Act, auth: Any = None, clock: Callable[[], float] 
 
 
 def outcome(*acts: Act, posts: int = 1, **more: Any) -> Outcome:
-    """Return what a single commit comes to, having checked how many POSTs arrived."""
+    """Return the outcome of a single commit, and check how many POSTs arrived."""
     kept: list[Outcome] = []
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
@@ -80,8 +80,8 @@ def event(*acts: Act, posts: int = 1, **more: Any) -> Event:
     return outcome(*acts, posts=posts, **more).event
 
 
-def silence_about(*acts: Act, **more: Any) -> NoAnswer:
-    """Return what a single question raises."""
+def no_answer_to(*acts: Act, **more: Any) -> NoAnswer:
+    """Return the error that a single read raises."""
     kept: list[NoAnswer] = []
 
     async def scene(_: TinyCarrier, courier: Courier) -> None:
@@ -93,15 +93,15 @@ def silence_about(*acts: Act, **more: Any) -> NoAnswer:
     return kept[0]
 
 
-# --- the ordinary way -----------------------------------------------------------------------------
+# --- ordinary exchanges -----------------------------------------------------------------------------
 
 
 def test_a_request_arrives_as_the_adapter_wrote_it() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.converse(commit(), deadline=FOREVER)
+        result = await courier.converse(commit(), deadline=FOREVER)
         asked = await courier.converse(read(), deadline=FOREVER)
 
-        assert told.event == Acknowledged(CarrierOrderId("id-1"), "201")
+        assert result.event == Acknowledged(CarrierOrderId("id-1"), "201")
         assert asked.event == NotListed("200 yes")
         post, get = carrier.heard
         assert (post.method, post.target, post.body) == ("POST", "/orders", b"<Order/>")
@@ -134,35 +134,35 @@ def test_an_answer_is_whole_with_lower_case_headers() -> None:
     play(scene, raw(head.encode() + packed))
 
 
-def test_the_exchanges_are_kept_for_the_receipts() -> None:
-    told = outcome(reply(200, f"your Bearer {TOKEN} is known".encode()))
+def test_an_exchange_has_request_and_answer_without_secrets() -> None:
+    result = outcome(reply(200, f"your Bearer {TOKEN} is known".encode()))
 
-    (kept,) = told.exchanges
+    (kept,) = result.exchanges
     assert (kept.method, kept.target, kept.purpose, kept.status) == ("POST", "/orders", Purpose.COMMIT, 200)
     assert kept.request_body == b"<Order/>"
     assert kept.body == b"your Bearer [secret] is known"
     assert kept.trouble is None
     assert timedelta() < kept.elapsed < timedelta(seconds=2)
-    assert TOKEN not in repr(told.exchanges)
+    assert TOKEN not in repr(result.exchanges)
 
 
 def test_a_receipt_is_capped_and_the_answer_is_not() -> None:
-    told = outcome(reply(200, b"x" * 1000), receipt_bytes_max=10)
+    result = outcome(reply(200, b"x" * 1000), receipt_bytes_max=10)
 
-    assert told.exchanges[0].body == b"x" * 10
-    assert told.event == Acknowledged(CarrierOrderId("x" * 1000), "200")
+    assert result.exchanges[0].body == b"x" * 10
+    assert result.event == Acknowledged(CarrierOrderId("x" * 1000), "200")
 
 
 def test_many_conversations_share_the_connections() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await asyncio.gather(*(courier.converse(read(), deadline=FOREVER) for _ in range(40)))
-        assert {one.event for one in told} == {NotListed("200 yes")}
+        result = await asyncio.gather(*(courier.converse(read(), deadline=FOREVER) for _ in range(40)))
+        assert {one.event for one in result} == {NotListed("200 yes")}
         assert carrier.connections <= 4
 
     play(scene, *[reply()] * 40, connections_max=4)
 
 
-# --- nothing left ---------------------------------------------------------------------------------
+# --- nothing was sent ---------------------------------------------------------------------------------
 
 
 def nobody_home() -> str:
@@ -174,10 +174,10 @@ def nobody_home() -> str:
 def test_a_refused_connection_sends_nothing() -> None:
     async def scene(_: TinyCarrier, __: Courier) -> None:
         courier = a_courier(nobody_home())
-        told = await courier.converse(commit(), deadline=FOREVER)
-        assert isinstance(told.event, NotSent)
-        assert told.event.reason.startswith("nothing was sent: ClientConnectorError")
-        assert told.exchanges[0].trouble == told.event.reason
+        result = await courier.converse(commit(), deadline=FOREVER)
+        assert isinstance(result.event, NotSent)
+        assert result.event.reason.startswith("nothing was sent: ClientConnectorError")
+        assert result.exchanges[0].trouble == result.event.reason
         with pytest.raises(NoAnswer, match="nothing was sent") as caught:
             await courier.converse(read(), deadline=FOREVER)
         assert len(exchanges_of(caught.value)) == 1
@@ -190,8 +190,8 @@ def test_a_refused_connection_sends_nothing() -> None:
 def test_a_failed_handshake_sends_nothing(first: Act) -> None:
     async def scene(carrier: TinyCarrier, _: Courier) -> None:
         courier = a_courier(carrier.url.replace("http:", "https:"), connect_timeout_s=0.2)
-        told = await courier.converse(commit(), deadline=FOREVER)
-        assert isinstance(told.event, NotSent), told
+        result = await courier.converse(commit(), deadline=FOREVER)
+        assert isinstance(result.event, NotSent), result
         assert carrier.heard == []
         await courier.aclose()
 
@@ -202,8 +202,8 @@ def test_no_free_connection_sends_nothing() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         first = asyncio.create_task(courier.converse(read(), deadline=FOREVER))
         await asyncio.sleep(0.05)
-        told = await courier.converse(commit(), deadline=FOREVER)
-        assert isinstance(told.event, NotSent)
+        result = await courier.converse(commit(), deadline=FOREVER)
+        assert isinstance(result.event, NotSent)
         assert [heard.method for heard in carrier.heard] == ["GET"]
         first.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -215,17 +215,17 @@ def test_no_free_connection_sends_nothing() -> None:
 def test_total_time_spent_connecting_sends_nothing() -> None:
     async def scene(carrier: TinyCarrier, _: Courier) -> None:
         courier = a_courier(carrier.url.replace("http:", "https:"), total_timeout_s=0.2)
-        told = await courier.converse(commit(), deadline=FOREVER)
-        assert told.event == NotSent("nothing was sent within 0.2 s")
+        result = await courier.converse(commit(), deadline=FOREVER)
+        assert result.event == NotSent("nothing was sent within 0.2 s")
         await courier.aclose()
 
     play(scene, silence)
 
 
-def test_nothing_leaves_after_the_deadline() -> None:
+def test_nothing_is_sent_after_the_deadline() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.converse(commit(), deadline=100.0)
-        assert told.event == NotSent("nothing was sent: too late, the deadline had passed")
+        result = await courier.converse(commit(), deadline=100.0)
+        assert result.event == NotSent("nothing was sent: too late, the deadline had passed")
         with pytest.raises(NoAnswer, match="too late"):
             await courier.converse(read(), deadline=99.0)
         assert carrier.heard == []
@@ -238,7 +238,7 @@ def test_nothing_leaves_after_the_deadline() -> None:
 
 
 class SlowToken:
-    """Credentials that take their time, on a clock of their own."""
+    """Credentials that take a minute of a clock of their own."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -251,7 +251,7 @@ class SlowToken:
         return False
 
 
-def test_nothing_leaves_after_waiting_too_long_for_a_token() -> None:
+def test_nothing_is_sent_after_waiting_too_long_for_a_token() -> None:
     auth = SlowToken()
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
@@ -261,7 +261,7 @@ def test_nothing_leaves_after_waiting_too_long_for_a_token() -> None:
     play(scene, auth=auth, clock=lambda: auth.time)
 
 
-def test_nothing_leaves_after_waiting_too_long_for_a_connection() -> None:
+def test_nothing_is_sent_after_waiting_too_long_for_a_connection() -> None:
     moments = [0.0]
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
@@ -279,13 +279,13 @@ def test_nothing_leaves_after_waiting_too_long_for_a_connection() -> None:
     play(scene, after(go, reply()), connections_max=1, clock=lambda: moments[0])
 
 
-def test_the_clock_of_deadlines_goes_forward() -> None:
+def test_the_boot_clock_goes_forward() -> None:
     earlier = boot_clock()
 
     assert boot_clock() >= earlier > 0
 
 
-# --- something left -------------------------------------------------------------------------------
+# --- something was sent -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -311,12 +311,12 @@ def test_the_clock_of_deadlines_goes_forward() -> None:
         reply(201, gzip.compress(b"\0" * 20_000_000), Content_Encoding="gzip"),
     ],
 )
-def test_a_broken_answer_to_a_commit_is_lost_and_never_asked_for_again(act: Act) -> None:
-    told = outcome(act, read_timeout_s=0.2, answer_bytes_max=5000)
+def test_a_commit_with_a_broken_answer_is_lost_and_not_repeated(act: Act) -> None:
+    result = outcome(act, read_timeout_s=0.2, answer_bytes_max=5000)
 
-    assert isinstance(told.event, AnswerLost), told.event
-    assert told.event.reason.startswith("no answer: ")
-    assert [kept.trouble for kept in told.exchanges] == [told.event.reason]
+    assert isinstance(result.event, AnswerLost), result.event
+    assert result.event.reason.startswith("no answer: ")
+    assert [kept.trouble for kept in result.exchanges] == [result.event.reason]
 
 
 def test_a_slow_answer_is_cut_off_in_total() -> None:
@@ -332,14 +332,14 @@ def test_a_slow_answer_is_cut_off_in_total() -> None:
 
 
 def test_a_closed_keep_alive_connection_does_not_repeat_a_commit() -> None:
-    """The carrier hangs up just as the POST arrives; aiohttp calls that a lost connection, httpx a ConnectTimeout."""
+    """The carrier hangs up just as the POST arrives. aiohttp calls that a lost connection, httpx a ConnectTimeout."""
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         await courier.converse(read(), deadline=FOREVER)
-        told = await courier.converse(commit(), deadline=FOREVER)
+        result = await courier.converse(commit(), deadline=FOREVER)
 
-        assert isinstance(told.event, AnswerLost)
-        assert "ServerDisconnectedError" in told.event.reason
+        assert isinstance(result.event, AnswerLost)
+        assert "ServerDisconnectedError" in result.event.reason
         assert [heard.method for heard in carrier.heard] == ["GET", "POST"]
         assert carrier.connections == 1
 
@@ -350,32 +350,32 @@ def test_a_connection_seen_closed_is_not_used_again() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         await courier.converse(read(), deadline=FOREVER)
         await asyncio.sleep(0.05)
-        told = await courier.converse(commit(), deadline=FOREVER)
-        assert told.event == Acknowledged(CarrierOrderId("yes"), "200")
+        result = await courier.converse(commit(), deadline=FOREVER)
+        assert result.event == Acknowledged(CarrierOrderId("yes"), "200")
         assert carrier.connections == 2
 
     play(scene, hang_up_after(reply()), reply())
 
 
-def test_not_even_a_repeatable_method_is_repeated_when_it_commits() -> None:
-    """aiohttp repeats a PUT by itself on a fresh connection; the gate does not let it."""
+def test_a_commit_is_not_repeated_whatever_its_method() -> None:
+    """aiohttp repeats a PUT by itself on a new connection; the guard refuses that."""
 
     def put() -> Conversation:
         yield CarrierRequest("PUT", "/checkout", Purpose.COMMIT)
         return NotListed("unreachable")
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.converse(put(), deadline=FOREVER)
-        assert isinstance(told.event, AnswerLost)
+        result = await courier.converse(put(), deadline=FOREVER)
+        assert isinstance(result.event, AnswerLost)
         assert [heard.method for heard in carrier.heard] == ["PUT"]
 
     play(scene, drop, reply())
 
 
-def test_a_question_may_be_repeated_on_a_fresh_connection() -> None:
+def test_a_read_may_be_repeated_on_a_new_connection() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.converse(read(), deadline=FOREVER)
-        assert told.event == NotListed("200 yes")
+        result = await courier.converse(read(), deadline=FOREVER)
+        assert result.event == NotListed("200 yes")
         assert carrier.connections == 2
 
     play(scene, drop, reply())
@@ -386,9 +386,9 @@ def test_redirects_are_answers_and_are_not_followed(status: int) -> None:
     assert event(reply(status, b"there", Location="/elsewhere")) == Acknowledged(CarrierOrderId("there"), str(status))
 
 
-def test_a_question_that_breaks_is_no_answer() -> None:
-    assert "longer than 10 bytes" in silence_about(reply(200, b"x" * 11), answer_bytes_max=10).reason
-    assert "SocketTimeoutError" in silence_about(silence, read_timeout_s=0.1).reason
+def test_a_read_with_a_broken_answer_is_no_answer() -> None:
+    assert "longer than 10 bytes" in no_answer_to(reply(200, b"x" * 11), answer_bytes_max=10).reason
+    assert "SocketTimeoutError" in no_answer_to(silence, read_timeout_s=0.1).reason
 
 
 def test_an_answer_of_exactly_the_size_allowed_is_read() -> None:
@@ -407,15 +407,13 @@ def test_an_answer_of_exactly_the_size_allowed_is_read() -> None:
         ({}, None),
     ],
 )
-def test_too_many_requests_sends_nothing_and_says_when_to_come_back(
-    headers: dict[str, str], moment: datetime | None
-) -> None:
+def test_a_429_means_not_sent_and_says_until_when(headers: dict[str, str], moment: datetime | None) -> None:
     assert event(reply(429, b"", **headers)) == NotSent("HTTP 429: too many requests", moment)
-    failure = silence_about(reply(429, b"slow down", **headers))
+    failure = no_answer_to(reply(429, b"slow down", **headers))
     assert (failure.reason, failure.not_before) == ("HTTP 429: too many requests", moment)
 
 
-def test_a_broken_429_is_a_429() -> None:
+def test_a_429_with_a_broken_body_is_a_429() -> None:
     assert isinstance(event(raw(b"HTTP/1.1 429 X\r\nContent-Length: 50\r\n\r\nha")), NotSent)
 
 
@@ -423,7 +421,7 @@ def test_a_broken_429_is_a_429() -> None:
 
 
 class Renewable:
-    """A token with a number, renewed when it is refused."""
+    """A numbered token that is renewed when it is refused."""
 
     def __init__(self, *, fails: bool = False) -> None:
         self.number = 1
@@ -441,10 +439,10 @@ class Renewable:
 
 def test_a_401_is_repeated_once_with_a_new_token() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.converse(commit(), deadline=FOREVER)
-        assert told.event == Acknowledged(CarrierOrderId("yes"), "200")
+        result = await courier.converse(commit(), deadline=FOREVER)
+        assert result.event == Acknowledged(CarrierOrderId("yes"), "200")
         assert [heard.headers["authorization"] for heard in carrier.heard] == ["Bearer t1", "Bearer t2"]
-        assert [kept.status for kept in told.exchanges] == [401, 200]
+        assert [kept.status for kept in result.exchanges] == [401, 200]
 
     play(scene, reply(401, b""), reply(), auth=Renewable())
 
@@ -455,18 +453,18 @@ def test_a_second_401_is_the_answer() -> None:
     )
 
 
-def test_a_lost_repetition_is_a_lost_answer() -> None:
+def test_a_repetition_without_an_answer_is_a_lost_answer() -> None:
     assert isinstance(event(reply(401, b""), drop, auth=Renewable(), posts=2), AnswerLost)
 
 
 def test_without_a_token_nothing_is_sent() -> None:
-    told = event(reply(401, b""), auth=Renewable(fails=True))
+    result = event(reply(401, b""), auth=Renewable(fails=True))
 
-    assert told == NotSent("no token: HTTP 503", NOON)
+    assert result == NotSent("no token: HTTP 503", NOON)
 
 
 @pytest.mark.parametrize("auth", [StaticBearer("t"), Basic("user", "word")])
-def test_fixed_credentials_are_not_tried_again(auth: StaticBearer | Basic) -> None:
+def test_a_401_with_fixed_credentials_is_not_repeated(auth: StaticBearer | Basic) -> None:
     assert event(reply(401, b"no"), auth=auth) == Acknowledged(CarrierOrderId("no"), "401")
 
 
@@ -479,7 +477,7 @@ def unreadable(*requests: CarrierRequest) -> Conversation:
     raise UnreadableAnswer("tiny", "not an order", b"?")
 
 
-def test_an_unreadable_answer_to_money_is_a_lost_one() -> None:
+def test_an_unreadable_answer_after_a_commit_is_lost() -> None:
     async def scene(_: TinyCarrier, courier: Courier) -> None:
         assert (await courier.converse(unreadable(POST), deadline=FOREVER)).event == AnswerLost("tiny: not an order")
         assert (await courier.converse(unreadable(GET, POST), deadline=FOREVER)).event == AnswerLost(
@@ -492,38 +490,38 @@ def test_an_unreadable_answer_to_money_is_a_lost_one() -> None:
     play(scene, *[reply()] * 4)
 
 
-def test_an_unanswered_question_after_the_money_left_is_a_lost_answer() -> None:
+def test_an_unanswered_read_after_a_commit_is_a_lost_answer() -> None:
     def conversation() -> Conversation:
         yield POST
         yield GET
         return NotListed("unreachable")
 
     async def scene(_: TinyCarrier, courier: Courier) -> None:
-        told = await courier.converse(conversation(), deadline=FOREVER)
-        assert isinstance(told.event, AnswerLost)
-        assert [kept.status for kept in told.exchanges] == [200, 429]
+        result = await courier.converse(conversation(), deadline=FOREVER)
+        assert isinstance(result.event, AnswerLost)
+        assert [kept.status for kept in result.exchanges] == [200, 429]
 
     play(scene, reply(), reply(429))
 
 
 @pytest.mark.parametrize("path", ["/or ders", "/orders\r\nX: 1", "/orders#1", "/ord\u00e9rs", "orders", "/orders\\1"])
 def test_an_address_that_is_not_well_formed_is_not_sent(path: str) -> None:
-    """What should have been quoted might make another request of it."""
+    """What is not quoted could make it another request."""
 
     def conversation() -> Conversation:
         yield CarrierRequest("POST", path, Purpose.COMMIT, body=b"<Order/>")
         return NotListed("unreachable")
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        told = await courier.converse(conversation(), deadline=FOREVER)
-        assert isinstance(told.event, NotSent)
-        assert told.event.reason.startswith("nothing was sent: the address is not well formed")
+        result = await courier.converse(conversation(), deadline=FOREVER)
+        assert isinstance(result.event, NotSent)
+        assert result.event.reason.startswith("nothing was sent: the address is not well formed")
         assert carrier.heard == []
 
     play(scene, reply())
 
 
-def test_an_unanswered_question_before_the_money_is_no_answer() -> None:
+def test_an_unanswered_request_before_the_commit_is_no_answer() -> None:
     def conversation() -> Conversation:
         yield CarrierRequest("POST", "/carts", Purpose.PREPARE)
         yield POST
@@ -537,7 +535,7 @@ def test_an_unanswered_question_before_the_money_is_no_answer() -> None:
     play(scene, drop)
 
 
-def test_money_is_asked_for_once_in_a_conversation() -> None:
+def test_a_conversation_commits_once() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         with pytest.raises(Mistake, match="commits once"):
             await courier.converse(unreadable(POST, POST), deadline=FOREVER)
@@ -546,7 +544,7 @@ def test_money_is_asked_for_once_in_a_conversation() -> None:
     play(scene, reply())
 
 
-def test_a_bug_keeps_what_was_said() -> None:
+def test_an_exception_has_the_exchanges() -> None:
     def broken() -> Conversation:
         answer = yield POST
         raise KeyError(answer.status)
@@ -581,7 +579,7 @@ def test_a_cancelled_commit_ends_in_no_event() -> None:
     play(scene, silence)
 
 
-def test_a_question_is_answered_and_a_name_with_several_values_is_repeated() -> None:
+def test_an_inquiry_repeats_a_parameter_with_several_values() -> None:
     def counting() -> Inquiry[str]:
         query: dict[str, str | tuple[str, ...]] = {
             "number_type": "tendlc",
@@ -600,7 +598,7 @@ def test_a_question_is_answered_and_a_name_with_several_values_is_repeated() -> 
     play(scene, reply())
 
 
-def test_a_question_without_an_answer_says_so() -> None:
+def test_an_unanswered_inquiry_raises_no_answer() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         with pytest.raises(NoAnswer):
             await courier.inquire(reading())

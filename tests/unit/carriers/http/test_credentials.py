@@ -1,4 +1,4 @@
-"""OutboxMessage carriers who we are: tokens are had once, renewed early, and never shown."""
+"""Credentials: tokens are fetched once, renewed early, and never shown."""
 
 import asyncio
 import base64
@@ -25,8 +25,8 @@ NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 SECRET = "hush-hush-hush"
 
 
-class TokenDesk:
-    """Gives out numbered tokens, or whatever else it was told to."""
+class TokenServer:
+    """Issues numbered tokens, or gives the answers that it was made with."""
 
     def __init__(self, *answers: CarrierAnswer | NoAnswer) -> None:
         self.answers = list(answers)
@@ -53,8 +53,8 @@ def token(text: str, lifetime: object = 3600) -> CarrierAnswer:
     return answer_of(200, {"access_token": text, "token_type": "Bearer", "expires_in": lifetime})
 
 
-def an_oauth(desk: TokenDesk) -> OAuth2ClientCredentials:
-    return OAuth2ClientCredentials("client", SECRET, clock=desk.clock, now=lambda: NOON)
+def an_oauth(server: TokenServer) -> OAuth2ClientCredentials:
+    return OAuth2ClientCredentials("client", SECRET, clock=server.clock, now=lambda: NOON)
 
 
 def bearer(number: int) -> dict[str, str]:
@@ -63,35 +63,35 @@ def bearer(number: int) -> dict[str, str]:
 
 def test_fixed_credentials_are_sent_and_never_renewed() -> None:
     async def scene(auth: Authenticator, expected: str) -> None:
-        desk = TokenDesk()
-        headers = await auth.headers(desk.fetch)
+        server = TokenServer()
+        headers = await auth.headers(server.fetch)
         assert headers == {"Authorization": expected}
-        assert await auth.renew(headers, desk.fetch) is False
-        assert desk.asked == []
+        assert await auth.renew(headers, server.fetch) is False
+        assert server.asked == []
 
     asyncio.run(scene(StaticBearer("abc"), "Bearer abc"))
     asyncio.run(scene(Basic("user", "pä:ss"), f"Basic {base64.b64encode('user:pä:ss'.encode()).decode()}"))
 
 
 @pytest.mark.parametrize("token", ["", "two words", "line\nbreak", "end ", "Schlüssel"])
-def test_a_token_that_no_header_can_hold_is_refused_at_once(token: str) -> None:
+def test_a_token_that_is_not_allowed_in_a_header_is_refused(token: str) -> None:
     with pytest.raises(ValueError, match="token"):
         StaticBearer(token)
 
 
 @pytest.mark.parametrize("key", ["", "two words", "line\nbreak"])
-def test_a_key_that_no_header_can_hold_is_refused_at_once(key: str) -> None:
+def test_a_key_that_is_not_allowed_in_a_header_is_refused(key: str) -> None:
     with pytest.raises(ValueError, match="key"):
         ApiKeyHeader("X-KEY", key)
 
 
-def test_a_key_goes_in_the_carriers_own_header_and_is_never_renewed() -> None:
+def test_a_key_is_sent_in_the_carriers_header_and_never_renewed() -> None:
     async def scene() -> None:
-        desk = TokenDesk()
+        server = TokenServer()
         auth = ApiKeyHeader("X-KEY", SECRET)
-        headers = await auth.headers(desk.fetch)
+        headers = await auth.headers(server.fetch)
         assert headers == {"X-KEY": SECRET}
-        assert await auth.renew(headers, desk.fetch) is False
+        assert await auth.renew(headers, server.fetch) is False
         assert SECRET not in repr(auth)
 
     asyncio.run(scene())
@@ -106,10 +106,10 @@ def test_a_key_is_in_no_receipt_although_the_carrier_echoes_it() -> None:
         async with TinyCarrier(reply(200, f"your key {SECRET} is known".encode())) as carrier:
             auth = ApiKeyHeader("X-KEY", SECRET)
             courier = Courier(CourierSettings(carrier.url), auth, now=lambda: NOON)
-            told = await courier.converse(conversation(), deadline=float("inf"))
+            result = await courier.converse(conversation(), deadline=float("inf"))
             await courier.aclose()
             assert carrier.heard[0].headers["x-key"] == SECRET
-        (kept,) = told.exchanges
+        (kept,) = result.exchanges
         assert (kept.target, kept.request_body, kept.body) == (
             "/echo?k=[secret]",
             b"[secret]",
@@ -119,82 +119,82 @@ def test_a_key_is_in_no_receipt_although_the_carrier_echoes_it() -> None:
     asyncio.run(scene())
 
 
-def test_a_user_name_with_a_colon_is_refused_at_once() -> None:
+def test_a_user_name_with_a_colon_is_refused() -> None:
     with pytest.raises(ValueError, match="colon"):
         Basic("user:name", "word")
 
 
-def test_a_token_is_asked_for_as_the_carrier_wants_it() -> None:
-    desk = TokenDesk()
+def test_the_token_request_is_as_documented() -> None:
+    server = TokenServer()
 
-    assert asyncio.run(_headers(an_oauth(desk), desk)) == bearer(1)
-    ((method, path, headers, body),) = desk.asked
+    assert asyncio.run(_headers(an_oauth(server), server)) == bearer(1)
+    ((method, path, headers, body),) = server.asked
     assert (method, path, body) == ("POST", "/api/v1/oauth2/token", b"grant_type=client_credentials")
     assert headers["Authorization"] == f"Basic {base64.b64encode(f'client:{SECRET}'.encode()).decode()}"
     assert headers["Content-Type"] == "application/x-www-form-urlencoded"
 
 
-async def _headers(auth: Authenticator, desk: TokenDesk) -> Mapping[str, str]:
-    return await auth.headers(desk.fetch)
+async def _headers(auth: Authenticator, server: TokenServer) -> Mapping[str, str]:
+    return await auth.headers(server.fetch)
 
 
 @pytest.mark.parametrize(
     ("lifetime", "good_for"),
     [(3600, 3540), ("3600", 3540), (90, 45), (1, 0.5), (None, 240), ("soon", 240), (-1, 240), ([], 240), (1e400, 240)],
 )
-def test_a_token_is_renewed_before_it_ends(lifetime: object, good_for: float) -> None:
-    desk = TokenDesk(token("token-1", lifetime))
+def test_a_token_is_renewed_before_it_expires(lifetime: object, good_for: float) -> None:
+    server = TokenServer(token("token-1", lifetime))
 
     async def scene() -> None:
-        auth = an_oauth(desk)
-        assert await auth.headers(desk.fetch) == bearer(1)
-        desk.now += good_for - 0.01
-        assert await auth.headers(desk.fetch) == bearer(1)
-        desk.now += 0.01
-        assert await auth.headers(desk.fetch) == bearer(2)
+        auth = an_oauth(server)
+        assert await auth.headers(server.fetch) == bearer(1)
+        server.now += good_for - 0.01
+        assert await auth.headers(server.fetch) == bearer(1)
+        server.now += 0.01
+        assert await auth.headers(server.fetch) == bearer(2)
 
     asyncio.run(scene())
-    assert len(desk.asked) == 2
+    assert len(server.asked) == 2
 
 
-def test_everybody_who_waits_shares_one_fetch() -> None:
-    desk = TokenDesk()
+def test_waiting_requests_share_one_fetch() -> None:
+    server = TokenServer()
 
     async def scene() -> None:
-        auth = an_oauth(desk)
-        all_headers = await asyncio.gather(*(auth.headers(desk.fetch) for _ in range(50)))
+        auth = an_oauth(server)
+        all_headers = await asyncio.gather(*(auth.headers(server.fetch) for _ in range(50)))
         assert all(headers == bearer(1) for headers in all_headers)
-        renewed = await asyncio.gather(*(auth.renew(bearer(1), desk.fetch) for _ in range(50)))
+        renewed = await asyncio.gather(*(auth.renew(bearer(1), server.fetch) for _ in range(50)))
         assert all(renewed)
-        assert await auth.headers(desk.fetch) == bearer(2)
-        assert await auth.renew(bearer(1), desk.fetch), "an old refusal does not cost the new token"
-        assert await auth.headers(desk.fetch) == bearer(2)
+        assert await auth.headers(server.fetch) == bearer(2)
+        assert await auth.renew(bearer(1), server.fetch), "an old refusal does not cost the new token"
+        assert await auth.headers(server.fetch) == bearer(2)
 
     asyncio.run(scene())
-    assert len(desk.asked) == 2
+    assert len(server.asked) == 2
 
 
-def test_a_failure_is_shared_by_those_who_wait_and_forgotten_soon() -> None:
-    desk = TokenDesk(NoAnswer("no token: refused"))
+def test_waiting_requests_share_a_failure_for_a_second() -> None:
+    server = TokenServer(NoAnswer("no token: refused"))
 
     async def scene() -> None:
-        auth = an_oauth(desk)
-        failures = await asyncio.gather(*(auth.headers(desk.fetch) for _ in range(20)), return_exceptions=True)
+        auth = an_oauth(server)
+        failures = await asyncio.gather(*(auth.headers(server.fetch) for _ in range(20)), return_exceptions=True)
         assert [str(failure) for failure in failures] == ["no token: refused"] * 20
-        assert len(desk.asked) == 1
-        desk.now += 1.0
-        assert await auth.headers(desk.fetch) == bearer(2)
+        assert len(server.asked) == 1
+        server.now += 1.0
+        assert await auth.headers(server.fetch) == bearer(2)
 
     asyncio.run(scene())
 
 
-def test_a_cancelled_fetch_leaves_the_way_free() -> None:
-    desk = TokenDesk()
+def test_a_cancelled_fetch_does_not_block_the_next() -> None:
+    server = TokenServer()
 
     async def scene() -> None:
-        auth = an_oauth(desk)
-        first = asyncio.create_task(_headers(auth, desk))
-        second = asyncio.create_task(_headers(auth, desk))
+        auth = an_oauth(server)
+        first = asyncio.create_task(_headers(auth, server))
+        second = asyncio.create_task(_headers(auth, server))
         await asyncio.sleep(0)
         first.cancel()
         assert await second == bearer(2)
@@ -221,11 +221,11 @@ def test_a_cancelled_fetch_leaves_the_way_free() -> None:
         (answer_of(200, {"access_token": ""}), "without an access_token"),
     ],
 )
-def test_a_token_that_cannot_be_had_says_why_and_no_secret(answer: CarrierAnswer, words: str) -> None:
-    desk = TokenDesk(answer)
+def test_a_failed_fetch_says_why_and_no_secret(answer: CarrierAnswer, words: str) -> None:
+    server = TokenServer(answer)
 
     with pytest.raises(NoAnswer, match=words) as caught:
-        asyncio.run(_headers(an_oauth(desk), desk))
+        asyncio.run(_headers(an_oauth(server), server))
 
     error: BaseException | None = caught.value
     while error:
@@ -234,16 +234,16 @@ def test_a_token_that_cannot_be_had_says_why_and_no_secret(answer: CarrierAnswer
         error = error.__cause__
 
 
-def test_a_limited_token_desk_says_when_to_come_back() -> None:
-    desk = TokenDesk(answer_of(429, **{"retry-after": "7"}))
+def test_a_429_for_a_token_says_until_when() -> None:
+    server = TokenServer(answer_of(429, **{"retry-after": "7"}))
 
     with pytest.raises(NoAnswer) as caught:
-        asyncio.run(_headers(an_oauth(desk), desk))
+        asyncio.run(_headers(an_oauth(server), server))
 
     assert caught.value.not_before == NOON + timedelta(seconds=7)
 
 
-@pytest.mark.parametrize("auth", [StaticBearer(SECRET), Basic("user", SECRET), an_oauth(TokenDesk())])
+@pytest.mark.parametrize("auth", [StaticBearer(SECRET), Basic("user", SECRET), an_oauth(TokenServer())])
 def test_no_secret_is_shown(auth: Authenticator) -> None:
     encoded = base64.b64encode(f"user:{SECRET}".encode()).decode()
 
@@ -251,7 +251,7 @@ def test_no_secret_is_shown(auth: Authenticator) -> None:
     assert encoded not in repr(auth)
 
 
-def test_a_token_is_fetched_refused_and_renewed_on_the_wire() -> None:
+def test_a_refused_token_is_renewed_over_a_socket() -> None:
     def commit() -> Conversation:
         answer = yield CarrierRequest("POST", "/orders", Purpose.COMMIT, body=b"<Order/>")
         return NotListed(answer.body.decode())
@@ -259,33 +259,33 @@ def test_a_token_is_fetched_refused_and_renewed_on_the_wire() -> None:
     async def scene() -> None:
         acts = (reply(200, token("one").body), reply(401, b""), reply(200, token("two").body), reply(201, b"made"))
         async with TinyCarrier(*acts) as carrier:
-            desk = TokenDesk()
-            courier = Courier(CourierSettings(carrier.url), an_oauth(desk), now=lambda: NOON)
-            told = await courier.converse(commit(), deadline=float("inf"))
+            server = TokenServer()
+            courier = Courier(CourierSettings(carrier.url), an_oauth(server), now=lambda: NOON)
+            result = await courier.converse(commit(), deadline=float("inf"))
             await courier.aclose()
-            assert told.event == NotListed("made")
+            assert result.event == NotListed("made")
             assert [heard.target for heard in carrier.heard] == ["/api/v1/oauth2/token", "/orders"] * 2
             assert [heard.headers["authorization"] for heard in carrier.heard[1::2]] == ["Bearer one", "Bearer two"]
-            assert [kept.target for kept in told.exchanges] == ["/orders", "/orders"], "tokens are not kept"
+            assert [kept.target for kept in result.exchanges] == ["/orders", "/orders"], "tokens are not kept"
 
     asyncio.run(scene())
 
 
-def test_no_money_is_spent_without_a_token() -> None:
+def test_nothing_is_ordered_without_a_token() -> None:
     def commit() -> Conversation:
         yield CarrierRequest("POST", "/orders", Purpose.COMMIT)
         return NotListed("unreachable")
 
     async def scene() -> None:
         async with TinyCarrier(drop) as carrier:
-            courier = Courier(CourierSettings(carrier.url), an_oauth(TokenDesk()), now=lambda: NOON)
-            told = await courier.converse(commit(), deadline=float("inf"))
+            courier = Courier(CourierSettings(carrier.url), an_oauth(TokenServer()), now=lambda: NOON)
+            result = await courier.converse(commit(), deadline=float("inf"))
             await courier.aclose()
-            assert isinstance(told.event, NotSent)
-            assert told.event.reason.startswith("no token: no answer: ServerDisconnectedError")
+            assert isinstance(result.event, NotSent)
+            assert result.event.reason.startswith("no token: no answer: ServerDisconnectedError")
             assert [heard.target for heard in carrier.heard] == ["/api/v1/oauth2/token"]
-            (evidence,) = told.exchanges
-            assert (evidence.out_of_reach, evidence.trouble) == (True, told.event.reason)
+            (evidence,) = result.exchanges
+            assert (evidence.out_of_reach, evidence.trouble) == (True, result.event.reason)
             assert (evidence.request_body, evidence.body) == (b"", b"")
 
     asyncio.run(scene())

@@ -1,4 +1,4 @@
-"""When a carrier wants to be asked again."""
+"""When a carrier may be asked again."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -38,14 +38,14 @@ EPOCH = int(NOON.timestamp())
         ({}, None),
     ],
 )
-def test_the_moment_is_read_from_either_header(headers: dict[str, str], seconds: int | None) -> None:
+def test_the_moment_is_read_from_both_headers(headers: dict[str, str], seconds: int | None) -> None:
     expected = None if seconds is None else NOON + timedelta(seconds=seconds)
 
     assert retry_at(headers, NOON) == expected
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
-def test_no_header_stops_a_carrier_for_long(reset: str, after: str) -> None:
+def test_no_header_stops_a_carrier_for_more_than_an_hour(reset: str, after: str) -> None:
     moment = retry_at({"x-ratelimit-reset": reset, "retry-after": after}, NOON)
 
     assert moment is None or NOON < moment <= NOON + LONGEST_WAIT

@@ -1,4 +1,4 @@
-"""A carrier of a few lines on a real socket, which answers, lies and hangs up as it is told."""
+"""A small carrier on a real socket. It answers, lies and hangs up as each test wants."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -23,7 +23,7 @@ Act = Callable[[asyncio.StreamWriter], Awaitable[bool]]
 
 
 def reply(status: int = 200, body: bytes = b"yes", **headers: str) -> Act:
-    """Answer properly and keep the connection."""
+    """Answer correctly and keep the connection."""
     named = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     whole = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{named}\r\n".encode() + body
 
@@ -36,7 +36,7 @@ def reply(status: int = 200, body: bytes = b"yes", **headers: str) -> Act:
 
 
 def raw(data: bytes, *, hang_up: bool = True) -> Act:
-    """Write these bytes, then hang up or fall silent."""
+    """Write these bytes, then hang up, or stop answering."""
 
     async def act(writer: asyncio.StreamWriter) -> bool:
         writer.write(data)
@@ -49,7 +49,7 @@ def raw(data: bytes, *, hang_up: bool = True) -> Act:
 
 
 def hang_up_after(act: Act) -> Act:
-    """Answer as if the connection stayed, then close it."""
+    """Answer as if the connection stayed open, then close it."""
 
     async def closing(writer: asyncio.StreamWriter) -> bool:
         await act(writer)
@@ -59,7 +59,7 @@ def hang_up_after(act: Act) -> Act:
 
 
 def after(event: asyncio.Event, act: Act) -> Act:
-    """Answer when told to."""
+    """Answer when the event is set."""
 
     async def waiting(writer: asyncio.StreamWriter) -> bool:
         await event.wait()
@@ -73,7 +73,7 @@ silence = raw(b"", hang_up=False)
 
 
 class TinyCarrier:
-    """Performs its acts in turn, one for each request, whatever connection that comes on."""
+    """Performs its acts one after the other, one for each request, on whichever connection it comes."""
 
     def __init__(self, *acts: Act) -> None:
         self.acts = list(acts)

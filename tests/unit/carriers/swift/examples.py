@@ -1,4 +1,4 @@
-"""Orders to ask Swift for, answers as its page prints them, and what the tests know it by."""
+"""Orders for Swift, and answers as its page prints them."""
 
 import json
 from collections.abc import Mapping
@@ -81,7 +81,7 @@ def cart(**more: Any) -> CarrierAnswer:
 
 
 def added(**more: Any) -> CarrierAnswer:
-    """Return the answer to a request, as the page prints it: nothing of what was sent, and the cart's id."""
+    """Return the answer to a request as the page prints it: with the cart's id, and nothing of what was sent."""
     data: dict[str, Any] = {
         "data": {},
         "id": CART,
@@ -127,7 +127,7 @@ def failed(status: str, detail: str, code: str = "UPSTREAM_ERROR") -> CarrierAns
 def did(
     number: object = ONE, sms: object = "AVAILABLE", *, after: timedelta = timedelta(minutes=1), **more: Any
 ) -> Any:
-    """Return a number of an account, that came so long after the cart."""
+    """Return a number of an account that came `after` the cart."""
     return {
         "id": "01KBC4VZE1CFMG5MAB08900001",
         "number": str(number).removeprefix("+"),
@@ -162,26 +162,26 @@ def refusal(detail: str, status: int = 422) -> CarrierAnswer:
 
 
 def converse(conversation: Conversation, *said: Said) -> tuple[Event, list[CarrierRequest], list[Mapping[str, object]]]:
-    """Hold a conversation, answering requests and recalls in turn; return its end, the requests, and what was kept."""
+    """Run a conversation with an answer for each request and lookup. Return event, requests, and what was saved."""
     waiting = list(said)
     asked: list[CarrierRequest] = []
     kept: list[Mapping[str, object]] = []
     answer: Said | None = None
     while True:
         try:
-            turn = conversation.send(answer)
+            step = conversation.send(answer)
         except StopIteration as end:
             assert not waiting, f"not asked for: {waiting}"
             event: Event = end.value
             return event, asked, kept
         answer = None
-        if isinstance(turn, SaveProgress):
-            json.dumps(turn.progress)  # the ledger keeps JSON
-            kept.append(turn.progress)
+        if isinstance(step, SaveProgress):
+            json.dumps(step.progress)  # the ledger keeps JSON
+            kept.append(step.progress)
         else:
-            asked += [turn] if isinstance(turn, CarrierRequest) else []
+            asked += [step] if isinstance(step, CarrierRequest) else []
             answer = waiting.pop(0)
-            assert isinstance(answer, KnownNumbers) is isinstance(turn, LookUpNumbers), f"{turn} was answered {answer}"
+            assert isinstance(answer, KnownNumbers) is isinstance(step, LookUpNumbers), f"{step} was answered {answer}"
 
 
 def results(state: NumberState, *numbers: E164) -> tuple[NumberResult, ...]:

@@ -1,4 +1,4 @@
-"""How an order at Swift stands: its words, the numbers that came, and whether they are usable."""
+"""The status of an order at Swift: its texts, the numbers that came, and whether they are usable."""
 
 from datetime import timedelta
 from typing import Any
@@ -47,35 +47,35 @@ def asked(*said: Said, request: OrderRequest | None = None, **progress: Any) -> 
 
 
 @pytest.mark.parametrize("status", ["NEW", "PROCESSING"])
-def test_an_order_under_way_is_open(status: str) -> None:
+def test_a_new_or_processing_order_is_open(status: str) -> None:
     event, requests, _ = converse(CARRIER.ask(open_order()), shown(status))
     assert event == StillOpen(status, detail="checkout cart")
     assert [(one.method, one.path) for one in requests] == [("GET", f"/api/v1/orders/{CART}")]
 
 
-def test_a_word_nobody_knows_is_open_and_said() -> None:
+def test_an_unknown_status_of_an_order_is_open_and_marked() -> None:
     assert asked(shown("AWAITING_STARLIGHT")) == StillOpen(
         "AWAITING_STARLIGHT", detail="checkout cart", unheard_of=True
     )
 
 
-def test_numbers_brought_along_wait_for_people() -> None:
+def test_messaging_orders_are_asked_about_slowly() -> None:
     assert asked(shown("PROCESSING"), request=BROUGHT) == StillOpen("PROCESSING", detail="checkout cart", slow=True)
 
 
-def test_an_order_that_is_not_known_any_more_is_open() -> None:
+def test_an_order_answered_404_is_open_and_marked() -> None:
     event = asked(answered(404))
     assert isinstance(event, StillOpen)
     assert event.unheard_of
 
 
-def test_an_order_without_an_id_is_our_mistake() -> None:
+def test_an_order_without_a_carrier_order_id_is_a_mistake() -> None:
     with pytest.raises(Mistake):
         converse(CARRIER.ask(open_order(carrier_order_id=None)))
 
 
 @pytest.mark.parametrize("answer", [answered(500), answered(403), answered(200), answered(200, HTML), answered(302)])
-def test_what_says_nothing_is_no_answer(answer: CarrierAnswer) -> None:
+def test_an_error_or_empty_answer_is_no_answer(answer: CarrierAnswer) -> None:
     with pytest.raises(NoAnswer):
         asked(answer)
 
@@ -83,7 +83,7 @@ def test_what_says_nothing_is_no_answer(answer: CarrierAnswer) -> None:
 @pytest.mark.parametrize(
     "answer", [answered(200, b"{"), answered(200, []), cart(), shown(None), shown(7), shown(id="01OTHER")]
 )
-def test_what_is_no_order_of_ours_is_unreadable(answer: CarrierAnswer) -> None:
+def test_another_order_than_asked_for_is_unreadable(answer: CarrierAnswer) -> None:
     with pytest.raises(UnreadableAnswer):
         asked(answer)
 
@@ -121,7 +121,7 @@ def test_a_list_that_goes_in_circles_proves_nothing() -> None:
     [answered(200, {"type": "list", "data": {"items": [1]}}), answered(200, {"type": "list", "data": {"items": [{}]}}),
      answered(200, {"type": "list", "data": {}}), shown(), listed(did(ONE, inserted_at=None))],
 )  # fmt: skip
-def test_what_is_no_list_of_numbers_is_unreadable(answer: CarrierAnswer) -> None:
+def test_a_body_that_is_not_a_list_of_numbers_is_unreadable(answer: CarrierAnswer) -> None:
     with pytest.raises(UnreadableAnswer):
         asked(shown("COMPLETED"), answer)
 
@@ -135,7 +135,7 @@ def test_a_sub_accounts_numbers_are_its_own() -> None:
     ]
 
 
-def test_where_the_cart_named_no_account_all_numbers_are_looked_through() -> None:
+def test_without_the_carts_account_all_numbers_are_read() -> None:
     order = open_order(new_numbers(1), progress={**CHECKED_OUT, "account": None})
     _, requests, _ = converse(CARRIER.ask(order), shown("COMPLETED"), listed(did(ONE)), KNOWN)
     assert requests[1].path == "/api/v1/dids"
@@ -148,7 +148,7 @@ def test_the_numbers_of_other_orders_are_left_to_them() -> None:
     )
 
 
-def test_fewer_numbers_are_believed_after_some_looks() -> None:
+def test_fewer_numbers_than_ordered_are_believed_after_several_looks() -> None:
     said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
     for looks in range(LOOKS_WANTED - 1):
         event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": looks})), *said)
@@ -161,7 +161,7 @@ def test_fewer_numbers_are_believed_after_some_looks() -> None:
     assert "1 of 2 numbers came" in end.reason
 
 
-def test_an_order_that_a_person_found_is_as_old_as_the_carrier_says() -> None:
+def test_an_adopted_order_is_as_old_as_its_inserted_at() -> None:
     """The time of its cart was not saved."""
     order = open_order(progress={})
     said = listed(did(ONE), did(TWO), did(THREE, after=-timedelta(minutes=1)))
@@ -173,8 +173,8 @@ def test_an_order_that_a_person_found_is_as_old_as_the_carrier_says() -> None:
         converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=None), said)
 
 
-def test_as_long_as_more_numbers_come_none_is_believed_to_be_missing() -> None:
-    """Also where there were none for long: the list may just have begun to fill."""
+def test_looks_are_counted_from_the_last_new_number() -> None:
+    """Also if there were none for a long time: the list may just have begun to fill."""
     said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
     event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": 10, "seen": 0})), *said)
     assert isinstance(event, StillOpen)
@@ -182,7 +182,7 @@ def test_as_long_as_more_numbers_come_none_is_believed_to_be_missing() -> None:
     assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=1), PartlyFilled)
 
 
-def test_a_done_order_without_any_number_is_for_a_person_in_the_end() -> None:
+def test_a_completed_order_without_numbers_is_parked_in_the_end() -> None:
     said = (shown("COMPLETED"), listed())
     assert isinstance(asked(*said, looks=LOOKS_WANTED), StillOpen)
     assert isinstance(asked(*said, looks=LOOKS_WANTED_NOTHING - 1), Parked)
@@ -201,38 +201,38 @@ def test_an_error_with_numbers_is_no_refusal() -> None:
     assert end.numbers == results(USABLE, ONE, TWO)
 
 
-def test_more_numbers_than_ordered_are_told() -> None:
+def test_more_numbers_than_ordered_end_with_errors() -> None:
     end = asked(shown("COMPLETED"), listed(did(ONE), did(TWO), did(THREE)), KNOWN)
     assert isinstance(end, FilledWithErrors)
     assert len(end.numbers) == 3
     assert "3 numbers came to the account where 2 were ordered" in end.reason
 
 
-def test_all_numbers_with_errors_end_so() -> None:
+def test_all_numbers_beside_errors_end_with_errors() -> None:
     end = asked(failed("COMPLETED_WITH_ERRORS", "hm", "GENERAL_ERROR"), listed(did(ONE), did(TWO)), KNOWN)
     assert isinstance(end, FilledWithErrors)
     assert end.reason == "the carrier says COMPLETED_WITH_ERRORS (GENERAL_ERROR): hm"
 
 
-def test_numbers_are_followed_until_they_are_usable_and_others_may_buy_meanwhile() -> None:
+def test_numbers_are_followed_until_usable_without_the_serial_lock() -> None:
     event = asked(shown("COMPLETED"), listed(did(ONE, "PENDING"), did(TWO)), KNOWN)
     assert isinstance(event, StillOpen)
     assert event.numbers == (*results(ACQUIRED, ONE), *results(USABLE, TWO))
     assert not event.alone
 
 
-def test_what_came_later_is_nothing_to_an_order_that_has_its_numbers() -> None:
+def test_later_numbers_do_not_change_an_order_that_has_its_own() -> None:
     end = asked(shown("COMPLETED"), listed(did(ONE), did(TWO), did(THREE)), found=[ONE, TWO])
     assert end == Filled("COMPLETED", results(USABLE, ONE, TWO))
 
 
-def test_an_unheard_of_reach_is_not_usable() -> None:
+def test_an_unknown_messaging_status_is_not_usable() -> None:
     assert isinstance(asked(shown("COMPLETED"), listed(did(ONE, "ALMOST"), did(TWO)), KNOWN), StillOpen)
     assert isinstance(asked(shown("COMPLETED"), listed(did(ONE, None), did(TWO)), KNOWN), StillOpen)
     assert isinstance(asked(shown("COMPLETED"), listed(did(ONE, "available"), did(TWO)), KNOWN), Filled)
 
 
-def test_a_number_that_cannot_message_is_ours_all_the_same_and_is_told_when_it_is_believed() -> None:
+def test_a_number_without_messaging_is_acquired_after_several_looks() -> None:
     said = (shown("COMPLETED"), listed(did(ONE, "UNAVAILABLE"), did(TWO)))
     waiting = asked(*said, found=[ONE, TWO])
     assert isinstance(waiting, StillOpen)
@@ -242,14 +242,14 @@ def test_a_number_that_cannot_message_is_ours_all_the_same_and_is_told_when_it_i
     assert end.numbers == (NumberResult(ONE, ACQUIRED, "SMS_UNAVAILABLE", text), *results(USABLE, TWO))
 
 
-def test_mms_counts_where_it_was_asked_for() -> None:
+def test_mms_counts_if_it_was_ordered() -> None:
     said = (shown("COMPLETED"), listed(did(ONE, mms_status="PENDING"), did(TWO, mms_status="AVAILABLE")))
     wanted = naming(Kind.ADD_MESSAGING_NUMBERS, ONE, TWO, options={"mms_enabled": True})
     assert isinstance(asked(*said, request=wanted, found=[ONE, TWO]), StillOpen)
     assert isinstance(asked(*said, request=BROUGHT, found=[ONE, TWO]), Filled)
 
 
-def test_a_number_that_came_and_went_is_told_when_it_is_believed() -> None:
+def test_a_number_that_came_and_went_is_believed_after_several_looks() -> None:
     said = (shown("COMPLETED"), listed(did(TWO)))
     waiting = asked(*said, found=[ONE, TWO])
     assert isinstance(waiting, StillOpen)
@@ -278,7 +278,7 @@ def test_a_number_that_was_there_before_was_not_brought_by_an_order_that_failed(
     assert isinstance(end, Filled)
 
 
-def test_named_numbers_of_which_none_came_though_all_is_said_to_be_well() -> None:
+def test_completed_without_any_named_number_ends_with_errors() -> None:
     end = asked(shown("COMPLETED"), listed(), request=BROUGHT, looks=LOOKS_WANTED - 1)
     assert isinstance(end, FilledWithErrors)
     assert {number.state for number in end.numbers} == {NumberState.FAILED}

@@ -1,4 +1,4 @@
-"""Whatever Swift, a gateway or an attacker answers: a legal event, or an error that says "nothing known"."""
+"""Whatever Swift, a gateway or an attacker answers, a conversation ends in a legal event or a known error."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -155,20 +155,20 @@ garbage = st.one_of(
 
 
 def event_or_none(conversation: Conversation, answers: Iterator[CarrierAnswer], known: KnownNumbers) -> Event | None:
-    """Hold a conversation; None when it ended in an error that says that nothing is known."""
+    """Return the event that a conversation ends in; None if it raises an error that says that nothing is known."""
     ready = False
     answer: CarrierAnswer | KnownNumbers | None = None
     try:
         while True:
-            turn = conversation.send(answer)
-            if isinstance(turn, SaveProgress):
-                ready = json.loads(json.dumps(turn.progress)).get("requested") is True
+            step = conversation.send(answer)
+            if isinstance(step, SaveProgress):
+                ready = json.loads(json.dumps(step.progress)).get("requested") is True
                 answer = None
-            elif isinstance(turn, LookUpNumbers):
+            elif isinstance(step, LookUpNumbers):
                 answer = known
             else:
-                assert isinstance(turn, CarrierRequest)
-                assert turn.purpose is not Purpose.COMMIT or ready, "checked out, and not kept before"
+                assert isinstance(step, CarrierRequest)
+                assert step.purpose is not Purpose.COMMIT or ready, "checked out, and not kept before"
                 answer = next(answers)
     except StopIteration as end:
         event: Event = end.value

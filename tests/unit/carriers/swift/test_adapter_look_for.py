@@ -1,4 +1,4 @@
-"""Looking for an order in doubt at Swift: by its cart, by our reference, and by what is left of it."""
+"""Looking for an order in doubt at Swift: by its cart, by our reference, and by whether the cart is left."""
 
 from datetime import timedelta
 
@@ -36,13 +36,13 @@ def looked(*said: CarrierAnswer, **progress: object) -> Event:
 
 
 @pytest.mark.parametrize("progress", [{}, {"cart_id": CART}, {"cart_id": CART, "requested": None}, {"settled": {}}])
-def test_without_a_cart_ready_to_be_checked_out_nothing_was(progress: dict[str, object]) -> None:
+def test_without_a_cart_that_is_ready_nothing_was_checked_out(progress: dict[str, object]) -> None:
     event, asked, _ = converse(CARRIER.look_for(an_order(state=State.IN_DOUBT, progress=progress)))
     assert isinstance(event, ProvenAbsent)
     assert asked == []
 
 
-def test_an_order_is_its_cart_by_another_name() -> None:
+def test_an_order_is_found_by_its_carts_id() -> None:
     order = an_order(new_numbers(account=SUB), state=State.IN_DOUBT, progress=CHECKED_OUT)
     event, asked, _ = converse(CARRIER.look_for(order), shown("PROCESSING"))
     assert event == Acknowledged(THEIRS, "PROCESSING")
@@ -50,26 +50,26 @@ def test_an_order_is_its_cart_by_another_name() -> None:
 
 
 @pytest.mark.parametrize("named", [{"reference_id": REFERENCE}, {"name": f"number-orders {REFERENCE} Spring"}])
-def test_an_order_under_another_id_is_found_by_what_it_carries_of_ours(named: dict[str, str]) -> None:
+def test_an_order_under_another_id_is_found_by_our_reference(named: dict[str, str]) -> None:
     page = listed(order_data(), order_data("COMPLETED", id="01OTHER", **named), kind="order")
     assert looked(answered(404), page) == Acknowledged(CarrierOrderId("01OTHER"), "COMPLETED")
 
 
-def test_two_orders_with_our_reference_are_told_both() -> None:
+def test_two_orders_with_our_reference_are_found_twice() -> None:
     ours = [order_data(id=name, reference_id=REFERENCE) for name in ("01A", "01B")]
     page = listed(*ours, kind="order")
     assert looked(answered(404), page) == FoundTwice((CarrierOrderId("01A"), CarrierOrderId("01B")))
 
 
-def test_the_order_of_a_part_that_is_done_with_is_not_this_one() -> None:
+def test_the_order_of_a_settled_part_is_not_this_one() -> None:
     settled = {"numbers": [["+19195550101", "released", None, None]], "orders": ["01A"]}
     page = listed(order_data(id="01A", reference_id=REFERENCE), kind="order")
     event = looked(answered(404), page, cart(), settled=settled)
     assert event == NotListed("the order of its cart and the list of orders; the cart is there")
 
 
-def test_the_order_of_a_part_that_came_to_nothing_is_not_this_one() -> None:
-    """Refused as tainted before this cart was made, and tried again whole."""
+def test_the_order_of_a_part_that_released_nothing_is_not_this_one() -> None:
+    """It was refused as tainted before this cart was made, and tried again whole."""
     order = an_order(removal(), state=State.IN_DOUBT, progress=CHECKED_OUT)
     times = {"01OLD": SINCE - timedelta(minutes=31), "01NEW": SINCE}
     page = [order_data(id=name, reference_id=REFERENCE, inserted_at=at.isoformat()) for name, at in times.items()]
@@ -79,8 +79,8 @@ def test_the_order_of_a_part_that_came_to_nothing_is_not_this_one() -> None:
     assert isinstance(event, NotListed)
 
 
-def test_all_orders_there_ever_were_are_not_read() -> None:
-    """The list only grows; what is in doubt must come out of it all the same."""
+def test_only_so_many_pages_of_orders_are_read() -> None:
+    """The list only grows, and the search must end."""
     pages = [listed(order_data(), after=f"page {i}", kind="order") for i in range(ORDER_PAGES_MAX + 1)]
     assert looked(answered(404), *pages, cart()) == NotListed("the order of its cart; the cart is there")
 
@@ -90,19 +90,19 @@ def test_there_may_be_no_list_of_orders(no_list: CarrierAnswer) -> None:
     assert looked(answered(404), no_list, cart()) == NotListed("the order of its cart; the cart is there")
 
 
-def test_where_the_cart_is_gone_too_a_person_decides() -> None:
+def test_without_the_cart_it_is_not_sent_again() -> None:
     event = looked(answered(404), listed(kind="order"), answered(404))
     assert isinstance(event, NotListed)
     assert not event.resend
 
 
 @pytest.mark.parametrize("silence", [answered(500), answered(403), answered(200, HTML), answered(302), answered(200)])
-def test_what_says_nothing_proves_nothing(silence: CarrierAnswer) -> None:
+def test_an_error_proves_nothing(silence: CarrierAnswer) -> None:
     for before in ((), (answered(404),), (answered(404), listed(kind="order"))):
         with pytest.raises(NoAnswer):
             looked(*before, silence)
 
 
-def test_another_order_than_the_one_asked_for_is_none() -> None:
+def test_another_order_than_asked_for_is_unreadable() -> None:
     with pytest.raises(UnreadableAnswer):
         looked(shown(id="01OTHER"))

@@ -1,4 +1,4 @@
-"""Sending an order to Swift: what is sent and kept, in which turn, and what each answer means."""
+"""Sending an order to Swift: what is sent and saved in which order, and what each answer means."""
 
 import json
 from dataclasses import replace
@@ -72,13 +72,13 @@ def test_an_order_is_a_cart_a_request_and_one_commit() -> None:
     assert asked[2].body == b""
 
 
-def test_nothing_is_said_that_was_not_ordered() -> None:
+def test_only_what_was_ordered_is_sent() -> None:
     _, (made, wished) = sent(new_numbers(1, criteria={}))
     assert "notes" not in made["data"]
     assert wished["data"]["data"] == {"quantity": 1, "number_type": "tendlc"}
 
 
-def test_numbers_brought_along_are_named_without_a_plus_with_their_options() -> None:
+def test_messaging_numbers_are_sent_without_a_plus_with_their_options() -> None:
     options = {"mms_enabled": True, "api_key_ids": ["01KBC4VZE1CFMG5MAB089000001"]}
     _, (_, wished) = sent(naming(Kind.ADD_MESSAGING_NUMBERS, ONE, TWO, options=options, notes="n"))
     assert wished["data"]["type"] == "ADD_MESSAGING_NUMBERS"
@@ -86,7 +86,7 @@ def test_numbers_brought_along_are_named_without_a_plus_with_their_options() -> 
     assert wished["data"]["notes"] == "n"
 
 
-def test_removals_name_numbers_without_a_plus() -> None:
+def test_removals_send_numbers_without_a_plus() -> None:
     _, (_, wished) = sent(removal(ONE, TWO), KNOWN)
     assert wished["data"]["type"] == "REMOVE_NUMBERS"
     assert wished["data"]["data"] == {"numbers": ["19195550101", "19195550102"]}
@@ -98,24 +98,24 @@ def test_a_sub_account_has_paths_of_its_own() -> None:
     assert [one.path for one in asked] == [root, f"{root}/{CART}/requests", f"{root}/{CART}/checkout"]
 
 
-def test_every_step_is_kept_before_the_next_is_done() -> None:
-    turns = CARRIER.submit(an_order())
-    next(turns)
-    first = turns.send(cart())
+def test_every_step_is_saved_before_the_next() -> None:
+    conversation = CARRIER.submit(an_order())
+    next(conversation)
+    first = conversation.send(cart())
     assert isinstance(first, SaveProgress)
     assert first.progress == {"cart_id": CART, "since": SINCE.isoformat(), "account": ACCOUNT}
-    wish = next(turns)
-    assert isinstance(wish, CarrierRequest)
-    assert wish.path.endswith("/requests")
-    second = turns.send(added())
+    request = next(conversation)
+    assert isinstance(request, CarrierRequest)
+    assert request.path.endswith("/requests")
+    second = conversation.send(added())
     assert isinstance(second, SaveProgress)
     assert second.progress == CHECKED_OUT
-    commit = next(turns)
+    commit = next(conversation)
     assert isinstance(commit, CarrierRequest)
     assert commit.purpose is Purpose.COMMIT
 
 
-def test_a_cart_whose_request_is_kept_is_checked_out_as_it_is() -> None:
+def test_a_cart_with_a_saved_request_is_checked_out() -> None:
     event, asked, kept = converse(CARRIER.submit(an_order(progress=CHECKED_OUT)), shown())
     assert (event, [one.path for one in asked], kept) == (
         Acknowledged(THEIRS, "NEW"),
@@ -124,15 +124,15 @@ def test_a_cart_whose_request_is_kept_is_checked_out_as_it_is() -> None:
     )
 
 
-def test_a_cart_whose_request_is_not_kept_is_left_to_itself() -> None:
+def test_a_cart_without_a_saved_request_is_abandoned() -> None:
     order = an_order(progress={"cart_id": "01K0000000000000000000OLD", "since": SINCE.isoformat()})
     event, asked, _ = converse(CARRIER.submit(order), cart(), added(), shown())
     assert event == Acknowledged(THEIRS, "NEW")
     assert len(asked) == 3
 
 
-def test_a_request_answered_with_another_id_and_nothing_else_is_in() -> None:
-    """As the page prints it or not: 201 is all that counts."""
+def test_a_201_with_the_carts_id_means_the_request_is_in() -> None:
+    """Only the 201 counts, whether the body is as printed or not."""
     for answer in (added(), added(id="x", type="REMOVE_NUMBERS"), answered(201), replace(added(), status=200)):
         assert converse(CARRIER.submit(an_order()), cart(), answer, shown())[0] == Acknowledged(THEIRS, "NEW")
 
@@ -142,13 +142,13 @@ def test_a_gateways_200_puts_nothing_into_a_cart() -> None:
         converse(CARRIER.submit(an_order()), cart(), answered(200, HTML))
 
 
-def test_an_order_is_known_by_the_id_in_the_answer() -> None:
+def test_the_checkouts_answer_has_the_order_id() -> None:
     named = CarrierOrderId("01KBC4VZE1CFMG5MAB08900000")
     assert checkout(shown("PROCESSING", id=named)) == Acknowledged(named, "PROCESSING")
 
 
 @pytest.mark.parametrize("answer", [answered(401), answered(403), answered(403, {"errors": {"detail": "no"}})])
-def test_a_key_that_is_not_accepted_is_for_us_to_mend(answer: CarrierAnswer) -> None:
+def test_a_refused_api_key_means_not_sent(answer: CarrierAnswer) -> None:
     for conversation in (CARRIER.submit(an_order()), CARRIER.submit(an_order(progress=CHECKED_OUT))):
         event, _, _ = converse(conversation, answer)
         assert isinstance(event, NotSent)
@@ -156,13 +156,13 @@ def test_a_key_that_is_not_accepted_is_for_us_to_mend(answer: CarrierAnswer) -> 
     assert isinstance(converse(CARRIER.submit(an_order()), cart(), answer)[0], NotSent)
 
 
-def test_an_account_that_is_none_is_refused_or_ours_to_mend() -> None:
+def test_an_unknown_account_is_refused_or_means_not_sent() -> None:
     event, _, _ = converse(CARRIER.submit(an_order(new_numbers(account=SUB))), refusal("Not Found", 404))
     assert event == Refused(f"Swift knows no account {SUB} of this API key", "404")
     assert isinstance(converse(CARRIER.submit(an_order()), answered(404))[0], NotSent)
 
 
-def test_what_the_carrier_will_not_take_is_refused_in_its_words() -> None:
+def test_a_refused_request_has_swifts_words() -> None:
     errors = {"errors": {"quantity": ["must be less", "than 100"], "detail": "no"}}
     event, _, _ = converse(CARRIER.submit(an_order()), cart(), answered(422, errors))
     assert event == Refused("quantity: must be less; quantity: than 100; no", "422")
@@ -173,7 +173,7 @@ def test_what_the_carrier_will_not_take_is_refused_in_its_words() -> None:
 
 
 @pytest.mark.parametrize("answer", [answered(500), answered(422), answered(409), answered(400, HTML), answered(302)])
-def test_before_the_checkout_nothing_readable_is_no_answer(answer: CarrierAnswer) -> None:
+def test_before_the_checkout_an_unreadable_answer_is_no_answer(answer: CarrierAnswer) -> None:
     with pytest.raises(NoAnswer):
         converse(CARRIER.submit(an_order()), answer)
     with pytest.raises(NoAnswer):
@@ -181,7 +181,7 @@ def test_before_the_checkout_nothing_readable_is_no_answer(answer: CarrierAnswer
 
 
 @pytest.mark.parametrize("changes", [{"id": None}, {"id": "../carts"}, {"inserted_at": "soon"}, {"inserted_at": 7}])
-def test_a_cart_without_id_or_date_is_of_no_use(changes: dict[str, Any]) -> None:
+def test_a_cart_without_id_or_date_is_unreadable(changes: dict[str, Any]) -> None:
     with pytest.raises(UnreadableAnswer):
         converse(CARRIER.submit(an_order()), cart(**changes))
 
@@ -207,16 +207,16 @@ def test_a_cart_without_id_or_date_is_of_no_use(changes: dict[str, Any]) -> None
         answered(503),
     ],
 )
-def test_a_checkout_without_a_clear_answer_is_doubt(answer: CarrierAnswer) -> None:
+def test_a_checkout_without_a_clear_answer_is_lost(answer: CarrierAnswer) -> None:
     assert isinstance(checkout(answer), AnswerLost)
 
 
-def test_a_checkout_refused_is_refused_unless_an_earlier_one_may_have_got_through() -> None:
+def test_a_refused_checkout_is_lost_if_an_earlier_one_may_have_succeeded() -> None:
     assert checkout(refusal("no credit")) == Refused("no credit", "422")
     assert isinstance(checkout(refusal("no credit"), losses=1), AnswerLost)
 
 
-def test_a_cart_that_is_gone_is_forgotten_unless_an_earlier_checkout_may_have_got_through() -> None:
+def test_a_missing_cart_is_lost_if_an_earlier_checkout_may_have_succeeded() -> None:
     event, _, kept = converse(CARRIER.submit(an_order(progress=CHECKED_OUT)), answered(404))
     assert isinstance(event, NotSent)
     assert kept == [{}]
@@ -225,14 +225,14 @@ def test_a_cart_that_is_gone_is_forgotten_unless_an_earlier_checkout_may_have_go
     assert kept == []
 
 
-def test_a_cart_that_is_gone_before_anything_was_in_it_is_forgotten() -> None:
+def test_a_missing_empty_cart_is_forgotten() -> None:
     event, _, kept = converse(CARRIER.submit(an_order()), cart(), answered(404))
     assert isinstance(event, NotSent)
     assert kept[-1] == {}
 
 
-def test_a_place_with_such_a_name_is_no_taint() -> None:
-    """A purchase has no window to wait for: it would wait for ever."""
+def test_a_place_name_is_not_a_taint_refusal() -> None:
+    """A purchase has no window to wait for, and would wait for ever."""
     said = "rate_center: Tainter Lake is unknown"
     assert converse(CARRIER.submit(an_order()), cart(), refusal(said))[0] == Refused(said, "422")
     assert converse(CARRIER.submit(an_order()), cart(), added(), refusal(said))[0] == Refused(said, "422")
@@ -250,7 +250,7 @@ def test_a_removal_refused_as_tainted_waits_a_whole_window(at_checkout: bool, wo
     assert words in event.reason
 
 
-def test_serial_keys_let_accounts_go_side_by_side_when_the_own_one_is_known() -> None:
+def test_serial_keys_differ_by_account_if_the_own_account_is_known() -> None:
     known = Swift(ACCOUNT)
     assert known.serial_key(new_numbers()) == known.serial_key(new_numbers(account=ACCOUNT))
     assert known.serial_key(new_numbers()) != known.serial_key(new_numbers(account=SUB))

@@ -1,4 +1,4 @@
-"""Swift's coverage: its page's samples, every filter, every group, and what is refused before anything leaves."""
+"""Swift's coverage: the page's samples, every filter, every group, and what is refused before it is sent."""
 
 import pytest
 
@@ -23,12 +23,12 @@ SAMPLES = (SAMPLE % "", SAMPLE % ', "value": { "npa": "555" }')
 @pytest.mark.parametrize("sample", SAMPLES)
 def test_the_samples_of_the_page(sample: str) -> None:
     """GET /api/v1/inventory/coverage?number_type=tendlc&group_by[]=npa"""
-    requests, told = inquire(MARKET.coverage(BY_NPA), answer(sample))
+    requests, result = inquire(MARKET.coverage(BY_NPA), answer(sample))
 
     (request,) = requests
     assert (request.method, request.path) == ("GET", "/api/v1/inventory/coverage")
     assert request.query == {"number_type": "tendlc", "group_by[]": ("npa",)}
-    assert told == Coverage((CoverageEntry({"npa": "555"}, 1),), 1)
+    assert result == Coverage((CoverageEntry({"npa": "555"}, 1),), 1)
 
 
 def test_every_filter_and_every_group_is_passed_on() -> None:
@@ -48,13 +48,13 @@ def test_every_filter_and_every_group_is_passed_on() -> None:
     }
 
 
-def test_without_a_group_there_is_the_sum() -> None:
+def test_without_a_group_there_is_the_total() -> None:
     body = '{"data": {"entries": [], "quantity": 40}, "type": "inventory_coverage"}'
 
-    requests, told = inquire(MARKET.coverage(CoverageQuery(Criteria(number_type="tendlc"))), answer(body))
+    requests, result = inquire(MARKET.coverage(CoverageQuery(Criteria(number_type="tendlc"))), answer(body))
 
     assert requests[0].query == {"number_type": "tendlc"}
-    assert told == Coverage((), 40)
+    assert result == Coverage((), 40)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,6 @@ def test_a_refusal_names_field_and_rule(wanted: CoverageQuery, field: str) -> No
         (answer('{"data": {"entries": [7]}}'), UnreadableAnswer, "without its fields"),
     ],
 )
-def test_what_is_no_answer_is_told_apart(given: CarrierAnswer, error: type[FulfilmentError], words: str) -> None:
+def test_failures_are_distinguished(given: CarrierAnswer, error: type[FulfilmentError], words: str) -> None:
     with pytest.raises(error, match=words):
         inquire(MARKET.coverage(BY_NPA), given)

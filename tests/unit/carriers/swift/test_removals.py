@@ -1,4 +1,4 @@
-"""Removals at Swift: when each number may leave, in which part, and what became of it."""
+"""Removals at Swift: when each number may be removed, in which part, and what became of it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -73,7 +73,7 @@ def states(event: Event) -> dict[E164, tuple[NumberState, str | None]]:
     return {number.e164: (number.state, number.code) for number in getattr(event, "numbers", ())}
 
 
-def test_a_number_of_ours_waits_from_when_we_knew_of_it() -> None:
+def test_the_age_of_our_number_counts_from_when_we_learnt_of_it() -> None:
     since = {ONE: NOW - timedelta(minutes=10), TWO: NOW - timedelta(minutes=40)}
     event, asked, _ = submitted(an_order(removal(ONE, TWO)), knowing(since))
     assert isinstance(event, Deferred)
@@ -86,7 +86,7 @@ def test_a_number_of_ours_waits_from_when_we_knew_of_it() -> None:
 
 
 @pytest.mark.parametrize(("minutes", "words"), [(1, "tainted for 1 minute;"), (0.5, "0.5 minutes;"), (2, "2 minutes;")])
-def test_a_window_is_told_in_minutes_as_people_say_it(minutes: float, words: str) -> None:
+def test_a_window_is_written_in_minutes(minutes: float, words: str) -> None:
     carrier = Swift(taint=Taint(timedelta(minutes=minutes), timedelta(minutes=5)))
     event, *_ = converse(carrier.submit(an_order(removal(ONE))), knowing({ONE: NOW}))
     assert isinstance(event, Deferred)
@@ -94,9 +94,7 @@ def test_a_window_is_told_in_minutes_as_people_say_it(minutes: float, words: str
 
 
 @pytest.mark.parametrize(("short", "leaves"), [(timedelta(), True), (timedelta(microseconds=1), False)])
-def test_a_number_may_leave_when_window_and_margin_have_passed_to_the_microsecond(
-    *, short: timedelta, leaves: bool
-) -> None:
+def test_a_number_is_removed_exactly_after_window_and_margin(*, short: timedelta, leaves: bool) -> None:
     since = {ONE: NOW - WHOLE + short}
     said: tuple[Said, ...] = (knowing(since), cart(), added(), shown()) if leaves else (knowing(since),)
     event, _, _ = submitted(an_order(removal(ONE)), *said)
@@ -110,8 +108,8 @@ def test_window_and_margin_are_settings() -> None:
     assert event.not_before == NOW + timedelta(seconds=4)
 
 
-def test_a_number_that_we_did_not_buy_is_as_old_as_the_carriers_clock_says() -> None:
-    """Its clock may be years off: only the cart's birth and the number's are compared."""
+def test_the_age_of_another_number_counts_on_the_carriers_clock() -> None:
+    """The carrier's clock may be years off: only the cart's and the number's inserted_at are compared."""
     dids = listed(did(ONE, after=timedelta(minutes=-11)))
     event, asked, kept = submitted(an_order(removal(ONE)), knowing({}), dids, cart())
     assert isinstance(event, Deferred)
@@ -120,7 +118,7 @@ def test_a_number_that_we_did_not_buy_is_as_old_as_the_carriers_clock_says() -> 
     assert kept == []
 
 
-def test_an_old_number_that_we_did_not_buy_leaves_in_the_cart_that_told_the_time() -> None:
+def test_an_old_number_is_removed_with_the_cart_that_showed_the_time() -> None:
     dids = listed(did(ONE, after=-WHOLE))
     event, asked, kept = submitted(an_order(removal(ONE)), knowing({}), dids, cart(), added(), shown())
     assert event == Acknowledged(THEIRS, "NEW")
@@ -128,7 +126,7 @@ def test_an_old_number_that_we_did_not_buy_leaves_in_the_cart_that_told_the_time
     assert kept[-1] == {**CHECKED_OUT, "part": [ONE]}
 
 
-def test_a_number_that_is_not_listed_counts_as_fresh_when_the_order_came_in() -> None:
+def test_an_unlisted_number_counts_as_new_when_the_order_was_accepted() -> None:
     young = an_order(removal(ONE), accepted_at=NOW - timedelta(minutes=1))
     event, _, _ = submitted(young, knowing({}), listed())
     assert isinstance(event, Deferred)
@@ -140,7 +138,7 @@ def test_a_number_that_is_not_listed_counts_as_fresh_when_the_order_came_in() ->
     assert kept[-1]["unlisted"] == [ONE]
 
 
-def test_a_number_that_another_order_is_to_bring_is_waited_for_more_and_more_patiently() -> None:
+def test_an_awaited_number_is_waited_for_longer_each_time() -> None:
     for sends, minutes in ((1, 1), (2, 2), (4, 8), (50, 30)):
         event, asked, _ = submitted(an_order(removal(ONE), sends=sends), knowing({}, ONE))
         assert isinstance(event, Deferred)
@@ -149,7 +147,7 @@ def test_a_number_that_another_order_is_to_bring_is_waited_for_more_and_more_pat
         assert asked == []
 
 
-def test_the_patience_for_a_number_to_come_is_measured_by_the_window() -> None:
+def test_the_wait_for_an_awaited_number_depends_on_the_window() -> None:
     brief = Swift(taint=Taint(timedelta(seconds=30), timedelta(seconds=5)))
     for sends, seconds in ((1, 1), (3, 4), (50, 30)):
         event, _, _ = converse(brief.submit(an_order(removal(ONE), sends=sends)), knowing({}, ONE))
@@ -157,7 +155,7 @@ def test_the_patience_for_a_number_to_come_is_measured_by_the_window() -> None:
         assert event.not_before == NOW + timedelta(seconds=seconds)
 
 
-def test_waiting_is_for_the_last_and_splitting_for_the_first() -> None:
+def test_wait_waits_for_the_last_number_and_split_for_the_first() -> None:
     since = {ONE: NOW - timedelta(minutes=20), TWO: NOW - timedelta(minutes=10)}
     for when, minutes in ((WhenTainted.WAIT, 21), (SPLIT, 11)):
         event, _, _ = submitted(an_order(removal(ONE, TWO, when_tainted=when)), knowing(since))
@@ -165,7 +163,7 @@ def test_waiting_is_for_the_last_and_splitting_for_the_first() -> None:
         assert event.not_before == NOW + timedelta(minutes=minutes)
 
 
-def test_splitting_sends_the_clean_ones_and_keeps_which() -> None:
+def test_split_removes_the_clean_numbers_and_saves_which() -> None:
     since = {ONE: NOW, TWO: NOW - WHOLE}
     order = an_order(removal(ONE, TWO, when_tainted=SPLIT))
     event, _, kept = submitted(order, knowing(since), cart(), added(), shown())
@@ -173,7 +171,7 @@ def test_splitting_sends_the_clean_ones_and_keeps_which() -> None:
     assert kept[-1]["part"] == [TWO]
 
 
-def test_failing_says_of_every_number_why() -> None:
+def test_fail_gives_a_reason_for_every_number() -> None:
     since = {ONE: NOW, TWO: NOW - WHOLE}
     event, asked, _ = submitted(an_order(removal(ONE, TWO, when_tainted=FAIL)), knowing(since))
     assert isinstance(event, Refused)
@@ -187,11 +185,11 @@ def test_failing_says_of_every_number_why() -> None:
     assert states(event) == {ONE: (FAILED, "TAINTED")}
 
 
-def test_what_is_gone_is_released() -> None:
+def test_a_number_that_is_not_listed_any_more_is_released() -> None:
     assert asked(shown("COMPLETED"), listed(did(THREE))) == Filled("COMPLETED", results(RELEASED, ONE, TWO))
 
 
-def test_what_is_still_there_is_believed_after_some_looks() -> None:
+def test_a_number_that_is_still_listed_fails_after_several_looks() -> None:
     said = (shown("COMPLETED"), listed(did(ONE)))
     assert isinstance(asked(*said), StillOpen)
     end = asked(*said, looks=LOOKS_WANTED - 1)
@@ -210,21 +208,21 @@ def test_what_is_still_there_is_believed_after_some_looks() -> None:
         ("COMPLETED", (ONE, TWO), FilledWithErrors),
     ],
 )
-def test_the_end_is_what_is_there_and_what_is_said(status: str, left: tuple[E164, ...], kind: type[Event]) -> None:
+def test_the_end_depends_on_the_list_and_the_status(status: str, left: tuple[E164, ...], kind: type[Event]) -> None:
     answer = shown(status) if status == "COMPLETED" else failed(status, "numbers not removed")
     end = asked(answer, listed(*map(did, left)), looks=LOOKS_WANTED - 1)
     assert isinstance(end, kind)
     assert {number for number, (state, _) in states(end).items() if state is FAILED} == set(left)
 
 
-def test_a_number_that_was_never_there_was_not_removed() -> None:
+def test_a_number_that_was_never_listed_was_not_removed() -> None:
     end = asked(failed("COMPLETED_WITH_ERRORS", "numbers not found", "HOST_DID_NOT_FOUND"), listed(), unlisted=[TWO])
     assert isinstance(end, PartlyFilled)
     assert states(end) == {ONE: (RELEASED, None), TWO: (FAILED, "HOST_DID_NOT_FOUND")}
     assert isinstance(asked(shown("COMPLETED"), listed(), unlisted=[TWO]), Filled)
 
 
-def test_the_carriers_taint_puts_off_what_it_names() -> None:
+def test_a_taint_refusal_defers_the_numbers_it_names() -> None:
     answer = failed(
         "COMPLETED_WITH_ERRORS", "numbers are tainted: 19195550101; numbers not found: 19195550103", "REJECTED"
     )
@@ -238,7 +236,7 @@ def test_the_carriers_taint_puts_off_what_it_names() -> None:
 
 
 @pytest.mark.parametrize(("detail", "code"), [("tainted", "REJECTED"), ("too early", "time_restricted")])
-def test_a_taint_that_names_nobody_puts_off_all_that_is_left(detail: str, code: str) -> None:
+def test_a_taint_refusal_without_numbers_defers_all_that_are_left(detail: str, code: str) -> None:
     event = asked(failed("ERROR", detail, code), listed(did(ONE), did(TWO)), KnownNumbers(NOW))
     assert isinstance(event, PartSettled)
     assert states(event) == {ONE: (REQUESTED, "TAINTED"), TWO: (REQUESTED, "TAINTED")}
@@ -248,7 +246,7 @@ def test_a_taint_that_names_nobody_puts_off_all_that_is_left(detail: str, code: 
     )
 
 
-def test_the_first_part_of_a_split_is_settled_and_the_rest_waits_for_its_turn() -> None:
+def test_the_first_part_of_a_split_is_settled_and_the_rest_waits() -> None:
     since = {THREE: NOW - timedelta(minutes=10)}
     event = asked(
         shown("COMPLETED"), listed(did(THREE)), knowing(since),
@@ -283,7 +281,7 @@ def test_the_last_part_sums_up_all() -> None:
     assert states(end) == {ONE: (RELEASED, None), TWO: (FAILED, "UPSTREAM_ERROR")}
 
 
-def test_a_part_that_did_nothing_is_tried_again_with_the_rest() -> None:
+def test_a_part_that_released_nothing_is_tried_again_with_the_rest() -> None:
     event = asked(
         failed("ERROR", "no"), listed(did(ONE), did(TWO)), knowing({TWO: NOW}),
         when=SPLIT, part=[ONE], looks=LOOKS_WANTED - 1,
@@ -292,8 +290,8 @@ def test_a_part_that_did_nothing_is_tried_again_with_the_rest() -> None:
     assert (states(event), event.settled) == ({TWO: (REQUESTED, "TAINTED")}, {})
 
 
-def test_a_part_that_did_nothing_is_not_tried_again_at_once() -> None:
-    """The age of the rest is not known here, which is no reason to order the same in vain again and again."""
+def test_a_part_that_released_nothing_is_not_tried_again_at_once() -> None:
+    """The age of the rest is not known here. Ordering the same again and again would be in vain."""
     for rest in (knowing({}), knowing({}, TWO)):
         event = asked(failed("ERROR", "no"), listed(), rest, when=SPLIT, part=[ONE], unlisted=[ONE])
         assert isinstance(event, PartSettled)
@@ -301,14 +299,14 @@ def test_a_part_that_did_nothing_is_not_tried_again_at_once() -> None:
 
 
 @pytest.mark.parametrize("answers", [(refusal("no"),), (added(), refusal("no"))])
-def test_a_refusal_of_the_rest_says_nothing_of_what_is_done_with(answers: tuple[Said, ...]) -> None:
+def test_a_refusal_of_the_rest_does_not_change_settled_parts(answers: tuple[Said, ...]) -> None:
     order = an_order(removal(ONE, TWO, when_tainted=SPLIT), progress=settled(ONE))
     event, _, _ = submitted(order, knowing({TWO: SINCE}), cart(), *answers)
     assert isinstance(event, Refused)
     assert states(event) == {TWO: (FAILED, "422")}
 
 
-def test_the_late_answer_to_a_part_that_is_done_with_leaves_the_rest_to_be_sent() -> None:
+def test_after_a_late_answer_to_a_settled_part_the_rest_is_sent() -> None:
     order = open_order(removal(ONE, TWO), carrier_order_id="01OLD", progress=settled(ONE))
     event, requests, kept = converse(CARRIER.ask(order), KnownNumbers(NOW))
     assert isinstance(event, PartSettled)
@@ -316,7 +314,7 @@ def test_the_late_answer_to_a_part_that_is_done_with_leaves_the_rest_to_be_sent(
     assert (requests, kept) == ([], [])
 
 
-def test_as_long_as_more_numbers_go_none_is_believed_to_stay() -> None:
+def test_looks_are_counted_from_the_last_number_that_went() -> None:
     said = (shown("COMPLETED"), listed(did(ONE)))
     assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=0), StillOpen)
     assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=1), FilledWithErrors)

@@ -1,4 +1,4 @@
-"""What Swift would not take, each with the field that says so."""
+"""What Swift would refuse is refused before it is sent, with the field and the rule."""
 
 from typing import Any
 
@@ -59,27 +59,27 @@ CRITERIA: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize("request_", GOOD)
-def test_what_swift_sells_is_taken(request_: OrderRequest) -> None:
+def test_good_orders_have_no_faults(request_: OrderRequest) -> None:
     assert CARRIER.check(request_) == ()
 
 
 @pytest.mark.parametrize(("field", "request_"), BAD)
-def test_what_it_does_not_is_refused_by_field(field: str, request_: OrderRequest) -> None:
+def test_bad_orders_are_refused_by_field(field: str, request_: OrderRequest) -> None:
     assert [fault.field for fault in CARRIER.check(request_)] == [field]
 
 
 @pytest.mark.parametrize(("field", "criteria"), CRITERIA)
-def test_criteria_that_it_does_not_understand_are_refused_by_field(field: str, criteria: dict[str, Any]) -> None:
+def test_unknown_criteria_are_refused_by_field(field: str, criteria: dict[str, Any]) -> None:
     assert [fault.field for fault in CARRIER.check(new_numbers(criteria=criteria))] == [f"criteria.{field}"]
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+def test_all_faults_are_returned_together() -> None:
     bad = new_numbers(0, criteria={"city": "Raleigh", "npa": "1"}, account="a/b", allow_partial=False)
     found = {fault.field for fault in CARRIER.check(bad)}
     assert found == {"quantity", "criteria.city", "criteria.npa", "account", "allow_partial"}
 
 
-def test_capabilities_say_what_is_so() -> None:
+def test_capabilities_are_swifts() -> None:
     offered = CARRIER.capabilities
     assert offered.kinds == frozenset(Kind)
     assert (offered.quantity_max, offered.backorder, offered.cancellable) == (1000, False, frozenset())
