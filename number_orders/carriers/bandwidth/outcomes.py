@@ -157,9 +157,9 @@ def _contradictions(order: Order, view: OrderView, got: NumberList, end: EndStat
     if got.unreadable:
         yield f"{got.unreadable} of its numbers cannot be read"
     if asked and listed - asked:
-        yield f"it has {_count(listed - asked)} that nobody asked for"
+        yield f"it has {_count(listed - asked)} that the order does not name"
     if listed & set(view.failed.listed):
-        yield f"{_count(listed & set(view.failed.listed))} stand among the failed ones too"
+        yield f"it lists {_count(listed & set(view.failed.listed))} both as completed and as failed"
     yield from _quantity_conflicts(len(listed), _wanted(order), end)
     if end is EndStatus.COMPLETE or (end is EndStatus.PARTIAL and len(listed) == _wanted(order)):
         yield from _error_conflicts(view, listed)

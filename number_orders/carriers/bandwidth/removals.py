@@ -67,7 +67,7 @@ def _end(order: Order, results: tuple[NumberResult, ...], status: str, reason: s
     if not done:
         code = next((result.code for result in results if result.code), None)
         return Refused(reason or "the carrier gave no reason", code, status, results)
-    short = f"{done} of {order.request.wanted} numbers were given up"
+    short = f"{done} of {order.request.wanted} numbers were disconnected"
     return PartlyFilled(status, results, f"{short}: {reason}" if reason else short)
 
 
@@ -108,9 +108,9 @@ def _contradictions(order: Order, view: OrderView, end: EndStatus, released_befo
     if view.completed.unreadable:
         yield f"{view.completed.unreadable} of its numbers cannot be read"
     if disconnected - asked:
-        yield f"it gave up {_count(disconnected - asked)} that nobody asked it to"
+        yield f"it disconnected {_count(disconnected - asked)} that the order does not name"
     if both := disconnected & {error.e164 for error in serious}:
-        yield f"{_count(both)} stand among the failed ones too"
+        yield f"it lists {_count(both)} both as disconnected and with an error"
     mentioned = disconnected | {error.e164 for error in view.errors} if all(e.e164 for e in view.errors) else asked
     match end:
         case EndStatus.COMPLETE if serious:
@@ -118,9 +118,9 @@ def _contradictions(order: Order, view: OrderView, end: EndStatus, released_befo
         case EndStatus.COMPLETE if asked - mentioned:
             yield f"says nothing of {_count(asked - mentioned)}"
         case EndStatus.PARTIAL if not disconnected or disconnected >= asked:
-            yield f"it gave up {len(disconnected & asked)} of {_count(asked)}"
+            yield f"it disconnected {len(disconnected & asked)} of {_count(asked)}"
         case EndStatus.FAILED if disconnected:
-            yield f"it gave up {len(disconnected & asked)} of {_count(asked)}"
+            yield f"it disconnected {len(disconnected & asked)} of {_count(asked)}"
 
 
 def _reason(view: OrderView, released_before: Collection[E164]) -> str | None:

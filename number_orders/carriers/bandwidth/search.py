@@ -64,7 +64,7 @@ def _fields(criteria: Criteria, kind: str) -> Iterator[tuple[str, str]]:
         yield "LocalVanity", criteria.vanity
         yield "EndsIn", xml_bool(bool(criteria.vanity_at_end))
     elif kind in _WITH_CALLING_AREA:
-        # Their default is true: numbers from next door. It is said every time.
+        # Always sent: Bandwidth's default is true, which brings numbers from neighbouring towns.
         yield "EnableLCA", xml_bool(bool(criteria.local_calling_area))
 
 

@@ -86,7 +86,7 @@ def decode_added_request(order: Order, answer: CarrierAnswer) -> NothingOrdered 
         return NothingOrdered("the cart is gone before anything was in it")
     if answer.status == HTTPStatus.FORBIDDEN and order.request.kind is Kind.ADD_MESSAGING_NUMBERS:
         return refuse_outstanding(
-            order, _reason(answer) or "bringing numbers along is not enabled on this account", "403"
+            order, _reason(answer) or "adding messaging numbers is not enabled on this account", "403"
         )
     if answer.status in _REFUSALS and _is_taint_refusal(order, refusal := _reason(answer)):
         return NothingOrdered(refusal or "", tainted=True)

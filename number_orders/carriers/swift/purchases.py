@@ -113,7 +113,7 @@ class Purchase:
         """Return what contradicts the status, or does not fit a plain end; None if nothing does."""
         text = status_text(self.view, self.status)
         if self.gone:
-            return f"{self.gone} of {got} numbers came and are on the account no more; {text}"
+            return f"{self.gone} of {got} numbers came and are not on the account any more; {text}"
         if self.unusable:
             return f"{self.unusable} of {got} numbers are ours and cannot send or take messages; {text}"
         if got > wanted:
@@ -143,7 +143,7 @@ def _messaging(did: Did | None, *, mms: bool) -> tuple[str, str | None] | None:
 def _result(number: E164, messaging: tuple[str, str | None] | None) -> NumberResult:
     match messaging:
         case None:
-            return NumberResult(number, NumberState.RELEASED, None, "it came, and is on the account no more")
+            return NumberResult(number, NumberState.RELEASED, None, "it came, and is not on the account any more")
         case (MessagingStatus.AVAILABLE, _):
             return NumberResult(number, NumberState.USABLE)
         case (_, None):

@@ -149,7 +149,7 @@ def numbers_called_tainted(view: OrderView, left: Collection[E164]) -> tuple[E16
 
 def taint_refusal_reason(refusal: str) -> str:
     """Return why a removal waits that the carrier refused as tainted."""
-    return f"the carrier refused as tainted, against our reckoning: {refusal}"
+    return f"the carrier refused as tainted, although the taint window was over by our clock: {refusal}"
 
 
 def _numbers_in(text: str) -> Iterable[E164]:

@@ -223,7 +223,7 @@ def test_a_carrier_that_refuses_as_tainted_is_asked_again_a_window_later(practic
                 await turn(practice, services, seconds=5)
             order = practice.order(order_id)
             assert order["state"] == "ACCEPTED", order
-            assert "refused as tainted, against our reckoning" in order["reason"]
+            assert "refused as tainted, although the taint window was over" in order["reason"]
             assert practice.results(order_id)[young[0]] == ("requested", "TAINTED")
             assert 240 < practice.waits_s(order_id) <= 300
             assert practice.held() == ({*young} if how == "with_errors" else {*young, *old})

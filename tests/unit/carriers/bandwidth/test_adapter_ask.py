@@ -239,7 +239,13 @@ WRONG = [
     ("COMPLETE with fewer", named(A, B), shown("COMPLETE", completed=bare(A)), own_list(A), "1 of 2 numbers"),
     ("COMPLETE with none", named(A), shown("COMPLETE"), own_list(), "0 of 1 numbers"),
     ("COMPLETE with more", searched(1), shown("COMPLETE", completed=bare(A, B)), own_list(A, B), "2 of 1 numbers"),
-    ("COMPLETE with another", named(A), shown("COMPLETE", completed=bare(B)), own_list(B), "nobody asked for"),
+    (
+        "COMPLETE with another",
+        named(A),
+        shown("COMPLETE", completed=bare(B)),
+        own_list(B),
+        "that the order does not name",
+    ),
     (
         "COMPLETE with an error",
         named(A),
@@ -259,7 +265,7 @@ WRONG = [
         named(A, B),
         shown("PARTIAL", completed=bare(A), failed=bare(A, B)),
         own_list(A),
-        "among the failed",
+        "both as completed and as failed",
     ),
     ("FAILED with a number", named(A), shown("FAILED", completed=bare(A)), own_list(A), "1 of 1 numbers"),
     ("PARTIAL with none", named(A), shown("PARTIAL"), own_list(), "0 of 1 numbers"),

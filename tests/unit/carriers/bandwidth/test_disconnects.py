@@ -206,7 +206,7 @@ class TestSending:
     def test_a_refusal_after_a_loss_may_be_about_the_rest(self) -> None:
         body = shown(None, order_id="", errors=error("5001", "Invalid", A) + error("5076", "Gone", B))
         assert sent(answered(400, body), losses=1) == PartlyFilled(
-            "5001", (lost(A, "5001", "Invalid"), freed(B, "5076", "Gone")), "1 of 2 numbers were given up: Invalid"
+            "5001", (lost(A, "5001", "Invalid"), freed(B, "5076", "Gone")), "1 of 2 numbers were disconnected: Invalid"
         )
 
 
@@ -228,7 +228,7 @@ class TestAsking:
     def test_partial_has_a_result_for_each_number(self) -> None:
         body = shown("PARTIAL", gone=(B,), errors=error("5006", NOT_OURS, "9195550100"))
         assert asked(body) == PartlyFilled(
-            "PARTIAL", (lost(A, "5006", NOT_OURS), freed(B)), f"1 of 2 numbers were given up: {NOT_OURS}"
+            "PARTIAL", (lost(A, "5006", NOT_OURS), freed(B)), f"1 of 2 numbers were disconnected: {NOT_OURS}"
         )
 
     def test_failed_is_a_refusal(self) -> None:
@@ -246,7 +246,7 @@ class TestAsking:
         assert asked(body, A, B, C, losses=1) == PartlyFilled(
             "PARTIAL",
             (freed(A), freed(B, "5006", NOT_OURS), lost(C, "5003", "Provisioning")),
-            "2 of 3 numbers were given up: Provisioning",
+            "2 of 3 numbers were disconnected: Provisioning",
         )
 
     @pytest.mark.parametrize(
@@ -255,12 +255,15 @@ class TestAsking:
             (shown("COMPLETE", gone=(A,)), "says nothing of 1 number"),
             (shown("COMPLETE"), "says nothing of 2 numbers"),
             (shown("COMPLETE", gone=(A,), errors=error("5003", "Failure", B)), "reports 5003: Failure"),
-            (shown("COMPLETE", gone=(A, B), errors=error("5003", "Failure", B)), "1 number stand among the failed"),
-            (shown("COMPLETE", gone=(A, B, C)), "1 number that nobody asked it to"),
+            (
+                shown("COMPLETE", gone=(A, B), errors=error("5003", "Failure", B)),
+                "1 number both as disconnected",
+            ),
+            (shown("COMPLETE", gone=(A, B, C)), "1 number that the order does not name"),
             (shown("COMPLETE", gone=(A, B, "a few")), "1 of its numbers cannot be read"),
-            (shown("PARTIAL", gone=(A, B)), "it gave up 2 of 2 numbers"),
-            (shown("PARTIAL", errors=error("5006", NOT_OURS)), "it gave up 0 of 2 numbers"),
-            (shown("FAILED", gone=(A,)), "it gave up 1 of 2 numbers"),
+            (shown("PARTIAL", gone=(A, B)), "it disconnected 2 of 2 numbers"),
+            (shown("PARTIAL", errors=error("5006", NOT_OURS)), "it disconnected 0 of 2 numbers"),
+            (shown("FAILED", gone=(A,)), "it disconnected 1 of 2 numbers"),
         ],
     )
     def test_contradictions_end_with_errors(self, body: str, says: str) -> None:
@@ -313,7 +316,7 @@ class TestAfterALoss:
         assert event == PartlyFilled(
             "FAILED",
             (freed(A, "5006", NOT_OURS), lost(B, "5006", NOT_OURS)),
-            f"1 of 2 numbers were given up: {NOT_OURS}",
+            f"1 of 2 numbers were disconnected: {NOT_OURS}",
         )
 
     @pytest.mark.parametrize("status", ["Aging", "Disconnected"])
