@@ -1,4 +1,4 @@
-"""Below the adapters nobody knows which carriers there are: a new one changes nothing there."""
+"""No package below the adapters names a carrier, so a new carrier changes nothing there."""
 
 import re
 from collections.abc import Iterator
@@ -15,11 +15,11 @@ NAMED = re.compile(rf"(?<![a-z])({'|'.join(map(re.escape, NAMES))})(?![a-z])", r
 """Also as a part of a name, such as `bandwidth_xml`."""
 
 
-def sources(*rooms: str) -> Iterator[Path]:
-    """Yield every source file of these rooms."""
-    for room in rooms:
+def sources(*packages: str) -> Iterator[Path]:
+    """Yield every source file of these packages."""
+    for package in packages:
         for suffix in ("py", "sql"):
-            yield from (ROOT / room).rglob(f"*.{suffix}")
+            yield from (ROOT / package).rglob(f"*.{suffix}")
 
 
 def mentions(path: Path) -> list[str]:
@@ -29,7 +29,7 @@ def mentions(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "room",
+    "package",
     [
         "number_orders/orders",
         "number_orders/ledger",
@@ -38,8 +38,8 @@ def mentions(path: Path) -> list[str]:
         "client/number_orders_client",
     ],
 )
-def test_no_room_below_the_adapters_names_a_carrier(room: str) -> None:
-    files = list(sources(room))
+def test_no_package_below_the_adapters_names_a_carrier(package: str) -> None:
+    files = list(sources(package))
     assert files
     assert [line for path in files for line in mentions(path)] == []
 
@@ -56,5 +56,5 @@ def test_a_name_would_be_found(line: str) -> None:
     assert NAMED.search(line)
 
 
-def test_every_carrier_of_the_registry_can_be_practised_with() -> None:
+def test_every_carrier_of_the_registry_has_a_sandbox_account() -> None:
     assert set(SANDBOX_ACCOUNTS) == {entry.name for entry in CARRIERS}
