@@ -45,9 +45,9 @@ class Alarms:
         """Forget alarms of one sort that are about orders which are in this state no more."""
         await self._database.run("drop_alarms_unless", {"what": what, "state": state})
 
-    async def standing(self, limit: int = 100) -> list[Mapping[str, Any]]:
+    async def active(self, limit: int = 100) -> list[Mapping[str, Any]]:
         """Return what a person should know, latest first."""
-        return list(await self._database.run("alarms", {"limit": limit}))
+        return list(await self._database.run("active_alarms", {"limit": limit}))
 
     async def clear(self, alarm_ids: Sequence[int] | None = None) -> list[Mapping[str, Any]]:
         """Put alarms away until they happen again, all of them without ids; return those that stood."""

@@ -41,7 +41,7 @@ class Breakers:
             "hold_first": breaker_policy.hold_first,
             "hold_max": breaker_policy.hold_max,
         }
-        return next((row["held_until"] for row in await self._database.run("out_of_reach", params)), None)
+        return next((row["held_until"] for row in await self._database.run("count_faults", params)), None)
 
     async def return_probe(self, claims: Claims, carrier: CarrierName) -> None:
         """Let another order be the probe: what was claimed here came to nothing before anything was sent."""
@@ -49,4 +49,4 @@ class Breakers:
 
     async def reset(self, carrier: CarrierName, tokens: Sequence[UUID]) -> None:
         """Forget a carrier's faults, since it has answered; if it is left alone, only the probe's answer counts."""
-        await self._database.run("within_reach", {"carrier": carrier, "tokens": list(tokens)})
+        await self._database.run("reset_breaker", {"carrier": carrier, "tokens": list(tokens)})

@@ -43,7 +43,7 @@ class Claims:
     clock: datetime
     """The ledger's time when it had done this, which is later than `now` by what it waited for."""
     recovering: bool = False
-    """Whether the carrier was out of reach lately, so that an answer of its is news to `within_reach`."""
+    """Whether the carrier was out of reach lately, so that an answer of its is news to `reset_breaker`."""
     reached: datetime | None = None
     """All that was due before this was taken, here or by others; None, where something held some of it back."""
 
@@ -151,7 +151,7 @@ class Schedule:
     async def work_items(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[WorkItem]]:
         """Return what these orders wait for."""
         owed: dict[OrderId, list[WorkItem]] = {order_id: [] for order_id in order_ids}
-        for row in await self._database.run("owed_to", {"order_ids": list(order_ids)}):
+        for row in await self._database.run("work_items_of", {"order_ids": list(order_ids)}):
             owed[row["order_id"]].append(_work_item(row))
         return owed
 

@@ -252,7 +252,7 @@ def _detail(statement: str, params: Mapping[str, Any], rows: list[Row]) -> str:
             return f"{params['what']} {params['subject']} {params['detail']}"
         case "pause_limit":
             return f"{params['carrier']} {params['limit_group']} until {params['until']}"
-        case "out_of_reach":
+        case "count_faults":
             return f"{params['carrier']} {params['faults']} until {[row['held_until'] for row in rows]}"
         case _:
             return ""

@@ -53,7 +53,7 @@ _REST_DAYS: Final = 7.0
 _CHECK_EVERY_S: Final = 600
 _WAIT_AFTER_REST_S: Final = 4 * 3600.0
 _SCHEDULES: Final = frozenset(
-    {"postpone", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "within_reach"}
+    {"postpone", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "reset_breaker"}
 )
 """Statements that change what is due and return no rows."""
 _BUGS: Final = frozenset({"attempt_broke", "submission_broke", "question_broke", "event_given_up"})

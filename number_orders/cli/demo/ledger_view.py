@@ -59,7 +59,7 @@ class LedgerReader:
 
     def alarms(self) -> list[Mapping[str, Any]]:
         """Return all alarms."""
-        return self._runner.run(self._ledger.alarms.standing())
+        return self._runner.run(self._ledger.alarms.active())
 
     async def _entries(self) -> dict[str, Entry]:
         rows = await self._ledger.orders.list_orders(limit=_ALL)

@@ -127,7 +127,7 @@ def check_broker(settings: Settings) -> Check:
 async def check_backlog(settings: Settings) -> list[Check]:
     """Report what is held back, and the parked orders, alarms and dead letters that wait for a person."""
     async with open_ledger(settings) as ledger:
-        alarms, letters = await ledger.alarms.standing(_COUNTED), await ledger.dead_letters.latest(_COUNTED)
+        alarms, letters = await ledger.alarms.active(_COUNTED), await ledger.dead_letters.latest(_COUNTED)
         now, holds = await ledger.pauses.holds()
         parked = await ledger.orders.list_orders(states=[State.PARKED], limit=_COUNTED)
     held = [

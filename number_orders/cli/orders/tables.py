@@ -79,7 +79,7 @@ def orders_to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
 async def read_alarms(settings: Settings, limit: int) -> list[Row]:
     """Return the alarms, latest first."""
     async with open_ledger(settings) as ledger:
-        return await ledger.alarms.standing(limit)
+        return await ledger.alarms.active(limit)
 
 
 def show_alarms(rows: Sequence[Row]) -> None:

@@ -28,7 +28,7 @@ DELETE FROM alarms WHERE what = %(what)s AND carrier = %(carrier)s AND subject <
 DELETE FROM alarms USING orders
 WHERE alarms.order_id = orders.order_id AND what = %(what)s AND orders.state <> %(state)s;
 
--- name: alarms
+-- name: active_alarms
 SELECT * FROM alarms WHERE cleared_at IS NULL ORDER BY last_at DESC LIMIT %(limit)s;
 
 -- name: clear_alarms

@@ -1,4 +1,4 @@
--- name: out_of_reach
+-- name: count_faults
 -- So many faults more. While it is held only the probe's word counts: others have left before.
 UPDATE breakers SET
     faults = breakers.faults + %(faults)s, why = %(why)s, probe_token = NULL, probe_until = NULL,
@@ -18,7 +18,7 @@ RETURNING held_until, faults;
 -- It was claimed, and then there was nothing to ask or send: another may try at once.
 UPDATE breakers SET probe_token = NULL, probe_until = NULL WHERE carrier = %(carrier)s AND probe_token = %(token)s;
 
--- name: within_reach
+-- name: reset_breaker
 -- It has answered: nothing is counted any more. While it is held, only the probe's answer opens the way again.
 UPDATE breakers SET
     faults = 0, probe_token = NULL, probe_until = NULL, held_until = NULL,

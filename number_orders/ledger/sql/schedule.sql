@@ -157,7 +157,7 @@ WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lan
 -- name: carriers
 SELECT carrier, array_agg(lane ORDER BY lane) AS lanes FROM lanes GROUP BY carrier ORDER BY carrier;
 
--- name: owed_to
+-- name: work_items_of
 SELECT now() AS now, owed.order_id, owed.lane, owed.not_before, owed.lease_token, owed.attempts, owed.reason,
        owed.serial_key,
        pauses.paused_at, pauses.paused_by, pauses.why AS paused_why,

@@ -112,7 +112,7 @@ def pause_limit(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def out_of_reach(tables: Tables, p: Params) -> list[Row]:
+def count_faults(tables: Tables, p: Params) -> list[Row]:
     """Count faults in a row. While the carrier is held only the probe's word counts."""
     row, now = tables.breakers.get(p["carrier"]), tables.clock()
     if row is None or not _is_heard(row, p):
@@ -149,7 +149,7 @@ def return_probe(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def within_reach(tables: Tables, p: Params) -> list[Row]:
+def reset_breaker(tables: Tables, p: Params) -> list[Row]:
     """Count nothing any more. While the carrier is held only the probe's answer opens the way."""
     row = tables.breakers.get(p["carrier"])
     if row is not None and _is_heard(row, p):

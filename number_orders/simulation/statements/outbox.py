@@ -93,7 +93,7 @@ def drop_alarms_unless(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def alarms(tables: Tables, p: Params) -> list[Row]:
+def active_alarms(tables: Tables, p: Params) -> list[Row]:
     """Return alarms that stand, latest first."""
     standing = [row for row in tables.alarms.values() if row["cleared_at"] is None]
     return [dict(row) for row in sorted(standing, key=_last_at, reverse=True)[: p["limit"]]]

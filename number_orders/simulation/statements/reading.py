@@ -49,7 +49,7 @@ def _e164(row: Row) -> str:
 
 
 @statement
-def owed_to(tables: Tables, p: Params) -> list[Row]:
+def work_items_of(tables: Tables, p: Params) -> list[Row]:
     """Return what orders wait for, and all that holds it back."""
     rows = [row for order_id in p["order_ids"] for row in tables.work_items(order_id)]
     return [{"now": tables.clock(), **row, **_holds(tables, row)} for row in sorted(rows, key=_due_at)]

@@ -20,7 +20,7 @@ from number_orders.orders.model import Lane
 from number_orders.sandbox.routes import FAULT_HEADER
 from tests.acceptance.crashing.fate import Fates, Side
 
-_OF_NO_ORDER: Final = {"open_lanes", "set_limits", "out_of_reach", "within_reach", "return_probe"}
+_OF_NO_ORDER: Final = {"open_lanes", "set_limits", "count_faults", "reset_breaker", "return_probe"}
 """With these a process begins, or says how a carrier is to be reached, which is all orders' doing."""
 _STATEMENTS: Final = {text: name for name, text in SQL.items() if name not in _OF_NO_ORDER}
 _CLAIMS: Final = {"claim", "claim_unlimited"}

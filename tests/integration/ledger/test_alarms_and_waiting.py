@@ -64,14 +64,14 @@ def test_what_goes_on_is_one_alarm_that_is_counted_once_in_a_while(book: Book) -
 
         assert await note(detail="1 waits") == 1
         assert await note(detail="2 wait") == 1
-        (alarm,) = await ledger.alarms.standing()
+        (alarm,) = await ledger.alarms.active()
         assert (alarm["detail"], alarm["order_id"], alarm["times"]) == ("2 wait", one.order_id, 1)
         await ledger.alarms.clear()
         assert await note(detail="3 wait") == 1
-        assert await ledger.alarms.standing() == []
+        assert await ledger.alarms.active() == []
         assert await note(detail="3 wait", after=timedelta(microseconds=-1)) == 2
         assert await note(two, detail="other") == 3
-        (alarm,) = await ledger.alarms.standing()
+        (alarm,) = await ledger.alarms.active()
         assert (alarm["order_id"], alarm["times"]) == (two.order_id, 3)
 
     book.run(work)
@@ -89,7 +89,7 @@ def test_what_is_over_by_itself_leaves_no_alarm(book: Book) -> None:
         await ledger.alarms.raise_alarm(Alarm.WAITS_FOR_PARKED, "x", carrier=BANDWIDTH, order_id=order.order_id)
 
         async def standing() -> set[tuple[str, str]]:
-            return {(alarm["what"], alarm["subject"]) for alarm in await ledger.alarms.standing()}
+            return {(alarm["what"], alarm["subject"]) for alarm in await ledger.alarms.active()}
 
         await ledger.alarms.drop_alarms(Alarm.TURN_HELD, carrier=BANDWIDTH, standing=["still"])
         await ledger.alarms.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.ACCEPTED)

@@ -471,7 +471,7 @@ def test_alarms_are_one_per_matter_and_counted(book: Book) -> None:
     async def work(ledger: Ledger) -> None:
         assert await ledger.alarms.raise_alarm("status_never_heard_of", "bandwidth:PONDERING") == 1
         assert await ledger.alarms.raise_alarm("status_never_heard_of", "bandwidth:PONDERING", detail="again") == 2
-        (alarm,) = await ledger.alarms.standing()
+        (alarm,) = await ledger.alarms.active()
         assert (alarm["times"], alarm["detail"]) == (2, "again")
 
     book.run(work)
