@@ -1,7 +1,7 @@
 """The ledger without PostgreSQL: the real stores on tables in memory.
 
-Only the execution of a statement is replaced. Rows, JSON, guards and the repetition after a broken connection are the
-real ones.
+Only the execution of a statement is replaced. The stores, their JSON and rows, and the repetition after a broken
+connection are the real ones.
 """
 
 import json
@@ -12,17 +12,46 @@ from psycopg.types.json import Jsonb
 
 from number_orders.ledger.connection import Database
 from number_orders.ledger.ledger import Ledger
-from number_orders.simulation.statements import claims, limits, outbox, reading
-from number_orders.simulation.statements.orders import STATEMENTS
+from number_orders.simulation.statements import (
+    alarms,
+    breakers,
+    clock,
+    dead_letters,
+    history,
+    intake,
+    limits,
+    numbers,
+    orders,
+    outbox,
+    pauses,
+    schedule,
+    serial_locks,
+)
+from number_orders.simulation.statements.registry import STATEMENTS
 from number_orders.simulation.tables import Row, Tables
 
 __all__ = ["STATEMENTS", "MemoryDatabase", "memory_ledger"]
 
-_LOADED = (claims, limits, outbox, reading)  # importing them has added their statements
+# Importing these modules has registered their statements.
+_LOADED = (
+    alarms,
+    breakers,
+    clock,
+    dead_letters,
+    history,
+    intake,
+    limits,
+    numbers,
+    orders,
+    outbox,
+    pauses,
+    schedule,
+    serial_locks,
+)
 
 
 class MemoryDatabase(Database):
-    """A connection to tables in memory; several may share one set of tables."""
+    """A database that is a set of tables in memory; several may share one set."""
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
@@ -34,7 +63,7 @@ class MemoryDatabase(Database):
         return self._carry_out(statement, params)
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
-        """Run a statement: one moment, one transaction."""
+        """Run one statement, which takes no time and is one transaction."""
         return STATEMENTS[statement](self._tables, {name: _stored(value) for name, value in params.items()})
 
 
@@ -44,5 +73,5 @@ def memory_ledger(tables: Tables) -> Ledger:
 
 
 def _stored(value: Any) -> Any:
-    """Pass JSON through its text, as a database does: nobody shares a value with the code that wrote it."""
+    """Return the value as a database stores it: JSON passes through text, so no object is shared with the caller."""
     return json.loads(json.dumps(value.obj)) if isinstance(value, Jsonb) else value

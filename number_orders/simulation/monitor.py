@@ -14,7 +14,7 @@ from uuid import UUID
 from number_orders.orders.model import FINAL_STATES, CarrierName, Kind, Lane, NumberState, State
 from number_orders.simulation.carriers import Sale, SimulatedCarrier
 from number_orders.simulation.people import Inbox, Producer
-from number_orders.simulation.statements.reading import next_steps
+from number_orders.simulation.statements.schedule import next_steps
 from number_orders.simulation.tables import Row, Tables
 from number_orders.simulation.trace import Trace
 

@@ -1,7 +1,6 @@
-"""The ledger's tables in memory, with the constraints that carry its promises.
+"""The ledger's tables in memory, with the constraints of `ledger/schema.sql`.
 
-Mirrors `ledger/schema.sql`. `simulation.statements` holds what the statements do to the tables; one test suite runs
-over these and over PostgreSQL.
+What the statements do to them is in `simulation.statements`. One test suite runs on these tables and on PostgreSQL.
 """
 
 import re
@@ -24,7 +23,7 @@ _NEXT_STEPS: Final = (Lane.SUBMIT.value, Lane.ASK.value)
 
 @dataclass(slots=True)
 class Tables:
-    """Every table as plain rows. `clock` is `now()`: the ledger's time, which is everybody's."""
+    """Every table as plain rows. `clock` is `now()`: the ledger's time, which every process uses."""
 
     clock: Callable[[], datetime]
     orders: dict[UUID, Row] = field(default_factory=dict)
@@ -32,29 +31,32 @@ class Tables:
     events: dict[UUID, list[Row]] = field(default_factory=dict)
     receipts: list[Row] = field(default_factory=list)
     owed: dict[tuple[UUID, str], Row] = field(default_factory=dict)
-    turns: dict[tuple[str, str], Row] = field(default_factory=dict)
+    serial_locks: dict[tuple[str, str], Row] = field(default_factory=dict)
+    """Table `turns`: the order that has each lock, by carrier and key."""
     held: list[Row] = field(default_factory=list)
-    tellings: list[Row] = field(default_factory=list)
+    outbox: list[Row] = field(default_factory=list)
+    """Table `tellings`."""
     lanes: dict[tuple[str, str], Row] = field(default_factory=dict)
     pauses: list[Row] = field(default_factory=list)
     budgets: dict[tuple[str, str], Row] = field(default_factory=dict)
-    draws: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    limit_groups: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    """Table `draws`: the limit group, by carrier, lane and kind."""
     breakers: dict[str, Row] = field(default_factory=dict)
     alarms: dict[tuple[str, str], Row] = field(default_factory=dict)
-    letters: list[Row] = field(default_factory=list)
+    dead_letters: list[Row] = field(default_factory=list)
     keys: dict[tuple[str, str], UUID] = field(default_factory=dict)
     _identities: Iterator[int] = field(default_factory=lambda: count(1))
-    _holding: dict[str, Row] = field(default_factory=dict)
+    _held_now: dict[str, Row] = field(default_factory=dict)
     _carrier_orders: dict[tuple[str, str], UUID] = field(default_factory=dict)
 
     def identity(self) -> int:
-        """Return the next number that no row has."""
+        """Return the next id, which no row has."""
         return next(self._identities)
 
     # Orders
 
     def insert_order(self, row: Row) -> None:
-        """Write a new order down; its key and its id are free."""
+        """Store a new order, whose key and id are free."""
         order_id = row["order_id"]
         self.orders[order_id] = row
         self.keys[row["producer"], row["key"]] = order_id
@@ -62,14 +64,14 @@ class Tables:
         self.events[order_id] = []
 
     def owner(self, carrier: str, carrier_order_id: str | None) -> UUID | None:
-        """Return the order that a carrier's order belongs to."""
+        """Return the order of ours that a carrier's order belongs to."""
         return self._carrier_orders.get((carrier, carrier_order_id or ""))
 
     def move(self, moves: list[tuple[Row, Row]]) -> None:
         """Change orders, all of them or none.
 
         Raises:
-            psycopg.errors.IntegrityError: A constraint will not have one of them.
+            psycopg.errors.IntegrityError: One of them violates a constraint; none is changed.
         """
         taken = dict(self._carrier_orders)
         for order, change in moves:
@@ -84,83 +86,82 @@ class Tables:
             if order["carrier_order_id"] is not None:
                 self._carrier_orders[order["carrier"], order["carrier_order_id"]] = order["order_id"]
 
-    # Debts
+    # Work items
 
     def work_items(self, order_id: UUID) -> list[Row]:
-        """Return what an order is owed."""
+        """Return the work items of an order."""
         rows = (self.owed.get((order_id, lane.value)) for lane in Lane)
         return [row for row in rows if row is not None]
 
-    def owe(self, order: Row, effect: Row) -> None:
-        """Owe something: a new work_item, or the old one anew."""
+    def add_work(self, order: Row, effect: Row) -> None:
+        """Add a work item, or renew the one that the order has on this lane."""
         order_id = order["order_id"]
         lane, not_before = effect["lane"], datetime.fromisoformat(effect["not_before"])
         row = self.owed.get((order_id, lane))
         if row is None:
-            self.owed[order_id, lane] = a_work_item(order, lane, not_before, effect["reason"])
+            self.owed[order_id, lane] = new_work_item(order, lane, not_before, effect["reason"])
             return
-        # A telling under way is not interrupted, or a later document could overtake it.
-        told_now = lane == Lane.TELL and row["lease_token"] is not None
+        # A delivery under way keeps its lease: otherwise a later document could overtake it.
+        is_being_delivered = lane == Lane.TELL and row["lease_token"] is not None
         row.update(reason=effect["reason"], attempts=0, turn=row["turn"] + 1, serial_key=None)
-        row.update({} if told_now else {"not_before": not_before, "lease_token": None})
+        row.update({} if is_being_delivered else {"not_before": not_before, "lease_token": None})
 
-    def settle(self, order_id: UUID, lanes_kept: set[str]) -> None:
-        """Drop what an order was owed of next steps, but for those that are owed anew."""
+    def drop_work(self, order_id: UUID, lanes_kept: set[str]) -> None:
+        """Delete the work items of an order on the lanes submit and ask, except on `lanes_kept`."""
         for lane in _NEXT_STEPS:
             if lane not in lanes_kept:
                 self.owed.pop((order_id, lane), None)
 
-    # What holds work back
+    # Holds
 
     def pause(self, carrier: str, lane: str) -> Row | None:
-        """Return who has paused a lane, unless somebody has let it go on."""
-        standing = (row for row in self.pauses if row["resumed_at"] is None)
-        return next((row for row in standing if (row["carrier"], row["lane"]) == (carrier, lane)), None)
+        """Return the pause of a lane that is in force, if there is one."""
+        in_force = (row for row in self.pauses if row["resumed_at"] is None)
+        return next((row for row in in_force if (row["carrier"], row["lane"]) == (carrier, lane)), None)
 
     def breaker(self, carrier: str, lane: str) -> Row | None:
-        """Return how a carrier can be reached. Producers are told whether or not it can."""
+        """Return the breaker that a lane depends on. The lane `tell` depends on none: it needs no carrier."""
         return None if lane == Lane.TELL else self.breakers.get(carrier)
 
     def budget(self, work_item: Row) -> Row | None:
-        """Return the limit that a work_item draws on."""
-        return self.budgets.get(
-            (work_item["carrier"], self.draws.get((work_item["carrier"], work_item["lane"], work_item["kind"]), ""))
-        )
+        """Return the limit group of a work item's requests."""
+        carrier, lane, kind = work_item["carrier"], work_item["lane"], work_item["kind"]
+        return self.budgets.get((carrier, self.limit_groups.get((carrier, lane, kind), "")))
 
     # Numbers
 
-    def hold(self, e164: str, order: Row) -> None:
-        """Note who got a number, unless somebody holds it already."""
-        if e164 not in self._holding:
+    def hold_number(self, e164: str, order: Row) -> None:
+        """Let an order hold a number, unless an order holds it already."""
+        if e164 not in self._held_now:
             row = {"e164": e164, "carrier": order["carrier"], "acquired_by": order["order_id"]}
             row |= {"acquired_at": self.clock(), "released_by": None, "released_at": None}
-            self._holding[e164] = row
+            self._held_now[e164] = row
             self.held.append(row)
 
-    def let_go(self, e164: str, order: Row) -> None:
-        """Note that a number is given up, if it is held at this order's carrier."""
-        row = self._holding.get(e164)
+    def release_number(self, e164: str, order: Row) -> None:
+        """Let an order release a number, if it is held at the carrier of that order."""
+        row = self._held_now.get(e164)
         if row is not None and row["carrier"] == order["carrier"]:
-            del self._holding[e164]
+            del self._held_now[e164]
             row.update(released_by=order["order_id"], released_at=max(self.clock(), row["acquired_at"]))
 
-    def holder(self, e164: str) -> Row | None:
-        """Return who holds a number now."""
-        return self._holding.get(e164)
+    def holding(self, e164: str) -> Row | None:
+        """Return the holding of a number that is in force, if there is one."""
+        return self._held_now.get(e164)
 
 
-def a_work_item(order: Row, lane: str, not_before: datetime, reason: str | None) -> Row:
-    """Return a work_item nobody has looked at yet."""
+def new_work_item(order: Row, lane: str, not_before: datetime, reason: str | None) -> Row:
+    """Return a work item that was never claimed."""
     row = {name: order[name] for name in ("order_id", "carrier", "kind")}
     row |= {"lane": lane, "not_before": not_before, "reason": reason}
     return row | {"lease_token": None, "attempts": 0, "turn": 0, "serial_key": None}
 
 
 def check_e164(e164: str) -> None:
-    """Refuse what is no number.
+    """Refuse what is not a number in E.164 form.
 
     Raises:
-        psycopg.errors.CheckViolation: It is none.
+        psycopg.errors.CheckViolation: It is not.
     """
     if not _E164.fullmatch(e164):
         raise errors.CheckViolation(f"{e164!r} violates order_numbers_e164_check")

@@ -37,7 +37,7 @@ from number_orders.simulation.network import TIMEOUT_S, CarrierHost, SimulatedTr
 from number_orders.simulation.people import ImpatientOperator, Inbox, Operator, Producer, Remover, planned_orders
 from number_orders.simulation.process import Process
 from number_orders.simulation.rates import RateMonitor, random_rates
-from number_orders.simulation.statements.reading import next_due
+from number_orders.simulation.statements.schedule import next_due
 from number_orders.simulation.tables import Tables
 from number_orders.simulation.trace import Trace
 from number_orders.simulation.worker import PoolChild

@@ -1,1 +1,1 @@
-"""The ledger's statements, in memory."""
+"""What each statement of `ledger/sql` does to the tables in memory: one module for each file there."""

@@ -1,0 +1,63 @@
+"""The statements of `sql/numbers.sql`."""
+
+from number_orders.orders.model import State
+from number_orders.simulation.statements.registry import Params, statement
+from number_orders.simulation.tables import Row, Tables
+
+
+@statement
+def numbers_of(tables: Tables, p: Params) -> list[Row]:
+    """Return the known numbers of orders."""
+    rows = [row for order_id in p["order_ids"] for row in tables.numbers.get(order_id, {}).values()]
+    return [dict(row) for row in sorted(rows, key=_e164)]
+
+
+def _e164(row: Row) -> str:
+    return str(row["e164"])
+
+
+@statement
+def recall(tables: Tables, p: Params) -> list[Row]:
+    """Return what is known of some numbers at one carrier. The first row has only the time."""
+    now = tables.clock()
+    rows: list[Row] = [{"now": now, "e164": None, "held_since": None, "held_by": None, "named": False}]
+    for e164 in p["numbers"]:
+        holding = tables.holding(e164)
+        held = holding if holding is not None and holding["carrier"] == p["carrier"] else None
+        named = any(_names(order, e164, p) for order in tables.orders.values())
+        row: Row = {"now": now, "e164": e164, "named": named}
+        row["held_since"] = held["acquired_at"] if held else None
+        rows.append(row | {"held_by": held["acquired_by"] if held else None})
+    return rows
+
+
+def _names(order: Row, e164: str, p: Params) -> bool:
+    """Tell whether an unfinished order at this carrier, other than this order, is to acquire a number."""
+    return (
+        e164 in order["request"].get("numbers", ())
+        and order["ended_at"] is None
+        and order["carrier"] == p["carrier"]
+        and order["kind"] != "remove_numbers"
+        and order["order_id"] != p["order_id"]
+    )
+
+
+@statement
+def held_elsewhere(tables: Tables, p: Params) -> list[Row]:
+    """Return the numbers that another order holds."""
+    pairs = zip(p["order_ids"], p["numbers"], strict=True)
+    holdings = ((order_id, tables.holding(e164)) for order_id, e164 in pairs)
+    return [dict(row) for order_id, row in holdings if row is not None and row["acquired_by"] != order_id]
+
+
+@statement
+def parked_orders_bringing(tables: Tables, p: Params) -> list[Row]:
+    """Return the parked orders that are to acquire one of these numbers, which nobody holds yet."""
+    awaited = sorted(e164 for e164 in p["numbers"] if tables.holding(e164) is None)
+    any_order: Params = {"carrier": p["carrier"], "order_id": None}
+    parked = sorted(order_id for order_id, row in tables.orders.items() if row["state"] == State.PARKED)
+    named = (
+        (order_id, [e164 for e164 in awaited if _names(tables.orders[order_id], e164, any_order)])
+        for order_id in parked
+    )
+    return [{"order_id": order_id, "e164": numbers[0]} for order_id, numbers in named if numbers]
