@@ -27,7 +27,7 @@ class HeldLocks(Protocol):
 class WatchAlarms(AlarmStore, Protocol):
     """Raises alarms, and drops those that are over."""
 
-    async def drop_alarms(self, what: str, *, carrier: CarrierName, standing: Sequence[str]) -> None: ...
+    async def drop_alarms(self, what: str, *, carrier: CarrierName, keep: Sequence[str]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class SerialLockWatch:
         for lock in held:
             if lock.waiting:
                 await self._alarm(name, lock)
-        standing = [_subject(name, lock.serial_key) for lock in held]
-        await self.alarms.drop_alarms(Alarm.TURN_HELD, carrier=name, standing=standing)
+        keep = [_subject(name, lock.serial_key) for lock in held]
+        await self.alarms.drop_alarms(Alarm.TURN_HELD, carrier=name, keep=keep)
 
     async def _alarm(self, carrier: CarrierName, lock: HeldSerialLock) -> None:
         await self.alarms.note_alarm(

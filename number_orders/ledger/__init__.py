@@ -1,1 +1,1 @@
-"""What happened, and what is owed: PostgreSQL, in its own words (`queries.sql`, `schema.sql`)."""
+"""PostgreSQL: schema and migrations, one store for each concern, and the named SQL statements that they run."""

@@ -1,4 +1,9 @@
-"""Keep what a person must know, one row a matter."""
+"""Alarms for people: one row for each matter, however often it happens.
+
+`what` and `subject` name the matter and are unique together (`one_alarm_per_matter`), so a repetition is counted in the
+same row. An alarm is active until a person clears it or its cause is gone. A cleared alarm that happens again is active
+again.
+"""
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -9,7 +14,7 @@ from number_orders.orders.model import CarrierName, OrderId, State
 
 
 class Alarms:
-    """Keep what a person must know, one row a matter."""
+    """Stores alarms, counts their repetitions, and lists the active ones."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -17,7 +22,7 @@ class Alarms:
     async def raise_alarm(
         self, what: str, subject: str, *, carrier: str | None = None, order_id: OrderId | None = None, detail: str = ""
     ) -> int:
-        """Tell a person something, once per matter; return how often it has happened."""
+        """Raise an alarm; return how often it has happened by now."""
         params = {"what": what, "subject": subject, "carrier": carrier, "order_id": order_id, "detail": detail}
         (row,) = await self._database.run("raise_alarm", params)
         return int(row["times"])
@@ -32,24 +37,28 @@ class Alarms:
         detail: str,
         again_after: timedelta,
     ) -> int:
-        """Tell a person of something that goes on; it counts as happening again once in `again_after`."""
+        """Raise an alarm about a condition that persists; return how often it has happened by now.
+
+        Every call updates the detail. It counts, and makes a cleared alarm active again, at most once in `again_after`,
+        and whenever the condition is about another order than before.
+        """
         params = {"what": what, "subject": subject, "carrier": carrier, "order_id": order_id, "detail": detail}
         (row,) = await self._database.run("note_alarm", params | {"again_after": again_after})
         return int(row["times"])
 
-    async def drop_alarms(self, what: str, *, carrier: CarrierName, standing: Sequence[str]) -> None:
-        """Forget a carrier's alarms of one sort, but for those whose subjects still stand."""
-        await self._database.run("drop_alarms", {"what": what, "carrier": carrier, "standing": list(standing)})
+    async def drop_alarms(self, what: str, *, carrier: CarrierName, keep: Sequence[str]) -> None:
+        """Delete a carrier's alarms of one sort, except those about the subjects in `keep`."""
+        await self._database.run("drop_alarms", {"what": what, "carrier": carrier, "keep": list(keep)})
 
     async def drop_alarms_unless(self, what: str, state: State) -> None:
-        """Forget alarms of one sort that are about orders which are in this state no more."""
+        """Delete the alarms of one sort that are about orders which are no longer in `state`."""
         await self._database.run("drop_alarms_unless", {"what": what, "state": state})
 
     async def active(self, limit: int = 100) -> list[Mapping[str, Any]]:
-        """Return what a person should know, latest first."""
+        """Return the alarms that nobody has cleared, latest first."""
         return list(await self._database.run("active_alarms", {"limit": limit}))
 
     async def clear(self, alarm_ids: Sequence[int] | None = None) -> list[Mapping[str, Any]]:
-        """Put alarms away until they happen again, all of them without ids; return those that stood."""
+        """Clear alarms until they happen again, all of them if no ids are given; return those that were active."""
         params = {"alarm_ids": None if alarm_ids is None else list(alarm_ids)}
         return list(await self._database.run("clear_alarms", params))

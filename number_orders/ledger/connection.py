@@ -1,7 +1,8 @@
-"""The connection to PostgreSQL: one pool, one statement at a time, errors as this service names them.
+"""The connection to PostgreSQL: a pool, and one way to run a named statement.
 
-One statement is one transaction. A statement that meets a broken connection is run once more, which is safe because
-every statement is guarded: by the order's key, its version, or its lease. psycopg's exceptions stay in this package.
+One statement is one transaction. A statement that meets a broken connection is run once more. That is safe because
+every statement is guarded: by the order's key, its version, or its lease. Callers see the errors of
+`number_orders.orders.errors`; psycopg's exceptions do not leave this package.
 """
 
 import asyncio
@@ -30,19 +31,19 @@ _TCP: Final[Mapping[str, Any]] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,  # ms
 }
-"""How soon a machine that does not answer is given up. A database URL may set its own values."""
+"""How soon a connection to a machine that does not answer is closed. A database URL may set its own values."""
 
 STATEMENT_S: Final = 30.0
-"""PostgreSQL cancels a statement of ours after this, whatever it waits for. Migrations have no limit."""
+"""PostgreSQL cancels a statement after this time, whatever it waits for. Migrations have no such limit."""
 
 MARGIN_S: Final = 10.0
-"""How much longer than PostgreSQL we wait. After that the server is frozen, and the connection is given up."""
+"""How much longer we wait for the answer. After that the server counts as frozen, and the connection is closed."""
 
 Connections = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
 
 
 class Database(ABC):
-    """Run named statements. Subclasses say how one is executed, and how broken connections are replaced."""
+    """Runs named statements. A subclass executes them, and replaces broken connections."""
 
     silence_s: float = STATEMENT_S + MARGIN_S
 
@@ -50,7 +51,8 @@ class Database(ABC):
         """Run one statement as one transaction, and return its rows.
 
         Raises:
-            LedgerUnavailable: No answer. Nothing was changed, or nothing that the statement's guard would not notice.
+            LedgerUnavailable: No answer. Whether the statement was executed is not known; its guard makes it safe to
+                repeat.
             NotStorable: PostgreSQL refuses the values (`AlreadyTaken`: a unique constraint does); nothing was changed.
             WrongSchema: The database has another schema than this code expects.
         """
@@ -67,11 +69,11 @@ class Database(ABC):
         try:
             return await self._execute(statement, params)
         except PoolTimeout as error:
-            raise LedgerUnavailable(f"the ledger gave no connection: {error}") from error
+            raise LedgerUnavailable(f"no connection to the ledger: {error}") from error
         except psycopg.errors.QueryCanceled as error:
-            raise LedgerUnavailable(f"the ledger gave a statement up: {error}") from error
+            raise LedgerUnavailable(f"PostgreSQL cancelled the statement: {error}") from error
         except TimeoutError as error:
-            raise LedgerUnavailable(f"the ledger said nothing for {self.silence_s:g} s") from error
+            raise LedgerUnavailable(f"the ledger did not answer within {self.silence_s:g} s") from error
         except _CONNECTION_ERRORS:
             await self._reconnect()
             return await self._run_again(statement, params)
@@ -88,11 +90,11 @@ class Database(ABC):
 
     @abstractmethod
     async def _execute(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
-        """Execute one statement on one connection."""
+        """Execute one statement on one connection, once."""
 
 
 class PostgresDatabase(Database):
-    """PostgreSQL, through a pool that belongs to one process and one event loop."""
+    """PostgreSQL, through a connection pool that belongs to one process and one event loop."""
 
     def __init__(self, pool: Connections, *, silence_s: float = STATEMENT_S + MARGIN_S) -> None:
         self.pool = pool
@@ -108,12 +110,12 @@ class PostgresDatabase(Database):
         statement_s: float = STATEMENT_S,
         margin_s: float = MARGIN_S,
     ) -> Self:
-        """Make a database on `url`; it connects when entered (`async with`).
+        """Make a database on `url`, which connects when it is entered (`async with`).
 
         Args:
             url: The address, as libpq takes it.
             connections_max: The size of the pool.
-            wait_s: How long to wait for a connection.
+            wait_s: How long to wait for a connection of the pool.
             statement_s: How long PostgreSQL may work on one statement.
             margin_s: How much longer than that to wait for its answer.
         """
@@ -123,7 +125,7 @@ class PostgresDatabase(Database):
             max_size=connections_max,
             timeout=wait_s,
             # The pool doubles its pauses between attempts to connect. With so short a timeout it starts over at each
-            # request, so a ledger that was away for an hour is found again within seconds.
+            # request, so after an outage of an hour the ledger is reached again within seconds.
             reconnect_timeout=wait_s,
             open=False,
             configure=partial(_configure, statement_s),
@@ -165,7 +167,7 @@ async def check_reachable(url: str, *, within_s: int) -> None:
     """Connect once and disconnect.
 
     Raises:
-        LedgerUnavailable: Nobody answers, or the server refuses; in its own words.
+        LedgerUnavailable: No server answers, or it refuses; with its own message.
     """
     try:
         connection = await psycopg.AsyncConnection.connect(url, connect_timeout=within_s)
@@ -180,9 +182,9 @@ def address(url: str) -> str:
 
 
 async def _configure(statement_s: float, connection: psycopg.AsyncConnection[DictRow]) -> None:
-    """Set what a session needs: UTC, since producers are told UTC; a statement timeout; generic plans.
+    """Set up a session: UTC, since documents have moments in UTC; a statement timeout; generic plans.
 
-    Each statement is planned once a connection. Left to itself, PostgreSQL plans the larger ones at every execution,
+    Each statement is planned once for each connection. By default PostgreSQL plans the larger ones at every execution,
     which takes five times as long as executing them.
     """
     limit_ms = str(round(statement_s * 1000))

@@ -43,7 +43,7 @@ class DeadLetter:
 
 
 class DeadLetterStore:
-    """Store, list and delete dead letters."""
+    """Stores dead letters, and lists and deletes them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -1,4 +1,7 @@
-"""Read what happened to an order, and keep its receipts."""
+"""The history of orders: their events, and the receipts of what passed between us and the carrier.
+
+Events are written by `OrderStore.record` and never changed. Receipts are deleted after some days (`forget_receipts`).
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,12 +20,12 @@ from number_orders.orders.events import HeldBackByRule, NoProgress, Reminder, na
 from number_orders.orders.model import NumberResult, Order, OrderId
 
 _FORGOTTEN_AT_ONCE: Final = 5000
-"""So many rows are deleted in far less than a statement's time."""
+"""How many receipts one statement deletes: few enough to stay far below the statement timeout."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One exchange with a carrier, fit to be kept: secrets removed, bodies capped."""
+    """One request and its answer, as they are stored: secrets removed, bodies cut to a maximum length."""
 
     order_id: OrderId
     request: str
@@ -46,7 +49,7 @@ class Story:
 
 
 class History:
-    """Read what happened to an order, and keep its receipts."""
+    """Reads what has happened to orders, and stores receipts."""
 
     def __init__(self, database: Database, orders: OrderStore, numbers: NumberStore, schedule: Schedule) -> None:
         self._database = database
@@ -55,10 +58,10 @@ class History:
         self._schedule = schedule
 
     async def story(self, order_id: OrderId) -> Story:
-        """Return everything about one order.
+        """Return everything about one order. Each part is read by its own statement, so the order may move in between.
 
         Raises:
-            UnknownOrder: There is none.
+            UnknownOrder: There is no such order.
         """
         found = await self._database.run("read_orders", {"order_ids": [order_id]})
         if not found:
@@ -73,23 +76,26 @@ class History:
         )
 
     async def trying_since(self, order_id: OrderId) -> datetime | None:
-        """Return since when an order has been tried to be sent in vain; waiting on purpose does not count as trying."""
+        """Return when the present series of failed attempts to send an order began; None if there is none.
+
+        Anything else that happens to the order ends the series, also waiting on purpose.
+        """
         (row,) = await self._database.run("trying_since", {"order_id": order_id, "no_progress": names_of(NoProgress)})
         return cast("datetime | None", row["since"])
 
     async def due_since(self, order_id: OrderId) -> datetime:
-        """Return from when on an order was to be worked on, after whatever it waited for on purpose at first."""
+        """Return when an order was first to be worked on: waiting on purpose, at the beginning, does not count."""
         (row,) = await self._database.run("due_since", {"order_id": order_id, "held_back": names_of(HeldBackByRule)})
         return cast("datetime", row["since"])
 
     async def last_moves(self, order_ids: Sequence[OrderId]) -> dict[OrderId, str]:
-        """Return the name of the last event that moved each of these orders."""
+        """Return the name of the last event that moved each of these orders; unknown orders are left out."""
         params = {"order_ids": list(order_ids), "reminders": names_of(Reminder)}
         found = await self._database.run("last_moves", params)
         return {row["order_id"]: row["event"] for row in found}
 
     async def keep_receipts(self, receipts: Sequence[Receipt]) -> None:
-        """Keep what passed between us and the carrier."""
+        """Store receipts."""
         if receipts:
             entries = [
                 {name: getattr(receipt, name) for name in Receipt.__slots__} | {"order_id": str(receipt.order_id)}
@@ -98,7 +104,7 @@ class History:
             await self._database.run("keep_receipts", {"receipts": Jsonb(entries)})
 
     async def forget_receipts(self, older_than: timedelta, *, at_once: int = _FORGOTTEN_AT_ONCE) -> None:
-        """Drop the receipts that are older than that, so many with one statement."""
+        """Delete the receipts that are older than `older_than`, at most `at_once` with one statement."""
         while True:
             (row,) = await self._database.run("forget_receipts", {"older_than": older_than, "at_once": at_once})
             if row["forgotten"] < at_once:

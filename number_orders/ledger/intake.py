@@ -1,4 +1,8 @@
-"""Write new orders down, and find the orders that have a key or an id already."""
+"""Intake: new orders, each stored with its first event and its first work item.
+
+Ids are unique, and so are keys for each producer (`one_order_per_key`). Of many workers that store the same order, one
+succeeds; the others learn which order has the key or the id.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ from number_orders.orders.serialization import moment_to_json, request_to_json
 
 @dataclass(frozen=True, slots=True)
 class NewOrder:
-    """An order that passed every check and is about to be written down."""
+    """An order that has passed every check and is about to be stored."""
 
     order_id: OrderId
     producer: str
@@ -26,7 +30,7 @@ class NewOrder:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A key or an id that the ledger knows already."""
+    """An order that already has a certain key or id."""
 
     order_id: OrderId
     producer: str
@@ -36,18 +40,18 @@ class Taken:
 
 
 class IntakeStore:
-    """Write new orders down, and find the orders that have a key or an id already."""
+    """Stores new orders, and finds the orders that already have their keys or ids."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def accept(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]:
-        """Write new orders down, and return the ids of those that were new; the others' keys or ids are taken."""
+        """Store new orders in one transaction; return the ids of those whose key and id were free."""
         found = await self._database.run("accept_orders", {"orders": Jsonb([_new_order(order) for order in orders])})
         return frozenset(OrderId(row["order_id"]) for row in found)
 
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]:
-        """Return what the ledger has under the ids and keys of `orders`."""
+        """Return the stored orders that have an id or a key of `orders`."""
         params = {
             "order_ids": [order.order_id for order in orders],
             "producers": [order.producer for order in orders],

@@ -1,7 +1,7 @@
 """The ledger: every store on one database.
 
-Use cases are handed the stores they need (`number_orders.fulfilment.ports`), not this class. Only what opens a process
-and the command line hold a `Ledger`.
+Use cases are handed the stores they need (`number_orders.fulfilment.ports`), not this class. Only what opens a
+process and the command line use a whole `Ledger`.
 """
 
 from datetime import datetime

@@ -1,4 +1,8 @@
-"""Keep each carrier's rate limits, and give out rate slots."""
+"""Rate limits: how many requests a carrier takes, and the rate slots in which they may leave.
+
+Rate slots are given out under a row lock, so no two requests of any worker get the same. `Schedule.claim` gives the
+first slot of a conversation, `take_rate_slot` every further one.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,27 +17,27 @@ from number_orders.orders.model import CarrierName, Kind, Lane
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """How many requests a carrier takes of one kind. Without figures: as many as there are, until it says otherwise."""
+    """One limit group of a carrier. Without a rate it is limited only while the carrier has paused it."""
 
     group: str
     per_second: float | None = None
     spacing: timedelta | None = None
-    """What lies between the places of two requests."""
+    """The time between two rate slots."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateSlot:
-    """One more place in a limit."""
+    """The moment `at` which one request may leave."""
 
     at: datetime
     clock: datetime
-    """The ledger's time when it was given."""
+    """The ledger's time when the slot was given out."""
     paused_until: datetime | None
-    """The carrier wants nothing before that."""
+    """The carrier wants no request of this group before that moment."""
 
 
 class Limits:
-    """Keep each carrier's rate limits, and give out rate slots."""
+    """Stores each carrier's limits, and gives out rate slots."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -41,23 +45,23 @@ class Limits:
     async def set_limits(
         self, carrier: CarrierName, limits: Sequence[Limit], groups: Mapping[tuple[Lane, Kind], str]
     ) -> None:
-        """Say what a carrier limits, and on which limit the work on a lane draws, by the kind of order."""
+        """Set a carrier's limits, and the limit group of its requests by lane and kind. Pauses stay in force."""
         params = {
             "carrier": carrier,
             "limits": Jsonb([_limit(limit) for limit in limits]),
-            "draws": Jsonb(
+            "groups": Jsonb(
                 [{"lane": lane, "kind": kind, "limit_group": group} for (lane, kind), group in groups.items()]
             ),
         }
         await self._database.run("set_limits", params)
 
     async def take_rate_slot(self, carrier: CarrierName, group: str) -> RateSlot | None:
-        """Take one more place in a limit, behind all that are taken; None, when it has no rate."""
+        """Take the next rate slot behind all that are taken; return None if the group has no rate."""
         found = await self._database.run("take_rate_slot", {"carrier": carrier, "limit_group": group})
         return next((RateSlot(row["rate_slot_at"], row["clock"], row["paused_until"]) for row in found), None)
 
     async def pause(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None:
-        """Let nothing be claimed that draws on this limit before `until`. A longer pause is not cut short."""
+        """Let nothing of this limit group be claimed before `until`. A pause that lasts longer stays as it is."""
         await self._database.run("pause_limit", {"carrier": carrier, "limit_group": group, "until": until, "why": why})
 
 

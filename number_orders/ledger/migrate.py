@@ -1,6 +1,6 @@
-"""Bring a database to the schema that this code expects, and tell which schema a database has.
+"""Migrate a database to the schema that this code expects, and read which schema a database has.
 
-Several processes may migrate at once: they wait for an advisory lock, and the later ones find nothing to do.
+Several processes may migrate at once. An advisory lock lets one work at a time; the later ones find nothing to do.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from number_orders.orders.errors import LedgerUnavailable
 
 _CONNECT_S: Final = 5
 _LOCK: Final = 4_267_110_001
-"""Any number that nothing else in the database locks."""
+"""The key of the advisory lock: any number that nothing else in the database uses."""
 
 
 def migrate(url: str) -> str:
-    """Bring the database at `url` (a libpq URL) to `head()`, and return that revision.
+    """Migrate the database at `url` (a libpq URL) to `head()`, and return that revision.
 
     Raises:
         LedgerUnavailable: The database cannot be reached, or refuses.

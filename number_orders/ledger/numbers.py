@@ -1,4 +1,8 @@
-"""Read what is known of telephone numbers: by order, and across orders."""
+"""Telephone numbers: what became of each number of an order, and which numbers we hold.
+
+Only reads. `OrderStore.record` writes numbers together with the event that brings them. A number is held at most once
+(`held_at_most_once`).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,24 +22,27 @@ class KnownNumber:
     held_since: datetime | None
     held_by: OrderId | None
     named: bool
-    """Whether another unfinished order is to bring it."""
+    """Whether another unfinished order names it and is to acquire it."""
 
 
 class NumberStore:
-    """Read what is known of telephone numbers: by order, and across orders."""
+    """Reads numbers, of one order or across orders."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def of_orders(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[NumberResult]]:
-        """Return what is known of each order's numbers."""
+        """Return the known numbers of each order; an empty list for an order without any."""
         known: dict[OrderId, list[NumberResult]] = {order_id: [] for order_id in order_ids}
         for row in await self._database.run("numbers_of", {"order_ids": list(order_ids)}):
             known[row["order_id"]].append(rows.result_from_row(row))
         return known
 
     async def recall(self, order: Order, numbers: Sequence[E164]) -> tuple[datetime, list[KnownNumber]]:
-        """Return the ledger's time, and what it knows of numbers at this order's carrier beside this order."""
+        """Return the ledger's time, and what is known of `numbers` at the carrier of `order`.
+
+        Other orders that are to acquire a number count, `order` itself does not.
+        """
         params = {"order_id": order.order_id, "carrier": order.request.carrier, "numbers": list(numbers)}
         found = await self._database.run("recall", params)
         known = [
@@ -46,13 +53,16 @@ class NumberStore:
         return found[0]["now"], known
 
     async def held_elsewhere(self, pairs: Sequence[tuple[OrderId, str]]) -> list[tuple[str, OrderId]]:
-        """Return the numbers of `pairs` that another order of ours already holds, with that order."""
+        """Return the numbers of `pairs` (order, number) that another order of ours holds, each with that order."""
         if not pairs:
             return []
         params = {"order_ids": [order_id for order_id, _ in pairs], "numbers": [number for _, number in pairs]}
         return [(row["e164"], row["acquired_by"]) for row in await self._database.run("held_elsewhere", params)]
 
     async def parked_orders_bringing(self, carrier: CarrierName, numbers: Sequence[E164]) -> list[tuple[OrderId, E164]]:
-        """Return parked orders that are to bring one of these numbers, each with the first of them."""
+        """Return the parked orders that are to acquire one of these numbers, each with the lowest of them.
+
+        Numbers that are already held are left out.
+        """
         found = await self._database.run("parked_orders_bringing", {"carrier": carrier, "numbers": list(numbers)})
         return [(OrderId(row["order_id"]), E164(row["e164"])) for row in found]

@@ -1,4 +1,8 @@
-"""Record steps, and read orders."""
+"""Orders: every step that moves them, and reading them.
+
+A step is written whole by one statement: the event, the order, its numbers, its work items, the document for the
+producer. The order's version guards it: an order that has moved since it was read is left alone.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +20,7 @@ from number_orders.orders.serialization import moment_to_json
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One step to be written: the order as it was read, what was heard, what follows."""
+    """One step to be written: the order as it was read, the step, and what goes with it."""
 
     before: Order
     step: Step
@@ -26,17 +30,17 @@ class Recorded:
 
 
 class OrderStore:
-    """Record steps, and read orders."""
+    """Writes steps of orders, and reads orders."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def record(self, steps: Sequence[Recorded]) -> frozenset[OrderId]:
-        """Write steps, all in one transaction; return the orders that had not moved on meanwhile.
+        """Write steps in one transaction; return the orders that moved. Those that had moved since are left out.
 
         Raises:
-            psycopg.DatabaseError: PostgreSQL will not have one of them (`UniqueViolation`: a carrier's order
-                already belongs to another order of ours); nothing of the group was written.
+            NotStorable: PostgreSQL refuses one of the steps (`AlreadyTaken`: the carrier's order belongs to another
+                order of ours); nothing was written.
         """
         if not steps:
             return frozenset()
@@ -44,7 +48,10 @@ class OrderStore:
         return frozenset(OrderId(row["order_id"]) for row in found)
 
     async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool:
-        """Write down steps done at the carrier, and return whether order and steps stand where `order` has them."""
+        """Store the steps of a conversation that are done; return whether they are stored.
+
+        They are not if the order has moved since `order` was read, or if another worker has stored other steps.
+        """
         params = {
             "order_id": order.order_id,
             "version": order.version,
@@ -59,11 +66,11 @@ class OrderStore:
         return {row["order_id"]: rows.order_from_row(row) for row in found}
 
     async def with_key(self, key: str) -> list[OrderId]:
-        """Return the orders that any producer gave this key, newest first."""
+        """Return the orders with this key, of any producer, newest first."""
         return [row["order_id"] for row in await self._database.run("find_by_key", {"key": key})]
 
     async def owner_of(self, carrier: CarrierName, carrier_order_id: CarrierOrderId) -> OrderId | None:
-        """Return the order of ours that a carrier's order belongs to, if any."""
+        """Return the order of ours that a carrier's order belongs to; None if there is none."""
         params = {"carrier": carrier, "carrier_order_id": carrier_order_id}
         return next((row["order_id"] for row in await self._database.run("find_by_carrier_order", params)), None)
 
@@ -77,7 +84,7 @@ class OrderStore:
         younger_than: timedelta | None = None,
         limit: int = 50,
     ) -> list[Mapping[str, Any]]:
-        """Return orders, newest first, as rows for a table."""
+        """Return orders as rows for a table, newest first. Each argument that is given narrows the selection."""
         params = {
             "states": [str(state) for state in states] if states else None,
             "carrier": carrier,
@@ -89,7 +96,7 @@ class OrderStore:
         return list(await self._database.run("list_orders", params))
 
     async def count_by_state(self) -> dict[State, int]:
-        """Return how many orders stand in each state."""
+        """Return how many orders are in each state; states without orders are left out."""
         return {State(row["state"]): row["orders"] for row in await self._database.run("count_by_state", {})}
 
 
@@ -121,5 +128,5 @@ def _step(recorded: Recorded) -> dict[str, Any]:
 
 
 def _resets_progress(recorded: Recorded) -> bool:
-    """Tell whether a step forgets the attempt under way, with whatever was kept of it since the order was read."""
+    """Tell whether a step ends the attempt under way, with all progress stored for it since the order was read."""
     return not recorded.step.late and resets_progress(recorded.before, recorded.step.event)

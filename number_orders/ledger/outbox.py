@@ -1,4 +1,8 @@
-"""Keep order documents until the producer has them."""
+"""The outbox: order documents that producers do not have yet (table `tellings`).
+
+Messages are written by `IntakeStore.accept` and `OrderStore.record`, with the event that they report. When they are due
+is the work item of their order on the lane `tell`. They are delivered at least once, in order for each order.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ from number_orders.orders.model import OrderId
 
 @dataclass(frozen=True, slots=True)
 class OutboxMessage:
-    """One order document that the producer is still to get."""
+    """One order document that the producer does not have yet."""
 
     order_id: OrderId
     version: int
@@ -21,29 +25,41 @@ class OutboxMessage:
 
 
 class Outbox:
-    """Keep order documents until the producer has them."""
+    """Reads the messages that are not delivered yet, and records deliveries."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def pending(self, order_ids: Sequence[OrderId], channel: str) -> list[OutboxMessage]:
-        """Return what is still to be told of these orders, each order's documents in order."""
+        """Return the undelivered messages of these orders on one channel, in order for each order."""
         found = await self._database.run("pending_messages", {"order_ids": list(order_ids), "channel": channel})
         return [OutboxMessage(row["order_id"], row["version"], row["document"]) for row in found]
 
     async def mark_delivered(
-        self, claims: Claims, paid: Sequence[Claim], told: Sequence[OutboxMessage], channel: str
+        self, claims: Claims, done: Sequence[Claim], delivered: Sequence[OutboxMessage], channel: str
     ) -> None:
-        """Mark documents as handed over, and pay the work_items of the orders that have none left."""
+        """Mark messages as delivered, and delete the work items of the orders that have none left.
+
+        Args:
+            claims: What was claimed; its token guards the work items.
+            done: The claims whose messages are all delivered. A work item that was renewed since it was claimed
+                (another `generation`) stays: its order has a new message.
+            delivered: The messages.
+            channel: How they were delivered.
+        """
         params = {
-            "paid": Jsonb([{"order_id": str(claim.order.order_id), "generation": claim.generation} for claim in paid]),
-            "told": Jsonb([{"order_id": str(message.order_id), "version": message.version} for message in told]),
+            "done": Jsonb([{"order_id": str(claim.order.order_id), "generation": claim.generation} for claim in done]),
+            "delivered": Jsonb(
+                [{"order_id": str(message.order_id), "version": message.version} for message in delivered]
+            ),
             "channel": channel,
             "token": claims.token,
         }
         await self._database.run("mark_delivered", params)
 
     async def mark_undelivered(self, failed: Sequence[tuple[OutboxMessage, str]], channel: str) -> None:
-        """Keep why a document could not be handed over."""
-        entries = [{"order_id": str(t.order_id), "version": t.version, "trouble": why} for t, why in failed]
+        """Store why messages could not be delivered."""
+        entries = [
+            {"order_id": str(message.order_id), "version": message.version, "trouble": why} for message, why in failed
+        ]
         await self._database.run("mark_undelivered", {"failed": Jsonb(entries), "channel": channel})

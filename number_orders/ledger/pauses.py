@@ -1,4 +1,8 @@
-"""Pause and resume lanes, and read everything that holds work back."""
+"""Pauses of lanes by people, and all holds: what keeps due work from being claimed.
+
+A pause lasts until a person resumes the lane. A lane is paused at most once at a time (`one_pause_at_a_time`). Who
+paused and who resumed is kept.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,19 +15,19 @@ from number_orders.orders.model import CarrierName, Lane
 
 
 class HeldBy(StrEnum):
-    """Who or what holds work back, beside its own schedule."""
+    """Who or what keeps due work from being claimed."""
 
     PERSON = "person"
-    """Somebody has paused the lane, until somebody resumes it."""
+    """A person has paused the lane, until a person resumes it."""
     BREAKER = "breaker"
-    """The carrier was out of reach again and again; from `until` on one order at a time tries."""
+    """The carrier's circuit breaker is open; from `until` on one order at a time is tried."""
     LIMIT = "limit"
-    """The carrier said that it wants no more of these requests before `until`."""
+    """The carrier wants no more requests of this limit group before `until` (HTTP 429)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What holds work back: a lane, one of a carrier's limits, or all that goes to a carrier."""
+    """One reason why due work is not claimed: of a lane, of a limit group, or of a whole carrier."""
 
     held_by: HeldBy
     why: str | None
@@ -37,7 +41,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """A lane that somebody has paused, and who resumed it if somebody has."""
+    """One pause of a lane, and who ended it if it is over."""
 
     carrier: CarrierName
     lane: Lane
@@ -50,23 +54,26 @@ class Pause:
 
 
 class Pauses:
-    """Pause and resume lanes, and read everything that holds work back."""
+    """Pauses and resumes lanes, and reads all holds."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def pause(self, carrier: CarrierName, lanes: Sequence[Lane], *, by: str, why: str) -> list[Pause]:
-        """Let nothing be claimed on these lanes until somebody resumes them; return those that were not paused yet."""
+        """Let nothing be claimed on these lanes until they are resumed; return the new pauses.
+
+        A lane that is paused already keeps its first pause; a lane that was never opened cannot be paused.
+        """
         params = {"carrier": carrier, "lanes": list(lanes), "by": by, "why": why}
         return [_pause(row) for row in await self._database.run("pause_lanes", params)]
 
     async def resume(self, carrier: CarrierName, lanes: Sequence[Lane], *, by: str, why: str | None) -> list[Pause]:
-        """Let these lanes go on; return those that were paused."""
+        """End the pauses of these lanes; return those that there were."""
         params = {"carrier": carrier, "lanes": list(lanes), "by": by, "why": why}
         return [_pause(row) for row in await self._database.run("resume_lanes", params)]
 
     async def holds(self) -> tuple[datetime, list[Hold]]:
-        """Return the ledger's time, and all that holds work back beside its own schedule."""
+        """Return the ledger's time, and every hold that is in force: pauses, open breakers, paused limits."""
         found = await self._database.run("holds", {})
         return (found[0]["now"] if found else await ledger_time(self._database)), [_hold(row) for row in found]
 

@@ -29,7 +29,7 @@ from number_orders.orders.serialization import fields_to_json, moment_to_json
 Row = Mapping[str, Any]
 
 _LISTED: Final = 20
-"""How many numbers an event's detail spells out; all of them stand in order_numbers."""
+"""How many numbers an event's detail lists; all of them are in order_numbers."""
 
 
 def request_from_json(row: Row) -> OrderRequest:
@@ -57,14 +57,14 @@ def request_from_json(row: Row) -> OrderRequest:
 
 def order_from_row(row: Row) -> Order:
     """Read one row of `orders`."""
-    named = row["carrier_order_id"]
+    carrier_order_id = row["carrier_order_id"]
     return Order(
         order_id=OrderId(row["order_id"]),
         request=request_from_json(row["request"]),
         accepted_at=row["accepted_at"],
         state=State(row["state"]),
         version=row["version"],
-        carrier_order_id=CarrierOrderId(named) if named is not None else None,
+        carrier_order_id=CarrierOrderId(carrier_order_id) if carrier_order_id is not None else None,
         carrier_status=row["carrier_status"],
         reason=row["reason"],
         progress=row["progress"],
@@ -83,17 +83,17 @@ def result_from_row(row: Row) -> NumberResult:
 
 
 def result_to_json(result: NumberResult) -> dict[str, str | None]:
-    """Write what became of one number."""
+    """Write one number and what became of it."""
     return {"e164": result.e164, "state": result.state, "code": result.code, "text": result.text}
 
 
 def effect_to_json(effect: Effect) -> dict[str, str | None]:
-    """Write one work_item."""
+    """Write one work item."""
     return {"lane": effect.lane, "not_before": moment_to_json(effect.not_before), "reason": effect.reason}
 
 
 def event_detail(event: Event) -> dict[str, Any]:
-    """Write what an event says beyond its name, for the story. Long lists of numbers are counted."""
+    """Write the fields of an event, for the story. Of a long list of numbers only the count is written."""
     detail = fields_to_json(event)
     if len(getattr(event, "numbers", ())) > _LISTED:
         detail["numbers"] = f"{len(detail['numbers'])} numbers"
@@ -101,5 +101,5 @@ def event_detail(event: Event) -> dict[str, Any]:
 
 
 def _notify_from_json(row: Row) -> Notify:
-    told = {"on": frozenset(State(state) for state in row["on"])} if "on" in row else {}
-    return Notify(task=row.get("task"), queue=row.get("queue"), url=row.get("url"), **told)
+    states = {"on": frozenset(State(state) for state in row["on"])} if "on" in row else {}
+    return Notify(task=row.get("task"), queue=row.get("queue"), url=row.get("url"), **states)

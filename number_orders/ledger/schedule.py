@@ -1,4 +1,8 @@
-"""Hand out due work under leases, and read what orders wait for."""
+"""The schedule: work items (table `owed`), and claims that lease the due ones to one worker.
+
+A work item says on which lane an order is to be worked on, and not before when. A claim sets `not_before` to the end of
+its lease, so the work of a dead worker falls due again by itself. The claim's token guards every later write about it.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,56 +20,56 @@ from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId
 from number_orders.orders.serialization import moment_to_json
 
 _PROBE_LASTS = timedelta(minutes=1)
-"""After this long without an answer to a probe, another order may be the probe."""
+"""How long a probe may go without an answer before another order may be the probe."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """An order whose work_item on one lane is ours alone until the lease ends."""
+    """An order whose work item on one lane is ours alone until the lease ends."""
 
     order: Order
     attempts: int
     generation: int
     limit_group: str | None = None
-    """What its requests draw on at the carrier."""
+    """The limit that the carrier counts its requests in."""
     rate_slot_at: datetime | None = None
-    """When its first request may leave; None: at once, since nothing limits it."""
+    """The slot of its first request; None: no rate, so it may leave at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What one claim brought in. `now` is the ledger's time; `token` guards every write about it."""
+    """What one claim took. `now` is the ledger's time; `token` guards every write about it."""
 
     lane: Lane
     now: datetime
     token: UUID
     claims: Sequence[Claim]
     clock: datetime
-    """The ledger's time when it had done this, which is later than `now` by what it waited for."""
+    """The ledger's time at the end of the statement: later than `now` by what it waited for locks."""
     recovering: bool = False
-    """Whether the carrier was out of reach lately, so that an answer of its is news to `reset_breaker`."""
+    """Whether the carrier's breaker counts faults or is open, so that an answer must be reported (`Breakers.reset`)."""
     reached: datetime | None = None
-    """All that was due before this was taken, here or by others; None, where something held some of it back."""
+    """All work that was due before this moment is claimed by now; None if a limit may have held some of it back."""
 
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """What an order waits for."""
+    """Work to be done for an order on one lane, not before a moment."""
 
     lane: Lane
     not_before: datetime
     attempts: int
     reason: str | None
     in_hand: bool
-    """A worker has it now; `not_before` is the end of its lease."""
+    """A worker has claimed it; `not_before` is the end of its lease."""
     holds: tuple[Hold, ...] = ()
-    """What holds it back although it is due."""
+    """What keeps it from being claimed although it is due."""
     waits_for_lock: bool = False
-    """Another order has to be done with something at the carrier first; `reason` names it."""
+    """It waits for the serial lock that the order named in `reason` has."""
 
 
 class Schedule:
-    """Hand out due work under leases, and read what orders wait for."""
+    """Leases due work items to workers, and reads what orders wait for."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -74,17 +78,18 @@ class Schedule:
     async def claim(
         self, carrier: CarrierName, lane: Lane, *, limit: int, lease: timedelta, since: datetime | None = None
     ) -> Claims | None:
-        """Take up to `limit` work_items that are due on a lane, and may be worked on now; None, when there is none.
+        """Claim work items that are due on a lane and may be worked on now; return None if there are none.
 
-        A carrier that is out of reach gives one at most, the probe; a limit with a rate as many as it has places.
+        Nothing is claimed on a paused lane or of a paused limit group, at most one item (the probe) while the carrier's
+        breaker is open, and of a limit group with a rate as many as it has rate slots.
 
         Args:
-            carrier: Whose.
-            lane: Which.
-            limit: How many at most.
+            carrier: The carrier of the lane.
+            lane: The lane.
+            limit: How many items at most.
             lease: How long they are ours.
-            since: Leave out what was due before, where nothing is limited. It is cheaper while somebody holds an old
-                snapshot; whoever gives it must look without it now and then, for work_items may be written down late.
+            since: Leave out what fell due before, where nothing is limited. That is cheaper while a transaction holds
+                an old snapshot. Claim without it now and then: an item may be written later than it falls due.
         """
         token = uuid4()
         params = {
@@ -108,10 +113,10 @@ class Schedule:
         return Claims(lane, first["now"], token, claims, first["clock"], first["recovering"], first["reached"])
 
     async def _claimed(self, where: tuple[CarrierName, Lane], params: Mapping[str, Any]) -> list[DictRow]:
-        """Claim, with the short statement where that may do. It sees for itself whether it does; ours is a guess."""
+        """Claim, with the cheap statement unless the lane was limited last time: it takes nothing from such a lane."""
         if where not in self._limited:
             found = await self._database.run("claim_unlimited", params)
-            if found[0]["plain"]:
+            if found[0]["unlimited"]:
                 return [row for row in found if row["order_id"]]
             self._limited.add(where)
         found = await self._database.run("claim", params)
@@ -120,7 +125,7 @@ class Schedule:
         return found
 
     async def postpone(self, claims: Claims, later: Iterable[tuple[OrderId, datetime, str | None]]) -> None:
-        """Give claimed work_items back, due later."""
+        """Give claimed work items back, due later; without a reason, the old one stays."""
         entries = [
             {"order_id": str(order_id), "not_before": moment_to_json(not_before), "reason": reason}
             for order_id, not_before, reason in later
@@ -129,36 +134,39 @@ class Schedule:
             await self._database.run("postpone", {"later": Jsonb(entries), "lane": claims.lane, "token": claims.token})
 
     async def release(self, claims: Claims, order_ids: Sequence[OrderId]) -> None:
-        """Give claimed work_items back untouched, due at once."""
+        """Give claimed work items back as if they had not been claimed, due at once."""
         if order_ids:
             params = {"order_ids": list(order_ids), "lane": claims.lane, "token": claims.token}
             await self._database.run("release", params)
 
     async def open_lanes(self, carriers: Sequence[CarrierName]) -> None:
-        """Make sure that the sweep looks at every lane of these carriers."""
+        """Add every lane of these carriers to those that the sweep looks at."""
         await self._database.run("open_lanes", {"carriers": list(carriers), "lanes": list(Lane)})
 
     async def due_lanes(self) -> list[tuple[CarrierName, Lane]]:
-        """Return the lanes on which something is due now."""
+        """Return the lanes on which something is due and may be claimed."""
         found = await self._database.run("due_lanes", {"kinds": list(Kind)})
         return [(CarrierName(row["carrier"]), Lane(row["lane"])) for row in found]
 
     async def carriers(self) -> dict[CarrierName, tuple[Lane, ...]]:
-        """Return the carriers whose lanes were ever opened."""
+        """Return the carriers whose lanes were ever opened, with these lanes."""
         found = await self._database.run("carriers", {})
         return {CarrierName(row["carrier"]): tuple(Lane(lane) for lane in row["lanes"]) for row in found}
 
     async def work_items(self, order_ids: Sequence[OrderId]) -> dict[OrderId, list[WorkItem]]:
-        """Return what these orders wait for."""
-        owed: dict[OrderId, list[WorkItem]] = {order_id: [] for order_id in order_ids}
+        """Return the work items of each order, the one that is due first in front."""
+        items: dict[OrderId, list[WorkItem]] = {order_id: [] for order_id in order_ids}
         for row in await self._database.run("work_items_of", {"order_ids": list(order_ids)}):
-            owed[row["order_id"]].append(_work_item(row))
-        return owed
+            items[row["order_id"]].append(_work_item(row))
+        return items
 
     async def waiting_at(
         self, carrier: CarrierName, lane: Lane | None, *, after: OrderId | None, limit: int
     ) -> list[OrderId]:
-        """Return orders that wait for their time at a carrier, in a fixed order, from behind `after` on."""
+        """Return a page of the orders at a carrier that are due later, by id, starting after `after`.
+
+        Claimed work and orders that wait for a serial lock are left out.
+        """
         params = {"carrier": carrier, "lane": lane, "after": after, "limit": limit}
         return [row["order_id"] for row in await self._database.run("waiting_at", params)]
 

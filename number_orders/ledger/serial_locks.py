@@ -1,4 +1,8 @@
-"""Let one order at a time work at a carrier, among those that could be taken for each other."""
+"""Serial locks (table `turns`): of the orders that a carrier could confuse, one at a time works there.
+
+A lock belongs to an order, not to a worker (`one_at_a_time`). `OrderStore.record` releases it with the step that no
+longer needs it, and wakes the next order. An order that is not woken tries again after a while.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +17,7 @@ from number_orders.orders.model import CarrierName, OrderId, State
 
 @dataclass(frozen=True, slots=True)
 class HeldSerialLock:
-    """A turn that a parked order has, or another for long, and the line behind it."""
+    """A serial lock that does not move on, and how many orders wait for it."""
 
     serial_key: str
     order_id: OrderId
@@ -21,11 +25,11 @@ class HeldSerialLock:
     since: datetime
     waiting: int
     waiting_since: datetime | None
-    """When the first of those who wait was accepted."""
+    """When the first of the waiting orders was accepted."""
 
 
 class SerialLocks:
-    """Let one order at a time work at a carrier, among those that could be taken for each other."""
+    """Gives serial locks to orders, and finds those that do not move on."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,26 +37,33 @@ class SerialLocks:
     async def take(
         self, claims: Claims, wanted: Mapping[OrderId, str], *, carrier: CarrierName, at_most: timedelta
     ) -> frozenset[OrderId]:
-        """Take the turn for each order that needs something to itself, and return those that have it.
+        """Take serial locks for claimed orders; return the orders that have theirs.
 
-        The others give their claims back and stand in line: woken when their turn comes, or after `at_most`.
+        The claims of the others are given back. They are woken when the lock is free, or try again after `at_most`.
+
+        Args:
+            claims: What was claimed; its token guards giving back.
+            wanted: The key of the lock that each order needs.
+            carrier: The carrier of all of them.
+            at_most: How long an order waits before it tries again.
         """
         if not wanted:
             return frozenset()
         params = {"carrier": carrier, "wanted": Jsonb(_keyed(wanted))}
-        theirs = frozenset(OrderId(row["order_id"]) for row in await self._database.run("take_serial_locks", params))
-        if waiting := {order_id: key for order_id, key in wanted.items() if order_id not in theirs}:
-            line = {"carrier": carrier, "waiting": Jsonb(_keyed(waiting)), "at_most": at_most, "token": claims.token}
-            await self._database.run("wait_for_serial_locks", line)
-        return theirs
+        found = await self._database.run("take_serial_locks", params)
+        locked = frozenset(OrderId(row["order_id"]) for row in found)
+        if waiting := {order_id: key for order_id, key in wanted.items() if order_id not in locked}:
+            params = {"carrier": carrier, "waiting": Jsonb(_keyed(waiting)), "at_most": at_most, "token": claims.token}
+            await self._database.run("wait_for_serial_locks", params)
+        return locked
 
     async def is_held_by(self, order_id: OrderId) -> bool:
-        """Tell whether an order has something at its carrier to itself."""
+        """Tell whether an order has a serial lock."""
         (row,) = await self._database.run("has_serial_lock", {"order_id": order_id})
         return bool(row["has_serial_lock"])
 
     async def held_for_long(self, carrier: CarrierName, patience: timedelta) -> list[HeldSerialLock]:
-        """Return the turns that a parked order has, or another for longer than `patience`."""
+        """Return the locks that a parked order has, or any unfinished order for longer than `patience`."""
         found = await self._database.run("held_serial_locks", {"carrier": carrier, "patience": patience})
         return [
             HeldSerialLock(

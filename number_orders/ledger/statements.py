@@ -13,7 +13,7 @@ _NAME: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def _statements() -> Iterator[tuple[str, LiteralString]]:
-    """Yield every statement with its name, file by file."""
+    """Yield every statement with its name."""
     for file in files("number_orders.ledger").joinpath("sql").iterdir():
         _, *parts = _NAME.split(file.read_text(encoding="utf-8"))
         # Our own file, shipped with the code, is as literal as a string in it.
@@ -21,7 +21,7 @@ def _statements() -> Iterator[tuple[str, LiteralString]]:
 
 
 def _by_name() -> Mapping[str, LiteralString]:
-    """Return every statement by its name, which no other has."""
+    """Return the statements by name; each name occurs once."""
     statements: dict[str, LiteralString] = {}
     for name, statement in _statements():
         assert name not in statements, f"two statements are named {name}"

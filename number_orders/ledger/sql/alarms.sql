@@ -1,4 +1,5 @@
 -- name: raise_alarm
+-- A repetition is counted in the row of the matter, and makes a cleared alarm active again.
 INSERT INTO alarms (what, subject, carrier, order_id, detail)
 VALUES (%(what)s, %(subject)s, %(carrier)s, %(order_id)s, %(detail)s)
 ON CONFLICT (what, subject) DO UPDATE
@@ -6,8 +7,8 @@ SET times = alarms.times + 1, last_at = now(), detail = excluded.detail, cleared
 RETURNING times;
 
 -- name: note_alarm
--- What goes on being so. Told with the latest words, and counted as happening again once in a while only; the same when
--- it is about another order now.
+-- For a condition that persists: the detail is always updated, but the alarm counts as happening again only once in
+-- `again_after`, and whenever the condition is about another order than before.
 INSERT INTO alarms (what, subject, carrier, order_id, detail)
 VALUES (%(what)s, %(subject)s, %(carrier)s, %(order_id)s, %(detail)s)
 ON CONFLICT (what, subject) DO UPDATE
@@ -20,11 +21,11 @@ SET detail = excluded.detail, order_id = excluded.order_id,
 RETURNING times;
 
 -- name: drop_alarms
--- What is over by itself leaves no alarm: all of this sort at a carrier, but for those that still stand.
-DELETE FROM alarms WHERE what = %(what)s AND carrier = %(carrier)s AND subject <> ALL(%(standing)s::text[]);
+-- A condition that is over needs no person: delete the alarms of this sort at a carrier, except those in `keep`.
+DELETE FROM alarms WHERE what = %(what)s AND carrier = %(carrier)s AND subject <> ALL(%(keep)s::text[]);
 
 -- name: drop_alarms_unless
--- The same for alarms that are about an order, and over when it is in this state no more.
+-- Delete the alarms of one sort whose orders are no longer in this state.
 DELETE FROM alarms USING orders
 WHERE alarms.order_id = orders.order_id AND what = %(what)s AND orders.state <> %(state)s;
 
@@ -32,7 +33,7 @@ WHERE alarms.order_id = orders.order_id AND what = %(what)s AND orders.state <> 
 SELECT * FROM alarms WHERE cleared_at IS NULL ORDER BY last_at DESC LIMIT %(limit)s;
 
 -- name: clear_alarms
--- What happens again stands again. Without ids: all that stand.
+-- The row stays, so that the alarm becomes active again if it happens again. Without ids: all active alarms.
 UPDATE alarms SET cleared_at = now()
 WHERE cleared_at IS NULL AND (%(alarm_ids)s::bigint[] IS NULL OR alarm_id = ANY(%(alarm_ids)s))
 RETURNING *;

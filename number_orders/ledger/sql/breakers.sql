@@ -1,5 +1,7 @@
 -- name: count_faults
--- So many faults more. While it is held only the probe's word counts: others have left before.
+-- Add faults in a row, and open the breaker if there are enough. While it is open (held_until), only the probe's fault
+-- counts, since other requests left before it opened. Each further opening lasts twice as long; a breaker that had been
+-- closed for a minute starts with the first duration again.
 UPDATE breakers SET
     faults = breakers.faults + %(faults)s, why = %(why)s, probe_token = NULL, probe_until = NULL,
     holds = CASE WHEN next.opens THEN next.holds ELSE breakers.holds END,
@@ -15,11 +17,11 @@ WHERE breakers.carrier = next.carrier AND (held_until IS NULL OR probe_token = A
 RETURNING held_until, faults;
 
 -- name: return_probe
--- It was claimed, and then there was nothing to ask or send: another may try at once.
+-- The claim had the probe, and then there was nothing to send or ask. The next claim may take the probe at once.
 UPDATE breakers SET probe_token = NULL, probe_until = NULL WHERE carrier = %(carrier)s AND probe_token = %(token)s;
 
 -- name: reset_breaker
--- It has answered: nothing is counted any more. While it is held, only the probe's answer opens the way again.
+-- The carrier has answered. An open breaker is closed only by the answer to its probe.
 UPDATE breakers SET
     faults = 0, probe_token = NULL, probe_until = NULL, held_until = NULL,
     closed_at = CASE WHEN held_until IS NULL THEN closed_at ELSE now() END

@@ -2,21 +2,22 @@
 SELECT version, at, event, state, late, detail FROM order_events WHERE order_id = %(order_id)s ORDER BY version;
 
 -- name: trying_since
--- When the attempts began of which none left anything at the carrier; whatever else happened begins a new count.
+-- When the present series of failed attempts to send an order began. Every event outside `no_progress` ends a series.
 SELECT min(at) AS since FROM order_events
 WHERE order_id = %(order_id)s AND version > (
     SELECT max(version) FROM order_events
     WHERE order_id = %(order_id)s AND event <> ALL(%(no_progress)s));
 
 -- name: due_since
--- From when on an order was to be worked on: its producer may have wanted it to wait, and so may a rule, the first time.
+-- When an order was first to be worked on: after the moment that its producer wished, and after the first time that a
+-- carrier's rule made it wait. Later waits do not count.
 SELECT greatest(accepted_at, (request ->> 'not_before')::timestamptz, (
     SELECT (detail ->> 'not_before')::timestamptz FROM order_events
     WHERE order_events.order_id = orders.order_id AND event = ANY(%(held_back)s) ORDER BY version LIMIT 1)) AS since
 FROM orders WHERE order_id = %(order_id)s;
 
 -- name: last_moves
--- What happened last to each of these orders that moved it. That somebody was impatient moved nothing.
+-- The last event that moved each order. Late news and reminders move nothing.
 SELECT DISTINCT ON (order_id) order_id, event FROM order_events
 WHERE order_id = ANY(%(order_ids)s) AND NOT late AND event <> ALL(%(reminders)s)
 ORDER BY order_id, version DESC;
@@ -32,6 +33,7 @@ SELECT at, request, status, trouble, sent, answer, elapsed_ms
 FROM receipts WHERE order_id = %(order_id)s ORDER BY receipt_id;
 
 -- name: forget_receipts
+-- Deletes a limited number at once, to stay below the statement timeout.
 WITH old AS (
     SELECT receipt_id FROM receipts WHERE at < now() - %(older_than)s ORDER BY at LIMIT %(at_once)s
 ), forgotten AS (

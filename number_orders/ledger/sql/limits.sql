@@ -1,5 +1,6 @@
 -- name: set_limits
--- What one carrier limits, and which work draws on it, as the settings have it. What it has paused stays paused.
+-- Set one carrier's limit groups (table `budgets`), and the group of its requests by lane and kind (table `draws`).
+-- A pause of a group stays in force. The carrier gets its breaker here.
 WITH breaker AS (
     INSERT INTO breakers (carrier) VALUES (%(carrier)s) ON CONFLICT DO NOTHING
 ), budget AS (
@@ -12,27 +13,28 @@ WITH breaker AS (
 ), gone AS (
     DELETE FROM draws
     WHERE carrier = %(carrier)s
-      AND (lane, kind) NOT IN (SELECT lane, kind FROM jsonb_to_recordset(%(draws)s) AS given (lane text, kind text))
+      AND (lane, kind) NOT IN (SELECT lane, kind FROM jsonb_to_recordset(%(groups)s) AS given (lane text, kind text))
 )
 INSERT INTO draws (carrier, lane, kind, limit_group)
 SELECT %(carrier)s, lane, kind, limit_group
-FROM jsonb_to_recordset(%(draws)s) AS given (lane text, kind text, limit_group text)
+FROM jsonb_to_recordset(%(groups)s) AS given (lane text, kind text, limit_group text)
 ORDER BY lane, kind
 ON CONFLICT (carrier, lane, kind) DO UPDATE SET limit_group = excluded.limit_group
 WHERE draws.limit_group <> excluded.limit_group;
 
 -- name: take_rate_slot
--- One more place in a limit, behind all that are taken. No row: it has no rate, and the carrier is not just back.
-UPDATE budgets SET next_at = greatest(next_at, clock_timestamp()) + greatest(spacing, back.easing)
+-- Take the next rate slot behind all that are taken. A carrier whose breaker has closed lately has a rate in every group,
+-- which doubles every two seconds for sixteen seconds, as in `claim`. No row: the group has no rate.
+UPDATE budgets SET next_at = greatest(next_at, clock_timestamp()) + greatest(spacing, ramp.spacing_now)
 FROM (
-    SELECT (SELECT CASE WHEN closed_at > now() - '16 s'::interval  -- as in `claim`
+    SELECT (SELECT CASE WHEN closed_at > now() - '16 s'::interval
                         THEN '0.25 s'::interval * 0.5 ^ (extract(epoch FROM now() - closed_at) / 2)::double precision END
-            FROM breakers WHERE carrier = %(carrier)s) AS easing
-) AS back
-WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND (spacing IS NOT NULL OR back.easing IS NOT NULL)
-RETURNING next_at - greatest(spacing, back.easing) AS rate_slot_at, clock_timestamp() AS clock, paused_until;
+            FROM breakers WHERE carrier = %(carrier)s) AS spacing_now
+) AS ramp
+WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND (spacing IS NOT NULL OR ramp.spacing_now IS NOT NULL)
+RETURNING next_at - greatest(spacing, ramp.spacing_now) AS rate_slot_at, clock_timestamp() AS clock, paused_until;
 
 -- name: pause_limit
--- The carrier wants no more of this before `until`. A later word wins over an earlier one, a longer pause over a shorter.
+-- The carrier wants no more requests of this group before `until`. Of two pauses the longer one stays.
 UPDATE budgets SET paused_until = %(until)s, why = %(why)s
 WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND (paused_until IS NULL OR paused_until < %(until)s);

@@ -2,14 +2,15 @@
 SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY(%(order_ids)s) ORDER BY e164;
 
 -- name: recall
--- What is known of some numbers at one carrier by other orders than this one. The first row is only the time.
+-- What is known of some numbers at one carrier: who holds each, and whether an unfinished order other than this one is
+-- to acquire it. The first row has only the time.
 SELECT now() AS now, NULL AS e164, NULL::timestamptz AS held_since, NULL::uuid AS held_by, false AS named
 UNION ALL
 SELECT now(), number.e164, held.acquired_at, held.acquired_by, naming.e164 IS NOT NULL
 FROM unnest(%(numbers)s::text[]) AS number (e164)
 LEFT JOIN held_numbers AS held ON held.e164 = number.e164 AND held.carrier = %(carrier)s AND held.released_at IS NULL
 LEFT JOIN (
-    -- All numbers at once: number by number, a thousand of them would read the unfinished orders a thousand times.
+    -- All numbers in one query: one by one, a thousand numbers would read the unfinished orders a thousand times.
     SELECT DISTINCT named.e164
     FROM orders, jsonb_array_elements_text(orders.request -> 'numbers') AS named (e164)
     WHERE orders.request -> 'numbers' ?| %(numbers)s::text[] AND orders.request ? 'numbers' AND orders.ended_at IS NULL
@@ -17,14 +18,14 @@ LEFT JOIN (
 ) AS naming ON naming.e164 = number.e164;
 
 -- name: held_elsewhere
--- Numbers that one order acquired while another already held them: the carrier sold something twice, or we misread.
+-- Numbers that an order acquired although another order holds them: the carrier sold one twice, or we misread it.
 SELECT held.e164, held.acquired_by
 FROM held_numbers AS held
 JOIN unnest(%(order_ids)s::uuid[], %(numbers)s::text[]) AS mine (order_id, e164) USING (e164)
 WHERE held.released_at IS NULL AND held.acquired_by IS DISTINCT FROM mine.order_id;
 
 -- name: parked_orders_bringing
--- Parked orders that are to bring one of these numbers, which nobody holds yet, to the carrier of an order that waits.
+-- Parked orders of a carrier that are to acquire one of these numbers, which nobody holds yet. Each with one number.
 SELECT DISTINCT ON (bringer.order_id) bringer.order_id, named.e164
 FROM orders AS bringer, jsonb_array_elements_text(bringer.request -> 'numbers') AS named (e164)
 WHERE bringer.request -> 'numbers' ?| %(numbers)s::text[] AND bringer.request ? 'numbers' AND bringer.ended_at IS NULL

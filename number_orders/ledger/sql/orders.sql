@@ -1,7 +1,7 @@
 -- name: record_steps
--- One step, one transaction, for a whole group of orders: the event heard, the order moved, the numbers known, the
--- effects owed. An order that has moved on since it was read is left out of the answer and nothing of it is written.
--- What a step owes replaces what was owed on the lanes submit and ask; late news owes nothing and replaces nothing.
+-- Write the steps of a group of orders, each whole: event, order, numbers, work items, document for the producer. Of an
+-- order that has moved since it was read nothing is written, and it is not returned.
+-- A step's new work items replace those on the lanes submit and ask. Late news brings none and replaces none.
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
         order_id uuid, from_version integer, state text, ends boolean, carrier_order_id text, carrier_status text,
@@ -11,7 +11,7 @@ WITH input AS MATERIALIZED (
     UPDATE orders
     SET state = input.state, version = input.from_version + 1, reason = input.reason,
         carrier_order_id = input.carrier_order_id, carrier_status = input.carrier_status,
-        progress = coalesce(input.progress, orders.progress),  -- null: the step leaves alone what was kept meanwhile
+        progress = coalesce(input.progress, orders.progress),  -- null: keep what was stored since the order was read
         cancel_asked_at = input.cancel_asked_at,
         sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
         moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
@@ -20,7 +20,7 @@ WITH input AS MATERIALIZED (
     RETURNING orders.order_id, orders.version, orders.carrier, orders.kind, orders.account, orders.state, orders.ended_at
 ), step AS MATERIALIZED (
     SELECT input.*, moved.version, moved.carrier, moved.kind, moved.account, moved.ended_at FROM moved JOIN input USING (order_id)
-), story AS (
+), new_events AS (
     INSERT INTO order_events (order_id, version, event, state, late, detail)
     SELECT order_id, version, event, state, late, detail FROM step
 ), result AS MATERIALIZED (
@@ -33,54 +33,54 @@ WITH input AS MATERIALIZED (
     ON CONFLICT (order_id, e164) DO UPDATE
     SET state = excluded.state, code = excluded.code, text = excluded.text, changed_at = now()
 ), released AS (
-    -- Not before it was acquired: that may have been written by a transaction that began after this one.
+    -- `acquired_at` may be later than now(): the transaction that acquired the number may have begun after this one.
     UPDATE held_numbers SET released_by = result.order_id, released_at = greatest(now(), acquired_at)
     FROM result
     WHERE held_numbers.e164 = result.e164 AND held_numbers.carrier = result.carrier
       AND result.state = 'released' AND released_at IS NULL
     RETURNING held_id
 ), held AS (
-    -- Counting the released makes them go first: a number may be given up and bought again in the same group.
+    -- Counting the released rows makes PostgreSQL release first: a group may release a number and acquire it again.
     INSERT INTO held_numbers (e164, carrier, account, acquired_by)
     SELECT e164, carrier, account, order_id FROM result
     WHERE state IN ('acquired', 'usable') AND (SELECT count(*) FROM released) >= 0
-      -- An order acquires a number once. Told again, as usable or in its end, it may have been given up meanwhile.
+      -- An order acquires a number once. When it reports the number again, another order may have released it meanwhile.
       AND NOT EXISTS (
           SELECT FROM order_numbers AS known
           WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state IN ('acquired', 'usable'))
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
-), owing AS (
+), new_work AS (
     SELECT step.order_id, step.carrier, step.kind, effect.*
     FROM step, jsonb_to_recordset(step.effects) AS effect (lane text, not_before timestamptz, reason text)
-), settled AS (
+), done_work AS (
     DELETE FROM owed USING step
     WHERE owed.order_id = step.order_id AND owed.lane IN ('submit', 'ask') AND NOT step.late
-      AND NOT EXISTS (SELECT FROM owing WHERE owing.order_id = owed.order_id AND owing.lane = owed.lane)
-), turn AS (
+      AND NOT EXISTS (SELECT FROM new_work WHERE new_work.order_id = owed.order_id AND new_work.lane = owed.lane)
+), released_lock AS (
     DELETE FROM turns USING step
     WHERE turns.order_id = step.order_id AND step.releases_serial_lock
     RETURNING turns.carrier, turns.serial_key
-), next AS (
-    -- The oldest that waits for the same thing is woken. Whoever stands in line at this very moment may be missed: time
-    -- wakes it.
+), woken AS (
+    -- Wake the oldest order that waits for the lock. One that starts to wait at this moment may be missed: it tries again
+    -- by itself (`wait_for_serial_locks`).
     UPDATE owed SET not_before = now(), serial_key = NULL
-    FROM turn, LATERAL (
+    FROM released_lock, LATERAL (
         SELECT order_id FROM owed AS waiting
-        WHERE waiting.carrier = turn.carrier AND waiting.serial_key = turn.serial_key
-          AND NOT EXISTS (SELECT FROM step WHERE step.order_id = waiting.order_id)  -- what it is owed is written below
+        WHERE waiting.carrier = released_lock.carrier AND waiting.serial_key = released_lock.serial_key
+          AND NOT EXISTS (SELECT FROM step WHERE step.order_id = waiting.order_id)  -- its work items are written below
         ORDER BY order_id LIMIT 1
     ) AS first
     WHERE owed.order_id = first.order_id AND owed.lane = 'submit' AND owed.lease_token IS NULL
-), owed_now AS (
+), stored_work AS (
     INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
-    SELECT order_id, lane, carrier, kind, not_before, reason FROM owing
+    SELECT order_id, lane, carrier, kind, not_before, reason FROM new_work
     ON CONFLICT (order_id, lane) DO UPDATE
     SET reason = excluded.reason, attempts = 0, turn = owed.turn + 1, serial_key = NULL,
-        -- A telling under way is not interrupted, or a later document could overtake it.
+        -- A delivery under way keeps its lease: otherwise a later document could overtake it.
         lease_token = CASE WHEN owed.lane = 'tell' THEN owed.lease_token END,
         not_before = CASE WHEN owed.lane = 'tell' AND owed.lease_token IS NOT NULL THEN owed.not_before
                           ELSE excluded.not_before END
-), told AS (
+), new_messages AS (
     INSERT INTO tellings (order_id, version, channel, document)
     SELECT order_id, version, channel, notification || jsonb_build_object('ended_at', to_char(ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
     FROM step, unnest(channels) AS channel
@@ -89,8 +89,9 @@ WITH input AS MATERIALIZED (
 SELECT order_id FROM moved;
 
 -- name: keep_progress
--- Guarded by the version that the order had when the conversation began, so nobody who was given up writes here; and by
--- what was kept before, since a question may be held twice at once. What is there already was written by this very try.
+-- Guarded by the version of the order when the conversation began, so a worker that has lost the order stores nothing; and
+-- by the progress before, since two workers may ask about one order at once. Storing the same progress twice succeeds: the
+-- statement is repeated when its connection breaks.
 UPDATE orders SET progress = %(progress)s
 WHERE order_id = %(order_id)s AND version = %(version)s AND progress IN (%(known)s, %(progress)s)
 RETURNING order_id;

@@ -1,5 +1,5 @@
 -- name: pause_lanes
--- A lane that is paused already stays paused as it was, with its first reason.
+-- A lane that is paused already keeps its first pause, with its reason.
 INSERT INTO pauses (carrier, lane, paused_by, why)
 SELECT carrier, lane, %(by)s, %(why)s FROM lanes WHERE carrier = %(carrier)s AND lane = ANY(%(lanes)s::text[])
 ON CONFLICT (carrier, lane) WHERE resumed_at IS NULL DO NOTHING
@@ -11,7 +11,7 @@ WHERE carrier = %(carrier)s AND lane = ANY(%(lanes)s::text[]) AND resumed_at IS 
 RETURNING *;
 
 -- name: holds
--- All that holds work back at this moment beside its own schedule: people, breakers, and carriers' limits.
+-- Everything that keeps due work from being claimed now: pauses of lanes, open breakers, pauses of limit groups.
 SELECT now() AS now, carrier, lane, NULL AS limit_group, 'person' AS held_by, paused_at AS since, NULL::timestamptz AS until,
        why, paused_by AS who
 FROM pauses WHERE resumed_at IS NULL

@@ -1,91 +1,92 @@
 -- name: claim
--- Exclusive until the lease ends, whoever dies; and never more than may be sent. Of a lane that somebody has paused
--- nothing is taken, of a carrier that is held nothing but one probe, of a kind whose limit the carrier has paused
--- nothing. Where a limit has a rate, each order takes a place in it (`rate_slot_at`), and the next claim goes on behind:
--- a claim waits for another of the same limit, but only where there is a rate, or for a carrier that is just back.
+-- Lease due work to one worker. Nothing is taken from a paused lane or a paused limit group. While the carrier's breaker
+-- is open, one claim at a time takes one order, the probe. Where a group has a rate, each order takes a rate slot
+-- (`rate_slot_at`), and the next claim continues behind it. Only claims of such a group wait for each other. For sixteen
+-- seconds after a breaker has closed, every group of its carrier has a rate.
 WITH breaker AS MATERIALIZED (
-    SELECT held_until IS NOT NULL AS held, faults > 0 AS recovering,
-           -- Just back: a few orders a second at first, then twice as many every two seconds, then all.
+    SELECT held_until IS NOT NULL AS is_open, faults > 0 AS recovering,
+           -- After the breaker has closed: four a second at first, twice as many every two seconds, after 16 s all.
            CASE WHEN closed_at > now() - '16 s'::interval
-                THEN '0.25 s'::interval * 0.5 ^ (extract(epoch FROM now() - closed_at) / 2)::double precision END AS easing
+                THEN '0.25 s'::interval * 0.5 ^ (extract(epoch FROM now() - closed_at) / 2)::double precision END AS ramp_spacing
     FROM breakers WHERE carrier = %(carrier)s AND %(lane)s <> 'tell'
 ), probe AS MATERIALIZED (
     SELECT carrier FROM breakers
     WHERE carrier = %(carrier)s AND %(lane)s <> 'tell' AND held_until <= now()
       AND (probe_until IS NULL OR probe_until <= now())
-    FOR UPDATE  -- and not skipped: who has it may find that nothing is due, and then it is the next one's
+    FOR UPDATE  -- without SKIP LOCKED: if the claim that has the row finds nothing due, this one takes the probe
 ), allowed AS MATERIALIZED (
     SELECT CASE WHEN EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL) THEN 0
-                WHEN NOT EXISTS (SELECT FROM breaker WHERE held) THEN %(limit)s
+                WHEN NOT EXISTS (SELECT FROM breaker WHERE is_open) THEN %(limit)s
                 WHEN EXISTS (SELECT FROM probe) THEN 1
                 ELSE 0 END AS orders
-), budget AS MATERIALIZED (
-    SELECT limit_group, greatest(spacing, (SELECT easing FROM breaker)) AS spacing,
-           greatest(next_at, clock_timestamp()) AS from_at
+), rate AS MATERIALIZED (
+    SELECT limit_group, greatest(spacing, (SELECT ramp_spacing FROM breaker)) AS spacing,
+           greatest(next_at, clock_timestamp()) AS first_slot_at
     FROM budgets
     WHERE carrier = %(carrier)s
       AND limit_group IN (SELECT limit_group FROM draws WHERE carrier = %(carrier)s AND lane = %(lane)s)
-      AND (spacing IS NOT NULL OR (SELECT easing FROM breaker) IS NOT NULL)
+      AND (spacing IS NOT NULL OR (SELECT ramp_spacing FROM breaker) IS NOT NULL)
     ORDER BY limit_group
     FOR UPDATE
-), source AS MATERIALIZED (
-    -- Places are taken a little ahead, so that none is lost while the next claim is on its way.
-    SELECT kind.kind, limit_group, budget.spacing, budget.from_at,
+), available AS MATERIALIZED (
+    -- How many orders of each kind may be taken. Slots are taken a little ahead of their time, so that none passes unused
+    -- before the next claim.
+    SELECT kind.kind, limit_group, rate.spacing, rate.first_slot_at,
            CASE WHEN budgets.paused_until > now() THEN 0
-                WHEN budget.spacing IS NULL THEN allowed.orders
+                WHEN rate.spacing IS NULL THEN allowed.orders
                 ELSE least(allowed.orders, greatest(0, 1 + floor(extract(epoch FROM
-                    clock_timestamp() - budget.from_at
-                    + greatest('0.5 s'::interval, least('1.25 s'::interval, 5 * budget.spacing)))
-                    / extract(epoch FROM budget.spacing))))::integer END AS room
+                    clock_timestamp() - rate.first_slot_at
+                    + greatest('0.5 s'::interval, least('1.25 s'::interval, 5 * rate.spacing)))
+                    / extract(epoch FROM rate.spacing))))::integer END AS orders
     FROM allowed
     CROSS JOIN unnest(%(kinds)s::text[]) AS kind (kind)
     LEFT JOIN draws ON draws.carrier = %(carrier)s AND draws.lane = %(lane)s AND draws.kind = kind.kind
     LEFT JOIN budgets USING (carrier, limit_group)
-    LEFT JOIN budget USING (limit_group)
+    LEFT JOIN rate USING (limit_group)
 ), due AS MATERIALIZED (
-    SELECT source.*, waiting.spot, waiting.order_id, waiting.not_before
-    FROM source, LATERAL (
-        SELECT ctid AS spot, order_id, not_before FROM owed
-        WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = source.kind AND not_before <= now()
+    SELECT available.*, item.row_id, item.order_id, item.not_before
+    FROM available, LATERAL (
+        SELECT ctid AS row_id, order_id, not_before FROM owed
+        WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = available.kind AND not_before <= now()
         ORDER BY not_before
-        LIMIT source.room
+        LIMIT available.orders
         FOR UPDATE SKIP LOCKED
-    ) AS waiting
+    ) AS item
 ), taken AS MATERIALIZED (
-    SELECT *, from_at + spacing * (place - 1) AS rate_slot_at
-    FROM (SELECT *, row_number() OVER (PARTITION BY limit_group ORDER BY not_before, order_id) AS place FROM due) AS queue
-    WHERE limit_group IS NULL OR place <= room
+    SELECT *, first_slot_at + spacing * (position - 1) AS rate_slot_at
+    FROM (SELECT *, row_number() OVER (PARTITION BY limit_group ORDER BY not_before, order_id) AS position FROM due) AS queue
+    WHERE limit_group IS NULL OR position <= orders
     ORDER BY not_before, order_id
     LIMIT (SELECT orders FROM allowed)
-), drawn AS (
-    UPDATE budgets SET next_at = drawing.next_at
-    FROM (SELECT limit_group, max(rate_slot_at + spacing) AS next_at FROM taken WHERE spacing IS NOT NULL GROUP BY limit_group) AS drawing
-    WHERE budgets.carrier = %(carrier)s AND budgets.limit_group = drawing.limit_group
-), probing AS (
+), slots_taken AS (
+    UPDATE budgets SET next_at = last.next_at
+    FROM (SELECT limit_group, max(rate_slot_at + spacing) AS next_at FROM taken WHERE spacing IS NOT NULL GROUP BY limit_group) AS last
+    WHERE budgets.carrier = %(carrier)s AND budgets.limit_group = last.limit_group
+), probe_taken AS (
     UPDATE breakers SET probe_token = %(token)s, probe_until = now() + %(probe)s
     FROM probe
     WHERE breakers.carrier = probe.carrier AND EXISTS (SELECT FROM taken)
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
     FROM taken
-    -- By where they stand, since they are locked: by their key the way leads past every claim made of them since the
-    -- oldest snapshot that somebody holds.
-    WHERE owed.ctid = taken.spot
-      -- Nobody can tell beforehand how many are taken; the arrays, here and below, make sure that they are looked up.
-      AND owed.ctid = ANY(ARRAY(SELECT spot FROM taken))
+    -- By ctid, since the rows are locked. By primary key, the lookup would pass every version that claims have left of
+    -- them since the oldest snapshot that a transaction holds.
+    WHERE owed.ctid = taken.row_id
+      -- The planner cannot know how few rows are taken. The arrays, here and below, make it look them up one by one.
+      AND owed.ctid = ANY(ARRAY(SELECT row_id FROM taken))
     RETURNING owed.order_id, owed.attempts, owed.turn AS generation, taken.rate_slot_at, taken.limit_group
 )
 SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.generation, claimed.rate_slot_at, claimed.limit_group,
-       EXISTS (SELECT FROM breaker WHERE held OR recovering) AS recovering, NULL::timestamptz AS reached, orders.*
+       EXISTS (SELECT FROM breaker WHERE is_open OR recovering) AS recovering, NULL::timestamptz AS reached, orders.*
 FROM claimed JOIN orders USING (order_id)
 WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
 
 -- name: claim_unlimited
--- The same for two thirds of the price, on a lane of which nothing is limited, paused, held or doubted at this moment.
--- There is always a row: `plain` says whether that is so. If not, nothing was taken, and `claim` is to be asked.
--- While somebody holds an old snapshot, the index keeps an entry for every claim made since, all of them before those that
--- are due now. `since` spares whoever has just looked the walk past them; null looks from the start.
-WITH plain AS MATERIALIZED (
+-- The same for two thirds of the price, on a lane that has no rate, no pause, and no fault of its carrier now. There is
+-- always a row: `unlimited` says whether that is so. If not, nothing was taken, and `claim` must be used.
+-- While a transaction holds an old snapshot, the index keeps an entry for every claim made since, all of them before the
+-- work that is due now. A worker that has just looked skips them with `since`; null reads from the start.
+WITH lane_state AS MATERIALIZED (
     SELECT NOT EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL)
        AND NOT EXISTS (
            SELECT FROM draws JOIN budgets USING (carrier, limit_group)
@@ -93,41 +94,41 @@ WITH plain AS MATERIALIZED (
        AND (%(lane)s = 'tell' OR NOT EXISTS (
            SELECT FROM breakers
            WHERE carrier = %(carrier)s AND (held_until IS NOT NULL OR faults > 0 OR closed_at > now() - '16 s'::interval)))
-       AS yes
+       AS is_unlimited
 ), due AS MATERIALIZED (
-    SELECT waiting.*
-    FROM plain CROSS JOIN unnest(%(kinds)s::text[]) AS kind (kind), LATERAL (
-        SELECT ctid AS spot, order_id, not_before FROM owed
+    SELECT item.*
+    FROM lane_state CROSS JOIN unnest(%(kinds)s::text[]) AS kind (kind), LATERAL (
+        SELECT ctid AS row_id, order_id, not_before FROM owed
         WHERE carrier = %(carrier)s AND lane = %(lane)s AND owed.kind = kind.kind AND not_before <= now()
           AND not_before >= coalesce(%(since)s::timestamptz, '-infinity')
         ORDER BY not_before
         LIMIT %(limit)s
         FOR UPDATE SKIP LOCKED
-    ) AS waiting
-    WHERE plain.yes
+    ) AS item
+    WHERE lane_state.is_unlimited
 ), taken AS MATERIALIZED (
     SELECT * FROM due ORDER BY not_before, order_id LIMIT %(limit)s
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
-    WHERE owed.ctid = ANY(ARRAY(SELECT spot FROM taken))
+    WHERE owed.ctid = ANY(ARRAY(SELECT row_id FROM taken))
     RETURNING owed.order_id, owed.attempts, owed.turn AS generation
 )
-SELECT now() AS now, clock_timestamp() AS clock, plain.yes AS plain, claimed.attempts, claimed.generation,
+SELECT now() AS now, clock_timestamp() AS clock, lane_state.is_unlimited AS unlimited, claimed.attempts, claimed.generation,
        NULL::timestamptz AS rate_slot_at, draws.limit_group, false AS recovering,
        (SELECT max(not_before) FROM taken) AS reached, orders.*
-FROM plain
+FROM lane_state
 LEFT JOIN (claimed JOIN orders ON orders.order_id = claimed.order_id
                               AND orders.order_id = ANY(ARRAY(SELECT order_id FROM taken))) ON true
 LEFT JOIN draws ON draws.carrier = %(carrier)s AND draws.lane = %(lane)s AND draws.kind = orders.kind;
 
 -- name: postpone
--- Nothing new was learnt: look again later.
+-- Give claims back, due later. Without a reason the old one stays.
 UPDATE owed SET not_before = later.not_before, lease_token = NULL, reason = coalesce(later.reason, owed.reason)
 FROM jsonb_to_recordset(%(later)s) AS later (order_id uuid, not_before timestamptz, reason text)
 WHERE owed.order_id = later.order_id AND owed.lane = %(lane)s AND owed.lease_token = %(token)s;
 
 -- name: release
--- Claimed, and not begun: as if it had never been claimed.
+-- Give claims back that were not begun, as if they had not been made.
 UPDATE owed SET not_before = now(), lease_token = NULL, attempts = attempts - 1
 WHERE order_id = ANY(%(order_ids)s) AND lane = %(lane)s AND lease_token = %(token)s;
 
@@ -137,8 +138,8 @@ SELECT carrier, lane FROM unnest(%(carriers)s::text[]) AS carrier, unnest(%(lane
 ON CONFLICT DO NOTHING;
 
 -- name: due_lanes
--- One short index probe a lane and kind, however many orders wait or are due: OFFSET keeps the planner from reading all
--- that is due at once.
+-- The lanes with due work that may be claimed. One short index probe for each lane and kind, however much work waits or
+-- is due: OFFSET keeps the planner from reading all due work at once.
 SELECT lane.carrier, lane.lane
 FROM lanes AS lane
 WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lane = lane.lane AND resumed_at IS NULL)
@@ -158,6 +159,7 @@ WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lan
 SELECT carrier, array_agg(lane ORDER BY lane) AS lanes FROM lanes GROUP BY carrier ORDER BY carrier;
 
 -- name: work_items_of
+-- The work items of some orders, each with everything that keeps it from being claimed.
 SELECT now() AS now, owed.order_id, owed.lane, owed.not_before, owed.lease_token, owed.attempts, owed.reason,
        owed.serial_key,
        pauses.paused_at, pauses.paused_by, pauses.why AS paused_why,
@@ -171,7 +173,8 @@ LEFT JOIN budgets ON budgets.carrier = draws.carrier AND budgets.limit_group = d
 WHERE owed.order_id = ANY(%(order_ids)s) ORDER BY owed.not_before;
 
 -- name: waiting_at
--- Orders that wait for their time at one carrier, on one lane or on any: so many, behind the last that was given.
+-- A page of the orders at one carrier that are due later, on one lane or any, starting after `after`. Claimed work and
+-- orders that wait for a serial lock are left out.
 SELECT DISTINCT order_id FROM owed
 WHERE carrier = %(carrier)s AND (%(lane)s::text IS NULL OR lane = %(lane)s) AND not_before > now()
   AND lease_token IS NULL AND serial_key IS NULL AND (%(after)s::uuid IS NULL OR order_id > %(after)s)

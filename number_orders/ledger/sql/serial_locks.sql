@@ -1,6 +1,6 @@
 -- name: take_serial_locks
--- One order a key: whoever has the turn keeps it, and may take it again, whoever tries for it beside.
--- The turn of an order that has ended is free: a worker may have taken it for an order that ended since it was claimed.
+-- Each lock goes to one order. An order that has it takes it again; otherwise the oldest that wants it gets it, if it is
+-- free. The lock of an order that has ended is free: a worker may have taken it for an order that had just ended.
 INSERT INTO turns (carrier, serial_key, order_id)
 SELECT DISTINCT ON (wanted.serial_key) %(carrier)s, wanted.serial_key, wanted.order_id
 FROM jsonb_to_recordset(%(wanted)s) AS wanted (serial_key text, order_id uuid)
@@ -14,7 +14,8 @@ WHERE turns.order_id = excluded.order_id
 RETURNING order_id;
 
 -- name: wait_for_serial_locks
--- Not its turn. It is woken when its turn comes; `not_before` is for the case that nobody wakes it.
+-- Give claims back until the lock is free. The step that releases it wakes the order (`record_steps`); `not_before` is for
+-- the case that nobody does. If the lock became free between the two statements, the order is due at once.
 UPDATE owed SET lease_token = NULL, attempts = attempts - 1, serial_key = waiting.serial_key,
                 reason = 'waits for order ' || turns.order_id || ': they could not be told apart at the carrier',
                 not_before = now() + CASE WHEN turns.order_id IS NULL THEN '0'::interval ELSE %(at_most)s END
@@ -26,12 +27,12 @@ WHERE owed.order_id = waiting.order_id AND owed.lane = 'submit' AND owed.lease_t
 SELECT EXISTS (SELECT FROM turns WHERE order_id = %(order_id)s) AS has_serial_lock;
 
 -- name: held_serial_locks
--- Turns at one carrier that a parked order has, or another for long; with how many wait behind, and since when.
-SELECT now() AS now, turns.serial_key, turns.order_id, turns.since, orders.state, line.orders AS waiting, line.since AS waiting_since
+-- Locks at one carrier that a parked order has, or any unfinished order for long; with how many orders wait, and since when.
+SELECT now() AS now, turns.serial_key, turns.order_id, turns.since, orders.state, queue.orders AS waiting, queue.since AS waiting_since
 FROM turns JOIN orders USING (order_id), LATERAL (
     SELECT count(*) AS orders, min(waiting.accepted_at) AS since
     FROM owed JOIN orders AS waiting USING (order_id)
-    WHERE owed.carrier = turns.carrier AND owed.serial_key = turns.serial_key) AS line
+    WHERE owed.carrier = turns.carrier AND owed.serial_key = turns.serial_key) AS queue
 WHERE turns.carrier = %(carrier)s AND orders.ended_at IS NULL
   AND (orders.state = 'PARKED' OR turns.since < now() - %(patience)s)
 ORDER BY turns.serial_key;

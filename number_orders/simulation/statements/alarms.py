@@ -34,7 +34,7 @@ def note_alarm(tables: Tables, p: Params) -> list[Row]:
 def drop_alarms(tables: Tables, p: Params) -> list[Row]:
     """Delete a carrier's alarms of one sort, except those to keep."""
     for key, row in list(tables.alarms.items()):
-        if (row["what"], row["carrier"]) == (p["what"], p["carrier"]) and row["subject"] not in p["standing"]:
+        if (row["what"], row["carrier"]) == (p["what"], p["carrier"]) and row["subject"] not in p["keep"]:
             del tables.alarms[key]
     return []
 

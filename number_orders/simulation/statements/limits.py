@@ -24,7 +24,7 @@ def set_limits(tables: Tables, p: Params) -> list[Row]:
         row.update(limit_group=given["limit_group"], per_second=given["per_second"], spacing=spacing)
     for known in [known for known in tables.limit_groups if known[0] == carrier]:
         del tables.limit_groups[known]
-    tables.limit_groups.update({(carrier, given["lane"], given["kind"]): given["limit_group"] for given in p["draws"]})
+    tables.limit_groups.update({(carrier, given["lane"], given["kind"]): given["limit_group"] for given in p["groups"]})
     return []
 
 

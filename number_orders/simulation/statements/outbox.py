@@ -26,10 +26,10 @@ def pending_messages(tables: Tables, p: Params) -> list[Row]:
 @statement
 def mark_delivered(tables: Tables, p: Params) -> list[Row]:
     """Mark messages as delivered, and delete the work items that were not renewed since they were claimed."""
-    for delivered in p["told"]:
+    for delivered in p["delivered"]:
         for row in _messages(tables, delivered, p["channel"]):
             row.update(told_at=tables.clock(), tries=row["tries"] + 1, trouble=None)
-    for done in p["paid"]:
+    for done in p["done"]:
         key = (UUID(done["order_id"]), Lane.TELL.value)
         work_item = tables.owed.get(key)
         if work_item is not None and (work_item["lease_token"], work_item["turn"]) == (p["token"], done["generation"]):

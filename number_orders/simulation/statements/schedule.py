@@ -43,7 +43,7 @@ def claim_unlimited(tables: Tables, p: Params) -> list[Row]:
     """Do the same where nothing is limited, paused or failing; take nothing elsewhere."""
     unlimited = _is_unlimited(tables, p["carrier"], p["lane"])
     taken = _leased(tables, p, since=p["since"]) if unlimited else []
-    return [{**row, "plain": unlimited} for row in taken or [{"order_id": None}]]
+    return [{**row, "unlimited": unlimited} for row in taken or [{"order_id": None}]]
 
 
 def _leased(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:

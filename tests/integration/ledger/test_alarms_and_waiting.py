@@ -91,7 +91,7 @@ def test_what_is_over_by_itself_leaves_no_alarm(book: Book) -> None:
         async def standing() -> set[tuple[str, str]]:
             return {(alarm["what"], alarm["subject"]) for alarm in await ledger.alarms.active()}
 
-        await ledger.alarms.drop_alarms(Alarm.TURN_HELD, carrier=BANDWIDTH, standing=["still"])
+        await ledger.alarms.drop_alarms(Alarm.TURN_HELD, carrier=BANDWIDTH, keep=["still"])
         await ledger.alarms.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.ACCEPTED)
         left = {("turn_held", "still"), ("overdue", "over"), ("turn_held", "elsewhere")}
         assert await standing() == left | {("waits_for_parked", "x")}
