@@ -1,11 +1,11 @@
--- The ledger, whole. Alembic's revisions (ledger/migrations) build exactly this, and a test compares.
--- Constraints carry the promises; the comment beside each says which one.
+-- The whole schema of the ledger. Alembic's revisions (ledger/migrations) build exactly this; a test compares the two.
+-- The names of constraints and unique indexes say what they promise.
 
 CREATE TABLE orders (
     order_id         uuid PRIMARY KEY,
     producer         text NOT NULL,
     key              text NOT NULL,
-    fingerprint      bytea NOT NULL,             -- of the request: the same key with another body is a conflict
+    fingerprint      bytea NOT NULL,             -- of the request: the same key with another request is a conflict
     carrier          text NOT NULL,
     kind             text NOT NULL,
     account          text,
@@ -13,12 +13,12 @@ CREATE TABLE orders (
     state            text NOT NULL CHECK (state IN (
                          'ACCEPTED', 'SUBMITTING', 'IN_DOUBT', 'OPEN', 'PARKED',
                          'COMPLETED', 'PARTIAL', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELLED')),
-    version          integer NOT NULL DEFAULT 0, -- every move is guarded by it
+    version          integer NOT NULL DEFAULT 0, -- counts the events; guards every step
     carrier_order_id text,
     carrier_status   text,
     reason           text,
     progress         jsonb NOT NULL DEFAULT '{}',
-    cancel_asked_at  timestamptz,                -- called back although the carrier had it
+    cancel_asked_at  timestamptz,                -- cancellation asked for after the carrier had the order
     sends            integer NOT NULL DEFAULT 0,
     losses           integer NOT NULL DEFAULT 0,
     doubt_since      timestamptz,
@@ -34,11 +34,11 @@ CREATE TABLE orders (
     CONSTRAINT sent_before_lost CHECK (losses <= sends)
 ) WITH (fillfactor = 80);
 
--- An order at the carrier belongs to one order of ours.
+-- A carrier's order belongs to at most one order of ours.
 CREATE UNIQUE INDEX one_order_per_carrier_order ON orders (carrier, carrier_order_id)
     WHERE carrier_order_id IS NOT NULL;
 CREATE INDEX orders_by_age ON orders (accepted_at);
--- Which unfinished order is to bring this number?
+-- For the question which unfinished order names a number.
 CREATE INDEX orders_naming ON orders USING gin ((request -> 'numbers'))
     WHERE ended_at IS NULL AND request ? 'numbers';
 
@@ -53,25 +53,25 @@ CREATE TABLE order_numbers (
 );
 CREATE INDEX order_numbers_by_e164 ON order_numbers (e164);
 
--- The story: append-only, one row a version.
+-- The story of each order: append-only, one row a version.
 CREATE TABLE order_events (
     order_id uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
     version  integer NOT NULL,
     at       timestamptz NOT NULL DEFAULT now(),
     event    text NOT NULL,
-    state    text NOT NULL,                      -- where the order stood after it
-    late     boolean NOT NULL DEFAULT false,     -- came after the end, moved nothing
+    state    text NOT NULL,                      -- of the order after the event
+    late     boolean NOT NULL DEFAULT false,     -- heard when the order had ended or was parked; moved nothing
     detail   jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (order_id, version)
 );
 
--- What passed between us and the carrier, secrets removed, capped, kept for a while.
+-- Requests to carriers and their answers: without secrets, cut to a maximum length, deleted after some days.
 CREATE TABLE receipts (
     receipt_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     order_id   uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
     at         timestamptz NOT NULL DEFAULT now(),
     request    text NOT NULL,                    -- method and path
-    status     integer,                          -- none: no answer came
+    status     integer,                          -- null: no answer came
     trouble    text,                             -- what came instead of an answer
     sent       text,
     answer     text,
@@ -80,24 +80,24 @@ CREATE TABLE receipts (
 CREATE INDEX receipts_of_order ON receipts (order_id, receipt_id);
 CREATE INDEX receipts_by_age ON receipts (at);
 
--- What is to be done next, and when. Small and hot: the schedule of the whole house.
--- While a worker has it, lease_token is set and not_before is the end of the lease.
+-- Work items: what is to be done for an order, on which lane, not before when. Small, and changed by every claim.
+-- While a worker has an item, lease_token is set and not_before is the end of the lease.
 CREATE TABLE owed (
     order_id    uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
     lane        text NOT NULL CHECK (lane IN ('submit', 'ask', 'tell')),
     carrier     text NOT NULL,
     not_before  timestamptz NOT NULL,
     lease_token uuid,
-    attempts    integer NOT NULL DEFAULT 0,      -- claims since it was last owed
-    turn        integer NOT NULL DEFAULT 0,      -- how often it was owed anew while it stood
+    attempts    integer NOT NULL DEFAULT 0,      -- claims since it was added or renewed
+    turn        integer NOT NULL DEFAULT 0,      -- generation: how often it was renewed while it existed
     reason      text,
-    serial_key  text,                            -- whose turn it waits for
-    kind        text NOT NULL,                   -- the order's: it tells which of the carrier's limits applies
+    serial_key  text,                            -- the serial lock that the order waits for
+    kind        text NOT NULL,                   -- of the order; with the lane, it selects the limit group (draws)
     CONSTRAINT one_debt_per_order_and_lane PRIMARY KEY (order_id, lane)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX owed_due ON owed (carrier, lane, kind, not_before);
 CREATE INDEX owed_in_line ON owed (carrier, serial_key, order_id) WHERE serial_key IS NOT NULL;
--- For workers of 0.1.0, which know no kind and may run beside this release; the next one drops it.
+-- For workers of 0.1.0, which write no kind and may run beside this release. The next release drops it.
 CREATE FUNCTION kind_of_owed() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     SELECT kind INTO NEW.kind FROM orders WHERE order_id = NEW.order_id;
@@ -106,7 +106,8 @@ END $$;
 CREATE TRIGGER owed_has_a_kind BEFORE INSERT ON owed
     FOR EACH ROW WHEN (NEW.kind IS NULL) EXECUTE FUNCTION kind_of_owed();
 
--- Where a carrier does not say what an order brought, orders that could be taken for each other go one by one.
+-- Serial locks: where a carrier does not say which numbers an order brought, orders that it could confuse are sent one
+-- after the other. A row is the lock that an order has.
 CREATE TABLE turns (
     carrier    text NOT NULL,
     serial_key text NOT NULL,
@@ -116,7 +117,7 @@ CREATE TABLE turns (
 );
 CREATE INDEX turns_of_order ON turns (order_id);
 
--- Who holds which number now. A number is held at most once.
+-- Which order acquired each number, and which released it. A number is held at most once.
 CREATE TABLE held_numbers (
     held_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     e164        text NOT NULL CHECK (e164 ~ '^\+[1-9][0-9]{6,14}$'),
@@ -130,7 +131,7 @@ CREATE TABLE held_numbers (
 );
 CREATE UNIQUE INDEX held_at_most_once ON held_numbers (e164) WHERE released_at IS NULL;
 
--- Order documents that the producer is still to get, in order per order. Their schedule is owed(tell).
+-- The outbox: order documents for producers, delivered in order for each order. When is the work item on the lane tell.
 CREATE TABLE tellings (
     order_id uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
     version  integer NOT NULL,
@@ -143,7 +144,7 @@ CREATE TABLE tellings (
 );
 CREATE INDEX tellings_untold ON tellings (order_id, version) WHERE told_at IS NULL;
 
--- What carriers told us unasked. A notice is a hint to look, never an end.
+-- Notices: what carriers send unasked. A notice is a hint to ask, never proof of an end. Nothing receives them yet.
 CREATE TABLE notices (
     notice_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     carrier          text NOT NULL,
@@ -159,13 +160,13 @@ CREATE TABLE notices (
 CREATE TABLE lanes (
     carrier      text NOT NULL,
     lane         text NOT NULL,
-    paused_until timestamptz,                    -- this and what follows: 0.1.0 reads it; the next release drops it
+    paused_until timestamptz,                    -- from here on for 0.1.0, which reads it; the next release drops it
     why          text,
     paused_by    text,
     PRIMARY KEY (carrier, lane)
 );
 
--- What people have paused, and who let it go on again: kept for good. A pause has no end but that somebody ends it.
+-- Pauses of lanes by people, and who ended them. Never deleted. A pause has no end before a person resumes the lane.
 CREATE TABLE pauses (
     pause_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     carrier     text NOT NULL,
@@ -181,20 +182,20 @@ CREATE TABLE pauses (
 );
 CREATE UNIQUE INDEX one_pause_at_a_time ON pauses (carrier, lane) WHERE resumed_at IS NULL;
 
--- How many requests a carrier takes, and when it will take the next. One row for each of its limits.
+-- The limit groups of each carrier: how many requests it takes, and when the next rate slot is.
 CREATE TABLE budgets (
     carrier      text NOT NULL,
     limit_group  text NOT NULL,                  -- the carrier's word for what is limited together
     per_second   double precision CHECK (per_second > 0), -- null: not limited
-    spacing      interval CHECK (spacing > '0'), -- between the places of two requests: a little more than 1/per_second
-    next_at      timestamptz NOT NULL DEFAULT 'epoch', -- the first place that nobody has taken
+    spacing      interval CHECK (spacing > '0'), -- between two rate slots: a little more than 1/per_second
+    next_at      timestamptz NOT NULL DEFAULT 'epoch', -- the first rate slot that is not taken
     paused_until timestamptz,                    -- the carrier wants nothing before that (429)
     why          text,
     PRIMARY KEY (carrier, limit_group),
     CONSTRAINT limited_or_not CHECK ((per_second IS NULL) = (spacing IS NULL))
 ) WITH (fillfactor = 50);
 
--- Which limit the work on a lane draws on, by the kind of order. No row: on none.
+-- The limit group that counts a request, by lane and kind of order. No row: no limit.
 CREATE TABLE draws (
     carrier     text NOT NULL,
     lane        text NOT NULL,
@@ -204,21 +205,21 @@ CREATE TABLE draws (
     FOREIGN KEY (carrier, limit_group) REFERENCES budgets
 );
 
--- Whether a carrier can be reached. While it is held (held_until), nothing is claimed for it; then one claim at a
--- time takes one order, the probe, and what becomes of it decides.
+-- Circuit breakers, one a carrier. Until held_until an open breaker lets nothing be claimed. After that one claim at a
+-- time takes one order, the probe; the carrier's answer closes the breaker, a fault opens it for longer.
 CREATE TABLE breakers (
     carrier     text PRIMARY KEY,
     faults      integer NOT NULL DEFAULT 0,      -- in a row
     why         text,                            -- the last of them
-    held_until  timestamptz,                     -- null: closed
+    held_until  timestamptz,                     -- null: the breaker is closed
     opened_at   timestamptz,
-    holds       integer NOT NULL DEFAULT 0,      -- how often it was held again: each time for longer
-    probe_token uuid,                            -- of the claim whose order is the probe
-    probe_until timestamptz,                     -- after that it counts as lost, and another may try
+    holds       integer NOT NULL DEFAULT 0,      -- how often it opened again without having been closed for long
+    probe_token uuid,                            -- of the claim that has the probe
+    probe_until timestamptz,                     -- after that the probe counts as lost, and another claim may take it
     closed_at   timestamptz
 ) WITH (fillfactor = 50);
 
--- What a person should know. One row per matter, however often it happens.
+-- Alarms for people. One row for each matter, however often it happens.
 CREATE TABLE alarms (
     alarm_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     what       text NOT NULL,
@@ -233,7 +234,7 @@ CREATE TABLE alarms (
     CONSTRAINT one_alarm_per_matter UNIQUE (what, subject)
 );
 
--- Messages that nobody could read, kept where an operator sees them.
+-- Dead letters: messages that cannot be read or that no worker survived, kept for an operator.
 CREATE TABLE dead_letters (
     letter_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT now(),
@@ -241,6 +242,6 @@ CREATE TABLE dead_letters (
     why         text NOT NULL,
     task_id     text,
     headers     jsonb NOT NULL DEFAULT '{}',
-    body        bytea NOT NULL,                  -- its first part, if it is long
+    body        bytea NOT NULL,                  -- its beginning, if it is long
     size        integer NOT NULL
 );

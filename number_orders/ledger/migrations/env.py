@@ -1,4 +1,4 @@
-"""Alembic's way in. Called through `number_orders.ledger.migrate`, which hands down a connection."""
+"""Alembic's entry point. `number_orders.ledger.migrate` runs it and passes the connection."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""The ledger."""
+"""Create the ledger."""
 
 from pathlib import Path
 
@@ -14,5 +14,5 @@ deploy = "pre"
 
 
 def upgrade() -> None:
-    """Make every table. There is nothing before it, and no way back but a new database."""
+    """Create every table. There is no downgrade: start with a new database instead."""
     op.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Limits, breakers and pauses."""
+"""Add limits, breakers and pauses."""
 
 from pathlib import Path
 
@@ -14,5 +14,5 @@ deploy = "pre"
 
 
 def upgrade() -> None:
-    """Add what limits are kept in, and to what is owed the kind of its order."""
+    """Add the tables of limits, breakers and pauses, and the kind of its order to each work item."""
     op.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
