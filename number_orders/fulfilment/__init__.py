@@ -1,1 +1,1 @@
-"""The use cases: taking an order in, working it off, telling its end, answering for it."""
+"""The use cases: accept orders, work on them at carriers, notify producers, carry out people's decisions."""

@@ -57,7 +57,7 @@ class Decisions:
             if order_id in moved:
                 self.bell.ring([(order.request.carrier, Lane.TELL)])
                 return moved[order_id]
-        raise NotParkable(f"order {order_id} moves too fast to be parked just now; try again")
+        raise NotParkable(f"order {order_id} could not be parked, because it kept moving; try again")
 
     async def resolve(self, order_id: OrderId, decision: Resolution) -> Order:
         """Carry out a person's decision about a parked order; the same decision sent twice is carried out once.
@@ -85,7 +85,7 @@ class Decisions:
         return story.order
 
     async def _whole_story(self, order_id: OrderId) -> Story:
-        """Return order and story of one moment. They are read one after the other, and may change in between."""
+        """Return a story that fits its order. They are read one after the other, and the order may move in between."""
         story = await self.history.story(order_id)
         for _ in range(_TRIES):
             if story.events[-1]["version"] == story.order.version:
@@ -128,10 +128,10 @@ def _was_decided(story: Story, decision: Resolution) -> bool:
     """Tell whether the story has this very decision: its message may come twice, and sending costs money."""
     kind = ClosedByPerson if isinstance(decision, WrittenOff) else type(decision)
     theirs = decision.carrier_order_id if isinstance(decision, Adopted) else None
-    told = decision.by, decision.why, theirs
+    wanted = decision.by, decision.why, theirs
     return any(
         issubclass(event_type(row["event"]), kind)
-        and tuple(map(row["detail"].get, ("by", "why", "carrier_order_id"))) == told
+        and tuple(map(row["detail"].get, ("by", "why", "carrier_order_id"))) == wanted
         for row in story.events
     )
 
@@ -139,7 +139,7 @@ def _was_decided(story: Story, decision: Resolution) -> bool:
 def _why_not_parked(order: Order) -> str:
     where = f"order {order.order_id} is {order.state}"
     if order.state.is_final:
-        return f"{where}: it is over, and what is over stays as it is"
+        return f"{where}: it is over, and an order that has ended is never changed"
     return f"{where}: a worker is sending it; try again when there is an answer, or none for too long"
 
 
@@ -147,7 +147,7 @@ def _why_not_again(order: Order, bought: int) -> str:
     numbers = "1 number of it is" if bought == 1 else f"{bought} numbers of it are"
     return (
         f"order {order.order_id} cannot be sent again: {numbers} there already, and would be bought twice; "
-        "adopt the carrier's order, or close this one and order the rest anew"
+        "adopt the carrier's order, or close this one and order the rest as a new order"
     )
 
 
@@ -155,9 +155,9 @@ def _why_unresolved(story: Story, decision: Resolution) -> str:
     order = story.order
     where = f"order {order.order_id} is {order.state}"
     if order.state.is_final:
-        return f"{where}: it is over, and what is over stays as it is"
+        return f"{where}: it is over, and an order that has ended is never changed"
     if order.state is not State.PARKED:
         return f"{where}: only a parked order waits for a person to decide; `number-orders park` parks it"
     if _was_decided(story, decision):
-        return f"{where} again since this was decided, in these words: whoever means it anew says why anew"
-    return f"{where}, and something was heard of it just now: look at it again before deciding"
+        return f"{where} again since this was decided; to decide the same once more, give another reason"
+    return f"{where}, and something was heard of it just now: look at it again, then decide"

@@ -240,16 +240,16 @@ def _notify(shaped: contract.Notify) -> Notify:
 
 
 def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOrder:
-    tells = request.notify is not None and State.ACCEPTED in request.notify.on
-    telling = document(Order(order_id, request, accepted_at=_SET_BY_LEDGER), ()) if tells else None
+    notifies = request.notify is not None and State.ACCEPTED in request.notify.on
+    notification = document(Order(order_id, request, accepted_at=_SET_BY_LEDGER), ()) if notifies else None
     return NewOrder(
         order_id=order_id,
         producer=producer,
         request=request,
         fingerprint=fingerprint(request),
         reason="scheduled" if request.not_before else None,
-        notification=telling,
-        channels=request.notify.channels if request.notify and tells else (),
+        notification=notification,
+        channels=request.notify.channels if request.notify and notifies else (),
     )
 
 

@@ -75,7 +75,7 @@ class TellLane:
         # A document that was added during the delivery is still owed, and due at once.
         await self.schedule.release(claims, [claim.order.order_id for claim in done])
         if failed:
-            log.warning("not_told", orders=len(reasons), reason=failed[0][1])
+            log.warning("not_delivered", orders=len(reasons), reason=failed[0][1])
             await self.outbox.mark_undelivered(failed, _CHANNEL)
             later = [(order_id, claims.now + _retry_after(by_id[order_id]), why) for order_id, why in reasons.items()]
             await self.schedule.postpone(claims, later)

@@ -113,53 +113,55 @@ def _wanted(order: Order, work_items: Sequence[WorkItem], last: str, lane: Lane 
     if any(work_item.waits_for_lock for work_item in waiting):
         waiting = [work_item for work_item in waiting if not work_item.waits_for_lock]
         if not waiting:
-            return RetryOutcome(order, refusal=_why_in_line(work_items))
+            return RetryOutcome(order, refusal=_why_locked(work_items))
     if order.state is State.SUBMITTING:
         waiting = [work_item for work_item in waiting if work_item.lane is Lane.TELL]
     if waiting:
         return RetryOutcome(order, tuple(work_item.lane for work_item in waiting))
     if lane is Lane.TELL:
-        return _told_again(order)
+        return _notify_again(order)
     return RetryOutcome(order, refusal=_why_not(order, lane))
 
 
-def _told_again(order: Order) -> RetryOutcome:
+def _notify_again(order: Order) -> RetryOutcome:
     notify = order.request.notify
     if notify is None:
-        return RetryOutcome(order, refusal="its producer does not want to be told")
+        return RetryOutcome(order, refusal="its producer asked for no notifications")
     if order.state not in notify.on:
         wanted = ", ".join(sorted(notify.on))
-        return RetryOutcome(order, refusal=f"its producer wants to hear of {wanted}, and of {order.state} it does not")
+        return RetryOutcome(
+            order, refusal=f"its producer asked for notifications of {wanted} only; the order is {order.state}"
+        )
     return RetryOutcome(order, (Lane.TELL,))
 
 
-def _why_in_line(work_items: Sequence[WorkItem]) -> str:
+def _why_locked(work_items: Sequence[WorkItem]) -> str:
     reason = next(work_item.reason for work_item in work_items if work_item.waits_for_lock)
-    return f"its turn has not come: it {reason}"
+    return f"another order goes first: it {reason}"
 
 
 def _why_not(order: Order, lane: Lane | None) -> str:
     if order.state is State.PARKED:
         return "a person decides what becomes of it: `number-orders resolve` carries that out"
     if order.state.is_final:
-        return "it is over, and its producer knows; `--lane tell` tells it again"
+        return "it is over, and its producer has every document; `--lane tell` tells it again"
     if order.state is State.SUBMITTING:
-        return "a worker is sending it; what comes of that is known within a minute"
+        return "a worker is sending it; the result is known within a minute"
     return f"it waits for nothing on the lane {lane}"
 
 
 def _heard(tried: RetryOutcome, by: str, why: str | None) -> list[Heard]:
     """Return the events to record."""
-    telling = [Heard(tried.order, ToldAgain(by, why))] if Lane.TELL in tried.lanes else []
+    told_again = [Heard(tried.order, ToldAgain(by, why))] if Lane.TELL in tried.lanes else []
     hurried = [Heard(tried.order, Hurried(by, why))] if set(tried.lanes) - {Lane.TELL} else []
-    return [*hurried, *telling]
+    return [*hurried, *told_again]
 
 
 def _outcome(tried: RetryOutcome, moved: Mapping[OrderId, Order]) -> RetryOutcome:
     if tried.refusal:
         return tried
     if (order := moved.get(tried.order.order_id)) is None:
-        return RetryOutcome(tried.order, refusal="it has moved on just now")
+        return RetryOutcome(tried.order, refusal="it has just moved; look at it again")
     return RetryOutcome(order, tried.lanes)
 
 

@@ -112,7 +112,7 @@ class OrderService:
                 self._bell.ring([(order.request.carrier, Lane.TELL), (order.request.carrier, Lane.ASK)])
                 return moved[order_id]
             # It moved since it was read: it is being sent, or was not sent after all, or somebody else cancelled it.
-        raise NotCancellable(f"order {order_id} could not be called back just now; try again")
+        raise NotCancellable(f"order {order_id} could not be cancelled, because it kept moving; try again")
 
     def _cancels_at_carrier(self, order: Order) -> bool:
         """Tell whether the carrier has the order and can be asked to drop it."""
@@ -194,9 +194,9 @@ class OrderService:
 def _why_not_cancellable(order: Order) -> str:
     where = f"order {order.order_id} is {order.state}"
     if order.state.is_final:
-        return f"{where}: it is over, and what is over stays as it is"
+        return f"{where}: it is over, and an order that has ended is never changed"
     if order.state is State.PARKED:
         return f"{where}: a person decides what becomes of it"
     if order.state is State.OPEN:
-        return f"{where}: {order.request.carrier} has it, and offers no way to call it back"
+        return f"{where}: {order.request.carrier} has it, and offers no way to cancel it"
     return f"{where}: {order.request.carrier} may have it; try again once that is known"

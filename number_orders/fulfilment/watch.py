@@ -64,8 +64,8 @@ def _subject(carrier: CarrierName, serial_key: str) -> str:
 
 
 def _detail(lock: HeldSerialLock) -> str:
-    holder = f"order {lock.order_id} is {lock.state} and has its turn since {lock.since:%Y-%m-%d %H:%M} UTC"
+    holder = f"order {lock.order_id} is {lock.state} and has the serial lock since {lock.since:%Y-%m-%d %H:%M} UTC"
     waiting = "1 order waits" if lock.waiting == 1 else f"{lock.waiting} orders wait"
     first = f", the first since {lock.waiting_since:%Y-%m-%d %H:%M} UTC" if lock.waiting_since else ""
-    until = "somebody decides about it" if lock.state is State.PARKED else "it ends"
+    until = "a person decides about it" if lock.state is State.PARKED else "it ends"
     return f"{holder}; {waiting} behind it until {until}{first}"

@@ -111,5 +111,5 @@ class Pace:
         if given.paused_until and given.paused_until > given.clock:
             raise NoAnswer(f"the carrier wants no {self.group} requests now", not_before=given.paused_until)
         if self.ledger_clock.opens(given.at) >= self.deadline:
-            raise NoAnswer(f"the carrier's limit {self.group} has no place left in time", not_before=given.at)
+            raise NoAnswer(f"the carrier's limit {self.group} has no rate slot left in time", not_before=given.at)
         return given.at

@@ -36,14 +36,14 @@ _RETRY_WRITE_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
 """Pauses between attempts to write answers while the ledger is away. An answer that is lost after that is asked for."""
 
 _CLAIM_PAUSE_S: Final = 0.1
-"""Pause after a claim that found less than there was room for. What falls due meanwhile is claimed, begun and written
+"""Pause after a claim that found less than it could take. What falls due meanwhile is claimed, begun and written
 together, at a fraction of what each would cost by itself."""
 
 _GATHER_S: Final = 0.02
 """How long the first finished conversation waits for others, to be written with one statement."""
 
 _BEHIND_S: Final = 1.0
-"""How long every claim may fill all its room before another child is called."""
+"""How long every claim may find as much as it can take before another child is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +217,9 @@ class LaneRun:
         self._since = None
 
     def _may_claim(self) -> bool:
-        return self._has_room() and self._next_claim <= _clock() < self._ends
+        return self._has_capacity() and self._next_claim <= _clock() < self._ends
 
-    def _has_room(self) -> bool:
+    def _has_capacity(self) -> bool:
         """Tell whether enough conversations may be added to be worth a claim."""
         return self._work.concurrency - len(self._in_flight) >= max(1, self._work.concurrency // 4)
 
@@ -236,12 +236,12 @@ class LaneRun:
 
     async def _start_attempts(self) -> bool:
         """Claim and begin; return whether anything was due."""
-        room = self._work.concurrency - len(self._in_flight)
+        capacity = self._work.concurrency - len(self._in_flight)
         boot, claimed_at = self._boot_clock(), _clock()
         claims = await self._ledger.schedule.claim(
-            self._work.carrier_name, self._work.lane, limit=room, lease=self._work.lease, since=self._since
+            self._work.carrier_name, self._work.lane, limit=capacity, lease=self._work.lease, since=self._since
         )
-        if claims is None or len(claims.claims) < room:
+        if claims is None or len(claims.claims) < capacity:
             self._next_claim = _clock() + _CLAIM_PAUSE_S
             self._behind_since = None
         elif self._behind_since is None:
@@ -297,7 +297,7 @@ class LaneRun:
 
     def _collect_timeout(self) -> float:
         """Return how long to wait for an attempt to finish before there may be something to claim or to announce."""
-        if not self._has_room() or _clock() >= self._ends:
+        if not self._has_capacity() or _clock() >= self._ends:
             return _BEHIND_S
         return max(self._next_claim - _clock(), 0.001)
 

@@ -195,9 +195,9 @@ def test_who_cannot_be_tried_says_why(practice: Practice) -> None:
             await live(practice, services)
             before = {order_id: practice.story(order_id) for order_id in (done, parked, quiet)}
             for order_id, lane, why in (
-                (done, None, "it is over, and its producer knows"),
+                (done, None, "it is over, and its producer has every document"),
                 (parked, None, "a person decides what becomes of it"),
-                (quiet, Lane.TELL, "its producer does not want to be told"),
+                (quiet, Lane.TELL, "its producer asked for no notifications"),
                 (done, Lane.ASK, "it is over"),
             ):
                 outcome = await tried(services, order_id, lane)

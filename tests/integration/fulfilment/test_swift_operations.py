@@ -51,8 +51,8 @@ def test_a_line_behind_a_parked_order_is_a_persons_business_until_it_moves(pract
                 await services.orders.watch()
             assert alarms(practice) == [("turn_held", first, 1)]
             ((detail,),) = [row.values() for row in practice.rows("SELECT detail FROM alarms")]
-            assert f"order {first} is PARKED and has its turn since" in detail
-            assert "1 order waits behind it until somebody decides about it" in detail
+            assert f"order {first} is PARKED and has the serial lock since" in detail
+            assert "1 order waits behind it until a person decides about it" in detail
             await turn(practice, services, minutes=2)
             assert practice.order(second)["sends"] == 0
             await services.orders.resolve(first, WrittenOff("ana", "closed at Swift"))

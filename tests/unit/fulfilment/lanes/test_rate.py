@@ -130,7 +130,7 @@ def test_the_first_place_is_the_claims_and_every_other_is_taken() -> None:
 @pytest.mark.parametrize(
     ("place", "says", "until"),
     [
-        (RateSlot(seconds(60), NOON, None), "has no place left in time", seconds(60)),
+        (RateSlot(seconds(60), NOON, None), "has no rate slot left in time", seconds(60)),
         (RateSlot(seconds(0), NOON, seconds(90)), "wants no ORDER requests now", seconds(90)),
     ],
 )
