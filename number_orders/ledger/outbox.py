@@ -1,7 +1,7 @@
 """The outbox: order documents that producers do not have yet (table `tellings`).
 
-Messages are written by `IntakeStore.accept` and `OrderStore.record`, with the event that they report. When they are due
-is the work item of their order on the lane `tell`. They are delivered at least once, in order for each order.
+Messages are written by `IntakeStore.accept` and `OrderStore.record`, with the event that they report. The work item
+of their order on the lane `tell` says when they are due. They are delivered at least once, in order for each order.
 """
 
 from collections.abc import Mapping, Sequence

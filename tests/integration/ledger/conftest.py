@@ -1,11 +1,11 @@
-"""Both ledgers, one after the other, for every test of the contract between them."""
+"""Runs the tests that take `harness` on both ledgers."""
 
 import pytest
 
-from tests.integration.ledger.books import Book, MemoryBook, PostgresBook
+from tests.integration.ledger.harness import LedgerHarness, MemoryHarness, PostgresHarness
 
 
 @pytest.fixture(params=["postgresql", "memory"])
-def book(request: pytest.FixtureRequest) -> Book:
-    """A fresh ledger. What needs PostgreSQL itself takes `ledger_url` instead."""
-    return MemoryBook() if request.param == "memory" else PostgresBook(request.getfixturevalue("ledger_url"))
+def harness(request: pytest.FixtureRequest) -> LedgerHarness:
+    """A fresh ledger. A test that needs PostgreSQL itself takes `ledger_url` instead."""
+    return MemoryHarness() if request.param == "memory" else PostgresHarness(request.getfixturevalue("ledger_url"))

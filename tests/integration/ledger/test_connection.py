@@ -1,4 +1,4 @@
-"""A PostgreSQL that is frozen, or busy with somebody else: whoever waits for it is told so, and comes back."""
+"""A PostgreSQL that is frozen, busy or missing is unavailable, and is used again when it is back."""
 
 import asyncio
 import os
@@ -15,13 +15,15 @@ from number_orders.embedded.engines import Engines
 from number_orders.ledger.connection import address
 from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.errors import LedgerUnavailable
+from tests.integration.ledger.examples import accept_order, claim_due
+from tests.integration.ledger.harness import PostgresHarness
 
-BUSY = "LOCK TABLE lanes IN ACCESS EXCLUSIVE MODE"
+LOCK_LANES = "LOCK TABLE lanes IN ACCESS EXCLUSIVE MODE"
 
 
 @contextmanager
 def frozen(engines: Engines) -> Iterator[None]:
-    """Stop the server and all its children; its connections stand, and say nothing."""
+    """Stop the server and all its children: its connections stay open, and nothing answers on them."""
     server = psutil.Process(engines.postgres.pid)
     stopped = [server.pid]
     os.kill(server.pid, signal.SIGSTOP)
@@ -35,59 +37,83 @@ def frozen(engines: Engines) -> Iterator[None]:
             os.kill(pid, signal.SIGCONT)
 
 
-def test_a_frozen_server_is_out_of_reach_and_comes_back(engines: Engines, ledger_url: str) -> None:
-    """Nobody waits for it for ever, and when it thaws the same ledger works again."""
+def test_frozen_server_is_unavailable_until_it_continues(engines: Engines, ledger_url: str) -> None:
+    """No caller waits for ever, and afterwards the same ledger works again."""
 
     async def work() -> None:
         async with PostgresLedger.at(ledger_url, connections_max=1, wait_s=60, statement_s=0.2, margin_s=0.2) as ledger:
             await ledger.now()
             with frozen(engines), pytest.raises(LedgerUnavailable, match="did not answer within"):
                 await ledger.now()
-            await thawed(ledger)
+            await await_answer(ledger)
 
     asyncio.run(work())
 
 
-async def thawed(ledger: Ledger) -> None:
-    """Ask until there is an answer, as all who ask the ledger do."""
+async def await_answer(ledger: Ledger) -> None:
+    """Ask until there is an answer, as all callers do."""
     for _ in range(100):
         try:
             await ledger.now()
         except LedgerUnavailable:
             continue
         return
-    raise AssertionError("it never came back")
+    raise AssertionError("it never answered again")
 
 
-def test_a_statement_that_waits_for_a_lock_is_given_up_by_the_server(ledger_url: str) -> None:
-    """Somebody sits on a table: the statement ends, not the connection, and nothing is left waiting in the server."""
+def test_statement_that_waits_for_a_lock_is_cancelled_by_the_server(ledger_url: str) -> None:
+    """A table is locked: the statement ends, not the connection, and nothing keeps waiting in the server."""
     waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
     async def work() -> None:
         async with PostgresLedger.at(ledger_url, connections_max=1, statement_s=0.3, margin_s=60) as ledger:
             with psycopg.connect(ledger_url) as other:
-                other.execute(BUSY)
+                other.execute(LOCK_LANES)
                 with pytest.raises(LedgerUnavailable, match="cancelled the statement"):
                     await ledger.schedule.due_lanes()
                 assert other.execute(waiting).fetchone() == (0,)
-            await thawed(ledger)
+            await await_answer(ledger)
 
     asyncio.run(work())
 
 
-def test_attempts_to_connect_do_not_lie_ever_further_apart() -> None:
-    """The pool doubles its pauses until it gives up: no later than whoever waits, who then lets it begin anew."""
+def test_pool_starts_its_attempts_over_when_a_caller_has_waited_enough() -> None:
+    """It doubles its pauses between attempts to connect, but gives up as early as the caller, and then starts over."""
 
-    async def patience_s() -> tuple[float, float]:
+    async def timeouts_s() -> tuple[float, float]:
         pool = PostgresLedger.at("postgresql://nobody@127.0.0.1:1/none", wait_s=3).database.pool
         return pool.reconnect_timeout, pool.timeout
 
-    assert asyncio.run(patience_s()) == (3, 3)
+    assert asyncio.run(timeouts_s()) == (3, 3)
 
 
-def test_what_an_address_says_of_its_line_is_heeded() -> None:
-    """Ours are defaults: an operator may know better."""
+def test_database_url_overrides_our_tcp_settings() -> None:
+    """Ours are defaults; an operator may know better."""
     usual = conninfo_to_dict(address("postgresql://app:secret@db.example/orders"))
     assert (usual["keepalives_idle"], usual["tcp_user_timeout"], usual["dbname"]) == ("15", "20000", "orders")
-    told = conninfo_to_dict(address("postgresql://app:secret@db.example/orders?keepalives_idle=60"))
-    assert (told["keepalives_idle"], told["tcp_user_timeout"], told["password"]) == ("60", "20000", "secret")
+    changed = conninfo_to_dict(address("postgresql://app:secret@db.example/orders?keepalives_idle=60"))
+    assert (changed["keepalives_idle"], changed["tcp_user_timeout"], changed["password"]) == ("60", "20000", "secret")
+
+
+def test_connection_that_died_while_idle_is_replaced(ledger_url: str) -> None:
+    """PostgreSQL has ended our sessions; the next statement works all the same."""
+
+    async def work(ledger: Ledger) -> None:
+        await accept_order(ledger)
+        with psycopg.connect(ledger_url, autocommit=True) as db:
+            db.execute("""SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                          WHERE datname = current_database() AND application_name = 'number-orders'""")
+        assert len((await claim_due(ledger)).claims) == 1
+
+    PostgresHarness(ledger_url).run(work)
+
+
+def test_missing_server_is_reported_as_unavailable() -> None:
+    """Callers know how to wait for this error."""
+
+    async def work() -> None:
+        async with PostgresLedger.at("postgresql://nobody@127.0.0.1:1/none", wait_s=0.3) as ledger:
+            with pytest.raises(LedgerUnavailable):
+                await ledger.now()
+
+    asyncio.run(work())

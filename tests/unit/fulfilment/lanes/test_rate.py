@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from number_orders.carriers.contract import ONE_LIMIT_GROUP
 from number_orders.carriers.http.transport import SendGuard, TransportError
 from number_orders.fulfilment.lanes.rate import LATE_MAX_S, TRANSIT_SPREAD_S, LedgerClock, Pace, limit
 from number_orders.ledger.limits import RateSlot
@@ -65,6 +66,13 @@ def test_in_no_second_do_more_arrive_than_the_limit_allows(per_second: float) ->
         arrivals = sorted(at + (late if k <= turn else 0) for k, at in enumerate(places))
         most = max(sum(begin < at <= begin + 1 - 1e-9 for at in arrivals) for begin in [-1.0, *arrivals])
         assert most <= max(1, per_second)
+
+
+def test_spacing_leaves_a_margin_for_late_departures() -> None:
+    """Requests may leave a moment after their slots, so the slots lie a little further apart than the rate says."""
+    spacing = limit(ONE_LIMIT_GROUP, 100.0).spacing
+    assert spacing is not None
+    assert timedelta(milliseconds=10) < spacing < timedelta(milliseconds=11)
 
 
 def test_nine_tenths_of_a_limit_can_be_used() -> None:

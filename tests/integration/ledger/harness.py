@@ -1,6 +1,6 @@
-"""The same tests for two ledgers: the real one on PostgreSQL, and the simulator's in memory.
+"""One set of tests for two ledgers: on PostgreSQL, and the simulator's in memory.
 
-What a simulated world shows is worth as much as its ledger resembles the real one, so both keep one contract.
+A simulated world proves only as much as its ledger behaves like the real one, so both must pass the same tests.
 """
 
 import asyncio
@@ -23,23 +23,23 @@ Work = Callable[[Ledger], Awaitable[None]]
 Holding = tuple[str, str, str | None, bool]
 
 
-class Book(Protocol):
-    """A fresh ledger of one kind."""
+class LedgerHarness(Protocol):
+    """A fresh ledger of one kind, and its clock."""
 
     def run(self, work: Work) -> None:
-        """Open the ledger, with Bandwidth's lanes, and do something with it."""
+        """Open the ledger, with Bandwidth's lanes, and run `work` with it."""
         ...
 
-    async def make_due(self) -> None:
-        """Let everything that is owed be due now."""
+    async def make_all_due(self) -> None:
+        """Make every work item due now."""
         ...
 
-    async def passes(self, span: timedelta) -> None:
-        """Let time pass, as far as anything is written of it that is due, held, or over."""
+    async def advance(self, span: timedelta) -> None:
+        """Let time pass for everything that is due, limited or open until a moment."""
         ...
 
     async def holdings(self) -> list[Holding]:
-        """Who got each number and who let it go, by their keys, and whether it is held still; in their order."""
+        """Return every holding: its number, the keys of the orders that acquired and released it, whether it lasts."""
         ...
 
 
@@ -48,10 +48,10 @@ _MOMENTS: Final = {
     "budgets": ("next_at", "paused_until"),
     "breakers": ("held_until", "opened_at", "probe_until", "closed_at"),
 }
-"""What is moved into the past when time passes on PostgreSQL, whose clock is everybody's."""
+"""What is moved into the past on PostgreSQL, whose clock cannot be set."""
 
 
-class PostgresBook:
+class PostgresHarness:
     """The real ledger."""
 
     def __init__(self, url: str) -> None:
@@ -65,11 +65,11 @@ class PostgresBook:
 
         asyncio.run(with_ledger())
 
-    async def make_due(self) -> None:
+    async def make_all_due(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as db:
             await db.execute("UPDATE owed SET not_before = now()")
 
-    async def passes(self, span: timedelta) -> None:
+    async def advance(self, span: timedelta) -> None:
         async with await psycopg.AsyncConnection.connect(self._url) as db:
             for table, moments in _MOMENTS.items():
                 earlier = sql.SQL(", ").join(
@@ -88,7 +88,7 @@ class PostgresBook:
             return list(await (await db.execute(query)).fetchall())
 
 
-class MemoryBook:
+class MemoryHarness:
     """The simulator's ledger, on virtual time."""
 
     def __init__(self) -> None:
@@ -104,11 +104,11 @@ class MemoryBook:
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             runner.run(with_ledger())
 
-    async def make_due(self) -> None:
+    async def make_all_due(self) -> None:
         for row in self._tables.owed.values():
             row["not_before"] = self._tables.clock()
 
-    async def passes(self, span: timedelta) -> None:
+    async def advance(self, span: timedelta) -> None:
         await asyncio.sleep(span.total_seconds())
 
     async def holdings(self) -> list[Holding]:

@@ -1,4 +1,4 @@
-"""What the migrations build is what schema.sql says, whoever runs them and however often."""
+"""Migrations build the schema of schema.sql, also when several processes run them at once."""
 
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -46,24 +46,24 @@ def catalogue(url: str) -> list[tuple[str, ...]]:
         return [row for row in db.execute(CATALOGUE) if not row[1].startswith("alembic")]
 
 
-def test_the_migrations_build_what_the_schema_says(empty_url: str, ledger_template: str) -> None:
-    """A new installation and an upgraded one are the same."""
+def test_migrations_build_the_schema(empty_url: str, ledger_template: str) -> None:
+    """A new database and an upgraded one have the same schema."""
     with psycopg.connect(empty_url) as db:
         db.execute(files("number_orders.ledger").joinpath("schema.sql").read_bytes())
     assert catalogue(ledger_template) == catalogue(empty_url)
     assert len(catalogue(empty_url)) > 100
 
 
-def test_many_may_migrate_at_once(empty_url: str) -> None:
-    """Every container runs `migrate` at start; one does it, the others find it done."""
+def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
+    """Every container runs `migrate` at its start: one migrates, the others find nothing to do."""
     assert schema_version(empty_url) is None
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(migrate, [empty_url] * 4)) == [head()] * 4
     assert schema_version(empty_url) == head()
 
 
-def test_every_revision_says_when_it_is_run() -> None:
-    """Before the new code or after the old: a rolling upgrade needs to know."""
+def test_every_revision_says_when_to_run_it() -> None:
+    """A rolling upgrade needs to know: before the new code starts, or after the old code is gone."""
     revisions = list(Path(str(files("number_orders.ledger") / "migrations" / "versions")).glob("*.py"))
     assert revisions
     for revision in revisions:

@@ -1,0 +1,183 @@
+"""A number is held at most once, and other orders learn who holds it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from number_orders.ledger.ledger import Ledger
+from number_orders.orders.events import Acknowledged, Filled, Parked, StillOpen, SubmissionBegun
+from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, NumberState, Order
+from number_orders.orders.numbers import E164
+from tests.integration.ledger.examples import (
+    CARRIER_ORDER_ID,
+    DURHAM,
+    MINUTE,
+    RALEIGH,
+    a_named_request,
+    a_new_order,
+    a_request,
+    a_step,
+    accept_order,
+    record_events,
+)
+from tests.integration.ledger.harness import BANDWIDTH, LedgerHarness
+
+
+def released(*numbers: E164) -> Filled:
+    return Filled("COMPLETE", tuple(NumberResult(number, NumberState.RELEASED) for number in numbers))
+
+
+async def known(ledger: Ledger, order: Order, *numbers: E164) -> dict[E164, tuple[bool, bool, bool]]:
+    """Return for each number whether it is held, by another order, and whether another order is to acquire it."""
+    _, found = await ledger.numbers.recall(order, numbers)
+    return {n.e164: (n.held_since is not None, n.held_by not in {None, order.order_id}, n.named) for n in found}
+
+
+def an_unknown_order() -> Order:
+    new = a_new_order(a_request("unknown"))
+    return Order(new.order_id, new.request, accepted_at=datetime.fromtimestamp(0, UTC))
+
+
+def test_number_acquired_twice_is_held_by_the_first_order(harness: LedgerHarness) -> None:
+    """The carrier says that two orders got one number: for the second it is held elsewhere."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        orders = []
+        for key in ("a", "b"):
+            order = await accept_order(ledger, a_request(key))
+            events = (SubmissionBegun(), Acknowledged(CarrierOrderId(key)), Filled("COMPLETE", got))
+            orders.append(await record_events(ledger, order, *events))
+        assert await ledger.numbers.held_elsewhere([(orders[1].order_id, RALEIGH)]) == [(RALEIGH, orders[0].order_id)]
+        assert await ledger.numbers.held_elsewhere([(orders[0].order_id, RALEIGH)]) == []
+
+    harness.run(work)
+
+
+def test_released_number_can_be_acquired_again(harness: LedgerHarness) -> None:
+    """Bought, removed, bought again: two holdings, the first ended by the removal."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        last: Order | None = None
+        for key, end in (("buy", got), ("remove", released(RALEIGH)), ("buy again", got)):
+            order = await accept_order(ledger, a_request(key))
+            last = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
+        assert last is not None
+        assert await ledger.numbers.held_elsewhere([(last.order_id, RALEIGH)]) == []
+        assert await harness.holdings() == [
+            (RALEIGH, "buy", "remove", False),
+            (RALEIGH, "buy again", None, True),
+        ]
+
+    harness.run(work)
+
+
+def test_number_released_and_acquired_in_one_group_is_held_by_the_buyer(harness: LedgerHarness) -> None:
+    """One statement records both: it releases first, whatever their order in the group."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        first = await accept_order(ledger, a_request("buy"))
+        await record_events(ledger, first, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
+        steps = []
+        for key, end in (("buy again", got), ("remove", released(RALEIGH))):
+            order = await accept_order(ledger, a_request(key))
+            order = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)))
+            steps.append(a_step(order, end, await ledger.now()))
+        assert len(await ledger.orders.record(steps)) == 2
+        assert (await harness.holdings())[1:] == [(RALEIGH, "buy again", None, True)]
+
+    harness.run(work)
+
+
+def test_number_released_before_its_purchase_ended_is_not_held_again(harness: LedgerHarness) -> None:
+    """The purchase reports a number, a removal releases it, and the end of the purchase reports it again."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        bought = await accept_order(ledger, a_request("buy"))
+        bought = await record_events(ledger, bought, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")))
+        bought = await record_events(ledger, bought, StillOpen("BACKORDERED", numbers=got))
+        gone = await accept_order(ledger, a_request("remove"))
+        await record_events(ledger, gone, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")), released(RALEIGH))
+        await record_events(ledger, bought, Filled("COMPLETE", got))
+        assert await harness.holdings() == [(RALEIGH, "buy", "remove", False)]
+
+    harness.run(work)
+
+
+def test_releasing_a_number_that_is_not_held_here_changes_no_holding(harness: LedgerHarness) -> None:
+    """One number is held at another carrier, the other was never acquired."""
+
+    async def work(ledger: Ledger) -> None:
+        other = E164("+19196362099")
+        order = await accept_order(ledger, replace(a_request("buy"), carrier=CarrierName("acme")))
+        got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
+        order = await accept_order(ledger, a_request("remove"))
+        order = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
+        await record_events(ledger, order, released(RALEIGH, other))
+        assert await harness.holdings() == [(RALEIGH, "buy", None, True)]
+
+    harness.run(work)
+
+
+def test_recall_says_who_holds_a_number_and_whether_one_is_to_acquire_it(harness: LedgerHarness) -> None:
+    """Held by this order, held by another, to be acquired by an unfinished order, and unknown."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("COMPLETED", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        buyer = await record_events(
+            ledger, await accept_order(ledger, a_named_request("buyer", RALEIGH)), SubmissionBegun(), got
+        )
+        await accept_order(ledger, a_named_request("unfinished", DURHAM))
+        remover = await accept_order(ledger, a_named_request("remover", RALEIGH, DURHAM, kind=Kind.REMOVE_NUMBERS))
+        strange = E164("+19195550199")
+        assert await known(ledger, buyer, RALEIGH) == {RALEIGH: (True, False, False)}
+        assert await known(ledger, remover, RALEIGH, DURHAM, strange) == {
+            RALEIGH: (True, True, False),
+            DURHAM: (False, False, True),
+            strange: (False, False, False),
+        }
+        now, nothing = await ledger.numbers.recall(remover, [])
+        assert (abs(now - await ledger.now()) < MINUTE, nothing) == (True, [])
+
+    harness.run(work)
+
+
+def test_recall_ignores_released_numbers_and_removals(harness: LedgerHarness) -> None:
+    """Another removal that names a number does not acquire it."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("COMPLETED", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        gone = Filled("COMPLETED", (NumberResult(RALEIGH, NumberState.RELEASED),))
+        await record_events(
+            ledger, await accept_order(ledger, a_named_request("buyer", RALEIGH)), SubmissionBegun(), got
+        )
+        remover = await accept_order(ledger, a_named_request("remover", RALEIGH, kind=Kind.REMOVE_NUMBERS))
+        await accept_order(ledger, a_named_request("other", RALEIGH, kind=Kind.REMOVE_NUMBERS))
+        await record_events(ledger, remover, SubmissionBegun(), gone)
+        assert await known(ledger, an_unknown_order(), RALEIGH) == {RALEIGH: (False, False, False)}
+
+    harness.run(work)
+
+
+@pytest.mark.parametrize("kind", [Kind.NEW_NUMBERS, Kind.REMOVE_NUMBERS])
+def test_parked_order_that_is_to_acquire_a_number_is_found(harness: LedgerHarness, kind: Kind) -> None:
+    """A removal is not, and no order is once the number is held."""
+
+    async def work(ledger: Ledger) -> None:
+        bringer = await accept_order(ledger, a_named_request("brings", RALEIGH, DURHAM, kind=kind))
+        assert await ledger.numbers.parked_orders_bringing(BANDWIDTH, [DURHAM]) == []
+        await record_events(ledger, bringer, Parked("nobody knows"))
+        expected = [(bringer.order_id, DURHAM)] if kind is Kind.NEW_NUMBERS else []
+        assert await ledger.numbers.parked_orders_bringing(BANDWIDTH, [DURHAM]) == expected
+        assert await ledger.numbers.parked_orders_bringing(BANDWIDTH, [E164("+19195550199")]) == []
+        other = await accept_order(ledger, a_request("holds"))
+        bought = StillOpen("RECEIVED", (NumberResult(DURHAM, NumberState.ACQUIRED),))
+        await record_events(ledger, other, SubmissionBegun(), Acknowledged(CARRIER_ORDER_ID), bought)
+        assert await ledger.numbers.parked_orders_bringing(BANDWIDTH, [DURHAM]) == []
+
+    harness.run(work)
