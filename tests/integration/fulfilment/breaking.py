@@ -1,4 +1,4 @@
-"""What may break under a desk: the power, at any line; the ledger's connection, at any statement."""
+"""Faults on purpose: the process is killed before or after any statement or request; the ledger's connection breaks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,98 +13,98 @@ from number_orders.ledger.connection import Connections, PostgresDatabase
 from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.orders import OrderStore
 from number_orders.orders.model import Order, OrderId
-from tests.integration.fulfilment.practice import Keeper
+from tests.integration.fulfilment.practice import RecordingNotifier
 
 
-class PowerCut(BaseException):
-    """The process is gone. Nothing catches it, and nothing that comes after it happens."""
+class ProcessKilled(BaseException):
+    """The process is dead. Nothing catches this, and nothing happens after it."""
 
 
-class Power:
-    """Counts every line at which the world could notice us, and goes out at one of them for good."""
+class CrashPoint:
+    """Counts the points before and after every statement and request, and kills the process at the `at`-th."""
 
-    def __init__(self, out_at: int) -> None:
-        self.used = 0
-        self.is_out = False
-        self._out_at = out_at
+    def __init__(self, at: int) -> None:
+        self.passed = 0
+        self.reached = False
+        self._at = at
 
-    def use(self) -> None:
-        """Pass one line; or do not."""
-        self.used += 1
-        self.is_out = self.is_out or self.used >= self._out_at
-        if self.is_out:
-            raise PowerCut(self.used)
+    def pass_point(self) -> None:
+        """Pass one point, or die at it. A dead process passes none."""
+        self.passed += 1
+        self.reached = self.reached or self.passed >= self._at
+        if self.reached:
+            raise ProcessKilled(self.passed)
 
 
-def frail_ledger(power: Power, whole: Ledger) -> Ledger:
-    """A ledger on the connections of another, whose client dies before a statement, or after it was committed."""
+def crashing_ledger(crash_point: CrashPoint, whole: Ledger) -> Ledger:
+    """Return a ledger whose process is killed before a statement, or after its commit. It uses the pool of `whole`."""
 
-    class Frail(PostgresDatabase):
+    class CrashingDatabase(PostgresDatabase):
         async def _execute(self, statement: str, params: Any) -> list[DictRow]:
-            power.use()
+            crash_point.pass_point()
             rows = await super()._execute(statement, params)
-            power.use()
+            crash_point.pass_point()
             return rows
 
-    return Ledger(Frail(pool_of(whole)))
+    return Ledger(CrashingDatabase(pool_of(whole)))
 
 
-def frail_courier(power: Power) -> type[Courier]:
-    """A courier that dies before a request leaves, or after its answer came."""
+def crashing_courier(crash_point: CrashPoint) -> type[Courier]:
+    """Return a courier whose process is killed before a request leaves, or after its answer has come."""
 
-    class Frail(Courier):
+    class CrashingCourier(Courier):
         async def _send(self, *given: Any, **named: Any) -> CarrierAnswer:
-            power.use()
+            crash_point.pass_point()
             answer = await super()._send(*given, **named)
-            power.use()
+            crash_point.pass_point()
             return answer
 
-    return Frail
+    return CrashingCourier
 
 
-class FrailHerald(Keeper):
-    """A notifier that dies before it hands over, or after."""
+class CrashingNotifier(RecordingNotifier):
+    """A notifier whose process is killed before it delivers, or after."""
 
-    def __init__(self, power: Power, kept: list[dict[str, Any]]) -> None:
+    def __init__(self, crash_point: CrashPoint, delivered: list[dict[str, Any]]) -> None:
         super().__init__()
-        self.kept = kept
-        self._power = power
+        self.delivered = delivered
+        self._crash_point = crash_point
 
     def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
-        self._power.use()
-        troubles = super().deliver(deliveries)
-        self._power.use()
-        return troubles
+        self._crash_point.pass_point()
+        errors = super().deliver(deliveries)
+        self._crash_point.pass_point()
+        return errors
 
 
-class Line:
-    """The line to the ledger, which breaks at one statement, for as many tries as told."""
+class FailingConnection:
+    """A connection to the ledger that breaks at one statement, and at as many tries of it as `tries` says."""
 
     def __init__(self, breaks_at: int, *, tries: int, after_commit: bool) -> None:
-        self.used = 0
+        self.statements = 0
         self.broke = False
         self._breaks = range(breaks_at, breaks_at + tries)
         self._after_commit = after_commit
 
     def ledger(self, whole: Ledger) -> Ledger:
-        """A ledger on this line, and on the connections of another."""
-        line = self
+        """Return a ledger that uses this connection. It uses the pool of `whole`."""
+        connection = self
 
-        class Cut(PostgresDatabase):
+        class FailingDatabase(PostgresDatabase):
             async def _execute(self, statement: str, params: Any) -> list[DictRow]:
-                line.used += 1
-                if line.used not in line._breaks:
+                connection.statements += 1
+                if connection.statements not in connection._breaks:
                     return await super()._execute(statement, params)
-                line.broke = True
-                if line._after_commit:
+                connection.broke = True
+                if connection._after_commit:
                     await super()._execute(statement, params)
                 raise psycopg.OperationalError("server closed the connection unexpectedly")
 
-        return Ledger(Cut(pool_of(whole)))
+        return Ledger(FailingDatabase(pool_of(whole)))
 
 
 class StaleOnce(OrderStore):
-    """Orders of which the first reading is older than it should be: somebody wrote just after it."""
+    """An order store whose first read returns an order as it was before another worker moved it."""
 
     def __init__(self, whole: Ledger, seen: Order) -> None:
         super().__init__(whole.database)
@@ -117,13 +117,13 @@ class StaleOnce(OrderStore):
 
 
 def stale_once(whole: Ledger, seen: Order) -> Ledger:
-    """Return a ledger whose first reading of an order is stale."""
+    """Return a ledger whose first read of an order is stale."""
     ledger = Ledger(whole.database)
     ledger.orders = StaleOnce(whole, seen)
     return ledger
 
 
 def pool_of(ledger: Ledger) -> Connections:
-    """Return the connections of a ledger on PostgreSQL."""
+    """Return the connection pool of a ledger on PostgreSQL."""
     assert isinstance(ledger.database, PostgresDatabase)
     return ledger.database.pool

@@ -1,4 +1,4 @@
-"""One practice carrier a module; one ledger a test."""
+"""One practice carrier for all tests, one ledger for each test."""
 
 import logging
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def running_carrier() -> Iterator[SandboxControl]:
 
 @pytest.fixture
 def carrier(running_carrier: SandboxControl) -> SandboxControl:
-    """The practice carrier, as at its start: quick, flawless, with everything in stock."""
+    """The practice carrier as at its start: fast, without faults, with everything in stock."""
     running_carrier.reset()
     return running_carrier
 
@@ -35,14 +35,14 @@ def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[Practice]:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a lane that has nothing to do be left at once; a test may have hundreds of stints."""
+    """Let a lane run without work end at once: a test may have hundreds of lane runs."""
     monkeypatch.setattr(run, "_CLAIM_PAUSE_S", 0.002)
     monkeypatch.setattr(run, "_GATHER_S", 0.001)
 
 
 @pytest.fixture(autouse=True)
-def _no_words() -> Iterator[None]:
-    """Keep thousands of crashes out of the log of the tests."""
+def _no_log() -> Iterator[None]:
+    """Keep thousands of simulated crashes out of the log."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     yield
     structlog.reset_defaults()

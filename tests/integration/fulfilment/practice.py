@@ -1,7 +1,7 @@
-"""A desk with everything real below it: ledger, adapter, courier, and the practice carrier. Only time is ours.
+"""The services with everything real below them: ledger, adapter, courier, practice carrier. Only time is simulated.
 
-Waiting is done by moving every moment in the ledger into the past, so an hour costs a statement. Nothing may be
-under way meanwhile, which the tests see to.
+Time passes by moving every moment in the ledger into the past, so an hour costs a few statements. No worker may be at
+work meanwhile.
 """
 
 import asyncio
@@ -35,9 +35,9 @@ from workers.clock import utc_now
 
 BANDWIDTH = CarrierName("bandwidth")
 TLS = ssl.create_default_context()
-"""Not needed on loopback, and slow to make."""
+"""Not used on loopback; made once, because it is slow to make."""
 QUIET = Behaviour(latency_s={}, processing_s=(0, 0), backorder_s=(0, 0), strange_s=(0, 0))
-"""A carrier that needs no time at all."""
+"""A carrier that takes no time."""
 POST = {"method": "POST", "path": "/orders"}
 LIST = {"method": "GET", "path": "/orders"}
 GET = {"method": "GET", "path": "/orders/{orderId}"}
@@ -58,8 +58,8 @@ PASSING = """
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 
 
-class SilentBell:
-    """Counts its strokes; nobody hears them."""
+class RecordingBell:
+    """Notes the lanes that were rung; wakes nobody."""
 
     def __init__(self) -> None:
         self.rung: list[tuple[CarrierName, Lane]] = []
@@ -68,51 +68,53 @@ class SilentBell:
         self.rung += lanes
 
     def reset(self, carrier: CarrierName, lane: Lane) -> None:
-        """Nothing is remembered, so nothing is forgotten."""
+        """Forget nothing: no bell is held back."""
 
     def mute(self, carrier: CarrierName, lane: Lane) -> None:
-        """Nor is this."""
+        """Mute nothing: every bell is noted."""
 
 
-class Keeper:
-    """A notifier that keeps what it is told."""
+class RecordingNotifier:
+    """Keeps the documents that it delivers. `error_of` says which deliveries fail, and why."""
 
-    def __init__(self, trouble: Callable[[Delivery], str | None] = lambda _: None) -> None:
-        self.kept: list[dict[str, Any]] = []
-        self._trouble = trouble
+    def __init__(self, error_of: Callable[[Delivery], str | None] = lambda _: None) -> None:
+        self.delivered: list[dict[str, Any]] = []
+        self.error_of = error_of
 
     def deliver(self, deliveries: Sequence[Delivery]) -> list[str | None]:
-        troubles = [self._trouble(delivery) for delivery in deliveries]
-        self.kept += [dict(e.message.document) for e, trouble in zip(deliveries, troubles, strict=True) if not trouble]
-        return troubles
+        errors = [self.error_of(delivery) for delivery in deliveries]
+        self.delivered += [
+            dict(delivery.message.document) for delivery, error in zip(deliveries, errors, strict=True) if not error
+        ]
+        return errors
 
 
-class AmpleSlots:
-    """There is always a place."""
+class UnlimitedSlots:
+    """Always has a free slot."""
 
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         yield True
 
     def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
-        """Whatever suffices, there is a place."""
+        """Change nothing: there is a free slot for every child."""
 
     def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
-        """Nobody needs to."""
+        """Change nothing: every other child is allowed already."""
 
 
 @dataclass
 class Practice:
-    """One ledger, one carrier, and as many desks as a test opens."""
+    """One ledger, one practice carrier, and the services that a test opens on them."""
 
     url: str
     db: psycopg.Connection[DictRow]
     carrier: SandboxControl
     policy: CarrierPolicy = field(default_factory=CarrierPolicy)
-    notifier: Keeper = field(default_factory=Keeper)
-    bell: SilentBell = field(default_factory=SilentBell)
+    notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
+    bell: RecordingBell = field(default_factory=RecordingBell)
     timeout_s: float = 20.0
-    """Far longer than this carrier takes on a busy machine; where it never answers, tests are less patient."""
+    """Far longer than this carrier takes on a busy machine. Tests of a carrier that never answers set less."""
     concurrency: int = 10
     name: CarrierName = BANDWIDTH
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -123,95 +125,95 @@ class Practice:
         self,
         ledger: Ledger | None = None,
         courier: type[Courier] | Callable[..., Courier] = Courier,
-        notifier: Keeper | None = None,
+        notifier: RecordingNotifier | None = None,
         auth: Authenticator | None = None,
         adapter: Adapter | None = None,
         boot_clock: Callable[[], float] = boot_clock,
     ) -> AsyncIterator[Services]:
-        """Open a worker's services on this ledger and carrier; on connections of its own, or on those of `ledger`."""
-        signed_in = auth or self.credentials()
+        """Open a worker's services on this ledger and carrier, with their own connections or those of `ledger`."""
+        authenticator = auth or self.credentials()
         settings = _settings(self.carrier.url, self.timeout_s)
-        carried_by = courier(settings, signed_in, now=utc_now, clock=boot_clock, tls=TLS)
+        open_courier = courier(settings, authenticator, now=utc_now, clock=boot_clock, tls=TLS)
         adapter = adapter or self.adapter()
-        async with nullcontext(ledger) if ledger else PostgresLedger.at(self.url, connections_max=2) as here:
-            carrier = Carrier(adapter, carried_by, self.policy, self.concurrency, self.rates, self.breaker_policy)
+        async with nullcontext(ledger) if ledger else PostgresLedger.at(self.url, connections_max=2) as open_ledger:
+            carrier = Carrier(adapter, open_courier, self.policy, self.concurrency, self.rates, self.breaker_policy)
             if ledger is None:
-                await here.schedule.open_lanes([self.name])
-                await here.limits.set_limits(self.name, carrier.limits, carrier.limit_groups)
-            desk = OrderService(
-                ledger=here,
+                await open_ledger.schedule.open_lanes([self.name])
+                await open_ledger.limits.set_limits(self.name, carrier.limits, carrier.limit_groups)
+            orders = OrderService(
+                ledger=open_ledger,
                 carriers={self.name: carrier},
                 notifier=notifier or self.notifier,
                 bell=self.bell,
-                slots=AmpleSlots(),
+                slots=UnlimitedSlots(),
                 boot_clock=boot_clock,
             )
             try:
-                yield Services(here, desk, Intake(here.intake, {self.name: adapter}, self.bell))
+                yield Services(open_ledger, orders, Intake(open_ledger.intake, {self.name: adapter}, self.bell))
             finally:
-                await carried_by.aclose()
+                await open_courier.aclose()
 
     def adapter(self) -> Adapter:
         """Return the adapter of this carrier."""
         return Bandwidth("9900000", "743")
 
     def credentials(self) -> Authenticator:
-        """Return what the practice carrier knows us by."""
+        """Return our credentials at the practice carrier."""
         return OAuth2ClientCredentials("sandbox-client", "sandbox-secret", clock=boot_clock, now=utc_now)
 
     def pass_time(self, **time: float) -> None:
-        """Let time pass, while nobody is at work."""
+        """Let time pass while no worker is at work."""
         with self.db.transaction():
             for statement in PASSING.split(";"):
                 self.db.execute(statement.encode(), {"time": timedelta(**time)})
 
     def rows(self, query: str, **params: Any) -> list[dict[str, Any]]:
-        """Look into the ledger."""
+        """Return the rows of a query on the ledger."""
         return self.db.execute(query.encode(), params).fetchall()
 
     def order(self, order_id: OrderId) -> dict[str, Any]:
-        """Look at one order."""
+        """Return the row of one order."""
         (row,) = self.rows("SELECT * FROM orders WHERE order_id = %(order_id)s", order_id=order_id)
         return row
 
     def story(self, order_id: OrderId) -> list[str]:
-        """Return the names of what has happened to an order."""
+        """Return the names of the events of an order."""
         found = self.rows("SELECT event FROM order_events WHERE order_id = %(id)s ORDER BY version", id=order_id)
         return [row["event"] for row in found]
 
     def numbers(self, order_id: OrderId) -> list[str]:
-        """Return the numbers that an order got."""
+        """Return the numbers that an order has acquired."""
         query = "SELECT e164 FROM order_numbers WHERE order_id = %(id)s AND state = 'acquired' ORDER BY e164"
         return [row["e164"] for row in self.rows(query, id=order_id)]
 
     def alarms(self) -> list[tuple[str, int]]:
-        """Return what a person was called for, and how often it happened."""
+        """Return every alarm, and how often it happened."""
         return [(row["what"], row["times"]) for row in self.rows("SELECT what, times FROM alarms ORDER BY alarm_id")]
 
-    def at_rest(self) -> bool:
-        """Tell whether no order waits for anything."""
+    def is_idle(self) -> bool:
+        """Tell whether no order has any work left."""
         return not self.rows("SELECT 1 FROM owed LIMIT 1")
 
     def sold(self, order_id: OrderId | None = None) -> list[dict[str, Any]]:
-        """Return what the carrier really has, of one order or of all."""
+        """Return the orders that the carrier really has: all, or those with the reference of one of ours."""
         orders: list[dict[str, Any]] = self.carrier.report()["orders"]
         return [order for order in orders if order_id is None or order["customer_order_id"] == str(order_id)]
 
-    def untrue(self, *order_ids: OrderId, since: datetime | None = None) -> list[str]:
-        """Compare ledger and carrier: these orders bought once and only once, and ended as they did there."""
+    def differences(self, *order_ids: OrderId, since: datetime | None = None) -> list[str]:
+        """Return how ledger and carrier differ: each order must be bought once, and must have ended as it did there."""
         report = self.carrier.report(since)
         wrong = [f"{what}: {twice}" for what, twice in report["duplicates"].items() if twice]
         for order_id in order_ids:
-            order, mine = self.order(order_id), self.numbers(order_id)
-            sold = [theirs for theirs in report["orders"] if theirs["customer_order_id"] == str(order_id)]
-            truth = [(theirs["outcome"], sorted(theirs["bought"])) for theirs in sold]
-            if truth != [(order["state"], mine)]:
-                wrong.append(f"{order['state']} with {mine}, but truly {truth}: {self.story(order_id)}")
+            order, numbers = self.order(order_id), self.numbers(order_id)
+            sold = [sale for sale in report["orders"] if sale["customer_order_id"] == str(order_id)]
+            truth = [(sale["outcome"], sorted(sale["bought"])) for sale in sold]
+            if truth != [(order["state"], numbers)]:
+                wrong.append(f"{order['state']} with {numbers}, at the carrier {truth}: {self.story(order_id)}")
         return wrong
 
 
 def an_order(key: str = "crm-1", **changes: Any) -> dict[str, Any]:
-    """Return one number from an area code with plenty of them, unless told otherwise."""
+    """Return an order of one number, from an area code that has plenty. `changes` replace fields; None removes one."""
     order: dict[str, Any] = {
         "key": key,
         "carrier": "bandwidth",
@@ -224,23 +226,23 @@ def an_order(key: str = "crm-1", **changes: Any) -> dict[str, Any]:
 
 
 async def accept(services: Services, *raws: dict[str, Any]) -> list[OrderId]:
-    """Take orders in."""
+    """Take orders in; return their ids."""
     return [(await services.intake.submit(raw, producer="default")).order_id for raw in raws or (an_order(),)]
 
 
 async def work(services: Services, *lanes: Lane, carrier: CarrierName = BANDWIDTH) -> None:
-    """Work lanes off, one after the other."""
+    """Run lanes one after the other, all three if none is given."""
     for lane in lanes or tuple(Lane):
         await services.orders.work(carrier, lane)
 
 
-async def live(
-    practice: Practice, services: Services, *, step: timedelta = timedelta(minutes=10), turns: int = 40
+async def work_until_idle(
+    practice: Practice, services: Services, *, step: timedelta = timedelta(minutes=10), rounds: int = 40
 ) -> None:
-    """Work and let time pass until nothing is owed to anybody."""
-    for _ in range(turns):
+    """Work and let time pass until no order has any work left."""
+    for _ in range(rounds):
         await work(services, carrier=practice.name)
-        if practice.at_rest():
+        if practice.is_idle():
             return
         practice.pass_time(seconds=step.total_seconds())
     raise AssertionError(practice.rows("SELECT order_id, state, reason, sends, losses, doubt_asks FROM orders"))
@@ -252,7 +254,7 @@ async def story(services: Services, order_id: OrderId) -> Story:
 
 
 def run(work: Coroutine[Any, Any, None], *, within_s: float = 500) -> None:
-    """Run one test's work; it may take its time, but not for ever."""
+    """Run a test's coroutine within a generous time limit."""
 
     async def bounded() -> None:
         async with asyncio.timeout(within_s):

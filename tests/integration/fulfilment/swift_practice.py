@@ -1,4 +1,4 @@
-"""The desk with Swift below it: ledger and practice carrier go through time together, half an hour for a statement."""
+"""The services with Swift below them: time passes in the ledger and at the practice carrier alike."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.model import CarrierName, Lane, OrderId
-from tests.integration.fulfilment.practice import Practice, accept, live, work
+from tests.integration.fulfilment.practice import Practice, accept, work, work_until_idle
 
 SWIFT = CarrierName("swift")
 OWN = "01K3S620PA5JPWPR10F0000000"
@@ -27,7 +27,7 @@ DIDS = {"method": "GET", "path": "/dids", "carrier": "swift"}
 
 @dataclass
 class SwiftPractice(Practice):
-    """A Swift account with the whole taint window."""
+    """A Swift account with a taint window of its real length."""
 
     name: CarrierName = SWIFT
     account_id: str | None = OWN
@@ -56,23 +56,23 @@ class SwiftPractice(Practice):
         return {e164: state for e164, (state, _) in self.results(order_id).items()}
 
     def held(self) -> set[str]:
-        """Return the numbers that are ours, by our books."""
+        """Return the numbers that we hold, by our ledger."""
         return {row["e164"] for row in self.rows("SELECT e164 FROM held_numbers WHERE released_at IS NULL")}
 
     def violations(self) -> list[dict[str, Any]]:
-        """Return the removals that came too early, as the carrier saw them."""
+        """Return the removals that came too early by the carrier's clock."""
         found: list[dict[str, Any]] = self.carrier.report()["violations"]
         return found
 
     def waits_s(self, order_id: OrderId) -> float:
-        """Return for how long the next step of an order still has to wait."""
+        """Return in how many seconds the work of an order is due."""
         query = "SELECT extract(epoch FROM not_before - now()) AS left FROM owed WHERE order_id = %(id)s"
         (row,) = self.rows(query, id=order_id)
         return float(row["left"])
 
 
 def a_purchase(key: str = "buy-1", **changes: Any) -> dict[str, Any]:
-    """Return one number from an area code with plenty of them, unless told otherwise."""
+    """Return an order of one number, from an area code that has plenty. `changes` replace fields; None removes one."""
     order = {
         "key": key,
         "carrier": "swift",
@@ -89,27 +89,27 @@ def a_removal(numbers: Iterable[str], key: str = "remove-1", **changes: Any) -> 
     return {"key": key, "carrier": "swift", "kind": "remove_numbers", "numbers": list(numbers), **changes}
 
 
-def brought_along(*numbers: str, key: str = "bring-1", **changes: Any) -> dict[str, Any]:
-    """Return an order to bring these numbers along."""
+def an_addition(*numbers: str, key: str = "add-1", **changes: Any) -> dict[str, Any]:
+    """Return an order that adds numbers which the customer has already."""
     return {"key": key, "carrier": "swift", "kind": "add_messaging_numbers", "numbers": list(numbers), **changes}
 
 
-async def take(services: Services, raw: dict[str, Any]) -> OrderId:
+async def accept_one(services: Services, raw: dict[str, Any]) -> OrderId:
     """Take one order in."""
     (order_id,) = await accept(services, raw)
     return order_id
 
 
-async def bought(practice: SwiftPractice, services: Services, quantity: int = 1, **changes: Any) -> list[str]:
+async def buy(practice: SwiftPractice, services: Services, quantity: int = 1, **changes: Any) -> list[str]:
     """Buy numbers and follow them until they are usable; return them in order."""
-    order_id = await take(services, a_purchase(quantity=quantity, **changes))
-    await live(practice, services, step=timedelta(seconds=4))
+    order_id = await accept_one(services, a_purchase(quantity=quantity, **changes))
+    await work_until_idle(practice, services, step=timedelta(seconds=4))
     assert practice.order(order_id)["state"] == "COMPLETED", practice.order(order_id)
     return sorted(practice.states(order_id))
 
 
-async def turn(practice: SwiftPractice, services: Services, *lanes: Lane, **passed: float) -> None:
-    """Let time pass, and work the lanes off once."""
+async def work_once(practice: SwiftPractice, services: Services, *lanes: Lane, **passed: float) -> None:
+    """Let time pass, and run lanes once: submit and ask if none is given."""
     if passed:
         practice.pass_time(**passed)
     await work(services, *(lanes or (Lane.SUBMIT, Lane.ASK)), carrier=SWIFT)

@@ -1,4 +1,4 @@
-"""Backorders: followed for days without haste, and closed at the carrier when somebody calls them back."""
+"""Backorders are followed for days, and closed at the carrier when they are cancelled."""
 
 import contextlib
 from collections.abc import AsyncIterator, Callable
@@ -17,31 +17,33 @@ from number_orders.orders.events import Adopted
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.control import SandboxControl
-from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
-from tests.integration.fulfilment.practice import GET, Practice, accept, an_order, live, run, work
+from tests.integration.fulfilment.breaking import CrashPoint, ProcessKilled, crashing_courier, crashing_ledger
+from tests.integration.fulfilment.practice import GET, Practice, accept, an_order, run, work, work_until_idle
 
 PUT = {"method": "PUT", "path": "/orders/{orderId}"}
-WAITS, FILLS = {"npa": "701"}, {"npa": "307"}
+NEVER_FILLED, FILLED_LATER = {"npa": "701"}, {"npa": "307"}
 """Area codes whose orders are backordered with half of their numbers: for ever, or for a while."""
-TOLD = {"notify": {"task": "crm.ended", "queue": "crm"}}
+NOTIFIED = {"notify": {"task": "crm.ended", "queue": "crm"}}
 
 
-async def backordered(services: Services, key: str = "crm-1", *, quantity: int = 1, **changes: Any) -> OrderId:
-    """Take an order in that waits for stock, and follow it until it does."""
-    order = an_order(key, **{"criteria": WAITS, "quantity": quantity, "allow_backorder": True, **TOLD, **changes})
+async def submit_backorder(services: Services, key: str = "crm-1", *, quantity: int = 1, **changes: Any) -> OrderId:
+    """Take an order in that waits for stock, and send it."""
+    order = an_order(
+        key, **{"criteria": NEVER_FILLED, "quantity": quantity, "allow_backorder": True, **NOTIFIED, **changes}
+    )
     (order_id,) = await accept(services, order)
     await work(services, Lane.SUBMIT)
     return order_id
 
 
-async def followed(practice: Practice, services: Services, order_id: OrderId) -> None:
-    """Look at it once it is due to be looked at."""
+async def ask_when_due(practice: Practice, services: Services, order_id: OrderId) -> None:
+    """Let time pass until the order is due to be asked about, and ask."""
     pass_until_due(practice, order_id)
     await work(services, Lane.ASK)
 
 
 def pass_until_due(practice: Practice, order_id: OrderId) -> timedelta:
-    """Let everybody's time pass until the order is due to be asked about, and return how long that took."""
+    """Let time pass, here and at the carrier, until the order is due to be asked about; return how long that took."""
     query = "SELECT greatest(not_before - now(), '0') AS wait FROM owed WHERE order_id = %(id)s AND lane = 'ask'"
     ((row),) = practice.rows(query, id=order_id)
     wait: timedelta = row["wait"] + timedelta(milliseconds=1)
@@ -50,41 +52,41 @@ def pass_until_due(practice: Practice, order_id: OrderId) -> timedelta:
     return wait
 
 
-def requests(practice: Practice, method: str) -> int:
-    """Count what the carrier was asked about single orders."""
+def count_requests(practice: Practice, method: str) -> int:
+    """Return how many requests with this method about single orders the carrier got."""
     counted: dict[str, dict[str, int]] = practice.carrier.report()["requests"]["by_route"]
     return counted.get(f"{method} /orders/{{orderId}}", {"total": 0})["total"]
 
 
-def theirs(practice: Practice, order_id: OrderId) -> dict[str, Any]:
+def carrier_order(practice: Practice, order_id: OrderId) -> dict[str, Any]:
     (order,) = practice.sold(order_id)
     return order
 
 
-def waiting_reason(practice: Practice, order_id: OrderId) -> str:
+def reason_of(practice: Practice, order_id: OrderId) -> str:
     return str(practice.order(order_id)["reason"])
 
 
-# --- following ------------------------------------------------------------------------------------
+# Followed
 
 
-def test_a_backorder_is_followed_for_days_at_a_slow_pace_until_it_is_filled(practice: Practice) -> None:
-    """Looks come half an hour apart at most, never give up, and the end is found within one of them."""
+def test_backorder_is_asked_about_for_days_until_it_is_filled(practice: Practice) -> None:
+    """At most half an hour lies between two questions, so the end is found within half an hour."""
     days = timedelta(days=2)
     practice.carrier.behave(backorder_s=days.total_seconds())
 
     async def whole() -> None:
         async with practice.opened() as services:
-            order_id = await backordered(services, criteria=FILLS)
+            order_id = await submit_backorder(services, criteria=FILLED_LATER)
             passed = timedelta()
             pauses: list[timedelta] = []
-            while not practice.at_rest() and len(pauses) < 500:
+            while not practice.is_idle() and len(pauses) < 500:
                 if practice.order(order_id)["state"] == "OPEN":
                     pauses.append(pass_until_due(practice, order_id))
                     passed += pauses[-1]
                 await work(services, Lane.ASK, Lane.TELL)
             slowest = practice.policy.slow_ask_max
-            assert practice.untrue(order_id) == []
+            assert practice.differences(order_id) == []
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert days <= passed <= days + slowest
             assert max(pauses) <= slowest
@@ -95,124 +97,124 @@ def test_a_backorder_is_followed_for_days_at_a_slow_pace_until_it_is_filled(prac
             ((what, times),) = practice.alarms()
             assert what == "overdue"
             assert times > 24
-            assert [document["state"] for document in practice.notifier.kept] == ["COMPLETED"]
+            assert [document["state"] for document in practice.notifier.delivered] == ["COMPLETED"]
 
     run(whole())
 
 
-# --- calling back ---------------------------------------------------------------------------------
+# Cancelled
 
 
-def test_a_backorder_that_is_called_back_is_closed_at_once_and_ends_as_cancelled(practice: Practice) -> None:
-    """It has waited for days; nothing was bought, and its producer hears who wanted it so and why."""
+def test_cancelled_backorder_is_closed_at_once_and_ends_cancelled(practice: Practice) -> None:
+    """It has waited for days and bought nothing. Its producer learns who cancelled it, and why."""
 
     async def whole() -> None:
         async with practice.opened() as services:
-            order_id = await backordered(services)
+            order_id = await submit_backorder(services)
             for _ in range(30):
-                await followed(practice, services, order_id)
+                await ask_when_due(practice, services, order_id)
             assert practice.order(order_id)["carrier_status"] == "BACKORDERED"
             order = await services.orders.cancel(order_id, by="ana", why="the customer went away")
             assert (order.state.value, order.cancel_asked_at is not None) == ("OPEN", True)
-            await work(services, Lane.ASK, Lane.TELL)  # due at once, whatever the pace was
-            assert theirs(practice, order_id)["outcome"] == "FAILED"
+            await work(services, Lane.ASK, Lane.TELL)  # due at once, however slowly it was asked about
+            assert carrier_order(practice, order_id)["outcome"] == "FAILED"
             assert practice.order(order_id)["state"] == "CANCELLED"
             assert practice.story(order_id)[-2:] == ["CancelAsked", "CalledBack"]
-            assert practice.at_rest()
-            (document,) = practice.notifier.kept
+            assert practice.is_idle()
+            (document,) = practice.notifier.delivered
             assert (document["state"], document["numbers"]) == ("CANCELLED", [])
             assert "closed before anything was bought" in document["reason"]
-            assert requests(practice, "PUT") == 1
+            assert count_requests(practice, "PUT") == 1
             again = await services.orders.cancel(order_id, by="ana")
             assert again.state.value == "CANCELLED"
 
     run(whole())
 
 
-def test_what_was_bought_before_it_was_called_back_is_ours(practice: Practice) -> None:
+def test_numbers_bought_before_the_cancellation_are_kept(practice: Practice) -> None:
     async def whole() -> None:
         async with practice.opened() as services:
-            order_id = await backordered(services, quantity=4)
-            await followed(practice, services, order_id)
+            order_id = await submit_backorder(services, quantity=4)
+            await ask_when_due(practice, services, order_id)
             await services.orders.cancel(order_id, by="ana")
-            await live(practice, services)
-            assert practice.untrue(order_id) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id) == []
             assert practice.order(order_id)["state"] == "PARTIAL"
             assert len(practice.numbers(order_id)) == 2
-            assert "the backorder was closed: 2 of 4 numbers" in waiting_reason(practice, order_id)
+            assert "the backorder was closed: 2 of 4 numbers" in reason_of(practice, order_id)
 
     run(whole())
 
 
-def test_an_order_called_back_before_it_is_a_backorder_is_closed_once_it_is(practice: Practice) -> None:
-    """It is being worked on at first, and cannot be closed. Nobody has to ask a second time."""
+def test_order_cancelled_before_it_is_a_backorder_is_closed_when_it_is_one(practice: Practice) -> None:
+    """The carrier works on it at first, and it cannot be closed. Nobody has to cancel it a second time."""
     practice.carrier.behave(processing_s=3600)
 
     async def whole() -> None:
         async with practice.opened() as services:
-            order_id = await backordered(services)
+            order_id = await submit_backorder(services)
             await services.orders.cancel(order_id, by="ana")
             await work(services, Lane.ASK)
-            assert requests(practice, "PUT") == 0
-            assert "only while it is backordered" in waiting_reason(practice, order_id)
-            looks = 0
-            while practice.order(order_id)["state"] == "OPEN" and looks < 60:
-                await followed(practice, services, order_id)
-                looks += 1
+            assert count_requests(practice, "PUT") == 0
+            assert "only while it is backordered" in reason_of(practice, order_id)
+            asks = 0
+            while practice.order(order_id)["state"] == "OPEN" and asks < 60:
+                await ask_when_due(practice, services, order_id)
+                asks += 1
             assert practice.order(order_id)["state"] == "CANCELLED"
             assert practice.story(order_id).count("StillOpen") == 1
 
     run(whole())
 
 
-def test_an_order_that_is_no_backorder_ends_as_it_would_have(practice: Practice) -> None:
-    """Called back while it was being worked on: it is bought, and told as bought."""
+def test_cancellation_of_an_order_that_is_no_backorder_changes_nothing(practice: Practice) -> None:
+    """The carrier was working on it: it is bought, and reported as bought."""
     practice.carrier.behave(processing_s=60)
 
     async def whole() -> None:
         async with practice.opened() as services:
-            order_id = await backordered(services, criteria={"npa": "919"})
+            order_id = await submit_backorder(services, criteria={"npa": "919"})
             await services.orders.cancel(order_id, by="ana")
             await work(services, Lane.ASK)
             practice.carrier.advance(60)
-            await live(practice, services)
-            assert practice.untrue(order_id) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id) == []
             assert practice.order(order_id)["state"] == "COMPLETED"
 
     run(whole())
 
 
-class Meddled(Bandwidth):
-    """Something happens at the carrier in the moment in which the wish is about to leave."""
+class BandwidthWithIncident(Bandwidth):
+    """Lets something happen at the carrier just before the request that closes an order leaves."""
 
-    def __init__(self, meddle: Callable[[], object]) -> None:
+    def __init__(self, incident: Callable[[], object]) -> None:
         super().__init__("9900000", "743")
-        self._meddle = meddle
+        self._incident = incident
 
     def ask(self, order: Order) -> Conversation:
         inner, answer = super().ask(order), None
         while True:
             try:
-                turn = inner.send(answer)
+                step = inner.send(answer)
             except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # what the adapter's own conversation came to
-            if isinstance(turn, CarrierRequest) and turn.method == "PUT":
-                self._meddle()
-            answer = yield turn
+                return end.value  # type: ignore[no-any-return]  # how the adapter's own conversation ended
+            if isinstance(step, CarrierRequest) and step.method == "PUT":
+                self._incident()
+            answer = yield step
 
 
-def test_an_order_that_is_filled_while_it_is_being_closed_is_filled(practice: Practice) -> None:
-    """The stock comes between the look and the wish: the carrier refuses to close it, and has sold everything."""
+def test_order_that_is_filled_while_it_is_being_closed_is_filled(practice: Practice) -> None:
+    """The stock comes just before the closing: the carrier refuses to close the order, and has sold everything."""
     practice.carrier.behave(backorder_s=600)  # shorter than the life of a token
-    late = Meddled(lambda: practice.carrier.advance(600))
+    with_incident = BandwidthWithIncident(lambda: practice.carrier.advance(600))
 
     async def whole() -> None:
-        async with practice.opened(adapter=late) as services:
-            order_id = await backordered(services, criteria=FILLS, quantity=2)
+        async with practice.opened(adapter=with_incident) as services:
+            order_id = await submit_backorder(services, criteria=FILLED_LATER, quantity=2)
             await services.orders.cancel(order_id, by="ana")
             await work(services, Lane.ASK)
-            assert requests(practice, "PUT") == 1
-            assert practice.untrue(order_id) == []
+            assert count_requests(practice, "PUT") == 1
+            assert practice.differences(order_id) == []
             assert practice.order(order_id)["state"] == "COMPLETED"
 
     run(whole())
@@ -228,16 +230,16 @@ LOST: list[dict[str, Any]] = [
 ]
 
 
-def test_whatever_becomes_of_the_answer_the_order_is_closed_and_told_as_called_back(practice: Practice) -> None:
-    """Lost before or after it was heard: the wish is uttered until it is known to be granted."""
+def test_lost_answer_to_the_closing_does_not_lose_the_cancellation(practice: Practice) -> None:
+    """Lost before or after the carrier read it: closing is asked for until the carrier has agreed."""
 
     async def lost(services: Services, fault: dict[str, Any], key: str) -> None:
-        order_id = await backordered(services, key)
+        order_id = await submit_backorder(services, key)
         await services.orders.cancel(order_id, by="ana")
         practice.carrier.fault(**fault, times=1, **PUT)
         await work(services, Lane.ASK)
-        await live(practice, services)
-        assert theirs(practice, order_id)["outcome"] == "FAILED", fault
+        await work_until_idle(practice, services)
+        assert carrier_order(practice, order_id)["outcome"] == "FAILED", fault
         assert practice.order(order_id)["state"] == "CANCELLED", (fault, practice.story(order_id))
 
     async def all_of_them() -> None:
@@ -248,95 +250,99 @@ def test_whatever_becomes_of_the_answer_the_order_is_closed_and_told_as_called_b
     run(all_of_them())
 
 
-def test_trouble_with_reading_it_afterwards_changes_nothing(practice: Practice) -> None:
-    """The look before passes, the wish is granted, and the look after it is lost."""
+def test_unreadable_order_after_the_closing_changes_nothing(practice: Practice) -> None:
+    """The carrier agrees to close the order, and the answer to the next question is lost."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=Meddled(lambda: practice.carrier.fault("html", times=2, **GET))) as services:
-            order_id = await backordered(services)
+        async with practice.opened(
+            adapter=BandwidthWithIncident(lambda: practice.carrier.fault("html", times=2, **GET))
+        ) as services:
+            order_id = await submit_backorder(services)
             await services.orders.cancel(order_id, by="ana")
             await work(services, Lane.ASK)
             assert practice.order(order_id)["progress"]["closing"]["taken"] == "agreed"
-            await live(practice, services)
+            await work_until_idle(practice, services)
             assert practice.order(order_id)["state"] == "CANCELLED"
-            assert requests(practice, "PUT") == 1
+            assert count_requests(practice, "PUT") == 1
 
     run(whole())
 
 
 @pytest.mark.parametrize(("quantity", "end"), [(1, ("CANCELLED", "FAILED", 0)), (4, ("PARTIAL", "PARTIAL", 2))])
-def test_the_power_goes_out_at_every_line_of_a_closing(
+def test_worker_killed_at_any_point_of_a_closing_changes_no_end(
     practice: Practice, quantity: int, end: tuple[str, str, int]
 ) -> None:
-    """Before and after every statement and every request: the wish is never lost, and the end is always the same."""
+    """Before and after every statement and request: the cancellation is never lost, and the end is always the same."""
 
     @asynccontextmanager
-    async def doomed(power: Power, services: Services) -> AsyncIterator[Services]:
-        with contextlib.suppress(PowerCut):
-            async with practice.opened(frail_ledger(power, services.ledger), frail_courier(power)) as frail:
-                yield frail
+    async def services_that_die(crash_point: CrashPoint, services: Services) -> AsyncIterator[Services]:
+        with contextlib.suppress(ProcessKilled):
+            async with practice.opened(
+                crashing_ledger(crash_point, services.ledger), crashing_courier(crash_point)
+            ) as dying:
+                yield dying
 
-    async def at_line(line: int, services: Services) -> bool:
-        order_id = await backordered(services, f"crm-{line}", quantity=quantity)
+    async def killed_at(point: int, services: Services) -> bool:
+        order_id = await submit_backorder(services, f"crm-{point}", quantity=quantity)
         await services.orders.cancel(order_id, by="ana")
-        power = Power(line)
-        async with doomed(power, services) as frail:
-            await live(practice, frail)
+        crash_point = CrashPoint(point)
+        async with services_that_die(crash_point, services) as dying:
+            await work_until_idle(practice, dying)
         practice.pass_time(hours=1)
-        await live(practice, services)
+        await work_until_idle(practice, services)
         bought = len(practice.numbers(order_id))
-        found = (practice.order(order_id)["state"], theirs(practice, order_id)["outcome"], bought)
-        assert found == end, (line, practice.story(order_id))
-        return power.is_out
+        found = (practice.order(order_id)["state"], carrier_order(practice, order_id)["outcome"], bought)
+        assert found == end, (point, practice.story(order_id))
+        return crash_point.reached
 
-    async def every_line() -> None:
+    async def every_point() -> None:
         async with practice.opened() as services:
-            for line in count(1):
-                if not await at_line(line, services):
+            for point in count(1):
+                if not await killed_at(point, services):
                     break
-            assert line > 15
+            assert point > 15
 
-    run(every_line())
-
-
-# --- somebody else's ------------------------------------------------------------------------------
+    run(every_point())
 
 
-def test_an_order_adopted_under_a_wrong_id_never_ends_on_anothers_purchase(practice: Practice) -> None:
-    """It is parked again with what was seen, and adopted rightly it comes to its own end."""
+# Adopted under a wrong id
+
+
+def test_order_adopted_under_a_wrong_id_does_not_end_on_that_purchase(practice: Practice) -> None:
+    """It is parked again with what was seen. Adopted under the right id, it comes to its own end."""
     practice.policy = CarrierPolicy(resend_when_absent=False)
 
     async def whole() -> None:
         async with practice.opened() as services:
             (other,) = await accept(services, an_order("other"))
-            await live(practice, services)
-            mine = await parked_in_doubt(practice, services)
-            wrong = hand_made(practice.carrier)
-            await services.orders.resolve(mine, Adopted(CarrierOrderId(wrong), "ana", "seen in the dashboard"))
+            await work_until_idle(practice, services)
+            order_id = await park_in_doubt(practice, services)
+            wrong = order_made_elsewhere(practice.carrier)
+            await services.orders.resolve(order_id, Adopted(CarrierOrderId(wrong), "ana", "seen in the dashboard"))
             await work(services, Lane.ASK)
-            assert practice.order(mine)["state"] == "PARKED"
-            assert "'not-ours'" in waiting_reason(practice, mine)
-            assert practice.numbers(mine) == []
-            right = theirs(practice, mine)["order_id"]
-            await services.orders.resolve(mine, Adopted(CarrierOrderId(right), "ana", "this one, then"))
-            await live(practice, services)
-            assert practice.untrue(mine, other) == []
+            assert practice.order(order_id)["state"] == "PARKED"
+            assert "'not-ours'" in reason_of(practice, order_id)
+            assert practice.numbers(order_id) == []
+            right = carrier_order(practice, order_id)["order_id"]
+            await services.orders.resolve(order_id, Adopted(CarrierOrderId(right), "ana", "this one, then"))
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id, other) == []
 
     run(whole())
 
 
-async def parked_in_doubt(practice: Practice, services: Services) -> OrderId:
-    """Leave an order to a person: it arrived, and the carrier does not list it for a day."""
+async def park_in_doubt(practice: Practice, services: Services) -> OrderId:
+    """Park an order that has arrived, and that the carrier does not list for a day."""
     practice.carrier.behave(listing_delay_s=86_400)
     practice.carrier.fault("drop_after", times=1, method="POST", path="/orders")
     (order_id,) = await accept(services, an_order("mine"))
-    await live(practice, services)
+    await work_until_idle(practice, services)
     assert practice.order(order_id)["state"] == "PARKED"
     return order_id
 
 
-def hand_made(carrier: SandboxControl) -> str:
-    """Make an order at the carrier that is none of ours, and return its id."""
+def order_made_elsewhere(carrier: SandboxControl) -> str:
+    """Make an order at the carrier that is not ours; return its id."""
     body = (
         "<Order><CustomerOrderId>not-ours</CustomerOrderId><SiteId>743</SiteId><AreaCodeSearchAndOrderType>"
         "<AreaCode>919</AreaCode><Quantity>1</Quantity></AreaCodeSearchAndOrderType></Order>"

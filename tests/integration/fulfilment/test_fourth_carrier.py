@@ -1,6 +1,6 @@
-"""A carrier that nobody has heard of buys numbers on the real ledger, through the real desk: all it brought is its own.
+"""A carrier that is added from outside buys numbers on the real ledger, through the real services.
 
-Its adapter, settings, entry and practice carrier live in `tests/contract/fourth_carrier/` (docs/adding-a-carrier.md).
+Its adapter, settings, entry and practice carrier are in `tests/contract/fourth_carrier/` (docs/adding-a-carrier.md).
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -18,7 +18,7 @@ from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.server import running_sandbox
 from tests.contract.fourth_carrier.sandbox import KEY, SHOP, SandboxMeridian
 from tests.contract.fourth_carrier.settings import MERIDIAN, SettingsWithMeridian
-from tests.integration.fulfilment.practice import QUIET, AmpleSlots, Keeper, Practice, accept, run
+from tests.integration.fulfilment.practice import QUIET, Practice, RecordingNotifier, UnlimitedSlots, accept, run
 from workers.bootstrap import services_factory
 from workers.carriers import CARRIERS
 
@@ -51,63 +51,64 @@ async def opened(practice: Practice) -> AsyncIterator[Services]:
     services = services_factory(
         settings,
         bell=lambda: practice.bell,
-        notifier=Keeper,
-        slots=AmpleSlots(),
+        notifier=RecordingNotifier,
+        slots=UnlimitedSlots(),
         carriers=[*CARRIERS, MERIDIAN],
     )
     async with services() as open_services:
         yield open_services
 
 
-async def live(practice: Practice, services: Services) -> None:
-    """Work and let time pass until nothing is owed to anybody."""
+async def work_until_idle(practice: Practice, services: Services) -> None:
+    """Work and let time pass until no order has work left."""
     for _ in range(40):
         for lane in Lane:
             await services.orders.work(NAME, lane)
-        if practice.at_rest():
+        if practice.is_idle():
             return
         practice.pass_time(minutes=10)
     raise AssertionError(practice.rows("SELECT order_id, state, reason FROM orders"))
 
 
-def wish(key: str, npa: str, quantity: int = 2) -> dict[str, Any]:
+def an_order(key: str, npa: str, quantity: int = 2) -> dict[str, Any]:
     return {"key": key, "carrier": NAME, "kind": "new_numbers", "criteria": {"npa": npa}, "quantity": quantity}
 
 
-def test_its_orders_end_as_they_truly_did_answers_lost_and_all(practice: Practice) -> None:
+def test_orders_end_as_they_did_at_the_carrier(practice: Practice) -> None:
+    """Also those whose answers were lost."""
     ends = {"full": "COMPLETED", "short": "PARTIAL", "void": "FAILED", "strange": "COMPLETED"}
     areas = {"full": "250", "short": "251", "void": "252", "strange": "254"}
 
     async def whole() -> None:
         async with opened(practice) as services:
             practice.carrier.fault("drop_after", times=1, **BUYING)
-            lost = await one(services, "answer-lost", "250")
+            lost = await accept_and_send(services, "answer-lost", "250")
             practice.carrier.fault("drop_before", times=1, **BUYING)
-            never = await one(services, "never-arrived", "250")
+            never = await accept_and_send(services, "never-arrived", "250")
             assert {practice.order(order_id)["state"] for order_id in (lost, never)} == {"IN_DOUBT"}
-            others = await accept(services, *(wish(key, npa) for key, npa in areas.items()))
-            await live(practice, services)
+            others = await accept(services, *(an_order(key, npa) for key, npa in areas.items()))
+            await work_until_idle(practice, services)
 
             assert [practice.order(order_id)["state"] for order_id in others] == [ends[key] for key in areas]
-            assert practice.untrue(lost, never, *others) == []
+            assert practice.differences(lost, never, *others) == []
             assert (practice.order(lost)["sends"], practice.order(never)["sends"]) == (1, 2)
 
     run(whole())
 
 
-def test_an_order_is_called_back_where_the_carrier_can_be_asked_to(practice: Practice) -> None:
+def test_order_is_cancelled_at_a_carrier_that_offers_cancellation(practice: Practice) -> None:
     async def whole() -> None:
         async with opened(practice) as services:
-            order_id = await one(services, "waiting", "253")
+            order_id = await accept_and_send(services, "waiting", "253")
             await services.orders.cancel(order_id, by="ana")
-            await live(practice, services)
+            await work_until_idle(practice, services)
             assert practice.order(order_id)["state"] == "CANCELLED"
-            assert practice.untrue(order_id) == []
+            assert practice.differences(order_id) == []
 
     run(whole())
 
 
-def test_what_it_does_not_offer_is_refused_at_the_door(practice: Practice) -> None:
+def test_kind_that_the_carrier_does_not_offer_is_refused(practice: Practice) -> None:
     removal = {"key": "gone", "carrier": NAME, "kind": "remove_numbers", "numbers": ["+12505550000"]}
 
     async def refused() -> None:
@@ -121,8 +122,8 @@ def test_what_it_does_not_offer_is_refused_at_the_door(practice: Practice) -> No
     assert practice.rows("SELECT 1 FROM orders") == []
 
 
-async def one(services: Services, key: str, npa: str) -> OrderId:
-    """Take one order in and send it."""
-    (order_id,) = await accept(services, wish(key, npa))
+async def accept_and_send(services: Services, key: str, npa: str) -> OrderId:
+    """Take one order in, and send it."""
+    (order_id,) = await accept(services, an_order(key, npa))
     await services.orders.work(NAME, Lane.SUBMIT)
     return order_id

@@ -1,4 +1,4 @@
-"""The way in on a real ledger: one order a key, refusals that leave nothing behind, whoever else is ordering."""
+"""On a real ledger, each key is one order, and a refused order leaves nothing behind."""
 
 import asyncio
 import math
@@ -14,21 +14,21 @@ from number_orders.fulfilment.intake import Refusal, Submission, Ticket
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import KeyConflict, LedgerUnavailable, OrderRefused
 from number_orders.orders.model import Lane
-from tests.integration.fulfilment.breaking import Line
-from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, live, run, work
+from tests.integration.fulfilment.breaking import FailingConnection
+from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, run, work, work_until_idle
 from tests.processes import eventually
 
 NUMBERS = ["+19195550123", "+19195550124"]
 
 
-async def refusal(services: Services, raw: object) -> OrderRefused:
+async def refusal_of(services: Services, raw: object) -> OrderRefused:
     """Return why an order is refused."""
     with pytest.raises(OrderRefused) as refused:
         await services.intake.submit(raw, producer="default")
     return refused.value
 
 
-def left_behind(practice: Practice) -> list[dict[str, Any]]:
+def stored_rows(practice: Practice) -> list[dict[str, Any]]:
     return practice.rows("""
         SELECT order_id FROM orders UNION ALL SELECT order_id FROM owed UNION ALL SELECT order_id FROM order_events
         UNION ALL SELECT order_id FROM tellings UNION ALL SELECT order_id FROM alarms""")
@@ -58,47 +58,47 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-def test_a_refusal_names_the_field_and_leaves_nothing(practice: Practice) -> None:
+def test_refusal_names_the_field_and_leaves_nothing_behind(practice: Practice) -> None:
     async def refused() -> None:
         async with practice.opened() as services:
             for changes, field in REFUSED:
-                error = await refusal(services, an_order() | changes)
+                error = await refusal_of(services, an_order() | changes)
                 assert field in {fault.field for fault in error.faults}, (str(changes)[:100], error)
-                str(error).encode()  # can be sent to whoever asked
-            assert left_behind(practice) == []
+                str(error).encode()  # can be sent in an answer
+            assert stored_rows(practice) == []
             assert practice.bell.rung == []
 
     run(refused())
 
 
-def test_a_kind_that_is_not_offered_is_refused_with_those_that_are(practice: Practice) -> None:
+def test_kind_that_is_not_offered_is_refused_with_the_offered_kinds(practice: Practice) -> None:
     async def refused() -> None:
         async with practice.opened() as services:
-            error = await refusal(services, an_order() | {"kind": "add_messaging_numbers", "options": {"x": 1}})
+            error = await refusal_of(services, an_order() | {"kind": "add_messaging_numbers", "options": {"x": 1}})
             assert [str(fault) for fault in error.faults] == [
                 "kind: bandwidth does not offer add_messaging_numbers; it offers new_numbers and remove_numbers"
             ]
-            assert left_behind(practice) == []
+            assert stored_rows(practice) == []
 
     run(refused())
 
 
-def test_what_is_no_object_is_no_order(practice: Practice) -> None:
+def test_order_that_is_no_json_object_is_refused(practice: Practice) -> None:
     async def refused() -> None:
         async with practice.opened() as services:
             for raw in (None, 5, "order", [], [an_order()]):
-                assert [fault.field for fault in (await refusal(services, raw)).faults] == ["order"]
+                assert [fault.field for fault in (await refusal_of(services, raw)).faults] == ["order"]
 
     run(refused())
 
 
-def test_nesting_without_end_is_refused(practice: Practice) -> None:
+def test_endless_nesting_is_refused(practice: Practice) -> None:
     bottomless: dict[str, Any] = {}
     bottomless["options"] = bottomless
 
     async def refused() -> None:
         async with practice.opened() as services:
-            assert "plain JSON" in str(await refusal(services, an_order(options=bottomless)))
+            assert "plain JSON" in str(await refusal_of(services, an_order(options=bottomless)))
 
     run(refused())
 
@@ -121,7 +121,7 @@ BODIES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
 ]
 
 
-def test_a_key_stands_for_what_was_ordered_not_for_how_it_was_written(practice: Practice) -> None:
+def test_key_accepts_its_order_written_differently_and_no_other_order(practice: Practice) -> None:
     async def again() -> None:
         async with practice.opened() as services:
             for number, (first, second, same) in enumerate(BODIES):
@@ -131,7 +131,7 @@ def test_a_key_stands_for_what_was_ordered_not_for_how_it_was_written(practice: 
                     repeated = await services.intake.submit(an_order(key, **second), producer="default")
                     assert (repeated.order_id, repeated.new, ticket.new) == (ticket.order_id, False, True), second
                 else:
-                    error = await refusal(services, an_order(key, **second))
+                    error = await refusal_of(services, an_order(key, **second))
                     assert isinstance(error, KeyConflict)
                     assert str(ticket.order_id) in str(error)
             assert len(practice.rows("SELECT FROM orders")) == len(BODIES)
@@ -139,17 +139,17 @@ def test_a_key_stands_for_what_was_ordered_not_for_how_it_was_written(practice: 
     run(again())
 
 
-def test_keys_are_each_producers_own(practice: Practice) -> None:
+def test_two_producers_may_use_the_same_key(practice: Practice) -> None:
     async def two() -> None:
         async with practice.opened() as services:
-            mine = await services.intake.submit(an_order(), producer="mine")
-            yours = await services.intake.submit(an_order(quantity=2), producer="yours")
-            assert mine.order_id != yours.order_id
+            one = await services.intake.submit(an_order(), producer="one")
+            other = await services.intake.submit(an_order(quantity=2), producer="other")
+            assert one.order_id != other.order_id
 
     run(two())
 
 
-def test_an_id_that_stands_for_another_order_is_refused(practice: Practice) -> None:
+def test_id_of_another_order_is_refused(practice: Practice) -> None:
     async def taken() -> None:
         async with practice.opened() as services:
             first = await services.intake.submit(an_order("one"), producer="default")
@@ -160,8 +160,8 @@ def test_an_id_that_stands_for_another_order_is_refused(practice: Practice) -> N
     run(taken())
 
 
-def test_the_same_orders_sent_by_many_at_once_are_each_accepted_once(practice: Practice) -> None:
-    """Nine deliveries of 120 orders, each in its own order: each key is one order, and everybody learns which."""
+def test_orders_sent_by_many_at_once_are_each_accepted_once(practice: Practice) -> None:
+    """Nine deliveries of 120 orders in different sequences: each key is one order, and every sender learns which."""
 
     async def many() -> None:
         async with practice.opened() as a, practice.opened() as b, practice.opened() as c:
@@ -179,9 +179,9 @@ def test_the_same_orders_sent_by_many_at_once_are_each_accepted_once(practice: P
     run(many())
 
 
-def test_the_same_orders_the_other_way_round_do_not_block_each_other(practice: Practice) -> None:
-    """Two deliveries that would each hold what the other waits for, had they not agreed on an order."""
-    held_up = """INSERT INTO orders (order_id, producer, key, fingerprint, carrier, kind, request, state)
+def test_same_orders_in_opposite_order_do_not_deadlock(practice: Practice) -> None:
+    """Each delivery would wait for what the other holds, if they did not take the keys in one order."""
+    blocking_insert = """INSERT INTO orders (order_id, producer, key, fingerprint, carrier, kind, request, state)
         VALUES (gen_random_uuid(), 'default', 'm', '', 'bandwidth', 'new_numbers', '{}', 'ACCEPTED')"""
     waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
@@ -197,22 +197,22 @@ def test_the_same_orders_the_other_way_round_do_not_block_each_other(practice: P
     async def crosswise() -> None:
         async with practice.opened() as one, practice.opened() as two:
             with psycopg.connect(practice.url) as third:
-                third.execute(held_up)
+                third.execute(blocking_insert)
                 keys = [an_order(key) for key in "amz"]
                 sending = [
                     asyncio.create_task(services.intake.submit_many(batch, producer="default"))
                     for services, batch in ((one, keys), (two, keys[::-1]))
                 ]
                 await asyncio.to_thread(both_wait)
-                third.rollback()  # it changes its mind
+                third.rollback()
             outcomes = await asyncio.gather(*sending)
             assert sum(isinstance(got, Ticket) and got.new for batch in outcomes for got in batch) == 3
 
     run(crosswise())
 
 
-def test_one_order_sent_by_many_at_once_under_one_id_is_one_order(practice: Practice) -> None:
-    """One message delivered several times at once: every delivery answers the same, and as the first would."""
+def test_one_message_delivered_many_times_at_once_is_one_order(practice: Practice) -> None:
+    """Every delivery gets the answer of the first."""
 
     async def many() -> None:
         async with practice.opened() as one, practice.opened() as two:
@@ -226,8 +226,8 @@ def test_one_order_sent_by_many_at_once_under_one_id_is_one_order(practice: Prac
     run(many())
 
 
-def test_in_a_batch_each_order_stands_for_itself(practice: Practice) -> None:
-    """Good, bad, the same twice, and one key for two orders: each gets its own answer, in its own place."""
+def test_each_order_of_a_batch_gets_its_own_answer(practice: Practice) -> None:
+    """Good, bad, the same twice, and one key for two orders: the answers come in the same sequence."""
 
     async def batch() -> None:
         async with practice.opened() as services:
@@ -257,8 +257,8 @@ def test_in_a_batch_each_order_stands_for_itself(practice: Practice) -> None:
     run(batch())
 
 
-def test_orders_that_come_in_together_are_answered_as_if_they_had_come_one_after_another(practice: Practice) -> None:
-    """One key for two producers, one key twice, one id for two orders: whoever comes later is told whose it is."""
+def test_orders_taken_in_together_are_answered_as_if_they_had_come_one_by_one(practice: Practice) -> None:
+    """One key of two producers, one key twice, one id for two orders: the later order learns whose it is."""
 
     async def together() -> None:
         async with practice.opened() as services:
@@ -284,13 +284,13 @@ def test_orders_that_come_in_together_are_answered_as_if_they_had_come_one_after
     run(together())
 
 
-def test_five_hundred_are_taken_and_five_hundred_and_one_are_not(practice: Practice) -> None:
+def test_batch_has_at_most_500_orders(practice: Practice) -> None:
     async def limit() -> None:
         async with practice.opened() as services:
             raws = [an_order(f"crm-{n}") for n in range(501)]
             with pytest.raises(OrderRefused, match="at most 500"):
                 await services.intake.submit_many(raws, producer="default")
-            assert left_behind(practice) == []
+            assert stored_rows(practice) == []
             assert not any(
                 isinstance(got, Refusal) for got in await services.intake.submit_many(raws[:500], producer="p")
             )
@@ -300,14 +300,14 @@ def test_five_hundred_are_taken_and_five_hundred_and_one_are_not(practice: Pract
 
 
 @pytest.mark.parametrize("statement", [1, 2])
-def test_an_acceptance_whose_commit_was_not_heard_of_is_an_acceptance(practice: Practice, statement: int) -> None:
-    """The connection breaks after the commit, or after the question whose order it was: it is new, and once."""
+def test_order_is_accepted_once_although_the_answer_of_the_ledger_was_lost(practice: Practice, statement: int) -> None:
+    """The connection breaks after the commit, or after the query for taken keys: the order is new, and stored once."""
 
     async def unheard() -> None:
         async with practice.opened() as services:
-            line = Line(statement, tries=1, after_commit=True)
-            async with practice.opened(line.ledger(services.ledger)) as shaken:
-                ticket = await shaken.intake.submit(an_order(), producer="default")
+            connection = FailingConnection(statement, tries=1, after_commit=True)
+            async with practice.opened(connection.ledger(services.ledger)) as failing:
+                ticket = await failing.intake.submit(an_order(), producer="default")
             assert ticket.new
             assert practice.story(ticket.order_id) == ["OrderAccepted"]
 
@@ -317,47 +317,47 @@ def test_an_acceptance_whose_commit_was_not_heard_of_is_an_acceptance(practice: 
 def test_without_a_ledger_there_is_no_ticket_and_sending_again_is_safe(practice: Practice) -> None:
     async def away() -> None:
         async with practice.opened() as services:
-            line = Line(1, tries=2, after_commit=True)
-            async with practice.opened(line.ledger(services.ledger)) as shaken:
+            connection = FailingConnection(1, tries=2, after_commit=True)
+            async with practice.opened(connection.ledger(services.ledger)) as failing:
                 with pytest.raises(LedgerUnavailable):
-                    await shaken.intake.submit(an_order(), producer="default")
-                ticket = await shaken.intake.submit(an_order(), producer="default")
+                    await failing.intake.submit(an_order(), producer="default")
+                ticket = await failing.intake.submit(an_order(), producer="default")
             assert not ticket.new
             assert len(practice.rows("SELECT FROM orders")) == 1
 
     run(away())
 
 
-def test_only_lanes_with_something_to_do_are_rung(practice: Practice) -> None:
+def test_only_lanes_with_due_work_are_rung(practice: Practice) -> None:
     async def rung() -> None:
         async with practice.opened() as services:
-            told = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED"]}}
+            notified = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED"]}}
             await accept(services, an_order("later", not_before="2099-01-01T00:00:00Z"))
             assert practice.bell.rung == []
-            await accept(services, an_order("now", **told))
+            await accept(services, an_order("now", **notified))
             assert sorted(practice.bell.rung) == [(BANDWIDTH, Lane.SUBMIT), (BANDWIDTH, Lane.TELL)]
             practice.bell.rung.clear()
-            await accept(services, an_order("now", **told))
+            await accept(services, an_order("now", **notified))
             assert practice.bell.rung == []
 
     run(rung())
 
 
-def test_moments_are_told_in_utc_wherever_the_server_lives(practice: Practice) -> None:
-    """A PostgreSQL that keeps the time of Kathmandu changes nothing of what a producer reads."""
+def test_documents_have_moments_in_utc_whatever_the_servers_time_zone(practice: Practice) -> None:
+    """PostgreSQL runs on the time of Kathmandu; the producer reads UTC."""
     with psycopg.connect(practice.url, autocommit=True) as db:
         name = sql.Identifier(db.info.dbname)
         db.execute(sql.SQL("ALTER DATABASE {} SET timezone = 'Asia/Kathmandu'").format(name))
 
-    async def told() -> None:
+    async def notified() -> None:
         async with practice.opened() as services:
             asked: dict[str, Any] = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED", "COMPLETED"]}}
             (order_id,) = await accept(services, an_order(**asked))
             await work(services, Lane.TELL)
-            await live(practice, services)
+            await work_until_idle(practice, services)
             (document,) = await services.orders.documents([order_id])
-            for said in (*practice.notifier.kept, document):
-                assert said["accepted_at"].endswith("+00:00")
-                assert said["ended_at"] is None or said["ended_at"].endswith("+00:00")
+            for shown in (*practice.notifier.delivered, document):
+                assert shown["accepted_at"].endswith("+00:00")
+                assert shown["ended_at"] is None or shown["ended_at"].endswith("+00:00")
 
-    run(told())
+    run(notified())

@@ -1,4 +1,4 @@
-"""A stint holds on to what is in the air: answers are precious, whatever becomes of the ledger meanwhile."""
+"""A lane run loses no answer, whatever happens to the ledger meanwhile."""
 
 import asyncio
 import logging
@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.contract import Conversation
 from number_orders.carriers.http.courier import Courier, Outcome
-from number_orders.fulfilment.lanes import run as stint
+from number_orders.fulfilment.lanes import run as lane_run
 from number_orders.fulfilment.service import OrderService
 from number_orders.ledger.alarms import Alarms
 from number_orders.ledger.connection import PostgresDatabase
@@ -23,75 +23,75 @@ from number_orders.ledger.ledger import Ledger
 from number_orders.orders.errors import LedgerUnavailable
 from number_orders.orders.model import CarrierName, Lane, Order
 from number_orders.orders.policy import CarrierPolicy
-from tests.integration.fulfilment.breaking import Line, pool_of
+from tests.integration.fulfilment.breaking import FailingConnection, pool_of
 from tests.integration.fulfilment.practice import (
     BANDWIDTH,
     POST,
     Practice,
-    SilentBell,
+    RecordingBell,
     accept,
     an_order,
-    live,
     run,
     work,
+    work_until_idle,
 )
 from workers.clock import utc_now
 
 
 @pytest.mark.parametrize("tries", [2, 6], ids=["for a moment", "for a second"])
-def test_an_answer_is_held_while_the_ledger_is_away(practice: Practice, tries: int) -> None:
-    """The carrier has answered, the ledger has not: the answer is written down when it is back, and nothing is lost."""
+def test_answer_is_written_when_the_ledger_is_back(practice: Practice, tries: int) -> None:
+    """The carrier has answered while the ledger was away: nothing is lost."""
 
-    async def held() -> None:
+    async def away() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
-            line = Line(3, tries=tries, after_commit=False)  # claim, begin, and then the answer
-            async with practice.opened(line.ledger(services.ledger)) as shaken:
-                await work(shaken, Lane.SUBMIT)
-            assert line.broke
+            connection = FailingConnection(3, tries=tries, after_commit=False)  # claim, begin, and then the answer
+            async with practice.opened(connection.ledger(services.ledger)) as failing:
+                await work(failing, Lane.SUBMIT)
+            assert connection.broke
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
 
-    run(held())
+    run(away())
 
 
-def test_a_claim_that_fails_lets_what_is_in_the_air_land(practice: Practice) -> None:
-    """While one order is on its way, the ledger cannot be asked for the next: the answer comes home all the same."""
+def test_failed_claim_does_not_lose_the_answers_of_attempts_in_flight(practice: Practice) -> None:
+    """While one order is being sent, the ledger is away for the next claim: the answer is written all the same."""
     practice.carrier.fault("slow", delay_s=0.4, times=1, **POST)
 
-    async def in_the_air() -> None:
+    async def in_flight() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
-            line = Line(3, tries=2, after_commit=False)  # claim, begin, and then the next claim
-            async with practice.opened(line.ledger(services.ledger)) as shaken:
-                await work(shaken, Lane.SUBMIT)
-            assert line.broke
+            connection = FailingConnection(3, tries=2, after_commit=False)  # claim, begin, and then the next claim
+            async with practice.opened(connection.ledger(services.ledger)) as failing:
+                await work(failing, Lane.SUBMIT)
+            assert connection.broke
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
             assert practice.order(order_id)["losses"] == 0
 
-    run(in_the_air())
+    run(in_flight())
 
 
-def test_with_nothing_in_the_air_a_ledger_that_is_away_ends_the_stint(practice: Practice) -> None:
+def test_lane_run_ends_if_the_ledger_is_away_and_nothing_is_in_flight(practice: Practice) -> None:
     """Nothing was begun, nothing is lost, and the order stays due."""
 
     async def away() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
-            line = Line(1, tries=2, after_commit=False)
-            async with practice.opened(line.ledger(services.ledger)) as shaken:
+            connection = FailingConnection(1, tries=2, after_commit=False)
+            async with practice.opened(connection.ledger(services.ledger)) as failing:
                 with pytest.raises(LedgerUnavailable):
-                    await work(shaken, Lane.SUBMIT)
+                    await work(failing, Lane.SUBMIT)
             assert practice.story(order_id) == ["OrderAccepted"]
-            await live(practice, services)
-            assert practice.untrue(order_id) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id) == []
 
     run(away())
 
 
-def test_an_answer_is_written_once_though_what_goes_with_it_cannot_be(practice: Practice) -> None:
-    """The disk is full for all but the order's own step: that is not heard again each time the rest is tried."""
+def test_answer_is_written_once_although_its_receipts_fail(practice: Practice) -> None:
+    """Only the receipts cannot be stored: they are tried again, and the answer is not recorded a second time."""
 
-    class Receiptless(History):
+    class WithoutReceipts(History):
         tries = 2
 
         async def keep_receipts(self, receipts: Sequence[Receipt]) -> None:
@@ -104,21 +104,23 @@ def test_an_answer_is_written_once_though_what_goes_with_it_cannot_be(practice: 
         async with practice.opened() as services:
             (order_id,) = await accept(services)
             ledger = Ledger(services.ledger.database)
-            ledger.history = receiptless = Receiptless(ledger.database, ledger.orders, ledger.numbers, ledger.schedule)
-            async with practice.opened(ledger) as shaken:
-                await work(shaken, Lane.SUBMIT)
-            assert receiptless.tries == 0
+            ledger.history = without_receipts = WithoutReceipts(
+                ledger.database, ledger.orders, ledger.numbers, ledger.schedule
+            )
+            async with practice.opened(ledger) as failing:
+                await work(failing, Lane.SUBMIT)
+            assert without_receipts.tries == 0
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "Acknowledged"]
             assert (await services.ledger.history.story(order_id)).receipts
 
     run(full())
 
 
-def test_a_ledger_that_is_away_during_a_question_is_worth_a_line(practice: Practice) -> None:
-    """What was to be noted meanwhile cannot be: the order is asked about again, and nobody reads a trace."""
+def test_ledger_that_is_away_during_a_question_is_one_warning(practice: Practice) -> None:
+    """The alarm cannot be raised: the order is asked about again, and the log has no traceback."""
 
-    class Unalarmed(Alarms):
-        async def raise_alarm(self, what: str, subject: str, **said: Any) -> int:
+    class WithoutAlarms(Alarms):
+        async def raise_alarm(self, what: str, subject: str, **fields: Any) -> int:
             raise LedgerUnavailable("gone")
 
     async def asked() -> None:
@@ -127,47 +129,47 @@ def test_a_ledger_that_is_away_during_a_question_is_worth_a_line(practice: Pract
             await work(services, Lane.SUBMIT)
             practice.pass_time(minutes=10)
             ledger = Ledger(services.ledger.database)
-            ledger.alarms = Unalarmed(ledger.database)
-            async with practice.opened(ledger) as shaken:
-                with capture_logs() as said:
-                    await work(shaken, Lane.ASK)
-            assert [line["log_level"] for line in said if line["event"] == "ledger_away"] == ["warning"]
-            assert not any("exc_info" in line for line in said)
+            ledger.alarms = WithoutAlarms(ledger.database)
+            async with practice.opened(ledger) as failing:
+                with capture_logs() as logged:
+                    await work(failing, Lane.ASK)
+            assert [entry["log_level"] for entry in logged if entry["event"] == "ledger_away"] == ["warning"]
+            assert not any("exc_info" in entry for entry in logged)
             practice.carrier.advance(600)
-            await live(practice, services)
-            assert practice.untrue(order_id) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id) == []
 
     practice.carrier.behave(strange_s=600)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     run(asked())
 
 
-def test_an_order_that_the_adapter_trips_over_is_for_a_person_and_the_others_fly(practice: Practice) -> None:
-    """A bug met before anything left: that order is parked with the reason, and costs the others nothing."""
+def test_order_that_the_adapter_fails_on_is_parked_and_the_others_are_sent(practice: Practice) -> None:
+    """A bug before anything was sent: that order is parked with the reason, and costs the others nothing."""
 
-    class Tripping(Bandwidth):
+    class FailingBandwidth(Bandwidth):
         def submit(self, order: Order) -> Conversation:
             if order.request.key == "bad":
                 raise KeyError("no such thing")
             return (yield from super().submit(order))
 
-    async def trips() -> None:
-        async with practice.opened(adapter=Tripping("9900000", "743")) as services:
+    async def fails() -> None:
+        async with practice.opened(adapter=FailingBandwidth("9900000", "743")) as services:
             good, bad = await accept(services, an_order("good"), an_order("bad"))
-            await live(practice, services)
+            await work_until_idle(practice, services)
             assert practice.order(good)["state"] == "COMPLETED"
             assert practice.order(bad)["state"] == "PARKED"
             assert "KeyError" in practice.order(bad)["reason"]
             assert practice.sold(bad) == []
 
-    run(trips())
+    run(fails())
 
 
-def test_a_request_never_leaves_after_the_right_to_send_it_has_ended(practice: Practice) -> None:
-    """A worker that dozed off between the claim and the sending finds that it is too late, and nothing leaves."""
+def test_no_request_leaves_after_the_right_to_send_has_ended(practice: Practice) -> None:
+    """The worker slept between claim and sending, and finds that it is too late."""
 
     async def too_late() -> None:
-        async with practice.opened(boot_clock=Dozing(minutes=10)) as services:
+        async with practice.opened(boot_clock=SleepingClock(minutes=10)) as services:
             (order_id,) = await accept(services)
             await work(services, Lane.SUBMIT)
             assert practice.story(order_id) == ["OrderAccepted", "SubmissionBegun", "NotSent"]
@@ -177,8 +179,8 @@ def test_a_request_never_leaves_after_the_right_to_send_it_has_ended(practice: P
     run(too_late())
 
 
-def test_two_workers_at_once_buy_everything_once(practice: Practice) -> None:
-    """Forty orders, a carrier that loses answers, two desks on the same lanes, in real time and in small time."""
+def test_two_workers_at_once_buy_every_order_once(practice: Practice) -> None:
+    """Forty orders, a carrier that loses answers, two workers on the same lanes, in real time with short pauses."""
     practice.policy = CarrierPolicy(
         answer_within=timedelta(seconds=6),
         ask_first=timedelta(seconds=0.05),
@@ -194,46 +196,48 @@ def test_two_workers_at_once_buy_everything_once(practice: Practice) -> None:
     for seed, (fault, probability) in enumerate(faults.items()):
         practice.carrier.fault(fault, probability=probability, seed=seed, **POST)
 
-    async def worker(desk: OrderService) -> None:
-        while not practice.at_rest():
+    async def worker(orders: OrderService) -> None:
+        while not practice.is_idle():
             for lane in (Lane.SUBMIT, Lane.ASK):
-                await desk.work(practice.name, lane)
+                await orders.work(practice.name, lane)
             await asyncio.sleep(0.02)
 
     async def both() -> None:
         async with practice.opened() as one, practice.opened() as two:
             order_ids = await accept(one, *(an_order(f"crm-{i}", quantity=1 + i % 3) for i in range(40)))
             await asyncio.gather(*(worker(services.orders) for services in (one, two, one, two)))
-        assert practice.untrue(*order_ids) == []
+        assert practice.differences(*order_ids) == []
         assert sum(row["losses"] for row in practice.rows("SELECT losses FROM orders")) > 5
 
     run(both())
 
 
-def test_answers_that_land_within_a_moment_are_written_together(
+def test_answers_that_come_within_a_moment_are_written_together(
     practice: Practice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Five answers, a millisecond apart: one statement begins the orders, one writes what became of them."""
-    monkeypatch.setattr(stint, "_GATHER_S", 60.0)  # a moment, on any machine: whoever has landed does not wait for it
+    """Five answers, a millisecond apart: one statement begins the orders, one writes the answers."""
+    monkeypatch.setattr(lane_run, "_GATHER_S", 60.0)  # longer than any test: the five answers must not be split
     statements: list[str] = []
 
-    class Noted(PostgresDatabase):
+    class CountingDatabase(PostgresDatabase):
         async def _execute(self, statement: str, params: Any) -> list[DictRow]:
             statements.append(statement)
             return await super()._execute(statement, params)
 
-    class Apart(Courier):
-        landing = asyncio.Barrier(5)
+    class StaggeredCourier(Courier):
+        all_answered = asyncio.Barrier(5)
 
         async def converse(self, *given: Any, **named: Any) -> Outcome:
             outcome = await super().converse(*given, **named)
-            await asyncio.sleep(0.001 * await self.landing.wait())
+            await asyncio.sleep(0.001 * await self.all_answered.wait())
             return outcome
 
     async def together() -> None:
         async with practice.opened() as services:
             order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(5)))
-            async with practice.opened(Ledger(Noted(pool_of(services.ledger))), courier=Apart) as counted:
+            async with practice.opened(
+                Ledger(CountingDatabase(pool_of(services.ledger))), courier=StaggeredCourier
+            ) as counted:
                 await work(counted, Lane.SUBMIT)
             assert [practice.order(order_id)["state"] for order_id in order_ids] == ["OPEN"] * 5
         assert statements.count("record_steps") == 2
@@ -242,30 +246,28 @@ def test_answers_that_land_within_a_moment_are_written_together(
     run(together())
 
 
-def test_what_falls_due_while_a_stint_is_leaving_is_not_left_lying(practice: Practice) -> None:
-    """Nobody rang for it, since somebody was looking: so whoever leaves says so first, and then looks once more."""
+def test_work_that_falls_due_while_a_lane_run_ends_is_found(practice: Practice) -> None:
+    """No bell was rung for it, since the run had muted the lane: it allows bells first, and then looks once more."""
 
-    class LastMoment(SilentBell):
+    class BellThatPassesTime(RecordingBell):
         def reset(self, carrier: CarrierName, lane: Lane) -> None:
             practice.pass_time(hours=1)
 
-    practice.bell = LastMoment()
+    practice.bell = BellThatPassesTime()
 
-    async def leaving() -> None:
+    async def ending() -> None:
         async with practice.opened() as services:
             scheduled = an_order("later", not_before=(utc_now() + timedelta(minutes=30)).isoformat())
             now, later = await accept(services, an_order("now"), scheduled)
             await work(services, Lane.SUBMIT)
             assert [practice.order(order_id)["state"] for order_id in (now, later)] == ["OPEN", "OPEN"]
 
-    run(leaving())
+    run(ending())
 
 
 @pytest.mark.parametrize(("concurrency", "called"), [(1, True), (40, False)], ids=["one at a time", "many at once"])
-def test_who_cannot_keep_up_calls_for_another_and_who_can_does_not(
-    practice: Practice, concurrency: int, called: bool
-) -> None:
-    """Twelve orders at a carrier that takes 150 ms over each: one after the other, others wait all the while."""
+def test_lane_run_that_cannot_keep_up_calls_another_child(practice: Practice, concurrency: int, called: bool) -> None:
+    """Twelve orders, 150 ms each: one at a time the others wait, all at once none does."""
     practice.concurrency = concurrency
     practice.carrier.behave(latency_s={"order_create": [0.15, 0.15]})
 
@@ -280,8 +282,8 @@ def test_who_cannot_keep_up_calls_for_another_and_who_can_does_not(
     run(busy())
 
 
-class Dozing:
-    """A clock that says after its first reading that ages have passed."""
+class SleepingClock:
+    """A clock that says after its first reading that much time has passed."""
 
     def __init__(self, *, minutes: float) -> None:
         self._read = 0

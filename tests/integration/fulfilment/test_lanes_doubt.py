@@ -1,4 +1,4 @@
-"""Every way an answer can be lost, and every way out: by asking, never by sending again and hoping."""
+"""However an answer is lost, the order is asked about, and never sent again on a guess."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -23,16 +23,16 @@ from tests.integration.fulfilment.practice import (
     Practice,
     accept,
     an_order,
-    live,
     run,
     work,
+    work_until_idle,
 )
 from workers.clock import utc_now
 
 
 @asynccontextmanager
-async def soon_tired(practice: Practice) -> AsyncIterator[Services]:
-    """Open a services for a carrier that hangs; nothing but the hanging request is asked of it there."""
+async def with_short_timeout(practice: Practice) -> AsyncIterator[Services]:
+    """Open services for a carrier that hangs. Only the request that hangs is sent with them."""
     patient_s, practice.timeout_s = practice.timeout_s, 0.8
     try:
         async with practice.opened(auth=StaticBearer("sandbox-token")) as services:
@@ -41,19 +41,19 @@ async def soon_tired(practice: Practice) -> AsyncIterator[Services]:
         practice.timeout_s = patient_s
 
 
-async def taken_and_sent(practice: Practice, *, hangs: bool = False, **changes: Any) -> OrderId:
-    """Take an order in and send it."""
-    async with soon_tired(practice) if hangs else practice.opened() as services:
+async def accept_and_send(practice: Practice, *, hangs: bool = False, **changes: Any) -> OrderId:
+    """Take an order in, and send it."""
+    async with with_short_timeout(practice) if hangs else practice.opened() as services:
         (order_id,) = await accept(services, an_order(**changes))
         await work(services, Lane.SUBMIT)
         return order_id
 
 
-async def settled(practice: Practice, order_id: OrderId, **changes: Any) -> None:
-    """Let a later worker bring the order to its end, and compare with the carrier's truth."""
+async def work_to_the_end(practice: Practice, order_id: OrderId, **changes: Any) -> None:
+    """Let a later worker bring the order to its end, and compare with the carrier."""
     async with practice.opened(**changes) as services:
-        await live(practice, services)
-    assert practice.untrue(order_id) == []
+        await work_until_idle(practice, services)
+    assert practice.differences(order_id) == []
 
 
 PROCESSED: list[dict[str, Any]] = [
@@ -72,15 +72,15 @@ PROCESSED: list[dict[str, Any]] = [
 ]
 
 
-def test_an_order_that_arrived_is_found_and_never_sent_again(practice: Practice) -> None:
-    """The carrier has the order, we have no answer: found by our reference at the first look."""
+def test_order_that_arrived_is_found_and_not_sent_again(practice: Practice) -> None:
+    """The carrier has the order, we have no answer: the first search by our reference finds it."""
     found = ["OrderAccepted", "SubmissionBegun", "AnswerLost", "Acknowledged", "Filled"]
 
     async def lost(fault: dict[str, Any], key: str) -> None:
         practice.carrier.fault(**fault, times=1, **POST)
-        order_id = await taken_and_sent(practice, key=key, hangs=fault["fault"] == "hang_after")
+        order_id = await accept_and_send(practice, key=key, hangs=fault["fault"] == "hang_after")
         assert practice.order(order_id)["state"] == "IN_DOUBT", fault
-        await settled(practice, order_id)
+        await work_to_the_end(practice, order_id)
         assert practice.story(order_id) == found, fault
 
     for number, fault in enumerate(PROCESSED):
@@ -97,12 +97,12 @@ NOT_PROCESSED: list[dict[str, Any]] = [
 ]
 
 
-def test_an_order_that_never_arrived_is_sent_again_after_patience(practice: Practice) -> None:
-    """Asked at least three times over five minutes, then sent again, once, with the same reference."""
+def test_order_that_never_arrived_is_sent_again_after_patience(practice: Practice) -> None:
+    """Searched for at least three times within five minutes, then sent again, once, with the same reference."""
 
     async def never_arrived(fault: dict[str, Any], key: str) -> None:
         practice.carrier.fault(**fault, times=1, **POST)
-        order_id = await taken_and_sent(practice, key=key, hangs=fault["fault"] == "hang_before")
+        order_id = await accept_and_send(practice, key=key, hangs=fault["fault"] == "hang_before")
         assert practice.order(order_id)["state"] == "IN_DOUBT", fault
         async with practice.opened() as services:
             for passed_s in range(0, 240, 60):  # asked five times in four minutes: not yet
@@ -110,7 +110,7 @@ def test_an_order_that_never_arrived_is_sent_again_after_patience(practice: Prac
                 await work(services, Lane.ASK, Lane.SUBMIT)
                 assert practice.order(order_id)["state"] == "IN_DOUBT", passed_s
         assert practice.sold(order_id) == []
-        await settled(practice, order_id)
+        await work_to_the_end(practice, order_id)
         story = practice.story(order_id)
         assert story.count("SubmissionBegun") == 2
         assert story.count("NotListed") >= 3
@@ -120,17 +120,17 @@ def test_an_order_that_never_arrived_is_sent_again_after_patience(practice: Prac
         run(never_arrived(fault, f"crm-{number}"))
 
 
-def test_an_order_is_asked_about_often_enough_however_long_nobody_looked(practice: Practice) -> None:
-    """An hour later one look proves nothing: it takes three."""
+def test_absence_takes_three_searches_however_much_time_has_passed(practice: Practice) -> None:
+    """One search an hour later proves nothing."""
     practice.carrier.fault("drop_before", times=1, **POST)
 
     async def later() -> None:
-        order_id = await taken_and_sent(practice)
+        order_id = await accept_and_send(practice)
         async with practice.opened() as services:
-            for looks in (1, 2):
+            for asks in (1, 2):
                 practice.pass_time(hours=1)
                 await work(services, Lane.ASK)
-                assert practice.order(order_id)["doubt_asks"] == looks
+                assert practice.order(order_id)["doubt_asks"] == asks
                 assert practice.order(order_id)["state"] == "IN_DOUBT"
             practice.pass_time(hours=1)
             await work(services, Lane.ASK)
@@ -139,32 +139,32 @@ def test_an_order_is_asked_about_often_enough_however_long_nobody_looked(practic
     run(later())
 
 
-def test_a_list_that_shows_orders_late_costs_patience_and_no_second_purchase(practice: Practice) -> None:
-    """The carrier has the order and does not list it yet: the first looks find nothing, a later one does."""
+def test_order_that_is_listed_late_is_not_bought_twice(practice: Practice) -> None:
+    """The first searches find nothing, a later one does."""
     practice.carrier.behave(listing_delay_s=600)  # in the carrier's time
     practice.carrier.fault("drop_after", times=1, **POST)
 
     async def delayed() -> None:
-        order_id = await taken_and_sent(practice)
+        order_id = await accept_and_send(practice)
         async with practice.opened() as services:
             for _ in range(2):
                 practice.pass_time(seconds=60)
                 await work(services, Lane.ASK)
         assert practice.order(order_id)["doubt_asks"] == 2
         practice.carrier.advance(600)
-        await settled(practice, order_id)
+        await work_to_the_end(practice, order_id)
         assert practice.story(order_id)[-4:] == ["NotListed", "NotListed", "Acknowledged", "Filled"]
 
     run(delayed())
 
 
 @pytest.mark.parametrize("fault", ["garbage", "html", "empty", "too_many_requests"])
-def test_a_look_that_could_not_be_had_is_no_look(practice: Practice, fault: str) -> None:
+def test_failed_search_is_no_proof_of_absence(practice: Practice, fault: str) -> None:
     """While the list cannot be read nothing is concluded, however much time passes."""
     practice.carrier.fault("drop_after", times=1, **POST)
 
     async def blind() -> None:
-        order_id = await taken_and_sent(practice)
+        order_id = await accept_and_send(practice)
         practice.carrier.fault(fault, **LIST)
         async with practice.opened() as services:
             for _ in range(6):
@@ -173,19 +173,19 @@ def test_a_look_that_could_not_be_had_is_no_look(practice: Practice, fault: str)
         assert practice.story(order_id)[-1] == "AnswerLost"
         assert ("overdue", 6) in practice.alarms()
         practice.carrier.clear_faults()
-        await settled(practice, order_id)
+        await work_to_the_end(practice, order_id)
 
     run(blind())
 
 
-def test_an_order_that_is_never_answered_is_parked_after_three_losses(practice: Practice) -> None:
-    """Sent three times, lost three times, never listed: a person decides, and nothing more is owed."""
+def test_order_without_any_answer_is_parked_after_three_losses(practice: Practice) -> None:
+    """Sent three times, lost three times, never listed: a person decides, and no work is left."""
     practice.carrier.fault("drop_before", **POST)
 
     async def given_up() -> None:
-        order_id = await taken_and_sent(practice)
+        order_id = await accept_and_send(practice)
         async with practice.opened() as services:
-            await live(practice, services)
+            await work_until_idle(practice, services)
         order = practice.order(order_id)
         assert (order["state"], order["sends"], order["losses"]) == ("PARKED", 3, 3)
         assert "every answer was lost" in order["reason"]
@@ -194,15 +194,15 @@ def test_an_order_that_is_never_answered_is_parked_after_three_losses(practice: 
     run(given_up())
 
 
-def test_where_a_person_decides_an_order_that_is_not_listed_is_parked(practice: Practice) -> None:
-    """`on_not_listed` is park: never sent again by itself."""
+def test_absent_order_is_parked_if_the_policy_says_so(practice: Practice) -> None:
+    """`on_not_listed` is park: the order is never sent again by itself."""
     practice.policy = CarrierPolicy(resend_when_absent=False)
     practice.carrier.fault("drop_before", times=1, **POST)
 
     async def parked() -> None:
-        order_id = await taken_and_sent(practice)
+        order_id = await accept_and_send(practice)
         async with practice.opened() as services:
-            await live(practice, services)
+            await work_until_idle(practice, services)
         order = practice.order(order_id)
         assert (order["state"], order["sends"]) == ("PARKED", 1)
         assert "for a person to decide" in order["reason"]
@@ -210,13 +210,13 @@ def test_where_a_person_decides_an_order_that_is_not_listed_is_parked(practice: 
     run(parked())
 
 
-def test_two_orders_with_our_reference_are_parked_with_both_ids(practice: Practice) -> None:
-    """The list hid the first for longer than our patience: the damage is done, and it is said."""
+def test_order_found_twice_is_parked_with_both_ids(practice: Practice) -> None:
+    """The list hid the first for longer than our patience, so the order was bought twice."""
     practice.carrier.behave(listing_delay_s=600)
     practice.carrier.fault("drop_after", times=1, **POST)
 
     async def twice() -> None:
-        order_id = await taken_and_sent(practice)
+        order_id = await accept_and_send(practice)
         async with practice.opened() as services:
             for _ in range(5):
                 practice.pass_time(minutes=2)
@@ -226,18 +226,18 @@ def test_two_orders_with_our_reference_are_parked_with_both_ids(practice: Practi
             practice.pass_time(minutes=2)
             await work(services, Lane.SUBMIT)
             practice.carrier.advance(600)
-            await live(practice, services)
+            await work_until_idle(practice, services)
         sold = [order["order_id"] for order in practice.sold(order_id)]
         order = practice.order(order_id)
         assert len(sold) == 2
         assert (order["state"], order["carrier_order_id"]) == ("PARKED", sold[0])
-        assert all(theirs in order["reason"] for theirs in sold)
+        assert all(carrier_order_id in order["reason"] for carrier_order_id in sold)
 
     run(twice())
 
 
-def test_a_worker_that_never_came_back_leaves_an_order_in_doubt(practice: Practice) -> None:
-    """Begun, and nothing heard for longer than any request may live."""
+def test_order_of_a_dead_worker_is_in_doubt(practice: Practice) -> None:
+    """It was begun, and nothing was heard for longer than any request may live."""
 
     async def silent() -> None:
         async with practice.opened() as services:
@@ -250,13 +250,13 @@ def test_a_worker_that_never_came_back_leaves_an_order_in_doubt(practice: Practi
             practice.pass_time(seconds=46)
             await work(services, Lane.ASK)
             assert (practice.order(order_id)["state"], practice.order(order_id)["losses"]) == ("IN_DOUBT", 1)
-        await settled(practice, order_id)
+        await work_to_the_end(practice, order_id)
 
     run(silent())
 
 
-def test_too_many_requests_pause_their_limit_and_fail_no_order(practice: Practice) -> None:
-    """Twelve orders meet a limit: all of them wait until it is lifted, and all of them are bought once."""
+def test_429_pauses_the_limit_group_and_fails_no_order(practice: Practice) -> None:
+    """Twelve orders meet a limit: all wait until it is gone, and each is bought once."""
     practice.carrier.behave(limits={"ORDER": 4}, limit_window_s=600)
 
     async def limited() -> None:
@@ -269,26 +269,26 @@ def test_too_many_requests_pause_their_limit_and_fail_no_order(practice: Practic
             await work(services, Lane.SUBMIT)
             assert len(practice.rows("SELECT FROM order_events WHERE event = 'SubmissionBegun'")) == len(begun)
             practice.carrier.behave(limits={"ORDER": None})
-            await live(practice, services)
-            assert practice.untrue(*order_ids) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(*order_ids) == []
             assert {row["losses"] for row in practice.rows("SELECT losses FROM orders")} == {0}
 
     run(limited())
 
 
-def test_a_token_that_was_revoked_is_renewed_within_the_conversation(practice: Practice) -> None:
+def test_revoked_token_is_renewed_within_the_conversation(practice: Practice) -> None:
     """A 401 means that nothing was done: a new token, the same order, one purchase, no doubt."""
 
     async def revoked() -> None:
         async with practice.opened() as services:
             first = await accept(services, an_order("one"))
-            await live(practice, services)
+            await work_until_idle(practice, services)
             assert practice.carrier.revoke_tokens() >= 1
             second = await accept(services, an_order("two"))
             await work(services, Lane.SUBMIT)
             practice.carrier.revoke_tokens()
-            await live(practice, services)
-            assert practice.untrue(*first, *second) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(*first, *second) == []
             assert practice.story(*second) == ["OrderAccepted", "SubmissionBegun", "Acknowledged", "Filled"]
 
     run(revoked())
@@ -296,11 +296,11 @@ def test_a_token_that_was_revoked_is_renewed_within_the_conversation(practice: P
 
 @pytest.mark.parametrize(
     "auth",
-    [StaticBearer("nobody-knows-it"), OAuth2ClientCredentials("me", "wrong", clock=boot_clock, now=utc_now)],
+    [StaticBearer("unknown"), OAuth2ClientCredentials("me", "wrong", clock=boot_clock, now=utc_now)],
     ids=["token", "client"],
 )
-def test_credentials_that_are_not_accepted_make_orders_wait(practice: Practice, auth: Any) -> None:
-    """Nothing was sent, so nothing is in doubt; with good credentials everything goes on."""
+def test_refused_credentials_make_orders_wait(practice: Practice, auth: Any) -> None:
+    """Nothing was sent, so nothing is in doubt. With good credentials everything continues."""
 
     async def refused() -> None:
         async with practice.opened(auth=auth) as services:
@@ -310,7 +310,7 @@ def test_credentials_that_are_not_accepted_make_orders_wait(practice: Practice, 
                 practice.pass_time(minutes=6)
         order = practice.order(order_id)
         assert (order["state"], order["losses"], practice.sold()) == ("ACCEPTED", 0, [])
-        await settled(practice, order_id)
+        await work_to_the_end(practice, order_id)
 
     run(refused())
 
@@ -325,26 +325,26 @@ def test_credentials_that_are_not_accepted_make_orders_wait(practice: Practice, 
         ("too_many_requests", None),
     ],
 )
-def test_an_unreadable_answer_to_a_question_changes_nothing(practice: Practice, fault: str, alarm: str | None) -> None:
-    """An open order stays open, is asked about again, and ends as the carrier says in the end."""
+def test_unreadable_answer_to_a_question_changes_nothing(practice: Practice, fault: str, alarm: str | None) -> None:
+    """An open order stays open, is asked about again, and ends as the carrier says."""
 
     async def asked() -> None:
-        order_id = await taken_and_sent(practice)
+        order_id = await accept_and_send(practice)
         practice.carrier.fault(fault, **GET)
-        async with soon_tired(practice) if fault == "hang_before" else practice.opened() as services:
+        async with with_short_timeout(practice) if fault == "hang_before" else practice.opened() as services:
             for _ in range(2):
                 practice.pass_time(minutes=1)
                 await work(services, Lane.ASK)
                 assert practice.order(order_id)["state"] == "OPEN"
         practice.carrier.clear_faults()
-        await settled(practice, order_id)
+        await work_to_the_end(practice, order_id)
         assert practice.alarms() == ([(alarm, 2)] if alarm else [])
 
     run(asked())
 
 
-def test_a_status_nobody_has_heard_of_is_open_and_raises_one_alarm(practice: Practice) -> None:
-    """Five orders, one strange word, many looks: one matter for a person, and every order ends truly."""
+def test_unknown_status_counts_as_open_and_raises_one_alarm(practice: Practice) -> None:
+    """Five orders with one unknown status: one alarm however often they are asked about, and true ends."""
     practice.carrier.behave(strange_s=600)
 
     async def strange() -> None:
@@ -358,19 +358,19 @@ def test_a_status_nobody_has_heard_of_is_open_and_raises_one_alarm(practice: Pra
             ((what, times),) = practice.alarms()
             assert (what, times >= 5) == ("status_never_heard_of", True)
             practice.carrier.advance(600)
-            await live(practice, services)
-            assert practice.untrue(*order_ids) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(*order_ids) == []
 
     run(strange())
 
 
-def test_a_status_that_contradicts_its_lists_is_completed_with_errors(practice: Practice) -> None:
-    """COMPLETED with nothing completed: the order's own list says what was bought, the end says that it is odd."""
+def test_status_that_contradicts_the_listed_numbers_is_completed_with_errors(practice: Practice) -> None:
+    """COMPLETED with nothing completed: the list of the order's numbers says what was bought."""
 
     async def contradictory() -> None:
-        order_id = await taken_and_sent(practice, criteria={"npa": "208"}, quantity=2)
+        order_id = await accept_and_send(practice, criteria={"npa": "208"}, quantity=2)
         async with practice.opened() as services:
-            await live(practice, services)
+            await work_until_idle(practice, services)
         (sold,) = practice.sold(order_id)
         assert practice.numbers(order_id) == sorted(sold["bought"])
         assert practice.order(order_id)["state"] in {"COMPLETED", "COMPLETED_WITH_ERRORS"}
@@ -378,12 +378,12 @@ def test_a_status_that_contradicts_its_lists_is_completed_with_errors(practice: 
     run(contradictory())
 
 
-def test_a_backorder_waits_fills_bit_by_bit_and_ends(practice: Practice) -> None:
-    """Half at once, the rest later: the numbers are known as they come, and the order is asked about more slowly."""
+def test_backorder_is_filled_in_parts_and_ends(practice: Practice) -> None:
+    """Half at once, the rest later: numbers are stored as they come, and the order is asked about more slowly."""
     practice.carrier.behave(backorder_s=600)
 
     async def backordered() -> None:
-        order_id = await taken_and_sent(practice, criteria={"npa": "307"}, quantity=4, allow_backorder=True)
+        order_id = await accept_and_send(practice, criteria={"npa": "307"}, quantity=4, allow_backorder=True)
         async with practice.opened() as services:
             practice.pass_time(seconds=3)
             await work(services, Lane.ASK)
@@ -393,22 +393,22 @@ def test_a_backorder_waits_fills_bit_by_bit_and_ends(practice: Practice) -> None
             for _ in range(3):
                 practice.pass_time(hours=1)
                 await work(services, Lane.ASK)
-            assert practice.story(order_id)[-1] == "StillOpen"  # no news, no line in the story
+            assert practice.story(order_id)[-1] == "StillOpen"  # without news there is no event
             practice.carrier.advance(600)
             practice.pass_time(hours=1)
             await work(services, Lane.ASK)
-        assert practice.untrue(order_id) == []
+        assert practice.differences(order_id) == []
         assert len(practice.numbers(order_id)) == 4
 
     run(backordered())
 
 
-def test_an_order_that_takes_too_long_is_a_matter_for_a_person_and_is_still_asked_about(practice: Practice) -> None:
-    """The carrier never ends it: one alarm, counted, and never given up."""
+def test_overdue_order_raises_an_alarm_and_is_still_asked_about(practice: Practice) -> None:
+    """The carrier never ends it: one alarm that is counted, and the order is never given up."""
     practice.policy = CarrierPolicy(overdue_after=timedelta(hours=2))
 
-    async def overdue() -> None:
-        order_id = await taken_and_sent(practice, criteria={"npa": "907"})
+    async def never_ends() -> None:
+        order_id = await accept_and_send(practice, criteria={"npa": "907"})
         async with practice.opened() as services:
             for hour in range(1, 5):
                 practice.pass_time(hours=1)
@@ -418,34 +418,34 @@ def test_an_order_that_takes_too_long_is_a_matter_for_a_person_and_is_still_aske
         assert practice.order(order_id)["state"] == "OPEN"
         assert practice.rows("SELECT not_before > now() AS later FROM owed") == [{"later": True}]
 
-    run(overdue())
+    run(never_ends())
 
 
-def overdue(practice: Practice) -> list[int]:
-    """Return how often a person was called for an order that takes too long."""
+def count_overdue_alarms(practice: Practice) -> list[int]:
+    """Return how often the overdue alarm was raised."""
     return [times for what, times in practice.alarms() if what == "overdue"]
 
 
-def test_an_order_that_cannot_be_sent_for_too_long_is_a_matter_for_a_person(practice: Practice) -> None:
-    """Its credentials are worth nothing: one alarm, counted, once it has been tried for more than an hour."""
+def test_order_that_cannot_be_sent_for_too_long_raises_an_alarm(practice: Practice) -> None:
+    """Its credentials are refused: one alarm, raised once it has been tried for more than an hour."""
 
     async def revoked() -> None:
         async with practice.opened(auth=StaticBearer("revoked")) as services:
             (order_id,) = await accept(services)
             for times in ([], [], [], [1], [2]):
                 await work(services, Lane.SUBMIT)
-                assert overdue(practice) == times
+                assert count_overdue_alarms(practice) == times
                 practice.pass_time(minutes=25)
         assert practice.order(order_id)["state"] == "ACCEPTED"
         ((detail,),) = [row.values() for row in practice.rows("SELECT detail FROM alarms")]
         assert "HTTP 401" in detail
-        await settled(practice, order_id)
+        await work_to_the_end(practice, order_id)
 
     run(revoked())
 
 
-def test_an_order_that_waited_on_purpose_is_not_overdue(practice: Practice) -> None:
-    """Scheduled, then deferred by a rule of the carrier's: only what comes after that counts as trying."""
+def test_order_that_waited_on_purpose_is_not_overdue(practice: Practice) -> None:
+    """It was scheduled, then deferred by a rule of the carrier: only the time after that counts."""
 
     class Ruled(Bandwidth):
         """Has a rule that nothing is sent on the first day."""
@@ -472,10 +472,10 @@ def test_an_order_that_waited_on_purpose_is_not_overdue(practice: Practice) -> N
             practice.pass_time(hours=5)
             for _ in range(3):
                 await work(services, Lane.SUBMIT)
-                assert overdue(practice) == []
+                assert count_overdue_alarms(practice) == []
                 practice.pass_time(minutes=25)
             await work(services, Lane.SUBMIT)
-            assert overdue(practice) == [1]
+            assert count_overdue_alarms(practice) == [1]
             tried = [event for event in practice.story(order_id) if event != "SubmissionBegun"]
             assert tried == ["OrderAccepted", "NotSent", "Deferred", *["NotSent"] * 4]
 

@@ -1,4 +1,4 @@
-"""What is heard is written down whole, whoever else is writing, and one order's trouble stays its own."""
+"""Events are recorded whole, whatever other workers write, and one order's error does not stop the others."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from number_orders.orders.errors import NotCancellable
 from number_orders.orders.events import Acknowledged, AnswerLost, Event, Filled, NotSent, StillOpen, SubmissionBegun
 from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, Order, OrderId, State
 from number_orders.orders.numbers import E164
-from tests.integration.fulfilment.breaking import Line, stale_once
-from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, live, run, work
+from tests.integration.fulfilment.breaking import FailingConnection, stale_once
+from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, run, work, work_until_idle
 
-THEIRS = CarrierOrderId("11111111-2222-3333-4444-555555555555")
+CARRIER_ORDER_ID = CarrierOrderId("11111111-2222-3333-4444-555555555555")
 RALEIGH = NumberResult(E164("+19196362098"), NumberState.ACQUIRED)
 
 
@@ -20,7 +20,7 @@ def a_recorder(practice: Practice, services: Services) -> Recorder:
     return Recorder(services.ledger, {BANDWIDTH: practice.policy})
 
 
-async def begun(practice: Practice, services: Services, order_ids: Sequence[OrderId]) -> list[Order]:
+async def begin(practice: Practice, services: Services, order_ids: Sequence[OrderId]) -> list[Order]:
     """Begin to send orders, without sending them."""
     orders = await services.ledger.orders.read(order_ids)
     heard = [Heard(orders[order_id], SubmissionBegun()) for order_id in order_ids]
@@ -28,18 +28,18 @@ async def begun(practice: Practice, services: Services, order_ids: Sequence[Orde
     return [moved[order_id] for order_id in order_ids]
 
 
-def test_an_order_of_the_carriers_that_is_anothers_is_parked_and_told(practice: Practice) -> None:
-    """Two orders of ours, one at the carrier: the second is for a person, and its producer hears of it."""
+def test_order_whose_carrier_order_belongs_to_another_is_parked(practice: Practice) -> None:
+    """Two orders of ours, one at the carrier: the second is parked, and its producer is notified."""
     asked = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["PARKED"]}}
 
-    async def impostor() -> None:
+    async def second_claims_it() -> None:
         async with practice.opened() as services:
             order_ids = await accept(services, an_order("one"), an_order("two", **asked), an_order("three"))
-            one, two, three = await begun(practice, services, order_ids)
+            one, two, three = await begin(practice, services, order_ids)
             moved = await a_recorder(practice, services).hear(
                 [
-                    Heard(one, Acknowledged(THEIRS), attempt_number=1),
-                    Heard(two, Acknowledged(THEIRS), attempt_number=1),
+                    Heard(one, Acknowledged(CARRIER_ORDER_ID), attempt_number=1),
+                    Heard(two, Acknowledged(CARRIER_ORDER_ID), attempt_number=1),
                     Heard(three, Acknowledged(CarrierOrderId("another")), attempt_number=1),
                 ],
                 now=await services.ledger.now(),
@@ -50,22 +50,22 @@ def test_an_order_of_the_carriers_that_is_anothers_is_parked_and_told(practice: 
                 order_id: order.state for order_id, order in stored.items()
             }
             await work(services, Lane.TELL)
-            (told,) = practice.notifier.kept
-            assert (told["key"], told["state"]) == ("two", "PARKED")
-            assert str(THEIRS) in told["reason"]
+            (document,) = practice.notifier.delivered
+            assert (document["key"], document["state"]) == ("two", "PARKED")
+            assert str(CARRIER_ORDER_ID) in document["reason"]
             assert practice.alarms() == [("carrier_order_taken", 1)]
             assert practice.rows("SELECT lane FROM owed WHERE order_id = %(id)s", id=order_ids[1]) == []
 
-    run(impostor())
+    run(second_claims_it())
 
 
-def test_an_event_that_cannot_be_stored_takes_no_other_down_with_it(practice: Practice) -> None:
-    """PostgreSQL refuses one order's news: the others' are written, a person is called, and the order stays owed."""
+def test_event_that_cannot_be_stored_does_not_stop_the_others(practice: Practice) -> None:
+    """PostgreSQL refuses one event: the others are written, an alarm is raised, and the order keeps its work."""
 
     async def refused() -> None:
         async with practice.opened() as services:
             order_ids = await accept(services, an_order("one"), an_order("two"), an_order("three"))
-            orders = await begun(practice, services, order_ids)
+            orders = await begin(practice, services, order_ids)
             events: list[Event] = [
                 Acknowledged(CarrierOrderId("first")),
                 AnswerLost("half a character: \ud800"),
@@ -80,14 +80,14 @@ def test_an_event_that_cannot_be_stored_takes_no_other_down_with_it(practice: Pr
     run(refused())
 
 
-def test_of_two_pieces_of_news_about_one_order_neither_is_lost(practice: Practice) -> None:
-    """A question that outlived its lease was asked again, and both answers land together."""
+def test_two_events_of_one_order_are_both_recorded(practice: Practice) -> None:
+    """A question that outlived its lease was asked again, and both answers come together."""
 
     async def both() -> None:
         async with practice.opened() as services:
             order_ids = await accept(services, an_order("one"), an_order("two"))
             recorder, now = a_recorder(practice, services), await services.ledger.now()
-            orders = await begun(practice, services, order_ids)
+            orders = await begin(practice, services, order_ids)
             named = [
                 Heard(order, Acknowledged(CarrierOrderId(order.request.key)), attempt_number=1) for order in orders
             ]
@@ -107,16 +107,16 @@ def test_of_two_pieces_of_news_about_one_order_neither_is_lost(practice: Practic
     run(both())
 
 
-def test_an_answer_is_heard_however_often_the_order_moves_meanwhile(practice: Practice) -> None:
-    """The worker that asked gave the submission up just before its answer came."""
+def test_answer_is_recorded_although_the_order_has_moved(practice: Practice) -> None:
+    """Another worker gave the submission up just before its answer came."""
 
     async def late() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
-            (sent,) = await begun(practice, services, [order_id])
+            (sent,) = await begin(practice, services, [order_id])
             recorder, now = a_recorder(practice, services), await services.ledger.now()
-            await recorder.hear([Heard(sent, AnswerLost("nobody came back"), attempt_number=1)], now=now)
-            await recorder.hear([Heard(sent, Acknowledged(THEIRS), attempt_number=1)], now=now)
+            await recorder.hear([Heard(sent, AnswerLost("no answer came"), attempt_number=1)], now=now)
+            await recorder.hear([Heard(sent, Acknowledged(CARRIER_ORDER_ID), attempt_number=1)], now=now)
             assert practice.story(order_id)[-2:] == ["AnswerLost", "Acknowledged"]
             assert practice.order(order_id)["state"] == "OPEN"
             await recorder.hear([Heard(sent, NotSent("refused connection"), attempt_number=1)], now=now)
@@ -125,10 +125,10 @@ def test_an_answer_is_heard_however_often_the_order_moves_meanwhile(practice: Pr
     run(late())
 
 
-def test_an_order_called_back_while_it_is_sent_is_either_sent_or_called_back(practice: Practice) -> None:
-    """Ten orders, each cancelled the moment it may be leaving: what was cancelled was never bought.
+def test_order_cancelled_while_it_is_being_sent_is_either_sent_or_cancelled(practice: Practice) -> None:
+    """Ten orders, each cancelled at the moment of sending: what was cancelled was never bought.
 
-    One that has arrived by then hears the wish, and is bought all the same: it waits for nothing.
+    An order that has arrived by then is bought all the same: it is no backorder, and cannot be closed any more.
     """
 
     async def race() -> None:
@@ -138,7 +138,7 @@ def test_an_order_called_back_while_it_is_sent_is_either_sent_or_called_back(pra
             outcomes, _ = await asyncio.gather(
                 asyncio.gather(*cancels, return_exceptions=True), work(services, Lane.SUBMIT)
             )
-            await live(practice, services)
+            await work_until_idle(practice, services)
             for order_id, outcome in zip(order_ids, outcomes, strict=True):
                 state, sold = practice.order(order_id)["state"], practice.sold(order_id)
                 if isinstance(outcome, Order) and outcome.state is State.CANCELLED:
@@ -150,43 +150,43 @@ def test_an_order_called_back_while_it_is_sent_is_either_sent_or_called_back(pra
     run(race())
 
 
-def test_calling_back_is_calling_back_however_many_do_it(practice: Practice) -> None:
-    """Five at once: all of them hear that the order is cancelled."""
+def test_five_cancellations_at_once_are_one_cancellation(practice: Practice) -> None:
+    """Every caller learns that the order is cancelled."""
 
     async def five() -> None:
         async with practice.opened() as services, practice.opened() as other:
-            for turn in range(5):
-                (order_id,) = await accept(services, an_order(f"crm-{turn}"))
+            for attempt in range(5):
+                (order_id,) = await accept(services, an_order(f"crm-{attempt}"))
                 services_in_order = [services.orders, other.orders, services.orders, other.orders, services.orders]
-                found = await asyncio.gather(*(desk.cancel(order_id, by="producer") for desk in services_in_order))
+                found = await asyncio.gather(*(orders.cancel(order_id, by="producer") for orders in services_in_order))
                 assert {order.state.value for order in found} == {"CANCELLED"}
                 assert practice.story(order_id) == ["OrderAccepted", "CancelAsked"]
 
     run(five())
 
 
-def test_a_cancellation_whose_commit_was_not_heard_of_is_a_cancellation(practice: Practice) -> None:
-    """The connection broke after the commit: the order is cancelled, and the caller hears so."""
+def test_order_is_cancelled_although_the_answer_of_the_ledger_was_lost(practice: Practice) -> None:
+    """The connection broke after the commit: the caller learns that the order is cancelled."""
 
     async def unheard() -> None:
         async with practice.opened() as services:
             for statement in range(1, 8):
                 (order_id,) = await accept(services, an_order(f"crm-{statement}"))
-                line = Line(statement, tries=1, after_commit=True)
-                async with practice.opened(line.ledger(services.ledger)) as shaken:
-                    assert (await shaken.orders.cancel(order_id, by="producer")).state.value == "CANCELLED"
+                connection = FailingConnection(statement, tries=1, after_commit=True)
+                async with practice.opened(connection.ledger(services.ledger)) as failing:
+                    assert (await failing.orders.cancel(order_id, by="producer")).state.value == "CANCELLED"
 
     run(unheard())
 
 
-def test_an_order_that_moved_but_may_still_be_called_back_is_called_back(practice: Practice) -> None:
-    """An attempt to send it came to nothing between the reading and the writing of the cancellation."""
+def test_order_that_moved_but_may_still_be_cancelled_is_cancelled(practice: Practice) -> None:
+    """Between reading and writing, an attempt to send it failed."""
 
     async def moved() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
             seen = (await services.ledger.orders.read([order_id]))[order_id]
-            (sent,) = await begun(practice, services, [order_id])
+            (sent,) = await begin(practice, services, [order_id])
             recorder, now = a_recorder(practice, services), await services.ledger.now()
             await recorder.hear([Heard(sent, NotSent("refused connection"), attempt_number=1)], now=now)
             stale = stale_once(services.ledger, seen)

@@ -1,4 +1,4 @@
-"""What people do beside deciding: they park what does not move, and are impatient. It is bought once all the same."""
+"""Orders that a person parks or wants to be tried now are bought once all the same."""
 
 from datetime import timedelta
 from typing import Any
@@ -11,21 +11,30 @@ from number_orders.orders.errors import NotParkable, NotResolvable
 from number_orders.orders.events import Adopted, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Lane, OrderId, State
 from number_orders.orders.policy import CarrierPolicy
-from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
+from tests.integration.fulfilment.practice import (
+    BANDWIDTH,
+    POST,
+    Practice,
+    accept,
+    an_order,
+    run,
+    work,
+    work_until_idle,
+)
 
-TOLD: dict[str, Any] = {"notify": {"task": "crm.ended", "queue": "crm"}}
+NOTIFIED: dict[str, Any] = {"notify": {"task": "crm.ended", "queue": "crm"}}
 NEVER_ENDS: dict[str, Any] = {"criteria": {"npa": "907"}}
-HALF: dict[str, Any] = {"criteria": {"npa": "701"}, "quantity": 4, "allow_backorder": True}
+HALF_FILLED: dict[str, Any] = {"criteria": {"npa": "701"}, "quantity": 4, "allow_backorder": True}
 
 
-async def tried(services: Services, order_id: OrderId, lane: Lane | None = None) -> RetryOutcome:
-    """Have an order tried now."""
+async def retry(services: Services, order_id: OrderId, lane: Lane | None = None) -> RetryOutcome:
+    """Ask for an order to be tried now."""
     (outcome,) = await services.orders.retry([order_id], by="ana", why="the customer calls", lane=lane)
     return outcome
 
 
-async def under_way(practice: Practice, services: Services, **changes: Any) -> OrderId:
-    """Take an order in, send it, and ask about it for the first time."""
+async def accept_send_and_ask(practice: Practice, services: Services, **changes: Any) -> OrderId:
+    """Take an order in, send it, and ask about it once."""
     (order_id,) = await accept(services, an_order(**changes))
     await work(services, Lane.SUBMIT)
     practice.pass_time(minutes=1)
@@ -33,20 +42,20 @@ async def under_way(practice: Practice, services: Services, **changes: Any) -> O
     return order_id
 
 
-def test_an_order_that_never_moves_is_parked_with_what_it_waited_for_and_followed_again(practice: Practice) -> None:
-    """Parked twice is parked once. While it is parked nothing is asked; adopted, it goes on where it was."""
+def test_order_that_never_moves_can_be_parked_and_adopted_again(practice: Practice) -> None:
+    """Parking stores what it waited for; parked twice is parked once. While it is parked nothing is asked."""
 
     async def whole() -> None:
         async with practice.opened() as services:
-            order_id = await under_way(practice, services, **NEVER_ENDS)
+            order_id = await accept_send_and_ask(practice, services, **NEVER_ENDS)
             parked = await services.orders.park(order_id, by="ana", why="it never moves")
             assert (parked.state, parked.reason) == (State.PARKED, "ana: it never moves")
             assert await services.orders.park(order_id, by="kim", why="likewise") == parked
-            assert practice.at_rest()
+            assert practice.is_idle()
             (said,) = practice.rows("SELECT detail ->> 'waited' AS waited FROM order_events WHERE event = 'SetAside'")
             assert said["waited"] == "asked 1 times without news; the carrier says RECEIVED"
-            theirs = CarrierOrderId(practice.order(order_id)["carrier_order_id"])
-            await services.orders.resolve(order_id, Adopted(theirs, "ana", "they are at it"))
+            carrier_order_id = CarrierOrderId(practice.order(order_id)["carrier_order_id"])
+            await services.orders.resolve(order_id, Adopted(carrier_order_id, "ana", "the carrier is working on it"))
             await work(services, Lane.ASK)
             assert practice.order(order_id)["state"] == "OPEN"
             assert len(practice.sold(order_id)) == 1
@@ -54,8 +63,8 @@ def test_an_order_that_never_moves_is_parked_with_what_it_waited_for_and_followe
     run(whole())
 
 
-def test_an_order_parked_and_adopted_ends_as_the_carrier_ended_it(practice: Practice) -> None:
-    """Its end was not heard while it was parked; it is asked for."""
+def test_order_that_ended_while_it_was_parked_is_found_ended_when_adopted(practice: Practice) -> None:
+    """Its end was not heard while it was parked, so it is asked for."""
 
     async def whole() -> None:
         async with practice.opened() as services:
@@ -64,15 +73,15 @@ def test_an_order_parked_and_adopted_ends_as_the_carrier_ended_it(practice: Prac
             await services.orders.park(order_id, by="ana", why="let me look")
             practice.pass_time(hours=1)
             await work(services)
-            theirs = CarrierOrderId(practice.order(order_id)["carrier_order_id"])
-            await services.orders.resolve(order_id, Adopted(theirs, "ana", "all is well"))
-            await live(practice, services)
-            assert practice.untrue(order_id) == []
+            carrier_order_id = CarrierOrderId(practice.order(order_id)["carrier_order_id"])
+            await services.orders.resolve(order_id, Adopted(carrier_order_id, "ana", "all is well"))
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id) == []
 
     run(whole())
 
 
-def test_what_is_being_sent_or_is_over_is_not_parked(practice: Practice) -> None:
+def test_order_that_is_being_sent_or_has_ended_is_not_parked(practice: Practice) -> None:
     async def whole() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
@@ -80,19 +89,19 @@ def test_what_is_being_sent_or_is_over_is_not_parked(practice: Practice) -> None
             with pytest.raises(NotParkable, match="is SUBMITTING: a worker is sending it"):
                 await services.orders.park(order_id, by="ana", why="now")
             practice.db.execute("UPDATE orders SET state = 'ACCEPTED', sends = 0")
-            await live(practice, services)
+            await work_until_idle(practice, services)
             with pytest.raises(NotParkable, match="is COMPLETED: it is over"):
                 await services.orders.park(order_id, by="ana", why="now")
 
     run(whole())
 
 
-def test_a_half_bought_order_that_is_closed_keeps_what_was_bought_and_is_not_sent_again(practice: Practice) -> None:
-    """The same decision told twice is carried out once; the producer hears PARTIAL, and of its numbers."""
+def test_half_bought_order_that_is_closed_keeps_its_numbers_and_is_not_sent_again(practice: Practice) -> None:
+    """The same decision sent twice is carried out once; the producer gets PARTIAL with the numbers."""
 
     async def whole() -> None:
         async with practice.opened() as services:
-            order_id = await under_way(practice, services, **HALF, **TOLD)
+            order_id = await accept_send_and_ask(practice, services, **HALF_FILLED, **NOTIFIED)
             await services.orders.park(order_id, by="ana", why="the customer left")
             with pytest.raises(NotResolvable, match="2 numbers of it are there already, and would be bought twice"):
                 await services.orders.resolve(order_id, SentAgain("ana", "try again"))
@@ -101,7 +110,7 @@ def test_a_half_bought_order_that_is_closed_keeps_what_was_bought_and_is_not_sen
                 closed = await services.orders.resolve(order_id, off)
                 assert (closed.state, closed.reason) == (State.PARTIAL, "ana: the customer left")
             await work(services, Lane.TELL)
-            (document,) = practice.notifier.kept
+            (document,) = practice.notifier.delivered
             assert (document["state"], len(document["numbers"])) == ("PARTIAL", 2)
             assert {number["state"] for number in document["numbers"]} == {"acquired"}
             assert practice.story(order_id).count("CutShort") == 1
@@ -109,90 +118,90 @@ def test_a_half_bought_order_that_is_closed_keeps_what_was_bought_and_is_not_sen
     run(whole())
 
 
-def test_named_numbers_that_are_not_waited_for_any_more_have_failed(practice: Practice) -> None:
-    """With who closed the order, and why."""
+def test_named_numbers_of_a_closed_order_have_failed(practice: Practice) -> None:
+    """Each says who closed the order, and why."""
 
     async def whole() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(
-                services, an_order(criteria=None, quantity=None, numbers=["+19195550199"], **TOLD)
+                services, an_order(criteria=None, quantity=None, numbers=["+19195550199"], **NOTIFIED)
             )
             await services.orders.park(order_id, by="ana", why="wait")
             await services.orders.resolve(order_id, WrittenOff("ana", "typo"))
             await work(services, Lane.TELL)
-        (document,) = practice.notifier.kept
+        (document,) = practice.notifier.delivered
         (number,) = document["numbers"]
         assert (document["state"], number["state"], number["text"]) == ("FAILED", "failed", "closed by ana: typo")
 
     run(whole())
 
 
-def test_whatever_waits_for_its_time_is_tried_now(practice: Practice) -> None:
-    """To be sent after a refused connection, by its producer's wish, to be asked about; each once, with who and why."""
+def test_waiting_order_is_due_at_once_when_a_person_asks(practice: Practice) -> None:
+    """On the lane where it waits, submit or ask. The event has who asked, and why."""
 
     async def whole() -> None:
         async with practice.opened() as services:
             later = (await services.ledger.now() + timedelta(days=9)).isoformat()
             (scheduled,) = await accept(services, an_order("later", not_before=later))
-            assert (await tried(services, scheduled)).lanes == (Lane.SUBMIT,)
+            assert (await retry(services, scheduled)).lanes == (Lane.SUBMIT,)
             await work(services, Lane.SUBMIT)
             assert practice.order(scheduled)["state"] == "OPEN"
             assert practice.rows("SELECT 1 FROM owed WHERE lane = 'ask' AND not_before <= now()") == []
-            assert (await tried(services, scheduled)).lanes == (Lane.ASK,)
+            assert (await retry(services, scheduled)).lanes == (Lane.ASK,)
             await work(services, Lane.ASK)
             assert practice.order(scheduled)["state"] == "COMPLETED"
             assert practice.story(scheduled).count("Hurried") == 2
             (who,) = practice.rows("SELECT DISTINCT detail FROM order_events WHERE event = 'Hurried'")
             assert who["detail"] == {"by": "ana", "why": "the customer calls"}
-            assert practice.untrue(scheduled) == []
+            assert practice.differences(scheduled) == []
 
     run(whole())
 
 
-def test_an_order_in_doubt_is_asked_about_sooner_and_sent_again_no_sooner(practice: Practice) -> None:
-    """However impatient: the time that proves its absence has not passed."""
+def test_order_in_doubt_is_asked_about_sooner_and_sent_again_no_sooner(practice: Practice) -> None:
+    """However often a person asks: the time that proves its absence has not passed."""
 
     async def whole() -> None:
         async with practice.opened() as services:
             practice.carrier.fault("drop_before", times=1, **POST)
             (order_id,) = await accept(services)
             await work(services, Lane.SUBMIT)
-            for looks in range(1, 6):
-                assert (await tried(services, order_id)).lanes == (Lane.ASK,)
+            for asks in range(1, 6):
+                assert (await retry(services, order_id)).lanes == (Lane.ASK,)
                 await work(services, Lane.ASK, Lane.SUBMIT)
                 order = practice.order(order_id)
-                assert (order["state"], order["doubt_asks"], order["sends"]) == ("IN_DOUBT", looks, 1)
-            await live(practice, services)
-            assert practice.untrue(order_id) == []
+                assert (order["state"], order["doubt_asks"], order["sends"]) == ("IN_DOUBT", asks, 1)
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id) == []
 
     run(whole())
 
 
-def test_a_limit_that_the_carrier_has_met_holds_for_the_impatient_too(practice: Practice) -> None:
-    """It is due, and nobody takes it before the carrier wants it."""
+def test_paused_limit_holds_back_a_retry_too(practice: Practice) -> None:
+    """The order is due, and is not claimed before the pause ends."""
 
     async def whole() -> None:
         async with practice.opened() as services:
             practice.carrier.fault("too_many_requests", times=1, delay_s=600, **POST)
             (order_id,) = await accept(services)
             await work(services, Lane.SUBMIT)
-            assert (await tried(services, order_id)).lanes == (Lane.SUBMIT,)
+            assert (await retry(services, order_id)).lanes == (Lane.SUBMIT,)
             await work(services, Lane.SUBMIT)
             assert practice.order(order_id)["sends"] == 1
-            await live(practice, services)
-            assert practice.untrue(order_id) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id) == []
 
     run(whole())
 
 
-def test_who_cannot_be_tried_says_why(practice: Practice) -> None:
-    """Parked, over, told already: nothing is written."""
+def test_retry_that_does_nothing_says_why(practice: Practice) -> None:
+    """Parked, ended, or without notifications: nothing is written."""
 
     async def whole() -> None:
         async with practice.opened() as services:
-            done, parked, quiet = await accept(services, an_order("a", **TOLD), an_order("b"), an_order("c"))
+            done, parked, quiet = await accept(services, an_order("a", **NOTIFIED), an_order("b"), an_order("c"))
             await services.orders.park(parked, by="ana", why="wait")
-            await live(practice, services)
+            await work_until_idle(practice, services)
             before = {order_id: practice.story(order_id) for order_id in (done, parked, quiet)}
             for order_id, lane, why in (
                 (done, None, "it is over, and its producer has every document"),
@@ -200,7 +209,7 @@ def test_who_cannot_be_tried_says_why(practice: Practice) -> None:
                 (quiet, Lane.TELL, "its producer asked for no notifications"),
                 (done, Lane.ASK, "it is over"),
             ):
-                outcome = await tried(services, order_id, lane)
+                outcome = await retry(services, order_id, lane)
                 assert outcome.lanes == ()
                 assert why in str(outcome.refusal)
             assert {order_id: practice.story(order_id) for order_id in before} == before
@@ -208,34 +217,34 @@ def test_who_cannot_be_tried_says_why(practice: Practice) -> None:
     run(whole())
 
 
-def test_a_telling_that_failed_is_tried_now_and_one_that_was_lost_is_told_again(practice: Practice) -> None:
-    """The first as it stood, the second anew, with a version of its own; the end stays what it was."""
+def test_failed_notification_is_tried_now_and_a_delivered_one_is_sent_again(practice: Practice) -> None:
+    """The first is the stored document, the second a new one with a version of its own. The end stays the same."""
     closed = {"crm"}
 
     async def whole() -> None:
-        practice.notifier._trouble = lambda delivery: "shut" if delivery.queue in closed else None
+        practice.notifier.error_of = lambda delivery: "shut" if delivery.queue in closed else None
         async with practice.opened() as services:
-            (order_id,) = await accept(services, an_order(**TOLD))
+            (order_id,) = await accept(services, an_order(**NOTIFIED))
             await work(services, Lane.SUBMIT)
             practice.pass_time(minutes=1)
             await work(services, Lane.ASK, Lane.TELL)
             closed.clear()
             await work(services, Lane.TELL)
-            assert practice.notifier.kept == []  # its time has not come
-            assert (await tried(services, order_id)).lanes == (Lane.TELL,)
+            assert practice.notifier.delivered == []  # its time has not come
+            assert (await retry(services, order_id)).lanes == (Lane.TELL,)
             await work(services, Lane.TELL)
-            assert (await tried(services, order_id, Lane.TELL)).lanes == (Lane.TELL,)
+            assert (await retry(services, order_id, Lane.TELL)).lanes == (Lane.TELL,)
             await work(services, Lane.TELL)
-            first, again = practice.notifier.kept
+            first, again = practice.notifier.delivered
             assert (first["state"], first["numbers"]) == (again["state"], again["numbers"])
             assert again["version"] > first["version"]
-            assert practice.at_rest()
-            assert practice.untrue(order_id) == []
+            assert practice.is_idle()
+            assert practice.differences(order_id) == []
 
     run(whole())
 
 
-def test_all_that_wait_at_a_carrier_are_tried_but_for_those_that_are_meant_to_wait(practice: Practice) -> None:
+def test_retry_of_a_whole_carrier_leaves_scheduled_orders_out(practice: Practice) -> None:
     async def whole() -> None:
         async with practice.opened() as services:
             later = (await services.ledger.now() + timedelta(days=9)).isoformat()
@@ -254,8 +263,8 @@ def test_all_that_wait_at_a_carrier_are_tried_but_for_those_that_are_meant_to_wa
     run(whole())
 
 
-def test_an_order_that_its_producer_wanted_to_wait_is_not_overdue_for_that(practice: Practice) -> None:
-    """It is counted from when it was to be sent."""
+def test_time_before_a_scheduled_moment_does_not_make_an_order_overdue(practice: Practice) -> None:
+    """It counts from the moment at which it was to be sent."""
     practice.policy = CarrierPolicy(overdue_after=timedelta(hours=2))
 
     async def whole() -> None:

@@ -1,6 +1,6 @@
-"""Orders that cannot be told apart go one at a time, and orders that the carrier has can be called back.
+"""Orders that a carrier could confuse are sent one after the other, and cancelled where the carrier has them.
 
-With Bandwidth's practice carrier, and adapters that ask for these things and nothing else.
+With Bandwidth's practice carrier, and adapters that need nothing but these two things.
 """
 
 import asyncio
@@ -13,18 +13,27 @@ from number_orders.carriers.contract import Capabilities, Conversation, SaveProg
 from number_orders.orders.errors import NotCancellable
 from number_orders.orders.events import CalledBack, StillOpen
 from number_orders.orders.model import Kind, Lane, Order, OrderRequest, State
-from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, live, run, work
+from tests.integration.fulfilment.practice import (
+    BANDWIDTH,
+    POST,
+    Practice,
+    accept,
+    an_order,
+    run,
+    work,
+    work_until_idle,
+)
 
 
-class OneAtATime(Bandwidth):
-    """Needs to itself, for every order, what the order is called after."""
+class BandwidthWithLocks(Bandwidth):
+    """Needs a serial lock for every order; the order's name is the key."""
 
     def serial_key(self, request: OrderRequest) -> str:  # type: ignore[override]  # Bandwidth itself never needs it
         return request.name or "own"
 
 
-class LetsGo(Bandwidth):
-    """Drops every order that it is asked to drop."""
+class BandwidthThatCancels(Bandwidth):
+    """Cancels every order that it is asked to cancel."""
 
     @property
     def capabilities(self) -> Capabilities:
@@ -37,34 +46,34 @@ class LetsGo(Bandwidth):
         return CalledBack("dropped as it was asked to", "CANCELLED")
 
 
-def one_at_a_time() -> OneAtATime:
-    return OneAtATime("9900000", "743")
+def with_locks() -> BandwidthWithLocks:
+    return BandwidthWithLocks("9900000", "743")
 
 
-def test_orders_that_cannot_be_told_apart_go_one_at_a_time(practice: Practice) -> None:
-    """However many workers there are: each begins when the one before it has ended, in the order they came."""
+def test_orders_that_need_one_lock_are_sent_one_after_the_other(practice: Practice) -> None:
+    """However many workers there are: each is begun when the one before it has ended, the oldest first."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=one_at_a_time()) as one, practice.opened(adapter=one_at_a_time()) as two:
+        async with practice.opened(adapter=with_locks()) as one, practice.opened(adapter=with_locks()) as two:
             ids = await accept(one, *(an_order(f"crm-{i}") for i in range(4)))
             for done in range(4):
                 await asyncio.gather(work(one, Lane.SUBMIT), work(two, Lane.SUBMIT))
                 assert len(practice.sold()) == done + 1
                 practice.pass_time(seconds=30)
                 await work(one, Lane.ASK)
-            await live(practice, one)
+            await work_until_idle(practice, one)
             assert [practice.order(order_id)["state"] for order_id in ids] == ["COMPLETED"] * 4
-            assert practice.untrue(*ids) == []
+            assert practice.differences(*ids) == []
             assert practice.rows("SELECT * FROM turns") == []
 
     run(whole())
 
 
-def test_turns_do_not_wait_for_each_other(practice: Practice) -> None:
+def test_orders_with_different_locks_are_sent_side_by_side(practice: Practice) -> None:
     """Orders that can be told apart go side by side."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=one_at_a_time()) as services:
+        async with practice.opened(adapter=with_locks()) as services:
             await accept(services, an_order("a"), an_order("b", name="another"))
             await work(services, Lane.SUBMIT)
             assert len(practice.sold()) == 2
@@ -72,22 +81,22 @@ def test_turns_do_not_wait_for_each_other(practice: Practice) -> None:
     run(whole())
 
 
-class TellsApart(OneAtATime):
-    """Knows at the second look which numbers came, and has nothing else to say."""
+class BandwidthThatReleasesLate(BandwidthWithLocks):
+    """Needs the lock until the second question, and reports nothing new."""
 
-    looks = 0
+    asks = 0
 
     def ask(self, order: Order) -> Conversation:
         yield SaveProgress(order.progress)
-        self.looks += 1
-        return StillOpen("RECEIVED", alone=self.looks == 1)
+        self.asks += 1
+        return StillOpen("RECEIVED", alone=self.asks == 1)
 
 
-def test_an_order_gives_its_turn_on_when_it_has_nothing_else_to_say(practice: Practice) -> None:
-    """That it may stay open for days, as it did before, is no news; that others may go is."""
+def test_lock_is_released_although_there_is_no_other_news(practice: Practice) -> None:
+    """The order stays open as before, which is no news. That it needs no lock any more is recorded."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=TellsApart("9900000", "743")) as services:
+        async with practice.opened(adapter=BandwidthThatReleasesLate("9900000", "743")) as services:
             await accept(services, an_order("a"), an_order("b"))
             await work(services, Lane.SUBMIT)
             for sold in (1, 2):
@@ -98,28 +107,28 @@ def test_an_order_gives_its_turn_on_when_it_has_nothing_else_to_say(practice: Pr
     run(whole())
 
 
-def test_an_order_in_doubt_keeps_its_turn(practice: Practice) -> None:
-    """What it may have bought could be taken for the next one's."""
+def test_order_in_doubt_keeps_its_lock(practice: Practice) -> None:
+    """What it may have bought could be taken for the next order's."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=one_at_a_time()) as services:
+        async with practice.opened(adapter=with_locks()) as services:
             practice.carrier.fault("drop_after", times=1, **POST)
             first, second = await accept(services, an_order("a"), an_order("b"))
             for _ in range(3):
                 await work(services, Lane.SUBMIT)
             assert practice.order(first)["state"] == "IN_DOUBT"
             assert practice.order(second)["sends"] == 0
-            await live(practice, services)
-            assert practice.untrue(first, second) == []
+            await work_until_idle(practice, services)
+            assert practice.differences(first, second) == []
 
     run(whole())
 
 
-def test_an_order_that_the_carrier_has_is_called_back_there(practice: Practice) -> None:
-    """Asked at once, and cancelled when the carrier says so; called back twice is called back once."""
+def test_order_that_the_carrier_has_is_cancelled_there(practice: Practice) -> None:
+    """It is asked for at once, and cancelled when the carrier says so. Cancelled twice is cancelled once."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=LetsGo("9900000", "743")) as services:
+        async with practice.opened(adapter=BandwidthThatCancels("9900000", "743")) as services:
             (order_id,) = await accept(services)
             await work(services, Lane.SUBMIT)
             asked = await services.orders.cancel(order_id, by="crm", why="typo")
@@ -136,11 +145,11 @@ def test_an_order_that_the_carrier_has_is_called_back_there(practice: Practice) 
     run(whole())
 
 
-def test_what_may_be_on_its_way_is_not_called_back(practice: Practice) -> None:
-    """Nobody knows yet whether the carrier has it: that comes first."""
+def test_order_in_doubt_cannot_be_cancelled(practice: Practice) -> None:
+    """It is not known yet whether the carrier has it."""
 
     async def whole() -> None:
-        async with practice.opened(adapter=LetsGo("9900000", "743")) as services:
+        async with practice.opened(adapter=BandwidthThatCancels("9900000", "743")) as services:
             practice.carrier.fault("drop_after", times=1, **POST)
             (order_id,) = await accept(services)
             await work(services, Lane.SUBMIT)

@@ -1,6 +1,6 @@
-"""The power goes out at every line in turn; the line to the ledger breaks at every statement in turn.
+"""Workers are killed at every point in turn, and the ledger's connection breaks at every statement in turn.
 
-Whatever breaks, and wherever: a later worker finds the order, it is bought once, and its end is the carrier's.
+Wherever it happens, a later worker finds the order, it is bought once, and it ends as at the carrier.
 """
 
 import contextlib
@@ -17,22 +17,41 @@ from number_orders.orders.errors import LedgerUnavailable
 from number_orders.orders.model import OrderId
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.control import SandboxControl
-from tests.integration.fulfilment.breaking import FrailHerald, Line, Power, PowerCut, frail_courier, frail_ledger
-from tests.integration.fulfilment.practice import GET, LIST, POST, Practice, accept, an_order, live, run, work
+from tests.integration.fulfilment.breaking import (
+    CrashingNotifier,
+    CrashPoint,
+    FailingConnection,
+    ProcessKilled,
+    crashing_courier,
+    crashing_ledger,
+)
+from tests.integration.fulfilment.practice import (
+    GET,
+    LIST,
+    POST,
+    Practice,
+    accept,
+    an_order,
+    run,
+    work,
+    work_until_idle,
+)
 from workers.clock import utc_now
 
-TOLD = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED", "OPEN", "COMPLETED", "PARTIAL", "FAILED"]}}
+NOTIFIED = {
+    "notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED", "OPEN", "COMPLETED", "PARTIAL", "FAILED"]}
+}
 
 IMPATIENT = CarrierPolicy(doubt_asks=1, doubt_patience=timedelta())
-"""One look is enough, at a carrier that lists its orders at once: every line is passed, and none a dozen times."""
+"""One search is enough at a carrier that lists its orders at once, so every point is passed only a few times."""
 
-Lives = dict[str, tuple[dict[str, Any], Callable[[SandboxControl], object]]]
+Cases = dict[str, tuple[dict[str, Any], Callable[[SandboxControl], object]]]
 
-LIVES: Lives = {
-    "straight to its end": (TOLD, lambda _: None),
+CASES: Cases = {
+    "straight to its end": (NOTIFIED, lambda _: None),
     "partly filled": ({"criteria": {"npa": "808"}, "quantity": 2}, lambda _: None),
     "named numbers that fail": ({"numbers": ["+19195559902"], "criteria": None, "quantity": None}, lambda _: None),
-    "processed, and the answer lost": (TOLD, lambda c: c.fault("drop_after", times=1, **POST)),
+    "processed, and the answer lost": (NOTIFIED, lambda c: c.fault("drop_after", times=1, **POST)),
     "lost on its way": ({}, lambda c: c.fault("drop_before", times=1, **POST)),
     "too many requests": ({}, lambda c: [c.fault("too_many_requests", times=1, **on) for on in (POST, GET)]),
     "lost, and the list is lost too": (
@@ -42,63 +61,65 @@ LIVES: Lives = {
 }
 
 
-async def await_end(practice: Practice, services: Services, *order_ids: OrderId, since: datetime) -> None:
-    """Let a later worker bring them to their ends, with nothing broken any more, and compare with the carrier."""
+async def work_to_the_end(practice: Practice, services: Services, *order_ids: OrderId, since: datetime) -> None:
+    """Let a later worker bring the orders to their ends without any fault, and compare with the carrier."""
     practice.carrier.clear_faults()
     practice.pass_time(hours=1)
-    await live(practice, services)
-    assert practice.untrue(*order_ids, since=since) == []
+    await work_until_idle(practice, services)
+    assert practice.differences(*order_ids, since=since) == []
 
 
-def untold(practice: Practice, order_id: OrderId) -> list[str]:
-    """Compare what the producer heard with what happened: every state it asked for, in order, repetitions aside."""
-    heard = [d["version"] for d in practice.notifier.kept if d["order_id"] == str(order_id)]
+def undelivered(practice: Practice, order_id: OrderId) -> list[str]:
+    """Compare the delivered documents with the events: every state that was asked for, in order, repetitions aside."""
+    heard = [d["version"] for d in practice.notifier.delivered if d["order_id"] == str(order_id)]
     first_heard = list(dict.fromkeys(heard))
     if practice.order(order_id)["request"].get("notify") is None:
         return []
     moves = practice.rows(
         """SELECT version, state FROM (
                SELECT version, state, lag(state) OVER (ORDER BY version) AS former
-               FROM order_events WHERE order_id = %(id)s) AS told
+               FROM order_events WHERE order_id = %(id)s) AS moves
            WHERE state IS DISTINCT FROM former AND state = ANY(%(asked)s) ORDER BY version""",
         id=order_id,
-        asked=TOLD["notify"]["on"],
+        asked=NOTIFIED["notify"]["on"],
     )
     happened = [move["version"] for move in moves]
     return [] if first_heard == happened else [f"heard {heard} of {moves}"]
 
 
-@pytest.mark.parametrize("life", LIVES)
-def test_the_power_goes_out_at_every_line(practice: Practice, life: str) -> None:
-    """Before and after every statement and every request, until a whole life passes without a cut."""
-    changes, prepare = LIVES[life]
+@pytest.mark.parametrize("case", CASES)
+def test_worker_is_killed_at_every_point_in_turn(practice: Practice, case: str) -> None:
+    """Before and after every statement and every request, until an order passes them all."""
+    changes, prepare = CASES[case]
     practice.policy = IMPATIENT
 
-    async def at_line(line: int, services: Services) -> bool:
+    async def killed_at(point: int, services: Services) -> bool:
         since = utc_now()
-        (order_id,) = await accept(services, an_order(f"crm-{line}", **changes))
+        (order_id,) = await accept(services, an_order(f"crm-{point}", **changes))
         prepare(practice.carrier)
-        power = Power(line)
-        notifier = FrailHerald(power, practice.notifier.kept)
-        with contextlib.suppress(PowerCut):
-            async with practice.opened(frail_ledger(power, services.ledger), frail_courier(power), notifier) as doomed:
-                await live(practice, doomed)
-        await await_end(practice, services, order_id, since=since)
-        assert untold(practice, order_id) == []
-        return power.is_out
+        crash_point = CrashPoint(point)
+        notifier = CrashingNotifier(crash_point, practice.notifier.delivered)
+        with contextlib.suppress(ProcessKilled):
+            async with practice.opened(
+                crashing_ledger(crash_point, services.ledger), crashing_courier(crash_point), notifier
+            ) as dying:
+                await work_until_idle(practice, dying)
+        await work_to_the_end(practice, services, order_id, since=since)
+        assert undelivered(practice, order_id) == []
+        return crash_point.reached
 
-    async def every_line() -> None:
+    async def every_point() -> None:
         async with practice.opened() as services:
-            lines = [line async for line in until_nothing_breaks(at_line, services)]
-        assert len(lines) > 20
+            points = [point async for point in until_nothing_breaks(killed_at, services)]
+        assert len(points) > 20
 
-    run(every_line())
+    run(every_point())
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_the_power_goes_out_again_and_again(practice: Practice, seed: int) -> None:
-    """Several orders, a carrier that loses answers, and workers that live for a handful of lines each."""
-    dice = random.Random(seed)
+def test_workers_are_killed_again_and_again(practice: Practice, seed: int) -> None:
+    """Several orders, a carrier that loses answers, and workers that are killed after a few steps each."""
+    random_numbers = random.Random(seed)
 
     practice.policy = CarrierPolicy(losses_max=100)
     since = utc_now()
@@ -111,12 +132,14 @@ def test_the_power_goes_out_again_and_again(practice: Practice, seed: int) -> No
             for fault, chance in {"drop_after": 0.2, "drop_before": 0.1, "error_after": 0.1}.items():
                 practice.carrier.fault(fault, probability=chance, seed=seed, **POST)
             for _ in range(25):
-                power = Power(dice.randint(3, 40))
-                with contextlib.suppress(PowerCut):
-                    async with practice.opened(frail_ledger(power, services.ledger), frail_courier(power)) as doomed:
-                        await work(doomed)
-                practice.pass_time(seconds=dice.choice((1, 10, 50, 120)))
-            await await_end(practice, services, *order_ids, since=since)
+                crash_point = CrashPoint(random_numbers.randint(3, 40))
+                with contextlib.suppress(ProcessKilled):
+                    async with practice.opened(
+                        crashing_ledger(crash_point, services.ledger), crashing_courier(crash_point)
+                    ) as dying:
+                        await work(dying)
+                practice.pass_time(seconds=random_numbers.choice((1, 10, 50, 120)))
+            await work_to_the_end(practice, services, *order_ids, since=since)
 
     run(whole())
 
@@ -125,24 +148,24 @@ def test_the_power_goes_out_again_and_again(practice: Practice, seed: int) -> No
     ("tries", "after_commit"), [(1, True), (1, False), (2, True), (2, False)],
     ids=["commit unheard of", "one try lost", "away after the commit", "away"],
 )  # fmt: skip
-def test_the_ledger_breaks_at_every_statement(practice: Practice, tries: int, after_commit: bool) -> None:
-    """Once, which is tried again; or twice, which is an outage. Before the statement, or between commit and answer."""
-    changes, prepare = LIVES["processed, and the answer lost"]
+def test_ledger_breaks_at_every_statement_in_turn(practice: Practice, tries: int, after_commit: bool) -> None:
+    """Once, and it is tried again; or twice, which is an outage. Before the statement, or after its commit."""
+    changes, prepare = CASES["processed, and the answer lost"]
     practice.policy = IMPATIENT
 
     async def at_statement(number: int, services: Services) -> bool:
         since = utc_now()
         (order_id,) = await accept(services, an_order(f"crm-{number}", **changes))
         prepare(practice.carrier)
-        line = Line(number, tries=tries, after_commit=after_commit)
+        connection = FailingConnection(number, tries=tries, after_commit=after_commit)
         try:
-            async with practice.opened(line.ledger(services.ledger)) as shaken:
-                await live(practice, shaken)
+            async with practice.opened(connection.ledger(services.ledger)) as failing:
+                await work_until_idle(practice, failing)
         except LedgerUnavailable:
             assert tries == 2
-        await await_end(practice, services, order_id, since=since)
-        assert untold(practice, order_id) == []
-        return line.broke
+        await work_to_the_end(practice, services, order_id, since=since)
+        assert undelivered(practice, order_id) == []
+        return connection.broke
 
     async def every_statement() -> None:
         async with practice.opened() as services:
@@ -153,10 +176,10 @@ def test_the_ledger_breaks_at_every_statement(practice: Practice, tries: int, af
 
 
 async def until_nothing_breaks(
-    life: Callable[[int, Services], Coroutine[Any, Any, bool]], services: Services
+    broken_at: Callable[[int, Services], Coroutine[Any, Any, bool]], services: Services
 ) -> AsyncIterator[int]:
-    """Live whole lives, each broken one line further on, until one is not."""
+    """Run whole orders, each broken one point later, until one passes unbroken."""
     for number in count(1):
-        if not await life(number, services):
+        if not await broken_at(number, services):
             return
         yield number

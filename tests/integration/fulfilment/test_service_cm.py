@@ -1,4 +1,4 @@
-"""CM.com's number requests on a real ledger: called back while people decide, in ranges of allowed sizes, for days."""
+"""CM.com's number requests on a real ledger: cancelled under review, ranges of allowed sizes, reviews of ten days."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -19,8 +19,8 @@ from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.sandbox.cm.access import CmAccount
-from tests.integration.fulfilment.breaking import Power, PowerCut, frail_courier, frail_ledger
-from tests.integration.fulfilment.practice import Practice, accept, an_order, live, run, work
+from tests.integration.fulfilment.breaking import CrashPoint, ProcessKilled, crashing_courier, crashing_ledger
+from tests.integration.fulfilment.practice import Practice, accept, an_order, run, work, work_until_idle
 from workers.bootstrap import policy
 
 NAME: Final = CarrierName("cm")
@@ -33,7 +33,7 @@ HOUR: Final = timedelta(hours=1)
 
 @pytest.fixture
 def cm(practice: Practice) -> Practice:
-    """CM.com at its own pace; people there take a thousand seconds of the sandbox's clock."""
+    """CM.com with its own policy; a review takes a thousand seconds of the sandbox's clock."""
     practice.name, practice.policy = NAME, policy(CMSettings())
     practice.carrier.behave(cm_review_s=1000)
     return practice
@@ -61,153 +61,158 @@ def a_dutch_order(npa: str = "010", key: str = "crm-1", **changes: Any) -> dict[
     return an_order(key, carrier="cm", criteria=where, **{"quantity": 2, **changes})
 
 
-async def sent(cm: Practice, services: Services, order: dict[str, Any] | None = None) -> OrderId:
-    """Take an order in and send it."""
+async def accept_and_send(cm: Practice, services: Services, order: dict[str, Any] | None = None) -> OrderId:
+    """Take an order in, and send it."""
     (order_id,) = await accept(services, order or a_dutch_order())
     await working(services, Lane.SUBMIT)
     assert cm.order(order_id)["state"] == "OPEN"
     return order_id
 
 
-async def called_back(cm: Practice, services: Services) -> OrderId:
-    """Send an order and call it back."""
-    order_id = await sent(cm, services)
+async def send_and_cancel(cm: Practice, services: Services) -> OrderId:
+    """Send an order, and cancel it."""
+    order_id = await accept_and_send(cm, services)
     assert (await services.orders.cancel(order_id, by="crm", why="not wanted")).cancel_asked_at
     return order_id
 
 
-def cancellations(cm: Practice) -> int:
-    """Count how often CM.com was asked to cancel something."""
+def count_cancellations(cm: Practice) -> int:
+    """Return how often CM.com was asked to cancel something."""
     route = cm.carrier.report()["requests"]["by_route"].get("{method} {path}".format(**CANCEL), {"total": 0})
     return int(route["total"])
 
 
-def told(cm: Practice, order_id: OrderId) -> tuple[str, str]:
+def state_and_reason(cm: Practice, order_id: OrderId) -> tuple[str, str]:
     order = cm.order(order_id)
     return order["state"], order["reason"]
 
 
-# -- called back ----------------------------------------------------------------------------------
+# Cancelled
 
 
-def test_an_order_that_is_called_back_is_cancelled_there_and_then_here(cm: Practice) -> None:
+def test_cancelled_order_is_cancelled_at_the_carrier_first(cm: Practice) -> None:
     async def cancelled() -> None:
         async with opened(cm) as services:
-            order_id = await called_back(cm, services)
-            await working(services, Lane.ASK)  # at once, however slow the looks had become
+            order_id = await send_and_cancel(cm, services)
+            await working(services, Lane.ASK)  # at once, however slowly it was asked about
 
-            assert told(cm, order_id) == ("CANCELLED", "cancelled at the carrier: Cancelled by the customer.")
+            assert state_and_reason(cm, order_id) == (
+                "CANCELLED",
+                "cancelled at the carrier: Cancelled by the customer.",
+            )
             assert cm.story(order_id)[-2:] == ["CancelAsked", "CalledBack"]
-            assert cm.untrue(order_id) == []
-            assert cm.at_rest()
+            assert cm.differences(order_id) == []
+            assert cm.is_idle()
 
     run(cancelled())
 
 
-def test_whoever_is_first_has_the_last_word(cm: Practice) -> None:
+def test_assignment_before_the_cancellation_takes_effect_wins(cm: Practice) -> None:
     """Assigned while the cancellation was under way: the numbers are ours, and CM.com is asked once."""
     cm.carrier.behave(cm_cancel_s=2000)
 
-    async def raced() -> None:
+    async def assigned_first() -> None:
         async with opened(cm) as services:
-            order_id = await called_back(cm, services)
+            order_id = await send_and_cancel(cm, services)
             await working(services, Lane.ASK)
-            assert told(cm, order_id) == ("OPEN", "CM.com was asked to cancel it, and has not done so yet")
+            assert state_and_reason(cm, order_id) == ("OPEN", "CM.com was asked to cancel it, and has not done so yet")
             cm.pass_time(hours=2)
             await working(services, Lane.ASK)
             cm.carrier.advance(1001)
-            await live(cm, services, step=HOUR)
+            await work_until_idle(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "COMPLETED"
-            assert cm.untrue(order_id) == []
-            assert cancellations(cm) == 1
+            assert cm.differences(order_id) == []
+            assert count_cancellations(cm) == 1
 
-    run(raced())
+    run(assigned_first())
 
 
-def test_what_was_assigned_before_it_was_called_back_stays_ours(cm: Practice) -> None:
+def test_numbers_assigned_before_the_cancellation_are_kept(cm: Practice) -> None:
     async def too_late() -> None:
         async with opened(cm) as services:
-            order_id = await sent(cm, services)
+            order_id = await accept_and_send(cm, services)
             cm.carrier.advance(1001)
             await services.orders.cancel(order_id, by="crm")
-            await live(cm, services, step=HOUR)
+            await work_until_idle(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "COMPLETED"
-            assert cm.untrue(order_id) == []
-            assert cancellations(cm) == 0
+            assert cm.differences(order_id) == []
+            assert count_cancellations(cm) == 0
 
     run(too_late())
 
 
 @pytest.mark.parametrize("fault", ["drop_after", "error_after", "garbage", "drop_before", "error_before", "html"])
-def test_a_cancellation_whose_answer_is_lost_is_looked_for_before_it_is_repeated(cm: Practice, fault: str) -> None:
+def test_cancellation_without_an_answer_is_checked_before_it_is_repeated(cm: Practice, fault: str) -> None:
     async def lost() -> None:
         async with opened(cm) as services:
-            order_id = await called_back(cm, services)
+            order_id = await send_and_cancel(cm, services)
             cm.carrier.fault(fault, times=1, carrier="cm", **CANCEL)
-            await live(cm, services, step=HOUR)
+            await work_until_idle(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "CANCELLED"
-            assert cm.untrue(order_id) == []
-            assert cancellations(cm) == (2 if fault.endswith("before") else 1)
+            assert cm.differences(order_id) == []
+            assert count_cancellations(cm) == (2 if fault.endswith("before") else 1)
 
     run(lost())
 
 
 @pytest.mark.parametrize(("cancel_s", "state"), [(0, "CANCELLED"), (500, "CANCELLED"), (2000, "COMPLETED")])
-def test_a_worker_lost_at_any_line_of_calling_back_changes_no_end(cm: Practice, cancel_s: float, state: str) -> None:
+def test_worker_killed_at_any_point_of_a_cancellation_changes_no_end(cm: Practice, cancel_s: float, state: str) -> None:
     cm.carrier.behave(cm_cancel_s=cancel_s)
 
-    async def every_line() -> None:
+    async def every_point() -> None:
         async with opened(cm) as services:
-            for line in count(1):
-                (order_id,) = await accept(services, a_dutch_order(key=f"crm-{line}"))
+            for point in count(1):
+                (order_id,) = await accept(services, a_dutch_order(key=f"crm-{point}"))
                 await working(services, Lane.SUBMIT)
                 await services.orders.cancel(order_id, by="crm")
-                power = Power(line)
-                with contextlib.suppress(PowerCut):
-                    async with opened(cm, frail_ledger(power, services.ledger), frail_courier(power)) as doomed:
-                        await working(doomed, Lane.ASK)
+                crash_point = CrashPoint(point)
+                with contextlib.suppress(ProcessKilled):
+                    async with opened(
+                        cm, crashing_ledger(crash_point, services.ledger), crashing_courier(crash_point)
+                    ) as dying:
+                        await working(dying, Lane.ASK)
                 for _ in range(2):  # the lease runs out; CM.com is asked, if it was not; then time passes there
                     cm.pass_time(hours=2)
                     await working(services, Lane.ASK)
                     cm.carrier.advance(1001)
-                await live(cm, services, step=HOUR)
-                assert (cm.order(order_id)["state"], cm.untrue(order_id)) == (state, []), line
-                if not power.is_out:
-                    assert line > 10
+                await work_until_idle(cm, services, step=HOUR)
+                assert (cm.order(order_id)["state"], cm.differences(order_id)) == (state, []), point
+                if not crash_point.reached:
+                    assert point > 10
                     return
 
-    run(every_line())
+    run(every_point())
 
 
-# -- ranges ---------------------------------------------------------------------------------------
+# Ranges
 
 
-def test_ranges_are_told_number_by_number(cm: Practice) -> None:
+def test_ranges_are_reported_number_by_number(cm: Practice) -> None:
     cm.carrier.behave(cm_range_shape="merged")
 
     async def ranged() -> None:
         async with opened(cm) as services:
-            order_id = await sent(cm, services, a_dutch_order("020", quantity=300, range_size=100))
-            await live(cm, services, step=HOUR)
+            order_id = await accept_and_send(cm, services, a_dutch_order("020", quantity=300, range_size=100))
+            await work_until_idle(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "COMPLETED"
             assert len(cm.numbers(order_id)) == 300
-            assert cm.untrue(order_id) == []
+            assert cm.differences(order_id) == []
 
     run(ranged())
 
 
-def test_a_range_size_that_is_not_allowed_never_leaves(cm: Practice) -> None:
+def test_order_with_a_forbidden_range_size_fails_and_is_not_sent(cm: Practice) -> None:
     async def refused() -> None:
         async with opened(cm) as services:
             (order_id,) = await accept(services, a_dutch_order(quantity=14, range_size=7))
             await working(services, Lane.SUBMIT)
 
             rule = "range_size: must be one of 10, 100: CM.com has no other ranges of local numbers of NLD"
-            assert told(cm, order_id) == ("FAILED", rule)
+            assert state_and_reason(cm, order_id) == ("FAILED", rule)
             assert cm.sold() == []
 
     run(refused())
@@ -217,7 +222,7 @@ def test_a_range_size_that_is_not_allowed_never_leaves(cm: Practice) -> None:
     ("fault", "alarms"),
     [("drop_before", []), ("error_before", []), ("html", []), ("garbage", ["unreadable_answer"])],
 )
-def test_without_restrictions_an_order_waits_and_nothing_has_left(cm: Practice, fault: str, alarms: list[str]) -> None:
+def test_order_waits_unsent_while_the_restrictions_cannot_be_read(cm: Practice, fault: str, alarms: list[str]) -> None:
     cm.carrier.fault(fault, carrier="cm", **RESTRICTIONS)
 
     async def waiting() -> None:
@@ -230,15 +235,15 @@ def test_without_restrictions_an_order_waits_and_nothing_has_left(cm: Practice, 
             assert cm.sold() == []
             assert [what for what, _ in cm.alarms()] == alarms
             cm.carrier.clear_faults()
-            await live(cm, services, step=HOUR)
+            await work_until_idle(cm, services, step=HOUR)
 
             assert cm.order(order_id)["state"] == "COMPLETED"
-            assert cm.untrue(order_id) == []
+            assert cm.differences(order_id) == []
 
     run(waiting())
 
 
-def test_a_limit_on_the_question_holds_the_order(cm: Practice) -> None:
+def test_429_on_the_restrictions_makes_the_order_wait(cm: Practice) -> None:
     cm.carrier.fault("too_many_requests", times=1, delay_s=90, carrier="cm", **RESTRICTIONS)
 
     async def limited() -> None:
@@ -248,55 +253,55 @@ def test_a_limit_on_the_question_holds_the_order(cm: Practice) -> None:
             assert cm.order(order_id)["state"] == "ACCEPTED"
             (limit,) = cm.rows("SELECT limit_group FROM budgets WHERE paused_until > now() + '1 minute'::interval")
             assert limit["limit_group"] == "ALL"
-            await live(cm, services, step=HOUR)
-            assert cm.untrue(order_id) == []
+            await work_until_idle(cm, services, step=HOUR)
+            assert cm.differences(order_id) == []
 
     run(limited())
 
 
-# -- days -----------------------------------------------------------------------------------------
+# Reviews of many days
 
 
-def test_what_people_take_ten_days_for_is_overdue_after_three_and_never_given_up(cm: Practice) -> None:
-    """Looked at every hour; a change of its status on the way makes it no younger."""
+def test_review_of_ten_days_is_overdue_after_three_and_never_given_up(cm: Practice) -> None:
+    """It is asked about every hour. A change of its status on the way does not start the three days again."""
     cm.carrier.behave(cm_review_s=10 * 24 * 3600)
-    step, word = timedelta(hours=6), "overdue"
+    step = timedelta(hours=6)
 
     async def days() -> None:
         async with opened(cm) as services:
-            order_id = await sent(cm, services)
+            order_id = await accept_and_send(cm, services)
             for day in range(1, 10):
                 for _ in range(4):
                     cm.pass_time(seconds=step.total_seconds())
                     cm.carrier.advance(step.total_seconds())
                     await working(services, Lane.ASK)
-                raised = [times for what, times in cm.alarms() if what == word]
+                raised = [times for what, times in cm.alarms() if what == "overdue"]
                 assert bool(raised) is (day >= 3), day
                 assert cm.order(order_id)["carrier_status"] == ("NEW" if day < 4 else "IN_PROGRESS")
-                (look,) = cm.rows(
+                (work_item,) = cm.rows(
                     "SELECT not_before <= now() + '1 hour' AS soon, not_before > now() AS later FROM owed"
                 )
-                assert look == {"soon": True, "later": True}
+                assert work_item == {"soon": True, "later": True}
             cm.carrier.advance(2 * 24 * 3600)
-            await live(cm, services, step=HOUR)
-            assert cm.untrue(order_id) == []
+            await work_until_idle(cm, services, step=HOUR)
+            assert cm.differences(order_id) == []
             assert cm.order(order_id)["state"] == "COMPLETED"
 
     run(days())
 
 
-def test_being_called_is_nothing_that_an_order_needs(cm: Practice) -> None:
-    """CM.com tells the address that is set of every change; the end is known from asking, whoever listens there."""
+def test_order_ends_although_no_callback_is_received(cm: Practice) -> None:
+    """CM.com calls the address that is set, where no server listens; the end is found by asking."""
     url = "http://127.0.0.1:9/cm"
 
-    async def hinted() -> None:
+    async def with_callback() -> None:
         async with opened(cm, callback_url=url) as services:
-            order_id = await sent(cm, services)
+            order_id = await accept_and_send(cm, services)
             cm.carrier.advance(1001)
-            await live(cm, services, step=HOUR)
-            assert cm.untrue(order_id) == []
+            await work_until_idle(cm, services, step=HOUR)
+            assert cm.differences(order_id) == []
         (sold,) = cm.sold()
         (kept,) = cm.rows("SELECT sent::jsonb ->> 'callbackUrl' AS url FROM receipts WHERE request LIKE 'POST%%'")
         assert (sold["outcome"], kept["url"]) == ("COMPLETED", url)
 
-    run(hinted())
+    run(with_callback())

@@ -1,4 +1,4 @@
-"""Swift's three kinds of orders from the queue to their true end, on the real ledger and the practice carrier."""
+"""Swift's three kinds of orders come to their true ends, on the real ledger and the practice carrier."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +10,7 @@ from psycopg.rows import dict_row
 
 from number_orders.orders.model import Lane
 from number_orders.sandbox.control import SandboxControl
-from tests.integration.fulfilment.practice import live, run
+from tests.integration.fulfilment.practice import run, work_until_idle
 from tests.integration.fulfilment.swift_practice import (
     CARTS,
     CHECKOUT,
@@ -19,10 +19,10 @@ from tests.integration.fulfilment.swift_practice import (
     SwiftPractice,
     a_purchase,
     a_removal,
-    bought,
-    brought_along,
-    take,
-    turn,
+    accept_one,
+    an_addition,
+    buy,
+    work_once,
 )
 
 STEP = timedelta(seconds=4)
@@ -38,12 +38,12 @@ def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[SwiftPractice
 def test_numbers_are_bought_and_followed_until_they_are_usable(practice: SwiftPractice) -> None:
     async def buy() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase(quantity=3))
-            await live(practice, services, step=STEP)
+            order_id = await accept_one(services, a_purchase(quantity=3))
+            await work_until_idle(practice, services, step=STEP)
             assert practice.order(order_id)["state"] == "COMPLETED"
-            (theirs,) = practice.sold(order_id)
-            assert practice.states(order_id) == dict.fromkeys(theirs["bought"], "usable")
-            assert practice.held() == set(theirs["bought"])
+            (carrier_order,) = practice.sold(order_id)
+            assert practice.states(order_id) == dict.fromkeys(carrier_order["bought"], "usable")
+            assert practice.held() == set(carrier_order["bought"])
 
     run(buy())
 
@@ -53,7 +53,7 @@ ENDS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
     "not at all": ({"criteria": {"npa": "406"}, "quantity": 2}, "FAILED", set()),
     "with errors": ({"criteria": {"npa": "802"}, "quantity": 2}, "COMPLETED_WITH_ERRORS", {"usable"}),
     "with fewer than it says": ({"criteria": {"npa": "208"}, "quantity": 4}, "PARTIAL", {"usable"}),
-    "after a word nobody knows": ({"criteria": {"npa": "605"}, "quantity": 2}, "COMPLETED", {"usable"}),
+    "after an unknown status": ({"criteria": {"npa": "605"}, "quantity": 2}, "COMPLETED", {"usable"}),
     "late usable": ({"criteria": {"npa": "307"}, "quantity": 2}, "COMPLETED", {"usable"}),
     "in a place": ({"criteria": {"state": "NC", "country": "USA"}, "quantity": 2}, "COMPLETED", {"usable"}),
     "for a sub account": ({"account": SUB, "quantity": 2}, "COMPLETED", {"usable"}),
@@ -62,27 +62,27 @@ ENDS: dict[str, tuple[dict[str, Any], str, set[str]]] = {
 
 
 @pytest.mark.parametrize("how", ENDS)
-def test_an_order_ends_as_it_did_at_the_carrier(practice: SwiftPractice, how: str) -> None:
+def test_order_ends_as_it_did_at_the_carrier(practice: SwiftPractice, how: str) -> None:
     changes, state, states = ENDS[how]
 
     async def order() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase(**changes))
-            await live(practice, services, step=timedelta(seconds=30))
+            order_id = await accept_one(services, a_purchase(**changes))
+            await work_until_idle(practice, services, step=timedelta(seconds=30))
             assert practice.order(order_id)["state"] == state, practice.order(order_id)
-            (theirs,) = practice.sold(order_id)
-            assert set(practice.states(order_id)) == set(theirs["bought"])
+            (carrier_order,) = practice.sold(order_id)
+            assert set(practice.states(order_id)) == set(carrier_order["bought"])
             assert set(practice.states(order_id).values()) == states
-            assert theirs["account"] == changes.get("account", theirs["account"])
+            assert carrier_order["account"] == changes.get("account", carrier_order["account"])
 
     run(order())
 
 
-def test_the_history_of_an_order_is_in_its_reason(practice: SwiftPractice) -> None:
+def test_reason_has_the_carriers_status_and_its_history(practice: SwiftPractice) -> None:
     async def refused() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase(criteria={"npa": "406"}, quantity=2))
-            await live(practice, services, step=STEP)
+            order_id = await accept_one(services, a_purchase(criteria={"npa": "406"}, quantity=2))
+            await work_until_idle(practice, services, step=STEP)
             reason = practice.order(order_id)["reason"]
             assert reason == "the carrier says ERROR (UPSTREAM_ERROR): 0 of 2 numbers ordered"
 
@@ -90,26 +90,26 @@ def test_the_history_of_an_order_is_in_its_reason(practice: SwiftPractice) -> No
 
 
 def test_numbers_that_are_listed_late_are_waited_for(practice: SwiftPractice) -> None:
-    """COMPLETED, and half a minute later the numbers are there: no partial end was told."""
+    """COMPLETED, and half a minute later the numbers are listed: no partial end is reported before."""
     practice.carrier.behave(swift_did_delay_s=30)
 
     async def late() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase(quantity=2))
-            await live(practice, services, step=timedelta(seconds=20))
+            order_id = await accept_one(services, a_purchase(quantity=2))
+            await work_until_idle(practice, services, step=timedelta(seconds=20))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert set(practice.states(order_id).values()) == {"usable"}
 
     run(late())
 
 
-def test_numbers_that_never_become_usable_keep_the_order_open_and_nobody_else_waiting(practice: SwiftPractice) -> None:
+def test_numbers_that_never_become_usable_keep_only_their_own_order_open(practice: SwiftPractice) -> None:
     async def never() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase("slow", criteria={"npa": "701"}))
-            other = await take(services, a_purchase("other", quantity=2))
+            order_id = await accept_one(services, a_purchase("slow", criteria={"npa": "701"}))
+            other = await accept_one(services, a_purchase("other", quantity=2))
             for _ in range(6):
-                await turn(practice, services, minutes=40)
+                await work_once(practice, services, minutes=40)
             assert practice.order(order_id)["state"] == "OPEN"
             assert set(practice.states(order_id).values()) == {"acquired"}
             assert practice.order(other)["state"] == "COMPLETED"
@@ -118,37 +118,37 @@ def test_numbers_that_never_become_usable_keep_the_order_open_and_nobody_else_wa
     run(never())
 
 
-def test_orders_that_could_be_taken_for_each_other_buy_one_after_the_other(practice: SwiftPractice) -> None:
+def test_orders_that_could_be_confused_buy_one_after_the_other(practice: SwiftPractice) -> None:
     """Same account, same area code, at once: each ends with its own numbers."""
 
     async def together() -> None:
         async with practice.opened() as services:
-            order_ids = [await take(services, a_purchase(f"buy-{n}", quantity=n + 1)) for n in range(4)]
-            await live(practice, services, step=STEP, turns=80)
+            order_ids = [await accept_one(services, a_purchase(f"buy-{n}", quantity=n + 1)) for n in range(4)]
+            await work_until_idle(practice, services, step=STEP, rounds=80)
             for order_id in order_ids:
-                (theirs,) = practice.sold(order_id)
-                assert set(practice.states(order_id)) == set(theirs["bought"])
+                (carrier_order,) = practice.sold(order_id)
+                assert set(practice.states(order_id)) == set(carrier_order["bought"])
                 assert practice.order(order_id)["state"] == "COMPLETED"
 
     run(together())
 
 
-def test_accounts_buy_side_by_side_and_take_nothing_from_each_other(practice: SwiftPractice) -> None:
+def test_orders_of_different_accounts_buy_side_by_side(practice: SwiftPractice) -> None:
     async def beside() -> None:
         async with practice.opened() as services:
-            own = await take(services, a_purchase("own", quantity=2))
-            sub = await take(services, a_purchase("sub", quantity=3, account=SUB))
-            await turn(practice, services)
+            own = await accept_one(services, a_purchase("own", quantity=2))
+            sub = await accept_one(services, a_purchase("sub", quantity=3, account=SUB))
+            await work_once(practice, services)
             assert {practice.order(order_id)["state"] for order_id in (own, sub)} == {"OPEN"}
-            await live(practice, services, step=STEP)
+            await work_until_idle(practice, services, step=STEP)
             for order_id in (own, sub):
-                (theirs,) = practice.sold(order_id)
-                assert set(practice.states(order_id)) == set(theirs["bought"])
+                (carrier_order,) = practice.sold(order_id)
+                assert set(practice.states(order_id)) == set(carrier_order["bought"])
 
     run(beside())
 
 
-BROUGHT: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
+ADDED: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
     "all": (("+12025550111", "+12025550112"), "COMPLETED", {"+12025550111": "usable", "+12025550112": "usable"}),
     "half": (("+12025559901", "+12025550112"), "PARTIAL", {"+12025559901": "usable", "+12025550112": "failed"}),
     "none": (("+12025559902",), "FAILED", {"+12025559902": "failed"}),
@@ -159,32 +159,32 @@ BROUGHT: dict[str, tuple[tuple[str, ...], str, dict[str, str]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("how", BROUGHT)
-def test_numbers_brought_along_are_judged_one_by_one(practice: SwiftPractice, how: str) -> None:
-    numbers, state, states = BROUGHT[how]
+@pytest.mark.parametrize("how", ADDED)
+def test_added_numbers_are_judged_one_by_one(practice: SwiftPractice, how: str) -> None:
+    numbers, state, states = ADDED[how]
 
-    async def bring() -> None:
+    async def add() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, brought_along(*numbers, options={"mms_enabled": True}))
-            await live(practice, services, step=LONG)
+            order_id = await accept_one(services, an_addition(*numbers, options={"mms_enabled": True}))
+            await work_until_idle(practice, services, step=LONG)
             assert practice.order(order_id)["state"] == state, practice.order(order_id)
             assert practice.states(order_id) == states
 
-    run(bring())
+    run(add())
 
 
-def test_an_account_without_approval_brings_nothing_along(practice: SwiftPractice) -> None:
+def test_account_without_approval_adds_no_numbers(practice: SwiftPractice) -> None:
     async def refused() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, brought_along("+12025550111", account="01K3S620PA5JPWPR10F0000002"))
-            await turn(practice, services)
+            order_id = await accept_one(services, an_addition("+12025550111", account="01K3S620PA5JPWPR10F0000002"))
+            await work_once(practice, services)
             order = practice.order(order_id)
             assert (order["state"], order["reason"]) == (
                 "FAILED",
                 "ADD_MESSAGING_NUMBERS is not enabled on this account",
             )
-            unknown = await take(services, a_purchase("nowhere", account="01K3S620PA5JPWPR10F0000009"))
-            await turn(practice, services)
+            unknown = await accept_one(services, a_purchase("nowhere", account="01K3S620PA5JPWPR10F0000009"))
+            await work_once(practice, services)
             assert practice.order(unknown)["state"] == "FAILED"
 
     run(refused())
@@ -198,33 +198,33 @@ REMOVED: dict[str, tuple[str, str, set[str]]] = {
 
 
 @pytest.mark.parametrize("how", REMOVED)
-def test_a_removal_ends_number_by_number(practice: SwiftPractice, how: str) -> None:
+def test_removal_ends_number_by_number(practice: SwiftPractice, how: str) -> None:
     npa, state, states = REMOVED[how]
 
     async def remove() -> None:
         async with practice.opened() as services:
-            numbers = await bought(practice, services, 2, criteria={"npa": npa})
-            order_id = await take(services, a_removal(numbers))
-            await live(practice, services)
+            numbers = await buy(practice, services, 2, criteria={"npa": npa})
+            order_id = await accept_one(services, a_removal(numbers))
+            await work_until_idle(practice, services)
             assert practice.order(order_id)["state"] == state, practice.order(order_id)
             assert set(practice.states(order_id).values()) == states
-            (theirs,) = practice.sold(order_id)
+            (carrier_order,) = practice.sold(order_id)
             gone = {e164 for e164, became in practice.states(order_id).items() if became == "released"}
-            assert gone == set(theirs["removed"])
+            assert gone == set(carrier_order["removed"])
             assert practice.held() == set(numbers) - gone
 
     run(remove())
 
 
-def test_an_answer_lost_is_found_again_by_its_cart(practice: SwiftPractice) -> None:
+def test_order_without_an_answer_is_found_by_its_cart(practice: SwiftPractice) -> None:
     practice.carrier.fault("drop_after", times=1, **CHECKOUT)
 
     async def lost() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase())
-            await turn(practice, services, Lane.SUBMIT)
+            order_id = await accept_one(services, a_purchase())
+            await work_once(practice, services, Lane.SUBMIT)
             assert practice.order(order_id)["state"] == "IN_DOUBT"
-            await live(practice, services, step=timedelta(minutes=1))
+            await work_until_idle(practice, services, step=timedelta(minutes=1))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert practice.story(order_id)[2:4] == ["AnswerLost", "Acknowledged"]
             assert len(practice.sold()) == 1
@@ -232,15 +232,15 @@ def test_an_answer_lost_is_found_again_by_its_cart(practice: SwiftPractice) -> N
     run(lost())
 
 
-def test_an_order_under_an_id_of_its_own_is_found_by_our_reference(practice: SwiftPractice) -> None:
-    """Should an order not be the cart by another name, the list of orders has it."""
+def test_order_that_is_not_under_its_carts_id_is_found_by_our_reference(practice: SwiftPractice) -> None:
+    """Swift gives it another id than the cart's: the list of orders has it."""
     practice.carrier.behave(swift_order_id="own")
     practice.carrier.fault("drop_after", times=1, **CHECKOUT)
 
     async def lost() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase())
-            await live(practice, services, step=timedelta(minutes=1))
+            order_id = await accept_one(services, a_purchase())
+            await work_until_idle(practice, services, step=timedelta(minutes=1))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert len(practice.sold()) == 1
 
@@ -248,27 +248,27 @@ def test_an_order_under_an_id_of_its_own_is_found_by_our_reference(practice: Swi
 
 
 @pytest.mark.parametrize("second", ["409", "422", "same"])
-def test_a_cart_that_never_was_checked_out_is_checked_out_again(practice: SwiftPractice, second: str) -> None:
-    """The same cart, after patience; were it an order after all, a second checkout would buy nothing."""
+def test_cart_that_was_not_checked_out_is_checked_out_again(practice: SwiftPractice, second: str) -> None:
+    """The same cart, after patience: if it was ordered after all, a second checkout buys nothing."""
     practice.carrier.behave(second_checkout=second)
     practice.carrier.fault("drop_before", times=1, **CHECKOUT)
 
     async def lost() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase())
-            await turn(practice, services, Lane.SUBMIT)
+            order_id = await accept_one(services, a_purchase())
+            await work_once(practice, services, Lane.SUBMIT)
             cart = practice.order(order_id)["progress"]["cart_id"]
-            await live(practice, services, step=timedelta(minutes=2))
+            await work_until_idle(practice, services, step=timedelta(minutes=2))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert practice.story(order_id).count("ProvenAbsent") == 1
-            assert [theirs["cart_id"] for theirs in practice.sold()] == [cart]
+            assert [carrier_order["cart_id"] for carrier_order in practice.sold()] == [cart]
 
     run(lost())
 
 
 @pytest.mark.parametrize("second", ["409", "422", "same"])
-def test_a_second_checkout_finds_the_first(practice: SwiftPractice, second: str) -> None:
-    """The order was not to be seen for a while, so its cart is checked out twice: bought once."""
+def test_second_checkout_of_one_cart_buys_nothing(practice: SwiftPractice, second: str) -> None:
+    """The order was not listed for a while, so its cart is checked out twice: bought once."""
     practice.carrier.behave(second_checkout=second)
     practice.carrier.fault("drop_after", times=1, **CHECKOUT)
     practice.carrier.fault("error_before", status=404, times=3, **GET)
@@ -276,8 +276,8 @@ def test_a_second_checkout_finds_the_first(practice: SwiftPractice, second: str)
 
     async def lost() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase())
-            await live(practice, services, step=timedelta(minutes=3))
+            order_id = await accept_one(services, a_purchase())
+            await work_until_idle(practice, services, step=timedelta(minutes=3))
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert "ProvenAbsent" in practice.story(order_id)
             assert len(practice.sold()) == 1
@@ -285,13 +285,13 @@ def test_a_second_checkout_finds_the_first(practice: SwiftPractice, second: str)
     run(lost())
 
 
-def test_a_cart_that_is_lost_is_made_anew(practice: SwiftPractice) -> None:
+def test_cart_without_an_answer_is_made_again(practice: SwiftPractice) -> None:
     practice.carrier.fault("drop_after", times=1, **CARTS)
 
     async def lost() -> None:
         async with practice.opened() as services:
-            order_id = await take(services, a_purchase())
-            await live(practice, services, step=STEP)
+            order_id = await accept_one(services, a_purchase())
+            await work_until_idle(practice, services, step=STEP)
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert practice.story(order_id)[1:3] == ["SubmissionBegun", "NotSent"]
             assert len(practice.sold()) == 1

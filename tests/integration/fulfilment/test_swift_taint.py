@@ -1,4 +1,4 @@
-"""The taint window, thirty minutes of it, which the carrier measures by its own clock: no removal is too early."""
+"""No removal leaves within the taint window of thirty minutes, which the carrier measures on its own clock."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,20 +11,20 @@ from number_orders.carriers.swift.taint import Taint
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.model import Lane, OrderId
 from number_orders.sandbox.control import SandboxControl
-from tests.integration.fulfilment.practice import live, run
+from tests.integration.fulfilment.practice import run, work_until_idle
 from tests.integration.fulfilment.swift_practice import (
     CHECKOUT,
     SwiftPractice,
     a_purchase,
     a_removal,
-    bought,
-    brought_along,
-    take,
-    turn,
+    accept_one,
+    an_addition,
+    buy,
+    work_once,
 )
 
 WINDOW_S = 1800.0
-WHOLE_S = 1860.0
+WINDOW_AND_MARGIN_S = 1860.0
 """The window and our margin."""
 
 
@@ -34,102 +34,105 @@ def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[SwiftPractice
         yield SwiftPractice(ledger_url, db, carrier)
 
 
-async def removed(practice: SwiftPractice, services: Services, order_id: OrderId) -> None:
-    """Let the removal come to its end, and see that it came in time."""
-    await live(practice, services, step=timedelta(minutes=6))
+async def work_until_removed(practice: SwiftPractice, services: Services, order_id: OrderId) -> None:
+    """Bring the removal to its end, and check that it was not too early."""
+    await work_until_idle(practice, services, step=timedelta(minutes=6))
     assert practice.order(order_id)["state"] == "COMPLETED", practice.order(order_id)
     assert set(practice.states(order_id).values()) == {"released"}
     assert practice.held().isdisjoint(practice.states(order_id))
     assert practice.violations() == []
 
 
-async def bought_elsewhere(practice: SwiftPractice, quantity: int = 1) -> list[str]:
-    """Buy numbers on the account past our books, as a person in the carrier's dashboard would."""
+async def buy_elsewhere(practice: SwiftPractice, quantity: int = 1) -> list[str]:
+    """Buy numbers on the account without our ledger, as a person in the carrier's dashboard would."""
     async with practice.opened() as services:
-        numbers = await bought(practice, services, quantity, key=f"elsewhere-{quantity}")
+        numbers = await buy(practice, services, quantity, key=f"elsewhere-{quantity}")
     practice.db.execute("TRUNCATE orders CASCADE")
     return numbers
 
 
-def test_a_removal_waits_for_the_whole_window_and_says_so_for_each_number(practice: SwiftPractice) -> None:
+def test_removal_waits_for_the_whole_window_and_says_so_for_each_number(practice: SwiftPractice) -> None:
     async def wait() -> None:
         async with practice.opened() as services:
-            numbers = await bought(practice, services, 2)
-            order_id = await take(services, a_removal(numbers))
-            await turn(practice, services)
+            numbers = await buy(practice, services, 2)
+            order_id = await accept_one(services, a_removal(numbers))
+            await work_once(practice, services)
             order = practice.order(order_id)
             assert order["state"] == "ACCEPTED"
             assert order["reason"].startswith("tainted: 2 numbers cannot be removed yet; it goes on at ")
             assert practice.results(order_id) == dict.fromkeys(numbers, ("requested", "TAINTED"))
-            assert WINDOW_S < practice.waits_s(order_id) <= WHOLE_S
+            assert WINDOW_S < practice.waits_s(order_id) <= WINDOW_AND_MARGIN_S
             assert practice.order(order_id)["progress"] == {}
-            await turn(practice, services, seconds=WINDOW_S)
+            await work_once(practice, services, seconds=WINDOW_S)
             assert practice.order(order_id)["state"] == "ACCEPTED"
-            await removed(practice, services, order_id)
+            await work_until_removed(practice, services, order_id)
             assert practice.story(order_id).count("SubmissionBegun") == 2
 
     run(wait())
 
 
-def test_an_old_number_is_removed_at_once(practice: SwiftPractice) -> None:
+def test_old_number_is_removed_at_once(practice: SwiftPractice) -> None:
     async def at_once() -> None:
         async with practice.opened() as services:
-            numbers = await bought(practice, services, 2)
-            practice.pass_time(seconds=WHOLE_S)
-            order_id = await take(services, a_removal(numbers))
-            await turn(practice, services)
+            numbers = await buy(practice, services, 2)
+            practice.pass_time(seconds=WINDOW_AND_MARGIN_S)
+            order_id = await accept_one(services, a_removal(numbers))
+            await work_once(practice, services)
             assert practice.order(order_id)["state"] == "OPEN"
-            await removed(practice, services, order_id)
+            await work_until_removed(practice, services, order_id)
 
     run(at_once())
 
 
-def test_split_removes_the_clean_ones_now_and_the_rest_in_time(practice: SwiftPractice) -> None:
+def test_split_removal_removes_untainted_numbers_now_and_the_rest_later(practice: SwiftPractice) -> None:
     async def split() -> None:
         async with practice.opened() as services:
-            old = await bought(practice, services, 2)
-            practice.pass_time(seconds=WHOLE_S)
-            young = await bought(practice, services, 1, key="buy-2")
-            order_id = await take(services, a_removal([*young, *old], when_tainted="split"))
-            await turn(practice, services)
-            await turn(practice, services, seconds=10)
+            old = await buy(practice, services, 2)
+            practice.pass_time(seconds=WINDOW_AND_MARGIN_S)
+            young = await buy(practice, services, 1, key="buy-2")
+            order_id = await accept_one(services, a_removal([*young, *old], when_tainted="split"))
+            await work_once(practice, services)
+            await work_once(practice, services, seconds=10)
             order = practice.order(order_id)
             assert order["state"] == "ACCEPTED"
             assert "2 numbers are removed" in order["reason"]
             assert {number: practice.states(order_id)[number] for number in old} == dict.fromkeys(old, "released")
             assert practice.held() == set(young)
             assert practice.waits_s(order_id) > WINDOW_S - 60
-            await removed(practice, services, order_id)
-            assert [sorted(theirs["removed"]) for theirs in practice.sold(order_id)] == [sorted(old), young]
+            await work_until_removed(practice, services, order_id)
+            assert [sorted(carrier_order["removed"]) for carrier_order in practice.sold(order_id)] == [
+                sorted(old),
+                young,
+            ]
             assert "PartSettled" in practice.story(order_id)
 
     run(split())
 
 
-def test_a_split_removal_that_is_called_back_in_between_is_half_done(practice: SwiftPractice) -> None:
-    async def called_back() -> None:
+def test_split_removal_that_is_cancelled_in_between_is_partial(practice: SwiftPractice) -> None:
+    async def cancelled() -> None:
         async with practice.opened() as services:
-            old = await bought(practice, services, 1)
-            practice.pass_time(seconds=WHOLE_S)
-            young = await bought(practice, services, 1, key="buy-2")
-            order_id = await take(services, a_removal([*young, *old], when_tainted="split"))
+            old = await buy(practice, services, 1)
+            practice.pass_time(seconds=WINDOW_AND_MARGIN_S)
+            young = await buy(practice, services, 1, key="buy-2")
+            order_id = await accept_one(services, a_removal([*young, *old], when_tainted="split"))
             for _ in range(2):
-                await turn(practice, services, seconds=10)
+                await work_once(practice, services, seconds=10)
             await services.orders.cancel(order_id, by="ana")
             assert practice.order(order_id)["state"] == "PARTIAL"
             assert practice.held() == set(young)
 
-    run(called_back())
+    run(cancelled())
 
 
-def test_a_removal_that_is_to_fail_fails_before_anything_is_asked_of_the_carrier(practice: SwiftPractice) -> None:
+def test_removal_with_mode_fail_fails_before_anything_is_sent(practice: SwiftPractice) -> None:
     async def fail() -> None:
         async with practice.opened() as services:
-            old = await bought(practice, services, 1)
-            practice.pass_time(seconds=WHOLE_S)
-            young = await bought(practice, services, 1, key="buy-2")
-            order_id = await take(services, a_removal([*young, *old], when_tainted="fail"))
-            await turn(practice, services)
+            old = await buy(practice, services, 1)
+            practice.pass_time(seconds=WINDOW_AND_MARGIN_S)
+            young = await buy(practice, services, 1, key="buy-2")
+            order_id = await accept_one(services, a_removal([*young, *old], when_tainted="fail"))
+            await work_once(practice, services)
             assert practice.order(order_id)["state"] == "FAILED"
             assert practice.results(order_id) == {young[0]: ("failed", "TAINTED"), old[0]: ("failed", "NOT_TRIED")}
             assert practice.sold(order_id) == []
@@ -139,28 +142,28 @@ def test_a_removal_that_is_to_fail_fails_before_anything_is_asked_of_the_carrier
 
 
 @pytest.mark.parametrize("mode", ["wait", "split"])
-def test_numbers_that_we_did_not_buy_are_reckoned_by_the_carriers_clock(practice: SwiftPractice, mode: str) -> None:
+def test_age_of_numbers_bought_elsewhere_is_taken_from_the_carrier(practice: SwiftPractice, mode: str) -> None:
     async def elsewhere() -> None:
-        numbers = await bought_elsewhere(practice, 2)
+        numbers = await buy_elsewhere(practice, 2)
         practice.pass_time(seconds=600)
         async with practice.opened() as services:
-            order_id = await take(services, a_removal(numbers, when_tainted=mode))
-            await turn(practice, services)
+            order_id = await accept_one(services, a_removal(numbers, when_tainted=mode))
+            await work_once(practice, services)
             assert practice.results(order_id) == dict.fromkeys(numbers, ("requested", "TAINTED"))
-            assert WHOLE_S - 700 < practice.waits_s(order_id) <= WHOLE_S - 600
-            await removed(practice, services, order_id)
+            assert WINDOW_AND_MARGIN_S - 700 < practice.waits_s(order_id) <= WINDOW_AND_MARGIN_S - 600
+            await work_until_removed(practice, services, order_id)
 
     run(elsewhere())
 
 
-def test_a_number_that_is_nowhere_to_be_seen_is_tried_when_it_must_be_old_enough(practice: SwiftPractice) -> None:
+def test_unlisted_number_is_removed_when_it_must_be_old_enough(practice: SwiftPractice) -> None:
     async def unseen() -> None:
         async with practice.opened() as services:
-            numbers = await bought(practice, services, 1)
-            order_id = await take(services, a_removal([*numbers, "+12025550111"]))
-            await turn(practice, services)
+            numbers = await buy(practice, services, 1)
+            order_id = await accept_one(services, a_removal([*numbers, "+12025550111"]))
+            await work_once(practice, services)
             assert practice.results(order_id)["+12025550111"] == ("requested", "NOT_LISTED")
-            await live(practice, services)
+            await work_until_idle(practice, services)
             assert practice.order(order_id)["state"] == "PARTIAL"
             assert practice.results(order_id) == {
                 numbers[0]: ("released", None),
@@ -171,56 +174,56 @@ def test_a_number_that_is_nowhere_to_be_seen_is_tried_when_it_must_be_old_enough
     run(unseen())
 
 
-def test_a_number_that_another_order_is_still_to_bring_is_waited_for_and_then_for_its_window(
+def test_removal_waits_for_the_order_that_is_to_acquire_the_number(
     practice: SwiftPractice,
 ) -> None:
     practice.carrier.behave(processing_s=600)
 
     async def awaited() -> None:
         async with practice.opened() as services:
-            bringing = await take(services, brought_along("+12025550111"))
-            removal = await take(services, a_removal(["+12025550111"]))
-            await turn(practice, services)
+            adding = await accept_one(services, an_addition("+12025550111"))
+            removal = await accept_one(services, a_removal(["+12025550111"]))
+            await work_once(practice, services)
             assert practice.results(removal) == {"+12025550111": ("requested", "AWAITED")}
             assert practice.order(removal)["reason"] == "waits for 1 number that another order is still to bring"
             practice.carrier.behave(processing_s=0)
-            await removed(practice, services, removal)
-            assert practice.order(bringing)["state"] == "COMPLETED"
+            await work_until_removed(practice, services, removal)
+            assert practice.order(adding)["state"] == "COMPLETED"
 
     run(awaited())
 
 
-def test_a_removal_of_numbers_just_bought_by_an_order_not_yet_at_its_end(practice: SwiftPractice) -> None:
-    """The carrier has given the number, we do not know yet: its age is the carrier's to tell."""
+def test_removal_of_numbers_of_an_order_that_has_not_ended_waits_for_the_window(practice: SwiftPractice) -> None:
+    """The carrier has assigned the number, we do not know it yet: its age is taken from the carrier."""
 
     async def early() -> None:
         async with practice.opened() as services:
-            purchase = await take(services, a_purchase())
-            await turn(practice, services, Lane.SUBMIT)
-            ((number,),) = (theirs["bought"] for theirs in practice.sold(purchase))
-            removal = await take(services, a_removal([number]))
-            await turn(practice, services, Lane.SUBMIT)
+            purchase = await accept_one(services, a_purchase())
+            await work_once(practice, services, Lane.SUBMIT)
+            ((number,),) = (carrier_order["bought"] for carrier_order in practice.sold(purchase))
+            removal = await accept_one(services, a_removal([number]))
+            await work_once(practice, services, Lane.SUBMIT)
             assert practice.results(removal) == {number: ("requested", "TAINTED")}
-            await removed(practice, services, removal)
+            await work_until_removed(practice, services, removal)
 
     run(early())
 
 
 @pytest.mark.parametrize("how", ["error", "with_errors", "refused"])
-def test_a_carrier_that_refuses_as_tainted_is_asked_again_a_window_later(practice: SwiftPractice, how: str) -> None:
-    """Its window is longer than we were told: nothing fails, and nothing is tried sooner than a whole window later."""
+def test_removal_refused_as_tainted_is_tried_again_a_window_later(practice: SwiftPractice, how: str) -> None:
+    """The carrier's window is longer than ours: nothing fails, and nothing is tried within another window."""
     practice.carrier.behave(tainted_removal=how)
     practice.taint = Taint(timedelta(minutes=5), timedelta())
 
     async def refused() -> None:
         async with practice.opened() as services:
-            old = await bought(practice, services, 1)
+            old = await buy(practice, services, 1)
             practice.pass_time(minutes=25)
-            young = await bought(practice, services, 1, key="buy-2")
+            young = await buy(practice, services, 1, key="buy-2")
             practice.pass_time(minutes=6)
-            order_id = await take(services, a_removal([*young, *old]))
+            order_id = await accept_one(services, a_removal([*young, *old]))
             for _ in range(2):
-                await turn(practice, services, seconds=5)
+                await work_once(practice, services, seconds=5)
             order = practice.order(order_id)
             assert order["state"] == "ACCEPTED", order
             assert "refused as tainted, although the taint window was over" in order["reason"]
@@ -229,7 +232,7 @@ def test_a_carrier_that_refuses_as_tainted_is_asked_again_a_window_later(practic
             assert practice.held() == ({*young} if how == "with_errors" else {*young, *old})
             too_early = len(practice.violations())
             practice.pass_time(minutes=30)
-            await live(practice, services)
+            await work_until_idle(practice, services)
             assert practice.order(order_id)["state"] == "COMPLETED", practice.order(order_id)
             assert set(practice.states(order_id).values()) == {"released"}
             assert len(practice.violations()) == too_early
@@ -237,45 +240,45 @@ def test_a_carrier_that_refuses_as_tainted_is_asked_again_a_window_later(practic
     run(refused())
 
 
-def test_two_removals_of_one_number_at_once(practice: SwiftPractice) -> None:
+def test_two_removals_of_one_number_remove_it_once(practice: SwiftPractice) -> None:
     async def twice() -> None:
         async with practice.opened() as services:
-            numbers = await bought(practice, services, 1)
-            first = await take(services, a_removal(numbers, "remove-1"))
-            second = await take(services, a_removal(numbers, "remove-2"))
-            await live(practice, services)
+            numbers = await buy(practice, services, 1)
+            first = await accept_one(services, a_removal(numbers, "remove-1"))
+            second = await accept_one(services, a_removal(numbers, "remove-2"))
+            await work_until_idle(practice, services)
             states = {practice.order(order_id)["state"] for order_id in (first, second)}
             assert states == {"COMPLETED", "COMPLETED_WITH_ERRORS"}, states
             assert practice.held() == set()
             assert practice.violations() == []
-            assert sum(len(theirs["removed"]) for theirs in practice.sold()) == 1
+            assert sum(len(carrier_order["removed"]) for carrier_order in practice.sold()) == 1
 
     run(twice())
 
 
-def test_a_worker_lost_while_a_removal_waits_changes_nothing(practice: SwiftPractice) -> None:
+def test_worker_killed_while_a_removal_waits_changes_nothing(practice: SwiftPractice) -> None:
     async def lost() -> None:
         async with practice.opened() as services:
-            numbers = await bought(practice, services, 1)
-            order_id = await take(services, a_removal(numbers))
-            await turn(practice, services)
+            numbers = await buy(practice, services, 1)
+            order_id = await accept_one(services, a_removal(numbers))
+            await work_once(practice, services)
         practice.pass_time(minutes=20)
         async with practice.opened() as later:
-            await turn(practice, later)
+            await work_once(practice, later)
             assert practice.order(order_id)["state"] == "ACCEPTED"
-            await removed(practice, later, order_id)
+            await work_until_removed(practice, later, order_id)
 
     run(lost())
 
 
-def test_a_removal_in_doubt_is_checked_out_again_with_the_same_cart(practice: SwiftPractice) -> None:
+def test_removal_in_doubt_is_checked_out_again_with_the_same_cart(practice: SwiftPractice) -> None:
     async def doubt() -> None:
         async with practice.opened() as services:
-            numbers = await bought(practice, services, 2)
-            practice.pass_time(seconds=WHOLE_S)
+            numbers = await buy(practice, services, 2)
+            practice.pass_time(seconds=WINDOW_AND_MARGIN_S)
             practice.carrier.fault("drop_before", times=1, **CHECKOUT)
-            order_id = await take(services, a_removal(numbers))
-            await removed(practice, services, order_id)
+            order_id = await accept_one(services, a_removal(numbers))
+            await work_until_removed(practice, services, order_id)
             assert "ProvenAbsent" in practice.story(order_id)
             assert len(practice.sold(order_id)) == 1
 
