@@ -1,4 +1,4 @@
-"""What a lane run tells other processes, and how often, on a clock that moves only when told to."""
+"""A lane run tells other processes about itself once a second at most, on a simulated clock."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -41,7 +41,7 @@ class Calls:
 
 
 def calls(*moments: tuple[float, str]) -> list[str]:
-    """Return what a presence calls when these methods of it are called at these moments."""
+    """Call methods of a presence at these moments; return what it calls on bell and slots."""
     noted = Calls()
     presence = LanePresence(noted, noted, *WHERE)
     loop = VirtualLoop()
@@ -60,11 +60,11 @@ def test_a_run_announces_itself_once_a_second() -> None:
     assert announced == ["keep_alone", "mute"] * 2
 
 
-def test_calling_another_child_frees_a_slot_and_sends_a_wake_up() -> None:
+def test_calling_another_child_allows_it_and_rings() -> None:
     assert calls((0.0, "call_another"), (0.5, "call_another")) == ["allow_another", "reset", "ring"]
 
 
-def test_leaving_allows_wake_ups_at_once_and_the_next_announcement_forbids_them_again() -> None:
+def test_leaving_allows_bells_at_once_and_the_next_announcement_mutes_them_again() -> None:
     assert calls((0.0, "announce"), (0.1, "leave"), (0.2, "announce")) == [
         *("keep_alone", "mute"),
         "reset",
