@@ -1,6 +1,8 @@
 """The parts of a world are complete, and its time only jumps forward."""
 
 import asyncio
+import re
+from importlib.resources import files
 
 import pytest
 
@@ -18,6 +20,16 @@ from workers.bootstrap import policy
 def test_the_ledger_in_memory_knows_every_statement() -> None:
     """A new SQL statement needs a statement in memory, and its contract test."""
     assert STATEMENTS.keys() == SQL.keys()
+
+
+def test_statement_in_memory_is_in_the_module_named_like_its_sql_file() -> None:
+    """So that both are found under one name."""
+    files_of = {
+        name: file.name.removesuffix(".sql")
+        for file in files("number_orders.ledger").joinpath("sql").iterdir()
+        for name in re.findall(r"^-- name: (\w+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert {name: run.__module__.rpartition(".")[2] for name, run in STATEMENTS.items()} == files_of
 
 
 @pytest.mark.parametrize(
