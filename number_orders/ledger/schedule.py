@@ -29,9 +29,11 @@ class Claim:
 
     order: Order
     attempts: int
+    """How often the item was claimed since it was added or renewed, this claim included."""
     generation: int
+    """How often the item was renewed."""
     limit_group: str | None = None
-    """The limit that the carrier counts its requests in."""
+    """The limit group in which the carrier counts its requests."""
     rate_slot_at: datetime | None = None
     """The slot of its first request; None: no rate, so it may leave at once."""
 
@@ -45,7 +47,7 @@ class Claims:
     token: UUID
     claims: Sequence[Claim]
     clock: datetime
-    """The ledger's time at the end of the statement: later than `now` by what it waited for locks."""
+    """The ledger's time at the end of the statement; later than `now` if it waited for locks."""
     recovering: bool = False
     """Whether the carrier's breaker counts faults or is open, so that an answer must be reported (`Breakers.reset`)."""
     reached: datetime | None = None
@@ -113,7 +115,10 @@ class Schedule:
         return Claims(lane, first["now"], token, claims, first["clock"], first["recovering"], first["reached"])
 
     async def _claimed(self, where: tuple[CarrierName, Lane], params: Mapping[str, Any]) -> list[DictRow]:
-        """Claim, with the cheap statement unless the lane was limited last time: it takes nothing from such a lane."""
+        """Claim, with the cheap statement unless the lane was limited last time.
+
+        The cheap statement takes nothing from a lane that is limited now, and says so.
+        """
         if where not in self._limited:
             found = await self._database.run("claim_unlimited", params)
             if found[0]["unlimited"]:
