@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 SOURCES := number_orders workers tasks config bench client tests
 
-.PHONY: help setup up demo fmt check test sim bench lock docs clean
+.PHONY: help setup up demo fmt check test test-fast sim bench lock docs clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -36,14 +36,21 @@ check: setup  ## what can be known without running: ruff, mypy, import contracts
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m pip check --disable-pip-version-check
 
+test-fast: setup  ## what needs no server: units, adapters and sandbox on loopback, simulated worlds
+	@$(BIN)/pytest $(or $(ARGS),-q) tests/unit tests/contract tests/simulation
+
+# Three runs side by side: tests of whole processes mostly wait, and keep few CPUs busy.
 test: setup  ## every test (ARGS="-k key" for some)
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@echo "Tests of whole processes are shown; all others run beside them, and are shown when both are over."
-	@$(BIN)/pytest -m "not acceptance" >.venv/others.log 2>&1 & others=$$!; trap 'kill $$others' INT TERM; \
-		$(BIN)/pytest -m "acceptance and not alone"; shown=$$?; \
-		wait $$others; beside=$$?; cat .venv/others.log; test "$$shown $$beside" = "0 0"
+	@echo "Three runs side by side. This shows the tests of whole processes; the other two are shown when all are over."
+	@$(BIN)/pytest -m "not acceptance" >.venv/test-others.log 2>&1 & others=$$!; \
+		$(BIN)/pytest -m "acceptance and long and not alone" >.venv/test-long.log 2>&1 & long=$$!; \
+		trap 'kill $$others $$long 2>/dev/null' INT TERM; \
+		$(BIN)/pytest -m "acceptance and not long and not alone"; shown=$$?; \
+		wait $$long; third=$$?; wait $$others; second=$$?; \
+		cat .venv/test-long.log .venv/test-others.log; test "$$shown $$second $$third" = "0 0 0"
 	@$(BIN)/pytest -m alone
 endif
 

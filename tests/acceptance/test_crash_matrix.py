@@ -19,7 +19,7 @@ from tests.acceptance.crashing.fate import Blow, Point, Sentence, Side
 from tests.acceptance.crashing.lives import LIVES, Life
 from tests.acceptance.crashing.works import Case, Works, works
 
-pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(1800)]
 
 TRIES: Final = 3
 DONE: Final = ("bought", "added", "removed", "released")

@@ -19,6 +19,7 @@ from tests.processes import Processes, eventually
 
 pytestmark = [
     pytest.mark.acceptance,
+    pytest.mark.long,
     # The producer's thread ends with sockets open: Celery's results keep theirs per thread and never close them.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -22,6 +22,7 @@ from tests.processes import Processes, eventually
 
 pytestmark = [
     pytest.mark.acceptance,
+    pytest.mark.long,
     pytest.mark.timeout(600),
     # The producer's thread ends with sockets open: Celery's results keep theirs per thread and never close them.
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
