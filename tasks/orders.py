@@ -7,7 +7,7 @@ message, it finds the order in the ledger and answers the same.
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import structlog
@@ -49,8 +49,16 @@ _ACKED_LATE: Final[dict[str, Any]] = {
 
 IntakeOutcome = Ticket | Refusal | Exception
 """What became of one order of a batch."""
-TaskReport = tuple[int, Any, float | None]
-"""What a pool child reports to its worker about one task: 1 if it failed, its result or error, its runtime."""
+
+
+class TaskReport(NamedTuple):
+    """What a pool process reports to its worker about one task. Celery's requests read it as a tuple of three."""
+
+    failed: bool
+    result: Any
+    """The result as text, or the error with its traceback."""
+    took_s: float | None
+
 
 _KNOWN_OUTCOME: ContextVar[IntakeOutcome | None] = ContextVar("known_outcome", default=None)
 """What the batch has already decided about the task that runs now."""
@@ -90,7 +98,9 @@ def submit_batch(requests: Sequence[Mapping[str, Any]]) -> list[TaskReport]:
         submit.backend, [(requests[i], ticket) for i, ticket in tickets.items() if _wants_result(requests[i])]
     )
     return [
-        (0, repr(tickets[index]), time.monotonic() - began) if index in tickets else _run_task(request, outcomes[index])
+        TaskReport(failed=False, result=repr(tickets[index]), took_s=time.monotonic() - began)
+        if index in tickets
+        else _run_task(request, outcomes[index])
         for index, request in enumerate(requests)
     ]
 
@@ -129,7 +139,7 @@ def _run_task(request: Mapping[str, Any], outcome: IntakeOutcome | None) -> Task
         result, failure, took_s, text = trace_task(submit, request["id"], request["args"], request["kwargs"], context)
     finally:
         _KNOWN_OUTCOME.reset(token)
-    return (1, result, took_s) if failure else (0, text, took_s)
+    return TaskReport(failed=bool(failure), result=result if failure else text, took_s=took_s)
 
 
 @shared_task(name="orders.submit_many", **_ACKED_LATE)

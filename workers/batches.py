@@ -1,4 +1,4 @@
-"""Batching of `orders.submit`: the messages that wait become one job of one pool child.
+"""Batching of `orders.submit`: waiting messages become one job of one pool process.
 
 The first request is dispatched at once. While its batch runs, further requests are collected; they are dispatched as
 the next batch when the running one has finished, when they fill a batch, or when they have waited for `_WAIT_MAX_S`.
@@ -29,15 +29,15 @@ Request = Any
 BATCH_MAX: Final = 256
 _BATCH_BYTES_MAX: Final = 1024 * 1024
 _WAIT_MAX_S: Final = 0.25
-"""How long collected requests wait for the running batch. A batch that is held up must not hold up the next."""
+"""How long collected requests wait for the running batch. A slow batch must not delay the next."""
 _BURST_GAP_S: Final = 0.1
 """Requests that arrive closer together than this are a burst."""
 _BURST_PAUSE_S: Final = 0.05
-"""During a burst, how long to pause between two looks at the queue, so that the next look finds several messages."""
+"""How long no messages are taken during a burst, so that several are waiting at the next read of the queue."""
 
 
 def batching_strategy(task: Task[Any, Any], app: Celery, consumer: Any) -> Callable[..., Any]:
-    """Return Celery's default strategy for a task, but hand its ready requests to the batch collector."""
+    """Return Celery's default strategy for a task, except that ready requests go to the batch collector."""
     handler: Callable[..., Any] = strategy.default(task, app, _BatchingConsumer(consumer) if consumer.hub else consumer)
     return handler
 
@@ -47,22 +47,22 @@ class _BatchingConsumer:
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
-        self.on_task_request = consumer.batches.add
+        self.on_task_request = consumer.batch_collector.add
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._consumer, name)
 
 
 class Batch:
-    """Requests that one pool child handles together. The worker schedules it like a single request."""
+    """Requests that one pool process handles together. The worker schedules it like a single request."""
 
     def __init__(self, requests: Sequence[Request], on_finished: Callable[["Batch"], None]) -> None:
         self._requests = requests
         self._on_finished = on_finished
-        self.is_accepted = False
+        self.is_started = False
 
     def execute_using_pool(self, pool: Any, **_: Any) -> None:
-        """Give the requests that are not revoked to a pool child.
+        """Give the requests that are not revoked to a pool process.
 
         Raises:
             TaskRevokedError: All are revoked.
@@ -81,21 +81,21 @@ class Batch:
         )
 
     def _on_accepted(self, pid: Any, accepted_at: float) -> None:
-        self.is_accepted = True
+        self.is_started = True
         for request in self._requests:
             request.on_accepted(pid, accepted_at)
 
     def _on_success(self, reports: Sequence[TaskReport]) -> None:
-        """Acknowledge the answered requests together; let each request do the rest as if it had run alone."""
+        """Acknowledge the successful requests in one go; then let each do the rest as if it had run alone."""
         self._on_finished(self)
         self._acknowledge(
-            [request for request, (failed, *_) in zip(self._requests, reports, strict=True) if not failed]
+            [request for request, report in zip(self._requests, reports, strict=True) if not report.failed]
         )
         for request, report in zip(self._requests, reports, strict=True):
             request.on_success(report)
 
     def _on_failure(self, failure: ExceptionInfo) -> None:
-        """Requeue every request: the child died, timed out or raised, so the outcome of each is unknown.
+        """Requeue every request: the pool process died, timed out or raised, so the outcome of each is unknown.
 
         A redelivered request runs alone (`_may_be_batched`).
         """
@@ -104,7 +104,7 @@ class Batch:
         log.error("batch_failed", together=len(self._requests), trouble=repr(getattr(wrapped, "exc", wrapped)))
         for request in self._requests:
             state.task_ready(request)
-            request.reject(requeue=True)  # no effect on a terminated request: Celery has acknowledged it
+            request.reject(requeue=True)  # does nothing if terminated: Celery has acknowledged it then
 
     def _acknowledge(self, requests: Sequence[Request]) -> None:
         unacknowledged = [request for request in requests if not request.acknowledged]
@@ -115,7 +115,7 @@ class Batch:
         except unacknowledged[0].connection_errors as fault:
             log.warning("batch_not_acknowledged", together=len(unacknowledged), trouble=repr(fault))
         for request in unacknowledged:
-            request.acknowledged = True  # or each would try again by itself
+            request.acknowledged = True  # otherwise `on_success` would try again for each
 
 
 class BatchCollector:
@@ -130,13 +130,13 @@ class BatchCollector:
         self._paused_until = 0.0
 
     @property
-    def running(self) -> int:
+    def running_count(self) -> int:
         """How many batches are dispatched and not finished."""
         return len(self._running)
 
     @property
     def is_paused(self) -> bool:
-        """Tell whether no message is to be taken just now, because a burst is being collected."""
+        """Whether no messages are taken now, because a burst is being collected."""
         return time.monotonic() < self._paused_until
 
     def capacity(self) -> int:
@@ -148,7 +148,7 @@ class BatchCollector:
         if not _may_be_batched(request):
             self._consumer.on_task_request(request)
             return
-        state.reserved_requests.discard(request)  # its batch occupies a child, the request does not
+        state.reserved_requests.discard(request)  # only its batch occupies a pool process
         self._collected.append(request)
         self._bytes += len(request.body)
         if len(self._collected) >= BATCH_MAX or self._bytes >= _BATCH_BYTES_MAX:
@@ -156,18 +156,18 @@ class BatchCollector:
         elif len(self._collected) == 1 and self._running:
             self._consumer.timer.call_after(_WAIT_MAX_S, self._dispatch)
         elif len(self._collected) == 1:
-            self._consumer.hub.call_soon(self._dispatch)  # after the others that this loop iteration has received
+            self._consumer.hub.call_soon(self._dispatch)  # after this loop iteration has added its other requests
         self._pause_in_burst()
 
     def drop_unstarted(self) -> None:
-        """Forget what no child has begun: the broker still has these messages and delivers them again."""
+        """Forget what no pool process has started: the broker still has these messages and redelivers them."""
         self._collected, self._bytes = [], 0
-        self._running = {batch for batch in self._running if batch.is_accepted}
+        self._running = {batch for batch in self._running if batch.is_started}
 
     def _pause_in_burst(self) -> None:
         """Take no messages for a moment if this request is part of a burst.
 
-        A single order, and the bell that is rung for it, never wait.
+        This never delays a single order, nor the wake-up that it causes.
         """
         now = time.monotonic()
         if now - self._last_added_at < _BURST_GAP_S and self._paused_until <= now:
@@ -189,7 +189,7 @@ class BatchCollector:
 
 
 def _may_be_batched(request: Request) -> bool:
-    """Tell whether a request may be batched: no callbacks, and not redelivered, as after a batch that failed."""
+    """Return whether a request may be batched: no callbacks, and not redelivered, as after a batch that failed."""
     _, _, callbacks = request._payload  # noqa: SLF001  decoded already, and available nowhere else
     return not request.delivery_info["redelivered"] and not any((callbacks or {}).values())
 
@@ -199,20 +199,20 @@ def _wake_event_loop() -> None:
 
 
 def install_flow_control(consumer: Any, queue: str) -> None:
-    """Let the channel take many messages of `queue` at a time, and messages of any queue while a child is free.
+    """Let the channel take many messages of `queue` at a time, and messages of any queue while a pool process is free.
 
-    Replaces Celery's `can_consume` of `worker_disable_prefetch`, which counts one child per request: a batch occupies
-    one child, however many requests it holds. Does nothing on transports other than Redis.
+    Replaces Celery's `can_consume` of `worker_disable_prefetch`, which counts one pool process per request: a batch
+    occupies one, however many requests it holds. Does nothing on transports other than Redis.
     """
-    channel, batches = consumer.task_consumer.channel, consumer.batches
+    channel, collector = consumer.task_consumer.channel, consumer.batch_collector
     if not consumer.hub or not isinstance(channel, redis_transport.Channel):
         return
 
     def can_consume() -> bool:
-        busy_children: int = len(state.reserved_requests) + batches.running
-        return not batches.is_paused and busy_children < int(consumer.pool.num_processes)
+        busy_processes: int = len(state.reserved_requests) + collector.running_count
+        return not collector.is_paused and busy_processes < int(consumer.pool.num_processes)
 
     channel.qos.can_consume = can_consume  # type: ignore[method-assign]
-    channel.take_in_batches(queue, batches.capacity)
+    channel.take_in_batches(queue, collector.capacity)
     if consumer.event_dispatcher:
         consumer.event_dispatcher.buffer_limit = BATCH_MAX  # the events of one batch leave in one message

@@ -1,16 +1,16 @@
 """kombu's Redis transport with fewer round trips and checked messages.
 
-It differs from the original in three points:
+It differs from kombu's transport in three points:
 
 - One Redis client per channel. kombu makes one per command, which costs more than most commands (redis-py fills a table
-  of some 170 entries each time), and a message takes three or four. A client keeps no state between commands but its
-  connection pool, so one does as well.
+  of some 170 entries each time), and a message takes three or four commands. A client keeps no state between commands
+  except its connection pool, so one client is enough.
 - Batches. A consumer may ask for many messages of a queue at a time (`Channel.take_in_batches`). BRPOP returns the
   first message; the round trip that records it as unacknowledged also runs a script that takes the messages waiting
   behind it. The script takes and records them atomically, so a killed worker loses none. Its records are exactly
   kombu's, so any other worker on the same broker can restore them.
-- Checks. Anybody can write to a queue, which is a Redis list, and an item that is no message ends kombu's worker. Every
-  item is therefore checked before kombu parses it (`workers.message_format`).
+- Checks. A queue is a Redis list, to which anybody can write, and an item that is not a message crashes kombu's worker.
+  Every item is therefore checked before kombu parses it (`workers.message_format`).
 """
 
 import time
@@ -21,7 +21,7 @@ from typing import Any, Final
 import redis
 from kombu import Message
 from kombu.transport import TRANSPORT_ALIASES, virtual
-from kombu.transport import redis as original
+from kombu.transport import redis as kombu_redis
 from kombu.utils.json import dumps
 
 from workers.message_format import as_message, read_message
@@ -57,9 +57,9 @@ return taken
 """
 """Take up to ARGV[1] messages or ARGV[2] bytes from a queue; return each with its delivery tag.
 
-Each is recorded as unacknowledged since ARGV[3], as `QoS.append` does it. The script stops at an item that is not
-plainly a message and puts it back, so BRPOP returns it alone. The same goes for items with more than ASCII in them or
-with typed values: Lua might accept one that Python does not, and Celery writes neither.
+Each is recorded as unacknowledged since ARGV[3], in the form that `QoS.append` uses. The script stops at an item that
+may not be a message and puts it back; the next BRPOP returns that item alone. It also stops at items that contain
+non-ASCII bytes or typed values (`__type__`): Lua might accept some that Python rejects, and Celery writes neither.
 """
 _BYTES_MAX: Final = 1024 * 1024
 
@@ -69,7 +69,7 @@ def install() -> None:
     TRANSPORT_ALIASES.update(_ALIASES)
 
 
-class BatchQoS(original.QoS):
+class BatchQoS(kombu_redis.QoS):
     """The messages that a channel has delivered and that are not acknowledged yet."""
 
     channel: "Channel"
@@ -77,7 +77,7 @@ class BatchQoS(original.QoS):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._recorded: set[str] = set()
-        """Delivery tags that the script has recorded, of messages that are not delivered yet."""
+        """Delivery tags of the messages that the script has recorded and that are not delivered yet."""
 
     def append(self, message: Message, delivery_tag: str) -> None:
         """Record a message as unacknowledged and, in the same round trip, take those waiting behind it."""
@@ -99,13 +99,14 @@ class BatchQoS(original.QoS):
             pipe.eval(_TAKE_MORE, len(keys), *keys, more, _BYTES_MAX, now)
             *_, taken = pipe.execute()
         virtual.QoS.append(self, message, delivery_tag)
-        self.channel.deliver_next(queue, [self._adopt(str(tag, "ascii"), item, queue) for tag, item in taken])
+        self.channel.deliver_next(queue, [self._register(str(tag, "ascii"), item, queue) for tag, item in taken])
 
-    def _adopt(self, recorded_tag: str, item: bytes, queue: str) -> Any:
-        """Return the message in an item that the script took, and restore it if this channel closes before delivery."""
-        accepted, message = read_message(item, queue)
+    def _register(self, recorded_tag: str, item: bytes, queue: str) -> Any:
+        """Return the message in an item that the script took. It is requeued if this channel closes before delivery."""
+        readable, message = read_message(item, queue)
         delivery_tag = message["properties"]["delivery_tag"]
-        if accepted is not item:  # the script took it for a message, Python does not: record the wrapped item instead
+        is_wrapped = readable is not item
+        if is_wrapped:  # the script accepted the item, Python does not: record the wrapping message instead
             with self.pipe_or_acquire() as pipe:
                 pipe.zadd(self.unacked_index_key, {delivery_tag: time.time()})
                 pipe.hset(self.unacked_key, delivery_tag, dumps([message, "", queue]))
@@ -122,7 +123,7 @@ class BatchQoS(original.QoS):
             virtual.QoS.ack(self, delivery_tag)
 
 
-class Channel(original.Channel):
+class Channel(kombu_redis.Channel):
     """A channel that keeps its client and can take messages in batches."""
 
     QoS = BatchQoS
@@ -142,7 +143,7 @@ class Channel(original.Channel):
         self._capacities[queue] = capacity
 
     def batch_capacity(self, queue: str) -> int:
-        """Return how many messages may be taken from a queue in addition to one."""
+        """Return how many messages may be taken from a queue in addition to the one that BRPOP returned."""
         capacity = self._capacities.get(queue)
         return max(capacity() - 1, 0) if capacity and not self._closing else 0
 
@@ -157,11 +158,11 @@ class Channel(original.Channel):
         finally:
             taken, self._next = self._next, []
             for queue, message in taken:
-                self.connection._deliver(message, queue)  # noqa: SLF001  as the original delivers what BRPOP returned
+                self.connection._deliver(message, queue)  # noqa: SLF001  as kombu delivers what BRPOP returned
 
     @contextmanager
     def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:
-        """Yield the given client or the channel's own, which is made again for a new pool, as after a fork."""
+        """Yield the given client, or else the channel's client. A new pool, as after a fork, gets a new client."""
         if client is None:
             if self._kept_client is None or self._kept_client.connection_pool is not self.pool:
                 self._kept_client = self._create_client()
@@ -174,14 +175,14 @@ class Channel(original.Channel):
         return client
 
     def _parse_brpop(self, answer: Sequence[bytes] | None, **_: Any) -> tuple[bytes, bytes] | None:
-        """Return the answer to BRPOP with its item as a message."""
+        """Return the answer to BRPOP; an item that kombu cannot parse is wrapped into a message."""
         if not answer:
             return None
         key, item = answer
         return key, as_message(item, key.decode(errors="replace").rsplit(self.sep, 1)[0])
 
 
-class Transport(original.Transport):
+class Transport(kombu_redis.Transport):
     """kombu's Redis transport with these channels."""
 
     Channel = Channel
@@ -195,12 +196,12 @@ def acknowledge(messages: Sequence[Message]) -> None:
     """
     channels = {message.channel for message in messages}
     for channel in channels:
-        own = [message for message in messages if message.channel is channel and not message.acknowledged]
+        pending = [message for message in messages if message.channel is channel and not message.acknowledged]
         if not isinstance(channel, Channel):
-            for message in own:
+            for message in pending:
                 message.ack()
             continue
-        if own:
-            channel.qos.ack_all([str(message.delivery_tag) for message in own])
-            for message in own:
+        if pending:
+            channel.qos.ack_all([str(message.delivery_tag) for message in pending])
+            for message in pending:
                 message._state = "ACK"  # type: ignore[attr-defined]  # noqa: SLF001  as `message.ack()` sets it
