@@ -27,7 +27,7 @@ from bench.meter import ResourceMeter
 from bench.runs import WARM_UP_ORDERS, quantile
 from bench.servers import Servers
 from bench.workload import measured, warm_up
-from number_orders.fulfilment.lanes.run import WRITTEN_LATE
+from number_orders.fulfilment.lanes.run import LOOK_BACK
 from number_orders.ledger.migrate import migrate
 from number_orders.ledger.statements import SQL
 from number_orders.orders.model import CarrierName, Kind, Lane
@@ -223,7 +223,7 @@ def _under_an_old_snapshot(db: psycopg.Connection, lasts_s: float) -> OldSnapsho
             if now >= ends - _LAST_S:
                 last.append(took)
                 from_start += [took] if since is None else []
-            since = reached - WRITTEN_LATE
+            since = reached - LOOK_BACK
             time.sleep(max(0.0, now + _CLAIM_EVERY_S - time.monotonic()))
     return OldSnapshot(claims, median(last), mean(last), median(from_start))
 

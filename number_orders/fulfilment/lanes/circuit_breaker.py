@@ -1,8 +1,10 @@
 """Report to the ledger whether a carrier can be reached, as the conversations of one lane run show it.
 
 Network faults count: a refused connection, an unknown host name, a failed handshake, no answer, a gateway's answer
-instead of the carrier's. A refusal is an answer. The breaker itself is a row of the ledger, where the reports of all
-workers meet: it decides whether a carrier is left alone, and until when.
+instead of the carrier's. A refusal is an answer.
+
+Nothing is decided here. Each carrier has one breaker, a row of the ledger to which all workers report. The statements
+`count_faults` and `reset_breaker` (`ledger/sql/breakers.sql`) decide whether a carrier is left alone, and until when.
 """
 
 from collections.abc import Sequence
@@ -27,7 +29,7 @@ _ALARM_AFTER: Final = timedelta(seconds=30)
 
 
 class BreakerStore(Protocol):
-    """Keeps one circuit breaker a carrier."""
+    """Keeps one circuit breaker per carrier, and decides when it opens and closes."""
 
     async def count_faults(
         self, carrier: CarrierName, tokens: Sequence[UUID], *, faults: int, why: str, breaker_policy: BreakerPolicy
@@ -38,16 +40,16 @@ class BreakerStore(Protocol):
 
 @dataclass(slots=True)
 class CircuitBreaker:
-    """What one lane run reports about one carrier."""
+    """Reports the faults and answers of one lane run. The SQL statement `count_faults` decides if the breaker opens."""
 
     breakers: BreakerStore
     alarms: AlarmStore
     breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
     _faults_reported: bool = False
-    """Whether this run has reported faults since the last answer: then the next answer must be reported too."""
+    """Whether this run has reported faults since the last answer. If so, the next answer must be reported too."""
 
     async def report(self, carrier: CarrierName, results: Sequence[tuple[Claims, ConversationResult]]) -> None:
-        """Report how some conversations ended. Costs no statement while all goes well."""
+        """Report how some conversations ended. Runs no statement while all goes well."""
         answered = [claims for claims, each in results if each.answered and not each.out_of_reach]
         faults = [(claims, why) for claims, each in results if (why := each.out_of_reach)]
         if answered:

@@ -1,12 +1,19 @@
 """One run of one lane: claim due work, keep many conversations in flight, record the results in groups.
 
 Knows nothing of what a conversation is about: that is the lane's (`lanes.submit`, `lanes.ask`).
+
+Uses three clocks:
+
+- The event loop's (`_loop_time`), in seconds: how long the run and its pauses last. Simulated in a simulated world.
+- The ledger's (`Claims.now`, `Attempt.now`), as `datetime`: every moment that is stored.
+- The boot clock (`boot_clock`), in seconds: until when a request may leave. It also counts while the machine sleeps.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum, auto
 from functools import partial
 from typing import Final, Protocol
 
@@ -26,52 +33,55 @@ from number_orders.orders.model import CarrierName, Lane, Order, OrderId
 log = structlog.get_logger(__name__)
 
 LANE_RUN_S: Final = 5.0
-"""How long a run goes on claiming. After that it sends a wake-up for what is left, so that other lanes get a child."""
+"""How long a run claims. What is left then gets a wake-up, so that other lanes get a pool process in between."""
 
-WRITTEN_LATE: Final = timedelta(seconds=1)
-"""How far behind the last claim the next one starts to look. Work that is written later than that, and already due, is
-found by the next run: each begins with a look at everything."""
+LOOK_BACK: Final = timedelta(seconds=1)
+"""Each claim looks only at work that fell due since the last claimed work, minus this margin. Work recorded even later
+is found by the next run, which first looks at everything."""
 
-_RETRY_WRITE_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
-"""Pauses between attempts to write answers while the ledger is away. An answer that is lost after that is asked for."""
+_RETRY_RECORD_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0)
+"""Pauses between tries to record answers while the ledger is away. If it stays away longer, the answers are dropped and
+the carrier is asked instead."""
 
 _CLAIM_PAUSE_S: Final = 0.1
-"""Pause after a claim that found less than it could take. What falls due meanwhile is claimed, begun and written
-together, at a fraction of what each would cost by itself."""
+"""Pause after a claim that found less than it could take. Work that falls due in this pause is claimed, begun and
+recorded together, which is much cheaper."""
 
 _GATHER_S: Final = 0.02
-"""How long the first finished conversation waits for others, to be written with one statement."""
+"""How long the first finished conversation waits for others, so that one statement records them all."""
 
-_BEHIND_S: Final = 1.0
-"""How long every claim may find as much as it can take before another child is called."""
+_CALL_ANOTHER_AFTER_S: Final = 1.0
+"""How long claims may keep coming back full before another pool process is called."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Nothing new was heard of an order: look again at `not_before`."""
+    """The result of an attempt that brought no event: its order is due again at `not_before`."""
 
     order_id: OrderId
     not_before: datetime
     reason: str | None = None
+    """Why, for the people who look at the order; None keeps the reason given before."""
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One conversation about one claimed order. `claimed_at` is the event loop's time, `claims.now` the ledger's."""
+    """One conversation about one claimed order."""
 
     claims: Claims
     claim: Claim
     order: Order
     claimed_at: float
+    """On the event loop's clock."""
     deadline: float
-    """When our right to send ends, on the clock that also counts while the machine sleeps."""
+    """When the right to send ends, on the boot clock."""
     pace: Pace | None = None
     """For a carrier with a rate limit."""
 
     @property
     def now(self) -> datetime:
-        """The ledger's time, as far as this machine can tell how much has passed since the claim."""
-        return self.claims.now + timedelta(seconds=_clock() - self.claimed_at)
+        """The ledger's time, as this machine estimates it: the time of the claim, plus what has passed here since."""
+        return self.claims.now + timedelta(seconds=_loop_time() - self.claimed_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +95,7 @@ class AttemptOutcome:
 
     @property
     def claims(self) -> Claims:
-        """The claims that the order came with."""
+        """The claims that brought the order."""
         return self.attempt.claims
 
 
@@ -114,11 +124,11 @@ class LaneWork(Protocol):
         ...
 
     async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
-        """Record that the claimed orders are begun, and return those to go on with."""
+        """Record that work on the claimed orders begins; return those that an attempt is to be started for."""
         ...
 
     async def run_attempt(self, attempt: Attempt) -> AttemptOutcome:
-        """Hold one conversation. Raises only what is a bug."""
+        """Hold one conversation. Raises only LedgerUnavailable, and what is a bug."""
         ...
 
 
@@ -143,6 +153,16 @@ class LaneRunStores(Protocol):
     def history(self) -> ReceiptStore: ...
 
 
+class _ClaimResult(Enum):
+    """How one look for work ended."""
+
+    CLAIMED = auto()
+    """Something was due, and is claimed. Perhaps none of it could be begun."""
+    NOTHING_DUE = auto()
+    NOT_TRIED = auto()
+    """No claim was made: it is not time for the next one yet, or there is no capacity."""
+
+
 class LaneRun:
     """Runs one lane for a few seconds, or for as long as there is work in flight."""
 
@@ -165,33 +185,36 @@ class LaneRun:
         self._presence = presence
         self._boot_clock = boot_clock
         self._ledger_clock = ledger_clock
-        self._ends = _clock() + lasts_s
-        self._next_claim = 0.0
-        self._behind_since: float | None = None
-        self._present = False
+        self._ends_at = _loop_time() + lasts_s
+        self._next_claim_at = 0.0
+        self._full_since: float | None = None
+        """Since when every claim has come back full; None if the last one did not."""
+        self._holds_off_wake_ups = False
+        """Whether this run has found work, and therefore announces that the lane needs no wake-ups."""
         self._in_flight: set[asyncio.Task[AttemptOutcome]] = set()
         self._started = 0
-        self._since: datetime | None = None
+        self._look_from: datetime | None = None
+        """The next claim looks only at work that fell due after this, in the ledger's time; None: at everything."""
 
     async def run(self) -> bool:
         """Work until nothing is due or the time is over; return whether more may be due."""
-        self._presence.leave()  # a run that finds work announces itself below
+        self._presence.leave()  # new work needs a wake-up from now on, until `_announce` says otherwise
         try:
-            while self._in_flight or _clock() < self._ends:
+            while self._in_flight or not self._is_over():
                 self._announce()
-                found = await self._fill() if self._may_claim() else None
+                found = await self._fill() if self._may_claim() else _ClaimResult.NOT_TRIED
                 if self._in_flight:
                     await self._collect()
-                elif found is False:
-                    if not self._present or _clock() >= self._ends:
-                        return _clock() >= self._ends
-                    self._leave()
-                elif found is None:
-                    # More may come where there was work a moment ago. To look again is cheaper than a wake-up.
-                    await asyncio.sleep(max(self._next_claim - _clock(), 0.0))
+                elif found is _ClaimResult.NOTHING_DUE:
+                    if not self._holds_off_wake_ups or self._is_over():
+                        return self._is_over()
+                    self._accept_wake_ups()
+                elif found is _ClaimResult.NOT_TRIED:
+                    # There was work a moment ago, so more may come. Looking again is cheaper than a wake-up.
+                    await asyncio.sleep(max(self._next_claim_at - _loop_time(), 0.0))
             return True
         finally:
-            if self._present:
+            if self._holds_off_wake_ups:
                 self._presence.leave()
             for task in self._in_flight:
                 task.cancel()
@@ -201,65 +224,72 @@ class LaneRun:
         """How many attempts were started."""
         return self._started
 
+    def _is_over(self) -> bool:
+        """Return whether the time for claims is over."""
+        return _loop_time() >= self._ends_at
+
     def _announce(self) -> None:
-        """Tell the other children whether this lane needs one more."""
-        behind_s = 0.0 if self._behind_since is None else _clock() - self._behind_since
-        if behind_s >= _BEHIND_S or _clock() >= self._ends:
+        """Tell the other pool processes whether this lane needs one more."""
+        full_s = 0.0 if self._full_since is None else _loop_time() - self._full_since
+        if full_s >= _CALL_ANOTHER_AFTER_S or self._is_over():
             self._presence.call_another()
-        elif self._present:
+        elif self._holds_off_wake_ups:
             self._presence.announce()
 
-    def _leave(self) -> None:
-        """Ask for wake-ups again, then look once more for what came in before that."""
+    def _accept_wake_ups(self) -> None:
+        """Ask for wake-ups again, and let the next claim look at once for everything that came in before."""
         self._presence.leave()
-        self._present = False
-        self._next_claim = 0.0
-        self._since = None
+        self._holds_off_wake_ups = False
+        self._next_claim_at = 0.0
+        self._look_from = None
 
     def _may_claim(self) -> bool:
-        return self._has_capacity() and self._next_claim <= _clock() < self._ends
+        return self._has_capacity() and self._next_claim_at <= _loop_time() and not self._is_over()
 
     def _has_capacity(self) -> bool:
-        """Tell whether enough conversations may be added to be worth a claim."""
+        """Return whether enough conversations may be added to be worth a claim."""
         return self._work.concurrency - len(self._in_flight) >= max(1, self._work.concurrency // 4)
 
-    async def _fill(self) -> bool:
-        """Start attempts if possible. Without a ledger none is started, but those in flight are still collected."""
+    async def _fill(self) -> _ClaimResult:
+        """Claim work and start attempts. If the ledger is away, start none, and end the run with those in flight.
+
+        Raises:
+            LedgerUnavailable: The ledger is away, and nothing is in flight.
+        """
         try:
             return await self._start_attempts()
         except LedgerUnavailable as away:
             if not self._in_flight:
                 raise
             log.warning("ledger_away", lane=self._work.lane.value, in_flight=len(self._in_flight), trouble=str(away))
-            self._ends = _clock()
-            return False
+            self._ends_at = _loop_time()
+            return _ClaimResult.NOTHING_DUE
 
-    async def _start_attempts(self) -> bool:
-        """Claim and begin; return whether anything was due."""
+    async def _start_attempts(self) -> _ClaimResult:
         capacity = self._work.concurrency - len(self._in_flight)
-        boot, claimed_at = self._boot_clock(), _clock()
-        claims = await self._ledger.schedule.claim(
-            self._work.carrier_name, self._work.lane, limit=capacity, lease=self._work.lease, since=self._since
+        boot_time, claimed_at = self._boot_clock(), _loop_time()
+        claimed = await self._ledger.schedule.claim(
+            self._work.carrier_name, self._work.lane, limit=capacity, lease=self._work.lease, since=self._look_from
         )
-        if claims is None or len(claims.claims) < capacity:
-            self._next_claim = _clock() + _CLAIM_PAUSE_S
-            self._behind_since = None
-        elif self._behind_since is None:
-            self._behind_since = claimed_at
-        if claims is None:
-            return False
-        self._present = True
-        self._ledger_clock.learn(claims.clock, asked_at=boot, heard_at=self._boot_clock())
-        deadline = boot + self._work.right_to_send.total_seconds()
-        self._since = claims.reached - WRITTEN_LATE if claims.reached else None
-        begun = await self._work.begin(claims)
-        if claims.recovering and not begun:
-            await self._ledger.breakers.return_probe(claims, self._work.carrier_name)
+        if claimed is None or len(claimed.claims) < capacity:
+            self._next_claim_at = _loop_time() + _CLAIM_PAUSE_S
+            self._full_since = None
+        elif self._full_since is None:
+            self._full_since = claimed_at
+        if claimed is None:
+            return _ClaimResult.NOTHING_DUE
+        self._holds_off_wake_ups = True
+        self._ledger_clock.learn(claimed.clock, asked_at=boot_time, heard_at=self._boot_clock())
+        deadline = boot_time + self._work.right_to_send.total_seconds()
+        self._look_from = claimed.reached - LOOK_BACK if claimed.reached else None
+        begun = await self._work.begin(claimed)
+        if claimed.recovering and not begun:
+            await self._ledger.breakers.return_probe(claimed, self._work.carrier_name)
         for claim, order in begun:
-            attempt = Attempt(claims, claim, order, claimed_at, deadline, self._pace(claim, deadline))
+            attempt = Attempt(claimed, claim, order, claimed_at, deadline, self._pace(claim, deadline))
             self._in_flight.add(asyncio.create_task(self._work.run_attempt(attempt)))
             self._started += 1
-        return True
+        return _ClaimResult.CLAIMED
 
     def _pace(self, claim: Claim, deadline: float) -> Pace | None:
         if claim.rate_slot_at is None or claim.limit_group is None:
@@ -283,7 +313,8 @@ class LaneRun:
             more, self._in_flight = await asyncio.wait(self._in_flight, timeout=_GATHER_S)
             finished |= more
         for task in finished:
-            # A broken attempt is left to its lease, or to the question that the ledger owes. The others go on.
+            # A failed attempt does not stop the others. Its order is picked up again when its lease or its question
+            # falls due.
             match task.exception():
                 case None:
                     pass
@@ -296,13 +327,13 @@ class LaneRun:
             await self._record(outcomes)
 
     def _collect_timeout(self) -> float:
-        """Return how long to wait for an attempt to finish before there may be something to claim or to announce."""
-        if not self._has_capacity() or _clock() >= self._ends:
-            return _BEHIND_S
-        return max(self._next_claim - _clock(), 0.001)
+        """Return how long to wait for attempts to finish before this run may have to claim or to announce something."""
+        if not self._has_capacity() or self._is_over():
+            return _CALL_ANOTHER_AFTER_S
+        return max(self._next_claim_at - _loop_time(), 0.001)
 
     async def _record(self, outcomes: Sequence[AttemptOutcome]) -> None:
-        """Write what came back, each thing once."""
+        """Record events, postponements and receipts."""
         heard = [outcome.result for outcome in outcomes if isinstance(outcome.result, Heard)]
         if heard:
             now = max(outcome.attempt.now for outcome in outcomes)
@@ -313,8 +344,12 @@ class LaneRun:
         await self._write(outcomes, partial(self._ledger.history.keep_receipts, receipts))
 
     async def _write(self, outcomes: Sequence[AttemptOutcome], write: Callable[[], Awaitable[object]]) -> None:
-        """Write, and wait for a ledger that is away for a moment: answers are precious."""
-        for wait_s in (*_RETRY_WRITE_S, None):
+        """Write; while the ledger is away, keep the answers and try again.
+
+        Raises:
+            LedgerUnavailable: It was away for longer than `_RETRY_RECORD_S`.
+        """
+        for wait_s in (*_RETRY_RECORD_S, None):
             try:
                 await write()
             except LedgerUnavailable as away:
@@ -326,18 +361,18 @@ class LaneRun:
                 return
 
     async def _report_carrier(self, outcomes: Sequence[AttemptOutcome]) -> None:
-        """Report to all workers what the carrier said of its limits, and whether it could be reached."""
+        """Store for all workers which limits the carrier says are used up, and whether it could be reached."""
         try:
             for group, until, why in _limits_hit(outcomes):
                 await self._ledger.limits.pause(self._work.carrier_name, group, until=until, why=why)
             results = [(outcome.claims, outcome.conversation) for outcome in outcomes]
             await self._breaker.report(self._work.carrier_name, results)
-        except LedgerUnavailable as away:  # the answers in hand are worth more, and the next ones will say the same
+        except LedgerUnavailable as away:  # recording the answers matters more; later answers will report it again
             log.warning("carrier_state_not_recorded", carrier=self._work.carrier_name, trouble=str(away))
 
 
 def _limits_hit(outcomes: Iterable[AttemptOutcome]) -> list[tuple[str, datetime, str]]:
-    """Return the limits that answered "too many requests", each with the latest moment given."""
+    """Return the limit groups that were answered with "too many requests", each with the latest moment given."""
     hit: dict[str, datetime] = {}
     for outcome in outcomes:
         group = outcome.attempt.claim.limit_group
@@ -347,14 +382,15 @@ def _limits_hit(outcomes: Iterable[AttemptOutcome]) -> list[tuple[str, datetime,
     return [(group, until, "HTTP 429: too many requests") for group, until in hit.items()]
 
 
-def _clock() -> float:
-    """Return the event loop's seconds, which its timers use too: monotonic, or a simulated world's."""
+def _loop_time() -> float:
+    """Return the event loop's seconds, which its timers use too."""
     return asyncio.get_running_loop().time()
 
 
 def _look_again_by_claims(
     outcomes: Iterable[AttemptOutcome],
 ) -> list[tuple[Claims, list[tuple[OrderId, datetime, str | None]]]]:
+    """Return what to postpone, grouped by the claims that brought it."""
     groups: dict[int, tuple[Claims, list[tuple[OrderId, datetime, str | None]]]] = {}
     for outcome in outcomes:
         if isinstance(outcome.result, LookAgain):
