@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from number_orders.orders.alarms import Alarm
 from number_orders.orders.model import FINAL_STATES, CarrierName, Kind, Lane, NumberState, State
 from number_orders.simulation.carriers import Sale, SimulatedCarrier
 from number_orders.simulation.people import Inbox, Producer
@@ -22,7 +23,13 @@ _NEXT_LOOK_WITHIN: Final = timedelta(hours=2)
 """The longest time until the next look at an order: the slowest cadence, and an hour of a carrier's."""
 
 _NEVER_RAISED: Final = frozenset(
-    {"illegal_transition", "event_not_storable", "end_contradicted", "carrier_order_taken", "number_held_twice"}
+    {
+        Alarm.ILLEGAL_TRANSITION,
+        Alarm.EVENT_NOT_STORABLE,
+        Alarm.END_CONTRADICTED,
+        Alarm.CARRIER_ORDER_TAKEN,
+        Alarm.NUMBER_HELD_TWICE,
+    }
 )
 """Alarms that no world causes: the carriers here are slow, silent and broken, but they do not lie."""
 
