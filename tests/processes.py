@@ -52,15 +52,46 @@ class Process:
             time.sleep(0.05)
 
 
+_REAP = """
+import os, signal, sys
+groups = [int(line) for line in sys.stdin]  # until the test run is gone
+for group in groups:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except ProcessLookupError:
+        continue
+"""
+
+
+class Reaper:
+    """Kills process groups when this process is gone, even if it was killed itself."""
+
+    def __init__(self) -> None:
+        self._popen = subprocess.Popen([sys.executable, "-c", _REAP], stdin=subprocess.PIPE, start_new_session=True)
+
+    def watch(self, group: int) -> None:
+        """Kill this process group when we are gone."""
+        assert self._popen.stdin is not None
+        self._popen.stdin.write(f"{group}\n".encode())
+        self._popen.stdin.flush()
+
+    def close(self) -> None:
+        """Kill what is left now."""
+        assert self._popen.stdin is not None
+        self._popen.stdin.close()
+        self._popen.wait()
+
+
 @dataclass
 class Processes:
-    """The processes of one test."""
+    """The processes of one test. They end with it, and with the test run, however that ends."""
 
     folder: Path
     env: Mapping[str, str]
     all: list[Process] = field(default_factory=list)
     home: Path = REPOSITORY
     """Where the code is that they run."""
+    _reaper: Reaper = field(default_factory=Reaper)
 
     def __enter__(self) -> Self:
         return self
@@ -68,6 +99,7 @@ class Processes:
     def __exit__(self, *_: object) -> None:
         for process in self.all:
             process.kill()
+        self._reaper.close()
 
     @property
     def whole_env(self) -> dict[str, str]:
@@ -101,6 +133,7 @@ class Processes:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        self._reaper.watch(popen.pid)
         process = Process(name, popen, log)
         self.all.append(process)
         return process
