@@ -206,6 +206,9 @@ class Monitor:
         ours = sorted(e164 for e164, held in self._numbers(order_id) if held in {NumberState.ACQUIRED, "usable"})
         if state in {State.FAILED, State.CANCELLED}:
             wrong = bool(purchases or ours)
+        elif state == State.COMPLETED_WITH_ERRORS and not purchases:
+            # The status said that all came and no number did: this end tells both, and no other end may.
+            wrong = bool(ours) or not any(sale["status"] == "COMPLETED" for sale in sales)
         else:
             theirs = purchases[0] if len(purchases) == 1 else None
             wrong = theirs is None or theirs["outcome"] not in _CARRIER_OUTCOMES[state] or _acquired(theirs) != ours
