@@ -24,6 +24,9 @@ from number_orders.simulation.trace import Trace
 
 _RESEND_AFTER_S: Final = 120.0
 _CHECK_EVERY_S: Final = 1800.0
+_MAX_SENDS: Final = 4
+"""After so many an operator writes an order off: a carrier that never ends it once will not end it later."""
+
 _CERTAIN_AFTER_S: Final = 2 * (LATE_MAX_S + LISTING_MAX_S)
 
 _ORDINARY: Final = ("919", "984", "704", "336", "303", "206", "312", "617")
@@ -267,4 +270,5 @@ class Operator:
             return Adopted(
                 CarrierOrderId(row["carrier_order_id"] if row["carrier_order_id"] in theirs else latest), by, why
             )
-        return SentAgain(by, why) if self.dice.random() < 0.7 else WrittenOff(by, why)  # noqa: PLR2004
+        hopeful = self.dice.random() < 0.7  # noqa: PLR2004
+        return SentAgain(by, why) if hopeful and row["sends"] < _MAX_SENDS else WrittenOff(by, why)
