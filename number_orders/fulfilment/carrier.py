@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import Final, cast
 
 from number_orders.carriers.contract import Adapter, Conversation, ConversationStore, Purpose, RateLimiter
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
@@ -12,6 +12,7 @@ from number_orders.fulfilment.lanes import rate
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.history import Receipt
 from number_orders.ledger.limits import Limit
+from number_orders.ledger.text import storable, storable_text
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import Event, NotSent
 from number_orders.orders.model import Kind, Lane, Order
@@ -88,7 +89,7 @@ class Carrier:
             outcome = await self.courier.converse(conversation, deadline=deadline, store=memory, rate_limiter=pace)
         except Exception as error:  # noqa: BLE001  a bug that one order meets must not stop the others
             return ConversationResult(None, error, exchanges_of(error))
-        return ConversationResult(outcome.event, None, outcome.exchanges)
+        return ConversationResult(_storable(outcome.event), None, outcome.exchanges)
 
 
 def receipts(order: Order, conversation: ConversationResult) -> list[Receipt]:
@@ -107,6 +108,12 @@ def receipts(order: Order, conversation: ConversationResult) -> list[Receipt]:
     ]
 
 
+def _storable(event: Event) -> Event:
+    """Return an event as the ledger will return it, or an unchanged status would count as a new one at every look."""
+    shown = repr(event)  # escapes what cannot be stored: most events need no closer look
+    return cast("Event", storable(event)) if "\\x00" in shown or "\\ud" in shown else event
+
+
 def _text(body: bytes) -> str | None:
     """Return bytes as text that PostgreSQL can store: invalid UTF-8 and NUL become U+FFFD."""
-    return body.decode(errors="replace").replace("\x00", "\ufffd") or None
+    return storable_text(body.decode(errors="replace")) or None

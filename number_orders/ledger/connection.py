@@ -19,6 +19,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from number_orders.ledger.statements import SQL
+from number_orders.ledger.text import storable
 from number_orders.orders.errors import AlreadyTaken, LedgerUnavailable, NotStorable, WrongSchema
 
 _CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout)
@@ -50,6 +51,9 @@ class Database(ABC):
     async def run(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
         """Run one statement as one transaction, and return its rows.
 
+        If PostgreSQL refuses a value, the statement is run once more with every text made storable: so the check costs
+        nothing where there is nothing to replace.
+
         Raises:
             LedgerUnavailable: No answer. Whether the statement was executed is not known; its guard makes it safe to
                 repeat.
@@ -57,7 +61,10 @@ class Database(ABC):
             WrongSchema: The database has another schema than this code expects.
         """
         try:
-            return await self._run_or_reconnect(statement, params)
+            try:
+                return await self._run_or_reconnect(statement, params)
+            except (psycopg.DataError, UnicodeEncodeError):
+                return await self._run_or_reconnect(statement, storable(params))
         except psycopg.errors.UniqueViolation as taken:
             raise AlreadyTaken(str(taken)) from taken
         except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as missing:

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 
 from number_orders.ledger.connection import Database
 from number_orders.ledger.statements import SQL
+from number_orders.ledger.text import storable_text
 from number_orders.orders.errors import LedgerUnavailable
 
 _CONNECT_TIMEOUT_S: Final = 3
@@ -33,9 +34,9 @@ class DeadLetter:
     def of(cls, *, queue: str, why: str, task_id: object, headers: Mapping[str, Any], body: bytes) -> Self:
         """Make a dead letter of whatever a message holds: shorten what is long, replace what cannot be stored."""
         return cls(
-            queue=_storable(queue),
-            why=_storable(why[:1000]),
-            task_id=_storable(str(task_id)[:200]) if task_id else None,
+            queue=storable_text(queue),
+            why=storable_text(why[:1000]),
+            task_id=storable_text(str(task_id)[:200]) if task_id else None,
             headers=_storable_headers(headers),
             body=body[:_BODY_BYTES_MAX],
             size=len(body),
@@ -87,17 +88,12 @@ def _row(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def _storable(text: str) -> str:
-    """Replace what PostgreSQL cannot store: NULs and half surrogate pairs."""
-    return text.encode(errors="replace").decode().replace("\x00", "\ufffd")
-
-
 def _storable_headers(headers: Mapping[str, Any]) -> dict[str, Any]:
     """Return headers as jsonb can hold them or, if it cannot, the start of their text."""
     try:
         text = json.dumps(headers, default=repr, ensure_ascii=False, allow_nan=False)
     except (TypeError, ValueError):
         text = ""
-    if text and text == _storable(text) and "\\u0000" not in text:
+    if text and text == storable_text(text) and "\\u0000" not in text:
         return dict(json.loads(text))
-    return {"unreadable": _storable(repr(headers)[:1000])}
+    return {"unreadable": storable_text(repr(headers)[:1000])}

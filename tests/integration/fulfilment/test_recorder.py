@@ -68,7 +68,7 @@ def test_event_that_cannot_be_stored_does_not_stop_the_others(practice: Practice
             orders = await begin(practice, services, order_ids)
             events: list[Event] = [
                 Acknowledged(CarrierOrderId("first")),
-                AnswerLost("half a character: \ud800"),
+                Filled("COMPLETE", (NumberResult(E164("no number"), NumberState.ACQUIRED),)),
                 Acknowledged(CarrierOrderId("third")),
             ]
             heard = [Heard(order, event, attempt_number=1) for order, event in zip(orders, events, strict=True)]
