@@ -40,7 +40,7 @@ INVARIANTS: Final = {
         SELECT h.e164, h.released_by FROM held_numbers AS h
         WHERE h.released_at IS NOT NULL AND NOT EXISTS (
             SELECT FROM order_numbers AS n
-            WHERE n.order_id = h.released_by AND n.e164 = h.e164 AND n.state = 'released')""",
+            WHERE n.order_id = h.released_by AND n.e164 = h.e164 AND n.state IN ('released', 'withdrawn'))""",
     "what is untold is owed": """
         SELECT order_id FROM tellings
         WHERE told_at IS NULL AND NOT EXISTS (

@@ -147,7 +147,8 @@ class NumberResult(BaseModel):
     """What became of one number."""
 
     e164: str
-    state: Literal["requested", "acquired", "usable", "failed", "released"]
+    state: Literal["requested", "acquired", "usable", "failed", "released", "withdrawn"]
+    """`withdrawn`: the carrier showed it as bought and no longer does, so it is not yours."""
     code: str | None = None
     """The carrier's error code, if it gave one."""
     text: str | None = None

@@ -43,6 +43,7 @@ STYLES: Final[Mapping[str, str]] = {
     NumberState.USABLE: "green",
     NumberState.FAILED: "red",
     NumberState.RELEASED: "dim",
+    NumberState.WITHDRAWN: "red",
 }
 
 

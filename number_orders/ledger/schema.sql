@@ -45,7 +45,7 @@ CREATE INDEX orders_naming ON orders USING gin ((request -> 'numbers'))
 CREATE TABLE order_numbers (
     order_id   uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
     e164       text NOT NULL CHECK (e164 ~ '^\+[1-9][0-9]{6,14}$'),
-    state      text NOT NULL CHECK (state IN ('requested', 'acquired', 'usable', 'failed', 'released')),
+    state      text NOT NULL CHECK (state IN ('requested', 'acquired', 'usable', 'failed', 'released', 'withdrawn')),
     code       text,
     text       text,
     changed_at timestamptz NOT NULL DEFAULT now(),

@@ -85,6 +85,8 @@ class NumberState(StrEnum):
     USABLE = "usable"
     FAILED = "failed"
     RELEASED = "released"
+    WITHDRAWN = "withdrawn"
+    """The carrier showed it as ours, and no longer does. It is not held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ WITH input AS MATERIALIZED (
     UPDATE held_numbers SET released_by = result.order_id, released_at = greatest(now(), acquired_at)
     FROM result
     WHERE held_numbers.e164 = result.e164 AND held_numbers.carrier = result.carrier
-      AND result.state = 'released' AND released_at IS NULL
+      AND (result.state = 'released' OR (result.state = 'withdrawn' AND held_numbers.acquired_by = result.order_id))
+      AND released_at IS NULL
     RETURNING held_id
 ), held AS (
     -- Counting the released rows makes PostgreSQL release first: a group may release a number and acquire it again.

@@ -59,7 +59,7 @@ def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
     new = [(order, number) for order, number in reported if not _has_acquired(tables, order, number["e164"])]
     for order, number in reported:
         tables.numbers[order["order_id"]][number["e164"]] = {"order_id": order["order_id"], **number}
-        if number["state"] == NumberState.RELEASED:
+        if number["state"] == NumberState.RELEASED or _is_withdrawn(tables, order, number):
             tables.release_number(number["e164"], order)
     for order, number in new:
         if number["state"] in _HELD:
@@ -69,6 +69,13 @@ def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
 def _has_acquired(tables: Tables, order: Row, e164: str) -> bool:
     known = tables.numbers[order["order_id"]].get(e164)
     return known is not None and known["state"] in _HELD
+
+
+def _is_withdrawn(tables: Tables, order: Row, number: Row) -> bool:
+    """Tell whether the carrier withdrew a number that this order brought."""
+    holder = tables.holding(number["e164"])
+    brought = holder is not None and holder["acquired_by"] == order["order_id"]
+    return brought and number["state"] == NumberState.WITHDRAWN
 
 
 def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from number_orders.ledger.ledger import Ledger
-from number_orders.orders.events import Acknowledged, Filled, Parked, StillOpen, SubmissionBegun
+from number_orders.orders.events import Acknowledged, Filled, Parked, PartlyFilled, StillOpen, SubmissionBegun
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, NumberState, Order
 from number_orders.orders.numbers import E164
 from tests.integration.ledger.examples import (
@@ -119,6 +119,42 @@ def test_releasing_a_number_that_is_not_held_here_changes_no_holding(harness: Le
         order = await accept_order(ledger, a_request("remove"))
         order = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
         await record_events(ledger, order, released(RALEIGH, other))
+        assert await harness.holdings() == [(RALEIGH, "buy", None, True)]
+
+    harness.run(work)
+
+
+def test_withdrawn_number_is_not_held_and_can_be_acquired_again(harness: LedgerHarness) -> None:
+    """The carrier showed it, withdrew it at the end, and sells it to another order."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        gone = PartlyFilled("PARTIAL", (NumberResult(RALEIGH, NumberState.WITHDRAWN),), "0 of 1")
+        order = await accept_order(ledger, a_request("first"))
+        events = (SubmissionBegun(), Acknowledged(CarrierOrderId("first")), StillOpen("BACKORDERED", numbers=got), gone)
+        order = await record_events(ledger, order, *events)
+        (number,) = (await ledger.numbers.of_orders([order.order_id]))[order.order_id]
+        assert number.state is NumberState.WITHDRAWN
+        assert await harness.holdings() == [(RALEIGH, "first", "first", False)]
+        order = await accept_order(ledger, a_request("second"))
+        await record_events(
+            ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("second")), Filled("COMPLETE", got)
+        )
+        assert (await harness.holdings())[1:] == [(RALEIGH, "second", None, True)]
+
+    harness.run(work)
+
+
+def test_number_withdrawn_from_one_order_stays_held_by_another(harness: LedgerHarness) -> None:
+    """Only the order that brought a number can lose it."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        gone = (NumberResult(RALEIGH, NumberState.WITHDRAWN),)
+        for key, numbers in (("buy", got), ("other", gone)):
+            order = await accept_order(ledger, a_request(key))
+            events = (SubmissionBegun(), Acknowledged(CarrierOrderId(key)), Filled("COMPLETE", numbers))
+            await record_events(ledger, order, *events)
         assert await harness.holdings() == [(RALEIGH, "buy", None, True)]
 
     harness.run(work)
