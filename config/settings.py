@@ -70,6 +70,12 @@ class CarrierSettings(BaseModel):
     """What to do then."""
     losses_max: Annotated[int, Field(ge=1)] = 3
     """An order whose answer was lost this often and that is not listed is parked instead of sent again."""
+    settle_s: Annotated[float, Field(ge=0)] = 120.0
+    """An end with fewer numbers than ordered is believed once the carrier has shown the same for this long."""
+    settle_looks: Annotated[int, Field(ge=1)] = 3
+    """And once it was seen this often."""
+    late_look_s: Seconds = 86_400.0
+    """An order that may have been bought twice is looked for once more, this long after its end."""
     overdue_after_s: Seconds = 3600.0
     limits: Annotated[Mapping[str, PerSecond], BeforeValidator(_json_object)] = {}
     """Requests per second by limit group, as JSON: `{"ALL": 5}`. A group that is not named has no limit."""
@@ -161,6 +167,8 @@ class SwiftSettings(CarrierSettings):
     """Starts with `apik_`. Its user at Swift needs the permission to order."""
     account_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None
     """The account to order for. If set, orders of different accounts run side by side; otherwise one after another."""
+    settle_s: Annotated[float, Field(ge=0)] = 600.0
+    """Swift lists numbers some time after an order has ended."""
     taint_window_s: Seconds = 1800.0
     """How long after it was ordered Swift refuses to remove a number."""
     taint_margin_s: Annotated[float, Field(ge=0)] = 60.0

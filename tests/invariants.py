@@ -11,7 +11,8 @@ INVARIANTS: Final = {
           AND (SELECT count(*) FROM owed WHERE owed.order_id = orders.order_id AND lane <> 'tell') <> 1""",
     "an order at rest is owed nothing but its telling": """
         SELECT orders.order_id, state FROM orders JOIN owed USING (order_id)
-        WHERE state NOT IN ('ACCEPTED', 'SUBMITTING', 'IN_DOUBT', 'OPEN') AND lane <> 'tell'""",
+        WHERE state NOT IN ('ACCEPTED', 'SUBMITTING', 'IN_DOUBT', 'OPEN') AND lane <> 'tell'
+          AND NOT (lane = 'ask' AND ended_at IS NOT NULL)  -- a late look""",
     "only what was accepted is owed to be sent": """
         SELECT orders.order_id, state FROM orders JOIN owed USING (order_id)
         WHERE lane = 'submit' AND state <> 'ACCEPTED'""",

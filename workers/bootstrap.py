@@ -31,6 +31,9 @@ def policy(settings: CarrierSettings) -> CarrierPolicy:
         doubt_asks=settings.doubt_asks,
         resend_when_absent=settings.on_not_listed is OnNotListed.RESEND,
         losses_max=settings.losses_max,
+        settle_after=timedelta(seconds=settings.settle_s),
+        settle_looks=settings.settle_looks,
+        late_look_after=timedelta(seconds=settings.late_look_s),
         overdue_after=timedelta(seconds=settings.overdue_after_s),
     )
 

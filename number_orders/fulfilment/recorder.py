@@ -15,7 +15,17 @@ from number_orders.ledger.orders import Recorded
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
 from number_orders.orders.errors import AlreadyTaken, IllegalTransition, NotResolvable, NotStorable
-from number_orders.orders.events import Adopted, Event, Judgement, Parked, ToldAgain
+from number_orders.orders.events import (
+    Adopted,
+    CarriersEnd,
+    Event,
+    FilledWithErrors,
+    Judgement,
+    LookedAgain,
+    Parked,
+    ToldAgain,
+)
+from number_orders.orders.judgements import numbers_at_end
 from number_orders.orders.lifecycle import TellProducer, advance
 from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, NumberState, Order, OrderId
 from number_orders.orders.policy import CarrierPolicy
@@ -34,6 +44,10 @@ class Heard:
     event: Event
     attempt_number: int | None = None
     """For the answer to a submission: `sends` of the attempt that it answers."""
+    about: CarrierOrderId | None = None
+    """For the answer to a question: the carrier order that was asked about."""
+    judged: bool = False
+    """Concluded from the order as it was read: void if that has moved since, like a `Judgement`."""
 
 
 class _Orders(OrderReader, Protocol):
@@ -98,7 +112,7 @@ class Recorder:
 
     async def _reread(self, stale: Sequence[Heard]) -> list[Heard]:
         """Return the events that still hold for orders that moved, with the orders as they are now."""
-        kept = [item for item in stale if not isinstance(item.event, Judgement)]
+        kept = [item for item in stale if not (item.judged or isinstance(item.event, Judgement))]
         fresh = await self._ledger.orders.read([item.order.order_id for item in kept]) if kept else {}
         return [replace(item, order=fresh[item.order.order_id]) for item in kept if item.order.order_id in fresh]
 
@@ -109,19 +123,24 @@ class Recorder:
                 steps.append(self._step(item, now))
             except IllegalTransition as mistake:
                 await self._alarm(Alarm.ILLEGAL_TRANSITION, item.order, str(mistake))
-        return await self._with_notifications(steps)
+        return await self._with_numbers(steps)
 
     def _step(self, item: Heard, now: datetime) -> Recorded:
         policy = self._policies[item.order.request.carrier]
-        step = advance(item.order, item.event, now=now, policy=policy, attempt_number=item.attempt_number)
+        step = advance(
+            item.order, item.event, now=now, policy=policy, attempt_number=item.attempt_number, about=item.about
+        )
         return Recorded(item.order, step, getattr(step.event, "numbers", ()))
 
-    async def _with_notifications(self, steps: Sequence[Recorded]) -> list[Recorded]:
-        """Add the order document to each step that notifies the producer."""
-        notifying = [step.before.order_id for step in steps if _notifies(step)]
-        if not notifying:
+    async def _with_numbers(self, steps: Sequence[Recorded]) -> list[Recorded]:
+        """Add to each step what follows from the numbers known so far: withdrawn numbers, and the order document."""
+        concerned = [step.before.order_id for step in steps if _notifies(step) or _ends_at_carrier(step)]
+        if not concerned:
             return list(steps)
-        known = await self._ledger.numbers.of_orders(notifying)
+        known = await self._ledger.numbers.of_orders(concerned)
+        steps = [
+            _with_withdrawn(step, known[step.before.order_id]) if _ends_at_carrier(step) else step for step in steps
+        ]
         pending = await self._pending([step for step in steps if isinstance(step.step.event, ToldAgain)])
         return [
             replace(step, notification=_document(step, known[step.before.order_id]), channels=_channels(step))
@@ -167,7 +186,7 @@ class Recorder:
         reason = f"the carrier's order {step.step.order.carrier_order_id} already belongs to another order of ours"
         log.error("carrier_order_taken", order_id=str(step.before.order_id), detail=str(taken))
         await self._alarm(Alarm.CARRIER_ORDER_TAKEN, step.before, reason)
-        parking = await self._with_notifications([self._step(Heard(step.before, Parked(reason)), now)])
+        parking = await self._with_numbers([self._step(Heard(step.before, Parked(reason)), now)])
         done = await self._ledger.orders.record(parking)
         return {parked.before.order_id: parked.step.order for parked in parking if parked.before.order_id in done}
 
@@ -188,6 +207,11 @@ class Recorder:
                 to_state=after.state.value,
                 event_name=type(step.step.event).__name__,
             )
+            if withdrawn := [result.e164 for result in step.numbers if result.state is NumberState.WITHDRAWN]:
+                detail = f"shown as bought before, and not at the end ({after.state}): {', '.join(withdrawn)}"
+                await self._alarm(Alarm.NUMBERS_WITHDRAWN, after, detail)
+            if step.step.bought_elsewhere:
+                await self._alarm(Alarm.BOUGHT_TWICE, after, _bought_elsewhere(step))
             if step.step.contradicts:
                 detail = f"ended {after.state}, then came {step.step.event}"
                 await self._alarm(Alarm.END_CONTRADICTED, after, detail)
@@ -215,6 +239,26 @@ def _first_of_each_order(heard: Sequence[Heard]) -> dict[OrderId, Heard]:
 
 def _is_held(result: NumberResult) -> bool:
     return result.state in {NumberState.ACQUIRED, NumberState.USABLE}
+
+
+def _ends_at_carrier(step: Recorded) -> bool:
+    """Return whether this step ends the order because the carrier did."""
+    return isinstance(step.step.event, CarriersEnd) and not step.step.late
+
+
+def _with_withdrawn(step: Recorded, known: Sequence[NumberResult]) -> Recorded:
+    """Return a step that ends an order, with the numbers that the carrier withdrew."""
+    return replace(step, numbers=numbers_at_end(step.before, step.step.event, known))
+
+
+def _bought_elsewhere(step: Recorded) -> str:
+    event = step.step.event
+    match event:
+        case LookedAgain(detail=said) | FilledWithErrors(reason=said):
+            pass
+        case _:
+            said = f"{type(event).__name__} of a carrier order that this order does not follow any more"
+    return f"{said}: {', '.join(result.e164 for result in step.numbers if _is_held(result))}"
 
 
 def _notifies(step: Recorded) -> bool:

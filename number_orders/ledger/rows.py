@@ -74,6 +74,7 @@ def order_from_row(row: Row) -> Order:
         doubt_since=row["doubt_since"],
         doubt_asks=row["doubt_asks"],
         ended_at=row["ended_at"],
+        moved_at=row["moved_at"],
     )
 
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, get_args
 
 from number_orders.orders.events import (
     EVENT_TYPES,
@@ -19,7 +19,7 @@ from number_orders.orders.events import (
     PersonsDecision,
     Reminder,
 )
-from number_orders.orders.lifecycle import ARCS, AT_REST
+from number_orders.orders.lifecycle import ARCS, AT_REST, AfterTheEnd
 from number_orders.orders.model import State
 
 MEANINGS: Final[Mapping[State, str]] = MappingProxyType(
@@ -148,6 +148,8 @@ def _left_by(state: State) -> str:
 
 
 def _stays_at(state: State) -> str:
+    if state.is_final:
+        return "<br>".join(("late news, only stored", *(f"`{event.__name__}`" for event in get_args(AfterTheEnd))))
     if state in AT_REST:
         return "late news, only stored"
     stays = [f"`{event.__name__}`" for event, end in ARCS[state].items() if end is state]

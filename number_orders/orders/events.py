@@ -186,6 +186,8 @@ class FilledWithErrors(CarrierNews):
     carrier_status: str
     numbers: tuple[NumberResult, ...]
     reason: str
+    carrier_order_ids: tuple[CarrierOrderId, ...] = ()
+    """The carrier orders with our reference that bought them, if there are several. This raises an alarm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +221,19 @@ class FoundTwice(CarrierNews):
     """The carrier has several orders with our reference. The first is adopted, and a person decides."""
 
     carrier_order_ids: tuple[CarrierOrderId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAgain(Judgement):
+    """A late look at an order that has ended: what else the carrier has with our reference."""
+
+    detail: str
+    carrier_order_ids: tuple[CarrierOrderId, ...] = ()
+    """The carrier orders that bought `numbers`, or that are still open."""
+    numbers: tuple[NumberResult, ...] = ()
+    """What they bought and the order did not know."""
+    look_again: bool = False
+    """One of them is still open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,6 +338,7 @@ Event = (
     | NotListed
     | ProvenAbsent
     | FoundTwice
+    | LookedAgain
     | Parked
     | CancelAsked
     | Adopted
@@ -334,6 +350,9 @@ Event = (
     | Hurried
     | ToldAgain
 )
+
+CarriersEnd = Filled | PartlyFilled | FilledWithErrors | Refused | CalledBack
+"""How a carrier ends an order."""
 
 Resolution = Adopted | SentAgain | WrittenOff
 """What a person may decide about a parked order."""

@@ -3,21 +3,38 @@
 Pure functions of the order as it was read. If the order has moved since, the conclusion is void (`events.Judgement`).
 """
 
-from collections.abc import Collection, Iterator
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from number_orders.orders.events import (
+    Acknowledged,
+    CalledBack,
+    CarriersEnd,
     CutShort,
     Event,
+    Filled,
+    FilledWithErrors,
     NotListed,
     Parked,
+    PartlyFilled,
+    PartSettled,
     ProvenAbsent,
+    Refused,
     StillOpen,
     TakenAsItIs,
     WrittenOff,
 )
-from number_orders.orders.model import NumberResult, NumberState, Order, State, count_done
+from number_orders.orders.model import (
+    CarrierOrderId,
+    Kind,
+    NumberResult,
+    NumberState,
+    Order,
+    State,
+    count_done,
+    is_done,
+)
 from number_orders.orders.policy import CarrierPolicy
 
 
@@ -39,6 +56,129 @@ def judge_absence(
     if order.losses >= policy.losses_max:
         return Parked(f"sent {order.losses} times, every answer was lost, and the carrier has no record ({looked})")
     return ProvenAbsent(looked)
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """An end that falls short and is not believed yet: look again by `not_before`."""
+
+    not_before: datetime
+    reason: str
+
+
+def judge_end(
+    order: Order,
+    event: Event,
+    known: Collection[NumberResult],
+    *,
+    looks: int,
+    now: datetime,
+    policy: CarrierPolicy,
+) -> Event | Unsettled:
+    """Judge what the carrier says of an open order: an end that falls short is not believed at once.
+
+    A carrier's status and its lists become visible at different times. An end with fewer numbers than were asked for is
+    believed once the carrier has shown the same for `policy.settle_after` and in `policy.settle_looks` looks. The order
+    stays open until then. Any change starts the time again. A full answer is believed at once.
+
+    Args:
+        order: The order as it was read. The time counts from its `moved_at`.
+        event: What the carrier says now. Only an end that falls short is judged; anything else is returned as it is.
+        known: The order's numbers, as far as they are known.
+        looks: How often the order was looked at since it last moved, and the look that moved it.
+        now: The ledger's time.
+        policy: How patient we are with this carrier.
+
+    Returns:
+        The event, if it is believed; a `StillOpen` to record, if what the carrier shows is new; else `Unsettled`.
+    """
+    if not falls_short(order, event) or (policy.settle_looks <= 1 and not policy.settle_after):
+        return event
+    waiting = _not_believed(order, event, known, policy)
+    if order.moved_at is None or waiting.detail != order.reason or adds_information(order, waiting, known):
+        return waiting
+    settled_at = order.moved_at + policy.settle_after
+    if now >= settled_at and looks >= policy.settle_looks:
+        return event
+    return Unsettled(settled_at, str(waiting.detail))
+
+
+def falls_short(order: Order, event: Event) -> bool:
+    """Return whether the event ends the order, or a part of it, with fewer numbers done than were asked for."""
+    match event:
+        case Filled(numbers=numbers) | FilledWithErrors(numbers=numbers) | PartlyFilled(numbers=numbers):
+            return count_done(order, numbers) < order.request.wanted
+        case Refused() | CalledBack():
+            return True
+        case PartSettled(numbers=numbers):
+            return any(result.state is NumberState.FAILED for result in numbers)
+        case _:
+            return False
+
+
+def _not_believed(order: Order, event: Event, known: Collection[NumberResult], policy: CarrierPolicy) -> StillOpen:
+    """Return an end that falls short as news of an open order: the numbers done, and what is waited for."""
+    status = getattr(event, "carrier_status", None) or order.carrier_status or "an end"
+    done = tuple(result for result in getattr(event, "numbers", ()) if is_done(order, result))
+    shown = {result.e164 for result in done}
+    missing = [result.e164 for result in known if is_done(order, result) and result.e164 not in shown]
+    detail = (
+        f"{status} with {len(done)} of {order.request.wanted} numbers"
+        + (f", without {', '.join(missing)} that it showed before" if missing else "")
+        + f"; believed when unchanged for {policy.settle_after.total_seconds():g} s"
+    )
+    return StillOpen(status, done, detail)
+
+
+def judge_others(
+    order: Order,
+    end: CarriersEnd,
+    bought: Mapping[CarrierOrderId, Sequence[NumberResult]],
+    open_ids: Sequence[CarrierOrderId],
+) -> CarriersEnd | StillOpen | Acknowledged:
+    """Judge the end of one carrier order, when the carrier may have others with our reference.
+
+    The order ends when all of them have. If this one came to nothing, another is followed instead.
+
+    Args:
+        order: The order, which follows the carrier order that has ended.
+        end: How that ended.
+        bought: What each other carrier order has bought.
+        open_ids: The other carrier orders that are still open.
+    """
+    others = tuple(dict.fromkeys((*open_ids, *bought)))
+    if not others:
+        return end
+    if isinstance(end, Refused | CalledBack):
+        return Acknowledged(others[0], None, instead_of=order.carrier_order_id)
+    if open_ids:
+        done = tuple(result for result in end.numbers if is_done(order, result))
+        detail = f"{end.carrier_status}, but carrier order {', '.join(open_ids)} with our reference is still open"
+        return StillOpen(end.carrier_status, done, detail)
+    numbers = {result.e164: result for results in (end.numbers, *bought.values()) for result in results}
+    ids = (*filter(None, (order.carrier_order_id,)), *bought)
+    reason = f"the carrier has {len(ids)} orders with our reference that bought numbers: {', '.join(ids)}"
+    return FilledWithErrors(end.carrier_status, tuple(numbers.values()), reason, ids)
+
+
+def numbers_at_end(order: Order, event: Event, known: Collection[NumberResult]) -> tuple[NumberResult, ...]:
+    """Return the numbers to record with a carrier's end: those that it names, and those that the carrier withdrew.
+
+    A withdrawn number was shown as bought while the order was open, and the end does not show it as bought. A carrier
+    that said so with a code or a text is quoted.
+    """
+    named: tuple[NumberResult, ...] = getattr(event, "numbers", ())
+    if order.request.kind is Kind.REMOVE_NUMBERS:
+        return named
+    results = {result.e164: result for result in named}
+    for before in known:
+        now = results.get(before.e164)
+        if is_done(order, before) and (now is None or now.state in {NumberState.REQUESTED, NumberState.FAILED}):
+            code, text = (now.code, now.text) if now else (None, None)
+            results[before.e164] = NumberResult(
+                before.e164, NumberState.WITHDRAWN, code, text or "shown as bought before, and not at the end"
+            )
+    return tuple(results.values())
 
 
 def choose_closing_event(

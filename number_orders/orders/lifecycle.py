@@ -21,6 +21,7 @@ from number_orders.orders.events import (
     CalledBack,
     CancelAsked,
     CarrierNews,
+    ClosedByPerson,
     CutShort,
     Deferred,
     Event,
@@ -28,6 +29,7 @@ from number_orders.orders.events import (
     FilledWithErrors,
     FoundTwice,
     Hurried,
+    LookedAgain,
     NotListed,
     NotSent,
     Parked,
@@ -43,7 +45,7 @@ from number_orders.orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from number_orders.orders.model import SETTLED, CarrierOrderId, Lane, Order, State
+from number_orders.orders.model import SETTLED, CarrierOrderId, Kind, Lane, Order, State, count_done
 from number_orders.orders.policy import CarrierPolicy
 
 _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
@@ -119,6 +121,12 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
 )
 """The legal moves: state, event, next state. Final states have none. docs/lifecycle.md is drawn from this table."""
 
+CHANGES_MAX: Final = 20
+"""After so many changes, each further one counts as a look without news: a status may flip for ever."""
+
+AfterTheEnd = LookedAgain | Hurried
+"""What may happen to an order that has ended: a late look, and a person who wants it now. The end stays."""
+
 AT_REST: Final = frozenset({State.PARKED, *(state for state in State if state.is_final)})
 """The states in which news from the carrier comes too late: it is kept in the story and moves nothing."""
 
@@ -165,6 +173,8 @@ class Step:
     """The event moved nothing and is only kept in the story, because it came too late or is `ToldAgain`."""
     contradicts: bool = False
     """Late news that disagrees with the end that the producer knows. It raises an alarm."""
+    bought_elsewhere: bool = False
+    """The event names numbers that were bought by several carrier orders, or after the end. It raises an alarm."""
 
     @property
     def releases_serial_lock(self) -> bool:
@@ -174,7 +184,13 @@ class Step:
 
 
 def advance(
-    order: Order, event: Event, *, now: datetime, policy: CarrierPolicy, attempt_number: int | None = None
+    order: Order,
+    event: Event,
+    *,
+    now: datetime,
+    policy: CarrierPolicy,
+    attempt_number: int | None = None,
+    about: CarrierOrderId | None = None,
 ) -> Step:
     """Return the order after `event`, and the work that is owed now.
 
@@ -184,15 +200,21 @@ def advance(
         now: The ledger's time.
         policy: How patient we are with this carrier.
         attempt_number: For an answer to a submission: the value of `sends` when that attempt was begun.
+        about: For an answer to a question: the carrier order that was asked about. If the order follows another one by
+            now, the answer is void.
 
     Raises:
         IllegalTransition: The table has no arc for this event in this state. This is a bug of ours.
     """
     if _is_outdated(order, event, attempt_number):
         return _record_only(order, event)
+    if about is not None and about != order.carrier_order_id:
+        return _record_only(order, event, bought_elsewhere=_has_bought(order, event))
     if isinstance(event, ToldAgain):
         notifications = (TellProducer(now, _reason(event)),) if order.request.notify else ()
         return replace(_record_only(order, event), effects=notifications)
+    if order.state.is_final and isinstance(event, AfterTheEnd):
+        return _after_the_end(order, event, now, policy)
     event = _reinterpret(order, event)
     if order.state in AT_REST and isinstance(event, CarrierNews):
         return _record_only(order, event, contradicts=_contradicts(order, event))
@@ -200,7 +222,13 @@ def advance(
     if target is None:
         raise IllegalTransition(order.order_id, order.state, type(event).__name__)
     moved = _move(order, event, target, now)
-    return Step(moved, event, (*_work_owed(moved, event, now, policy), *_notification_owed(order, moved, now)))
+    effects = (
+        *_work_owed(moved, event, now, policy),
+        *_late_look_owed(moved, event, now, policy),
+        *_notification_owed(order, moved, now),
+    )
+    several = isinstance(event, FilledWithErrors) and len(event.carrier_order_ids) > 1
+    return Step(moved, event, effects, bought_elsewhere=several)
 
 
 def next_ask(order: Order, asked: int, *, slow: bool, now: datetime, policy: CarrierPolicy) -> AskCarrier:
@@ -227,9 +255,30 @@ def _is_outdated(order: Order, event: Event, attempt_number: int | None) -> bool
     return attempt_number != order.sends or order.state is State.OPEN
 
 
-def _record_only(order: Order, event: Event, *, contradicts: bool = False) -> Step:
+def _record_only(order: Order, event: Event, *, contradicts: bool = False, bought_elsewhere: bool = False) -> Step:
     """Return a step that keeps the event in the story and moves nothing."""
-    return Step(replace(order, version=order.version + 1), event, (), late=True, contradicts=contradicts)
+    kept = replace(order, version=order.version + 1)
+    return Step(kept, event, (), late=True, contradicts=contradicts, bought_elsewhere=bought_elsewhere)
+
+
+def _has_bought(order: Order, event: Event) -> bool:
+    """Return whether the event names numbers that were bought."""
+    return order.request.kind is not Kind.REMOVE_NUMBERS and count_done(order, getattr(event, "numbers", ())) > 0
+
+
+def _after_the_end(order: Order, event: AfterTheEnd, now: datetime, policy: CarrierPolicy) -> Step:
+    """Return the step of a late look, or of its reminder. The end stays; what was found is added to the order."""
+    kept = replace(order, version=order.version + 1)
+    if isinstance(event, Hurried):
+        return Step(kept, event, (AskCarrier(now, f"hurried: {_reason(event)}"),))
+    effects: list[Effect] = [AskCarrier(now + policy.late_look_after, event.detail)] if event.look_again else []
+    if not event.numbers:
+        return Step(kept, event, tuple(effects))
+    notify = order.request.notify
+    if notify and order.state in notify.on:
+        effects.append(TellProducer(now))
+    found = replace(kept, reason=f"{order.reason}; {event.detail}" if order.reason else event.detail)
+    return Step(found, event, tuple(effects), bought_elsewhere=True)
 
 
 def _contradicts(order: Order, event: Event) -> bool:
@@ -287,8 +336,8 @@ def _move(order: Order, event: Event, target: State, now: datetime) -> Order:
             return replace(moved, sends=order.sends + 1)
         case CancelAsked() if target is State.OPEN:
             return replace(moved, cancel_asked_at=now)
-        case SentAgain():  # a person wants the order after all
-            return replace(moved, cancel_asked_at=None)
+        case SentAgain():  # a person wants the order after all; what became of the earlier attempt is in doubt
+            return replace(moved, cancel_asked_at=None, doubt_since=now)
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
             lost = 1 if order.state is State.SUBMITTING else 0  # in other states this loss is counted already
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
@@ -332,6 +381,8 @@ def _reason(event: Event) -> str | None:
             return f"it never arrived ({looked}), so it is sent again"
         case FoundTwice(carrier_order_ids=ids):
             return f"the carrier has {len(ids)} orders with our reference: {', '.join(ids)}; the first is adopted"
+        case LookedAgain(detail=detail):
+            return detail
         case ByPerson(by=by, why=why):
             return f"{by}: {why}" if why else f"by {by}"
         case (
@@ -367,13 +418,30 @@ def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy)
         case State.ACCEPTED, _:
             yield SubmitOrder(now, order.reason)
         case State.OPEN, StillOpen(slow=slow):
-            yield next_ask(order, 1, slow=slow, now=now, policy=policy)
+            yield next_ask(order, max(1, _changes(order) - CHANGES_MAX), slow=slow, now=now, policy=policy)
         case State.OPEN, Adopted() | CancelAsked():
             yield AskCarrier(now, order.reason)
         case State.OPEN, _:
             yield next_ask(order, 0, slow=False, now=now, policy=policy)
         case _:
             return
+
+
+def _changes(order: Order) -> int:
+    """Return about how often the order has changed at the carrier: its events, without attempts and looks in vain."""
+    return order.version - 2 * order.sends - order.doubt_asks
+
+
+def _late_look_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> Iterator[AskCarrier]:
+    """Yield one more question, long after the end, if the order may have bought more than it knows.
+
+    That is an order that was sent again after an attempt in doubt, since the carrier's list may lag beyond our
+    patience, and one that a person closed while the carrier may work on it. A removal done twice harms nobody.
+    """
+    if not order.state.is_final or order.request.kind is Kind.REMOVE_NUMBERS:
+        return
+    if order.resent_in_doubt or (order.sends and isinstance(event, ClosedByPerson)):
+        yield AskCarrier(now + policy.late_look_after, "late look: did the carrier buy more than is known?")
 
 
 def _notification_owed(before: Order, after: Order, now: datetime) -> Iterator[TellProducer]:

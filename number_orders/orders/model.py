@@ -206,9 +206,17 @@ class Order:
     losses: int = 0
     """Number of submissions whose answer was lost."""
     doubt_since: datetime | None = None
+    """When it was last not known whether an attempt had arrived. It stays after the doubt is over."""
     doubt_asks: int = 0
     """Number of times since `doubt_since` that the carrier was asked and had no record of the order."""
     ended_at: datetime | None = None
+    moved_at: datetime | None = field(default=None, compare=False)
+    """When its last event was recorded, as the ledger has it. None: not read from the ledger."""
+
+    @property
+    def resent_in_doubt(self) -> bool:
+        """Whether it was sent again although an earlier attempt may have arrived: there may be two purchases."""
+        return self.sends > 1 and self.doubt_since is not None and self.request.kind is not Kind.REMOVE_NUMBERS
 
 
 _DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
@@ -222,4 +230,9 @@ _DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
 
 def count_done(order: Order, results: Iterable[NumberResult]) -> int:
     """Return for how many of these numbers the order has done what was asked for."""
-    return sum(result.state in _DONE[order.request.kind] for result in results)
+    return sum(is_done(order, result) for result in results)
+
+
+def is_done(order: Order, result: NumberResult) -> bool:
+    """Return whether the order has done with this number what was asked for."""
+    return result.state in _DONE[order.request.kind]

@@ -32,6 +32,12 @@ class CarrierPolicy:
     """Pause after the first attempt that did not reach the carrier. It doubles with every further one."""
     resend_max: timedelta = timedelta(minutes=5)
     """The longest pause between two attempts."""
+    settle_after: timedelta = timedelta(minutes=2)
+    """An end with fewer numbers than were asked for is believed once the carrier has shown the same for this long."""
+    settle_looks: int = 3
+    """And once it was seen this often. The lists of a carrier may lag behind its status."""
+    late_look_after: timedelta = timedelta(hours=24)
+    """How long after the end an order is looked for once more, if more than one purchase may have come of it."""
     overdue_after: timedelta = timedelta(hours=1)
     """An order that takes longer raises an alarm. Asking goes on."""
 

@@ -46,7 +46,7 @@ POLICIES: Final[Mapping[CarrierName, CarrierPolicy]] = {
         resend_when_absent=False,
         overdue_after=timedelta(days=3),
     ),
-    SWIFT: CarrierPolicy(answer_within=timedelta(seconds=60)),
+    SWIFT: CarrierPolicy(answer_within=timedelta(seconds=60), settle_after=timedelta(minutes=10)),
 }
 """The service's policies as its default settings have them; a test compares."""
 

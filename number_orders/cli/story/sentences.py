@@ -72,6 +72,7 @@ _WORDS: Final[Mapping[type, Callable[[Detail], str]]] = MappingProxyType(
         events.NotListed: lambda it: f"not on the carrier's record yet{_or(it, 'looked', ', searched ')}",
         events.ProvenAbsent: lambda it: f"it never arrived{_or(it, 'looked', ', searched ')}",
         events.FoundTwice: lambda it: f"found more than once: {', '.join(it.get('carrier_order_ids', ()))}",
+        events.LookedAgain: lambda it: str(it.get("detail")),
         events.Parked: lambda it: f"parked for a person{_or(it, 'reason')}",
         events.CancelAsked: lambda it: f"cancel asked by {_by(it)}",
         events.Adopted: lambda it: f"adopted as {it.get('carrier_order_id')} by {_by(it)}",

@@ -5,13 +5,16 @@ Only the carrier's own answer ends an order.
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
 
+from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
+from number_orders.fulfilment.lanes.late_look import LateLook
+from number_orders.fulfilment.lanes.other_orders import Search
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome, LookAgain
 from number_orders.fulfilment.memory import NumberRecall, OrderMemory, ProgressStore
 from number_orders.fulfilment.overdue import Overdue, WaitingTimes
@@ -20,14 +23,22 @@ from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.schedule import Claim, Claims
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import LedgerUnavailable, NoAnswer, UnreadableAnswer
-from number_orders.orders.events import AnswerLost, Event, NotListed, PartSettled, StillOpen
-from number_orders.orders.judgements import adds_information, judge_absence
+from number_orders.orders.events import AnswerLost, CarriersEnd, Event, NotListed, PartSettled, StillOpen
+from number_orders.orders.judgements import (
+    Unsettled,
+    adds_information,
+    falls_short,
+    judge_absence,
+    judge_end,
+    judge_others,
+)
 from number_orders.orders.lifecycle import next_ask
-from number_orders.orders.model import CarrierName, Lane, NumberResult, Order, State
+from number_orders.orders.model import FINAL_STATES, CarrierName, Lane, NumberResult, Order, State, is_done
 
 log = structlog.get_logger(__name__)
 
-_ASKABLE: Final = frozenset({State.OPEN, State.IN_DOUBT})
+_ASKABLE: Final = frozenset({State.OPEN, State.IN_DOUBT, *FINAL_STATES})
+"""Orders that have ended are asked about once more if more than one purchase may have come of them."""
 
 
 class _Numbers(NumberReader, NumberRecall, Protocol): ...
@@ -89,18 +100,24 @@ class AskLane:
     async def run_attempt(self, attempt: Attempt) -> AttemptOutcome:
         """Ask about one order, and return what was heard."""
         order = attempt.order
+        if order.state.is_final:
+            return await LateLook(self.carrier, self.ledger.numbers).run(attempt)
         adapter = self.carrier.adapter
         question = adapter.look_for(order) if order.state is State.IN_DOUBT else adapter.ask(order)
         memory = OrderMemory(self.ledger.orders, self.ledger.numbers, order)
         conversation = await self.carrier.converse(
             question, deadline=attempt.deadline, memory=memory, pace=attempt.pace
         )
-        result = await self._judge(attempt, conversation)
+        exchanges = list(conversation.exchanges)
+        result = await self._judge(attempt, conversation, exchanges)
+        conversation = replace(conversation, exchanges=exchanges)
         kept = receipts(order, conversation) if isinstance(result, Heard) else ()
         return AttemptOutcome(attempt, result, conversation, kept)
 
-    async def _judge(self, attempt: Attempt, conversation: ConversationResult) -> Heard | LookAgain:
-        """Return the event to record, or when to look again if there is nothing new."""
+    async def _judge(
+        self, attempt: Attempt, conversation: ConversationResult, exchanges: list[Exchange]
+    ) -> Heard | LookAgain:
+        """Return the event to record, or when to look again if there is nothing new. Add what is asked besides."""
         order, now, policy = attempt.order, attempt.now, self.carrier.policy
         match conversation.event:
             case None:
@@ -109,34 +126,82 @@ class AskLane:
             case NotListed() as absent:
                 judged = judge_absence(order, absent, now=now, policy=policy)
                 return Heard(order, judged, attempt_number=order.sends)
-            case event:
+            case event if order.state is State.OPEN:
                 await self._report_unknown_status(order, event)
-                if isinstance(event, PartSettled):
-                    await self._overdue.check(order, now, event.reason)
-                if adds_information(order, event, await self._known_numbers(order, event)):
-                    return Heard(order, event)
-                if await self._releases_serial_lock(order, event):
-                    return Heard(order, event)
-                return await self._look_again(attempt, None, slow=isinstance(event, StillOpen) and event.slow)
+                return await self._judge_event(attempt, event, exchanges)
+            case event:
+                return Heard(order, event)
+
+    async def _judge_event(self, attempt: Attempt, event: Event, exchanges: list[Exchange]) -> Heard | LookAgain:
+        """Judge what the carrier says of an open order. An end counts once it is believed."""
+        order, now = attempt.order, attempt.now
+        known = await self._known_numbers(order, event)
+        looks = attempt.claim.attempts + 1
+        judged = judge_end(order, event, known, looks=looks, now=now, policy=self.carrier.policy)
+        if isinstance(judged, Unsettled):
+            return await self._look_again(attempt, None, until=judged.not_before, reason=judged.reason)
+        if judged is not event:
+            return await self._heard(order, judged, now, judged=True)
+        if isinstance(event, CarriersEnd) and order.resent_in_doubt:
+            return await self._judge_with_others(attempt, event, exchanges)
+        if adds_information(order, event, known) or await self._releases_serial_lock(order, event):
+            return await self._heard(order, event, now, judged=falls_short(order, event))
+        return await self._look_again(attempt, None, slow=isinstance(event, StillOpen) and event.slow)
+
+    async def _judge_with_others(
+        self, attempt: Attempt, end: CarriersEnd, exchanges: list[Exchange]
+    ) -> Heard | LookAgain:
+        """Judge the end of an order that was sent again in doubt, by every carrier order with its reference."""
+        order = attempt.order
+        done = {result.e164 for result in end.numbers if is_done(order, result)}
+        search = Search(self.carrier, self.ledger.numbers, attempt)
+        found = await search.run(known=done, without=order.carrier_order_id)
+        exchanges += found.exchanges
+        if found.error is not None:
+            return await self._look_again(attempt, found.error)
+        judged = judge_others(order, end, found.bought, found.open_ids)
+        if not isinstance(judged, StillOpen) or adds_information(
+            order, judged, await self._known_numbers(order, judged)
+        ):
+            return await self._heard(order, judged, attempt.now, judged=True)
+        return await self._look_again(attempt, None, reason=judged.detail)
+
+    async def _heard(self, order: Order, event: Event, now: datetime, *, judged: bool) -> Heard:
+        """Return the answer about an open order, to be recorded. An order may be overdue although it changes."""
+        match event:
+            case PartSettled(reason=why) | StillOpen(detail=why):
+                await self._overdue.check(order, now, why)
+        return Heard(order, event, about=order.carrier_order_id, judged=judged)
 
     async def _known_numbers(self, order: Order, event: Event) -> Collection[NumberResult]:
-        """Return the known numbers of an order that is filled bit by bit; for other events there is no need to read."""
-        if not isinstance(event, StillOpen) or not event.numbers:
-            return ()
-        return (await self.ledger.numbers.of_orders([order.order_id]))[order.order_id]
+        """Return what is known of the order's numbers, where the event is compared with it."""
+        if falls_short(order, event) or (isinstance(event, StillOpen) and event.numbers):
+            return (await self.ledger.numbers.of_orders([order.order_id]))[order.order_id]
+        return ()
 
     async def _releases_serial_lock(self, order: Order, event: Event) -> bool:
         """Tell whether the order still holds a serial lock that it no longer needs, while others wait for it."""
         needs_none = isinstance(event, StillOpen) and not event.alone
         return needs_none and await self.ledger.serial_locks.is_held_by(order.order_id)
 
-    async def _look_again(self, attempt: Attempt, error: Exception | None, *, slow: bool = False) -> LookAgain:
+    async def _look_again(
+        self,
+        attempt: Attempt,
+        error: Exception | None,
+        *,
+        slow: bool = False,
+        until: datetime | None = None,
+        reason: str | None = None,
+    ) -> LookAgain:
+        """Return when to look again: at the usual pace, or at `until` if that is sooner."""
         order, now, policy = attempt.order, attempt.now, self.carrier.policy
         look = next_ask(order, attempt.claim.attempts, slow=slow, now=now, policy=policy)
-        await self._overdue.check(order, now, look.reason)
+        reason = reason or look.reason
+        await self._overdue.check(order, now, reason)
         if isinstance(error, NoAnswer):
             return LookAgain(order.order_id, max(look.not_before, error.not_before or now), error.reason)
-        return LookAgain(order.order_id, look.not_before, look.reason)
+        sooner = until is not None and now < until < look.not_before
+        return LookAgain(order.order_id, until if until and sooner else look.not_before, reason)
 
     async def _report_error(self, order: Order, error: Exception | None) -> None:
         match error:

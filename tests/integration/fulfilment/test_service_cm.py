@@ -33,8 +33,8 @@ HOUR: Final = timedelta(hours=1)
 
 @pytest.fixture
 def cm(practice: Practice) -> Practice:
-    """CM.com with its own policy; a review takes a thousand seconds of the sandbox's clock."""
-    practice.name, practice.policy = NAME, policy(CMSettings())
+    """CM.com with its own policy and no settle time; a review takes a thousand seconds of the sandbox's clock."""
+    practice.name, practice.policy = NAME, policy(CMSettings(settle_s=0, settle_looks=1))
     practice.carrier.behave(cm_review_s=1000)
     return practice
 

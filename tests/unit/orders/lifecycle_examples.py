@@ -18,6 +18,7 @@ from number_orders.orders.events import (
     FilledWithErrors,
     FoundTwice,
     Hurried,
+    LookedAgain,
     NotListed,
     NotSent,
     Parked,
@@ -87,6 +88,7 @@ EXAMPLES: Final[tuple[Event, ...]] = (
     NotListed("orders by our reference"),
     ProvenAbsent("orders by our reference"),
     FoundTwice((THEIR_ID, CarrierOrderId("77659f47"))),
+    LookedAgain("late look: carrier order 77659f47 bought 1 number", (CarrierOrderId("77659f47"),), _BOUGHT),
     Parked("nobody knows"),
     CancelAsked("crm"),
     Adopted(THEIR_ID, "ana", "seen in the dashboard"),
@@ -150,9 +152,16 @@ def work_owed(effects: Iterable[Effect]) -> tuple[Lane, ...]:
     return tuple(effect.lane for effect in effects if effect.lane is not Lane.TELL)
 
 
-def apply(order: Order, event: Event, *, policy: CarrierPolicy = POLICY, attempt_number: int | None = None) -> Step:
+def apply(
+    order: Order,
+    event: Event,
+    *,
+    policy: CarrierPolicy = POLICY,
+    attempt_number: int | None = None,
+    about: CarrierOrderId | None = None,
+) -> Step:
     """Advance the order by the event at noon."""
-    return advance(order, event, now=NOON, policy=policy, attempt_number=attempt_number)
+    return advance(order, event, now=NOON, policy=policy, attempt_number=attempt_number, about=about)
 
 
 def an_order_long_in_doubt(*, losses: int = 1) -> Order:

@@ -18,9 +18,11 @@ from number_orders.orders.events import (
     Deferred,
     Event,
     Filled,
+    FilledWithErrors,
     FoundTwice,
     Hurried,
     Judgement,
+    LookedAgain,
     NotListed,
     NotSent,
     PartlyFilled,
@@ -39,6 +41,8 @@ from number_orders.orders.events import (
 from number_orders.orders.lifecycle import (
     ARCS,
     AT_REST,
+    CHANGES_MAX,
+    AfterTheEnd,
     AskCarrier,
     Effect,
     Step,
@@ -50,6 +54,10 @@ from number_orders.orders.model import (
     FINAL_STATES,
     SETTLED,
     CarrierOrderId,
+    Kind,
+    Lane,
+    NumberResult,
+    NumberState,
     Order,
     State,
 )
@@ -59,6 +67,7 @@ from tests.unit.orders.lifecycle_examples import (
     NOON,
     OWED_IN,
     POLICY,
+    RALEIGH,
     THEIR_ID,
     UNDER_WAY,
     an_event,
@@ -79,6 +88,7 @@ LEGAL = [
 ]
 RESTING = [state for state in State if state in AT_REST]
 NEWS = [event for event in EVENT_TYPES if issubclass(event, CarrierNews)]
+AFTER_THE_END = get_args(AfterTheEnd)
 ENDS = {Filled: State.COMPLETED, PartlyFilled: State.PARTIAL, Refused: State.FAILED}
 
 
@@ -92,12 +102,15 @@ def test_there_is_one_example_of_every_event() -> None:
 
 @pytest.mark.parametrize(("state", "event"), PAIRS)
 def test_every_state_with_every_event_is_legal_or_recorded_or_refused(state: State, event: type[Event]) -> None:
-    """Each pair is an arc, late news that is only recorded, a reminder, or a bug that names order, state and event."""
+    """Each pair is an arc, late news, a late look, a reminder, or a bug that names order, state and event."""
     order = an_order(state)
 
     if event in ARCS.get(state, {}):
         step = apply(order, an_event(event))
         assert (step.order.state, step.late) == (ARCS[state][event], False)
+    elif state.is_final and event in AFTER_THE_END:
+        step = apply(order, an_event(event))
+        assert (step.order.state, step.late) == (state, False)
     elif (state in AT_REST and event in NEWS) or event is ToldAgain:
         step = apply(order, an_event(event))
         assert (step.order.state, step.late) == (state, True)
@@ -109,7 +122,7 @@ def test_every_state_with_every_event_is_legal_or_recorded_or_refused(state: Sta
 @pytest.mark.parametrize("event", EVENT_TYPES)
 def test_every_event_is_legal_in_some_state(event: type[Event]) -> None:
     """Nothing could ever raise an event without an arc."""
-    assert any(event in arcs for arcs in ARCS.values()) or event is ToldAgain
+    assert any(event in arcs for arcs in ARCS.values()) or event in {*AFTER_THE_END, ToldAgain}
 
 
 def test_every_state_can_be_reached_from_accepted() -> None:
@@ -155,10 +168,11 @@ def test_an_order_in_doubt_is_sent_again_only_after_proof() -> None:
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)
 def test_an_arc_owes_the_work_of_the_state_it_leads_to(state: State, event: type[Event], target: State) -> None:
-    """Under way exactly one piece of work, at rest none: no order is forgotten, no ended order is worked on."""
+    """Under way exactly one piece of work, at rest none but a late look: no order is forgotten."""
     step = apply(an_order(state), an_event(event))
+    late_look = (Lane.ASK,) if issubclass(event, ClosedByPerson) else ()
 
-    assert work_owed(step.effects) == ((OWED_IN[target],) if target in OWED_IN else ())
+    assert work_owed(step.effects) == ((OWED_IN[target],) if target in OWED_IN else late_look)
 
 
 @pytest.mark.parametrize(("state", "event", "target"), LEGAL)
@@ -576,7 +590,7 @@ def test_a_parked_order_is_sent_again_at_once_when_a_person_says_so() -> None:
 
 def test_a_parked_order_can_be_written_off() -> None:
     """It ends as FAILED, and the producer is notified."""
-    step = apply(an_order(State.PARKED), WrittenOff("ana", "the customer went away"))
+    step = apply(an_order(State.PARKED, sends=0), WrittenOff("ana", "the customer went away"))
 
     assert step.order.state is State.FAILED
     assert step.effects == (TellProducer(NOON),)
@@ -633,6 +647,145 @@ def test_an_acknowledgement_with_the_known_id_raises_no_alarm() -> None:
     order = an_order(State.FAILED, carrier_order_id=THEIR_ID)
 
     assert not apply(order, Acknowledged(THEIR_ID)).contradicts
+
+
+# Answers about another carrier order
+
+OTHER_ID = CarrierOrderId("77659f47")
+
+
+@pytest.mark.parametrize("event", [Refused("no such site", "5016"), an_event(Filled), StillOpen("RECEIVED")])
+def test_an_answer_about_another_carrier_order_moves_nothing(event: Event) -> None:
+    """Two questions were out at once; meanwhile the order follows another carrier order, which lives."""
+    before = an_order(State.OPEN, carrier_order_id=OTHER_ID)
+    step = apply(before, event, about=THEIR_ID)
+
+    assert (step.order, step.late, step.effects) == (replace(before, version=before.version + 1), True, ())
+    assert step.bought_elsewhere is isinstance(event, Filled)
+
+
+def test_an_answer_about_the_carrier_order_that_is_followed_counts() -> None:
+    """It is the usual case."""
+    order = an_order(State.OPEN, carrier_order_id=THEIR_ID)
+
+    assert apply(order, Refused("no such site", "5016"), about=THEIR_ID).order.state is State.FAILED
+
+
+def test_a_number_released_by_another_carrier_order_was_not_bought_twice() -> None:
+    """A removal buys nothing."""
+    order = replace(an_order(State.OPEN, carrier_order_id=OTHER_ID), request=REMOVAL)
+    released = Filled("COMPLETED", (NumberResult(RALEIGH, NumberState.RELEASED),))
+
+    assert not apply(order, released, about=THEIR_ID).bought_elsewhere
+
+
+def test_an_end_that_several_carrier_orders_bought_raises_an_alarm() -> None:
+    """The end names them."""
+    end = FilledWithErrors("COMPLETE", (), "bought twice", (THEIR_ID, OTHER_ID))
+    order = an_order(State.OPEN, carrier_order_id=THEIR_ID)
+
+    assert apply(order, end).bought_elsewhere
+    assert not apply(order, replace(end, carrier_order_ids=())).bought_elsewhere
+
+
+# Late looks
+
+LATE = AskCarrier(NOON + POLICY.late_look_after, "late look: did the carrier buy more than is known?")
+REMOVAL = replace(an_order().request, kind=Kind.REMOVE_NUMBERS)
+
+
+@pytest.mark.parametrize(
+    ("sends", "doubted", "owed"),
+    [(1, False, False), (1, True, False), (2, False, False), (2, True, True), (3, True, True)],
+)
+def test_an_order_sent_again_in_doubt_owes_a_late_look(*, sends: int, doubted: bool, owed: bool) -> None:
+    """The carrier's list may lag beyond our patience. Attempts that provably did not arrive buy nothing."""
+    doubt_since = NOON - MINUTE if doubted else None
+    order = an_order(State.OPEN, sends=sends, doubt_since=doubt_since, carrier_order_id=THEIR_ID)
+
+    assert (LATE in apply(order, an_event(Filled)).effects) is owed
+    assert LATE not in apply(replace(order, request=REMOVAL), an_event(Filled)).effects
+
+
+def test_an_order_sent_again_by_a_person_owes_a_late_look() -> None:
+    """Also if no answer was lost: the person judged what became of the first attempt."""
+    order = an_order(State.PARKED, carrier_order_id=THEIR_ID)
+    for event in (SentAgain("ana", "nothing was bought"), SubmissionBegun()):
+        order = apply(order, event).order
+
+    assert LATE in apply(order, an_event(Filled)).effects
+
+
+@pytest.mark.parametrize("event", [event for event in EVENT_TYPES if issubclass(event, ClosedByPerson)])
+def test_an_order_closed_by_a_person_owes_a_late_look_if_it_was_sent(event: type[Event]) -> None:
+    """The carrier may still buy, as a backorder does."""
+    assert LATE in apply(an_order(State.PARKED, sends=1), an_event(event)).effects
+    assert LATE not in apply(an_order(State.PARKED, sends=0), an_event(event)).effects
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.is_final])
+def test_a_late_look_that_finds_numbers_keeps_the_end_and_tells_the_producer(state: State) -> None:
+    """The reason says what was found, and an alarm is raised."""
+    before = replace(an_order(state, carrier_order_id=THEIR_ID, carrier_status="COMPLETE"), reason="no stock")
+    event = an_event(LookedAgain)
+    assert isinstance(event, LookedAgain)
+    step = apply(before, event)
+
+    assert step.order == replace(before, version=before.version + 1, reason=f"no stock; {event.detail}")
+    assert apply(replace(before, reason=None), event).order.reason == event.detail
+    assert (step.effects, step.late, step.bought_elsewhere) == ((TellProducer(NOON),), False, True)
+    assert apply(an_order(state, notify_on=None), event).effects == ()
+    assert apply(an_order(state, notify_on={State.PARKED}), event).effects == ()
+
+
+def test_a_late_look_that_finds_nothing_changes_nothing() -> None:
+    """No more work is owed."""
+    before = replace(an_order(State.FAILED), reason="no stock")
+    step = apply(before, LookedAgain("nothing else"))
+
+    assert (step.order, step.effects) == (replace(before, version=before.version + 1), ())
+    assert not step.bought_elsewhere
+
+
+def test_a_late_look_is_repeated_while_a_carrier_order_is_open() -> None:
+    """A backorder may buy after weeks."""
+    found = LookedAgain("still open", (OTHER_ID,), look_again=True)
+
+    assert apply(an_order(State.FAILED), found).effects == (AskCarrier(NOON + POLICY.late_look_after, "still open"),)
+
+
+def test_a_person_can_have_the_late_look_made_now() -> None:
+    """The order stays as it is."""
+    before = an_order(State.FAILED)
+    step = apply(before, Hurried("ana", "the bill is higher"))
+
+    assert step.order == replace(before, version=before.version + 1)
+    assert step.effects == (AskCarrier(NOON, "hurried: ana: the bill is higher"),)
+
+
+# A status that flips
+
+
+def test_a_status_that_keeps_changing_is_asked_about_ever_more_slowly() -> None:
+    """Like one that never changes: by then a change is no progress."""
+    order, pauses = an_order(State.OPEN, carrier_order_id=THEIR_ID), []
+    for look in range(60):
+        step = apply(order, StillOpen(("RECEIVED", "PROCESSING")[look % 2]))
+        order, (effect,) = step.order, step.effects
+        pauses.append(effect.not_before - NOON)
+
+    assert max(pauses[:10]) <= 3.2 * SECOND
+    assert min(pauses[-10:]) >= 0.9 * POLICY.ask_max
+
+
+def test_attempts_and_looks_in_vain_are_no_changes() -> None:
+    """After an outage of hours an order that is under way at last is asked about soon."""
+    sends, asks = 40, 9
+    order = an_order(State.OPEN, sends=sends, doubt_asks=asks, carrier_order_id=THEIR_ID)
+    order = replace(order, version=2 * sends + asks + CHANGES_MAX)
+    (effect,) = apply(order, StillOpen("PROCESSING")).effects
+
+    assert effect.not_before - NOON <= 3.2 * SECOND
 
 
 # Notifying the producer

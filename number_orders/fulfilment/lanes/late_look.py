@@ -1,0 +1,69 @@
+"""Ask once more, long after the end, what the carrier has with our reference.
+
+A carrier's list may lag beyond our patience. Then an order is sent again although an earlier attempt had arrived, and
+both are bought. Nobody can know that in time; here it is found out, and raises an alarm. The same look follows an order
+that a person closed while the carrier may still have worked on it.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
+from number_orders.fulfilment.lanes.other_orders import OtherOrders, Search
+from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome, LookAgain
+from number_orders.fulfilment.memory import NumberRecall
+from number_orders.fulfilment.ports import NumberReader
+from number_orders.fulfilment.recorder import Heard
+from number_orders.orders.errors import NoAnswer
+from number_orders.orders.events import LookedAgain
+from number_orders.orders.model import Order, is_done
+
+
+class LateLookNumbers(NumberReader, NumberRecall, Protocol):
+    """The store of numbers, as a late look reads it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LateLook:
+    """Late looks at the ended orders of one carrier."""
+
+    carrier: Carrier
+    numbers: LateLookNumbers
+
+    async def run(self, attempt: Attempt) -> AttemptOutcome:
+        """Ask about every carrier order with our reference, and return what was not known."""
+        order, policy = attempt.order, self.carrier.policy
+        known = (await self.numbers.of_orders([order.order_id]))[order.order_id]
+        done = {result.e164 for result in known if is_done(order, result)}
+        found = await Search(self.carrier, self.numbers, attempt).run(known=done)
+        conversation = ConversationResult(None, found.error, found.exchanges)
+        if found.error is not None and not found.numbers:
+            wanted = found.error.not_before if isinstance(found.error, NoAnswer) else None
+            again_at = max(wanted or attempt.now, attempt.now + policy.ask_pause(attempt.claim.attempts, slow=True))
+            return AttemptOutcome(
+                attempt, LookAgain(order.order_id, again_at, f"late look: {found.error}"), conversation
+            )
+        event = _event(order, found)
+        if event.look_again and not event.numbers:
+            again_at = attempt.now + policy.late_look_after
+            return AttemptOutcome(attempt, LookAgain(order.order_id, again_at, event.detail), conversation)
+        heard = Heard(order, event)
+        return AttemptOutcome(attempt, heard, conversation, receipts(order, conversation))
+
+
+def _event(order: Order, found: OtherOrders) -> LookedAgain:
+    ids = tuple(dict.fromkeys((*found.bought, *found.open_ids)))
+    said = []
+    if found.bought:
+        said.append(f"carrier order {', '.join(found.bought)} bought {_count(found)} that the order did not have")
+    if found.open_ids:
+        said.append(f"carrier order {', '.join(found.open_ids)} is still open")
+    if found.error:
+        said.append(f"not everything could be asked ({found.error})")
+    detail = "late look: " + ("; ".join(said) or "the carrier has bought nothing else with our reference")
+    return LookedAgain(detail, ids, found.numbers, look_again=bool(found.open_ids or found.error))
+
+
+def _count(found: OtherOrders) -> str:
+    count = len(found.numbers)
+    return "1 number" if count == 1 else f"{count} numbers"

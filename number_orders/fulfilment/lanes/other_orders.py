@@ -1,0 +1,111 @@
+"""Find every carrier order with our reference, and ask each what it has bought.
+
+An order has more than one only if it was sent again although an earlier attempt had arrived: a carrier's list may lag
+beyond our patience.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from number_orders.carriers.http.courier import Exchange
+from number_orders.fulfilment.carrier import Carrier, ConversationResult
+from number_orders.fulfilment.lanes.run import Attempt
+from number_orders.fulfilment.memory import NumberRecall, OrderMemory
+from number_orders.orders.events import Acknowledged, Event, FoundTwice, StillOpen
+from number_orders.orders.model import SETTLED, CarrierOrderId, NumberResult, Order, State, is_done
+from number_orders.orders.numbers import E164
+
+
+class _NoProgress:
+    """Stores no steps: they would belong to another carrier order than the one that the order follows."""
+
+    async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool:
+        """Store nothing."""
+        return True
+
+
+@dataclass(slots=True)
+class OtherOrders:
+    """What the carrier has with our reference."""
+
+    bought: dict[CarrierOrderId, tuple[NumberResult, ...]] = field(default_factory=dict)
+    """The numbers that each carrier order has bought and that were not known, where there are any."""
+    open_ids: list[CarrierOrderId] = field(default_factory=list)
+    """The carrier orders that are still open."""
+    error: Exception | None = None
+    """Why not everything could be asked."""
+    exchanges: list[Exchange] = field(default_factory=list)
+
+    @property
+    def numbers(self) -> tuple[NumberResult, ...]:
+        """Every number that was bought and not known."""
+        return tuple({result.e164: result for results in self.bought.values() for result in results}.values())
+
+
+@dataclass(slots=True)
+class Search:
+    """One search for the carrier orders of one order."""
+
+    carrier: Carrier
+    numbers: NumberRecall
+    attempt: Attempt
+    found: OtherOrders = field(default_factory=OtherOrders)
+
+    async def run(self, *, known: Collection[E164], without: CarrierOrderId | None = None) -> OtherOrders:
+        """Look for the orders, and ask each of them.
+
+        Args:
+            known: Numbers that count as known.
+            without: A carrier order that need not be asked.
+        """
+        order = self.attempt.order
+        lost = replace(order, state=State.IN_DOUBT, carrier_order_id=None)
+        listed = await self._converse(lost, looks=True)
+        waiting = [*_ids(listed), *filter(None, (order.carrier_order_id,))] if listed else []
+        asked = {without}
+        while waiting:
+            if (carrier_order_id := waiting.pop(0)) not in asked:
+                asked.add(carrier_order_id)
+                waiting += _ids(await self._ask(carrier_order_id, known))
+        return self.found
+
+    async def _ask(self, carrier_order_id: CarrierOrderId, known: Collection[E164]) -> Event | None:
+        event = await self._converse(_as_if_only(self.attempt.order, carrier_order_id))
+        if isinstance(event, StillOpen):
+            self.found.open_ids.append(carrier_order_id)
+        numbers: Sequence[NumberResult] = getattr(event, "numbers", ())
+        more = tuple(one for one in numbers if is_done(self.attempt.order, one) and one.e164 not in known)
+        if more:
+            self.found.bought[carrier_order_id] = more
+        return event
+
+    async def _converse(self, order: Order, *, looks: bool = False) -> Event | None:
+        adapter = self.carrier.adapter
+        answer: ConversationResult = await self.carrier.converse(
+            adapter.look_for(order) if looks else adapter.ask(order),
+            deadline=self.attempt.deadline,
+            memory=OrderMemory(_NoProgress(), self.numbers, order),
+            pace=self.attempt.pace,
+        )
+        self.found.exchanges += answer.exchanges
+        self.found.error = self.found.error or answer.error
+        return answer.event
+
+
+def _as_if_only(order: Order, carrier_order_id: CarrierOrderId) -> Order:
+    """Return the order as if it had been sent once and become this carrier order."""
+    followed = carrier_order_id == order.carrier_order_id
+    progress = order.progress if followed else {key: order.progress[key] for key in (SETTLED,) if key in order.progress}
+    return replace(
+        order, state=State.OPEN, carrier_order_id=carrier_order_id, sends=1, losses=0, ended_at=None, progress=progress
+    )
+
+
+def _ids(event: Event | None) -> Sequence[CarrierOrderId]:
+    match event:
+        case FoundTwice(carrier_order_ids=ids):
+            return ids
+        case Acknowledged(carrier_order_id=named):
+            return (named,)
+        case _:
+            return ()
