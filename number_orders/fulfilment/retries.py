@@ -2,7 +2,7 @@
 
 No rule is broken by it. An order in doubt is asked about sooner, and sent again no sooner. What a carrier's rule holds
 back keeps waiting; limits, pauses and circuit breakers stay in force. A parked order needs a decision instead. Of an
-ended order only the notification can be repeated.
+ended order the notification can be repeated, and its late look be made now (lane `ask`).
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -90,19 +90,26 @@ class Retries:
     ) -> AsyncIterator[Sequence[RetryOutcome]]:
         """Make everything that waits at a carrier due now, a few hundred orders at a time.
 
-        Orders that their producer has scheduled for later are left out: `retry` one of them by its id.
+        Orders that their producer has scheduled for later, and late looks, are left out: `retry` one of them by its id.
         """
         after: OrderId | None = None
         while order_ids := await self.ledger.schedule.waiting_at(carrier, lane, after=after, limit=_AT_ONCE):
             after, now = order_ids[-1], await self.ledger.now()
             orders = await self.ledger.orders.read(order_ids)
-            meant = [order_id for order_id, order in orders.items() if lane is Lane.TELL or not _scheduled(order, now)]
-            yield await self.retry(meant, by=by, why=why, lane=lane)
+            meant = [
+                order_id for order_id, order in orders.items() if lane is Lane.TELL or not _waits(order, now, lane)
+            ]
+            outcomes = await self.retry(meant, by=by, why=why, lane=lane)
+            yield [each for each in outcomes if not (each.refusal and each.order.state.is_final)]
 
 
 def _wanted(order: Order, work_items: Sequence[WorkItem], last: str, lane: Lane | None, now: datetime) -> RetryOutcome:
     """Return on which lanes an order can be due now, or why on none."""
     waiting = [work_item for work_item in work_items if lane in {None, work_item.lane}]
+    if order.state.is_final and lane is None and any(work_item.lane is Lane.ASK for work_item in waiting):
+        waiting = [work_item for work_item in waiting if work_item.lane is not Lane.ASK]
+        if not waiting:
+            return RetryOutcome(order, refusal="it is over; `--lane ask` makes its late look now")
     held_back = issubclass(event_type(last), HeldBackByRule)
     if held_back and any(work_item.lane is Lane.SUBMIT and work_item.not_before > now for work_item in waiting):
         waiting = [work_item for work_item in waiting if work_item.lane is not Lane.SUBMIT]
@@ -165,6 +172,8 @@ def _outcome(tried: RetryOutcome, moved: Mapping[OrderId, Order]) -> RetryOutcom
     return RetryOutcome(order, tried.lanes)
 
 
-def _scheduled(order: Order, now: datetime) -> bool:
+def _waits(order: Order, now: datetime, lane: Lane | None) -> bool:
+    """Return whether an order waits on purpose: for the time that its producer chose, or for its late look."""
     wanted = order.request.not_before
-    return order.state is State.ACCEPTED and wanted is not None and wanted > now
+    scheduled = order.state is State.ACCEPTED and wanted is not None and wanted > now
+    return scheduled or (order.state.is_final and lane is Lane.ASK)

@@ -168,9 +168,12 @@ def _completed(story: Story) -> Sentences:
 
 
 def _partial(story: Story) -> Sentences:
-    order = story.order
-    more = "be" if _removes(story) else "come"
-    yield f"{_done_numbers(story)}, and no more will {more}: {order.reason}."
+    order, news = story.order, _latest(story)
+    if _type(news) is events.CutShort:
+        yield f"{_detail(news, 'by')} closed it {_ago(story, news)}{_reason(news)}. {_done_numbers(story)}."
+    else:
+        more = "be" if _removes(story) else "come"
+        yield f"{_done_numbers(story)}, and no more will {more}: {order.reason}."
     yield from _failures(story)
     yield f"It ended {_took(story)}. For the rest, submit a new order with a new key."
 
@@ -239,6 +242,7 @@ def _options(story: Story) -> Sentences:
 def _remarks(story: Story) -> Sentences:
     yield from _retry_request(story)
     yield from _late_news(story)
+    yield from _late_look(story)
     yield from _notification(story)
 
 
@@ -330,6 +334,17 @@ def _late_news(story: Story) -> Sentences:
         yield f"News from {_carrier(story)} came {times_heard}{_ago(story, late[-1])}, too late to change anything."
 
 
+def _late_look(story: Story) -> Sentences:
+    """Say of an ended order what was found out since, and when its carrier is asked once more."""
+    found, work_item = _latest(story, events.LookedAgain), _work_item(story, Lane.ASK)
+    if found and story.order.state.is_final:
+        yield f"{_carrier(story)} was asked once more {_ago(story, found)}: {_detail(found, 'detail')}."
+    if work_item is not None and story.order.state.is_final:
+        again = times.both(work_item.not_before, story.now)
+        why = f" ({work_item.reason})" if work_item.attempts else ""
+        yield f"{_carrier(story)} is asked once more at {again}: it may have bought more than is known{why}."
+
+
 def _held_back(story: Story) -> Sentences:
     """Say for each waiting number what it waits for."""
     waiting = [result for result in story.numbers if result.state is NumberState.REQUESTED and result.text]
@@ -355,7 +370,8 @@ def _failures(story: Story) -> Sentences:
 
 def _latest(story: Story, *kinds: type) -> Mapping[str, Any]:
     """Return the last event that moved the order, of these kinds if any are given; empty if there is none."""
-    moves = (row for row in reversed(story.events) if not row["late"] and not issubclass(_type(row), events.Reminder))
+    others = events.Reminder if kinds else (events.Reminder, events.LookedAgain)
+    moves = (row for row in reversed(story.events) if not row["late"] and not issubclass(_type(row), others))
     return next((row for row in moves if not kinds or issubclass(_type(row), kinds)), {})
 
 

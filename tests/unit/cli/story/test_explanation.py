@@ -16,11 +16,13 @@ from number_orders.orders.events import (
     AnswerLost,
     CalledBack,
     CancelAsked,
+    CutShort,
     Deferred,
     Event,
     Filled,
     FilledWithErrors,
     FoundTwice,
+    LookedAgain,
     NotListed,
     NotSent,
     Parked,
@@ -294,7 +296,9 @@ class TestEnds:
     def test_closed_as_failed_says_by_whom_and_claims_nothing_about_purchases(self) -> None:
         story = story_of(SubmissionBegun(), Parked("lost thrice"), WrittenOff("kim", "bought elsewhere"))
 
-        assert explain(story) == ["kim closed it as failed 0.0 s ago: bought elsewhere."]
+        closed, late_look = explain(story)
+        assert closed == "kim closed it as failed 0.0 s ago: bought elsewhere."
+        assert late_look.startswith("bandwidth is asked once more at ")
 
     @pytest.mark.parametrize(
         ("events", "says"),
@@ -374,6 +378,7 @@ EVENTS: list[Event] = [
     NotListed(LIST),
     ProvenAbsent(LIST),
     FoundTwice((THEIRS, CarrierOrderId("77aa"))),
+    LookedAgain("late look: carrier order 77aa bought 1 number that the order did not have", (), GOT[:1]),
     Parked("wits' end"),
     CancelAsked("kim"),
     Adopted(THEIRS, "kim", "found"),
@@ -396,8 +401,10 @@ def test_every_story_is_explained_in_whole_sentences_that_fit_its_state(wished: 
 
     assert sentences
     assert all(sentence.endswith(".") and "None" not in sentence for sentence in sentences), sentences
-    waits = any(work_item.lane is not Lane.TELL for work_item in story.work_items)
+    owed = any(work_item.lane is not Lane.TELL for work_item in story.work_items)
+    waits = owed and story.order.state not in FINAL_STATES
     assert waits == (story.order.state not in {State.PARKED, *FINAL_STATES})
+    assert ("may have bought more than is known" in text_of(story)) == (owed and not waits)
     assert (
         "a worker" in " ".join(sentences).lower() or "no worker" in text_of(story) or "free worker" in text_of(story)
     ) == waits
@@ -438,3 +445,31 @@ def test_cancelled_at_the_carrier_says_who_asked_and_what_the_carrier_did() -> N
         "bandwidth cancelled it 0.0 s ago: closed as asked.",
         "Nothing was bought.",
     ]
+
+
+# Late looks
+
+
+def sent_again(*events: Event, later: timedelta = STEP) -> Story:
+    """Return the story of an order that was sent twice, since the first attempt was not listed in time."""
+    first = (SubmissionBegun(), AnswerLost("timed out"), ProvenAbsent(LIST), SubmissionBegun(), ACK)
+    return story_of(*first, *events, later=later)
+
+
+def test_an_ended_order_says_when_its_carrier_is_asked_once_more() -> None:
+    """And afterwards what was found."""
+    found = LookedAgain("late look: carrier order 77 bought 1 number that the order did not have", (), GOT[:1])
+
+    assert "may have bought more than is known" in text_of(sent_again(Filled("COMPLETE", GOT)))
+    text = text_of(sent_again(Filled("COMPLETE", GOT), found))
+    assert found.detail in text
+    assert "may have bought more" not in text
+
+
+def test_an_order_that_a_person_cut_short_does_not_say_that_no_more_will_come() -> None:
+    """The carrier may still work on it."""
+    text = text_of(story_of(SubmissionBegun(), ACK, Parked("404"), CutShort("ana", "too slow")))
+
+    assert "ana closed it" in text
+    assert "no more will come" not in text
+    assert "may have bought more than is known" in text
