@@ -39,6 +39,8 @@ QUICK = {
     "DOUBT_FIRST_S": "0.2",
     "DOUBT_PATIENCE_S": "1.5",
     "DOUBT_ASKS": "3",
+    "SETTLE_S": "1",
+    "SETTLE_LOOKS": "2",
 }
 
 

@@ -102,6 +102,8 @@ def with_short_waits(settings: Own, **more: object) -> Own:
             "doubt_first_s": 1.0,
             "doubt_patience_s": 5.0,
             "doubt_asks": 3,
+            "settle_s": 2.0,
+            "settle_looks": 2,
             **more,
         }
     )

@@ -8,12 +8,14 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from config.settings import Settings
+from config.settings import CarrierSettings, Settings
 from number_orders.sandbox.bandwidth.access import Account
 from number_orders.sandbox.cm.access import CmAccount
 from number_orders.sandbox.swift.access import SwiftAccount
 
 AccountSettings = dict[str, object]
+
+_SETTLE_S: Final = 10.0
 
 
 def _bandwidth() -> AccountSettings:
@@ -61,6 +63,11 @@ SANDBOX_ACCOUNTS: Final[Mapping[str, Callable[[], AccountSettings]]] = {
 def sandbox_settings(url: str) -> dict[str, AccountSettings]:
     """Return the settings of each carrier for a sandbox at `url`."""
     return {name: {"base_url": url, **own()} for name, own in SANDBOX_ACCOUNTS.items()}
+
+
+def sandbox_settle_time(settings: CarrierSettings) -> AccountSettings:
+    """Return a short settle time, unless one is set: a sandbox's lists lag by seconds."""
+    return {} if "settle_s" in settings.model_fields_set else {"settle_s": _SETTLE_S}
 
 
 def sandbox_policies(settings: Settings) -> dict[str, object]:

@@ -33,7 +33,12 @@ from number_orders.cli.stack.data_directory import (
 )
 from number_orders.cli.stack.environment import as_environment, child_environment
 from number_orders.cli.stack.readiness import ReadyCheck, StackError, WorkerAnswers, await_ready, serves
-from number_orders.cli.stack.sandbox_accounts import SANDBOX_ACCOUNTS, sandbox_policies, sandbox_settings
+from number_orders.cli.stack.sandbox_accounts import (
+    SANDBOX_ACCOUNTS,
+    sandbox_policies,
+    sandbox_settings,
+    sandbox_settle_time,
+)
 from number_orders.embedded.engines import Engines
 from number_orders.embedded.files import write_private
 from number_orders.embedded.ports import LOOPBACK
@@ -205,7 +210,8 @@ class Stack:
         self._run(supervisor, "sandbox", processes.sandbox(port, behaviour, self._var / "sandbox.jsonl"))
         self._await([ReadyCheck("sandbox", "answers", lambda: serves(f"{url}/_sandbox/health"), _UP_WITHIN_S)])
         for name, own in sandbox_settings(url).items():
-            self._update_settings(**{name: getattr(self._settings, name).model_copy(update=own)})
+            settings = getattr(self._settings, name)
+            self._update_settings(**{name: settings.model_copy(update={**sandbox_settle_time(settings), **own})})
         return url
 
     def _start_ours(self, running: ExitStack, broker_url: str) -> str:

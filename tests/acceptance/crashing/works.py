@@ -34,6 +34,8 @@ ONE_BY_ONE: Final = {
     **{f"{what}TIMEOUT_S": "10" for what in ("", "CONNECT_", "READ_", "POOL_")},
     "CONCURRENCY": "1",
     "BREAKER_FAULTS": "100000",  # the others' troubles are none of its own
+    "SETTLE_S": "0",
+    "SETTLE_LOOKS": "1",
     "ASK_FIRST_S": "0.1",
     "ASK_FACTOR": "10000",  # whoever has not ended at the first look waits until time passes
     "ASK_MAX_S": "900",
