@@ -1,6 +1,8 @@
 """Read when a carrier that answers "too many requests" may be asked again.
 
-Reads `X-RateLimit-Reset` (epoch seconds) and `Retry-After` (seconds, or an HTTP date). The caller passes the present.
+Reads `X-RateLimit-Reset` and `Retry-After`. Documents promise epoch seconds for the first, and seconds or an HTTP date
+for the second. Carriers also write milliseconds, fractions and seconds from now, so the size of a number says what it
+is. The caller passes the present.
 """
 
 import re
@@ -12,7 +14,11 @@ from typing import Final
 LONGEST_WAIT: Final = timedelta(hours=1)
 """A longer wait is cut to this: one wrong header must not stop a carrier for a year."""
 
-_SECONDS: Final = re.compile(r"[0-9]{1,12}")
+_NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,9})?")
+_RELATIVE_MAX: Final = 10**8
+"""A smaller number is seconds from now: as an epoch it would be a moment before March 1973."""
+_EPOCH_UNITS: Final = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (10**20, 10**9))
+"""Numbers below the first are epoch times in this fraction of a second: seconds until the year 5138, then finer."""
 
 
 def retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
@@ -22,30 +28,26 @@ def retry_at(headers: Mapping[str, str], now: datetime) -> datetime | None:
         headers: The answer's headers, with names in lower case.
         now: The present, in UTC.
     """
-    moments = (_from_epoch(headers.get("x-ratelimit-reset")), _from_retry_after(headers.get("retry-after"), now))
+    reset, retry_after = (headers.get(name, "").strip() for name in ("x-ratelimit-reset", "retry-after"))
+    moments = (_from_number(reset, now), _from_number(retry_after, now), _from_date(retry_after))
     future = next((moment for moment in moments if moment and moment > now), None)
     return min(future, now + LONGEST_WAIT) if future else None
 
 
-def _from_epoch(text: str | None) -> datetime | None:
-    seconds = _seconds(text)
-    try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (ValueError, OverflowError, OSError):
+def _from_number(text: str, now: datetime) -> datetime | None:
+    """Read seconds from now, or an epoch time in seconds, milliseconds, microseconds or nanoseconds."""
+    if not _NUMBER.fullmatch(text):
         return None
+    number = float(text)
+    if number < _RELATIVE_MAX:
+        return now + timedelta(seconds=min(number, LONGEST_WAIT.total_seconds()))
+    per_second = next((unit for below, unit in _EPOCH_UNITS if number < below), None)
+    return datetime.fromtimestamp(number / per_second, UTC) if per_second else None
 
 
-def _from_retry_after(text: str | None, now: datetime) -> datetime | None:
-    seconds = _seconds(text)
-    if seconds is not None:
-        return now + timedelta(seconds=min(seconds, LONGEST_WAIT.total_seconds()))
+def _from_date(text: str) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(text or "")
+        moment = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _seconds(text: str | None) -> int | None:
-    digits = (text or "").strip()
-    return int(digits) if _SECONDS.fullmatch(digits) else None
