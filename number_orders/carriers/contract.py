@@ -119,8 +119,21 @@ class ConversationStore(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class LimitPause:
+    """The carrier wants no more requests of one limit group: until when on the courier's clock, and as a moment."""
+
+    ends_at: float
+    until: datetime
+
+
 class RateLimiter(Protocol):
     """The carrier's rate limit, for the requests of one conversation."""
+
+    @property
+    def group(self) -> str:
+        """The limit group that counts the requests, in the carrier's word."""
+        ...
 
     async def wait(self) -> float:
         """Wait for the next rate slot, and return its end in seconds on the courier's clock.
@@ -128,6 +141,14 @@ class RateLimiter(Protocol):
         Raises:
             Passing: There is no slot in time.
         """
+        ...
+
+    def note_pause(self, pause: LimitPause) -> None:
+        """Take down that the carrier has answered "too many requests"."""
+        ...
+
+    def current_pause(self) -> LimitPause | None:
+        """Return the pause that holds for this conversation, if it has begun before the ledger knew of it."""
         ...
 
 

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final, cast
+from typing import cast
 
 from number_orders.carriers.contract import Adapter, Conversation, ConversationStore, Purpose, RateLimiter
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
+from number_orders.carriers.http.retry_after import PAUSE_UNLESS_TOLD
 from number_orders.fulfilment.lanes import rate
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.history import Receipt
@@ -17,9 +18,6 @@ from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import Event, NotSent
 from number_orders.orders.model import Kind, Lane, Order
 from number_orders.orders.policy import CarrierPolicy
-
-_LIMIT_PAUSE: Final = timedelta(seconds=30)
-"""How long a limit is paused when the carrier answers "too many requests" without saying until when."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class ConversationResult:
             return None
         outcome = self.event if isinstance(self.event, NotSent) else self.error
         until = outcome.not_before if isinstance(outcome, NotSent | NoAnswer) else None
-        return max(until, now) if until else now + _LIMIT_PAUSE
+        return max(until, now) if until else now + PAUSE_UNLESS_TOLD
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +65,8 @@ class Carrier:
     rates: Mapping[str, float] = field(default_factory=dict)
     """Requests a second, by the carrier's limit groups. A group that is missing here has no limit."""
     breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
+    pauses: rate.Pauses = field(default_factory=rate.Pauses)
+    """What this process knows of the carrier's paused limits before its claims do."""
 
     @property
     def limit_groups(self) -> Mapping[tuple[Lane, Kind], str]:

@@ -173,6 +173,7 @@ class OrderService:
             LanePresence(self._bell, self._slots, carrier, lane),
             boot_clock=self._boot_clock,
             ledger_clock=self._ledger_clock,
+            pauses=self._carriers[carrier].pauses,
             lasts_s=LANE_RUN_S,
         )
         more = await lane_run.run()

@@ -2,6 +2,7 @@
 
 Timeouts, size limits, credentials and receipts are handled here, once for all carriers. A request that costs money is
 sent once, and once more only after a 401 that new credentials may cure, because a 401 means that nothing was done.
+When the carrier answers "too many requests", conversations under way send nothing more that counts against that limit.
 Knows HTTP. Does not know any carrier's dialect, the ledger, or when to try again.
 """
 
@@ -25,6 +26,7 @@ from number_orders.carriers.contract import (
     ConversationStore,
     Inquiry,
     KnownNumbers,
+    LimitPause,
     LookUpNumbers,
     Purpose,
     RateLimiter,
@@ -32,7 +34,7 @@ from number_orders.carriers.contract import (
     SaveProgress,
 )
 from number_orders.carriers.http.credentials import Authenticator
-from number_orders.carriers.http.retry_after import retry_at
+from number_orders.carriers.http.retry_after import PAUSE_UNLESS_TOLD, retry_at
 from number_orders.carriers.http.transport import (
     SEND_ERRORS,
     CourierSettings,
@@ -180,7 +182,7 @@ class Courier:
                 answer to a request that was sent before is still awaited.
             store: The ledger, for a conversation that saves or looks up something. An error that it raises ends the
                 conversation.
-            rate_limiter: Says when a request may be sent, if the carrier's rate is limited.
+            rate_limiter: Says which of the carrier's limits counts the requests, and when one may be sent.
 
         Returns:
             The event, and the exchanges for the receipts.
@@ -248,8 +250,16 @@ class Courier:
             raise _Unanswered(error.reason, may_have_acted=False, not_before=error.not_before) from error
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             not_before = retry_at(answer.headers, self._now())
+            self._note_pause(context.rate_limiter, not_before)
             raise _Unanswered("HTTP 429: too many requests", may_have_acted=False, not_before=not_before)
         return answer
+
+    def _note_pause(self, rate_limiter: RateLimiter | None, until: datetime | None) -> None:
+        if rate_limiter is None:
+            return
+        now = self._now()
+        until = until or now + PAUSE_UNLESS_TOLD
+        rate_limiter.note_pause(LimitPause(self._clock() + (until - now).total_seconds(), until))
 
     async def _send_in_slot(
         self, request: CarrierRequest, headers: Mapping[str, str], context: _Context
@@ -266,7 +276,13 @@ class Courier:
         self, request: CarrierRequest, headers: Mapping[str, str], context: _Context, slot_ends_at: float
     ) -> CarrierAnswer:
         """Send a request and record the exchange."""
-        guard = SendGuard(self._clock, context.deadline, request.purpose is Purpose.COMMIT, slot_ends_at)
+        guard = SendGuard(
+            self._clock,
+            context.deadline,
+            request.purpose is Purpose.COMMIT,
+            slot_ends_at,
+            paused_until=lambda: _paused_until(context.rate_limiter),
+        )
         target = _target(request)
         loop = asyncio.get_running_loop()
         started = loop.time()
@@ -282,10 +298,13 @@ class Courier:
             )
         except SEND_ERRORS as error:
             trouble, out_of_reach = self._transport.describe_failure(error, guard), _is_network_error(error)
+            if guard.paused and context.rate_limiter and (pause := context.rate_limiter.current_pause()):
+                reason = f"the carrier wants no {context.rate_limiter.group} requests now: HTTP 429 to an earlier one"
+                raise _Unanswered(reason, may_have_acted=False, not_before=pause.until) from error
             raise (_SlotMissed if guard.slot_missed else _Unanswered)(trouble, may_have_acted=guard.sent) from error
         finally:
             elapsed = timedelta(seconds=loop.time() - started)
-            if not guard.slot_missed:
+            if not (guard.slot_missed or guard.paused):
                 context.exchanges.append(
                     self._exchange(request, target, headers, answer, elapsed, trouble, out_of_reach)
                 )
@@ -348,6 +367,12 @@ async def _reply_from_store(step: SaveProgress | LookUpNumbers, store: Conversat
         await store.save_progress(step.progress)
         return None
     return await store.look_up_numbers(step.numbers)
+
+
+def _paused_until(rate_limiter: RateLimiter | None) -> float:
+    """Return until when the carrier wants none of these requests, on the courier's clock."""
+    pause = rate_limiter.current_pause() if rate_limiter else None
+    return pause.ends_at if pause else -_NEVER
 
 
 def _is_network_error(error: Exception) -> bool:

@@ -13,6 +13,8 @@ from typing import Final
 
 LONGEST_WAIT: Final = timedelta(hours=1)
 """A longer wait is cut to this: one wrong header must not stop a carrier for a year."""
+PAUSE_UNLESS_TOLD: Final = timedelta(seconds=30)
+"""How long a limit is paused when the carrier answers "too many requests" without saying until when."""
 
 _NUMBER: Final = re.compile(r"[0-9]{1,20}(\.[0-9]{1,9})?")
 _RELATIVE_MAX: Final = 10**8

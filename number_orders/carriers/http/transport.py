@@ -84,6 +84,10 @@ class SendGuard:
     sent: bool = False
     slot_missed: bool = False
     """It was refused only because its slot had ended."""
+    paused_until: Callable[[], float] = lambda: float("-inf")
+    """Until when the carrier wants no requests of this kind. It may say so while the request waits for a connection."""
+    paused: bool = False
+    """It was refused only because of that."""
 
     def begin_sending(self) -> None:
         """Record that the first byte leaves now.
@@ -96,6 +100,9 @@ class SendGuard:
         now = self.clock()
         if now >= self.deadline:
             raise TransportError("too late, the deadline had passed")
+        if now < self.paused_until():
+            self.paused = True
+            raise TransportError("the carrier wants no requests now")
         if now >= self.slot_ends_at:
             self.slot_missed = True
             raise TransportError("its slot in the carrier's rate limit had ended")

@@ -7,10 +7,11 @@ limits themselves are rows of the ledger. Reasons and figures: docs/adr/0011-pla
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
+from number_orders.carriers.contract import LimitPause
 from number_orders.ledger.limits import Limit, RateSlot
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.model import CarrierName
@@ -75,7 +76,53 @@ class RateSlots(Protocol):
     async def take_rate_slot(self, carrier: CarrierName, group: str) -> RateSlot | None: ...
 
 
-@dataclass(slots=True)
+class Pauses:
+    """The 429s that this process has had from one carrier, by limit group, for the conversations under way.
+
+    A claim that is made after the ledger knew of a pause is the ledger's word that it is over, or was lifted.
+    """
+
+    def __init__(self) -> None:
+        self._pauses: dict[str, LimitPause] = {}
+        self._recorded_at: dict[str, float] = {}
+
+    def note(self, group: str, pause: LimitPause) -> None:
+        """Take down a pause. A shorter one does not cut a longer one."""
+        self._pauses[group] = max(pause, self._pauses.get(group, pause), key=lambda one: one.ends_at)
+        self._recorded_at.pop(group, None)
+
+    def record(self, group: str, at: float) -> None:
+        """Take down that the ledger knows of the pause since `at`, on the clock of the claims."""
+        self._recorded_at[group] = at
+
+    def current(self, group: str, *, claimed_at: float) -> LimitPause | None:
+        """Return the pause that holds for a conversation about what was claimed then."""
+        known_to_claim = claimed_at > self._recorded_at.get(group, float("inf"))
+        return None if known_to_claim else self._pauses.get(group)
+
+
+@dataclass(frozen=True, slots=True)
+class Unpaced:
+    """The requests of one conversation that count against a limit without a rate. Only a 429 holds them back."""
+
+    group: str
+    pauses: Pauses
+    claimed_at: float
+
+    def note_pause(self, pause: LimitPause) -> None:
+        """Hold back what counts against the same limit in this process."""
+        self.pauses.note(self.group, pause)
+
+    def current_pause(self) -> LimitPause | None:
+        """Return the pause that holds for this conversation."""
+        return self.pauses.current(self.group, claimed_at=self.claimed_at)
+
+    async def wait(self) -> float:
+        """Return at once, with no end of the slot."""
+        return float("inf")
+
+
+@dataclass(slots=True, kw_only=True)
 class Pace:
     """The rate slots of one conversation's requests. The first came with the claim."""
 
@@ -87,6 +134,16 @@ class Pace:
     deadline: float
     """On `clock`: nothing leaves after it, so no later slot is worth taking."""
     slot: datetime | None
+    pauses: Pauses = field(default_factory=Pauses)
+    claimed_at: float = float("inf")
+
+    def note_pause(self, pause: LimitPause) -> None:
+        """Hold back what counts against the same limit in this process."""
+        self.pauses.note(self.group, pause)
+
+    def current_pause(self) -> LimitPause | None:
+        """Return the pause that holds for this conversation."""
+        return self.pauses.current(self.group, claimed_at=self.claimed_at)
 
     async def wait(self) -> float:
         """Wait for the next slot, and return until when a request may leave in it, on `clock`.

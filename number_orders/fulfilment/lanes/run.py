@@ -22,7 +22,7 @@ import structlog
 from number_orders.fulfilment.carrier import ConversationResult
 from number_orders.fulfilment.lanes.circuit_breaker import CircuitBreaker
 from number_orders.fulfilment.lanes.presence import LanePresence
-from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, RateSlots
+from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, Pauses, RateSlots, Unpaced
 from number_orders.fulfilment.ports import ReceiptStore, WorkStore
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.history import Receipt
@@ -75,8 +75,8 @@ class Attempt:
     """On the event loop's clock."""
     deadline: float
     """When the right to send ends, on the boot clock."""
-    pace: Pace | None = None
-    """For a carrier with a rate limit."""
+    pace: Pace | Unpaced | None = None
+    """The carrier's limit that counts the requests, with its rate if it has one."""
 
     @property
     def now(self) -> datetime:
@@ -176,6 +176,7 @@ class LaneRun:
         *,
         boot_clock: Callable[[], float],
         ledger_clock: LedgerClock,
+        pauses: Pauses,
         lasts_s: float,
     ) -> None:
         self._work = work
@@ -185,6 +186,7 @@ class LaneRun:
         self._presence = presence
         self._boot_clock = boot_clock
         self._ledger_clock = ledger_clock
+        self._pauses = pauses
         self._ends_at = _loop_time() + lasts_s
         self._next_claim_at = 0.0
         self._full_since: float | None = None
@@ -286,14 +288,16 @@ class LaneRun:
         if claimed.recovering and not begun:
             await self._ledger.breakers.return_probe(claimed, self._work.carrier_name)
         for claim, order in begun:
-            attempt = Attempt(claimed, claim, order, claimed_at, deadline, self._pace(claim, deadline))
+            attempt = Attempt(claimed, claim, order, claimed_at, deadline, self._pace(claim, boot_time, deadline))
             self._in_flight.add(asyncio.create_task(self._work.run_attempt(attempt)))
             self._started += 1
         return _ClaimResult.CLAIMED
 
-    def _pace(self, claim: Claim, deadline: float) -> Pace | None:
-        if claim.rate_slot_at is None or claim.limit_group is None:
+    def _pace(self, claim: Claim, claimed_at: float, deadline: float) -> Pace | Unpaced | None:
+        if claim.limit_group is None:
             return None
+        if claim.rate_slot_at is None:
+            return Unpaced(claim.limit_group, self._pauses, claimed_at)
         return Pace(
             slots=self._ledger.limits,
             carrier=self._work.carrier_name,
@@ -302,6 +306,8 @@ class LaneRun:
             clock=self._boot_clock,
             deadline=deadline,
             slot=claim.rate_slot_at,
+            pauses=self._pauses,
+            claimed_at=claimed_at,
         )
 
     async def _collect(self) -> None:
@@ -365,6 +371,7 @@ class LaneRun:
         try:
             for group, until, why in _limits_hit(outcomes):
                 await self._ledger.limits.pause(self._work.carrier_name, group, until=until, why=why)
+                self._pauses.record(group, self._boot_clock())
             results = [(outcome.claims, outcome.conversation) for outcome in outcomes]
             await self._breaker.report(self._work.carrier_name, results)
         except LedgerUnavailable as away:  # recording the answers matters more; later answers will report it again

@@ -12,6 +12,7 @@ import pytest
 from number_orders.carriers.contract import CarrierRequest, Conversation, Inquiry, Purpose
 from number_orders.carriers.http.courier import Courier, CourierSettings, Outcome, boot_clock, exchanges_of
 from number_orders.carriers.http.credentials import Basic, Fetch, StaticBearer
+from number_orders.fulfilment.lanes.rate import Pauses, Unpaced
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotListed, NotSent
 from number_orders.orders.model import CarrierOrderId
@@ -411,6 +412,74 @@ def test_a_429_means_not_sent_and_says_until_when(headers: dict[str, str], momen
     assert event(reply(429, b"", **headers)) == NotSent("HTTP 429: too many requests", moment)
     failure = no_answer_to(reply(429, b"slow down", **headers))
     assert (failure.reason, failure.not_before) == ("HTTP 429: too many requests", moment)
+
+
+def test_conversations_under_way_mind_a_429() -> None:
+    """Nothing of that limit leaves until the moment that the carrier named; other limits go on."""
+    now = [0.0]
+    pauses = Pauses()
+    history, orders = Unpaced("HISTORY", pauses, 0.0), Unpaced("ORDER", pauses, 0.0)
+
+    def two_reads() -> Conversation:
+        yield GET
+        yield GET
+        return NotListed("unreachable")
+
+    async def scene(carrier: TinyCarrier, courier: Courier) -> None:
+        with pytest.raises(NoAnswer):
+            await courier.converse(two_reads(), deadline=FOREVER, rate_limiter=history)
+        now[0] = 29.9
+        for _ in range(2):
+            with pytest.raises(NoAnswer, match="wants no HISTORY requests now") as caught:
+                await courier.converse(two_reads(), deadline=FOREVER, rate_limiter=history)
+            assert caught.value.not_before == NOON + timedelta(seconds=30)
+            assert exchanges_of(caught.value) == ()
+        held = await courier.converse(commit(), deadline=FOREVER, rate_limiter=history)
+        assert held.event == NotSent(
+            "the carrier wants no HISTORY requests now: HTTP 429 to an earlier one", NOON + timedelta(seconds=30)
+        )
+        assert len(carrier.heard) == 2
+        other = await courier.converse(commit(), deadline=FOREVER, rate_limiter=orders)
+        assert isinstance(other.event, Acknowledged)
+        now[0] = 30.0
+        resumed = await courier.converse(read(), deadline=FOREVER, rate_limiter=history)
+        assert isinstance(resumed.event, NotListed)
+
+    limited = reply(429, b"", X_RateLimit_Reset=str(int(NOON.timestamp()) + 30))
+    play(scene, reply(), limited, reply(), reply(), clock=lambda: now[0])
+
+
+def test_what_is_claimed_after_the_ledger_knew_of_a_429_may_be_sent() -> None:
+    """The ledger gives out nothing of a paused limit, so the pause is over, or somebody has lifted it."""
+    pauses = Pauses()
+
+    async def scene(carrier: TinyCarrier, courier: Courier) -> None:
+        early = Unpaced("ORDER", pauses, 0.0)
+        assert isinstance((await courier.converse(commit(), deadline=FOREVER, rate_limiter=early)).event, NotSent)
+        pauses.record("ORDER", 1.0)
+        assert isinstance((await courier.converse(commit(), deadline=FOREVER, rate_limiter=early)).event, NotSent)
+        later = Unpaced("ORDER", pauses, 2.0)
+        sent = await courier.converse(commit(), deadline=FOREVER, rate_limiter=later)
+        assert isinstance(sent.event, Acknowledged)
+
+    play(scene, reply(429, b""), reply())
+
+
+def test_a_request_that_waits_for_a_connection_minds_a_429() -> None:
+    """Two requests, one connection: the second has its turn when the first is answered with 429."""
+    pauses = Pauses()
+
+    async def scene(carrier: TinyCarrier, courier: Courier) -> None:
+        both = await asyncio.gather(
+            *(
+                courier.converse(commit(), deadline=FOREVER, rate_limiter=Unpaced("ORDER", pauses, 0.0))
+                for _ in range(2)
+            )
+        )
+        assert [type(each.event) for each in both] == [NotSent, NotSent]
+        assert len(carrier.heard) == 1
+
+    play(scene, reply(429, b""), reply(), connections_max=1)
 
 
 def test_a_429_with_a_broken_body_is_a_429() -> None:
