@@ -33,7 +33,7 @@ from number_orders.carriers.contract import (
     Result,
     SaveProgress,
 )
-from number_orders.carriers.http.credentials import Authenticator
+from number_orders.carriers.http.credentials import Authenticator, NoToken
 from number_orders.carriers.http.retry_after import PAUSE_UNLESS_TOLD, retry_at
 from number_orders.carriers.http.transport import (
     SEND_ERRORS,
@@ -74,7 +74,9 @@ class Exchange:
     trouble: str | None = None
     """Why there is no answer."""
     out_of_reach: bool = False
-    """The carrier could not be reached, or a gateway answered in its place."""
+    """The carrier could not be reached, a gateway answered in its place, or there was no token for the request."""
+    no_token: NoToken | None = None
+    """Why there was no token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +247,8 @@ class Courier:
                 headers = await self._auth.headers(self._fetch)
                 answer = await self._send_in_slot(request, headers, context)
         except NoAnswer as error:
-            if error.out_of_reach:
-                context.exchanges.append(_exchange_without_credentials(error.reason))
+            if isinstance(error, NoToken):
+                context.exchanges.append(_exchange_without_token(error))
             raise _Unanswered(error.reason, may_have_acted=False, not_before=error.not_before) from error
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             not_before = retry_at(answer.headers, self._now())
@@ -380,9 +382,11 @@ def _is_network_error(error: Exception) -> bool:
     return not isinstance(error, TransportError)
 
 
-def _exchange_without_credentials(reason: str) -> Exchange:
-    """Return the exchange of a request that was never sent because credentials could not be fetched."""
-    return Exchange("-", "credentials", Purpose.READ, b"", None, b"", timedelta(), reason, out_of_reach=True)
+def _exchange_without_token(error: NoToken) -> Exchange:
+    """Return the exchange of a request that was never sent because no token could be fetched."""
+    return Exchange(
+        "-", "credentials", Purpose.READ, b"", None, b"", timedelta(), error.reason, out_of_reach=True, no_token=error
+    )
 
 
 def _target(request: CarrierRequest) -> str:

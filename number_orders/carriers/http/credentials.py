@@ -14,7 +14,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from number_orders.carriers.contract import GATEWAY_STATUSES, CarrierAnswer
+from number_orders.carriers.contract import CarrierAnswer
 from number_orders.carriers.http.retry_after import retry_at
 from number_orders.orders.errors import NoAnswer
 
@@ -24,6 +24,19 @@ _LIFETIME_S: Final = 300.0
 _SHARE_FAILURE_S: Final = 1.0
 """For this long after a failed fetch, all requests that need the token get the same error."""
 _TOKEN: Final = re.compile(r"[\x21-\x7e]+")
+
+
+class NoToken(NoAnswer):
+    """No access token can be fetched now, so nothing can be asked or sent. The carrier counts as out of reach.
+
+    `refused` is set if the carrier does not accept the client id and secret; `shared`, if another request made the
+    fetch that failed: one failed fetch is one fault, however many requests wait for the token.
+    """
+
+    def __init__(self, reason: str, *, not_before: datetime | None, refused: bool, shared: bool = False) -> None:
+        super().__init__(reason, not_before=not_before, out_of_reach=True)
+        self.refused = refused
+        self.shared = shared
 
 
 class Fetch(Protocol):
@@ -135,7 +148,7 @@ class OAuth2ClientCredentials:
         self._path = path
         self._lock = asyncio.Lock()
         self._token: _Token | None = None
-        self._failure: NoAnswer | None = None
+        self._failure: NoToken | None = None
         self._failed_at = 0.0
 
     async def headers(self, fetch: Fetch) -> Mapping[str, str]:
@@ -151,17 +164,22 @@ class OAuth2ClientCredentials:
         return True
 
     async def _replaced(self, stale: _Token | None, fetch: Fetch) -> _Token:
+        asked_at = self._clock()
         async with self._lock:
             if self._token and self._token is not stale:
                 return self._token  # another request has replaced it
-            if self._failure and self._clock() - self._failed_at < _SHARE_FAILURE_S:
+            waited = asked_at < self._failed_at
+            if self._failure and (waited or self._clock() - self._failed_at < _SHARE_FAILURE_S):
                 failure = self._failure
-                raise NoAnswer(failure.reason, not_before=failure.not_before, out_of_reach=failure.out_of_reach)
+                raise NoToken(failure.reason, not_before=failure.not_before, refused=failure.refused, shared=True)
             try:
                 self._token = await self._fetch_token(fetch)
             except NoAnswer as error:
-                self._failure, self._failed_at = error, self._clock()
-                raise
+                reason = f"{error.reason} (token endpoint {self._path})"
+                refused = isinstance(error, NoToken) and error.refused
+                self._failure = NoToken(reason, not_before=error.not_before, refused=refused)
+                self._failed_at = self._clock()
+                raise self._failure from error
             self._failure = None
             return self._token
 
@@ -185,10 +203,10 @@ def _basic(username: str, password: str) -> str:
 def _read_token(answer: CarrierAnswer, now: datetime) -> tuple[str, float]:
     """Return the token and its lifetime in seconds. Error messages never quote the answer, which may hold secrets."""
     if answer.status in {HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        raise NoAnswer(f"no token: HTTP {answer.status}, the carrier does not accept the client id and secret")
+        reason = f"no token: HTTP {answer.status}, the carrier does not accept the client id and secret"
+        raise NoToken(reason, not_before=None, refused=True)
     if answer.status != HTTPStatus.OK:
-        not_before, out_of_reach = retry_at(answer.headers, now), answer.status in GATEWAY_STATUSES
-        raise NoAnswer(f"no token: HTTP {answer.status}", not_before=not_before, out_of_reach=out_of_reach)
+        raise NoAnswer(f"no token: HTTP {answer.status}", not_before=retry_at(answer.headers, now))
     try:
         shown = json.loads(answer.body)
     except (ValueError, RecursionError):

@@ -9,17 +9,18 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Conversation, Purpose
-from number_orders.carriers.http.courier import Courier, CourierSettings
+from number_orders.carriers.http.courier import Courier, CourierSettings, exchanges_of
 from number_orders.carriers.http.credentials import (
     ApiKeyHeader,
     Authenticator,
     Basic,
+    NoToken,
     OAuth2ClientCredentials,
     StaticBearer,
 )
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import NotListed, NotSent
-from tests.unit.carriers.http.tiny_carrier import TinyCarrier, drop, reply
+from tests.unit.carriers.http.tiny_carrier import Act, TinyCarrier, drop, reply
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 SECRET = "hush-hush-hush"
@@ -180,10 +181,32 @@ def test_waiting_requests_share_a_failure_for_a_second() -> None:
     async def scene() -> None:
         auth = an_oauth(server)
         failures = await asyncio.gather(*(auth.headers(server.fetch) for _ in range(20)), return_exceptions=True)
-        assert [str(failure) for failure in failures] == ["no token: refused"] * 20
+        assert {str(failure) for failure in failures} == {"no token: refused (token endpoint /api/v1/oauth2/token)"}
+        assert [isinstance(failure, NoToken) and failure.shared for failure in failures] == [False] + [True] * 19
         assert len(server.asked) == 1
         server.now += 1.0
         assert await auth.headers(server.fetch) == bearer(2)
+
+    asyncio.run(scene())
+
+
+def test_requests_share_a_failure_that_they_waited_for_however_slow_it_was() -> None:
+    server = TokenServer(NoAnswer("no token: no answer within 40 s"))
+
+    async def slow(method: str, path: str, *, headers: Mapping[str, str], body: bytes) -> CarrierAnswer:
+        server.now += 40.0
+        return await server.fetch(method, path, headers=headers, body=body)
+
+    async def headers_a_little_later(auth: Authenticator) -> Mapping[str, str]:
+        headers = await auth.headers(slow)
+        server.now += 5.0
+        return headers
+
+    async def scene() -> None:
+        auth = an_oauth(server)
+        failures = await asyncio.gather(*(headers_a_little_later(auth) for _ in range(5)), return_exceptions=True)
+        assert [type(failure) for failure in failures] == [NoToken] * 5
+        assert len(server.asked) == 1
 
     asyncio.run(scene())
 
@@ -227,6 +250,8 @@ def test_a_failed_fetch_says_why_and_no_secret(answer: CarrierAnswer, words: str
     with pytest.raises(NoAnswer, match=words) as caught:
         asyncio.run(_headers(an_oauth(server), server))
 
+    assert caught.value.out_of_reach
+    assert caught.value.reason.endswith("(token endpoint /api/v1/oauth2/token)")
     error: BaseException | None = caught.value
     while error:
         assert SECRET not in str(error)
@@ -267,6 +292,30 @@ def test_a_refused_token_is_renewed_over_a_socket() -> None:
             assert [heard.target for heard in carrier.heard] == ["/api/v1/oauth2/token", "/orders"] * 2
             assert [heard.headers["authorization"] for heard in carrier.heard[1::2]] == ["Bearer one", "Bearer two"]
             assert [kept.target for kept in result.exchanges] == ["/orders", "/orders"], "tokens are not kept"
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize(
+    "answer", [reply(500, b"oops"), reply(400, b"{}"), reply(401, b""), reply(200, b"<html>"), reply(302, b"")]
+)
+def test_whatever_the_token_endpoint_says_the_carrier_counts_as_out_of_reach(answer: Act) -> None:
+    def asking() -> Conversation:
+        yield CarrierRequest("GET", "/orders/1", Purpose.READ)
+        return NotListed("unreachable")
+
+    async def scene() -> None:
+        async with TinyCarrier(answer) as carrier:
+            courier = Courier(CourierSettings(carrier.url), an_oauth(TokenServer()), now=lambda: NOON)
+            results = await asyncio.gather(
+                *(courier.converse(asking(), deadline=float("inf")) for _ in range(3)), return_exceptions=True
+            )
+            await courier.aclose()
+            assert [heard.target for heard in carrier.heard] == ["/api/v1/oauth2/token"]
+        exchanges = [kept for error in results if isinstance(error, NoAnswer) for kept in exchanges_of(error)]
+        assert [kept.out_of_reach for kept in exchanges] == [True] * 3
+        assert [kept.no_token.shared for kept in exchanges if kept.no_token] == [False, True, True]
+        assert {kept.status for kept in exchanges} == {None}
 
     asyncio.run(scene())
 
