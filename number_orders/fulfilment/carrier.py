@@ -8,6 +8,7 @@ from typing import cast
 
 from number_orders.carriers.contract import Adapter, Conversation, ConversationStore, Purpose, RateLimiter
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
+from number_orders.carriers.http.credentials import NoToken
 from number_orders.carriers.http.retry_after import PAUSE_UNLESS_TOLD
 from number_orders.fulfilment.lanes import rate
 from number_orders.ledger.breakers import BreakerPolicy
@@ -38,6 +39,11 @@ class ConversationResult:
         """Why the carrier could not be reached with the last request; None if it was."""
         last = self.exchanges[-1] if self.exchanges else None
         return (last.trouble or f"HTTP {last.status}") if last and last.out_of_reach else None
+
+    @property
+    def no_token(self) -> NoToken | None:
+        """Why the last request had no access token to be sent with; None if it had one."""
+        return self.exchanges[-1].no_token if self.exchanges else None
 
     @property
     def answered(self) -> bool:

@@ -20,6 +20,8 @@ class Alarm(StrEnum):
     """A bug of ours while asking a carrier. It is asked again."""
     CARRIER_OUT_OF_REACH = "carrier_out_of_reach"
     """A carrier cannot be reached. It is left alone for a while and then tried with one order at a time."""
+    TOKEN_REFUSED = "token_refused"  # noqa: S105  the name of an alarm, no secret
+    """A carrier gives no access token, so none of its orders can be sent or asked about."""
     CARRIER_ORDER_TAKEN = "carrier_order_taken"
     """A carrier order that belongs to one of our orders was reported for another, which is parked."""
     NUMBER_HELD_TWICE = "number_held_twice"

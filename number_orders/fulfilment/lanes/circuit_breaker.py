@@ -1,7 +1,8 @@
 """Report to the ledger whether a carrier can be reached, as the conversations of one lane run show it.
 
 Network faults count: a refused connection, an unknown host name, a failed handshake, no answer, a gateway's answer
-instead of the carrier's. A refusal is an answer.
+instead of the carrier's. So does a failed fetch of an access token, once for all conversations that waited for it. A
+refusal is an answer.
 
 Nothing is decided here. Each carrier has one breaker, a row of the ledger to which all workers report. The statements
 `count_faults` and `reset_breaker` (`ledger/sql/breakers.sql`) decide whether a carrier is left alone, and until when.
@@ -37,6 +38,8 @@ class BreakerStore(Protocol):
 
     async def reset(self, carrier: CarrierName, tokens: Sequence[UUID]) -> None: ...
 
+    async def return_probe(self, claims: Claims, carrier: CarrierName) -> None: ...
+
 
 @dataclass(slots=True)
 class CircuitBreaker:
@@ -51,7 +54,11 @@ class CircuitBreaker:
     async def report(self, carrier: CarrierName, results: Sequence[tuple[Claims, ConversationResult]]) -> None:
         """Report how some conversations ended. Runs no statement while all goes well."""
         answered = [claims for claims, each in results if each.answered and not each.out_of_reach]
-        faults = [(claims, why) for claims, each in results if (why := each.out_of_reach)]
+        faults = [(claims, each) for claims, each in results if each.out_of_reach]
+        silent = {claims.token: claims for claims, each in results if not each.answered and not each.out_of_reach}
+        for claims in silent.values():
+            if claims.recovering:  # it says nothing of the carrier, so another may be the probe
+                await self.breakers.return_probe(claims, carrier)
         if answered:
             if self._faults_reported or faults or any(claims.recovering for claims in answered):
                 await self.breakers.reset(carrier, [claims.token for claims in answered])
@@ -60,15 +67,30 @@ class CircuitBreaker:
             self._faults_reported = True
             await self._count(carrier, faults)
 
-    async def _count(self, carrier: CarrierName, faults: Sequence[tuple[Claims, str]]) -> None:
-        (*_, (_, why)) = faults
-        tokens = [claims.token for claims, _ in faults]
+    async def _count(self, carrier: CarrierName, faults: Sequence[tuple[Claims, ConversationResult]]) -> None:
+        counted = sum(not _is_shared(each) for _, each in faults)
+        if not counted and not any(claims.recovering for claims, _ in faults):
+            return  # they waited for a token that another conversation fetched in vain, and that one is counted
+        last_claims, last = faults[-1]
+        why = str(last.out_of_reach)
         until = await self.breakers.count_faults(
-            carrier, tokens, faults=len(faults), why=why, breaker_policy=self.breaker_policy
+            carrier,
+            [claims.token for claims, _ in faults],
+            faults=counted,  # if it is none, this tells only how the probe went
+            why=why,
+            breaker_policy=self.breaker_policy,
         )
+        if last.no_token and (until is not None or (counted and last.no_token.refused)):
+            log.error("token_refused", carrier=carrier, why=why)
+            await self.alarms.raise_alarm(Alarm.TOKEN_REFUSED, carrier, carrier=carrier, detail=why)
         if until is None:
             return
         log.warning("carrier_out_of_reach", carrier=carrier, until=until.isoformat(), why=why)
-        if until - faults[-1][0].now > _ALARM_AFTER:
+        if until - last_claims.now > _ALARM_AFTER:
             detail = f"left alone until {until:%H:%M:%S} UTC, then one order tries: {why}"
             await self.alarms.raise_alarm(Alarm.CARRIER_OUT_OF_REACH, carrier, carrier=carrier, detail=detail)
+
+
+def _is_shared(result: ConversationResult) -> bool:
+    """Return whether the fault is a failed fetch of a token that another conversation made and is counted for."""
+    return result.no_token is not None and result.no_token.shared

@@ -1,6 +1,7 @@
 """A carrier that is out of reach is tried with one order at a time. Its orders wait, and all of them end."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
@@ -59,18 +60,23 @@ def test_carrier_that_is_down_is_tried_with_one_order_at_a_time(practice: Practi
 
 
 def test_refused_connection_opens_the_breaker_and_fails_no_order(practice: Practice) -> None:
-    """No server listens: accepted orders stay accepted, and a refused token request counts as a fault too."""
-    practice.breaker_policy = OPENS_AFTER_FOUR
+    """No server listens: accepted orders stay accepted. A token that cannot be fetched is one fault for them all."""
+    practice.breaker_policy = replace(OPENS_AFTER_FOUR, faults_max=2)
     url, practice.carrier.url = practice.carrier.url, "http://127.0.0.1:1"
 
     async def refused() -> None:
         async with practice.opened() as services:
             order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(12)))
             await work(services, Lane.SUBMIT)
+            assert practice.rows("SELECT faults FROM breakers") == [{"faults": 1}]
+            practice.pass_time(minutes=1)
+            await asyncio.sleep(1.1)  # for so long a failed fetch is shared
+            await work(services, Lane.SUBMIT)
             _, (hold,) = await services.ledger.pauses.holds()
             assert hold.held_by is HeldBy.BREAKER
             assert hold.why
             assert hold.why.startswith("no token: nothing was sent")
+            assert "token_refused" in dict(practice.alarms())
         practice.carrier.url = url
         async with practice.opened() as services:
             practice.pass_time(minutes=5)
@@ -79,6 +85,30 @@ def test_refused_connection_opens_the_breaker_and_fails_no_order(practice: Pract
             assert {row["losses"] for row in practice.rows("SELECT losses FROM orders")} == {0}
 
     run(refused(), within_s=120)
+
+
+def test_probe_without_a_token_counts_and_the_token_endpoint_is_named(practice: Practice) -> None:
+    """The carrier is back, its token endpoint answers 500: the hold grows, it says why, and an alarm is raised."""
+    practice.breaker_policy = OPENS_AFTER_FOUR
+    practice.carrier.fault("error_before", status=503, path="/orders*")
+
+    async def half_back() -> None:
+        async with practice.opened() as services:
+            await accept(services, *(an_order(f"crm-{i}") for i in range(6)))
+            await work(services, Lane.SUBMIT)
+        practice.carrier.clear_faults()
+        practice.carrier.fault("error_before", status=500, path="/oauth2/token")
+        async with practice.opened() as services:
+            practice.pass_time(minutes=5)
+            await work(services, Lane.SUBMIT)
+            await work(services, Lane.ASK)
+            ((row,),) = (practice.rows("SELECT why, probe_token, held_until > now() AS held FROM breakers"),)
+            assert row["probe_token"] is None
+            assert row["held"]
+            assert "token endpoint" in row["why"]
+            assert "token_refused" in dict(practice.alarms())
+
+    run(half_back(), within_s=60)
 
 
 def test_refused_orders_are_no_faults(practice: Practice) -> None:
