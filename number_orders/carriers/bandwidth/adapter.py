@@ -19,13 +19,14 @@ from number_orders.carriers.bandwidth import cancellation
 from number_orders.carriers.bandwidth.answers import (
     OrderList,
     buying_order,
+    decode_look,
     decode_order,
     decode_own_list,
     decode_submission,
     parked_if_not_ours,
 )
 from number_orders.carriers.bandwidth.cancellation import CloseReply, CloseRequest
-from number_orders.carriers.bandwidth.disconnects import Disconnects
+from number_orders.carriers.bandwidth.disconnects import Disconnects, get_number
 from number_orders.carriers.bandwidth.facts import (
     CARRIER,
     FIRST_PAGE,
@@ -33,10 +34,12 @@ from number_orders.carriers.bandwidth.facts import (
     OWNER_LOOKUPS_MAX,
     PAGE_SIZE,
     QUANTITY_MAX,
+    UNMENTIONED_NUMBERS_READ_MAX,
 )
 from number_orders.carriers.bandwidth.outcomes import (
     EndEvent,
     EndStatus,
+    NumberLook,
     consistent_end,
     end_of_two_orders,
     end_status,
@@ -44,6 +47,7 @@ from number_orders.carriers.bandwidth.outcomes import (
     says_taken,
     still_open,
     taken_numbers,
+    unmentioned_numbers,
 )
 from number_orders.carriers.bandwidth.reservations import BandwidthReservations
 from number_orders.carriers.bandwidth.rules import faults
@@ -147,9 +151,10 @@ class Bandwidth:
             return shown
         if still_open_event := still_open(shown.view, shown.status):
             return cancellation.explain_open(order, still_open_event, close_request)
-        end: Event = yield from self._end(order, shown.view, shown.status)
+        ended = yield from self._end(order, shown.view, shown.status)
+        end: Event = ended
         if order.losses:
-            end = yield from self._end_after_lost_answer(order, shown.view, shown.status, end)
+            end = yield from self._end_after_lost_answer(order, shown.view, ended)
         return cancellation.end_after_request(end, close_request)
 
     def look_for(self, order: Order) -> Conversation:
@@ -192,15 +197,21 @@ class Bandwidth:
         return CarrierRequest("GET", path, Purpose.READ)
 
     def _end(self, order: Order, view: OrderView, status: str) -> Generator[CarrierRequest, CarrierAnswer, EndEvent]:
-        """Return the end of an order; if the answer contradicts itself, by the order's own list of numbers."""
+        """Return the end of an order; if the answer contradicts itself or is incomplete, with what else can be read.
+
+        That is the order's own list of numbers, and then the numbers themselves that are still not mentioned.
+        """
         end = end_status(status)
         assert end is not None, "every status that is not open is an end"
         if consistent := consistent_end(order, view, status, end):
             return consistent
-        answer = yield self._get_order(str(order.carrier_order_id), "/tns")
-        return reconciled_end(order, view, status, end, decode_own_list(answer))
+        own_list = decode_own_list((yield self._get_order(str(order.carrier_order_id), "/tns")))
+        looks: dict[E164, NumberLook] = {}
+        for number in unmentioned_numbers(order, view, end, own_list)[:UNMENTIONED_NUMBERS_READ_MAX]:
+            looks[number] = decode_look((yield get_number(number)), self._account_id, order.carrier_order_id)
+        return reconciled_end(order, view, status, end, own_list, looks)
 
-    def _end_after_lost_answer(self, order: Order, view: OrderView, status: str, end: Event) -> ConversationOf[Event]:
+    def _end_after_lost_answer(self, order: Order, view: OrderView, end: EndEvent) -> ConversationOf[Event]:
         """Return the end of an order of which an earlier send may have bought numbers as well."""
         other = None
         if says_taken(view.errors):
@@ -212,13 +223,12 @@ class Bandwidth:
             return end
         if isinstance(end, Refused):
             return Acknowledged(other[0], other[1].status, instead_of=order.carrier_order_id)
-        return end_of_two_orders(order, view, status, *other)
+        return end_of_two_orders(end, *other)
 
     def _order_that_bought(self, order: Order, numbers: Sequence[E164]) -> OrderLookup:
         """Return another order of ours that bought one of these numbers."""
         for number in numbers[:OWNER_LOOKUPS_MAX]:
-            answer = yield CarrierRequest("GET", f"/api/v2/tns/{quote(number, safe='')}", Purpose.READ)
-            buyer = buying_order(answer, self._account_id)
+            buyer = buying_order((yield get_number(number)), self._account_id)
             if buyer and buyer != order.carrier_order_id and (found := (yield from self._order_if_ours(order, buyer))):
                 return found
         return None

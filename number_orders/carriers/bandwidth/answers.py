@@ -18,11 +18,12 @@ from number_orders.carriers.bandwidth.facts import (
     DOUBTFUL_CODES,
     FIRST_PAGE,
     NOT_OURS_CODE,
+    NOT_OWNED_STATUSES,
     PAGES_MAX,
     RELEASED_STATUSES,
     TIMED_OUT_TEXT,
 )
-from number_orders.carriers.bandwidth.outcomes import refused_order, says_taken
+from number_orders.carriers.bandwidth.outcomes import NumberLook, refused_order, says_taken
 from number_orders.carriers.bandwidth.xml import (
     CarrierError,
     ListedOrder,
@@ -160,6 +161,44 @@ def was_released(answer: CarrierAnswer, account_id: str) -> bool:
     """Return whether the number was this account's and is not any more, as far as the account can see."""
     number = _number_of_account(answer, account_id)
     return number is not None and (number.status or "").upper() in RELEASED_STATUSES
+
+
+def decode_look(answer: CarrierAnswer, account_id: str, carrier_order_id: CarrierOrderId | None = None) -> NumberLook:
+    """Return what a look at one number shows.
+
+    Args:
+        answer: Bandwidth's answer to the question about the number.
+        account_id: Our account.
+        carrier_order_id: Set if it matters which order has bought the number: only this one's is ours.
+
+    Raises:
+        NoAnswer: It is no answer of Bandwidth's, so the number may be looked up again.
+        UnreadableAnswer: It is not about a number.
+    """
+    match answer.status:
+        case HTTPStatus.NOT_FOUND:
+            return NumberLook(False, "not bought: the number is not on this account (HTTP 404)")
+        case HTTPStatus.UNAUTHORIZED | HTTPStatus.REQUEST_TIMEOUT | HTTPStatus.TOO_MANY_REQUESTS:
+            raise NoAnswer(error_text(answer))
+        case status if status // 100 == HTTPStatus.BAD_REQUEST // 100:
+            if NOT_OURS_CODE in {error.code for error in decode_errors(answer)}:
+                return NumberLook(False, f"not bought: the number is not on this account ({error_text(answer)})")
+            return NumberLook(None, f"it could not be looked up: {error_text(answer)}")
+    require_content(answer)
+    return _look_at(read_number(answer.body), account_id, carrier_order_id)
+
+
+def _look_at(number: NumberView, account_id: str, carrier_order_id: CarrierOrderId | None) -> NumberLook:
+    status, buyer = number.status or "without a status", number.carrier_order_id
+    if number.account_id not in {None, account_id}:
+        return NumberLook(False, "not bought: the number is another account's")
+    if status.upper() in NOT_OWNED_STATUSES:
+        return NumberLook(False, f"not bought: the carrier shows the number as {status}")
+    if carrier_order_id and buyer and buyer.casefold() != carrier_order_id.casefold():
+        return NumberLook(False, f"not bought by this order: the carrier's order {buyer} has the number")
+    if number.account_id is None and not buyer:
+        return NumberLook(None, f"the carrier shows the number as {status}, and not whose it is")
+    return NumberLook(True, f"the carrier shows the number as {status} on this account")
 
 
 def buying_order(answer: CarrierAnswer, account_id: str) -> CarrierOrderId | None:

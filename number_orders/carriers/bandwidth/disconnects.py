@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from number_orders.carriers.bandwidth.answers import (
     decode_disconnect_page,
+    decode_look,
     decode_order,
     decode_submission,
     nearest_candidates,
@@ -27,13 +28,16 @@ from number_orders.carriers.bandwidth.facts import (
     DISCONNECTS_READ_MAX,
     FIRST_PAGE,
     UNKNOWN_NUMBERS_READ_MAX,
+    UNMENTIONED_NUMBERS_READ_MAX,
 )
+from number_orders.carriers.bandwidth.outcomes import NumberLook
 from number_orders.carriers.bandwidth.removals import (
     end_of_refusal,
     numbers_not_ours,
     numbers_refused_as_not_ours,
     open_removal,
     removal_end,
+    unmentioned_numbers,
 )
 from number_orders.carriers.bandwidth.xml import ListedOrder, read_disconnect, write_disconnect
 from number_orders.carriers.contract import (
@@ -52,6 +56,11 @@ from number_orders.orders.numbers import E164
 _DAY: Final = timedelta(days=1)
 
 DisconnectLookup = Generator[CarrierRequest, CarrierAnswer, list[ListedOrder]]
+
+
+def get_number(e164: E164) -> CarrierRequest:
+    """Return the request that looks up one number."""
+    return CarrierRequest("GET", f"/api/v2/tns/{quote(e164, safe='')}", Purpose.READ)
 
 
 class Disconnects:
@@ -82,7 +91,10 @@ class Disconnects:
         if unfinished := parked_if_not_ours(order, view) or open_removal(view, status):
             return unfinished
         released_before = yield from self._released_before(order, numbers_not_ours(order, view))
-        return removal_end(order, view, status, released_before)
+        looks: dict[E164, NumberLook] = {}
+        for e164 in unmentioned_numbers(order, view, status)[:UNMENTIONED_NUMBERS_READ_MAX]:
+            looks[e164] = decode_look((yield get_number(e164)), self._account_id)
+        return removal_end(order, view, status, released_before, looks)
 
     def look_for(self, order: Order) -> Conversation:
         """Look for our reference in the disconnects that are nearest in time to the lost answer.
@@ -113,8 +125,7 @@ class Disconnects:
         unknown = [e164 for e164 in not_ours if e164 not in known.held_since]
         never_ours = set()
         for e164 in unknown[:UNKNOWN_NUMBERS_READ_MAX]:
-            answer = yield CarrierRequest("GET", f"/api/v2/tns/{quote(e164, safe='')}", Purpose.READ)
-            if not was_released(answer, self._account_id):
+            if not was_released((yield get_number(e164)), self._account_id):
                 never_ours.add(e164)
         return frozenset(not_ours) - never_ours
 

@@ -20,6 +20,10 @@ from number_orders.orders.numbers import E164, e164_from_carrier
 
 _TEXT_LENGTH_MAX: Final = 300
 _COUNT: Final = re.compile(r"[0-9]{1,9}")
+_WRITTEN: Final = re.compile(r"[0-9 ().-]+|\+[0-9 ().-]+")
+"""A telephone number as people write it: `(919) 555-0100`."""
+_NATIONAL_DIGITS: Final = 10
+_INTERNATIONAL: Final = re.compile(r"[1-9][0-9]{6,14}")
 _PAGE: Final = re.compile(r"[?&]page=([^&>;\"'\s]+)")
 
 
@@ -113,6 +117,22 @@ def parse_number(text: str) -> E164 | None:
         return e164_from_carrier(text)
     except ValueError:
         return None
+
+
+def parse_number_loosely(text: str) -> E164 | None:
+    """Return a number that no numbering plan allows in the form of one that it allows; None if it has no such form.
+
+    What was bought must not be lost because of how it is written: `9191550100` is no North American number, since no
+    exchange begins with 1, and is read as `+19191550100`.
+    """
+    written = text.strip()
+    if not _WRITTEN.fullmatch(written):
+        return None
+    digits = re.sub(r"[^0-9]", "", written)
+    if len(digits) == _NATIONAL_DIGITS and not written.startswith("+"):
+        digits = f"1{digits}"
+    is_whole = written.startswith("+") or (len(digits) == _NATIONAL_DIGITS + 1 and digits.startswith("1"))
+    return E164(f"+{digits}") if is_whole and _INTERNATIONAL.fullmatch(digits) else None
 
 
 def next_page(root: Element) -> str | None:

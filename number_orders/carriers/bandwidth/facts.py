@@ -40,6 +40,8 @@ NOT_DISCONNECTABLE_CODES: Final = frozenset({"5006", "5074", "5076"})
 """The number is not ours (any more), so it cannot be disconnected. After a lost answer: it was disconnected before."""
 RELEASED_STATUSES: Final = frozenset({"AGING", "DISCONNECTED"})
 """What `/tns/{tn}` says of a number that was ours until a while ago. Inferred from the list of its statuses."""
+NOT_OWNED_STATUSES: Final = RELEASED_STATUSES | {"AVAILABLE", "RESERVED", "PORTOUT", "REMOVED", "ELIMINATED"}
+"""What `/tns/{tn}` says of a number that nobody has, or that is not ours any more."""
 PROTECTED: Final = ("TRUE", "FALSE", "UNCHANGED")
 DISCONNECT_MODE: Final = "normal"
 """The other mode, PURGE, is internal to Bandwidth."""
@@ -76,6 +78,8 @@ DISCONNECT_PAGE_SIZE: Final = 1000
 DISCONNECT_PAGES_MAX: Final = 5
 DISCONNECTS_READ_MAX: Final = 20
 """The list of disconnects shows no references. To find ours, this many are read, the nearest in time first."""
+UNMENTIONED_NUMBERS_READ_MAX: Final = 20
+"""An order that has ended may leave numbers unmentioned. This many are looked up; of the rest nothing is known."""
 UNKNOWN_NUMBERS_READ_MAX: Final = 20
 """After a lost disconnect, this many numbers that the ledger does not know are looked up: did we have them?"""
 CLOCK_DIFFERENCE_MAX: Final = timedelta(hours=1)

@@ -5,15 +5,19 @@ mean that an earlier send has disconnected it. The conversation finds out for wh
 as `released_before`. Knows no XML and sends nothing.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
 
 from number_orders.carriers.bandwidth.facts import NOT_DISCONNECTABLE_CODES, OPEN_STATUSES, PENDING_CODE
-from number_orders.carriers.bandwidth.outcomes import EndEvent, EndStatus, end_status
+from number_orders.carriers.bandwidth.outcomes import EndEvent, EndStatus, NumberLook, end_status, unreadable_text
 from number_orders.carriers.bandwidth.xml import CarrierError, OrderView
 from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import NumberResult, NumberState, Order
 from number_orders.orders.numbers import E164
+
+_NO_LOOKS: Final[Mapping[E164, NumberLook]] = MappingProxyType({})
 
 
 def open_removal(view: OrderView, status: str) -> StillOpen | None:
@@ -36,15 +40,30 @@ def numbers_refused_as_not_ours(refused: Refused) -> tuple[E164, ...]:
     return tuple(result.e164 for result in refused.numbers if result.code in NOT_DISCONNECTABLE_CODES)
 
 
-def removal_end(order: Order, view: OrderView, status: str, released_before: Collection[E164] = ()) -> EndEvent:
+def unmentioned_numbers(order: Order, view: OrderView, status: str) -> tuple[E164, ...]:
+    """Return the numbers of an ended removal of which nothing is said. FAILED says of each that it is still ours."""
+    if end_status(status) is EndStatus.FAILED:
+        return ()
+    disconnected = set(view.completed.listed)
+    return tuple(e164 for e164 in order.request.numbers if e164 not in disconnected and not _error_for(e164, view))
+
+
+def removal_end(
+    order: Order,
+    view: OrderView,
+    status: str,
+    released_before: Collection[E164] = (),
+    looks: Mapping[E164, NumberLook] = _NO_LOOKS,
+) -> EndEvent:
     """Return the end of a removal; `FilledWithErrors` if it contradicts itself.
 
-    `released_before` are its numbers that an earlier send, whose answer was lost, has disconnected.
+    `released_before` are its numbers that an earlier send, whose answer was lost, has disconnected. `looks` show whose
+    the numbers are that it does not mention.
     """
     end = end_status(status)
     assert end is not None, "every status that is not open is an end"
-    results = tuple(_results(order, view, end, released_before))
-    if faults := [*_contradictions(order, view, end, released_before)]:
+    results = tuple(_results(order, view, end, released_before, looks))
+    if faults := [*_contradictions(order, view, end, released_before, looks)]:
         return FilledWithErrors(status, results, f"the carrier says {status}, yet {'; '.join(faults)}")
     return _end(order, results, status, _reason(view, released_before))
 
@@ -72,9 +91,9 @@ def _end(order: Order, results: tuple[NumberResult, ...], status: str, reason: s
 
 
 def _results(
-    order: Order, view: OrderView, end: EndStatus, released_before: Collection[E164]
+    order: Order, view: OrderView, end: EndStatus, released_before: Collection[E164], looks: Mapping[E164, NumberLook]
 ) -> Iterator[NumberResult]:
-    """Yield the result of every number. One that a COMPLETE does not mention has none: nothing is known of it."""
+    """Yield the result of every number. Of one that is not mentioned only a look at it tells."""
     disconnected = set(view.completed.listed)
     for e164 in dict.fromkeys((*order.request.numbers, *view.completed.listed)):
         error = _error_for(e164, view)
@@ -84,8 +103,23 @@ def _results(
             yield NumberResult(e164, NumberState.RELEASED, *((own.code, own.text) if own else (None, None)))
         elif error and e164 in released_before:
             yield NumberResult(e164, NumberState.RELEASED, *shown)
-        elif error or end is not EndStatus.COMPLETE:
-            yield NumberResult(e164, NumberState.FAILED, *shown)
+        elif error:
+            yield NumberResult(e164, NumberState.FAILED, error.code, error.text or (None if error.code else str(error)))
+        elif end is EndStatus.FAILED:
+            yield NumberResult(e164, NumberState.FAILED, None, view.summary or "the carrier gave no reason")
+        else:
+            yield _result_of_look(e164, looks.get(e164))
+
+
+def _result_of_look(e164: E164, look: NumberLook | None) -> NumberResult:
+    """Return the result of a number that an ended removal does not mention."""
+    if look is None:
+        return NumberResult(e164, NumberState.REQUESTED, None, "not known: the carrier says nothing of this number")
+    if look.is_ours is None:
+        return NumberResult(e164, NumberState.REQUESTED, None, f"not known: {look.text}")
+    if look.is_ours:
+        return NumberResult(e164, NumberState.FAILED, None, f"not disconnected: {look.text}")
+    return NumberResult(e164, NumberState.RELEASED)
 
 
 def _error_for(e164: E164, view: OrderView) -> CarrierError | None:
@@ -101,12 +135,15 @@ def _says_released_before(error: CarrierError, released_before: Collection[E164]
     )
 
 
-def _contradictions(order: Order, view: OrderView, end: EndStatus, released_before: Collection[E164]) -> Iterator[str]:
+def _contradictions(
+    order: Order, view: OrderView, end: EndStatus, released_before: Collection[E164], looks: Mapping[E164, NumberLook]
+) -> Iterator[str]:
     """Yield, in words, everything that cannot be true if the removal ended so."""
-    disconnected, asked = set(view.completed.listed), set(order.request.numbers)
+    gone = {e164 for e164, look in looks.items() if look.is_ours is False}
+    disconnected, asked = {*view.completed.listed, *gone}, set(order.request.numbers)
     serious = [error for error in view.errors if not _says_released_before(error, released_before)]
     if view.completed.unreadable:
-        yield f"{view.completed.unreadable} of its numbers cannot be read"
+        yield unreadable_text(view.completed)
     if disconnected - asked:
         yield f"it disconnected {_count(disconnected - asked)} that the order does not name"
     if both := disconnected & {error.e164 for error in serious}:

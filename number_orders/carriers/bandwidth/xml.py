@@ -24,6 +24,7 @@ from number_orders.carriers.bandwidth.elements import (
     parse,
     parse_count,
     parse_number,
+    parse_number_loosely,
     text_of,
 )
 from number_orders.carriers.bandwidth.facts import CARRIER, DISCONNECT_MODE, LIST_ROOT
@@ -58,10 +59,13 @@ class CarrierError:
 
 @dataclass(frozen=True, slots=True)
 class NumberList:
-    """The numbers of a list, each once, and how many entries could not be read."""
+    """The numbers of a list, each once."""
 
     listed: tuple[E164, ...] = ()
-    unreadable: int = 0
+    invalid: frozenset[E164] = frozenset()
+    """Those of them that no numbering plan allows."""
+    unreadable: tuple[str, ...] = ()
+    """The entries that are no numbers, as they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -365,13 +369,26 @@ def _search_and_order(request: OrderRequest) -> Element:
 
 def _numbers(wrappers: Iterable[Element]) -> NumberList:
     """Return the numbers below `wrappers`: each in a `FullNumber`, in a `TelephoneNumber`, or in both, nested."""
-    read = [
-        parse_number(text)
-        for wrapper in wrappers
-        for element in descendants(wrapper, "FullNumber", "TelephoneNumber")
-        if (text := text_of(element))
-    ]
-    return NumberList(tuple(dict.fromkeys(filter(None, read))), read.count(None))
+    listed: dict[E164, None] = {}
+    invalid: set[E164] = set()
+    unreadable: dict[str, None] = {}
+    for wrapper in wrappers:
+        for element in descendants(wrapper, "FullNumber", "TelephoneNumber"):
+            if not (text := text_of(element)):
+                continue
+            if number := parse_number(text):
+                listed[number] = None
+            elif number := parse_number_loosely(text):
+                listed[number] = None
+                if not _is_valid(number):
+                    invalid.add(number)
+            else:
+                unreadable[text] = None
+    return NumberList(tuple(listed), frozenset(invalid), tuple(unreadable))
+
+
+def _is_valid(number: E164) -> bool:
+    return parse_number(number) == number
 
 
 def _errors(root: Element) -> tuple[CarrierError, ...]:

@@ -7,6 +7,7 @@ from xml.etree.ElementTree import ParseError, fromstring
 
 import pytest
 
+from number_orders.carriers.bandwidth.facts import UNMENTIONED_NUMBERS_READ_MAX
 from number_orders.carriers.contract import CarrierAnswer, Purpose
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
@@ -19,6 +20,7 @@ from number_orders.orders.events import (
     StillOpen,
 )
 from number_orders.orders.model import NumberResult, NumberState, Order
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.bandwidth.examples import (
     BANDWIDTH,
     HTML,
@@ -235,15 +237,24 @@ def test_a_failed_order_whose_list_is_empty_has_failed() -> None:
     assert event == Refused("The telephone number is unavailable for ordering", "5005", "FAILED", (GONE_RESULT,))
 
 
-WRONG = [
-    ("COMPLETE with fewer", named(A, B), shown("COMPLETE", completed=bare(A)), own_list(A), "1 of 2 numbers"),
-    ("COMPLETE with none", named(A), shown("COMPLETE"), own_list(), "0 of 1 numbers"),
+NOBODYS = answered(404)
+"""A look at a number that is not on the account."""
+
+WRONG: list[tuple[str, Order, str, str | CarrierAnswer | list[str | CarrierAnswer], str]] = [
+    (
+        "COMPLETE with fewer",
+        named(A, B),
+        shown("COMPLETE", completed=bare(A)),
+        [own_list(A), NOBODYS],
+        "1 of 2 numbers",
+    ),
+    ("COMPLETE with none", named(A), shown("COMPLETE"), [own_list(), NOBODYS], "0 of 1 numbers"),
     ("COMPLETE with more", searched(1), shown("COMPLETE", completed=bare(A, B)), own_list(A, B), "2 of 1 numbers"),
     (
         "COMPLETE with another",
         named(A),
         shown("COMPLETE", completed=bare(B)),
-        own_list(B),
+        [own_list(B), NOBODYS],
         "that the order does not name",
     ),
     (
@@ -268,7 +279,7 @@ WRONG = [
         "both as completed and as failed",
     ),
     ("FAILED with a number", named(A), shown("FAILED", completed=bare(A)), own_list(A), "1 of 1 numbers"),
-    ("PARTIAL with none", named(A), shown("PARTIAL"), own_list(), "0 of 1 numbers"),
+    ("PARTIAL with none", named(A), shown("PARTIAL"), [own_list(), NOBODYS], "0 of 1 numbers"),
     (
         "PARTIAL with all and an error",
         named(A, B),
@@ -280,19 +291,25 @@ WRONG = [
         "the list lacks one",
         searched(2),
         shown("COMPLETE", completed=bare(A, B), quantities=(1, None)),
-        own_list(A, C),
+        [own_list(A, C), NOBODYS],
         "lacks 1 number",
     ),
     ("no list is kept", named(A), shown("COMPLETE", completed=bare(A), quantities=(0, 0)), answered(404), "no list"),
-    ("unreadable numbers", named(A), shown("COMPLETE", completed=bare("n/a")), own_list("n/a"), "cannot be read"),
+    (
+        "unreadable numbers",
+        named(A),
+        shown("COMPLETE", completed=bare("n/a")),
+        [own_list("n/a"), NOBODYS],
+        "cannot be read: 'n/a'",
+    ),
 ]
 
 
-@pytest.mark.parametrize(("order", "first", "second", "words"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
+@pytest.mark.parametrize(("order", "first", "more", "words"), [w[1:] for w in WRONG], ids=[w[0] for w in WRONG])
 def test_an_order_that_still_contradicts_itself_ends_with_errors(
-    order: Order, first: str, second: str | CarrierAnswer, words: str
+    order: Order, first: str, more: str | CarrierAnswer | list[str | CarrierAnswer], words: str
 ) -> None:
-    event = ask(order, first, second)
+    event = ask(order, first, *(more if isinstance(more, list) else [more]))
 
     assert isinstance(event, FilledWithErrors)
     assert words in event.reason
@@ -324,6 +341,136 @@ def test_an_unreadable_number_is_settled_by_the_own_list() -> None:
     event = ask(named(A, B), shown("COMPLETE", completed=bare(A, "not a number")), own_list(A, B))
 
     assert event == Filled("COMPLETE", acquired(A, B))
+
+
+# --- what is not mentioned -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", ["COMPLETE", "PARTIAL"])
+@pytest.mark.parametrize("without_list", [answered(404), answered(200, own_list()), answered(204)])
+def test_numbers_that_are_not_mentioned_are_looked_up(status: str, without_list: CarrierAnswer) -> None:
+    event, requests = converse(
+        BANDWIDTH.ask(named(A, B)),
+        answered(200, shown(status)),
+        without_list,
+        answered(200, number_of(THEIRS)),
+        answered(200, number_of(THEIRS.upper())),
+    )
+
+    assert [r.path for r in requests[2:]] == ["/api/v2/tns/%2B19195550100", "/api/v2/tns/%2B19195550101"]
+    assert event == Filled(status, acquired(A, B))
+
+
+NOT_OURS = "<TelephoneNumberResponse><Error><Code>15610</Code></Error></TelephoneNumberResponse>"
+
+
+@pytest.mark.parametrize(
+    ("look", "state", "words"),
+    [
+        (answered(404), NumberState.FAILED, "not on this account"),
+        (answered(400, NOT_OURS), NumberState.FAILED, "not on this account"),
+        (answered(200, number_of(THEIRS, account="5")), NumberState.FAILED, "another account's"),
+        (answered(200, number_of(OTHER)), NumberState.FAILED, f"order {OTHER} has the number"),
+        (answered(200, number_of(THEIRS).replace("Inservice", "Aging")), NumberState.FAILED, "as Aging"),
+        (answered(200, number_of(THEIRS).replace("Inservice", "Available")), NumberState.FAILED, "as Available"),
+        (answered(200, "<TelephoneNumberResponse/>"), NumberState.REQUESTED, "not known: "),
+        (answered(403), NumberState.REQUESTED, "not known: it could not be looked up: HTTP 403"),
+        (answered(400, "<X><Error><Code>1006</Code></Error></X>"), NumberState.REQUESTED, "not known: "),
+    ],
+)
+def test_a_look_decides_about_a_number_or_leaves_it_unknown(
+    look: CarrierAnswer, state: NumberState, words: str
+) -> None:
+    event = ask(named(A, B), shown("COMPLETE", completed=bare(A)), own_list(A), look)
+
+    assert isinstance(event, FilledWithErrors)
+    (other,) = event.numbers[1:]
+    assert (event.numbers[0], other.e164, other.state) == (*acquired(A), B, state)
+    assert words in str(other.text)
+
+
+@pytest.mark.parametrize("trouble", [answered(500), answered(401), answered(429), answered(200), answered(200, HTML)])
+def test_an_order_does_not_end_before_its_numbers_were_looked_up(trouble: CarrierAnswer) -> None:
+    with pytest.raises(NoAnswer):
+        ask(named(A, B), shown("COMPLETE", completed=bare(A)), own_list(A), trouble)
+
+
+def test_of_many_numbers_the_first_are_looked_up_and_the_rest_is_not_known() -> None:
+    numbers = tuple(E164(f"+1919555{n:04}") for n in range(UNMENTIONED_NUMBERS_READ_MAX + 5))
+    looks = [answered(200, number_of(THEIRS))] * UNMENTIONED_NUMBERS_READ_MAX
+
+    event = ask(named(*numbers), shown("COMPLETE"), answered(404), *looks)
+
+    assert isinstance(event, FilledWithErrors)
+    states = [result.state for result in event.numbers]
+    assert states == [NumberState.ACQUIRED] * UNMENTIONED_NUMBERS_READ_MAX + [NumberState.REQUESTED] * 5
+    assert {result.text for result in event.numbers[-5:]} == {"not known: the carrier says nothing of this number"}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "text"),
+    [
+        (
+            shown("FAILED", failed=bare(A), errors=GONE),
+            "5005",
+            f"not bought because of {B}: 5005: The telephone number",
+        ),
+        (shown("FAILED", summary="0 numbers in (919)"), None, "0 numbers in (919)"),
+        (shown("FAILED"), None, "the carrier gave no reason"),
+        (shown("PARTIAL", completed=bare(B), failed=bare(A)), None, "the carrier gave no reason"),
+    ],
+)
+def test_no_number_fails_without_a_code_or_a_reason(body: str, reason: str | None, text: str) -> None:
+    event = ask(named(A, B), body)
+
+    assert isinstance(event, Refused | PartlyFilled)
+    results = {result.e164: result for result in event.numbers}
+    assert results[A].state is NumberState.FAILED
+    assert str(results[A].text).startswith(text)
+    assert getattr(event, "code", None) == reason
+
+
+def test_a_backorder_that_fails_lists_nothing_of_what_it_showed() -> None:
+    """Bandwidth shows A while it is backordered, and nothing at its end: A is not bought."""
+    opened = ask(searched(3), shown("BACKORDERED", completed=bare(A)))
+    ended = ask(searched(3), shown("FAILED", summary="0 numbers in (919)"))
+
+    assert isinstance(opened, StillOpen)
+    assert opened.numbers == acquired(A)
+    assert ended == Refused("0 numbers in (919)", None, "FAILED")
+
+
+# --- numbers that cannot be read -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("written", ["9191550100", "+19191550100", "1 919 155 0100", "(919) 155-0100"])
+def test_a_number_that_no_plan_has_is_kept(written: str) -> None:
+    event = ask(searched(2), shown("COMPLETE", completed=bare(A, written)), own_list(A, written))
+
+    assert isinstance(event, FilledWithErrors)
+    assert [result.e164 for result in event.numbers] == [A, "+19191550100"]
+    assert {result.state for result in event.numbers} == {NumberState.ACQUIRED}
+    assert str(event.numbers[1].text).startswith("not a valid number")
+    assert "+19191550100" in event.reason
+
+
+@pytest.mark.parametrize("written", ["pending", "919155010", "+0", "1" * 30])
+def test_an_entry_that_is_no_number_is_kept_as_text(written: str) -> None:
+    event = ask(searched(2), shown("COMPLETE", completed=bare(A, written)), own_list(A, written))
+
+    assert isinstance(event, FilledWithErrors)
+    assert event.numbers == acquired(A)
+    assert f"1 of its numbers cannot be read: '{written}'" in event.reason
+
+
+def test_an_entry_that_is_no_number_is_kept_while_the_order_is_open() -> None:
+    event = ask(searched(2), shown("BACKORDERED", completed=bare(A, "pending")))
+
+    assert event == StillOpen("BACKORDERED", acquired(A), "1 of its numbers cannot be read: 'pending'", slow=True)
+
+
+def test_a_number_is_read_as_people_write_it() -> None:
+    assert ask(named(A), shown("COMPLETE", completed=bare("(919) 555-0100"))) == Filled("COMPLETE", acquired(A))
 
 
 # --- after a lost answer ------------------------------------------------------------------------

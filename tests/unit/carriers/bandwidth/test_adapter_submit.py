@@ -281,6 +281,13 @@ def test_a_refusal_has_code_and_text_for_each_number() -> None:
     )
 
 
+def test_a_number_that_a_refusal_does_not_name_was_not_bought_because_of_the_other() -> None:
+    event = outcome(named(A, B), 400, refused(error("5002", "is not valid", B)))
+
+    blamed = lost(A, None, f"not bought because of {B}: 5002: is not valid")
+    assert event == Refused("is not valid", "5002", numbers=(blamed, lost(B, "5002", "is not valid")))
+
+
 def test_a_refused_search_names_no_numbers() -> None:
     assert outcome(searched(3), 400, refused(error("5009", "Quantity must be 1 to 5000"))) == Refused(
         "Quantity must be 1 to 5000", "5009"

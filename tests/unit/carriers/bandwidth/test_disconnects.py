@@ -1,5 +1,6 @@
 """Removals: what is sent, what the answers mean, how doubt is settled, and which orders are refused."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -252,8 +253,6 @@ class TestAsking:
     @pytest.mark.parametrize(
         ("body", "says"),
         [
-            (shown("COMPLETE", gone=(A,)), "says nothing of 1 number"),
-            (shown("COMPLETE"), "says nothing of 2 numbers"),
             (shown("COMPLETE", gone=(A,), errors=error("5003", "Failure", B)), "reports 5003: Failure"),
             (
                 shown("COMPLETE", gone=(A, B), errors=error("5003", "Failure", B)),
@@ -271,10 +270,36 @@ class TestAsking:
         assert isinstance(event, FilledWithErrors)
         assert says in event.reason
 
-    def test_a_number_that_complete_does_not_mention_stays_requested(self) -> None:
-        event = asked(shown("COMPLETE", gone=(A,)))
+    @pytest.mark.parametrize("status", ["COMPLETE", "PARTIAL"])
+    def test_a_number_that_is_not_mentioned_is_looked_up(self, status: str) -> None:
+        event, requests = converse(
+            BANDWIDTH.ask(removing(A, B)), answered(200, shown(status, gone=(A,))), about("Inservice")
+        )
+        assert requests[-1].path == f"/api/v2/tns/%2B{B[1:]}"
+        assert isinstance(event, FilledWithErrors if status == "COMPLETE" else PartlyFilled)
+        kept = NumberResult(
+            B, NumberState.FAILED, None, "not disconnected: the carrier shows the number as Inservice on this account"
+        )
+        assert event.numbers == (freed(A), kept)
+
+    @pytest.mark.parametrize("look", [answered(404), lambda: about("Aging"), lambda: about("Inservice", "5")])
+    def test_a_number_that_is_gone_was_disconnected(self, look: CarrierAnswer | Callable[[], CarrierAnswer]) -> None:
+        reply = look if isinstance(look, CarrierAnswer) else look()
+        event, _ = converse(BANDWIDTH.ask(removing(A, B)), answered(200, shown("COMPLETE", gone=(A,))), reply)
+        assert event == Filled("COMPLETE", (freed(A), freed(B)))
+
+    def test_a_number_that_cannot_be_looked_up_stays_requested(self) -> None:
+        event, _ = converse(BANDWIDTH.ask(removing(A, B)), answered(200, shown("COMPLETE", gone=(A,))), answered(403))
         assert isinstance(event, FilledWithErrors)
-        assert event.numbers == (freed(A),)
+        assert "says nothing of 1 number" in event.reason
+        assert event.numbers[0] == freed(A)
+        assert event.numbers[1].state is NumberState.REQUESTED
+        assert str(event.numbers[1].text).startswith("not known: ")
+
+    def test_a_failed_removal_without_errors_says_so_of_each_number(self) -> None:
+        event = asked(shown("FAILED"))
+        assert isinstance(event, Refused)
+        assert {result.text for result in event.numbers} == {"the carrier gave no reason"}
 
     def test_a_removal_answered_404_is_open_and_marked(self) -> None:
         event, _ = converse(BANDWIDTH.ask(removing(A)), answered(404))

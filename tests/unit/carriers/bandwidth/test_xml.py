@@ -49,7 +49,7 @@ def test_numbers_are_listed_once_in_their_order() -> None:
       <FullNumber>19195550101</FullNumber><TelephoneNumber/><TelephoneNumber>x</TelephoneNumber>
       <TelephoneNumber>911</TelephoneNumber></TelephoneNumbers>"""
 
-    assert read_numbers(body) == NumberList((E164("+19195550101"), E164("+19195550100")), unreadable=2)
+    assert read_numbers(body) == NumberList((E164("+19195550101"), E164("+19195550100")), unreadable=("x", "911"))
 
 
 @pytest.mark.parametrize("quantity", ["", "-1", "1.0", "one", "٣", "9" * 5000])
