@@ -20,6 +20,7 @@ from number_orders.carriers.cm.answers import (
     decode_submission,
     event_for,
     page_query,
+    parked_if_not_ours,
 )
 from number_orders.carriers.cm.cancellation import PROGRESS, cancel, should_cancel, with_cancel_reply
 from number_orders.carriers.cm.facts import CARRIER, QUANTITY_MAX, REQUESTS_PATH, STATUSES, StatusMeaning, normalized
@@ -139,7 +140,7 @@ class CM:
             detail = "the carrier does not know its own number request any more"
             return StillOpen(UNKNOWN_REQUEST, detail=detail, slow=True, unheard_of=True)
         view, status = decode_request(order, answer)
-        return event_for(order, view, status, self._statuses)
+        return parked_if_not_ours(order, view) or event_for(order, view, status, self._statuses)
 
     def _requests_with_reference(
         self, order: Order

@@ -40,6 +40,7 @@ from number_orders.orders.events import (
     Filled,
     FilledWithErrors,
     NotSent,
+    Parked,
     PartlyFilled,
     Refused,
     StillOpen,
@@ -54,6 +55,7 @@ _CONFIGURATION_ERRORS: Final[Mapping[int, str]] = {
 UNKNOWN_REQUEST: Final = "404"
 """The status of a number request that CM.com does not know any more."""
 
+_INVALID_TEXT: Final = "not a valid number: no numbering plan has it, and the carrier shows it like this"
 _LAST: Final = datetime.max.replace(tzinfo=UTC)
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
@@ -108,17 +110,32 @@ def decode_request(order: Order, answer: CarrierAnswer) -> tuple[RequestView, st
     return view, view.status
 
 
+def parked_if_not_ours(order: Order, view: RequestView) -> Parked | None:
+    """Return `Parked` if the number request that was read as ours does not bear our reference.
+
+    An order that a person adopted under a wrong guid must not end on somebody else's purchase, nor cancel it.
+    """
+    if not view.has_comment or has_reference(view.comment, reference_of(order)):
+        return None
+    bears = f"bears the comment {view.comment[:100]!r}" if view.comment else "bears no comment"
+    mismatch = f"{order.carrier_order_id} {bears} and not ours ({reference_of(order)})"
+    shown = f"{view.status}, numbers: {len(view.numbers)}"
+    return Parked(f"{CARRIER}'s order {mismatch}; it stands at {shown}, and nothing of that was taken for ours")
+
+
 def event_for(order: Order, view: RequestView, status: str, statuses: Mapping[str, StatusMeaning]) -> Event:
     """Return the event for a number request, from its status and the numbers beside it."""
-    got = tuple(NumberResult(number, NumberState.ACQUIRED) for number in view.numbers)
+    got = tuple(
+        NumberResult(number, NumberState.ACQUIRED, None, _INVALID_TEXT if number in view.invalid else None)
+        for number in view.numbers
+    )
     match statuses.get(normalized(status)):
         case None:
             return StillOpen(status, got, view.reason, slow=True, unheard_of=True)
         case StatusMeaning.OPEN:
             return StillOpen(status, got, view.reason, slow=True)
         case StatusMeaning.COMPLETED:
-            again = statuses.get(normalized(order.carrier_status or "")) is StatusMeaning.COMPLETED
-            return _completed(order, view, status, got, again=again)
+            return _completed(order, view, status, got)
         case StatusMeaning.REJECTED:
             return _ended_unfilled(view, status, got, view.reason or "rejected without a reason")
         case StatusMeaning.CANCELLED:
@@ -128,17 +145,19 @@ def event_for(order: Order, view: RequestView, status: str, statuses: Mapping[st
             return _ended_unfilled(view, status, got, why)
 
 
-def _completed(order: Order, view: RequestView, status: str, got: tuple[NumberResult, ...], *, again: bool) -> Event:
+def _completed(order: Order, view: RequestView, status: str, got: tuple[NumberResult, ...]) -> Event:
+    """Return the end that is shown. Whether fewer numbers than ordered are believed yet is judged elsewhere."""
     wanted = order.request.wanted
-    if not got or (len(got) < wanted and not again and not view.has_duplicates):
-        # Numbers may appear later than the status, and none of ours may be missed. So fewer than ordered are
-        # believed when they are seen a second time, and no numbers at all never are.
+    if not got:  # numbers may appear later than the status, and none of ours may be missed: this is never believed
         return StillOpen(
             status, got, f"the carrier says {status}, and shows {len(got)} of {wanted} numbers so far", slow=True
         )
-    if view.has_duplicates or len(got) > wanted:
-        too_many = f"shows {len(got)} numbers where {wanted} were ordered"
-        conflict = "names a number twice" if view.has_duplicates else too_many
+    if view.has_duplicates or view.invalid or len(got) > wanted:
+        conflict = f"shows {len(got)} numbers where {wanted} were ordered"
+        if view.has_duplicates:
+            conflict = "names a number twice"
+        elif view.invalid:
+            conflict = f"shows numbers that cannot be valid: {', '.join(sorted(view.invalid)[:20])}"
         return FilledWithErrors(status, got, f"the carrier says {status}, yet {conflict}")
     if len(got) < wanted:
         return PartlyFilled(status, got, view.reason or f"the carrier assigned {len(got)} of {wanted} numbers")

@@ -5,6 +5,7 @@ raises `UnreadableAnswer`.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ from number_orders.orders.numbers import E164, is_nanp, parse_e164
 
 _NATIONAL_DIGITS: Final = 10
 _DIGITS_MAX: Final = 17
+_NANP_LENGTH: Final = re.compile(r"\+1[0-9]{10}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class RequestView:
     numbers: tuple[E164, ...] = ()
     has_duplicates: bool = False
     """A number is in two ranges."""
+    invalid: frozenset[E164] = frozenset()
+    """Those of the numbers that the North American Numbering Plan does not allow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +109,8 @@ def read_request(body: bytes, *, nanpa: bool, in_ranges: bool = False) -> Reques
     except ValueError as fault:
         raise UnreadableAnswer(CARRIER, str(fault), body) from fault
     numbers = tuple(dict.fromkeys(listed))
-    return replace(plain, numbers=numbers, has_duplicates=len(numbers) < len(listed))
+    invalid = frozenset(number for number in numbers if not _is_valid(number))
+    return replace(plain, numbers=numbers, has_duplicates=len(numbers) < len(listed), invalid=invalid)
 
 
 def read_list(body: bytes) -> list[RequestView]:
@@ -199,10 +204,20 @@ def _read_start(start: Any, *, nanpa: bool) -> E164:
 
 
 def _parse_in_plan(text: str, *, nanpa: bool) -> E164:
+    """Read a number of the plan that was ordered. A North American one is kept even if it cannot be valid."""
+    if nanpa and _NANP_LENGTH.fullmatch(text):
+        return E164(text)
     number = parse_e164(text)
     if is_nanp(number) is not nanpa:
         raise ValueError("a number of another numbering plan than was ordered")
     return number
+
+
+def _is_valid(number: E164) -> bool:
+    try:
+        return parse_e164(number) == number
+    except ValueError:
+        return False
 
 
 def _word_or_number(value: Any) -> str | None:

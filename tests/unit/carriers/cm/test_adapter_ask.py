@@ -1,5 +1,6 @@
 """Asking CM.com for the status of a number request, and what each answer means."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -8,11 +9,20 @@ from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.cm.facts import StatusMeaning
 from number_orders.carriers.contract import CarrierAnswer, Purpose
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from number_orders.orders.events import Event, Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
-from number_orders.orders.model import Order
+from number_orders.orders.events import (
+    Event,
+    Filled,
+    FilledWithErrors,
+    Parked,
+    PartlyFilled,
+    Refused,
+    StillOpen,
+)
+from number_orders.orders.model import NumberState, Order
 from tests.unit.carriers.cm.examples import (
     ACCOUNT,
     CARRIER,
+    COMMENT,
     HTML,
     OTHER,
     PROFILES,
@@ -92,11 +102,12 @@ def test_american_numbers_may_come_without_their_country(start: object) -> None:
 
 @pytest.mark.parametrize("ranges", [[a_range(A)], [a_range(A), a_range(None)]])
 @pytest.mark.parametrize(("said", "reason"), [(None, "the carrier assigned 1 of 2 numbers"), ("sold out", "sold out")])
-def test_completed_with_fewer_numbers_is_partial_when_seen_again(
-    ranges: list[dict[str, Any]], said: str | None, reason: str
+@pytest.mark.parametrize("before", [None, "accepted", "Completed"])
+def test_completed_with_fewer_numbers_is_reported_as_it_is_shown(
+    ranges: list[dict[str, Any]], said: str | None, reason: str, before: str | None
 ) -> None:
-    seen_before = an_order(carrier_status="Completed")
-    event = stands("completed", *ranges, order=seen_before, statusReason=said)
+    """Whether it is believed yet, the lane decides: here nothing depends on what was seen before."""
+    event = stands("completed", *ranges, order=an_order(carrier_status=before), statusReason=said)
     assert event == PartlyFilled("completed", acquired(A), reason)
 
 
@@ -106,11 +117,9 @@ def test_completed_with_fewer_numbers_is_partial_when_seen_again(
         ([], "completed"),
         ([a_range(None, 2)], "completed"),
         ([a_range(None, 2)], None),
-        ([a_range(A)], None),
-        ([a_range(A), a_range(None)], "accepted"),
     ],
 )
-def test_completed_without_all_numbers_is_open(ranges: list[dict[str, Any]], before: str | None) -> None:
+def test_completed_without_any_number_is_open(ranges: list[dict[str, Any]], before: str | None) -> None:
     event = stands("completed", *ranges, order=an_order(carrier_status=before))
     assert isinstance(event, StillOpen)
     assert event.slow
@@ -212,6 +221,55 @@ def test_a_range_without_size_is_unreadable_in_an_order_for_ranges(ranges: list[
 def test_numbers_of_another_numbering_plan_are_unreadable() -> None:
     with pytest.raises(UnreadableAnswer, match="another numbering plan"):
         stands("completed", a_range(A, 2), order=an_order(in_america(2)))
+
+
+@pytest.mark.parametrize("start", ["9191550100", "+19191550100", 19191550100])
+def test_a_number_that_north_america_does_not_have_is_kept(start: object) -> None:
+    event = stands("completed", a_range("9195550100"), a_range(start), order=an_order(in_america(2)))
+
+    assert isinstance(event, FilledWithErrors)
+    assert [(result.e164, result.state) for result in event.numbers] == [
+        ("+19195550100", NumberState.ACQUIRED),
+        ("+19191550100", NumberState.ACQUIRED),
+    ]
+    assert str(event.numbers[1].text).startswith("not a valid number")
+    assert "+19191550100" in event.reason
+
+
+# --- what is not ours ------------------------------------------------------------------------------
+
+NOT_OURS = [
+    "number-orders:0198d3b2-0000-7000-8000-000000000001",
+    f"for the branch in Breda {COMMENT}",
+    "for the branch in Breda",
+    "",
+    None,
+]
+
+
+@pytest.mark.parametrize("comment", NOT_OURS)
+@pytest.mark.parametrize("status", ["created", "completed", "rejected", "pondering"])
+def test_a_request_without_our_reference_is_parked(comment: str | None, status: str) -> None:
+    """Somebody adopted the wrong one: nothing of it is ours, and it is not cancelled."""
+    order = an_order(cancel_asked_at=datetime(2026, 1, 2, tzinfo=UTC))
+
+    event = stands(status, a_range(A, 2), order=order, comment=comment)
+
+    assert isinstance(event, Parked)
+    assert event.reason.startswith(f"cm's order {THEIRS} bears ")
+    assert "nothing of that was taken for ours" in event.reason
+
+
+def test_a_request_that_shows_no_comment_at_all_is_taken_as_ours() -> None:
+    shows = shown("completed", a_range(A, 2))
+    del shows["comment"]
+
+    assert asked(answered(200, shows)) == Filled("completed", acquired(A, B))
+
+
+@pytest.mark.parametrize("notes", ["", " for Breda", "\nnumber-orders:0198d3b2-0000-7000-8000-000000000001"])
+def test_what_follows_our_reference_does_not_matter(notes: str) -> None:
+    assert stands("completed", a_range(A, 2), comment=COMMENT + notes) == Filled("completed", acquired(A, B))
 
 
 def test_an_order_without_a_carrier_order_id_is_a_mistake() -> None:
