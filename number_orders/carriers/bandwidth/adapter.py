@@ -10,11 +10,12 @@ site/specs/numbers_v2.yml and site/docs/numbers/errors.mdx.
 """
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
+from number_orders.carriers import several_orders
 from number_orders.carriers.bandwidth import cancellation
 from number_orders.carriers.bandwidth.answers import (
     OrderList,
@@ -28,6 +29,7 @@ from number_orders.carriers.bandwidth.answers import (
 from number_orders.carriers.bandwidth.cancellation import CloseReply, CloseRequest
 from number_orders.carriers.bandwidth.disconnects import Disconnects, get_number
 from number_orders.carriers.bandwidth.facts import (
+    BACKORDERED,
     CARRIER,
     FIRST_PAGE,
     LIMIT_GROUPS,
@@ -41,7 +43,6 @@ from number_orders.carriers.bandwidth.outcomes import (
     EndStatus,
     NumberLook,
     consistent_end,
-    end_of_two_orders,
     end_status,
     reconciled_end,
     says_taken,
@@ -60,6 +61,7 @@ from number_orders.carriers.contract import (
     ConversationOf,
     Purpose,
 )
+from number_orders.carriers.several_orders import bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
 from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, Refused, StillOpen
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
@@ -151,11 +153,11 @@ class Bandwidth:
             return shown
         if still_open_event := still_open(shown.view, shown.status):
             return cancellation.explain_open(order, still_open_event, close_request)
-        ended = yield from self._end(order, shown.view, shown.status)
-        end: Event = ended
-        if order.losses:
-            end = yield from self._end_after_lost_answer(order, shown.view, ended)
-        return cancellation.end_after_request(end, close_request)
+        end = yield from self._end(order, shown.view, shown.status)
+        if not order.losses:
+            return cancellation.end_after_request(end, close_request)
+        event = yield from self._end_after_lost_answer(order, end, shown.view)
+        return cancellation.end_after_request(event, close_request)
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT by our reference, then by the numbers that it names."""
@@ -211,33 +213,52 @@ class Bandwidth:
             looks[number] = decode_look((yield get_number(number)), self._account_id, order.carrier_order_id)
         return reconciled_end(order, view, status, end, own_list, looks)
 
-    def _end_after_lost_answer(self, order: Order, view: OrderView, end: EndEvent) -> ConversationOf[Event]:
-        """Return the end of an order of which an earlier send may have bought numbers as well."""
-        other = None
-        if says_taken(view.errors):
+    def _end_after_lost_answer(self, order: Order, end: EndEvent, view: OrderView) -> ConversationOf[Event]:
+        """Return the end of an order that Bandwidth may have several times, once all of them have ended."""
+        assert order.carrier_order_id is not None, "it was asked about by its id"
+        if isinstance(end, Refused) and says_taken(view.errors):
             missing = tuple(number for number in order.request.numbers if number not in view.completed.listed)
-            other = yield from self._order_that_bought(order, taken_numbers(view) or missing)
-        if other is None and order.sends > 1:
-            other = yield from self._other_order_with_reference(order)
-        if other is None:
-            return end
-        if isinstance(end, Refused):
-            return Acknowledged(other[0], other[1].status, instead_of=order.carrier_order_id)
-        return end_of_two_orders(end, *other)
+            if buyer := (yield from self._order_that_bought(order, taken_numbers(view) or missing)):
+                return Acknowledged(buyer[0], buyer[1].status, instead_of=order.carrier_order_id)
+        others = yield from self._other_orders(order, end, view)
+        living = {named: str(shown.status) for named, shown in others.items() if not end_status(str(shown.status))}
+        if living and not bought_numbers(end):
+            named, status = next(iter(living.items()))
+            return Acknowledged(named, status, instead_of=order.carrier_order_id)
+        if living:
+            slow = all(status.upper() == BACKORDERED for status in living.values())
+            return waits_for_others(end, order.carrier_order_id, living, slow=slow)
+        ends: dict[CarrierOrderId, several_orders.EndEvent] = {order.carrier_order_id: end}
+        for named, shown in others.items():
+            ends[named] = yield from self._end(replace(order, carrier_order_id=named), shown, str(shown.status))
+        if not bought_numbers(end):
+            for named, other_end in ends.items():
+                if bought_numbers(other_end):
+                    return Acknowledged(named, other_end.carrier_status, instead_of=order.carrier_order_id)
+        return end_of_several(ends)
+
+    def _other_orders(
+        self, order: Order, end: EndEvent, view: OrderView
+    ) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, OrderView]]:
+        """Return all other orders with our reference that have, or may still get, numbers."""
+        others: dict[CarrierOrderId, OrderView] = {}
+        if says_taken(view.errors) and not isinstance(end, Refused):
+            missing = tuple(number for number in order.request.numbers if number not in view.completed.listed)
+            if buyer := (yield from self._order_that_bought(order, taken_numbers(view) or missing)):
+                others[buyer[0]] = buyer[1]
+        if others or (order.sends <= 1 and isinstance(end, Refused)):
+            return others  # found by the numbers, or it was sent once, and that came to nothing
+        for named in (yield from self._orders_with_reference(order)):
+            if named not in {order.carrier_order_id, *others}:
+                found = yield from self._order_if_ours(order, named)
+                others |= dict([found]) if found else {}
+        return others
 
     def _order_that_bought(self, order: Order, numbers: Sequence[E164]) -> OrderLookup:
         """Return another order of ours that bought one of these numbers."""
         for number in numbers[:OWNER_LOOKUPS_MAX]:
             buyer = buying_order((yield get_number(number)), self._account_id)
             if buyer and buyer != order.carrier_order_id and (found := (yield from self._order_if_ours(order, buyer))):
-                return found
-        return None
-
-    def _other_order_with_reference(self, order: Order) -> OrderLookup:
-        """Return another order with our reference, from the list of orders."""
-        listed = yield from self._orders_with_reference(order)
-        for other in listed:
-            if other != order.carrier_order_id and (found := (yield from self._order_if_ours(order, other))):
                 return found
         return None
 

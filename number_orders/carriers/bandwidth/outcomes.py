@@ -132,14 +132,6 @@ def says_taken(errors: Collection[CarrierError]) -> bool:
     return any(error.code in TAKEN_CODES for error in errors)
 
 
-def end_of_two_orders(end: EndEvent, earlier_id: str, earlier: OrderView) -> FilledWithErrors:
-    """Return the end of an order of which an earlier one with our reference has numbers as well."""
-    reason = f"the carrier has two orders with our reference: order {earlier_id} holds numbers as well"
-    got = _acquired(earlier.completed.listed, earlier.completed.invalid)
-    results = {result.e164: result for result in (*end.numbers, *got)}
-    return FilledWithErrors(end.carrier_status or "", tuple(results.values()), reason)
-
-
 def _is_pending(view: OrderView) -> bool:
     return any(error.code == PENDING_CODE for error in view.errors)
 

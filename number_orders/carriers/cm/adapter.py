@@ -8,6 +8,7 @@ Source: CM.com's page "Create Number Request" and guide "Requesting phone number
 """
 
 from collections.abc import Generator, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
@@ -28,6 +29,7 @@ from number_orders.carriers.cm.json import reference_of, write_request
 from number_orders.carriers.cm.restrictions import ask_allowance, range_fault
 from number_orders.carriers.cm.rules import Profiles, faults, profile_key
 from number_orders.carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
+from number_orders.carriers.several_orders import EndEvent, bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
 from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, NotSent, Refused, StillOpen
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
@@ -122,6 +124,8 @@ class CM:
         if should_cancel(order, event, self._statuses):
             reply = yield from cancel(order, path)
             event = yield from self._read_event(order, path)
+        if order.losses and isinstance(event, EndEvent):
+            event = yield from self._end_after_lost_answer(order, order.carrier_order_id, event)
         return with_cancel_reply(event, reply)
 
     def look_for(self, order: Order) -> Conversation:
@@ -132,6 +136,28 @@ class CM:
         if found:
             return Acknowledged(*next(iter(found.items())))
         return NotListed("the comments of all number requests")
+
+    def _end_after_lost_answer(
+        self, order: Order, followed: CarrierOrderId, end: EndEvent
+    ) -> Generator[CarrierRequest, CarrierAnswer, Event]:
+        """Return the end of an order that CM.com may have several times, once all of them have ended."""
+        ends: dict[CarrierOrderId, EndEvent] = {followed: end}
+        living: dict[CarrierOrderId, str] = {}
+        for guid in (yield from self._requests_with_reference(order)):
+            if guid == followed.lower():
+                continue
+            other = replace(order, carrier_order_id=guid)
+            event = yield from self._read_event(other, f"{self._requests}/{quote(guid, safe='')}")
+            if isinstance(event, EndEvent):
+                ends[guid] = event
+            elif isinstance(event, StillOpen) and event.carrier_status != UNKNOWN_REQUEST:
+                living[guid] = event.carrier_status
+        if bought_numbers(end):
+            return waits_for_others(end, followed, living, slow=True) if living else end_of_several(ends)
+        filled = {guid: str(other_end.carrier_status) for guid, other_end in ends.items() if bought_numbers(other_end)}
+        for guid, status in {**living, **filled}.items():
+            return Acknowledged(guid, status, instead_of=followed)
+        return end
 
     def _read_event(self, order: Order, path: str) -> Generator[CarrierRequest, CarrierAnswer, Event]:
         """Read the number request at `path`, and return the event for its status."""

@@ -544,6 +544,59 @@ def test_before_a_resent_search_ends_the_list_is_read() -> None:
     assert OTHER in event.reason
 
 
+def test_two_orders_under_our_reference_are_followed_to_their_ends() -> None:
+    """One has its numbers, the other is still worked on: the order stays open, and names both."""
+    order = searched(2, losses=1, sends=2)
+    mine = str(order.order_id)
+    both = listed((OTHER, mine, "2026-01-02T00:00:00Z"), (THEIRS, mine, "2026-01-02T00:10:00Z"))
+
+    event = ask(order, shown("COMPLETE", completed=bare(A, B)), both, shown("RECEIVED"))
+
+    detail = f"the carrier has 2 orders with our reference: {THEIRS} is COMPLETE, {OTHER} is still RECEIVED"
+    assert event == StillOpen("COMPLETE", acquired(A, B), detail)
+
+    event = ask(order, shown("COMPLETE", completed=bare(A, B)), both, shown("COMPLETE", completed=bare(C, D)))
+
+    assert isinstance(event, FilledWithErrors)
+    assert event.numbers == acquired(A, B, C, D)
+    assert event.carrier_order_ids == (THEIRS, OTHER)
+    assert THEIRS in event.reason
+    assert OTHER in event.reason
+
+    event = ask(order, shown("COMPLETE", completed=bare(A, B)), both, shown("FAILED"))
+
+    assert event == Filled("COMPLETE", acquired(A, B))
+
+
+def test_an_order_without_numbers_gives_way_to_one_that_has_some() -> None:
+    order = searched(1, losses=1, sends=2)
+    mine = str(order.order_id)
+    both = listed((OTHER, mine, "2026-01-02"), (THEIRS, mine, "2026-01-03"))
+
+    event = ask(order, shown("COMPLETE"), own_list(), both, shown("COMPLETE", completed=bare(A)))
+
+    assert event == Acknowledged(OTHER, "COMPLETE", instead_of=THEIRS)
+
+
+def test_the_second_order_is_read_as_thoroughly_as_the_first() -> None:
+    """Its answer contradicts itself, and its own list shows what it bought."""
+    order = searched(1, losses=1, sends=2)
+    mine = str(order.order_id)
+    both = listed((THEIRS, mine, "2026-01-02"), (OTHER, mine, "2026-01-03"))
+
+    event, requests = converse(
+        BANDWIDTH.ask(order),
+        answered(200, shown("COMPLETE", completed=bare(A))),
+        answered(200, both),
+        answered(200, shown("COMPLETE")),
+        answered(200, own_list(B)),
+    )
+
+    assert requests[-1].path == f"{ORDERS}/{OTHER}/tns"
+    assert isinstance(event, FilledWithErrors)
+    assert (event.numbers, event.carrier_order_ids) == (acquired(A, B), (THEIRS, OTHER))
+
+
 def test_a_resent_search_that_is_listed_once_ends_as_shown() -> None:
     order = searched(1, losses=1, sends=2)
 

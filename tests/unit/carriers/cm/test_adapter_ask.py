@@ -7,9 +7,10 @@ import pytest
 
 from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.cm.facts import StatusMeaning
-from number_orders.carriers.contract import CarrierAnswer, Purpose
+from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
+    Acknowledged,
     Event,
     Filled,
     FilledWithErrors,
@@ -270,6 +271,66 @@ def test_a_request_that_shows_no_comment_at_all_is_taken_as_ours() -> None:
 @pytest.mark.parametrize("notes", ["", " for Breda", "\nnumber-orders:0198d3b2-0000-7000-8000-000000000001"])
 def test_what_follows_our_reference_does_not_matter(notes: str) -> None:
     assert stands("completed", a_range(A, 2), comment=COMMENT + notes) == Filled("completed", acquired(A, B))
+
+
+# --- several requests with our reference -------------------------------------------------------------
+
+SENT_TWICE: dict[str, Any] = {"losses": 1, "sends": 2}
+
+
+def asked_after_a_loss(*answers: CarrierAnswer, **more: Any) -> tuple[Event, list[CarrierRequest]]:
+    listed = [shown("completed"), shown("completed", guid=OTHER)]
+    first, *others = answers
+    page = answered(200, listed, x_cm_pagination_total="2")
+    return converse(CARRIER.ask(an_order(**{**SENT_TWICE, **more})), first, page, *others)
+
+
+def of_ours(status: str, *ranges: dict[str, Any], **more: Any) -> CarrierAnswer:
+    return answered(200, shown(status, *ranges, **more))
+
+
+def of_other(status: str, *ranges: dict[str, Any]) -> CarrierAnswer:
+    return of_ours(status, *ranges, guid=OTHER)
+
+
+def test_two_requests_with_our_reference_are_followed_to_their_ends() -> None:
+    event, requests = asked_after_a_loss(of_ours("completed", a_range(A, 2)), of_other("accepted"))
+
+    assert [r.path for r in requests] == [f"{REQUESTS}/{THEIRS}", REQUESTS, f"{REQUESTS}/{OTHER}"]
+    detail = f"the carrier has 2 orders with our reference: {THEIRS} is completed, {OTHER} is still accepted"
+    assert event == StillOpen("completed", acquired(A, B), detail, slow=True)
+
+    event, _ = asked_after_a_loss(of_ours("completed", a_range(A, 2)), of_other("completed", a_range(C, 2)))
+
+    assert isinstance(event, FilledWithErrors)
+    assert event.numbers == acquired(A, B, C, "+31201234563")
+    assert event.carrier_order_ids == (THEIRS, OTHER)
+    assert THEIRS in event.reason
+    assert OTHER in event.reason
+
+    event, _ = asked_after_a_loss(of_ours("completed", a_range(A, 2)), of_other("rejected"))
+
+    assert event == Filled("completed", acquired(A, B))
+
+
+@pytest.mark.parametrize("other", [of_other("accepted"), of_other("completed", a_range(A, 2))])
+def test_a_rejected_request_gives_way_to_one_that_lives_or_has_numbers(other: CarrierAnswer) -> None:
+    event, _ = asked_after_a_loss(of_ours("rejected"), other)
+
+    assert isinstance(event, Acknowledged)
+    assert (event.carrier_order_id, event.instead_of) == (OTHER, THEIRS)
+
+
+@pytest.mark.parametrize("other", [of_other("rejected"), of_other("cancelled"), answered(404)])
+def test_a_rejected_request_is_the_end_if_the_other_came_to_nothing(other: CarrierAnswer) -> None:
+    event, _ = asked_after_a_loss(of_ours("rejected", statusReason="sold out"), other)
+
+    assert event == Refused("sold out", carrier_status="rejected")
+
+
+def test_an_order_does_not_end_before_the_list_was_read() -> None:
+    with pytest.raises(NoAnswer):
+        converse(CARRIER.ask(an_order(**SENT_TWICE)), of_ours("completed", a_range(A, 2)), answered(502))
 
 
 def test_an_order_without_a_carrier_order_id_is_a_mistake() -> None:
