@@ -201,8 +201,11 @@ class Adapter(Protocol):
         """Return everything that this carrier would refuse; empty if the order is good."""
         ...
 
-    def serial_key(self, request: OrderRequest) -> str | None:
-        """Return the key of the serial lock that this order needs, or None. Orders of one key are sent one by one."""
+    def serial_keys(self, request: OrderRequest) -> tuple[str, ...]:
+        """Return the keys of the serial locks that this order needs; empty if none.
+
+        Orders that have a key in common are sent one by one.
+        """
         ...
 
     def submit(self, order: Order) -> Conversation:

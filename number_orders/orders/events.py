@@ -138,7 +138,7 @@ class StillOpen(CarrierNews):
     """Backordered or under human review: it takes days, not seconds."""
     unheard_of: bool = False
     alone: bool = True
-    """Whether the order still needs its serial lock (`Adapter.serial_key`)."""
+    """Whether the order still needs its serial lock (`Adapter.serial_keys`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,8 +124,9 @@ class Bandwidth:
         """Return everything that Bandwidth would refuse; empty if the order is good."""
         return faults(request)
 
-    def serial_key(self, request: OrderRequest) -> None:
-        """Return None: orders are told apart by their reference, so none needs a serial lock."""
+    def serial_keys(self, request: OrderRequest) -> tuple[str, ...]:
+        """Return nothing: orders are told apart by their reference, so none needs a serial lock."""
+        return ()
 
     def submit(self, order: Order) -> Conversation:
         """Send the order with one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost."""

@@ -85,8 +85,9 @@ class CM:
         """Return everything that CM.com would refuse; empty if the order is good."""
         return faults(request, self._profiles)
 
-    def serial_key(self, request: OrderRequest) -> None:
-        """Return None: orders are told apart by their reference, so none needs a serial lock."""
+    def serial_keys(self, request: OrderRequest) -> tuple[str, ...]:
+        """Return nothing: orders are told apart by their reference, so none needs a serial lock."""
+        return ()
 
     def submit(self, order: Order) -> Conversation:
         """Send the order with one POST. Ends in Acknowledged, Refused, NotSent or AnswerLost.

@@ -50,6 +50,7 @@ from number_orders.carriers.swift.facts import (
     LOOKS_WANTED_NOTHING,
     ORDER_PAGES_MAX,
     ORDERS,
+    OWN_ACCOUNT,
     QUANTITY_MAX,
     REQUESTS,
     ROOT,
@@ -126,14 +127,20 @@ class Swift:
         """Return everything that Swift would refuse; empty if the order is good."""
         return faults(request)
 
-    def serial_key(self, request: OrderRequest) -> str | None:
-        """Return one key per account for orders by criteria, because only time tells their numbers apart.
+    def serial_keys(self, request: OrderRequest) -> tuple[str, ...]:
+        """Return the keys of the accounts that an order by criteria may buy for: only time tells its numbers apart.
 
-        If the key's own account is not known, it may be any account that an order names. Then there is one key for all.
+        The own account always has the key `own`, and its id as well if that is known. While it is not known, it may be
+        any account that an order names. So two orders for one account always have a key in common, also if the setting
+        of the own account changes while one of them is in flight.
         """
         if request.kind is not Kind.NEW_NUMBERS:
-            return None
-        return f"{request.kind}:{request.account or self._account_id}" if self._account_id else str(request.kind)
+            return ()
+        named, own = request.account, self._account_id
+        if named and own and named != own:
+            return (f"{request.kind}:{named}",)
+        account = named or own
+        return (f"{request.kind}:{OWN_ACCOUNT}", *((f"{request.kind}:{account}",) if account else ()))
 
     # -- submit ---------------------------------------------------------------------------------
 

@@ -85,8 +85,9 @@ class SubmitLane:
 
     async def _with_serial_locks(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
         """Return the orders that need no serial lock or got theirs. The others wait for it."""
-        keys = {claim.order.order_id: self.carrier.adapter.serial_key(claim.order.request) for claim in ready}
-        wanted = {order_id: key for order_id, key in keys.items() if key is not None}
+        keys = {claim.order.order_id: self.carrier.adapter.serial_keys(claim.order.request) for claim in ready}
+        # The ledger gives an order one lock. The first key is the one that most orders have in common.
+        wanted = {order_id: needed[0] for order_id, needed in keys.items() if needed}
         locked = await self.ledger.serial_locks.take(claims, wanted, carrier=self.carrier_name, at_most=_LOCK_RETRY)
         return [claim for claim in ready if claim.order.order_id not in wanted or claim.order.order_id in locked]
 

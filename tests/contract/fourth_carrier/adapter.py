@@ -75,8 +75,9 @@ class Meridian:
             faults.append(Fault("allow_backorder", "is not offered: Meridian sells only what is in stock"))
         return tuple(faults)
 
-    def serial_key(self, request: OrderRequest) -> None:
-        """Return None: orders are told apart by their reference."""
+    def serial_keys(self, request: OrderRequest) -> tuple[str, ...]:
+        """Return nothing: orders are told apart by their reference."""
+        return ()
 
     def submit(self, order: Order) -> Conversation:
         """Buy with one POST."""

@@ -28,8 +28,8 @@ from tests.integration.fulfilment.practice import (
 class BandwidthWithLocks(Bandwidth):
     """Needs a serial lock for every order; the order's name is the key."""
 
-    def serial_key(self, request: OrderRequest) -> str:  # type: ignore[override]  # Bandwidth itself never needs it
-        return request.name or "own"
+    def serial_keys(self, request: OrderRequest) -> tuple[str, ...]:
+        return (request.name or "own",)
 
 
 class BandwidthThatCancels(Bandwidth):

@@ -250,10 +250,34 @@ def test_a_removal_refused_as_tainted_waits_a_whole_window(at_checkout: bool, wo
     assert words in event.reason
 
 
-def test_serial_keys_differ_by_account_if_the_own_account_is_known() -> None:
-    known = Swift(ACCOUNT)
-    assert known.serial_key(new_numbers()) == known.serial_key(new_numbers(account=ACCOUNT))
-    assert known.serial_key(new_numbers()) != known.serial_key(new_numbers(account=SUB))
-    assert CARRIER.serial_key(new_numbers()) == CARRIER.serial_key(new_numbers(account=SUB))
-    assert known.serial_key(removal()) is None
-    assert known.serial_key(naming(Kind.ADD_MESSAGING_NUMBERS)) is None
+OTHER_SUB = "01K3S620PA5JPWPR10F0000002"
+UNKNOWN, KNOWN_OWN = CARRIER, Swift(ACCOUNT)
+
+
+def test_only_orders_by_criteria_need_a_serial_lock() -> None:
+    for carrier in (UNKNOWN, KNOWN_OWN):
+        assert carrier.serial_keys(removal()) == ()
+        assert carrier.serial_keys(naming(Kind.ADD_MESSAGING_NUMBERS)) == ()
+
+
+def test_the_serial_keys_name_every_account_that_may_be_meant() -> None:
+    assert UNKNOWN.serial_keys(new_numbers()) == ("new_numbers:own",)
+    assert UNKNOWN.serial_keys(new_numbers(account=SUB)) == ("new_numbers:own", f"new_numbers:{SUB}")
+    own = ("new_numbers:own", f"new_numbers:{ACCOUNT}")
+    assert KNOWN_OWN.serial_keys(new_numbers()) == KNOWN_OWN.serial_keys(new_numbers(account=ACCOUNT)) == own
+    assert KNOWN_OWN.serial_keys(new_numbers(account=SUB)) == (f"new_numbers:{SUB}",)
+
+
+@pytest.mark.parametrize("before", [UNKNOWN, KNOWN_OWN])
+@pytest.mark.parametrize("after", [UNKNOWN, KNOWN_OWN])
+@pytest.mark.parametrize("in_flight", [None, ACCOUNT, SUB])
+@pytest.mark.parametrize("next_one", [None, ACCOUNT, SUB, OTHER_SUB])
+def test_two_orders_for_one_account_always_share_a_serial_key(
+    before: Swift, after: Swift, in_flight: str | None, next_one: str | None
+) -> None:
+    """Also if the own account becomes known, or unknown again, while the first of them is in flight."""
+    shared = {*before.serial_keys(new_numbers(account=in_flight))} & {*after.serial_keys(new_numbers(account=next_one))}
+    if (in_flight or ACCOUNT) == (next_one or ACCOUNT):
+        assert shared
+    if before is after is KNOWN_OWN:  # different accounts buy side by side
+        assert bool(shared) is ((in_flight or ACCOUNT) == (next_one or ACCOUNT))
