@@ -28,6 +28,7 @@ from number_orders.carriers.contract import (
     SaveProgress,
 )
 from number_orders.carriers.swift.answers import (
+    NotAccepted,
     NothingOrdered,
     Pages,
     decode_added_request,
@@ -37,6 +38,7 @@ from number_orders.carriers.swift.answers import (
     did_pages,
     dids_by_number,
     page_query,
+    refuse_outstanding,
     require_content,
 )
 from number_orders.carriers.swift.facts import (
@@ -170,7 +172,7 @@ class Swift:
             part = Part(order.request.numbers)
         if not isinstance(part, Part):
             return part
-        cart = part.cart or (yield from self._make_cart(order))
+        cart = part.cart or (yield from self._make_cart(order, steps))
         if not isinstance(cart, CartView):
             return cart
         return (yield from self._add_request(order, steps.with_cart(cart, part.numbers, part.unlisted)))
@@ -183,15 +185,29 @@ class Swift:
         outcome = decode_added_request(order, answer)
         if isinstance(outcome, NothingOrdered):
             return (yield from self._end_attempt(order, steps, outcome))
+        if isinstance(outcome, NotAccepted):
+            return (yield from self._count_refusal(order, steps, outcome))
         if outcome is not None:
             return outcome
-        ready = replace(steps, requested=True)
+        ready = steps.with_request()
         yield SaveProgress(ready.as_progress())
         return ready
 
-    def _make_cart(self, order: Order) -> ConversationOf[CartView | Event]:
+    def _make_cart(self, order: Order, steps: Steps) -> ConversationOf[CartView | Event]:
         answer = yield _prepare(self._order_path(order, CARTS), write_cart(order))
-        return decode_cart(order, answer)
+        outcome = decode_cart(order, answer)
+        if isinstance(outcome, NotAccepted):
+            return (yield from self._count_refusal(order, steps, outcome))
+        return outcome
+
+    def _count_refusal(self, order: Order, steps: Steps, refusal: NotAccepted) -> ConversationOf[Event]:
+        """Save that a step before the checkout was refused. After enough refusals the order has failed."""
+        refused = steps.with_refusal(refusal.words)
+        yield SaveProgress(refused.as_progress())
+        if refused.refused_for_good:
+            reason = f"{refusal.reason} (refused {len(refused.refusals)} times before anything was ordered)"
+            return refuse_outstanding(order, reason, str(refusal.status))
+        return NotSent(refusal.reason)
 
     def _end_attempt(self, order: Order, steps: Steps, outcome: NothingOrdered) -> ConversationOf[Event]:
         """Return the event for an attempt that ordered nothing. Its cart is forgotten."""
@@ -214,7 +230,7 @@ class Swift:
         cart: CartView | None = None
         if not dids.keys().isdisjoint(unknown):
             # The age of these numbers counts on the carrier's clock, and a new cart shows its time.
-            made = yield from self._make_cart(order)
+            made = yield from self._make_cart(order, steps)
             if not isinstance(made, CartView):
                 return made
             cart = made

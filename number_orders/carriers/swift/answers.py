@@ -39,6 +39,7 @@ from number_orders.orders.model import CarrierOrderId, Kind, NumberResult, Numbe
 from number_orders.orders.numbers import E164
 
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
+_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _CONFIGURATION_ERRORS: Final[Mapping[int, str]] = {
     HTTPStatus.UNAUTHORIZED: "the API key was not accepted",
     HTTPStatus.FORBIDDEN: "the API key has no user with permission for this",
@@ -55,7 +56,20 @@ class NothingOrdered:
     tainted: bool = False
 
 
-def decode_cart(order: Order, answer: CarrierAnswer) -> CartView | Event:
+@dataclass(frozen=True, slots=True)
+class NotAccepted:
+    """A step before the checkout was not accepted, which may pass. `words` are Swift's, if it gave any."""
+
+    status: int
+    words: str | None
+
+    @property
+    def reason(self) -> str:
+        """Why the step was not accepted, for a person to read."""
+        return f"HTTP {self.status}: {self.words or 'no reason was given'}"
+
+
+def decode_cart(order: Order, answer: CarrierAnswer) -> CartView | NotAccepted | Event:
     """Return the cart in the answer to a new cart, or an event. Whatever the answer is, nothing is ordered.
 
     Raises:
@@ -68,10 +82,12 @@ def decode_cart(order: Order, answer: CarrierAnswer) -> CartView | Event:
         if order.request.account is None:
             return NotSent("HTTP 404: there are no carts at this address")
         return refuse_outstanding(order, f"Swift knows no account {order.request.account} of this API key", "404")
+    if reason := _CONFIGURATION_ERRORS.get(answer.status):
+        return NotSent(f"HTTP {answer.status}: {reason}")
     return _decode_refusal(order, answer)
 
 
-def decode_added_request(order: Order, answer: CarrierAnswer) -> NothingOrdered | Event | None:
+def decode_added_request(order: Order, answer: CarrierAnswer) -> NothingOrdered | NotAccepted | Event | None:
     """Return what the answer to a request in a cart means; None if the request is in. The body shows nothing of it.
 
     Raises:
@@ -82,8 +98,10 @@ def decode_added_request(order: Order, answer: CarrierAnswer) -> NothingOrdered 
         if answer.status != HTTPStatus.CREATED:
             require_request(answer.body)
         return None
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return NotSent(f"HTTP {answer.status}: {_CONFIGURATION_ERRORS[answer.status]}")
     if answer.status == HTTPStatus.NOT_FOUND:
-        return NothingOrdered("the cart is gone before anything was in it")
+        return NotAccepted(answer.status, "the cart is gone before anything was in it")
     if answer.status == HTTPStatus.FORBIDDEN and order.request.kind is Kind.ADD_MESSAGING_NUMBERS:
         return refuse_outstanding(
             order, _reason(answer) or "adding messaging numbers is not enabled on this account", "403"
@@ -210,18 +228,19 @@ def _decode_checkout_refusal(order: Order, answer: CarrierAnswer) -> NothingOrde
     return refuse_outstanding(order, refusal, str(answer.status))
 
 
-def _decode_refusal(order: Order, answer: CarrierAnswer) -> Event:
-    """Return the event if a cart, or a request in it, was not accepted.
+def _decode_refusal(order: Order, answer: CarrierAnswer) -> NotAccepted | Event:
+    """Return what it means that a cart, or a request in it, was not accepted.
 
     Raises:
         NoAnswer: The answer says nothing, so it is tried again.
     """
-    if reason := _CONFIGURATION_ERRORS.get(answer.status):
-        return NotSent(f"HTTP {answer.status}: {reason}")
     refusal = _reason(answer)
-    if answer.status in _REFUSALS and refusal and not TIMED_OUT.search(answer.body):
+    passing = answer.status in _PASSING or TIMED_OUT.search(answer.body)
+    if passing or not HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise NoAnswer(status_and_text(answer, refusal))
+    if answer.status in _REFUSALS and refusal:
         return refuse_outstanding(order, refusal, str(answer.status))
-    raise NoAnswer(status_and_text(answer, refusal))
+    return NotAccepted(answer.status, refusal)
 
 
 def _reason(answer: CarrierAnswer) -> str | None:

@@ -114,6 +114,11 @@ LOOKS_WANTED_UNAVAILABLE: Final = 12
 LOOKS_WANTED_NOTHING: Final = 60
 """After this many looks, an order that is done and shows no number at all is parked for a person."""
 
+SAME_REFUSALS_MAX: Final = 3
+"""A step before the checkout that is refused this often in a row with the same words is refused for good."""
+REFUSALS_MAX: Final = 10
+"""So is one that is refused this often with any words, or with none."""
+
 AWAITED_PAUSES: Final = 30
 """A removal of a number that another order is to bring waits a thirtieth of the taint window, then twice as long each
 time, and a whole window at most: the number cannot be removed sooner than that."""

@@ -5,6 +5,7 @@ Knows names and shapes, and the oddities of the page's examples. Does not judge.
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,6 +33,14 @@ _REQUEST_TYPES: Final = {
     Kind.REMOVE_NUMBERS: RequestType.REMOVE,
 }
 _REASON_MAX: Final = 500
+_DEPTH_MAX: Final = 12
+_WORD: Final = re.compile(r"[^\W\d_]{2}")
+_JSON_WORDS: Final = frozenset({"true", "false", "null", "NaN", "Infinity", "-Infinity"})
+_PLAIN_FIELDS: Final = frozenset(
+    {"data", "errors", "error", "detail", "details", "message", "title", "status", "code", "type"}
+)
+"""Fields of an error whose name says nothing about what is wrong."""
+_ENVELOPE_TYPES: Final = ("error", "errors", *EnvelopeType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +181,13 @@ def read_listed_did(item: Mapping[str, Any]) -> Did | None:
 def read_refusal(body: bytes) -> str:
     """Return why something was refused. The pages show no error body, so every text in it is taken.
 
+    It may be flat or nested, in Swift's envelope or without, a list, or plain text, which we accept as well.
+
     Raises:
-        UnreadableAnswer: It is not a JSON object, has no text, or is something else than an error.
+        UnreadableAnswer: It has no text, or is something else than an error: a cart, an order, a gateway's page.
     """
-    shown = _parse(body)
-    if not isinstance(shown, Mapping) or isinstance(shown.get("data"), Mapping):
+    shown = _plain_text(body) or _parse(body)
+    if _is_object(shown):
         raise UnreadableAnswer(CARRIER, "not an error", body)
     if text := "; ".join(dict.fromkeys(_texts(shown))):
         return text[:_REASON_MAX]
@@ -247,15 +258,37 @@ def _error_code(code: Any) -> str | None:
     return text[:100] if text and text.casefold() != OK else None
 
 
-def _texts(shown: Any, field: str = "") -> Iterator[str]:
+def _plain_text(body: bytes) -> str | None:
+    """Return a body that is words and neither JSON nor a page; None if it is not."""
+    try:
+        text = body.decode().strip()
+    except UnicodeDecodeError:
+        return None
+    structured = text.startswith(("{", "[", '"')) or "<" in text
+    readable = all(char.isprintable() or char.isspace() for char in text)
+    return text if readable and not structured and _WORD.search(text) and text not in _JSON_WORDS else None
+
+
+def _is_object(shown: Any) -> bool:
+    """Return whether this is the envelope of a cart, a request, an order or a list, and not of an error."""
+    if not isinstance(shown, Mapping) or not isinstance(shown.get("data"), Mapping):
+        return False
+    inside = shown["data"]
+    return shown.get("type") in list(EnvelopeType) and not ({"error", "errors"} & inside.keys() and "id" not in inside)
+
+
+def _texts(shown: Any, field: str = "", depth: int = 0) -> Iterator[str]:
     """Yield every text, preceded by the name of its field if that says more than "error"."""
+    if depth > _DEPTH_MAX:
+        return
     if isinstance(shown, Mapping):
         for name, value in shown.items():
-            known = str(name) in {"errors", "error", "detail", "message", "title", "status", "code", "type"}
-            yield from _texts(value, field if known else str(name))
+            is_label = name == "type" and value in _ENVELOPE_TYPES
+            if name != "associations" and not is_label:
+                yield from _texts(value, field if name in _PLAIN_FIELDS else str(name), depth + 1)
     elif isinstance(shown, list):
         for item in shown:
-            yield from _texts(item, field)
+            yield from _texts(item, field, depth + 1)
     elif text := _text(shown):
         yield f"{field}: {text}" if field else text
 

@@ -6,11 +6,14 @@ Knows the steps and how they are stored in the order's progress. Does not know t
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
+from number_orders.carriers.swift.facts import REFUSALS_MAX, SAME_REFUSALS_MAX
 from number_orders.carriers.swift.json import CartView
 from number_orders.orders.model import SETTLED, NumberResult, NumberState, Order
 from number_orders.orders.numbers import E164
+
+REFUSAL_KEPT: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class Steps:
     """How many looks in a row did not show what the order says."""
     seen: int | None = None
     """The greatest number of numbers that had come, or gone, at any of the looks."""
+    refusals: tuple[str, ...] = ()
+    """Swift's words each time that a step before the checkout was not accepted; empty where it gave none."""
     settled: tuple[NumberResult, ...] = ()
     done_orders: tuple[str, ...] = ()
 
@@ -46,7 +51,7 @@ class Steps:
         progress, settled = order.progress, order.progress.get(SETTLED)
         done: Mapping[str, Any] = settled if isinstance(settled, Mapping) else {}
         found: Any = progress.get("found")
-        since = progress.get("since")
+        since, refusals = progress.get("since"), progress.get("refusals")
         return cls(
             cart_id=_text(progress.get("cart_id")),
             cart_made_at=datetime.fromisoformat(since) if isinstance(since, str) else None,
@@ -57,6 +62,7 @@ class Steps:
             found=None if found is None else _numbers(found),
             looks=int(str(progress.get("looks", 0))),
             seen=int(str(progress["seen"])) if "seen" in progress else None,
+            refusals=tuple(map(str, refusals)) if isinstance(refusals, list | tuple) else (),
             settled=tuple(
                 NumberResult(e164, NumberState(state), *why) for e164, state, *why in done.get("numbers", ())
             ),
@@ -67,12 +73,27 @@ class Steps:
         """Return the steps of a new attempt, with a cart that is still empty."""
         return Steps(
             cart.cart_id, cart.inserted_at, cart.account,
-            part=part, unlisted=unlisted, settled=self.settled, done_orders=self.done_orders,
+            part=part, unlisted=unlisted, refusals=self.refusals, settled=self.settled, done_orders=self.done_orders,
         )  # fmt: skip
 
     def without_cart(self) -> "Steps":
         """Return the steps without the current attempt."""
-        return Steps(settled=self.settled, done_orders=self.done_orders)
+        return Steps(refusals=self.refusals, settled=self.settled, done_orders=self.done_orders)
+
+    def with_request(self) -> "Steps":
+        """Return the steps with the request in the cart. What was refused before has been accepted."""
+        return replace(self, requested=True, refusals=())
+
+    def with_refusal(self, words: str | None) -> "Steps":
+        """Return the steps after one more refusal, without the cart: nobody knows what is in it."""
+        return replace(self.without_cart(), refusals=(*self.refusals, (words or "")[:REFUSAL_KEPT]))
+
+    @property
+    def refused_for_good(self) -> bool:
+        """Whether the step before the checkout was refused so often that it is not tried again."""
+        latest = self.refusals[-SAME_REFUSALS_MAX:]
+        same = len(latest) == SAME_REFUSALS_MAX and len({*latest}) == 1 and latest[0] != ""
+        return same or len(self.refusals) >= REFUSALS_MAX
 
     def with_seen(self, numbers: int) -> "Steps":
         """Restart the count of looks if more numbers have come, or gone, than at any look before."""
@@ -92,6 +113,7 @@ class Steps:
             "found": None if self.found is None else list(self.found),
             "looks": self.looks or None,
             "seen": self.seen,
+            "refusals": list(self.refusals) or None,
             SETTLED: settled_parts(self.settled, self.done_orders) or None,
         }
         return {name: value for name, value in steps.items() if value is not None}

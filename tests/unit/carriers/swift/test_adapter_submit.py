@@ -1,6 +1,7 @@
 """Sending an order to Swift: what is sent and saved in which order, and what each answer means."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -156,6 +157,12 @@ def test_a_refused_api_key_means_not_sent(answer: CarrierAnswer) -> None:
     assert isinstance(converse(CARRIER.submit(an_order()), cart(), answer)[0], NotSent)
 
 
+def test_a_refused_api_key_is_never_counted() -> None:
+    for before in ((), (cart(),)):
+        _, _, kept = converse(CARRIER.submit(an_order()), *before, answered(401))
+        assert all("refusals" not in saved for saved in kept)
+
+
 def test_an_unknown_account_is_refused_or_means_not_sent() -> None:
     event, _, _ = converse(CARRIER.submit(an_order(new_numbers(account=SUB))), refusal("Not Found", 404))
     assert event == Refused(f"Swift knows no account {SUB} of this API key", "404")
@@ -172,8 +179,90 @@ def test_a_refused_request_has_swifts_words() -> None:
     assert [number.code for number in event.numbers] == ["403"]
 
 
-@pytest.mark.parametrize("answer", [answered(500), answered(422), answered(409), answered(400, HTML), answered(302)])
-def test_before_the_checkout_an_unreadable_answer_is_no_answer(answer: CarrierAnswer) -> None:
+ENVELOPED = {"data": {"detail": "the request is invalid", "errors": ["quantity invalid"]}, "type": "error"}
+SHAPES: dict[str, tuple[object, str]] = {
+    "flat": ({"detail": "quantity invalid"}, "quantity invalid"),
+    "by field": ({"errors": {"quantity": ["is invalid"]}}, "quantity: is invalid"),
+    "enveloped": (ENVELOPED, "the request is invalid; quantity invalid"),
+    "enveloped by field": ({"type": "error", "data": {"errors": {"quantity": ["bad"]}}}, "quantity: bad"),
+    "with associations": ({"associations": {"account": {"data": {"id": "01K"}}}, **ENVELOPED},
+                          "the request is invalid; quantity invalid"),
+    "in the envelope of a cart": ({"type": "cart", "data": {"errors": ["name missing"]}}, "name missing"),
+    "nested": ({"error": {"error": {"message": {"data": [{"title": "deep"}]}}}}, "deep"),
+    "a list": ([{"detail": "one"}, "two"], "one; two"),
+    "one JSON text": ("quantity invalid", "quantity invalid"),
+    "plain text": (b"quantity invalid\n", "quantity invalid"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [400, 422])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_refusal_is_read_in_every_shape_at_every_step(shape: str, status: int) -> None:
+    body, words = SHAPES[shape]
+    answer = answered(status, body)
+    for before in ((), (cart(),), (cart(), added())):
+        event, _, _ = converse(CARRIER.submit(an_order()), *before, answer)
+        assert event == Refused(words, str(status))
+
+
+@pytest.mark.parametrize(
+    "body", [b"", HTML, b"{", b"[]", b"{}", b"null", b"\xff\xfe", b"17", b"[" * 5000, b"\x00ab", b"<Error>no</Error>"]
+)
+def test_what_has_no_words_is_no_refusal(body: bytes) -> None:
+    assert isinstance(checkout(answered(422, body)), AnswerLost)
+    assert isinstance(converse(CARRIER.submit(an_order()), answered(422, body))[0], NotSent)
+
+
+def test_an_order_in_a_refusal_is_no_refusal() -> None:
+    """It may be the order that an earlier checkout made."""
+    assert isinstance(checkout(answered(422, json.loads(shown("NEW").body))), AnswerLost)
+
+
+def refused_again_and_again(*before: CarrierAnswer, answers: list[CarrierAnswer]) -> list[Event]:
+    """Submit as often as there are answers, each time from what was saved."""
+    events: list[Event] = []
+    progress: Mapping[str, object] = {}
+    for answer in answers:
+        event, _, kept = converse(CARRIER.submit(an_order(progress=progress)), *before, answer)
+        progress = kept[-1]
+        events.append(event)
+    return events
+
+
+@pytest.mark.parametrize("before", [(), (cart(),)])
+@pytest.mark.parametrize("status", [402, 409, 410, 413, 415, 451])
+def test_the_same_refusal_before_the_checkout_is_believed_the_third_time(
+    status: int, before: tuple[CarrierAnswer, ...]
+) -> None:
+    first, second, third = refused_again_and_again(*before, answers=[answered(status, ENVELOPED)] * 3)
+    words = f"HTTP {status}: the request is invalid; quantity invalid"
+    assert first == second == NotSent(words)
+    assert third == Refused(f"{words} (refused 3 times before anything was ordered)", str(status))
+
+
+def test_a_refused_request_of_an_accepted_cart_is_believed_in_the_end() -> None:
+    for answer in (answered(404), answered(403, ENVELOPED)):
+        events = refused_again_and_again(cart(), answers=[answer] * 3)
+        assert [type(event) for event in events] == [NotSent, NotSent, Refused]
+
+
+def test_ever_new_refusals_and_refusals_without_words_are_believed_the_tenth_time() -> None:
+    for answers in ([answered(422)] * 10, [refusal(f"trace {n}", 409) for n in range(10)]):
+        events = refused_again_and_again(cart(), answers=answers)
+        assert [type(event) for event in events] == [NotSent] * 9 + [Refused]
+
+
+def test_refusals_are_forgotten_when_the_request_is_in() -> None:
+    order = an_order(progress={"refusals": ["no", "no"]})
+    _, _, kept = converse(CARRIER.submit(order), cart(), added(), shown())
+    assert kept[-1] == CHECKED_OUT
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [answered(500), answered(408), answered(425), answered(302), refusal("request timed out", 400), answered(503)],
+)
+def test_before_the_checkout_a_passing_trouble_is_no_answer(answer: CarrierAnswer) -> None:
     with pytest.raises(NoAnswer):
         converse(CARRIER.submit(an_order()), answer)
     with pytest.raises(NoAnswer):
@@ -228,7 +317,7 @@ def test_a_missing_cart_is_lost_if_an_earlier_checkout_may_have_succeeded() -> N
 def test_a_missing_empty_cart_is_forgotten() -> None:
     event, _, kept = converse(CARRIER.submit(an_order()), cart(), answered(404))
     assert isinstance(event, NotSent)
-    assert kept[-1] == {}
+    assert "cart_id" not in kept[-1]
 
 
 def test_a_place_name_is_not_a_taint_refusal() -> None:
