@@ -123,7 +123,7 @@ def _cm(settings: CMSettings) -> ConfiguredCarrier:
 def _swift(settings: SwiftSettings) -> ConfiguredCarrier:
     assert settings.api_key, "build is called only if the settings have a key"
     taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
-    adapter = Swift(settings.account_id, taint=taint)
+    adapter = Swift(settings.account_id, taint=taint, settle_after=timedelta(seconds=settings.settle_s))
     key = settings.api_key.get_secret_value()
     return ConfiguredCarrier(
         adapter, settings, settings.account_id or "of the API key", partial(StaticBearer, key), SwiftMarket()

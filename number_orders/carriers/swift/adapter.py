@@ -12,7 +12,7 @@ Source: Swift's pages "Number Ordering", "DID" and "Error Codes".
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -48,14 +48,14 @@ from number_orders.carriers.swift.facts import (
     CARTS,
     CHECKOUT,
     DIDS,
-    LOOKS_WANTED,
-    LOOKS_WANTED_NOTHING,
+    LOOKS_WANTED_UNAVAILABLE,
     ORDER_PAGES_MAX,
     ORDERS,
     OWN_ACCOUNT,
     QUANTITY_MAX,
     REQUESTS,
     ROOT,
+    SETTLE_AFTER,
     Status,
 )
 from number_orders.carriers.swift.json import CartView, Did, OrderView, read_listed_order, write_cart, write_request
@@ -71,7 +71,6 @@ from number_orders.orders.events import (
     FoundTwice,
     NotListed,
     NotSent,
-    Parked,
     PartSettled,
     ProvenAbsent,
     Refused,
@@ -81,7 +80,6 @@ from number_orders.orders.model import (
     CarrierName,
     CarrierOrderId,
     Kind,
-    NumberResult,
     NumberState,
     Order,
     OrderRequest,
@@ -98,15 +96,20 @@ Dids = dict[E164, Did]
 class Swift:
     """Translates orders to and from Swift's JSON; never opens a socket."""
 
-    def __init__(self, account_id: str | None = None, *, taint: Taint | None = None) -> None:
+    def __init__(
+        self, account_id: str | None = None, *, taint: Taint | None = None, settle_after: timedelta = SETTLE_AFTER
+    ) -> None:
         """Set up the adapter for one API key.
 
         Args:
             account_id: The key's own account, if known. Lets orders of different accounts buy at the same time.
             taint: How long new numbers are not removed.
+            settle_after: How long an order that ended with too few numbers must have shown the same before it lets
+                other orders buy, although messaging is still to come on the numbers that it has.
         """
         self._account_id = account_id
         self._taint = taint or Taint()
+        self._settle_after = settle_after
 
     @property
     def name(self) -> CarrierName:
@@ -274,11 +277,7 @@ class Swift:
         dids = yield from self._read_dids(None)
         part = steps.part or steps.outstanding(order)
         left = tuple(number for number in part if number in dids)
-        steps = steps.with_seen(len(part) - len(left))
         removal = Removal(order, steps, view, status, left)
-        if left and not removal.tainted and steps.looks + 1 < LOOKS_WANTED:
-            detail = f"{status_text(view, status)}; {len(left)} of {len(part)} numbers are still on the account"
-            return (yield from self._look_again(steps, StillOpen(status, detail=detail)))
         rest = tuple(number for number in steps.outstanding(order) if number not in part)
         if not rest and not removal.tainted:
             return removal.end()
@@ -288,29 +287,51 @@ class Swift:
         return removal.part_settled(self._taint, rest, times, known.now)
 
     def _end_of_purchase(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
+        """Return the end as the list of numbers shows it now. The lane does not believe at once that it falls short.
+
+        The numbers of an order are saved before its serial lock is released. After that, time does not tell them apart.
+        """
         dids = yield from self._read_dids(order.request.account or steps.account or self._account_id)
         if steps.found is None:
             came = yield from self._numbers_of(order, steps.cart_made_at or view.inserted_at, status, dids)
-            steps = steps.with_seen(len(came))
-            wanted, failed = order.request.wanted, status == Status.ERROR and not came
-            if len(came) < wanted and not failed and (waiting := _missing_numbers(order, steps, view, status, came)):
-                return (yield from self._look_again(steps, waiting))
-            if not came and not order.request.numbers and not failed:
-                return Parked(
-                    f"{status_text(view, status)}, and after {steps.looks + 1} looks none of its numbers is listed"
-                )
-            steps = replace(steps, found=came, looks=0, seen=None)
-            yield SaveProgress(steps.as_progress())  # before others may buy: then time does not tell numbers apart
+            if len(came) < order.request.wanted:
+                purchase = Purchase.from_dids(order, view, status, came, dids)
+                settled = yield from self._judge_shortfall(steps, purchase)
+                if not isinstance(settled, Steps):
+                    return settled
+                steps = settled
+            steps = steps.with_found(came)
+            yield SaveProgress(steps.as_progress())
         purchase = Purchase.from_dids(order, view, status, steps.found or (), dids)
         if purchase.pending:
             slow = order.request.kind is Kind.ADD_MESSAGING_NUMBERS
             detail = f"{status_text(view, status)}; messaging is not yet AVAILABLE on every number"
             return StillOpen(status, purchase.present_results(), detail, slow=slow, alone=False)
-        if steps.looks + 1 < purchase.looks_wanted:
-            detail = f"{status_text(view, status)}; not every number is as it should be"
-            event = StillOpen(status, purchase.present_results(), detail, alone=False)
-            return (yield from self._look_again(steps, event))
+        if purchase.unusable and steps.looks + 1 < LOOKS_WANTED_UNAVAILABLE:
+            yield SaveProgress(replace(steps, looks=steps.looks + 1).as_progress())
+            detail = f"{status_text(view, status)}; not every number has messaging"
+            return StillOpen(status, purchase.present_results(), detail, alone=False)
         return purchase.end()
+
+    def _judge_shortfall(self, steps: Steps, purchase: Purchase) -> ConversationOf[Steps | Event]:
+        """Return the end of an order with too few numbers, or the event while messaging is to come on some of them.
+
+        An order may wait for messaging longer than others should wait for its serial lock. So if no further number has
+        come for long enough, the numbers that it has are all that it brought: then the steps are returned.
+        """
+        if not purchase.pending:
+            return purchase.end()
+        order, came, text = purchase.order, len(purchase.results), status_text(purchase.view, purchase.status)
+        detail = f"{text}; {came} of {order.request.wanted} numbers are listed so far"
+        event = StillOpen(purchase.status, purchase.present_results(), detail)
+        if order.request.numbers:
+            return replace(event, slow=True)
+        known: KnownNumbers = yield LookUpNumbers(())
+        steps = steps.with_seen(came, known.now)
+        if steps.has_settled(known.now, self._settle_after):
+            return steps
+        yield SaveProgress(steps.as_progress())
+        return event
 
     def _numbers_of(
         self, order: Order, since: datetime | None, status: str, dids: Dids
@@ -327,11 +348,6 @@ class Swift:
             return came
         known: KnownNumbers = yield LookUpNumbers(came)
         return tuple(number for number in came if number not in known.of_other_orders)
-
-    def _look_again(self, steps: Steps, event: StillOpen) -> Conversation:
-        """Save that there was one more look, and wait for the next."""
-        yield SaveProgress(replace(steps, looks=steps.looks + 1).as_progress())
-        return event
 
     # -- look for -------------------------------------------------------------------------------
 
@@ -396,18 +412,6 @@ class Swift:
     def _order_path(self, order: Order, path: str) -> str:
         """Return a path below the account that the order is for."""
         return _account_path(order.request.account, path)
-
-
-def _missing_numbers(
-    order: Order, steps: Steps, view: OrderView, status: str, came: tuple[E164, ...]
-) -> StillOpen | None:
-    """Return the event while fewer numbers came than were ordered; None if enough looks have confirmed it."""
-    looks_wanted = LOOKS_WANTED if came or order.request.numbers else LOOKS_WANTED_NOTHING
-    if steps.looks + 1 >= looks_wanted:
-        return None
-    acquired = tuple(NumberResult(number, NumberState.ACQUIRED) for number in came)
-    detail = f"{status_text(view, status)}; {len(came)} of {order.request.wanted} numbers are listed so far"
-    return StillOpen(status, acquired, detail, slow=True)
 
 
 def _was_made_before_cart(view: OrderView, steps: Steps) -> bool:

@@ -107,12 +107,12 @@ MAY_BE_CHECKED_OUT: Final = re.compile(r"check(ed|ing)?[ -]?out|already", re.IGN
 TIMED_OUT: Final = re.compile(rb"time[sd]?[ -]?out", re.IGNORECASE)
 """A refusal with these words may not be one."""
 
-LOOKS_WANTED: Final = 4
-"""Numbers may appear in the list, or leave it, later than the order ends. After this many looks it is believed."""
 LOOKS_WANTED_UNAVAILABLE: Final = 12
 """A number without messaging may still get it when nothing is PENDING. After this many looks it is believed."""
-LOOKS_WANTED_NOTHING: Final = 60
-"""After this many looks, an order that is done and shows no number at all is parked for a person."""
+LOOKS_TO_SETTLE: Final = 3
+SETTLE_AFTER: Final = timedelta(minutes=10)
+"""Numbers may appear in the list later than the order ends. They count as complete after so many looks in such a time
+without another."""
 
 SAME_REFUSALS_MAX: Final = 3
 """A step before the checkout that is refused this often in a row with the same words is refused for good."""

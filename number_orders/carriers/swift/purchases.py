@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from number_orders.carriers.swift.facts import (
-    LOOKS_WANTED,
-    LOOKS_WANTED_UNAVAILABLE,
     MMS_UNAVAILABLE,
     SMS_UNAVAILABLE,
     MessagingStatus,
@@ -79,11 +77,6 @@ class Purchase:
             sum(one is not None and one[0] == MessagingStatus.UNAVAILABLE for one in messaging.values()),
             sum(one is None for one in messaging.values()),
         )
-
-    @property
-    def looks_wanted(self) -> int:
-        """How many looks it takes before what is wrong with a number is believed."""
-        return LOOKS_WANTED_UNAVAILABLE if self.unusable else LOOKS_WANTED if self.gone else 0
 
     def present_results(self) -> tuple[NumberResult, ...]:
         """Return the results of the numbers that are certainly there."""

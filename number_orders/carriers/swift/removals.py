@@ -57,14 +57,17 @@ class Removal:
         waiting = self.tainted
         done = tuple(result for result in self._results() if result.e164 not in waiting)
         released = any(result.state is NumberState.RELEASED for result in (*self.steps.settled, *done))
+        # An ERROR about taint that released nothing refused the whole part, also the numbers that it does not name.
+        refused_whole = bool(waiting) and self.status == Status.ERROR and not released
         # If nothing was released, nothing is settled, and the part is not tried again at once.
         at = min(rest_at, again_at) if rest and released else again_at
         return PartSettled(
             self.status,
-            (*(done if released else ()), *taint.refused_results(waiting, again_at), *waiting_results(times)),
+            (*(() if refused_whole else done), *taint.refused_results(waiting, again_at), *waiting_results(times)),
             self._part_reason(waiting, len(rest), done),
             at,
-            # A part that released nothing is tried again whole: an order that only failed must not look half done.
+            # A part that released nothing is tried again whole: an order that only failed must not look half done. Its
+            # results are shown all the same: what is still listed may leave the list yet.
             settled_parts((*self.steps.settled, *done), self._orders()) if released else {},
         )
 

@@ -5,10 +5,10 @@ Knows the steps and how they are stored in the order's progress. Does not know t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from number_orders.carriers.swift.facts import REFUSALS_MAX, SAME_REFUSALS_MAX
+from number_orders.carriers.swift.facts import LOOKS_TO_SETTLE, REFUSALS_MAX, SAME_REFUSALS_MAX
 from number_orders.carriers.swift.json import CartView
 from number_orders.orders.model import SETTLED, NumberResult, NumberState, Order
 from number_orders.orders.numbers import E164
@@ -20,7 +20,9 @@ REFUSAL_KEPT: Final = 200
 class Steps:
     """The steps of the current attempt, and in `settled` and `done_orders` those of earlier parts.
 
-    A look is one reading of an order that has ended and of the account's numbers.
+    A look is one reading of an order that has ended and of the account's numbers. Looks are counted only for what the
+    lanes do not judge: whether all numbers have come while messaging is to come on some of them, and whether a number
+    will have messaging.
     """
 
     cart_id: str | None = None
@@ -37,9 +39,11 @@ class Steps:
     found: tuple[E164, ...] | None = None
     """The numbers that the order has brought; None until they are certain."""
     looks: int = 0
-    """How many looks in a row did not show what the order says."""
+    """How many looks in a row have shown the same."""
     seen: int | None = None
-    """The greatest number of numbers that had come, or gone, at any of the looks."""
+    """How many numbers had come at the last look."""
+    seen_since: datetime | None = None
+    """Since when it is this many, by the ledger's clock."""
     refusals: tuple[str, ...] = ()
     """Swift's words each time that a step before the checkout was not accepted; empty where it gave none."""
     settled: tuple[NumberResult, ...] = ()
@@ -51,10 +55,10 @@ class Steps:
         progress, settled = order.progress, order.progress.get(SETTLED)
         done: Mapping[str, Any] = settled if isinstance(settled, Mapping) else {}
         found: Any = progress.get("found")
-        since, refusals = progress.get("since"), progress.get("refusals")
+        refusals = progress.get("refusals")
         return cls(
             cart_id=_text(progress.get("cart_id")),
-            cart_made_at=datetime.fromisoformat(since) if isinstance(since, str) else None,
+            cart_made_at=_moment(progress.get("since")),
             account=_text(progress.get("account")),
             requested=progress.get("requested") is True,
             part=_numbers(progress.get("part")),
@@ -62,6 +66,7 @@ class Steps:
             found=None if found is None else _numbers(found),
             looks=int(str(progress.get("looks", 0))),
             seen=int(str(progress["seen"])) if "seen" in progress else None,
+            seen_since=_moment(progress.get("seen_since")),
             refusals=tuple(map(str, refusals)) if isinstance(refusals, list | tuple) else (),
             settled=tuple(
                 NumberResult(e164, NumberState(state), *why) for e164, state, *why in done.get("numbers", ())
@@ -95,11 +100,19 @@ class Steps:
         same = len(latest) == SAME_REFUSALS_MAX and len({*latest}) == 1 and latest[0] != ""
         return same or len(self.refusals) >= REFUSALS_MAX
 
-    def with_seen(self, numbers: int) -> "Steps":
-        """Restart the count of looks if more numbers have come, or gone, than at any look before."""
-        if self.seen is None:
-            return replace(self, seen=numbers)
-        return self if numbers <= self.seen else replace(self, looks=0, seen=numbers)
+    def with_seen(self, numbers: int, now: datetime) -> "Steps":
+        """Return the steps after a look that showed so many numbers. Another number of them starts the count again."""
+        if numbers != self.seen or self.seen_since is None:
+            return replace(self, looks=1, seen=numbers, seen_since=now)
+        return replace(self, looks=self.looks + 1)
+
+    def has_settled(self, now: datetime, settle_after: timedelta) -> bool:
+        """Return whether the looks have shown the same numbers for long enough."""
+        return self.seen_since is not None and self.looks >= LOOKS_TO_SETTLE and now - self.seen_since >= settle_after
+
+    def with_found(self, numbers: tuple[E164, ...]) -> "Steps":
+        """Return the steps with the numbers that the order has brought."""
+        return replace(self, found=numbers, looks=0, seen=None, seen_since=None)
 
     def as_progress(self) -> dict[str, object]:
         """Return the steps as they are stored in the order's progress."""
@@ -113,6 +126,7 @@ class Steps:
             "found": None if self.found is None else list(self.found),
             "looks": self.looks or None,
             "seen": self.seen,
+            "seen_since": self.seen_since.isoformat() if self.seen_since else None,
             "refusals": list(self.refusals) or None,
             SETTLED: settled_parts(self.settled, self.done_orders) or None,
         }
@@ -143,6 +157,10 @@ def settled_parts(numbers: tuple[NumberResult, ...], orders: tuple[str, ...]) ->
 
 def _numbers(stored: Any) -> tuple[E164, ...]:
     return tuple(E164(str(number)) for number in stored or ())
+
+
+def _moment(stored: object) -> datetime | None:
+    return datetime.fromisoformat(stored) if isinstance(stored, str) else None
 
 
 def _text(stored: object) -> str | None:

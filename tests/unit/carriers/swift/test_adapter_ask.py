@@ -1,14 +1,16 @@
 """The status of an order at Swift: its texts, the numbers that came, and whether they are usable."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from number_orders.carriers.contract import CarrierAnswer, KnownNumbers
-from number_orders.carriers.swift.facts import LOOKS_WANTED, LOOKS_WANTED_NOTHING, LOOKS_WANTED_UNAVAILABLE
+from number_orders.carriers.swift.adapter import Swift
+from number_orders.carriers.swift.facts import LOOKS_TO_SETTLE, LOOKS_WANTED_UNAVAILABLE, SETTLE_AFTER
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
+from number_orders.orders.events import Event, Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import Kind, NumberResult, NumberState, OrderRequest
 from tests.unit.carriers.swift.examples import (
     ACCOUNT,
@@ -148,17 +150,59 @@ def test_the_numbers_of_other_orders_are_left_to_them() -> None:
     )
 
 
-def test_fewer_numbers_than_ordered_are_believed_after_several_looks() -> None:
-    said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
-    for looks in range(LOOKS_WANTED - 1):
-        event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": looks})), *said)
-        assert isinstance(event, StillOpen)
-        assert (event.numbers, event.alone) == (results(ACQUIRED, ONE), True)
-        assert kept[-1]["looks"] == looks + 1
-    end = asked(*said, looks=LOOKS_WANTED - 1)
+def test_fewer_numbers_than_ordered_are_shown_as_they_are_and_not_saved() -> None:
+    """Whether this is the end is for the lane to judge; more may come."""
+    end, _, kept = converse(CARRIER.ask(open_order()), shown("COMPLETED"), listed(did(ONE)), KNOWN)
     assert isinstance(end, PartlyFilled)
     assert end.numbers == results(USABLE, ONE)
     assert "1 of 2 numbers came" in end.reason
+    assert kept == []
+    full, _, kept = converse(CARRIER.ask(open_order()), shown("COMPLETED"), listed(did(ONE), did(TWO)), KNOWN)
+    assert full == Filled("COMPLETED", results(USABLE, ONE, TWO))
+    assert kept[-1]["found"] == [ONE, TWO]
+
+
+def test_too_few_numbers_without_messaging_let_others_buy_once_they_have_settled() -> None:
+    """They are followed until they are usable, but nobody waits for that."""
+    progress: Mapping[str, object] = CHECKED_OUT
+    seen = [did(ONE, "PENDING")]
+    for minutes in (0, 3, 6, 9):
+        known = KnownNumbers(NOW + timedelta(minutes=minutes))
+        order = open_order(new_numbers(5), progress=progress)
+        event, _, kept = converse(CARRIER.ask(order), shown("COMPLETED"), listed(*seen), known, known)
+        assert isinstance(event, StillOpen)
+        assert (len(event.numbers), event.alone) == (len(seen), True)
+        progress = kept[-1]
+        assert "found" not in progress
+        seen = [did(ONE, "PENDING"), did(TWO)]  # one more after three minutes
+    known = KnownNumbers(NOW + timedelta(minutes=3) + SETTLE_AFTER)
+    order = open_order(new_numbers(5), progress=progress)
+    event, _, kept = converse(CARRIER.ask(order), shown("COMPLETED"), listed(*seen), known, known)
+    assert isinstance(event, StillOpen)
+    assert (set(event.numbers), event.alone) == ({*results(ACQUIRED, ONE), *results(USABLE, TWO)}, False)
+    assert kept[-1] == {**CHECKED_OUT, "found": [ONE, TWO]}
+    end = asked(shown("COMPLETED"), listed(did(ONE), did(TWO)), request=new_numbers(5), found=[ONE, TWO])
+    assert isinstance(end, PartlyFilled)
+    assert end.numbers == results(USABLE, ONE, TWO)
+
+
+def test_numbers_have_not_settled_before_several_looks() -> None:
+    """However much time passes between them."""
+    for looks in range(LOOKS_TO_SETTLE):
+        since = (NOW - timedelta(days=1)).isoformat()
+        event = asked(
+            shown("COMPLETED"), listed(did(ONE, "PENDING")), KNOWN, KNOWN, looks=looks, seen=1, seen_since=since
+        )
+        assert isinstance(event, StillOpen)
+        assert event.alone is (looks + 1 < LOOKS_TO_SETTLE)
+
+
+def test_how_long_numbers_must_settle_is_a_setting() -> None:
+    quick = Swift(settle_after=timedelta())
+    order = open_order(progress={**CHECKED_OUT, "looks": 9, "seen": 1, "seen_since": NOW.isoformat()})
+    event, _, _ = converse(quick.ask(order), shown("COMPLETED"), listed(did(ONE, "PENDING")), KNOWN, KNOWN)
+    assert isinstance(event, StillOpen)
+    assert not event.alone
 
 
 def test_an_adopted_order_is_as_old_as_its_inserted_at() -> None:
@@ -173,19 +217,17 @@ def test_an_adopted_order_is_as_old_as_its_inserted_at() -> None:
         converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=None), said)
 
 
-def test_looks_are_counted_from_the_last_new_number() -> None:
-    """Also if there were none for a long time: the list may just have begun to fill."""
-    said = (shown("COMPLETED"), listed(did(ONE)), KNOWN)
-    event, _, kept = converse(CARRIER.ask(open_order(progress={**CHECKED_OUT, "looks": 10, "seen": 0})), *said)
-    assert isinstance(event, StillOpen)
-    assert (event.alone, kept[-1]["looks"], kept[-1]["seen"]) == (True, 1, 1)
-    assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=1), PartlyFilled)
-
-
-def test_a_completed_order_without_numbers_is_parked_in_the_end() -> None:
-    said = (shown("COMPLETED"), listed())
-    assert isinstance(asked(*said, looks=LOOKS_WANTED), StillOpen)
-    assert isinstance(asked(*said, looks=LOOKS_WANTED_NOTHING - 1), Parked)
+@pytest.mark.parametrize(
+    ("status", "kind"), [("COMPLETED", FilledWithErrors), ("COMPLETED_WITH_ERRORS", Refused), ("ERROR", Refused)]
+)
+def test_an_end_without_any_number_is_an_end(status: str, kind: type[FilledWithErrors | Refused]) -> None:
+    """It is never parked, and keeps no other order waiting."""
+    answer = shown(status) if status == "COMPLETED" else failed(status, "0 of 2 numbers ordered")
+    for looks in (0, 100):
+        end = asked(answer, listed(), looks=looks)
+        assert isinstance(end, kind)
+        assert end.numbers == ()
+        assert status in end.reason
 
 
 def test_an_error_without_numbers_is_a_refusal_at_once() -> None:
@@ -249,12 +291,9 @@ def test_mms_counts_if_it_was_ordered() -> None:
     assert isinstance(asked(*said, request=BROUGHT, found=[ONE, TWO]), Filled)
 
 
-def test_a_number_that_came_and_went_is_believed_after_several_looks() -> None:
-    said = (shown("COMPLETED"), listed(did(TWO)))
-    waiting = asked(*said, found=[ONE, TWO])
-    assert isinstance(waiting, StillOpen)
-    assert waiting.numbers == results(USABLE, TWO)
-    end = asked(*said, found=[ONE, TWO], looks=LOOKS_WANTED - 1)
+def test_a_number_that_came_and_went_is_released() -> None:
+    """The lane believes it when it has settled: a released number is none that was brought."""
+    end = asked(shown("COMPLETED"), listed(did(TWO)), found=[ONE, TWO])
     assert isinstance(end, FilledWithErrors)
     assert [number.state for number in end.numbers] == [NumberState.RELEASED, USABLE]
 
@@ -264,7 +303,6 @@ def test_named_numbers_are_judged_by_name() -> None:
         failed("COMPLETED_WITH_ERRORS", "numbers not added: 19195550102"),
         listed(did(ONE), did(THREE)),
         request=BROUGHT,
-        looks=LOOKS_WANTED - 1,
     )
     assert isinstance(end, PartlyFilled)
     assert [(number.e164, number.state) for number in end.numbers] == [(ONE, USABLE), (TWO, NumberState.FAILED)]
@@ -278,8 +316,20 @@ def test_a_number_that_was_there_before_was_not_brought_by_an_order_that_failed(
     assert isinstance(end, Filled)
 
 
+def test_named_numbers_need_nothing_to_be_told_apart() -> None:
+    """So nothing is counted or saved while messaging is to come on some of them."""
+    event, _, kept = converse(CARRIER.ask(open_order(BROUGHT)), shown("COMPLETED"), listed(did(ONE, "PENDING")))
+    assert event == StillOpen(
+        "COMPLETED",
+        results(ACQUIRED, ONE),
+        "the carrier says COMPLETED: checkout cart; 1 of 2 numbers are listed so far",
+        slow=True,
+    )
+    assert kept == []
+
+
 def test_completed_without_any_named_number_ends_with_errors() -> None:
-    end = asked(shown("COMPLETED"), listed(), request=BROUGHT, looks=LOOKS_WANTED - 1)
+    end = asked(shown("COMPLETED"), listed(), request=BROUGHT)
     assert isinstance(end, FilledWithErrors)
     assert {number.state for number in end.numbers} == {NumberState.FAILED}
 

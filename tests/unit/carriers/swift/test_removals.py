@@ -8,7 +8,6 @@ import pytest
 
 from number_orders.carriers.contract import KnownNumbers
 from number_orders.carriers.swift.adapter import Swift
-from number_orders.carriers.swift.facts import LOOKS_WANTED
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.events import (
     Acknowledged,
@@ -19,7 +18,6 @@ from number_orders.orders.events import (
     PartlyFilled,
     PartSettled,
     Refused,
-    StillOpen,
 )
 from number_orders.orders.model import NumberState, Order, WhenTainted
 from number_orders.orders.numbers import E164
@@ -189,10 +187,9 @@ def test_a_number_that_is_not_listed_any_more_is_released() -> None:
     assert asked(shown("COMPLETED"), listed(did(THREE))) == Filled("COMPLETED", results(RELEASED, ONE, TWO))
 
 
-def test_a_number_that_is_still_listed_fails_after_several_looks() -> None:
-    said = (shown("COMPLETED"), listed(did(ONE)))
-    assert isinstance(asked(*said), StillOpen)
-    end = asked(*said, looks=LOOKS_WANTED - 1)
+def test_a_number_that_is_still_listed_has_failed_for_now() -> None:
+    """It may leave the list later than the order ends; the lane believes it when it has settled."""
+    end = asked(shown("COMPLETED"), listed(did(ONE)))
     assert isinstance(end, FilledWithErrors)
     assert states(end) == {ONE: (FAILED, "STILL_LISTED"), TWO: (RELEASED, None)}
 
@@ -210,7 +207,7 @@ def test_a_number_that_is_still_listed_fails_after_several_looks() -> None:
 )
 def test_the_end_depends_on_the_list_and_the_status(status: str, left: tuple[E164, ...], kind: type[Event]) -> None:
     answer = shown(status) if status == "COMPLETED" else failed(status, "numbers not removed")
-    end = asked(answer, listed(*map(did, left)), looks=LOOKS_WANTED - 1)
+    end = asked(answer, listed(*map(did, left)))
     assert isinstance(end, kind)
     assert {number for number, (state, _) in states(end).items() if state is FAILED} == set(left)
 
@@ -235,15 +232,21 @@ def test_a_taint_refusal_defers_the_numbers_it_names() -> None:
     assert event.settled["orders"] == [CART]
 
 
+def test_an_error_about_taint_refuses_the_whole_part() -> None:
+    """Nothing of it has failed, and the lane has nothing to wait for."""
+    answer = failed("ERROR", "numbers are tainted: 19195550101", "REJECTED")
+    event = asked(answer, listed(did(ONE), did(TWO)), KnownNumbers(NOW))
+    assert isinstance(event, PartSettled)
+    assert (states(event), event.settled) == ({ONE: (REQUESTED, "TAINTED")}, {})
+
+
 @pytest.mark.parametrize(("detail", "code"), [("tainted", "REJECTED"), ("too early", "time_restricted")])
 def test_a_taint_refusal_without_numbers_defers_all_that_are_left(detail: str, code: str) -> None:
     event = asked(failed("ERROR", detail, code), listed(did(ONE), did(TWO)), KnownNumbers(NOW))
     assert isinstance(event, PartSettled)
     assert states(event) == {ONE: (REQUESTED, "TAINTED"), TWO: (REQUESTED, "TAINTED")}
     assert event.settled == {}
-    assert isinstance(
-        asked(failed("ERROR", detail, code), listed(did(ONE)), when=FAIL, looks=LOOKS_WANTED - 1), FilledWithErrors
-    )
+    assert isinstance(asked(failed("ERROR", detail, code), listed(did(ONE)), when=FAIL), FilledWithErrors)
 
 
 def test_the_first_part_of_a_split_is_settled_and_the_rest_waits() -> None:
@@ -276,7 +279,7 @@ def test_the_next_part_is_the_rest_and_nothing_else() -> None:
 def test_the_last_part_sums_up_all() -> None:
     more = {"part": [TWO], **settled(ONE)}
     assert asked(shown("COMPLETED"), listed(), **more) == Filled("COMPLETED", results(RELEASED, ONE, TWO))
-    end = asked(failed("ERROR", "no"), listed(did(TWO)), looks=LOOKS_WANTED - 1, **more)
+    end = asked(failed("ERROR", "no"), listed(did(TWO)), **more)
     assert isinstance(end, PartlyFilled)
     assert states(end) == {ONE: (RELEASED, None), TWO: (FAILED, "UPSTREAM_ERROR")}
 
@@ -284,10 +287,10 @@ def test_the_last_part_sums_up_all() -> None:
 def test_a_part_that_released_nothing_is_tried_again_with_the_rest() -> None:
     event = asked(
         failed("ERROR", "no"), listed(did(ONE), did(TWO)), knowing({TWO: NOW}),
-        when=SPLIT, part=[ONE], looks=LOOKS_WANTED - 1,
+        when=SPLIT, part=[ONE],
     )  # fmt: skip
     assert isinstance(event, PartSettled)
-    assert (states(event), event.settled) == ({TWO: (REQUESTED, "TAINTED")}, {})
+    assert (states(event), event.settled) == ({ONE: (FAILED, "UPSTREAM_ERROR"), TWO: (REQUESTED, "TAINTED")}, {})
 
 
 def test_a_part_that_released_nothing_is_not_tried_again_at_once() -> None:
@@ -312,9 +315,3 @@ def test_after_a_late_answer_to_a_settled_part_the_rest_is_sent() -> None:
     assert isinstance(event, PartSettled)
     assert (event.numbers, event.not_before, {"settled": event.settled}) == ((), NOW, settled(ONE))
     assert (requests, kept) == ([], [])
-
-
-def test_looks_are_counted_from_the_last_number_that_went() -> None:
-    said = (shown("COMPLETED"), listed(did(ONE)))
-    assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=0), StillOpen)
-    assert isinstance(asked(*said, looks=LOOKS_WANTED - 1, seen=1), FilledWithErrors)
