@@ -37,7 +37,10 @@ from number_orders.carriers.swift.answers import (
     decode_order,
     did_pages,
     dids_by_number,
+    is_anothers,
+    is_ours,
     page_query,
+    park_anothers,
     refuse_outstanding,
     require_content,
 )
@@ -259,6 +262,8 @@ class Swift:
             detail = "the carrier does not know its own order any more"
             return StillOpen("404", detail=detail, slow=True, unheard_of=True)
         view, status = decode_order(answer, order.carrier_order_id)
+        if is_anothers(order, view):
+            return park_anothers(order, view)
         if status not in set(Status) or status in _OPEN:
             by_people = order.request.kind is Kind.ADD_MESSAGING_NUMBERS
             return StillOpen(status, detail=view.detail, slow=by_people, unheard_of=status not in set(Status))
@@ -364,6 +369,8 @@ class Swift:
         if answer.status != HTTPStatus.NOT_FOUND:
             require_content(answer)
             view, status = decode_order(answer, steps.cart_id)
+            if is_anothers(order, view):
+                raise UnreadableAnswer(CARRIER, "the order of its cart has the reference of another", answer.body)
             return Acknowledged(CarrierOrderId(view.order_id or steps.cart_id), status)
         listed = yield from self._orders_with_reference(order, steps)
         if len(listed.items) > 1:
@@ -378,9 +385,8 @@ class Swift:
 
         def read_ours(item: Mapping[str, Any]) -> OrderView | None:
             view = read_listed_order(item)
-            ours = view.reference == str(order.order_id) or str(order.order_id) in (view.name or "")
             earlier = view.order_id in steps.done_orders or (in_parts and _was_made_before_cart(view, steps))
-            return view if ours and view.order_id and not earlier else None
+            return view if is_ours(order, view) and view.order_id and not earlier else None
 
         pages = Pages(read_ours, pages_max=ORDER_PAGES_MAX)
         after: str | None = ""

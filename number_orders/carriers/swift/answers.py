@@ -16,6 +16,7 @@ from number_orders.carriers.swift.facts import (
     CARRIER,
     LIMIT,
     MAY_BE_CHECKED_OUT,
+    OUR_NAME,
     PAGE_SIZE,
     PAGES_MAX,
     TIMED_OUT,
@@ -34,7 +35,7 @@ from number_orders.carriers.swift.json import (
 from number_orders.carriers.swift.steps import Steps
 from number_orders.carriers.swift.taint import says_tainted
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
-from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
+from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotSent, Parked, Refused
 from number_orders.orders.model import CarrierOrderId, Kind, NumberResult, NumberState, Order
 from number_orders.orders.numbers import E164
 
@@ -138,6 +139,30 @@ def decode_order(answer: CarrierAnswer, asked_for: str) -> tuple[OrderView, str]
     if view.status is None:
         raise UnreadableAnswer(CARRIER, "an order without a status", answer.body)
     return view, view.status
+
+
+def is_ours(order: Order, view: OrderView) -> bool:
+    """Return whether an order at Swift has our order id as its reference, or in its name."""
+    return view.reference == str(order.order_id) or str(order.order_id) in (view.name or "")
+
+
+def is_anothers(order: Order, view: OrderView) -> bool:
+    """Return whether an order at Swift has the reference, or the name, of something else than our order.
+
+    An order without a reference may be ours: a person may have adopted one that was made by hand.
+    """
+    return not is_ours(order, view) and (view.reference is not None or bool(OUR_NAME.match(view.name or "")))
+
+
+def park_anothers(order: Order, view: OrderView) -> Parked:
+    """Return the event for an order at Swift that is another's. Nothing of it is taken for ours."""
+    shows = " and ".join(
+        f"the {what} {shown!r}" for what, shown in (("reference", view.reference), ("name", view.name)) if shown
+    )
+    return Parked(
+        f"Swift's order {order.carrier_order_id} has {shows}, and not our order id; it stands at {view.status}, and "
+        f"nothing of it was taken for ours"
+    )
 
 
 def refuse_outstanding(order: Order, reason: str, code: str | None = None) -> Refused:

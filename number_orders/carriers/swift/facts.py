@@ -95,6 +95,8 @@ NAME_MAX: Final = 255
 
 NAME_FORMAT: Final = "number-orders {order_id}"
 """The name of a cart, in case the list cannot be searched by `reference_id`."""
+OUR_NAME: Final = re.compile(r"number-orders [0-9a-f]{8}-")
+"""The beginning of the name of every cart of ours."""
 
 TAINTED_WORDS: Final = re.compile(r"taint", re.IGNORECASE)
 TAINTED_CODES: Final = frozenset({"time_restricted"})

@@ -10,7 +10,7 @@ from number_orders.carriers.contract import CarrierAnswer, KnownNumbers
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.facts import LOOKS_TO_SETTLE, LOOKS_WANTED_UNAVAILABLE, SETTLE_AFTER
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
-from number_orders.orders.events import Event, Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
+from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import Kind, NumberResult, NumberState, OrderRequest
 from tests.unit.carriers.swift.examples import (
     ACCOUNT,
@@ -20,6 +20,7 @@ from tests.unit.carriers.swift.examples import (
     HTML,
     NOW,
     ONE,
+    REFERENCE,
     SINCE,
     SUB,
     THREE,
@@ -53,6 +54,31 @@ def test_a_new_or_processing_order_is_open(status: str) -> None:
     event, requests, _ = converse(CARRIER.ask(open_order()), shown(status))
     assert event == StillOpen(status, detail="checkout cart")
     assert [(one.method, one.path) for one in requests] == [("GET", f"/api/v1/orders/{CART}")]
+
+
+OTHER = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e00"
+
+
+@pytest.mark.parametrize("status", ["NEW", "COMPLETED", "ERROR", "AWAITING_STARLIGHT"])
+@pytest.mark.parametrize(
+    "shows",
+    [{"reference_id": OTHER}, {"reference_id": "by hand"}, {"name": f"number-orders {OTHER}"},
+     {"reference_id": OTHER, "name": f"number-orders {OTHER} Spring"}],
+)  # fmt: skip
+def test_an_order_of_another_is_not_taken_for_ours(shows: dict[str, str], status: str) -> None:
+    """A person may have adopted the wrong one. Its numbers are not even looked at."""
+    event = asked(shown(status, **shows))
+    assert isinstance(event, Parked)
+    assert all(word in event.reason for word in (CART, status, *shows.values()))
+
+
+@pytest.mark.parametrize(
+    "shows",
+    [{"reference_id": REFERENCE}, {"reference_id": None, "name": "cart name"}, {"name": None},
+     {"reference_id": "by hand", "name": f"number-orders {REFERENCE} Spring"}],
+)  # fmt: skip
+def test_an_order_with_our_id_or_without_any_may_be_ours(shows: dict[str, str | None]) -> None:
+    assert isinstance(asked(shown("NEW", **shows)), StillOpen)
 
 
 def test_an_unknown_status_of_an_order_is_open_and_marked() -> None:

@@ -106,3 +106,8 @@ def test_an_error_proves_nothing(silence: CarrierAnswer) -> None:
 def test_another_order_than_asked_for_is_unreadable() -> None:
     with pytest.raises(UnreadableAnswer):
         looked(shown(id="01OTHER"))
+
+
+def test_an_order_of_another_under_the_carts_id_is_unreadable() -> None:
+    with pytest.raises(UnreadableAnswer, match="the reference of another"):
+        looked(shown(reference_id="0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e00"))
