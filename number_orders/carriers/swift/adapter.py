@@ -12,7 +12,7 @@ Source: Swift's pages "Number Ordering", "DID" and "Error Codes".
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
@@ -181,7 +181,7 @@ class Swift:
         cart = part.cart or (yield from self._make_cart(order, steps))
         if not isinstance(cart, CartView):
             return cart
-        return (yield from self._add_request(order, steps.with_cart(cart, part.numbers, part.unlisted)))
+        return (yield from self._add_request(order, steps.with_cart(order, cart, part)))
 
     def _add_request(self, order: Order, steps: Steps) -> ConversationOf[Steps | Event]:
         """Put the request into a new cart, and save both."""
@@ -228,13 +228,21 @@ class Swift:
         return deferred
 
     def _removable_part(self, order: Order, steps: Steps) -> ConversationOf[Part | Event]:
-        """Return the numbers that may be removed now, or the event if there are none."""
+        """Return the numbers that may be removed now, or the event if there are none.
+
+        The carrier is asked as well for the age of a number that the ledger knows: it may have left the account by hand
+        and been bought again. If the ledger alone says that nothing may be removed yet, the carrier is not asked.
+        """
         numbers = steps.outstanding(order)
         known: KnownNumbers = yield LookUpNumbers(numbers)
-        unknown = tuple(number for number in numbers if number not in known.held_since.keys() | known.awaited)
-        dids: Dids = (yield from self._read_dids(None)) if unknown else {}
+        if all(number in known.held_since or number in known.awaited for number in numbers):
+            times = self._taint.removal_times(order, numbers, known, {}, known.now)
+            removable = removable_now(order, times, known.now)
+            if not isinstance(removable, tuple):
+                return removable
+        dids: Dids = yield from self._read_dids(None)
         cart: CartView | None = None
-        if not dids.keys().isdisjoint(unknown):
+        if any(number in dids and number not in known.awaited for number in numbers):
             # The age of these numbers counts on the carrier's clock, and a new cart shows its time.
             made = yield from self._make_cart(order, steps)
             if not isinstance(made, CartView):
@@ -245,7 +253,7 @@ class Swift:
         removable = removable_now(order, times, known.now)
         if not isinstance(removable, tuple):
             return removable
-        unlisted = tuple(number for number in removable if number in unknown and number not in dids)
+        unlisted = tuple(number for number in removable if number not in dids.keys() | known.held_since.keys())
         return Part(removable, unlisted, cart)
 
     # -- ask ------------------------------------------------------------------------------------
@@ -298,7 +306,7 @@ class Swift:
         """
         dids = yield from self._read_dids(order.request.account or steps.account or self._account_id)
         if steps.found is None:
-            came = yield from self._numbers_of(order, steps.cart_made_at or view.inserted_at, status, dids)
+            came = yield from self._numbers_of(order, steps, view, status, dids)
             if len(came) < order.request.wanted:
                 purchase = Purchase.from_dids(order, view, status, came, dids)
                 settled = yield from self._judge_shortfall(steps, purchase)
@@ -339,20 +347,21 @@ class Swift:
         return event
 
     def _numbers_of(
-        self, order: Order, since: datetime | None, status: str, dids: Dids
+        self, order: Order, steps: Steps, view: OrderView, status: str, dids: Dids
     ) -> ConversationOf[tuple[E164, ...]]:
         """Return the numbers that came by this order, as far as they are listed.
 
-        `since` is when its cart was made. For an order that a person adopted this was not saved, and the order's own
-        `inserted_at` is used: an order is its cart under another name, and has the same age.
+        They came after its cart was made. For an order that a person adopted this time was not saved, and the order's
+        own `inserted_at` is used: an order is its cart under another name, and has the same age.
         """
+        since = steps.cart_made_at or view.inserted_at
         if since is None:
             raise UnreadableAnswer(CARRIER, "an order without inserted_at, and the time of its cart was not saved")
         came = candidates(order, dids, since, status)
         if order.request.numbers or not came:
             return came
         known: KnownNumbers = yield LookUpNumbers(came)
-        return tuple(number for number in came if number not in known.of_other_orders)
+        return tuple(number for number in came if number not in steps.of_others(known))
 
     # -- look for -------------------------------------------------------------------------------
 

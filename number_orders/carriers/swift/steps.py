@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from number_orders.carriers.contract import KnownNumbers
 from number_orders.carriers.swift.facts import LOOKS_TO_SETTLE, REFUSALS_MAX, SAME_REFUSALS_MAX
 from number_orders.carriers.swift.json import CartView
 from number_orders.orders.model import SETTLED, NumberResult, NumberState, Order
@@ -28,6 +29,8 @@ class Steps:
     cart_id: str | None = None
     cart_made_at: datetime | None = None
     """When the cart was made, on the carrier's clock. Nothing that it brings is older."""
+    begun_at: datetime | None = None
+    """A moment before the cart was made, on the ledger's clock."""
     account: str | None = None
     """The account that the cart belongs to, as the carrier says."""
     requested: bool = False
@@ -59,6 +62,7 @@ class Steps:
         return cls(
             cart_id=_text(progress.get("cart_id")),
             cart_made_at=_moment(progress.get("since")),
+            begun_at=_moment(progress.get("begun")),
             account=_text(progress.get("account")),
             requested=progress.get("requested") is True,
             part=_numbers(progress.get("part")),
@@ -74,12 +78,17 @@ class Steps:
             done_orders=tuple(done.get("orders", ())),
         )
 
-    def with_cart(self, cart: CartView, part: tuple[E164, ...], unlisted: tuple[E164, ...] = ()) -> "Steps":
+    def with_cart(self, order: Order, cart: CartView, part: "Part") -> "Steps":
         """Return the steps of a new attempt, with a cart that is still empty."""
-        return Steps(
-            cart.cart_id, cart.inserted_at, cart.account,
-            part=part, unlisted=unlisted, refusals=self.refusals, settled=self.settled, done_orders=self.done_orders,
-        )  # fmt: skip
+        return replace(
+            self.without_cart(),
+            cart_id=cart.cart_id,
+            cart_made_at=cart.inserted_at,
+            begun_at=order.moved_at or order.accepted_at,
+            account=cart.account,
+            part=part.numbers,
+            unlisted=part.unlisted,
+        )
 
     def without_cart(self) -> "Steps":
         """Return the steps without the current attempt."""
@@ -119,6 +128,7 @@ class Steps:
         steps: dict[str, object] = {
             "cart_id": self.cart_id,
             "since": self.cart_made_at.isoformat() if self.cart_made_at else None,
+            "begun": self.begun_at.isoformat() if self.begun_at else None,
             "account": self.account,
             "requested": self.requested or None,
             "part": list(self.part) or None,
@@ -131,6 +141,17 @@ class Steps:
             SETTLED: settled_parts(self.settled, self.done_orders) or None,
         }
         return {name: value for name, value in steps.items() if value is not None}
+
+    def of_others(self, known: KnownNumbers) -> frozenset[E164]:
+        """Return the numbers that belong to other orders of ours, of those that came since the cart was made.
+
+        A number that another order has had since before this attempt has left the account by hand and come again.
+        """
+        if self.begun_at is None:
+            return known.of_other_orders
+        begun_at = self.begun_at
+        again = {number for number, since in known.held_since.items() if since < begun_at}
+        return known.of_other_orders - (again - known.awaited)
 
     def outstanding(self, order: Order) -> tuple[E164, ...]:
         """Return the numbers of the order that no part has settled."""

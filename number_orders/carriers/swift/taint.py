@@ -1,8 +1,9 @@
 """The taint window: when a number may be removed, and what follows for an order whose numbers are too young.
 
-The age of a number that we brought counts on our own clock, from the moment when we learnt that it is ours: the carrier
-gave it no later. The age of any other number counts on the carrier's clock, from its `inserted_at` to the `inserted_at`
-of a cart that was just made. Knows no JSON and sends nothing.
+A number is as old as the latest source says, since it may have left the account by hand and been bought again. On our
+own clock, the age of a number that we brought counts from the moment when we learnt that it is ours. On the carrier's
+clock, the age of every number counts from its `inserted_at` to the `inserted_at` of a cart that was just made. Knows no
+JSON and sends nothing.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -78,15 +79,18 @@ class Taint:
     def _removal_time(
         self, order: Order, number: E164, known: KnownNumbers, did: Did | None, carrier_now: datetime
     ) -> RemovalTime:
-        if number in known.held_since:
-            since = known.held_since[number]
-            return self._after_window(number, since, since + self.removal_age, "is ours")
         if number in known.awaited:
             at = known.now + self._pause(order)
             return RemovalTime(number, at, AWAITED, "another order is still to bring it")
+        times = []
+        if number in known.held_since:
+            since = known.held_since[number]
+            times.append(self._after_window(number, since, since + self.removal_age, "is ours"))
         if did is not None:
             at = known.now + self.removal_age - (carrier_now - did.inserted_at)
-            return self._after_window(number, did.inserted_at, at, "is on the account")
+            times.append(self._after_window(number, did.inserted_at, at, "is on the account"))
+        if times:
+            return max(times, key=lambda time: time.at)
         # Nobody knows its age, so it counts as new when the order was accepted. After that the carrier is asked.
         at = order.accepted_at + self.removal_age
         text = f"the carrier does not list it, so that its age is unknown; it is tried from {_formatted(at)} on"

@@ -44,7 +44,9 @@ ONE, TWO, THREE = E164("+19195550101"), E164("+19195550102"), E164("+19195550103
 HTML = b"<!DOCTYPE html>\n<html><body><h1>502 Bad Gateway</h1></body></html>"
 CARRIER = Swift()
 
-CHECKED_OUT = {"cart_id": CART, "since": SINCE.isoformat(), "account": ACCOUNT, "requested": True}
+CHECKED_OUT = {
+    "cart_id": CART, "since": SINCE.isoformat(), "begun": NOW.isoformat(), "account": ACCOUNT, "requested": True,
+}  # fmt: skip
 
 Said = CarrierAnswer | KnownNumbers
 

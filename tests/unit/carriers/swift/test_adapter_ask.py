@@ -26,6 +26,8 @@ from tests.unit.carriers.swift.examples import (
     THREE,
     TWO,
     Said,
+    added,
+    an_order,
     answered,
     cart,
     converse,
@@ -174,6 +176,35 @@ def test_the_numbers_of_other_orders_are_left_to_them() -> None:
     assert asked(shown("COMPLETED"), listed(did(ONE), did(TWO), did(THREE)), known) == Filled(
         "COMPLETED", results(USABLE, ONE, TWO)
     )
+
+
+def test_a_number_that_another_order_had_before_has_come_again() -> None:
+    """It left by hand and was bought again by this order: it came after the cart, which another order's cannot have."""
+    said = (shown("COMPLETED"), listed(did(ONE), did(TWO)))
+    before, after = NOW - timedelta(days=1), NOW + timedelta(minutes=1)
+    others = frozenset({TWO})
+    again = KnownNumbers(NOW, {TWO: before}, of_other_orders=others)
+    assert asked(*said, again) == Filled("COMPLETED", results(USABLE, ONE, TWO))
+    meanwhile = KnownNumbers(NOW, {TWO: after}, of_other_orders=others)
+    to_come = KnownNumbers(NOW, of_other_orders=others, awaited=others)
+    for known in (meanwhile, to_come):
+        assert isinstance(asked(*said, known), PartlyFilled)
+
+
+def test_without_the_time_of_its_begin_the_numbers_of_others_are_theirs() -> None:
+    """A person adopted the order: other orders may have bought between it and ours."""
+    known = KnownNumbers(NOW, {TWO: NOW - timedelta(days=1)}, of_other_orders=frozenset({TWO}))
+    order = open_order(progress={})
+    since = SINCE.isoformat()
+    event, *_ = converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=since), listed(did(ONE), did(TWO)), known)
+    assert isinstance(event, PartlyFilled)
+
+
+def test_the_begin_is_no_later_than_the_order_was_sent() -> None:
+    begun = NOW + timedelta(minutes=5)
+    order = an_order(moved_at=begun)
+    _, _, kept = converse(CARRIER.submit(order), cart(), added(), shown())
+    assert kept[-1] == {**CHECKED_OUT, "begun": begun.isoformat()}
 
 
 def test_fewer_numbers_than_ordered_are_shown_as_they_are_and_not_saved() -> None:

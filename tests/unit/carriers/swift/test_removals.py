@@ -94,9 +94,18 @@ def test_a_window_is_written_in_minutes(minutes: float, words: str) -> None:
 @pytest.mark.parametrize(("short", "leaves"), [(timedelta(), True), (timedelta(microseconds=1), False)])
 def test_a_number_is_removed_exactly_after_window_and_margin(*, short: timedelta, leaves: bool) -> None:
     since = {ONE: NOW - WHOLE + short}
-    said: tuple[Said, ...] = (knowing(since), cart(), added(), shown()) if leaves else (knowing(since),)
+    said: tuple[Said, ...] = (knowing(since), listed(), cart(), added(), shown()) if leaves else (knowing(since),)
     event, _, _ = submitted(an_order(removal(ONE)), *said)
     assert isinstance(event, Acknowledged if leaves else Deferred)
+
+
+def test_a_listed_number_is_removed_exactly_after_window_and_margin() -> None:
+    """By the carrier's clock, although the ledger has known it for long."""
+    for short, kind in ((timedelta(), Acknowledged), (timedelta(microseconds=1), Deferred)):
+        dids = listed(did(ONE, after=short - WHOLE))
+        answers: tuple[Said, ...] = (added(), shown()) if kind is Acknowledged else ()
+        event, _, _ = submitted(an_order(removal(ONE)), knowing({ONE: SINCE}), dids, cart(), *answers)
+        assert isinstance(event, kind)
 
 
 def test_window_and_margin_are_settings() -> None:
@@ -104,6 +113,36 @@ def test_window_and_margin_are_settings() -> None:
     event, _, _ = converse(carrier.submit(an_order(removal(ONE))), knowing({ONE: NOW}))
     assert isinstance(event, Deferred)
     assert event.not_before == NOW + timedelta(seconds=4)
+
+
+@pytest.mark.parametrize("minutes", [1, 30])
+def test_a_number_that_was_bought_again_is_as_old_as_the_last_purchase(minutes: int) -> None:
+    """It left by hand, so the ledger still knows the first purchase. The window counts from the second."""
+    said = (knowing({ONE: NOW - timedelta(days=9)}), listed(did(ONE, after=timedelta(minutes=-minutes))), cart())
+    event, asked, _ = submitted(an_order(removal(ONE)), *said)
+    assert isinstance(event, Deferred)
+    assert event.not_before == NOW + timedelta(minutes=31 - minutes)
+    assert asked == ["/dids", "/carts"]
+    assert "is on the account since" in str(event.numbers[0].text)
+
+
+def test_a_number_is_not_older_than_we_have_known_it() -> None:
+    """The carrier lists it as old, and we learnt of it a minute ago."""
+    event, asked, _ = submitted(an_order(removal(ONE)), knowing({ONE: NOW - timedelta(minutes=1)}))
+    assert isinstance(event, Deferred)
+    assert (event.not_before, asked) == (NOW + timedelta(minutes=30), [])
+    since = {ONE: NOW - timedelta(minutes=1), TWO: NOW - WHOLE}
+    order = an_order(removal(ONE, TWO, when_tainted=SPLIT))
+    both = listed(did(ONE, after=-WHOLE), did(TWO, after=-WHOLE))
+    event, _, kept = submitted(order, knowing(since), both, cart(), added(), shown())
+    assert isinstance(event, Acknowledged)
+    assert kept[-1]["part"] == [TWO]
+
+
+def test_a_number_that_is_ours_and_not_listed_is_not_unknown() -> None:
+    event, _, kept = submitted(an_order(removal(ONE)), knowing({ONE: SINCE}), listed(), cart(), added(), shown())
+    assert isinstance(event, Acknowledged)
+    assert kept[-1] == {**CHECKED_OUT, "part": [ONE]}
 
 
 def test_the_age_of_another_number_counts_on_the_carriers_clock() -> None:
@@ -164,7 +203,7 @@ def test_wait_waits_for_the_last_number_and_split_for_the_first() -> None:
 def test_split_removes_the_clean_numbers_and_saves_which() -> None:
     since = {ONE: NOW, TWO: NOW - WHOLE}
     order = an_order(removal(ONE, TWO, when_tainted=SPLIT))
-    event, _, kept = submitted(order, knowing(since), cart(), added(), shown())
+    event, _, kept = submitted(order, knowing(since), listed(), cart(), added(), shown())
     assert isinstance(event, Acknowledged)
     assert kept[-1]["part"] == [TWO]
 
@@ -177,7 +216,7 @@ def test_fail_gives_a_reason_for_every_number() -> None:
     assert asked == []
     event, _, _ = submitted(
         an_order(removal(ONE, when_tainted=FAIL)),
-        knowing({ONE: SINCE}), cart(), added(), refusal("tainted"), KnownNumbers(NOW),
+        knowing({ONE: SINCE}), listed(), cart(), added(), refusal("tainted"), KnownNumbers(NOW),
     )  # fmt: skip
     assert isinstance(event, Refused)
     assert states(event) == {ONE: (FAILED, "TAINTED")}
@@ -271,7 +310,7 @@ def settled(*numbers: E164) -> dict[str, Any]:
 
 def test_the_next_part_is_the_rest_and_nothing_else() -> None:
     order = an_order(removal(ONE, TWO, when_tainted=SPLIT), progress=settled(ONE))
-    event, _, kept = submitted(order, knowing({TWO: SINCE}), cart(), added(), shown())
+    event, _, kept = submitted(order, knowing({TWO: SINCE}), listed(), cart(), added(), shown())
     assert isinstance(event, Acknowledged)
     assert kept[-1] == {**CHECKED_OUT, "part": [TWO], **settled(ONE)}
 
@@ -304,7 +343,7 @@ def test_a_part_that_released_nothing_is_not_tried_again_at_once() -> None:
 @pytest.mark.parametrize("answers", [(refusal("no"),), (added(), refusal("no"))])
 def test_a_refusal_of_the_rest_does_not_change_settled_parts(answers: tuple[Said, ...]) -> None:
     order = an_order(removal(ONE, TWO, when_tainted=SPLIT), progress=settled(ONE))
-    event, _, _ = submitted(order, knowing({TWO: SINCE}), cart(), *answers)
+    event, _, _ = submitted(order, knowing({TWO: SINCE}), listed(), cart(), *answers)
     assert isinstance(event, Refused)
     assert states(event) == {TWO: (FAILED, "422")}
 
