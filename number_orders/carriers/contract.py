@@ -26,7 +26,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from number_orders.orders.errors import Fault
 from number_orders.orders.events import Event
-from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderRequest
+from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId, OrderRequest
 from number_orders.orders.numbers import E164
 
 GATEWAY_STATUSES: Final = frozenset(
@@ -87,6 +87,14 @@ class LookUpNumbers:
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """The release of a number by another order of ours, and when we learnt of it."""
+
+    order_id: OrderId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class KnownNumbers:
     """What the ledger knows of some numbers, and the ledger's time. Unknown numbers are left out."""
 
@@ -97,6 +105,8 @@ class KnownNumbers:
     """Numbers that another order of ours has brought, or has named and will bring."""
     awaited: frozenset[E164] = frozenset()
     """Numbers that an unfinished order of ours has named and not brought yet."""
+    released: Mapping[E164, Release] = field(default_factory=dict)
+    """The latest release of a number by another order of ours. It may have been bought again since."""
 
 
 class ConversationStore(Protocol):

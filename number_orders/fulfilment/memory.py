@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
-from number_orders.carriers.contract import KnownNumbers
+from number_orders.carriers.contract import KnownNumbers, Release
 from number_orders.ledger.numbers import KnownNumber
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.model import Order
@@ -55,4 +55,9 @@ class OrderMemory:
                 if number.named or (number.held_since and number.held_by != self.order.order_id)
             ),
             awaited=frozenset(number.e164 for number in known if number.named and not number.held_since),
+            released={
+                number.e164: Release(number.released_by, number.released_at)
+                for number in known
+                if number.released_by and number.released_at
+            },
         )

@@ -23,6 +23,9 @@ class KnownNumber:
     held_by: OrderId | None
     named: bool
     """Whether another unfinished order names it and is to acquire it."""
+    released_by: OrderId | None = None
+    """The other order that released it last, however long ago."""
+    released_at: datetime | None = None
 
 
 class NumberStore:
@@ -46,7 +49,9 @@ class NumberStore:
         params = {"order_id": order.order_id, "carrier": order.request.carrier, "numbers": list(numbers)}
         found = await self._database.run("recall", params)
         known = [
-            KnownNumber(row["e164"], row["held_since"], row["held_by"], named=row["named"])
+            KnownNumber(
+                row["e164"], row["held_since"], row["held_by"], row["named"], row["released_by"], row["released_at"]
+            )
             for row in found
             if row["e164"] is not None
         ]

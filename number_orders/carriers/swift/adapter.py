@@ -253,8 +253,7 @@ class Swift:
         removable = removable_now(order, times, known.now)
         if not isinstance(removable, tuple):
             return removable
-        unlisted = tuple(number for number in removable if number not in dids.keys() | known.held_since.keys())
-        return Part(removable, unlisted, cart)
+        return Part(removable, tuple(number for number in removable if number not in dids), cart)
 
     # -- ask ------------------------------------------------------------------------------------
 
@@ -288,13 +287,16 @@ class Swift:
 
     def _end_of_removal(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         dids = yield from self._read_dids(None)
-        part = steps.part or steps.outstanding(order)
-        left = tuple(number for number in part if number in dids)
+        left = tuple(number for number in steps.part or steps.outstanding(order) if number in dids)
         removal = Removal(order, steps, view, status, left)
-        rest = tuple(number for number in steps.outstanding(order) if number not in part)
+        rest = tuple(number for number in steps.outstanding(order) if number not in removal.part)
+        gone = () if removal.is_plain_success else tuple(number for number in removal.part if number not in left)
+        if not rest and not gone and not removal.tainted:
+            return removal.end()
+        known: KnownNumbers = yield LookUpNumbers((*rest, *gone))
+        removal = replace(removal, known=known)
         if not rest and not removal.tainted:
             return removal.end()
-        known: KnownNumbers = yield LookUpNumbers(rest)
         held = [number for number in rest if number in known.held_since]
         times = self._taint.removal_times(order, held, known, {}, known.now)
         return removal.part_settled(self._taint, rest, times, known.now)

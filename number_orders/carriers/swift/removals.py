@@ -8,13 +8,16 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from number_orders.carriers.contract import KnownNumbers
 from number_orders.carriers.swift.facts import NOT_LISTED, STILL_LISTED, Status
 from number_orders.carriers.swift.json import OrderView
 from number_orders.carriers.swift.steps import Steps, settled_parts
 from number_orders.carriers.swift.taint import (
     RemovalTime,
     Taint,
+    formatted,
     numbers_called_tainted,
+    numbers_named,
     taint_refusal_reason,
     waiting_results,
 )
@@ -27,13 +30,27 @@ End = Filled | PartlyFilled | FilledWithErrors | Refused
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """One part of a removal that has ended at the carrier. `left` are its numbers that are still listed."""
+    """One part of a removal that has ended at the carrier. `left` are its numbers that are still listed.
+
+    `known` is what the ledger knows of the others, if the carrier reports errors.
+    """
 
     order: Order
     steps: Steps
     view: OrderView
     status: str
     left: tuple[E164, ...]
+    known: KnownNumbers | None = None
+
+    @property
+    def part(self) -> tuple[E164, ...]:
+        """The numbers that this part is about."""
+        return self.steps.part or self.steps.outstanding(self.order)
+
+    @property
+    def is_plain_success(self) -> bool:
+        """Whether the carrier reports no error, so that this part has released what is gone."""
+        return self.status == Status.COMPLETED and self.view.error_code is None
 
     @property
     def tainted(self) -> tuple[E164, ...]:
@@ -89,23 +106,37 @@ class Removal:
         return Refused(text, self.view.error_code, self.status, results)
 
     def _results(self) -> Iterator[NumberResult]:
-        for number in self._numbers():
+        for number in self.part:
             if number in self.left:
                 yield NumberResult(number, NumberState.FAILED, self.view.error_code or STILL_LISTED, self._left_text())
-            elif number in self.steps.unlisted and not self._all_is_well():
-                text = "the carrier did not list it before, so it was not there to be removed"
-                yield NumberResult(number, NumberState.FAILED, self.view.error_code or NOT_LISTED, text)
-            else:
+            elif self.is_plain_success:
                 yield NumberResult(number, NumberState.RELEASED)
+            else:
+                yield self._result_of_gone(number)
 
-    def _numbers(self) -> tuple[E164, ...]:
-        return self.steps.part or self.steps.outstanding(self.order)
+    def _result_of_gone(self, number: E164) -> NumberResult:
+        """Return the result of a number that is gone although the carrier reports errors: say who released it."""
+        before, text = number in self.steps.unlisted, status_text(self.view, self.status)
+        known = self.known
+        release = known.released.get(number) if known else None
+        by = f"order {release.order_id} released it at {formatted(release.at)}" if release else None
+        if before and (known is None or number not in known.held_since):
+            reason = "the carrier did not list it before, so it was not there to be removed"
+            return NumberResult(
+                number, NumberState.FAILED, self.view.error_code or NOT_LISTED, f"{reason}; {by}" if by else reason
+            )
+        if before:
+            reason = "it was not on the account any more when its removal was sent"
+        elif by and release and self.steps.begun_at and release.at >= self.steps.begun_at:
+            reason = f"{by}, and not this one"
+        elif self.status == Status.ERROR or number in numbers_named(self.view):
+            reason = "it is not on the account any more, but this order did not remove it"
+        else:
+            return NumberResult(number, NumberState.RELEASED)
+        return NumberResult(number, NumberState.RELEASED, None, f"{reason}; {text}")
 
     def _orders(self) -> tuple[str, ...]:
         return (*self.steps.done_orders, str(self.order.carrier_order_id))
-
-    def _all_is_well(self) -> bool:
-        return self.status == Status.COMPLETED and self.view.error_code is None
 
     def _left_text(self) -> str:
         return f"still on the account; {status_text(self.view, self.status)}"

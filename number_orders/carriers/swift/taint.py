@@ -93,13 +93,13 @@ class Taint:
             return max(times, key=lambda time: time.at)
         # Nobody knows its age, so it counts as new when the order was accepted. After that the carrier is asked.
         at = order.accepted_at + self.removal_age
-        text = f"the carrier does not list it, so that its age is unknown; it is tried from {_formatted(at)} on"
+        text = f"the carrier does not list it, so that its age is unknown; it is tried from {formatted(at)} on"
         return RemovalTime(number, at, NOT_LISTED, text)
 
     def _after_window(self, number: E164, since: datetime, at: datetime, how: str) -> RemovalTime:
         minutes = self.window / timedelta(minutes=1)
         window = "1 minute" if minutes == 1 else f"{minutes:g} minutes"
-        text = f"{how} since {_formatted(since)}, and tainted for {window}; it may be removed from {_formatted(at)} on"
+        text = f"{how} since {formatted(since)}, and tainted for {window}; it may be removed from {formatted(at)} on"
         return RemovalTime(number, at, TAINTED, text)
 
     def _pause(self, order: Order) -> timedelta:
@@ -114,7 +114,7 @@ class Taint:
 
     def refused_results(self, numbers: Iterable[E164], at: datetime) -> tuple[NumberResult, ...]:
         """Return the results of numbers that wait because the carrier called them tainted."""
-        text = f"the carrier calls it tainted; it is tried again from {_formatted(at)} on"
+        text = f"the carrier calls it tainted; it is tried again from {formatted(at)} on"
         return tuple(NumberResult(number, NumberState.REQUESTED, TAINTED, text) for number in numbers)
 
 
@@ -143,17 +143,25 @@ def says_tainted(text: str | None, code: str | None = None) -> bool:
 
 def numbers_called_tainted(view: OrderView, left: Collection[E164]) -> tuple[E164, ...]:
     """Return which of the numbers that were not removed the carrier calls tainted: those that it names, or else all."""
-    pieces = [piece for text in (*view.error_details, view.detail or "") for piece in text.split(";")]
-    about_taint = [piece for piece in pieces if says_tainted(piece)]
+    about_taint = [piece for piece in _pieces(view) if says_tainted(piece)]
     if not about_taint and not says_tainted(None, view.error_code):
         return ()
     named = {number for piece in about_taint for number in _numbers_in(piece)}
     return tuple(number for number in left if number in named) or tuple(left)
 
 
+def numbers_named(view: OrderView) -> frozenset[E164]:
+    """Return the numbers that the carrier names in its errors."""
+    return frozenset(number for piece in _pieces(view) for number in _numbers_in(piece))
+
+
 def taint_refusal_reason(refusal: str) -> str:
     """Return why a removal waits that the carrier refused as tainted."""
     return f"the carrier refused as tainted, although the taint window was over by our clock: {refusal}"
+
+
+def _pieces(view: OrderView) -> list[str]:
+    return [piece for text in (*view.error_details, view.detail or "") for piece in text.split(";")]
 
 
 def _numbers_in(text: str) -> Iterable[E164]:
@@ -178,12 +186,13 @@ def _reason(waiting: Sequence[RemovalTime], at: datetime) -> str:
     awaited = sum(time.code == AWAITED for time in waiting)
     if awaited == len(waiting):
         return f"waits for {_count(awaited)} that another order is still to bring"
-    return f"tainted: {_count(len(waiting))} cannot be removed yet; it goes on at {_formatted(at)}"
+    return f"tainted: {_count(len(waiting))} cannot be removed yet; it goes on at {formatted(at)}"
 
 
 def _count(numbers: int) -> str:
     return "1 number" if numbers == 1 else f"{numbers} numbers"
 
 
-def _formatted(moment: datetime) -> str:
+def formatted(moment: datetime) -> str:
+    """Return a moment as results have it."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

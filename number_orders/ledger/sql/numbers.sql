@@ -2,11 +2,13 @@
 SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY(%(order_ids)s) ORDER BY e164;
 
 -- name: recall
--- What is known of some numbers at one carrier: who holds each, and whether an unfinished order other than this one is
--- to acquire it. The first row has only the time.
-SELECT now() AS now, NULL AS e164, NULL::timestamptz AS held_since, NULL::uuid AS held_by, false AS named
+-- What is known of some numbers at one carrier: who holds each, whether an unfinished order other than this one is to
+-- acquire it, and which other order released it last. The first row has only the time.
+SELECT now() AS now, NULL AS e164, NULL::timestamptz AS held_since, NULL::uuid AS held_by, false AS named,
+       NULL::uuid AS released_by, NULL::timestamptz AS released_at
 UNION ALL
-SELECT now(), number.e164, held.acquired_at, held.acquired_by, naming.e164 IS NOT NULL
+SELECT now(), number.e164, held.acquired_at, held.acquired_by, naming.e164 IS NOT NULL,
+       release.order_id, release.changed_at
 FROM unnest(%(numbers)s::text[]) AS number (e164)
 LEFT JOIN held_numbers AS held ON held.e164 = number.e164 AND held.carrier = %(carrier)s AND held.released_at IS NULL
 LEFT JOIN (
@@ -15,7 +17,14 @@ LEFT JOIN (
     FROM orders, jsonb_array_elements_text(orders.request -> 'numbers') AS named (e164)
     WHERE orders.request -> 'numbers' ?| %(numbers)s::text[] AND orders.request ? 'numbers' AND orders.ended_at IS NULL
       AND orders.carrier = %(carrier)s AND orders.kind <> 'remove_numbers' AND orders.order_id <> %(order_id)s
-) AS naming ON naming.e164 = number.e164;
+) AS naming ON naming.e164 = number.e164
+LEFT JOIN LATERAL (
+    SELECT told.order_id, told.changed_at
+    FROM order_numbers AS told JOIN orders USING (order_id)
+    WHERE told.e164 = number.e164 AND told.state = 'released' AND told.order_id <> %(order_id)s
+      AND orders.carrier = %(carrier)s
+    ORDER BY told.changed_at DESC, told.order_id DESC LIMIT 1
+) AS release ON true;
 
 -- name: held_elsewhere
 -- Numbers that an order acquired although another order holds them: the carrier sold one twice, or we misread it.

@@ -1,5 +1,7 @@
 """The statements of `sql/numbers.sql`."""
 
+from typing import Any
+
 from number_orders.orders.model import State
 from number_orders.simulation.statements.registry import Params, statement
 from number_orders.simulation.tables import Row, Tables
@@ -20,15 +22,28 @@ def _e164(row: Row) -> str:
 def recall(tables: Tables, p: Params) -> list[Row]:
     """Return what is known of some numbers at one carrier. The first row has only the time."""
     now = tables.clock()
-    rows: list[Row] = [{"now": now, "e164": None, "held_since": None, "held_by": None, "named": False}]
+    nothing: Row = {"held_since": None, "held_by": None, "named": False, "released_by": None, "released_at": None}
+    rows: list[Row] = [{"now": now, "e164": None, **nothing}]
     for e164 in p["numbers"]:
         holding = tables.holding(e164)
         held = holding if holding is not None and holding["carrier"] == p["carrier"] else None
         named = any(_names(order, e164, p) for order in tables.orders.values())
         row: Row = {"now": now, "e164": e164, "named": named}
         row["held_since"] = held["acquired_at"] if held else None
+        row["released_by"], row["released_at"] = _latest_release(tables, e164, p)
         rows.append(row | {"held_by": held["acquired_by"] if held else None})
     return rows
+
+
+def _latest_release(tables: Tables, e164: str, p: Params) -> tuple[Any, Any]:
+    """Return the other order that released a number last, and when."""
+    releases = [
+        (row["released_at"], row["released_by"])
+        for row in tables.held
+        if (row["e164"], row["carrier"]) == (e164, p["carrier"]) and row["released_by"] not in {None, p["order_id"]}
+    ]
+    released_at, released_by = max(releases, default=(None, None))
+    return released_by, released_at
 
 
 def _names(order: Row, e164: str, p: Params) -> bool:

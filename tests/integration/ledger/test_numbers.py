@@ -183,6 +183,30 @@ def test_recall_says_who_holds_a_number_and_whether_one_is_to_acquire_it(harness
     harness.run(work)
 
 
+def test_recall_says_which_other_order_released_a_number_last(harness: LedgerHarness) -> None:
+    """Also if the number is held again, but never this order itself."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("COMPLETED", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        gone = Filled("COMPLETED", (NumberResult(RALEIGH, NumberState.RELEASED),))
+        removers = []
+        for key in ("first", "second"):
+            buyer = await accept_order(ledger, a_named_request(f"buyer-{key}", RALEIGH))
+            await record_events(ledger, buyer, SubmissionBegun(), got)
+            remover = await accept_order(ledger, a_named_request(f"remover-{key}", RALEIGH, kind=Kind.REMOVE_NUMBERS))
+            removers.append(await record_events(ledger, remover, SubmissionBegun(), gone))
+        first, second = removers
+        for order, other in ((an_unknown_order(), second), (first, second), (second, first)):
+            _, (number,) = await ledger.numbers.recall(order, [RALEIGH])
+            assert number.released_by == other.order_id
+            assert number.released_at is not None
+        elsewhere = replace(an_unknown_order().request, carrier=CarrierName("swift"))
+        _, (number,) = await ledger.numbers.recall(replace(an_unknown_order(), request=elsewhere), [RALEIGH])
+        assert (number.released_by, number.released_at) == (None, None)
+
+    harness.run(work)
+
+
 def test_recall_ignores_released_numbers_and_removals(harness: LedgerHarness) -> None:
     """Another removal that names a number does not acquire it."""
 

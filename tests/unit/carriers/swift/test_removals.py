@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from number_orders.carriers.contract import KnownNumbers
+from number_orders.carriers.contract import KnownNumbers, Release
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.events import (
@@ -19,7 +20,7 @@ from number_orders.orders.events import (
     PartSettled,
     Refused,
 )
-from number_orders.orders.model import NumberState, Order, WhenTainted
+from number_orders.orders.model import NumberState, Order, OrderId, WhenTainted
 from number_orders.orders.numbers import E164
 from tests.unit.carriers.swift.examples import (
     CARRIER,
@@ -139,10 +140,10 @@ def test_a_number_is_not_older_than_we_have_known_it() -> None:
     assert kept[-1]["part"] == [TWO]
 
 
-def test_a_number_that_is_ours_and_not_listed_is_not_unknown() -> None:
+def test_a_number_of_ours_that_is_not_listed_is_removed_all_the_same() -> None:
     event, _, kept = submitted(an_order(removal(ONE)), knowing({ONE: SINCE}), listed(), cart(), added(), shown())
     assert isinstance(event, Acknowledged)
-    assert kept[-1] == {**CHECKED_OUT, "part": [ONE]}
+    assert kept[-1] == {**CHECKED_OUT, "part": [ONE], "unlisted": [ONE]}
 
 
 def test_the_age_of_another_number_counts_on_the_carriers_clock() -> None:
@@ -246,16 +247,75 @@ def test_a_number_that_is_still_listed_has_failed_for_now() -> None:
 )
 def test_the_end_depends_on_the_list_and_the_status(status: str, left: tuple[E164, ...], kind: type[Event]) -> None:
     answer = shown(status) if status == "COMPLETED" else failed(status, "numbers not removed")
-    end = asked(answer, listed(*map(did, left)))
+    gone = status != "COMPLETED" and len(left) < 2
+    end = asked(answer, listed(*map(did, left)), *((KnownNumbers(NOW),) if gone else ()))
     assert isinstance(end, kind)
     assert {number for number, (state, _) in states(end).items() if state is FAILED} == set(left)
 
 
 def test_a_number_that_was_never_listed_was_not_removed() -> None:
-    end = asked(failed("COMPLETED_WITH_ERRORS", "numbers not found", "HOST_DID_NOT_FOUND"), listed(), unlisted=[TWO])
+    end = asked(
+        failed("COMPLETED_WITH_ERRORS", "numbers not found", "HOST_DID_NOT_FOUND"),
+        listed(),
+        KnownNumbers(NOW),
+        unlisted=[TWO],
+    )
     assert isinstance(end, PartlyFilled)
     assert states(end) == {ONE: (RELEASED, None), TWO: (FAILED, "HOST_DID_NOT_FOUND")}
     assert isinstance(asked(shown("COMPLETED"), listed(), unlisted=[TWO]), Filled)
+
+
+ANOTHER = OrderId(UUID("0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e00"))
+REFUSED = failed("ERROR", "numbers not found: 19195550101", "HOST_DID_NOT_FOUND")
+
+
+def text_of(event: Event, number: E164 = ONE) -> str:
+    return next(str(result.text) for result in getattr(event, "numbers", ()) if result.e164 == number)
+
+
+def test_a_number_that_another_order_released_meanwhile_says_so() -> None:
+    """Two removals of one number at the same time: the carrier refuses the second."""
+    released = KnownNumbers(NOW, released={ONE: Release(ANOTHER, NOW + timedelta(seconds=9))})
+    end = asked(REFUSED, listed(), released, numbers=(ONE,))
+    assert isinstance(end, FilledWithErrors)
+    assert states(end) == {ONE: (RELEASED, None)}
+    assert text_of(end) == (
+        f"order {ANOTHER} released it at 2026-01-02 12:00:09 UTC, and not this one; "
+        "the carrier says ERROR (HOST_DID_NOT_FOUND): numbers not found: 19195550101"
+    )
+
+
+def test_a_release_from_before_the_order_was_begun_is_another_story() -> None:
+    """The number was bought again since, and somebody has removed it by hand."""
+    long_ago = KnownNumbers(NOW, {ONE: SINCE}, released={ONE: Release(ANOTHER, NOW - timedelta(days=400))})
+    for known in (long_ago, KnownNumbers(NOW)):
+        end = asked(REFUSED, listed(), known, numbers=(ONE,))
+        assert states(end) == {ONE: (RELEASED, None)}
+        assert text_of(end).startswith("it is not on the account any more, but this order did not remove it; ")
+        assert str(ANOTHER) not in text_of(end)
+
+
+def test_a_number_of_ours_that_had_left_before_is_released_and_says_so() -> None:
+    end = asked(REFUSED, listed(), KnownNumbers(NOW, {ONE: SINCE}), numbers=(ONE,), unlisted=[ONE])
+    assert states(end) == {ONE: (RELEASED, None)}
+    assert text_of(end).startswith("it was not on the account any more when its removal was sent; ")
+
+
+def test_a_number_that_another_order_had_released_before_has_failed_and_says_so() -> None:
+    released = KnownNumbers(NOW, released={ONE: Release(ANOTHER, SINCE)})
+    end = asked(REFUSED, listed(), released, numbers=(ONE,), unlisted=[ONE])
+    assert isinstance(end, Refused)
+    assert states(end) == {ONE: (FAILED, "HOST_DID_NOT_FOUND")}
+    assert text_of(end).endswith(f"not there to be removed; order {ANOTHER} released it at 2025-12-01 05:06:21 UTC")
+
+
+def test_only_the_numbers_that_the_carrier_names_were_not_removed_by_this_order() -> None:
+    answer = failed("COMPLETED_WITH_ERRORS", "numbers not found: 19195550101", "HOST_DID_NOT_FOUND")
+    end = asked(answer, listed(), KnownNumbers(NOW))
+    assert isinstance(end, FilledWithErrors)
+    assert states(end) == {ONE: (RELEASED, None), TWO: (RELEASED, None)}
+    assert "this order did not remove it" in text_of(end)
+    assert text_of(end, TWO) == "None"
 
 
 def test_a_taint_refusal_defers_the_numbers_it_names() -> None:
@@ -285,7 +345,9 @@ def test_a_taint_refusal_without_numbers_defers_all_that_are_left(detail: str, c
     assert isinstance(event, PartSettled)
     assert states(event) == {ONE: (REQUESTED, "TAINTED"), TWO: (REQUESTED, "TAINTED")}
     assert event.settled == {}
-    assert isinstance(asked(failed("ERROR", detail, code), listed(did(ONE)), when=FAIL), FilledWithErrors)
+    assert isinstance(
+        asked(failed("ERROR", detail, code), listed(did(ONE)), KnownNumbers(NOW), when=FAIL), FilledWithErrors
+    )
 
 
 def test_the_first_part_of_a_split_is_settled_and_the_rest_waits() -> None:
@@ -310,7 +372,8 @@ def settled(*numbers: E164) -> dict[str, Any]:
 
 def test_the_next_part_is_the_rest_and_nothing_else() -> None:
     order = an_order(removal(ONE, TWO, when_tainted=SPLIT), progress=settled(ONE))
-    event, _, kept = submitted(order, knowing({TWO: SINCE}), listed(), cart(), added(), shown())
+    old = listed(did(TWO, after=-WHOLE))
+    event, _, kept = submitted(order, knowing({TWO: SINCE}), old, cart(), added(), shown())
     assert isinstance(event, Acknowledged)
     assert kept[-1] == {**CHECKED_OUT, "part": [TWO], **settled(ONE)}
 
