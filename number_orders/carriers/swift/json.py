@@ -34,6 +34,11 @@ _REQUEST_TYPES: Final = {
 }
 _REASON_MAX: Final = 500
 _DEPTH_MAX: Final = 12
+_WRITTEN_NUMBER: Final = re.compile(r"\+?[0-9 ().-]+")
+"""A telephone number as people write it: `(919) 555-0100`."""
+_NATIONAL_DIGITS: Final = 10
+_INTERNATIONAL: Final = re.compile(r"\+[1-9][0-9]{9,14}")
+"""Shorter ones are short codes."""
 _WORD: Final = re.compile(r"[^\W\d_]{2}")
 _JSON_WORDS: Final = frozenset({"true", "false", "null", "NaN", "Infinity", "-Infinity"})
 _PLAIN_FIELDS: Final = frozenset(
@@ -77,6 +82,8 @@ class Did:
     inserted_at: datetime
     sms: str | None
     mms: str | None
+    written: str | None = None
+    """The number as Swift writes it, if no numbering plan allows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,17 +172,20 @@ def read_listed_order(item: Mapping[str, Any]) -> OrderView:
 def read_listed_did(item: Mapping[str, Any]) -> Did | None:
     """Return one number of a list; None if it is not a telephone number, which an account may well have.
 
+    A number that no numbering plan allows is kept, with its text: what was bought must not be lost.
+
     Raises:
         UnreadableAnswer: It has no date, so nothing can be concluded from it.
     """
-    try:
-        e164 = e164_from_carrier(_text(item.get("number")) or "")
-    except ValueError:
+    text = _text(item.get("number")) or ""
+    e164 = _parse_number(text) or _parse_number_loosely(text)
+    if e164 is None:
         return None
     inserted_at = _moment(item.get("inserted_at"))
     if inserted_at is None:
         raise UnreadableAnswer(CARRIER, f"the number {e164} is listed without inserted_at")
-    return Did(e164, inserted_at, _messaging_status(item.get("sms_status")), _messaging_status(item.get("mms_status")))
+    sms, mms = _messaging_status(item.get("sms_status")), _messaging_status(item.get("mms_status"))
+    return Did(e164, inserted_at, sms, mms, None if _parse_number(e164) else text)
 
 
 def read_refusal(body: bytes) -> str:
@@ -192,6 +202,26 @@ def read_refusal(body: bytes) -> str:
     if text := "; ".join(dict.fromkeys(_texts(shown))):
         return text[:_REASON_MAX]
     raise UnreadableAnswer(CARRIER, "an error without a text", body)
+
+
+def _parse_number(text: str) -> E164 | None:
+    try:
+        return e164_from_carrier(text)
+    except ValueError:
+        return None
+
+
+def _parse_number_loosely(text: str) -> E164 | None:
+    """Return a number that is written unusually, or that no numbering plan allows, in our form; None if it has none.
+
+    `9191550100` is no North American number, since no exchange begins with 1, and is read as `+19191550100`.
+    """
+    if not _WRITTEN_NUMBER.fullmatch(text):
+        return None
+    digits = "".join(char for char in text if char.isdigit())
+    national = len(digits) == _NATIONAL_DIGITS and not text.startswith("+")
+    number = f"+1{digits}" if national else f"+{digits}"
+    return E164(number) if _INTERNATIONAL.fullmatch(number) else None
 
 
 def _envelope(kind: EnvelopeType, data: Mapping[str, object]) -> bytes:

@@ -72,7 +72,7 @@ class Purchase:
             order,
             view,
             status,
-            tuple(_result(number, status_and_code) for number, status_and_code in messaging.items()),
+            tuple(_result(number, status_and_code, dids.get(number)) for number, status_and_code in messaging.items()),
             any(one is not None and one[0] == MessagingStatus.PENDING for one in messaging.values()),
             sum(one is not None and one[0] == MessagingStatus.UNAVAILABLE for one in messaging.values()),
             sum(one is None for one in messaging.values()),
@@ -133,13 +133,15 @@ def _messaging(did: Did | None, *, mms: bool) -> tuple[str, str | None] | None:
     return (MessagingStatus.UNAVAILABLE if lacking else MessagingStatus.AVAILABLE), lacking
 
 
-def _result(number: E164, messaging: tuple[str, str | None] | None) -> NumberResult:
+def _result(number: E164, messaging: tuple[str, str | None] | None, did: Did | None) -> NumberResult:
+    written = f"the carrier writes {did.written}, which no numbering plan allows" if did and did.written else None
     match messaging:
         case None:
             return NumberResult(number, NumberState.RELEASED, None, "it came, and is not on the account any more")
         case (MessagingStatus.AVAILABLE, _):
-            return NumberResult(number, NumberState.USABLE)
+            return NumberResult(number, NumberState.USABLE, None, written)
         case (_, None):
-            return NumberResult(number, NumberState.ACQUIRED)
+            return NumberResult(number, NumberState.ACQUIRED, None, written)
         case (_, code):
-            return NumberResult(number, NumberState.ACQUIRED, code, "the carrier offers no messaging on it")
+            lacks = "the carrier offers no messaging on it"
+            return NumberResult(number, NumberState.ACQUIRED, code, f"{lacks}; {written}" if written else lacks)

@@ -12,6 +12,7 @@ from number_orders.carriers.swift.facts import LOOKS_TO_SETTLE, LOOKS_WANTED_UNA
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import Kind, NumberResult, NumberState, OrderRequest
+from number_orders.orders.numbers import E164
 from tests.unit.carriers.swift.examples import (
     ACCOUNT,
     CARRIER,
@@ -132,6 +133,32 @@ def test_the_numbers_that_came_since_the_cart_are_the_orders() -> None:
         (f"/api/v1/accounts/{ACCOUNT}/dids", {"limit": "100"})
     ]
     assert kept[-1]["found"] == [TWO, ONE]
+
+
+def written_as(number: object, **more: Any) -> Any:
+    return {**did(**more), "number": number}
+
+
+@pytest.mark.parametrize("written", ["9191550100", "19191550100", "919.155.0100", "+1 (919) 155-0100"])
+def test_a_number_that_no_plan_allows_is_kept_with_its_text(written: str) -> None:
+    """Its exchange begins with 1, and it was bought all the same."""
+    for sms, state in (("AVAILABLE", USABLE), ("PENDING", ACQUIRED)):
+        event = asked(shown("COMPLETED"), listed(written_as(written, sms=sms), did(TWO)), KNOWN)
+        text = f"the carrier writes {written}, which no numbering plan allows"
+        assert isinstance(event, Filled | StillOpen)
+        kept = NumberResult(E164("+19191550100"), state, None, text)
+        assert event.numbers == (kept, *results(USABLE, TWO))
+
+
+def test_a_number_that_is_written_unusually_is_read() -> None:
+    event = asked(shown("COMPLETED"), listed(written_as("+1 (919) 555-0101"), did(TWO)), KNOWN)
+    assert event == Filled("COMPLETED", results(USABLE, ONE, TWO))
+
+
+@pytest.mark.parametrize("written", ["12345", "", "CALL-ME-NOW", "+", "-", None, 9195550100, "1" * 17, "+٩١٩١٥٥٠١٠٠"])
+def test_what_is_no_number_at_all_is_left_out(written: object) -> None:
+    event = asked(shown("COMPLETED"), listed(did(ONE), did(TWO), written_as(written)), KNOWN)
+    assert event == Filled("COMPLETED", results(USABLE, ONE, TWO))
 
 
 def test_a_list_is_read_page_by_page() -> None:
