@@ -84,6 +84,10 @@ class Behaviour:
     swift_replies: Literal["as_printed", "faithful"] = "as_printed"
     swift_order_id: Literal["cart", "own"] = "cart"
     swift_did_delay_s: Span = (0.0, 0.0)
+    swift_did_lag_s: Span = (0.0, 0.0)
+    swift_late_s: Span = (30.0, 30.0)
+    swift_removal_lag_s: Span = (0.0, 0.0)
+    swift_errors: Literal["flat", "enveloped", "nested", "list", "text"] = "flat"
     swift_usable_s: Span = (0.5, 1.5)
     swift_slow_usable_s: Span = (10.0, 10.0)
 

@@ -73,6 +73,12 @@ CANADIAN_AREAS: tuple[tuple[Place, ...], ...] = (
     _area("902", "NS", "888", ("HALIFAX", "HALIFAX", "B3J")),
 )
 
+# Magic for purchases at Swift alone.
+SWIFT_MAGIC_AREAS: tuple[tuple[Place, ...], ...] = (
+    _area("204", "MB", "888", ("WINNIPEG", "WINNIPEG", "R3C")),
+    _area("306", "SK", "888", ("REGINA", "REGINA", "S4P")),
+)
+
 # A real shortage: five numbers in stock.
 THIN_AREA: tuple[Place, ...] = _area("207", "ME", "120", ("PORTLAND", "PORTLAND", "04101"))
 

@@ -74,7 +74,7 @@ BANDWIDTH_RANGES: Final = StockRanges(
     foreign_ranges=geography.FOREIGN_RANGES,
 )
 SWIFT_RANGES: Final = StockRanges(
-    areas=geography.ORDINARY_AREAS + geography.CANADIAN_AREAS + geography.MAGIC_AREAS,
+    areas=geography.ORDINARY_AREAS + geography.CANADIAN_AREAS + geography.MAGIC_AREAS + geography.SWIFT_MAGIC_AREAS,
     exchange_codes=_exchange_codes(250, 300),
     thin_exchange="242",
 )

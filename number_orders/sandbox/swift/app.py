@@ -23,6 +23,7 @@ from number_orders.sandbox.state import SandboxState
 from number_orders.sandbox.swift import json as swift_json
 from number_orders.sandbox.swift.access import SwiftAccount
 from number_orders.sandbox.swift.coverage import count, read_coverage_query
+from number_orders.sandbox.swift.errors import shaped_error
 from number_orders.sandbox.swift.json import Envelopes, Json
 from number_orders.sandbox.swift.lists import Page, PagedList, read_page_request
 from number_orders.sandbox.swift.order_book import Cart, CheckedOut, EmptyCart, Order, OrderBook, Tainted, Violation
@@ -128,7 +129,15 @@ class Swift:
             except Refused as refused:
                 return _json({"errors": refused.errors}, refused.status)
 
-        return admit
+        return lambda received: self._shaped(admit(received))
+
+    def _shaped(self, answer: Response) -> Response:
+        """Return an error in the shape that the behaviour asks for, and everything else as it is."""
+        if answer.status_code < HTTPStatus.BAD_REQUEST:
+            return answer
+        return shaped_error(
+            answer.status_code, json.loads(bytes(answer.body))["errors"], self._sandbox.behaviour.swift_errors
+        )
 
     def _account_of(self, received: ReceivedRequest) -> str:
         return str(received.request.path_params.get("account_id", self._account.account_id))
@@ -234,13 +243,13 @@ class Swift:
             received,
             self._book.dids[account_id],
             lambda one, now: swift_json.did(one, now, with_account=account_id is not None),
-            shown=lambda one: one.is_held(now),
+            shown=lambda one: one.is_listed(now),
         )
 
     def _read_did(self, received: ReceivedRequest) -> Response:
         account_id, now = received.request.path_params.get("account_id"), self._sandbox.clock()
         one = self._book.holdings.get(received.request.path_params["did_id"])
-        if one is None or not one.is_held(now) or account_id not in {None, one.account_id}:
+        if one is None or not one.is_listed(now) or account_id not in {None, one.account_id}:
             return _not_found()
         return _json(swift_json.did(one, now, with_account=account_id is not None))
 

@@ -9,7 +9,7 @@ PENDING, AVAILABLE, UNAVAILABLE = "PENDING", "AVAILABLE", "UNAVAILABLE"
 
 @dataclass(slots=True, kw_only=True)
 class Did:
-    """One number on one account, from `inserted_at` until `removed_at`."""
+    """One number on one account, from `inserted_at` until `removed_at`. The list may show it later, and longer."""
 
     did_id: str
     e164: str
@@ -19,6 +19,13 @@ class Did:
     mms_enabled: bool
     removal_ordered: bool = False  # an order removes it, or has removed it
     removed_at: datetime | None = None
+    listed_at: datetime | None = None  # None: from inserted_at on
+    unlisted_at: datetime | None = None  # None: from removed_at on
+
+    def is_listed(self, now: datetime) -> bool:
+        """Return whether the list of numbers shows the number at `now`."""
+        gone_at = self.unlisted_at or self.removed_at
+        return (self.listed_at or self.inserted_at) <= now and (gone_at is None or now < gone_at)
 
     def is_held(self, now: datetime) -> bool:
         """Return whether the number is on its account at `now`."""

@@ -22,6 +22,8 @@ class SwiftFate(StrEnum):
     STRANGE_WORD = "strange_word"
     CONTRADICTS = "contradicts"
     WITH_ERRORS = "with_errors"
+    HALF_LATE = "half_late"
+    ERROR_BUT_BOUGHT = "error_but_bought"
 
 
 NEW_BY_AREA_CODE: Final = {
@@ -33,6 +35,8 @@ NEW_BY_AREA_CODE: Final = {
     "605": SwiftFate.STRANGE_WORD,
     "208": SwiftFate.CONTRADICTS,
     "802": SwiftFate.WITH_ERRORS,
+    "204": SwiftFate.HALF_LATE,
+    "306": SwiftFate.ERROR_BUT_BOUGHT,
 }
 REMOVED_BY_AREA_CODE: Final = {
     "902": SwiftFate.PARTIAL,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from number_orders.sandbox.behaviour import Behaviour, random_duration
+from number_orders.sandbox.behaviour import Behaviour, Span, random_duration
 from number_orders.sandbox.inventory import Inventory
 from number_orders.sandbox.swift.dids import Did, Holdings
 from number_orders.sandbox.swift.fates import SwiftFate
@@ -206,10 +206,13 @@ class OrderBook:
         for result in timeline.results:
             for did in result.removed:
                 did.removed_at = ends_at
+                did.unlisted_at = ends_at + _lag(behaviour, did.e164, behaviour.swift_removal_lag_s)
             if isinstance(result.requested, RemoveNumbers):
                 continue
-            for e164 in result.done:
-                self._add_did(e164, account_id, result, inserted_at, behaviour, dice)
+            for index, e164 in enumerate(result.done):
+                late = _lag(behaviour, e164, behaviour.swift_late_s) if _is_late(result, index) else timedelta()
+                listed_at = inserted_at + late + _lag(behaviour, e164, behaviour.swift_did_lag_s)
+                self._add_did(e164, account_id, result, inserted_at, listed_at, behaviour, dice)
                 inserted_at += _TICK
 
     def _add_did(
@@ -218,6 +221,7 @@ class OrderBook:
         account_id: str,
         result: RequestResult,
         at: datetime,
+        listed_at: datetime,
         behaviour: Behaviour,
         dice: Random,
     ) -> None:
@@ -229,15 +233,27 @@ class OrderBook:
             inserted_at=at,
             usable_at=None if wait is None else at + wait,
             mms_enabled=self._has_mms(result, account_id),
+            listed_at=listed_at,
         )
         self.holdings.add(did)
         for paged_list in (self.dids[account_id], self.dids[None]):
-            paged_list.add(at, did.did_id, did)
+            paged_list.add(listed_at, did.did_id, did)
 
     def _has_mms(self, result: RequestResult, account_id: str) -> bool:
         if isinstance(result.requested, AddMessagingNumbers):
             return result.requested.mms_enabled
         return isinstance(result.requested, NewNumbers) and account_id in self._mms_accounts
+
+
+def _is_late(result: RequestResult, index: int) -> bool:
+    """Return whether a number is late in the list: every one after an ERROR, or one of the second half."""
+    second_half = result.fate is SwiftFate.HALF_LATE and index >= len(result.done) // 2
+    return second_half or result.fate is SwiftFate.ERROR_BUT_BOUGHT
+
+
+def _lag(behaviour: Behaviour, e164: str, span: Span) -> timedelta:
+    """Return how far the list of numbers lags behind for this number. It changes no other random value."""
+    return random_duration(span, Random(f"{behaviour.seed}/{e164}"))
 
 
 def _usable_after(fate: SwiftFate, behaviour: Behaviour, dice: Random) -> timedelta | None:

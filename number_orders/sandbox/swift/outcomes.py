@@ -199,6 +199,8 @@ def _errors(fate: SwiftFate, done: Sequence[str], quantity: int, shortage: str) 
         return ()
     if len(done) < quantity:
         return (RequestError("UPSTREAM_ERROR", shortage),)
+    if fate is SwiftFate.ERROR_BUT_BOUGHT:
+        return (RequestError("UPSTREAM_ERROR", "numbers could not be ordered"),)
     return (RequestError("GENERAL_ERROR", "completed with errors"),) if fate is SwiftFate.WITH_ERRORS else ()
 
 
@@ -207,7 +209,8 @@ def _end(results: Sequence[RequestResult], at: datetime) -> Stage:
     errors = [error for result in results for error in result.errors]
     if not errors:
         return Stage(at, COMPLETED, "completed")
-    something = any(result.done or not result.errors for result in results)
+    claims_nothing = any(result.fate is SwiftFate.ERROR_BUT_BOUGHT for result in results)
+    something = not claims_nothing and any(result.done or not result.errors for result in results)
     detail = "; ".join(error.detail for error in errors)
     return Stage(at, COMPLETED_WITH_ERRORS if something else ERROR, detail, errors[0].error_code)
 

@@ -383,3 +383,72 @@ def test_report_since_a_moment(swift: SwiftClient) -> None:
     report = swift.control.report(since=then)
 
     assert (report["orders"], report["violations"]) == ([], [])
+
+
+def test_half_of_the_numbers_may_be_listed_late(swift: SwiftClient) -> None:
+    swift.control.behave(swift_late_s=40)
+    order_id = swift.order(new_numbers(5, npa="204"))
+
+    assert (swift.status(order_id), len(swift.numbers())) == ("COMPLETED", 2)
+    swift.control.advance(41)
+    dids = swift.dids(limit=100)
+    assert len(dids) == 5
+    ended_at = moment(swift.data(f"/orders/{order_id}")["completed_at"])
+    assert all(timedelta() <= moment(did["inserted_at"]) - ended_at < timedelta(seconds=1) for did in dids)
+
+
+def test_an_order_may_end_as_an_error_and_have_bought(swift: SwiftClient) -> None:
+    order_id = swift.order(new_numbers(2, npa="306"))
+
+    assert (swift.status(order_id), swift.numbers()) == ("ERROR", [])
+    swift.control.advance(31)
+    assert (swift.status(order_id), len(swift.numbers())) == ("ERROR", 2)
+    assert swift.reported(order_id)["outcome"] == "COMPLETED"
+
+
+def test_every_number_may_be_listed_at_its_own_time(swift: SwiftClient) -> None:
+    swift.control.behave(swift_did_lag_s=[0, 100])
+    swift.order(new_numbers(8, npa="919"))
+
+    counts = []
+    for _ in range(11):
+        counts.append(len(swift.numbers()))
+        swift.control.advance(10)
+    assert counts == sorted(counts)
+    assert (counts[0] < 8, counts[-1]) == (True, 8)
+    assert len(set(counts)) > 3
+
+
+def test_a_removed_number_may_stay_in_the_list(swift: SwiftClient) -> None:
+    (old,) = swift.bought(npa="919")
+    age(swift)
+    swift.control.behave(swift_removal_lag_s=30)
+    order_id = swift.order(remove(old))
+
+    assert (swift.status(order_id), swift.numbers()) == ("COMPLETED", [old])
+    again = swift.order(remove(old))
+    assert swift.status(again) == "ERROR"  # the list shows it, and it is gone
+    swift.control.advance(31)
+    assert swift.numbers() == []
+
+
+SHAPES = {
+    "flat": {"errors": {"quantity": ["Field required"]}},
+    "enveloped": {"data": {"detail": "Unprocessable Entity", "errors": ["quantity Field required"]}, "type": "error"},
+    "nested": {"data": {"error": {"errors": {"quantity": ["Field required"]}}}, "type": "error"},
+    "list": [{"detail": "quantity Field required"}],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_errors_have_the_shape_that_is_asked_for(swift: SwiftClient, shape: str) -> None:
+    swift.control.behave(swift_errors=shape)
+    answer = swift.request(swift.open_cart(), {"type": "NEW_NUMBERS", "data": {"number_type": "tendlc"}})
+    assert (answer.status_code, answer.json()) == (422, SHAPES[shape])
+
+
+def test_errors_may_be_plain_text(swift: SwiftClient) -> None:
+    swift.control.behave(swift_errors="text")
+    answer = swift.check_out(swift.open_cart())
+    assert (answer.status_code, answer.text) == (422, "cart has no requests")
+    assert answer.headers["content-type"].startswith("text/plain")
