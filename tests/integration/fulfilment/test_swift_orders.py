@@ -9,6 +9,7 @@ import pytest
 from psycopg.rows import dict_row
 
 from number_orders.orders.model import Lane
+from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.practice import run, work_until_idle
 from tests.integration.fulfilment.swift_practice import (
@@ -92,6 +93,7 @@ def test_reason_has_the_carriers_status_and_its_history(practice: SwiftPractice)
 def test_numbers_that_are_listed_late_are_waited_for(practice: SwiftPractice) -> None:
     """COMPLETED, and half a minute later the numbers are listed: no partial end is reported before."""
     practice.carrier.behave(swift_did_delay_s=30)
+    practice.policy = CarrierPolicy()
 
     async def late() -> None:
         async with practice.opened() as services:
@@ -101,6 +103,79 @@ def test_numbers_that_are_listed_late_are_waited_for(practice: SwiftPractice) ->
             assert set(practice.states(order_id).values()) == {"usable"}
 
     run(late())
+
+
+@pytest.mark.parametrize(
+    ("npa", "state"), [("204", "COMPLETED"), ("306", "COMPLETED_WITH_ERRORS")], ids=["half late", "after an ERROR"]
+)
+def test_numbers_that_are_listed_after_the_end_belong_to_their_order(
+    practice: SwiftPractice, npa: str, state: str
+) -> None:
+    """The carrier says COMPLETED or ERROR, shows some of the numbers or none, and the rest half a minute later."""
+    practice.policy = CarrierPolicy()
+
+    async def late() -> None:
+        async with practice.opened() as services:
+            order_id = await accept_one(services, a_purchase("late", criteria={"npa": npa}, quantity=5))
+            other = await accept_one(services, a_purchase("other", criteria={"npa": "919"}, quantity=2))
+            await work_until_idle(practice, services, step=timedelta(seconds=10))
+            (theirs,) = practice.sold(order_id)
+            assert practice.order(order_id)["state"] == state, practice.order(order_id)
+            assert practice.states(order_id) == dict.fromkeys(theirs["bought"], "usable")
+            assert practice.order(other)["state"] == "COMPLETED"
+            assert len(practice.states(other)) == 2
+
+    run(late())
+
+
+def test_a_number_that_leaves_the_list_late_is_released(practice: SwiftPractice) -> None:
+    practice.carrier.behave(swift_removal_lag_s=30)
+    practice.policy = CarrierPolicy()
+
+    async def late() -> None:
+        async with practice.opened() as services:
+            numbers = await buy(practice, services, 2)
+            practice.pass_time(minutes=40)
+            order_id = await accept_one(services, a_removal(numbers))
+            await work_until_idle(practice, services, step=timedelta(seconds=10))
+            assert practice.order(order_id)["state"] == "COMPLETED", practice.order(order_id)
+            assert practice.states(order_id) == dict.fromkeys(numbers, "released")
+
+    run(late())
+
+
+@pytest.mark.parametrize("shape", ["flat", "enveloped", "nested", "list", "text"])
+def test_a_refusal_fails_the_order_whatever_its_shape(practice: SwiftPractice, shape: str) -> None:
+    """Nothing is sent again, and there is one cart."""
+    practice.carrier.behave(swift_errors=shape)
+    unknown = {"api_key_ids": ["01KBC4VZE1CFMG5MAB089000099"]}
+
+    async def refused() -> None:
+        async with practice.opened() as services:
+            order_id = await accept_one(services, an_addition("+17055551234", options=unknown))
+            await work_until_idle(practice, services, step=STEP)
+            order = practice.order(order_id)
+            assert (order["state"], order["sends"]) == ("FAILED", 1)
+            assert "not found" in order["reason"]
+
+    run(refused())
+
+
+def test_the_second_removal_of_a_number_says_who_released_it(practice: SwiftPractice) -> None:
+    async def twice() -> None:
+        async with practice.opened() as services:
+            (number,) = await buy(practice, services)
+            practice.pass_time(minutes=40)
+            first, second = [await accept_one(services, a_removal([number], f"remove-{n}")) for n in (1, 2)]
+            await work_until_idle(practice, services, step=STEP)
+            query = "SELECT order_id, text FROM order_numbers WHERE state = 'released' AND text IS NOT NULL"
+            (late,) = practice.rows(query)
+            assert practice.order(late["order_id"])["state"] == "COMPLETED_WITH_ERRORS"
+            winner = first if late["order_id"] == second else second
+            assert f"order {winner} released it at" in late["text"] or "did not remove it" in late["text"]
+            assert practice.held() == set()
+
+    run(twice())
 
 
 def test_numbers_that_never_become_usable_keep_only_their_own_order_open(practice: SwiftPractice) -> None:
