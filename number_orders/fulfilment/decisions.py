@@ -1,18 +1,25 @@
 """Carry out what people decide about orders: park one, or resolve a parked one."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Protocol
 
 from number_orders.fulfilment.carrier import Carrier
+from number_orders.fulfilment.memory import NumberRecall, OrderMemory, ProgressStore
 from number_orders.fulfilment.ports import Bell, StoryReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.history import Story
-from number_orders.orders.errors import NotParkable, NotResolvable
+from number_orders.orders.errors import NoAnswer, NotParkable, NotResolvable
 from number_orders.orders.events import (
     Adopted,
+    CalledBack,
     ClosedByPerson,
     Event,
+    FilledWithErrors,
+    NotListed,
+    PartlyFilled,
+    ProvenAbsent,
+    Refused,
     Resolution,
     SentAgain,
     SetAside,
@@ -26,11 +33,22 @@ _TRIES: Final = 5
 """How often an order is read again because it moved meanwhile."""
 
 
+class MemoryStores(Protocol):
+    """The parts of the ledger that a question to a carrier uses."""
+
+    @property
+    def orders(self) -> ProgressStore: ...
+    @property
+    def numbers(self) -> NumberRecall: ...
+
+
 @dataclass(slots=True)
 class Decisions:
     """Carries people's decisions out, each once."""
 
     history: StoryReader
+    memory: MemoryStores
+    boot_clock: Callable[[], float]
     recorder: Recorder
     bell: Bell
     carriers: Mapping[CarrierName, Carrier]
@@ -53,6 +71,8 @@ class Decisions:
                 raise NotParkable(not_set_up(order))
             if order.state is State.SUBMITTING or order.state.is_final:
                 raise NotParkable(_why_not_parked(order))
+            if _was_parked(story, by, why):
+                raise NotParkable(f"order {order_id} was parked with these words and has gone on since; say why again")
             moved = await self.recorder.hear([Heard(order, SetAside(by, why, _waited(story)))], now=story.now)
             if order_id in moved:
                 self.bell.ring([(order.request.carrier, Lane.TELL)])
@@ -73,8 +93,8 @@ class Decisions:
         if story.order.request.carrier not in self.carriers:
             raise NotResolvable(not_set_up(story.order))
         if story.order.state is State.PARKED and not _was_decided(story, decision):
-            if isinstance(decision, SentAgain) and (bought := _bought(story)):
-                raise NotResolvable(_why_not_again(story.order, bought))
+            if isinstance(decision, SentAgain):
+                await self._check_may_send_again(story)
             moved = await self.recorder.hear([Heard(story.order, _event(story, decision))], now=story.now)
             if order_id in moved:
                 self.bell.ring((story.order.request.carrier, lane) for lane in Lane)  # the next work is on one
@@ -83,6 +103,40 @@ class Decisions:
         if story.order.state is State.PARKED or not _was_decided(story, decision):
             raise NotResolvable(_why_unresolved(story, decision))
         return story.order
+
+    async def _check_may_send_again(self, story: Story) -> None:
+        """Look at the carrier before an order is sent again: nothing of it may be there, nor still be on its way.
+
+        Raises:
+            NotResolvable: Numbers are there, or the carrier has the order and has not ended it with nothing, or the
+                carrier could not be asked.
+        """
+        order = story.order
+        if bought := _bought(story):
+            raise NotResolvable(_why_not_again(order, bought))
+        if order.request.kind is Kind.REMOVE_NUMBERS or not order.sends:
+            return
+        seen = await self._ask(order)
+        where = f"order {order.order_id} cannot be sent again"
+        if isinstance(seen, Exception):
+            raise NotResolvable(f"{where}: {order.request.carrier} was asked about it first, without an answer: {seen}")
+        if not _came_to_nothing(order, seen):
+            theirs = order.carrier_order_id or getattr(seen, "carrier_order_id", None) or "an order with our reference"
+            raise NotResolvable(
+                f"{where}: {order.request.carrier} has {theirs} ({_said(seen)}), and both would be bought; "
+                "adopt it, or have it cancelled at the carrier first"
+            )
+
+    async def _ask(self, order: Order) -> Event | Exception:
+        """Ask the carrier about an order, by its carrier order id if it has one, else by our reference."""
+        carrier = self.carriers[order.request.carrier]
+        adapter = carrier.adapter
+        known = replace(order, state=State.OPEN if order.carrier_order_id else State.IN_DOUBT)
+        question = adapter.ask(known) if order.carrier_order_id else adapter.look_for(known)
+        store = OrderMemory(self.memory.orders, self.memory.numbers, order)
+        deadline = self.boot_clock() + carrier.policy.answer_within.total_seconds()
+        answer = await carrier.converse(question, deadline=deadline, memory=store)
+        return answer.event or answer.error or NoAnswer("no answer")
 
     async def _whole_story(self, order_id: OrderId) -> Story:
         """Return a story that fits its order. They are read one after the other, and the order may move in between."""
@@ -134,6 +188,30 @@ def _was_decided(story: Story, decision: Resolution) -> bool:
         and tuple(map(row["detail"].get, ("by", "why", "carrier_order_id"))) == wanted
         for row in story.events
     )
+
+
+def _was_parked(story: Story, by: str, why: str) -> bool:
+    """Tell whether the story has this very wish to park: its message may come twice, also after a person decided."""
+    return any(
+        event_type(row["event"]) is SetAside and (row["detail"].get("by"), row["detail"].get("why")) == (by, why)
+        for row in story.events
+    )
+
+
+def _came_to_nothing(order: Order, seen: Event) -> bool:
+    """Tell whether the carrier's answer shows that nothing was bought and nothing will be."""
+    match seen:
+        case NotListed() | ProvenAbsent():
+            return True
+        case Refused() | CalledBack() | PartlyFilled() | FilledWithErrors():
+            return count_done(order, seen.numbers) == 0
+        case _:
+            return False
+
+
+def _said(seen: Event) -> str:
+    status = getattr(seen, "carrier_status", None)
+    return f"it says {status}" if status else type(seen).__name__
 
 
 def _why_not_parked(order: Order) -> str:

@@ -3,7 +3,7 @@
 The ledger's stores (`number_orders.ledger`) satisfy the store protocols, on PostgreSQL and in memory alike.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -137,7 +137,7 @@ class LockStore(Protocol):
     """Gives serial locks to orders that must not work at a carrier at the same time."""
 
     async def take(
-        self, claims: Claims, wanted: Mapping[OrderId, str], *, carrier: CarrierName, at_most: timedelta
+        self, claims: Claims, wanted: Mapping[OrderId, Collection[str]], *, carrier: CarrierName, at_most: timedelta
     ) -> frozenset[OrderId]: ...
 
     async def is_held_by(self, order_id: OrderId) -> bool: ...

@@ -4,7 +4,8 @@ A lock belongs to an order, not to a worker (`one_at_a_time`). `OrderStore.recor
 longer needs it, and wakes the next order. An order that is not woken tries again after a while.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -35,15 +36,16 @@ class SerialLocks:
         self._database = database
 
     async def take(
-        self, claims: Claims, wanted: Mapping[OrderId, str], *, carrier: CarrierName, at_most: timedelta
+        self, claims: Claims, wanted: Mapping[OrderId, Collection[str]], *, carrier: CarrierName, at_most: timedelta
     ) -> frozenset[OrderId]:
-        """Take serial locks for claimed orders; return the orders that have theirs.
+        """Take serial locks for claimed orders, all of an order's or none; return the orders that have theirs.
 
-        The claims of the others are given back. They are woken when the lock is free, or try again after `at_most`.
+        The claims of the others are given back. They are woken when a lock they need is free, or try again after
+        `at_most`.
 
         Args:
             claims: What was claimed; its token guards giving back.
-            wanted: The key of the lock that each order needs.
+            wanted: The keys of the locks that each order needs.
             carrier: The carrier of all of them.
             at_most: How long an order waits before it tries again.
         """
@@ -51,14 +53,15 @@ class SerialLocks:
             return frozenset()
         params = {"carrier": carrier, "wanted": Jsonb(_keyed(wanted))}
         found = await self._database.run("take_serial_locks", params)
-        locked = frozenset(OrderId(row["order_id"]) for row in found)
-        if waiting := {order_id: key for order_id, key in wanted.items() if order_id not in locked}:
+        taken = Counter(OrderId(row["order_id"]) for row in found)
+        locked = frozenset(order_id for order_id, keys in wanted.items() if taken[order_id] == len(set(keys)))
+        if waiting := {order_id: keys for order_id, keys in wanted.items() if order_id not in locked}:
             params = {"carrier": carrier, "waiting": Jsonb(_keyed(waiting)), "at_most": at_most, "token": claims.token}
             await self._database.run("wait_for_serial_locks", params)
         return locked
 
     async def is_held_by(self, order_id: OrderId) -> bool:
-        """Tell whether an order has a serial lock."""
+        """Tell whether an order has a serial lock, beside those of the numbers it names."""
         (row,) = await self._database.run("has_serial_lock", {"order_id": order_id})
         return bool(row["has_serial_lock"])
 
@@ -78,5 +81,7 @@ class SerialLocks:
         ]
 
 
-def _keyed(wanted: Mapping[OrderId, str]) -> list[dict[str, str]]:
-    return [{"order_id": str(order_id), "serial_key": key} for order_id, key in wanted.items()]
+def _keyed(wanted: Mapping[OrderId, Collection[str]]) -> list[dict[str, str]]:
+    return [
+        {"order_id": str(order_id), "serial_key": key} for order_id, keys in wanted.items() for key in sorted(set(keys))
+    ]

@@ -161,7 +161,7 @@ def park_anothers(order: Order, view: OrderView) -> Parked:
     )
     return Parked(
         f"Swift's order {order.carrier_order_id} has {shows}, and not our order id; it stands at {view.status}, and "
-        f"nothing of it was taken for ours"
+        f"nothing of that was taken for ours"
     )
 
 

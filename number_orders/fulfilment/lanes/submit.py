@@ -85,11 +85,21 @@ class SubmitLane:
 
     async def _with_serial_locks(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
         """Return the orders that need no serial lock or got theirs. The others wait for it."""
-        keys = {claim.order.order_id: self.carrier.adapter.serial_keys(claim.order.request) for claim in ready}
-        # The ledger gives an order one lock. The first key is the one that most orders have in common.
-        wanted = {order_id: needed[0] for order_id, needed in keys.items() if needed}
+        keys = {claim.order.order_id: self._serial_keys(claim.order) for claim in ready}
+        wanted = {order_id: needed for order_id, needed in keys.items() if needed}
         locked = await self.ledger.serial_locks.take(claims, wanted, carrier=self.carrier_name, at_most=_LOCK_RETRY)
         return [claim for claim in ready if claim.order.order_id not in wanted or claim.order.order_id in locked]
+
+    def _serial_keys(self, order: Order) -> tuple[str, ...]:
+        """Return the locks that an order needs: what the carrier cannot tell apart, and every number that it names.
+
+        Two orders about one number must not be under way together: a purchase and a removal could both succeed, and
+        nobody would know in which order.
+        """
+        return (
+            *self.carrier.adapter.serial_keys(order.request),
+            *(f"number {e164}" for e164 in order.request.numbers),
+        )
 
     async def run_attempt(self, attempt: Attempt) -> AttemptOutcome:
         """Send one order, and return what was heard."""

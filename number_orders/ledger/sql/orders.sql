@@ -60,6 +60,8 @@ WITH input AS MATERIALIZED (
 ), released_lock AS (
     DELETE FROM turns USING step
     WHERE turns.order_id = step.order_id AND step.releases_serial_lock
+      -- The numbers that an order names stay its own until it has ended, or is to be sent again.
+      AND (step.ends OR step.state = 'ACCEPTED' OR turns.serial_key NOT LIKE 'number +%%')
     RETURNING turns.carrier, turns.serial_key
 ), woken AS (
     -- Wake the oldest order that waits for the lock. One that starts to wait at this moment may be missed: it tries again

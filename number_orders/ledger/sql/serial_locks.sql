@@ -14,17 +14,31 @@ WHERE turns.order_id = excluded.order_id
 RETURNING order_id;
 
 -- name: wait_for_serial_locks
--- Give claims back until the lock is free. The step that releases it wakes the order (`record_steps`); `not_before` is for
--- the case that nobody does. If the lock became free between the two statements, the order is due at once.
-UPDATE owed SET lease_token = NULL, attempts = attempts - 1, serial_key = waiting.serial_key,
-                reason = 'waits for order ' || turns.order_id || ': they could not be told apart at the carrier',
-                not_before = now() + CASE WHEN turns.order_id IS NULL THEN '0'::interval ELSE %(at_most)s END
-FROM jsonb_to_recordset(%(waiting)s) AS waiting (serial_key text, order_id uuid)
-LEFT JOIN turns ON turns.carrier = %(carrier)s AND turns.serial_key = waiting.serial_key
-WHERE owed.order_id = waiting.order_id AND owed.lane = 'submit' AND owed.lease_token = %(token)s;
+-- Give claims back until the locks are free, and with them the locks that these orders got: an order has all or none. The
+-- step that releases a lock wakes the order (`record_steps`); `not_before` is for the case that nobody does. If the locks
+-- became free between the two statements, the order is due at once.
+WITH waiting AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(waiting)s) AS waiting (serial_key text, order_id uuid)
+), missing AS MATERIALIZED (
+    SELECT DISTINCT ON (waiting.order_id) waiting.order_id, waiting.serial_key, turns.order_id AS holder
+    FROM waiting
+    LEFT JOIN turns ON turns.carrier = %(carrier)s AND turns.serial_key = waiting.serial_key
+                   AND turns.order_id <> waiting.order_id
+    ORDER BY waiting.order_id, turns.order_id IS NULL, waiting.serial_key
+), given_back AS (
+    DELETE FROM turns USING waiting
+    WHERE turns.carrier = %(carrier)s AND turns.serial_key = waiting.serial_key AND turns.order_id = waiting.order_id
+)
+UPDATE owed SET lease_token = NULL, attempts = attempts - 1, serial_key = missing.serial_key,
+                reason = 'waits for order ' || missing.holder || CASE
+                    WHEN missing.serial_key LIKE 'number +%%' THEN ', which is about the same number ' || substr(missing.serial_key, 8)
+                    ELSE ': they could not be told apart at the carrier' END,
+                not_before = now() + CASE WHEN missing.holder IS NULL THEN '0'::interval ELSE %(at_most)s END
+FROM missing
+WHERE owed.order_id = missing.order_id AND owed.lane = 'submit' AND owed.lease_token = %(token)s;
 
 -- name: has_serial_lock
-SELECT EXISTS (SELECT FROM turns WHERE order_id = %(order_id)s) AS has_serial_lock;
+SELECT EXISTS (SELECT FROM turns WHERE order_id = %(order_id)s AND serial_key NOT LIKE 'number +%%') AS has_serial_lock;
 
 -- name: held_serial_locks
 -- Locks at one carrier that a parked order has, or any unfinished order for long; with how many orders wait, and since when.

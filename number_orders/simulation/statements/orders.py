@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.orders.model import Lane, NumberState
+from number_orders.orders.model import Lane, NumberState, State
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
+from number_orders.simulation.statements.serial_locks import is_of_number
 from number_orders.simulation.tables import Row, Tables, check_e164
 
 _HELD: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
@@ -85,7 +86,7 @@ def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
     if not step["late"]:
         tables.drop_work(order_id, {effect["lane"] for effect in step["effects"]})
     if step["releases_serial_lock"]:
-        _release_serial_locks(tables, order_id, group)
+        _release_serial_locks(tables, order_id, group, numbers=step["ends"] or step["state"] == State.ACCEPTED)
     for effect in step["effects"]:
         tables.add_work(order, effect)
     if step["notification"] is not None:
@@ -94,9 +95,15 @@ def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
         add_messages(tables, order_id, order["version"], step["channels"], document)
 
 
-def _release_serial_locks(tables: Tables, order_id: UUID, group: set[UUID]) -> None:
-    """Release the locks of an order, and wake the oldest order that waits for each and has no step in the group."""
-    for carrier, key in [lock for lock, row in tables.serial_locks.items() if row["order_id"] == order_id]:
+def _release_serial_locks(tables: Tables, order_id: UUID, group: set[UUID], *, numbers: bool) -> None:
+    """Release the locks of an order, and wake the oldest order that waits for each and has no step in the group.
+
+    The locks of the numbers that it names are released only with `numbers`.
+    """
+    held = [lock for lock, row in tables.serial_locks.items() if row["order_id"] == order_id]
+    for carrier, key in held:
+        if is_of_number(key) and not numbers:
+            continue
         del tables.serial_locks[carrier, key]
         waiting = [
             row

@@ -30,22 +30,55 @@ def take_serial_locks(tables: Tables, p: Params) -> list[Row]:
 def wait_for_serial_locks(tables: Tables, p: Params) -> list[Row]:
     """Give claims back until their locks are free."""
     now = tables.clock()
+    wanted: dict[UUID, list[str]] = {}
     for wish in p["waiting"]:
-        row = claimed_item(tables, UUID(wish["order_id"]), Lane.SUBMIT.value, p["token"])
+        wanted.setdefault(UUID(wish["order_id"]), []).append(wish["serial_key"])
+    missing = {order_id: _missing(tables, p["carrier"], order_id, keys) for order_id, keys in wanted.items()}
+    for order_id, keys in wanted.items():
+        for key in keys:
+            lock = tables.serial_locks.get((p["carrier"], key))
+            if lock and lock["order_id"] == order_id:
+                del tables.serial_locks[p["carrier"], key]
+    for order_id, (key, holder) in missing.items():
+        row = claimed_item(tables, order_id, Lane.SUBMIT.value, p["token"])
         if row is None:
             continue
-        lock = tables.serial_locks.get((p["carrier"], wish["serial_key"]))
-        why = f"waits for order {lock['order_id']}: they could not be told apart at the carrier" if lock else None
-        due_at = now + p["at_most"] if lock else now
-        row.update(lease_token=None, attempts=row["attempts"] - 1, serial_key=wish["serial_key"])
-        row.update(reason=why, not_before=due_at)
+        row.update(lease_token=None, attempts=row["attempts"] - 1, serial_key=key)
+        row.update(reason=_why(key, holder) if holder else None, not_before=now + p["at_most"] if holder else now)
     return []
+
+
+def _missing(tables: Tables, carrier: str, order_id: UUID, keys: list[str]) -> tuple[str, UUID | None]:
+    """Return the first of these locks that another order has, and that order."""
+    for key in sorted(keys):
+        lock = tables.serial_locks.get((carrier, key))
+        if lock and lock["order_id"] != order_id:
+            return key, lock["order_id"]
+    return min(keys), None
+
+
+def _why(key: str, holder: UUID) -> str:
+    if is_of_number(key):
+        return f"waits for order {holder}, which is about the same number {key.removeprefix('number ')}"
+    return f"waits for order {holder}: they could not be told apart at the carrier"
+
+
+def is_of_number(key: str) -> bool:
+    """Tell whether a lock is that of a number."""
+    return key.startswith("number +")
 
 
 @statement
 def has_serial_lock(tables: Tables, p: Params) -> list[Row]:
     """Tell whether an order has a serial lock."""
-    return [{"has_serial_lock": any(row["order_id"] == p["order_id"] for row in tables.serial_locks.values())}]
+    return [
+        {
+            "has_serial_lock": any(
+                row["order_id"] == p["order_id"] and not is_of_number(key)
+                for (_, key), row in tables.serial_locks.items()
+            )
+        }
+    ]
 
 
 @statement

@@ -37,7 +37,7 @@ from tests.integration.ledger.harness import BANDWIDTH, LedgerHarness, PostgresH
 
 async def take_locks(ledger: Ledger, claims: Claims, key: str = "own", *, at_most: timedelta = HOUR) -> set[OrderId]:
     """Let every claimed order try to take the same lock; return those that have it."""
-    wanted = {claim.order.order_id: key for claim in claims.claims}
+    wanted = {claim.order.order_id: (key,) for claim in claims.claims}
     return set(await ledger.serial_locks.take(claims, wanted, carrier=BANDWIDTH, at_most=at_most))
 
 
@@ -135,7 +135,7 @@ def test_locks_with_other_keys_are_independent(harness: LedgerHarness) -> None:
     async def work(ledger: Ledger) -> None:
         one, two = await accept_order(ledger, a_request("one")), await accept_order(ledger, a_request("two"))
         claims = await claim_due(ledger)
-        wanted = {one.order_id: "a", two.order_id: "b"}
+        wanted = {one.order_id: ("a",), two.order_id: ("b",)}
         assert await ledger.serial_locks.take(claims, wanted, carrier=BANDWIDTH, at_most=HOUR) == wanted.keys()
 
     harness.run(work)
