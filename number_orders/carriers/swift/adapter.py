@@ -54,7 +54,6 @@ from number_orders.carriers.swift.facts import (
     LOOKS_WANTED_UNAVAILABLE,
     ORDER_PAGES_MAX,
     ORDERS,
-    OWN_ACCOUNT,
     QUANTITY_MAX,
     REQUESTS,
     ROOT,
@@ -138,8 +137,8 @@ class Swift:
     def serial_keys(self, request: OrderRequest) -> tuple[str, ...]:
         """Return the keys of the accounts that an order by criteria may buy for: only time tells its numbers apart.
 
-        The own account always has the key `own`, and its id as well if that is known. While it is not known, it may be
-        any account that an order names. So two orders for one account always have a key in common, also if the setting
+        The own account always has the kind alone as its key, as in release 0.1.0, and its id as well if that is known.
+        While it is not known, it may be any account that an order names. So two orders for one account always have a key in common, also if the setting
         of the own account changes while one of them is in flight.
         """
         if request.kind is not Kind.NEW_NUMBERS:
@@ -148,7 +147,7 @@ class Swift:
         if named and own and named != own:
             return (f"{request.kind}:{named}",)
         account = named or own
-        return (f"{request.kind}:{OWN_ACCOUNT}", *((f"{request.kind}:{account}",) if account else ()))
+        return (str(request.kind), *((f"{request.kind}:{account}",) if account else ()))
 
     # -- submit ---------------------------------------------------------------------------------
 

@@ -125,8 +125,6 @@ AWAITED_PAUSES: Final = 30
 """A removal of a number that another order is to bring waits a thirtieth of the taint window, then twice as long each
 time, and a whole window at most: the number cannot be removed sooner than that."""
 
-OWN_ACCOUNT: Final = "own"
-"""Stands for the account of the API key in serial keys. An account has a long id, so none is called so."""
 
 # --- Our own codes, on numbers ----------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.history import History, Story
 from number_orders.ledger.ledger import Ledger, PostgresLedger
-from number_orders.orders.errors import NotResolvable, UnknownOrder
+from number_orders.orders.errors import NotParkable, NotResolvable, UnknownOrder
 from number_orders.orders.events import Adopted, Event, Parked, Resolution, SentAgain, StillOpen, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId, State
 from number_orders.orders.policy import CarrierPolicy
@@ -195,5 +195,55 @@ def test_decision_about_an_order_that_is_not_parked_is_refused(practice: Practic
             with pytest.raises(UnknownOrder):
                 await services.orders.resolve(OrderId(uuid7()), decision)
             assert practice.differences(order_id) == []
+
+    run(whole())
+
+
+def test_an_order_that_the_carrier_has_is_not_sent_again(practice: Practice) -> None:
+    """The carrier is asked first: both orders would be bought."""
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
+            await services.orders.park(order_id, by="ana", why="it takes too long")
+            with pytest.raises(
+                NotResolvable, match=r"cannot be sent again: bandwidth has .*, and both would be"
+            ):
+                await services.orders.resolve(order_id, AGAIN)
+            assert practice.order(order_id)["state"] == "PARKED"
+            assert len(practice.sold(order_id)) == 1
+
+    run(whole())
+
+
+def test_without_an_answer_from_the_carrier_nothing_is_sent_again(practice: Practice) -> None:
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
+            await services.orders.park(order_id, by="ana", why="it takes too long")
+            practice.carrier.fault("error_before", method="GET", times=5)
+            with pytest.raises(NotResolvable, match="was asked about it first, without an answer"):
+                await services.orders.resolve(order_id, AGAIN)
+            assert practice.order(order_id)["state"] == "PARKED"
+
+    run(whole())
+
+
+def test_a_message_to_park_that_comes_twice_does_not_park_again(practice: Practice) -> None:
+    """A person has decided in between; whoever wants to park it once more says why."""
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services, an_order(criteria={"npa": "907"}))
+            await work(services, Lane.SUBMIT)
+            await services.orders.park(order_id, by="ana", why="stuck")
+            carrier_order_id = CarrierOrderId(practice.order(order_id)["carrier_order_id"])
+            await services.orders.resolve(order_id, Adopted(carrier_order_id, "ana", "it is there"))
+            with pytest.raises(NotParkable, match="was parked with these words and has gone on since"):
+                await services.orders.park(order_id, by="ana", why="stuck")
+            assert practice.order(order_id)["state"] == "OPEN"
+            assert (await services.orders.park(order_id, by="ana", why="stuck once more")).state is State.PARKED
 
     run(whole())

@@ -245,3 +245,40 @@ def test_waiting_order_tries_again_after_a_while(harness: LedgerHarness) -> None
         assert others[0].order_id in {claim.order.order_id for claim in again.claims}
 
     harness.run(work)
+
+
+def test_an_order_takes_all_its_locks_or_none(harness: LedgerHarness) -> None:
+    """Half of them would keep others waiting for an order that waits itself."""
+
+    async def work(ledger: Ledger) -> None:
+        one, two, three = [await accept_order(ledger, a_request(key)) for key in ("one", "two", "three")]
+        claims = await claim_due(ledger)
+        wanted = {one.order_id: ("number +1", "number +2"), two.order_id: ("number +2", "number +3")}
+        take = ledger.serial_locks.take
+        assert await take(claims, wanted, carrier=BANDWIDTH, at_most=HOUR) == {one.order_id}
+        free = {three.order_id: ("number +3",)}
+        assert await take(claims, free, carrier=BANDWIDTH, at_most=HOUR) == {three.order_id}
+        (waits,) = (await ledger.schedule.work_items([two.order_id]))[two.order_id]
+        assert (waits.waits_for_lock, waits.in_hand) == (True, False)
+        assert waits.reason == f"waits for order {one.order_id}, which is about the same number +2"
+
+    harness.run(work)
+
+
+def test_numbers_stay_locked_until_the_order_has_ended(harness: LedgerHarness) -> None:
+    """An order that needs its carrier's lock no longer still holds the numbers that it names."""
+
+    async def work(ledger: Ledger) -> None:
+        one, two = [await accept_order(ledger, a_request(key)) for key in ("one", "two")]
+        claims = await claim_due(ledger)
+        both, take = ("own", "number +1"), ledger.serial_locks.take
+        assert await take(claims, {one.order_id: both}, carrier=BANDWIDTH, at_most=HOUR) == {one.order_id}
+        told_apart = (SubmissionBegun(), Acknowledged(CARRIER_ORDER_ID), StillOpen("COMPLETED", alone=False))
+        order = await record_events(ledger, one, *told_apart)
+        assert not await ledger.serial_locks.is_held_by(one.order_id)
+        assert await take(claims, {two.order_id: ("number +1",)}, carrier=BANDWIDTH, at_most=HOUR) == frozenset()
+        await record_events(ledger, order, Filled("COMPLETED", ()))
+        claims = await claim_due(ledger)
+        assert await take(claims, {two.order_id: ("number +1",)}, carrier=BANDWIDTH, at_most=HOUR) == {two.order_id}
+
+    harness.run(work)

@@ -354,9 +354,9 @@ def test_only_orders_by_criteria_need_a_serial_lock() -> None:
 
 
 def test_the_serial_keys_name_every_account_that_may_be_meant() -> None:
-    assert UNKNOWN.serial_keys(new_numbers()) == ("new_numbers:own",)
-    assert UNKNOWN.serial_keys(new_numbers(account=SUB)) == ("new_numbers:own", f"new_numbers:{SUB}")
-    own = ("new_numbers:own", f"new_numbers:{ACCOUNT}")
+    assert UNKNOWN.serial_keys(new_numbers()) == ("new_numbers",)
+    assert UNKNOWN.serial_keys(new_numbers(account=SUB)) == ("new_numbers", f"new_numbers:{SUB}")
+    own = ("new_numbers", f"new_numbers:{ACCOUNT}")
     assert KNOWN_OWN.serial_keys(new_numbers()) == KNOWN_OWN.serial_keys(new_numbers(account=ACCOUNT)) == own
     assert KNOWN_OWN.serial_keys(new_numbers(account=SUB)) == (f"new_numbers:{SUB}",)
 
