@@ -103,7 +103,7 @@ class Processes:
 
     @property
     def whole_env(self) -> dict[str, str]:
-        """The environment of every process here, for commands that are to see the same house."""
+        """The environment of every process here, for commands that are to see the same backend."""
         return {**os.environ, **self.env}
 
     def worker(

@@ -1,7 +1,7 @@
 """Whole processes on real engines, with the practice carriers in a thread of the test.
 
-A test has a house to itself unless its module says otherwise: `def house(shared_house)` makes one house, with a
-worker and a beat, serve all tests of a module. `ledger_url`, `broker_url` and `carrier` are always the house's.
+A test has a backend to itself unless its module says otherwise: `def backend(shared_backend)` makes one backend, with a
+worker and a beat, serve all tests of a module. `ledger_url`, `broker_url` and `carrier` are always the backend's.
 """
 
 import gc
@@ -45,7 +45,7 @@ QUICK = {
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class Backend:
     """A ledger, a broker and the carriers, to run processes on."""
 
     ledger_url: str
@@ -54,10 +54,10 @@ class House:
 
 
 @contextmanager
-def empty_house(engines: Engines) -> Iterator[House]:
-    """A house in which nothing has happened yet; when it is left, every promise must hold in its ledger."""
+def empty_backend(engines: Engines) -> Iterator[Backend]:
+    """A backend in which nothing has happened yet; when it is left, every promise must hold in its ledger."""
     with fresh_ledger(engines) as ledger_url, quick_carrier() as carrier:
-        yield House(ledger_url, empty_broker(engines), carrier)
+        yield Backend(ledger_url, empty_broker(engines), carrier)
 
 
 @contextmanager
@@ -75,24 +75,24 @@ def quick_carrier() -> Iterator[SandboxControl]:
 
 
 @pytest.fixture
-def house(engines: Engines, ledger_template: str) -> Iterator[House]:
-    """A house of this test's own, in which nothing runs yet."""
-    with empty_house(engines) as empty:
+def backend(engines: Engines, ledger_template: str) -> Iterator[Backend]:
+    """A backend of this test's own, in which nothing runs yet."""
+    with empty_backend(engines) as empty:
         yield empty
 
 
 @pytest.fixture(scope="module")
 def settings() -> dict[str, str]:
-    """What the processes of a shared house are told beyond what all are told."""
+    """What the processes of a shared backend are told beyond what all are told."""
     return {}
 
 
 @pytest.fixture(scope="module")
-def shared_house(
+def shared_backend(
     engines: Engines, ledger_template: str, tmp_path_factory: pytest.TempPathFactory, settings: dict[str, str]
-) -> Iterator[House]:
-    """One house for a module, as one installation has; a worker and a beat run in it."""
-    with empty_house(engines) as shared:
+) -> Iterator[Backend]:
+    """One backend for a module, as one installation has; a worker and a beat run in it."""
+    with empty_backend(engines) as shared:
         env = environment(shared.ledger_url, shared.broker_url, shared.carrier) | settings
         with Processes(tmp_path_factory.mktemp("log"), env) as running:
             running.beat()
@@ -101,22 +101,22 @@ def shared_house(
 
 
 @pytest.fixture
-def ledger_url(house: House) -> str:
-    return house.ledger_url
+def ledger_url(backend: Backend) -> str:
+    return backend.ledger_url
 
 
 @pytest.fixture
-def broker_url(house: House) -> str:
-    return house.broker_url
+def broker_url(backend: Backend) -> str:
+    return backend.broker_url
 
 
 @pytest.fixture
-def carrier(house: House) -> Iterator[SandboxControl]:
+def carrier(backend: Backend) -> Iterator[SandboxControl]:
     """The carriers, flawless; whatever a test makes of them is undone after it."""
-    usual = house.carrier.behaviour()
-    yield house.carrier
-    house.carrier.clear_faults()
-    house.carrier.behave(**usual)
+    usual = backend.carrier.behaviour()
+    yield backend.carrier
+    backend.carrier.clear_faults()
+    backend.carrier.behave(**usual)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from number_orders.cli.demo.verdict import Document, judge
 from number_orders.embedded.supervisor import ProcessEvent
 from tests.acceptance.conftest import Producer, producing
 from tests.acceptance.installation import WORKERS, Installation
-from tests.acceptance.looking import rows
+from tests.acceptance.queries import rows
 from tests.acceptance.receiver import QUEUE
 from tests.acceptance.stream import Stream
 from tests.invariants import broken_promises

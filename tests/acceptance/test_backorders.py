@@ -9,7 +9,7 @@ from kombu import Connection
 
 from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import Producer
-from tests.acceptance.looking import sold_for
+from tests.acceptance.queries import sold_for
 from tests.processes import Processes, eventually
 
 pytestmark = pytest.mark.acceptance

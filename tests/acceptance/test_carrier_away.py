@@ -17,8 +17,8 @@ import pytest
 
 from number_orders.embedded.engines import Engines
 from number_orders.sandbox.control import SandboxControl
-from tests.acceptance.conftest import House, MakeOrder, Producer
-from tests.acceptance.looking import rows
+from tests.acceptance.conftest import Backend, MakeOrder, Producer
+from tests.acceptance.queries import rows
 from tests.acceptance.test_killed_workers import PATIENT, await_rest, differences
 from tests.conftest import empty_broker, fresh_ledger
 from tests.pace import Arrival, arrivals
@@ -85,9 +85,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 @pytest.fixture
-def house(engines: Engines, ledger_template: str, site: Site) -> Iterator[House]:
+def backend(engines: Engines, ledger_template: str, site: Site) -> Iterator[Backend]:
     with fresh_ledger(engines) as ledger_url:
-        yield House(ledger_url, empty_broker(engines), site.control)
+        yield Backend(ledger_url, empty_broker(engines), site.control)
 
 
 def test_a_carrier_that_was_away_is_tried_by_one_at_a_time_and_not_run_over_at_its_return(

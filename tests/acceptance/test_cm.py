@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from number_orders.sandbox.control import SandboxControl
-from tests.acceptance.conftest import QUICK, House, MakeOrder, Producer
-from tests.acceptance.looking import acquired, rows, sold_for
+from tests.acceptance.conftest import QUICK, Backend, MakeOrder, Producer
+from tests.acceptance.queries import acquired, rows, sold_for
 from tests.processes import eventually
 
 pytestmark = pytest.mark.acceptance
@@ -27,9 +27,9 @@ REQUESTS = "/numberRequests"
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
+def backend(shared_backend: Backend) -> Backend:
     """One installation for all of these."""
-    return shared_house
+    return shared_backend
 
 
 @pytest.fixture(scope="module")

@@ -92,7 +92,7 @@ def happens(blow: Blow, point: Point, *, first: bool) -> bool:
 
 def untrue(here: Works, struck: Sequence[Case]) -> list[str]:
     """Compare every order with the carriers' own books: done once, all of it, and told as it is."""
-    report = here.house.carrier.report()
+    report = here.backend.carrier.report()
     theirs = defaultdict(list)
     for order in report["orders"]:
         theirs[order["customer_order_id"]].append(order)

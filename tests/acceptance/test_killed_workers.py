@@ -14,7 +14,7 @@ from celery.exceptions import TimeoutError as NoTicket
 
 from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import MakeOrder, Producer
-from tests.acceptance.looking import rows
+from tests.acceptance.queries import rows
 from tests.processes import Processes, eventually
 
 pytestmark = [

@@ -12,17 +12,17 @@ from pydantic import ValidationError
 from number_orders.embedded.engines import Engines
 from number_orders.sandbox.control import SandboxControl
 from number_orders_client import Client, NoTicketError, OrderRequest
-from tests.acceptance.conftest import House, MakeOrder, Producer
-from tests.acceptance.looking import acquired, rows, sold_for, traces
+from tests.acceptance.conftest import Backend, MakeOrder, Producer
+from tests.acceptance.queries import acquired, rows, sold_for, traces
 from tests.processes import eventually
 
 pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
+def backend(shared_backend: Backend) -> Backend:
     """One installation for all of these."""
-    return shared_house
+    return shared_backend
 
 
 def test_an_order_reaches_its_end_and_says_which_numbers_it_got(

@@ -16,10 +16,10 @@ from config.settings import PREFIX
 from number_orders.cli.stack.environment import spelled
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.sandbox.control import SandboxControl
-from tests.acceptance.conftest import QUICK, House, MakeOrder, Producer
-from tests.acceptance.conftest import environment as house_environment
+from tests.acceptance.conftest import QUICK, Backend, MakeOrder, Producer
+from tests.acceptance.conftest import environment as backend_environment
 from tests.acceptance.demo_processes import NUMBER_ORDERS
-from tests.acceptance.looking import acquired, rows, sold_for, traces
+from tests.acceptance.queries import acquired, rows, sold_for, traces
 from tests.acceptance.swift_orders import brought_along
 from tests.processes import eventually
 
@@ -83,9 +83,9 @@ NOT_ANSWERED = {
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
+def backend(shared_backend: Backend) -> Backend:
     """One installation for all of these."""
-    return shared_house
+    return shared_backend
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +103,10 @@ def three_carriers() -> dict[str, str]:
     return {name: value for name, value in own.items() if not name.endswith("__BASE_URL")}
 
 
-def told(house: House, *words: str) -> Any:
+def told(backend: Backend, *words: str) -> Any:
     """Run a command as a person would, and return what it tells a machine."""
-    env = {**os.environ, **house_environment(house.ledger_url, house.broker_url, house.carrier), **three_carriers()}
+    addresses = backend_environment(backend.ledger_url, backend.broker_url, backend.carrier)
+    env = {**os.environ, **addresses, **three_carriers()}
     done = subprocess.run(
         [*NUMBER_ORDERS, *words, "--json"], env=env, capture_output=True, text=True, check=True, timeout=120
     )
@@ -179,9 +180,9 @@ def test_all_or_nothing_at_bandwidth(producer: Producer, an_order: MakeOrder, ca
 
 
 def test_numbers_that_a_search_has_found_are_bought_by_name(
-    house: House, producer: Producer, an_order: MakeOrder, carrier: SandboxControl
+    backend: Backend, producer: Producer, an_order: MakeOrder, carrier: SandboxControl
 ) -> None:
-    found = [offer["e164"] for offer in search(house, "--npa", "206", "--quantity", "2")]
+    found = [offer["e164"] for offer in search(backend, "--npa", "206", "--quantity", "2")]
     documents = ended(producer, {"named": an_order(criteria=None, quantity=None, numbers=found)})
     assert untrue(carrier, documents) == {}
     assert acquired(documents["named"]) == sorted(found)
@@ -210,45 +211,45 @@ def test_swift_calls_nothing_back(producer: Producer, carrier: SandboxControl) -
     assert producer.call("orders.get", order_id)["state"] == "OPEN"
 
 
-def test_bandwidth_is_searched_in_north_america_and_abroad(house: House) -> None:
+def test_bandwidth_is_searched_in_north_america_and_abroad(backend: Backend) -> None:
     for words in (("--city", "RALEIGH", "--state", "NC"), ("--vanity", "HOME", "--npa", "704")):
-        assert [offer["country"] for offer in search(house, *words, "--quantity", "2")] == ["USA", "USA"]
-    (abroad,) = search(house, "--country", "DEU", "--npa", "30", "--quantity", "1")
+        assert [offer["country"] for offer in search(backend, *words, "--quantity", "2")] == ["USA", "USA"]
+    (abroad,) = search(backend, "--country", "DEU", "--npa", "30", "--quantity", "1")
     assert abroad["e164"].startswith("+4930")
 
 
-def test_swift_counts_what_it_has(house: House) -> None:
+def test_swift_counts_what_it_has(backend: Backend) -> None:
     """Grouped by all six fields at once, and one of those groups again by every filter there is."""
     fields = ("npa", "nxx", "lata", "state", "rate_center", "country_code")
-    grouped = told(house, "coverage", "--state", "ON", *(word for field in fields for word in ("--group-by", field)))
+    grouped = told(backend, "coverage", "--state", "ON", *(word for field in fields for word in ("--group-by", field)))
     entries = grouped["entries"]
     first = entries[0]["group"]
     filters = {"--country": "CAN"} | {f"--{field.replace('_', '-')}": first[field] for field in fields[:-1]}
-    summed = told(house, "coverage", *(word for pair in filters.items() for word in pair))
+    summed = told(backend, "coverage", *(word for pair in filters.items() for word in pair))
 
     assert {entry["group"]["npa"] for entry in entries} == {"705", "416"}
     assert sum(entry["quantity"] for entry in entries) == grouped["totals"]["swift"]
     assert summed["totals"] == {"swift": entries[0]["quantity"]}
 
 
-def test_restrictions_are_told_by_cm_and_bandwidth(house: House) -> None:
-    dutch = told(house, "restrictions", "--carrier", "cm", "--country", "NLD", "--number-type", "local")
-    italian = told(house, "restrictions", "--carrier", "bandwidth", "--country", "ITA")
+def test_restrictions_are_told_by_cm_and_bandwidth(backend: Backend) -> None:
+    dutch = told(backend, "restrictions", "--carrier", "cm", "--country", "NLD", "--number-type", "local")
+    italian = told(backend, "restrictions", "--carrier", "bandwidth", "--country", "ITA")
     assert {rule["subject"] for rule in dutch["restrictions"]} == {"quantity", "range_size"}
     assert {rule["carrier"] for rule in italian["restrictions"]} == {"bandwidth"}
     assert len(italian["restrictions"]) > 1
 
 
 def test_bandwidth_tells_of_one_number_and_of_those_in_service(
-    house: House, producer: Producer, an_order: MakeOrder
+    backend: Backend, producer: Producer, an_order: MakeOrder
 ) -> None:
     """With the order that brought it; by area code, and all."""
     documents = ended(producer, {"west": an_order(criteria={"npa": "503"}), "south": an_order(criteria={"npa": "305"})})
     (west,), (south,) = (acquired(documents[where]) for where in ("west", "south"))
 
-    (one,) = told(house, "number", west)["numbers"]
-    here = {each["e164"] for each in told(house, "numbers", "--npa", "503")["numbers"]}
-    everywhere = {each["e164"] for each in told(house, "numbers")["numbers"]}
+    (one,) = told(backend, "number", west)["numbers"]
+    here = {each["e164"] for each in told(backend, "numbers", "--npa", "503")["numbers"]}
+    everywhere = {each["e164"] for each in told(backend, "numbers")["numbers"]}
 
     assert (one["status"], one["carrier_order_id"]) == ("Inservice", documents["west"]["carrier_order_id"])
     assert (west in here, south in here) == (True, False)
@@ -256,18 +257,18 @@ def test_bandwidth_tells_of_one_number_and_of_those_in_service(
 
 
 def test_a_reservation_is_made_seen_used_up_and_let_go(
-    house: House, producer: Producer, an_order: MakeOrder, carrier: SandboxControl
+    backend: Backend, producer: Producer, an_order: MakeOrder, carrier: SandboxControl
 ) -> None:
     """For four hours nobody else has the number; the order that names the reservation does, and one is let go."""
-    numbers = [offer["e164"] for offer in search(house, "--npa", "212", "--quantity", "2")]
-    kept = {one["number"]: one for one in told(house, "reserve", *numbers)["reservations"]}
-    seen = told(house, "reservations", numbers[0])["reservations"]
+    numbers = [offer["e164"] for offer in search(backend, "--npa", "212", "--quantity", "2")]
+    kept = {one["number"]: one for one in told(backend, "reserve", *numbers)["reservations"]}
+    seen = told(backend, "reservations", numbers[0])["reservations"]
     ids = [kept[number]["reservation_id"] for number in numbers]
     named = [{"criteria": None, "quantity": None, "numbers": [number]} for number in numbers]
     documents = ended(
         producer, {"without": an_order(**named[0]), "with": an_order(**named[0], options={"reservation_ids": ids[:1]})}
     )
-    told(house, "unreserve", ids[1])
+    told(backend, "unreserve", ids[1])
     free = ended(producer, {"free": an_order(**named[1])})
 
     assert 4 * 3600 - 600 < kept[numbers[0]]["expires_in_s"] <= 4 * 3600
@@ -279,9 +280,9 @@ def test_a_reservation_is_made_seen_used_up_and_let_go(
     }
 
 
-def test_carriers_declare_what_the_table_says(house: House) -> None:
+def test_carriers_declare_what_the_table_says(backend: Backend) -> None:
     """As `number-orders carriers` tells it: kinds, limits, rules, and which questions each answers."""
-    declared = told(house, "carriers")
+    declared = told(backend, "carriers")
     for topic, silent in NOT_ANSWERED.items():
         assert {name for name, abilities in declared.items() if not abilities[topic]} == set(silent), topic
     assert {name: abilities["quantity_max"] for name, abilities in declared.items()} == {
@@ -297,6 +298,6 @@ def test_carriers_declare_what_the_table_says(house: House) -> None:
     }
 
 
-def search(house: House, *words: str) -> list[Order]:
-    offers: list[Order] = told(house, "search", "--carrier", "bandwidth", *words)["offers"]
+def search(backend: Backend, *words: str) -> list[Order]:
+    offers: list[Order] = told(backend, "search", "--carrier", "bandwidth", *words)["offers"]
     return offers

@@ -15,7 +15,7 @@ from celery.exceptions import WorkerLostError
 from config.queues import ALL
 from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import MakeOrder, Producer
-from tests.acceptance.looking import rows
+from tests.acceptance.queries import rows
 from tests.acceptance.test_killed_workers import Load, await_rest, differences
 from tests.integration.workers.messages import UNREADABLE
 from tests.processes import Processes, eventually

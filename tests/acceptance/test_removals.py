@@ -8,8 +8,8 @@ import pytest
 from kombu import Connection
 
 from number_orders.sandbox.control import SandboxControl
-from tests.acceptance.conftest import House, MakeOrder, Producer
-from tests.acceptance.looking import rows, sold_for, traces
+from tests.acceptance.conftest import Backend, MakeOrder, Producer
+from tests.acceptance.queries import rows, sold_for, traces
 
 pytestmark = pytest.mark.acceptance
 
@@ -17,9 +17,9 @@ Numbers = list[str]
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
+def backend(shared_backend: Backend) -> Backend:
     """One installation for all of these."""
-    return shared_house
+    return shared_backend
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 
 from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import MakeOrder, Producer
-from tests.acceptance.looking import rows
+from tests.acceptance.queries import rows
 from tests.acceptance.swift_orders import OWN, SUB, UNAPPROVED
 from tests.acceptance.test_killed_workers import await_rest, differences
 from tests.acceptance.test_offers import three_carriers

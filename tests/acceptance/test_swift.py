@@ -12,8 +12,8 @@ from uuid import uuid4
 import pytest
 
 from number_orders.sandbox.control import SandboxControl
-from tests.acceptance.conftest import QUICK, House, Producer
-from tests.acceptance.looking import rows, sold_for, traces
+from tests.acceptance.conftest import QUICK, Backend, Producer
+from tests.acceptance.queries import rows, sold_for, traces
 from tests.acceptance.swift_orders import (
     CHECKOUT,
     KEY,
@@ -83,9 +83,9 @@ BROUGHT: dict[str, tuple[Order, str, dict[str, str]]] = {
 
 
 @pytest.fixture
-def house(shared_house: House) -> House:
+def backend(shared_backend: Backend) -> Backend:
     """One installation for all of these."""
-    return shared_house
+    return shared_backend
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,10 @@ import pytest
 import redis
 
 from number_orders.embedded.engines import Engines
-from tests.acceptance.conftest import QUICK, House, Producer, empty_house, producing
-from tests.acceptance.conftest import environment as house_environment
+from tests.acceptance.conftest import QUICK, Backend, Producer, empty_backend, producing
+from tests.acceptance.conftest import environment as backend_environment
 from tests.acceptance.demo_processes import NUMBER_ORDERS
-from tests.acceptance.looking import rows, sold_for
-from tests.acceptance.passing import pass_time
+from tests.acceptance.queries import rows, sold_for
 from tests.acceptance.swift_orders import (
     a_purchase,
     a_removal,
@@ -26,6 +25,7 @@ from tests.acceptance.swift_orders import (
     put_on_the_account,
     states,
 )
+from tests.acceptance.time_travel import pass_time
 from tests.processes import Processes, eventually
 
 pytestmark = pytest.mark.acceptance
@@ -56,21 +56,21 @@ class Course:
 @pytest.fixture(scope="module")
 def course(engines: Engines, ledger_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
     """Let it all happen once, and look at it from several sides."""
-    with empty_house(engines) as house:
-        house.carrier.behave(swift_usable_s=0)
-        env = house_environment(house.ledger_url, house.broker_url, house.carrier) | environment(**QUICK)
-        with Processes(tmp_path_factory.mktemp("log"), env) as running, producing(house.broker_url) as producer:
-            yield half_an_hour(house, running, producer)
+    with empty_backend(engines) as backend:
+        backend.carrier.behave(swift_usable_s=0)
+        env = backend_environment(backend.ledger_url, backend.broker_url, backend.carrier) | environment(**QUICK)
+        with Processes(tmp_path_factory.mktemp("log"), env) as running, producing(backend.broker_url) as producer:
+            yield half_an_hour(backend, running, producer)
 
 
-def half_an_hour(house: House, running: Processes, producer: Producer) -> Course:
+def half_an_hour(backend: Backend, running: Processes, producer: Producer) -> Course:
     """Order removals of numbers young and old, kill and wipe what can be, and let the window pass."""
     running.beat()
     worker = running.worker()
     old = bought(producer, 3)
-    pass_time(house, minutes=31)
+    pass_time(backend, minutes=31)
     seen = Course(old, bought(producer, 3))
-    put_on_the_account(house.carrier, STRANGER)
+    put_on_the_account(backend.carrier, STRANGER)
     removals = {
         "wait": a_removal(seen.old[0], seen.young[0]),
         "split": a_removal(seen.old[1], seen.young[1], when_tainted="split"),
@@ -84,21 +84,21 @@ def half_an_hour(house: House, running: Processes, producer: Producer) -> Course
     seen.pages = {how: json.loads(command(running, "show", "--json", name)) for how, name in names.items()}
 
     worker.kill()
-    with redis.Redis.from_url(house.broker_url) as broker:
+    with redis.Redis.from_url(backend.broker_url) as broker:
         broker.flushall()
-    pass_time(house, minutes=25)
+    pass_time(backend, minutes=25)
     running.worker()
     bought(producer, 1)
     seen.after_25_minutes = {how: producer.call("orders.get", name) for how, name in names.items()}
-    seen.sold_after_25_minutes = sum(len(sold_for(house.carrier, name)) for name in names.values())
-    pass_time(house, minutes=6)
+    seen.sold_after_25_minutes = sum(len(sold_for(backend.carrier, name)) for name in names.values())
+    pass_time(backend, minutes=6)
     seen.ended |= {how: producer.await_end(name) for how, name in names.items()}
 
-    report = house.carrier.report()
+    report = backend.carrier.report()
     seen.violations = report["violations"]
     for how, document in seen.ended.items():
-        seen.removed[how] = [order["removed"] for order in sold_for(house.carrier, document["order_id"])]
-    held = rows(house.ledger_url, "SELECT e164 FROM held_numbers WHERE released_at IS NULL")
+        seen.removed[how] = [order["removed"] for order in sold_for(backend.carrier, document["order_id"])]
+    held = rows(backend.ledger_url, "SELECT e164 FROM held_numbers WHERE released_at IS NULL")
     seen.held = {row["e164"] for row in held}
     return seen
 

@@ -19,7 +19,7 @@ from number_orders.embedded.engines import Engines
 from number_orders.ledger.migrate import head, migrate
 from number_orders.orders.model import State
 from number_orders.sandbox.control import SandboxControl
-from tests.acceptance.conftest import House, MakeOrder, Producer, quick_carrier
+from tests.acceptance.conftest import Backend, MakeOrder, Producer, quick_carrier
 from tests.acceptance.test_killed_workers import PATIENT, Load, await_rest, differences
 from tests.conftest import empty_broker, fresh_ledger
 from tests.processes import Process, Processes, eventually
@@ -53,11 +53,11 @@ def previous(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def house(engines: Engines, previous: Path) -> Iterator[House]:
+def backend(engines: Engines, previous: Path) -> Iterator[Backend]:
     """A ledger that the previous release has made."""
     with fresh_ledger(engines, template="template0") as url, quick_carrier() as carrier:
         assert told_by(previous, f"from ledger.migrate import migrate; print(migrate({url!r}))") == PREVIOUS_REVISION
-        yield House(url, empty_broker(engines), carrier)
+        yield Backend(url, empty_broker(engines), carrier)
 
 
 @pytest.fixture

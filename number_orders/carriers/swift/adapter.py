@@ -138,8 +138,8 @@ class Swift:
         """Return the keys of the accounts that an order by criteria may buy for: only time tells its numbers apart.
 
         The own account always has the kind alone as its key, as in release 0.1.0, and its id as well if that is known.
-        While it is not known, it may be any account that an order names. So two orders for one account always have a key in common, also if the setting
-        of the own account changes while one of them is in flight.
+        While it is not known, it may be any account that an order names. So two orders for one account always have a
+        key in common, also if the setting of the own account changes while one of them is in flight.
         """
         if request.kind is not Kind.NEW_NUMBERS:
             return ()

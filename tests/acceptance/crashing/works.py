@@ -1,4 +1,4 @@
-"""One worker on wires that break, with the house it works in: orders go in, and go on until all of them have ended.
+"""One worker on wires that break, with the backend it works in: orders go in, and go on until all of them have ended.
 
 Time passes only while nobody works: what waits for it, or for a person, waits until everything else has been done.
 """
@@ -19,13 +19,13 @@ from psycopg.rows import DictRow, dict_row
 from number_orders.embedded.engines import Engines
 from number_orders.sandbox.server import running_sandbox
 from number_orders.sandbox.swift.access import SwiftAccount
-from tests.acceptance.conftest import QUICK, House, Producer, environment, producing
+from tests.acceptance.conftest import QUICK, Backend, Producer, environment, producing
 from tests.acceptance.crashing.fate import FOLDER, Book, Sentence
 from tests.acceptance.crashing.lives import STRANGERS, SUB_ACCOUNTS, Life, Sort
-from tests.acceptance.passing import pass_time
 from tests.acceptance.swift_orders import OWN, put_on_the_account
 from tests.acceptance.swift_orders import environment as swift
 from tests.acceptance.test_cm import CM
+from tests.acceptance.time_travel import pass_time
 from tests.conftest import empty_broker, fresh_ledger
 from tests.processes import Process, Processes, eventually
 
@@ -73,9 +73,9 @@ class Case:
 
 @dataclass
 class Works:
-    """A house, a producer, and the files in which fates are written."""
+    """A backend, a producer, and the files in which fates are written."""
 
-    house: House
+    backend: Backend
     producer: Producer
     fates: Path
     db: psycopg.Connection[DictRow]
@@ -98,7 +98,7 @@ class Works:
             if case.sentence:
                 self.book(case).decide(case.sentence)
             if case.life.fault:
-                self.house.carrier.fault(customer_order_id=case.order_id, times=1, **case.life.fault)
+                self.backend.carrier.fault(customer_order_id=case.order_id, times=1, **case.life.fault)
             self._send(case.life.wanted(*(next(shelf[sort]) for sort in case.life.gives_up)), case.order_id)
         self._await_ends([case.order_id for case in cases if case.life.called_back])
 
@@ -106,7 +106,7 @@ class Works:
         """Return what the producer has heard, by order."""
         heard: dict[str, list[dict[str, Any]]] = {}
         with (
-            Connection(self.house.broker_url) as connection,
+            Connection(self.backend.broker_url) as connection,
             connection.SimpleQueue(QUEUE) as queue,
             suppress(queue.Empty),
         ):
@@ -130,13 +130,13 @@ class Works:
         """Have numbers there to be given up; the young ones come last."""
         strange = list(islice(STRANGERS, wanted[Sort.STRANGE]))
         for number in strange:
-            put_on_the_account(self.house.carrier, number)
+            put_on_the_account(self.backend.carrier, number)
         old = {
             Sort.BANDWIDTHS: self._buy("bandwidth", wanted[Sort.BANDWIDTHS]),
             Sort.SWIFTS: self._buy("swift", wanted[Sort.SWIFTS]),
         }
         self._await_ends()
-        pass_time(self.house, hours=1)
+        pass_time(self.backend, hours=1)
         young = {Sort.YOUNG: self._buy("swift", wanted[Sort.YOUNG])}
         self._await_ends()
         bought = {sort: iter(self._numbers(order_id)) for sort, order_id in (old | young).items()}
@@ -159,7 +159,7 @@ class Works:
                 return
             self._call_back(called_back)
             self._await_rest()
-            pass_time(self.house, minutes=16)  # until the next look, and well within the taint window
+            pass_time(self.backend, minutes=16)  # until the next look, and well within the taint window
         raise AssertionError(self.rows("SELECT order_id, state, reason FROM orders WHERE ended_at IS NULL"))
 
     def _await_rest(self) -> None:
@@ -175,7 +175,7 @@ class Works:
     def _resolve_parked(self) -> None:
         """As a person who has looked: send again what the carrier never had."""
         parked = [str(row["order_id"]) for row in self.rows("SELECT order_id FROM orders WHERE state = 'PARKED'")]
-        sold = {order["customer_order_id"] for order in self.house.carrier.report()["orders"]} if parked else set()
+        sold = {order["customer_order_id"] for order in self.backend.carrier.report()["orders"]} if parked else set()
         assert sold.isdisjoint(parked), "a person is asked about what was bought"
         for order_id in parked:
             self.producer.call("orders.resolve", order_id, "sent_again", "it is not there", "ana")
@@ -195,20 +195,20 @@ class Works:
 
 @contextmanager
 def works(engines: Engines, folder: Path) -> Iterator[Works]:
-    """Open the house, with one worker and no beat: who sweeps is the test."""
+    """Open the backend, with one worker and no beat: who sweeps is the test."""
     swift_account = SwiftAccount(sub_accounts=SUB_ACCOUNTS, messaging_accounts=(OWN, *SUB_ACCOUNTS))
     with fresh_ledger(engines) as ledger_url, running_sandbox(swift=swift_account) as carrier:
         carrier.behave(**IN_STEP)
-        house = House(ledger_url, empty_broker(engines), carrier)
+        backend = Backend(ledger_url, empty_broker(engines), carrier)
         fates = folder / "fates"
         fates.mkdir()
-        env = environment(ledger_url, house.broker_url, carrier) | swift(**ONE_BY_ONE)
+        env = environment(ledger_url, backend.broker_url, carrier) | swift(**ONE_BY_ONE)
         env |= {f"NUMBER_ORDERS_BANDWIDTH__{name}": value for name, value in {**SIGNED_IN, **ONE_BY_ONE}.items()}
         env |= {f"NUMBER_ORDERS_CM__{name}": value for name, value in {**CM, **ONE_BY_ONE}.items()}
         env |= {FOLDER: str(fates), "NUMBER_ORDERS_CHILDREN": str(CHILDREN)}
         with (
             Processes(folder / "log", env) as running,
-            producing(house.broker_url) as producer,
+            producing(backend.broker_url) as producer,
             psycopg.connect(ledger_url, autocommit=True, row_factory=dict_row) as db,
         ):
-            yield Works(house, producer, fates, db, running.worker(children=CHILDREN, app=APP))
+            yield Works(backend, producer, fates, db, running.worker(children=CHILDREN, app=APP))

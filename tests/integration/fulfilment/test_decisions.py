@@ -207,9 +207,7 @@ def test_an_order_that_the_carrier_has_is_not_sent_again(practice: Practice) -> 
             (order_id,) = await accept(services)
             await work(services, Lane.SUBMIT)
             await services.orders.park(order_id, by="ana", why="it takes too long")
-            with pytest.raises(
-                NotResolvable, match=r"cannot be sent again: bandwidth has .*, and both would be"
-            ):
+            with pytest.raises(NotResolvable, match=r"cannot be sent again: bandwidth has .*, and both would be"):
                 await services.orders.resolve(order_id, AGAIN)
             assert practice.order(order_id)["state"] == "PARKED"
             assert len(practice.sold(order_id)) == 1
