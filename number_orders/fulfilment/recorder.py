@@ -1,4 +1,4 @@
-"""Record events: each becomes a step of its order, steps are written in groups, stale ones are computed again.
+"""Record events. Each becomes a step of its order. Steps are written in groups; a stale step is computed again.
 
 The only writer of order states after acceptance. Knows the lifecycle and the ledger; asks no carrier anything.
 """
@@ -11,7 +11,7 @@ from typing import Final, Protocol
 import structlog
 
 from number_orders.fulfilment.ports import AlarmStore, NumberReader, OrderReader, PendingMessages
-from number_orders.ledger.orders import Recorded
+from number_orders.ledger.orders import PendingStep
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
 from number_orders.orders.errors import AlreadyTaken, IllegalTransition, NotResolvable, NotStorable
@@ -51,7 +51,7 @@ class Heard:
 
 
 class _Orders(OrderReader, Protocol):
-    async def record(self, steps: Sequence[Recorded]) -> frozenset[OrderId]: ...
+    async def record(self, steps: Sequence[PendingStep]) -> frozenset[OrderId]: ...
 
     async def owner_of(self, carrier: CarrierName, carrier_order_id: CarrierOrderId) -> OrderId | None: ...
 
@@ -84,7 +84,7 @@ class Recorder:
         """Record events; return the orders that moved, as they are now.
 
         An order that has moved since it was read is read again, and the event applied to what it has become. If the
-        event was a judgement of the old state, it is void instead. Several events of one order are one step each.
+        event was a judgement of the old state, it is dropped. Several events of one order are one step each.
 
         Raises:
             NotResolvable: A person adopted a carrier's order that belongs to another order of ours.
@@ -116,7 +116,7 @@ class Recorder:
         fresh = await self._ledger.orders.read([item.order.order_id for item in kept]) if kept else {}
         return [replace(item, order=fresh[item.order.order_id]) for item in kept if item.order.order_id in fresh]
 
-    async def _steps(self, heard: Sequence[Heard], now: datetime) -> list[Recorded]:
+    async def _steps(self, heard: Sequence[Heard], now: datetime) -> list[PendingStep]:
         steps = []
         for item in heard:
             try:
@@ -125,14 +125,14 @@ class Recorder:
                 await self._alarm(Alarm.ILLEGAL_TRANSITION, item.order, str(mistake))
         return await self._with_numbers(steps)
 
-    def _step(self, item: Heard, now: datetime) -> Recorded:
+    def _step(self, item: Heard, now: datetime) -> PendingStep:
         policy = self._policies[item.order.request.carrier]
         step = advance(
             item.order, item.event, now=now, policy=policy, attempt_number=item.attempt_number, about=item.about
         )
-        return Recorded(item.order, step, getattr(step.event, "numbers", ()))
+        return PendingStep(item.order, step, getattr(step.event, "numbers", ()))
 
-    async def _with_numbers(self, steps: Sequence[Recorded]) -> list[Recorded]:
+    async def _with_numbers(self, steps: Sequence[PendingStep]) -> list[PendingStep]:
         """Add to each step what follows from the numbers known so far: withdrawn numbers, and the order document."""
         concerned = [step.before.order_id for step in steps if _notifies(step) or _ends_at_carrier(step)]
         if not concerned:
@@ -149,14 +149,14 @@ class Recorder:
             for step in steps
         ]
 
-    async def _pending(self, again: Sequence[Recorded]) -> frozenset[OrderId]:
-        """Return which of these orders still have undelivered documents: those are delivered now, and no new one."""
+    async def _pending(self, again: Sequence[PendingStep]) -> frozenset[OrderId]:
+        """Return which orders still have undelivered documents: these are delivered, and no new one is written."""
         order_ids = [step.before.order_id for step in again]
         channels = sorted({channel for step in again for channel in _channels(step)})
         pending = [message for channel in channels for message in await self._ledger.outbox.pending(order_ids, channel)]
         return frozenset(message.order_id for message in pending)
 
-    async def _record(self, steps: Sequence[Recorded], now: datetime) -> dict[OrderId, Order | None]:
+    async def _record(self, steps: Sequence[PendingStep], now: datetime) -> dict[OrderId, Order | None]:
         """Write steps all at once, or, if one of them is refused, each by itself.
 
         Returns the orders that are settled: as they are now, or None for those whose event could not be stored.
@@ -172,8 +172,8 @@ class Recorder:
         await self._after_recording(recorded)
         return {step.before.order_id: step.step.order for step in recorded}
 
-    async def _without(self, step: Recorded, refusal: NotStorable, now: datetime) -> dict[OrderId, Order | None]:
-        """Go on without a step that PostgreSQL refuses. What the order is owed stays owed, and an alarm is raised."""
+    async def _without(self, step: PendingStep, refusal: NotStorable, now: datetime) -> dict[OrderId, Order | None]:
+        """Go on without a step that PostgreSQL refuses. The order's work stays as it was; an alarm is raised."""
         if not isinstance(refusal, AlreadyTaken):
             await self._alarm(Alarm.EVENT_NOT_STORABLE, step.before, f"{refusal} for {step.step.event!r}")
             return {step.before.order_id: None}
@@ -181,8 +181,8 @@ class Recorder:
             raise NotResolvable(await self._why_not_adopted(step.step.order)) from refusal
         return await self._park(step, refusal, now)
 
-    async def _park(self, step: Recorded, taken: AlreadyTaken, now: datetime) -> dict[OrderId, Order | None]:
-        """Park an order that would follow a carrier's order which another order of ours follows already."""
+    async def _park(self, step: PendingStep, taken: AlreadyTaken, now: datetime) -> dict[OrderId, Order | None]:
+        """Park an order whose carrier order id belongs to another of our orders."""
         reason = f"the carrier's order {step.step.order.carrier_order_id} already belongs to another order of ours"
         log.error("carrier_order_taken", order_id=str(step.before.order_id), detail=str(taken))
         await self._alarm(Alarm.CARRIER_ORDER_TAKEN, step.before, reason)
@@ -196,7 +196,7 @@ class Recorder:
         belongs = f"belongs to order {owner} of ours" if owner else "belonged to another order of ours a moment ago"
         return f"order {adopted.order_id} cannot adopt {carrier}'s order {theirs}, which {belongs}"
 
-    async def _after_recording(self, steps: Sequence[Recorded]) -> None:
+    async def _after_recording(self, steps: Sequence[PendingStep]) -> None:
         """Log every step, and raise the alarms that its event calls for."""
         for step in steps:
             after = step.step.order
@@ -241,17 +241,17 @@ def _is_held(result: NumberResult) -> bool:
     return result.state in {NumberState.ACQUIRED, NumberState.USABLE}
 
 
-def _ends_at_carrier(step: Recorded) -> bool:
+def _ends_at_carrier(step: PendingStep) -> bool:
     """Return whether this step ends the order because the carrier did."""
     return isinstance(step.step.event, CarriersEnd) and not step.step.late
 
 
-def _with_withdrawn(step: Recorded, known: Sequence[NumberResult]) -> Recorded:
+def _with_withdrawn(step: PendingStep, known: Sequence[NumberResult]) -> PendingStep:
     """Return a step that ends an order, with the numbers that the carrier withdrew."""
     return replace(step, numbers=numbers_at_end(step.before, step.step.event, known))
 
 
-def _bought_elsewhere(step: Recorded) -> str:
+def _bought_elsewhere(step: PendingStep) -> str:
     event = step.step.event
     match event:
         case LookedAgain(detail=said) | FilledWithErrors(reason=said):
@@ -261,15 +261,15 @@ def _bought_elsewhere(step: Recorded) -> str:
     return f"{said}: {', '.join(result.e164 for result in step.numbers if _is_held(result))}"
 
 
-def _notifies(step: Recorded) -> bool:
+def _notifies(step: PendingStep) -> bool:
     return any(isinstance(effect, TellProducer) for effect in step.step.effects)
 
 
-def _channels(step: Recorded) -> tuple[str, ...]:
+def _channels(step: PendingStep) -> tuple[str, ...]:
     notify = step.before.request.notify
     return notify.channels if notify else ()
 
 
-def _document(step: Recorded, known: Sequence[NumberResult]) -> dict[str, object]:
+def _document(step: PendingStep, known: Sequence[NumberResult]) -> dict[str, object]:
     latest = {result.e164: result for result in (*known, *step.numbers)}
     return document(step.step.order, latest.values())

@@ -19,7 +19,7 @@ from number_orders.orders.serialization import moment_to_json
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class PendingStep:
     """One step to be written: the order as it was read, the step, and what goes with it."""
 
     before: Order
@@ -35,7 +35,7 @@ class OrderStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, steps: Sequence[Recorded]) -> frozenset[OrderId]:
+    async def record(self, steps: Sequence[PendingStep]) -> frozenset[OrderId]:
         """Write steps in one transaction; return the orders that moved. Those that had moved since are left out.
 
         Raises:
@@ -100,7 +100,7 @@ class OrderStore:
         return {State(row["state"]): row["orders"] for row in await self._database.run("count_by_state", {})}
 
 
-def _step(recorded: Recorded) -> dict[str, Any]:
+def _step(recorded: PendingStep) -> dict[str, Any]:
     after = recorded.step.order
     return {
         "order_id": str(after.order_id),
@@ -127,6 +127,6 @@ def _step(recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def _resets_progress(recorded: Recorded) -> bool:
+def _resets_progress(recorded: PendingStep) -> bool:
     """Tell whether a step ends the attempt under way, with all progress stored for it since the order was read."""
     return not recorded.step.late and resets_progress(recorded.before, recorded.step.event)

@@ -2,7 +2,7 @@
 
 `ARCS` is the table of legal moves. `advance` applies one event to one order. It is a pure function, without clock,
 network, database or randomness: the caller passes the time in, stores the order that comes back, and does the work that
-is owed. What is concluded before there is an event stands in `number_orders.orders.judgements`.
+is owed. The conclusions that lead to an event are in `number_orders.orders.judgements`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -57,7 +57,7 @@ _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
         CalledBack: State.CANCELLED,
     }
 )
-"""How a carrier ends an order. An end may arrive in every state under way."""
+"""How a carrier ends an order. An end may arrive in any state that is not at rest."""
 
 ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
     {
@@ -68,7 +68,7 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
             SetAside: State.PARKED,
             Parked: State.PARKED,
             FoundTwice: State.PARKED,
-            NotSent: State.ACCEPTED,  # this and the events below: a late answer to an attempt that was given up
+            NotSent: State.ACCEPTED,  # from here on: late answers to an earlier attempt
             Deferred: State.ACCEPTED,
             AnswerLost: State.IN_DOUBT,
             Acknowledged: State.OPEN,
@@ -339,7 +339,7 @@ def _move(order: Order, event: Event, target: State, now: datetime) -> Order:
         case SentAgain():  # a person wants the order after all; what became of the earlier attempt is in doubt
             return replace(moved, cancel_asked_at=None, doubt_since=now)
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
-            lost = 1 if order.state is State.SUBMITTING else 0  # in other states this loss is counted already
+            lost = 1 if order.state is State.SUBMITTING else 0  # it counts once, on leaving SUBMITTING
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
         case NotListed() if target is State.IN_DOUBT:
             return replace(moved, doubt_asks=order.doubt_asks + 1)
@@ -403,8 +403,8 @@ def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy)
     """Yield the work owed to an order under way: always exactly one piece. Orders at rest are owed none."""
     match order.state, event:
         case State.SUBMITTING, _:
-            # Owed before the request leaves, so that the question survives a crash. Due when no request can be alive
-            # any more, so that a slow carrier is not asked too early and found without the order.
+            # Owed before the request leaves, so that the question survives a crash. Not asked before every request has
+            # ended: a slow carrier might not list the order yet.
             yield AskCarrier(now + policy.answer_within, "waiting for the carrier's answer")
         case State.IN_DOUBT | State.OPEN, Hurried():
             yield AskCarrier(now, f"hurried: {_reason(event)}")

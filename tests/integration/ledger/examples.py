@@ -6,7 +6,7 @@ from uuid_utils.compat import uuid7
 
 from number_orders.ledger.intake import NewOrder
 from number_orders.ledger.ledger import Ledger
-from number_orders.ledger.orders import Recorded
+from number_orders.ledger.orders import PendingStep
 from number_orders.ledger.schedule import Claims
 from number_orders.orders.events import Event
 from number_orders.orders.lifecycle import advance
@@ -37,9 +37,9 @@ def a_new_order(request: OrderRequest | None = None, order_id: OrderId | None = 
     return NewOrder(order_id or OrderId(uuid7()), "default", request, fingerprint(request))
 
 
-def a_step(order: Order, event: Event, now: datetime) -> Recorded:
+def a_step(order: Order, event: Event, now: datetime) -> PendingStep:
     step = advance(order, event, now=now, policy=POLICY)
-    return Recorded(order, step, getattr(event, "numbers", ()))
+    return PendingStep(order, step, getattr(event, "numbers", ()))
 
 
 async def record_events(ledger: Ledger, order: Order, *events: Event) -> Order:
