@@ -31,7 +31,8 @@ OPEN = (SubmissionBegun(), Acknowledged(THEIRS, "RECEIVED"), StillOpen("BACKORDE
 def test_a_parked_order_becomes_what_a_person_decides(
     backend: Backend, command: Command, words: tuple[str, ...], state: str, explained: list[str]
 ) -> None:
-    order_id = backend.order("crm-1", *PARKED)
+    never_sent = "send-again" in words  # the carrier would be asked about any other
+    order_id = backend.order("crm-1", *(PARKED[1:] if never_sent else PARKED))
     assert f"  number-orders resolve {order_id} --as " in command("explain", "crm-1", columns=80).stdout
 
     done = command("resolve", "crm-1", *words, "--why", "seen in\x1b the dashboard", "--json")
@@ -49,6 +50,17 @@ def test_the_same_decision_again_is_the_same_decision(backend: Backend, command:
     for _ in range(2):
         result = command("resolve", str(order_id), "--as", "failed", "--why", "it is over", columns=None)
         assert (result.exit_code, result.stdout) == (0, f"FAILED {order_id} {whoami()}: it is over\n")
+
+
+def test_an_order_is_not_sent_again_while_its_carrier_gives_no_answer(backend: Backend, command: Command) -> None:
+    order_id = backend.order("crm-1", *PARKED)
+
+    result = command("resolve", "crm-1", "--as", "send-again", "--why", "not in the dashboard")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert (
+        f"order {order_id} cannot be sent again: bandwidth was asked about it first, without an answer" in result.stderr
+    )
 
 
 def test_an_order_that_is_not_parked_is_not_resolved(backend: Backend, command: Command) -> None:
