@@ -94,12 +94,12 @@ class SubmitLane:
         """Return the locks that an order needs: what the carrier cannot tell apart, and every number that it names.
 
         Two orders about one number must not be under way together: a purchase and a removal could both succeed, and
-        nobody would know in which order.
+        nobody would know in which order. An adapter with a taint window sees to that itself, number by number: it holds
+        back those that another order is still to bring, and may send the others.
         """
-        return (
-            *self.carrier.adapter.serial_keys(order.request),
-            *(f"number {e164}" for e164 in order.request.numbers),
-        )
+        adapter = self.carrier.adapter
+        numbers = order.request.numbers if adapter.capabilities.taint_window is None else ()
+        return (*adapter.serial_keys(order.request), *(f"number {e164}" for e164 in numbers))
 
     async def run_attempt(self, attempt: Attempt) -> AttemptOutcome:
         """Send one order, and return what was heard."""

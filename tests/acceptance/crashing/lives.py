@@ -118,9 +118,7 @@ LIVES: Final = (
     ),
     Life("swift", "new numbers, answer lost", _swift, fault=_LOST | _CHECKOUT, beside="swift, new numbers"),
     Life("swift", "new numbers, request lost", _swift, fault=_NEVER_CAME | _CHECKOUT, beside="swift, new numbers"),
-    Life(
-        "swift", "removal of a stranger", partial(_given_up, "swift"), (Sort.STRANGE,), beside="swift, removal"
-    ),
+    Life("swift", "removal of a stranger", partial(_given_up, "swift"), (Sort.STRANGE,)),
     Life("swift", "removal too early", partial(_given_up, "swift"), (Sort.YOUNG,), beside="swift, removal"),
     Life(
         "swift", "removal in two parts", partial(_given_up, "swift", when_tainted="split"), (Sort.SWIFTS, Sort.YOUNG),

@@ -91,7 +91,9 @@ def test_removal_that_waits_for_a_parked_order_raises_an_alarm_until_that_is_res
         async with practice.opened() as services:
             adding = await accept_one(services, an_addition("+12025550111"))
             removal = await accept_one(services, a_removal(["+12025550111"]))
-            await services.orders.park(adding, by="ana", why="wait")  # before it is sent, so it has no lock
+            await work_once(practice, services)
+            assert active_alarms(practice) == []
+            await services.orders.park(adding, by="ana", why="wait")
             await work_once(practice, services, minutes=30)
             await work_once(practice, services, minutes=30)
             assert [what for what, *_ in active_alarms(practice)] == ["waits_for_parked"]
