@@ -157,3 +157,35 @@ def test_order_in_doubt_cannot_be_cancelled(practice: Practice) -> None:
                 await services.orders.cancel(order_id, by="crm")
 
     run(whole())
+
+
+def test_two_orders_about_one_number_are_sent_one_after_the_other(practice: Practice) -> None:
+    """A disconnect and a purchase of one number could both complete, and the account be empty."""
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (bought,) = await accept(services, an_order("first"))
+            await work_until_idle(practice, services)
+            (number,) = [
+                row["e164"] for row in practice.rows("SELECT e164 FROM order_numbers WHERE state = 'acquired'")
+            ]
+            named = {"criteria": None, "quantity": None, "numbers": [number]}
+            (removal,) = await accept(services, an_order("remove", kind="remove_numbers", **named))
+            await work(services, Lane.SUBMIT)
+            (again,) = await accept(services, an_order("again", **named))
+            await work(services, Lane.SUBMIT)
+            assert practice.order(again)["state"] == "ACCEPTED"
+            (waits,) = practice.rows("SELECT reason FROM owed WHERE order_id = %(it)s AND lane = 'submit'", it=again)
+            assert waits["reason"] == f"waits for order {removal}, which is about the same number {number}"
+            await work_until_idle(practice, services)
+            assert practice.order(bought)["state"] == practice.order(removal)["state"] == "COMPLETED"
+            assert practice.order(again)["state"] in {"COMPLETED", "FAILED"}
+            begun = [
+                row["order_id"]
+                for row in practice.rows(
+                    "SELECT order_id FROM order_events WHERE event = 'SubmissionBegun' ORDER BY at"
+                )
+            ]
+            assert begun == [bought, removal, again]
+
+    run(whole())
