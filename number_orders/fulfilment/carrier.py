@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import cast
+from typing import Final, cast
 
 from number_orders.carriers.contract import Adapter, Conversation, ConversationStore, Purpose, RateLimiter
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
@@ -19,6 +19,9 @@ from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import Event, NotSent
 from number_orders.orders.model import Kind, Lane, Order
 from number_orders.orders.policy import CarrierPolicy
+
+TOO_MANY_REQUESTS: Final = "HTTP 429: too many requests"
+"""Why a limit is paused, for the people who look at it."""
 
 
 @dataclass(frozen=True, slots=True)

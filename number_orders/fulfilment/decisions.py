@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Final, Protocol
 
-from number_orders.fulfilment.carrier import Carrier
+from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, receipts
+from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, RateSlots
 from number_orders.fulfilment.memory import NumberRecall, OrderMemory, ProgressStore
-from number_orders.fulfilment.ports import Bell, StoryReader
+from number_orders.fulfilment.ports import Bell, ReceiptStore, StoryReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.history import Story
 from number_orders.orders.errors import NoAnswer, NotParkable, NotResolvable
@@ -33,22 +35,34 @@ _TRIES: Final = 5
 """How often an order is read again because it moved meanwhile."""
 
 
-class MemoryStores(Protocol):
-    """The parts of the ledger that a question to a carrier uses."""
+class _History(StoryReader, ReceiptStore, Protocol): ...
+
+
+class _LimitStore(RateSlots, Protocol):
+    async def pause(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None: ...
+
+
+class DecisionStores(Protocol):
+    """The parts of the ledger that decisions, and a question to a carrier before one, use."""
 
     @property
     def orders(self) -> ProgressStore: ...
     @property
     def numbers(self) -> NumberRecall: ...
+    @property
+    def history(self) -> _History: ...
+    @property
+    def limits(self) -> _LimitStore: ...
+    async def now(self) -> datetime: ...
 
 
 @dataclass(slots=True)
 class Decisions:
     """Carries people's decisions out, each once."""
 
-    history: StoryReader
-    memory: MemoryStores
+    ledger: DecisionStores
     boot_clock: Callable[[], float]
+    ledger_clock: LedgerClock
     recorder: Recorder
     bell: Bell
     carriers: Mapping[CarrierName, Carrier]
@@ -128,23 +142,41 @@ class Decisions:
             )
 
     async def _ask(self, order: Order) -> Event | Exception:
-        """Ask the carrier about an order, by its carrier order id if it has one, else by our reference."""
+        """Ask the carrier about an order, by its carrier order id if it has one, else by our reference.
+
+        The requests keep to the carrier's limits like those of the lanes, and leave receipts.
+        """
         carrier = self.carriers[order.request.carrier]
         adapter = carrier.adapter
         known = replace(order, state=State.OPEN if order.carrier_order_id else State.IN_DOUBT)
         question = adapter.ask(known) if order.carrier_order_id else adapter.look_for(known)
-        store = OrderMemory(self.memory.orders, self.memory.numbers, order)
-        deadline = self.boot_clock() + carrier.policy.answer_within.total_seconds()
-        answer = await carrier.converse(question, deadline=deadline, memory=store)
+        memory = OrderMemory(self.ledger.orders, self.ledger.numbers, order)
+        pace = self._pace(carrier, order)
+        answer = await carrier.converse(question, deadline=pace.deadline, memory=memory, pace=pace)
+        await self.ledger.history.keep_receipts(receipts(order, answer))
+        if until := answer.limited_until(await self.ledger.now()):
+            await self.ledger.limits.pause(adapter.name, pace.group, until=until, why=TOO_MANY_REQUESTS)
         return answer.event or answer.error or NoAnswer("no answer")
+
+    def _pace(self, carrier: Carrier, order: Order) -> Pace:
+        return Pace(
+            slots=self.ledger.limits,
+            carrier=carrier.adapter.name,
+            group=carrier.limit_groups[Lane.ASK, order.request.kind],
+            ledger_clock=self.ledger_clock,
+            clock=self.boot_clock,
+            deadline=self.boot_clock() + carrier.policy.answer_within.total_seconds(),
+            slot=None,
+            pauses=carrier.pauses,
+        )
 
     async def _whole_story(self, order_id: OrderId) -> Story:
         """Return a story that fits its order. They are read one after the other, and the order may move in between."""
-        story = await self.history.story(order_id)
+        story = await self.ledger.history.story(order_id)
         for _ in range(_TRIES):
             if story.events[-1]["version"] == story.order.version:
                 break
-            story = await self.history.story(order_id)
+            story = await self.ledger.history.story(order_id)
         return story
 
 

@@ -62,7 +62,7 @@ class OrderService:
         self._boot_clock = boot_clock
         self._ledger_clock = LedgerClock()
         self._receipts_kept = receipts_kept
-        self._decisions = Decisions(ledger.history, ledger, boot_clock, self._recorder, bell, carriers)
+        self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
         self._retries = Retries(ledger, self._recorder, bell, carriers)
 
     async def work(self, carrier: CarrierName, lane: Lane) -> None:

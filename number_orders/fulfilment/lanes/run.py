@@ -19,7 +19,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from number_orders.fulfilment.carrier import ConversationResult
+from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, ConversationResult
 from number_orders.fulfilment.lanes.circuit_breaker import CircuitBreaker
 from number_orders.fulfilment.lanes.presence import LanePresence
 from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, Pauses, RateSlots, Unpaced
@@ -386,7 +386,7 @@ def _limits_hit(outcomes: Iterable[AttemptOutcome]) -> list[tuple[str, datetime,
         until = outcome.conversation.limited_until(outcome.attempt.now)
         if group and until:
             hit[group] = max(until, hit.get(group, until))
-    return [(group, until, "HTTP 429: too many requests") for group, until in hit.items()]
+    return [(group, until, TOO_MANY_REQUESTS) for group, until in hit.items()]
 
 
 def _loop_time() -> float:

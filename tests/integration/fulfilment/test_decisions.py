@@ -11,6 +11,7 @@ from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.history import History, Story
 from number_orders.ledger.ledger import Ledger, PostgresLedger
+from number_orders.ledger.pauses import HeldBy
 from number_orders.orders.errors import NotParkable, NotResolvable, UnknownOrder
 from number_orders.orders.events import Adopted, Event, Parked, Resolution, SentAgain, StillOpen, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId, State
@@ -25,6 +26,7 @@ from tests.integration.fulfilment.practice import (
     work,
     work_until_idle,
 )
+from tests.pace import arrivals, most_in_a_second
 
 AGAIN = SentAgain("ana", "not in the dashboard")
 OFF = WrittenOff("ana", "the customer went away")
@@ -61,6 +63,44 @@ def test_order_sent_again_is_bought_once(practice: Practice) -> None:
             assert practice.differences(order_id) == []
 
     run(whole())
+
+
+def test_looks_before_orders_are_sent_again_keep_to_the_limits(practice: Practice) -> None:
+    """Three people decide at once. The carrier allows two such questions a second, and each leaves a receipt."""
+    practice.policy, practice.rates = CarrierPolicy(resend_when_absent=False), {"HISTORY": 2.0}
+    practice.carrier.fault("drop_before", times=3, **POST)
+
+    async def at_once() -> None:
+        async with practice.opened() as services:
+            order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(3)))
+            await work_until_idle(practice, services)
+            assert {practice.order(order_id)["state"] for order_id in order_ids} == {"PARKED"}
+            decided_at = await services.ledger.now()
+            await asyncio.gather(*(services.orders.resolve(order_id, AGAIN) for order_id in order_ids))
+            assert most_in_a_second(arrivals(practice.carrier.report(decided_at), "GET")) <= 2
+            receipts = "SELECT DISTINCT order_id FROM receipts WHERE at >= %(at)s AND request LIKE 'GET%%'"
+            assert len(practice.rows(receipts, at=decided_at)) == 3
+
+    run(at_once(), within_s=120)
+
+
+def test_look_that_is_told_of_too_many_requests_pauses_the_limit(practice: Practice) -> None:
+    """The order stays parked, and the lanes ask nothing more until the carrier wants to be asked again."""
+    practice.policy = CarrierPolicy(resend_when_absent=False)
+    practice.carrier.fault("drop_before", times=1, **POST)
+
+    async def limited() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            await work_until_idle(practice, services)
+            practice.carrier.fault("empty", status=429, processed=False, times=1, method="GET")
+            with pytest.raises(NotResolvable, match=r"was asked about it first, without an answer: .*429"):
+                await services.orders.resolve(order_id, AGAIN)
+            assert practice.order(order_id)["state"] == "PARKED"
+            _, (hold,) = await services.ledger.pauses.holds()
+            assert (hold.held_by, hold.limit_group) == (HeldBy.LIMIT, "HISTORY")
+
+    run(limited())
 
 
 def test_adopted_order_is_followed_to_its_end(practice: Practice) -> None:
