@@ -16,6 +16,7 @@ from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
 from workers.carriers import CarrierEntry, configured_carriers
+from workers.clock import utc_now
 
 
 def policy(settings: CarrierSettings) -> CarrierPolicy:
@@ -83,7 +84,7 @@ def services_factory(
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
             )
             adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
-            yield Services(ledger, orders, Intake(ledger.intake, adapters, process_bell))
+            yield Services(ledger, orders, Intake(ledger.intake, adapters, process_bell, now=utc_now))
 
     return open_services
 

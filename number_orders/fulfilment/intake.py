@@ -5,12 +5,13 @@ item, before anyone is told that it was accepted.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 from uuid import UUID
 
+import structlog
 from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
@@ -18,7 +19,7 @@ from number_orders.carriers.contract import Adapter
 from number_orders.fulfilment.ports import Bell
 from number_orders.ledger.intake import NewOrder, Taken
 from number_orders.orders.document import document
-from number_orders.orders.errors import Fault, KeyConflict, OrderRefused
+from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused
 from number_orders.orders.model import (
     CarrierName,
     Criteria,
@@ -35,6 +36,8 @@ from number_orders.orders.numbers import E164, parse_e164
 from number_orders.orders.serialization import fingerprint
 from number_orders_client import contract
 
+log = structlog.get_logger(__name__)
+
 ORDER_BYTES_MAX: Final = 256 * 1024
 """The longest order as JSON: five thousand numbers fit three times."""
 
@@ -42,6 +45,11 @@ _TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
 
 FAULTS_MAX: Final = 20
 """How many faults of one order a refusal lists."""
+
+
+NOT_BEFORE_WITHIN: Final = timedelta(days=3653)
+NOT_BEFORE_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""Bounds of `not_before`: ten years ahead. What lies in the past means at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +90,26 @@ class IntakeStore(Protocol):
 class Intake:
     """Checks orders and stores them."""
 
-    def __init__(self, store: IntakeStore, adapters: Mapping[CarrierName, Adapter], bell: Bell) -> None:
+    def __init__(
+        self,
+        store: IntakeStore,
+        adapters: Mapping[CarrierName, Adapter],
+        bell: Bell,
+        *,
+        now: Callable[[], datetime],
+    ) -> None:
+        """Set up the intake of one process.
+
+        Args:
+            store: Where orders are stored.
+            adapters: The carriers that orders may name.
+            bell: Wakes the workers of new orders.
+            now: Returns the present in UTC, for bounds of years; minutes do not matter.
+        """
         self._store = store
         self._adapters = adapters
         self._bell = bell
+        self._now = now
         self._kinds = {name: adapter.capabilities.kinds for name, adapter in adapters.items()}
 
     async def submit(self, raw: object, *, producer: str, order_id: UUID | None = None) -> Ticket:
@@ -136,23 +160,43 @@ class Intake:
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-        accepted = await self._store.accept(good)
+        accepted, refused = await self._accept(good)
         self._bell.ring(_lanes_to_wake(good, accepted))
-        left = [order for order in good if order.order_id not in accepted]
+        left = [order for order in good if order.order_id not in accepted and order.order_id not in refused]
         found = await self._store.find_taken(left) if left else []
         taken = {(known.producer, known.key): known for known in found}
         return [
-            outcome if not isinstance(outcome, NewOrder) else _answer(outcome, accepted, taken) for outcome in outcomes
+            outcome
+            if not isinstance(outcome, NewOrder)
+            else refused.get(outcome.order_id) or _answer(outcome, accepted, taken)
+            for outcome in outcomes
         ]
 
-    def _checked(self, submission: Submission) -> NewOrder | Refusal:
-        raw = submission.raw
+    async def _accept(self, orders: Sequence[NewOrder]) -> tuple[frozenset[OrderId], dict[OrderId, Refusal]]:
+        """Store orders together; return the ids of the new ones, and the refusals of those that cannot be stored.
+
+        If the statement fails, each half is tried by itself, down to the single orders that make it fail.
+        """
         try:
-            request = self._read(raw)
+            return await self._store.accept(orders), {}
+        except NotStorable as trouble:
+            if len(orders) == 1:
+                log.exception("order_not_storable", key=orders[0].request.key)
+                return frozenset(), {orders[0].order_id: _own_fault(orders[0].request.key, "stored", trouble)}
+        half = len(orders) // 2
+        accepted, refused = await self._accept(orders[:half])
+        more, others = await self._accept(orders[half:])
+        return accepted | more, refused | others
+
+    def _checked(self, submission: Submission) -> NewOrder | Refusal:
+        try:
+            request = self._read(submission.raw)
+            return _new_order(request, submission.producer, OrderId(submission.order_id or uuid7()))
         except OrderRefused as refused:
-            key = raw.get("key") if isinstance(raw, Mapping) else None
-            return Refusal(key if isinstance(key, str) else None, refused)
-        return _new_order(request, submission.producer, OrderId(submission.order_id or uuid7()))
+            return Refusal(_key(submission.raw), refused)
+        except Exception as bug:
+            log.exception("order_not_checked", key=_key(submission.raw))
+            return _own_fault(_key(submission.raw), "checked", bug)
 
     def _read(self, raw: object) -> OrderRequest:
         _check_text(raw)
@@ -164,6 +208,7 @@ class Intake:
         if adapter is None:
             known = ", ".join(sorted(self._adapters)) or "none is set up"
             raise OrderRefused([Fault("carrier", f"is not one of ours: {known}")])
+        _check_moment(shaped.not_before, self._now())
         request = _request(shaped)
         if request.kind not in self._kinds[request.carrier]:
             raise OrderRefused([_not_offered(adapter, request.kind)])
@@ -175,9 +220,14 @@ class Intake:
 
 def _names(submission: Submission) -> set[object]:
     """Return what identifies an order before it is stored: its id, if chosen, and its key, if it has one."""
-    key = submission.raw.get("key") if isinstance(submission.raw, Mapping) else None
-    names: set[object] = {(submission.producer, key)} if isinstance(key, str) else set()
+    key = _key(submission.raw)
+    names: set[object] = {(submission.producer, key)} if key is not None else set()
     return names | ({submission.order_id} if submission.order_id else set())
+
+
+def _key(raw: object) -> str | None:
+    key = raw.get("key") if isinstance(raw, Mapping) else None
+    return key if isinstance(key, str) else None
 
 
 def _check_text(raw: object) -> None:
@@ -207,6 +257,20 @@ def _service_faults(shaped: contract.OrderRequest) -> Iterator[Fault]:
             yield Fault(f"numbers.{index}", str(wrong))
     if shaped.notify and shaped.notify.url:
         yield Fault("notify.url", "is not offered yet; use notify.task and notify.queue")
+
+
+def _check_moment(not_before: datetime | None, now: datetime) -> None:
+    """Refuse a moment that nobody can mean. What was accepted once still is when its order is sent again later."""
+    latest = now + NOT_BEFORE_WITHIN
+    if not_before and not NOT_BEFORE_EARLIEST <= not_before <= latest:
+        rule = f"must be between {NOT_BEFORE_EARLIEST:%Y-%m-%d} and ten years from now, {latest:%Y-%m-%d}"
+        raise OrderRefused([Fault("not_before", rule)])
+
+
+def _own_fault(key: str | None, done: str, trouble: Exception) -> Refusal:
+    """Return the refusal of an order that met a fault of this service."""
+    rule = f"could not be {done}, which is a fault of this service; nothing was stored: {trouble!r}"
+    return Refusal(key, OrderRefused([Fault("order", rule.encode(errors="replace").decode())]))
 
 
 def _not_offered(adapter: Adapter, kind: Kind) -> Fault:

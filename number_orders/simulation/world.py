@@ -56,7 +56,16 @@ _SCHEDULES: Final = frozenset(
     {"postpone", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "reset_breaker"}
 )
 """Statements that change what is due and return no rows."""
-_BUGS: Final = frozenset({"attempt_broke", "submission_broke", "question_broke", "event_given_up"})
+_BUGS: Final = frozenset(
+    {
+        "attempt_broke",
+        "submission_broke",
+        "question_broke",
+        "event_given_up",
+        "order_not_checked",
+        "order_not_storable",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +240,7 @@ class World:
             boot_clock=process.clock.boot,
         )
         adapters = {name: carrier.adapter for name, carrier in self._carriers.items()}
-        return Services(ledger, order_service, Intake(ledger.intake, adapters, bell))
+        return Services(ledger, order_service, Intake(ledger.intake, adapters, bell, now=process.clock.now))
 
     def _carrier(self, name: CarrierName, process: Process) -> Carrier:
         carrier, clock = self._carriers[name], process.clock

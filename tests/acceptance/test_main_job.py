@@ -14,6 +14,7 @@ from number_orders.sandbox.control import SandboxControl
 from number_orders_client import Client, NoTicketError, OrderRequest
 from tests.acceptance.conftest import Backend, MakeOrder, Producer
 from tests.acceptance.queries import acquired, rows, sold_for, traces
+from tests.later import LATER
 from tests.processes import eventually
 
 pytestmark = pytest.mark.acceptance
@@ -149,7 +150,7 @@ def test_an_order_waits_for_its_time_and_can_be_called_back_until_then(
     producer: Producer, an_order: MakeOrder, carrier: SandboxControl
 ) -> None:
     """Scheduled for later, cancelled before: never sent. Once the carrier has it, it cannot be cancelled."""
-    later = producer.submit(an_order(not_before="2099-01-01T00:00:00Z"))
+    later = producer.submit(an_order(not_before=LATER))
     assert producer.call("orders.cancel", later["order_id"]) == {"order_id": later["order_id"], "state": "CANCELLED"}
     assert producer.call("orders.cancel", later["order_id"])["state"] == "CANCELLED"
     sent = producer.submit(an_order())
@@ -163,7 +164,7 @@ def test_a_person_decides_about_a_parked_order(
     producer: Producer, an_order: MakeOrder, carrier: SandboxControl
 ) -> None:
     """Parked, sent again, bought once; a second word for it comes too late. What says nothing clear is refused."""
-    order_id = producer.submit(an_order(not_before="2099-01-01T00:00:00Z"))["order_id"]
+    order_id = producer.submit(an_order(not_before=LATER))["order_id"]
     for _ in range(2):
         assert producer.call("orders.park", order_id, "let me look", "ana")["state"] == "PARKED"
     for unclear in (
@@ -185,7 +186,7 @@ def test_a_person_decides_about_a_parked_order(
 
 def test_an_order_that_waits_is_tried_now(producer: Producer, an_order: MakeOrder, carrier: SandboxControl) -> None:
     """Whoever means it may overrule a schedule; what is over is over, and what is unclear is refused."""
-    order_id = producer.submit(an_order(not_before="2099-01-01T00:00:00Z"))["order_id"]
+    order_id = producer.submit(an_order(not_before=LATER))["order_id"]
     for unclear in ((" ",), ("ana", "\0"), ("ana", None, "buy")):
         with pytest.raises(ValueError, match="must be"):
             producer.call("orders.retry", order_id, *unclear)
@@ -300,7 +301,7 @@ def test_the_client_orders_waits_and_calls_back(broker_url: str, an_order: MakeO
         assert {n.e164 for n in ended.numbers} == set(sold_for(carrier, str(ticket.order_id))[0]["bought"])
         again = client.submit(an_order("client-1", quantity=2))
         assert (again.order_id, again.new) == (ticket.order_id, False)
-        later = client.submit(an_order("client-2", not_before="2099-01-01T00:00:00Z"))
+        later = client.submit(an_order("client-2", not_before=LATER))
         client.cancel(later.order_id, why="not wanted any more")
         assert client.get(later.order_id).state == "CANCELLED"
     finally:

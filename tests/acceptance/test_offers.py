@@ -21,6 +21,7 @@ from tests.acceptance.conftest import environment as backend_environment
 from tests.acceptance.demo_processes import NUMBER_ORDERS
 from tests.acceptance.queries import acquired, rows, sold_for, traces
 from tests.acceptance.swift_orders import brought_along
+from tests.later import LATER
 from tests.processes import eventually
 
 pytestmark = pytest.mark.acceptance
@@ -153,7 +154,7 @@ def test_the_most_in_one_order(producer: Producer, an_order: MakeOrder, name: st
     """As many as the table says are taken, here for a day that does not come; one more is refused."""
     criteria, rule = MOST[name]
     most = {"swift": 1000, "cm": 1000, "bandwidth": 5000}[name]
-    taken = an_order(carrier=name, criteria=criteria, quantity=most, not_before="2099-01-01T00:00:00Z")
+    taken = an_order(carrier=name, criteria=criteria, quantity=most, not_before=LATER)
     ticket = producer.submit(taken)
     assert producer.call("orders.cancel", ticket["order_id"])["state"] == "CANCELLED"
     with pytest.raises(ValueError, match=rule):

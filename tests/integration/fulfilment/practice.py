@@ -151,7 +151,9 @@ class Practice:
                 boot_clock=boot_clock,
             )
             try:
-                yield Services(open_ledger, orders, Intake(open_ledger.intake, {self.name: adapter}, self.bell))
+                yield Services(
+                    open_ledger, orders, Intake(open_ledger.intake, {self.name: adapter}, self.bell, now=utc_now)
+                )
             finally:
                 await open_courier.aclose()
 

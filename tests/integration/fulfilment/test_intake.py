@@ -3,19 +3,23 @@
 import asyncio
 import math
 import random
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeGuard
 
 import psycopg
 import pytest
 from psycopg import sql
 from uuid_utils.compat import uuid7
 
+from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.fulfilment.intake import Refusal, Submission, Ticket
 from number_orders.fulfilment.runtime import Services
-from number_orders.orders.errors import KeyConflict, LedgerUnavailable, OrderRefused
-from number_orders.orders.model import Lane
+from number_orders.orders.errors import Fault, KeyConflict, LedgerUnavailable, OrderRefused
+from number_orders.orders.model import Lane, OrderRequest
+from number_orders_client import contract
 from tests.integration.fulfilment.breaking import FailingConnection
 from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, run, work, work_until_idle
+from tests.later import LATER
 from tests.processes import eventually
 
 NUMBERS = ["+19195550123", "+19195550124"]
@@ -48,6 +52,11 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"key": "k" * 201}, "key"),
     ({"key": "schlüssel"}, "key"),
     ({"not_before": "2026-11-22T10:00:00"}, "not_before"),
+    ({"not_before": "9999-12-31T23:59:59-14:00"}, "not_before"),
+    ({"not_before": "0001-01-01T00:00:00+14:00"}, "not_before"),
+    ({"not_before": "1969-12-31T23:59:59Z"}, "not_before"),
+    ({"not_before": "2099-01-01T00:00:00Z"}, "not_before"),
+    ({"not_before": 10**30}, "not_before"),
     ({"criteria": None, "quantity": None, "numbers": []}, "numbers"),
     ({"criteria": None, "quantity": None, "numbers": [NUMBERS[0], NUMBERS[0]]}, "order"),
     ({"criteria": None, "quantity": None, "numbers": [NUMBERS[0], "+1"]}, "numbers.1"),
@@ -106,7 +115,7 @@ def test_endless_nesting_is_refused(practice: Practice) -> None:
 BODIES: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
     ({}, {}, True),
     ({}, {"allow_partial": True}, True),  # the default, written out
-    ({"not_before": "2099-01-01T00:00:00Z"}, {"not_before": "2099-01-01T01:00:00+01:00"}, True),
+    ({"not_before": LATER}, {"not_before": LATER.replace("T00:00:00Z", "T01:00:00+01:00")}, True),
     (
         {"notify": {"task": "t", "queue": "q", "on": ["OPEN", "FAILED"]}},
         {"notify": {"task": "t", "queue": "q", "on": ["FAILED", "OPEN", "OPEN"]}},
@@ -257,6 +266,56 @@ def test_each_order_of_a_batch_gets_its_own_answer(practice: Practice) -> None:
     run(batch())
 
 
+class Breaking(Bandwidth):
+    """An adapter with a bug that some orders meet."""
+
+    def check(self, request: OrderRequest) -> tuple[Fault, ...]:
+        if request.name == "meets a bug":
+            raise ZeroDivisionError("half a \ud800 of an order")
+        return super().check(request)
+
+
+def test_order_that_meets_a_bug_costs_the_others_of_its_batch_nothing(practice: Practice) -> None:
+    """Half of the orders are odd in every way; PostgreSQL refuses some, and the adapter breaks at others."""
+    dice = random.Random(24)
+    practice.db.execute("ALTER TABLE orders ADD CHECK (key NOT LIKE 'refused-%')")
+    odd: list[Callable[[int], object]] = [
+        lambda n: an_order(f"bug-{n}", name="meets a bug"),
+        lambda n: an_order(f"refused-{n}"),
+        lambda n: an_order(f"odd-{n}") | {dice.choice(ODD_FIELDS): dice.choice(ODD_VALUES)},
+        lambda _: dice.choice(ODD_VALUES),
+    ]
+    raws = [an_order(f"good-{n}") if n % 2 else dice.choice(odd)(n) for n in range(contract.ORDERS_MAX)]
+
+    async def batch() -> None:
+        async with practice.opened(adapter=Breaking("9900000", "743")) as services:
+            outcomes = await services.intake.submit_many(raws, producer="default")
+            submissions = [Submission(raw, "another") for raw in raws]
+            assert list(map(type, await services.intake.submit_together(submissions))) == list(map(type, outcomes))
+        assert {type(outcome) for outcome in outcomes[1::2]} == {Ticket}
+        said = {(outcome.key or "").split("-")[0]: str(outcome.error) for outcome in outcomes if _refused(outcome)}
+        assert "could not be checked, which is a fault of this service; nothing was stored: ZeroDiv" in said["bug"]
+        assert (
+            "could not be stored, which is a fault of this service; nothing was stored: NotStorable" in said["refused"]
+        )
+        for outcome in filter(_refused, outcomes):
+            str(outcome.error).encode()  # can be sent in an answer
+
+    run(batch())
+
+
+ODD_FIELDS = [*contract.OrderRequest.model_fields, "", "unheard of"]
+ODD_VALUES: list[object] = [
+    None, True, -1, 0, 10**400, 1e308, math.nan, "", "\x00", "\udfff", "9999-12-31T23:59:59-14:00", "+1", [], {}, [[]],
+    {"npa": "919", "country": "\u2028"}, {"task": "t" * 101, "queue": "q"}, ["+19195550123"] * 5001, {1: 2},
+    {"x": {"y": {}}}, object(), b"bytes",
+]  # fmt: skip
+
+
+def _refused(outcome: Ticket | Refusal) -> TypeGuard[Refusal]:
+    return isinstance(outcome, Refusal)
+
+
 def test_orders_taken_in_together_are_answered_as_if_they_had_come_one_by_one(practice: Practice) -> None:
     """One key of two producers, one key twice, one id for two orders: the later order learns whose it is."""
 
@@ -332,7 +391,7 @@ def test_only_lanes_with_due_work_are_rung(practice: Practice) -> None:
     async def rung() -> None:
         async with practice.opened() as services:
             notified = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["ACCEPTED"]}}
-            await accept(services, an_order("later", not_before="2099-01-01T00:00:00Z"))
+            await accept(services, an_order("later", not_before=LATER))
             assert practice.bell.rung == []
             await accept(services, an_order("now", **notified))
             assert sorted(practice.bell.rung) == [(BANDWIDTH, Lane.SUBMIT), (BANDWIDTH, Lane.TELL)]

@@ -14,6 +14,7 @@ from celery import Celery
 from number_orders.embedded.engines import Engines
 from number_orders.ledger.migrate import migrate
 from tests.integration.workers.conftest import environment
+from tests.later import LATER
 from tests.processes import Processes, eventually
 
 ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
@@ -44,7 +45,7 @@ def test_orders_sent_while_the_ledger_is_away_are_accepted_when_it_is_back(
         return app.send_task(task, kwargs=kwargs, queue="orders", task_id=str(uuid4()))
 
     def order(key: str) -> dict[str, Any]:
-        return {"key": key, "not_before": "2099-01-01T00:00:00Z", **ORDER}
+        return {"key": key, "not_before": LATER, **ORDER}
 
     first = send("orders.submit", order=order("before")).get(timeout=60)
     own_engines.postgres.stop()
@@ -73,7 +74,7 @@ def test_an_order_whose_pool_child_is_killed_is_accepted_by_another_child(
 ) -> None:
     """The child is killed while it holds the order; the worker lives, and the order still gets into the ledger."""
     worker = processes.worker(children=1)
-    order = {"key": "crm-1", "not_before": "2099-01-01T00:00:00Z", **ORDER}
+    order = {"key": "crm-1", "not_before": LATER, **ORDER}
     app.send_task("orders.submit", [order | {"key": "warm"}], queue="orders", task_id=str(uuid4())).get(timeout=60)
     own_engines.postgres.stop()
     sent = app.send_task("orders.submit", [order], queue="orders", task_id=str(uuid4()))

@@ -17,6 +17,7 @@ from celery.exceptions import TaskRevokedError
 from celery.result import AsyncResult
 
 from tests.integration.workers.messages import a_message
+from tests.later import LATER
 from tests.processes import Processes, eventually
 
 ORDER = {
@@ -24,7 +25,7 @@ ORDER = {
     "kind": "new_numbers",
     "criteria": {"npa": "919"},
     "quantity": 1,
-    "not_before": "2099-01-01T00:00:00Z",
+    "not_before": LATER,
 }
 MANY = 40
 PAST = datetime.fromtimestamp(1e9, UTC)
@@ -157,7 +158,7 @@ def test_an_order_that_makes_its_batch_fail_fails_alone(processes: Processes, ap
     good = [send(app, order(f"crm-{i}")) for i in range(5)]
     breaking = send(app, order("breaks"))
     good += [send(app, order(f"crm-{i}")) for i in range(5, 10)]
-    processes.worker(children=2).await_words("not_taken_together")
+    processes.worker(children=2).await_words("order_not_storable")
     assert [one.get(timeout=90)["new"] for one in good] == [True] * 10
     with pytest.raises(Exception, match="violates check constraint"):
         breaking.get(timeout=90)

@@ -11,6 +11,7 @@ from celery import Celery
 from number_orders.embedded.engines import Engines
 from number_orders.ledger.migrate import migrate
 from tests.integration.workers.conftest import environment
+from tests.later import LATER
 from tests.processes import Processes
 
 ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
@@ -50,8 +51,8 @@ def test_a_worker_that_holds_an_order_survives_the_death_of_its_broker(
 
 
 def submit(broker_url: str, key: str) -> str:
-    """Submit an order that is scheduled for 2099; return the task id."""
-    order = {"key": key, "not_before": "2099-01-01T00:00:00Z", **ORDER}
+    """Submit an order that is scheduled for years later; return the task id."""
+    order = {"key": key, "not_before": LATER, **ORDER}
     with Celery("producer", broker=broker_url, set_as_current=False) as app:
         return str(app.send_task("orders.submit", [order], queue="orders", task_id=str(uuid4())).id)
 

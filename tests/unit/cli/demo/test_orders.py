@@ -15,6 +15,7 @@ from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import OrderRequest
 from number_orders_client.contract import ORDERS_MAX
 from workers.carriers import adapters
+from workers.clock import utc_now
 
 SIZES = [ORDERS_MIN, 87, 120, 300, 3000]
 ADAPTERS = adapters(Settings(**sandbox_settings("http://127.0.0.1:1")))  # type: ignore[arg-type]  # settings check for themselves
@@ -38,7 +39,7 @@ def workload(request: pytest.FixtureRequest) -> Workload:
 
 
 def read(body: dict[str, Any]) -> OrderRequest | OrderRefused:
-    intake = Intake(store=None, adapters=ADAPTERS, bell=None)  # type: ignore[arg-type]  # it only reads
+    intake = Intake(store=None, adapters=ADAPTERS, bell=None, now=utc_now)  # type: ignore[arg-type]  # it only reads
     try:
         return intake._read(body)
     except OrderRefused as refused:
