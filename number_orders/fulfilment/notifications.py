@@ -14,7 +14,7 @@ import structlog
 
 from number_orders.fulfilment.ports import Delivery, Notifier, WorkStore
 from number_orders.ledger.outbox import OutboxMessage
-from number_orders.ledger.schedule import Claim, Claims
+from number_orders.ledger.schedule import Claim, Claims, Later
 from number_orders.orders.model import CarrierName, Lane, OrderId
 
 log = structlog.get_logger(__name__)
@@ -77,7 +77,9 @@ class TellLane:
         if failed:
             log.warning("not_delivered", orders=len(reasons), reason=failed[0][1])
             await self.outbox.mark_undelivered(failed, _CHANNEL)
-            later = [(order_id, claims.now + _retry_after(by_id[order_id]), why) for order_id, why in reasons.items()]
+            later = [
+                Later(order_id, claims.now + _retry_after(by_id[order_id]), why) for order_id, why in reasons.items()
+            ]
             await self.schedule.postpone(claims, later)
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from number_orders.ledger.history import Receipt, Story
 from number_orders.ledger.outbox import OutboxMessage
-from number_orders.ledger.schedule import Claims
+from number_orders.ledger.schedule import Claims, Later
 from number_orders.orders.model import CarrierName, Lane, NumberResult, Order, OrderId
 
 # The broker, and the other processes
@@ -128,7 +128,7 @@ class WorkStore(Protocol):
         self, carrier: CarrierName, lane: Lane, *, limit: int, lease: timedelta, since: datetime | None = None
     ) -> Claims | None: ...
 
-    async def postpone(self, claims: Claims, later: Iterable[tuple[OrderId, datetime, str | None]]) -> None: ...
+    async def postpone(self, claims: Claims, later: Iterable[Later]) -> None: ...
 
     async def release(self, claims: Claims, order_ids: Sequence[OrderId]) -> None: ...
 

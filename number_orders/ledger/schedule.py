@@ -32,6 +32,8 @@ class Claim:
     """How often the item was claimed since it was added or renewed, this claim included."""
     generation: int
     """How often the item was renewed."""
+    confirmed: int = 0
+    """In how many looks since it was added or renewed the carrier showed the same again."""
     limit_group: str | None = None
     """The limit group in which the carrier counts its requests."""
     rate_slot_at: datetime | None = None
@@ -52,6 +54,18 @@ class Claims:
     """Whether the carrier's breaker counts faults or is open, so that an answer must be reported (`Breakers.reset`)."""
     reached: datetime | None = None
     """All work that was due before this moment is claimed by now; None if a limit may have held some of it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """When claimed work falls due again."""
+
+    order_id: OrderId
+    not_before: datetime
+    reason: str | None = None
+    """Why, for the people who look at the order; None keeps the reason given before."""
+    confirms: bool = False
+    """Whether the carrier showed the same again (`Claim.confirmed`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +122,14 @@ class Schedule:
         if not found:
             return None
         claims = [
-            Claim(rows.order_from_row(row), row["attempts"], row["generation"], row["limit_group"], row["rate_slot_at"])
+            Claim(
+                order=rows.order_from_row(row),
+                attempts=row["attempts"],
+                generation=row["generation"],
+                confirmed=row["confirmed"],
+                limit_group=row["limit_group"],
+                rate_slot_at=row["rate_slot_at"],
+            )
             for row in found
         ]
         first = found[0]
@@ -129,11 +150,16 @@ class Schedule:
             self._limited.discard(where)
         return found
 
-    async def postpone(self, claims: Claims, later: Iterable[tuple[OrderId, datetime, str | None]]) -> None:
-        """Give claimed work items back, due later; without a reason, the old one stays."""
+    async def postpone(self, claims: Claims, later: Iterable[Later]) -> None:
+        """Give claimed work items back, due later."""
         entries = [
-            {"order_id": str(order_id), "not_before": moment_to_json(not_before), "reason": reason}
-            for order_id, not_before, reason in later
+            {
+                "order_id": str(one.order_id),
+                "not_before": moment_to_json(one.not_before),
+                "reason": one.reason,
+                "confirms": one.confirms,
+            }
+            for one in later
         ]
         if entries:
             await self._database.run("postpone", {"later": Jsonb(entries), "lane": claims.lane, "token": claims.token})

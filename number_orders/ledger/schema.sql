@@ -89,6 +89,7 @@ CREATE TABLE owed (
     not_before  timestamptz NOT NULL,
     lease_token uuid,
     attempts    integer NOT NULL DEFAULT 0,      -- claims since it was added or renewed
+    confirmed   integer NOT NULL DEFAULT 0,      -- looks since then in which the carrier showed the same again
     turn        integer NOT NULL DEFAULT 0,      -- generation: how often it was renewed while it existed
     reason      text,
     serial_key  text,                            -- the serial lock that the order waits for

@@ -103,7 +103,7 @@ class Tables:
             return
         # A delivery under way keeps its lease: otherwise a later document could overtake it.
         is_being_delivered = lane == Lane.TELL and row["lease_token"] is not None
-        row.update(reason=effect["reason"], attempts=0, turn=row["turn"] + 1, serial_key=None)
+        row.update(reason=effect["reason"], attempts=0, confirmed=0, turn=row["turn"] + 1, serial_key=None)
         row.update({} if is_being_delivered else {"not_before": not_before, "lease_token": None})
 
     def drop_work(self, order_id: UUID, lanes_kept: set[str]) -> None:
@@ -154,7 +154,7 @@ def new_work_item(order: Row, lane: str, not_before: datetime, reason: str | Non
     """Return a work item that was never claimed."""
     row = {name: order[name] for name in ("order_id", "carrier", "kind")}
     row |= {"lane": lane, "not_before": not_before, "reason": reason}
-    return row | {"lease_token": None, "attempts": 0, "turn": 0, "serial_key": None}
+    return row | {"lease_token": None, "attempts": 0, "confirmed": 0, "turn": 0, "serial_key": None}
 
 
 def check_e164(e164: str) -> None:

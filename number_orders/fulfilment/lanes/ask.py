@@ -15,12 +15,12 @@ from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
 from number_orders.fulfilment.lanes.late_look import LateLook
 from number_orders.fulfilment.lanes.other_orders import Search
-from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome, LookAgain
+from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
 from number_orders.fulfilment.memory import NumberRecall, OrderMemory, ProgressStore
 from number_orders.fulfilment.overdue import Overdue, WaitingTimes
 from number_orders.fulfilment.ports import AlarmStore, LockStore, NumberReader
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.ledger.schedule import Claim, Claims
+from number_orders.ledger.schedule import Claim, Claims, Later
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import LedgerUnavailable, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import AnswerLost, CarriersEnd, Event, NotListed, PartSettled, StillOpen
@@ -116,7 +116,7 @@ class AskLane:
 
     async def _judge(
         self, attempt: Attempt, conversation: ConversationResult, exchanges: list[Exchange]
-    ) -> Heard | LookAgain:
+    ) -> Heard | Later:
         """Return the event to record, or when to look again if there is nothing new. Add what is asked besides."""
         order, now, policy = attempt.order, attempt.now, self.carrier.policy
         match conversation.event:
@@ -132,14 +132,15 @@ class AskLane:
             case event:
                 return Heard(order, event)
 
-    async def _judge_event(self, attempt: Attempt, event: Event, exchanges: list[Exchange]) -> Heard | LookAgain:
+    async def _judge_event(self, attempt: Attempt, event: Event, exchanges: list[Exchange]) -> Heard | Later:
         """Judge what the carrier says of an open order. An end counts once it is believed."""
         order, now = attempt.order, attempt.now
         known = await self._known_numbers(order, event)
-        looks = attempt.claim.attempts + 1
+        looks = attempt.claim.confirmed + 2  # the look that moved it, those that showed the same, and this one
         judged = judge_end(order, event, known, looks=looks, now=now, policy=self.carrier.policy)
         if isinstance(judged, Unsettled):
-            return await self._look_again(attempt, None, until=judged.not_before, reason=judged.reason)
+            later = await self._look_again(attempt, None, until=judged.not_before, reason=judged.reason)
+            return replace(later, confirms=True)
         if judged is not event:
             return await self._heard(order, judged, now, judged=True)
         if isinstance(event, CarriersEnd) and order.resent_in_doubt:
@@ -148,9 +149,7 @@ class AskLane:
             return await self._heard(order, event, now, judged=falls_short(order, event))
         return await self._look_again(attempt, None, slow=isinstance(event, StillOpen) and event.slow)
 
-    async def _judge_with_others(
-        self, attempt: Attempt, end: CarriersEnd, exchanges: list[Exchange]
-    ) -> Heard | LookAgain:
+    async def _judge_with_others(self, attempt: Attempt, end: CarriersEnd, exchanges: list[Exchange]) -> Heard | Later:
         """Judge the end of an order that was sent again in doubt, by every carrier order with its reference."""
         order = attempt.order
         done = {result.e164 for result in end.numbers if is_done(order, result)}
@@ -192,16 +191,16 @@ class AskLane:
         slow: bool = False,
         until: datetime | None = None,
         reason: str | None = None,
-    ) -> LookAgain:
+    ) -> Later:
         """Return when to look again: at the usual pace, or at `until` if that is sooner."""
         order, now, policy = attempt.order, attempt.now, self.carrier.policy
         look = next_ask(order, attempt.claim.attempts, slow=slow, now=now, policy=policy)
         reason = reason or look.reason
         await self._overdue.check(order, now, reason)
         if isinstance(error, NoAnswer):
-            return LookAgain(order.order_id, max(look.not_before, error.not_before or now), error.reason)
+            return Later(order.order_id, max(look.not_before, error.not_before or now), error.reason)
         sooner = until is not None and now < until < look.not_before
-        return LookAgain(order.order_id, until if until and sooner else look.not_before, reason)
+        return Later(order.order_id, until if until and sooner else look.not_before, reason)
 
     async def _report_error(self, order: Order, error: Exception | None) -> None:
         match error:

@@ -10,10 +10,11 @@ from typing import Protocol
 
 from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
 from number_orders.fulfilment.lanes.other_orders import OtherOrders, Search
-from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome, LookAgain
+from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
 from number_orders.fulfilment.memory import NumberRecall
 from number_orders.fulfilment.ports import NumberReader
 from number_orders.fulfilment.recorder import Heard
+from number_orders.ledger.schedule import Later
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import LookedAgain
 from number_orders.orders.model import Order, is_done
@@ -40,13 +41,11 @@ class LateLook:
         if found.error is not None and not found.numbers:
             wanted = found.error.not_before if isinstance(found.error, NoAnswer) else None
             again_at = max(wanted or attempt.now, attempt.now + policy.ask_pause(attempt.claim.attempts, slow=True))
-            return AttemptOutcome(
-                attempt, LookAgain(order.order_id, again_at, f"late look: {found.error}"), conversation
-            )
+            return AttemptOutcome(attempt, Later(order.order_id, again_at, f"late look: {found.error}"), conversation)
         event = _event(order, found)
         if event.look_again and not event.numbers:
             again_at = attempt.now + policy.late_look_after
-            return AttemptOutcome(attempt, LookAgain(order.order_id, again_at, event.detail), conversation)
+            return AttemptOutcome(attempt, Later(order.order_id, again_at, event.detail), conversation)
         heard = Heard(order, event)
         return AttemptOutcome(attempt, heard, conversation, receipts(order, conversation))
 

@@ -26,9 +26,9 @@ from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, Pauses, RateS
 from number_orders.fulfilment.ports import ReceiptStore, WorkStore
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.history import Receipt
-from number_orders.ledger.schedule import Claim, Claims
+from number_orders.ledger.schedule import Claim, Claims, Later
 from number_orders.orders.errors import LedgerUnavailable
-from number_orders.orders.model import CarrierName, Lane, Order, OrderId
+from number_orders.orders.model import CarrierName, Lane, Order
 
 log = structlog.get_logger(__name__)
 
@@ -52,16 +52,6 @@ _GATHER_S: Final = 0.02
 
 _CALL_ANOTHER_AFTER_S: Final = 1.0
 """How long claims may keep coming back full before another pool process is called."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookAgain:
-    """The result of an attempt that brought no event: its order is due again at `not_before`."""
-
-    order_id: OrderId
-    not_before: datetime
-    reason: str | None = None
-    """Why, for the people who look at the order; None keeps the reason given before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +79,7 @@ class AttemptOutcome:
     """How one attempt ended."""
 
     attempt: Attempt
-    result: Heard | LookAgain
+    result: Heard | Later
     conversation: ConversationResult
     receipts: Sequence[Receipt] = ()
 
@@ -344,7 +334,7 @@ class LaneRun:
         if heard:
             now = max(outcome.attempt.now for outcome in outcomes)
             await self._write(outcomes, partial(self._recorder.hear, heard, now=now))
-        for claims, later in _look_again_by_claims(outcomes):
+        for claims, later in _later_by_claims(outcomes):
             await self._write(outcomes, partial(self._ledger.schedule.postpone, claims, later))
         receipts = [receipt for outcome in outcomes for receipt in outcome.receipts]
         await self._write(outcomes, partial(self._ledger.history.keep_receipts, receipts))
@@ -394,14 +384,11 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _look_again_by_claims(
-    outcomes: Iterable[AttemptOutcome],
-) -> list[tuple[Claims, list[tuple[OrderId, datetime, str | None]]]]:
+def _later_by_claims(outcomes: Iterable[AttemptOutcome]) -> list[tuple[Claims, list[Later]]]:
     """Return what to postpone, grouped by the claims that brought it."""
-    groups: dict[int, tuple[Claims, list[tuple[OrderId, datetime, str | None]]]] = {}
+    groups: dict[int, tuple[Claims, list[Later]]] = {}
     for outcome in outcomes:
-        if isinstance(outcome.result, LookAgain):
-            again = outcome.result
+        if isinstance(outcome.result, Later):
             _, entries = groups.setdefault(id(outcome.claims), (outcome.claims, []))
-            entries.append((again.order_id, again.not_before, again.reason))
+            entries.append(outcome.result)
     return list(groups.values())

@@ -78,7 +78,7 @@ WITH input AS MATERIALIZED (
     INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
     SELECT order_id, lane, carrier, kind, not_before, reason FROM new_work
     ON CONFLICT (order_id, lane) DO UPDATE
-    SET reason = excluded.reason, attempts = 0, turn = owed.turn + 1, serial_key = NULL,
+    SET reason = excluded.reason, attempts = 0, confirmed = 0, turn = owed.turn + 1, serial_key = NULL,
         -- A delivery under way keeps its lease: otherwise a later document could overtake it.
         lease_token = CASE WHEN owed.lane = 'tell' THEN owed.lease_token END,
         not_before = CASE WHEN owed.lane = 'tell' AND owed.lease_token IS NOT NULL THEN owed.not_before

@@ -74,9 +74,9 @@ WITH breaker AS MATERIALIZED (
     WHERE owed.ctid = taken.row_id
       -- The planner cannot know how few rows are taken. The arrays, here and below, make it look them up one by one.
       AND owed.ctid = ANY(ARRAY(SELECT row_id FROM taken))
-    RETURNING owed.order_id, owed.attempts, owed.turn AS generation, taken.rate_slot_at, taken.limit_group
+    RETURNING owed.order_id, owed.attempts, owed.confirmed, owed.turn AS generation, taken.rate_slot_at, taken.limit_group
 )
-SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.generation, claimed.rate_slot_at, claimed.limit_group,
+SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.confirmed, claimed.generation, claimed.rate_slot_at, claimed.limit_group,
        EXISTS (SELECT FROM breaker WHERE is_open OR recovering) AS recovering, NULL::timestamptz AS reached, orders.*
 FROM claimed JOIN orders USING (order_id)
 WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
@@ -111,9 +111,9 @@ WITH lane_state AS MATERIALIZED (
 ), claimed AS (
     UPDATE owed SET not_before = now() + %(lease)s, lease_token = %(token)s, attempts = attempts + 1, serial_key = NULL
     WHERE owed.ctid = ANY(ARRAY(SELECT row_id FROM taken))
-    RETURNING owed.order_id, owed.attempts, owed.turn AS generation
+    RETURNING owed.order_id, owed.attempts, owed.confirmed, owed.turn AS generation
 )
-SELECT now() AS now, clock_timestamp() AS clock, lane_state.is_unlimited AS unlimited, claimed.attempts, claimed.generation,
+SELECT now() AS now, clock_timestamp() AS clock, lane_state.is_unlimited AS unlimited, claimed.attempts, claimed.confirmed, claimed.generation,
        NULL::timestamptz AS rate_slot_at, draws.limit_group, false AS recovering,
        (SELECT max(not_before) FROM taken) AS reached, orders.*
 FROM lane_state
@@ -123,8 +123,9 @@ LEFT JOIN draws ON draws.carrier = %(carrier)s AND draws.lane = %(lane)s AND dra
 
 -- name: postpone
 -- Give claims back, due later. Without a reason the old one stays.
-UPDATE owed SET not_before = later.not_before, lease_token = NULL, reason = coalesce(later.reason, owed.reason)
-FROM jsonb_to_recordset(%(later)s) AS later (order_id uuid, not_before timestamptz, reason text)
+UPDATE owed SET not_before = later.not_before, lease_token = NULL, reason = coalesce(later.reason, owed.reason),
+                confirmed = owed.confirmed + later.confirms::integer
+FROM jsonb_to_recordset(%(later)s) AS later (order_id uuid, not_before timestamptz, reason text, confirms boolean)
 WHERE owed.order_id = later.order_id AND owed.lane = %(lane)s AND owed.lease_token = %(token)s;
 
 -- name: release

@@ -60,7 +60,8 @@ def _leased(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:
         breaker.update(probe_token=p["token"], probe_until=now + p["probe"])
     same: Row = {"now": now, "clock": now, "recovering": is_open or recovering, "reached": reached}
     return [
-        {**tables.orders[row["order_id"]], **same, "attempts": row["attempts"], "generation": row["turn"]}
+        {**tables.orders[row["order_id"]], **same}
+        | {"attempts": row["attempts"], "confirmed": row["confirmed"], "generation": row["turn"]}
         | {"limit_group": available.limit_group, "rate_slot_at": rate_slot_at}
         for row, available, rate_slot_at in taken
     ]
@@ -136,6 +137,7 @@ def postpone(tables: Tables, p: Params) -> list[Row]:
         if row is not None:
             due_at = datetime.fromisoformat(later["not_before"])
             row.update(not_before=due_at, lease_token=None, reason=later["reason"] or row["reason"])
+            row["confirmed"] += later["confirms"]
     return []
 
 

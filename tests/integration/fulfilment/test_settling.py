@@ -10,6 +10,7 @@ from number_orders.carriers.contract import Conversation
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.alarms import Alarm
+from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
@@ -58,6 +59,8 @@ class Scripted(Bandwidth):
     def ask(self, order: Order) -> Conversation:
         yield from ()
         self.asked += 1
+        if order.carrier_order_id not in self.stands:
+            raise NoAnswer("the carrier gives no answer")
         return self.stands[order.carrier_order_id]
 
     def look_for(self, order: Order) -> Conversation:
@@ -149,6 +152,26 @@ def test_a_carrier_that_was_away_for_long_is_looked_at_three_times(lagging: Prac
             assert lagging.order(order_id)["state"] == "OPEN"
             await look(lagging, services, 60 * MINUTE)
             assert lagging.order(order_id)["state"] == "FAILED"
+
+    run(scenario())
+
+
+def test_looks_without_an_answer_do_not_count(lagging: Practice) -> None:
+    """The carrier gives no answer for hours: it has shown the same twice, not five times."""
+
+    async def scenario() -> None:
+        carrier = Scripted(stands={A: Refused("ERROR", None, "ERROR")})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send(services)
+            await look(lagging, services, 60 * MINUTE)
+            carrier.stands.clear()
+            await look(lagging, services, 60 * MINUTE, times=3)
+            carrier.stands[A] = Refused("ERROR", None, "ERROR")
+            await look(lagging, services, 60 * MINUTE)
+            assert lagging.order(order_id)["state"] == "OPEN"
+            await look(lagging, services, 60 * MINUTE)
+            assert lagging.order(order_id)["state"] == "FAILED"
+            assert carrier.asked == 6
 
     run(scenario())
 

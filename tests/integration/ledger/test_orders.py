@@ -9,6 +9,7 @@ import pytest
 from psycopg import errors, sql
 
 from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.schedule import Later
 from number_orders.orders.errors import AlreadyTaken
 from number_orders.orders.events import Acknowledged, Deferred, Filled, NotSent, StillOpen, SubmissionBegun
 from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, State
@@ -115,7 +116,7 @@ def test_step_that_renews_a_work_item_ends_its_lease(harness: LedgerHarness) -> 
         await harness.make_all_due()
         old = await claim_due(ledger, Lane.ASK)
         await record_events(ledger, order, StillOpen("PROCESSING"))
-        await ledger.schedule.postpone(old, [(order.order_id, old.now + timedelta(days=9), "never")])
+        await ledger.schedule.postpone(old, [Later(order.order_id, old.now + timedelta(days=9), "never")])
         (work_item,) = (await ledger.history.story(order.order_id)).work_items
         assert work_item.not_before < await ledger.now() + timedelta(minutes=1)
 

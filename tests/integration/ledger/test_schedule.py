@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.schedule import Later
 from number_orders.orders.model import Lane
 from number_orders.simulation.clock import VirtualLoop, true_now
 from number_orders.simulation.memory_ledger import MemoryDatabase
@@ -86,7 +87,7 @@ def test_released_work_is_due_at_once_and_postponed_work_later(harness: LedgerHa
         await ledger.schedule.release(claims, [order.order_id])
         again = await claim_due(ledger)
         assert [claim.attempts for claim in again.claims] == [1]
-        await ledger.schedule.postpone(again, [(order.order_id, again.now + MINUTE, "wait a little")])
+        await ledger.schedule.postpone(again, [Later(order.order_id, again.now + MINUTE, "wait a little")])
         assert await ledger.schedule.claim(BANDWIDTH, Lane.SUBMIT, limit=1, lease=MINUTE) is None
         story = await ledger.history.story(order.order_id)
         assert [(work_item.lane, work_item.reason, work_item.in_hand) for work_item in story.work_items] == [
@@ -106,7 +107,7 @@ def test_orders_that_wait_for_their_time_are_listed_page_by_page(harness: Ledger
             await accept_order(ledger, a_request(f"k{i}"))
         claims = await claim_due(ledger, limit=3)
         ids = sorted(claim.order.order_id for claim in claims.claims)
-        await ledger.schedule.postpone(claims, [(order_id, claims.now + MINUTE, "later") for order_id in ids[:2]])
+        await ledger.schedule.postpone(claims, [Later(order_id, claims.now + MINUTE, "later") for order_id in ids[:2]])
 
         assert await ledger.schedule.waiting_at(BANDWIDTH, Lane.SUBMIT, after=None, limit=10) == ids[:2]
         assert await ledger.schedule.waiting_at(BANDWIDTH, None, after=ids[0], limit=10) == ids[1:2]

@@ -1,4 +1,4 @@
-"""Numbers that a carrier withdrew."""
+"""Numbers that a carrier withdrew, and looks that showed the same again."""
 
 from pathlib import Path
 
@@ -14,5 +14,5 @@ deploy = "pre"
 
 
 def upgrade() -> None:
-    """Allow the state `withdrawn` of a number."""
+    """Allow the state `withdrawn` of a number, and count looks in `owed.confirmed`."""
     op.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
