@@ -205,6 +205,8 @@ class Settings(BaseSettings):
     database_connections: Annotated[int, Field(ge=1)] = 3
     """The most ledger connections per pool child."""
     receipts_kept_days: Annotated[int, Field(ge=1)] = 30
+    guard_s: Annotated[float, Field(gt=0)] = 72 * 3600.0
+    """How long orders are looked for before they are sent, after the ledger has fallen back in time."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = True
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555

@@ -65,9 +65,9 @@ def services_factory(
     async def open_services() -> AsyncIterator[Services]:
         assert settings.database_url is not None, "the caller has checked that the settings name a database"
         async with AsyncExitStack() as stack:
-            url = settings.database_url.get_secret_value()
+            url, guard_lasts = settings.database_url.get_secret_value(), timedelta(seconds=settings.guard_s)
             ledger = await stack.enter_async_context(
-                PostgresLedger.at(url, connections_max=settings.database_connections)
+                PostgresLedger.at(url, connections_max=settings.database_connections, guard_lasts=guard_lasts)
             )
             open_carriers = await _open_carriers(settings, carriers, stack)
             await ledger.schedule.open_lanes(list(open_carriers))
@@ -82,6 +82,7 @@ def services_factory(
                 slots=slots,
                 boot_clock=boot_clock,
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
+                guard_lasts=guard_lasts,
             )
             adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
             yield Services(ledger, orders, Intake(ledger.intake, adapters, process_bell, now=utc_now))

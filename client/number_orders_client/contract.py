@@ -169,6 +169,8 @@ class OrderDocument(BaseModel):
     """Why the order is in this state, in words."""
     quantity: int
     numbers: list[NumberResult]
+    reference: str | None = None
+    """The order's name at the carrier: the same for the same key. None in documents of release 0.1.0."""
     carrier_order_id: str | None
     carrier_status: str | None
     accepted_at: datetime

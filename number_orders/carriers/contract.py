@@ -183,7 +183,7 @@ class Capabilities:
     partial_fill: bool
     backorder: bool
     found_by_reference: bool
-    """An order whose answer was lost can be found by our order id."""
+    """An order whose answer was lost can be found by our reference."""
     cancellable: frozenset[Kind] = frozenset()
     """Kinds of orders that the carrier can cancel while they are open there."""
     limit_groups: Mapping[tuple[Lane, Kind], str] = field(default_factory=dict)

@@ -56,6 +56,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "doctor": operations.doctor,
         "pause": operations.pause,
         "resume": operations.resume,
+        "guard": operations.guard,
         "alarms": operations.alarms,
         "letters": operations.letters,
         "version": operations.version,

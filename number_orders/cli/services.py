@@ -10,6 +10,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -51,7 +52,9 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
     """
     url = await _connected_url(settings)
     with _known_schema():
-        async with PostgresLedger.at(url, connections_max=1, wait_s=CONNECT_WITHIN_S) as ledger:
+        async with PostgresLedger.at(
+            url, connections_max=1, wait_s=CONNECT_WITHIN_S, guard_lasts=timedelta(seconds=settings.guard_s)
+        ) as ledger:
             yield ledger
 
 

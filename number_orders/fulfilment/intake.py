@@ -33,6 +33,7 @@ from number_orders.orders.model import (
     WhenTainted,
 )
 from number_orders.orders.numbers import E164, parse_e164
+from number_orders.orders.reference import derive_reference
 from number_orders.orders.serialization import fingerprint
 from number_orders_client import contract
 
@@ -311,6 +312,7 @@ def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOr
         producer=producer,
         request=request,
         fingerprint=fingerprint(request),
+        reference=derive_reference(producer, request.key),
         reason="scheduled" if request.not_before else None,
         notification=notification,
         channels=request.notify.channels if request.notify and notifies else (),

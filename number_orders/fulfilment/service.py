@@ -23,6 +23,7 @@ from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.retries import Retries, RetryOutcome
 from number_orders.fulfilment.watch import SerialLockWatch
+from number_orders.ledger.guard import GUARD_LASTS
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
@@ -52,6 +53,7 @@ class OrderService:
         slots: Slots,
         boot_clock: Callable[[], float],
         receipts_kept: timedelta = timedelta(days=30),
+        guard_lasts: timedelta = GUARD_LASTS,
     ) -> None:
         self._ledger = ledger
         self._carriers = carriers
@@ -62,6 +64,7 @@ class OrderService:
         self._boot_clock = boot_clock
         self._ledger_clock = LedgerClock()
         self._receipts_kept = receipts_kept
+        self._guard_lasts = guard_lasts
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
         self._retries = Retries(ledger, self._recorder, bell, carriers)
 
@@ -80,7 +83,13 @@ class OrderService:
             self._bell.ring([(carrier, lane)])
 
     async def sweep(self) -> int:
-        """Send a wake-up for every lane on which something is due; return how many lanes there are."""
+        """Send a wake-up for every lane on which something is due; return how many lanes there are.
+
+        Looks first whether the ledger has fallen back in time.
+        """
+        guard = await self._ledger.guard.check(self._guard_lasts)
+        if guard.fell:
+            log.error("ledger_fell_back", guarded_until=guard.ends_at, why=guard.why)
         due = await self._ledger.schedule.due_lanes()
         self._bell.ring(due)
         return len(due)

@@ -7,7 +7,7 @@ every statement is guarded: by the order's key, its version, or its lease. Calle
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -15,6 +15,7 @@ from typing import Any, Final, Self, cast
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.errors import Diagnostic
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
@@ -40,7 +41,12 @@ STATEMENT_S: Final = 30.0
 MARGIN_S: Final = 10.0
 """How much longer we wait for the answer. After that the server counts as frozen, and the connection is closed."""
 
+_WAITS_FOR_STANDBY: Final = "SyncRepWaitForLSN"
+"""The function of PostgreSQL that warns when a synchronous commit was made here and not confirmed by the standby. The
+warning has no SQLSTATE of its own, and its text depends on the server's language."""
+
 Connections = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
+OnConnect = Callable[[psycopg.AsyncConnection[DictRow]], Awaitable[None]]
 
 
 class Database(ABC):
@@ -116,6 +122,7 @@ class PostgresDatabase(Database):
         wait_s: float = 10.0,
         statement_s: float = STATEMENT_S,
         margin_s: float = MARGIN_S,
+        on_connect: OnConnect | None = None,
     ) -> Self:
         """Make a database on `url`, which connects when it is entered (`async with`).
 
@@ -125,6 +132,7 @@ class PostgresDatabase(Database):
             wait_s: How long to wait for a connection of the pool.
             statement_s: How long PostgreSQL may work on one statement.
             margin_s: How much longer than that to wait for its answer.
+            on_connect: Called with each new connection before anything else uses it.
         """
         pool: Connections = AsyncConnectionPool(
             address(url),
@@ -135,7 +143,7 @@ class PostgresDatabase(Database):
             # request, so after an outage of an hour the ledger is reached again within seconds.
             reconnect_timeout=wait_s,
             open=False,
-            configure=partial(_configure, statement_s),
+            configure=partial(_configure, statement_s, on_connect),
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
@@ -159,9 +167,17 @@ class PostgresDatabase(Database):
         await self.pool.check()
 
     async def _execute(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
+        notices: list[Diagnostic] = []
         async with self.pool.connection() as connection, asyncio.timeout(self.silence_s):
-            cursor = await connection.execute(SQL[statement], params)
-            return await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
+            connection.add_notice_handler(notices.append)
+            try:
+                cursor = await connection.execute(SQL[statement], params)
+                rows = await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
+            finally:
+                connection.remove_notice_handler(notices.append)
+        if any(notice.source_function == _WAITS_FOR_STANDBY for notice in notices):
+            raise LedgerUnavailable("written, but the synchronous standby has not confirmed it in time")
+        return rows
 
 
 async def ledger_time(database: Database) -> datetime:
@@ -188,7 +204,11 @@ def address(url: str) -> str:
     return make_conninfo("", **{**_TCP, **conninfo_to_dict(url)})
 
 
-async def _configure(statement_s: float, connection: psycopg.AsyncConnection[DictRow]) -> None:
+async def _configure(
+    statement_s: float,
+    on_connect: OnConnect | None,
+    connection: psycopg.AsyncConnection[DictRow],
+) -> None:
     """Set up a session: UTC, since documents have moments in UTC; a statement timeout; generic plans.
 
     Each statement is planned once for each connection. By default PostgreSQL plans the larger ones at every execution,
@@ -200,3 +220,5 @@ async def _configure(statement_s: float, connection: psycopg.AsyncConnection[Dic
         " set_config('plan_cache_mode', 'force_generic_plan', false)",
         [limit_ms],
     )
+    if on_connect is not None:
+        await on_connect(connection)

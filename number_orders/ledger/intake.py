@@ -23,6 +23,8 @@ class NewOrder:
     producer: str
     request: OrderRequest
     fingerprint: str
+    reference: str
+    """See `orders.reference`. The ledger stores it unless workers of 0.1.0 may still send the order."""
     reason: str | None = None
     notification: Mapping[str, Any] | None = None
     channels: tuple[str, ...] = ()
@@ -69,6 +71,7 @@ def _new_order(order: NewOrder) -> dict[str, Any]:
         "producer": order.producer,
         "key": order.request.key,
         "fingerprint": order.fingerprint,
+        "reference": order.reference,
         "carrier": order.request.carrier,
         "kind": order.request.kind,
         "account": order.request.account,

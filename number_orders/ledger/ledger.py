@@ -4,7 +4,8 @@ Use cases are handed the stores they need (`number_orders.fulfilment.ports`), no
 process and the command line use a whole `Ledger`.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +13,7 @@ from number_orders.ledger.alarms import Alarms
 from number_orders.ledger.breakers import Breakers
 from number_orders.ledger.connection import Database, PostgresDatabase, ledger_time
 from number_orders.ledger.dead_letters import DeadLetterStore
+from number_orders.ledger.guard import GUARD_LASTS, Guard, check_new_connection
 from number_orders.ledger.history import History
 from number_orders.ledger.intake import IntakeStore
 from number_orders.ledger.limits import Limits
@@ -38,6 +40,7 @@ class Ledger:
         self.pauses = Pauses(database)
         self.outbox = Outbox(database)
         self.alarms = Alarms(database)
+        self.guard = Guard(database)
         self.dead_letters = DeadLetterStore(database)
         self.history = History(database, self.orders, self.numbers, self.schedule)
 
@@ -52,9 +55,13 @@ class PostgresLedger(Ledger):
     database: PostgresDatabase
 
     @classmethod
-    def at(cls, url: str, **options: Any) -> Self:
-        """Make a ledger on the database at `url`; `options` are those of `PostgresDatabase.at`."""
-        return cls(PostgresDatabase.at(url, **options))
+    def at(cls, url: str, *, guard_lasts: timedelta = GUARD_LASTS, **options: Any) -> Self:
+        """Make a ledger on the database at `url`; `options` are those of `PostgresDatabase.at`.
+
+        Each new connection is used only after a look whether the ledger has fallen back in time. If it has, a guard
+        period of `guard_lasts` begins.
+        """
+        return cls(PostgresDatabase.at(url, on_connect=partial(check_new_connection, guard_lasts), **options))
 
     async def __aenter__(self) -> Self:
         await self.database.__aenter__()

@@ -116,6 +116,7 @@ def _step(recorded: PendingStep) -> dict[str, Any]:
         "losses": after.losses,
         "doubt_since": moment_to_json(after.doubt_since),
         "doubt_asks": after.doubt_asks,
+        "history_lost_at": moment_to_json(after.history_lost_at),
         "event": type(recorded.step.event).__name__,
         "late": recorded.step.late,
         "releases_serial_lock": recorded.step.releases_serial_lock,

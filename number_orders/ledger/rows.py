@@ -74,6 +74,8 @@ def order_from_row(row: Row) -> Order:
         doubt_since=row["doubt_since"],
         doubt_asks=row["doubt_asks"],
         ended_at=row["ended_at"],
+        derived_reference=row["reference"],
+        history_lost_at=row["history_lost_at"],
         moved_at=row["moved_at"],
     )
 

@@ -50,6 +50,9 @@ class Claims:
     claims: Sequence[Claim]
     clock: datetime
     """The ledger's time at the end of the statement; later than `now` if it waited for locks."""
+    guarded_since: datetime | None = None
+    """On the lane submit, when the guard period began that is in force: an order that was not looked for since then is
+    looked for before it is sent."""
     recovering: bool = False
     """Whether the carrier's breaker counts faults or is open, so that an answer must be reported (`Breakers.reset`)."""
     reached: datetime | None = None
@@ -133,7 +136,16 @@ class Schedule:
             for row in found
         ]
         first = found[0]
-        return Claims(lane, first["now"], token, claims, first["clock"], first["recovering"], first["reached"])
+        return Claims(
+            lane=lane,
+            now=first["now"],
+            token=token,
+            claims=claims,
+            clock=first["clock"],
+            guarded_since=first["guarded_since"],
+            recovering=first["recovering"],
+            reached=first["reached"],
+        )
 
     async def _claimed(self, where: tuple[CarrierName, Lane], params: Mapping[str, Any]) -> list[DictRow]:
         """Claim, with the cheap statement unless the lane was limited last time.

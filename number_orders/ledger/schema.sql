@@ -26,6 +26,8 @@ CREATE TABLE orders (
     accepted_at      timestamptz NOT NULL DEFAULT now(),
     moved_at         timestamptz NOT NULL DEFAULT now(),
     ended_at         timestamptz,
+    reference        text,                       -- the order's name at its carrier; null: its id
+    history_lost_at  timestamptz,                -- what was done with it before that may be forgotten
     CONSTRAINT one_order_per_key UNIQUE (producer, key),
     CONSTRAINT ended_means_final CHECK ((ended_at IS NOT NULL) = (state IN (
                          'COMPLETED', 'PARTIAL', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELLED'))),
@@ -219,6 +221,27 @@ CREATE TABLE breakers (
     probe_until timestamptz,                     -- after that the probe counts as lost, and another claim may take it
     closed_at   timestamptz
 ) WITH (fillfactor = 50);
+
+-- Which ledger this is: the server, its timeline, the database and its tables. None of them stays when a backup is restored
+-- or another server takes over. Null on a standby.
+CREATE FUNCTION ledger_identity() RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN NOT pg_is_in_recovery() THEN
+        concat_ws('/', (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_lsn()), 8),
+                  (SELECT oid FROM pg_database WHERE datname = current_database()), 'orders'::regclass::oid) END
+$$;
+
+-- Whether the ledger is still the one it was, and the guard period after it fell back in time. There is one row.
+CREATE TABLE guard (
+    guard_id        integer PRIMARY KEY DEFAULT 1 CHECK (guard_id = 1),
+    identity        text,                        -- of the server, its timeline and the tables; null: not looked at yet
+    seen_at         timestamptz NOT NULL DEFAULT now(), -- when a worker last wrote this row
+    began_at        timestamptz,                 -- null: there was no guard period
+    ends_at         timestamptz,
+    why             text,
+    who             text,
+    references_from timestamptz NOT NULL,        -- orders that are accepted later have derived references
+    CONSTRAINT guard_has_an_end CHECK ((began_at IS NULL) = (ends_at IS NULL))
+);
 
 -- Alarms for people. One row for each matter, however often it happens.
 CREATE TABLE alarms (

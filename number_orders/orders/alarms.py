@@ -30,6 +30,8 @@ class Alarm(StrEnum):
     """The carrier showed numbers as bought, and its end does not mention them. They are not held any more."""
     BOUGHT_TWICE = "bought_twice"
     """The carrier has more than one order with our reference that bought numbers."""
+    LEDGER_FELL_BACK = "ledger_fell_back"
+    """A backup was restored or another server took over, and the ledger may have forgotten orders and purchases."""
     END_CONTRADICTED = "end_contradicted"
     """The carrier contradicts the end that the producer was told."""
     ILLEGAL_TRANSITION = "illegal_transition"

@@ -29,6 +29,7 @@ def document(order: Order, results: Iterable[NumberResult]) -> dict[str, Any]:
         "reason": order.reason,
         "quantity": order.request.wanted,
         "numbers": [_number(result) for result in numbers],
+        "reference": order.reference,
         "carrier_order_id": order.carrier_order_id,
         "carrier_status": order.carrier_status,
         "accepted_at": _moment(order.accepted_at),

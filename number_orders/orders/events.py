@@ -89,6 +89,13 @@ class SubmissionBegun(Judgement, NoProgress):
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryLost(Judgement):
+    """The ledger fell back in time at `since`: it may have forgotten attempts to send the order."""
+
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NotSent(AboutOneAttempt, NoProgress):
     """The attempt provably did not reach the carrier, so it is safe to send the order again."""
 
@@ -207,6 +214,8 @@ class NotListed(CarrierNews, Judgement):
     looked: str
     resend: bool = True
     """False: what was prepared at the carrier is gone as well, so a person decides whether to send again."""
+    shows_references: bool = False
+    """Whether the list shows references of ours, so that an order with this one would have been seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +333,7 @@ class ToldAgain(Reminder):
 
 Event = (
     SubmissionBegun
+    | HistoryLost
     | NotSent
     | Deferred
     | AnswerLost

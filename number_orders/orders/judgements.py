@@ -44,15 +44,20 @@ def judge_absence(
     """Judge what it means that the carrier has no record of an order in doubt.
 
     One look proves little: a carrier's list may lag behind its sales. Absence is proven by enough looks over enough
-    time. Even then a person decides if this carrier's list proves too little or too many answers were lost.
+    time. Even then a person decides if this carrier's list proves too little or too many answers were lost. An order
+    that this ledger never sent, but may have forgotten to have sent, is looked for once, after the patience.
     """
     looked = event.looked
-    since = order.doubt_since or now
-    enough = order.doubt_asks + 1 >= policy.doubt_asks and now - since >= policy.doubt_patience
+    since = max(filter(None, (order.doubt_since, order.history_lost_at)), default=now)
+    never_sent = not order.sends and order.history_lost_at is not None
+    asks = 1 if never_sent else policy.doubt_asks
+    enough = order.doubt_asks + 1 >= asks and now - since >= policy.doubt_patience
     if not enough:
         return event
-    if not (policy.resend_when_absent and event.resend):
-        return Parked(f"the carrier has no record of it ({looked}); sending again is for a person to decide")
+    proves = policy.resend_when_absent or (never_sent and event.shows_references)
+    if not (proves and event.resend):
+        again = "sending it" if never_sent else "sending again"
+        return Parked(f"the carrier has no record of it ({looked}); {again} is for a person to decide")
     if order.losses >= policy.losses_max:
         return Parked(f"sent {order.losses} times, every answer was lost, and the carrier has no record ({looked})")
     return ProvenAbsent(looked)

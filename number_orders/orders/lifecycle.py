@@ -28,6 +28,7 @@ from number_orders.orders.events import (
     Filled,
     FilledWithErrors,
     FoundTwice,
+    HistoryLost,
     Hurried,
     LookedAgain,
     NotListed,
@@ -63,6 +64,7 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
     {
         State.ACCEPTED: {
             SubmissionBegun: State.SUBMITTING,
+            HistoryLost: State.IN_DOUBT,  # the ledger fell back in time
             CancelAsked: State.CANCELLED,
             Hurried: State.ACCEPTED,
             SetAside: State.PARKED,
@@ -341,6 +343,8 @@ def _move(order: Order, event: Event, target: State, now: datetime) -> Order:
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
             lost = 1 if order.state is State.SUBMITTING else 0  # it counts once, on leaving SUBMITTING
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
+        case HistoryLost(since=since):
+            return replace(moved, doubt_since=since, doubt_asks=0, history_lost_at=since)
         case NotListed() if target is State.IN_DOUBT:
             return replace(moved, doubt_asks=order.doubt_asks + 1)
         case _:
@@ -375,6 +379,8 @@ def _reason(event: Event) -> str | None:
             return None
         case StillOpen(carrier_status=status, detail=detail):
             return detail or f"the carrier says {status}"
+        case HistoryLost():
+            return "the ledger fell back in time, and may have forgotten that it was sent"
         case NotListed(looked=looked):
             return f"not on the carrier's record yet ({looked})"
         case ProvenAbsent(looked=looked):
@@ -409,7 +415,7 @@ def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy)
         case State.IN_DOUBT | State.OPEN, Hurried():
             yield AskCarrier(now, f"hurried: {_reason(event)}")
         case State.IN_DOUBT, _:
-            yield AskCarrier(now + policy.doubt_pause(order.doubt_asks), "asking the carrier whether it arrived")
+            yield _question_in_doubt(order, event, now, policy)
         case State.ACCEPTED, NotSent(reason=reason, not_before=not_before):
             pause = _jittered(policy.resend_pause(order.sends), order, order.sends)
             yield SubmitOrder(max(not_before or now, now + pause), reason)
@@ -427,6 +433,13 @@ def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy)
             return
 
 
+def _question_in_doubt(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> AskCarrier:
+    if isinstance(event, HistoryLost):
+        # By then the carrier lists what was sent before, so that one question is enough.
+        return AskCarrier(max(now, event.since + policy.doubt_patience), _reason(event))
+    return AskCarrier(now + policy.doubt_pause(order.doubt_asks), "asking the carrier whether it arrived")
+
+
 def _changes(order: Order) -> int:
     """Return about how often the order has changed at the carrier: its events, without attempts and looks in vain."""
     return order.version - 2 * order.sends - order.doubt_asks
@@ -435,12 +448,13 @@ def _changes(order: Order) -> int:
 def _late_look_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> Iterator[AskCarrier]:
     """Yield one more question, long after the end, if the order may have bought more than it knows.
 
-    That is an order that was sent again after an attempt in doubt, since the carrier's list may lag beyond our
-    patience, and one that a person closed while the carrier may work on it. A removal done twice harms nobody.
+    That is an order that was sent again after an attempt in doubt or one that may be forgotten, since the carrier's
+    list may lag beyond our patience, and one that a person closed while the carrier may work on it. A removal done
+    twice harms nobody.
     """
     if not order.state.is_final or order.request.kind is Kind.REMOVE_NUMBERS:
         return
-    if order.resent_in_doubt or (order.sends and isinstance(event, ClosedByPerson)):
+    if order.sends and (order.resent_in_doubt or order.history_lost_at or isinstance(event, ClosedByPerson)):
         yield AskCarrier(now + policy.late_look_after, "late look: did the carrier buy more than is known?")
 
 

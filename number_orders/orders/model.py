@@ -210,8 +210,33 @@ class Order:
     doubt_asks: int = 0
     """Number of times since `doubt_since` that the carrier was asked and had no record of the order."""
     ended_at: datetime | None = None
+    derived_reference: str | None = None
+    """See `reference`. None: an order of release 0.1.0, or one that its workers may send."""
+    history_lost_at: datetime | None = None
+    """When the ledger fell back in time: what was done with the order before that may be forgotten."""
     moved_at: datetime | None = field(default=None, compare=False)
     """When its last event was recorded, as the ledger has it. None: not read from the ledger."""
+
+    @property
+    def reference(self) -> str:
+        """The name of the order at its carrier (`orders.reference`)."""
+        return self.derived_reference or str(self.order_id)
+
+    @property
+    def history_in_doubt(self) -> bool:
+        """Whether the ledger fell back in time and it was not looked for since: there may be purchases of it."""
+        if self.history_lost_at is None or self.request.kind is Kind.REMOVE_NUMBERS:
+            return False
+        return not self.was_doubted_since(self.history_lost_at)
+
+    def was_doubted_since(self, moment: datetime) -> bool:
+        """Return whether it was in doubt, and so looked for at the carrier, since a moment."""
+        return self.doubt_since is not None and self.doubt_since >= moment
+
+    @property
+    def may_have_arrived(self) -> bool:
+        """Whether the carrier may have the order from an attempt that is not known, or whose answer was lost."""
+        return self.losses > 0 or self.history_lost_at is not None
 
     @property
     def resent_in_doubt(self) -> bool:

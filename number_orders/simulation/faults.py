@@ -82,6 +82,10 @@ class Faults:
     impatient_actions: float = 0.0
     """Orders that an impatient operator parks or retries, per hour."""
 
+    # The ledger itself
+    falls: float = 0.0
+    """How often the ledger falls back in time, per day."""
+
 
 CALM: Final = Faults()
 HARSH: Final = Faults(
@@ -112,6 +116,11 @@ def _only(*names: str) -> Callable[[Random], Faults]:
     return lambda _: replace(CALM, **{name: getattr(HARSH, name) for name in names})
 
 
+def _fall_back(dice: Random) -> Faults:
+    """Choose any faults, and let the ledger fall back in time."""
+    return replace(swarm(dice), falls=3.0, decided=1.0)
+
+
 def _start_people(dice: Random) -> Faults:
     """Choose any faults, and add an impatient operator."""
     return replace(swarm(dice), impatient_actions=20.0, decided=1.0)
@@ -129,6 +138,7 @@ PROFILES: Final[Mapping[str, Callable[[Random], Faults]]] = MappingProxyType(
         "messages": _only("doubled", "dropped", "delayed", "wiped", "two_beats", "no_beat"),
         "carriers": _only("slow_review", "strange", "listing_delay", "cancelled", "decided"),
         "people": _start_people,
+        "falls": _fall_back,
         "clocks": _only("skew", "limited", "frozen", "lost_after"),
     }
 )

@@ -53,6 +53,15 @@ class Monitor:
     _final_orders: dict[UUID, tuple[object, frozenset[tuple[str, str]]]] = field(default_factory=dict)
     _leases: dict[tuple[UUID, str], tuple[UUID, datetime]] = field(default_factory=dict)
 
+    has_fallen: bool = False
+    """Whether the ledger has fallen back in time: it may have forgotten orders, attempts and ends."""
+
+    def on_fall(self) -> None:
+        """Forget what the ledger has forgotten."""
+        self.has_fallen = True
+        self._final_orders.clear()
+        self._leases.clear()
+
     def fail(self, promise: str) -> None:
         """Record a broken promise and end the world."""
         self.trace.note("monitor", "BROKEN", promise)
@@ -113,7 +122,7 @@ class Monitor:
     def _is_late_look(self, order: Row, owed: Sequence[Row]) -> bool:
         """Return whether an ended order is owed one late look, and may have bought more than it knows."""
         events = {event["event"] for event in self.tables.events[order["order_id"]]}
-        doubted = order["sends"] > 1 and order["doubt_since"] is not None
+        doubted = (order["sends"] > 1 and order["doubt_since"] is not None) or order["history_lost_at"] is not None
         wanted = doubted or bool(events & {"WrittenOff", "CutShort", "TakenAsItIs"})
         return State(order["state"]).is_final and wanted and [row["lane"] for row in owed] == [Lane.ASK]
 
@@ -149,18 +158,25 @@ class Monitor:
             self.fail(f"{carrier} reports a violation: {violation}")
 
     def _check_sales(self, carrier: CarrierName, reference: str, sales: Sequence[Sale]) -> None:
-        order = self.tables.orders.get(UUID(reference))
+        order_id = self.tables.references.get(reference)
+        order = self.tables.orders.get(order_id) if order_id else None
+        if self.has_fallen and (order is None or not order["sends"] or order["history_lost_at"]):
+            self._check_bought_once(reference, sales)
+            return
         if order is None or order["sends"] == 0:
             self.fail(f"{carrier} has {reference}, which was sent before it was recorded")
             return
-        purchases = [sale for sale in sales if _may_buy(sale)]
-        removes = order["kind"] == Kind.REMOVE_NUMBERS
-        if not removes and len(purchases) > 1:
-            self.fail(f"order {reference} was bought {len(purchases)} times: {[s['order_id'] for s in purchases]}")
+        self._check_bought_once(reference, sales)
         if len(sales) > order["sends"]:
             self.fail(f"order {reference} arrived {len(sales)} times but was sent {order['sends']} times")
-        if purchases and not removes and order["state"] in {State.FAILED, State.CANCELLED}:
+        bought = any(_may_buy(sale) and not _is_removal(sale) for sale in sales)
+        if bought and order["state"] in {State.FAILED, State.CANCELLED}:
             self.fail(f"order {reference} is {order['state']} but was bought")
+
+    def _check_bought_once(self, reference: str, sales: Sequence[Sale]) -> None:
+        purchases = [sale for sale in sales if _may_buy(sale) and not _is_removal(sale)]
+        if len(purchases) > 1:
+            self.fail(f"order {reference} was bought {len(purchases)} times: {[s['order_id'] for s in purchases]}")
 
     # At the end of the world
 
@@ -180,18 +196,24 @@ class Monitor:
             self._check_notifications(order)
         for carrier in self.carriers:
             self.on_carrier_action(carrier)
+            for sale in self.carriers[carrier].sales():
+                if sale["customer_order_id"] not in self.tables.references:
+                    self.fail(f"{carrier} has {_summary([sale])}, and no order of ours knows of it")
 
     def _check_notifications(self, order: Row) -> None:
         """Check that producers got the documents they asked for, in order, and the end as it is."""
         notify = order["request"].get("notify")
         documents = self.inbox.documents.get(order["order_id"], [])
         first = list(dict.fromkeys(document["version"] for document in documents))
-        if first != sorted(first):
+        forgotten = self.has_fallen and order["history_lost_at"] is not None  # then versions are given out again
+        if first != sorted(first) and not forgotten:
             self.fail(f"the producer of order {order['order_id']} received versions {first} in this order")
         if notify is None or order["state"] not in notify.get("on", FINAL_STATES):
             return
         # A worker that was frozen past its lease sends a document that others sent long before; its version says so.
-        last = max(documents, key=lambda document: int(document["version"]), default={})
+        last = max(documents, key=lambda each: int(each["version"]), default={})
+        if forgotten:  # what was sent before the fall may come after the end, with a greater version
+            last = next((each for each in documents if each["state"] == order["state"]), last)
         numbers = {(number["e164"], number["state"]) for number in last.get("numbers", ())}
         if last.get("state") != order["state"] or not self._numbers(order["order_id"]) <= numbers:
             self.fail(f"order {order['order_id']} ended {order['state']}, but its producer last received {last}")
@@ -208,7 +230,7 @@ class Monitor:
     def _differences(self, order: Row) -> list[str]:
         """Compare an end with what the carrier really did."""
         order_id, state = order["order_id"], State(order["state"])
-        sales = self.carriers[order["carrier"]].sales(str(order_id))
+        sales = self.carriers[order["carrier"]].sales(order["reference"])
         if order["kind"] == Kind.REMOVE_NUMBERS:
             return self._removal_differences(order, sales)
         purchases = [sale for sale in sales if _may_buy(sale)]
@@ -221,6 +243,11 @@ class Monitor:
         else:
             theirs = purchases[0] if len(purchases) == 1 else None
             wrong = theirs is None or theirs["outcome"] not in _CARRIER_OUTCOMES[state] or _acquired(theirs) != ours
+        if wrong and self.has_fallen and order["history_lost_at"]:
+            # What was bought and removed before the ledger found the purchase again is on no list any more.
+            missing = {e164 for sale in purchases for e164 in _acquired(sale)}.difference(ours)
+            gone = {e164 for sale in self.carriers[order["carrier"]].sales() for e164 in _released(sale)}
+            wrong = not missing or not missing <= gone or state is State.COMPLETED
         return [
             f"order {order_id} ended {state} with {ours}, but at the carrier {_summary(sales)}: {self.story(order_id)}"
         ] * wrong
@@ -238,6 +265,10 @@ class Monitor:
 def _released(sale: Sale) -> Sequence[str]:
     gone: Sequence[str] = sale.get("released") or sale.get("removed") or ()
     return gone
+
+
+def _is_removal(sale: Sale) -> bool:
+    return str(sale["kind"]).startswith(("disconnect", "REMOVE"))
 
 
 def _acquired(sale: Sale) -> list[str]:

@@ -137,13 +137,22 @@ class Producer:
     async def run(self) -> None:
         """Place the order, repeat it until there is a ticket, and perhaps cancel it."""
         await asyncio.sleep(self.planned.at_s)
-        order_id = self.planned.order_id
+        await self._ask_until_answered(self.planned.order_id)
+        if self.ticket is not None and self.planned.cancelled_after_s is not None:
+            order_id = self.ticket.order_id
+            await asyncio.sleep(self.planned.cancelled_after_s)
+            self.broker.send(Message("cancel", (order_id,), late_ack=True))
+
+    async def _ask_until_answered(self, order_id: UUID) -> None:
         while self.ticket is None and self.refused is None:
             await self._ask_for_ticket(order_id)
             order_id = self.planned.order_id if self.dice.random() < 0.5 else _uuid(self.dice)  # noqa: PLR2004
-        if self.ticket is not None and self.planned.cancelled_after_s is not None:
-            await asyncio.sleep(self.planned.cancelled_after_s)
-            self.broker.send(Message("cancel", (self.ticket.order_id,), late_ack=True))
+
+    async def repeat_if_forgotten(self, tables: Tables) -> None:
+        """Place the order again, with its key, if the ledger has forgotten it: its producer asked for it in vain."""
+        if self.ticket is not None and self.ticket.order_id not in tables.orders:
+            self.ticket = None
+            await self._ask_until_answered(_uuid(self.dice))
 
     async def _ask_for_ticket(self, order_id: UUID) -> None:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -256,7 +265,7 @@ class Operator:
 
     def _decide(self, row: Row) -> None:
         self._decided += 1
-        decision = self._decision(row, self.carriers[row["carrier"]].sales(str(row["order_id"])))
+        decision = self._decision(row, self.carriers[row["carrier"]].sales(row["reference"]))
         self.trace.note("operator", "decides", f"{row['order_id']}: {decision}")
         self.broker.send(Message("resolve", (row["order_id"], decision), late_ack=True))
 

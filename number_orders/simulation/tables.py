@@ -6,7 +6,7 @@ What the statements do to them is in `simulation.statements`. One test suite run
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Final
 from uuid import UUID
@@ -44,10 +44,19 @@ class Tables:
     breakers: dict[str, Row] = field(default_factory=dict)
     alarms: dict[tuple[str, str], Row] = field(default_factory=dict)
     dead_letters: list[Row] = field(default_factory=list)
+    guard: Row = field(default_factory=lambda: dict.fromkeys(("began_at", "ends_at", "why", "who")))
+    """The row of table `guard`."""
+    ledger_identity: str = "server 1"
+    """Which ledger this is: another after a restored backup or a failover."""
     keys: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    references: dict[str, UUID] = field(default_factory=dict)
+    """The orders by their references at the carriers."""
     _identities: Iterator[int] = field(default_factory=lambda: count(1))
     _held_now: dict[str, Row] = field(default_factory=dict)
     _carrier_orders: dict[tuple[str, str], UUID] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.guard |= {"identity": self.ledger_identity, "seen_at": datetime.min.replace(tzinfo=UTC)}
 
     def identity(self) -> int:
         """Return the next id, which no row has."""
@@ -60,6 +69,7 @@ class Tables:
         order_id = row["order_id"]
         self.orders[order_id] = row
         self.keys[row["producer"], row["key"]] = order_id
+        self.references[row["reference"]] = order_id
         self.numbers[order_id] = {}
         self.events[order_id] = []
 

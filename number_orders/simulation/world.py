@@ -28,6 +28,7 @@ from number_orders.orders.policy import CarrierPolicy
 from number_orders.simulation.broker import Broker, SimulatedBell, SimulatedNotifier, SimulatedSlots
 from number_orders.simulation.carriers import POLICIES, sandbox_state, simulated_carriers
 from number_orders.simulation.clock import EPOCH, MachineClock, VirtualLoop, true_now
+from number_orders.simulation.falls import Falls
 from number_orders.simulation.faults import CALM, PROFILES, Faults
 from number_orders.simulation.incidents import DAY_S, Incidents
 from number_orders.simulation.ledger_connection import LedgerConnection
@@ -153,6 +154,7 @@ class World:
             await self._set_up_ledger()
             producers = self._start_people()
             self._start_machines()
+            self._start_falls(producers)
             self._start(self._end_faults())
             self._start(self._wait_for_rest(producers))
             await self._monitor.ended.wait()
@@ -214,6 +216,19 @@ class World:
             slots = SimulatedSlots(each=_LANE_CHILDREN, together=_CHILDREN - 1)
             for number in range(_CHILDREN):
                 self._start(self._child(f"w{machine}.{number}", clock, slots).run())
+
+    def _start_falls(self, producers: list[Producer]) -> None:
+        def fallen() -> None:
+            self._monitor.on_fall()
+            for producer in producers:
+                self._start(producer.repeat_if_forgotten(self._tables))
+            for written in self._writes:
+                written.set()
+
+        dice, times = Random(f"{self._plan.seed}/falls"), self._plan.faults.falls * self._plan.days
+        orders_at_s = [producer.planned.at_s for producer in producers]
+        falls = Falls(self._tables, dice, self._trace, times=times, orders_at_s=orders_at_s, fallen=fallen)
+        self._start(falls.run())
 
     def _child(self, name: str, clock: MachineClock, slots: SimulatedSlots) -> PoolChild:
         return PoolChild(

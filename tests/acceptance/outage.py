@@ -182,7 +182,8 @@ class Outage:
         """Look each order up at the carrier, as a person would, and say what to do."""
         for order in parked:
             order_id = str(order["order_id"])
-            there = [one for one in self._place.carrier.report()["orders"] if one["customer_order_id"] == order_id]
+            sold = self._place.carrier.report()["orders"]
+            there = [one for one in sold if one["customer_order_id"] == order["reference"]]
             decision = {"carrier_order_id": there[0]["order_id"]} if there else {}
             told = {"order_id": order_id, "as_": "adopted" if there else "sent_again", "by": "test", **decision}
             self.figures.decided += 1
@@ -207,7 +208,8 @@ class Outage:
         ours = {order_id: said for order_id, said in known.items() if said["key"].startswith(f"{self._name}-")}
         report = self._place.carrier.report()
         others = known.keys() - ours.keys()
-        sold = [order for order in report["orders"] if order["customer_order_id"] not in others]
+        theirs = {known[order_id]["reference"] for order_id in others}
+        sold = [order for order in report["orders"] if order["customer_order_id"] not in theirs]
         verdict = judge(
             tickets={key: {order_id} for key, order_id in tickets.items()},
             ours=ours,

@@ -1,11 +1,13 @@
 """What tests of whole processes look at: the ledger's rows, what the carrier sold, what an order left behind."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
+from number_orders.orders.reference import derive_reference
 from number_orders.sandbox.control import SandboxControl
 
 _OF_ORDER = """
@@ -22,9 +24,16 @@ def rows(url: str, query: str, *values: object) -> list[dict[str, Any]]:
         return db.execute(query.encode(), values or None).fetchall()
 
 
-def sold_for(carrier: SandboxControl, order_id: str) -> list[dict[str, Any]]:
-    """Return everything that was ordered at the carriers with our order's id as its reference."""
-    return [order for order in carrier.report()["orders"] if order["customer_order_id"] == order_id]
+def sold_for(carrier: SandboxControl, order: Mapping[str, Any], *, producer: str = "default") -> list[dict[str, Any]]:
+    """Return everything that was ordered at the carriers with the reference of an order of ours.
+
+    Args:
+        carrier: The sandbox carriers.
+        order: The order, its ticket or its document: whatever has its key.
+        producer: Whose order it is.
+    """
+    reference = derive_reference(producer, order["key"])
+    return [order for order in carrier.report()["orders"] if order["customer_order_id"] == reference]
 
 
 def acquired(document: dict[str, Any]) -> list[str]:
@@ -35,10 +44,11 @@ def acquired(document: dict[str, Any]) -> list[str]:
 def traces(url: str, carrier: SandboxControl, order_id: str, key: str) -> list[str]:
     """Return where something of one order can be found, whatever other orders do meanwhile.
 
-    The carriers keep every order and the last requests of every reference; an order's reference is its id.
+    The carriers keep every order and the last requests of every reference.
     """
     with psycopg.connect(url) as db:
         found = [place for (place,) in db.execute(_OF_ORDER, {"order_id": order_id, "key": key})]
     report = carrier.report()
     known = json.dumps([report["orders"], report["http"]])
-    return [*found, "carrier"] if order_id in known or key in known else found
+    names = (order_id, key, derive_reference("default", key))
+    return [*found, "carrier"] if any(name in known for name in names) else found

@@ -48,7 +48,7 @@ def test_a_backorder_is_called_back_closed_and_told(
     document = producer.await_end(order_id)
     assert (document["state"], document["numbers"]) == ("CANCELLED", [])
     assert document["reason"] == "the backorder was closed before anything was bought"
-    (theirs,) = sold_for(carrier, order_id)
+    (theirs,) = sold_for(carrier, document)
     assert (theirs["outcome"], theirs["bought"], theirs["set_aside"]) == ("FAILED", [], [])
     with Connection(broker_url) as connection, connection.SimpleQueue(TOLD["queue"]) as queue:
         message = queue.get(timeout=60)
@@ -65,7 +65,7 @@ def test_a_backorder_called_back_with_half_of_its_numbers_keeps_them(
     producer.call("orders.cancel", order_id)
 
     document = producer.await_end(order_id)
-    (theirs,) = sold_for(carrier, order_id)
+    (theirs,) = sold_for(carrier, document)
     assert (document["state"], theirs["outcome"]) == ("PARTIAL", "PARTIAL")
     assert sorted(number["e164"] for number in document["numbers"]) == sorted(theirs["bought"])
     assert len(theirs["bought"]) == 2

@@ -77,7 +77,7 @@ def test_an_order_is_completed_with_the_numbers_that_were_assigned(
     document = producer.await_end(ticket["order_id"])
 
     assert document["state"] == "COMPLETED"
-    (sold,) = sold_for(carrier, ticket["order_id"])
+    (sold,) = sold_for(carrier, ticket)
     assert acquired(document) == sorted(sold["bought"])
     assert len(acquired(document)) == 3
 
@@ -92,14 +92,14 @@ def test_whole_ranges_and_american_numbers(
     for ticket, count in ((ranges, 20), (singles, 2)):
         document = producer.await_end(ticket["order_id"])
         assert (document["state"], len(acquired(document))) == ("COMPLETED", count)
-        assert acquired(document) == sorted(sold_for(carrier, ticket["order_id"])[0]["bought"])
+        assert acquired(document) == sorted(sold_for(carrier, ticket)[0]["bought"])
 
 
 def test_a_part_is_told_as_a_part(producer: Producer, a_dutch_order: MakeOrder, carrier: SandboxControl) -> None:
     ticket = producer.submit(a_dutch_order("0113", quantity=4))
     document = producer.await_end(ticket["order_id"])
     assert (document["state"], len(acquired(document))) == ("PARTIAL", 2)
-    assert acquired(document) == sorted(sold_for(carrier, ticket["order_id"])[0]["bought"])
+    assert acquired(document) == sorted(sold_for(carrier, ticket)[0]["bought"])
 
 
 def test_a_rejection_is_told_with_its_reason(
@@ -112,7 +112,7 @@ def test_a_rejection_is_told_with_its_reason(
     assert document["reason"]
     refused = producer.submit(a_dutch_order(quantity=14, range_size=7))
     document = producer.await_end(refused["order_id"])
-    assert (document["state"], sold_for(carrier, refused["order_id"])) == ("FAILED", [])
+    assert (document["state"], sold_for(carrier, refused)) == ("FAILED", [])
     assert document["reason"].startswith("range_size: must be one of 10, 100")
 
 
@@ -125,7 +125,7 @@ def test_what_nobody_decides_stays_open(
     await_asks(ledger_url, ticket["order_id"])
     document = producer.call("orders.get", ticket["order_id"])
     assert (document["state"], document["final"]) == ("OPEN", False)
-    assert len(sold_for(carrier, ticket["order_id"])) == 1
+    assert len(sold_for(carrier, ticket)) == 1
 
 
 def test_an_order_is_called_back_while_people_decide(
@@ -140,7 +140,7 @@ def test_an_order_is_called_back_while_people_decide(
     document = producer.await_end(order_id)
     assert (document["state"], acquired(document)) == ("CANCELLED", [])
     assert document["reason"].startswith("cancelled at the carrier")
-    assert [request["outcome"] for request in sold_for(carrier, order_id)] == ["CANCELLED"]
+    assert [request["outcome"] for request in sold_for(carrier, document)] == ["CANCELLED"]
 
 
 def test_completed_without_a_number_is_believed_by_nobody(
@@ -179,7 +179,7 @@ def test_an_answer_that_was_lost_is_found_by_its_comment_and_nothing_is_bought_t
     document = producer.await_end(ticket["order_id"])
 
     assert document["state"] == "COMPLETED"
-    (sold,) = sold_for(carrier, ticket["order_id"])
+    (sold,) = sold_for(carrier, ticket)
     assert acquired(document) == sorted(sold["bought"])
     (order,) = rows(ledger_url, "SELECT sends, losses FROM orders WHERE order_id = %s", ticket["order_id"])
     assert order == {"sends": 1, "losses": 1}
@@ -195,7 +195,7 @@ def test_what_is_not_listed_is_for_a_person_to_decide(
     assert document["state"] == "PARKED"
     assert "comments of all number requests" in document["reason"]
     assert rows(ledger_url, "SELECT lane FROM owed WHERE order_id = %s", ticket["order_id"]) == []
-    assert sold_for(carrier, ticket["order_id"]) == []
+    assert sold_for(carrier, ticket) == []
     (order,) = rows(ledger_url, "SELECT sends, losses FROM orders WHERE order_id = %s", ticket["order_id"])
     assert order == {"sends": 1, "losses": 1}
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 
 from number_orders.embedded.engines import Engines
+from number_orders.orders.reference import derive_reference
 from tests.acceptance.crashing.fate import Blow, Point, Sentence, Side
 from tests.acceptance.crashing.lives import LIVES, Life
 from tests.acceptance.crashing.works import Case, Works, works
@@ -100,7 +101,7 @@ def untrue(here: Works, struck: Sequence[Case]) -> list[str]:
     wrong = [f"{what}: {found}" for what, found in report["duplicates"].items() if found]
     wrong += [f"too early: {violation}" for violation in report["violations"]]
     for case in struck:
-        ours, sold = orders[case.order_id], theirs[case.order_id]
+        ours, sold = orders[case.order_id], theirs[derive_reference("default", case.order_id)]
         done = sorted(number for order in sold for what in DONE for number in order.get(what, ()))
         if (ours["state"], sorted(ours["numbers"])) != (case.life.end, done) or len(set(done)) != len(done):
             wrong.append(f"{case}: {ours}, but the carrier says {sold}")

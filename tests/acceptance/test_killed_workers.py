@@ -135,7 +135,7 @@ def await_rest(url: str, count: int, within_s: float = 300) -> list[dict[str, An
     """Wait until `count` orders are in the ledger and none is under way."""
     until = time.monotonic() + within_s
     while True:
-        orders = rows(url, "SELECT order_id::text, state, sends, losses, reason FROM orders")
+        orders = rows(url, "SELECT order_id::text, reference, state, sends, losses, reason FROM orders")
         unfinished = [order for order in orders if order["state"] in {"ACCEPTED", "SUBMITTING", "IN_DOUBT", "OPEN"}]
         if len(orders) == count and not unfinished:
             return orders
@@ -151,7 +151,7 @@ def differences(orders: list[dict[str, Any]], sold: list[dict[str, Any]], url: s
         got.setdefault(row["order_id"], set()).add(row["e164"])
     wrong = []
     for order in orders:
-        theirs = truth.get(order["order_id"])
+        theirs = truth.get(order["reference"])
         if theirs is None and order["state"] == "PARKED" and order["sends"] == order["losses"]:
             continue  # killed three times between begin and send: nothing was bought, and a person decides
         if theirs is None:

@@ -126,7 +126,7 @@ def untrue(carrier: SandboxControl, documents: Mapping[str, Order]) -> dict[str,
         what: document
         for what, document in documents.items()
         if document["state"] != "COMPLETED"
-        or [acquired(document)] != [sorted(sold["bought"]) for sold in sold_for(carrier, document["order_id"])]
+        or [acquired(document)] != [sorted(sold["bought"]) for sold in sold_for(carrier, document)]
     }
 
 

@@ -71,7 +71,7 @@ def test_numbers_that_were_bought_are_given_up_and_can_be_bought_again(
 
     assert document["state"] == "COMPLETED"
     assert states(document) == dict.fromkeys(numbers, "released")
-    (disconnect,) = sold_for(carrier, document["order_id"])
+    (disconnect,) = sold_for(carrier, document)
     assert (disconnect["kind"], sorted(disconnect["released"])) == ("disconnect", numbers)
     assert held(ledger_url, numbers) == []
     with Connection(broker_url) as connection, connection.SimpleQueue("crm-gone") as queue:
@@ -110,7 +110,7 @@ def test_when_the_answer_is_lost_the_disconnect_is_found(
     document = removed(producer, a_removal(numbers))
 
     assert (document["state"], set(states(document).values())) == ("COMPLETED", {"released"})
-    (disconnect,) = sold_for(carrier, document["order_id"])
+    (disconnect,) = sold_for(carrier, document)
     assert document["carrier_order_id"] == disconnect["order_id"]
     assert held(ledger_url, numbers) == []
 
@@ -128,7 +128,7 @@ def test_when_it_cannot_be_found_sending_it_again_does_no_harm(
 
     assert (document["state"], set(states(document).values())) == ("COMPLETED", {"released"})
     assert {number["code"] for number in document["numbers"]} == {"5006"}
-    assert sorted(each["outcome"] for each in sold_for(carrier, document["order_id"])) == ["COMPLETED", "FAILED"]
+    assert sorted(each["outcome"] for each in sold_for(carrier, document)) == ["COMPLETED", "FAILED"]
     assert held(ledger_url, numbers) == []
 
 
@@ -143,7 +143,7 @@ def test_when_it_never_arrived_it_is_sent_again(
     document = removed(producer, a_removal(numbers))
 
     assert (document["state"], states(document)) == ("COMPLETED", {numbers[0]: "released"})
-    assert [each["outcome"] for each in sold_for(carrier, document["order_id"])] == ["COMPLETED"]
+    assert [each["outcome"] for each in sold_for(carrier, document)] == ["COMPLETED"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from number_orders.orders.reference import derive_reference
 from number_orders.sandbox.control import SandboxControl
 from tests.acceptance.conftest import QUICK, Backend, Producer
 from tests.acceptance.queries import rows, sold_for, traces
@@ -133,7 +134,7 @@ def test_every_end_of_a_purchase_is_told_as_it_was(producer: Producer, carrier: 
     told = {how: (end["state"], set(states(end).values())) for how, end in zip(PURCHASES, documents, strict=True)}
     assert told == {how: (state, became) for how, (_, state, became) in PURCHASES.items()}
     for document in documents:
-        theirs = sold_for(carrier, document["order_id"])
+        theirs = sold_for(carrier, document)
         assert sorted(states(document)) == sorted(number for order in theirs for number in order["bought"])
     reasons = {how: end["reason"] for how, end in zip(PURCHASES, documents, strict=True)}
     assert reasons["not at all"] == "the carrier says ERROR (UPSTREAM_ERROR): 0 of 2 numbers ordered"
@@ -149,7 +150,7 @@ def test_orders_that_could_be_taken_for_each_other_end_with_their_own_numbers(
     documents = ended(producer, orders)
 
     for order, document in zip(orders, documents, strict=True):
-        (theirs,) = sold_for(carrier, document["order_id"])
+        (theirs,) = sold_for(carrier, document)
         assert (document["state"], theirs["account"]) == ("COMPLETED", order["account"])
         assert sorted(states(document)) == sorted(theirs["bought"])
 
@@ -161,7 +162,7 @@ def test_numbers_brought_along_are_told_one_by_one(producer: Producer, carrier: 
     assert told == {how: (state, became) for how, (_, state, became) in BROUGHT.items()}
     for document in documents:
         there = {number for number, state in states(document).items() if state == "usable"}
-        assert there == {number for order in sold_for(carrier, document["order_id"]) for number in order["added"]}
+        assert there == {number for order in sold_for(carrier, document) for number in order["added"]}
 
 
 @pytest.mark.parametrize("second", SECOND_CHECKOUTS)
@@ -177,14 +178,14 @@ def test_an_answer_that_was_lost_is_found_again_by_the_cart(
     order_ids = []
     for order, fault in zip(orders, faults, strict=True):
         order_ids.append(str(uuid4()))
-        carrier.fault(fault, times=1, customer_order_id=order_ids[-1], **CHECKOUT)
+        carrier.fault(fault, times=1, customer_order_id=derive_reference("default", order["key"]), **CHECKOUT)
         producer.submit(order, order_id=order_ids[-1])
 
     documents = [producer.await_end(order_id) for order_id in order_ids]
 
     assert [document["state"] for document in documents] == ["COMPLETED"] * len(orders)
     for document in documents:
-        (theirs,) = sold_for(carrier, document["order_id"])
+        (theirs,) = sold_for(carrier, document)
         assert sorted(states(document)) == sorted(theirs["bought"] + theirs["added"])
 
 
@@ -225,9 +226,9 @@ def test_a_removal_ordered_before_the_purchase_has_ended_waits_for_it_and_then_f
     brought, waited, parted = (producer.await_end(order_id) for order_id in (bringing, wait, split))
 
     assert (failed["state"], set(states(failed).values())) == ("FAILED", {"failed"})
-    assert sold_for(carrier, failed["order_id"]) == []
+    assert sold_for(carrier, failed) == []
     assert [document["state"] for document in (brought, waited, parted)] == ["COMPLETED"] * 3
-    assert [order["removed"] for order in sold_for(carrier, split)] == [[old], [to_come[1]]]
+    assert [order["removed"] for order in sold_for(carrier, parted)] == [[old], [to_come[1]]]
     reasons = [deferred["reason"] for deferred in story(ledger_url, wait, "Deferred")]
     assert reasons[0] == "waits for 1 number that another order is still to bring"
     assert held(ledger_url, [old, kept, *to_come]) == {kept}
@@ -243,7 +244,7 @@ def test_two_removals_of_one_number_at_once_give_it_up_once(
 
     assert min(document["state"] for document in documents) == "COMPLETED"
     assert {document["state"] for document in documents} & {"COMPLETED_WITH_ERRORS", "FAILED"}
-    removed = [order["removed"] for document in documents for order in sold_for(carrier, document["order_id"])]
+    removed = [order["removed"] for document in documents for order in sold_for(carrier, document)]
     assert [numbers for numbers in removed if numbers] == [[number]]
     assert held(ledger_url, [number]) == set()
 
@@ -269,7 +270,7 @@ def test_every_end_of_a_removal_is_told_number_by_number(
     assert [(end["state"], set(states(end).values())) for end in documents] == list(REMOVED.values())
     for document in documents:
         gone = {number for number, state in states(document).items() if state == "released"}
-        assert gone == {number for order in sold_for(carrier, document["order_id"]) for number in order["removed"]}
+        assert gone == {number for order in sold_for(carrier, document) for number in order["removed"]}
         assert held(ledger_url, states(document)) == states(document).keys() - gone
 
 

@@ -90,14 +90,14 @@ def half_an_hour(backend: Backend, running: Processes, producer: Producer) -> Co
     running.worker()
     bought(producer, 1)
     seen.after_25_minutes = {how: producer.call("orders.get", name) for how, name in names.items()}
-    seen.sold_after_25_minutes = sum(len(sold_for(backend.carrier, name)) for name in names.values())
+    seen.sold_after_25_minutes = sum(len(sold_for(backend.carrier, removals[how])) for how in names)
     pass_time(backend, minutes=6)
     seen.ended |= {how: producer.await_end(name) for how, name in names.items()}
 
     report = backend.carrier.report()
     seen.violations = report["violations"]
     for how, document in seen.ended.items():
-        seen.removed[how] = [order["removed"] for order in sold_for(backend.carrier, document["order_id"])]
+        seen.removed[how] = [order["removed"] for order in sold_for(backend.carrier, document)]
     held = rows(backend.ledger_url, "SELECT e164 FROM held_numbers WHERE released_at IS NULL")
     seen.held = {row["e164"] for row in held}
     return seen

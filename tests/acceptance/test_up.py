@@ -154,7 +154,7 @@ def test_after_power_off_the_order_ends_and_is_bought_once(tmp_path: Path, an_or
             assert second.interrupt() == 0
 
         assert end["state"] == "COMPLETED"
-        assert [sold["customer_order_id"] for sold in carrier.report()["orders"]] == [order_id]
+        assert [sold["customer_order_id"] for sold in carrier.report()["orders"]] == [end["reference"]]
 
 
 def test_practice_ledger_is_not_taken_to_a_real_carrier(tmp_path: Path) -> None:

@@ -74,6 +74,23 @@ class LosesAcceptedOrders(LedgerConnection):
         return [{"order_id": UUID(order["order_id"])} for order in params["orders"].obj]
 
 
+class IgnoresFalls(LedgerConnection):
+    """Takes a ledger that fell back in time for the one that it was."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        self._tables.guard["identity"] = self._tables.ledger_identity
+        return super()._carry_out(statement, params)
+
+
+class RefersByChance(LedgerConnection):
+    """Gives an order a reference that the same key does not get again."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        for order in params["orders"].obj if statement == "accept_orders" else ():
+            order["reference"] = order["order_id"]
+        return super()._carry_out(statement, params)
+
+
 IMPATIENT = {
     name: replace(policy, doubt_first=timedelta(), doubt_patience=timedelta(), doubt_asks=1, resend_when_absent=True)
     for name, policy in POLICIES.items()
@@ -89,6 +106,10 @@ def frozen(seed: int) -> Plan:
     return Plan.from_seed(seed, profile="clocks")
 
 
+def falling(seed: int) -> Plan:
+    return Plan.from_seed(seed, profile="falls")
+
+
 def calm_at_swift(seed: int) -> Plan:
     return Plan.from_seed(seed, profile="none", carriers=["swift"])
 
@@ -100,6 +121,8 @@ MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
     "resends at the first absence": (swarm, lambda: Parts(policies=IMPATIENT)),
     "removes tainted numbers": (calm_at_swift, lambda: Parts(taint=Taint(timedelta(minutes=1), timedelta()))),
     "sends more than a carrier's rate allows": (calm_at_swift, lambda: Parts(ledger=IgnoresRateSlots)),
+    "takes a ledger that fell back for the same": (falling, lambda: Parts(ledger=IgnoresFalls)),
+    "gives references by chance": (falling, lambda: Parts(ledger=RefersByChance)),
     "loses accepted orders": (swarm, lambda: Parts(ledger=LosesAcceptedOrders)),
 }
 """Each with the worlds that catch it soonest."""

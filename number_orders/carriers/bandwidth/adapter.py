@@ -61,9 +61,10 @@ from number_orders.carriers.contract import (
     ConversationOf,
     Purpose,
 )
+from number_orders.carriers.found_content import park_other_content
 from number_orders.carriers.several_orders import bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
-from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, Refused, StillOpen
+from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, Parked, Refused, StillOpen
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
 from number_orders.orders.numbers import E164
 
@@ -134,7 +135,7 @@ class Bandwidth:
             return (yield from self._disconnects.submit(order))
         if order.request.kind is not Kind.NEW_NUMBERS:
             raise NotOffered(f"order {order.order_id}: {order.request.kind} cannot be ordered from Bandwidth")
-        body = write_order(order.request, reference=str(order.order_id), site_id=self._site_id, peer_id=self._peer_id)
+        body = write_order(order.request, reference=order.reference, site_id=self._site_id, peer_id=self._peer_id)
         answer = yield CarrierRequest("POST", self._orders_path, Purpose.COMMIT, body=body, content_type=_XML)
         return decode_submission(order, answer)
 
@@ -162,18 +163,33 @@ class Bandwidth:
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT by our reference, then by the numbers that it names."""
-        if order.request.kind is Kind.REMOVE_NUMBERS:
+        removes = order.request.kind is Kind.REMOVE_NUMBERS
+        if removes and not order.history_lost_at:
             return (yield from self._disconnects.look_for(order))
         found = yield from self._orders_with_reference(order)
+        if removes:  # the ledger may have forgotten a purchase with the same key
+            bought = next(iter(found), None)
+            other = park_other_content(order, bought, kind=Kind.NEW_NUMBERS) if bought else None
+            return other or (yield from self._disconnects.look_for(order))
         if len(found) > 1:
             return FoundTwice(tuple(found))
-        if found:
-            return Acknowledged(*next(iter(found.items())))
+        for named, status in found.items():
+            other = (yield from self._other_content(order, named)) if order.history_lost_at else None
+            return other or Acknowledged(named, status)
         buyer = yield from self._order_that_bought(order, order.request.numbers)
         if buyer:
             return Acknowledged(buyer[0], buyer[1].status)
+        if order.history_lost_at and order.request.numbers:
+            removal = yield from self._disconnects.look_for(order)
+            if isinstance(removal, Parked):
+                return removal
         looked_at = "the list of orders by our reference"
         return NotListed(f"{looked_at}, and its first numbers" if order.request.numbers else looked_at)
+
+    def _other_content(self, order: Order, found: CarrierOrderId) -> ConversationOf[Parked | None]:
+        """Return `Parked` if the order with our reference was ordered with something else."""
+        view, _ = decode_order((yield self._get_order(found)), found)
+        return park_other_content(order, found, quantity=view.ordered_quantity, numbers=view.ordered)
 
     def _read_order(self, order: Order) -> ConversationOf[ShownOrder | Event]:
         """Read the order; return an event instead if Bandwidth does not know it or shows another's reference."""
@@ -189,7 +205,7 @@ class Bandwidth:
         """Ask Bandwidth to close a backorder. Record that first, so that the end is not mistaken for another one."""
         yield cancellation.record(order, CloseRequest(CloseReply.UNKNOWN))
         path = f"{self._orders_path}/{quote(str(order.carrier_order_id), safe='')}"
-        body = write_close_order(order.request, reference=str(order.order_id))
+        body = write_close_order(order.request, reference=order.reference)
         answer = yield CarrierRequest("PUT", path, Purpose.PREPARE, body=body, content_type=_XML)
         request = cancellation.decode_reply(answer)
         yield cancellation.record(order, request)
@@ -269,7 +285,7 @@ class Bandwidth:
         if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
             return None  # another account's
         view, status = decode_order(answer, carrier_order_id)
-        if view.reference != str(order.order_id) or end_status(status) is EndStatus.FAILED:
+        if view.reference != order.reference or end_status(status) is EndStatus.FAILED:
             return None
         return carrier_order_id, view
 
@@ -277,10 +293,10 @@ class Bandwidth:
         self, order: Order
     ) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
         """Return all orders with our reference and their statuses, the oldest first."""
-        orders = OrderList(str(order.order_id))
+        orders = OrderList(order.reference)
         page: str | None = FIRST_PAGE
         while page:
-            query = {"page": page, "size": str(PAGE_SIZE), "customerOrderId": str(order.order_id)}
+            query = {"page": page, "size": str(PAGE_SIZE), "customerOrderId": order.reference}
             answer = yield CarrierRequest("GET", self._orders_path, Purpose.READ, query)
             page = orders.add(answer)
         return orders.found()

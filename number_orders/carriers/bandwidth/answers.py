@@ -81,7 +81,7 @@ def _decode_success(order: Order, answer: CarrierAnswer, read: OrderReader, pare
         view = read(answer.body) if answer.body.strip() else None
     except UnreadableAnswer as error:
         return AnswerLost(f"HTTP {answer.status} and {error.why}")
-    if view and view.reference not in {None, str(order.order_id)}:
+    if view and view.reference not in {None, order.reference}:
         return AnswerLost(f"HTTP {answer.status}, and the answer is about another order")
     order_id = (view.carrier_order_id if view else None) or id_in_location(answer.headers.get("location", ""), parent)
     if order_id is None or not CARRIER_ORDER_ID.fullmatch(order_id):
@@ -97,14 +97,14 @@ def _decode_bad_request(order: Order, answer: CarrierAnswer) -> Event:
         rejection = read_rejection(answer.body)
     except UnreadableAnswer as error:
         return AnswerLost(f"HTTP 400 and {error.why}")
-    if rejection.reference not in {None, str(order.order_id)}:
+    if rejection.reference not in {None, order.reference}:
         return AnswerLost("HTTP 400, and the answer is about another order")
     codes = {error.code for error in rejection.errors if error.code and CODE.fullmatch(error.code)}
     errors = "; ".join(map(str, rejection.errors[:3])) or "no error at all"
     if rejection.carrier_order_id or not codes or codes & DOUBTFUL_CODES:
         return AnswerLost(f"HTTP 400 that is no refusal: {errors}")
-    if order.losses and says_taken(rejection.errors):
-        return AnswerLost(f"{errors}, which after a lost answer may mean that we already own it")
+    if order.may_have_arrived and says_taken(rejection.errors):
+        return AnswerLost(f"{errors}, which after a lost attempt may mean that we already own it")
     return refused_order(order, rejection.errors)
 
 
@@ -140,9 +140,9 @@ def parked_if_not_ours(order: Order, view: OrderView) -> Parked | None:
 
     An order that a person adopted under a wrong id must not end on somebody else's purchase.
     """
-    if view.reference in {None, str(order.order_id)}:
+    if view.reference in {None, order.reference}:
         return None
-    mismatch = f"{order.carrier_order_id} bears the reference {view.reference!r} and not ours ({order.order_id})"
+    mismatch = f"{order.carrier_order_id} bears the reference {view.reference!r} and not ours ({order.reference})"
     shown = f"{view.status}, numbers: {len(view.completed.listed)}"
     return Parked(f"{CARRIER}'s order {mismatch}; it stands at {shown}, and nothing of that was taken for ours")
 
@@ -234,8 +234,8 @@ def nearest_candidates(listed: Iterable[ListedOrder], order: Order) -> list[Carr
     possible = [
         one
         for one in listed
-        if (one.created_at is None or one.created_at >= earliest)
-        and one.reference in {None, str(order.order_id)}
+        if (one.created_at is None or one.created_at >= earliest or order.history_lost_at)
+        and one.reference in {None, order.reference}
         and CARRIER_ORDER_ID.fullmatch(one.carrier_order_id or "")
     ]
     possible.sort(key=lambda one: abs((one.created_at or _LAST) - doubted_at))

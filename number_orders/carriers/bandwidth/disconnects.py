@@ -27,6 +27,7 @@ from number_orders.carriers.bandwidth.facts import (
     DISCONNECT_PAGES_MAX,
     DISCONNECTS_READ_MAX,
     FIRST_PAGE,
+    FORGOTTEN_DAYS,
     UNKNOWN_NUMBERS_READ_MAX,
     UNMENTIONED_NUMBERS_READ_MAX,
 )
@@ -48,9 +49,10 @@ from number_orders.carriers.contract import (
     LookUpNumbers,
     Purpose,
 )
+from number_orders.carriers.found_content import park_other_content
 from number_orders.orders.errors import Mistake
 from number_orders.orders.events import Acknowledged, NotListed, Refused, StillOpen
-from number_orders.orders.model import CarrierOrderId, Order
+from number_orders.orders.model import CarrierOrderId, Kind, Order
 from number_orders.orders.numbers import E164
 
 _DAY: Final = timedelta(days=1)
@@ -72,7 +74,7 @@ class Disconnects:
 
     def submit(self, order: Order) -> Conversation:
         """Send the removal with one POST."""
-        body = write_disconnect(order.request, reference=str(order.order_id))
+        body = write_disconnect(order.request, reference=order.reference)
         answer = yield CarrierRequest("POST", self._path, Purpose.COMMIT, body=body, content_type="application/xml")
         event = decode_submission(order, answer, read=read_disconnect, parent="/disconnects")
         if not isinstance(event, Refused):
@@ -108,8 +110,10 @@ class Disconnects:
             if answer.status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
                 continue
             view, status = decode_order(answer, candidate, read=read_disconnect)
-            if view.reference == str(order.order_id):
-                return Acknowledged(candidate, status)
+            if view.reference == order.reference:
+                removal, numbers = Kind.REMOVE_NUMBERS, view.ordered
+                other = order.history_lost_at and park_other_content(order, candidate, kind=removal, numbers=numbers)
+                return other or Acknowledged(candidate, status)
         return NotListed(f"the disconnects of that time, of which {len(candidates)} were read")
 
     def _released_before(self, order: Order, not_ours: tuple[E164, ...]) -> ConversationOf[frozenset[E164]]:
@@ -119,7 +123,7 @@ class Disconnects:
         number as ours for a while after it was disconnected. The first few are looked up, and the rest counts as
         disconnected.
         """
-        if not order.losses or not not_ours:
+        if not order.may_have_arrived or not not_ours:
             return frozenset()
         known = yield LookUpNumbers(not_ours)
         unknown = [e164 for e164 in not_ours if e164 not in known.held_since]
@@ -153,8 +157,10 @@ class Disconnects:
 
 def _days(order: Order) -> Mapping[str, str]:
     """Return the days on which the removal was sent, and one more on both sides: the time zone is not documented."""
-    last = order.doubt_since or order.accepted_at
-    return dict(_date_range(order.accepted_at - _DAY, last + _DAY))
+    first, last = order.accepted_at, order.doubt_since or order.accepted_at
+    if order.history_lost_at:  # it may have been sent before it was accepted as far as this ledger knows
+        first = min(first, order.history_lost_at) - FORGOTTEN_DAYS * _DAY
+    return dict(_date_range(first - _DAY, last + _DAY))
 
 
 def _date_range(first: datetime, last: datetime) -> Iterator[tuple[str, str]]:

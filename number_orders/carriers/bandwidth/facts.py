@@ -85,6 +85,10 @@ UNKNOWN_NUMBERS_READ_MAX: Final = 20
 CLOCK_DIFFERENCE_MAX: Final = timedelta(hours=1)
 """A disconnect that was made earlier than this before the order was accepted is not ours."""
 
+FORGOTTEN_DAYS: Final = 3
+"""So long before a ledger fell back in time, a disconnect that it has forgotten is looked for. One that is older is
+found by the numbers being gone."""
+
 IN_SERVICE_PAGE_SIZE: Final = 500
 """As a published reply was asked for. The documents have a default of 300 and no maximum."""
 

@@ -74,7 +74,7 @@ class OrderView:
 
     carrier_order_id: str | None
     reference: str | None
-    """Bandwidth's CustomerOrderId, which is our order id."""
+    """Bandwidth's CustomerOrderId, which is our reference."""
     status: str | None
     completed: NumberList
     failed: NumberList
@@ -82,6 +82,10 @@ class OrderView:
     completed_quantity: int | None
     failed_quantity: int | None
     summary: str | None
+    ordered_quantity: int | None
+    """How many numbers were ordered by criteria."""
+    ordered: tuple[E164, ...]
+    """The numbers that were ordered by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +215,8 @@ def _read(body: bytes, root_name: str, echo_name: str, done_name: str) -> OrderV
     statuses = {text for text in map(text_of, children(root, "OrderStatus")) if text}
     if len(statuses) > 1:
         raise UnreadableAnswer(CARRIER, "an order with two statuses", body)
-    shown, echoed = child_texts(root), child_texts(next(children(root, echo_name), None))
+    echo = next(children(root, echo_name), None)
+    shown, echoed = child_texts(root), child_texts(echo)
     return OrderView(
         carrier_order_id=echoed.get("id"),
         reference=echoed.get("customerorderid"),
@@ -222,7 +227,15 @@ def _read(body: bytes, root_name: str, echo_name: str, done_name: str) -> OrderV
         completed_quantity=parse_count(shown.get("completedquantity")),
         failed_quantity=parse_count(shown.get("failedquantity")),
         summary=shown.get("summary"),
+        ordered_quantity=_ordered_quantity(echo),
+        ordered=_numbers([echo]).listed if echo is not None else (),
     )
+
+
+def _ordered_quantity(echo: Element | None) -> int | None:
+    """Return the quantity of a search in the echo of an order. An order by name has none."""
+    element = next(descendants(echo, "Quantity"), None) if echo is not None else None
+    return parse_count(text_of(element)) if element is not None else None
 
 
 def read_numbers(body: bytes) -> NumberList:

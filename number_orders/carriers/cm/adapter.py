@@ -29,6 +29,7 @@ from number_orders.carriers.cm.json import reference_of, write_request
 from number_orders.carriers.cm.restrictions import ask_allowance, range_fault
 from number_orders.carriers.cm.rules import Profiles, faults, profile_key
 from number_orders.carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
+from number_orders.carriers.found_content import park_other_content
 from number_orders.carriers.several_orders import EndEvent, bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
 from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, NotSent, Refused, StillOpen
@@ -131,12 +132,14 @@ class CM:
 
     def look_for(self, order: Order) -> Conversation:
         """Look for an order IN_DOUBT by the comment that it was sent with."""
-        found = yield from self._requests_with_reference(order)
+        requests = yield from self._requests_with_reference(order)
+        found = requests.found()
         if len(found) > 1:
             return FoundTwice(tuple(found))
-        if found:
-            return Acknowledged(*next(iter(found.items())))
-        return NotListed("the comments of all number requests")
+        for guid, view in found.items():
+            other = park_other_content(order, guid, quantity=view.quantity) if order.history_lost_at else None
+            return other or Acknowledged(guid, view.status)
+        return NotListed("the comments of all number requests", shows_references=requests.shows_references)
 
     def _end_after_lost_answer(
         self, order: Order, followed: CarrierOrderId, end: EndEvent
@@ -144,7 +147,7 @@ class CM:
         """Return the end of an order that CM.com may have several times, once all of them have ended."""
         ends: dict[CarrierOrderId, EndEvent] = {followed: end}
         living: dict[CarrierOrderId, str] = {}
-        for guid in (yield from self._requests_with_reference(order)):
+        for guid in (yield from self._requests_with_reference(order)).found():
             if guid == followed.lower():
                 continue
             other = replace(order, carrier_order_id=guid)
@@ -169,13 +172,11 @@ class CM:
         view, status = decode_request(order, answer)
         return parked_if_not_ours(order, view) or event_for(order, view, status, self._statuses)
 
-    def _requests_with_reference(
-        self, order: Order
-    ) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
-        """Return all number requests with our reference and their statuses."""
+    def _requests_with_reference(self, order: Order) -> Generator[CarrierRequest, CarrierAnswer, RequestList]:
+        """Return all number requests with our reference."""
         requests = RequestList(reference_of(order))
         skip: int | None = 0
         while skip is not None:
             answer = yield CarrierRequest("GET", self._requests, Purpose.READ, page_query(skip), accept=_JSON)
             skip = requests.add(answer)
-        return requests.found()
+        return requests

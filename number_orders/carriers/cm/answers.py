@@ -24,6 +24,7 @@ from number_orders.carriers.cm.facts import (
 from number_orders.carriers.cm.json import (
     RequestView,
     has_reference,
+    is_reference,
     read_list,
     read_rejection,
     read_request,
@@ -181,6 +182,7 @@ class RequestList:
         self._pages = 0
         self._total: int | None = None
         self._has_comments = False
+        self._has_references = False
         self._is_whole = False
 
     def add(self, answer: CarrierAnswer) -> int | None:
@@ -193,6 +195,7 @@ class RequestList:
             guid: view for guid, view in zip(guids, page, strict=True) if has_reference(view.comment, self._reference)
         }
         self._has_comments = self._has_comments or any(view.has_comment for view in page)
+        self._has_references = self._has_references or any(is_reference(view.comment) for view in page)
         self._skipped += len(page)
         self._pages += 1
         self._total = _total(answer) if _total(answer) is not None else self._total
@@ -202,8 +205,13 @@ class RequestList:
         self._is_whole = not page or (self._total is not None and self._skipped >= self._total)
         return None if self._is_whole or not has_new or self._pages == PAGES_MAX else self._skipped
 
-    def found(self) -> dict[CarrierOrderId, str | None]:
-        """Return our number requests and their statuses, the oldest first.
+    @property
+    def shows_references(self) -> bool:
+        """Whether the list shows references of ours, or is empty: then one that is not there was not made."""
+        return self._has_references or not self._seen
+
+    def found(self) -> dict[CarrierOrderId, RequestView]:
+        """Return the number requests with our reference, the oldest first.
 
         Raises:
             NoAnswer: None was found, and the list did not show all that it has.
@@ -211,7 +219,7 @@ class RequestList:
         """
         if self._ours:
             oldest_first = sorted(self._ours.items(), key=lambda named: named[1].created_on or _LAST)
-            return {guid: view.status for guid, view in oldest_first}
+            return dict(oldest_first)
         shown = len(self._seen)
         if not self._is_whole or shown < (self._total or 0):
             raise NoAnswer(f"the list of number requests shows {shown} of {self._total or 'unknown'}")

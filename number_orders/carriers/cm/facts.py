@@ -64,6 +64,7 @@ class ResponseField:
     STATUS: Final = "status"
     REASON: Final = "statusReason"
     COMMENT: Final = "comment"
+    QUANTITY: Final = "quantity"
     CREATED_ON: Final = "createdOn"
     RANGES: Final = "ranges"
     START: Final = "start"
@@ -113,7 +114,7 @@ STATUSES: Final[Mapping[str, StatusMeaning]] = MappingProxyType(
 )
 """CM.com has an endpoint that lists the statuses; its values are not known. Settings add to this and override it."""
 
-REFERENCE_FORMAT: Final = "number-orders:{order_id}"
+REFERENCE_FORMAT: Final = "number-orders:{reference}"
 """The beginning of the comment. The comment is a request's only free text."""
 
 TIMED_OUT: Final = re.compile(rb"time[sd]?[ -]?out", re.IGNORECASE)

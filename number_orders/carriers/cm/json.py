@@ -44,6 +44,8 @@ class RequestView:
     numbers: tuple[E164, ...] = ()
     has_duplicates: bool = False
     """A number is in two ranges."""
+    quantity: int | None = None
+    """How many numbers were ordered."""
     invalid: frozenset[E164] = frozenset()
     """Those of the numbers that the North American Numbering Plan does not allow."""
 
@@ -58,7 +60,7 @@ class Rejection:
 
 def reference_of(order: Order) -> str:
     """Return how this order's comment begins, which no other's does."""
-    return REFERENCE_FORMAT.format(order_id=order.order_id)
+    return REFERENCE_FORMAT.format(reference=order.reference)
 
 
 def has_reference(comment: str | None, reference: str) -> bool:
@@ -68,6 +70,11 @@ def has_reference(comment: str | None, reference: str) -> bool:
     """
     words = (comment or "").split(maxsplit=1)
     return bool(words) and words[0] == reference
+
+
+def is_reference(comment: str | None) -> bool:
+    """Return whether a comment begins with a reference of ours, of whichever order."""
+    return (comment or "").startswith(REFERENCE_FORMAT.format(reference=""))
 
 
 def write_request(order: Order, profile: str, callback_url: str | None = None) -> bytes:
@@ -163,6 +170,7 @@ def _view(shown: Mapping[str, Any]) -> RequestView:
         _text(shown.get(ResponseField.COMMENT)),
         has_comment=ResponseField.COMMENT in shown,
         created_on=_moment(shown.get(ResponseField.CREATED_ON)),
+        quantity=quantity if type(quantity := shown.get(ResponseField.QUANTITY)) is int else None,
     )
 
 

@@ -60,6 +60,7 @@ from number_orders.carriers.swift.facts import (
     SETTLE_AFTER,
     Status,
 )
+from number_orders.carriers.swift.forgotten import adopt, all_orders, find_forgotten, steps_of_forgotten
 from number_orders.carriers.swift.json import CartView, Did, OrderView, read_listed_order, write_cart, write_request
 from number_orders.carriers.swift.purchases import Purchase, candidates
 from number_orders.carriers.swift.removals import Removal, status_text
@@ -358,7 +359,7 @@ class Swift:
         since = steps.cart_made_at or view.inserted_at
         if since is None:
             raise UnreadableAnswer(CARRIER, "an order without inserted_at, and the time of its cart was not saved")
-        came = candidates(order, dids, since, status)
+        came = candidates(order, dids, since, steps.until, status)
         if order.request.numbers or not came:
             return came
         known: KnownNumbers = yield LookUpNumbers(came)
@@ -367,12 +368,15 @@ class Swift:
     # -- look for -------------------------------------------------------------------------------
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT by its cart, and by our order id in the list of orders.
+        """Look for an order IN_DOUBT by its cart, and by our reference in the list of orders.
 
         Without a cart whose request is saved, nothing was checked out: the checkout is sent only after the request was
-        saved, and that can be saved only while the order is as its attempt found it. An order IN_DOUBT is not.
+        saved, and that can be saved only while the order is as its attempt found it. An order IN_DOUBT is not. A ledger
+        that fell back in time may have forgotten the cart.
         """
         steps = Steps.from_progress(order)
+        if order.history_lost_at:
+            return (yield from self._look_for_forgotten(order, steps))
         if steps.cart_id is None or not steps.requested:
             return ProvenAbsent("no cart of it was ready to be checked out")
         answer = yield _get(f"{self._order_path(order, ORDERS)}/{_quoted(steps.cart_id)}")
@@ -389,6 +393,15 @@ class Swift:
             return Acknowledged(CarrierOrderId(str(listed.items[0].order_id)), listed.items[0].status)
         return (yield from self._look_for_cart(order, steps, seen_all=listed.is_whole))
 
+    def _look_for_forgotten(self, order: Order, steps: Steps) -> Conversation:
+        """Look for an order of which the ledger has forgotten what was done."""
+        listed = yield from self._read_order_pages(order, all_orders())
+        found = find_forgotten(order, listed)
+        if not isinstance(found, OrderView):
+            return found
+        yield SaveProgress(steps_of_forgotten(steps, found, listed.items).as_progress())
+        return adopt(found)
+
     def _orders_with_reference(self, order: Order, steps: Steps) -> ConversationOf[Pages[OrderView]]:
         """Return the orders with our reference, without those of earlier parts."""
         in_parts = order.request.kind is Kind.REMOVE_NUMBERS
@@ -398,7 +411,9 @@ class Swift:
             earlier = view.order_id in steps.done_orders or (in_parts and _was_made_before_cart(view, steps))
             return view if is_ours(order, view) and view.order_id and not earlier else None
 
-        pages = Pages(read_ours, pages_max=ORDER_PAGES_MAX)
+        return (yield from self._read_order_pages(order, Pages(read_ours, pages_max=ORDER_PAGES_MAX)))
+
+    def _read_order_pages(self, order: Order, pages: Pages[OrderView]) -> ConversationOf[Pages[OrderView]]:
         after: str | None = ""
         while after is not None:
             answer = yield _get(self._order_path(order, ORDERS), after)

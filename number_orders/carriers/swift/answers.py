@@ -142,8 +142,8 @@ def decode_order(answer: CarrierAnswer, asked_for: str) -> tuple[OrderView, str]
 
 
 def is_ours(order: Order, view: OrderView) -> bool:
-    """Return whether an order at Swift has our order id as its reference, or in its name."""
-    return view.reference == str(order.order_id) or str(order.order_id) in (view.name or "")
+    """Return whether an order at Swift has our reference, or has it in its name."""
+    return view.reference == order.reference or order.reference in (view.name or "")
 
 
 def is_anothers(order: Order, view: OrderView) -> bool:
@@ -160,7 +160,7 @@ def park_anothers(order: Order, view: OrderView) -> Parked:
         f"the {what} {shown!r}" for what, shown in (("reference", view.reference), ("name", view.name)) if shown
     )
     return Parked(
-        f"Swift's order {order.carrier_order_id} has {shows}, and not our order id; it stands at {view.status}, and "
+        f"Swift's order {order.carrier_order_id} has {shows}, and not our reference; it stands at {view.status}, and "
         f"nothing of that was taken for ours"
     )
 
@@ -232,7 +232,7 @@ def _decode_success(order: Order, answer: CarrierAnswer) -> Event:
         view = read_order(answer.body)
     except UnreadableAnswer as error:
         return AnswerLost(f"HTTP {answer.status} and {error.why}")
-    if view.reference is not None and view.reference != str(order.order_id):
+    if view.reference is not None and view.reference != order.reference:
         return AnswerLost(f"HTTP {answer.status}, and the answer is about another order")
     if view.order_id is None:
         return AnswerLost(f"HTTP {answer.status} without the id of the order")

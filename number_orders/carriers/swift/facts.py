@@ -93,8 +93,12 @@ NUMBERS_MAX: Final = 1000
 """No page says how many numbers one request may order or name."""
 NAME_MAX: Final = 255
 
-NAME_FORMAT: Final = "number-orders {order_id}"
-"""The name of a cart, in case the list cannot be searched by `reference_id`."""
+NAME_FORMAT: Final = "number-orders {reference} {content}"
+"""The name of a cart: our reference, in case the list cannot be searched by `reference_id`, and a digest of what is
+ordered, which Swift does not show."""
+CONTENT_IN_NAME: Final = re.compile(r"number-orders [0-9a-f-]{36} ([nar][0-9a-f]{8})(?: |$)")
+"""The first letter is that of the kind of order. Carts of release 0.1.0 have no such digest."""
+BUYS: Final = "n"
 OUR_NAME: Final = re.compile(r"number-orders [0-9a-f]{8}-")
 """The beginning of the name of every cart of ours."""
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from number_orders.carriers.found_content import content_digest
 from number_orders.carriers.swift.facts import (
     CARRIER,
     COUNTRY_CODE,
@@ -24,7 +25,7 @@ from number_orders.carriers.swift.facts import (
     RequestType,
 )
 from number_orders.orders.errors import UnreadableAnswer
-from number_orders.orders.model import Criteria, Kind, Order
+from number_orders.orders.model import Criteria, Kind, Order, OrderRequest
 from number_orders.orders.numbers import E164, e164_from_carrier
 
 _REQUEST_TYPES: Final = {
@@ -72,6 +73,9 @@ class OrderView:
     error_details: tuple[str, ...] = ()
     """The texts in its history that stand beside an error code."""
     inserted_at: datetime | None = None
+    """When its cart was made, or it was: the page shows both."""
+    checked_out_at: datetime | None = None
+    """When its cart was checked out: the time of the first entry in its history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,16 @@ class ListPage:
     after: str | None
 
 
+def content_in_name(request: OrderRequest) -> str:
+    """Return what is ordered, as the name of a cart has it: a letter for the kind, and a digest."""
+    return request.kind[0] + content_digest(request)
+
+
 def write_cart(order: Order) -> bytes:
-    """Return a new cart that has our order id."""
-    named = NAME_FORMAT.format(order_id=order.order_id)
+    """Return a new cart that has our reference."""
+    named = NAME_FORMAT.format(reference=order.reference, content=content_in_name(order.request))
     name = f"{named} {order.request.name}"[:NAME_MAX] if order.request.name else named
-    data = {"name": name, "notes": order.request.notes, "reference_id": str(order.order_id)}
+    data = {"name": name, "notes": order.request.notes, "reference_id": order.reference}
     return _envelope(EnvelopeType.CART, data)
 
 
@@ -110,7 +119,7 @@ def write_request(order: Order, numbers: tuple[E164, ...]) -> bytes:
         wanted = _criteria(request.criteria) | {"quantity": request.quantity, "number_type": NUMBER_TYPE}
     else:
         wanted = {"numbers": _bare(numbers), **request.options}
-    named = NAME_FORMAT.format(order_id=order.order_id)
+    named = NAME_FORMAT.format(reference=order.reference, content=content_in_name(order.request))
     data = {"name": named, "notes": request.notes, "type": _REQUEST_TYPES[request.kind], "data": _without_nones(wanted)}
     return _envelope(EnvelopeType.REQUEST, data)
 
@@ -279,6 +288,7 @@ def _read_order_data(shown: Mapping[str, Any]) -> OrderView:
         next(filter(None, reversed(details)), None),
         tuple(filter(None, error_details)),
         _moment(shown.get("inserted_at")),
+        min(filter(None, (_moment(entry.get("inserted_at")) for entry in entries)), default=None),
     )
 
 

@@ -23,16 +23,20 @@ from number_orders.orders.numbers import E164
 End = Filled | PartlyFilled | FilledWithErrors | Refused
 
 
-def candidates(order: Order, dids: Mapping[E164, Did], since: datetime, status: str) -> tuple[E164, ...]:
+def candidates(
+    order: Order, dids: Mapping[E164, Did], since: datetime, until: datetime | None, status: str
+) -> tuple[E164, ...]:
     """Return the numbers that may have come by this order, the oldest first.
 
     Args:
         order: What was ordered.
         dids: The numbers on the account.
         since: When the cart was made, on the carrier's clock.
+        until: When the next order of ours was made there, if that is already so.
         status: How the order ended. One that is COMPLETED may have found a named number on the account already.
     """
-    new = [did.e164 for did in sorted(dids.values(), key=lambda did: did.inserted_at) if did.inserted_at >= since]
+    in_order = sorted(dids.values(), key=lambda did: did.inserted_at)
+    new = [did.e164 for did in in_order if did.inserted_at >= since and (until is None or did.inserted_at < until)]
     if not order.request.numbers:
         return tuple(number for number in new if _fits(order, number))
     here = set(new) if status == Status.ERROR else set(dids)

@@ -29,6 +29,9 @@ class Steps:
     cart_id: str | None = None
     cart_made_at: datetime | None = None
     """When the cart was made, on the carrier's clock. Nothing that it brings is older."""
+    until: datetime | None = None
+    """When the next purchase of ours on the account was made, for an order whose steps the ledger has forgotten: what
+    came later belongs to that one."""
     begun_at: datetime | None = None
     """A moment before the cart was made, on the ledger's clock."""
     account: str | None = None
@@ -62,6 +65,7 @@ class Steps:
         return cls(
             cart_id=_text(progress.get("cart_id")),
             cart_made_at=_moment(progress.get("since")),
+            until=_moment(progress.get("until")),
             begun_at=_moment(progress.get("begun")),
             account=_text(progress.get("account")),
             requested=progress.get("requested") is True,
@@ -128,6 +132,7 @@ class Steps:
         steps: dict[str, object] = {
             "cart_id": self.cart_id,
             "since": self.cart_made_at.isoformat() if self.cart_made_at else None,
+            "until": self.until.isoformat() if self.until else None,
             "begun": self.begun_at.isoformat() if self.begun_at else None,
             "account": self.account,
             "requested": self.requested or None,

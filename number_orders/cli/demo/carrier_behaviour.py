@@ -110,23 +110,23 @@ def with_short_waits(settings: Own, **more: object) -> Own:
 
 
 def inject_faults(
-    control: SandboxControl, order_ids: Mapping[str, Sequence[str]], seed: int
+    control: SandboxControl, references: Mapping[str, Sequence[str]], seed: int
 ) -> dict[str, InjectedFault]:
-    """Inject the faults, and return the fault of each order that has one. `order_ids` are given by carrier."""
+    """Inject the faults, and return the fault of each reference that has one. The references are given by carrier."""
     targets = {
-        order_id: fault for carrier, ids in order_ids.items() for order_id, fault in _targets(carrier, ids, seed)
+        reference: fault for carrier, ours in references.items() for reference, fault in _targets(carrier, ours, seed)
     }
-    for order_id, fault in targets.items():
+    for reference, fault in targets.items():
         control.fault(
-            fault.name, method="POST", path=fault.path, customer_order_id=order_id, times=1, **dict(fault.rule)
+            fault.name, method="POST", path=fault.path, customer_order_id=reference, times=1, **dict(fault.rule)
         )
     for path in ("/orders*", "/numberRequests*"):
         control.fault("error_before", method="GET", path=path, status=503, probability=QUESTIONS_FAILING, seed=seed)
     return targets
 
 
-def _targets(carrier: str, order_ids: Sequence[str], seed: int) -> list[tuple[str, InjectedFault]]:
+def _targets(carrier: str, references: Sequence[str], seed: int) -> list[tuple[str, InjectedFault]]:
     dice = Random(seed)  # noqa: S311  which orders have bad luck is no secret
     faults = FAULTS[carrier]
-    hits = [fault for fault in faults for _ in range(max(1, round(len(order_ids) * fault.percent / 100)))]
-    return list(zip(dice.sample(list(order_ids), len(hits)), hits, strict=True))
+    hits = [fault for fault in faults for _ in range(max(1, round(len(references) * fault.percent / 100)))]
+    return list(zip(dice.sample(list(references), len(hits)), hits, strict=True))

@@ -126,7 +126,7 @@ class Demonstration:
         workload, began = self._plan.workload, time.monotonic()
         with ExitStack() as opened:
             control = opened.enter_context(SandboxControl(addresses.sandbox))
-            targets = inject_faults(control, workload.single_ids, self._plan.seed)
+            targets = inject_faults(control, workload.single_references, self._plan.seed)
             ledger = opened.enter_context(LedgerReader(addresses.database_url))
             notifications = opened.enter_context(NotificationReader(addresses.broker_url, NOTIFY_QUEUE))
             producer = opened.enter_context(

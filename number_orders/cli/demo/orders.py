@@ -12,6 +12,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from number_orders.cli.demo import bandwidth_orders, cm_orders, swift_orders
+from number_orders.orders.reference import derive_reference
 
 NOTIFY_TASK: Final = "demo.told"
 NOTIFY_QUEUE: Final = "demo.told"
@@ -44,8 +45,8 @@ class Workload:
     """Everything that the producer sends, and what it expects."""
 
     calls: Sequence[Call]
-    single_ids: Mapping[str, Sequence[str]]
-    """By carrier: ids of the orders that were chosen by the producer and bring numbers."""
+    single_references: Mapping[str, Sequence[str]]
+    """By carrier: the references of the orders that are sent one by one and bring numbers."""
     orders: int
     refusals: int
     """How many orders break a rule."""
@@ -106,7 +107,7 @@ def make_workload(orders: int, seed: int) -> Workload:
     brought = [*from_swift[:-1], *at_once, *given, *singles, from_swift[-1]]
     return Workload(
         calls=(*_spread(brought, [*batches, *bad]), *repeats, conflict, *later, *back),
-        single_ids=_by_carrier([*from_swift, *singles]),
+        single_references=_by_carrier([*from_swift, *singles]),
         orders=orders,
         refusals=len(bad) + len(batches) + 1,
         repeats=len(repeats),
@@ -145,7 +146,9 @@ def _with_partial(body: Body, dice: Random) -> Body:
 def _by_carrier(calls: Sequence[Call]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for call in calls:
-        found.setdefault(call.kwargs["order"]["carrier"], []).append(call.call_id)
+        found.setdefault(call.kwargs["order"]["carrier"], []).append(
+            derive_reference("demo", call.kwargs["order"]["key"])
+        )
     return found
 
 

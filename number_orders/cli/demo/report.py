@@ -126,9 +126,9 @@ def deadlines(entries: Mapping[str, Entry], report: Mapping[str, Any]) -> Deadli
         if one["ended_at"] and one["carrier"] == "bandwidth"  # at the others, ours is later by design
     }
     lags = sorted(
-        (entry.order.ended_at - datetime.fromisoformat(ends[order_id])).total_seconds()
-        for order_id, entry in entries.items()
-        if entry.order.ended_at and order_id in ends
+        (entry.order.ended_at - datetime.fromisoformat(ends[entry.order.reference])).total_seconds()
+        for entry in entries.values()
+        if entry.order.ended_at and entry.order.reference in ends
     )
     if len(lags) < 2:  # noqa: PLR2004  quantiles want two
         return None

@@ -121,7 +121,7 @@ def _lost(accepted: set[str], ours: Mapping[str, Document]) -> Iterator[str]:
 def _wrong_ends(ours: Mapping[str, Document], truth: Mapping[str, Sequence[CarrierRecord]]) -> Iterator[str]:
     gone = _released([order for orders in truth.values() for order in orders])
     for order_id, document in ours.items():
-        theirs = truth.get(order_id, ())
+        theirs = truth.get(document["reference"], ())
         if document["final"] and document["kind"] == "remove_numbers":
             yield from (f"order {order_id}: {what}" for what in _removed_differently(document, theirs, gone))
         elif document["final"]:
@@ -159,7 +159,8 @@ def _too_early(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _unknown_orders(ours: Mapping[str, Document], truth: Mapping[str, Sequence[CarrierRecord]]) -> Iterator[str]:
-    yield from (f"the carrier has an order {reference!r} that is not ours" for reference in truth.keys() - ours.keys())
+    known = {document["reference"] for document in ours.values()}
+    yield from (f"the carrier has an order {reference!r} that is not ours" for reference in truth.keys() - known)
 
 
 def _notified_wrongly(ours: Mapping[str, Document], heard: Mapping[str, Sequence[Document]]) -> Iterator[str]:

@@ -18,9 +18,11 @@ from pydantic.fields import FieldInfo
 
 from config.settings import PREFIX, Settings
 from number_orders.cli.discovery import NOTHING_RUNS, START_HINT, Found
+from number_orders.cli.operations.guard import guard_line
 from number_orders.cli.output import masked, scrubbed
 from number_orders.cli.services import open_ledger
 from number_orders.cli.story.holds import hold_lines
+from number_orders.ledger.guard import GuardPeriod
 from number_orders.ledger.migrate import head, schema_version, server_version
 from number_orders.ledger.pauses import HeldBy
 from number_orders.orders.errors import LedgerUnavailable
@@ -130,11 +132,13 @@ async def check_backlog(settings: Settings) -> list[Check]:
         alarms, letters = await ledger.alarms.active(_COUNTED), await ledger.dead_letters.latest(_COUNTED)
         now, holds = await ledger.pauses.holds()
         parked = await ledger.orders.list_orders(states=[State.PARKED], limit=_COUNTED)
+        period = await ledger.guard.read()
     held = [
         Check("held", Verdict.LOOK, line, _HOLD_REMEDIES[hold.held_by])
         for hold, line in zip(holds, hold_lines(holds, now), strict=True)
     ]
     return [
+        _check_guard(period),
         *(held or [Check("held", Verdict.GOOD, "nothing is paused, limited or out of reach")]),
         _backlog("parked", parked, "decide about them: `number-orders parked` shows what is known and what to type"),
         _backlog("alarms", alarms, "read them with `number-orders alarms`; --clear puts them away"),
@@ -144,6 +148,13 @@ async def check_backlog(settings: Settings) -> list[Check]:
             "read them with `number-orders letters`; --clear deletes those that you have dealt with",
         ),
     ]
+
+
+def _check_guard(period: GuardPeriod) -> Check:
+    if not period.is_active:
+        return Check("guard", Verdict.GOOD, guard_line(period))
+    remedy = "have producers repeat every key without a ticket or an end; `number-orders guard off --why …` ends it"
+    return Check("guard", Verdict.LOOK, guard_line(period), remedy)
 
 
 def _check_valkey(url: str) -> Check:

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from number_orders.cli.operations.switch import Switch
 from number_orders.cli.orders.commands import AsJson, By
 from number_orders.orders.model import Lane
 
@@ -132,6 +133,35 @@ def resume(
     else:
         show_pauses(resumed)
     raise typer.Exit(exit_code(resumed, "nobody had paused it"))
+
+
+def guard(
+    switch: Annotated[Switch | None, typer.Argument(help="Begin or end a guard period.", case_sensitive=False)] = None,
+    why: Annotated[str | None, typer.Option(help="The reason. `on` and `off` need one.")] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the guard period, or begin or end one: while it lasts, every order is looked for before it is sent.
+
+    It begins by itself when a backup was restored or another server took over,
+    because the ledger may have forgotten what was bought.
+    Orders that were under way when it began are looked for even after it was ended.
+    Exit 1 if there is none to end.
+    """
+    from number_orders.cli.discovery import find_settings
+    from number_orders.cli.operations.guard import guard_line, guard_to_json, read_guard, switch_guard
+    from number_orders.cli.output import write_json
+    from number_orders.cli.services import author, required_reason
+
+    settings = find_settings()
+    if switch is None:
+        period = asyncio.run(read_guard(settings))
+    else:
+        period = asyncio.run(switch_guard(settings, switch, who=author(by), why=required_reason(why or "")))
+    if as_json:
+        write_json(guard_to_json(period))
+    else:
+        typer.echo(guard_line(period))
 
 
 def letters(

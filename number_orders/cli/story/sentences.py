@@ -56,6 +56,7 @@ _WORDS: Final[Mapping[type, Callable[[Detail], str]]] = MappingProxyType(
     {
         events.OrderAccepted: lambda _: "accepted",
         events.SubmissionBegun: lambda _: "a worker begins to send it",
+        events.HistoryLost: lambda it: f"looked for first: the ledger fell back in time{_or(it, 'since', ' at ')}",
         events.NotSent: lambda it: f"the attempt failed, to be sent again{_or(it, 'reason')}",
         events.Deferred: lambda it: f"held back by a rule{_numbers(it)}{_or(it, 'reason')}",
         events.AnswerLost: lambda it: f"the answer is lost{_or(it, 'reason')}",

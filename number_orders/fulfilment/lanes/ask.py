@@ -143,14 +143,14 @@ class AskLane:
             return replace(later, confirms=True)
         if judged is not event:
             return await self._heard(order, judged, now, judged=True)
-        if isinstance(event, CarriersEnd) and order.resent_in_doubt:
+        if isinstance(event, CarriersEnd) and (order.resent_in_doubt or order.history_in_doubt):
             return await self._judge_with_others(attempt, event, exchanges)
         if adds_information(order, event, known) or await self._releases_serial_lock(order, event):
             return await self._heard(order, event, now, judged=falls_short(order, event))
         return await self._look_again(attempt, None, slow=isinstance(event, StillOpen) and event.slow)
 
     async def _judge_with_others(self, attempt: Attempt, end: CarriersEnd, exchanges: list[Exchange]) -> Heard | Later:
-        """Judge the end of an order that was sent again in doubt, by every carrier order with its reference."""
+        """Judge the end of an order that may have been sent twice, by every carrier order with its reference."""
         order = attempt.order
         done = {result.e164 for result in end.numbers if is_done(order, result)}
         search = Search(self.carrier, self.ledger.numbers, attempt)

@@ -6,7 +6,7 @@ come. From then on only the answer, or asking, moves the order.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import structlog
@@ -21,7 +21,7 @@ from number_orders.fulfilment.watch import REPEAT_AFTER
 from number_orders.ledger.schedule import Claim, Claims
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer, UnreadableAnswer
-from number_orders.orders.events import AnswerLost, Deferred, Event, NotSent, Parked, SubmissionBegun
+from number_orders.orders.events import AnswerLost, Deferred, Event, HistoryLost, NotSent, Parked, SubmissionBegun
 from number_orders.orders.model import CarrierName, Lane, NumberState, Order, OrderId, State
 from number_orders.orders.numbers import E164
 
@@ -77,11 +77,16 @@ class SubmitLane:
         return self.carrier.policy.answer_within / 2
 
     async def begin(self, claims: Claims) -> Sequence[tuple[Claim, Order]]:
-        """Begin every claimed order in one transaction. An order that has moved since is left alone."""
+        """Begin every claimed order in one transaction. An order that has moved since is left alone.
+
+        In a guard period an order is first looked for at the carrier, which the lane `ask` does.
+        """
         accepted = [claim for claim in claims.claims if claim.order.state is State.ACCEPTED]
         ready = await self._with_serial_locks(claims, accepted)
-        begun = await self.recorder.hear([Heard(claim.order, SubmissionBegun()) for claim in ready], now=claims.now)
-        return [(claim, begun[claim.order.order_id]) for claim in ready if claim.order.order_id in begun]
+        begins = [Heard(claim.order, _beginning(claim.order, claims.guarded_since)) for claim in ready]
+        begun = await self.recorder.hear(begins, now=claims.now)
+        moved = [(claim, begun[claim.order.order_id]) for claim in ready if claim.order.order_id in begun]
+        return [(claim, order) for claim, order in moved if order.state is State.SUBMITTING]
 
     async def _with_serial_locks(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
         """Return the orders that need no serial lock or got theirs. The others wait for it."""
@@ -161,3 +166,9 @@ class SubmitLane:
         await self.ledger.alarms.raise_alarm(
             what, str(order.order_id), carrier=self.carrier_name, order_id=order.order_id, detail=detail
         )
+
+
+def _beginning(order: Order, guarded_since: datetime | None) -> Event:
+    """Return how an attempt begins: the order is sent, or is looked for before, since the ledger fell back in time."""
+    since = max(filter(None, (guarded_since, order.history_lost_at)), default=None)
+    return HistoryLost(since) if since and not order.was_doubted_since(since) else SubmissionBegun()

@@ -6,6 +6,7 @@ WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
         order_id uuid, from_version integer, state text, ends boolean, carrier_order_id text, carrier_status text,
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
+        history_lost_at timestamptz,
         event text, late boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb, notification jsonb, channels text[])
 ), moved AS (
     UPDATE orders
@@ -14,6 +15,7 @@ WITH input AS MATERIALIZED (
         progress = coalesce(input.progress, orders.progress),  -- null: keep what was stored since the order was read
         cancel_asked_at = input.cancel_asked_at,
         sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
+        history_lost_at = coalesce(input.history_lost_at, orders.history_lost_at),
         moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
     FROM input
     WHERE orders.order_id = input.order_id AND orders.version = input.from_version

@@ -3,7 +3,12 @@
 -- is open, one claim at a time takes one order, the probe. Where a group has a rate, each order takes a rate slot
 -- (`rate_slot_at`), and the next claim continues behind it. Only claims of such a group wait for each other. For sixteen
 -- seconds after a breaker has closed, every group of its carrier has a rate.
-WITH breaker AS MATERIALIZED (
+WITH ledger AS MATERIALIZED (
+    -- Nothing is sent before a ledger that may have fallen back in time was recognised (`check_identity`).
+    SELECT %(lane)s <> 'submit' OR coalesce(guard.identity = ledger_identity(), false) AS is_known,
+           CASE WHEN %(lane)s = 'submit' AND guard.ends_at > now() THEN guard.began_at END AS guarded_since
+    FROM guard
+), breaker AS MATERIALIZED (
     SELECT held_until IS NOT NULL AS is_open, faults > 0 AS recovering,
            -- After the breaker has closed: four a second at first, twice as many every two seconds, after 16 s all.
            CASE WHEN closed_at > now() - '16 s'::interval
@@ -16,6 +21,7 @@ WITH breaker AS MATERIALIZED (
     FOR UPDATE  -- without SKIP LOCKED: if the claim that has the row finds nothing due, this one takes the probe
 ), allowed AS MATERIALIZED (
     SELECT CASE WHEN EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL) THEN 0
+                WHEN NOT (SELECT is_known FROM ledger) THEN 0
                 WHEN NOT EXISTS (SELECT FROM breaker WHERE is_open) THEN %(limit)s
                 WHEN EXISTS (SELECT FROM probe) THEN 1
                 ELSE 0 END AS orders
@@ -77,7 +83,8 @@ WITH breaker AS MATERIALIZED (
     RETURNING owed.order_id, owed.attempts, owed.confirmed, owed.turn AS generation, taken.rate_slot_at, taken.limit_group
 )
 SELECT now() AS now, clock_timestamp() AS clock, claimed.attempts, claimed.confirmed, claimed.generation, claimed.rate_slot_at, claimed.limit_group,
-       EXISTS (SELECT FROM breaker WHERE is_open OR recovering) AS recovering, NULL::timestamptz AS reached, orders.*
+       EXISTS (SELECT FROM breaker WHERE is_open OR recovering) AS recovering, NULL::timestamptz AS reached,
+       (SELECT guarded_since FROM ledger) AS guarded_since, orders.*
 FROM claimed JOIN orders USING (order_id)
 WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
 
@@ -86,8 +93,12 @@ WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
 -- always a row: `unlimited` says whether that is so. If not, nothing was taken, and `claim` must be used.
 -- While a transaction holds an old snapshot, the index keeps an entry for every claim made since, all of them before the
 -- work that is due now. A worker that has just looked skips them with `since`; null reads from the start.
-WITH lane_state AS MATERIALIZED (
-    SELECT NOT EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL)
+WITH ledger AS MATERIALIZED (
+    SELECT %(lane)s <> 'submit' OR coalesce(guard.identity = ledger_identity(), false) AS is_known,
+           CASE WHEN %(lane)s = 'submit' AND guard.ends_at > now() THEN guard.began_at END AS guarded_since
+    FROM guard
+), lane_state AS MATERIALIZED (
+    SELECT (SELECT is_known FROM ledger) AND NOT EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = %(lane)s AND resumed_at IS NULL)
        AND NOT EXISTS (
            SELECT FROM draws JOIN budgets USING (carrier, limit_group)
            WHERE carrier = %(carrier)s AND lane = %(lane)s AND (spacing IS NOT NULL OR paused_until > now()))
@@ -115,7 +126,7 @@ WITH lane_state AS MATERIALIZED (
 )
 SELECT now() AS now, clock_timestamp() AS clock, lane_state.is_unlimited AS unlimited, claimed.attempts, claimed.confirmed, claimed.generation,
        NULL::timestamptz AS rate_slot_at, draws.limit_group, false AS recovering,
-       (SELECT max(not_before) FROM taken) AS reached, orders.*
+       (SELECT max(not_before) FROM taken) AS reached, (SELECT guarded_since FROM ledger) AS guarded_since, orders.*
 FROM lane_state
 LEFT JOIN (claimed JOIN orders ON orders.order_id = claimed.order_id
                               AND orders.order_id = ANY(ARRAY(SELECT order_id FROM taken))) ON true

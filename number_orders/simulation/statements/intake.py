@@ -1,5 +1,6 @@
 """The statements of `sql/intake.sql`."""
 
+from typing import Final
 from uuid import UUID
 
 from number_orders.orders.model import Lane, State
@@ -7,6 +8,16 @@ from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
 from number_orders.simulation.tables import Row, Tables, new_work_item
+
+_TAKEN_OVER: Final = ("producer", "key", "carrier", "kind", "account", "request", "reason", "reference")
+_NOT_YET: Final = (
+    "carrier_order_id",
+    "carrier_status",
+    "cancel_asked_at",
+    "doubt_since",
+    "ended_at",
+    "history_lost_at",
+)
 
 
 @statement
@@ -19,17 +30,17 @@ def _accept(tables: Tables, new: Row) -> bool:
     order_id, now = UUID(new["order_id"]), tables.clock()
     if order_id in tables.orders or (new["producer"], new["key"]) in tables.keys:
         return False
-    row = {name: new[name] for name in ("producer", "key", "carrier", "kind", "account", "request", "reason")}
+    row = {name: new[name] for name in _TAKEN_OVER}
     row |= {"order_id": order_id, "fingerprint": bytes.fromhex(new["fingerprint"]), "state": State.ACCEPTED.value}
     row |= {"version": 0, "sends": 0, "losses": 0, "doubt_asks": 0, "progress": {}}
-    row |= dict.fromkeys(("carrier_order_id", "carrier_status", "cancel_asked_at", "doubt_since", "ended_at"))
+    row |= dict.fromkeys(_NOT_YET)
     tables.insert_order(row | {"accepted_at": now, "moved_at": now})
     add_event(tables, order_id, 0, "OrderAccepted", State.ACCEPTED, late=False, detail={})
     due_at = max(moment_from_json(new["not_before"]) or now, now)
     tables.owed[order_id, "submit"] = new_work_item(row, Lane.SUBMIT.value, due_at, new["reason"])
     if new["notification"] is not None:
         tables.owed[order_id, "tell"] = new_work_item(row, Lane.TELL.value, now, None)
-        document = new["notification"] | {"accepted_at": moment_in_document(now)}
+        document = new["notification"] | {"accepted_at": moment_in_document(now), "reference": new["reference"]}
         add_messages(tables, order_id, 0, new["channels"], document)
     return True
 

@@ -49,6 +49,7 @@ def _change(tables: Tables, step: Row) -> Row:
     order, now = _order(tables, step), tables.clock()
     change = {name: step[name] for name in _MOVED} | {"version": step["from_version"] + 1, "moved_at": now}
     change |= {name: moment_from_json(step[name]) for name in ("cancel_asked_at", "doubt_since")}
+    change["history_lost_at"] = moment_from_json(step["history_lost_at"]) or order["history_lost_at"]
     change["ended_at"] = (order["ended_at"] or now) if step["ends"] else None
     return change | ({} if step["progress"] is None else {"progress": step["progress"]})
 

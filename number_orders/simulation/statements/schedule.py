@@ -59,6 +59,7 @@ def _leased(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:
     if breaker is not None and is_open and taken:
         breaker.update(probe_token=p["token"], probe_until=now + p["probe"])
     same: Row = {"now": now, "clock": now, "recovering": is_open or recovering, "reached": reached}
+    same["guarded_since"] = _guarded_since(tables, p["lane"])
     return [
         {**tables.orders[row["order_id"]], **same}
         | {"attempts": row["attempts"], "confirmed": row["confirmed"], "generation": row["turn"]}
@@ -67,8 +68,21 @@ def _leased(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:
     ]
 
 
+def _is_recognised(tables: Tables, lane: str) -> bool:
+    """Return whether the ledger was looked at since it may have fallen back in time. Nothing is sent before."""
+    return lane != Lane.SUBMIT or tables.guard["identity"] == tables.ledger_identity
+
+
+def _guarded_since(tables: Tables, lane: str) -> datetime | None:
+    guard = tables.guard
+    active = lane == Lane.SUBMIT and guard["ends_at"] is not None and tables.clock() < guard["ends_at"]
+    return guard["began_at"] if active else None
+
+
 def _is_unlimited(tables: Tables, carrier: str, lane: str) -> bool:
     now, breaker = tables.clock(), tables.breaker(carrier, lane)
+    if not _is_recognised(tables, lane):
+        return False
     groups = {
         group for (owner, its_lane, _), group in tables.limit_groups.items() if (owner, its_lane) == (carrier, lane)
     }
@@ -80,7 +94,7 @@ def _is_unlimited(tables: Tables, carrier: str, lane: str) -> bool:
 
 def _allowed(tables: Tables, p: Params, breaker: Row | None) -> int:
     """Return how many orders may be taken at most: while the breaker is open the probe, and nothing beside it."""
-    if tables.pause(p["carrier"], p["lane"]):
+    if tables.pause(p["carrier"], p["lane"]) or not _is_recognised(tables, p["lane"]):
         return 0
     if breaker is None or breaker["held_until"] is None:
         return int(p["limit"])

@@ -17,6 +17,7 @@ from kombu import Connection
 from psycopg.rows import DictRow, dict_row
 
 from number_orders.embedded.engines import Engines
+from number_orders.orders.reference import derive_reference
 from number_orders.sandbox.server import running_sandbox
 from number_orders.sandbox.swift.access import SwiftAccount
 from tests.acceptance.conftest import QUICK, Backend, Producer, environment, producing
@@ -98,7 +99,9 @@ class Works:
             if case.sentence:
                 self.book(case).decide(case.sentence)
             if case.life.fault:
-                self.backend.carrier.fault(customer_order_id=case.order_id, times=1, **case.life.fault)
+                self.backend.carrier.fault(
+                    customer_order_id=derive_reference("default", case.order_id), times=1, **case.life.fault
+                )
             self._send(case.life.wanted(*(next(shelf[sort]) for sort in case.life.gives_up)), case.order_id)
         self._await_ends([case.order_id for case in cases if case.life.called_back])
 
@@ -174,10 +177,13 @@ class Works:
 
     def _resolve_parked(self) -> None:
         """As a person who has looked: send again what the carrier never had."""
-        parked = [str(row["order_id"]) for row in self.rows("SELECT order_id FROM orders WHERE state = 'PARKED'")]
+        parked = {
+            row["reference"]: str(row["order_id"])
+            for row in self.rows("SELECT order_id, reference FROM orders WHERE state = 'PARKED'")
+        }
         sold = {order["customer_order_id"] for order in self.backend.carrier.report()["orders"]} if parked else set()
         assert sold.isdisjoint(parked), "a person is asked about what was bought"
-        for order_id in parked:
+        for order_id in parked.values():
             self.producer.call("orders.resolve", order_id, "sent_again", "it is not there", "ana")
         self.resolved += len(parked)
         if parked:

@@ -83,7 +83,7 @@ class Meridian:
         """Buy with one POST."""
         assert order.request.criteria is not None, "check refuses an order without criteria"
         fields = {
-            "ref": str(order.order_id),
+            "ref": order.reference,
             "area": order.request.criteria.npa,
             "count": order.request.quantity,
             "all_or_nothing": not order.request.allow_partial,
@@ -108,12 +108,12 @@ class Meridian:
 
     def look_for(self, order: Order) -> Conversation:
         """Look for the order by our reference."""
-        query = {"ref": str(order.order_id)}
+        query = {"ref": order.reference}
         answer = yield CarrierRequest("GET", self._purchases, Purpose.READ, query, accept=_JSON)
         listed = _content(answer).get("purchases")
         if not isinstance(listed, list):
             raise UnreadableAnswer(CARRIER, "no list of purchases", answer.body)
-        found = tuple(_purchase_id(one) for one in listed if one.get("ref") == str(order.order_id))
+        found = tuple(_purchase_id(one) for one in listed if one.get("ref") == order.reference)
         if len(found) > 1:
             return FoundTwice(found)
         return Acknowledged(found[0]) if found else NotListed("the purchases with our reference")

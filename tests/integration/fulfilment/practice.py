@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import DictRow
 
 from number_orders.carriers.bandwidth.adapter import Bandwidth
@@ -47,7 +48,8 @@ GET = {"method": "GET", "path": "/orders/{orderId}"}
 PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
-        doubt_since = doubt_since - %(time)s;
+        doubt_since = doubt_since - %(time)s, history_lost_at = history_lost_at - %(time)s;
+    UPDATE guard SET seen_at = seen_at - %(time)s, began_at = began_at - %(time)s, ends_at = ends_at - %(time)s;
     UPDATE orders SET request = jsonb_set(request, '{not_before}',
         to_jsonb((request ->> 'not_before')::timestamptz - %(time)s)) WHERE request ? 'not_before';
     UPDATE order_events SET at = at - %(time)s;
@@ -171,6 +173,27 @@ class Practice:
             for statement in PASSING.split(";"):
                 self.db.execute(statement.encode(), {"time": timedelta(**time)})
 
+    def remember(self) -> None:
+        """Keep the ledger as it is now, as a backup does."""
+        with self.db.transaction():
+            self.db.execute("CREATE SCHEMA kept")
+            for table in _tables(self.db):
+                self.db.execute(sql.SQL("CREATE TABLE kept.{0} AS TABLE public.{0}").format(sql.Identifier(table)))
+
+    def fall_back(self) -> None:
+        """Put the ledger back as it was at `remember`. It forgets what has happened since, and is on another server."""
+        tables = _tables(self.db)
+        with self.db.transaction():
+            self.db.execute("SET LOCAL session_replication_role = replica")  # no foreign keys, no triggers
+            for table in tables:
+                self.db.execute(sql.SQL("DELETE FROM public.{}").format(sql.Identifier(table)))
+                self.db.execute(
+                    sql.SQL("INSERT INTO public.{0} OVERRIDING SYSTEM VALUE SELECT * FROM kept.{0}").format(
+                        sql.Identifier(table)
+                    )
+                )
+            self.db.execute("UPDATE guard SET identity = 'the server before'")
+
     def rows(self, query: str, **params: Any) -> list[dict[str, Any]]:
         """Return the rows of a query on the ledger."""
         return self.db.execute(query.encode(), params).fetchall()
@@ -202,7 +225,8 @@ class Practice:
     def sold(self, order_id: OrderId | None = None) -> list[dict[str, Any]]:
         """Return the orders that the carrier really has: all, or those with the reference of one of ours."""
         orders: list[dict[str, Any]] = self.carrier.report()["orders"]
-        return [order for order in orders if order_id is None or order["customer_order_id"] == str(order_id)]
+        reference = None if order_id is None else self.order(order_id)["reference"]
+        return [order for order in orders if reference in {None, order["customer_order_id"]}]
 
     def differences(self, *order_ids: OrderId, since: datetime | None = None) -> list[str]:
         """Return how ledger and carrier differ: each order must be bought once, and must have ended as it did there."""
@@ -210,11 +234,16 @@ class Practice:
         wrong = [f"{what}: {twice}" for what, twice in report["duplicates"].items() if twice]
         for order_id in order_ids:
             order, numbers = self.order(order_id), self.numbers(order_id)
-            sold = [sale for sale in report["orders"] if sale["customer_order_id"] == str(order_id)]
+            sold = [sale for sale in report["orders"] if sale["customer_order_id"] == order["reference"]]
             truth = [(sale["outcome"], sorted(sale["bought"])) for sale in sold]
             if truth != [(order["state"], numbers)]:
                 wrong.append(f"{order['state']} with {numbers}, at the carrier {truth}: {self.story(order_id)}")
         return wrong
+
+
+def _tables(db: psycopg.Connection[DictRow]) -> list[str]:
+    found = db.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+    return [row["tablename"] for row in found]
 
 
 def an_order(key: str = "crm-1", **changes: Any) -> dict[str, Any]:

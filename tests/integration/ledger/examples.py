@@ -13,6 +13,7 @@ from number_orders.orders.lifecycle import advance
 from number_orders.orders.model import CarrierOrderId, Criteria, Kind, Lane, Notify, Order, OrderId, OrderRequest
 from number_orders.orders.numbers import E164
 from number_orders.orders.policy import CarrierPolicy
+from number_orders.orders.reference import derive_reference
 from number_orders.orders.serialization import fingerprint
 from tests.integration.ledger.harness import BANDWIDTH
 
@@ -34,7 +35,8 @@ def a_named_request(key: str, *numbers: E164, kind: Kind = Kind.NEW_NUMBERS) -> 
 
 def a_new_order(request: OrderRequest | None = None, order_id: OrderId | None = None) -> NewOrder:
     request = request or a_request()
-    return NewOrder(order_id or OrderId(uuid7()), "default", request, fingerprint(request))
+    reference = derive_reference("default", request.key)
+    return NewOrder(order_id or OrderId(uuid7()), "default", request, fingerprint(request), reference)
 
 
 def a_step(order: Order, event: Event, now: datetime) -> PendingStep:

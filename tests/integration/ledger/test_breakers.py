@@ -1,6 +1,7 @@
 """A carrier that is out of reach is left alone, and tried with one order at a time."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -219,13 +220,7 @@ def test_messages_are_delivered_while_the_breaker_is_open(harness: LedgerHarness
     async def work(ledger: Ledger) -> None:
         await set_rates(ledger, ORDER=1)
         new = a_new_order(a_request("told"))
-        await ledger.intake.accept(
-            [
-                type(new)(
-                    new.order_id, new.producer, new.request, new.fingerprint, None, {"state": "ACCEPTED"}, ("task",)
-                )
-            ]
-        )
+        await ledger.intake.accept([replace(new, notification={"state": "ACCEPTED"}, channels=("task",))])
         await open_breaker(ledger)
         assert await ledger.schedule.due_lanes() == [(BANDWIDTH, Lane.TELL)]
         assert await count_claimed(ledger, lane=Lane.TELL) == 1

@@ -17,6 +17,7 @@ from number_orders.orders.events import (
     Filled,
     FilledWithErrors,
     FoundTwice,
+    HistoryLost,
     Hurried,
     LookedAgain,
     NotListed,
@@ -74,6 +75,7 @@ _HALF: Final = (*_BOUGHT, NumberResult(DURHAM, NumberState.FAILED, "5005", "unav
 
 EXAMPLES: Final[tuple[Event, ...]] = (
     SubmissionBegun(),
+    HistoryLost(NOON),
     NotSent("connection refused"),
     Deferred("tainted", NOON + timedelta(minutes=31), _WAITS),
     AnswerLost("timed out"),
@@ -119,6 +121,7 @@ def an_order(
     notify_on: Iterable[State] | None = FINAL_STATES,
     not_before: datetime | None = None,
     progress: Mapping[str, object] | None = None,
+    history_lost_at: datetime | None = None,
     number: int = 1,
 ) -> Order:
     """Return an order for one number in Raleigh that could be in `state`."""
@@ -139,6 +142,7 @@ def an_order(
         carrier_order_id=carrier_order_id,
         carrier_status=carrier_status,
         progress=progress or {},
+        history_lost_at=history_lost_at,
         sends=(0 if state is State.ACCEPTED else 1) if sends is None else sends,
         losses=losses,
         doubt_since=doubt_since,

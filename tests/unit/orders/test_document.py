@@ -24,6 +24,7 @@ def test_the_document_is_plain_json() -> None:
         "reason": None,
         "quantity": 1,
         "numbers": [{"e164": RALEIGH, "state": "failed", "code": "5005", "text": "unavailable"}],
+        "reference": "00000000-0000-0000-0000-000000000001",
         "carrier_order_id": "0aac5809",
         "carrier_status": "PARTIAL",
         "accepted_at": (NOON - timedelta(minutes=1)).isoformat(timespec="microseconds"),

@@ -27,7 +27,7 @@ CARRIER_NEWS = """
     NotListed ProvenAbsent FoundTwice
 """
 JUDGEMENTS = """
-    SubmissionBegun PartSettled NotListed ProvenAbsent LookedAgain Parked
+    SubmissionBegun HistoryLost PartSettled NotListed ProvenAbsent LookedAgain Parked
     CancelAsked Adopted SentAgain WrittenOff CutShort TakenAsItIs SetAside Hurried
 """
 

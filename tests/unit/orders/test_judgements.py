@@ -55,6 +55,29 @@ def test_absence_is_proven_by_enough_looks_over_enough_time(asks: int, since: ti
     assert type(judge_absence(order, NOT_LISTED, now=NOON, policy=POLICY)) is verdict
 
 
+@pytest.mark.parametrize("resend", [True, False])
+@pytest.mark.parametrize(("shows", "verdict"), [(True, ProvenAbsent), (False, None)])
+def test_an_order_that_was_never_sent_is_looked_for_once_after_the_patience(
+    *, resend: bool, shows: bool, verdict: type[Event] | None
+) -> None:
+    """The ledger fell back in time. Where absence proves little, the list must at least show references of ours."""
+    policy, looked = replace(POLICY, resend_when_absent=resend), replace(NOT_LISTED, shows_references=shows)
+    order = an_order(State.IN_DOUBT, sends=0, doubt_since=NOON, history_lost_at=NOON)
+
+    assert judge_absence(order, looked, now=NOON + 4 * MINUTE, policy=policy) == looked
+    judged = judge_absence(order, looked, now=NOON + 5 * MINUTE, policy=policy)
+    assert type(judged) is (ProvenAbsent if resend else verdict or Parked)
+
+
+def test_the_patience_counts_from_the_fall_of_the_ledger() -> None:
+    """What it has forgotten was sent until then, however old the doubt is that it remembers."""
+    hour = timedelta(hours=1)
+    order = an_order(State.IN_DOUBT, losses=1, doubt_since=NOON - hour, doubt_asks=9, history_lost_at=NOON)
+
+    assert judge_absence(order, NOT_LISTED, now=NOON + 4 * MINUTE, policy=POLICY) == NOT_LISTED
+    assert isinstance(judge_absence(order, NOT_LISTED, now=NOON + 5 * MINUTE, policy=POLICY), ProvenAbsent)
+
+
 def test_doubt_without_a_beginning_has_begun_now() -> None:
     """No time has passed, however many looks there were."""
     order = an_order(State.IN_DOUBT, losses=1, doubt_asks=99)

@@ -20,6 +20,7 @@ from number_orders.orders.events import (
     Filled,
     FilledWithErrors,
     FoundTwice,
+    HistoryLost,
     Hurried,
     Judgement,
     LookedAgain,
@@ -688,6 +689,34 @@ def test_an_end_that_several_carrier_orders_bought_raises_an_alarm() -> None:
     assert not apply(order, replace(end, carrier_order_ids=())).bought_elsewhere
 
 
+# A ledger that fell back in time
+
+
+@pytest.mark.parametrize("ago", [timedelta(0), MINUTE, timedelta(hours=1)])
+def test_an_order_that_may_be_forgotten_is_looked_for_when_the_patience_since_the_fall_is_over(ago: timedelta) -> None:
+    step = apply(an_order(), HistoryLost(NOON - ago))
+
+    (effect,) = step.effects
+    assert isinstance(effect, AskCarrier)
+    assert effect.not_before == max(NOON, NOON - ago + POLICY.doubt_patience)
+    assert step.order.doubt_since == step.order.history_lost_at == NOON - ago
+    assert step.order.was_doubted_since(NOON - ago)
+    assert not step.order.history_in_doubt
+    assert step.order.may_have_arrived
+    assert not step.releases_serial_lock
+
+
+def test_the_history_of_an_order_is_in_doubt_until_it_is_looked_for() -> None:
+    """Of a purchase: a removal that is done twice harms nobody."""
+    order = an_order(State.OPEN, carrier_order_id=THEIR_ID, history_lost_at=NOON)
+
+    assert order.history_in_doubt
+    assert not replace(order, doubt_since=NOON).history_in_doubt
+    assert replace(order, doubt_since=NOON - MINUTE).history_in_doubt
+    assert not replace(order, history_lost_at=None).history_in_doubt
+    assert not replace(order, request=replace(order.request, kind=Kind.REMOVE_NUMBERS)).history_in_doubt
+
+
 # Late looks
 
 LATE = AskCarrier(NOON + POLICY.late_look_after, "late look: did the carrier buy more than is known?")
@@ -704,6 +733,15 @@ def test_an_order_sent_again_in_doubt_owes_a_late_look(*, sends: int, doubted: b
     order = an_order(State.OPEN, sends=sends, doubt_since=doubt_since, carrier_order_id=THEIR_ID)
 
     assert (LATE in apply(order, an_event(Filled)).effects) is owed
+    assert LATE not in apply(replace(order, request=REMOVAL), an_event(Filled)).effects
+
+
+def test_an_order_sent_after_the_ledger_fell_back_owes_a_late_look() -> None:
+    """What the ledger has forgotten may be listed beyond our patience."""
+    order = an_order(State.OPEN, sends=1, carrier_order_id=THEIR_ID, history_lost_at=NOON - MINUTE)
+
+    assert LATE in apply(order, an_event(Filled)).effects
+    assert LATE not in apply(replace(order, sends=0), an_event(Filled)).effects
     assert LATE not in apply(replace(order, request=REMOVAL), an_event(Filled)).effects
 
 

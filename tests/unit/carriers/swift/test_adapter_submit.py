@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, KnownNumbers, Purpose, SaveProgress
+from number_orders.carriers.found_content import content_digest
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, AnswerLost, Deferred, Event, NotSent, Refused
@@ -62,7 +63,7 @@ def test_an_order_is_a_cart_a_request_and_one_commit() -> None:
         ("POST", f"/api/v1/carts/{CART}/checkout", Purpose.COMMIT),
     ]
     assert {one.accept for one in asked} == {"application/json, text/plain"}
-    name = f"number-orders {REFERENCE}"
+    name = f"number-orders {REFERENCE} n{content_digest(new_numbers(5, criteria=criteria))}"
     data = {"name": f"{name} Spring", "notes": "for Ana", "reference_id": REFERENCE}
     assert made == {"type": "cart", "data": data}
     numbers = {"quantity": 5, "number_type": "tendlc", "country_code": "1", **criteria}

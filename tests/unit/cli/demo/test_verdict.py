@@ -32,6 +32,7 @@ class Run:
 def document(order_id: str, state: str, numbers: dict[str, str], kind: str = "new_numbers") -> dict[str, Any]:
     return {
         "order_id": order_id,
+        "reference": order_id,
         "kind": kind,
         "key": f"key-{order_id}",
         "state": state,

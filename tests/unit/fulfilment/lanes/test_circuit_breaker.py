@@ -56,7 +56,7 @@ class Store:
 
 
 def claims(*, recovering: bool = False) -> Claims:
-    return Claims(Lane.ASK, NOON, uuid4(), (), NOON, recovering)
+    return Claims(Lane.ASK, NOON, uuid4(), (), NOON, recovering=recovering)
 
 
 def without_token(*, refused: bool = False, shared: bool = False) -> ConversationResult:

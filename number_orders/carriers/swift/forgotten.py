@@ -1,0 +1,82 @@
+"""Find an order at Swift of which the ledger has forgotten what was done: by our reference, among all orders.
+
+Swift does not say which numbers an order brought; time does. We check out one purchase of an account after the other,
+so what came between the checkout of an order and that of our next purchase belongs to it.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from number_orders.carriers.found_content import parked_with_both
+from number_orders.carriers.swift.answers import Pages, is_ours
+from number_orders.carriers.swift.facts import BUYS, CONTENT_IN_NAME, ORDER_PAGES_MAX, OUR_NAME, Status
+from number_orders.carriers.swift.json import OrderView, content_in_name, read_listed_order
+from number_orders.carriers.swift.steps import Steps
+from number_orders.orders.errors import NoAnswer
+from number_orders.orders.events import Acknowledged, FoundTwice, NotListed, Parked
+from number_orders.orders.model import CarrierOrderId, Kind, Order
+
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def all_orders() -> Pages[OrderView]:
+    """Return an empty collection of the account's orders."""
+    return Pages(_read_order, pages_max=ORDER_PAGES_MAX)
+
+
+def find_forgotten(order: Order, listed: Pages[OrderView]) -> OrderView | FoundTwice | NotListed | Parked:
+    """Return the one order with our reference. Of a removal in parts, the latest part is the one under way.
+
+    Raises:
+        NoAnswer: It is not there, and another purchase of ours is under way that the ledger may have forgotten too. If
+            this one were sent now, nobody could tell their numbers apart.
+    """
+    found = sorted((view for view in listed.items if is_ours(order, view)), key=_made_at)
+    if not found:
+        other = next(filter(_is_open_purchase, listed.items), None)
+        if other and order.request.kind is Kind.NEW_NUMBERS:
+            raise NoAnswer(f"our purchase {other.order_id}, which the ledger may have forgotten, is still under way")
+        looked_at = "the list of orders by our reference" if listed.is_whole else "a part of the list of orders"
+        return NotListed(looked_at, resend=listed.is_whole)
+    for view in found:
+        content = _content(view)
+        if content not in {None, content_in_name(order.request)}:
+            return parked_with_both(order, CarrierOrderId(str(view.order_id)))
+    if len(found) > 1 and order.request.kind is not Kind.REMOVE_NUMBERS:
+        return FoundTwice(tuple(CarrierOrderId(str(view.order_id)) for view in found))
+    return found[-1]
+
+
+def steps_of_forgotten(steps: Steps, found: OrderView, listed: Iterable[OrderView]) -> Steps:
+    """Return the steps with the time in which the numbers of the order that was found have come."""
+    since = _made_at(found)
+    later = (_made_at(view) for view in listed if (_content(view) or "").startswith(BUYS) and _made_at(view) > since)
+    known = since if since is not _NEVER else None
+    return replace(steps.without_cart(), cart_made_at=known, until=min(later, default=None) if known else None)
+
+
+def adopt(found: OrderView) -> Acknowledged:
+    """Return the event of the order that was found."""
+    return Acknowledged(CarrierOrderId(str(found.order_id)), found.status)
+
+
+def _read_order(item: Mapping[str, Any]) -> OrderView | None:
+    view = read_listed_order(item)
+    return view if view.order_id else None
+
+
+def _is_open_purchase(view: OrderView) -> bool:
+    """Return whether this is a purchase of ours that may still bring numbers. Old names do not say what is ordered."""
+    is_open = view.status in {None, Status.NEW, Status.PROCESSING}
+    return is_open and bool(OUR_NAME.match(view.name or "")) and (_content(view) or BUYS).startswith(BUYS)
+
+
+def _made_at(view: OrderView) -> datetime:
+    return view.checked_out_at or view.inserted_at or _NEVER
+
+
+def _content(view: OrderView) -> str | None:
+    shown = CONTENT_IN_NAME.match(view.name or "")
+    return shown[1] if shown else None

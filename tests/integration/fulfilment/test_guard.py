@@ -1,0 +1,238 @@
+"""A ledger that fell back in time buys nothing twice: what it has forgotten is found at the carrier."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from number_orders.carriers.cm.adapter import CM
+from number_orders.carriers.cm.facts import TOKEN_HEADER
+from number_orders.carriers.http.credentials import ApiKeyHeader
+from number_orders.fulfilment.runtime import Services
+from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.orders.policy import CarrierPolicy
+from number_orders.sandbox.cm.access import CmAccount
+from tests.integration.fulfilment.practice import (
+    BANDWIDTH,
+    Practice,
+    accept,
+    an_order,
+    run,
+    work,
+    work_until_idle,
+)
+from tests.integration.fulfilment.swift_practice import SWIFT, SwiftPractice
+
+CM_COM = CarrierName("cm")
+POLICY = CarrierPolicy(settle_after=timedelta(), settle_looks=1)
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Fallen:
+    """A practice whose ledger falls back, at one of the carriers."""
+
+    practice: Practice
+    where: dict[str, Any]
+    """What every order of this carrier has."""
+    commits: str
+    """The route of the request that buys."""
+    looks: str
+    """The route of the request that looks for an order."""
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Services]:
+        """Open the services on the ledger as it is now."""
+        if self.practice.name == CM_COM:
+            account = CmAccount()
+            adapter = CM(account.account_guid, {"NLD:local": "0c0ffee0-0000-4000-8000-000000000031"})
+            auth = ApiKeyHeader(TOKEN_HEADER, account.product_token)
+            async with self.practice.opened(adapter=adapter, auth=auth) as services:
+                yield services
+        else:
+            async with self.practice.opened() as services:
+                yield services
+
+    def order(self, key: str, **changes: Any) -> dict[str, Any]:
+        """Return an order of this carrier."""
+        return an_order(key, carrier=str(self.practice.name), **{**self.where, **changes})
+
+    def bought(self, key: str) -> list[dict[str, Any]]:
+        """Return what the carrier has of the order with this key."""
+        (order,) = self.practice.rows("SELECT order_id FROM orders WHERE key = %(key)s", key=key)
+        return self.practice.sold(order["order_id"])
+
+    def has_what_was_bought(self, order_id: OrderId) -> bool:
+        """Tell whether the order has the numbers that the carrier sold under its reference."""
+        held = "SELECT e164 FROM held_numbers WHERE acquired_by = %(id)s ORDER BY e164"
+        ours = [row["e164"] for row in self.practice.rows(held, id=order_id)]
+        return ours == sorted(number for sale in self.practice.sold(order_id) for number in sale["bought"]) != []
+
+    def state(self, key: str) -> str:
+        """Return the state of the order with this key."""
+        (order,) = self.practice.rows("SELECT state FROM orders WHERE key = %(key)s", key=key)
+        return str(order["state"])
+
+
+@pytest.fixture(params=[BANDWIDTH, CM_COM, SWIFT])
+def fallen(practice: Practice, request: pytest.FixtureRequest) -> Fallen:
+    """Each carrier in turn."""
+    practice.policy = POLICY
+    if request.param == CM_COM:
+        practice.name, practice.policy = (
+            CM_COM,
+            CarrierPolicy(settle_after=timedelta(), settle_looks=1, resend_when_absent=False),
+        )
+        practice.carrier.behave(cm_review_s=0)
+        return Fallen(
+            practice,
+            {"criteria": {"country": "NLD", "number_type": "local", "npa": "010"}},
+            "/numberRequests",
+            "GET /numberRequests",
+        )
+    if request.param == SWIFT:
+        swift = SwiftPractice(practice.url, practice.db, practice.carrier, policy=POLICY)
+        return Fallen(swift, {"criteria": {"npa": "919"}}, "/carts/{cartId}/checkout", "GET /orders")
+    return Fallen(practice, {"criteria": {"npa": "919"}}, "/orders", "GET /orders")
+
+
+def test_what_a_fallen_ledger_has_forgotten_is_bought_once(fallen: Fallen) -> None:
+    """One order was bought after the backup, one was accepted and bought after it, and one is new."""
+
+    async def whole() -> None:
+        practice = fallen.practice
+        async with fallen.opened() as services:
+            await accept(services, fallen.order("kept"))
+            practice.remember()
+            await accept(services, fallen.order("forgotten"))
+            await work_until_idle(practice, services)
+        practice.fall_back()
+        async with fallen.opened() as services:
+            tickets = [
+                await services.intake.submit(fallen.order(key), producer="default")
+                for key in ("kept", "forgotten", "new")
+            ]
+            assert [ticket.new for ticket in tickets] == [False, True, True]
+            await work_until_idle(practice, services)
+            for key in ("kept", "forgotten", "new"):
+                assert (fallen.state(key), len(fallen.bought(key))) == ("COMPLETED", 1), key
+            assert [what for what, _ in practice.alarms()] == ["ledger_fell_back"]
+            for ticket in tickets:
+                assert practice.story(ticket.order_id)[1] == "HistoryLost"
+                assert fallen.has_what_was_bought(ticket.order_id)
+
+    run(whole())
+
+
+def test_the_guard_costs_one_question_for_each_order(fallen: Fallen) -> None:
+    """Nothing is asked before the patience has passed since the fall. Then each order is looked for and sent once."""
+
+    async def whole() -> None:
+        practice = fallen.practice
+        async with fallen.opened():
+            practice.remember()
+        practice.fall_back()
+        async with fallen.opened() as services:
+            await accept(services, *(fallen.order(f"crm-{i}") for i in range(3)))
+            for _ in range(3):
+                await work(services, Lane.SUBMIT, Lane.ASK, carrier=practice.name)
+            assert practice.carrier.report()["requests"]["by_route"] == {}
+            await work_until_idle(practice, services)
+            assert practice.carrier.report()["requests"]["by_route"][fallen.looks]["total"] == 3
+            for key in ("crm-0", "crm-1", "crm-2"):
+                assert (fallen.state(key), len(fallen.bought(key))) == ("COMPLETED", 1)
+
+    run(whole())
+
+
+def test_an_order_found_with_another_quantity_is_parked_and_says_both(fallen: Fallen) -> None:
+    """Its key came again with another body after the ledger had forgotten the first."""
+
+    async def whole() -> None:
+        practice = fallen.practice
+        async with fallen.opened() as services:
+            practice.remember()
+            await accept(services, fallen.order("crm-1", quantity=2))
+            await work_until_idle(practice, services)
+        practice.fall_back()
+        async with fallen.opened() as services:
+            (order_id,) = await accept(services, fallen.order("crm-1", quantity=3))
+            practice.pass_time(hours=1)
+            for _ in range(3):
+                await work(services, Lane.SUBMIT, Lane.ASK, carrier=practice.name)
+                practice.pass_time(hours=1)
+            order = practice.order(order_id)
+            assert order["state"] == "PARKED"
+            (theirs,) = fallen.bought("crm-1")
+            assert theirs["order_id"] in order["reason"]
+            assert "3 by criteria" in order["reason"]
+
+    run(whole())
+
+
+def test_an_order_whose_attempts_are_forgotten_is_looked_for(fallen: Fallen) -> None:
+    """The backup has it as being sent. The answer, and the end, came after it."""
+
+    async def whole() -> None:
+        practice = fallen.practice
+        practice.carrier.fault("drop_after", times=1, method="POST", path=fallen.commits)
+        async with fallen.opened() as services:
+            (order_id,) = await accept(services, fallen.order("crm-1"))
+            await work(services, Lane.SUBMIT, carrier=practice.name)
+            assert fallen.state("crm-1") == "IN_DOUBT"
+            practice.remember()
+            await work_until_idle(practice, services)
+            assert fallen.state("crm-1") == "COMPLETED"
+        practice.fall_back()
+        async with fallen.opened() as services:
+            await work_until_idle(practice, services)
+            assert (fallen.state("crm-1"), len(fallen.bought("crm-1"))) == ("COMPLETED", 1)
+            assert fallen.has_what_was_bought(order_id)
+
+    run(whole())
+
+
+def test_a_forgotten_removal_is_not_done_twice(practice: Practice) -> None:
+    """The number left after the backup. The key comes again, and finds the disconnect under its reference."""
+    practice.policy = POLICY
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (bought,) = await accept(services, an_order("bought"))
+            await work_until_idle(practice, services)
+            (number,) = practice.numbers(bought)
+            practice.remember()
+            removal = {"key": "gone", "carrier": "bandwidth", "kind": "remove_numbers", "numbers": [number]}
+            await accept(services, removal)
+            await work_until_idle(practice, services)
+        practice.fall_back()
+        async with practice.opened() as services:
+            (order_id,) = await accept(services, removal)
+            await work_until_idle(practice, services)
+            assert practice.order(order_id)["state"] == "COMPLETED"
+            assert practice.order(order_id)["sends"] == 0
+            assert len(practice.sold(order_id)) == 1
+
+    run(whole())
+
+
+def test_a_forgotten_order_that_was_sent_again_is_followed_to_every_end(practice: Practice) -> None:
+    """The backup has it OPEN at an order that failed. The one that was sent after a person's decision is found."""
+    practice.policy = POLICY
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
+            practice.remember()
+            await work_until_idle(practice, services)
+        practice.fall_back()
+        async with practice.opened() as services:
+            await work_until_idle(practice, services)
+            assert practice.order(order_id)["state"] == "COMPLETED"
+            assert practice.differences(order_id) == []
+
+    run(whole())
