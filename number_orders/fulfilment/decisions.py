@@ -19,6 +19,7 @@ from number_orders.orders.events import (
     Event,
     FilledWithErrors,
     NotListed,
+    Parked,
     PartlyFilled,
     ProvenAbsent,
     Refused,
@@ -29,10 +30,14 @@ from number_orders.orders.events import (
     event_type,
 )
 from number_orders.orders.judgements import choose_closing_event
-from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId, State, count_done
+from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Lane, Order, OrderId, State, count_done
 
 _TRIES: Final = 5
 """How often an order is read again because it moved meanwhile."""
+
+
+class _Orders(ProgressStore, Protocol):
+    async def owner_of(self, carrier: CarrierName, carrier_order_id: CarrierOrderId) -> OrderId | None: ...
 
 
 class _History(StoryReader, ReceiptStore, Protocol): ...
@@ -46,7 +51,7 @@ class DecisionStores(Protocol):
     """The parts of the ledger that decisions, and a question to a carrier before one, use."""
 
     @property
-    def orders(self) -> ProgressStore: ...
+    def orders(self) -> _Orders: ...
     @property
     def numbers(self) -> NumberRecall: ...
     @property
@@ -109,6 +114,8 @@ class Decisions:
         if story.order.state is State.PARKED and not _was_decided(story, decision):
             if isinstance(decision, SentAgain):
                 await self._check_may_send_again(story)
+            if isinstance(decision, Adopted):
+                await self._check_may_adopt(story.order, decision)
             moved = await self.recorder.hear([Heard(story.order, _event(story, decision))], now=story.now)
             if order_id in moved:
                 self.bell.ring((story.order.request.carrier, lane) for lane in Lane)  # the next work is on one
@@ -140,6 +147,21 @@ class Decisions:
                 f"{where}: {order.request.carrier} has {theirs} ({_said(seen)}), and both would be bought; "
                 "adopt it, or have it cancelled at the carrier first"
             )
+
+    async def _check_may_adopt(self, order: Order, decision: Adopted) -> None:
+        """Look at the carrier order before it is adopted: it must not bear another order's reference.
+
+        Without an answer it is adopted all the same: the first question about it shows the same. That it belongs to
+        another order of this ledger, the ledger itself says, and better.
+
+        Raises:
+            NotResolvable: It is another order's.
+        """
+        if await self.ledger.orders.owner_of(order.request.carrier, decision.carrier_order_id) is not None:
+            return
+        seen = await self._ask(replace(order, carrier_order_id=decision.carrier_order_id, progress={}))
+        if isinstance(seen, Parked):
+            raise NotResolvable(f"order {order.order_id} cannot adopt it: {seen.reason}")
 
     async def _ask(self, order: Order) -> Event | Exception:
         """Ask the carrier about an order, by its carrier order id if it has one, else by our reference.

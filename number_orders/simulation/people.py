@@ -149,10 +149,15 @@ class Producer:
             order_id = self.planned.order_id if self.dice.random() < 0.5 else _uuid(self.dice)  # noqa: PLR2004
 
     async def repeat_if_forgotten(self, tables: Tables) -> None:
-        """Place the order again, with its key, if the ledger has forgotten it: its producer asked for it in vain."""
-        if self.ticket is not None and self.ticket.order_id not in tables.orders:
-            self.ticket = None
-            await self._ask_until_answered(_uuid(self.dice))
+        """Place the order again, with its key, if the ledger has forgotten it: its producer asked for it in vain.
+
+        It asks a second time later, since a ticket of before the fall may come after it.
+        """
+        for wait_s in (0.0, 2 * _RESEND_AFTER_S):
+            await asyncio.sleep(wait_s)
+            if self.ticket is not None and self.ticket.order_id not in tables.orders:
+                self.ticket = None
+                await self._ask_until_answered(_uuid(self.dice))
 
     async def _ask_for_ticket(self, order_id: UUID) -> None:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()

@@ -60,7 +60,14 @@ from number_orders.carriers.swift.facts import (
     SETTLE_AFTER,
     Status,
 )
-from number_orders.carriers.swift.forgotten import adopt, all_orders, find_forgotten, steps_of_forgotten
+from number_orders.carriers.swift.forgotten import (
+    adopt,
+    all_orders,
+    begun_before_fall,
+    find_forgotten,
+    next_purchase_at,
+    steps_of_forgotten,
+)
 from number_orders.carriers.swift.json import CartView, Did, OrderView, read_listed_order, write_cart, write_request
 from number_orders.carriers.swift.purchases import Purchase, candidates
 from number_orders.carriers.swift.removals import Removal, status_text
@@ -308,6 +315,9 @@ class Swift:
         """
         dids = yield from self._read_dids(order.request.account or steps.account or self._account_id)
         if steps.found is None:
+            if begun_before_fall(order, steps):
+                listed = yield from self._read_order_pages(order, all_orders())
+                steps = replace(steps, until=next_purchase_at(view, listed.items))
             came = yield from self._numbers_of(order, steps, view, status, dids)
             if len(came) < order.request.wanted:
                 purchase = Purchase.from_dids(order, view, status, came, dids)

@@ -49,12 +49,25 @@ def find_forgotten(order: Order, listed: Pages[OrderView]) -> OrderView | FoundT
     return found[-1]
 
 
+def begun_before_fall(order: Order, steps: Steps) -> bool:
+    """Return whether the ledger may have forgotten purchases that came after this one, and their numbers."""
+    fell_at = order.history_lost_at
+    return fell_at is not None and not order.request.numbers and (steps.begun_at is None or steps.begun_at < fell_at)
+
+
+def next_purchase_at(found: OrderView, listed: Iterable[OrderView]) -> datetime | None:
+    """Return when our next purchase on the account was checked out; None if there is none, or no time is shown."""
+    since = _made_at(found)
+    if since is _NEVER:
+        return None
+    later = (_made_at(view) for view in listed if (_content(view) or "").startswith(BUYS) and _made_at(view) > since)
+    return min(later, default=None)
+
+
 def steps_of_forgotten(steps: Steps, found: OrderView, listed: Iterable[OrderView]) -> Steps:
     """Return the steps with the time in which the numbers of the order that was found have come."""
-    since = _made_at(found)
-    later = (_made_at(view) for view in listed if (_content(view) or "").startswith(BUYS) and _made_at(view) > since)
-    known = since if since is not _NEVER else None
-    return replace(steps.without_cart(), cart_made_at=known, until=min(later, default=None) if known else None)
+    known = None if _made_at(found) is _NEVER else _made_at(found)
+    return replace(steps.without_cart(), cart_made_at=known, until=next_purchase_at(found, listed))
 
 
 def adopt(found: OrderView) -> Acknowledged:

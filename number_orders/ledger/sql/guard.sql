@@ -21,6 +21,10 @@ WITH present AS MATERIALIZED (
 ), marked AS (
     UPDATE orders SET history_lost_at = now()
     WHERE ended_at IS NULL AND EXISTS (SELECT FROM looked WHERE fell)
+), slots AS (
+    -- Rate slots that were given out before may still be used: the next ones come after them.
+    UPDATE budgets SET next_at = greatest(next_at, now() + '1 minute'::interval)
+    WHERE spacing IS NOT NULL AND EXISTS (SELECT FROM looked WHERE fell)
 ), alarmed AS (
     INSERT INTO alarms (what, subject, detail)
     SELECT %(alarm)s, 'ledger', why FROM looked WHERE fell

@@ -1,5 +1,7 @@
 """The statements of `sql/guard.sql`."""
 
+from datetime import timedelta
+
 from number_orders.simulation.statements.alarms import raise_alarm
 from number_orders.simulation.statements.registry import Params, statement
 from number_orders.simulation.tables import Row, Tables
@@ -17,6 +19,8 @@ def check_identity(tables: Tables, p: Params) -> list[Row]:
         why = f"the ledger fell back in time. It knows nothing after {guard['seen_at']}"
         guard.update(began_at=now, ends_at=now + p["lasts"], who="number-orders", why=why)
         _mark_orders(tables)
+        for budget in tables.budgets.values():
+            budget["next_at"] = max(budget["next_at"], now + timedelta(minutes=1))
         alarm = {"what": str(p["alarm"]), "subject": "ledger", "carrier": None, "order_id": None, "detail": why}
         raise_alarm(tables, alarm)
     if fell or is_new or guard["seen_at"] < now - p["heartbeat"]:

@@ -13,6 +13,7 @@ import pytest
 from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.contract import CarrierRequest, Conversation
 from number_orders.fulfilment.runtime import Services
+from number_orders.orders.errors import NotResolvable
 from number_orders.orders.events import Adopted
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId
 from number_orders.orders.policy import CarrierPolicy
@@ -308,8 +309,9 @@ def test_worker_killed_at_any_point_of_a_closing_changes_no_end(
 # Adopted under a wrong id
 
 
-def test_order_adopted_under_a_wrong_id_does_not_end_on_that_purchase(practice: Practice) -> None:
-    """It is parked again with what was seen. Adopted under the right id, it comes to its own end."""
+@pytest.mark.parametrize("answers", [True, False])
+def test_order_is_not_ended_by_an_adoption_under_a_wrong_id(practice: Practice, *, answers: bool) -> None:
+    """It is refused; without an answer of the carrier it is parked again. Under the right id it comes to its end."""
     practice.policy = CarrierPolicy(resend_when_absent=False)
 
     async def whole() -> None:
@@ -318,10 +320,17 @@ def test_order_adopted_under_a_wrong_id_does_not_end_on_that_purchase(practice: 
             await work_until_idle(practice, services)
             order_id = await park_in_doubt(practice, services)
             wrong = order_made_elsewhere(practice.carrier)
-            await services.orders.resolve(order_id, Adopted(CarrierOrderId(wrong), "ana", "seen in the dashboard"))
-            await work(services, Lane.ASK)
+            adopted = Adopted(CarrierOrderId(wrong), "ana", "seen in the dashboard")
+            if answers:
+                with pytest.raises(NotResolvable, match="bears the reference 'not-ours'"):
+                    await services.orders.resolve(order_id, adopted)
+            else:
+                practice.carrier.fault("drop_before", method="GET", path="/orders/{orderId}")
+                await services.orders.resolve(order_id, adopted)
+                practice.carrier.clear_faults()
+                await work(services, Lane.ASK)
+                assert "'not-ours'" in reason_of(practice, order_id)
             assert practice.order(order_id)["state"] == "PARKED"
-            assert "'not-ours'" in reason_of(practice, order_id)
             assert practice.numbers(order_id) == []
             right = carrier_order(practice, order_id)["order_id"]
             await services.orders.resolve(order_id, Adopted(CarrierOrderId(right), "ana", "this one, then"))
