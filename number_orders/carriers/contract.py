@@ -15,6 +15,10 @@ numbers:
 
         yield SaveProgress({"cart_id": cart_id})  # in the ledger before anything is paid for
         known = yield LookUpNumbers(order.request.numbers)
+
+A list of numbers that has many pages is not read by a conversation. It asks a reading that serves every order:
+
+        listed = yield FindInList("/dids", question="the numbers of a removal", numbers=order.request.numbers)
 """
 
 from collections.abc import Generator, Mapping
@@ -22,12 +26,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from number_orders.orders.errors import Fault
 from number_orders.orders.events import Event
 from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId, OrderRequest
-from number_orders.orders.numbers import E164
+from number_orders.orders.numbers import E164, ListedNumber
 
 GATEWAY_STATUSES: Final = frozenset(
     {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
@@ -109,6 +113,38 @@ class KnownNumbers:
     """The latest release of a number by another order of ours. It may have been bought again since."""
 
 
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """One page of a carrier's list, and the cursor of the next page; None on the last one."""
+
+    numbers: tuple[ListedNumber, ...]
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindInList:
+    """Asks what a carrier's whole list has of some numbers. The reply is `ListedNumbers`.
+
+    Only a reading that began after the question was put answers it. Until one is whole, the question is put off.
+    """
+
+    list_name: str
+    """The adapter's name of the list, as `ReadsLists.read_page` takes it."""
+    question: str
+    """What is asked, and about what. The same question of the same order keeps its time until it is answered."""
+    numbers: tuple[E164, ...] = ()
+    since: datetime | None = None
+    """Also every number that was inserted at this moment or later, on the carrier's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNumbers:
+    """What a reading has found. Whatever changed after `began_at`, on the ledger's clock, may not be in it."""
+
+    began_at: datetime
+    numbers: tuple[ListedNumber, ...]
+
+
 class ConversationStore(Protocol):
     """What a running conversation may read from the ledger and write to it."""
 
@@ -124,6 +160,15 @@ class ConversationStore(Protocol):
         """Return what the ledger knows of these numbers.
 
         Raises:
+            LedgerUnavailable: The ledger cannot be read now.
+        """
+        ...
+
+    async def find_in_list(self, wanted: FindInList) -> ListedNumbers:
+        """Return what a reading has found that began after the question was put.
+
+        Raises:
+            AwaitsReading: There is no such reading yet.
             LedgerUnavailable: The ledger cannot be read now.
         """
         ...
@@ -163,10 +208,13 @@ class RateLimiter(Protocol):
 
 
 Result = TypeVar("Result")
-ConversationOf = Generator[CarrierRequest | SaveProgress | LookUpNumbers, Any, Result]
+Step = CarrierRequest | SaveProgress | LookUpNumbers | FindInList
+Reply = CarrierAnswer | KnownNumbers | ListedNumbers | None
+ConversationOf = Generator[Step, Any, Result]
 """A conversation, or a part of one, that ends in a `Result`.
 
-It is sent a `CarrierAnswer` for a request, None for `SaveProgress`, and `KnownNumbers` for `LookUpNumbers`.
+It is sent a `CarrierAnswer` for a request, None for `SaveProgress`, `KnownNumbers` for `LookUpNumbers`, and
+`ListedNumbers` for `FindInList`.
 """
 Conversation = ConversationOf[Event]
 """A conversation about an order: ends in the event that happened."""
@@ -245,5 +293,19 @@ class Adapter(Protocol):
         Raises:
             NoAnswer: The carrier's records could not be read, so nothing is known.
             UnreadableAnswer: They are not what the carrier's documents describe.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadsLists(Protocol):
+    """What an adapter offers besides whose conversations ask for readings (`FindInList`)."""
+
+    def read_page(self, list_name: str, cursor: str | None) -> Inquiry[ListPage]:
+        """Read one page of a list: the first, or the one that follows `cursor`.
+
+        Raises:
+            NoAnswer: The page could not be read.
+            UnreadableAnswer: It is not what the carrier's documents describe.
         """
         ...

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, receipts
 from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, RateSlots
-from number_orders.fulfilment.memory import NumberRecall, OrderMemory, ProgressStore
+from number_orders.fulfilment.memory import MemoryStores, OrderMemory, ProgressStore
 from number_orders.fulfilment.ports import Bell, ReceiptStore, StoryReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.history import Story
@@ -47,13 +47,11 @@ class _LimitStore(RateSlots, Protocol):
     async def pause(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None: ...
 
 
-class DecisionStores(Protocol):
+class DecisionStores(MemoryStores, Protocol):
     """The parts of the ledger that decisions, and a question to a carrier before one, use."""
 
     @property
     def orders(self) -> _Orders: ...
-    @property
-    def numbers(self) -> NumberRecall: ...
     @property
     def history(self) -> _History: ...
     @property
@@ -172,7 +170,7 @@ class Decisions:
         adapter = carrier.adapter
         known = replace(order, state=State.OPEN if order.carrier_order_id else State.IN_DOUBT)
         question = adapter.ask(known) if order.carrier_order_id else adapter.look_for(known)
-        memory = OrderMemory(self.ledger.orders, self.ledger.numbers, order)
+        memory = OrderMemory.of(self.ledger, order)
         pace = self._pace(carrier, order)
         answer = await carrier.converse(question, deadline=pace.deadline, memory=memory, pace=pace)
         await self.ledger.history.keep_receipts(receipts(order, answer))

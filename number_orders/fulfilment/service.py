@@ -14,6 +14,7 @@ from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.decisions import Decisions, not_set_up
 from number_orders.fulfilment.lanes.ask import AskLane
 from number_orders.fulfilment.lanes.circuit_breaker import CircuitBreaker
+from number_orders.fulfilment.lanes.list_reader import ListReader
 from number_orders.fulfilment.lanes.presence import LanePresence
 from number_orders.fulfilment.lanes.rate import LedgerClock
 from number_orders.fulfilment.lanes.run import LANE_RUN_S, LaneRun, LaneWork
@@ -185,9 +186,21 @@ class OrderService:
             pauses=self._carriers[carrier].pauses,
             lasts_s=LANE_RUN_S,
         )
-        more = await lane_run.run()
+        more = await self._run_with_readings(carrier, lane_run) if lane is Lane.ASK else await lane_run.run()
         log.debug("lane_run_over", carrier=carrier, lane=lane.value, started=lane_run.started, more=more)
         return more
+
+    async def _run_with_readings(self, carrier: CarrierName, lane_run: LaneRun) -> bool:
+        """Run the lane `ask`, and read lists beside it; return whether more may be due."""
+        reader = ListReader(
+            self._carriers[carrier], self._ledger, self._boot_clock, self._ledger_clock, lasts_s=LANE_RUN_S
+        )
+        reading = asyncio.create_task(reader.run())
+        try:
+            more = await lane_run.run()
+            return await reading or more
+        finally:
+            reading.cancel()
 
     def _lane_work(self, carrier: CarrierName, lane: Lane) -> LaneWork:
         if lane is Lane.SUBMIT:

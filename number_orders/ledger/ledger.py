@@ -21,6 +21,7 @@ from number_orders.ledger.numbers import NumberStore
 from number_orders.ledger.orders import OrderStore
 from number_orders.ledger.outbox import Outbox
 from number_orders.ledger.pauses import Pauses
+from number_orders.ledger.readings import Readings
 from number_orders.ledger.schedule import Schedule
 from number_orders.ledger.serial_locks import SerialLocks
 
@@ -35,6 +36,7 @@ class Ledger:
         self.numbers = NumberStore(database)
         self.schedule = Schedule(database)
         self.serial_locks = SerialLocks(database)
+        self.readings = Readings(database)
         self.limits = Limits(database)
         self.breakers = Breakers(database)
         self.pauses = Pauses(database)

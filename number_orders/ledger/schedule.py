@@ -69,6 +69,18 @@ class Later:
     """Why, for the people who look at the order; None keeps the reason given before."""
     confirms: bool = False
     """Whether the carrier showed the same again (`Claim.confirmed`)."""
+    looked: bool = True
+    """False: the attempt only found out that it must wait, so it does not count as a look at the order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListWait:
+    """A carrier's list that an order waits for, and how far its reading has come."""
+
+    list_name: str
+    pages: int
+    trouble: str | None
+    """What the last attempt to go on with it has met."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +97,8 @@ class WorkItem:
     """What keeps it from being claimed although it is due."""
     waits_for_lock: bool = False
     """It waits for the serial lock that the order named in `reason` has."""
+    waits_for_list: ListWait | None = None
+    """It is due when this list is read whole, and at `not_before` at the latest."""
 
 
 class Schedule:
@@ -164,6 +178,16 @@ class Schedule:
 
     async def postpone(self, claims: Claims, later: Iterable[Later]) -> None:
         """Give claimed work items back, due later."""
+        await self._give_back("postpone", claims, later)
+
+    async def put_off(self, claims: Claims, later: Iterable[Later]) -> None:
+        """Give claimed work items back, due later, as if they had not been claimed: the order was not looked at.
+
+        An order that waits for a reading is due at once if that has become whole meanwhile.
+        """
+        await self._give_back("put_off", claims, later)
+
+    async def _give_back(self, statement: str, claims: Claims, later: Iterable[Later]) -> None:
         entries = [
             {
                 "order_id": str(one.order_id),
@@ -174,7 +198,7 @@ class Schedule:
             for one in later
         ]
         if entries:
-            await self._database.run("postpone", {"later": Jsonb(entries), "lane": claims.lane, "token": claims.token})
+            await self._database.run(statement, {"later": Jsonb(entries), "lane": claims.lane, "token": claims.token})
 
     async def release(self, claims: Claims, order_ids: Sequence[OrderId]) -> None:
         """Give claimed work items back as if they had not been claimed, due at once."""
@@ -223,6 +247,7 @@ def _work_item(row: Mapping[str, Any]) -> WorkItem:
         in_hand=row["lease_token"] is not None,
         holds=tuple(_holds_of(row)),
         waits_for_lock=row["serial_key"] is not None,
+        waits_for_list=ListWait(row["list_name"], row["list_pages"], row["list_trouble"]) if row["list_name"] else None,
     )
 
 

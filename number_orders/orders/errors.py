@@ -7,6 +7,7 @@ FulfilmentError
 ├── Passing              may be over in a minute: the lease ends and another worker claims the work
 │   ├── LedgerUnavailable
 │   └── NoAnswer         a carrier did not answer a question: ask again later
+│       └── AwaitsReading    no reading of a carrier's list answers the question yet
 ├── NotStorable          PostgreSQL refused a statement, and nothing was written: go on without it, raise an alarm
 │   └── AlreadyTaken     a unique constraint refused it: another of our orders has it
 ├── WrongSchema          the database has another schema than this code: run `number-orders migrate`
@@ -77,6 +78,13 @@ class NoAnswer(Passing):
         self.reason = reason
         self.not_before = not_before
         self.out_of_reach = out_of_reach
+
+
+class AwaitsReading(NoAnswer):
+    """The answer is in a list that is read whole for many orders, and no reading answers the question yet.
+
+    The reading that does makes the order due when it is whole. `not_before` is for the case that this is missed.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,9 @@ Whether a number exists, and who has it, is not known here.
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final, NewType
 
 import phonenumbers
@@ -13,6 +16,17 @@ E164 = NewType("E164", str)
 _SHAPE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
 _NANP: Final = re.compile(r"\+1[2-9][0-9]{2}[2-9][0-9]{6}")
 _NANP_PREFIX: Final = "+1"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedNumber:
+    """One number in a carrier's list of numbers, as its adapter read it."""
+
+    e164: E164
+    inserted_at: datetime
+    """On the carrier's clock."""
+    detail: Mapping[str, object] = field(default_factory=dict)
+    """What else the list says of it, as JSON, in the adapter's own words."""
 
 
 def parse_e164(text: str) -> E164:

@@ -25,6 +25,7 @@ from number_orders.simulation.statements import (
     orders,
     outbox,
     pauses,
+    readings,
     schedule,
     serial_locks,
 )
@@ -47,6 +48,7 @@ _LOADED = (
     orders,
     outbox,
     pauses,
+    readings,
     schedule,
     serial_locks,
 )

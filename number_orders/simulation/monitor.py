@@ -76,7 +76,7 @@ class Monitor:
         match statement:
             case "claim" | "claim_unlimited":
                 self._check_claims(params, [row for row in rows if row["order_id"]])
-            case "postpone" | "release" | "wait_for_serial_locks" | "mark_delivered":
+            case "postpone" | "put_off" | "release" | "wait_for_serial_locks" | "mark_delivered":
                 self._end_leases(params)
             case "record_steps" | "accept_orders":
                 for row in rows:

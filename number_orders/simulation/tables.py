@@ -42,6 +42,9 @@ class Tables:
     limit_groups: dict[tuple[str, str, str], str] = field(default_factory=dict)
     """Table `draws`: the limit group, by carrier, lane and kind."""
     breakers: dict[str, Row] = field(default_factory=dict)
+    readings: dict[int, Row] = field(default_factory=dict)
+    """With the numbers of each: table `listed_numbers`."""
+    list_questions: dict[tuple[UUID, str, str], Row] = field(default_factory=dict)
     alarms: dict[tuple[str, str], Row] = field(default_factory=dict)
     dead_letters: list[Row] = field(default_factory=list)
     guard: Row = field(default_factory=lambda: dict.fromkeys(("began_at", "ends_at", "why", "who")))

@@ -53,13 +53,15 @@ _DRIFT_MAX: Final = 0.0005
 _REST_DAYS: Final = 7.0
 _CHECK_EVERY_S: Final = 600
 _WAIT_AFTER_REST_S: Final = 4 * 3600.0
-_SCHEDULES: Final = frozenset(
-    {"postpone", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "reset_breaker"}
-)
+_SCHEDULES: Final = frozenset({
+    "postpone", "put_off", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "reset_breaker",
+    "put_back_reading", "put_off_reading",
+})  # fmt: skip
 """Statements that change what is due and return no rows."""
 _BUGS: Final = frozenset(
     {
         "attempt_broke",
+        "reading_broke",
         "submission_broke",
         "question_broke",
         "event_given_up",
@@ -144,7 +146,7 @@ class World:
             name: CarrierHost(name, carrier.app, self._incidents, trace, self._monitor.on_carrier_action, rate_monitor)
             for name, carrier in self._carriers.items()
         }
-        self._writes: set[asyncio.Event] = set()
+        self._writes: list[asyncio.Event] = []  # no set: its order would differ between runs
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> Report:
@@ -276,7 +278,7 @@ class World:
     async def _run_beat(self, phase_s: float, number: int) -> None:
         """Send a sweep message every second; skip the seconds in which nothing can be due."""
         written = asyncio.Event()
-        self._writes.add(written)
+        self._writes.append(written)
         while True:
             due_at = next_due(self._tables)
             wait_s = None if due_at is None else (due_at - true_now()).total_seconds()

@@ -13,6 +13,7 @@ from number_orders.carriers.http.courier import Courier, Outcome
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.events import AnswerLost, NotSent
 from number_orders.simulation.carriers import POLICIES
+from number_orders.simulation.clock import EPOCH, true_now
 from number_orders.simulation.ledger_connection import LedgerConnection
 from number_orders.simulation.tables import Row
 from number_orders.simulation.world import Parts, Plan, run
@@ -63,6 +64,17 @@ class IgnoresRateSlots(LedgerConnection):
         if statement == "take_rate_slot":
             return []
         return [{**row, "rate_slot_at": None} for row in rows] if statement == "claim" else rows
+
+
+class AnswersFromOldReadings(LedgerConnection):
+    """Answers every question from any reading, as if that had just been made."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        if statement == "put_question":
+            key = (params["order_id"], params["list_name"], params["question"])
+            self._tables.list_questions.setdefault(key, {**params, "asked_at": EPOCH})
+        rows = super()._carry_out(statement, params)
+        return [{**row, "began_at": true_now()} for row in rows] if statement == "find_in_reading" else rows
 
 
 class LosesAcceptedOrders(LedgerConnection):
@@ -123,6 +135,7 @@ MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
     "sends more than a carrier's rate allows": (calm_at_swift, lambda: Parts(ledger=IgnoresRateSlots)),
     "takes a ledger that fell back for the same": (falling, lambda: Parts(ledger=IgnoresFalls)),
     "gives references by chance": (falling, lambda: Parts(ledger=RefersByChance)),
+    "answers from old readings": (calm_at_swift, lambda: Parts(ledger=AnswersFromOldReadings)),
     "loses accepted orders": (swarm, lambda: Parts(ledger=LosesAcceptedOrders)),
 }
 """Each with the worlds that catch it soonest."""

@@ -24,14 +24,16 @@ from number_orders.carriers.contract import (
     Conversation,
     ConversationOf,
     ConversationStore,
+    FindInList,
     Inquiry,
-    KnownNumbers,
     LimitPause,
     LookUpNumbers,
     Purpose,
     RateLimiter,
+    Reply,
     Result,
     SaveProgress,
+    Step,
 )
 from number_orders.carriers.http.credentials import Authenticator, NoToken
 from number_orders.carriers.http.retry_after import PAUSE_UNLESS_TOLD, retry_at
@@ -159,9 +161,15 @@ class Courier:
         Raises:
             NoAnswer: The carrier did not answer.
             UnreadableAnswer: The adapter could not read the answer.
+
+        `exchanges_of` returns the exchanges of every error raised here.
         """
+        context = _Context(rate_limiter=rate_limiter)
         try:
-            result = await self._carry_out(inquiry, _Context(rate_limiter=rate_limiter))
+            result = await self._carry_out(inquiry, context)
+        except BaseException as error:
+            vars(error)["exchanges"] = tuple(context.exchanges)
+            raise
         finally:
             inquiry.close()
         if isinstance(result, NotSent | AnswerLost):
@@ -211,7 +219,7 @@ class Courier:
         self, conversation: ConversationOf[Result], context: _Context
     ) -> Result | NotSent | AnswerLost:
         """Answer the conversation's steps, one by one, until it returns or a request stays unanswered."""
-        reply: CarrierAnswer | KnownNumbers | None = None
+        reply: Reply = None
         committed = False  # a request that costs money was handed to the transport
         while True:
             try:
@@ -220,7 +228,7 @@ class Courier:
                 if committed:
                     return AnswerLost(str(error))
                 raise
-            if isinstance(step, SaveProgress | LookUpNumbers):
+            if isinstance(step, SaveProgress | LookUpNumbers | FindInList):
                 reply = await _reply_from_store(step, context.store)
                 continue
             if not isinstance(step, CarrierRequest):
@@ -351,9 +359,7 @@ class Courier:
         return text[: self._receipt_bytes_max]
 
 
-def _next_step(
-    conversation: ConversationOf[Result], reply: CarrierAnswer | KnownNumbers | None
-) -> CarrierRequest | SaveProgress | LookUpNumbers | Result:
+def _next_step(conversation: ConversationOf[Result], reply: Reply) -> Step | Result:
     """Send the conversation a reply, and return its next step or its result."""
     try:
         return conversation.send(reply)
@@ -362,12 +368,14 @@ def _next_step(
         return result
 
 
-async def _reply_from_store(step: SaveProgress | LookUpNumbers, store: ConversationStore | None) -> KnownNumbers | None:
+async def _reply_from_store(step: SaveProgress | LookUpNumbers | FindInList, store: ConversationStore | None) -> Reply:
     if store is None:
         raise Mistake("a conversation wants to save or look up something, and was given no store")
     if isinstance(step, SaveProgress):
         await store.save_progress(step.progress)
         return None
+    if isinstance(step, FindInList):
+        return await store.find_in_list(step)
     return await store.look_up_numbers(step.numbers)
 
 

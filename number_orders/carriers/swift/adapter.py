@@ -3,26 +3,28 @@
 This module has the conversations: which requests are sent in which order, and what is saved before the next step. A
 cart costs nothing, and a new one may be made at any time. Its checkout is the only step that costs money. It is sent
 only when the cart's id is in the ledger.
-`steps` has what an attempt has done, `json` reads and writes JSON, `answers` judges single answers, `purchases` and
-`removals` judge ends, `taint` knows the taint window, `rules` checks orders, and `facts` has every name and assumption.
+`steps` has what an attempt has done, `requests` and `json` write and read, `answers` judges single answers, `dids`
+reads the numbers of an account, `purchases` and `removals` judge ends, `taint` knows the taint window, `rules` checks
+orders, and `facts` has every name and assumption.
 Opens no socket, reads no clock.
 
 Source: Swift's pages "Number Ordering", "DID" and "Error Codes".
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote
 
 from number_orders.carriers.contract import (
     Capabilities,
     CarrierRequest,
     Conversation,
     ConversationOf,
+    Inquiry,
     KnownNumbers,
+    ListPage,
     LookUpNumbers,
     Purpose,
     SaveProgress,
@@ -35,28 +37,23 @@ from number_orders.carriers.swift.answers import (
     decode_cart,
     decode_checkout,
     decode_order,
-    did_pages,
-    dids_by_number,
     is_anothers,
     is_ours,
-    page_query,
     park_anothers,
     refuse_outstanding,
     require_content,
 )
+from number_orders.carriers.swift.dids import Dids, read_dids, read_page
 from number_orders.carriers.swift.facts import (
     ACCEPT,
-    ACCOUNT_ROOT,
     CARRIER,
     CARTS,
     CHECKOUT,
-    DIDS,
     LOOKS_WANTED_UNAVAILABLE,
     ORDER_PAGES_MAX,
     ORDERS,
     QUANTITY_MAX,
     REQUESTS,
-    ROOT,
     SETTLE_AFTER,
     Status,
 )
@@ -71,6 +68,7 @@ from number_orders.carriers.swift.forgotten import (
 from number_orders.carriers.swift.json import CartView, Did, OrderView, read_listed_order, write_cart, write_request
 from number_orders.carriers.swift.purchases import Purchase, candidates
 from number_orders.carriers.swift.removals import Removal, status_text
+from number_orders.carriers.swift.requests import account_path, get, prepare, quoted
 from number_orders.carriers.swift.rules import faults
 from number_orders.carriers.swift.steps import Part, Steps, settled_parts
 from number_orders.carriers.swift.taint import Taint, removable_now
@@ -97,10 +95,7 @@ from number_orders.orders.model import (
 )
 from number_orders.orders.numbers import E164
 
-_JSON: Final = "application/json"
 _OPEN: Final = frozenset({Status.NEW, Status.PROCESSING})
-
-Dids = dict[E164, Did]
 
 
 class Swift:
@@ -168,7 +163,7 @@ class Swift:
         ready: Steps | Event = yield from self._ready_cart(order, Steps.from_progress(order))
         if not isinstance(ready, Steps):
             return ready
-        path = f"{self._order_path(order, CARTS)}/{_quoted(ready.cart_id)}{CHECKOUT}"
+        path = f"{self._order_path(order, CARTS)}/{quoted(ready.cart_id)}{CHECKOUT}"
         answer = yield CarrierRequest("POST", path, Purpose.COMMIT, accept=ACCEPT)
         outcome = decode_checkout(order, answer)
         if isinstance(outcome, NothingOrdered):
@@ -193,8 +188,8 @@ class Swift:
     def _add_request(self, order: Order, steps: Steps) -> ConversationOf[Steps | Event]:
         """Put the request into a new cart, and save both."""
         yield SaveProgress(steps.as_progress())
-        path = f"{self._order_path(order, CARTS)}/{_quoted(steps.cart_id)}{REQUESTS}"
-        answer = yield _prepare(path, write_request(order, steps.part))
+        path = f"{self._order_path(order, CARTS)}/{quoted(steps.cart_id)}{REQUESTS}"
+        answer = yield prepare(path, write_request(order, steps.part))
         outcome = decode_added_request(order, answer)
         if isinstance(outcome, NothingOrdered):
             return (yield from self._end_attempt(order, steps, outcome))
@@ -207,7 +202,7 @@ class Swift:
         return ready
 
     def _make_cart(self, order: Order, steps: Steps) -> ConversationOf[CartView | Event]:
-        answer = yield _prepare(self._order_path(order, CARTS), write_cart(order))
+        answer = yield prepare(self._order_path(order, CARTS), write_cart(order))
         outcome = decode_cart(order, answer)
         if isinstance(outcome, NotAccepted):
             return (yield from self._count_refusal(order, steps, outcome))
@@ -247,7 +242,8 @@ class Swift:
             removable = removable_now(order, times, known.now)
             if not isinstance(removable, tuple):
                 return removable
-        dids: Dids = yield from self._read_dids(None)
+        found: Dids = yield from read_dids(None, steps, "the age of the numbers of a removal", numbers=numbers)
+        dids = found.by_number
         cart: CartView | None = None
         if any(number in dids and number not in known.awaited for number in numbers):
             # The age of these numbers counts on the carrier's clock, and a new cart shows its time.
@@ -271,7 +267,7 @@ class Swift:
         steps = Steps.from_progress(order)
         if order.carrier_order_id in steps.done_orders:
             return (yield from self._continue_after_part(order, steps))
-        answer = yield _get(f"{self._order_path(order, ORDERS)}/{_quoted(order.carrier_order_id)}")
+        answer = yield get(f"{self._order_path(order, ORDERS)}/{quoted(order.carrier_order_id)}")
         if answer.status == HTTPStatus.NOT_FOUND:
             detail = "the carrier does not know its own order any more"
             return StillOpen("404", detail=detail, slow=True, unheard_of=True)
@@ -293,8 +289,14 @@ class Swift:
         return PartSettled(order.carrier_status or Status.COMPLETED, (), reason, known.now, parts)
 
     def _end_of_removal(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
-        dids = yield from self._read_dids(None)
-        left = tuple(number for number in steps.part or steps.outstanding(order) if number in dids)
+        part = steps.part or steps.outstanding(order)
+        question = f"what {order.carrier_order_id} has removed: {status}"
+        dids: Dids = yield from read_dids(None, steps, question, numbers=part)
+        left = tuple(number for number in part if number in dids.by_number)
+        if dids.is_from_reading:
+            unproven = yield from self._prove_gone(steps, view, status, set(part) - set(left))
+            if unproven is not None:
+                return unproven
         removal = Removal(order, steps, view, status, left)
         rest = tuple(number for number in steps.outstanding(order) if number not in removal.part)
         gone = () if removal.is_plain_success else tuple(number for number in removal.part if number not in left)
@@ -308,20 +310,40 @@ class Swift:
         times = self._taint.removal_times(order, held, known, {}, known.now)
         return removal.part_settled(self._taint, rest, times, known.now)
 
+    def _prove_gone(
+        self, steps: Steps, view: OrderView, status: str, gone: Collection[E164]
+    ) -> ConversationOf[Event | None]:
+        """Return None if the reading before did not show these numbers either, and else the event until the next one.
+
+        While a long list is read it changes, and nobody knows whether an entry can slip from a page that is still to
+        come to one that was read before. So one reading does not prove that a number is gone.
+        """
+        if set(gone) != set(steps.gone):
+            yield SaveProgress(replace(steps, gone=tuple(sorted(gone))).as_progress())
+        if set(gone) <= set(steps.gone):
+            return None
+        detail = f"{status_text(view, status)}; {len(gone)} numbers are gone if the next reading does not list them"
+        return StillOpen(status, detail=detail)
+
     def _end_of_purchase(self, order: Order, steps: Steps, view: OrderView, status: str) -> Conversation:
         """Return the end as the list of numbers shows it now. The lane does not believe at once that it falls short.
 
         The numbers of an order are saved before its serial lock is released. After that, time does not tell them apart.
         """
-        dids = yield from self._read_dids(order.request.account or steps.account or self._account_id)
+        account = order.request.account or steps.account or self._account_id
+        named = order.request.numbers or steps.found
+        since = None if named else steps.cart_made_at or view.inserted_at
+        question = f"what {order.carrier_order_id} has brought: {status}"
+        listed: Dids = yield from read_dids(account, steps, question, numbers=named or (), since=since)
+        dids = listed.by_number
         if steps.found is None:
             if begun_before_fall(order, steps):
-                listed = yield from self._read_order_pages(order, all_orders())
-                steps = replace(steps, until=next_purchase_at(view, listed.items))
+                orders = yield from self._read_order_pages(order, all_orders())
+                steps = replace(steps, until=next_purchase_at(view, orders.items))
             came = yield from self._numbers_of(order, steps, view, status, dids)
             if len(came) < order.request.wanted:
                 purchase = Purchase.from_dids(order, view, status, came, dids)
-                settled = yield from self._judge_shortfall(steps, purchase)
+                settled = yield from self._judge_shortfall(steps, purchase, listed)
                 if not isinstance(settled, Steps):
                     return settled
                 steps = settled
@@ -338,7 +360,7 @@ class Swift:
             return StillOpen(status, purchase.present_results(), detail, alone=False)
         return purchase.end()
 
-    def _judge_shortfall(self, steps: Steps, purchase: Purchase) -> ConversationOf[Steps | Event]:
+    def _judge_shortfall(self, steps: Steps, purchase: Purchase, listed: Dids) -> ConversationOf[Steps | Event]:
         """Return the end of an order with too few numbers, or the event while messaging is to come on some of them.
 
         An order may wait for messaging longer than others should wait for its serial lock. So if no further number has
@@ -353,13 +375,13 @@ class Swift:
             return replace(event, slow=True)
         known: KnownNumbers = yield LookUpNumbers(())
         steps = steps.with_seen(came, known.now)
-        if steps.has_settled(known.now, self._settle_after):
+        if steps.has_settled(listed.seen_at(known.now), self._settle_after):
             return steps
         yield SaveProgress(steps.as_progress())
         return event
 
     def _numbers_of(
-        self, order: Order, steps: Steps, view: OrderView, status: str, dids: Dids
+        self, order: Order, steps: Steps, view: OrderView, status: str, dids: Mapping[E164, Did]
     ) -> ConversationOf[tuple[E164, ...]]:
         """Return the numbers that came by this order, as far as they are listed.
 
@@ -375,6 +397,10 @@ class Swift:
         known: KnownNumbers = yield LookUpNumbers(came)
         return tuple(number for number in came if number not in steps.of_others(known))
 
+    def read_page(self, list_name: str, cursor: str | None) -> Inquiry[ListPage]:
+        """Read one page of a list of numbers, which has its path as its name."""
+        return (yield from read_page(list_name, cursor))
+
     # -- look for -------------------------------------------------------------------------------
 
     def look_for(self, order: Order) -> Conversation:
@@ -389,7 +415,7 @@ class Swift:
             return (yield from self._look_for_forgotten(order, steps))
         if steps.cart_id is None or not steps.requested:
             return ProvenAbsent("no cart of it was ready to be checked out")
-        answer = yield _get(f"{self._order_path(order, ORDERS)}/{_quoted(steps.cart_id)}")
+        answer = yield get(f"{self._order_path(order, ORDERS)}/{quoted(steps.cart_id)}")
         if answer.status != HTTPStatus.NOT_FOUND:
             require_content(answer)
             view, status = decode_order(answer, steps.cart_id)
@@ -426,7 +452,7 @@ class Swift:
     def _read_order_pages(self, order: Order, pages: Pages[OrderView]) -> ConversationOf[Pages[OrderView]]:
         after: str | None = ""
         while after is not None:
-            answer = yield _get(self._order_path(order, ORDERS), after)
+            answer = yield get(self._order_path(order, ORDERS), after)
             if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
                 break  # there may be no such list
             after = pages.add(answer)
@@ -434,46 +460,18 @@ class Swift:
 
     def _look_for_cart(self, order: Order, steps: Steps, *, seen_all: bool) -> Conversation:
         """Return that the order is not listed. It may be sent again only if its cart is still there."""
-        answer = yield _get(f"{self._order_path(order, CARTS)}/{_quoted(steps.cart_id)}")
+        answer = yield get(f"{self._order_path(order, CARTS)}/{quoted(steps.cart_id)}")
         if answer.status == HTTPStatus.NOT_FOUND:
             return NotListed("no order with its cart's id, and the cart is gone", resend=False)
         require_content(answer)
         looked_at = "the order of its cart and the list of orders" if seen_all else "the order of its cart"
         return NotListed(f"{looked_at}; the cart is there")
 
-    def _read_dids(self, account: str | None) -> ConversationOf[Dids]:
-        """Return the numbers of one account; without one, those of all accounts."""
-        pages = did_pages()
-        after: str | None = ""
-        while after is not None:
-            answer = yield _get(_account_path(account, DIDS), after)
-            after = pages.add(answer)
-        return dids_by_number(pages)
-
     def _order_path(self, order: Order, path: str) -> str:
         """Return a path below the account that the order is for."""
-        return _account_path(order.request.account, path)
+        return account_path(order.request.account, path)
 
 
 def _was_made_before_cart(view: OrderView, steps: Steps) -> bool:
     """Return whether an order is older than the current cart, so that it cannot come from it."""
     return view.inserted_at is not None and steps.cart_made_at is not None and view.inserted_at < steps.cart_made_at
-
-
-def _get(path: str, after: str | None = None) -> CarrierRequest:
-    """Return a GET. With `after`, even an empty one, it is for a page of a list."""
-    query = {} if after is None else page_query(after)
-    return CarrierRequest("GET", path, Purpose.READ, query, accept=ACCEPT)
-
-
-def _prepare(path: str, body: bytes) -> CarrierRequest:
-    return CarrierRequest("POST", path, Purpose.PREPARE, body=body, content_type=_JSON, accept=ACCEPT)
-
-
-def _account_path(account: str | None, path: str) -> str:
-    """Return a path below an account; without one, below the key's own."""
-    return f"{ACCOUNT_ROOT.format(account=_quoted(account)) if account else ROOT}{path}"
-
-
-def _quoted(name: str | None) -> str:
-    return quote(str(name), safe="")

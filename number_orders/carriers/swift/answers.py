@@ -18,16 +18,13 @@ from number_orders.carriers.swift.facts import (
     MAY_BE_CHECKED_OUT,
     OUR_NAME,
     PAGE_SIZE,
-    PAGES_MAX,
     TIMED_OUT,
 )
 from number_orders.carriers.swift.json import (
     CartView,
-    Did,
     OrderView,
     read_cart,
     read_list,
-    read_listed_did,
     read_order,
     read_refusal,
     require_request,
@@ -37,7 +34,6 @@ from number_orders.carriers.swift.taint import says_tainted
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotSent, Parked, Refused
 from number_orders.orders.model import CarrierOrderId, Kind, NumberResult, NumberState, Order
-from number_orders.orders.numbers import E164
 
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -182,7 +178,7 @@ def require_content(answer: CarrierAnswer) -> None:
 class Pages(Generic[Item]):
     """Collects the entries of a list, page by page."""
 
-    def __init__(self, read: Callable[[Mapping[str, Any]], Item | None], *, pages_max: int = PAGES_MAX) -> None:
+    def __init__(self, read: Callable[[Mapping[str, Any]], Item | None], *, pages_max: int) -> None:
         self.items: list[Item] = []
         self.is_whole = False
         self._read = read
@@ -204,22 +200,6 @@ class Pages(Generic[Item]):
 def page_query(after: str | None) -> Mapping[str, str]:
     """Return the query for one page of a list."""
     return {LIMIT: str(PAGE_SIZE), **({AFTER: after} if after else {})}
-
-
-def dids_by_number(pages: Pages[Did]) -> dict[E164, Did]:
-    """Return the numbers of an account. If a number has two entries, the later one counts.
-
-    Raises:
-        NoAnswer: The list did not show all that it has.
-    """
-    if not pages.is_whole:
-        raise NoAnswer(f"the list of numbers has no end: {len(pages.items)} were shown")
-    return {did.e164: did for did in sorted(pages.items, key=lambda did: did.inserted_at)}
-
-
-def did_pages() -> Pages[Did]:
-    """Return an empty collection of numbers."""
-    return Pages(read_listed_did)
 
 
 def _is_taint_refusal(order: Order, refusal: str | None) -> bool:

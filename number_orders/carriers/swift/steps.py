@@ -50,6 +50,10 @@ class Steps:
     """How many numbers had come at the last look."""
     seen_since: datetime | None = None
     """Since when it is this many, by the ledger's clock."""
+    gone: tuple[E164, ...] = ()
+    """The numbers of a removal that the last reading of a long list did not show."""
+    long_list: bool = False
+    """The list of numbers was seen to have more than one page."""
     refusals: tuple[str, ...] = ()
     """Swift's words each time that a step before the checkout was not accepted; empty where it gave none."""
     settled: tuple[NumberResult, ...] = ()
@@ -75,6 +79,8 @@ class Steps:
             looks=int(str(progress.get("looks", 0))),
             seen=int(str(progress["seen"])) if "seen" in progress else None,
             seen_since=_moment(progress.get("seen_since")),
+            gone=_numbers(progress.get("gone")),
+            long_list=progress.get("long_list") is True,
             refusals=tuple(map(str, refusals)) if isinstance(refusals, list | tuple) else (),
             settled=tuple(
                 NumberResult(e164, NumberState(state), *why) for e164, state, *why in done.get("numbers", ())
@@ -96,7 +102,9 @@ class Steps:
 
     def without_cart(self) -> "Steps":
         """Return the steps without the current attempt."""
-        return Steps(refusals=self.refusals, settled=self.settled, done_orders=self.done_orders)
+        return Steps(
+            long_list=self.long_list, refusals=self.refusals, settled=self.settled, done_orders=self.done_orders
+        )
 
     def with_request(self) -> "Steps":
         """Return the steps with the request in the cart. What was refused before has been accepted."""
@@ -119,9 +127,11 @@ class Steps:
             return replace(self, looks=1, seen=numbers, seen_since=now)
         return replace(self, looks=self.looks + 1)
 
-    def has_settled(self, now: datetime, settle_after: timedelta) -> bool:
-        """Return whether the looks have shown the same numbers for long enough."""
-        return self.seen_since is not None and self.looks >= LOOKS_TO_SETTLE and now - self.seen_since >= settle_after
+    def has_settled(self, seen_at: datetime, settle_after: timedelta) -> bool:
+        """Return whether the looks have shown the same numbers for long enough. The last of them was at `seen_at`."""
+        return (
+            self.seen_since is not None and self.looks >= LOOKS_TO_SETTLE and seen_at - self.seen_since >= settle_after
+        )
 
     def with_found(self, numbers: tuple[E164, ...]) -> "Steps":
         """Return the steps with the numbers that the order has brought."""
@@ -142,6 +152,8 @@ class Steps:
             "looks": self.looks or None,
             "seen": self.seen,
             "seen_since": self.seen_since.isoformat() if self.seen_since else None,
+            "gone": list(self.gone) or None,
+            "long_list": self.long_list or None,
             "refusals": list(self.refusals) or None,
             SETTLED: settled_parts(self.settled, self.done_orders) or None,
         }

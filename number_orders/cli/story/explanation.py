@@ -12,7 +12,7 @@ from typing import Any, Final
 from number_orders.cli import times
 from number_orders.ledger.history import Story
 from number_orders.ledger.pauses import HeldBy, Hold
-from number_orders.ledger.schedule import WorkItem
+from number_orders.ledger.schedule import ListWait, WorkItem
 from number_orders.orders import events
 from number_orders.orders.events import event_type
 from number_orders.orders.model import Kind, Lane, NumberState, State, count_done
@@ -65,7 +65,10 @@ def _nothing_done(story: Story) -> str:
 def _accepted(story: Story) -> Sentences:
     order, news = story.order, _latest(story)
     ago, why = _ago(story, news), _detail(news, "reason")
+    wanted, work_item = order.request.not_before, _work_item(story, Lane.SUBMIT)
     match _type(news):
+        case events.NotSent if work_item and work_item.waits_for_list:
+            yield f"It was begun {ago}, and has not been sent yet."
         case events.NotSent:
             yield f"The last attempt to send it failed {ago}: {why}."
             yield f"{_nothing_done(story).capitalize()}, so it is safe to send it again."
@@ -82,7 +85,6 @@ def _accepted(story: Story) -> Sentences:
             yield from _held_back(story)
         case _:
             yield f"It was accepted {ago}, and nothing has been sent to {_carrier(story)}."
-    wanted, work_item = order.request.not_before, _work_item(story, Lane.SUBMIT)
     if wanted and wanted > story.now:
         yield "Its producer asked for it to be sent later."
     elif work_item and work_item.not_before > story.now and work_item.reason and _type(news) is events.OrderAccepted:
@@ -260,10 +262,20 @@ def _due(story: Story, lane: Lane) -> Sentences:
         return
     for hold in work_item.holds:
         yield from _held_by(story, lane, hold)
-    if not _is_paused(story, lane):
+    if work_item.waits_for_list:
+        yield from _list_wait(story, work_item.waits_for_list, work_item.not_before)
+    elif not _is_paused(story, lane):
         yield _next_step(
             story, lane, max([work_item.not_before, *(hold.until for hold in work_item.holds if hold.until)])
         )
+
+
+def _list_wait(story: Story, wait: ListWait, at_latest: datetime) -> Sentences:
+    """Say which list the order waits for, how far it is read, and when it goes on."""
+    yield f"It waits until {_carrier(story)}'s list {wait.list_name} is read whole, once for all orders that wait."
+    trouble = f"; the last attempt to read on failed: {wait.trouble}" if wait.trouble else ""
+    yield f"Pages read so far: {wait.pages}{trouble}."
+    yield f"It goes on when the last one is read, or at {times.both(at_latest, story.now)}."
 
 
 def _is_paused(story: Story, lane: Lane) -> bool:

@@ -16,13 +16,13 @@ from number_orders.fulfilment.carrier import Carrier, ConversationResult, receip
 from number_orders.fulfilment.lanes.late_look import LateLook
 from number_orders.fulfilment.lanes.other_orders import Search
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
-from number_orders.fulfilment.memory import NumberRecall, OrderMemory, ProgressStore
+from number_orders.fulfilment.memory import ListReadings, NumberRecall, OrderMemory, ProgressStore
 from number_orders.fulfilment.overdue import Overdue, WaitingTimes
 from number_orders.fulfilment.ports import AlarmStore, LockStore, NumberReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.schedule import Claim, Claims, Later
 from number_orders.orders.alarms import Alarm
-from number_orders.orders.errors import LedgerUnavailable, NoAnswer, UnreadableAnswer
+from number_orders.orders.errors import AwaitsReading, LedgerUnavailable, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import AnswerLost, CarriersEnd, Event, NotListed, PartSettled, StillOpen
 from number_orders.orders.judgements import (
     Unsettled,
@@ -51,6 +51,8 @@ class AskStores(Protocol):
     def orders(self) -> ProgressStore: ...
     @property
     def numbers(self) -> _Numbers: ...
+    @property
+    def readings(self) -> ListReadings: ...
     @property
     def serial_locks(self) -> LockStore: ...
     @property
@@ -101,23 +103,31 @@ class AskLane:
         """Ask about one order, and return what was heard."""
         order = attempt.order
         if order.state.is_final:
-            return await LateLook(self.carrier, self.ledger.numbers).run(attempt)
+            return await LateLook(self.carrier, self.ledger.numbers, self.ledger.readings).run(attempt)
         adapter = self.carrier.adapter
         question = adapter.look_for(order) if order.state is State.IN_DOUBT else adapter.ask(order)
-        memory = OrderMemory(self.ledger.orders, self.ledger.numbers, order)
+        memory = OrderMemory.of(self.ledger, order)
         conversation = await self.carrier.converse(
             question, deadline=attempt.deadline, memory=memory, pace=attempt.pace
         )
         exchanges = list(conversation.exchanges)
-        result = await self._judge(attempt, conversation, exchanges)
+        result = await self._judge(attempt, conversation, exchanges, read_since=memory.read_since)
         conversation = replace(conversation, exchanges=exchanges)
         kept = receipts(order, conversation) if isinstance(result, Heard) else ()
         return AttemptOutcome(attempt, result, conversation, kept)
 
     async def _judge(
-        self, attempt: Attempt, conversation: ConversationResult, exchanges: list[Exchange]
+        self,
+        attempt: Attempt,
+        conversation: ConversationResult,
+        exchanges: list[Exchange],
+        *,
+        read_since: datetime | None,
     ) -> Heard | Later:
-        """Return the event to record, or when to look again if there is nothing new. Add what is asked besides."""
+        """Return the event to record, or when to look again if there is nothing new. Add what is asked besides.
+
+        What a reading has found is as old as its beginning (`read_since`).
+        """
         order, now, policy = attempt.order, attempt.now, self.carrier.policy
         match conversation.event:
             case None:
@@ -128,16 +138,18 @@ class AskLane:
                 return Heard(order, judged, attempt_number=order.sends)
             case event if order.state is State.OPEN:
                 await self._report_unknown_status(order, event)
-                return await self._judge_event(attempt, event, exchanges)
+                return await self._judge_event(attempt, event, exchanges, seen_at=read_since or now)
             case event:
                 return Heard(order, event)
 
-    async def _judge_event(self, attempt: Attempt, event: Event, exchanges: list[Exchange]) -> Heard | Later:
+    async def _judge_event(
+        self, attempt: Attempt, event: Event, exchanges: list[Exchange], *, seen_at: datetime
+    ) -> Heard | Later:
         """Judge what the carrier says of an open order. An end counts once it is believed."""
         order, now = attempt.order, attempt.now
         known = await self._known_numbers(order, event)
         looks = attempt.claim.confirmed + 2  # the look that moved it, those that showed the same, and this one
-        judged = judge_end(order, event, known, looks=looks, now=now, policy=self.carrier.policy)
+        judged = judge_end(order, event, known, looks=looks, now=seen_at, policy=self.carrier.policy)
         if isinstance(judged, Unsettled):
             later = await self._look_again(attempt, None, until=judged.not_before, reason=judged.reason)
             return replace(later, confirms=True)
@@ -153,7 +165,7 @@ class AskLane:
         """Judge the end of an order that may have been sent twice, by every carrier order with its reference."""
         order = attempt.order
         done = {result.e164 for result in end.numbers if is_done(order, result)}
-        search = Search(self.carrier, self.ledger.numbers, attempt)
+        search = Search(self.carrier, self.ledger.numbers, self.ledger.readings, attempt)
         found = await search.run(known=done, without=order.carrier_order_id)
         exchanges += found.exchanges
         if found.error is not None:
@@ -197,6 +209,8 @@ class AskLane:
         look = next_ask(order, attempt.claim.attempts, slow=slow, now=now, policy=policy)
         reason = reason or look.reason
         await self._overdue.check(order, now, reason)
+        if isinstance(error, AwaitsReading):
+            return Later(order.order_id, error.not_before or look.not_before, error.reason, looked=False)
         if isinstance(error, NoAnswer):
             return Later(order.order_id, max(look.not_before, error.not_before or now), error.reason)
         sooner = until is not None and now < until < look.not_before
@@ -204,6 +218,8 @@ class AskLane:
 
     async def _report_error(self, order: Order, error: Exception | None) -> None:
         match error:
+            case AwaitsReading(reason=why):
+                log.debug("awaits_reading", order_id=str(order.order_id), reason=why)
             case NoAnswer(reason=why):
                 log.info("no_answer", order_id=str(order.order_id), reason=why)
             case LedgerUnavailable():

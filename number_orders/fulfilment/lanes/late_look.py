@@ -11,7 +11,7 @@ from typing import Protocol
 from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
 from number_orders.fulfilment.lanes.other_orders import OtherOrders, Search
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
-from number_orders.fulfilment.memory import NumberRecall
+from number_orders.fulfilment.memory import ListReadings, NumberRecall
 from number_orders.fulfilment.ports import NumberReader
 from number_orders.fulfilment.recorder import Heard
 from number_orders.ledger.schedule import Later
@@ -30,13 +30,14 @@ class LateLook:
 
     carrier: Carrier
     numbers: LateLookNumbers
+    readings: ListReadings
 
     async def run(self, attempt: Attempt) -> AttemptOutcome:
         """Ask about every carrier order with our reference, and return what was not known."""
         order, policy = attempt.order, self.carrier.policy
         known = (await self.numbers.of_orders([order.order_id]))[order.order_id]
         done = {result.e164 for result in known if is_done(order, result)}
-        found = await Search(self.carrier, self.numbers, attempt).run(known=done)
+        found = await Search(self.carrier, self.numbers, self.readings, attempt).run(known=done)
         conversation = ConversationResult(None, found.error, found.exchanges)
         if found.error is not None and not found.numbers:
             wanted = found.error.not_before if isinstance(found.error, NoAnswer) else None

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult
 from number_orders.fulfilment.lanes.run import Attempt
-from number_orders.fulfilment.memory import NumberRecall, OrderMemory
+from number_orders.fulfilment.memory import ListReadings, NumberRecall, OrderMemory
 from number_orders.orders.events import Acknowledged, Event, FoundTwice, StillOpen
 from number_orders.orders.model import SETTLED, CarrierOrderId, NumberResult, Order, State, is_done
 from number_orders.orders.numbers import E164
@@ -48,6 +48,7 @@ class Search:
 
     carrier: Carrier
     numbers: NumberRecall
+    readings: ListReadings
     attempt: Attempt
     found: OtherOrders = field(default_factory=OtherOrders)
 
@@ -84,7 +85,7 @@ class Search:
         answer: ConversationResult = await self.carrier.converse(
             adapter.look_for(order) if looks else adapter.ask(order),
             deadline=self.attempt.deadline,
-            memory=OrderMemory(_NoProgress(), self.numbers, order),
+            memory=OrderMemory(_NoProgress(), self.numbers, self.readings, order),
             pace=self.attempt.pace,
         )
         self.found.exchanges += answer.exchanges

@@ -334,8 +334,9 @@ class LaneRun:
         if heard:
             now = max(outcome.attempt.now for outcome in outcomes)
             await self._write(outcomes, partial(self._recorder.hear, heard, now=now))
-        for claims, later in _later_by_claims(outcomes):
-            await self._write(outcomes, partial(self._ledger.schedule.postpone, claims, later))
+        for write, looked in ((self._ledger.schedule.postpone, True), (self._ledger.schedule.put_off, False)):
+            for claims, later in _later_by_claims(outcomes, looked=looked):
+                await self._write(outcomes, partial(write, claims, later))
         receipts = [receipt for outcome in outcomes for receipt in outcome.receipts]
         await self._write(outcomes, partial(self._ledger.history.keep_receipts, receipts))
 
@@ -384,11 +385,11 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def _later_by_claims(outcomes: Iterable[AttemptOutcome]) -> list[tuple[Claims, list[Later]]]:
+def _later_by_claims(outcomes: Iterable[AttemptOutcome], *, looked: bool) -> list[tuple[Claims, list[Later]]]:
     """Return what to postpone, grouped by the claims that brought it."""
     groups: dict[int, tuple[Claims, list[Later]]] = {}
     for outcome in outcomes:
-        if isinstance(outcome.result, Later):
+        if isinstance(outcome.result, Later) and outcome.result.looked is looked:
             _, entries = groups.setdefault(id(outcome.claims), (outcome.claims, []))
             entries.append(outcome.result)
     return list(groups.values())

@@ -13,7 +13,7 @@ import structlog
 
 from number_orders.fulfilment.carrier import Carrier, receipts
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
-from number_orders.fulfilment.memory import NumberRecall, OrderMemory, ProgressStore
+from number_orders.fulfilment.memory import ListReadings, NumberRecall, OrderMemory, ProgressStore
 from number_orders.fulfilment.overdue import Overdue, WaitingTimes
 from number_orders.fulfilment.ports import AlarmStore, LockStore
 from number_orders.fulfilment.recorder import Heard, Recorder
@@ -44,6 +44,8 @@ class SubmitStores(Protocol):
     def orders(self) -> ProgressStore: ...
     @property
     def numbers(self) -> _Numbers: ...
+    @property
+    def readings(self) -> ListReadings: ...
     @property
     def serial_locks(self) -> LockStore: ...
     @property
@@ -109,7 +111,7 @@ class SubmitLane:
     async def run_attempt(self, attempt: Attempt) -> AttemptOutcome:
         """Send one order, and return what was heard."""
         order = attempt.order
-        memory = OrderMemory(self.ledger.orders, self.ledger.numbers, order)
+        memory = OrderMemory.of(self.ledger, order)
         submission = self.carrier.adapter.submit(order)
         conversation = await self.carrier.converse(
             submission, deadline=attempt.deadline, memory=memory, pace=attempt.pace

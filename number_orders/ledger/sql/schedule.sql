@@ -139,6 +139,18 @@ UPDATE owed SET not_before = later.not_before, lease_token = NULL, reason = coal
 FROM jsonb_to_recordset(%(later)s) AS later (order_id uuid, not_before timestamptz, reason text, confirms boolean)
 WHERE owed.order_id = later.order_id AND owed.lane = %(lane)s AND owed.lease_token = %(token)s;
 
+-- name: put_off
+-- The same for claims that brought no look at the order, and do not count as attempts. If the reading that the order waits
+-- for has become whole meanwhile, it is due at once.
+UPDATE owed SET
+    lease_token = NULL, reason = later.reason, attempts = attempts - 1,
+    not_before = CASE WHEN EXISTS (
+        SELECT FROM list_questions AS question JOIN readings USING (carrier, list_name)
+        WHERE question.order_id = owed.order_id AND whole_at IS NOT NULL AND began_at > asked_at
+    ) THEN now() ELSE later.not_before END
+FROM jsonb_to_recordset(%(later)s) AS later (order_id uuid, not_before timestamptz, reason text)
+WHERE owed.order_id = later.order_id AND owed.lane = %(lane)s AND owed.lease_token = %(token)s;
+
 -- name: release
 -- Give claims back that were not begun, as if they had not been made.
 UPDATE owed SET not_before = now(), lease_token = NULL, attempts = attempts - 1
@@ -151,13 +163,13 @@ ON CONFLICT DO NOTHING;
 
 -- name: due_lanes
 -- The lanes with due work that may be claimed. One short index probe for each lane and kind, however much work waits or
--- is due: OFFSET keeps the planner from reading all due work at once.
+-- is due: OFFSET keeps the planner from reading all due work at once. Readings of lists are work of the lane `ask`.
 SELECT lane.carrier, lane.lane
 FROM lanes AS lane
 WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lane = lane.lane AND resumed_at IS NULL)
   AND (lane.lane = 'tell' OR NOT EXISTS (
       SELECT FROM breakers WHERE carrier = lane.carrier AND (held_until > now() OR (held_until IS NOT NULL AND probe_until > now()))))
-  AND EXISTS (
+  AND (EXISTS (
       SELECT FROM unnest(%(kinds)s::text[]) AS kind (kind)
       WHERE NOT EXISTS (
               SELECT FROM draws JOIN budgets USING (carrier, limit_group)
@@ -165,7 +177,13 @@ WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lan
         AND EXISTS (
               SELECT FROM owed
               WHERE owed.carrier = lane.carrier AND owed.lane = lane.lane AND owed.kind = kind.kind AND not_before <= now()
-              OFFSET 0));
+              OFFSET 0))
+    OR (lane.lane = 'ask'
+        AND EXISTS (SELECT FROM readings WHERE carrier = lane.carrier AND whole_at IS NULL AND not_before <= now())
+        AND NOT EXISTS (SELECT FROM breakers WHERE carrier = lane.carrier AND held_until IS NOT NULL)
+        AND NOT EXISTS (
+            SELECT FROM draws JOIN budgets USING (carrier, limit_group)
+            WHERE carrier = lane.carrier AND draws.lane = 'ask' AND paused_until > now())));
 
 -- name: carriers
 SELECT carrier, array_agg(lane ORDER BY lane) AS lanes FROM lanes GROUP BY carrier ORDER BY carrier;
@@ -176,12 +194,21 @@ SELECT now() AS now, owed.order_id, owed.lane, owed.not_before, owed.lease_token
        owed.serial_key,
        pauses.paused_at, pauses.paused_by, pauses.why AS paused_why,
        breakers.opened_at, breakers.held_until, breakers.why AS held_why,
-       draws.limit_group, budgets.paused_until AS limited_until, budgets.why AS limited_why
+       draws.limit_group, budgets.paused_until AS limited_until, budgets.why AS limited_why,
+       waiting.list_name, waiting.pages AS list_pages, waiting.trouble AS list_trouble
 FROM owed
 LEFT JOIN pauses ON pauses.carrier = owed.carrier AND pauses.lane = owed.lane AND resumed_at IS NULL
 LEFT JOIN breakers ON breakers.carrier = owed.carrier AND held_until IS NOT NULL AND owed.lane <> 'tell'
 LEFT JOIN draws ON draws.carrier = owed.carrier AND draws.lane = owed.lane AND draws.kind = owed.kind
 LEFT JOIN budgets ON budgets.carrier = draws.carrier AND budgets.limit_group = draws.limit_group
+LEFT JOIN LATERAL (
+    SELECT question.list_name, coalesce(pages, 0) AS pages, trouble
+    FROM list_questions AS question
+    LEFT JOIN readings
+        ON readings.carrier = question.carrier AND readings.list_name = question.list_name AND whole_at IS NULL
+    WHERE question.order_id = owed.order_id
+    ORDER BY asked_at DESC LIMIT 1
+) AS waiting ON owed.lane IN ('submit', 'ask') AND owed.lease_token IS NULL AND owed.not_before > now()
 WHERE owed.order_id = ANY(%(order_ids)s) ORDER BY owed.not_before;
 
 -- name: waiting_at

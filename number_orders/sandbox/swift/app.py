@@ -23,9 +23,10 @@ from number_orders.sandbox.state import SandboxState
 from number_orders.sandbox.swift import json as swift_json
 from number_orders.sandbox.swift.access import SwiftAccount
 from number_orders.sandbox.swift.coverage import count, read_coverage_query
+from number_orders.sandbox.swift.dids import Did, old_did
 from number_orders.sandbox.swift.errors import shaped_error
 from number_orders.sandbox.swift.json import Envelopes, Json
-from number_orders.sandbox.swift.lists import Page, PagedList, read_page_request
+from number_orders.sandbox.swift.lists import OldItems, Page, PagedList, read_page_request
 from number_orders.sandbox.swift.order_book import Cart, CheckedOut, EmptyCart, Order, OrderBook, Tainted, Violation
 from number_orders.sandbox.swift.order_requests import (
     AddMessagingNumbers,
@@ -244,7 +245,15 @@ class Swift:
             self._book.dids[account_id],
             lambda one, now: swift_json.did(one, now, with_account=account_id is not None),
             shown=lambda one: one.is_listed(now),
+            old=self._old_numbers(account_id),
         )
+
+    def _old_numbers(self, account_id: str | None) -> OldItems[Did] | None:
+        """Return the numbers that the own account has had since long ago, which the list of all accounts has too."""
+        count = self._sandbox.behaviour.swift_old_numbers
+        if not count or account_id not in {None, self._account.account_id}:
+            return None
+        return OldItems(count, lambda position, did_id: old_did(position, did_id, self._account.account_id))
 
     def _read_did(self, received: ReceivedRequest) -> Response:
         account_id, now = received.request.path_params.get("account_id"), self._sandbox.clock()
@@ -259,10 +268,13 @@ class Swift:
         paged_list: PagedList[T],
         write: Callable[[T, datetime], Json],
         shown: Callable[[T], bool] = lambda _: True,
+        old: OldItems[T] | None = None,
     ) -> Response:
-        now, oldest_first = self._sandbox.clock(), self._sandbox.behaviour.list_oldest_first
-        wanted = read_page_request(received.request.query_params)
-        page = None if wanted is None else paged_list.page(wanted, now, oldest_first=oldest_first, shown=shown)
+        now, behaviour = self._sandbox.clock(), self._sandbox.behaviour
+        wanted = read_page_request(received.request.query_params, behaviour.swift_page_max)
+        if wanted is None:
+            return _error(400, "invalid page")
+        page = paged_list.page(wanted, now, oldest_first=behaviour.list_oldest_first, shown=shown, old=old)
         if page is None:
             return _error(400, "invalid page")
         return _json(swift_json.listing((write(item, now) for item in page.items), page))

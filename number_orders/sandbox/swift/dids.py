@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_FIRST_OLD_AT: Final = datetime(2020, 1, 1, tzinfo=UTC)
+_OLD_AREAS: Final = ("603", "505")
+"""Area codes of which nothing is in stock. Each has eight million numbers."""
 
 PENDING, AVAILABLE, UNAVAILABLE = "PENDING", "AVAILABLE", "UNAVAILABLE"
 
@@ -46,6 +51,20 @@ class Did:
     def updated_at(self, now: datetime) -> datetime:
         """Return when the number last changed."""
         return self.usable_at if self.usable_at is not None and self.is_usable(now) else self.inserted_at
+
+
+def old_did(position: int, did_id: str, account_id: str) -> Did:
+    """Return a number that an account has had for years, one of millions: none that is in stock."""
+    npa, line = divmod(position, 8_000_000)
+    at = _FIRST_OLD_AT + timedelta(seconds=position)
+    return Did(
+        did_id=did_id,
+        e164=f"+1{_OLD_AREAS[npa]}{2_000_000 + line}",
+        account_id=account_id,
+        inserted_at=at,
+        usable_at=at,
+        mms_enabled=False,
+    )
 
 
 class Holdings:

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 
 _LIMIT: Final = 50
-_LIMIT_MAX: Final = 100
+_OLD: Final = "OLD"
 
 T = TypeVar("T")
 
@@ -34,14 +34,37 @@ class Page(Generic[T]):
     before: str | None
 
 
-def read_page_request(query: Mapping[str, str]) -> PageRequest | None:
+@dataclass(frozen=True, slots=True)
+class OldItems(Generic[T]):
+    """Items that a list had before all others: so many that each is made only when it is shown."""
+
+    count: int
+    make: Callable[[int, str], T]
+    """Makes an item from its position and its id."""
+
+    def item(self, position: int) -> T:
+        """Return the item at a position; the oldest is at 0."""
+        return self.make(position, self.id_at(position))
+
+    def id_at(self, position: int) -> str:
+        """Return the id of the item at a position, as long as a ULID."""
+        return f"{_OLD}{position:023}"
+
+    def position(self, item_id: str) -> int | None:
+        """Return the position of an item; None if it is none of these."""
+        digits = item_id.removeprefix(_OLD)
+        position = int(digits) if item_id.startswith(_OLD) and digits.isdecimal() else self.count
+        return position if position < self.count else None
+
+
+def read_page_request(query: Mapping[str, str], limit_max: int) -> PageRequest | None:
     """Read `after`, `before` and `limit`; None if one is invalid. A limit above the maximum is reduced."""
     limit = query.get("limit", f"{_LIMIT}")
     if not limit.isdecimal() or int(limit) < 1:
         return None
     after, before = query.get("after"), query.get("before")
     try:
-        return PageRequest(min(int(limit), _LIMIT_MAX), _read_cursor(after), _read_cursor(before))
+        return PageRequest(min(int(limit), limit_max), _read_cursor(after), _read_cursor(before))
     except ValueError:
         return None
 
@@ -75,21 +98,29 @@ class PagedList(Generic[T]):
         heapq.heappush(self._waiting, (at, item_id))
 
     def page(
-        self, wanted: PageRequest, now: datetime, *, oldest_first: bool, shown: Callable[[T], bool]
+        self,
+        wanted: PageRequest,
+        now: datetime,
+        *,
+        oldest_first: bool,
+        shown: Callable[[T], bool],
+        old: OldItems[T] | None = None,
     ) -> Page[T] | None:
-        """Return a page of the items that `shown` accepts, or None if the cursor is not in this list."""
+        """Return a page of the items that `shown` accepts, or None if the cursor is not in this list.
+
+        `old` are on the list as well, and older than all others. They are always shown.
+        """
         self._list_due_items(now)
-        cursors = {wanted.after, wanted.before} - {None}
-        if not cursors <= self._positions.keys():
+        if any(self._position(item_id, old) is None for item_id in {wanted.after, wanted.before} - {None}):
             return None
         step = 1 if oldest_first else -1
         backwards = wanted.before is not None and wanted.after is None
-        ids = list(islice(self._walk(wanted, -step if backwards else step, shown), wanted.limit + 1))
-        more, ids = len(ids) > wanted.limit, ids[: wanted.limit]
+        found = list(islice(self._walk(wanted, -step if backwards else step, shown, old), wanted.limit + 1))
+        more, found = len(found) > wanted.limit, found[: wanted.limit]
         if backwards:
-            ids.reverse()
-        items = tuple(self._items[item_id] for item_id in ids)
-        return Page(items, wanted.limit, *_neighbour_ids(ids, wanted, more=more))
+            found.reverse()
+        ids = [item_id for item_id, _ in found]
+        return Page(tuple(item for _, item in found), wanted.limit, *_neighbour_ids(ids, wanted, more=more))
 
     def _list_due_items(self, now: datetime) -> None:
         while self._waiting and self._waiting[0][0] <= now:
@@ -97,14 +128,25 @@ class PagedList(Generic[T]):
             self._positions[item_id] = len(self._listed)
             self._listed.append(item_id)
 
-    def _walk(self, wanted: PageRequest, step: int, shown: Callable[[T], bool]) -> Iterator[str]:
-        """Yield ids from the cursor, or from the first end, to the other end."""
-        start = wanted.after or wanted.before
-        position = self._positions[start] + step if start is not None else 0 if step > 0 else len(self._listed) - 1
-        while 0 <= position < len(self._listed):
-            item_id = self._listed[position]
-            if shown(self._items[item_id]):
-                yield item_id
+    def _position(self, item_id: str | None, old: OldItems[T] | None) -> int | None:
+        """Return the position of an item, counted from the oldest; None if it is not on the list."""
+        if item_id in self._positions:
+            return (old.count if old else 0) + self._positions[item_id]
+        return old.position(item_id) if old and item_id else None
+
+    def _walk(
+        self, wanted: PageRequest, step: int, shown: Callable[[T], bool], old: OldItems[T] | None
+    ) -> Iterator[tuple[str, T]]:
+        """Yield items with their ids from the cursor, or from the first end, to the other end."""
+        count_old = old.count if old else 0
+        count = count_old + len(self._listed)
+        start = self._position(wanted.after or wanted.before, old)
+        position = start + step if start is not None else 0 if step > 0 else count - 1
+        while 0 <= position < count:
+            if old and position < count_old:
+                yield old.id_at(position), old.item(position)
+            elif shown(self._items[item_id := self._listed[position - count_old]]):
+                yield item_id, self._items[item_id]
             position += step
 
 

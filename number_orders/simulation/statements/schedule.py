@@ -156,6 +156,30 @@ def postpone(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
+def put_off(tables: Tables, p: Params) -> list[Row]:
+    """Give claims back, due later, as if they had not been made."""
+    for later in p["later"]:
+        row = claimed_item(tables, UUID(later["order_id"]), p["lane"], p["token"])
+        if row is not None:
+            answered = _is_answered(tables, row["order_id"])
+            due_at = tables.clock() if answered else datetime.fromisoformat(later["not_before"])
+            row.update(not_before=due_at, lease_token=None, reason=later["reason"], attempts=row["attempts"] - 1)
+    return []
+
+
+def _is_answered(tables: Tables, order_id: UUID) -> bool:
+    """Return whether a whole reading answers a question of an order."""
+    questions = [row for row in tables.list_questions.values() if row["order_id"] == order_id]
+    whole = [row for row in tables.readings.values() if row["whole_at"] is not None]
+    return any(
+        (row["carrier"], row["list_name"]) == (question["carrier"], question["list_name"])
+        and row["began_at"] > question["asked_at"]
+        for question in questions
+        for row in whole
+    )
+
+
+@statement
 def release(tables: Tables, p: Params) -> list[Row]:
     """Give claims back, as if they had not been made."""
     for order_id in p["order_ids"]:
@@ -188,6 +212,8 @@ def due_lanes(tables: Tables, p: Params) -> list[Row]:
     now = tables.clock()
     due = (row for row in tables.owed.values() if row["not_before"] <= now and not _is_limit_paused(tables, row))
     lanes = {(row["carrier"], row["lane"]) for row in due}
+    readings = (row for row in tables.readings.values() if row["whole_at"] is None and row["not_before"] <= now)
+    lanes |= {(row["carrier"], Lane.ASK.value) for row in readings if may_be_read(tables, row["carrier"])}
     return [dict(row) for key, row in tables.lanes.items() if key in lanes and _may_be_claimed(tables, *key)]
 
 
@@ -205,6 +231,16 @@ def _may_be_claimed(tables: Tables, carrier: str, lane: str) -> bool:
     return bool(breaker["held_until"] <= now and not (breaker["probe_until"] and breaker["probe_until"] > now))
 
 
+def may_be_read(tables: Tables, carrier: str) -> bool:
+    """Return whether lists of a carrier may be read now."""
+    breaker = tables.breaker(carrier, Lane.ASK)
+    limits = {group for (owner, lane, _), group in tables.limit_groups.items() if (owner, lane) == (carrier, Lane.ASK)}
+    pauses = (tables.budgets[carrier, group]["paused_until"] for group in limits)
+    is_limited = any(until is not None and until > tables.clock() for until in pauses)
+    is_open = breaker is not None and breaker["held_until"] is not None
+    return not (tables.pause(carrier, Lane.ASK) or is_open or is_limited)
+
+
 @statement
 def carriers(tables: Tables, p: Params) -> list[Row]:
     """Return the lanes that were ever opened, by carrier."""
@@ -219,7 +255,23 @@ def carriers(tables: Tables, p: Params) -> list[Row]:
 def work_items_of(tables: Tables, p: Params) -> list[Row]:
     """Return the work items of orders, each with everything that keeps it from being claimed."""
     rows = [row for order_id in p["order_ids"] for row in tables.work_items(order_id)]
-    return [{"now": tables.clock(), **row, **_holds(tables, row)} for row in sorted(rows, key=_due_at)]
+    return [
+        {"now": tables.clock(), **row, **_holds(tables, row), **_list_wait(tables, row)}
+        for row in sorted(rows, key=_due_at)
+    ]
+
+
+def _list_wait(tables: Tables, work_item: Row) -> Row:
+    """Return the list that a work item waits for, and how far its reading has come."""
+    questions = [row for row in tables.list_questions.values() if row["order_id"] == work_item["order_id"]]
+    waits = work_item["lane"] in {Lane.SUBMIT, Lane.ASK} and work_item["lease_token"] is None
+    if not (questions and waits and work_item["not_before"] > tables.clock()):
+        return {"list_name": None, "list_pages": None, "list_trouble": None}
+    question = max(questions, key=lambda row: row["asked_at"])
+    here = (question["carrier"], question["list_name"])
+    readings = (row for row in tables.readings.values() if (row["carrier"], row["list_name"]) == here)
+    reading: Row = next((row for row in readings if row["whole_at"] is None), {"pages": 0, "trouble": None})
+    return {"list_name": here[1], "list_pages": reading["pages"], "list_trouble": reading["trouble"]}
 
 
 def _due_at(row: Row) -> datetime:
@@ -264,7 +316,13 @@ def waiting_at(tables: Tables, p: Params) -> list[Row]:
 def next_due(tables: Tables) -> datetime | None:
     """Return the earliest moment at which the sweep could find anything."""
     items = (row for row in tables.owed.values() if not tables.pause(row["carrier"], row["lane"]))
-    return min((_claimed_from(tables, row) for row in items), default=None)
+    # A reading that may not be read now is looked at when the breaker has closed or the limit's pause is over.
+    readings = (row for row in tables.readings.values() if row["whole_at"] is None)
+    pauses = [row["paused_until"] for row in tables.budgets.values() if row["paused_until"]]
+    moments = [_claimed_from(tables, row) for row in items]
+    moments += [row["not_before"] for row in readings if may_be_read(tables, row["carrier"])]
+    moments += [until for until in pauses if tables.readings and until > tables.clock()]
+    return min(moments, default=None)
 
 
 def _claimed_from(tables: Tables, work_item: Row) -> datetime:

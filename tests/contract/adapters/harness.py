@@ -14,7 +14,14 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from number_orders.carriers.contract import Conversation, KnownNumbers, Purpose
+from number_orders.carriers.contract import (
+    Conversation,
+    FindInList,
+    KnownNumbers,
+    ListedNumbers,
+    Purpose,
+    ReadsLists,
+)
 from number_orders.carriers.http.courier import Courier, Exchange, boot_clock, exchanges_of
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
@@ -215,6 +222,17 @@ class PlacedOrder:
             of_other_orders=asked & named,
             awaited=(asked & open_still) - held.keys(),
         )
+
+    async def find_in_list(self, wanted: FindInList) -> ListedNumbers:
+        """Read the whole list at once; the port's `ConversationStore`."""
+        adapter, began_at = self.harness.adapter, self.harness.now()
+        assert isinstance(adapter, ReadsLists)
+        page = await self.harness.courier.inquire(adapter.read_page(wanted.list_name, None))
+        listed = [*page.numbers]
+        while page.after is not None:
+            page = await self.harness.courier.inquire(adapter.read_page(wanted.list_name, page.after))
+            listed += page.numbers
+        return ListedNumbers(began_at, tuple(listed))
 
     async def _converse(self, what: str, conversation: Conversation) -> Event:
         try:

@@ -59,6 +59,9 @@ PASSING = """
     UPDATE budgets SET paused_until = paused_until - %(time)s;
     UPDATE breakers SET held_until = held_until - %(time)s, probe_until = probe_until - %(time)s,
         closed_at = closed_at - %(time)s;
+    UPDATE readings SET not_before = not_before - %(time)s, began_at = began_at - %(time)s,
+        whole_at = whole_at - %(time)s;
+    UPDATE list_questions SET asked_at = asked_at - %(time)s;
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 
 

@@ -47,6 +47,8 @@ _MOMENTS: Final = {
     "owed": ("not_before",),
     "budgets": ("next_at", "paused_until"),
     "breakers": ("held_until", "opened_at", "probe_until", "closed_at"),
+    "readings": ("not_before", "began_at", "whole_at"),
+    "list_questions": ("asked_at",),
 }
 """What is moved into the past on PostgreSQL, whose clock cannot be set."""
 

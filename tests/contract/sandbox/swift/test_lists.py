@@ -159,3 +159,28 @@ def test_coverage_without_groups_or_matches(swift: SwiftClient) -> None:
 @pytest.mark.parametrize("query", ["", "number_type=local", "number_type=tendlc&group_by[]=planet"])
 def test_invalid_coverage_query_is_refused(swift: SwiftClient, query: str) -> None:
     assert swift.http.get(f"/api/v1/inventory/coverage?{query}").status_code == 422
+
+
+@pytest.mark.parametrize("oldest_first", [True, False])
+def test_an_account_may_have_had_many_numbers_for_years(swift: SwiftClient, oldest_first: bool) -> None:
+    """They are in front of the others, or behind them, on pages as short as they are to be; sub accounts have none."""
+    swift.control.behave(list_oldest_first=oldest_first, swift_old_numbers=70, swift_page_max=30)
+    bought = swift.bought(2, npa="919")
+
+    pages = follow_pages(swift, "/dids", "after", limit=100)
+    assert [len(ids) for ids in pages] == [30, 30, 12]
+    assert len({item for ids in pages for item in ids}) == 72
+    last = page(swift, "/dids", limit=30, after=page(swift, "/dids", limit=60)[1]["after"])[1]
+    assert page(swift, "/dids", limit=30, before=last["before"])[0] == pages[0]
+    shown = [did["number"] for did in swift.dids(OWN, limit=100)]
+    assert [number for number in shown if number in bought] == ([] if oldest_first else bought)
+    assert len({number[:4] for number in shown} - {"1919"}) == 1
+    assert swift.dids(SUB) == []
+
+
+def test_the_cursor_of_an_old_number_is_valid_only_while_the_account_has_it(swift: SwiftClient) -> None:
+    swift.control.behave(swift_old_numbers=200)
+    cursor = page(swift, "/dids", limit=100)[1]["after"]
+    assert swift.get("/dids", after=cursor).status_code == 200
+    swift.control.behave(swift_old_numbers=10)
+    assert swift.get("/dids", after=cursor).status_code == 400

@@ -11,7 +11,9 @@ from number_orders.carriers.contract import (
     CarrierAnswer,
     CarrierRequest,
     Conversation,
+    FindInList,
     KnownNumbers,
+    ListedNumbers,
     LookUpNumbers,
     SaveProgress,
 )
@@ -29,7 +31,7 @@ from number_orders.orders.model import (
     OrderRequest,
     State,
 )
-from number_orders.orders.numbers import E164
+from number_orders.orders.numbers import E164, ListedNumber
 
 REFERENCE = "0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
 CART = "01KBC4VZE1CFMG5MAB089000000"
@@ -48,7 +50,7 @@ CHECKED_OUT = {
     "cart_id": CART, "since": SINCE.isoformat(), "begun": NOW.isoformat(), "account": ACCOUNT, "requested": True,
 }  # fmt: skip
 
-Said = CarrierAnswer | KnownNumbers
+Said = CarrierAnswer | KnownNumbers | ListedNumbers
 
 
 def new_numbers(quantity: int = 2, *, criteria: Mapping[str, Any] | None = None, **more: Any) -> OrderRequest:
@@ -149,6 +151,12 @@ def listed(*items: Mapping[str, Any], after: object = None, kind: str = "did") -
     return answered(200, {"data": {"items": inside, "page_info": info}, "type": "list"})
 
 
+def found(*numbers: E164, began_at: datetime = NOW, after: timedelta = timedelta(minutes=1)) -> ListedNumbers:
+    """Return what a reading of a long list has: these numbers, which came `after` the cart."""
+    detail = {"sms": "AVAILABLE", "mms": "UNAVAILABLE"}
+    return ListedNumbers(began_at, tuple(ListedNumber(number, SINCE + after, detail) for number in numbers))
+
+
 def enveloped(kind: str, data: Mapping[str, Any]) -> dict[str, Any]:
     account = {"data": {"id": ACCOUNT}, "type": "account"}
     author = {"data": {"id": "01KBB59RM02N21V7K0V0000000"}, "type": "user"}
@@ -184,6 +192,7 @@ def converse(conversation: Conversation, *said: Said) -> tuple[Event, list[Carri
             asked += [step] if isinstance(step, CarrierRequest) else []
             answer = waiting.pop(0)
             assert isinstance(answer, KnownNumbers) is isinstance(step, LookUpNumbers), f"{step} was answered {answer}"
+            assert isinstance(answer, ListedNumbers) is isinstance(step, FindInList), f"{step} was answered {answer}"
 
 
 def results(state: NumberState, *numbers: E164) -> tuple[NumberResult, ...]:

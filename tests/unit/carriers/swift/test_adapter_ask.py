@@ -161,18 +161,6 @@ def test_what_is_no_number_at_all_is_left_out(written: object) -> None:
     assert event == Filled("COMPLETED", results(USABLE, ONE, TWO))
 
 
-def test_a_list_is_read_page_by_page() -> None:
-    pages = (listed(did(ONE), after="MQ=="), listed(did(TWO), after="Mg=="), listed())
-    event, requests, _ = converse(CARRIER.ask(open_order()), shown("COMPLETED"), *pages, KNOWN)
-    assert isinstance(event, Filled)
-    assert [one.query.get("after") for one in requests[1:]] == [None, "MQ==", "Mg=="]
-
-
-def test_a_list_that_goes_in_circles_proves_nothing() -> None:
-    with pytest.raises(NoAnswer, match="has no end"):
-        asked(shown("COMPLETED"), listed(did(ONE), after="MQ=="), listed(did(ONE), after="MQ=="))
-
-
 @pytest.mark.parametrize(
     "answer",
     [answered(200, {"type": "list", "data": {"items": [1]}}), answered(200, {"type": "list", "data": {"items": [{}]}}),

@@ -14,9 +14,12 @@ from number_orders.carriers.contract import (
     CarrierAnswer,
     CarrierRequest,
     Conversation,
+    FindInList,
     KnownNumbers,
+    ListedNumbers,
     LookUpNumbers,
     Purpose,
+    Reply,
     SaveProgress,
 )
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
@@ -53,6 +56,7 @@ from tests.unit.carriers.swift.examples import (
     did,
     entry,
     failed,
+    found,
     listed,
     naming,
     new_numbers,
@@ -107,7 +111,11 @@ REQUESTS: Final = [
 ]
 
 requests = st.sampled_from(REQUESTS)
-progress = st.sampled_from(PROGRESS)
+progress = st.builds(
+    lambda kept, long_list: {**kept, **({"long_list": True} if long_list else {})},
+    st.sampled_from(PROGRESS),
+    st.booleans(),
+)
 statuses = st.sampled_from([200, 200, 200, 201, 204, 301, 400, 401, 403, 404, 404, 409, 422, 422, 429, 500, 502])
 moments = st.sampled_from([timedelta(), timedelta(minutes=30), timedelta(hours=2)]).map(lambda age: NOW - age)
 recollections = st.builds(
@@ -155,10 +163,15 @@ garbage = st.one_of(
 )
 
 
-def event_or_none(conversation: Conversation, answers: Iterator[CarrierAnswer], known: KnownNumbers) -> Event | None:
+readings = st.lists(st.sampled_from((ONE, TWO, THREE)), unique=True).map(lambda numbers: found(*numbers))
+
+
+def event_or_none(
+    conversation: Conversation, answers: Iterator[CarrierAnswer], known: KnownNumbers, reading: ListedNumbers
+) -> Event | None:
     """Return the event that a conversation ends in; None if it raises an error that says that nothing is known."""
     ready = False
-    answer: CarrierAnswer | KnownNumbers | None = None
+    answer: Reply = None
     try:
         while True:
             step = conversation.send(answer)
@@ -167,6 +180,8 @@ def event_or_none(conversation: Conversation, answers: Iterator[CarrierAnswer], 
                 answer = None
             elif isinstance(step, LookUpNumbers):
                 answer = known
+            elif isinstance(step, FindInList):
+                answer = reading
             else:
                 assert isinstance(step, CarrierRequest)
                 assert step.purpose is not Purpose.COMMIT or ready, "checked out, and not kept before"
@@ -179,9 +194,14 @@ def event_or_none(conversation: Conversation, answers: Iterator[CarrierAnswer], 
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(sorted(LEGAL)), requests, progress, recollections, st.data())
+@given(st.sampled_from(sorted(LEGAL)), requests, progress, recollections, readings, st.data())
 def test_every_answer_ends_in_a_legal_event(
-    what: str, request: Any, kept: dict[str, Any], known: KnownNumbers, data: st.DataObject
+    what: str,
+    request: Any,
+    kept: dict[str, Any],
+    known: KnownNumbers,
+    reading: ListedNumbers,
+    data: st.DataObject,
 ) -> None:
     begin, legal = LEGAL[what]
     order = open_order(request, progress=kept if what != "ask" else {**CHECKED_OUT, **kept})
@@ -192,7 +212,7 @@ def test_every_answer_ends_in_a_legal_event(
 
     if what == "submit" and kept.get("requested"):
         return  # it is ready from the start, which other tests look at
-    event = event_or_none(begin(order), answers(), known)
+    event = event_or_none(begin(order), answers(), known, reading)
 
     assert event is None or isinstance(event, legal)
     numbers = getattr(event, "numbers", ())
@@ -219,7 +239,7 @@ def test_garbage_ends_no_order(what: str, request: Any, answers: list[CarrierAns
     order = open_order(request, progress={} if what == "submit" else CHECKED_OUT)
     known = KnownNumbers(NOW, held_since=dict.fromkeys((ONE, TWO), NOW - timedelta(hours=1)))
 
-    event = event_or_none(begin(order), cycle(answers), known)
+    event = event_or_none(begin(order), cycle(answers), known, found())
 
     assert event is None or isinstance(event, legal)
     assert not isinstance(event, (Filled, PartlyFilled, FilledWithErrors, FoundTwice, Parked))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from number_orders.cli.story.explanation import explain
 from number_orders.ledger.history import Story
 from number_orders.ledger.pauses import HeldBy, Hold
+from number_orders.ledger.schedule import ListWait
 from number_orders.orders.errors import IllegalTransition
 from number_orders.orders.events import (
     Acknowledged,
@@ -99,6 +100,17 @@ class TestAccepted:
         story = story_of(work_item={"reason": "waits for order 7", "not_before": NOON + timedelta(minutes=1)})
 
         assert "It waits for order 7." in explain(story)
+
+    def test_that_waits_for_a_list_says_for_which_and_how_far_it_is_read(self) -> None:
+        """What the attempt met is no failure, and nothing was sent."""
+        waits = {"waits_for_list": ListWait("/dids", 7, None), "not_before": NOON + timedelta(hours=1)}
+        story = story_of(SubmissionBegun(), NotSent("waits until /dids is read whole"), work_item=waits)
+
+        assert "It was begun 0.0 s ago, and has not been sent yet." in explain(story)
+        assert "It waits until bandwidth's list /dids is read whole, once for all orders that wait." in explain(story)
+        assert "Pages read so far: 7." in explain(story)
+        assert "It goes on when the last one is read, or at 13:00:00 UTC, in 59 min 40 s." in explain(story)
+        assert "failed" not in text_of(story)
 
     def test_beyond_a_limit_says_why_and_when_it_goes_on(self) -> None:
         until = NOON + timedelta(minutes=7)
