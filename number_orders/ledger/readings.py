@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from number_orders.ledger.connection import Database
+from number_orders.orders.errors import NoAnswer
 from number_orders.orders.model import CarrierName, OrderId
 from number_orders.orders.numbers import E164, ListedNumber
 from number_orders.orders.serialization import moment_to_json
@@ -69,9 +70,16 @@ class Readings:
         self._database = database
 
     async def put_question(self, question: Question) -> QuestionState:
-        """Note a question, unless it waits already, and see to it that a reading comes which answers it."""
+        """Note a question, unless it waits already, and see to it that a reading comes which answers it.
+
+        Raises:
+            NoAnswer: The ledger fell back in time and has forgotten the order.
+        """
         params = {**_question(question), "begins_after": _BEGINS_AFTER}
-        (row,) = await self._database.run("put_question", params)
+        found = await self._database.run("put_question", params)
+        if not found:
+            raise NoAnswer("the ledger does not know the order any more")
+        (row,) = found
         return QuestionState(row["now"], row["reading_id"], row["pages"] or 0, row["trouble"], row["lasted"])
 
     async def find(

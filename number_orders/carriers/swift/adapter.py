@@ -431,8 +431,9 @@ class Swift:
 
     def _look_for_forgotten(self, order: Order, steps: Steps) -> Conversation:
         """Look for an order of which the ledger has forgotten what was done."""
+        known: KnownNumbers = yield LookUpNumbers(())
         listed = yield from self._read_order_pages(order, all_orders())
-        found = find_forgotten(order, listed)
+        found = find_forgotten(order, listed, now=known.now, settle_after=self._settle_after)
         if not isinstance(found, OrderView):
             return found
         yield SaveProgress(steps_of_forgotten(steps, found, listed.items).as_progress())

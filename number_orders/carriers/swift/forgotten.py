@@ -6,12 +6,19 @@ so what came between the checkout of an order and that of our next purchase belo
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from number_orders.carriers.found_content import parked_with_both
 from number_orders.carriers.swift.answers import Pages, is_ours
-from number_orders.carriers.swift.facts import BUYS, CONTENT_IN_NAME, ORDER_PAGES_MAX, OUR_NAME, Status
+from number_orders.carriers.swift.facts import (
+    BUYS,
+    CLOCK_DIFFERENCE_MAX,
+    CONTENT_IN_NAME,
+    ORDER_PAGES_MAX,
+    OUR_NAME,
+    Status,
+)
 from number_orders.carriers.swift.json import OrderView, content_in_name, read_listed_order
 from number_orders.carriers.swift.steps import Steps
 from number_orders.orders.errors import NoAnswer
@@ -19,6 +26,7 @@ from number_orders.orders.events import Acknowledged, FoundTwice, NotListed, Par
 from number_orders.orders.model import CarrierOrderId, Kind, Order
 
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
+_OPEN: Final = frozenset({None, Status.NEW, Status.PROCESSING})
 
 
 def all_orders() -> Pages[OrderView]:
@@ -26,18 +34,25 @@ def all_orders() -> Pages[OrderView]:
     return Pages(_read_order, pages_max=ORDER_PAGES_MAX)
 
 
-def find_forgotten(order: Order, listed: Pages[OrderView]) -> OrderView | FoundTwice | NotListed | Parked:
+def find_forgotten(
+    order: Order, listed: Pages[OrderView], *, now: datetime, settle_after: timedelta
+) -> OrderView | FoundTwice | NotListed | Parked:
     """Return the one order with our reference. Of a removal in parts, the latest part is the one under way.
 
+    Args:
+        order: Our order.
+        listed: The account's orders.
+        now: The ledger's time.
+        settle_after: How long after the end of a purchase numbers may still come.
+
     Raises:
-        NoAnswer: It is not there, and another purchase of ours is under way that the ledger may have forgotten too. If
-            this one were sent now, nobody could tell their numbers apart.
+        NoAnswer: It is not there, and another purchase of ours may still bring numbers that the ledger has forgotten
+            too. If this one were sent now, nobody could tell their numbers apart.
     """
     found = sorted((view for view in listed.items if is_ours(order, view)), key=_made_at)
     if not found:
-        other = next(filter(_is_open_purchase, listed.items), None)
-        if other and order.request.kind is Kind.NEW_NUMBERS:
-            raise NoAnswer(f"our purchase {other.order_id}, which the ledger may have forgotten, is still under way")
+        if order.request.kind is Kind.NEW_NUMBERS and order.ended_at is None:
+            _require_no_other_purchase(order, listed.items, now, settle_after)
         looked_at = "the list of orders by our reference" if listed.is_whole else "a part of the list of orders"
         return NotListed(looked_at, resend=listed.is_whole)
     for view in found:
@@ -80,10 +95,22 @@ def _read_order(item: Mapping[str, Any]) -> OrderView | None:
     return view if view.order_id else None
 
 
-def _is_open_purchase(view: OrderView) -> bool:
-    """Return whether this is a purchase of ours that may still bring numbers. Old names do not say what is ordered."""
-    is_open = view.status in {None, Status.NEW, Status.PROCESSING}
-    return is_open and bool(OUR_NAME.match(view.name or "")) and (_content(view) or BUYS).startswith(BUYS)
+def _require_no_other_purchase(
+    order: Order, listed: Iterable[OrderView], now: datetime, settle_after: timedelta
+) -> None:
+    """Raise `NoAnswer` while a purchase of before the fall may bring numbers. Later ones hold their serial lock."""
+    fell_at = order.history_lost_at or now
+    for view in filter(_is_purchase, listed):
+        is_over = view.status not in _OPEN and view.changed_at is not None and view.changed_at + settle_after <= now
+        if not is_over and _made_at(view) <= fell_at + CLOCK_DIFFERENCE_MAX:
+            raise NoAnswer(
+                f"our purchase {view.order_id}, which the ledger may have forgotten, may still bring numbers"
+            )
+
+
+def _is_purchase(view: OrderView) -> bool:
+    """Return whether this is a purchase of ours. Old names do not say what is ordered."""
+    return bool(OUR_NAME.match(view.name or "")) and (_content(view) or BUYS).startswith(BUYS)
 
 
 def _made_at(view: OrderView) -> datetime:

@@ -76,6 +76,8 @@ class OrderView:
     """When its cart was made, or it was: the page shows both."""
     checked_out_at: datetime | None = None
     """When its cart was checked out: the time of the first entry in its history."""
+    changed_at: datetime | None = None
+    """The time of the last entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +279,7 @@ def _read_order_data(shown: Mapping[str, Any]) -> OrderView:
     entries = [entry for entry in history if isinstance(entry, Mapping)] if isinstance(history, list) else []
     error_details = [_text(entry.get("detail")) for entry in entries if _error_code(entry.get("error_code"))]
     details = [_text(entry.get("detail")) for entry in entries]
+    times = [time for entry in entries if (time := _moment(entry.get("inserted_at")))]
     status = _text(shown.get("status"))
     codes = [_error_code(item.get("error_code")) for item in (shown, *entries)]
     return OrderView(
@@ -288,7 +291,8 @@ def _read_order_data(shown: Mapping[str, Any]) -> OrderView:
         next(filter(None, reversed(details)), None),
         tuple(filter(None, error_details)),
         _moment(shown.get("inserted_at")),
-        min(filter(None, (_moment(entry.get("inserted_at")) for entry in entries)), default=None),
+        min(times, default=None),
+        max(times, default=None),
     )
 
 

@@ -1,7 +1,7 @@
 -- name: raise_alarm
 -- A repetition is counted in the row of the matter, and makes a cleared alarm active again.
 INSERT INTO alarms (what, subject, carrier, order_id, detail)
-VALUES (%(what)s, %(subject)s, %(carrier)s, %(order_id)s, %(detail)s)
+VALUES (%(what)s, %(subject)s, %(carrier)s, (SELECT order_id FROM orders WHERE order_id = %(order_id)s), %(detail)s)
 ON CONFLICT (what, subject) DO UPDATE
 SET times = alarms.times + 1, last_at = now(), detail = excluded.detail, cleared_at = NULL
 RETURNING times;
@@ -10,7 +10,7 @@ RETURNING times;
 -- For a condition that persists: the detail is always updated, but the alarm counts as happening again only once in
 -- `again_after`, and whenever the condition is about another order than before.
 INSERT INTO alarms (what, subject, carrier, order_id, detail)
-VALUES (%(what)s, %(subject)s, %(carrier)s, %(order_id)s, %(detail)s)
+VALUES (%(what)s, %(subject)s, %(carrier)s, (SELECT order_id FROM orders WHERE order_id = %(order_id)s), %(detail)s)
 ON CONFLICT (what, subject) DO UPDATE
 SET detail = excluded.detail, order_id = excluded.order_id,
     (times, last_at, cleared_at) = (

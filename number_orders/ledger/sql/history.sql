@@ -23,10 +23,12 @@ WHERE order_id = ANY(%(order_ids)s) AND NOT late AND event <> ALL(%(reminders)s)
 ORDER BY order_id, version DESC;
 
 -- name: keep_receipts
+-- Of an order that a ledger which fell back in time has forgotten, nothing is kept.
 INSERT INTO receipts (order_id, request, status, trouble, sent, answer, elapsed_ms)
 SELECT order_id, request, status, trouble, sent, answer, elapsed_ms
 FROM jsonb_to_recordset(%(receipts)s) AS receipt (
-    order_id uuid, request text, status integer, trouble text, sent text, answer text, elapsed_ms integer);
+    order_id uuid, request text, status integer, trouble text, sent text, answer text, elapsed_ms integer)
+WHERE EXISTS (SELECT FROM orders WHERE orders.order_id = receipt.order_id);
 
 -- name: receipts_of
 SELECT at, request, status, trouble, sent, answer, elapsed_ms

@@ -3,7 +3,7 @@
 -- already keeps its time. `reading_id` is of the latest whole reading that began after the question was put.
 WITH put AS (
     INSERT INTO list_questions (order_id, list_name, question, carrier, asked_at)
-    VALUES (%(order_id)s, %(list_name)s, %(question)s, %(carrier)s, clock_timestamp())
+    SELECT order_id, %(list_name)s, %(question)s, %(carrier)s, clock_timestamp() FROM orders WHERE order_id = %(order_id)s
     ON CONFLICT (order_id, list_name, question) DO UPDATE SET carrier = excluded.carrier
     RETURNING asked_at
 ), answering AS (

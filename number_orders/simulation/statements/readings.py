@@ -16,6 +16,8 @@ _ASLEEP: Final = frozenset({State.SUBMITTING, State.IN_DOUBT})
 @statement
 def put_question(tables: Tables, p: Params) -> list[Row]:
     """Note a question, unless it waits already, and make a reading if none answers it."""
+    if p["order_id"] not in tables.orders:
+        return []
     now, key = tables.clock(), (p["order_id"], p["list_name"], p["question"])
     question = tables.list_questions.setdefault(key, {**p, "asked_at": now})
     whole = [row for row in _readings(tables, p) if row["whole_at"] is not None]

@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from number_orders.carriers.swift import forgotten as swift_forgotten
 from number_orders.carriers.swift.answers import Pages
-from number_orders.carriers.swift.forgotten import adopt, all_orders, find_forgotten, steps_of_forgotten
+from number_orders.carriers.swift.forgotten import adopt, all_orders, steps_of_forgotten
 from number_orders.carriers.swift.json import OrderView, content_in_name
 from number_orders.carriers.swift.steps import Steps
 from number_orders.orders.errors import NoAnswer
@@ -24,12 +25,31 @@ def listed(*views: OrderView, whole: bool = True) -> Pages[OrderView]:
 
 
 def view(
-    order_id: str, minute: int, *, of: OrderRequest | None = None, reference: str = REFERENCE, status: str = "COMPLETED"
+    order_id: str,
+    minute: int,
+    *,
+    of: OrderRequest | None = None,
+    reference: str = REFERENCE,
+    status: str = "COMPLETED",
+    ended: int = 20,
 ) -> OrderView:
-    """Return an order at Swift that was checked out some minutes after noon; its cart was made an hour before."""
+    """Return an order at Swift that was checked out some minutes after noon, and ended; its cart is an hour older."""
     name = f"number-orders {reference}" + (f" {content_in_name(of)} Spring" if of else "")
     at = NOW + minute * MINUTE
-    return OrderView(order_id, status, reference, name, inserted_at=NOW - 60 * MINUTE, checked_out_at=at)
+    return OrderView(
+        order_id,
+        status,
+        reference,
+        name,
+        inserted_at=NOW - 60 * MINUTE,
+        checked_out_at=at,
+        changed_at=NOW + ended * MINUTE,
+    )
+
+
+def find_forgotten(order: Order, pages: Pages[OrderView]) -> OrderView | FoundTwice | NotListed | Parked:
+    """Look an hour after noon, when numbers may come for ten minutes after the end of a purchase."""
+    return swift_forgotten.find_forgotten(order, pages, now=NOW + 60 * MINUTE, settle_after=10 * MINUTE)
 
 
 def forgotten(request: OrderRequest | None = None) -> Order:
@@ -62,6 +82,18 @@ def test_nothing_is_sent_while_another_purchase_of_ours_is_under_way(status: str
     assert isinstance(find_forgotten(forgotten(removal(ONE)), listed(open_one)), NotListed)
     removes = view("C", 1, of=removal(ONE), reference=OTHER, status=status)
     assert isinstance(find_forgotten(forgotten(), listed(removes)), NotListed)
+
+
+@pytest.mark.parametrize(("ended", "waits"), [(51, True), (50, False), (20, False)])
+def test_a_purchase_that_has_just_ended_may_still_bring_numbers(ended: int, *, waits: bool) -> None:
+    """Swift lists numbers after the end. A purchase that was made after the fall is no matter: it holds its lock."""
+    other = view("B", 1, of=new_numbers(), reference=OTHER, ended=ended)
+    later = view("C", 6, of=new_numbers(), reference=OTHER, status="PROCESSING")
+    if waits:
+        with pytest.raises(NoAnswer, match="our purchase B"):
+            find_forgotten(forgotten(), listed(later, other))
+    else:
+        assert isinstance(find_forgotten(forgotten(), listed(later, other)), NotListed)
 
 
 def test_other_content_under_our_reference_is_parked() -> None:
