@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 SOURCES := number_orders workers tasks config bench client tests
 
-.PHONY: help setup up demo fmt check test test-fast sim bench lock docs clean
+.PHONY: help setup up demo fmt check test test-fast test-engines sim bench lock docs clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,14 +45,17 @@ ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
 	@echo "Three runs side by side. This shows the tests of whole processes; the other two are shown when all are over."
-	@$(BIN)/pytest -m "not acceptance" >.venv/test-others.log 2>&1 & others=$$!; \
+	@$(BIN)/pytest -m "not acceptance and not engines" >.venv/test-others.log 2>&1 & others=$$!; \
 		$(BIN)/pytest -m "acceptance and long and not alone" >.venv/test-long.log 2>&1 & long=$$!; \
 		trap 'kill $$others $$long 2>/dev/null' INT TERM; \
 		$(BIN)/pytest -m "acceptance and not long and not alone"; shown=$$?; \
 		wait $$long; third=$$?; wait $$others; second=$$?; \
 		cat .venv/test-long.log .venv/test-others.log; test "$$shown $$second $$third" = "0 0 0"
-	@$(BIN)/pytest -m alone
+	@$(BIN)/pytest -m "alone and not engines"
 endif
+
+test-engines: setup  ## the main job on Debian's own PostgreSQL, PgBouncer, Redis, Sentinel, RabbitMQ (root; ARGS="-k rabbitmq")
+	@$(BIN)/pytest $(ARGS) tests/engines
 
 sim: setup  ## a simulated world from a seed (SEED=7 ARGS="--worlds 20 --faults harsh --trace")
 	@$(BIN)/number-orders simulate --seed $(or $(SEED),1) $(ARGS)

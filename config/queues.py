@@ -38,6 +38,15 @@ TRANSPORT: Final[dict[str, Any]] = {
     "health_check_interval": 25,
 }
 
+AMQP_TRANSPORT: Final[dict[str, Any]] = {
+    # RabbitMQ answers each message once it has it, quorum queues once a majority has. Without this, what is sent while
+    # it goes down is lost, and nobody is told.
+    "confirm_publish": True,
+    "read_timeout": 5,
+    "write_timeout": 5,
+}
+"""For RabbitMQ, as TRANSPORT is for Redis."""
+
 BELL_TRANSPORT: Final[dict[str, Any]] = {
     **TRANSPORT,
     # A bell is worth waiting a second at most: the sweep rings again.
@@ -45,6 +54,8 @@ BELL_TRANSPORT: Final[dict[str, Any]] = {
     "socket_connect_timeout": 1,
     "max_retries": 0,
 }
+
+BELL_AMQP_TRANSPORT: Final[dict[str, Any]] = {**AMQP_TRANSPORT, "read_timeout": 2, "write_timeout": 2}
 
 CELERY: Final[dict[str, Any]] = {
     # JSON only: unpickling a message would run foreign code in our process.
@@ -81,7 +92,6 @@ CELERY: Final[dict[str, Any]] = {
     "broker_connection_retry": True,
     "broker_connection_max_retries": None,
     "broker_channel_error_retry": True,
-    "broker_transport_options": TRANSPORT,
     "redis_socket_timeout": 5,
     "redis_socket_connect_timeout": 3,
     "redis_socket_keepalive": True,

@@ -9,10 +9,12 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from config.addresses import REDIS, check_broker_url, check_database_url, check_result_url, scheme_of
 
 PREFIX = "NUMBER_ORDERS_"
 
@@ -26,6 +28,13 @@ BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]
 def _json_object(given: object) -> object:
     """Read a map from JSON, since an environment variable holds only text."""
     return json.loads(given) if isinstance(given, str) else given
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 Guid = Annotated[str, Field(pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$")]
@@ -189,14 +198,30 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         env_ignore_empty=True,  # so `${NAME:-}` in a compose file or `NAME=` in an .env file sets nothing
         extra="ignore",
+        hide_input_in_errors=True,  # a refused address holds a password
     )
 
     database_url: SecretStr | None = None
-    """libpq URL of the ledger. None: the embedded PostgreSQL under `var_dir`."""
+    """libpq URL of the ledger. None: the embedded PostgreSQL under `var_dir`.
+
+    Several hosts (`host1:5432,host2:5432`) need `target_session_attrs=read-write`.
+    """
+    migration_url: SecretStr | None = None
+    """The ledger's URL for `number-orders migrate`: a role that may create tables. None: `database_url`."""
+    database_pooler: Literal["none", "transaction"] = "none"
+    """`transaction`: a connection pooler (PgBouncer) gives each transaction any of its sessions."""
+    database_prepared_statements: bool = True
+    """False for a pooler that keeps none: PgBouncer before 1.21, or with `max_prepared_statements=0`."""
+    sentinel_master: str | None = None
+    """The name under which the sentinels of `sentinel://host1:26379;sentinel://host2:26379/0` know the master."""
+    sentinel_kwargs: SecretStr | None = None
+    """How to connect to the sentinels themselves, as JSON: `{"password": "…"}`."""
     broker_url: SecretStr | None = None
-    """Celery broker. None: the embedded Valkey under `var_dir`."""
+    """Celery broker: `redis://`, `rediss://`, `sentinel://`, `amqp://` or `amqps://`. None: the embedded Valkey."""
     result_url: SecretStr | None = None
-    """Where tickets are stored. None: the broker itself, if it is a Redis or Valkey."""
+    """Where tickets are stored: Redis, Sentinel, or `postgresql://`. None: the broker itself, unless it is RabbitMQ."""
+    queue_type: Literal["classic", "quorum"] = "classic"
+    """The type of the queues on RabbitMQ. A queue keeps the type that it was first declared with."""
     var_dir: Path = Path("var")
     children: Annotated[int, Field(ge=1)] = 8
     """Pool children per worker."""
@@ -215,6 +240,42 @@ class Settings(BaseSettings):
     cm: CMSettings = CMSettings()
     swift: SwiftSettings = SwiftSettings()
 
+    @field_validator("database_url", "migration_url")
+    @classmethod
+    def _database_can_work(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            check_database_url(url.get_secret_value())
+        return url
+
+    @field_validator("sentinel_kwargs")
+    @classmethod
+    def _sentinel_kwargs_are_an_object(cls, given: SecretStr | None) -> SecretStr | None:
+        if given is not None and not isinstance(_parsed(given.get_secret_value()), dict):
+            raise ValueError('must be a JSON object, such as {"password": "…"}')
+        return given
+
+    @field_validator("broker_url", "result_url")
+    @classmethod
+    def _broker_can_work(cls, url: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if url is not None:
+            check = check_broker_url if info.field_name == "broker_url" else check_result_url
+            check(url.get_secret_value(), sentinel_master=info.data.get("sentinel_master"))
+        return url
+
+    @property
+    def ledger_options(self) -> Mapping[str, Any]:
+        """How every connection to the ledger is opened, as `PostgresLedger.at` takes it."""
+        return {
+            "transaction_pooler": self.database_pooler == "transaction",
+            "prepared_statements": self.database_prepared_statements,
+        }
+
+    @property
+    def sentinel_options(self) -> Mapping[str, Any]:
+        """How to connect to the sentinels themselves."""
+        given = self.sentinel_kwargs
+        return dict(json.loads(given.get_secret_value())) if given else {}
+
     @property
     def lanes_together(self) -> int:
         """How many pool children may work lanes at the same time; the others are kept for incoming orders."""
@@ -226,4 +287,4 @@ class Settings(BaseSettings):
         if self.result_url:
             return self.result_url.get_secret_value()
         broker = self.broker_url.get_secret_value() if self.broker_url else ""
-        return broker if broker.startswith(("redis://", "rediss://", "sentinel://")) else None
+        return broker if scheme_of(broker) in REDIS else None

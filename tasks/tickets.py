@@ -1,4 +1,4 @@
-"""The store of tickets: Celery's Redis result backend, which can also store many results in one round trip.
+"""The store of tickets: Celery's result backend on Redis or Sentinel, which can also store many results at once.
 
 Key, content, expiry and notification of each result are exactly Celery's.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from celery import Celery
 from celery.app.task import Context
 from celery.backends.base import Backend
-from celery.backends.redis import RedisBackend
+from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.states import SUCCESS
 
 RequestResult = tuple[Mapping[str, Any], object]
@@ -26,7 +26,7 @@ def store_results(backend: Backend, results: Sequence[RequestResult]) -> None:
 
 
 class TicketStore(RedisBackend):
-    """Celery's Redis result backend with one method more."""
+    """Celery's Redis result backend with one more method."""
 
     app: Celery
     expires: int | None
@@ -58,3 +58,7 @@ class TicketStore(RedisBackend):
                     pipeline.set(key, entry)
                 pipeline.publish(key, entry)
             pipeline.execute()
+
+
+class SentinelTicketStore(TicketStore, SentinelBackend):
+    """The same on the master that the sentinels name."""

@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 import redis
 from celery import Celery
-from kombu import Queue
 
-from config.queues import ALL, BELL_TRANSPORT, CELERY
+from config.addresses import REDIS, scheme_of
+from config.queues import ALL, CELERY
 from config.schedule import SCHEDULE
 from config.settings import Settings
-from tasks.tickets import TicketStore
 from workers import redis_transport
 from workers.bells import CeleryBell, CeleryNotifier
+from workers.brokers import broker_options, broker_url, redis_client, result_backend, result_options, task_queue
 
 redis_transport.install()
 
@@ -26,13 +26,15 @@ def make_app(settings: Settings) -> Celery:
     app = Celery(
         "number-orders",
         broker=broker_url(settings),
-        backend=_result_backend(settings),
+        backend=result_backend(settings),
         include=["tasks.orders", "tasks.lanes", "tasks.schedule"],
         task_cls="workers.request:DeadLetterTask",
     )
     app.conf.update(CELERY)
     app.conf.update(
-        task_queues=[Queue(name, routing_key=name) for name in ALL],
+        **broker_options(settings),
+        **result_options(settings),
+        task_queues=[task_queue(settings, name) for name in ALL],
         beat_schedule=SCHEDULE,
         beat_scheduler="workers.scheduler:BeatScheduler",
         beat_max_loop_interval=1,
@@ -48,7 +50,8 @@ def make_sender(settings: Settings) -> Celery:
     sender = Celery("number-orders-bells", broker=broker_url(settings), set_as_current=False)
     sender.conf.update(CELERY)
     sender.conf.update(
-        broker_transport_options=BELL_TRANSPORT,
+        **broker_options(settings, is_sender=True),
+        task_queues=[task_queue(settings, name) for name in ALL],
         broker_connection_timeout=1,
         # Flower need not see each bell that is sent, only each that is received.
         task_send_sent_event=False,
@@ -66,22 +69,6 @@ def make_notifier(settings: Settings) -> CeleryNotifier:
     return CeleryNotifier(make_sender(settings))
 
 
-def broker_url(settings: Settings) -> str:
-    """Return the URL of the broker."""
-    if settings.broker_url is None:
-        return "memory://"  # never used: `number-orders up` passes its processes the broker that it has started
-    return settings.broker_url.get_secret_value()
-
-
-def _result_backend(settings: Settings) -> str:
-    url = settings.tickets_url or "disabled://"
-    return (
-        f"{TicketStore.__module__}:{TicketStore.__name__}+{url}" if url.startswith(("redis://", "rediss://")) else url
-    )
-
-
 def _bell_marks(settings: Settings) -> redis.Redis | None:
     url = broker_url(settings)
-    if not url.startswith(("redis://", "rediss://")):
-        return None
-    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
+    return redis_client(settings, url, timeout_s=1) if scheme_of(url) in REDIS else None

@@ -196,23 +196,3 @@ def _may_be_batched(request: Request) -> bool:
 
 def _wake_event_loop() -> None:
     """Do nothing. A timer that fires makes the worker's event loop ask `can_consume` again."""
-
-
-def install_flow_control(consumer: Any, queue: str) -> None:
-    """Let the channel take many messages of `queue` at a time, and messages of any queue while a pool process is free.
-
-    Replaces Celery's `can_consume` of `worker_disable_prefetch`, which counts one pool process per request: a batch
-    occupies one, however many requests it holds. Does nothing on transports other than Redis.
-    """
-    channel, collector = consumer.task_consumer.channel, consumer.batch_collector
-    if not consumer.hub or not isinstance(channel, redis_transport.Channel):
-        return
-
-    def can_consume() -> bool:
-        busy_processes: int = len(state.reserved_requests) + collector.running_count
-        return not collector.is_paused and busy_processes < int(consumer.pool.num_processes)
-
-    channel.qos.can_consume = can_consume  # type: ignore[method-assign]
-    channel.take_in_batches(queue, collector.capacity)
-    if consumer.event_dispatcher:
-        consumer.event_dispatcher.buffer_limit = BATCH_MAX  # the events of one batch leave in one message

@@ -67,7 +67,12 @@ def services_factory(
         async with AsyncExitStack() as stack:
             url, guard_lasts = settings.database_url.get_secret_value(), timedelta(seconds=settings.guard_s)
             ledger = await stack.enter_async_context(
-                PostgresLedger.at(url, connections_max=settings.database_connections, guard_lasts=guard_lasts)
+                PostgresLedger.at(
+                    url,
+                    connections_max=settings.database_connections,
+                    guard_lasts=guard_lasts,
+                    **settings.ledger_options,
+                )
             )
             open_carriers = await _open_carriers(settings, carriers, stack)
             await ledger.schedule.open_lanes(list(open_carriers))

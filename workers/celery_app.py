@@ -19,6 +19,7 @@ from workers import bootstrap, logs
 from workers.apps import make_app, make_bell, make_notifier
 from workers.dead_letters import DeadLetters
 from workers.slots import FileSlots
+from workers.termination import heed_only_the_worker
 
 _READY_WITHIN_S: Final = 2.0
 """How long a starting child waits for the ledger. Giving up on one that does not answer takes a few seconds more."""
@@ -50,6 +51,7 @@ def _on_worker_start(**_: Any) -> None:
 
 @signals.worker_process_init.connect(weak=False)
 def _on_child_start(**_: Any) -> None:
+    heed_only_the_worker()  # before any thread starts
     runtime.prepare(within_s=_READY_WITHIN_S)
 
 

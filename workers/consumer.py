@@ -14,8 +14,9 @@ from kombu import Message
 from kombu.exceptions import KombuError
 
 from config.queues import INTAKE
-from workers.batches import BatchCollector, install_flow_control
+from workers.batches import BatchCollector
 from workers.dead_letters import DeadLetters, body_of, headers_of
+from workers.flow_control import install_flow_control
 from workers.message_format import MALFORMED, find_fault, is_printable
 
 log = structlog.get_logger(__name__)

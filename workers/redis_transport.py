@@ -26,7 +26,11 @@ from kombu.utils.json import dumps
 
 from workers.message_format import as_message, read_message
 
-_ALIASES: Final = {"redis": f"{__name__}:Transport", "rediss": f"{__name__}:Transport"}
+_ALIASES: Final = {
+    "redis": f"{__name__}:Transport",
+    "rediss": f"{__name__}:Transport",
+    "sentinel": f"{__name__}:SentinelTransport",
+}
 
 _TAKE_MORE: Final = """
 local function parse(item)
@@ -186,6 +190,16 @@ class Transport(kombu_redis.Transport):
     """kombu's Redis transport with these channels."""
 
     Channel = Channel
+
+
+class SentinelChannel(Channel, kombu_redis.SentinelChannel):
+    """The same channel on the master that the sentinels name."""
+
+
+class SentinelTransport(kombu_redis.SentinelTransport):
+    """kombu's Sentinel transport with these channels."""
+
+    Channel = SentinelChannel
 
 
 def acknowledge(messages: Sequence[Message]) -> None:

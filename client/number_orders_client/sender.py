@@ -26,7 +26,13 @@ class Client:
     """Sends orders and fetches order documents through a broker."""
 
     def __init__(
-        self, broker_url: str, *, producer: str = "default", wait_s: float = 10.0, result_url: str | None = None
+        self,
+        broker_url: str,
+        *,
+        producer: str = "default",
+        wait_s: float = 10.0,
+        result_url: str | None = None,
+        celery_settings: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepare the client; it connects when it first sends.
 
@@ -34,17 +40,27 @@ class Client:
             broker_url: The broker of number-orders.
             producer: The name of the producer; keys are unique per producer.
             wait_s: How long to wait for a ticket or a document.
-            result_url: Where the service stores tickets; by default the broker.
+            result_url: Where the service stores tickets, as Celery takes it; by default the broker.
+            celery_settings: What Celery must be told on this broker, such as the master's name behind Sentinel.
         """
+        given = dict(celery_settings or {})
+        transport = {
+            # Without timeouts a frozen broker blocks the producer for ever.
+            "socket_timeout": 5,
+            "socket_connect_timeout": 3,
+            "socket_keepalive": True,
+            "confirm_publish": True,  # on RabbitMQ: an order that it has not taken raises an error
+            **given.pop("broker_transport_options", {}),
+        }
         self._app = Celery("number-orders-client", broker=broker_url, backend=result_url or broker_url)
         self._app.conf.update(
             task_serializer="json",
             result_serializer="json",
             accept_content=["json"],
-            # Without timeouts a frozen broker blocks the producer for ever.
-            broker_transport_options={"socket_timeout": 5, "socket_connect_timeout": 3, "socket_keepalive": True},
+            broker_transport_options=transport,
             redis_socket_timeout=5,
         )
+        self._app.conf.update(given)
         self._producer = producer
         self._wait_s = wait_s
 

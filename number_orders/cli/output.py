@@ -25,6 +25,7 @@ _PIPE_WIDTH: Final = 100_000
 _READABLE: Final = 100
 """The width of paragraphs on a wide terminal."""
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+_ADDRESSES: Final = re.compile(r";(?=\w+://)")
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 
 STYLES: Final[Mapping[str, str]] = {
@@ -128,7 +129,9 @@ def paragraph(console: Console, sentences: Sequence[str]) -> None:
 
 
 def masked(url: str) -> str:
-    """Return an address with its secrets replaced by `***`."""
+    """Return an address, or several separated by `;`, with its secrets replaced by `***`."""
+    if len(addresses := _ADDRESSES.split(url)) > 1:
+        return ";".join(masked(one) for one in addresses)
     try:
         parts = urlsplit(url)
         user, at, host = parts.netloc.rpartition("@")
@@ -142,13 +145,19 @@ def masked(url: str) -> str:
 
 
 def scrubbed(text: str, url: str) -> str:
-    """Return a text about an address on one line, with the address's password removed."""
-    try:
-        password = urlsplit(url).password
-    except ValueError:
-        password = None
+    """Return a text about an address on one line, with the address's passwords removed."""
     shown = clean(text.replace(url, masked(url)))
-    return shown.replace(password, "***") if password else shown
+    for one in _ADDRESSES.split(url):
+        if password := _password(one):
+            shown = shown.replace(password, "***")
+    return shown
+
+
+def _password(url: str) -> str | None:
+    try:
+        return urlsplit(url).password
+    except ValueError:
+        return None
 
 
 def _masked_pair(pair: str) -> str:

@@ -52,8 +52,9 @@ async def open_ledger(settings: Settings) -> AsyncIterator[Ledger]:
     """
     url = await _connected_url(settings)
     with _known_schema():
+        guard_lasts, options = timedelta(seconds=settings.guard_s), settings.ledger_options
         async with PostgresLedger.at(
-            url, connections_max=1, wait_s=CONNECT_WITHIN_S, guard_lasts=timedelta(seconds=settings.guard_s)
+            url, guard_lasts=guard_lasts, connections_max=1, wait_s=CONNECT_WITHIN_S, **options
         ) as ledger:
             yield ledger
 

@@ -3,11 +3,15 @@
 One statement is one transaction. A statement that meets a broken connection is run once more. That is safe because
 every statement is guarded: by the order's key, its version, or its lease. Callers see the errors of
 `number_orders.orders.errors`; psycopg's exceptions do not leave this package.
+
+Behind a connection pooler that gives each transaction another session (PgBouncer in transaction mode), nothing relies
+on the state of a session: the settings of a statement travel with it, in the same transaction and round trip.
 """
 
 import asyncio
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -21,8 +25,15 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from number_orders.ledger.statements import SQL
 from number_orders.ledger.text import storable
-from number_orders.orders.errors import AlreadyTaken, LedgerUnavailable, NotStorable, WrongSchema
+from number_orders.orders.errors import (
+    AlreadyTaken,
+    LedgerUnavailable,
+    NotStorable,
+    PreparedStatementsLost,
+    WrongSchema,
+)
 
+_STATEMENTS_LOST = (psycopg.errors.DuplicatePreparedStatement, psycopg.errors.InvalidSqlStatementName)
 _CONNECTION_ERRORS = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, PoolTimeout)
 
 _TCP: Final[Mapping[str, Any]] = {
@@ -63,6 +74,7 @@ class Database(ABC):
         Raises:
             LedgerUnavailable: No answer. Whether the statement was executed is not known; its guard makes it safe to
                 repeat.
+            PreparedStatementsLost: A connection pooler does not keep prepared statements; nothing was changed.
             NotStorable: PostgreSQL refuses the values (`AlreadyTaken`: a unique constraint does); nothing was changed.
             WrongSchema: The database has another schema than this code expects.
         """
@@ -87,6 +99,8 @@ class Database(ABC):
             raise LedgerUnavailable(f"PostgreSQL cancelled the statement: {error}") from error
         except TimeoutError as error:
             raise LedgerUnavailable(f"the ledger did not answer within {self.silence_s:g} s") from error
+        except _STATEMENTS_LOST as error:
+            raise PreparedStatementsLost(f"a connection pooler keeps no prepared statements: {error}") from error
         except _CONNECTION_ERRORS:
             await self._reconnect()
             return await self._run_again(statement, params)
@@ -109,9 +123,17 @@ class Database(ABC):
 class PostgresDatabase(Database):
     """PostgreSQL, through a connection pool that belongs to one process and one event loop."""
 
-    def __init__(self, pool: Connections, *, silence_s: float = STATEMENT_S + MARGIN_S) -> None:
+    def __init__(
+        self,
+        pool: Connections,
+        *,
+        silence_s: float = STATEMENT_S + MARGIN_S,
+        local_settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """`local_settings` are set for each statement alone; None: sessions keep what `_configure` has set."""
         self.pool = pool
         self.silence_s = silence_s
+        self._local_settings = local_settings
 
     @classmethod
     def at(
@@ -123,6 +145,8 @@ class PostgresDatabase(Database):
         statement_s: float = STATEMENT_S,
         margin_s: float = MARGIN_S,
         on_connect: OnConnect | None = None,
+        transaction_pooler: bool = False,
+        prepared_statements: bool = True,
     ) -> Self:
         """Make a database on `url`, which connects when it is entered (`async with`).
 
@@ -133,7 +157,10 @@ class PostgresDatabase(Database):
             statement_s: How long PostgreSQL may work on one statement.
             margin_s: How much longer than that to wait for its answer.
             on_connect: Called with each new connection before anything else uses it.
+            transaction_pooler: Whether a connection pooler gives each transaction any of its sessions.
+            prepared_statements: Whether to prepare statements; the pooler must keep them.
         """
+        settings = _session_settings(statement_s)
         pool: Connections = AsyncConnectionPool(
             address(url),
             min_size=1,
@@ -143,15 +170,16 @@ class PostgresDatabase(Database):
             # request, so after an outage of an hour the ledger is reached again within seconds.
             reconnect_timeout=wait_s,
             open=False,
-            configure=partial(_configure, statement_s, on_connect),
+            configure=partial(_configure, {"TimeZone": "UTC"} if transaction_pooler else settings, on_connect),
             kwargs={
                 "autocommit": True,
                 "row_factory": dict_row,
                 "application_name": "number-orders",
-                "prepare_threshold": 0,  # prepare at the first execution: see `_configure`
+                "prepare_threshold": 0 if prepared_statements else None,  # 0: at the first execution
             },
         )
-        return cls(pool, silence_s=statement_s + margin_s)
+        local_settings = settings if transaction_pooler else None
+        return cls(pool, silence_s=statement_s + margin_s, local_settings=local_settings)
 
     async def __aenter__(self) -> Self:
         await self.pool.open()
@@ -171,13 +199,24 @@ class PostgresDatabase(Database):
         async with self.pool.connection() as connection, asyncio.timeout(self.silence_s):
             connection.add_notice_handler(notices.append)
             try:
-                cursor = await connection.execute(SQL[statement], params)
+                async with self._with_local_settings(connection):
+                    cursor = await connection.execute(SQL[statement], params)
                 rows = await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
             finally:
                 connection.remove_notice_handler(notices.append)
         if any(notice.source_function == _WAITS_FOR_STANDBY for notice in notices):
             raise LedgerUnavailable("written, but the synchronous standby has not confirmed it in time")
         return rows
+
+    @asynccontextmanager
+    async def _with_local_settings(self, connection: psycopg.AsyncConnection[DictRow]) -> AsyncIterator[None]:
+        """Send the settings and what is executed within together: PostgreSQL runs a pipeline as one transaction."""
+        if self._local_settings is None:
+            yield
+            return
+        async with connection.pipeline():
+            await _set(self._local_settings, connection, for_transaction=True)
+            yield
 
 
 async def ledger_time(database: Database) -> datetime:
@@ -204,21 +243,32 @@ def address(url: str) -> str:
     return make_conninfo("", **{**_TCP, **conninfo_to_dict(url)})
 
 
-async def _configure(
-    statement_s: float,
-    on_connect: OnConnect | None,
-    connection: psycopg.AsyncConnection[DictRow],
-) -> None:
-    """Set up a session: UTC, since documents have moments in UTC; a statement timeout; generic plans.
+def _session_settings(statement_s: float) -> Mapping[str, str]:
+    """Return what statements rely on: UTC, since documents have moments in UTC; a statement timeout; generic plans.
 
     Each statement is planned once for each connection. By default PostgreSQL plans the larger ones at every execution,
     which takes five times as long as executing them.
     """
-    limit_ms = str(round(statement_s * 1000))
-    await connection.execute(
-        "SELECT set_config('TimeZone', 'UTC', false), set_config('statement_timeout', %s, false),"
-        " set_config('plan_cache_mode', 'force_generic_plan', false)",
-        [limit_ms],
-    )
+    return {
+        "TimeZone": "UTC",
+        "statement_timeout": str(round(statement_s * 1000)),
+        "plan_cache_mode": "force_generic_plan",
+    }
+
+
+async def _set(
+    settings: Mapping[str, str], connection: psycopg.AsyncConnection[DictRow], *, for_transaction: bool = False
+) -> None:
+    """Set parameters for the session, or for the transaction alone."""
+    calls = ", ".join(["set_config(%s, %s, %s)"] * len(settings))
+    values = [value for name, text in settings.items() for value in (name, text, for_transaction)]
+    await connection.execute(f"SELECT {calls}".encode(), values, prepare=None if for_transaction else False)
+
+
+async def _configure(
+    settings: Mapping[str, str], on_connect: OnConnect | None, connection: psycopg.AsyncConnection[DictRow]
+) -> None:
+    """Prepare a new connection, before anything else uses it."""
+    await _set(settings, connection)
     if on_connect is not None:
         await on_connect(connection)

@@ -91,7 +91,8 @@ async def check_new_connection(lasts: timedelta, connection: AsyncConnection[Dic
     here unless it has fallen back: reading must be possible while a synchronous standby is missing.
     """
     try:
-        await connection.execute(SQL["check_identity"], check_params(_NEVER, lasts, heartbeat=_NO_HEARTBEAT))
+        params = check_params(_NEVER, lasts, heartbeat=_NO_HEARTBEAT)
+        await connection.execute(SQL["check_identity"], params, prepare=False)
     except _SAID_LATER:
         return
 

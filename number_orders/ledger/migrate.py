@@ -1,6 +1,7 @@
 """Migrate a database to the schema that this code expects, and read which schema a database has.
 
 Several processes may migrate at once. An advisory lock lets one work at a time; the later ones find nothing to do.
+Lock and migrations are one transaction, so they stay together behind a connection pooler too.
 """
 
 from collections.abc import Iterator
@@ -13,9 +14,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import NullPool, create_engine, text
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from number_orders.ledger.connection import address
 from number_orders.orders.errors import LedgerUnavailable
 
 _CONNECT_S: Final = 5
@@ -29,10 +30,15 @@ def migrate(url: str) -> str:
     Raises:
         LedgerUnavailable: The database cannot be reached, or refuses.
     """
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), poolclass=NullPool)
+    # SQLAlchemy cannot read every address that libpq can, such as one with several hosts.
+    engine = create_engine(
+        "postgresql+psycopg://",
+        creator=lambda: psycopg.connect(address(url), prepare_threshold=None),
+        poolclass=NullPool,
+    )
     with _database_errors(), engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
-        connection.commit()
+        connection.execute(text("SET LOCAL statement_timeout = 0"))  # a pooler's session may have that of a worker
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")

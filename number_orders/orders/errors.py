@@ -6,6 +6,7 @@ FulfilmentError
 │   └── NotOffered       a carrier was asked for what it does not sell
 ├── Passing              may be over in a minute: the lease ends and another worker claims the work
 │   ├── LedgerUnavailable
+│   │   └── PreparedStatementsLost  a pooler keeps none: tell the operator which setting to change
 │   └── NoAnswer         a carrier did not answer a question: ask again later
 │       └── AwaitsReading    no reading of a carrier's list answers the question yet
 ├── NotStorable          PostgreSQL refused a statement, and nothing was written: go on without it, raise an alarm
@@ -52,6 +53,10 @@ class Passing(FulfilmentError):
 
 class LedgerUnavailable(Passing):
     """PostgreSQL cannot be reached or used at the moment."""
+
+
+class PreparedStatementsLost(LedgerUnavailable):
+    """A connection pooler before PostgreSQL keeps no prepared statements, and the settings ask for them."""
 
 
 class NotStorable(FulfilmentError):

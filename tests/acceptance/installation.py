@@ -27,8 +27,8 @@ from tests.processes import REPOSITORY
 WORKERS: Final = ("worker1", "worker2")
 BEAT: Final = "beat"
 RECEIVER: Final = "receiver"
-CLERK: Final = "clerk"
-"""The role that the service has at PostgreSQL: an ordinary one, for which limits hold."""
+CLERK: Final = "number_orders_service"
+"""The role that the service has at PostgreSQL: an ordinary one, for which limits hold (deploy/grants.sql)."""
 
 _SETTINGS: Final = {"NUMBER_ORDERS_SWIFT__TAINT_WINDOW_S": "2", "NUMBER_ORDERS_SWIFT__TAINT_MARGIN_S": "0.5"}
 _PRACTICE: Final = {
@@ -102,8 +102,8 @@ def installed(folder: Path, log: Path) -> Iterator[Installation]:
     """Set an installation up; when it is left, every promise must hold in its ledger."""
     with ExitStack() as stack:
         engines = stack.enter_context(Engines(folder / "var"))
-        clerk_url = _hire_clerk(engines.database_url)
-        migrate(clerk_url)
+        migrate(engines.database_url)
+        clerk_url = hire_clerk(engines.database_url)
         carrier = stack.enter_context(quick_carrier())
         carrier.behave(**_PRACTICE)
         exits: list[ProcessEvent] = []
@@ -120,12 +120,12 @@ def _note_exit(event: ProcessEvent, exits: list[ProcessEvent]) -> None:
         exits.append(event)
 
 
-def _hire_clerk(url: str) -> str:
-    """Give the service a role of its own, which owns the database and is no superuser; return its address."""
+def hire_clerk(url: str) -> str:
+    """Give the service a role of its own, with what deploy/grants.sql grants and no more; return its address."""
     with psycopg.connect(url, autocommit=True) as db:
         db.execute(f"CREATE ROLE {CLERK} LOGIN PASSWORD '{CLERK}'".encode())
-        db.execute(f"ALTER DATABASE {db.info.dbname} OWNER TO {CLERK}".encode())
-    return f"postgresql://{CLERK}:{CLERK}@{url.split('@')[1]}"
+        db.execute((REPOSITORY / "deploy" / "grants.sql").read_bytes())
+    return f"postgresql://{CLERK}:{CLERK}@{url.rpartition('@')[2]}"
 
 
 def _start(supervisor: Supervisor, ours: Mapping[str, str], theirs: Mapping[str, str]) -> None:

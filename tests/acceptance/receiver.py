@@ -1,6 +1,7 @@
 """A producer's receiver, as an application may have one: a Celery worker of its own, which keeps every word it is told.
 
-It knows the broker's address (`BROKER_URL`), the file to keep them in (`TOLD`), and nothing of number-orders.
+It knows the broker's address (`BROKER_URL`), what Celery must be told there (`CELERY_CONF`), the file to keep them in
+(`TOLD`), and nothing of number-orders.
 """
 
 import json
@@ -17,6 +18,7 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     worker_prefetch_multiplier=1,
+    **json.loads(os.environ.get("CELERY_CONF", "{}")),
 )
 
 

@@ -14,8 +14,10 @@ from uuid import uuid4
 
 import redis
 from celery import Celery
+from celery.backends.redis import RedisBackend
 from celery.result import AsyncResult
 from kombu.exceptions import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from number_orders.cli.demo import bandwidth_orders as bandwidth
 from number_orders.cli.demo import cm_orders as cm
@@ -31,7 +33,7 @@ _UNANSWERED_MAX: Final = 40
 """With so many orders without a ticket, no new one is made until some have theirs."""
 _AGAIN_AFTER_S: Final = 10.0
 _GIVEN_BACK_EVERY_S: Final = 0.5
-_BROKER_TROUBLE: Final = (OperationalError, redis.RedisError, OSError)
+_BROKER_TROUBLE: Final = (OperationalError, redis.RedisError, OSError, SQLAlchemyError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,17 @@ class Stream(threading.Thread):
     It knows the broker, Celery and the task's name. What it got no ticket for, it sends again with the same key.
     """
 
-    def __init__(self, broker_url: str, told: Told, orders: Iterator[Wish], name: str) -> None:
+    def __init__(
+        self,
+        broker_url: str,
+        told: Told,
+        orders: Iterator[Wish],
+        name: str,
+        *,
+        result_url: str | None = None,
+        conf: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`conf` is what a producer must tell Celery on this broker."""
         super().__init__(name=f"stream-{name}", daemon=True)
         self._producer = name
         self._orders = orders
@@ -116,9 +128,10 @@ class Stream(threading.Thread):
         # subscribes for each of them otherwise, and its subscriptions do not outlive a broker.
         impatient = {"max_retries": 0, "socket_timeout": 5, "socket_connect_timeout": 3}
         self._sender = Celery("sender", broker=broker_url, set_as_current=False)
-        self._sender.conf.update(broker_transport_options=impatient)
-        self._answers = Celery("answers", backend=broker_url, set_as_current=False)
-        self._answers.conf.update(redis_socket_timeout=5)
+        self._sender.conf.update(conf or {})
+        self._sender.conf.broker_transport_options = {**impatient, **self._sender.conf.broker_transport_options}
+        self._answers = Celery("answers", backend=result_url or broker_url, set_as_current=False)
+        self._answers.conf.update({"redis_socket_timeout": 5, **(conf or {})})
         self._unanswered: list[_Sent] = []
         self._to_give_back: dict[str, Wish] = {}
         self._given_back_at = 0.0
@@ -224,7 +237,8 @@ class Stream(threading.Thread):
     def _close(self) -> None:
         self._sender.close()
         backend: Any = self._answers.backend  # the stubs know the base class only
-        backend.client.connection_pool.disconnect()
+        if isinstance(backend, RedisBackend):
+            backend.client.connection_pool.disconnect()
         self._answers.close()
 
 

@@ -3,30 +3,34 @@
 Each check is one line: what was checked, the finding, and how to repair it. None changes anything.
 """
 
+import asyncio
 import difflib
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from typing import Any, Final
 
 import redis
-from kombu import Connection
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from config.addresses import REDIS, scheme_of
 from config.settings import PREFIX, Settings
 from number_orders.cli.discovery import NOTHING_RUNS, START_HINT, Found
 from number_orders.cli.operations.guard import guard_line
 from number_orders.cli.output import masked, scrubbed
 from number_orders.cli.services import open_ledger
 from number_orders.cli.story.holds import hold_lines
+from number_orders.ledger.connection import PostgresDatabase, ledger_time
 from number_orders.ledger.guard import GuardPeriod
 from number_orders.ledger.migrate import head, schema_version, server_version
 from number_orders.ledger.pauses import HeldBy
-from number_orders.orders.errors import LedgerUnavailable
+from number_orders.orders.errors import LedgerUnavailable, NotStorable
 from number_orders.orders.model import State
+from workers.brokers import open_connection, redis_client
 
 _WITHIN_S: Final = 3
 _NEST: Final = "__"
@@ -105,6 +109,12 @@ def check_database(settings: Settings) -> Check:
         remedy = f"start the server, or correct {PREFIX}DATABASE_URL: address, user, password, database name"
         return Check("database", Verdict.WRONG, f"{masked(url)}: {why}", remedy)
     where = f"{masked(url)}, PostgreSQL {server}"
+    if schema == expected and (refused := asyncio.run(_statement_trouble(settings, url))):
+        remedy = (
+            f"behind PgBouncer in transaction mode set {PREFIX}DATABASE_POOLER=transaction and, before 1.21 or with "
+            f"max_prepared_statements=0, {PREFIX}DATABASE_PREPARED_STATEMENTS=false"
+        )
+        return Check("database", Verdict.WRONG, f"{where}: {scrubbed(refused, url)}", remedy)
     if schema == expected:
         return Check("database", Verdict.GOOD, f"{where}, schema {schema}")
     if schema is None:
@@ -119,11 +129,18 @@ def check_broker(settings: Settings) -> Check:
         return Check("broker", Verdict.WRONG, NOTHING_RUNS, START_HINT)
     url = settings.broker_url.get_secret_value()
     try:
-        return _check_valkey(url) if url.startswith(("redis://", "rediss://")) else _check_other_broker(url)
+        return _check_valkey(settings, url) if scheme_of(url) in REDIS else _check_other_broker(settings, url)
     except Exception as trouble:  # noqa: BLE001  every transport has errors of its own
         why = scrubbed(str(trouble) or type(trouble).__name__, url)
         remedy = f"start the broker, or correct {PREFIX}BROKER_URL: without it, orders are accepted and not sent"
         return Check("broker", Verdict.WRONG, f"{masked(url)}: {why}", remedy)
+
+
+def check_tickets(settings: Settings) -> Iterator[Check]:
+    """Report that no ticket is stored anywhere; say nothing otherwise."""
+    if settings.broker_url is not None and settings.tickets_url is None:
+        remedy = f"set {PREFIX}RESULT_URL to a Redis (redis://…) or a PostgreSQL (postgresql://…), for producers too"
+        yield Check("tickets", Verdict.WRONG, "no producer gets an answer: RabbitMQ stores no tickets", remedy)
 
 
 async def check_backlog(settings: Settings) -> list[Check]:
@@ -157,10 +174,31 @@ def _check_guard(period: GuardPeriod) -> Check:
     return Check("guard", Verdict.LOOK, guard_line(period), remedy)
 
 
-def _check_valkey(url: str) -> Check:
-    with redis.Redis.from_url(url, socket_timeout=_WITHIN_S, socket_connect_timeout=_WITHIN_S) as client:
+async def _statement_trouble(settings: Settings, url: str) -> str | None:
+    """Run a statement as workers do, on two connections by turns; return what keeps it from working."""
+    async with AsyncExitStack() as stack:
+        databases = [
+            await stack.enter_async_context(
+                PostgresDatabase.at(url, connections_max=1, wait_s=_WITHIN_S, **settings.ledger_options)
+            )
+            for _ in range(2)
+        ]
+        try:
+            for database in databases * 2:
+                await ledger_time(database)
+        except (LedgerUnavailable, NotStorable) as trouble:
+            return str(trouble)
+    return None
+
+
+def _check_valkey(settings: Settings, url: str) -> Check:
+    with redis_client(settings, url, timeout_s=_WITHIN_S) as client:
         client.ping()
-        info: dict[str, Any] = client.info()
+        try:
+            info: dict[str, Any] = client.info()
+        except redis.exceptions.NoPermissionError:
+            remedy = "allow INFO to this user (+info), or see to it that maxmemory-policy is noeviction"
+            return Check("broker", Verdict.LOOK, f"{masked(url)} does not show its maxmemory-policy", remedy)
     server = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info.get('redis_version')}"
     policy = info.get("maxmemory_policy", _NO_EVICTION)
     where = f"{masked(url)}, {server}, {policy}"
@@ -170,10 +208,12 @@ def _check_valkey(url: str) -> Check:
     return Check("broker", Verdict.WRONG, where, remedy)
 
 
-def _check_other_broker(url: str) -> Check:
-    with Connection(url, connect_timeout=_WITHIN_S) as connection:
+def _check_other_broker(settings: Settings, url: str) -> Check:
+    with open_connection(settings) as connection:
         connection.ensure_connection(max_retries=1, timeout=_WITHIN_S)
-    return Check("broker", Verdict.GOOD, masked(url))
+        server = connection.connection.server_properties
+    where = f"{masked(url)}, {server.get('product', 'AMQP')} {server.get('version', '')}".rstrip()
+    return Check("broker", Verdict.GOOD, f"{where}, {settings.queue_type} queues")
 
 
 def _backlog(name: str, rows: Sequence[Any], remedy: str) -> Check:

@@ -15,11 +15,13 @@ from number_orders.cli.doctor.checks import (
     check_broker,
     check_database,
     check_packages,
+    check_tickets,
     check_variables,
 )
 from number_orders.cli.doctor.running_checks import WorkerPoll, check_carriers
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.output import clean, screen
+from number_orders.orders.errors import LedgerUnavailable
 
 _MARKS: Final = {
     Verdict.GOOD: ("ok", "green"),
@@ -44,11 +46,19 @@ def run_checks() -> Iterator[Check]:
     yield database
     broker = check_broker(settings)
     yield broker
-    yield from _running_checks(settings, broker_answers=broker.verdict is Verdict.GOOD)
+    yield from check_tickets(settings)
+    yield from _running_checks(settings, broker_answers=broker.verdict in {Verdict.GOOD, Verdict.LOOK})
     if database.verdict is Verdict.GOOD:
-        yield from asyncio.run(check_backlog(settings))
+        yield from _backlog_checks(settings)
     else:
         yield Check("alarms", Verdict.SKIPPED, "not checked, because the database is wrong")
+
+
+def _backlog_checks(settings: Settings) -> Sequence[Check]:
+    try:
+        return asyncio.run(check_backlog(settings))
+    except LedgerUnavailable as trouble:  # it went away after it was checked
+        return [Check("alarms", Verdict.WRONG, str(trouble), "run `number-orders doctor` again")]
 
 
 def show_check(check: Check) -> None:

@@ -237,10 +237,9 @@ def simulate(
 
 def migrate() -> None:
     """Bring the ledger's schema to this program's version. Safe to repeat, and to run twice at once."""
-    from number_orders.cli.discovery import find_settings
-    from number_orders.cli.operations.migrate import migrate_ledger
+    from number_orders.cli.operations.migrate import find_ledger, migrate_ledger
 
-    typer.echo(migrate_ledger(find_settings()))
+    typer.echo(migrate_ledger(find_ledger()))
 
 
 def sandbox(

@@ -24,6 +24,9 @@ def stack_variables() -> dict[str, str]:
         "DATABASE_URL": found.settings.database_url,
         "BROKER_URL": found.settings.broker_url,
         "RESULT_URL": found.settings.result_url,
+        # Without them, the addresses of sentinels are refused.
+        "SENTINEL_MASTER": found.settings.sentinel_master,
+        "SENTINEL_KWARGS": found.settings.sentinel_kwargs,
         "VAR_DIR": found.var_dir,
     }
     return {f"{PREFIX}{name}": spelled(value) for name, value in values.items() if value is not None}

@@ -15,7 +15,6 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from config.queues import TRANSPORT
 from number_orders.cli.exits import ExitCode, Stop
 
 _LOOK_EVERY_S: Final = 0.1
@@ -68,10 +67,9 @@ def await_ready(checks: Sequence[ReadyCheck], *, exits: Callable[[str], int], la
 class WorkerAnswers:
     """What the workers answer over the broker."""
 
-    def __init__(self, broker_url: str, nodes: Sequence[str]) -> None:
-        """Ask only these nodes, such as `worker1@host`."""
-        self._app = Celery(broker=broker_url, set_as_current=False)
-        self._app.conf.broker_transport_options = TRANSPORT
+    def __init__(self, app: Celery, nodes: Sequence[str]) -> None:
+        """Ask only these nodes, such as `worker1@host`, through the broker of `app`."""
+        self._app = app
         self._nodes = list(nodes)
         self._answers: dict[str, Mapping[str, Any]] = {}
 

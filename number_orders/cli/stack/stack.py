@@ -16,10 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
-from kombu import Connection
 from pydantic import SecretStr
 
-from config.queues import BELL_TRANSPORT
 from config.settings import PREFIX, Settings
 from number_orders.cli.discovery import STACK_NOTE
 from number_orders.cli.output import masked, scrubbed
@@ -48,6 +46,8 @@ from number_orders.embedded.valkey import EmbeddedValkey
 from number_orders.fulfilment.lanes.run import LANE_RUN_S
 from number_orders.ledger.migrate import migrate
 from number_orders.orders.errors import LedgerUnavailable
+from workers.apps import make_sender
+from workers.brokers import open_connection
 from workers.carriers import configured_carriers
 
 FLOWER_USER: Final = "operator"
@@ -176,10 +176,12 @@ class Stack:
             refuse_other_accounts(self._var, accounts or dict.fromkeys(SANDBOX_ACCOUNTS, PRACTICE_ACCOUNT))
         database_url, broker_url = self._open_engines(running)
         self._update_settings(database_url=SecretStr(database_url), broker_url=SecretStr(broker_url))
-        _migrate(database_url, hint=_unset_hint("DATABASE_URL", given=given.database_url is not None))
-        _check_broker(broker_url, hint=_unset_hint("BROKER_URL", given=given.broker_url is not None))
+        by_another_role = given.migration_url if given.database_url else None
+        migration_url = by_another_role.get_secret_value() if by_another_role else database_url
+        _migrate(migration_url, hint=_unset_hint("DATABASE_URL", given=given.database_url is not None))
+        _check_broker(self._settings, hint=_unset_hint("BROKER_URL", given=given.broker_url is not None))
         sandbox = self._start_sandbox(running) if uses_sandbox else None
-        flower = self._start_ours(running, broker_url)
+        flower = self._start_ours(running)
         self._write_note(running, flower, sandbox)
         carriers = {
             str(name): carrier.settings.base_url for name, carrier in configured_carriers(self._settings).items()
@@ -214,7 +216,7 @@ class Stack:
             self._update_settings(**{name: settings.model_copy(update={**sandbox_settle_time(settings), **own})})
         return url
 
-    def _start_ours(self, running: ExitStack, broker_url: str) -> str:
+    def _start_ours(self, running: ExitStack) -> str:
         """Start Flower, workers and beat; return Flower's address when all of them work."""
         wished = self._settings.flower_port
         port = processes.free_port(wished)
@@ -229,7 +231,8 @@ class Stack:
         for name in self.worker_names:
             self._run(self._workers, name, processes.worker(name, children=self._settings.children))
         self._run(self._workers, "beat", processes.beat())
-        self._await(self._ready_checks(WorkerAnswers(broker_url, [processes.node(name) for name in self.worker_names])))
+        nodes = [processes.node(name) for name in self.worker_names]
+        self._await(self._ready_checks(WorkerAnswers(make_sender(self._settings), nodes)))
         # Started last, because it asks the workers at its start; stopped after them, to see them stop.
         self._run(watching, "flower", processes.flower(port, conf=self._flower_conf(running)))
         self._await([ReadyCheck("flower", "serves", lambda: serves(f"{flower}/healthcheck"), _UP_WITHIN_S)])
@@ -316,9 +319,11 @@ def _migrate(database_url: str, *, hint: str | None) -> None:
         ) from trouble
 
 
-def _check_broker(broker_url: str, *, hint: str | None) -> None:
+def _check_broker(settings: Settings, *, hint: str | None) -> None:
     """Raise an error at once, and one that names the broker, if it does not answer."""
-    with Connection(broker_url, transport_options=BELL_TRANSPORT) as connection:
+    assert settings.broker_url is not None, "the caller has found a broker"
+    broker_url = settings.broker_url.get_secret_value()
+    with open_connection(settings) as connection:
         try:
             connection.ensure_connection(max_retries=1, timeout=3)
         except (*connection.connection_errors, *connection.channel_errors) as trouble:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psutil
 import psycopg
@@ -14,10 +15,15 @@ from psycopg.conninfo import conninfo_to_dict
 from number_orders.embedded.engines import Engines
 from number_orders.ledger.connection import address
 from number_orders.ledger.ledger import Ledger, PostgresLedger
-from number_orders.orders.errors import LedgerUnavailable
+from number_orders.orders.errors import LedgerUnavailable, PreparedStatementsLost
 from tests.integration.ledger.examples import accept_order, claim_due
 from tests.integration.ledger.harness import PostgresHarness
 
+OTHERS = """
+    DO $$ BEGIN FOR n IN 0..9 LOOP
+        BEGIN EXECUTE format('PREPARE _pg3_%s AS SELECT 1', n);
+        EXCEPTION WHEN duplicate_prepared_statement THEN NULL; END;
+    END LOOP; END $$"""
 LOCK_LANES = "LOCK TABLE lanes IN ACCESS EXCLUSIVE MODE"
 
 
@@ -73,6 +79,63 @@ def test_statement_that_waits_for_a_lock_is_cancelled_by_the_server(ledger_url: 
                     await ledger.schedule.due_lanes()
                 assert other.execute(waiting).fetchone() == (0,)
             await await_answer(ledger)
+
+    asyncio.run(work())
+
+
+def test_behind_a_pooler_settings_last_as_long_as_the_statement(ledger_url: str) -> None:
+    """The statement timeout holds, and the session that the next client gets knows nothing of it."""
+
+    async def work() -> None:
+        options: dict[str, Any] = {"connections_max": 1, "statement_s": 0.3, "margin_s": 60, "transaction_pooler": True}
+        async with PostgresLedger.at(ledger_url, **options) as ledger:
+            with psycopg.connect(ledger_url) as other:
+                other.execute(LOCK_LANES)
+                with pytest.raises(LedgerUnavailable, match="cancelled the statement"):
+                    await ledger.schedule.due_lanes()
+            assert await ledger.schedule.due_lanes() == []
+            async with ledger.database.pool.connection() as connection:
+                for name, default in (("statement_timeout", "0"), ("plan_cache_mode", "auto")):
+                    row = await (await connection.execute(f"SHOW {name}".encode())).fetchone()
+                    assert row == {name: default}
+
+    asyncio.run(work())
+
+
+def test_without_prepared_statements_none_is_prepared(ledger_url: str) -> None:
+    async def count_prepared(**options: Any) -> int:
+        async with PostgresLedger.at(ledger_url, connections_max=1, **options) as ledger:
+            for _ in range(10):
+                await ledger.now()
+            async with ledger.database.pool.connection() as connection:
+                rows = await connection.execute(
+                    "SELECT FROM pg_prepared_statements WHERE statement LIKE 'SELECT now()%'"
+                )
+                return rows.rowcount
+
+    assert asyncio.run(count_prepared()) == 1
+    assert asyncio.run(count_prepared(prepared_statements=False)) == 0
+    assert asyncio.run(count_prepared(prepared_statements=False, transaction_pooler=True)) == 0
+
+
+@pytest.mark.parametrize(
+    ("is_warm", "pooled_session", "says"),
+    [
+        (True, "DEALLOCATE ALL", "does not exist"),
+        (False, OTHERS, "already exists"),
+    ],
+)
+def test_lost_prepared_statement_is_named(ledger_url: str, is_warm: bool, pooled_session: str, says: str) -> None:
+    """As behind PgBouncer without `max_prepared_statements`: the session is another client's, or a new one."""
+
+    async def work() -> None:
+        async with PostgresLedger.at(ledger_url, connections_max=1) as ledger:
+            if is_warm:
+                await ledger.now()
+            async with ledger.database.pool.connection() as connection:
+                connection.pgconn.exec_(pooled_session.encode())
+            with pytest.raises(PreparedStatementsLost, match=rf"keeps no prepared statements: .*{says}"):
+                await ledger.now()
 
     asyncio.run(work())
 

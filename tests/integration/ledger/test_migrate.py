@@ -62,6 +62,30 @@ def test_several_processes_may_migrate_at_once(empty_url: str) -> None:
     assert schema_version(empty_url) == head()
 
 
+def test_address_may_name_several_hosts(empty_url: str) -> None:
+    """The first does not answer; SQLAlchemy alone cannot even read such an address."""
+    several = re.sub(r"@([^/]+)/(\w+)", r"@127.0.0.1:1,\1/\2?target_session_attrs=read-write", empty_url)
+
+    assert migrate(several) == head()
+    assert schema_version(several) == head()
+
+
+def test_migrations_have_no_statement_timeout(empty_url: str) -> None:
+    """Whatever the session has: behind a pooler it may be one that a worker has set up."""
+    with psycopg.connect(empty_url, autocommit=True) as db:
+        db.execute(f"ALTER DATABASE {db.info.dbname} SET statement_timeout = 5".encode())  # ms
+
+    assert migrate(empty_url) == head()
+
+
+def test_migration_leaves_no_lock(empty_url: str) -> None:
+    """Behind a pooler the session lives on after it."""
+    migrate(empty_url)
+
+    with psycopg.connect(empty_url) as db:
+        assert db.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").fetchall() == []
+
+
 def test_every_revision_says_when_to_run_it() -> None:
     """A rolling upgrade needs to know: before the new code starts, or after the old code is gone."""
     revisions = list(Path(str(files("number_orders.ledger") / "migrations" / "versions")).glob("*.py"))

@@ -23,6 +23,8 @@ from number_orders.cli import output
         ),
         ("postgresql://app:p%40ss:s3cret@db/orders", "postgresql://app:***@db/orders"),
         ("amqp://guest:s3cret@[::1]:5672//", "amqp://guest:***@[::1]:5672//"),
+        ("sentinel://:s3cret@s1:1;sentinel://:s3cret@s2:2/0", "sentinel://:***@s1:1;sentinel://:***@s2:2/0"),
+        ("sentinel://:s3cret@s1:1;s2:2/0", "sentinel://:***@s1:1;s2:2/0"),
         ("host=db user=app password=s3cret", "(an address that is no URL)"),
         ("http://[s3cret", "(an address that cannot be read)"),
         ("", "(an address that is no URL)"),
@@ -38,6 +40,12 @@ def test_no_message_about_an_address_shows_its_password(password: str) -> None:
 
     for message in (f"cannot reach {url}", f"password {password} is wrong for user", url):
         assert password not in output.scrubbed(message, url).replace("127.0.0.1", "").replace("5432", "")
+
+
+def test_no_password_of_several_addresses_is_shown() -> None:
+    url = "amqp://app:first-s3cret@h1/orders;amqp://app:second-s3cret@h2/orders"
+
+    assert "s3cret" not in output.scrubbed(f"cannot reach {url}; second-s3cret is wrong, first-s3cret too", url)
 
 
 @given(st.text())

@@ -86,6 +86,36 @@ def test_what_does_not_answer_is_named_without_its_password(environment: pytest.
     assert "sandbox-secret" not in result.output
 
 
+def test_rabbitmq_without_a_store_of_tickets_is_wrong(environment: pytest.MonkeyPatch, command: Command) -> None:
+    """Orders would be accepted, and no producer would ever learn of it."""
+    environment.setenv("NUMBER_ORDERS_BROKER_URL", "amqp://app:s3cret@127.0.0.1:1//")
+
+    tickets = check(command("doctor", "--json"), "tickets")
+
+    assert tickets["verdict"] == "wrong"
+    assert "no producer gets an answer" in tickets["says"]
+    assert "set NUMBER_ORDERS_RESULT_URL" in tickets["mend"]
+    environment.setenv("NUMBER_ORDERS_RESULT_URL", "redis://127.0.0.1:1/0")
+    assert "tickets" not in verdicts(command("doctor", "--json"))
+
+
+def test_a_broker_that_does_not_show_its_policy_is_to_be_looked_at(
+    backend: Backend, command: Command, environment: pytest.MonkeyPatch
+) -> None:
+    """INFO is one of the commands that access control lists forbid first; everything else is checked all the same."""
+    assert backend.settings.broker_url
+    url = backend.settings.broker_url.get_secret_value()
+    with redis.Redis.from_url(url) as broker:
+        broker.execute_command("ACL", "SETUSER", "service", "on", ">s3cret", "~*", "&*", "+@all", "-info")
+    environment.setenv("NUMBER_ORDERS_BROKER_URL", f"redis://service:s3cret@{url.rpartition('@')[2]}")
+
+    result = command("doctor", "--json")
+
+    assert check(result, "broker")["verdict"] == "look"
+    assert "+info" in check(result, "broker")["mend"]
+    assert check(result, "workers")["verdict"] == "wrong"  # none runs
+
+
 def test_unusable_settings_are_the_only_finding(environment: pytest.MonkeyPatch, command: Command) -> None:
     environment.setenv("NUMBER_ORDERS_CHILDREN", "none")
 

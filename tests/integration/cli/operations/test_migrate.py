@@ -41,3 +41,13 @@ def test_a_database_without_a_schema_is_migrated_once(empty_database: str, comma
     assert f"has schema {head()} already" in again.stdout
     assert (first.exit_code, again.exit_code) == (0, 0)
     assert command("list").exit_code == 0
+
+
+def test_another_role_may_migrate(empty_database: str, command: Command, environment: pytest.MonkeyPatch) -> None:
+    """The service's own role need not be allowed to change tables, nor be known to who migrates."""
+    environment.setenv("NUMBER_ORDERS_MIGRATION_URL", empty_database)
+    environment.setenv("NUMBER_ORDERS_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+    assert f"from no schema to schema {head()}" in command("migrate").stdout
+
+    environment.delenv("NUMBER_ORDERS_DATABASE_URL")
+    assert f"has schema {head()} already" in command("migrate").stdout

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from number_orders.cli.app import app
 
-DATABASE = "postgresql://app:it's $(a) p`w`@127.0.0.1:5/ledger"
+DATABASE = "postgresql://app:it's$(a)p`w`@127.0.0.1:5/ledger"
 BROKER = "redis://:s3cret@127.0.0.1:6/0"
 STACK = {
     "NUMBER_ORDERS_DATABASE_URL": DATABASE,
@@ -71,6 +71,19 @@ def test_a_shell_that_has_them_already_gets_the_same(running_stack: Path, monkey
     monkeypatch.chdir("/")
 
     assert env().stdout == first
+
+
+def test_sentinels_come_with_the_name_of_their_master(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise the next command would refuse the address."""
+    monkeypatch.setenv("NUMBER_ORDERS_DATABASE_URL", "postgresql://app@db/orders")
+    monkeypatch.setenv("NUMBER_ORDERS_BROKER_URL", "sentinel://s1:26379;sentinel://s2:26379/0")
+    monkeypatch.setenv("NUMBER_ORDERS_SENTINEL_MASTER", "orders")
+    monkeypatch.setenv("NUMBER_ORDERS_SENTINEL_KWARGS", '{"password": "s3cret"}')
+
+    printed = json.loads(env("--json").stdout)
+
+    assert printed["NUMBER_ORDERS_SENTINEL_MASTER"] == "orders"
+    assert printed["NUMBER_ORDERS_SENTINEL_KWARGS"] == '{"password": "s3cret"}'
 
 
 def test_addresses_of_the_environment_are_printed_with_the_result_backend(monkeypatch: pytest.MonkeyPatch) -> None:
