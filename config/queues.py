@@ -14,7 +14,9 @@ SWEEP: Final = "orders.sweep"
 ALL: Final = (INTAKE, *BELLS.values(), SWEEP)
 
 TASK_LIMIT_S: Final = 180
-"""No task runs longer: a lane run claims for 5 s and then lasts as long as its slowest conversation."""
+"""No task but `orders.reconcile` runs longer: a lane run claims for 5 s and then lasts as long as its slowest
+conversation.
+"""
 VISIBILITY_S: Final = 90
 """After this the broker delivers an unacknowledged message to another worker.
 

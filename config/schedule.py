@@ -2,9 +2,12 @@
 
 from typing import Any, Final
 
-from config.queues import SWEEP, SWEEP_EVERY_S
+from celery.schedules import crontab
 
-SCHEDULE: Final[dict[str, dict[str, Any]]] = {
+from config.queues import SWEEP, SWEEP_EVERY_S
+from config.settings import OFF
+
+_ALWAYS: Final[dict[str, dict[str, Any]]] = {
     "sweep": {
         "task": "orders.sweep",
         "schedule": SWEEP_EVERY_S,
@@ -22,3 +25,19 @@ SCHEDULE: Final[dict[str, dict[str, Any]]] = {
         "options": {"queue": SWEEP, "expires": 600, "ignore_result": True},
     },
 }
+
+
+def schedule(reconcile_at: str) -> dict[str, dict[str, Any]]:
+    """Return what beat sends, with the nightly reconciliation at that time in UTC (`HH:MM`), unless it is `off`.
+
+    Beat stores nothing, so a time of day is used and no interval, which would begin anew with each start of beat.
+    """
+    if reconcile_at == OFF:
+        return _ALWAYS
+    hour, minute = reconcile_at.split(":")
+    nightly = {
+        "task": "orders.reconcile",
+        "schedule": crontab(hour=int(hour), minute=int(minute)),
+        "options": {"queue": SWEEP, "expires": 3600, "ignore_result": True},
+    }
+    return {**_ALWAYS, "reconcile": nightly}

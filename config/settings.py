@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from config.addresses import REDIS, check_broker_url, check_database_url, check_result_url, scheme_of
 
 PREFIX = "NUMBER_ORDERS_"
+OFF = "off"
 
 Seconds = Annotated[float, Field(gt=0)]
 PerSecond = Annotated[float, Field(gt=0, le=10_000)]
@@ -114,7 +115,7 @@ class CarrierSettings(BaseModel):
 class BandwidthSettings(CarrierSettings):
     """Bandwidth; configured if it has an account id."""
 
-    limit_groups = frozenset({"ORDER", "DISCONNECT", "HISTORY"})
+    limit_groups = frozenset({"ORDER", "DISCONNECT", "HISTORY", "INSERVICE_NPANXX"})
 
     base_url: BaseUrl = "https://api.bandwidth.com"
     account_id: str | None = None
@@ -232,6 +233,8 @@ class Settings(BaseSettings):
     receipts_kept_days: Annotated[int, Field(ge=1)] = 30
     guard_s: Annotated[float, Field(gt=0)] = 72 * 3600.0
     """How long orders are looked for before they are sent, after the ledger has fallen back in time."""
+    reconcile_at: Annotated[str, Field(pattern=rf"^({OFF}|([01][0-9]|2[0-3]):[0-5][0-9])$")] = "02:40"
+    """When beat has the numbers of all carriers compared with the ledger: a time of day in UTC, or `off`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = True
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555

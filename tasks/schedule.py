@@ -1,12 +1,17 @@
 """The tasks that beat sends.
 
 `orders.sweep` rings for lanes on which something is due, `orders.mind` raises alarms about serial locks that are held
-for too long, and `orders.forget` deletes old receipts.
+for too long, `orders.reconcile` compares the carriers' numbers with ours, and `orders.forget` deletes old receipts.
 """
+
+from typing import Final
 
 from celery import shared_task
 
 from tasks.wakeups import run
+
+RECONCILIATION_LIMIT_S: Final = 3600
+"""The lists of all carriers are read page by page, within their rate limits."""
 
 
 @shared_task(
@@ -30,3 +35,9 @@ def watch() -> None:
 def forget() -> None:
     """Delete the receipts that are past their retention."""
     run(lambda service: service.forget())
+
+
+@shared_task(name="orders.reconcile", acks_late=False, ignore_result=True, time_limit=RECONCILIATION_LIMIT_S)
+def reconcile() -> None:
+    """Compare the numbers that carriers say are ours with those in the ledger, and raise alarms about differences."""
+    run(lambda service: service.reconcile_all())

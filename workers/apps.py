@@ -12,7 +12,7 @@ from celery import Celery
 
 from config.addresses import REDIS, scheme_of
 from config.queues import ALL, CELERY
-from config.schedule import SCHEDULE
+from config.schedule import schedule
 from config.settings import Settings
 from workers import redis_transport
 from workers.bells import CeleryBell, CeleryNotifier
@@ -35,7 +35,7 @@ def make_app(settings: Settings) -> Celery:
         **broker_options(settings),
         **result_options(settings),
         task_queues=[task_queue(settings, name) for name in ALL],
-        beat_schedule=SCHEDULE,
+        beat_schedule=schedule(settings.reconcile_at),
         beat_scheduler="workers.scheduler:BeatScheduler",
         beat_max_loop_interval=1,
         worker_consumer="workers.consumer:DeadLetterConsumer",

@@ -134,6 +134,8 @@ class HeldNumber:
     e164: E164
     status: str | None = None
     """In the carrier's word."""
+    is_ours: bool | None = None
+    """Whether we hold it, by this record. None: the record does not say."""
     carrier_order_id: str | None = None
     """The carrier's order that brought it."""
     account: str | None = None

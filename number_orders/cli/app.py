@@ -54,6 +54,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
     },
     "Looking after it": {
         "doctor": operations.doctor,
+        "reconcile": operations.reconcile,
         "pause": operations.pause,
         "resume": operations.resume,
         "guard": operations.guard,

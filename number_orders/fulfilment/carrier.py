@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Final, cast
 
 from number_orders.carriers.contract import Adapter, Conversation, ConversationStore, Purpose, RateLimiter
+from number_orders.carriers.holdings import ShowsHoldings
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
 from number_orders.carriers.http.credentials import NoToken
 from number_orders.carriers.http.retry_after import PAUSE_UNLESS_TOLD
@@ -86,9 +87,10 @@ class Carrier:
     @property
     def limits(self) -> Sequence[Limit]:
         """Every limit group of the carrier, with its rate if it has one."""
-        return [
-            rate.limit(group, self.rates.get(group)) for group in sorted({*self.limit_groups.values(), *self.rates})
-        ]
+        groups = {*self.limit_groups.values(), *self.rates}
+        if isinstance(self.adapter, ShowsHoldings):
+            groups.add(self.adapter.holdings.list_group)
+        return [rate.limit(group, self.rates.get(group)) for group in sorted(groups)]
 
     async def converse(
         self, conversation: Conversation, *, deadline: float, memory: ConversationStore, pace: RateLimiter | None = None

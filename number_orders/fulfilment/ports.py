@@ -91,7 +91,7 @@ class AlarmStore(Protocol):
         subject: str,
         *,
         carrier: CarrierName,
-        order_id: OrderId,
+        order_id: OrderId | None = None,
         detail: str,
         again_after: timedelta,
     ) -> int: ...

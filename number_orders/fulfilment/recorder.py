@@ -22,12 +22,14 @@ from number_orders.orders.events import (
     FilledWithErrors,
     Judgement,
     LookedAgain,
+    NumbersGivenUp,
     Parked,
     ToldAgain,
 )
 from number_orders.orders.judgements import numbers_at_end
 from number_orders.orders.lifecycle import TellProducer, advance
 from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, NumberState, Order, OrderId
+from number_orders.orders.numbers import E164
 from number_orders.orders.policy import CarrierPolicy
 
 log = structlog.get_logger(__name__)
@@ -207,7 +209,7 @@ class Recorder:
                 to_state=after.state.value,
                 event_name=type(step.step.event).__name__,
             )
-            if withdrawn := [result.e164 for result in step.numbers if result.state is NumberState.WITHDRAWN]:
+            if not isinstance(step.step.event, NumbersGivenUp) and (withdrawn := _withdrawn(step)):
                 detail = f"shown as bought before, and not at the end ({after.state}): {', '.join(withdrawn)}"
                 await self._alarm(Alarm.NUMBERS_WITHDRAWN, after, detail)
             if step.step.bought_elsewhere:
@@ -239,6 +241,10 @@ def _first_of_each_order(heard: Sequence[Heard]) -> dict[OrderId, Heard]:
 
 def _is_held(result: NumberResult) -> bool:
     return result.state in {NumberState.ACQUIRED, NumberState.USABLE}
+
+
+def _withdrawn(step: PendingStep) -> list[E164]:
+    return [result.e164 for result in step.numbers if result.state is NumberState.WITHDRAWN]
 
 
 def _ends_at_carrier(step: PendingStep) -> bool:

@@ -21,6 +21,7 @@ from number_orders.fulfilment.lanes.run import LANE_RUN_S, LaneRun, LaneWork
 from number_orders.fulfilment.lanes.submit import SubmitLane
 from number_orders.fulfilment.notifications import TellLane
 from number_orders.fulfilment.ports import Bell, Notifier, Slots
+from number_orders.fulfilment.reconciliation.reconcile import LOOKUPS, Decision, Reconciled, Reconciliation
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.retries import Retries, RetryOutcome
 from number_orders.fulfilment.watch import SerialLockWatch
@@ -68,6 +69,7 @@ class OrderService:
         self._guard_lasts = guard_lasts
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
         self._retries = Retries(ledger, self._recorder, bell, carriers)
+        self._reconciliation = Reconciliation(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
 
     async def work(self, carrier: CarrierName, lane: Lane) -> None:
         """Work on what is due on one lane, for a few seconds. Twice, late or never changes no outcome."""
@@ -155,6 +157,16 @@ class OrderService:
         for carrier in self._carriers.values():
             await SerialLockWatch(self._ledger.serial_locks, self._ledger.alarms, carrier).check()
         await self._ledger.alarms.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.PARKED)
+
+    async def reconcile(
+        self, carrier: CarrierName, decision: Decision | None = None, *, lookups: int = LOOKUPS
+    ) -> Reconciled:
+        """Compare the numbers at one carrier with those in the ledger (`Reconciliation.reconcile`)."""
+        return await self._reconciliation.reconcile(carrier, decision, lookups=lookups)
+
+    async def reconcile_all(self) -> None:
+        """Compare the numbers at every carrier that lists them (`Reconciliation.reconcile_all`)."""
+        await self._reconciliation.reconcile_all()
 
     async def documents(self, order_ids: Sequence[OrderId]) -> list[dict[str, Any]]:
         """Return the documents of these orders, in the same order.

@@ -33,7 +33,7 @@ class Alarms:
         subject: str,
         *,
         carrier: CarrierName,
-        order_id: OrderId,
+        order_id: OrderId | None = None,
         detail: str,
         again_after: timedelta,
     ) -> int:

@@ -15,6 +15,7 @@ from number_orders.ledger.connection import Database, PostgresDatabase, ledger_t
 from number_orders.ledger.dead_letters import DeadLetterStore
 from number_orders.ledger.guard import GUARD_LASTS, Guard, check_new_connection
 from number_orders.ledger.history import History
+from number_orders.ledger.holdings import HoldingsStore
 from number_orders.ledger.intake import IntakeStore
 from number_orders.ledger.limits import Limits
 from number_orders.ledger.numbers import NumberStore
@@ -34,6 +35,7 @@ class Ledger:
         self.intake = IntakeStore(database)
         self.orders = OrderStore(database)
         self.numbers = NumberStore(database)
+        self.holdings = HoldingsStore(database)
         self.schedule = Schedule(database)
         self.serial_locks = SerialLocks(database)
         self.readings = Readings(database)

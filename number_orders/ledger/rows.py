@@ -87,7 +87,10 @@ def result_from_row(row: Row) -> NumberResult:
 
 def result_to_json(result: NumberResult) -> dict[str, str | None]:
     """Write one number and what became of it."""
-    return {"e164": result.e164, "state": result.state, "code": result.code, "text": result.text}
+    row: dict[str, str | None] = {"e164": result.e164, "state": result.state, "code": result.code, "text": result.text}
+    if result.held_since is not None:
+        row["held_since"] = moment_to_json(result.held_since)
+    return row
 
 
 def effect_to_json(effect: Effect) -> dict[str, str | None]:

@@ -93,6 +93,7 @@ class HistoryLost(Judgement):
     """The ledger fell back in time at `since`: it may have forgotten attempts to send the order."""
 
     since: datetime
+    reason: str = "the ledger fell back in time, and may have forgotten that it was sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +271,24 @@ class Adopted(PersonsDecision):
 
 
 @dataclass(frozen=True, slots=True)
+class NumbersAdopted(PersonsDecision):
+    """A person adopted numbers that the carrier says we hold, and the ledger did not have. The end stays."""
+
+    by: str
+    why: str
+    numbers: tuple[NumberResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NumbersGivenUp(PersonsDecision):
+    """A person gave up numbers of the order that the carrier does not have as ours any more. The end stays."""
+
+    by: str
+    why: str
+    numbers: tuple[NumberResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SentAgain(PersonsDecision):
     """A person made sure that nothing was bought, and wants the order sent again."""
 
@@ -352,6 +371,8 @@ Event = (
     | Parked
     | CancelAsked
     | Adopted
+    | NumbersAdopted
+    | NumbersGivenUp
     | SentAgain
     | WrittenOff
     | CutShort

@@ -5,7 +5,7 @@ network, database or randomness: the caller passes the time in, stores the order
 is owed. The conclusions that lead to an event are in `number_orders.orders.judgements`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -33,6 +33,8 @@ from number_orders.orders.events import (
     LookedAgain,
     NotListed,
     NotSent,
+    NumbersAdopted,
+    NumbersGivenUp,
     Parked,
     PartlyFilled,
     PartSettled,
@@ -46,7 +48,7 @@ from number_orders.orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from number_orders.orders.model import SETTLED, CarrierOrderId, Kind, Lane, Order, State, count_done
+from number_orders.orders.model import SETTLED, CarrierOrderId, Kind, Lane, NumberResult, Order, State, count_done
 from number_orders.orders.policy import CarrierPolicy
 
 _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
@@ -126,8 +128,11 @@ ARCS: Final[Mapping[State, Mapping[type[Event], State]]] = MappingProxyType(
 CHANGES_MAX: Final = 20
 """After so many changes, each further one counts as a look without news: a status may flip for ever."""
 
-AfterTheEnd = LookedAgain | Hurried
-"""What may happen to an order that has ended: a late look, and a person who wants it now. The end stays."""
+AfterTheEnd = LookedAgain | Hurried | NumbersAdopted | NumbersGivenUp
+"""What may happen to an order that has ended. The end stays.
+
+A late look, a person who wants it now, and what a person decides about numbers after a reconciliation.
+"""
 
 AT_REST: Final = frozenset({State.PARKED, *(state for state in State if state.is_final)})
 """The states in which news from the carrier comes too late: it is kept in the story and moves nothing."""
@@ -177,6 +182,11 @@ class Step:
     """Late news that disagrees with the end that the producer knows. It raises an alarm."""
     bought_elsewhere: bool = False
     """The event names numbers that were bought by several carrier orders, or after the end. It raises an alarm."""
+
+    @property
+    def keeps_work(self) -> bool:
+        """Whether the order is still to be sent or asked about as before this step."""
+        return self.late or isinstance(self.event, NumbersAdopted | NumbersGivenUp)
 
     @property
     def releases_serial_lock(self) -> bool:
@@ -269,18 +279,19 @@ def _has_bought(order: Order, event: Event) -> bool:
 
 
 def _after_the_end(order: Order, event: AfterTheEnd, now: datetime, policy: CarrierPolicy) -> Step:
-    """Return the step of a late look, or of its reminder. The end stays; what was found is added to the order."""
+    """Return the step of what happens to an order after its end. The end stays; numbers are added, or given up."""
     kept = replace(order, version=order.version + 1)
     if isinstance(event, Hurried):
         return Step(kept, event, (AskCarrier(now, f"hurried: {_reason(event)}"),))
-    effects: list[Effect] = [AskCarrier(now + policy.late_look_after, event.detail)] if event.look_again else []
+    look_again = isinstance(event, LookedAgain) and event.look_again
+    effects: list[Effect] = [AskCarrier(now + policy.late_look_after, _reason(event))] if look_again else []
     if not event.numbers:
         return Step(kept, event, tuple(effects))
     notify = order.request.notify
     if notify and order.state in notify.on:
         effects.append(TellProducer(now))
-    found = replace(kept, reason=f"{order.reason}; {event.detail}" if order.reason else event.detail)
-    return Step(found, event, tuple(effects), bought_elsewhere=True)
+    changed = replace(kept, reason="; ".join(filter(None, (order.reason, _reason(event)))))
+    return Step(changed, event, tuple(effects), bought_elsewhere=isinstance(event, LookedAgain))
 
 
 def _contradicts(order: Order, event: Event) -> bool:
@@ -379,8 +390,6 @@ def _reason(event: Event) -> str | None:
             return None
         case StillOpen(carrier_status=status, detail=detail):
             return detail or f"the carrier says {status}"
-        case HistoryLost():
-            return "the ledger fell back in time, and may have forgotten that it was sent"
         case NotListed(looked=looked):
             return f"not on the carrier's record yet ({looked})"
         case ProvenAbsent(looked=looked):
@@ -389,10 +398,14 @@ def _reason(event: Event) -> str | None:
             return f"the carrier has {len(ids)} orders with our reference: {', '.join(ids)}; the first is adopted"
         case LookedAgain(detail=detail):
             return detail
+        case NumbersAdopted(numbers=numbers, by=by, why=why) | NumbersGivenUp(numbers=numbers, by=by, why=why):
+            done = "adopted" if isinstance(event, NumbersAdopted) else "given up"
+            return f"{_count(numbers)} {done} by {by}: {why}"
         case ByPerson(by=by, why=why):
             return f"{by}: {why}" if why else f"by {by}"
         case (
-            NotSent()
+            HistoryLost()
+            | NotSent()
             | Deferred()
             | AnswerLost()
             | PartSettled()
@@ -403,6 +416,10 @@ def _reason(event: Event) -> str | None:
             | Parked()
         ):
             return event.reason
+
+
+def _count(numbers: Sequence[NumberResult]) -> str:
+    return "1 number" if len(numbers) == 1 else f"{len(numbers)} numbers"
 
 
 def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> Iterator[Effect]:

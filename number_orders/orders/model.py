@@ -97,6 +97,8 @@ class NumberResult:
     state: NumberState
     code: str | None = None
     text: str | None = None
+    held_since: datetime | None = None
+    """For a number that was ours before we learnt of it: since when, by the latest date that is known."""
 
 
 @dataclass(frozen=True, slots=True)

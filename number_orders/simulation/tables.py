@@ -72,7 +72,7 @@ class Tables:
         order_id = row["order_id"]
         self.orders[order_id] = row
         self.keys[row["producer"], row["key"]] = order_id
-        self.references[row["reference"]] = order_id
+        self.references[row["reference"] or str(order_id)] = order_id
         self.numbers[order_id] = {}
         self.events[order_id] = []
 
@@ -143,11 +143,12 @@ class Tables:
 
     # Numbers
 
-    def hold_number(self, e164: str, order: Row) -> None:
+    def hold_number(self, e164: str, order: Row, since: datetime | None = None) -> None:
         """Let an order hold a number, unless an order holds it already."""
         if e164 not in self._held_now:
-            row = {"e164": e164, "carrier": order["carrier"], "acquired_by": order["order_id"]}
-            row |= {"acquired_at": self.clock(), "released_by": None, "released_at": None}
+            row = {"e164": e164, "carrier": order["carrier"], "account": order["account"]}
+            row |= {"acquired_by": order["order_id"], "acquired_at": min(since or self.clock(), self.clock())}
+            row |= {"released_by": None, "released_at": None}
             self._held_now[e164] = row
             self.held.append(row)
 

@@ -20,6 +20,7 @@ CARRIERS: Final = ("Swift", "CM.com", "Bandwidth")
 
 REFUSED: Final = "test_offers.test_what_a_carrier_does_not_offer_is_refused_at_the_door"
 DECLARED: Final = "test_offers.test_carriers_declare_what_the_table_says"
+COMPARED: Final = "test_offers.test_the_carriers_numbers_are_listed_and_compared_with_the_ledger"
 MOST: Final = "test_offers.test_the_most_in_one_order"
 ENDS: Final = "test_swift.test_every_end_of_a_purchase_is_told_as_it_was"
 
@@ -131,10 +132,11 @@ PROVEN: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ..
         ("test_offers.test_bandwidth_tells_of_one_number_and_of_those_in_service",),
     ),
     "numbers in service": (
-        (DECLARED,),
+        (COMPARED,),
         (DECLARED,),
         ("test_offers.test_bandwidth_tells_of_one_number_and_of_those_in_service",),
     ),
+    "compared with the ledger": ((COMPARED,), (DECLARED,), (COMPARED,)),
 }
 """The tests of each row, for Swift, CM.com and Bandwidth: module and function."""
 

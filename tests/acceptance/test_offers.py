@@ -78,7 +78,8 @@ NOT_ANSWERED = {
     "coverage": ("cm", "bandwidth"),
     "restrictions": ("swift",),
     "number": ("swift", "cm"),
-    "numbers": ("swift", "cm"),
+    "numbers": ("cm",),
+    "reconcile": ("cm",),
     "reserve": ("swift", "cm"),
 }
 
@@ -255,6 +256,25 @@ def test_bandwidth_tells_of_one_number_and_of_those_in_service(
     assert (one["status"], one["carrier_order_id"]) == ("Inservice", documents["west"]["carrier_order_id"])
     assert (west in here, south in here) == (True, False)
     assert {west, south} <= everywhere
+
+
+def test_the_carriers_numbers_are_listed_and_compared_with_the_ledger(
+    backend: Backend, producer: Producer, an_order: MakeOrder
+) -> None:
+    """Both sides agree on what was bought and brought along."""
+    mine = "+12025550150"
+    documents = ended(producer, {"brought along": brought_along(mine), "bought": an_order(criteria={"npa": "303"})})
+    (bought,) = acquired(documents["bought"])
+
+    listed = {each["e164"] for each in told(backend, "numbers", "--carrier", "swift", "--npa", "202")["numbers"]}
+    compared = told(backend, "reconcile")["carriers"]
+
+    assert documents["brought along"]["state"] == "COMPLETED"
+    assert listed == {mine}
+    assert compared.keys() == {"swift", "bandwidth"}
+    assert [(one["orphans"], one["ghosts"]) for one in compared.values()] == [([], []), ([], [])]
+    assert min(one["theirs"] for one in compared.values()) > 0
+    assert bought in {each["e164"] for each in told(backend, "numbers", "--carrier", "bandwidth")["numbers"]}
 
 
 def test_a_reservation_is_made_seen_used_up_and_let_go(

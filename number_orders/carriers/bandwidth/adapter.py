@@ -38,6 +38,7 @@ from number_orders.carriers.bandwidth.facts import (
     QUANTITY_MAX,
     UNMENTIONED_NUMBERS_READ_MAX,
 )
+from number_orders.carriers.bandwidth.holdings import BandwidthHoldings
 from number_orders.carriers.bandwidth.outcomes import (
     EndEvent,
     EndStatus,
@@ -120,6 +121,11 @@ class Bandwidth:
     def reservations(self) -> BandwidthReservations:
         """The inquiries about reservations."""
         return self._reservations
+
+    @property
+    def holdings(self) -> BandwidthHoldings:
+        """The inquiries about the numbers that we hold."""
+        return BandwidthHoldings(self._account_id)
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
         """Return everything that Bandwidth would refuse; empty if the order is good."""

@@ -42,6 +42,8 @@ RELEASED_STATUSES: Final = frozenset({"AGING", "DISCONNECTED"})
 """What `/tns/{tn}` says of a number that was ours until a while ago. Inferred from the list of its statuses."""
 NOT_OWNED_STATUSES: Final = RELEASED_STATUSES | {"AVAILABLE", "RESERVED", "PORTOUT", "REMOVED", "ELIMINATED"}
 """What `/tns/{tn}` says of a number that nobody has, or that is not ours any more."""
+OWNED_STATUSES: Final = frozenset({"INSERVICE", "INACCOUNT"})
+"""What `/tns/{tn}` says of a number that is ours: with its services active, or without them yet."""
 PROTECTED: Final = ("TRUE", "FALSE", "UNCHANGED")
 DISCONNECT_MODE: Final = "normal"
 """The other mode, PURGE, is internal to Bandwidth."""
@@ -56,6 +58,10 @@ LIMIT_GROUPS: Final = {
     **{(Lane.ASK, kind): "HISTORY" for kind in Kind},
 }
 """What Bandwidth limits together: POSTs of orders, POSTs of disconnects, and all reading of both."""
+
+IN_SERVICE_GROUP: Final = "INSERVICE_NPANXX"
+RECORD_GROUP: Final = "HISTORY"
+"""What limits the list of numbers in service, which is inferred from the group's name, and reading one number."""
 
 RESERVATION_LIFETIME: Final = timedelta(hours=4)
 """Unless the reservation itself says otherwise."""
@@ -91,6 +97,9 @@ found by the numbers being gone."""
 
 IN_SERVICE_PAGE_SIZE: Final = 500
 """As a published reply was asked for. The documents have a default of 300 and no maximum."""
+
+IN_SERVICE_PAGES_MAX: Final = 2000
+"""A million numbers."""
 
 CARRIER_ORDER_ID: Final = re.compile(r"[0-9A-Za-z-]{1,64}")
 """Every published id is a UUID. An id that does not match is never put into a path."""

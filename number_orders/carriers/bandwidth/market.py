@@ -27,13 +27,13 @@ from number_orders.carriers.bandwidth.facts import (
     TIMED_OUT_TEXT,
 )
 from number_orders.carriers.bandwidth.records import (
-    HoldingsPage,
     read_held,
     read_holdings,
     read_offers,
     read_restrictions,
 )
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
+from number_orders.carriers.holdings import HoldingsPage
 from number_orders.carriers.http.answers import is_success
 from number_orders.carriers.market import (
     HeldNumber,
@@ -69,7 +69,7 @@ class BandwidthMarket(Market):
         """Ask which numbers can be bought. Fewer than asked for is normal, and none is not an error."""
         _refuse_if_any(search_faults(query))
         answer = yield _get(f"{self._account}/availableNumbers", search_query(query))
-        _require_answered(answer)
+        require_answered(answer)
         return read_offers(answer.body)
 
     def restrictions(self, query: RestrictionsQuery) -> Inquiry[tuple[Restriction, ...]]:
@@ -77,13 +77,13 @@ class BandwidthMarket(Market):
         criteria = Criteria(country=query.country, number_type=query.number_type)
         _refuse_if_any(tuple(criteria_format_faults(criteria)))
         answer = yield _get("/api/v2/restrictions", {"countryCodeA3": query.country})
-        _require_answered(answer)
+        require_answered(answer)
         return read_restrictions(answer.body, query.country)
 
     def number(self, e164: E164) -> Inquiry[HeldNumber]:
         """Ask what is on record about a number."""
         answer = yield _get(f"/api/v2/tns/{quote(e164, safe='')}", {})
-        _require_answered(answer, missing=f"{e164} is not on record")
+        require_answered(answer, missing=f"{e164} is not on record")
         return read_held(answer.body, e164)
 
     def numbers(self, query: InServiceQuery) -> Inquiry[Holdings]:
@@ -95,8 +95,8 @@ class BandwidthMarket(Market):
         total, unreadable = None, 0
         while page and (limit is None or len(found) < limit):
             answer = yield _get(f"{self._account}/inserviceNumbers", {"page": page, **parameters})
-            shown, known = _holdings_page(answer), len(found)
-            found.update((e164, HeldNumber(e164)) for e164 in shown.listed)
+            shown, known = decode_holdings_page(answer), len(found)
+            found.update((held.e164, held) for held in shown.listed)
             total, unreadable = shown.total, unreadable + shown.unreadable
             page = shown.next_page if len(found) > known else None  # a page without new numbers is the last
         return Holdings(tuple(found.values())[:limit], total, unreadable)
@@ -124,11 +124,11 @@ def _holdings_faults(query: InServiceQuery) -> Iterator[Fault]:
         yield Fault("criteria.state", "needs criteria.rate_center or criteria.city beside it")
 
 
-def _holdings_page(answer: CarrierAnswer) -> HoldingsPage:
+def decode_holdings_page(answer: CarrierAnswer) -> HoldingsPage:
     """Return a page. Bandwidth answers 204 to an account that has no such numbers."""
     if answer.status == HTTPStatus.NO_CONTENT:
-        return HoldingsPage((), 0, 0, None)
-    _require_answered(answer, missing="no such account, or a filter that it does not take")
+        return HoldingsPage((), total=0)
+    require_answered(answer, missing="no such account, or a filter that it does not take")
     return read_holdings(answer.body)
 
 
@@ -137,7 +137,7 @@ def _refuse_if_any(faults: tuple[Fault, ...]) -> None:
         raise InquiryRefused(faults)
 
 
-def _require_answered(answer: CarrierAnswer, *, missing: str | None = None) -> None:
+def require_answered(answer: CarrierAnswer, *, missing: str | None = None) -> None:
     """Raise `Declined` if Bandwidth refused, and `NoAnswer` if it may answer later or a setting must be corrected."""
     errors = decode_errors(answer)
     text = "; ".join(map(str, errors[:3]))

@@ -5,7 +5,6 @@ Accepts as much as `xml` does: an unreadable entry costs only that entry. Anothe
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 from xml.etree.ElementTree import Element
 
@@ -19,24 +18,15 @@ from number_orders.carriers.bandwidth.elements import (
     parse_number,
     text_of,
 )
-from number_orders.carriers.bandwidth.facts import CARRIER
+from number_orders.carriers.bandwidth.facts import CARRIER, NOT_OWNED_STATUSES, OWNED_STATUSES
 from number_orders.carriers.bandwidth.xml import read_moment
+from number_orders.carriers.holdings import HoldingsPage
 from number_orders.carriers.market import HeldNumber, Offer, Offers, Restriction
 from number_orders.orders.errors import UnreadableAnswer
 from number_orders.orders.numbers import E164
 
 _RULE_LENGTH_MAX: Final = 2000
 """Rules are sentences, and some are long."""
-
-
-@dataclass(frozen=True, slots=True)
-class HoldingsPage:
-    """One page of the numbers in service. `next_page` is the `page` parameter of the next one, if there is one."""
-
-    listed: tuple[E164, ...]
-    unreadable: int
-    total: int | None
-    next_page: str | None
 
 
 def read_offers(body: bytes) -> Offers:
@@ -84,9 +74,11 @@ def read_held(body: bytes, e164: E164) -> HeldNumber:
     named = child_text(root, "TelephoneNumber", "FullNumber")
     if named and parse_number(named) != e164:
         raise UnreadableAnswer(CARRIER, f"asked for {e164}, got another number", body)
+    status = child_text(root, "Status")
     return HeldNumber(
         e164,
-        status=child_text(root, "Status"),
+        status=status,
+        is_ours=_is_owned(status),
         carrier_order_id=child_text(root, "OrderId"),
         account=child_text(root, "AccountId"),
         sub_account=child_text(root, "SiteId"),
@@ -106,7 +98,14 @@ def read_holdings(body: bytes) -> HoldingsPage:
     texts = (text_of(one) or child_text(one, "FullNumber") for one in descendants(root, "TelephoneNumber"))
     numbers = [parse_number(text) for text in texts if text]
     total = next((parse_count(text_of(one)) for one in descendants(root, "TotalCount")), None)
-    return HoldingsPage(_unique(numbers), numbers.count(None), total, next_page(root))
+    listed = tuple(HeldNumber(e164) for e164 in _unique(numbers))
+    return HoldingsPage(listed, next_page(root), total, numbers.count(None))
+
+
+def _is_owned(status: str | None) -> bool | None:
+    """Return whether an account has a number of this status; None for a word that the documents do not list."""
+    word = (status or "").upper()
+    return True if word in OWNED_STATUSES else False if word in NOT_OWNED_STATUSES else None
 
 
 def _parse_document(body: bytes, name: str, what: str) -> Element:

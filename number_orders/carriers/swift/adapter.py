@@ -65,6 +65,7 @@ from number_orders.carriers.swift.forgotten import (
     next_purchase_at,
     steps_of_forgotten,
 )
+from number_orders.carriers.swift.holdings import SwiftHoldings
 from number_orders.carriers.swift.json import CartView, Did, OrderView, read_listed_order, write_cart, write_request
 from number_orders.carriers.swift.purchases import Purchase, candidates
 from number_orders.carriers.swift.removals import Removal, status_text
@@ -132,6 +133,11 @@ class Swift:
             found_by_reference=True,
             taint_window=self._taint.window,
         )
+
+    @property
+    def holdings(self) -> SwiftHoldings:
+        """The inquiries about the numbers that we hold."""
+        return SwiftHoldings()
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
         """Return everything that Swift would refuse; empty if the order is good."""

@@ -1,6 +1,7 @@
-"""Swift's inventory coverage: how many numbers there are, by any of six fields; never which.
+"""Swift's answers to questions about no order: inventory coverage, and the numbers that we hold.
 
-Has the inquiry. Its filters are an order's criteria, and `rules` checks them.
+Coverage is how many numbers there are, by any of six fields; never which. Its filters are an order's criteria, and
+`rules` checks them. `holdings` reads the list of our numbers.
 
 Source: Swift's page "Number Ordering", schema "Inventory Coverage".
 """
@@ -12,7 +13,16 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Inquiry, Purpose
-from number_orders.carriers.market import Coverage, CoverageEntry, CoverageQuery, Market, Topic
+from number_orders.carriers.holdings import read_holdings
+from number_orders.carriers.market import (
+    Coverage,
+    CoverageEntry,
+    CoverageQuery,
+    Holdings,
+    InServiceQuery,
+    Market,
+    Topic,
+)
 from number_orders.carriers.swift.answers import require_content
 from number_orders.carriers.swift.facts import (
     ACCEPT,
@@ -24,18 +34,23 @@ from number_orders.carriers.swift.facts import (
     NUMBER_TYPE,
     ROOT,
 )
+from number_orders.carriers.swift.holdings import SwiftHoldings
 from number_orders.carriers.swift.json import read_refusal
 from number_orders.carriers.swift.rules import criteria_faults
 from number_orders.orders.errors import Declined, Fault, InquiryRefused, UnreadableAnswer
 from number_orders.orders.model import CarrierName
+from number_orders.orders.numbers import E164, national
 
 _REFUSALS: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY})
 
+_SHOWN_BY_DIGITS: Final = frozenset({"npa", "nxx", "thousands_block"})
+"""The criteria that the digits of a number show."""
+
 
 class SwiftMarket(Market):
-    """The question that Swift answers: coverage."""
+    """The questions that Swift answers."""
 
-    offers = frozenset({Topic.COVERAGE})
+    offers = frozenset({Topic.COVERAGE, Topic.NUMBERS})
 
     def __init__(self) -> None:
         super().__init__(CarrierName(CARRIER))
@@ -48,6 +63,18 @@ class SwiftMarket(Market):
         _require_answered(answer)
         return read_coverage(answer.body)
 
+    def numbers(self, query: InServiceQuery) -> Inquiry[Holdings]:
+        """Read our numbers, page by page, up to the limit. Swift has no filters, so the digits are compared here."""
+        if faults := tuple(_numbers_faults(query)):
+            raise InquiryRefused(faults)
+        asked = query.criteria
+        begins = ((0, asked.npa or ""), (3, asked.nxx or ""), (6, asked.thousands_block or ""))
+
+        def wanted(e164: E164) -> bool:
+            return all(national(e164).startswith(digits, at) for at, digits in begins)
+
+        return (yield from read_holdings(SwiftHoldings(), query.limit, wanted=wanted))
+
 
 def coverage_faults(query: CoverageQuery) -> Iterator[Fault]:
     """Yield everything that Swift would refuse."""
@@ -55,6 +82,14 @@ def coverage_faults(query: CoverageQuery) -> Iterator[Fault]:
     for field in query.group_by:
         if field not in GROUP_FIELDS:
             yield Fault("group_by", f"{field} is none of {', '.join(GROUP_FIELDS)}")
+
+
+def _numbers_faults(query: InServiceQuery) -> Iterator[Fault]:
+    if query.limit is not None and query.limit < 1:
+        yield Fault("limit", "must be 1 or more")
+    for field in sorted(query.criteria.given() - _SHOWN_BY_DIGITS):
+        rule = f"cannot be asked by: Swift shows no more of a number than {', '.join(sorted(_SHOWN_BY_DIGITS))}"
+        yield Fault(f"criteria.{field}", rule)
 
 
 def read_coverage(body: bytes) -> Coverage:

@@ -80,6 +80,8 @@ LIMIT: Final = "limit"
 """The parameters of a list are assumed to have the names in its `page_info`."""
 PAGE_SIZE: Final = 100
 """How many entries of a list are asked for. A page may have fewer: the printed one has 50."""
+HOLDINGS_PAGES_MAX: Final = 10_000
+"""A million numbers. The list of a reconciliation is read at leisure, and that of an order is not."""
 ORDER_PAGES_MAX: Final = 50
 """How many pages are searched for an order that is not found by its cart. The list of all orders only grows, and the
 time to read it does not: the search must end."""

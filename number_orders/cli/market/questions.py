@@ -59,7 +59,7 @@ def ask(topic: Topic, question: Ask[Answer], *, carrier: str | None) -> Replies[
     settings = discover().settings
     replies = asyncio.run(_ask_each(carriers_to_ask(settings, topic, carrier), question))
     for reply in replies:
-        for line in _error_lines(reply):
+        for line in error_lines(reply):
             print_error(line)
     return replies
 
@@ -139,12 +139,13 @@ async def _ask_one(carrier: ConfiguredCarrier, question: Ask[Answer]) -> Reply[A
     try:
         return Reply(carrier.adapter.name, answer=await courier.inquire(question(carrier.market)))
     except (InquiryRefused, Declined, NoAnswer, UnreadableAnswer) as trouble:
-        return Reply(carrier.adapter.name, failure=_failure(trouble))
+        return Reply(carrier.adapter.name, failure=failure_of(trouble))
     finally:
         await courier.aclose()
 
 
-def _failure(trouble: FulfilmentError) -> Failure:
+def failure_of(trouble: FulfilmentError) -> Failure:
+    """Return why a carrier gave no answer."""
     match trouble:
         case InquiryRefused():
             return Failure(ExitCode.USAGE, str(trouble), trouble.faults)
@@ -156,7 +157,7 @@ def _failure(trouble: FulfilmentError) -> Failure:
             return Failure(ExitCode.OUT_OF_REACH, f"no answer: {str(trouble).removeprefix('no answer: ')}")
 
 
-def _error_lines(reply: Reply[Answer]) -> list[str]:
+def error_lines(reply: Reply[Answer]) -> list[str]:
     """Return why a carrier did not answer: one line, or one for each fault with the option's name."""
     failure = reply.failure
     if failure is None:

@@ -192,6 +192,49 @@ def letters(
     raise typer.Exit(exit_code(letter_ids, rows, name="letter_id"))
 
 
+def reconcile(
+    numbers: Annotated[
+        list[str] | None, typer.Argument(metavar="[NUMBER…]", help="Adopt or give up only these. Default: all.")
+    ] = None,
+    carrier: Annotated[
+        str | None, typer.Option(help="Only this carrier. Default: every one that lists numbers.")
+    ] = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Take the orphans into the ledger.")] = False,
+    give_up: Annotated[bool, typer.Option("--give-up", help="Hold the ghosts no more. Nothing is removed.")] = False,
+    why: Annotated[str | None, typer.Option(help="The reason, stored with the orders.")] = None,
+    by: By = None,
+    lookups: Annotated[
+        int, typer.Option(min=0, help="Look up at most this many orphans, and as many ghosts, one by one.")
+    ] = 200,
+    every: Annotated[bool, typer.Option("--all", help="Print every number, not only the first 20.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the numbers that carriers say are ours with those in the ledger.
+
+    An orphan is a number that the carrier has as ours and the ledger does not hold.
+    A ghost is a number that the ledger holds and the carrier does not have as ours.
+    Nothing at a carrier is changed, bought or removed.
+    Exit 1 if a difference is left.
+    """
+    from number_orders.cli.discovery import find_settings
+    from number_orders.cli.operations.reconcile import (
+        exit_code,
+        read_decision,
+        reconcile_carriers,
+        show_reconciled,
+        write_reconciled,
+    )
+    from number_orders.cli.services import author
+
+    decision = read_decision(numbers or [], adopt=adopt, give_up=give_up, by=author(by), why=why)
+    replies = asyncio.run(reconcile_carriers(find_settings(), carrier, decision, lookups=lookups))
+    if as_json:
+        write_reconciled(replies)
+    else:
+        show_reconciled(replies, whole=every)
+    raise typer.Exit(exit_code(replies))
+
+
 def doctor(as_json: AsJson = False) -> None:
     """Check settings, database, broker, workers, beat and carriers. Exit 1 if anything is wrong.
 

@@ -21,6 +21,7 @@ Sentences = Iterator[str]
 
 _LONG_DUE: Final = timedelta(seconds=15)
 """Work that has been due for this long was not claimed, because the sweep rings every second."""
+_AFTER_RECONCILIATION: Final = (events.NumbersAdopted, events.NumbersGivenUp)
 _NAMED: Final = 10
 """How many waiting numbers are listed."""
 _DOCTOR: Final = "`number-orders doctor` shows whether any runs"
@@ -166,7 +167,13 @@ def _parked(story: Story) -> Sentences:
 def _completed(story: Story) -> Sentences:
     wanted = story.order.request.wanted
     numbers = "The number is" if wanted == 1 else f"All {wanted} numbers are"
-    yield f"{numbers} {done_word(story)}: {_carrier(story)} completed the order {_took(story)}."
+    if _latest(story, events.NumbersGivenUp):
+        numbers = _done_numbers(story).removesuffix(f" {done_word(story)}")
+    if _is_born_ended(story):
+        them = "it" if wanted == 1 else "them"
+        yield f"{numbers} {done_word(story)}. Nothing was ordered: {_carrier(story)} had {them} as ours already."
+    else:
+        yield f"{numbers} {done_word(story)}: {_carrier(story)} completed the order {_took(story)}."
 
 
 def _partial(story: Story) -> Sentences:
@@ -199,7 +206,9 @@ def _failed(story: Story) -> Sentences:
     code = f" (code {_detail(news, 'code')})" if _detail(news, "code") else ""
     yield f"{_carrier(story)} refused it: {story.order.reason}{code}."
     yield from _failures(story)
-    yield f"{_nothing_done(story).capitalize()}, and nothing will be. It ended {_took(story)}."
+    done = done_count(story)
+    but = f"Yet {_done_numbers(story)}" if done else f"{_nothing_done(story).capitalize()}, and nothing will be"
+    yield f"{but}. It ended {_took(story)}."
     yield "When the cause is repaired, submit it again with a new key."
 
 
@@ -210,7 +219,7 @@ def _cancelled(story: Story) -> Sentences:
         yield f"{_detail(asked, 'by')} {did} {_ago(story, asked)}{_reason(asked)}."
     if cancelled:
         yield f"{_carrier(story)} cancelled it {_ago(story, cancelled)}: {_detail(cancelled, 'reason')}."
-    yield f"{_nothing_done(story).capitalize()}."
+    yield f"Yet {_done_numbers(story)}." if done_count(story) else f"{_nothing_done(story).capitalize()}."
 
 
 _BY_STATE: Final[Mapping[State, Callable[[Story], Sentences]]] = MappingProxyType(
@@ -245,6 +254,7 @@ def _remarks(story: Story) -> Sentences:
     yield from _retry_request(story)
     yield from _late_news(story)
     yield from _late_look(story)
+    yield from _reconciled(story)
     yield from _notification(story)
 
 
@@ -357,6 +367,21 @@ def _late_look(story: Story) -> Sentences:
         yield f"{_carrier(story)} is asked once more at {again}: it may have bought more than is known{why}."
 
 
+def _is_born_ended(story: Story) -> bool:
+    """Tell whether the order was made for numbers that were adopted, and never sent."""
+    return not story.order.sends and bool(_latest(story, events.NumbersAdopted))
+
+
+def _reconciled(story: Story) -> Sentences:
+    """Say which numbers people adopted or gave up since the end."""
+    for row in story.events:
+        if issubclass(_type(row), _AFTER_RECONCILIATION):
+            did = "adopted" if _type(row) is events.NumbersAdopted else "gave up"
+            named = _detail(row, "numbers") or ()
+            count = named if isinstance(named, str) else "1 number" if len(named) == 1 else f"{len(named)} numbers"
+            yield f"{_detail(row, 'by')} {did} {count} {_ago(story, row)}{_reason(row)}."
+
+
 def _held_back(story: Story) -> Sentences:
     """Say for each waiting number what it waits for."""
     waiting = [result for result in story.numbers if result.state is NumberState.REQUESTED and result.text]
@@ -382,7 +407,7 @@ def _failures(story: Story) -> Sentences:
 
 def _latest(story: Story, *kinds: type) -> Mapping[str, Any]:
     """Return the last event that moved the order, of these kinds if any are given; empty if there is none."""
-    others = events.Reminder if kinds else (events.Reminder, events.LookedAgain)
+    others = events.Reminder if kinds else (events.Reminder, events.LookedAgain, *_AFTER_RECONCILIATION)
     moves = (row for row in reversed(story.events) if not row["late"] and not issubclass(_type(row), others))
     return next((row for row in moves if not kinds or issubclass(_type(row), kinds)), {})
 

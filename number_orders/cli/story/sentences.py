@@ -77,6 +77,8 @@ _WORDS: Final[Mapping[type, Callable[[Detail], str]]] = MappingProxyType(
         events.Parked: lambda it: f"parked for a person{_or(it, 'reason')}",
         events.CancelAsked: lambda it: f"cancel asked by {_by(it)}",
         events.Adopted: lambda it: f"adopted as {it.get('carrier_order_id')} by {_by(it)}",
+        events.NumbersAdopted: lambda it: f"numbers adopted{_numbers(it)}, by {_by(it)}",
+        events.NumbersGivenUp: lambda it: f"numbers given up{_numbers(it)}, by {_by(it)}",
         events.SentAgain: lambda it: f"to be sent again, decided by {_by(it)}",
         events.WrittenOff: lambda it: f"closed as failed by {_by(it)}",
         events.CutShort: lambda it: f"closed with what was done by then, by {_by(it)}",

@@ -1,13 +1,13 @@
 -- name: record_steps
 -- Write the steps of a group of orders, each whole: event, order, numbers, work items, document for the producer. Of an
 -- order that has moved since it was read nothing is written, and it is not returned.
--- A step's new work items replace those on the lanes submit and ask. Late news brings none and replaces none.
+-- A step's new work items replace those on the lanes submit and ask, unless it keeps them. Late news brings none.
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
         order_id uuid, from_version integer, state text, ends boolean, carrier_order_id text, carrier_status text,
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
         history_lost_at timestamptz,
-        event text, late boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb, notification jsonb, channels text[])
+        event text, late boolean, keeps_work boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb, notification jsonb, channels text[])
 ), moved AS (
     UPDATE orders
     SET state = input.state, version = input.from_version + 1, reason = input.reason,
@@ -27,7 +27,7 @@ WITH input AS MATERIALIZED (
     SELECT order_id, version, event, state, late, detail FROM step
 ), result AS MATERIALIZED (
     SELECT step.order_id, step.carrier, step.account, number.*
-    FROM step, jsonb_to_recordset(step.numbers) AS number (e164 text, state text, code text, text text)
+    FROM step, jsonb_to_recordset(step.numbers) AS number (e164 text, state text, code text, text text, held_since timestamptz)
     WHERE NOT step.late
 ), numbers AS (
     INSERT INTO order_numbers (order_id, e164, state, code, text)
@@ -44,8 +44,8 @@ WITH input AS MATERIALIZED (
     RETURNING held_id
 ), held AS (
     -- Counting the released rows makes PostgreSQL release first: a group may release a number and acquire it again.
-    INSERT INTO held_numbers (e164, carrier, account, acquired_by)
-    SELECT e164, carrier, account, order_id FROM result
+    INSERT INTO held_numbers (e164, carrier, account, acquired_by, acquired_at)
+    SELECT e164, carrier, account, order_id, least(held_since, now()) FROM result
     WHERE state IN ('acquired', 'usable') AND (SELECT count(*) FROM released) >= 0
       -- An order acquires a number once. When it reports the number again, another order may have released it meanwhile.
       AND NOT EXISTS (
@@ -57,7 +57,7 @@ WITH input AS MATERIALIZED (
     FROM step, jsonb_to_recordset(step.effects) AS effect (lane text, not_before timestamptz, reason text)
 ), done_work AS (
     DELETE FROM owed USING step
-    WHERE owed.order_id = step.order_id AND owed.lane IN ('submit', 'ask') AND NOT step.late
+    WHERE owed.order_id = step.order_id AND owed.lane IN ('submit', 'ask') AND NOT step.keeps_work
       AND NOT EXISTS (SELECT FROM new_work WHERE new_work.order_id = owed.order_id AND new_work.lane = owed.lane)
 ), released_lock AS (
     DELETE FROM turns USING step

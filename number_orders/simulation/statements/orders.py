@@ -65,7 +65,7 @@ def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
             tables.release_number(number["e164"], order)
     for order, number in new:
         if number["state"] in _HELD:
-            tables.hold_number(number["e164"], order)
+            tables.hold_number(number["e164"], order, since=moment_from_json(number.get("held_since")))
 
 
 def _has_acquired(tables: Tables, order: Row, e164: str) -> bool:
@@ -84,7 +84,7 @@ def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
     """Replace the order's work items, release its serial lock, and add its document for the producer."""
     order = _order(tables, step)
     order_id = order["order_id"]
-    if not step["late"]:
+    if not step["keeps_work"]:
         tables.drop_work(order_id, {effect["lane"] for effect in step["effects"]})
     if step["releases_serial_lock"]:
         _release_serial_locks(tables, order_id, group, numbers=step["ends"] or step["state"] == State.ACCEPTED)

@@ -201,6 +201,24 @@ def test_a_bought_number_is_shown_with_its_order(control: SandboxControl) -> Non
     assert in_service.total == 1
 
 
+def test_swift_lists_a_bought_number_with_its_date(control: SandboxControl) -> None:
+    swift_case = next(case for case in CASES if case.entry.name == "swift")
+
+    async def bought() -> None:
+        async with open_harness(swift_case, control) as harness:
+            placed = await harness.begin(
+                OrderPlan(lambda _: named("swift", Kind.ADD_MESSAGING_NUMBERS, "+19195550123"))
+            )
+            await placed.run_to_end()
+
+    asyncio.run(bought())
+
+    ours = answer_of(carrier(control, "swift"), lambda market: market.numbers(InServiceQuery()))
+
+    assert [held.e164 for held in ours.listed] == ["+19195550123"]
+    assert ours.listed[0].ordered_at is not None
+
+
 def test_a_number_that_is_not_ours_is_declined(control: SandboxControl) -> None:
     with pytest.raises(Declined, match="15610: The telephone number does not belong to this account"):
         answer_of(carrier(control, "bandwidth"), lambda market: market.number(E164("+19195550123")))

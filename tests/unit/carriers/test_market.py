@@ -46,7 +46,7 @@ def test_a_carrier_answers_what_it_declares_and_nothing_else(market: Market) -> 
 def test_a_question_that_is_not_offered_is_refused_with_those_that_are() -> None:
     with pytest.raises(InquiryRefused) as refused:
         SwiftMarket().search(SearchQuery(Criteria(npa="919")))
-    assert str(refused.value) == "carrier: swift does not answer search; it answers coverage"
+    assert str(refused.value) == "carrier: swift does not answer search; it answers coverage, numbers"
 
     with pytest.raises(InquiryRefused, match="it answers no questions"):
         NO_MARKET.search(SearchQuery(Criteria(npa="919")))

@@ -48,7 +48,7 @@ def test_empty_credentials_are_not_a_second_way_to_sign_in(monkeypatch: pytest.M
 def test_a_limit_must_name_one_of_the_carriers_limit_groups() -> None:
     """A misspelt group would limit nothing, and nobody would notice."""
     assert BandwidthSettings(limits={"ORDER": 1.6, "HISTORY": 10}).limits == {"ORDER": 1.6, "HISTORY": 10.0}
-    with pytest.raises(ValidationError, match="ORDERS is none of DISCONNECT, HISTORY, ORDER"):
+    with pytest.raises(ValidationError, match="ORDERS is none of DISCONNECT, HISTORY, INSERVICE_NPANXX, ORDER"):
         BandwidthSettings(limits={"ORDERS": 1.6})
     with pytest.raises(ValidationError, match="greater than 0"):
         CMSettings(limits={"ALL": 0})

@@ -28,7 +28,7 @@ CARRIER_NEWS = """
 """
 JUDGEMENTS = """
     SubmissionBegun HistoryLost PartSettled NotListed ProvenAbsent LookedAgain Parked
-    CancelAsked Adopted SentAgain WrittenOff CutShort TakenAsItIs SetAside Hurried
+    CancelAsked Adopted NumbersAdopted NumbersGivenUp SentAgain WrittenOff CutShort TakenAsItIs SetAside Hurried
 """
 
 
@@ -45,7 +45,10 @@ def test_every_event_is_news_a_judgement_or_a_persons_request(event: type[Event]
         (AboutOneAttempt, "NotSent Deferred AnswerLost Refused"),
         (Judgement, JUDGEMENTS),
         (ClosedByPerson, "WrittenOff CutShort TakenAsItIs"),
-        (PersonsDecision, "CancelAsked Adopted SentAgain WrittenOff CutShort TakenAsItIs SetAside"),
+        (
+            PersonsDecision,
+            "CancelAsked Adopted NumbersAdopted NumbersGivenUp SentAgain WrittenOff CutShort TakenAsItIs SetAside",
+        ),
         (Reminder, "Hurried ToldAgain"),
         (HeldBackByRule, "Deferred PartSettled"),
         (NoProgress, "SubmissionBegun NotSent Hurried ToldAgain"),

@@ -26,6 +26,8 @@ from number_orders.orders.events import (
     LookedAgain,
     NotListed,
     NotSent,
+    NumbersAdopted,
+    NumbersGivenUp,
     PartlyFilled,
     PartSettled,
     PersonsDecision,
@@ -799,6 +801,35 @@ def test_a_person_can_have_the_late_look_made_now() -> None:
 
     assert step.order == replace(before, version=before.version + 1)
     assert step.effects == (AskCarrier(NOON, "hurried: ana: the bill is higher"),)
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.is_final])
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (NumbersAdopted, "1 number adopted by ana: on the bill"),
+        (NumbersGivenUp, "1 number given up by ana: removed in the dashboard"),
+    ],
+)
+def test_a_decision_about_numbers_keeps_the_end_and_tells_the_producer(
+    state: State, event: type[Event], reason: str
+) -> None:
+    """No alarm is raised, since a person knows it, and a late look that is owed stays owed."""
+    before = replace(an_order(state), reason="no stock")
+    step = apply(before, an_event(event))
+
+    assert step.order == replace(before, version=before.version + 1, reason=f"no stock; {reason}")
+    assert apply(replace(before, reason=None), an_event(event)).order.reason == reason
+    assert (step.effects, step.late, step.keeps_work) == ((TellProducer(NOON),), False, True)
+    assert not step.bought_elsewhere
+    assert apply(an_order(state, notify_on={State.PARKED}), an_event(event)).effects == ()
+
+
+def test_another_step_says_itself_what_is_owed_next() -> None:
+    """It replaces the work that was owed before; late news leaves it alone."""
+    assert apply(an_order(State.FAILED), an_event(Filled)).keeps_work
+    assert not apply(an_order(State.FAILED), an_event(LookedAgain)).keeps_work
+    assert not apply(an_order(State.OPEN, carrier_order_id=THEIR_ID), an_event(Filled)).keeps_work
 
 
 # A status that flips

@@ -10,6 +10,7 @@ from config.settings import Settings
 from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.contract import ONE_LIMIT_GROUP, Adapter, CarrierRequest
+from number_orders.carriers.holdings import ShowsHoldings
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
 from number_orders.cli.stack.environment import as_environment
@@ -105,6 +106,8 @@ def test_every_limit_group_of_the_settings_is_one_that_the_adapter_uses(environm
         if entry.name in known:
             group = known[entry.name].capabilities.limit_group
             groups = {group(lane, kind) for lane in (Lane.SUBMIT, Lane.ASK) for kind in Kind}
+            adapter = known[entry.name]
+            groups |= {adapter.holdings.list_group} if isinstance(adapter, ShowsHoldings) else set()
             assert groups - {ONE_LIMIT_GROUP} == entry.settings_in(Settings()).limit_groups - {ONE_LIMIT_GROUP}
 
 

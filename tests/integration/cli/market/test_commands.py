@@ -226,7 +226,7 @@ def test_numbers_in_service_are_listed_up_to_the_limit(sandbox: SandboxControl, 
     assert answer.stderr == "bandwidth: 1 of 2; --limit reads more\n"
     document = json_of(command, "numbers")
     assert {held["e164"] for held in document["numbers"]} == {"+19195550123", "+19195550124", "+13035550125"}
-    assert document["totals"] == {"bandwidth": 3}
+    assert document["totals"] == {"bandwidth": 3, "swift": None}
 
 
 def test_no_answer_is_one_line_and_a_code(sandbox: SandboxControl, command: Command) -> None:
@@ -272,6 +272,8 @@ def test_carriers_show_what_they_declare(sandbox: SandboxControl, command: Comma
     assert table["search"] == ["yes", "no", "no"]
     assert table["coverage"] == ["no", "no", "yes"]
     assert table["restrictions"] == ["yes", "yes", "no"]
+    assert table["numbers"] == ["yes", "no", "yes"]
+    assert table["reconcile"] == ["yes", "no", "yes"]
     assert table["backorder"] == ["yes", "no", "no"]
     assert table["taint window"] == ["none", "none", "30 min"]
     document = json_of(command, "carriers")

@@ -194,6 +194,7 @@ class TestOneNumber:
         assert result == HeldNumber(
             A,
             status="Inservice",
+            is_ours=True,
             carrier_order_id="5f3a4dab-aac7-4b0a-8ee4-1b6a67ae04be",
             account="9900000",
             sub_account="743",

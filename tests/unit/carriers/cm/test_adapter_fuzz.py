@@ -20,6 +20,7 @@ from number_orders.orders.events import (
     FoundTwice,
     NotListed,
     NotSent,
+    Parked,
     PartlyFilled,
     Refused,
     StillOpen,
@@ -45,7 +46,7 @@ Begin = Callable[[Order], Conversation]
 
 LEGAL: Final[dict[str, tuple[Begin, tuple[type[Event], ...]]]] = {
     "submit": (CARRIER.submit, (Acknowledged, Refused, NotSent, AnswerLost)),
-    "ask": (CARRIER.ask, (StillOpen, Filled, PartlyFilled, FilledWithErrors, Refused, CalledBack)),
+    "ask": (CARRIER.ask, (StillOpen, Filled, PartlyFilled, FilledWithErrors, Refused, CalledBack, Parked)),
     "look_for": (CARRIER.look_for, (Acknowledged, NotListed, FoundTwice)),
 }
 ENDS: Final = (Filled, PartlyFilled, FilledWithErrors, Refused, CalledBack)

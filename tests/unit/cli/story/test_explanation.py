@@ -26,6 +26,8 @@ from number_orders.orders.events import (
     LookedAgain,
     NotListed,
     NotSent,
+    NumbersAdopted,
+    NumbersGivenUp,
     Parked,
     PartlyFilled,
     PartSettled,
@@ -54,6 +56,7 @@ ACK = Acknowledged(THEIRS, "RECEIVED")
 GOT = tuple(NumberResult(E164(f"+1919555010{i}"), NumberState.ACQUIRED) for i in range(2))
 LOST = NumberResult(E164("+19195550109"), NumberState.FAILED, "5005", "is not available")
 FREED = NumberResult(E164("+19195550100"), NumberState.RELEASED)
+GONE = NumberResult(E164("+19195550100"), NumberState.WITHDRAWN)
 LIST = "the list of orders by our reference"
 RESOLVE = f"number-orders resolve {ORDER_ID}"
 
@@ -396,6 +399,8 @@ EVENTS: list[Event] = [
     Adopted(THEIRS, "kim", "found"),
     SentAgain("kim", "not there"),
     WrittenOff("kim", "over"),
+    NumbersAdopted("kim", "on the bill", GOT[:1]),
+    NumbersGivenUp("kim", "removed by hand", GOT[:1]),
 ]
 
 
@@ -476,6 +481,27 @@ def test_an_ended_order_says_when_its_carrier_is_asked_once_more() -> None:
     text = text_of(sent_again(Filled("COMPLETE", GOT), found))
     assert found.detail in text
     assert "may have bought more" not in text
+
+
+# Reconciliation
+
+
+def test_an_order_says_which_numbers_were_adopted_or_given_up_since_its_end() -> None:
+    """And does not claim any more that nothing was bought, or that all numbers are there."""
+    failed = text_of(story_of(SubmissionBegun(), Refused("no"), NumbersAdopted("ana", "on the bill", GOT[:1])))
+    done = text_of(story_of(SubmissionBegun(), ACK, Filled("COMPLETE", GOT), NumbersGivenUp("ana", "ported", (GONE,))))
+
+    assert "ana adopted 1 number 0.0 s ago: on the bill." in failed
+    assert "Yet 1 of 3 numbers are there." in failed
+    assert "othing was bought" not in failed
+    assert "ana gave up 1 number 0.0 s ago: ported." in done
+    assert "1 of 3 numbers are there: bandwidth completed the order" in done
+
+
+def test_an_order_that_was_born_ended_says_that_nothing_was_ordered() -> None:
+    born = story_of(NumbersAdopted("ana", "on the bill", GOT), state=State.COMPLETED)
+
+    assert explain(born)[0] == "All 3 numbers are there. Nothing was ordered: bandwidth had them as ours already."
 
 
 def test_an_order_that_a_person_cut_short_does_not_say_that_no_more_will_come() -> None:

@@ -39,6 +39,14 @@ def test_every_event_has_words() -> None:
         ),
         (row("CalledBack", carrier_status="CANCELLED", reason="closed"), "the carrier cancelled it, CANCELLED: closed"),
         (row("CancelAsked", by="kim", why="typo"), "cancel asked by kim: typo"),
+        (
+            row("NumbersAdopted", by="kim", why="on the bill", numbers=[{}]),
+            "numbers adopted, 1 number, by kim: on the bill",
+        ),
+        (
+            row("NumbersGivenUp", by="kim", why="gone", numbers="30 numbers"),
+            "numbers given up, 30 numbers, by kim: gone",
+        ),
         (row("WrittenOff", by="kim", why="over"), "closed as failed by kim: over"),
         (
             row("SetAside", by="kim", why="stuck", waited="asked 9 times"),
