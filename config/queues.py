@@ -23,12 +23,27 @@ VISIBILITY_S: Final = 90
 Only messages that carry an order stay unacknowledged while they run, for at most 60 s (tasks/orders.py). This must be
 longer than that, but not much: an order message waits this long when its worker was killed.
 """
-BELL_EXPIRES_S: Final = 5
-"""An older bell is useless: the sweep has rung again."""
+WAKE_UP_LIVES_S: Final = 5
+"""An older wake-up is useless: beat and the sweep have sent others.
+
+RabbitMQ drops it by its own clock. No message expires by the clock of a machine that sends or takes it: clocks differ.
+"""
+TICKS_WAITING_MAX: Final = 10
+"""While so many messages wait in the queue of beat's ticks, beat sends none. Redis drops no message by its age."""
+BELLS_WAITING_MAX: Final = 100
+"""While so many bells of a lane wait, nobody rings it: Redis would keep them all for workers that are away."""
 SWEEP_EVERY_S: Final = 1.0
 TICKETS_KEPT_S: Final = 3600
 
+OUR_KEYS: Final = "number-orders:"
+"""How the names of all our keys at a Redis broker begin, apart from the queues."""
+
 TRANSPORT: Final[dict[str, Any]] = {
+    # kombu keeps unacknowledged messages per database, under these names, and any application that uses the same names
+    # redelivers them after its own timeout. Other applications use the database too, with the default names.
+    "unacked_key": f"{OUR_KEYS}unacked",
+    "unacked_index_key": f"{OUR_KEYS}unacked_index",
+    "unacked_mutex_key": f"{OUR_KEYS}unacked_mutex",
     "visibility_timeout": VISIBILITY_S,
     # Look for messages of killed workers every 10 s; the default is every 100 s.
     "unacked_restore_interval": 10,
@@ -70,10 +85,10 @@ CELERY: Final[dict[str, Any]] = {
     "task_acks_late": False,
     # True would redeliver a message that kills its child, again and again.
     "task_reject_on_worker_lost": False,
-    # Take a message only when a child is free, so that no message waits in one worker while another is idle. Orders are
-    # taken in batches, and a batch needs one child (workers/batches.py).
+    # Take a message only when a child is free, so that no message waits in one worker while another is idle. On Redis
+    # `worker_disable_prefetch` does the same (workers/apps.py). Orders are taken in batches, and a batch needs one
+    # child (workers/batches.py).
     "worker_prefetch_multiplier": 1,
-    "worker_disable_prefetch": True,
     "task_time_limit": TASK_LIMIT_S,
     # A child connects to the ledger before it reports that it is up. By default Celery kills a replacement child that
     # does not report within 4 s, so it would kill one after another while the ledger is unavailable.
@@ -98,6 +113,8 @@ CELERY: Final[dict[str, Any]] = {
     "redis_socket_connect_timeout": 3,
     "redis_socket_keepalive": True,
     "redis_backend_health_check_interval": 25,
+    # Beat answers `inspect ping` and the doctor.
+    "beat_enable_remote_control": True,
     # workers/logs.py configures logging.
     "worker_hijack_root_logger": False,
     "worker_redirect_stdouts": False,

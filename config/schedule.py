@@ -4,26 +4,19 @@ from typing import Any, Final
 
 from celery.schedules import crontab
 
-from config.queues import SWEEP, SWEEP_EVERY_S
+from config.queues import SWEEP, SWEEP_EVERY_S, WAKE_UP_LIVES_S
 from config.settings import OFF
 
+
+def _options(lives_s: float) -> dict[str, Any]:
+    """Return how a tick is sent. The broker judges `expiration` by its own clock; a worker would judge `expires`."""
+    return {"queue": SWEEP, "expiration": lives_s, "ignore_result": True}
+
+
 _ALWAYS: Final[dict[str, dict[str, Any]]] = {
-    "sweep": {
-        "task": "orders.sweep",
-        "schedule": SWEEP_EVERY_S,
-        # A tick that no worker took in time is useless: the next one has been sent.
-        "options": {"queue": SWEEP, "expires": 2 * SWEEP_EVERY_S, "ignore_result": True},
-    },
-    "mind": {
-        "task": "orders.mind",
-        "schedule": 60.0,
-        "options": {"queue": SWEEP, "expires": 60, "ignore_result": True},
-    },
-    "forget": {
-        "task": "orders.forget",
-        "schedule": 3600.0,
-        "options": {"queue": SWEEP, "expires": 600, "ignore_result": True},
-    },
+    "sweep": {"task": "orders.sweep", "schedule": SWEEP_EVERY_S, "options": _options(WAKE_UP_LIVES_S)},
+    "mind": {"task": "orders.mind", "schedule": 60.0, "options": _options(60)},
+    "forget": {"task": "orders.forget", "schedule": 3600.0, "options": _options(600)},
 }
 
 
@@ -38,6 +31,6 @@ def schedule(reconcile_at: str) -> dict[str, dict[str, Any]]:
     nightly = {
         "task": "orders.reconcile",
         "schedule": crontab(hour=int(hour), minute=int(minute)),
-        "options": {"queue": SWEEP, "expires": 3600, "ignore_result": True},
+        "options": _options(3600),
     }
     return {**_ALWAYS, "reconcile": nightly}

@@ -117,9 +117,9 @@ class Processes:
             started.await_words("ready.")
         return started
 
-    def beat(self) -> Process:
+    def beat(self, *, env: Mapping[str, str] | None = None) -> Process:
         """Start a beat."""
-        return self._start(f"beat{len(self.all)}", "beat")
+        return self._start(f"beat{len(self.all)}", "beat", env=env)
 
     def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None, app: str = OURS) -> Process:
         self.folder.mkdir(parents=True, exist_ok=True)

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import redis
 from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from config.addresses import REDIS, scheme_of
 from config.queues import ALL, CELERY
@@ -17,13 +19,14 @@ from config.settings import Settings
 from workers import redis_transport
 from workers.bells import CeleryBell, CeleryNotifier
 from workers.brokers import broker_options, broker_url, redis_client, result_backend, result_options, task_queue
+from workers.own_celery import OwnCelery
 
 redis_transport.install()
 
 
 def make_app(settings: Settings) -> Celery:
     """Return the application that workers, beat and Flower run."""
-    app = Celery(
+    app = OwnCelery(
         "number-orders",
         broker=broker_url(settings),
         backend=result_backend(settings),
@@ -47,7 +50,7 @@ def make_app(settings: Settings) -> Celery:
 
 def make_sender(settings: Settings) -> Celery:
     """Return the application that sends bells and documents: it gives up quickly where a worker's would wait."""
-    sender = Celery("number-orders-bells", broker=broker_url(settings), set_as_current=False)
+    sender = OwnCelery("number-orders-bells", broker=broker_url(settings), set_as_current=False)
     sender.conf.update(CELERY)
     sender.conf.update(
         **broker_options(settings, is_sender=True),
@@ -71,4 +74,8 @@ def make_notifier(settings: Settings) -> CeleryNotifier:
 
 def _bell_marks(settings: Settings) -> redis.Redis | None:
     url = broker_url(settings)
-    return redis_client(settings, url, timeout_s=1) if scheme_of(url) in REDIS else None
+    if scheme_of(url) not in REDIS:
+        return None
+    # Once more at once, on a new connection, if the broker has closed this one; by default redis-py waits for seconds.
+    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+    return redis_client(settings, url, timeout_s=1, retry=retry)

@@ -8,6 +8,7 @@ from config.settings import CarrierSettings, OnNotListed, Settings
 from number_orders.carriers.http.courier import boot_clock
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.intake import Intake
+from number_orders.fulfilment.lanes.rate import LedgerClock
 from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
@@ -16,7 +17,7 @@ from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
 from workers.carriers import CarrierEntry, configured_carriers
-from workers.clock import utc_now
+from workers.clock import follow, utc_now
 
 
 def policy(settings: CarrierSettings) -> CarrierPolicy:
@@ -74,6 +75,8 @@ def services_factory(
                     **settings.ledger_options,
                 )
             )
+            ledger_clock = await _read_clock(ledger)
+            follow(ledger_clock)
             open_carriers = await _open_carriers(settings, carriers, stack)
             await ledger.schedule.open_lanes(list(open_carriers))
             for name, carrier in open_carriers.items():
@@ -86,6 +89,7 @@ def services_factory(
                 bell=process_bell,
                 slots=slots,
                 boot_clock=boot_clock,
+                ledger_clock=ledger_clock,
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
                 guard_lasts=guard_lasts,
             )
@@ -93,6 +97,13 @@ def services_factory(
             yield Services(ledger, orders, Intake(ledger.intake, adapters, process_bell, now=utc_now))
 
     return open_services
+
+
+async def _read_clock(ledger: PostgresLedger) -> LedgerClock:
+    """Return the ledger's clock; every claim reads it again."""
+    clock, asked_at = LedgerClock(), boot_clock()
+    clock.learn(await ledger.now(), asked_at=asked_at, heard_at=boot_clock())
+    return clock
 
 
 async def _open_carriers(

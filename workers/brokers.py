@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
 from kombu import Connection, Queue
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from config.addresses import REDIS, TICKET_DATABASE, scheme_of
@@ -49,7 +50,8 @@ def broker_options(settings: Settings, *, is_sender: bool = False) -> dict[str, 
             **tls,
         }
     transport = BELL_TRANSPORT if is_sender else TRANSPORT
-    return {"broker_transport_options": {**transport, **_sentinel_options(settings, url)}}
+    options = {**transport, **_sentinel_options(settings, url)}
+    return {"broker_transport_options": options, "worker_disable_prefetch": True}
 
 
 def task_queue(settings: Settings, name: str) -> Queue:
@@ -94,9 +96,10 @@ def result_options(settings: Settings) -> dict[str, Any]:
     return {"result_backend_transport_options": options} if options else {}
 
 
-def redis_client(settings: Settings, url: str, *, timeout_s: float) -> redis.Redis:
+def redis_client(settings: Settings, url: str, *, timeout_s: float, retry: Retry | None = None) -> redis.Redis:
     """Return a client for `redis://`, `rediss://` or `sentinel://`, which connects when it is used."""
     timeouts: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    timeouts |= {"retry": retry} if retry else {}
     if scheme_of(url) != "sentinel":
         return redis.Redis.from_url(_verified(url), **timeouts)
     sentinels = [urlsplit(part) for part in _same_for_all_sentinels(url).split(";")]

@@ -15,9 +15,10 @@ from celery import signals
 from config.settings import Settings
 from number_orders.carriers.http.transport import default_tls
 from number_orders.fulfilment import runtime
-from workers import bootstrap, logs
+from workers import bootstrap, logs, own_celery, scheduler
 from workers.apps import make_app, make_bell, make_notifier
 from workers.dead_letters import DeadLetters
+from workers.health import WorkerHealth
 from workers.slots import FileSlots
 from workers.termination import heed_only_the_worker
 
@@ -27,13 +28,15 @@ _READY_WITHIN_S: Final = 2.0
 settings = Settings()
 logs.set_up(settings.log_level, as_json=settings.log_json)
 signals.setup_logging.connect(logs.on_setup_logging, weak=False)
+own_celery.forget_environment()
+scheduler.install()
 app = make_app(settings)
 
 
 # One folder per worker: its pool children are forked from the process that imports this.
 slots_folder = Path(tempfile.gettempdir()) / f"number-orders-slots-{os.getuid()}-{os.getpid()}"
 if settings.database_url is not None:
-    DeadLetters.database_url = settings.database_url.get_secret_value()
+    DeadLetters.database_url = WorkerHealth.database_url = settings.database_url.get_secret_value()
     runtime.install(
         bootstrap.services_factory(
             settings,

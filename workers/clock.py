@@ -1,9 +1,32 @@
-"""The machine's clock, where it need not agree with other machines. The time of orders is PostgreSQL's."""
+"""The time of day in this process: PostgreSQL's as soon as it is known, since moments go into the ledger."""
 
 import time
 from datetime import UTC, datetime
 
+from number_orders.carriers.http.courier import boot_clock
+from number_orders.fulfilment.lanes.rate import LedgerClock
+
+
+class _Followed:
+    """The ledger's clock that this process follows, once it has one."""
+
+    clock: LedgerClock | None = None
+
+
+def follow(clock: LedgerClock) -> None:
+    """Go by the ledger's clock from now on. Each process has its own: a pool child follows after its fork."""
+    _Followed.clock = clock
+
 
 def utc_now() -> datetime:
-    """Return this machine's time, as needed to read a carrier's `Retry-After` or a token's expiry."""
+    """Return the ledger's time, or this machine's while the ledger's is not known.
+
+    A carrier's `Retry-After: 30` becomes a moment in the ledger, where it counts by PostgreSQL's clock.
+    """
+    ledger_time = _Followed.clock.at(boot_clock()) if _Followed.clock else None
+    return ledger_time or machine_now()
+
+
+def machine_now() -> datetime:
+    """Return what the clock of this machine shows."""
     return datetime.fromtimestamp(time.time(), UTC)

@@ -35,7 +35,8 @@ def _take_in_batches(consumer: Any, queue: str) -> None:
 
     def can_consume() -> bool:
         busy_processes: int = len(state.reserved_requests) + collector.running_count
-        return not collector.is_paused and busy_processes < int(consumer.pool.num_processes)
+        is_free = not collector.is_paused and busy_processes < int(consumer.pool.num_processes)
+        return is_free and consumer.owner_check.is_ours
 
     channel.qos.can_consume = can_consume
     channel.take_in_batches(queue, collector.capacity)

@@ -6,11 +6,13 @@ fails over the same message. Knows nothing of the tasks' own arguments.
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import uuid4
 
+from celery.utils.time import maybe_iso8601
 from kombu.utils.json import loads
 from pydantic import (
     AfterValidator,
@@ -28,6 +30,8 @@ MALFORMED: Final = "application/x-stray"
 _FAULTS_MAX: Final = 3
 _REASON_MAX: Final = 300
 _INTERNAL_TASKS: Final = frozenset({"orders.sweep", "orders.mind", "orders.forget", "orders.work"})
+_RETRY_AFTER: Final = timedelta(seconds=1)
+"""How long an order waits after its message has killed a child (`default_retry_delay` of its task)."""
 
 
 def is_printable(text: str) -> bool:
@@ -176,6 +180,44 @@ def find_fault(headers: object, body: object) -> str | None:
     except ValidationError as invalid:
         return _describe(invalid)
     return None
+
+
+def take_moments(headers: object, body: object, *, own_now: datetime, broker_now: Callable[[], datetime]) -> None:
+    """Rewrite the moments in a task message for the clock of this machine, by which Celery judges them.
+
+    - A wake-up never expires: another machine's clock has written when, and old ones do no harm.
+    - Our own retry of a message waits for a second from now, whatever the clock of the worker said that asked for it.
+    - What a producer has asked for (`countdown`, `eta`, `expires`) counts by the clock of the broker.
+
+    Args:
+        headers: Those of the message, changed in place; in protocol 1 the body has the moments.
+        body: The decoded body.
+        own_now: The time on this machine's clock.
+        broker_now: Asks the broker for its time; called only for a message that has moments.
+    """
+    held = headers if isinstance(headers, dict) and "task" in headers else body
+    if not isinstance(held, dict) or not (held.get("eta") or held.get("expires")):
+        return
+    if held.get("task") in _INTERNAL_TASKS:
+        held["eta"] = held["expires"] = None
+        return
+    ahead = own_now - broker_now()
+    for name in ("eta", "expires"):
+        if moment := _moment(held.get(name)):
+            held[name] = (moment + ahead).isoformat()
+    if held.get("eta") and held.get("retries"):
+        held["eta"] = (own_now + _RETRY_AFTER).isoformat()
+
+
+def _moment(text: Any) -> datetime | None:
+    """Return a moment as Celery reads it; None for one that it will refuse."""
+    try:
+        moment = maybe_iso8601(text)
+    except ValueError:
+        return None
+    if moment is None:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _describe(invalid: ValidationError) -> str:

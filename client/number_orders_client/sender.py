@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from celery import Celery
+from celery.app.utils import Settings
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from number_orders_client.contract import ORDERS_MAX, OrderDocument, OrderRequest, Refusal, Ticket
@@ -20,6 +21,23 @@ Orderable = OrderRequest | Mapping[str, Any]
 
 class NoTicketError(TimeoutError):
     """No answer came in time. The order may be stored or not; sending it again with the same key is safe."""
+
+
+class _GivenAddresses(Settings):
+    """Celery's settings with the addresses that the client was given.
+
+    Celery prefers `CELERY_BROKER_URL` and its like, which the producer's own application may have in its environment.
+    """
+
+    @property
+    def broker_url(self) -> Any:
+        return self.get("broker_url")
+
+    broker_read_url = broker_write_url = broker_url
+
+    @property
+    def result_backend(self) -> Any:
+        return self.get("result_backend")
 
 
 class Client:
@@ -53,6 +71,8 @@ class Client:
             **given.pop("broker_transport_options", {}),
         }
         self._app = Celery("number-orders-client", broker=broker_url, backend=result_url or broker_url)
+        # Celery has no setting for the class. Assigned in the usual way, `__class__` would become a Celery setting.
+        object.__setattr__(self._app.conf, "__class__", _GivenAddresses)
         self._app.conf.update(
             task_serializer="json",
             result_serializer="json",

@@ -51,6 +51,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "sandbox": operations.sandbox,
         "simulate": operations.simulate,
         "migrate": operations.migrate,
+        "take-broker": operations.take_broker,
     },
     "Looking after it": {
         "doctor": operations.doctor,

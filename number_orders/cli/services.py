@@ -68,7 +68,7 @@ async def open_services(settings: Settings) -> "AsyncIterator[Services]":
     """
     from workers import apps, bootstrap  # noqa: PLC0415  imports Celery and HTTP clients; reading needs neither
 
-    _log_only_warnings()
+    log_only_warnings()
     await _connected_url(settings)
     open_all = bootstrap.services_factory(
         settings,
@@ -153,7 +153,7 @@ async def _connected_url(settings: Settings) -> str:
     return url
 
 
-def _log_only_warnings() -> None:
+def log_only_warnings() -> None:
     """Write the services' log to standard error, warnings and errors only."""
     import structlog  # noqa: PLC0415  only the services log
 

@@ -18,7 +18,7 @@ from number_orders.fulfilment.lanes.list_reader import ListReader
 from number_orders.fulfilment.lanes.presence import LanePresence
 from number_orders.fulfilment.lanes.rate import LedgerClock
 from number_orders.fulfilment.lanes.run import LANE_RUN_S, LaneRun, LaneWork
-from number_orders.fulfilment.lanes.submit import SubmitLane
+from number_orders.fulfilment.lanes.submit import SubmitLane, latest_fall
 from number_orders.fulfilment.notifications import TellLane
 from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.reconciliation.reconcile import LOOKUPS, Decision, Reconciled, Reconciliation
@@ -38,6 +38,7 @@ log = structlog.get_logger(__name__)
 _SLOT_RETRIES_S: Final = (0.0, 0.05)
 """Pauses before each attempt to get a slot. A child that is about to leave may have sent this very wake-up."""
 
+_FORGOTTEN: Final = "the ledger fell back in time, and the order was not looked for since; try again once that is known"
 _TRIES: Final = 5
 """How often an order is read again because it moved during its cancellation."""
 
@@ -54,6 +55,7 @@ class OrderService:
         bell: Bell,
         slots: Slots,
         boot_clock: Callable[[], float],
+        ledger_clock: LedgerClock | None = None,
         receipts_kept: timedelta = timedelta(days=30),
         guard_lasts: timedelta = GUARD_LASTS,
     ) -> None:
@@ -64,7 +66,7 @@ class OrderService:
         self._bell = bell
         self._slots = slots
         self._boot_clock = boot_clock
-        self._ledger_clock = LedgerClock()
+        self._ledger_clock = ledger_clock or LedgerClock()
         self._receipts_kept = receipts_kept
         self._guard_lasts = guard_lasts
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
@@ -119,12 +121,20 @@ class OrderService:
                 raise NotCancellable(not_set_up(order))
             if order.state is not State.ACCEPTED and not self._cancels_at_carrier(order):
                 raise NotCancellable(_why_not_cancellable(order))
+            if order.state is State.ACCEPTED and await self._may_be_forgotten(order):
+                raise NotCancellable(f"order {order_id} may be at {order.request.carrier}: {_FORGOTTEN}")
             moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
             if order_id in moved:
                 self._bell.ring([(order.request.carrier, Lane.TELL), (order.request.carrier, Lane.ASK)])
                 return moved[order_id]
             # It moved since it was read: it is being sent, or was not sent after all, or somebody else cancelled it.
         raise NotCancellable(f"order {order_id} could not be cancelled, because it kept moving; try again")
+
+    async def _may_be_forgotten(self, order: Order) -> bool:
+        """Tell whether the ledger fell back in time, and the order was not looked for since."""
+        period = await self._ledger.guard.read()
+        since = latest_fall(period.began_at if period.is_active else None, order)
+        return since is not None and not order.was_doubted_since(since)
 
     def _cancels_at_carrier(self, order: Order) -> bool:
         """Tell whether the carrier has the order and can be asked to drop it."""

@@ -1,17 +1,19 @@
 """The connection to PostgreSQL: a pool, and one way to run a named statement.
 
 One statement is one transaction. A statement that meets a broken connection is run once more. That is safe because
-every statement is guarded: by the order's key, its version, or its lease. Callers see the errors of
-`number_orders.orders.errors`; psycopg's exceptions do not leave this package.
+every statement is guarded: by the order's key, its version, or its lease. A connection that answers and cannot serve,
+such as one to a former primary that is read-only now, is broken too: it is closed, and so are the others of the pool.
+Callers see the errors of `number_orders.orders.errors`; psycopg's exceptions do not leave this package.
 
 Behind a connection pooler that gives each transaction another session (PgBouncer in transaction mode), nothing relies
 on the state of a session: the settings of a statement travel with it, in the same transaction and round trip.
 """
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -46,6 +48,15 @@ _TCP: Final[Mapping[str, Any]] = {
 }
 """How soon a connection to a machine that does not answer is closed. A database URL may set its own values."""
 
+_USELESS: Final = ("25006", "57P01", "57P02", "57P03", "08")
+"""How the SQLSTATEs begin of a server that is read-only, shuts down, has crashed, starts, or lost its client."""
+_READ_ONLY: Final = ("in_hot_standby", "default_transaction_read_only")
+"""What PostgreSQL tells its clients unasked when it takes no writes (since release 14)."""
+_STALE_MAX: Final = 5
+"""How many connections of before a statement may meet after the pool was emptied."""
+_DRAIN_EVERY_S: Final = 1.0
+"""While every server is useless, the connections of a pool are replaced at most this often."""
+
 STATEMENT_S: Final = 30.0
 """PostgreSQL cancels a statement after this time, whatever it waits for. Migrations have no such limit."""
 
@@ -56,7 +67,24 @@ _WAITS_FOR_STANDBY: Final = "SyncRepWaitForLSN"
 """The function of PostgreSQL that warns when a synchronous commit was made here and not confirmed by the standby. The
 warning has no SQLSTATE of its own, and its text depends on the server's language."""
 
-Connections = AsyncConnectionPool[psycopg.AsyncConnection[DictRow]]
+
+class StaleConnection(psycopg.errors.ReadOnlySqlTransaction):
+    """The server has become read-only since this connection was made; another one may lead elsewhere."""
+
+
+class LedgerConnection(psycopg.AsyncConnection[DictRow]):
+    """A connection that knows whether its server takes writes."""
+
+    was_read_only = False
+    """Whether the server took no writes when the connection was made."""
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether the server has told that it takes no writes now. Costs no round trip; behind a pooler it may not."""
+        return any(self.info.parameter_status(name) == "on" for name in _READ_ONLY)
+
+
+Connections = AsyncConnectionPool[LedgerConnection]
 OnConnect = Callable[[psycopg.AsyncConnection[DictRow]], Awaitable[None]]
 
 
@@ -101,19 +129,24 @@ class Database(ABC):
             raise LedgerUnavailable(f"the ledger did not answer within {self.silence_s:g} s") from error
         except _STATEMENTS_LOST as error:
             raise PreparedStatementsLost(f"a connection pooler keeps no prepared statements: {error}") from error
-        except _CONNECTION_ERRORS:
-            await self._reconnect()
+        except _CONNECTION_ERRORS as error:
+            await self._reconnect(error)
             return await self._run_again(statement, params)
 
     async def _run_again(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
         try:
+            for _ in range(_STALE_MAX):  # connections that were being made meanwhile
+                with suppress(StaleConnection):
+                    return await self._execute(statement, params)
             return await self._execute(statement, params)
+        except psycopg.errors.ReadOnlySqlTransaction as error:
+            raise LedgerUnavailable(f"the ledger is read-only: {error}") from error
         except (TimeoutError, *_CONNECTION_ERRORS) as error:
             raise LedgerUnavailable(f"the ledger does not answer: {error!r}") from error
 
     @abstractmethod
-    async def _reconnect(self) -> None:
-        """Replace broken connections."""
+    async def _reconnect(self, error: Exception) -> None:
+        """Replace broken connections, after one of them has met this error."""
 
     @abstractmethod
     async def _execute(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
@@ -134,6 +167,7 @@ class PostgresDatabase(Database):
         self.pool = pool
         self.silence_s = silence_s
         self._local_settings = local_settings
+        self._drained_at = -_DRAIN_EVERY_S
 
     @classmethod
     def at(
@@ -163,6 +197,7 @@ class PostgresDatabase(Database):
         settings = _session_settings(statement_s)
         pool: Connections = AsyncConnectionPool(
             address(url),
+            connection_class=LedgerConnection,
             min_size=1,
             max_size=connections_max,
             timeout=wait_s,
@@ -190,9 +225,16 @@ class PostgresDatabase(Database):
     ) -> None:
         await self.pool.close()
 
-    async def _reconnect(self) -> None:
-        """Check every connection of the pool: after a restart of PostgreSQL all of them are dead."""
-        await self.pool.check()
+    async def _reconnect(self, error: Exception) -> None:
+        """Replace every connection if the server is useless; otherwise those that are dead, as after its restart.
+
+        A useless one answers every check, so the pool would keep it until it is an hour old.
+        """
+        if not _is_useless(error):
+            await self.pool.check()
+        elif time.monotonic() - self._drained_at >= _DRAIN_EVERY_S:
+            self._drained_at = time.monotonic()
+            await self.pool.drain()
 
     async def _execute(self, statement: str, params: Mapping[str, Any]) -> list[DictRow]:
         notices: list[Diagnostic] = []
@@ -202,14 +244,25 @@ class PostgresDatabase(Database):
                 async with self._with_local_settings(connection):
                     cursor = await connection.execute(SQL[statement], params)
                 rows = await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
+            except psycopg.Error as error:
+                if _is_useless(error):
+                    await connection.close()  # the pool replaces it
+                if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and not connection.was_read_only:
+                    raise StaleConnection(str(error)) from error
+                raise
             finally:
                 connection.remove_notice_handler(notices.append)
+            if connection.is_read_only:
+                # Kept in the pool, it would go on reading what may be out of date when the address leads elsewhere.
+                await connection.close()
+                if not connection.was_read_only:
+                    raise StaleConnection("PostgreSQL has become read-only since we connected")
         if any(notice.source_function == _WAITS_FOR_STANDBY for notice in notices):
             raise LedgerUnavailable("written, but the synchronous standby has not confirmed it in time")
         return rows
 
     @asynccontextmanager
-    async def _with_local_settings(self, connection: psycopg.AsyncConnection[DictRow]) -> AsyncIterator[None]:
+    async def _with_local_settings(self, connection: LedgerConnection) -> AsyncIterator[None]:
         """Send the settings and what is executed within together: PostgreSQL runs a pipeline as one transaction."""
         if self._local_settings is None:
             yield
@@ -239,8 +292,18 @@ async def check_reachable(url: str, *, within_s: int) -> None:
 
 
 def address(url: str) -> str:
-    """Return libpq's connection string for `url`, with our TCP settings where the URL sets none."""
-    return make_conninfo("", **{**_TCP, **conninfo_to_dict(url)})
+    """Return libpq's connection string for `url`, with our settings where the URL sets none.
+
+    Of several hosts the one that takes writes is used.
+    """
+    given = conninfo_to_dict(url)
+    several = any("," in str(given.get(name) or "") for name in ("host", "hostaddr"))
+    return make_conninfo("", **{**_TCP, **({"target_session_attrs": "read-write"} if several else {}), **given})
+
+
+def _is_useless(error: Exception) -> bool:
+    """Tell whether an error says that the server answers and cannot serve, so that its connections must go."""
+    return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_USELESS)
 
 
 def _session_settings(statement_s: float) -> Mapping[str, str]:
@@ -265,10 +328,9 @@ async def _set(
     await connection.execute(f"SELECT {calls}".encode(), values, prepare=None if for_transaction else False)
 
 
-async def _configure(
-    settings: Mapping[str, str], on_connect: OnConnect | None, connection: psycopg.AsyncConnection[DictRow]
-) -> None:
+async def _configure(settings: Mapping[str, str], on_connect: OnConnect | None, connection: LedgerConnection) -> None:
     """Prepare a new connection, before anything else uses it."""
+    connection.was_read_only = connection.is_read_only
     await _set(settings, connection)
     if on_connect is not None:
         await on_connect(connection)

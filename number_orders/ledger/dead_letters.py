@@ -11,9 +11,11 @@ from psycopg.types.json import Jsonb
 from number_orders.ledger.connection import Database
 from number_orders.ledger.statements import SQL
 from number_orders.ledger.text import storable_text
+from number_orders.ledger.time_limit import time_limit
 from number_orders.orders.errors import LedgerUnavailable
 
 _CONNECT_TIMEOUT_S: Final = 3
+_STORE_S: Final = 5.0
 _BODY_BYTES_MAX: Final = 64 * 1024
 
 
@@ -71,7 +73,10 @@ def store_dead_letter(url: str, letter: DeadLetter) -> None:
         LedgerUnavailable: It was not stored.
     """
     try:
-        with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True) as connection:
+        with (
+            psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True) as connection,
+            time_limit(connection, _STORE_S),
+        ):
             connection.execute(SQL["store_dead_letter"], _row(letter))
     except psycopg.Error as fault:
         raise LedgerUnavailable(str(fault)) from fault

@@ -17,7 +17,8 @@ from number_orders.simulation.process import Process
 from number_orders.simulation.trace import Trace
 
 _VISIBILITY_S: Final = 90.0
-_BELL_LIVES_S: Final = 5.0
+_TICKS_WAITING_MAX: Final = 10
+_BELLS_WAITING_MAX: Final = 100
 _BELL_HEARD_WITHIN_S: Final = 2.0
 _SUFFICES_S: Final = 3.0
 _ON_ITS_WAY_S: Final = (0.001, 0.02)
@@ -26,13 +27,12 @@ _DELAYED_S: Final = (0.1, 90.0)
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """One message. One that carries an order is acknowledged late; a bell is acknowledged at once and expires."""
+    """One message. One that carries an order is acknowledged late, a bell at once. None expires."""
 
     name: str
     arguments: tuple[Any, ...]
     late_ack: bool = False
     answer: "asyncio.Future[Any] | None" = field(default=None, repr=False)
-    expires_at: float = float("inf")
 
     @property
     def summary(self) -> str:
@@ -69,8 +69,6 @@ class Broker:
                 self._idle.append(idle)
                 await idle
             message = self._waiting.popleft()
-            if message.expires_at < asyncio.get_running_loop().time():
-                continue
             if message.late_ack:
                 again = asyncio.get_running_loop().call_later(_VISIBILITY_S, self._restore, message)
                 self._unacked[message] = again
@@ -91,11 +89,12 @@ class Broker:
         self._unacked.clear()
 
     def ring(self, carrier: str, lane: str) -> None:
-        """Ring a lane's bell, unless it was rung just now and no child has looked since."""
+        """Ring a lane's bell, unless it was rung just now and no child has looked since, or many bells wait."""
         now = asyncio.get_running_loop().time()
         if self._rung_until.get((carrier, lane), 0.0) <= now:
             self._rung_until[carrier, lane] = now + _BELL_HEARD_WITHIN_S
-            self.send(Message("work", (carrier, lane), expires_at=now + _BELL_LIVES_S))
+            if self._count_waiting("work", lane) < _BELLS_WAITING_MAX:
+                self.send(Message("work", (carrier, lane)))
 
     def reset(self, carrier: str, lane: str) -> None:
         """Record that a child is about to look at the lane."""
@@ -106,8 +105,12 @@ class Broker:
         self._rung_until[carrier, lane] = asyncio.get_running_loop().time() + _BELL_HEARD_WITHIN_S
 
     def tick(self) -> None:
-        """Send a sweep message."""
-        self.send(Message("sweep", (), expires_at=asyncio.get_running_loop().time() + _BELL_LIVES_S))
+        """Send a sweep message, unless many wait."""
+        if self._count_waiting("sweep") < _TICKS_WAITING_MAX:
+            self.send(Message("sweep", ()))
+
+    def _count_waiting(self, name: str, lane: str | None = None) -> int:
+        return sum(one.name == name and (lane is None or one.arguments[1] == lane) for one in self._waiting)
 
     def _restore(self, message: Message) -> None:
         if self._unacked.pop(message, None) is not None:

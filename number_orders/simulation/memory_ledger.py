@@ -62,7 +62,7 @@ class MemoryDatabase(Database):
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
 
-    async def _reconnect(self) -> None:
+    async def _reconnect(self, error: Exception) -> None:
         """Do nothing: there is no connection."""
 
     async def _execute(self, statement: str, params: Mapping[str, Any]) -> list[Row]:

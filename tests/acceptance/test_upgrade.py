@@ -10,8 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from uuid import uuid4
 
+import psycopg
 import pytest
 import redis
 
@@ -110,6 +112,29 @@ def test_both_releases_serve_one_ledger_and_nobody_notices_the_upgrade(
         f"{len(orders)} orders; begun by the old worker {len(old.begun)}, by the new {len(new.begun)}; "
         f"handed on: {len(old.begun & new.ended)} to the new, {len(new.begun & old.ended)} to the old"
     )
+
+
+def test_an_order_that_a_killed_old_worker_had_in_hand_is_accepted_by_the_new_release(
+    older: Processes, processes: Processes, producer: Producer, broker_url: str, ledger_url: str, an_order: MakeOrder
+) -> None:
+    """The old release keeps unacknowledged messages under kombu's names, which the new one uses no more."""
+    before = older.worker()
+    order_id = str(uuid4())
+    with psycopg.connect(ledger_url) as db, redis.Redis.from_url(broker_url) as broker:
+        db.execute("LOCK TABLE orders IN ACCESS EXCLUSIVE MODE")
+        sent = producer.app.send_task("orders.submit", [an_order()], queue="orders", task_id=order_id)
+        for _ in eventually(WITHIN_S):
+            if broker.hlen("unacked") == 1 and not broker.llen("orders"):
+                break
+        before.kill()
+        tags: list[Any] = broker.hkeys("unacked")
+        broker.zadd("unacked_index", dict.fromkeys(tags, 1))  # the visibility timeout is over
+    assert migrate(ledger_url) == head()
+    processes.worker()
+    ticket = sent.get(timeout=WITHIN_S)
+    assert (ticket["order_id"], ticket["new"]) == (order_id, True)
+    with redis.Redis.from_url(broker_url) as broker:
+        assert not broker.exists("unacked", "unacked_index")
 
 
 @dataclass(frozen=True, slots=True)

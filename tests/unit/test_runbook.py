@@ -70,7 +70,7 @@ def test_every_reason_for_which_an_order_is_parked_is_explained() -> None:
         assert any(longest in told for told in REASON.findall(PAGE)), longest
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"`number-orders ([a-z]+)", PAGE))))
+@pytest.mark.parametrize("command", sorted(set(re.findall(r"`number-orders ([a-z-]+)", PAGE))))
 def test_every_command_that_is_to_be_typed_is_there(command: str) -> None:
     from number_orders.cli.app import _PANELS  # noqa: PLC0415  the only test here that needs the commands
 

@@ -1,6 +1,6 @@
-"""Checks that need no worker and no carrier: settings, packages, ledger, broker, and what waits for a person.
+"""Checks that need no worker and no carrier: settings, packages, ledger, and what waits for a person.
 
-Each check is one line: what was checked, the finding, and how to repair it. None changes anything.
+Each check is one line: what was checked, the finding, and how to repair it. None leaves anything changed.
 """
 
 import asyncio
@@ -13,11 +13,9 @@ from enum import StrEnum
 from importlib import metadata
 from typing import Any, Final
 
-import redis
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from config.addresses import REDIS, scheme_of
 from config.settings import PREFIX, Settings
 from number_orders.cli.discovery import NOTHING_RUNS, START_HINT, Found
 from number_orders.cli.operations.guard import guard_line
@@ -28,14 +26,21 @@ from number_orders.ledger.connection import PostgresDatabase, ledger_time
 from number_orders.ledger.guard import GuardPeriod
 from number_orders.ledger.migrate import head, schema_version, server_version
 from number_orders.ledger.pauses import HeldBy
+from number_orders.ledger.write_check import find_write_fault
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import LedgerUnavailable, NotStorable
 from number_orders.orders.model import State
-from workers.brokers import open_connection, redis_client
 
 _WITHIN_S: Final = 3
+_WRITE_REMEDIES: Final = {
+    "is a standby": f"let {PREFIX}DATABASE_URL lead to the primary; orders wait, and go on by themselves",
+    "read-only": "see why the server takes no writes: a full disk, a failover, its settings; orders wait",
+    "synchronous standby": "start that standby, or change synchronous_standby_names; until then every commit waits",
+    "PostgreSQL waits for Lock": "see pg_locks and pg_stat_activity for who holds it, and end that session",
+    "permission denied": "grant the role of these processes what it needs; `number-orders migrate` owns the tables",
+}
+_OTHER_WRITE_REMEDY: Final = "see the log of PostgreSQL, and of what stands before it (a pooler, a proxy); orders wait"
 _NEST: Final = "__"
-_NO_EVICTION: Final = "noeviction"
 _HOLD_REMEDIES: Final = {
     HeldBy.PERSON: "`number-orders resume` ends the pause",
     HeldBy.BREAKER: "nothing: one order at a time tries, and the others follow; see the carrier's status page",
@@ -101,7 +106,7 @@ def check_packages(found: Found) -> Check:
 
 
 def check_database(settings: Settings) -> Check:
-    """Connect to the ledger, and compare its schema with the one that this program needs."""
+    """Connect to the ledger, compare its schema with the one that this program needs, and write as a worker does."""
     if settings.database_url is None:
         return Check("database", Verdict.WRONG, NOTHING_RUNS, START_HINT)
     url = settings.database_url.get_secret_value()
@@ -119,24 +124,11 @@ def check_database(settings: Settings) -> Check:
         )
         return Check("database", Verdict.WRONG, f"{where}: {scrubbed(refused, url)}", remedy)
     if schema == expected:
-        return Check("database", Verdict.GOOD, f"{where}, schema {schema}")
+        return _check_write(url, f"{where}, schema {schema}")
     if schema is None:
         return Check("database", Verdict.WRONG, f"{where}: it has no schema yet", "run `number-orders migrate`")
     remedy = "run `number-orders migrate`; if it does not know that schema, this program is older than the database"
     return Check("database", Verdict.WRONG, f"{where}: schema {schema}, and this program needs {expected}", remedy)
-
-
-def check_broker(settings: Settings) -> Check:
-    """Connect to the broker, and check that it drops no message when memory is short."""
-    if settings.broker_url is None:
-        return Check("broker", Verdict.WRONG, NOTHING_RUNS, START_HINT)
-    url = settings.broker_url.get_secret_value()
-    try:
-        return _check_valkey(settings, url) if scheme_of(url) in REDIS else _check_other_broker(settings, url)
-    except Exception as trouble:  # noqa: BLE001  every transport has errors of its own
-        why = scrubbed(str(trouble) or type(trouble).__name__, url)
-        remedy = f"start the broker, or correct {PREFIX}BROKER_URL: without it, orders are accepted and not sent"
-        return Check("broker", Verdict.WRONG, f"{masked(url)}: {why}", remedy)
 
 
 def check_tickets(settings: Settings) -> Iterator[Check]:
@@ -200,29 +192,12 @@ async def _statement_trouble(settings: Settings, url: str) -> str | None:
     return None
 
 
-def _check_valkey(settings: Settings, url: str) -> Check:
-    with redis_client(settings, url, timeout_s=_WITHIN_S) as client:
-        client.ping()
-        try:
-            info: dict[str, Any] = client.info()
-        except redis.exceptions.NoPermissionError:
-            remedy = "allow INFO to this user (+info), or see to it that maxmemory-policy is noeviction"
-            return Check("broker", Verdict.LOOK, f"{masked(url)} does not show its maxmemory-policy", remedy)
-    server = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info.get('redis_version')}"
-    policy = info.get("maxmemory_policy", _NO_EVICTION)
-    where = f"{masked(url)}, {server}, {policy}"
-    if policy == _NO_EVICTION:
-        return Check("broker", Verdict.GOOD, where)
-    remedy = f"set maxmemory-policy {_NO_EVICTION}: any other drops messages when memory runs short"
-    return Check("broker", Verdict.WRONG, where, remedy)
-
-
-def _check_other_broker(settings: Settings, url: str) -> Check:
-    with open_connection(settings) as connection:
-        connection.ensure_connection(max_retries=1, timeout=_WITHIN_S)
-        server = connection.connection.server_properties
-    where = f"{masked(url)}, {server.get('product', 'AMQP')} {server.get('version', '')}".rstrip()
-    return Check("broker", Verdict.GOOD, f"{where}, {settings.queue_type} queues")
+def _check_write(url: str, where: str) -> Check:
+    fault = find_write_fault(url, within_s=_WITHIN_S)
+    if fault is None:
+        return Check("database", Verdict.GOOD, where)
+    remedy = next((remedy for words, remedy in _WRITE_REMEDIES.items() if words in fault), _OTHER_WRITE_REMEDY)
+    return Check("database", Verdict.WRONG, f"{where}: {scrubbed(fault, url)}", remedy)
 
 
 def _backlog(name: str, rows: Sequence[Any], remedy: str) -> Check:

@@ -8,19 +8,21 @@ from rich.text import Text
 
 from config.settings import Settings
 from number_orders.cli.discovery import discover
+from number_orders.cli.doctor.broker_checks import check_broker, check_broker_content
+from number_orders.cli.doctor.carrier_checks import check_carriers
 from number_orders.cli.doctor.checks import (
     Check,
     Verdict,
     check_backlog,
-    check_broker,
     check_database,
     check_packages,
     check_tickets,
     check_variables,
 )
-from number_orders.cli.doctor.running_checks import WorkerPoll, check_carriers
+from number_orders.cli.doctor.process_checks import ProcessPoll
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.output import clean, screen
+from number_orders.cli.services import log_only_warnings
 from number_orders.orders.errors import LedgerUnavailable
 
 _MARKS: Final = {
@@ -33,6 +35,7 @@ _MARKS: Final = {
 
 def run_checks() -> Iterator[Check]:
     """Run all checks; each depends only on those before it."""
+    log_only_warnings()
     yield from check_variables()
     try:
         found = discover()
@@ -47,7 +50,9 @@ def run_checks() -> Iterator[Check]:
     broker = check_broker(settings)
     yield broker
     yield from check_tickets(settings)
-    yield from _running_checks(settings, broker_answers=broker.verdict in {Verdict.GOOD, Verdict.LOOK})
+    if broker.verdict in {Verdict.GOOD, Verdict.LOOK}:
+        yield from check_broker_content(settings)
+    yield from _running_checks(settings, database, broker)
     if database.verdict is Verdict.GOOD:
         yield from _backlog_checks(settings)
     else:
@@ -82,12 +87,13 @@ def exit_code(checks: Sequence[Check]) -> ExitCode:
     return ExitCode.NO if any(check.verdict is Verdict.WRONG for check in checks) else ExitCode.DONE
 
 
-def _running_checks(settings: Settings, *, broker_answers: bool) -> Iterator[Check]:
-    if not broker_answers:
+def _running_checks(settings: Settings, database: Check, broker: Check) -> Iterator[Check]:
+    if broker.verdict not in {Verdict.GOOD, Verdict.LOOK}:
         yield Check("workers", Verdict.SKIPPED, "not checked, because the broker is wrong")
         yield from check_carriers(settings)
         return
-    with WorkerPoll(settings) as workers:
-        yield workers.check_workers()
+    with ProcessPoll(settings) as processes:
+        yield from processes.check_workers()
+        yield processes.check_clocks()
         yield from check_carriers(settings)  # meanwhile, beat sends sweeps
-        yield workers.check_beat()
+        yield processes.check_beat(ledger_is_wrong=database.verdict is not Verdict.GOOD)

@@ -285,6 +285,19 @@ def migrate() -> None:
     typer.echo(migrate_ledger(find_ledger()))
 
 
+def take_broker() -> None:
+    """Say that the broker belongs to this ledger from now on, after this one has replaced another.
+
+    Workers leave their ledger's id at the broker, and serve no broker of another ledger.
+    Run this for a ledger that was moved, restored or made anew.
+    Workers of the other ledger stop within seconds; what waits in the queues goes to this ledger.
+    """
+    from number_orders.cli.discovery import find_settings
+    from number_orders.cli.operations.take_broker import take_broker as command
+
+    typer.echo(command(find_settings()))
+
+
 def sandbox(
     host: Annotated[
         str, typer.Option(help="The address to listen on. The credentials are published: stay on loopback.")

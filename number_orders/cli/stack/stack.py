@@ -16,11 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 
+import redis
 from pydantic import SecretStr
 
+from config.addresses import REDIS, scheme_of
 from config.settings import PREFIX, Settings
 from number_orders.cli.discovery import STACK_NOTE
-from number_orders.cli.output import masked, scrubbed
+from number_orders.cli.output import clean, masked, scrubbed
 from number_orders.cli.stack import processes
 from number_orders.cli.stack.data_directory import (
     PRACTICE_ACCOUNT,
@@ -44,10 +46,12 @@ from number_orders.embedded.postgres import EmbeddedPostgres
 from number_orders.embedded.supervisor import Listener, ProcessEvent, ProcessEventKind, Sink, Supervisor
 from number_orders.embedded.valkey import EmbeddedValkey
 from number_orders.fulfilment.lanes.run import LANE_RUN_S
+from number_orders.ledger.identity import read_identity
 from number_orders.ledger.migrate import migrate
 from number_orders.orders.errors import LedgerUnavailable
+from workers import broker_owner
 from workers.apps import make_sender
-from workers.brokers import open_connection
+from workers.brokers import open_connection, redis_client
 from workers.carriers import configured_carriers
 
 FLOWER_USER: Final = "operator"
@@ -56,6 +60,7 @@ _FLOWER_CONF: Final = "flower.conf.py"
 _UP_WITHIN_S: Final = 60.0
 _GRACE_S: Final = 10.0
 _LINES_KEPT: Final = 12
+_BROKER_S: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +185,7 @@ class Stack:
         migration_url = by_another_role.get_secret_value() if by_another_role else database_url
         _migrate(migration_url, hint=_unset_hint("DATABASE_URL", given=given.database_url is not None))
         _check_broker(self._settings, hint=_unset_hint("BROKER_URL", given=given.broker_url is not None))
+        self._settle_owner(broker_url, database_url, is_embedded=given.broker_url is None)
         sandbox = self._start_sandbox(running) if uses_sandbox else None
         flower = self._start_ours(running)
         self._write_note(running, flower, sandbox)
@@ -200,6 +206,28 @@ class Stack:
         return (
             database.get_secret_value() if database else postgres,
             broker.get_secret_value() if broker else valkey,
+        )
+
+    def _settle_owner(self, broker_url: str, database_url: str, *, is_embedded: bool) -> None:
+        """Refuse a broker of another ledger, whose workers would end at once. One that runs for us alone is taken."""
+        if scheme_of(broker_url) not in REDIS:
+            return
+        with redis_client(self._settings, broker_url, timeout_s=_BROKER_S) as client:
+            try:
+                owner, own = broker_owner.owner(client), read_identity(database_url)
+            except (redis.RedisError, LedgerUnavailable):
+                return  # the workers say what is wrong
+            if owner is None or owner.ledger_id == own.ledger_id:
+                return
+            if is_embedded:
+                broker_owner.take_over(client, own)
+                self._say("the broker started here belonged to another ledger before")
+                return
+        raise StackError(
+            f"the broker at {masked(broker_url)} belongs to another ledger, {clean(owner.database)}"
+            f" ({clean(owner.ledger_id)}); this one is {own.database} ({own.ledger_id})",
+            hint=f"unset {PREFIX}BROKER_URL to have a broker started here; or name that ledger in {PREFIX}DATABASE_URL;"
+            " or, if this ledger has replaced it, run `number-orders take-broker`",
         )
 
     def _start_sandbox(self, running: ExitStack) -> str:

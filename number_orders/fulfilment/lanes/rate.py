@@ -6,9 +6,10 @@ limits themselves are rows of the ledger. Reasons and figures: docs/adr/0011-pla
 """
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from number_orders.carriers.contract import LimitPause
@@ -54,6 +55,11 @@ class LedgerClock:
         if least_of_both > most_of_both:  # a clock was set
             least_of_both, most_of_both = least, most
         self._least, self._most, self._learnt_at = least_of_both, most_of_both, heard_at
+
+    def at(self, moment: float) -> datetime | None:
+        """Return the ledger's time at a moment of our clock, as well as it is known; None before the first reading."""
+        ahead = (self._least + self._most) / 2
+        return datetime.fromtimestamp(moment + ahead, UTC) if math.isfinite(ahead) else None
 
     def opens(self, slot: datetime) -> float:
         """Return the moment of our clock before which the slot has certainly not begun."""

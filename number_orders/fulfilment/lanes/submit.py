@@ -170,7 +170,12 @@ class SubmitLane:
         )
 
 
+def latest_fall(guarded_since: datetime | None, order: Order) -> datetime | None:
+    """Return when the ledger last fell back in time, as far as that concerns an order; None if it did not."""
+    return max(filter(None, (guarded_since, order.history_lost_at)), default=None)
+
+
 def _beginning(order: Order, guarded_since: datetime | None) -> Event:
     """Return how an attempt begins: the order is sent, or is looked for before, since the ledger fell back in time."""
-    since = max(filter(None, (guarded_since, order.history_lost_at)), default=None)
+    since = latest_fall(guarded_since, order)
     return HistoryLost(since) if since and not order.was_doubted_since(since) else SubmissionBegun()

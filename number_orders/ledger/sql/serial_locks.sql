@@ -4,6 +4,7 @@
 INSERT INTO turns (carrier, serial_key, order_id)
 SELECT DISTINCT ON (wanted.serial_key) %(carrier)s, wanted.serial_key, wanted.order_id
 FROM jsonb_to_recordset(%(wanted)s) AS wanted (serial_key text, order_id uuid)
+JOIN orders USING (order_id)  -- a ledger that fell back in time may have forgotten it
 LEFT JOIN turns AS held ON held.carrier = %(carrier)s AND held.serial_key = wanted.serial_key
 ORDER BY wanted.serial_key, held.order_id IS DISTINCT FROM wanted.order_id, wanted.order_id
 ON CONFLICT (carrier, serial_key) DO UPDATE

@@ -12,7 +12,8 @@ from number_orders.simulation.tables import Row, Tables
 @statement
 def take_serial_locks(tables: Tables, p: Params) -> list[Row]:
     """Give each lock to one order: the one that has it keeps it, unless it has ended."""
-    wanted = sorted((wish["serial_key"], UUID(wish["order_id"])) for wish in p["wanted"])
+    wishes = ((wish["serial_key"], UUID(wish["order_id"])) for wish in p["wanted"])
+    wanted = sorted((key, order_id) for key, order_id in wishes if order_id in tables.orders)
     for key, order_id in wanted:
         lock = tables.serial_locks.get((p["carrier"], key))
         claimed = {mine for theirs, mine in wanted if theirs == key}

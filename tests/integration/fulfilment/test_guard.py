@@ -12,6 +12,7 @@ from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.cm.facts import TOKEN_HEADER
 from number_orders.carriers.http.credentials import ApiKeyHeader
 from number_orders.fulfilment.runtime import Services
+from number_orders.orders.errors import NotCancellable
 from number_orders.orders.model import CarrierName, Lane, OrderId
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.cm.access import CmAccount
@@ -191,6 +192,28 @@ def test_an_order_whose_attempts_are_forgotten_is_looked_for(fallen: Fallen) -> 
             await work_until_idle(practice, services)
             assert (fallen.state("crm-1"), len(fallen.bought("crm-1"))) == ("COMPLETED", 1)
             assert fallen.has_what_was_bought(order_id)
+
+    run(whole())
+
+
+def test_an_order_that_may_be_forgotten_is_not_cancelled_before_it_is_looked_for(practice: Practice) -> None:
+    """The carrier has it: cancelled here, it would be bought all the same."""
+    practice.policy = POLICY
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (known,) = await accept(services, an_order("known"))
+            practice.remember()
+            await accept(services, an_order("forgotten"))
+            await work_until_idle(practice, services)
+        practice.fall_back()
+        async with practice.opened() as services:
+            (forgotten,) = await accept(services, an_order("forgotten"))
+            for order_id in (known, forgotten):
+                with pytest.raises(NotCancellable, match="fell back in time"):
+                    await services.orders.cancel(order_id, by="ana")
+            await work_until_idle(practice, services)
+            assert practice.differences(known, forgotten) == []
 
     run(whole())
 

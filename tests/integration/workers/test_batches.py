@@ -108,7 +108,10 @@ def test_orders_that_wait_together_are_accepted_by_one_statement_and_answered_se
             expired.get(timeout=90)
         for _ in eventually():  # the acknowledgement follows the answer, and the event follows both
             ended = [sent.id for sent in good if "task-succeeded" in events.get(sent.id, [])]
-            if not broker.exists("orders", "unacked", "unacked_index") and len(ended) == MANY:
+            if (
+                not broker.exists("orders", "number-orders:unacked", "number-orders:unacked_index")
+                and len(ended) == MANY
+            ):
                 break
     assert tickets == [
         {"order_id": sent.id, "key": f"crm-{i}", "state": "ACCEPTED", "new": True} for i, sent in enumerate(good)
@@ -145,7 +148,7 @@ def test_more_orders_than_fit_into_a_batch_are_accepted_in_several(
     sent += [send(app, order(f"crm-{i}")) for i in range(300, 400)]
     assert [one.get(timeout=90)["order_id"] for one in sent] == [one.id for one in sent]
     for _ in eventually():
-        if not broker.exists("orders", "unacked", "unacked_index"):
+        if not broker.exists("orders", "number-orders:unacked", "number-orders:unacked_index"):
             break
     with psycopg.connect(ledger_url) as db:
         assert 1 < largest_statement(db) <= 256

@@ -50,7 +50,7 @@ def hold_batches(app: Celery, broker: redis.Redis, worker: Process, engines: Eng
     sent = [send(app, order(f"crm-{uuid4()}")) for _ in range(MANY)]
     worker.await_words("ledger_away")
     for _ in eventually():
-        if broker.hlen("unacked") == MANY and not broker.llen("orders"):
+        if broker.hlen("number-orders:unacked") == MANY and not broker.llen("orders"):
             break
     return sent
 
@@ -72,7 +72,7 @@ def await_all(engines: Engines, sent: list[AsyncResult[Any]]) -> None:
 
 def await_nothing_left(broker: redis.Redis) -> None:
     for _ in eventually():
-        if not broker.exists("orders", "unacked", "unacked_index"):
+        if not broker.exists("orders", "number-orders:unacked", "number-orders:unacked_index"):
             return
 
 
@@ -115,8 +115,8 @@ def test_orders_of_a_killed_worker_are_accepted_by_the_next(
     worker.kill()
     own_engines.postgres.start()
     assert accepted(own_engines, sent) == 0
-    tags: list[Any] = broker.hkeys("unacked")
-    broker.zadd("unacked_index", dict.fromkeys(tags, 1))  # the visibility timeout is over
+    tags: list[Any] = broker.hkeys("number-orders:unacked")
+    broker.zadd("number-orders:unacked_index", dict.fromkeys(tags, 1))  # the visibility timeout is over
     processes.worker(children=2)
     await_all(own_engines, sent)
     await_nothing_left(broker)
@@ -131,7 +131,7 @@ def test_a_worker_that_is_stopped_finishes_its_running_batches_and_requeues_the_
     own_engines.postgres.start()
     worker.popen.wait(180)
     assert worker.popen.returncode == 0, worker.said()[-3000:]
-    assert broker.hlen("unacked") == 0
+    assert broker.hlen("number-orders:unacked") == 0
     assert accepted(own_engines, sent) + broker.llen("orders") == MANY
     processes.worker(children=2)
     await_all(own_engines, sent)

@@ -41,5 +41,5 @@ def test_unreadable_messages_become_dead_letters_and_the_next_order_is_accepted(
             assert why in letter["why"], name
             assert letter["queue"] == "orders"
         for _ in eventually():  # the last message is acknowledged after it is in the ledger
-            if (broker.llen("orders"), broker.hlen("unacked")) == (0, 0):
+            if (broker.llen("orders"), broker.hlen("number-orders:unacked")) == (0, 0):
                 break

@@ -48,7 +48,7 @@ def test_a_message_is_delivered_requeued_and_acknowledged(channel: Channel) -> N
         assert message.payload == {"order": 1}
         message.ack()
     with channel.conn_or_acquire() as client:
-        assert client.exists("carried", "unacked", "unacked_index") == 0
+        assert client.exists("carried", "number-orders:unacked", "number-orders:unacked_index") == 0
 
 
 @pytest.fixture
@@ -68,8 +68,8 @@ def take(channel: Channel, *, capacity: int) -> list[Message]:
 
 def recorded(broker: redis.Redis) -> dict[str, list[object]]:
     """Return what the broker has recorded as unacknowledged, by delivery tag."""
-    assert set(broker.zrange("unacked_index", 0, -1)) == broker.hgetall("unacked").keys()
-    return {str(tag): json.loads(text) for tag, text in broker.hgetall("unacked").items()}
+    assert set(broker.zrange("number-orders:unacked_index", 0, -1)) == broker.hgetall("number-orders:unacked").keys()
+    return {str(tag): json.loads(text) for tag, text in broker.hgetall("number-orders:unacked").items()}
 
 
 def test_waiting_messages_are_delivered_in_one_batch_each_recorded_as_kombu_does_it(
@@ -144,6 +144,6 @@ def test_a_configured_key_prefix_is_used_for_batches(broker_url: str, broker: re
     with app.connection_for_write() as connection:
         assert isinstance(connection.default_channel, Channel)
         delivered = take(connection.default_channel, capacity=10)
-        assert len(delivered) == broker.hlen("ours:unacked") == 3
+        assert len(delivered) == broker.hlen("ours:number-orders:unacked") == 3
         acknowledge(delivered)
-    assert not broker.exists("ours:unacked", "unacked", "orders", "ours:orders")
+    assert not broker.exists("ours:number-orders:unacked", "number-orders:unacked", "orders", "ours:orders")

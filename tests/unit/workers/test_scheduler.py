@@ -7,7 +7,7 @@ import pytest
 from celery import Celery
 from celery.beat import ScheduleEntry, SchedulingError
 
-from workers.scheduler import BeatScheduler
+from workers.scheduler import BeatScheduler, SteadyEntry, steady_now
 
 
 class RecordingScheduler(BeatScheduler):
@@ -53,3 +53,11 @@ def test_beat_goes_on_after_a_tick_that_it_could_not_send(scheduler: RecordingSc
     scheduler.fault = SchedulingError("the broker is away")
     run_until(scheduler, 3)
     assert scheduler.sent == ["often"] * 3
+
+
+def test_every_entry_goes_by_the_time_that_has_passed(scheduler: RecordingScheduler) -> None:
+    """Also those that follow a tick; tests/acceptance/test_clocks.py sets the clock of a real beat back."""
+    run_until(scheduler, 4)
+    entries: Any = list(scheduler.schedule.values())
+    assert [entry.schedule.nowfun for entry in entries] == [steady_now] * 2
+    assert all(isinstance(entry, SteadyEntry) for entry in entries)

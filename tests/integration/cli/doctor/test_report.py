@@ -10,10 +10,12 @@ import psycopg
 import pytest
 import redis
 
+from number_orders.ledger.identity import LedgerIdentity
 from number_orders.ledger.migrate import head
 from number_orders.sandbox.server import running_sandbox
 from tests.integration.cli.conftest import CREDENTIALS, Backend, Command
 from tests.processes import Processes
+from workers.broker_owner import take_over
 
 
 def verdicts(result: Any) -> dict[str, str]:
@@ -175,3 +177,35 @@ def test_alarms_and_dead_letters_are_worth_a_look_and_not_wrong(backend: Backend
     }
     assert command("alarms", "--clear-all").exit_code == 0
     assert check(command("doctor", "--json"), "alarms")["says"] == "none"
+
+
+def test_a_ledger_that_takes_no_writes_is_wrong(backend: Backend, command: Command) -> None:
+    """It answers every question that `doctor` asked before it tried to write."""
+    assert backend.settings.database_url
+    with psycopg.connect(backend.settings.database_url.get_secret_value(), autocommit=True) as connection:
+        (name,) = connection.execute("SELECT current_database()").fetchone() or ("",)
+        connection.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'.encode())
+        result = command("doctor", "--json")
+        connection.execute("SET default_transaction_read_only = off")
+        connection.execute(f'ALTER DATABASE "{name}" RESET default_transaction_read_only'.encode())
+    assert check(result, "database")["verdict"] == "wrong"
+    assert "the ledger is read-only" in check(result, "database")["says"]
+    assert "full disk" in check(result, "database")["mend"]
+
+
+def test_a_broker_of_another_ledger_is_wrong_until_it_is_taken(backend: Backend, command: Command) -> None:
+    assert backend.settings.broker_url
+    with redis.Redis.from_url(backend.settings.broker_url.get_secret_value()) as broker:
+        take_over(broker, LedgerIdentity("1/2/public", "another"))
+        result = command("doctor", "--json")
+    assert check(result, "owner")["verdict"] == "wrong"
+    assert "another (1/2/public)" in check(result, "owner")["says"]
+    assert "take-broker" in check(result, "owner")["mend"]
+    assert command("take-broker").stdout.strip().endswith("before: another (1/2/public)")
+    assert check(command("doctor", "--json"), "owner")["verdict"] == "good"
+
+
+def test_where_no_worker_answers_the_clock_of_this_host_is_shown(backend: Backend, command: Command) -> None:
+    result = command("doctor", "--json")
+    assert check(result, "clocks")["verdict"] == "good"
+    assert check(result, "clocks")["says"].startswith("to PostgreSQL's: this host ")

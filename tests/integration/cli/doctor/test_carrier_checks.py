@@ -6,8 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from config.settings import BandwidthSettings, CMSettings, Settings, SwiftSettings
+from number_orders.cli.doctor.carrier_checks import check_carriers
 from number_orders.cli.doctor.checks import Verdict
-from number_orders.cli.doctor.running_checks import check_carriers
 from number_orders.sandbox.control import SandboxControl
 from number_orders.sandbox.server import running_sandbox
 

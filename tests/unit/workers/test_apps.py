@@ -1,0 +1,31 @@
+"""What depends on the kind of broker is set by its URL."""
+
+import pytest
+from pydantic import SecretStr
+
+from config.schedule import schedule
+from config.settings import Settings
+from workers.apps import make_app
+
+
+@pytest.mark.parametrize(
+    ("url", "is_redis"),
+    [
+        ("redis://localhost/0", True),
+        ("rediss://localhost/0", True),
+        ("sentinel://localhost:26379", True),
+        ("amqp://localhost//", False),
+        ("amqps://localhost//", False),
+    ],
+)
+def test_prefetching_is_turned_off_where_celery_can(url: str, is_redis: bool) -> None:
+    """On other brokers Celery ignores the setting, and warns at each connection."""
+    settings = Settings(broker_url=SecretStr(url), sentinel_master="orders")
+    assert make_app(settings).conf.worker_disable_prefetch is is_redis
+
+
+def test_no_tick_expires_by_the_clock_of_a_machine() -> None:
+    """`expires` is judged by the worker that takes it, `expiration` by RabbitMQ itself."""
+    for tick in schedule("02:40").values():
+        assert "expires" not in tick["options"]
+        assert tick["options"]["expiration"] > 0
