@@ -36,7 +36,11 @@ INVARIANTS: Final = {
         SELECT n.order_id, n.e164 FROM order_numbers AS n
         JOIN orders USING (order_id)
         JOIN held_numbers AS h ON h.e164 = n.e164 AND h.carrier = orders.carrier
-        WHERE n.state = 'released' AND h.released_at IS NULL AND h.acquired_at < n.changed_at""",
+        WHERE n.state = 'released' AND h.released_at IS NULL AND h.acquired_at < n.changed_at
+          AND NOT EXISTS (
+              SELECT FROM held_numbers AS before  -- released, and held again before this order said so once more
+              WHERE before.e164 = n.e164 AND before.released_by = n.order_id
+                AND before.released_at <= h.acquired_at)""",
     "a number is let go by an order that says so": """
         SELECT h.e164, h.released_by FROM held_numbers AS h
         WHERE h.released_at IS NOT NULL AND NOT EXISTS (

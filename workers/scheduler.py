@@ -79,8 +79,8 @@ def install() -> None:
 def _waiting(channel: Any, entry: ScheduleEntry) -> int:
     """Return how many messages wait in a tick's queue at a Redis; 0 if it is not known, or if the broker drops them."""
     options: dict[str, Any] = entry.options or {}
-    if not isinstance(channel, kombu_redis.Channel):
-        return 0
+    if not isinstance(channel, kombu_redis.Channel) or channel.connection is None:
+        return 0  # a channel whose broker was lost is closed, and sending opens another
     try:
         return int(channel._size(options["queue"]))  # noqa: SLF001  as `kombu` counts
     except (redis.RedisError, OSError):

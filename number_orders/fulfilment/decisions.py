@@ -17,10 +17,8 @@ from number_orders.orders.events import (
     CalledBack,
     ClosedByPerson,
     Event,
-    FilledWithErrors,
     NotListed,
     Parked,
-    PartlyFilled,
     ProvenAbsent,
     Refused,
     Resolution,
@@ -251,11 +249,14 @@ def _was_parked(story: Story, by: str, why: str) -> bool:
 
 
 def _came_to_nothing(order: Order, seen: Event) -> bool:
-    """Tell whether the carrier's answer shows that nothing was bought and nothing will be."""
+    """Tell whether the carrier's answer shows that nothing was bought and nothing will be.
+
+    A status that promises numbers does not, although its list shows none: the list may lag behind.
+    """
     match seen:
         case NotListed() | ProvenAbsent():
             return True
-        case Refused() | CalledBack() | PartlyFilled() | FilledWithErrors():
+        case Refused() | CalledBack():
             return count_done(order, seen.numbers) == 0
         case _:
             return False

@@ -3,7 +3,7 @@
 The only writer of order states after acceptance. Knows the lifecycle and the ledger; asks no carrier anything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
@@ -125,7 +125,7 @@ class Recorder:
                 steps.append(self._step(item, now))
             except IllegalTransition as mistake:
                 await self._alarm(Alarm.ILLEGAL_TRANSITION, item.order, str(mistake))
-        return await self._with_numbers(steps)
+        return [_with_alarms(step) for step in await self._with_numbers(steps)]
 
     def _step(self, item: Heard, now: datetime) -> PendingStep:
         policy = self._policies[item.order.request.carrier]
@@ -199,7 +199,7 @@ class Recorder:
         return f"order {adopted.order_id} cannot adopt {carrier}'s order {theirs}, which {belongs}"
 
     async def _after_recording(self, steps: Sequence[PendingStep]) -> None:
-        """Log every step, and raise the alarms that its event calls for."""
+        """Log every step and its alarms, and raise an alarm for each number that another order holds."""
         for step in steps:
             after = step.step.order
             log.info(
@@ -209,14 +209,8 @@ class Recorder:
                 to_state=after.state.value,
                 event_name=type(step.step.event).__name__,
             )
-            if not isinstance(step.step.event, NumbersGivenUp) and (withdrawn := _withdrawn(step)):
-                detail = f"shown as bought before, and not at the end ({after.state}): {', '.join(withdrawn)}"
-                await self._alarm(Alarm.NUMBERS_WITHDRAWN, after, detail)
-            if step.step.bought_elsewhere:
-                await self._alarm(Alarm.BOUGHT_TWICE, after, _bought_elsewhere(step))
-            if step.step.contradicts:
-                detail = f"ended {after.state}, then came {step.step.event}"
-                await self._alarm(Alarm.END_CONTRADICTED, after, detail)
+            for what, detail in step.alarms:
+                log.error(what, order_id=str(after.order_id), detail=detail)
         acquired = [
             (step.before.order_id, result.e164) for step in steps for result in step.numbers if _is_held(result)
         ]
@@ -255,6 +249,23 @@ def _ends_at_carrier(step: PendingStep) -> bool:
 def _with_withdrawn(step: PendingStep, known: Sequence[NumberResult]) -> PendingStep:
     """Return a step that ends an order, with the numbers that the carrier withdrew."""
     return replace(step, numbers=numbers_at_end(step.before, step.step.event, known))
+
+
+def _with_alarms(step: PendingStep) -> PendingStep:
+    """Return a step with the alarms that its event calls for."""
+    return replace(step, alarms=tuple((what.value, detail) for what, detail in _alarms(step)))
+
+
+def _alarms(step: PendingStep) -> Iterator[tuple[Alarm, str]]:
+    state = step.step.order.state
+    withdrawn = [result.e164 for result in step.numbers if result.state is NumberState.WITHDRAWN]
+    if withdrawn and not isinstance(step.step.event, NumbersGivenUp):
+        detail = f"shown as bought before, and not at the end ({state}): {', '.join(withdrawn)}"
+        yield Alarm.NUMBERS_WITHDRAWN, detail
+    if step.step.bought_elsewhere:
+        yield Alarm.BOUGHT_TWICE, _bought_elsewhere(step)
+    if step.step.contradicts:
+        yield Alarm.END_CONTRADICTED, f"ended {state}, then came {step.step.event}"
 
 
 def _bought_elsewhere(step: PendingStep) -> str:

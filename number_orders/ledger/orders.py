@@ -1,7 +1,7 @@
 """Orders: every step that moves them, and reading them.
 
 A step is written whole by one statement: the event, the order, its numbers, its work items, the document for the
-producer. The order's version guards it: an order that has moved since it was read is left alone.
+producer, the alarms. The order's version guards it: an order that has moved since it was read is left alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +27,8 @@ class PendingStep:
     numbers: tuple[NumberResult, ...] = ()
     notification: Mapping[str, Any] | None = None
     channels: tuple[str, ...] = ()
+    alarms: tuple[tuple[str, str], ...] = ()
+    """What a person must be told of this step, and the details. Written with it, so that no crash comes between."""
 
 
 class OrderStore:
@@ -126,6 +128,7 @@ def _step(recorded: PendingStep) -> dict[str, Any]:
         "effects": [rows.effect_to_json(effect) for effect in recorded.step.effects],
         "notification": recorded.notification,
         "channels": list(recorded.channels),
+        "alarms": [{"what": what, "detail": detail} for what, detail in recorded.alarms],
     }
 
 

@@ -26,6 +26,7 @@ def _upwards(span: tuple[float, float]) -> tuple[float, float]:
     return span
 
 
+Share = Annotated[float, Field(ge=0, le=1)]
 Span = Annotated[tuple[Seconds, Seconds], BeforeValidator(_both_ends), AfterValidator(_upwards)]
 Endpoint = Literal["token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"]
 LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT", "INSERVICE_NPANXX"]
@@ -59,11 +60,18 @@ class Behaviour:
     processing_s: Span = (0.05, 1.75)
     backorder_s: Span = (3.0, 3.0)
     backorders_fill: bool = True
+    backorder_loses: Share = 0.0
     aging_s: Span = (3.0, 3.0)
     reservation_s: Seconds = 14_400.0
     strange_s: Span = (1.0, 1.0)
     strange_word: Annotated[str, AfterValidator(str.strip)] = "AWAITING_STARLIGHT"
     listing_delay_s: Span = (0.0, 0.0)
+    listing_late_share: Share = 0.0
+    listing_late_s: Span = (3600.0, 3600.0)
+    list_page_max: Annotated[int, Field(ge=1, le=1000)] = 1000
+    flips: Annotated[int, Field(ge=0, le=100)] = 0
+    flip_s: Span = (5.0, 5.0)
+    number_lag_s: Span = (0.0, 0.0)
     list_oldest_first: bool = True
     reference_filter: Literal["exact", "substring", "ignored"] = "exact"
     completed_word: Literal["COMPLETE", "COMPLETED", "mixed"] = "COMPLETED"
@@ -95,6 +103,7 @@ class Behaviour:
 
     cm_review_s: Span = (1.0, 3.0)
     cm_cancel_s: Span = (0.0, 0.0)
+    cm_revises: Share = 0.0
     cm_create_status: Literal[200, 201] = 200
     cm_guid_in_reply: bool = True
     cm_range_shape: Literal["numbers", "merged"] = "numbers"
@@ -110,6 +119,18 @@ class Behaviour:
 def random_duration(span: Span, dice: Random) -> timedelta:
     """Return a random duration within `span`."""
     return timedelta(seconds=dice.uniform(*span))
+
+
+def listing_delay(behaviour: Behaviour, dice: Random, label: str) -> timedelta:
+    """Return how long an order is missing from the list. Whether it is a late one changes no other random value."""
+    usual, own_dice = random_duration(behaviour.listing_delay_s, dice), Random(f"{behaviour.seed}/{label}/listing")
+    is_late = own_dice.random() < behaviour.listing_late_share
+    return random_duration(behaviour.listing_late_s, own_dice) if is_late else usual
+
+
+def random_flips(behaviour: Behaviour, dice: Random) -> list[timedelta]:
+    """Return how long each wrong status lasts that an order shows before its end, or nothing."""
+    return [random_duration(behaviour.flip_s, dice) for _ in range(dice.randint(0, behaviour.flips))]
 
 
 _READER: TypeAdapter[Behaviour] = TypeAdapter(Behaviour)

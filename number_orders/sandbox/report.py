@@ -22,6 +22,7 @@ def report(sandbox: SandboxState, carriers: Sequence[SandboxCarrier], since: dat
         "duplicates": _duplicates(orders),
         **_incidents(carriers, since),
         "orders": orders,
+        "holdings": {carrier.name: carrier.holdings_as_json(now) for carrier in carriers},
         "requests": sandbox.request_log.requests_as_json(),
         "http": sandbox.request_log.log_as_json(since),
         "stalls": sandbox.stalls.as_json(),

@@ -80,6 +80,10 @@ class SandboxCarrier(Protocol):
         """Return the report's other entries by heading: `violations`, `callbacks`."""
         ...
 
+    def holdings_as_json(self, now: datetime) -> dict[str, str]:
+        """Return every number that the accounts have now, with its account."""
+        ...
+
     def stock_as_json(self) -> dict[str, int]:
         """Return what is left to sell."""
         ...

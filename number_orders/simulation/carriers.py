@@ -30,7 +30,7 @@ from number_orders.sandbox.state import SandboxCarrier, SandboxState
 from number_orders.sandbox.swift.access import SwiftAccount
 from number_orders.sandbox.swift.app import Swift as SandboxSwift
 from number_orders.simulation.clock import MachineClock, true_now
-from number_orders.simulation.faults import LISTING_MAX_S, Faults
+from number_orders.simulation.faults import FLIPS_MAX, LAG_MAX_S, LISTING_MAX_S, SWIFT_LAG_MAX_S, TOO_LATE_S, Faults
 
 BANDWIDTH: Final = CarrierName("bandwidth")
 CM_COM: Final = CarrierName("cm")
@@ -74,12 +74,17 @@ class SimulatedCarrier:
 
     def violations(self) -> Sequence[Mapping[str, Any]]:
         """Return the carrier's rules that the service broke."""
-        return self.sandbox_carrier.incidents_as_json(None).get("violations", ())
+        violations = self.sandbox_carrier.incidents_as_json(None).get("violations", ())
+        return [each for each in violations if each["customer_order_id"]]
+
+    def holdings(self) -> Mapping[str, str]:
+        """Return every number that the accounts have now, with its account."""
+        return self.sandbox_carrier.holdings_as_json(true_now())
 
 
-def sandbox_state(faults: Faults, dice: Random) -> SandboxState:
+def sandbox_state(faults: Faults, dice: Random, more: Random) -> SandboxState:
     """Return the state that the sandbox carriers share."""
-    world = SandboxState(_behaviour(faults, dice), clock=true_now, id_dice=dice)
+    world = SandboxState(_behaviour(faults, dice, more), clock=true_now, id_dice=dice)
     for fault in _FAULTS if faults.broken else ():
         for processed in (True, False):
             rule = {"fault": fault, "probability": faults.broken / 14, "seed": dice.getrandbits(32)}
@@ -120,8 +125,33 @@ def _bearer(clock: MachineClock) -> Authenticator:
     return StaticBearer("sandbox-token")
 
 
-def _behaviour(faults: Faults, dice: Random) -> Behaviour:
-    """Choose how the carriers behave in this world: how slow they are, and their dialects."""
+def _behaviour(faults: Faults, dice: Random, more: Random) -> Behaviour:
+    """Choose how the carriers behave in this world: how slow they are, their dialects, and what they show too late."""
+    return read_behaviour(_showing(faults, more), _dialect(faults, dice))
+
+
+def _showing(faults: Faults, dice: Random) -> dict[str, Any]:
+    """Choose what the carriers show late or wrongly."""
+    too_late = dice.random() < faults.numbers_too_late
+    lag_s, swift_lag_s = (TOO_LATE_S[1],) * 2 if too_late else (LAG_MAX_S, SWIFT_LAG_MAX_S)
+    latest_s = dice.choice((480.0, TOO_LATE_S[1]))
+    ages_s = (60.0, 600.0) if dice.random() < faults.sold_again else _NEVER_AGED_S
+    return {
+        "number_lag_s": (0.0, lag_s * faults.number_lag if not too_late else lag_s),
+        "swift_did_lag_s": (0.0, swift_lag_s * faults.number_lag if not too_late else swift_lag_s),
+        "swift_removal_lag_s": (0.0, SWIFT_LAG_MAX_S * faults.number_lag),
+        "flips": round(FLIPS_MAX * faults.flips),
+        "flip_s": (1.0, LAG_MAX_S),
+        "backorder_loses": faults.withdrawals,
+        "cm_revises": faults.withdrawals,
+        "listing_late_share": faults.listed_too_late,
+        "listing_late_s": (TOO_LATE_S[0], latest_s),
+        "aging_s": ages_s,
+        "list_page_max": dice.randint(20, 40) if faults.accounts else 1000,
+    }
+
+
+def _dialect(faults: Faults, dice: Random) -> Behaviour:
     slow = faults.slow_review * dice.random()
     wait_s = 86_400.0 * 3 * slow
     seed = dice.getrandbits(32)
@@ -135,8 +165,6 @@ def _behaviour(faults: Faults, dice: Random) -> Behaviour:
             "backorder_s": (60.0, 60.0 + wait_s),
             "strange_s": (1.0, 1.0 + 3600.0 * slow),
             "cm_review_s": (1.0, 5.0 + wait_s / 2),
-            # Released numbers are sold again only after the world's end, so that each has one owner.
-            "aging_s": (864_000.0, 864_000.0),
             "listing_delay_s": (0.0, LISTING_MAX_S * faults.listing_delay),
             "list_oldest_first": dice.random() < 0.5,  # noqa: PLR2004  half of the worlds, here and below
             "reference_filter": dice.choice(("exact", "substring", "ignored")),
@@ -158,4 +186,6 @@ def _behaviour(faults: Faults, dice: Random) -> Behaviour:
     )
 
 
+_NEVER_AGED_S: Final = (864_000.0, 864_000.0)
+"""Released numbers are sold again only after the world's end, so that each has one owner."""
 _ENDPOINTS: Final = ("token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other")

@@ -5,15 +5,18 @@ The first broken promise ends the world.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.orders.alarms import Alarm
-from number_orders.orders.model import FINAL_STATES, CarrierName, Kind, Lane, NumberState, State
+from number_orders.orders.model import FINAL_STATES, CarrierName, Lane, NumberState, State
+from number_orders.simulation.alarm_rules import AlarmRules
+from number_orders.simulation.books import BY_HAND, Books, summary
 from number_orders.simulation.carriers import Sale, SimulatedCarrier
+from number_orders.simulation.ends import Ends
+from number_orders.simulation.paths import Paths
 from number_orders.simulation.people import Inbox, Producer
 from number_orders.simulation.statements.schedule import next_steps
 from number_orders.simulation.tables import Row, Tables
@@ -22,22 +25,8 @@ from number_orders.simulation.trace import Trace
 _NEXT_LOOK_WITHIN: Final = timedelta(hours=2)
 """The longest time until the next look at an order: the slowest cadence, and an hour of a carrier's."""
 
-_NEVER_RAISED: Final = frozenset(
-    {
-        Alarm.ILLEGAL_TRANSITION,
-        Alarm.EVENT_NOT_STORABLE,
-        Alarm.END_CONTRADICTED,
-        Alarm.CARRIER_ORDER_TAKEN,
-        Alarm.NUMBER_HELD_TWICE,
-    }
-)
-"""Alarms that no world causes: the carriers here are slow, silent and broken, but they do not lie."""
 
-_CARRIER_OUTCOMES: Final = {
-    State.COMPLETED: {"COMPLETED"},
-    State.PARTIAL: {"PARTIAL"},
-    State.COMPLETED_WITH_ERRORS: {"COMPLETED", "PARTIAL"},
-}
+_GIVEN_UP: Final = {NumberState.FAILED, NumberState.WITHDRAWN}
 
 
 @dataclass(slots=True)
@@ -48,13 +37,25 @@ class Monitor:
     carriers: Mapping[CarrierName, SimulatedCarrier]
     inbox: Inbox
     trace: Trace
+    paths: Paths = field(default_factory=Paths)
     broken: list[str] = field(default_factory=list)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     _final_orders: dict[UUID, tuple[object, frozenset[tuple[str, str]]]] = field(default_factory=dict)
     _leases: dict[tuple[UUID, str], tuple[UUID, datetime]] = field(default_factory=dict)
-
     has_fallen: bool = False
     """Whether the ledger has fallen back in time: it may have forgotten orders, attempts and ends."""
+    _books: Books = field(init=False)
+    _ends: Ends = field(init=False)
+    _alarms: AlarmRules = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._books = Books(self.tables, self.carriers)
+        self._ends = Ends(self.tables, self._books)
+        self._alarms = AlarmRules(self.tables, self._books, self._ends)
+
+    def _fail_for(self, promises: Iterable[str]) -> None:
+        for promise in promises:
+            self.fail(promise)
 
     def on_fall(self) -> None:
         """Forget what the ledger has forgotten."""
@@ -81,8 +82,10 @@ class Monitor:
             case "record_steps" | "accept_orders":
                 for row in rows:
                     self._check_order(self.tables.orders[row["order_id"]])
-            case "raise_alarm" if params["what"] in _NEVER_RAISED:
-                self.fail(f"alarm {params['what']} of {params['subject']}: {params['detail']}")
+                self._fail_for(self._alarms.undeserved_of_steps(params, rows) if statement == "record_steps" else ())
+            case "raise_alarm":
+                self._fail_for(self._alarms.undeserved(params))
+        self.paths.on_statement(self.tables, statement, params, rows)
 
     def _check_claims(self, params: Mapping[str, Any], rows: list[Row]) -> None:
         """Check that a claim is exclusive: no child gets what another still holds."""
@@ -137,23 +140,22 @@ class Monitor:
     def _check_final_order(self, order: Row) -> None:
         """Check that an end is final and that each of its numbers is right."""
         order_id = order["order_id"]
-        end, numbers = (order["state"], order["ended_at"], order["carrier_order_id"]), self._numbers(order_id)
+        end, numbers = (order["state"], order["ended_at"], order["carrier_order_id"]), self._ends.numbers(order)
         before, known = self._final_orders.get(order_id, (end, numbers))
-        if before != end or not known <= numbers:  # a late look adds numbers and takes none away
+        lost = {(e164, state) for e164, state in known - numbers if state not in _GIVEN_UP}
+        if before != end or lost:  # a late look finds numbers, also some that were given up, and takes none away
             self.fail(f"order {order_id} ended twice: {before} with {known}, then {end} with {numbers}")
         self._final_orders[order_id] = (end, numbers)
-        for difference in self._differences(order):
-            self.fail(difference)
+        self._fail_for(self._ends.differences(order, for_good=False))
 
     # After every action of a carrier
 
     def on_carrier_action(self, carrier: CarrierName) -> None:
         """Check what a carrier has sold just after it did something."""
-        sold: dict[str, list[Sale]] = {}
-        for sale in self.carriers[carrier].sales():
-            sold.setdefault(sale["customer_order_id"], []).append(sale)
-        for reference, sales in sold.items():
-            self._check_sales(carrier, reference, sales)
+        self._books.forget(carrier)
+        for reference, sales in self._books.by_reference(carrier).items():
+            if reference != BY_HAND:
+                self._check_sales(carrier, reference, sales)
         for violation in self.carriers[carrier].violations():
             self.fail(f"{carrier} reports a violation: {violation}")
 
@@ -161,22 +163,12 @@ class Monitor:
         order_id = self.tables.references.get(reference)
         order = self.tables.orders.get(order_id) if order_id else None
         if self.has_fallen and (order is None or not order["sends"] or order["history_lost_at"]):
-            self._check_bought_once(reference, sales)
+            self._fail_for(self._ends.second_purchases(reference, sales))
             return
         if order is None or order["sends"] == 0:
             self.fail(f"{carrier} has {reference}, which was sent before it was recorded")
             return
-        self._check_bought_once(reference, sales)
-        if len(sales) > order["sends"]:
-            self.fail(f"order {reference} arrived {len(sales)} times but was sent {order['sends']} times")
-        bought = any(_may_buy(sale) and not _is_removal(sale) for sale in sales)
-        if bought and order["state"] in {State.FAILED, State.CANCELLED}:
-            self.fail(f"order {reference} is {order['state']} but was bought")
-
-    def _check_bought_once(self, reference: str, sales: Sequence[Sale]) -> None:
-        purchases = [sale for sale in sales if _may_buy(sale) and not _is_removal(sale)]
-        if len(purchases) > 1:
-            self.fail(f"order {reference} was bought {len(purchases)} times: {[s['order_id'] for s in purchases]}")
+        self._fail_for(self._ends.purchase_faults(carrier, reference, order, sales))
 
     # At the end of the world
 
@@ -193,12 +185,22 @@ class Monitor:
                 self.fail(
                     f"order {order['order_id']} is {order['state']} and never ends: {self.story(order['order_id'])}"
                 )
+            else:
+                self._fail_for(self._ends.differences(order, for_good=True))
             self._check_notifications(order)
         for carrier in self.carriers:
-            self.on_carrier_action(carrier)
-            for sale in self.carriers[carrier].sales():
-                if sale["customer_order_id"] not in self.tables.references:
-                    self.fail(f"{carrier} has {_summary([sale])}, and no order of ours knows of it")
+            self._check_carrier_at_end(carrier)
+        if not self.has_fallen:
+            self._fail_for(self._alarms.missing())
+        self.paths.at_end(self.tables, self._books)
+
+    def _check_carrier_at_end(self, carrier: CarrierName) -> None:
+        self.on_carrier_action(carrier)
+        for reference, sales in self._books.by_reference(carrier).items():
+            if reference != BY_HAND and reference not in self.tables.references:
+                self.fail(f"{carrier} has {summary(sales)}, and no order of ours knows of it")
+        if not self.has_fallen:
+            self._fail_for(self._ends.holding_differences(carrier))
 
     def _check_notifications(self, order: Row) -> None:
         """Check that producers got the documents they asked for, in order, and the end as it is."""
@@ -215,74 +217,12 @@ class Monitor:
         if forgotten:  # what was sent before the fall may come after the end, with a greater version
             last = next((each for each in documents if each["state"] == order["state"]), last)
         numbers = {(number["e164"], number["state"]) for number in last.get("numbers", ())}
-        if last.get("state") != order["state"] or not self._numbers(order["order_id"]) <= numbers:
+        if last.get("state") != order["state"] or not self._ends.numbers(order) <= numbers:
             self.fail(f"order {order['order_id']} ended {order['state']}, but its producer last received {last}")
 
     def story(self, order_id: UUID) -> str:
         """Return the events of an order in one line."""
         return " ".join(event["event"] for event in self.tables.events[order_id])
-
-    # Comparison with the carriers
-
-    def _numbers(self, order_id: UUID) -> frozenset[tuple[str, str]]:
-        return frozenset((row["e164"], row["state"]) for row in self.tables.numbers[order_id].values())
-
-    def _differences(self, order: Row) -> list[str]:
-        """Compare an end with what the carrier really did."""
-        order_id, state = order["order_id"], State(order["state"])
-        sales = self.carriers[order["carrier"]].sales(order["reference"])
-        if order["kind"] == Kind.REMOVE_NUMBERS:
-            return self._removal_differences(order, sales)
-        purchases = [sale for sale in sales if _may_buy(sale)]
-        ours = sorted(e164 for e164, held in self._numbers(order_id) if held in {NumberState.ACQUIRED, "usable"})
-        if state in {State.FAILED, State.CANCELLED}:
-            wrong = bool(purchases or ours)
-        elif state == State.COMPLETED_WITH_ERRORS and not purchases:
-            # The status said that all came and no number did: this end tells both, and no other end may.
-            wrong = bool(ours) or not any(sale["status"] == "COMPLETED" for sale in sales)
-        else:
-            theirs = purchases[0] if len(purchases) == 1 else None
-            wrong = theirs is None or theirs["outcome"] not in _CARRIER_OUTCOMES[state] or _acquired(theirs) != ours
-        if wrong and self.has_fallen and order["history_lost_at"]:
-            # What was bought and removed before the ledger found the purchase again is on no list any more.
-            missing = {e164 for sale in purchases for e164 in _acquired(sale)}.difference(ours)
-            gone = {e164 for sale in self.carriers[order["carrier"]].sales() for e164 in _released(sale)}
-            wrong = not missing or not missing <= gone or state is State.COMPLETED
-        return [
-            f"order {order_id} ended {state} with {ours}, but at the carrier {_summary(sales)}: {self.story(order_id)}"
-        ] * wrong
-
-    def _removal_differences(self, order: Row, sales: Sequence[Sale]) -> list[str]:
-        theirs = {e164 for sale in sales if sale["ended_at"] for e164 in _released(sale)}
-        ours = {e164 for e164, held in self._numbers(order["order_id"]) if held == NumberState.RELEASED}
-        whole = order["state"] != State.COMPLETED or ours == set(order["request"]["numbers"])
-        if ours == theirs and whole:
-            return []
-        end = f"removal {order['order_id']} ended {order['state']} with {ours}"
-        return [f"{end}, but at the carrier {_summary(sales)}: {self.story(order['order_id'])}"]
-
-
-def _released(sale: Sale) -> Sequence[str]:
-    gone: Sequence[str] = sale.get("released") or sale.get("removed") or ()
-    return gone
-
-
-def _is_removal(sale: Sale) -> bool:
-    return str(sale["kind"]).startswith(("disconnect", "REMOVE"))
-
-
-def _acquired(sale: Sale) -> list[str]:
-    """Return the numbers that an order has bought or added."""
-    return sorted((*sale["bought"], *sale.get("added", ())))
-
-
-def _may_buy(sale: Sale) -> bool:
-    """Return whether an order at a carrier has bought something, or still may."""
-    return bool(_acquired(sale)) or sale["outcome"] not in {"FAILED", "CANCELLED"}
-
-
-def _summary(sales: Sequence[Sale]) -> list[tuple[Any, ...]]:
-    return [(sale["order_id"], sale["status"], sale["outcome"], _acquired(sale), _released(sale)) for sale in sales]
 
 
 def _detail(statement: str, params: Mapping[str, Any], rows: list[Row]) -> str:

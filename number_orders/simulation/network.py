@@ -4,11 +4,13 @@ The courier above it is the real one, so its handling of silence, refusals and l
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import Any
+from random import Random
+from typing import Any, Final
 from urllib.parse import unquote
 
 import httpx
@@ -17,6 +19,8 @@ from starlette.applications import Starlette
 from number_orders.carriers.contract import CarrierAnswer
 from number_orders.carriers.http.transport import SendGuard, TransportError
 from number_orders.orders.model import CarrierName
+from number_orders.sandbox.cm.access import CmAccount
+from number_orders.sandbox.swift.access import SwiftAccount
 from number_orders.simulation.clock import true_now
 from number_orders.simulation.faults import LATE_MAX_S
 from number_orders.simulation.incidents import Incidents
@@ -26,6 +30,12 @@ from number_orders.simulation.trace import Trace
 
 TIMEOUT_S = 30.0
 """The total time-out of one request, as in the default settings."""
+_IDS: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|\b[0-9A-HJKMNP-TV-Z]{26}\b")
+"""UUIDs and ULIDs."""
+_SEARCHED: Final = 2000
+_ACCOUNTS: Final = {
+    CmAccount().account_guid, *CmAccount().company_profiles, SwiftAccount().account_id, *SwiftAccount().sub_accounts,
+}  # fmt: skip
 _ONE_WAY_S = (0.002, 0.2)
 _SLOW_S = (1.0, 25.0)
 _SLOWLY = 0.02
@@ -46,6 +56,12 @@ class OutgoingRequest:
         """The request in one line."""
         return f"{self.method} {self.target}"
 
+    @property
+    def ids(self) -> set[str]:
+        """What identifies the order: its reference, and the carrier's ids in the address."""
+        named = _IDS.findall(f"{self.target} {self.body[:_SEARCHED].decode(errors='replace')}")
+        return {*named} - _ACCOUNTS
+
 
 class CarrierHost:
     """A carrier as the network reaches it."""
@@ -58,6 +74,8 @@ class CarrierHost:
         trace: Trace,
         on_carrier_action: Callable[[CarrierName], None],
         rate_monitor: RateMonitor,
+        again: Random,
+        on_request: Callable[[str], None],
     ) -> None:
         self.name = name
         self._app = app
@@ -65,6 +83,10 @@ class CarrierHost:
         self._trace = trace
         self._on_carrier_action = on_carrier_action
         self._rate_monitor = rate_monitor
+        self._again = again
+        self._on_request = on_request
+        self._struck: set[str] = set()
+        """Ids of the orders of which an answer was lost."""
         self._in_flight: set[asyncio.Task[None]] = set()
 
     def is_away(self) -> bool:
@@ -75,6 +97,7 @@ class CarrierHost:
         """Send a request; its sender may be dead when it arrives."""
         path, now = request.target.partition("?")[0], asyncio.get_running_loop().time()
         self._rate_monitor.on_request(self.name, request.method, path, now)
+        self._on_request(request.target)
         reply: asyncio.Future[CarrierAnswer] = asyncio.get_running_loop().create_future()
         reply.add_done_callback(_ignore_result)
         delivery_task = asyncio.get_running_loop().create_task(self._exchange(request, reply))
@@ -86,6 +109,7 @@ class CarrierHost:
         incidents, faults = self._incidents, self._incidents.faults
         lost_before, lost_after = incidents.happens(faults.lost_before), incidents.happens(faults.lost_after)
         late, limited = incidents.happens(faults.late), self._is_limited()
+        lost_after = lost_after or self._is_struck_again(request)
         await asyncio.sleep(incidents.random_s(*(_SLOW_S if incidents.happens(_SLOWLY) else _ONE_WAY_S)))
         if limited:
             answer = self._answer_429()
@@ -105,12 +129,18 @@ class CarrierHost:
 
     async def _lose(self, request: OutgoingRequest, reply: "asyncio.Future[CarrierAnswer]", where: str) -> None:
         """Lose a request or its answer: the connection breaks, or there is only silence."""
+        self._struck |= request.ids
         how = self._incidents.choose("broken", "silent")
         self._trace.note(self.name, "lost", f"{request.summary}: {where}, {how}")
         if how == "broken" and not reply.done():
             await asyncio.sleep(self._incidents.random_s(*_ONE_WAY_S))
             if not reply.done():
                 reply.set_exception(httpx.ReadError("the connection broke"))
+
+    def _is_struck_again(self, request: OutgoingRequest) -> bool:
+        """Return whether the answer to a further request of an order is lost, of which one was lost before."""
+        probability = self._incidents.faults.struck_again if self._incidents.is_active else 0.0
+        return bool(probability and request.ids & self._struck) and self._again.random() < probability
 
     def _is_limited(self) -> bool:
         in_limited_period = self._incidents.is_ongoing("limited_periods", self.name)

@@ -1,11 +1,11 @@
-"""The people around the service: producers who order, repeat and cancel, and operators.
+"""The producers, who order, repeat and cancel.
 
 Their orders are chosen from the seed. A producer without a ticket sends its order again, with the same key.
 """
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 from uuid import UUID
@@ -13,22 +13,16 @@ from uuid import UUID
 from number_orders.fulfilment.intake import Ticket
 from number_orders.fulfilment.ports import Delivery
 from number_orders.orders.errors import OrderRefused
-from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
-from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Lane, OrderId
+from number_orders.orders.model import Kind, OrderId
+from number_orders.sandbox.swift.access import SwiftAccount
 from number_orders.simulation.broker import Broker, Message
-from number_orders.simulation.carriers import BANDWIDTH, CM_COM, SWIFT, SimulatedCarrier
-from number_orders.simulation.faults import LATE_MAX_S, LISTING_MAX_S
+from number_orders.simulation.carriers import BANDWIDTH, CM_COM, SWIFT
+from number_orders.simulation.faults import Faults
 from number_orders.simulation.incidents import Incidents
-from number_orders.simulation.tables import Row, Tables
+from number_orders.simulation.tables import Tables
 from number_orders.simulation.trace import Trace
 
 _RESEND_AFTER_S: Final = 120.0
-_CHECK_EVERY_S: Final = 1800.0
-_MAX_SENDS: Final = 4
-"""After so many an operator writes an order off: a carrier that never ends it once will not end it later."""
-
-_CERTAIN_AFTER_S: Final = 2 * (LATE_MAX_S + LISTING_MAX_S)
-
 _ORDINARY: Final = ("919", "984", "704", "336", "303", "206", "312", "617")
 _MAGIC: Final = ("808", "406", "307", "605", "208", "802", "207")
 _NEVER_FILLED: Final = "207"
@@ -36,6 +30,9 @@ _SWIFT_ORDINARY: Final = ("919", "416", "604", "705", "902", "506", "709")
 _SWIFT_MAGIC: Final = ("808", "406", "307", "605", "208", "802", "207")
 _DUTCH: Final = ("020", "010", "070", "030")
 _DUTCH_MAGIC: Final = ("0111", "0113", "0115")
+_SWIFT_LISTED_LATE: Final = ("204", "306")
+_SWIFT_ACCOUNTS: Final = SwiftAccount().sub_accounts[:1]
+"""The sub-account that may add numbers, as the own account may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +55,33 @@ def planned_orders(dice: Random, count: int, incidents: Incidents, carriers: Col
         cancelled = dice.random() < incidents.faults.cancelled
         after_s = incidents.random_s(0.05, 7200.0) if cancelled else None
         raw = _order(dice, f"crm-{number:05}", shares, strange=incidents.faults.strange)
-        yield PlannedOrder(at_s, _uuid(dice), raw, after_s)
+        yield PlannedOrder(at_s, new_uuid(dice), raw, after_s)
 
 
-def _uuid(dice: Random) -> UUID:
+def elsewhere(placed: Iterator[PlannedOrder], dice: Random, faults: Faults) -> Iterator[PlannedOrder]:
+    """Move some Swift orders to another account, or to an area whose numbers are listed late."""
+    for planned in placed:
+        raw = dict(planned.raw)
+        if raw["carrier"] == SWIFT and dice.random() < faults.accounts:
+            raw["account"] = dice.choice(_SWIFT_ACCOUNTS)
+        if raw["carrier"] == SWIFT and "criteria" in raw and dice.random() < faults.number_lag / 3:
+            raw["criteria"] = {"npa": dice.choice(_SWIFT_LISTED_LATE)}
+        yield replace(planned, raw=raw)
+
+
+def new_uuid(dice: Random) -> UUID:
+    """Return a new order id."""
     return UUID(int=dice.getrandbits(128), version=4)
 
 
 def _order(dice: Random, key: str, shares: Sequence[float], *, strange: float) -> dict[str, Any]:
     magic = dice.random() < strange
     (new_order,) = dice.choices(tuple(_BY_CARRIER.values()), weights=shares)
-    return new_order(dice, magic=magic) | {"key": key} | _notification(dice)
+    return new_order(dice, magic=magic) | {"key": key} | notification(dice)
 
 
-def _notification(dice: Random) -> dict[str, Any]:
+def notification(dice: Random) -> dict[str, Any]:
+    """Return what an order says of its notification."""
     order: dict[str, Any] = {}
     if dice.random() < 0.5:  # noqa: PLR2004  half of them ask for documents
         order["notify"] = {"task": "crm.told", "queue": "crm"}
@@ -146,7 +156,7 @@ class Producer:
     async def _ask_until_answered(self, order_id: UUID) -> None:
         while self.ticket is None and self.refused is None:
             await self._ask_for_ticket(order_id)
-            order_id = self.planned.order_id if self.dice.random() < 0.5 else _uuid(self.dice)  # noqa: PLR2004
+            order_id = self.planned.order_id if self.dice.random() < 0.5 else new_uuid(self.dice)  # noqa: PLR2004
 
     async def repeat_if_forgotten(self, tables: Tables) -> None:
         """Place the order again, with its key, if the ledger has forgotten it: its producer asked for it in vain.
@@ -157,7 +167,7 @@ class Producer:
             await asyncio.sleep(wait_s)
             if self.ticket is not None and self.ticket.order_id not in tables.orders:
                 self.ticket = None
-                await self._ask_until_answered(_uuid(self.dice))
+                await self._ask_until_answered(new_uuid(self.dice))
 
     async def _ask_for_ticket(self, order_id: UUID) -> None:
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
@@ -170,119 +180,3 @@ class Producer:
             return
         self.ticket = said if isinstance(said, Ticket) else None
         self.refused = said if isinstance(said, OrderRefused) else None
-
-
-@dataclass(slots=True)
-class Remover:
-    """Orders the removal of numbers, some of them inside their taint window."""
-
-    tables: Tables
-    broker: Broker
-    trace: Trace
-    dice: Random
-    count: int
-    until_s: float
-    producers: list[Producer]
-    """All producers; those of removals are added."""
-    _chosen: set[str] = field(default_factory=set)
-
-    async def run(self) -> None:
-        """Order the removal of some of the numbers held, from time to time."""
-        for number in range(self.count):
-            await asyncio.sleep(self.dice.uniform(0, 2 * self.until_s / self.count))
-            if asyncio.get_running_loop().time() > self.until_s:
-                return
-            if numbers := self._choice():
-                raw = self._removal(f"gone-{number:05}", numbers)
-                cancelled_after_s = self.dice.uniform(0, 3600) if self.dice.random() < 0.1 else None  # noqa: PLR2004
-                planned = PlannedOrder(0, _uuid(self.dice), raw, cancelled_after_s)
-                producer = Producer(planned, self.broker, self.trace, self.dice)
-                self.producers.append(producer)
-                await producer.run()
-
-    def _choice(self) -> list[Row]:
-        """Choose numbers of one carrier whose order has ended and that no removal names."""
-        held = [row for row in self.tables.held if row["released_at"] is None and row["e164"] not in self._chosen]
-        held = [row for row in held if self.tables.orders[row["acquired_by"]]["ended_at"]]
-        carrier = self.dice.choice((BANDWIDTH, SWIFT, SWIFT))
-        ours = [row for row in held if row["carrier"] == carrier][-6:]
-        chosen = self.dice.sample(ours, min(len(ours), self.dice.randint(1, 4)))
-        self._chosen.update(row["e164"] for row in chosen)
-        return chosen
-
-    def _removal(self, key: str, rows: Sequence[Row]) -> dict[str, Any]:
-        carrier = rows[0]["carrier"]
-        order = {"key": key, "carrier": str(carrier), "kind": Kind.REMOVE_NUMBERS.value}
-        order |= {"numbers": [row["e164"] for row in rows]} | _notification(self.dice)
-        return order | ({"when_tainted": self.dice.choice(("wait", "split", "fail"))} if carrier == SWIFT else {})
-
-
-@dataclass(slots=True)
-class ImpatientOperator:
-    """An operator who parks, retries and notifies at random, whatever the orders wait for."""
-
-    tables: Tables
-    broker: Broker
-    trace: Trace
-    dice: Random
-    per_hour: float
-    until_s: float
-
-    async def run(self) -> None:
-        """Do something with a random order, from time to time."""
-        while asyncio.get_running_loop().time() < self.until_s:
-            await asyncio.sleep(self.dice.expovariate(self.per_hour / 3600))
-            if self.tables.orders:
-                self._act(self.dice.choice(list(self.tables.orders)))
-            self.broker.send(Message("mind", ()))
-
-    def _act(self, order_id: UUID) -> None:
-        action = self.dice.choice(("park", "retry", "retry", "tell"))
-        self.trace.note("impatient", action, str(order_id))
-        if action == "park":
-            self.broker.send(Message("park", (order_id, f"note {self.trace.lines}"), late_ack=True))
-        else:
-            self.broker.send(Message("retry", (order_id, Lane.TELL if action == "tell" else None), late_ack=True))
-
-
-@dataclass(slots=True)
-class Operator:
-    """An operator who decides about parked orders after a look at the carrier's portal."""
-
-    tables: Tables
-    carriers: Mapping[CarrierName, SimulatedCarrier]
-    broker: Broker
-    trace: Trace
-    dice: Random
-    from_s: float
-    """When the operator starts: at first, or after the fault period."""
-    _decided: int = 0
-
-    async def run(self) -> None:
-        """Decide every half hour about orders that were parked long enough for the portal to be certain."""
-        await asyncio.sleep(self.from_s)
-        while True:
-            await asyncio.sleep(_CHECK_EVERY_S)
-            for row in list(self.tables.orders.values()):
-                parked_s = (self.tables.clock() - row["moved_at"]).total_seconds()
-                if row["state"] == "PARKED" and parked_s > _CERTAIN_AFTER_S:
-                    self._decide(row)
-
-    def _decide(self, row: Row) -> None:
-        self._decided += 1
-        decision = self._decision(row, self.carriers[row["carrier"]].sales(row["reference"]))
-        self.trace.note("operator", "decides", f"{row['order_id']}: {decision}")
-        self.broker.send(Message("resolve", (row["order_id"], decision), late_ack=True))
-
-    def _decision(self, row: Row, sales: Sequence[Mapping[str, Any]]) -> Resolution:
-        by, why = "operator", f"looked at the portal, note {self._decided}"
-        if bought := [sale for sale in sales if sale["outcome"] != "FAILED"]:
-            theirs = [sale["order_id"] for sale in bought]
-            latest = theirs[
-                -1 if row["kind"] == Kind.REMOVE_NUMBERS else 0
-            ]  # of a removal, the last part, which is under way
-            return Adopted(
-                CarrierOrderId(row["carrier_order_id"] if row["carrier_order_id"] in theirs else latest), by, why
-            )
-        hopeful = self.dice.random() < 0.7  # noqa: PLR2004
-        return SentAgain(by, why) if hopeful and row["sends"] < _MAX_SENDS else WrittenOff(by, why)

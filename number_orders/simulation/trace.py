@@ -24,7 +24,8 @@ class Trace:
 
     def note(self, who: str, what: str, detail: str = "") -> None:
         """Add a line. `what` is one of few words, which are counted."""
-        line = f"{asyncio.get_running_loop().time():14.6f} {who:<10} {what} {detail}".rstrip()
+        at_s = round(asyncio.get_running_loop().time(), 8)  # sums of floats may differ after that
+        line = f"{at_s:14.6f} {who:<10} {what} {detail}".rstrip()
         self._digest.update(line.encode() + b"\n")
         self._last.append(line)
         self.lines += 1

@@ -5,6 +5,7 @@ everything must come to rest.
 """
 
 import asyncio
+import gc
 import traceback
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -35,9 +36,12 @@ from number_orders.simulation.ledger_connection import LedgerConnection
 from number_orders.simulation.memory_ledger import memory_ledger
 from number_orders.simulation.monitor import Monitor
 from number_orders.simulation.network import TIMEOUT_S, CarrierHost, SimulatedTransport
-from number_orders.simulation.people import ImpatientOperator, Inbox, Operator, Producer, Remover, planned_orders
+from number_orders.simulation.operators import ImpatientOperator, MistakenOperator, Operator
+from number_orders.simulation.outsiders import HandWorker
+from number_orders.simulation.people import Inbox, Producer, elsewhere, planned_orders
 from number_orders.simulation.process import Process
 from number_orders.simulation.rates import RateMonitor, random_rates
+from number_orders.simulation.removers import Rebuyer, Remover, Splitter
 from number_orders.simulation.statements.schedule import next_due
 from number_orders.simulation.tables import Tables
 from number_orders.simulation.trace import Trace
@@ -91,7 +95,13 @@ class Plan:
         Raises:
             KeyError: there is no such profile.
         """
-        return cls(seed, orders, days, PROFILES[profile](Random(f"{seed}/faults")), tuple(carriers))
+        return cls(
+            seed,
+            orders,
+            days,
+            PROFILES[profile](Random(f"{seed}/faults"), Random(f"{seed}/more faults")),
+            tuple(carriers),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +115,8 @@ class Report:
     simulated: timedelta
     states: Mapping[str, int]
     counts: Mapping[str, int]
+    paths: Mapping[str, int]
+    """How often the world walked each rare path (`paths.Path`)."""
     last_lines: tuple[str, ...]
 
 
@@ -119,9 +131,18 @@ class Parts:
 
 
 def run(plan: Plan, *, parts: Parts = Parts(), listener: Callable[[str], None] | None = None) -> Report:
-    """Run one world to its end, or to its first broken promise."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        return runner.run(World(plan, parts, Trace(listener)).run())
+    """Run one world to its end, or to its first broken promise.
+
+    Without garbage collection, which would end abandoned coroutines at moments that depend on memory, not on the seed.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+            return runner.run(World(plan, parts, Trace(listener)).run())
+    finally:
+        if collects:
+            gc.enable()
 
 
 class World:
@@ -135,15 +156,25 @@ class World:
         self._dice = Random(f"{plan.seed}/world")
         self._incidents = Incidents(plan.faults, Random(f"{plan.seed}/weather"), days=plan.days)
         self._tables = Tables(true_now)
-        self._sandbox = sandbox_state(plan.faults, Random(f"{plan.seed}/practice"))
+        self._sandbox = sandbox_state(plan.faults, Random(f"{plan.seed}/practice"), Random(f"{plan.seed}/showing"))
         self._carriers = simulated_carriers(self._sandbox, self._dice, parts.taint)
         self._inbox = Inbox()
         self._monitor = Monitor(self._tables, self._carriers, self._inbox, trace)
         self._broker = Broker(self._incidents, trace)
         self._rates = random_rates(Random(f"{plan.seed}/rates"))
         rate_monitor = RateMonitor(self._rates, self._monitor.fail)
+        again = Random(f"{plan.seed}/again")
         self._hosts = {
-            name: CarrierHost(name, carrier.app, self._incidents, trace, self._monitor.on_carrier_action, rate_monitor)
+            name: CarrierHost(
+                name,
+                carrier.app,
+                self._incidents,
+                trace,
+                self._monitor.on_carrier_action,
+                rate_monitor,
+                again,
+                self._monitor.paths.on_request,
+            )
             for name, carrier in self._carriers.items()
         }
         self._writes: list[asyncio.Event] = []  # no set: its order would differ between runs
@@ -154,6 +185,7 @@ class World:
         asyncio.get_running_loop().set_exception_handler(self._unhandled)
         with _listening_to_logs(self._on_log_event):
             await self._set_up_ledger()
+            await self._start_outsiders()
             producers = self._start_people()
             self._start_machines()
             self._start_falls(producers)
@@ -174,6 +206,7 @@ class World:
             simulated=true_now() - EPOCH,
             states=dict(sorted(states.items())),
             counts=dict(sorted(self._trace.counts.items())),
+            paths=dict(sorted(self._monitor.paths.counts.items())),
             last_lines=tuple(self._trace.last()),
         )
 
@@ -187,22 +220,51 @@ class World:
             carrier = self._carrier(name, nobody)
             await ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
 
+    async def _start_outsiders(self) -> None:
+        """Fill the accounts, and start somebody who works on them by hand."""
+        faults, until_s, seed = self._plan.faults, self._incidents.fault_period_s, self._plan.seed
+        outsider = HandWorker(
+            self._tables, self._carriers, self._trace, Random(f"{seed}/by hand"), faults.by_hand, until_s
+        )
+        if faults.accounts:
+            await outsider.fill_accounts()
+        self._start(outsider.run())
+
     def _start_people(self) -> list[Producer]:
         plan = self._plan
         placed = planned_orders(Random(f"{plan.seed}/orders"), plan.orders, self._incidents, plan.carriers)
+        placed = elsewhere(placed, Random(f"{plan.seed}/elsewhere"), plan.faults)
         producers = [Producer(planned, self._broker, self._trace, self._dice) for planned in placed]
         for producer in producers:
             self._start(producer.run())
         removals, until_s = 1 + self._plan.orders // 3, 0.8 * self._incidents.fault_period_s
         remover = Remover(self._tables, self._broker, self._trace, self._dice, removals, until_s, producers)
         self._start(remover.run())
+        if plan.faults.in_parts:
+            dice, count = Random(f"{plan.seed}/splitter"), round(120 * plan.faults.in_parts)
+            splitter = Splitter(self._tables, self._broker, self._trace, dice, count, until_s, producers, orders_max=3)
+            self._start(splitter.run())
+        if plan.faults.sold_again:
+            dice = Random(f"{plan.seed}/rebuyer")
+            self._start(Rebuyer(self._tables, self._broker, self._trace, dice, until_s, producers).run())
+        self._start_operators()
+        return producers
+
+    def _start_operators(self) -> None:
+        plan = self._plan
         from_s = 0.0 if self._dice.random() < self._incidents.faults.decided else self._incidents.fault_period_s
         if per_hour := self._incidents.faults.impatient_actions:
             dice, until_s = Random(f"{plan.seed}/meddler"), self._incidents.fault_period_s
             impatient = ImpatientOperator(self._tables, self._broker, self._trace, dice, per_hour, until_s)
             self._start(impatient.run())
+        if per_hour := plan.faults.mistakes:
+            dice, until_s = Random(f"{plan.seed}/mistakes"), self._incidents.fault_period_s
+            may_send_again = not (plan.faults.flips or plan.faults.number_lag)
+            mistaken = MistakenOperator(
+                self._tables, self._carriers, self._broker, self._trace, dice, per_hour, until_s, may_send_again
+            )
+            self._start(mistaken.run())
         self._start(Operator(self._tables, self._carriers, self._broker, self._trace, self._dice, from_s).run())
-        return producers
 
     def _start_machines(self) -> None:
         beats = 2 if self._dice.random() < self._incidents.faults.two_beats else 1

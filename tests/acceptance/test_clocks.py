@@ -62,7 +62,7 @@ def test_an_order_reaches_its_end_whatever_the_clocks_show(
     ticket = producer.submit(an_order(quantity=2))
     document = producer.await_end(ticket["order_id"])
     assert document["state"] == "COMPLETED"
-    (sold,) = sold_for(carrier, ticket["order_id"])
+    (sold,) = sold_for(carrier, document)
     assert acquired(document) == sorted(sold["bought"])
 
     checks = doctor(env)

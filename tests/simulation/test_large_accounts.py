@@ -35,7 +35,14 @@ class LargeAccount(World):
         monitor = RateMonitor(self._rates, self._monitor.fail)
         host = self._carriers[SWIFT].app
         self._hosts[SWIFT] = CarrierHost(
-            SWIFT, host, self._incidents, self._trace, self._monitor.on_carrier_action, monitor
+            SWIFT,
+            host,
+            self._incidents,
+            self._trace,
+            self._monitor.on_carrier_action,
+            monitor,
+            Random(7),
+            self._monitor.paths.on_request,
         )
         self._sandbox.behaviour = read_behaviour(
             {

@@ -77,6 +77,56 @@ class AnswersFromOldReadings(LedgerConnection):
         return [{**row, "began_at": true_now()} for row in rows] if statement == "find_in_reading" else rows
 
 
+class ForgetsHoldings(LedgerConnection):
+    """Holds no number that an order brings."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        rows = super()._carry_out(statement, params)
+        for row in [row for row in self._tables.held if row["released_at"] is None]:
+            self._tables.release_number(row["e164"], self._tables.orders[row["acquired_by"]])
+        return rows
+
+
+class RaisesNoAlarms(LedgerConnection):
+    """Keeps every alarm to itself."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        for step in params["steps"].obj if statement == "record_steps" else ():
+            step["alarms"] = []
+        return [{"times": 1}] if statement == "raise_alarm" else super()._carry_out(statement, params)
+
+
+class RaisesFalseAlarms(LedgerConnection):
+    """Says of every order that ends that it was bought twice."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        rows = super()._carry_out(statement, params)
+        for row in rows if statement == "record_steps" else ():
+            if self._tables.orders[row["order_id"]]["ended_at"]:
+                alarm = {"what": "bought_twice", "subject": str(row["order_id"]), "detail": "", "carrier": None}
+                self._watcher.on_statement("w", "raise_alarm", alarm | {"order_id": row["order_id"]}, [])
+        return rows
+
+
+class SeesErrorsEverywhere(LedgerConnection):
+    """Ends every purchase with errors."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        for step in params["steps"].obj if statement == "record_steps" else ():
+            step["state"] = step["state"].replace("COMPLETED_WITH_ERRORS", "COMPLETED")
+            step["state"] = step["state"].replace("COMPLETED", "COMPLETED_WITH_ERRORS")
+        return super()._carry_out(statement, params)
+
+
+class ForgetsLateLooks(LedgerConnection):
+    """Drops the late looks that ended orders are owed."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        for step in params["steps"].obj if statement == "record_steps" else ():
+            step["effects"] = [effect for effect in step["effects"] if not (step["ends"] and effect["lane"] == "ask")]
+        return super()._carry_out(statement, params)
+
+
 class LosesAcceptedOrders(LedgerConnection):
     """Acknowledges orders without storing them."""
 
@@ -110,8 +160,34 @@ IMPATIENT = {
 """Policies that send again whatever is not on the carrier's list at the first look."""
 
 
+CREDULOUS = {name: replace(policy, settle_after=timedelta(), settle_looks=1) for name, policy in POLICIES.items()}
+"""Policies that believe an end that falls short at the first look."""
+
+
+def lists(seed: int) -> Plan:
+    return Plan.from_seed(seed, profile="lists")
+
+
 def swarm(seed: int) -> Plan:
     return Plan.from_seed(seed)
+
+
+def patience(seed: int) -> Plan:
+    """Start with a world that has a second purchase (`test_paths.WALKED`); most have none."""
+    return Plan.from_seed(6005 + seed, profile="patience")
+
+
+def late_looks(seed: int) -> Plan:
+    """Start with a world in which only the late look finds a purchase."""
+    return Plan.from_seed(6030 + seed, profile="patience")
+
+
+def withdrawals(seed: int) -> Plan:
+    return Plan.from_seed(seed, profile="withdrawals")
+
+
+def calm(seed: int) -> Plan:
+    return Plan.from_seed(seed, profile="none")
 
 
 def frozen(seed: int) -> Plan:
@@ -136,6 +212,13 @@ MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
     "takes a ledger that fell back for the same": (falling, lambda: Parts(ledger=IgnoresFalls)),
     "gives references by chance": (falling, lambda: Parts(ledger=RefersByChance)),
     "answers from old readings": (calm_at_swift, lambda: Parts(ledger=AnswersFromOldReadings)),
+    "believes an end at once": (lists, lambda: Parts(policies=CREDULOUS)),
+    "holds no numbers": (calm, lambda: Parts(ledger=ForgetsHoldings)),
+    "is silent about second purchases": (patience, lambda: Parts(ledger=RaisesNoAlarms)),
+    "is silent about withdrawn numbers": (withdrawals, lambda: Parts(ledger=RaisesNoAlarms)),
+    "raises false alarms": (calm, lambda: Parts(ledger=RaisesFalseAlarms)),
+    "ends without errors as with errors": (calm, lambda: Parts(ledger=SeesErrorsEverywhere)),
+    "makes no late look": (late_looks, lambda: Parts(ledger=ForgetsLateLooks)),
     "loses accepted orders": (swarm, lambda: Parts(ledger=LosesAcceptedOrders)),
 }
 """Each with the worlds that catch it soonest."""

@@ -123,7 +123,8 @@ class Disconnects:
         number as ours for a while after it was disconnected. The first few are looked up, and the rest counts as
         disconnected.
         """
-        if not order.may_have_arrived or not not_ours:
+        sent_again = order.sends > 1 and order.doubt_since is not None  # also by a person, with no answer lost
+        if not (order.may_have_arrived or sent_again) or not not_ours:
             return frozenset()
         known = yield LookUpNumbers(not_ours)
         unknown = [e164 for e164 in not_ours if e164 not in known.held_since]

@@ -72,7 +72,7 @@ from number_orders.carriers.swift.removals import Removal, status_text
 from number_orders.carriers.swift.requests import account_path, get, prepare, quoted
 from number_orders.carriers.swift.rules import faults
 from number_orders.carriers.swift.steps import Part, Steps, settled_parts
-from number_orders.carriers.swift.taint import Taint, removable_now
+from number_orders.carriers.swift.taint import Taint, numbers_named, removable_now
 from number_orders.orders.errors import Fault, Mistake, UnreadableAnswer
 from number_orders.orders.events import (
     Acknowledged,
@@ -298,9 +298,10 @@ class Swift:
         part = steps.part or steps.outstanding(order)
         question = f"what {order.carrier_order_id} has removed: {status}"
         dids: Dids = yield from read_dids(None, steps, question, numbers=part)
-        left = tuple(number for number in part if number in dids.by_number)
+        here = {number: dids.by_number[number] for number in part if number in dids.by_number}
+        left = tuple(number for number, did in here.items() if not _came_again(did, steps, view, status))
         if dids.is_from_reading:
-            unproven = yield from self._prove_gone(steps, view, status, set(part) - set(left))
+            unproven = yield from self._prove_gone(steps, view, status, set(part) - here.keys())
             if unproven is not None:
                 return unproven
         removal = Removal(order, steps, view, status, left)
@@ -413,11 +414,11 @@ class Swift:
         """Look for an order IN_DOUBT by its cart, and by our reference in the list of orders.
 
         Without a cart whose request is saved, nothing was checked out: the checkout is sent only after the request was
-        saved, and that can be saved only while the order is as its attempt found it. An order IN_DOUBT is not. A ledger
-        that fell back in time may have forgotten the cart.
+        saved, and that can be saved only while the order is as its attempt found it. An order IN_DOUBT is not. Of an
+        order that has ended, and on a ledger that fell back in time, the cart may be forgotten.
         """
         steps = Steps.from_progress(order)
-        if order.history_lost_at:
+        if order.history_lost_at or order.ended_at:
             return (yield from self._look_for_forgotten(order, steps))
         if steps.cart_id is None or not steps.requested:
             return ProvenAbsent("no cart of it was ready to be checked out")
@@ -429,11 +430,7 @@ class Swift:
                 raise UnreadableAnswer(CARRIER, "the order of its cart has the reference of another", answer.body)
             return Acknowledged(CarrierOrderId(view.order_id or steps.cart_id), status)
         listed = yield from self._orders_with_reference(order, steps)
-        if len(listed.items) > 1:
-            return FoundTwice(tuple(CarrierOrderId(str(view.order_id)) for view in listed.items))
-        if listed.items:
-            return Acknowledged(CarrierOrderId(str(listed.items[0].order_id)), listed.items[0].status)
-        return (yield from self._look_for_cart(order, steps, seen_all=listed.is_whole))
+        return _found_in(listed) or (yield from self._look_for_cart(order, steps, seen_all=listed.is_whole))
 
     def _look_for_forgotten(self, order: Order, steps: Steps) -> Conversation:
         """Look for an order of which the ledger has forgotten what was done."""
@@ -477,6 +474,25 @@ class Swift:
     def _order_path(self, order: Order, path: str) -> str:
         """Return a path below the account that the order is for."""
         return account_path(order.request.account, path)
+
+
+def _found_in(listed: Pages[OrderView]) -> Event | None:
+    """Return the event for the orders with our reference that a list shows, if there are any."""
+    if len(listed.items) > 1:
+        return FoundTwice(tuple(CarrierOrderId(str(view.order_id)) for view in listed.items))
+    if listed.items:
+        return Acknowledged(CarrierOrderId(str(listed.items[0].order_id)), listed.items[0].status)
+    return None
+
+
+def _came_again(did: Did, steps: Steps, view: OrderView, status: str) -> bool:
+    """Return whether a number has left by a removal, and was ordered again since: it came after the cart was made.
+
+    One that the carrier refuses to remove may have come after the cart too, and is still the one to be removed.
+    """
+    if steps.cart_made_at is None or status == Status.ERROR or did.e164 in numbers_named(view):
+        return False
+    return did.inserted_at > steps.cart_made_at
 
 
 def _was_made_before_cart(view: OrderView, steps: Steps) -> bool:

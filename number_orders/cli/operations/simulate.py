@@ -13,6 +13,7 @@ import typer
 
 from number_orders.simulation.carriers import POLICIES
 from number_orders.simulation.faults import PROFILES
+from number_orders.simulation.paths import PROMISED, Path
 from number_orders.simulation.world import Plan, Report, run
 
 
@@ -26,6 +27,7 @@ class Tally:
     simulated: timedelta = timedelta()
     states: Counter[str] = field(default_factory=Counter)
     counts: Counter[str] = field(default_factory=Counter)
+    paths: Counter[str] = field(default_factory=Counter)
     took_s: float = 0.0
 
     def add(self, report: Report, took_s: float) -> None:
@@ -36,6 +38,7 @@ class Tally:
         self.simulated += report.simulated
         self.states.update(report.states)
         self.counts.update(report.counts)
+        self.paths.update(report.paths)
         self.took_s += took_s
 
     def lines(self) -> list[str]:
@@ -47,16 +50,25 @@ class Tally:
             f"{simulated}, {self.events} events in {self.took_s:.0f} s ({rate:.0f} events/s)",
             "ended: " + ", ".join(f"{state} {count}" for state, count in sorted(self.states.items())),
             "happened: " + ", ".join(f"{what} {self.counts[what]}" for what in _COUNTED if self.counts[what]),
+            *(f"  {self.paths[path]:7} times  {path}" for path in Path if self.paths[path]),
         ]
 
+    def missing(self, profile: str) -> list[Path]:
+        """Return the paths that the profile promises and that no world has walked, if there were enough worlds."""
+        if self.worlds < _WORLDS_FOR_PATHS:
+            return []
+        return sorted(path for path in PROMISED.get(profile, ()) if not self.paths[path])
 
+
+_WORLDS_FOR_PATHS = 200
+"""In so many worlds of a profile, each path that it promises is walked."""
 _COUNTED = ("killed", "frozen", "lost", "late", "dropped", "wiped", "restored", "acted", "record_steps", "decides")
 
 
 def simulate_worlds(
     *, orders: int, days: float, seed: int, faults: str, carriers: Sequence[str], worlds: int, trace: bool
 ) -> bool:
-    """Run `worlds` worlds from `seed` on, print a line for each, and return whether every promise held.
+    """Run `worlds` worlds from `seed` on, print a line for each, and return whether all held and every path was walked.
 
     Raises:
         typer.BadParameter: There is no such fault profile or carrier.
@@ -77,7 +89,9 @@ def simulate_worlds(
             return False
     for line in tally.lines():
         typer.echo(line)
-    return True
+    for path in (missing := tally.missing(faults)):
+        typer.echo(f"never walked, though the profile {faults} promises it: {path}")
+    return not missing
 
 
 def _summary(report: Report) -> str:

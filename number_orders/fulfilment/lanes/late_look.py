@@ -17,7 +17,7 @@ from number_orders.fulfilment.recorder import Heard
 from number_orders.ledger.schedule import Later
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import LookedAgain
-from number_orders.orders.model import Order, is_done
+from number_orders.orders.model import NumberState, Order, is_done
 
 
 class LateLookNumbers(NumberReader, NumberRecall, Protocol):
@@ -36,8 +36,8 @@ class LateLook:
         """Ask about every carrier order with our reference, and return what was not known."""
         order, policy = attempt.order, self.carrier.policy
         known = (await self.numbers.of_orders([order.order_id]))[order.order_id]
-        done = {result.e164 for result in known if is_done(order, result)}
-        found = await Search(self.carrier, self.numbers, self.readings, attempt).run(known=done)
+        brought = {result.e164 for result in known if is_done(order, result) or result.state is NumberState.RELEASED}
+        found = await Search(self.carrier, self.numbers, self.readings, attempt).run(known=brought)
         conversation = ConversationResult(None, found.error, found.exchanges)
         if found.error is not None and not found.numbers:
             wanted = found.error.not_before if isinstance(found.error, NoAnswer) else None

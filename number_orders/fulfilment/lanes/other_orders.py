@@ -76,9 +76,20 @@ class Search:
             self.found.open_ids.append(carrier_order_id)
         numbers: Sequence[NumberResult] = getattr(event, "numbers", ())
         more = tuple(one for one in numbers if is_done(self.attempt.order, one) and one.e164 not in known)
+        more = more[: self._at_most(known)]
         if more:
             self.found.bought[carrier_order_id] = more
         return event
+
+    def _at_most(self, known: Collection[E164]) -> int | None:
+        """Return how many more numbers an order can have brought, where only time tells them from those of others.
+
+        The oldest come first. Here the order has no serial lock any more, so the later ones belong to others.
+        """
+        request = self.attempt.order.request
+        if not self.carrier.adapter.serial_keys(request):
+            return None
+        return max(0, request.wanted - len(known))
 
     async def _converse(self, order: Order, *, looks: bool = False) -> Event | None:
         adapter = self.carrier.adapter

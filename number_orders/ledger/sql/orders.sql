@@ -1,13 +1,14 @@
 -- name: record_steps
--- Write the steps of a group of orders, each whole: event, order, numbers, work items, document for the producer. Of an
--- order that has moved since it was read nothing is written, and it is not returned.
+-- Write the steps of a group of orders, each whole: event, order, numbers, work items, document for the producer, alarms.
+-- Of an order that has moved since it was read nothing is written, and it is not returned.
 -- A step's new work items replace those on the lanes submit and ask, unless it keeps them. Late news brings none.
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
         order_id uuid, from_version integer, state text, ends boolean, carrier_order_id text, carrier_status text,
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
         history_lost_at timestamptz,
-        event text, late boolean, keeps_work boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb, notification jsonb, channels text[])
+        event text, late boolean, keeps_work boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb,
+        notification jsonb, channels text[], alarms jsonb)
 ), moved AS (
     UPDATE orders
     SET state = input.state, version = input.from_version + 1, reason = input.reason,
@@ -40,6 +41,10 @@ WITH input AS MATERIALIZED (
     FROM result
     WHERE held_numbers.e164 = result.e164 AND held_numbers.carrier = result.carrier
       AND (result.state = 'released' OR (result.state = 'withdrawn' AND held_numbers.acquired_by = result.order_id))
+      -- An order releases a number once. When it reports the number again, another order may hold it again.
+      AND NOT EXISTS (
+          SELECT FROM order_numbers AS known
+          WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state = 'released')
       AND released_at IS NULL
     RETURNING held_id
 ), held AS (
@@ -90,6 +95,12 @@ WITH input AS MATERIALIZED (
     SELECT order_id, version, channel, notification || jsonb_build_object('ended_at', to_char(ended_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'))
     FROM step, unnest(channels) AS channel
     WHERE notification IS NOT NULL
+), raised AS (
+    INSERT INTO alarms (what, subject, carrier, order_id, detail)
+    SELECT alarm.what, order_id::text, carrier, order_id, alarm.detail
+    FROM step, jsonb_to_recordset(step.alarms) AS alarm (what text, detail text)
+    ON CONFLICT (what, subject) DO UPDATE
+    SET times = alarms.times + 1, last_at = now(), detail = excluded.detail, cleared_at = NULL
 )
 SELECT order_id FROM moved;
 

@@ -123,6 +123,11 @@ class Bandwidth:
         """Revoke one issued token, or all."""
         return self._access.revoke(token)
 
+    def holdings_as_json(self, now: datetime) -> dict[str, str]:
+        """Return every number that was bought and not disconnected, with the account."""
+        owned = (e164 for e164, _ in self._book.owned(now) if not self._disconnects.is_aging(e164, now))
+        return dict.fromkeys(owned, self._account.account_id)
+
     def stock_as_json(self) -> dict[str, int]:
         """Return how many numbers are free and how many are reserved."""
         return {"free": self._inventory.count_free(), "reserved": self._reservations.count()}
@@ -241,7 +246,7 @@ class Bandwidth:
         return _xml(xml.order_status(order, now, behaviour, self._inventory, detail=detail))
 
     def _read_numbers(self, received: ReceivedRequest, order: Order) -> Response:
-        return _xml(xml.order_numbers(order.stage(self._sandbox.clock()).bought))
+        return _xml(xml.order_numbers(order.stage(self._sandbox.clock()).shown))
 
     def _amend(self, received: ReceivedRequest, order: Order) -> Response:
         now = self._sandbox.clock()
@@ -389,7 +394,7 @@ class Bandwidth:
     def _read_owned(self, received: ReceivedRequest) -> Response:
         e164, now = e164_of(received.request.path_params["tn"]), self._sandbox.clock()
         order = self._book.owner(e164, now)
-        if order is None:
+        if order is None or e164 not in order.stage(now).shown:
             return _xml(xml.status_refusal("TelephoneNumberResponse", error(15610)), 404)
         status = AGING if self._disconnects.is_aging(e164, now) else self._sandbox.behaviour.number_status
         return _xml(xml.owned_number(e164, order, now, self._account.account_id, status))
@@ -415,7 +420,8 @@ class Bandwidth:
         status = self._sandbox.behaviour.number_status
         if ours and query.get("status", status).lower() == status.lower():
             is_aging = self._disconnects.is_aging
-            yield from (owned for owned in self._book.owned(now) if not is_aging(owned[0], now))
+            owned = ((e164, order) for e164, order in self._book.owned(now) if not is_aging(e164, now))
+            yield from ((e164, order) for e164, order in owned if e164 in order.stage(now).shown)
 
     def _owned_item(self, e164: str, order: Order, now: datetime) -> str:
         place, status = self._inventory.place_of(e164), self._sandbox.behaviour.number_status
@@ -463,10 +469,13 @@ def _reported(order: Order, now: datetime) -> dict[str, Any]:
         "quantity": selection.quantity,
         "fate": order.fate.value,
         "status": stage.status,
-        "outcome": _OUTCOMES.get(stage.status),
+        "outcome": _OUTCOMES.get(stage.status) if stage.is_final else None,
         "created_at": iso(order.created_at),
+        "listed_at": iso(order.listed_at),
         "ended_at": iso(ended_at) if ended_at is not None else None,
+        "lists_complete_at": iso(order.stages[-1].at),
         "bought": list(stage.bought),
+        "withdrawn": order.withdrawn(now),
         "failed": [n for n in selection.numbers if n not in bought] if stage.is_final else [],
         "set_aside": [n for n in order.taken if n not in bought],
     }

@@ -10,9 +10,10 @@ from datetime import datetime
 from itertools import count
 from random import Random
 
+from number_orders.sandbox.bandwidth.appearance import as_shown
 from number_orders.sandbox.bandwidth.order_requests import Amendment, OrderRequest
 from number_orders.sandbox.bandwidth.outcomes import BACKORDERED, FAILED, PARTIAL, Durations, OutcomePlanner, Stage
-from number_orders.sandbox.behaviour import Behaviour, random_duration
+from number_orders.sandbox.behaviour import Behaviour, listing_delay, random_duration
 from number_orders.sandbox.fates import Fate
 from number_orders.sandbox.inventory import Inventory
 
@@ -38,8 +39,15 @@ class Order:
 
     def ended_at(self, now: datetime) -> datetime | None:
         """Return when the carrier finished, which may be long before anyone asked."""
-        stage = self.stage(now)
-        return stage.at if stage.is_final else None
+        if not self.stage(now).is_final:
+            return None
+        return next(stage.at for stage in self.stages if stage.is_final)
+
+    def withdrawn(self, now: datetime) -> list[str]:
+        """Return the numbers that the order had, and has no more."""
+        had = dict.fromkeys(e164 for stage in self.stages if stage.at <= now for e164 in stage.bought)
+        kept = self.stage(now).bought
+        return [e164 for e164 in had if e164 not in kept]
 
 
 class NotBackordered(Exception):
@@ -61,7 +69,8 @@ class OrderBook:
 
     def accept(self, request: OrderRequest, behaviour: Behaviour, now: datetime, *, order_id: str) -> Order:
         """Accept an order and decide all that happens to it."""
-        dice = Random(f"{behaviour.seed}/{request.customer_order_id or order_id}")
+        label = request.customer_order_id or order_id
+        dice, earlier = Random(f"{behaviour.seed}/{label}"), len(self._by_reference.get(label, ()))
         planner = OutcomePlanner(self._inventory, lambda e164: self._is_in_process(e164, now))
         fate, timeline = planner.plan(request.selection, _durations(behaviour, dice), now)
         order = Order(
@@ -70,8 +79,8 @@ class OrderBook:
             customer_order_id=request.customer_order_id,
             name=request.name,
             created_at=now,
-            listed_at=now + random_duration(behaviour.listing_delay_s, dice),
-            stages=timeline.stages,
+            listed_at=now + listing_delay(behaviour, dice, f"{label}/{earlier}"),
+            stages=as_shown(timeline.stages, behaviour, Random(f"{behaviour.seed}/{label}/shown")),
             taken=timeline.taken,
             fate=fate,
             mixed_bit=bool(dice.getrandbits(1)),
@@ -147,7 +156,7 @@ class OrderBook:
 
     def _close(self, order: Order, stage: Stage, now: datetime) -> None:
         kept = stage.bought
-        returned = set(order.taken) - set(kept)
+        returned = [e164 for e164 in order.taken if e164 not in kept]
         for e164 in returned:
             del self._holders[e164]
         self._inventory.release(returned)

@@ -31,11 +31,20 @@ class Stage:
     status: str
     bought: tuple[str, ...] = ()
     errors: tuple[CarrierError, ...] = ()
+    listed: tuple[str, ...] | None = None
+    """The numbers that lists show; None: those that are bought."""
+    provisional: bool = False
+    """The carrier says so for a while, and then takes it back."""
 
     @property
     def is_final(self) -> bool:
         """Return whether the order has ended."""
-        return self.status in FINAL
+        return self.status in FINAL and not self.provisional
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Return the numbers that lists show as bought."""
+        return self.bought if self.listed is None else self.listed
 
 
 @dataclass(frozen=True, slots=True)

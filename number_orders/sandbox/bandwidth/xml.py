@@ -208,8 +208,9 @@ def _quantities(order: Order, stage: Stage) -> tuple[int, int]:
     """Count completed and failed numbers; for the fate `contradicts` they contradict the list, as on the page."""
     if order.fate is Fate.CONTRADICTS and stage.status == COMPLETE:
         return 0, len(stage.bought)
-    failed = order.request.selection.quantity - len(stage.bought) if stage.is_final else 0
-    return len(stage.bought), failed
+    if not stage.is_final:
+        return len(stage.shown), 0
+    return len(stage.bought), order.request.selection.quantity - len(stage.bought)  # right, though lists may lag
 
 
 def _status_word(order: Order, stage: Stage, behaviour: Behaviour) -> str:
@@ -239,21 +240,21 @@ def _failed_numbers(order: Order, stage: Stage) -> str:
 
 def _completed_numbers(order: Order, stage: Stage, behaviour: Behaviour, inventory: Inventory | None) -> str:
     """List the bought numbers: flat as on the page, or each in a TelephoneNumber as captured."""
-    if not stage.bought:
+    if not stage.shown:
         return "<CompletedNumbers/>" if stage.status == FAILED else ""
     if inventory is not None:
-        details = (number_detail(n, inventory.place_of(n)) for n in stage.bought)
+        details = (number_detail(n, inventory.place_of(n)) for n in stage.shown)
         return element("CompletedNumbers", *(element("TelephoneNumber", detail) for detail in details))
     shape = behaviour.completed_shape
     wrapped = order.mixed_bit if shape == "mixed" else shape == "wrapped"
-    full = (text("FullNumber", e164) for e164 in stage.bought)
+    full = (text("FullNumber", e164) for e164 in stage.shown)
     listed = (element("TelephoneNumber", number) for number in full) if wrapped else full
     return element("CompletedNumbers", *listed)
 
 
 def _summary(order: Order, stage: Stage) -> str:
-    facts, got = order.request.selection.quantity, len(stage.bought)
-    areas = ", ".join(sorted({n[2:5] for n in stage.bought if n.startswith("+1")}))
+    facts, got = order.request.selection.quantity, len(stage.shown)
+    areas = ", ".join(sorted({n[2:5] for n in stage.shown if n.startswith("+1")}))
     if stage.status == PARTIAL and areas:
         return f"{got} out of {facts} numbers ordered in ({areas})"
     if stage.status == COMPLETE and areas:
@@ -282,7 +283,7 @@ def _order_item(order: Order, account_id: str, now: datetime, behaviour: Behavio
     return element(
         "OrderIdUserIdDate",
         text("accountId", account_id),
-        text("CountOfTNs", len(stage.bought)),
+        text("CountOfTNs", len(stage.shown)),
         label("CustomerOrderId", order.customer_order_id),
         text("userId", "sandbox-user"),
         text("lastModifiedDate", date(stage.at)),

@@ -18,8 +18,9 @@ from number_orders.sandbox.clock import iso
 from number_orders.sandbox.cm import json as cm_json
 from number_orders.sandbox.cm.access import CmAccount
 from number_orders.sandbox.cm.callbacks import CallbackSender
-from number_orders.sandbox.cm.order_book import CANCELLED, COMPLETED, REJECTED, STATUSES, Finalised, OrderBook, Request
+from number_orders.sandbox.cm.order_book import Finalised, OrderBook, Request
 from number_orders.sandbox.cm.order_requests import Refused, profile_for, read_request, reference_in
+from number_orders.sandbox.cm.stages import CANCELLED, COMPLETED, REJECTED, STATUSES, numbers_in
 from number_orders.sandbox.cm.stock import find_area, restrictions
 from number_orders.sandbox.faults import Fault, FaultKind
 from number_orders.sandbox.routes import Handler, ReceivedRequest, RouteBuilder
@@ -85,6 +86,11 @@ class Cm:
     def revoke_tokens(self, token: str | None) -> int:
         """Return 0: the product token does not expire."""
         return 0
+
+    def holdings_as_json(self, now: datetime) -> dict[str, str]:
+        """Return every number that was assigned, with the account."""
+        ended = (request.stage(now) for request in self._book.all_requests())
+        return {e164: self._account.account_guid for stage in ended for e164 in numbers_in(stage.ranges)}
 
     def stock_as_json(self) -> dict[str, int]:
         """Return how many numbers are left."""
@@ -161,7 +167,10 @@ class Cm:
 
     def _list(self, received: ReceivedRequest) -> Response:
         now, behaviour, query = self._sandbox.clock(), self._sandbox.behaviour, received.request.query_params
-        skip, take = _whole_number(query, "skip", 0), min(_whole_number(query, "take", _TAKE), _TAKE_MAX)
+        skip, take = (
+            _whole_number(query, "skip", 0),
+            min(_whole_number(query, "take", _TAKE), _TAKE_MAX, behaviour.list_page_max),
+        )
         listed = self._book.listed(now)
         if not behaviour.list_oldest_first:
             listed.reverse()
@@ -226,7 +235,7 @@ class Cm:
 
 def _reported(request: Request, now: datetime) -> dict[str, Any]:
     stage, ended_at = request.stage(now), request.ended_at(now)
-    bought = [e164 for each in stage.ranges for e164 in each.numbers()]
+    bought = list(numbers_in(stage.ranges))
     held = set(bought)
     unassigned = [e164 for each in request.taken for e164 in each.numbers() if e164 not in held]
     return {
@@ -237,10 +246,13 @@ def _reported(request: Request, now: datetime) -> dict[str, Any]:
         "quantity": request.sent.quantity,
         "fate": request.fate.value,
         "status": stage.status,
-        "outcome": _outcome(stage.status, len(bought), request.sent.quantity),
+        "outcome": _outcome(stage.status, len(bought), request.sent.quantity) if stage.is_final else None,
         "created_at": iso(request.created_at),
+        "listed_at": iso(request.listed_at),
         "ended_at": None if ended_at is None else iso(ended_at),
+        "lists_complete_at": iso(request.stages[-1].at),
         "bought": bought,
+        "withdrawn": request.withdrawn(now),
         "failed": [],
         "set_aside": unassigned if ended_at is None else [],
     }

@@ -16,7 +16,8 @@ import httpx
 
 from number_orders.sandbox.clock import iso
 from number_orders.sandbox.cm import json as cm_json
-from number_orders.sandbox.cm.order_book import Request, Stage
+from number_orders.sandbox.cm.order_book import Request
+from number_orders.sandbox.cm.stages import Stage
 from number_orders.sandbox.state import SandboxState
 
 _TIMEOUT_S: Final = 5

@@ -6,7 +6,8 @@ from typing import Any
 
 from number_orders.sandbox.behaviour import Behaviour
 from number_orders.sandbox.clock import iso
-from number_orders.sandbox.cm.order_book import Range, Request, Stage
+from number_orders.sandbox.cm.order_book import Request
+from number_orders.sandbox.cm.stages import Range, Stage
 from number_orders.sandbox.cm.stock import Restriction
 
 Json = dict[str, Any]
@@ -14,7 +15,7 @@ Json = dict[str, Any]
 
 def request(number_request: Request, stage: Stage, behaviour: Behaviour, *, with_guid: bool = True) -> Json:
     """Write a number request in its stage."""
-    ranges = list(_joined(stage.ranges)) if behaviour.cm_range_shape == "merged" else stage.ranges
+    ranges = list(_joined(stage.shown)) if behaviour.cm_range_shape == "merged" else stage.shown
     written = [_range(each, stage.at, behaviour) for each in ranges]
     missing = number_request.sent.quantity - sum(each.size for each in ranges)
     size = missing if behaviour.cm_range_shape == "merged" else number_request.sent.size

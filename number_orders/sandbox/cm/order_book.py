@@ -7,43 +7,23 @@ from random import Random
 from typing import Final
 from uuid import UUID
 
-from number_orders.sandbox.behaviour import Behaviour, random_duration
+from number_orders.sandbox.behaviour import Behaviour, listing_delay, random_duration
 from number_orders.sandbox.cm.access import Profile
+from number_orders.sandbox.cm.appearance import as_shown
 from number_orders.sandbox.cm.order_requests import NumberRequest, reference_in
+from number_orders.sandbox.cm.stages import (
+    CANCELLED,
+    COMPLETED,
+    IN_PROGRESS,
+    NEW,
+    REJECTED,
+    Range,
+    Stage,
+    numbers_in,
+)
 from number_orders.sandbox.cm.stock import Area, CmFate, CmStock, find_area
 
-NEW: Final = "NEW"
-IN_PROGRESS: Final = "IN_PROGRESS"
-COMPLETED: Final = "COMPLETED"
-REJECTED: Final = "REJECTED"
-CANCELLED: Final = "CANCELLED"
-STATUSES: Final = (NEW, IN_PROGRESS, COMPLETED, REJECTED, CANCELLED)
-FINAL: Final = {COMPLETED, REJECTED, CANCELLED}
 _REVIEW_STARTS: Final = 0.4  # of the review time, a request stays NEW
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """Consecutive numbers that were assigned: the first, and how many."""
-
-    guid: str
-    start: str
-    size: int
-
-    def numbers(self) -> Iterator[str]:
-        """Return the numbers in E.164."""
-        first = int(self.start.removeprefix("+"))
-        return (f"+{number}" for number in range(first, first + self.size))
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stage:
-    """What the carrier says of a request from `at` on."""
-
-    at: datetime
-    status: str
-    reason: str | None = None
-    ranges: tuple[Range, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -65,8 +45,15 @@ class Request:
 
     def ended_at(self, now: datetime) -> datetime | None:
         """Return when the request was finalised."""
-        stage = self.stage(now)
-        return stage.at if stage.status in FINAL else None
+        if not self.stage(now).is_final:
+            return None
+        return next(stage.at for stage in self.stages if stage.is_final)
+
+    def withdrawn(self, now: datetime) -> list[str]:
+        """Return the numbers that were shown for good and are not assigned in the end."""
+        kept = set(numbers_in(self.stage(now).ranges))
+        past = (stage for stage in self.stages if stage.at <= now and not stage.is_final)
+        return [e164 for e164 in dict.fromkeys(e164 for s in past for e164 in numbers_in(s.shown)) if e164 not in kept]
 
 
 class Finalised(Exception):
@@ -92,13 +79,15 @@ class OrderBook:
             stages: tuple[Stage, ...] = (Stage(now, COMPLETED, "The numbers were directly available.", taken),)
         else:
             stages = _review_stages(taken, sent, fate, behaviour, dice, now)
+        shown_dice = Random(f"{behaviour.seed}/{reference or guid}/shown")
+        spare = self._spare(area, sent, behaviour, shown_dice)
         request = Request(
             guid=guid,
             sent=sent,
             reference=reference,
             created_at=now,
-            listed_at=now + random_duration(behaviour.listing_delay_s, dice),
-            stages=(Stage(now, NEW), *stages),
+            listed_at=now + listing_delay(behaviour, dice, reference or guid),
+            stages=as_shown((Stage(now, NEW), *stages), spare, behaviour, shown_dice),
             taken=taken,
             fate=fate,
         )
@@ -137,6 +126,13 @@ class OrderBook:
         end = Stage(at, CANCELLED, "Cancelled by the customer.")
         request.stages = (*past, end)
         return end
+
+    def _spare(self, area: Area | None, sent: NumberRequest, behaviour: Behaviour, dice: Random) -> Range | None:
+        """Take a range that will replace another of the request, if it is to be revised."""
+        if area is None or dice.random() >= behaviour.cm_revises:
+            return None
+        starts = self.stock.take(area, sent.size, sent.size)
+        return Range(_guid(dice), starts[0], sent.size) if starts else None
 
     def _take(self, area: Area, sent: NumberRequest, dice: Random) -> tuple[Range, ...]:
         if area.fate is CmFate.REJECTED:

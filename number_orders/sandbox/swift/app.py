@@ -99,6 +99,10 @@ class Swift:
         """Return 0: keys do not expire here."""
         return 0
 
+    def holdings_as_json(self, now: datetime) -> dict[str, str]:
+        """Return every number that the accounts hold, with its account."""
+        return {did.e164: did.account_id for did in self._book.holdings.held(now)}
+
     def stock_as_json(self) -> dict[str, int]:
         """Return how many numbers are left in stock, and how many the accounts hold."""
         held = sum(1 for _ in self._book.holdings.held(self._sandbox.clock()))
@@ -271,7 +275,8 @@ class Swift:
         old: OldItems[T] | None = None,
     ) -> Response:
         now, behaviour = self._sandbox.clock(), self._sandbox.behaviour
-        wanted = read_page_request(received.request.query_params, behaviour.swift_page_max)
+        limit_max = min(behaviour.swift_page_max, behaviour.list_page_max)
+        wanted = read_page_request(received.request.query_params, limit_max)
         if wanted is None:
             return _error(400, "invalid page")
         page = paged_list.page(wanted, now, oldest_first=behaviour.list_oldest_first, shown=shown, old=old)
@@ -333,8 +338,11 @@ def _reported(order: Order, now: datetime) -> dict[str, Any]:
         "status": order.stage(now).status,
         "outcome": _outcome(done, quantity) if ended else None,
         "created_at": iso(order.placed_at),
+        "listed_at": iso(order.listed_at),
         "ended_at": None if ended_at is None else iso(ended_at),
+        "lists_complete_at": iso(order.lists_complete_at),
         "bought": bought if ended else [],
+        "withdrawn": [],
         "failed": _failed(results) if ended else [],
         "set_aside": [] if ended else bought,
         "account": cart.account_id,

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Final
 
-from number_orders.sandbox.behaviour import Behaviour, Span, random_duration
+from number_orders.sandbox.behaviour import Behaviour, Span, listing_delay, random_duration, random_flips
 from number_orders.sandbox.inventory import Inventory
 from number_orders.sandbox.swift.dids import Did, Holdings
 from number_orders.sandbox.swift.fates import SwiftFate
@@ -44,6 +44,8 @@ class Order:
     order_id: str
     cart: "Cart"
     placed_at: datetime
+    listed_at: datetime
+    lists_complete_at: datetime
     timeline: Timeline
 
     def stage(self, now: datetime) -> Stage:
@@ -162,14 +164,23 @@ class OrderBook:
             raise CheckedOut(cart.order)
         if not cart.requests:
             raise EmptyCart(cart.cart_id)
-        dice = Random(f"{behaviour.seed}/{cart.sent.reference_id or cart.cart_id}")
+        label = cart.sent.reference_id or cart.cart_id
+        dice = Random(f"{behaviour.seed}/{label}")
         order_id = cart.cart_id if behaviour.swift_order_id == "cart" else ulid(now, dice)
         timeline = self._timeline(cart, order_id, behaviour, dice, now)
-        cart.order = Order(order_id=order_id, cart=cart, placed_at=now, timeline=timeline)
+        listed_at = now + listing_delay(behaviour, dice, label)
+        cart.order = Order(
+            order_id=order_id,
+            cart=cart,
+            placed_at=now,
+            listed_at=listed_at,
+            lists_complete_at=timeline.stages[-1].at,
+            timeline=timeline,
+        )
         self._orders[order_id] = cart.order
-        self.orders[cart.account_id].add(now + random_duration(behaviour.listing_delay_s, dice), order_id, cart.order)
+        self.orders[cart.account_id].add(listed_at, order_id, cart.order)
         if timeline.ends_at is not None:
-            self._update_holdings(cart.account_id, timeline, timeline.ends_at, behaviour, dice)
+            self._update_holdings(cart.order, timeline.ends_at, behaviour, dice)
         return cart.order
 
     def _timeline(self, cart: Cart, order_id: str, behaviour: Behaviour, dice: Random, now: datetime) -> Timeline:
@@ -181,7 +192,9 @@ class OrderBook:
         if tainted and rule.outcome == "refused":
             raise Tainted(tuple(did.e164 for did in tainted))
         processing = random_duration(behaviour.processing_s, dice)
-        durations = Durations(processing, random_duration(behaviour.strange_s, dice), behaviour.strange_word)
+        flips = random_flips(behaviour, Random(f"{behaviour.seed}/{cart.sent.reference_id or cart.cart_id}/shown"))
+        strange = random_duration(behaviour.strange_s, dice)
+        durations = Durations(processing, strange, behaviour.strange_word, tuple(flips))
         return planner.plan(request_data, durations, now)
 
     def _record_violations(self, tainted: list[Did], cart: Cart, order_id: str, now: datetime) -> None:
@@ -198,21 +211,22 @@ class OrderBook:
             )
             self.violations.append(violation)
 
-    def _update_holdings(
-        self, account_id: str, timeline: Timeline, ends_at: datetime, behaviour: Behaviour, dice: Random
-    ) -> None:
+    def _update_holdings(self, order: Order, ends_at: datetime, behaviour: Behaviour, dice: Random) -> None:
         """Record what the accounts will hold from the order's end on."""
+        account_id, timeline = order.cart.account_id, order.timeline
         inserted_at = ends_at + random_duration(behaviour.swift_did_delay_s, dice)
         for result in timeline.results:
             for did in result.removed:
                 did.removed_at = ends_at
                 did.unlisted_at = ends_at + _lag(behaviour, did.e164, behaviour.swift_removal_lag_s)
+                order.lists_complete_at = max(order.lists_complete_at, did.unlisted_at)
             if isinstance(result.requested, RemoveNumbers):
                 continue
             for index, e164 in enumerate(result.done):
                 late = _lag(behaviour, e164, behaviour.swift_late_s) if _is_late(result, index) else timedelta()
                 listed_at = inserted_at + late + _lag(behaviour, e164, behaviour.swift_did_lag_s)
                 self._add_did(e164, account_id, result, inserted_at, listed_at, behaviour, dice)
+                order.lists_complete_at = max(order.lists_complete_at, listed_at)
                 inserted_at += _TICK
 
     def _add_did(

@@ -4,7 +4,7 @@ A timeline has the order's stages and what each request gets. The taint window i
 when its removal is checked out.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
@@ -47,6 +47,8 @@ class Durations:
     processing: timedelta
     strange: timedelta
     strange_word: str
+    flips: tuple[timedelta, ...] = ()
+    """How long each wrong status lasts that the order shows before its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,8 @@ class OutcomePlanner:
             stages.append(Stage(now + durations.processing, durations.strange_word, "processing"))
             ends_at = now + durations.processing + durations.strange
         if ends_at is not None:
+            stages += _flips(ends_at, durations.flips)
+            ends_at += sum(durations.flips, timedelta())
             stages.append(_end(results, ends_at))
         return Timeline(tuple(stages), ends_at, results, fate)
 
@@ -202,6 +206,14 @@ def _errors(fate: SwiftFate, done: Sequence[str], quantity: int, shortage: str) 
     if fate is SwiftFate.ERROR_BUT_BOUGHT:
         return (RequestError("UPSTREAM_ERROR", "numbers could not be ordered"),)
     return (RequestError("GENERAL_ERROR", "completed with errors"),) if fate is SwiftFate.WITH_ERRORS else ()
+
+
+def _flips(at: datetime, flips: Sequence[timedelta]) -> Iterator[Stage]:
+    """Yield the stages that an order shows before its end: every third is an end that is taken back."""
+    for number, lasts in enumerate(flips):
+        status, detail = ((NEW, "checkout cart"), (PROCESSING, "processing"), (ERROR, "no answer"))[number % 3]
+        yield Stage(at, status, detail, "UPSTREAM_ERROR" if status == ERROR else OK)
+        at += lasts
 
 
 def _end(results: Sequence[RequestResult], at: datetime) -> Stage:

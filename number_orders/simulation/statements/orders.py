@@ -7,6 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from number_orders.orders.model import Lane, NumberState, State
+from number_orders.simulation.statements.alarms import raise_alarm
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
@@ -33,7 +34,15 @@ def record_steps(tables: Tables, p: Params) -> list[Row]:
     group = {_order(tables, step)["order_id"] for step in current}
     for step in current:
         _store_effects(tables, step, group)
+        _raise_alarms(tables, step)
     return [{"order_id": UUID(step["order_id"])} for step in current]
+
+
+def _raise_alarms(tables: Tables, step: Row) -> None:
+    order = _order(tables, step)
+    about = {"subject": str(order["order_id"]), "carrier": order["carrier"], "order_id": order["order_id"]}
+    for alarm in step["alarms"]:
+        raise_alarm(tables, about | alarm)
 
 
 def _is_current(tables: Tables, step: Row) -> bool:
@@ -57,12 +66,14 @@ def _change(tables: Tables, step: Row) -> Row:
 def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
     """Store what became of numbers. Release first: a group may release a number and acquire it again."""
     reported = [(_order(tables, step), number) for step in steps for number in step["numbers"]]
-    # An order acquires a number once. When it reports the number again, another order may have released it meanwhile.
+    # An order acquires a number once, and releases it once. When it reports the number again, another order may have
+    # released it meanwhile, or hold it again.
     new = [(order, number) for order, number in reported if not _has_acquired(tables, order, number["e164"])]
+    gone = [(order, number) for order, number in reported if _releases(tables, order, number)]
     for order, number in reported:
         tables.numbers[order["order_id"]][number["e164"]] = {"order_id": order["order_id"], **number}
-        if number["state"] == NumberState.RELEASED or _is_withdrawn(tables, order, number):
-            tables.release_number(number["e164"], order)
+    for order, number in gone:
+        tables.release_number(number["e164"], order)
     for order, number in new:
         if number["state"] in _HELD:
             tables.hold_number(number["e164"], order, since=moment_from_json(number.get("held_since")))
@@ -71,6 +82,14 @@ def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
 def _has_acquired(tables: Tables, order: Row, e164: str) -> bool:
     known = tables.numbers[order["order_id"]].get(e164)
     return known is not None and known["state"] in _HELD
+
+
+def _releases(tables: Tables, order: Row, number: Row) -> bool:
+    """Tell whether an order lets go of a number by this result."""
+    known = tables.numbers[order["order_id"]].get(number["e164"])
+    if known is not None and known["state"] == NumberState.RELEASED:
+        return False
+    return number["state"] == NumberState.RELEASED or _is_withdrawn(tables, order, number)
 
 
 def _is_withdrawn(tables: Tables, order: Row, number: Row) -> bool:

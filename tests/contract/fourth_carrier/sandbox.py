@@ -93,6 +93,9 @@ class SandboxMeridian:
     def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
         return {}
 
+    def holdings_as_json(self, now: datetime) -> dict[str, str]:
+        return {e164: SHOP for one in self._purchases.values() for e164 in one.numbers if one.ready_at <= now}
+
     def stock_as_json(self) -> dict[str, int]:
         return {"sold": self._sold}
 

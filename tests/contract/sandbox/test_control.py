@@ -105,8 +105,11 @@ def test_report_describes_each_order(bandwidth: BandwidthClient) -> None:
         "status": "PARTIAL",
         "outcome": "PARTIAL",
         "created_at": order["created_at"],
+        "listed_at": order["created_at"],
         "ended_at": order["created_at"],
+        "lists_complete_at": order["created_at"],
         "bought": ["+19197510001"],
+        "withdrawn": [],
         "failed": ["+19197519902"],
         "set_aside": [],
     }

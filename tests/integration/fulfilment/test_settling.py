@@ -10,7 +10,7 @@ from number_orders.carriers.contract import Conversation
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.alarms import Alarm
-from number_orders.orders.errors import NoAnswer
+from number_orders.orders.errors import NoAnswer, NotResolvable
 from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
@@ -22,10 +22,20 @@ from number_orders.orders.events import (
     NotListed,
     PartlyFilled,
     Refused,
+    SentAgain,
     StillOpen,
     WrittenOff,
 )
-from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, Order, OrderId
+from number_orders.orders.model import (
+    CarrierOrderId,
+    Lane,
+    NumberResult,
+    NumberState,
+    Order,
+    OrderId,
+    OrderRequest,
+    State,
+)
 from number_orders.orders.numbers import E164
 from number_orders.orders.policy import CarrierPolicy
 from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, run, work
@@ -345,6 +355,65 @@ def test_an_order_closed_by_hand_is_looked_at_until_the_carrier_has_ended_it(lag
             assert held(lagging) == E164S[:3]
             assert lagging.alarms() == [("bought_twice", 1)]
             assert lagging.rows("SELECT lane FROM owed") == []
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("end", [FilledWithErrors("COMPLETED", (), "no numbers"), PartlyFilled("PARTIAL", (), "none")])
+def test_an_order_is_not_sent_again_while_its_status_promises_numbers(lagging: Practice, end: Event) -> None:
+    """The list shows none yet. A refusal says that there are none."""
+
+    async def scenario() -> None:
+        carrier = Scripted(stands={A: end})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send(services)
+            await services.orders.park(order_id, by="ana", why="too slow")
+            with pytest.raises(NotResolvable, match="cannot be sent again: bandwidth has aaaaaaaa"):
+                await services.orders.resolve(order_id, SentAgain("ana", "nothing there"))
+            carrier.stands[A] = Refused("no stock")
+            assert (await services.orders.resolve(order_id, SentAgain("ana", "refused"))).state is State.ACCEPTED
+
+    run(scenario())
+
+
+def test_a_late_look_does_not_claim_a_number_that_came_and_went(lagging: Practice) -> None:
+    """It is on the account again since another order brought it."""
+
+    async def scenario() -> None:
+        gone = NumberResult(E164S[0], NumberState.RELEASED, None, "it came, and is not on the account any more")
+        carrier = Scripted(stands={B: FilledWithErrors("COMPLETED", (gone, *bought(1, 2)), "1 is gone")})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send_twice(lagging, services, carrier)
+            await look(lagging, services, times=3)
+            carrier.stands[B] = Filled("COMPLETED", bought(0, 1, 2))
+            await look(lagging, services, timedelta(hours=25))
+            assert lagging.story(order_id)[-1] == "LookedAgain"
+            assert held(lagging) == E164S[1:3]
+            assert "bought_twice" not in dict(lagging.alarms())
+
+    run(scenario())
+
+
+class TellsByTime(Scripted):
+    """A carrier like Swift: only time tells the numbers of an order from those of others."""
+
+    def serial_keys(self, request: OrderRequest) -> tuple[str, ...]:
+        return ("numbers of the account",)
+
+
+def test_a_late_look_claims_no_more_than_were_ordered_where_only_time_tells(lagging: Practice) -> None:
+    """The order gave its serial lock back when it was closed, so the numbers that came last are another's."""
+
+    async def scenario() -> None:
+        carrier = TellsByTime(stands={A: StillOpen("BACKORDERED", slow=True)})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send(services, quantity=2)
+            await look(lagging, services)
+            await services.orders.park(order_id, by="ana", why="too slow")
+            await services.orders.resolve(order_id, WrittenOff("ana", "not wanted"))
+            carrier.stands[A] = Filled("COMPLETED", bought(0, 1, 2))
+            await look(lagging, services, timedelta(hours=25), times=2)
+            assert held(lagging) == E164S[:2]
 
     run(scenario())
 

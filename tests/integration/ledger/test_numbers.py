@@ -108,6 +108,25 @@ def test_number_released_before_its_purchase_ended_is_not_held_again(harness: Le
     harness.run(work)
 
 
+def test_number_released_again_by_the_end_of_its_removal_stays_held_by_the_next_buyer(harness: LedgerHarness) -> None:
+    """The removal shows a number as gone, another order brings it again, and the removal's end reports it again."""
+
+    async def work(ledger: Ledger) -> None:
+        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
+        gone = (NumberResult(RALEIGH, NumberState.RELEASED),)
+        first = await accept_order(ledger, a_request("buy"))
+        await record_events(ledger, first, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), Filled("", got))
+        removal = await accept_order(ledger, a_request("remove"))
+        removal = await record_events(ledger, removal, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
+        removal = await record_events(ledger, removal, StillOpen("COMPLETED", numbers=gone))
+        next_one = await accept_order(ledger, a_request("buy again"))
+        await record_events(ledger, next_one, SubmissionBegun(), Acknowledged(CarrierOrderId("2")), Filled("", got))
+        await record_events(ledger, removal, Filled("COMPLETED", gone))
+        assert await harness.holdings() == [(RALEIGH, "buy", "remove", False), (RALEIGH, "buy again", None, True)]
+
+    harness.run(work)
+
+
 def test_releasing_a_number_that_is_not_held_here_changes_no_holding(harness: LedgerHarness) -> None:
     """One number is held at another carrier, the other was never acquired."""
 

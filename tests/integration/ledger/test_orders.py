@@ -214,3 +214,30 @@ def test_deferred_attempt_drops_its_progress(harness: LedgerHarness) -> None:
         assert [(work_item.lane, work_item.not_before) for work_item in story.work_items] == [(Lane.SUBMIT, later)]
 
     harness.run(work)
+
+
+def test_alarms_of_a_step_are_raised_with_it_and_counted(harness: LedgerHarness) -> None:
+    """No crash comes between the two. A step that is stale raises none."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await accept_order(ledger, a_request("a"))
+        order = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("1")))
+        alarms = (("bought_twice", "two of them"),)
+        step = replace(a_step(order, StillOpen("RECEIVED"), await ledger.now()), alarms=alarms)
+        assert await ledger.orders.record([step]) == {order.order_id}
+        assert await ledger.orders.record([step]) == frozenset()
+        (alarm,) = await ledger.alarms.active()
+        assert [alarm[name] for name in ("what", "subject", "carrier", "order_id", "detail", "times")] == [
+            "bought_twice",
+            str(order.order_id),
+            order.request.carrier,
+            order.order_id,
+            "two of them",
+            1,
+        ]
+        await ledger.alarms.clear()
+        again = replace(a_step(step.step.order, StillOpen("RECEIVED"), await ledger.now()), alarms=alarms)
+        await ledger.orders.record([again])
+        assert [alarm["times"] for alarm in await ledger.alarms.active()] == [2]
+
+    harness.run(work)

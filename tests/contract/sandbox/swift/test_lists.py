@@ -184,3 +184,11 @@ def test_the_cursor_of_an_old_number_is_valid_only_while_the_account_has_it(swif
     assert swift.get("/dids", after=cursor).status_code == 200
     swift.control.behave(swift_old_numbers=10)
     assert swift.get("/dids", after=cursor).status_code == 400
+
+
+def test_pages_may_be_shorter_than_asked_for(swift: SwiftClient) -> None:
+    swift.control.behave(list_page_max=3)
+    swift.order(new_numbers(7, npa="919"))
+
+    pages = follow_pages(swift, "/dids", "after", limit=100)
+    assert [len(ids) for ids in pages] == [3, 3, 1]

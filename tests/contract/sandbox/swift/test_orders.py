@@ -419,6 +419,22 @@ def test_every_number_may_be_listed_at_its_own_time(swift: SwiftClient) -> None:
     assert len(set(counts)) > 3
 
 
+def test_status_flips_and_an_end_is_taken_back(swift: SwiftClient) -> None:
+    swift.control.behave(flips=3, flip_s=10, processing_s=10)
+    stories = []
+    for number in range(12):
+        order_id, story = swift.order(new_numbers(npa="919"), reference=f"ref-{number}"), []
+        for _ in range(12):
+            story.append(swift.status(order_id))
+            swift.control.advance(5)
+        stories.append(story)
+
+    assert all(story[-1] == "COMPLETED" for story in stories)
+    assert any("ERROR" in story for story in stories)
+    assert any(story.index("PROCESSING") < len(story) - 1 - story[::-1].index("NEW") for story in stories)
+    assert len(swift.numbers()) == 12
+
+
 def test_a_removed_number_may_stay_in_the_list(swift: SwiftClient) -> None:
     (old,) = swift.bought(npa="919")
     age(swift)

@@ -241,6 +241,8 @@ class TestAsking:
     def test_after_a_loss_not_ours_means_released_before(self) -> None:
         body = shown("FAILED", errors=error("5006", NOT_OURS, A) + error("5006", NOT_OURS, B))
         assert asked(body, losses=1) == Filled("FAILED", (freed(A, "5006", NOT_OURS), freed(B, "5006", NOT_OURS)))
+        by_a_person = asked(body, sends=2, doubt_since=DOUBTED_AT)
+        assert by_a_person == Filled("FAILED", (freed(A, "5006", NOT_OURS), freed(B, "5006", NOT_OURS)))
 
     def test_after_a_loss_other_failures_are_failures(self) -> None:
         body = shown("PARTIAL", gone=(A,), errors=error("5006", NOT_OURS, B) + error("5003", "Provisioning", C))

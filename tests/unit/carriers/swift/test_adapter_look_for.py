@@ -1,5 +1,6 @@
 """Looking for an order in doubt at Swift: by its cart, by our reference, and by whether the cart is left."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -40,6 +41,16 @@ def test_without_a_cart_that_is_ready_nothing_was_checked_out(progress: dict[str
     event, asked, _ = converse(CARRIER.look_for(an_order(state=State.IN_DOUBT, progress=progress)))
     assert isinstance(event, ProvenAbsent)
     assert asked == []
+
+
+def test_an_order_that_has_ended_is_found_without_its_cart() -> None:
+    """A person adopted another order for it, which made it forget the cart; a late look must find what it bought."""
+    order = replace(an_order(state=State.IN_DOUBT, progress={}), ended_at=SINCE)
+    page = listed(order_data("COMPLETED", id="01OTHER", reference_id=REFERENCE), kind="order")
+    event, asked, _ = converse(CARRIER.look_for(order), page)
+    assert event == Acknowledged(CarrierOrderId("01OTHER"), "COMPLETED")
+    assert [one.path for one in asked] == ["/api/v1/orders"]
+    assert isinstance(converse(CARRIER.look_for(order), listed(order_data(), kind="order"))[0], NotListed)
 
 
 def test_an_order_is_found_by_its_carts_id() -> None:

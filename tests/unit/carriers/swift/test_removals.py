@@ -68,6 +68,11 @@ def asked(
     return converse(CARRIER.ask(order), *said)[0]
 
 
+def old_did(number: E164) -> Any:
+    """Return a number that was on the account before the cart of its removal was made."""
+    return did(number, after=timedelta(hours=-1))
+
+
 def states(event: Event) -> dict[E164, tuple[NumberState, str | None]]:
     return {number.e164: (number.state, number.code) for number in getattr(event, "numbers", ())}
 
@@ -229,9 +234,24 @@ def test_a_number_that_is_not_listed_any_more_is_released() -> None:
 
 def test_a_number_that_is_still_listed_has_failed_for_now() -> None:
     """It may leave the list later than the order ends; the lane believes it when it has settled."""
-    end = asked(shown("COMPLETED"), listed(did(ONE)))
+    end = asked(shown("COMPLETED"), listed(old_did(ONE)))
     assert isinstance(end, FilledWithErrors)
     assert states(end) == {ONE: (FAILED, "STILL_LISTED"), TWO: (RELEASED, None)}
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "COMPLETED_WITH_ERRORS"])
+def test_a_number_that_was_added_again_after_its_removal_is_released(status: str) -> None:
+    """An order of ours may add it as soon as the removal has shown it as gone, and before that has ended."""
+    answer = shown(status) if status == "COMPLETED" else failed(status, f"numbers not removed: {TWO[1:]}")
+    end = asked(answer, listed(did(ONE), old_did(TWO)), *((KnownNumbers(NOW),) if status != "COMPLETED" else ()))
+    assert states(end)[ONE] == (RELEASED, None)
+    assert states(end)[TWO][0] is FAILED
+
+
+def test_a_number_that_came_after_the_cart_and_is_refused_has_failed() -> None:
+    answer = failed("COMPLETED_WITH_ERRORS", f"numbers not removed: {ONE[1:]}")
+    end = asked(answer, listed(did(ONE)), KnownNumbers(NOW))
+    assert states(end) == {ONE: (FAILED, "UPSTREAM_ERROR"), TWO: (RELEASED, None)}
 
 
 @pytest.mark.parametrize(
@@ -248,7 +268,7 @@ def test_a_number_that_is_still_listed_has_failed_for_now() -> None:
 def test_the_end_depends_on_the_list_and_the_status(status: str, left: tuple[E164, ...], kind: type[Event]) -> None:
     answer = shown(status) if status == "COMPLETED" else failed(status, "numbers not removed")
     gone = status != "COMPLETED" and len(left) < 2
-    end = asked(answer, listed(*map(did, left)), *((KnownNumbers(NOW),) if gone else ()))
+    end = asked(answer, listed(*map(old_did, left)), *((KnownNumbers(NOW),) if gone else ()))
     assert isinstance(end, kind)
     assert {number for number, (state, _) in states(end).items() if state is FAILED} == set(left)
 

@@ -3,7 +3,8 @@
 import pytest
 import typer
 
-from number_orders.cli.operations.simulate import simulate_worlds
+from number_orders.cli.operations.simulate import Tally, simulate_worlds
+from number_orders.simulation.paths import PROMISED, Path
 
 
 def test_each_world_is_reported_and_all_are_summed_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -30,3 +31,21 @@ def test_unknown_faults_and_carriers_are_refused(wrong: dict[str, object]) -> No
     given = {"orders": 1, "days": 0.1, "seed": 1, "faults": "none", "carriers": (), "worlds": 1, "trace": False}
     with pytest.raises(typer.BadParameter):
         simulate_worlds(**(given | wrong))  # type: ignore[arg-type]  # one dict for options of several types
+
+
+def test_promised_paths_that_no_world_walked_are_missing_once_there_were_enough_worlds() -> None:
+    """Few worlds prove nothing either way."""
+    tally = Tally(worlds=199)
+    assert tally.missing("lists") == []
+    tally.worlds = 200
+    assert set(tally.missing("lists")) == PROMISED["lists"]
+    tally.paths[Path.GREW] = 1
+    assert Path.GREW not in tally.missing("lists")
+    assert tally.missing("none") == []
+
+
+def test_walked_paths_are_counted_in_the_total() -> None:
+    """Each with how often it was walked."""
+    tally = Tally()
+    tally.paths[Path.GREW] = 3
+    assert f"      3 times  {Path.GREW}" in tally.lines()[-1]
