@@ -59,7 +59,7 @@ class Monitor:
 
     def on_fall(self) -> None:
         """Forget what the ledger has forgotten."""
-        self.has_fallen = True
+        self.has_fallen = self._alarms.has_fallen = True
         self._final_orders.clear()
         self._leases.clear()
 
