@@ -4,6 +4,8 @@ Producers do as docs/deploying.md says: they send every key again whose end they
 """
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -113,6 +115,16 @@ def verdict(url: str, carrier: SandboxControl, tickets: Mapping[str, set[str]]) 
     return [*wrong, *(f"{story.order}: {[(e['event'], e['detail']) for e in story.events]}" for story in stories)]
 
 
+def take_broker(url: str, engines: Engines, carrier: SandboxControl) -> None:
+    """Run the command after which the workers of a new cluster may use the broker of the old one."""
+    subprocess.run(
+        [Path(sys.executable).with_name("number-orders"), "take-broker"],
+        env=environment(url, engines.broker_url, carrier),
+        check=True,
+        capture_output=True,
+    )
+
+
 def fallen(url: str) -> bool:
     """Tell whether the ledger is in a guard period, and says so."""
     with psycopg.connect(url) as db:
@@ -156,6 +168,7 @@ def test_a_dump_restored_in_mid_run_buys_nothing_twice(engines: Engines, tmp_pat
             backup = old.dump(LEDGER)
             answered(sent + ours.send(AFTER), BEFORE + AFTER)
         new.restore(backup, LEDGER)
+        take_broker(new.url(LEDGER), engines, carrier)
         with workers(tmp_path / "new", new.url(LEDGER), engines, carrier):
             tickets = ours.repeat()
             assert verdict(new.url(LEDGER), carrier, tickets) == []

@@ -131,11 +131,15 @@ class Load(threading.Thread):
                     orders.append(order)
 
 
+_ORDERS = """SELECT order_id::text, coalesce(reference, order_id::text) AS reference, state, sends, losses, reason
+             FROM orders"""
+
+
 def await_rest(url: str, count: int, within_s: float = 300) -> list[dict[str, Any]]:
     """Wait until `count` orders are in the ledger and none is under way."""
     until = time.monotonic() + within_s
     while True:
-        orders = rows(url, "SELECT order_id::text, reference, state, sends, losses, reason FROM orders")
+        orders = rows(url, _ORDERS)
         unfinished = [order for order in orders if order["state"] in {"ACCEPTED", "SUBMITTING", "IN_DOUBT", "OPEN"}]
         if len(orders) == count and not unfinished:
             return orders

@@ -158,8 +158,12 @@ def moves(worker: Process) -> list[Mapping[str, str]]:
 
 
 def complaints(worker: Process) -> list[Mapping[str, str]]:
-    """Return what was wrong for a worker. Warnings are for what passes, such as a machine that is busy."""
-    return [line for line in log_of(worker) if line["level"] in {"error", "critical"}]
+    """Return what was wrong for a worker. Warnings are for what passes, such as a machine that is busy.
+
+    Revision 0004 ends the sessions of workers: one that was in use is an error of a task, and the next does its work.
+    """
+    wrong = [line for line in log_of(worker) if line["level"] in {"error", "critical"}]
+    return [line for line in wrong if "AdminShutdown" not in line["event"]]
 
 
 def log_of(process: Process) -> list[Mapping[str, str]]:

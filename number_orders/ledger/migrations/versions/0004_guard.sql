@@ -3,6 +3,12 @@
 ALTER TABLE orders ADD COLUMN reference text;
 ALTER TABLE orders ADD COLUMN history_lost_at timestamptz;
 
+-- Workers of 0.1.0 read `orders.*` with prepared statements, which fail for good when a column is added. They connect
+-- again, and wait for this transaction. Another role's sessions, which this role may not end, are theirs to restart.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'number-orders' AND pid <> pg_backend_pid()
+  AND pg_has_role(current_user, usesysid, 'MEMBER');
+
 -- Which ledger this is: the server, its timeline, the database and its tables. None of them stays when a backup is restored
 -- or another server takes over. Null on a standby.
 CREATE FUNCTION ledger_identity() RETURNS text LANGUAGE sql STABLE AS $$

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from number_orders.carriers.contract import CarrierAnswer
+from number_orders.carriers.contract import CarrierAnswer, KnownNumbers
 from number_orders.carriers.swift.facts import ORDER_PAGES_MAX
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, ProvenAbsent
@@ -15,6 +15,7 @@ from tests.unit.carriers.swift.examples import (
     CART,
     CHECKED_OUT,
     HTML,
+    NOW,
     REFERENCE,
     SINCE,
     SUB,
@@ -47,10 +48,11 @@ def test_an_order_that_has_ended_is_found_without_its_cart() -> None:
     """A person adopted another order for it, which made it forget the cart; a late look must find what it bought."""
     order = replace(an_order(state=State.IN_DOUBT, progress={}), ended_at=SINCE)
     page = listed(order_data("COMPLETED", id="01OTHER", reference_id=REFERENCE), kind="order")
-    event, asked, _ = converse(CARRIER.look_for(order), page)
+    event, asked, _ = converse(CARRIER.look_for(order), KnownNumbers(NOW), page)
     assert event == Acknowledged(CarrierOrderId("01OTHER"), "COMPLETED")
     assert [one.path for one in asked] == ["/api/v1/orders"]
-    assert isinstance(converse(CARRIER.look_for(order), listed(order_data(), kind="order"))[0], NotListed)
+    anothers = listed(order_data(), kind="order")
+    assert isinstance(converse(CARRIER.look_for(order), KnownNumbers(NOW), anothers)[0], NotListed)
 
 
 def test_an_order_is_found_by_its_carts_id() -> None:

@@ -20,7 +20,7 @@ from number_orders.carriers.contract import (
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Filled, PartlyFilled, StillOpen
 from number_orders.orders.model import Kind, NumberState, Order
-from number_orders.orders.numbers import ListedNumber
+from number_orders.orders.numbers import E164, ListedNumber
 from tests.unit.carriers.conversations import inquire
 from tests.unit.carriers.swift.examples import (
     ACCOUNT,
@@ -65,6 +65,11 @@ def question_of(order: Order, *answers: CarrierAnswer) -> tuple[FindInList, list
     assert not unused
     conversation.close()
     return step, kept
+
+
+def held(*numbers: E164) -> ListedNumbers:
+    """Return what a reading has: these numbers, which came before the cart of a removal."""
+    return found(*numbers, after=-timedelta(days=1))
 
 
 def test_a_list_of_one_page_is_read_at_once() -> None:
@@ -135,7 +140,7 @@ def test_a_number_that_one_reading_missed_is_not_released() -> None:
     """The reading in between showed it: it counts as gone only if the next two do not."""
     progress: Mapping[str, object] = LONG
     seen = []
-    for reading in (found(ONE), found(ONE, TWO), found(ONE), found(ONE)):
+    for reading in (held(ONE), held(ONE, TWO), held(ONE), held(ONE)):
         order = open_order(removal(ONE, TWO), progress=progress)
         event, _, kept = converse(CARRIER.ask(order), shown("COMPLETED"), reading)
         progress = kept[-1] if kept else progress
@@ -204,5 +209,5 @@ def test_a_partial_removal_is_proven_too() -> None:
     """What is gone needs two readings; what is left is for the lanes to believe."""
     progress = {**LONG, "gone": [TWO]}
     order = open_order(removal(ONE, TWO), progress=progress)
-    event, _, _ = converse(CARRIER.ask(order), shown("COMPLETED_WITH_ERRORS"), found(ONE), NOTHING_KNOWN)
+    event, _, _ = converse(CARRIER.ask(order), shown("COMPLETED_WITH_ERRORS"), held(ONE), NOTHING_KNOWN)
     assert isinstance(event, PartlyFilled)
