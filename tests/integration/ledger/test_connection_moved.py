@@ -46,7 +46,8 @@ def test_first_write_after_the_address_moved_reaches_the_new_server(clusters: Tw
             order = await accept_order(ledger)
             with psycopg.connect(clusters.second.url) as db:
                 assert db.execute("SELECT order_id FROM orders").fetchall() == [(order.order_id,)]
-            for _ in eventually():  # a session that was closed takes a moment to end
+            for _ in eventually():  # a session that was closed takes a moment to end, and the pool's tasks to close it
+                await fill_pool(ledger)
                 if connections(clusters.first.url) == 0:
                     break
 
