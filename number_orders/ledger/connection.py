@@ -3,6 +3,7 @@
 One statement is one transaction. A statement that meets a broken connection is run once more. That is safe because
 every statement is guarded: by the order's key, its version, or its lease. A connection that answers and cannot serve,
 such as one to a former primary that is read-only now, is broken too: it is closed, and so are the others of the pool.
+So is one that prepared its statements before a migration changed what they return.
 Callers see the errors of `number_orders.orders.errors`; psycopg's exceptions do not leave this package.
 
 Behind a connection pooler that gives each transaction another session (PgBouncer in transaction mode), nothing relies
@@ -67,9 +68,15 @@ _WAITS_FOR_STANDBY: Final = "SyncRepWaitForLSN"
 """The function of PostgreSQL that warns when a synchronous commit was made here and not confirmed by the standby. The
 warning has no SQLSTATE of its own, and its text depends on the server's language."""
 
+_CHECKS_PLAN: Final = "RevalidateCachedQuery"
+"""The function of PostgreSQL that refuses a prepared statement whose columns have changed. Nothing was executed."""
 
-class StaleConnection(psycopg.errors.ReadOnlySqlTransaction):
-    """The server has become read-only since this connection was made; another one may lead elsewhere."""
+
+class StaleConnection(psycopg.OperationalError):
+    """What was true when this connection was made is not now: its server took writes, or the schema was another.
+
+    Another connection may serve.
+    """
 
 
 class LedgerConnection(psycopg.AsyncConnection[DictRow]):
@@ -245,9 +252,11 @@ class PostgresDatabase(Database):
                     cursor = await connection.execute(SQL[statement], params)
                 rows = await cursor.fetchall() if cursor.pgresult and cursor.pgresult.nfields else []
             except psycopg.Error as error:
-                if _is_useless(error):
+                has_outdated_plans = error.diag.source_function == _CHECKS_PLAN
+                if _is_useless(error) or has_outdated_plans:
                     await connection.close()  # the pool replaces it
-                if isinstance(error, psycopg.errors.ReadOnlySqlTransaction) and not connection.was_read_only:
+                was_made_read_only = isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
+                if has_outdated_plans or (was_made_read_only and not connection.was_read_only):
                     raise StaleConnection(str(error)) from error
                 raise
             finally:
@@ -303,7 +312,9 @@ def address(url: str) -> str:
 
 def _is_useless(error: Exception) -> bool:
     """Tell whether an error says that the server answers and cannot serve, so that its connections must go."""
-    return isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_USELESS)
+    return isinstance(error, StaleConnection) or (
+        isinstance(error, psycopg.Error) and (error.sqlstate or "").startswith(_USELESS)
+    )
 
 
 def _session_settings(statement_s: float) -> Mapping[str, str]:

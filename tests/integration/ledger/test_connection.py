@@ -171,6 +171,21 @@ def test_connection_that_died_while_idle_is_replaced(ledger_url: str) -> None:
     PostgresHarness(ledger_url).run(work)
 
 
+def test_statements_prepared_before_a_migration_are_prepared_again(ledger_url: str) -> None:
+    """PostgreSQL refuses them for as long as the session lives, once a column was added to what they return."""
+
+    async def work() -> None:
+        async with PostgresLedger.at(ledger_url, connections_max=3) as ledger:
+            order = await accept_order(ledger)
+            await asyncio.gather(*(ledger.orders.read([order.order_id]) for _ in range(3)))
+            with psycopg.connect(ledger_url) as db:
+                db.execute("ALTER TABLE orders ADD COLUMN of_a_later_release text")
+            for _ in range(4):
+                assert await asyncio.gather(*(ledger.orders.read([order.order_id]) for _ in range(3)))
+
+    asyncio.run(work())
+
+
 def test_missing_server_is_reported_as_unavailable() -> None:
     """Callers know how to wait for this error."""
 
