@@ -4,14 +4,15 @@ A behaviour is a plain value. It is given as JSON at the start and can be change
 change applies to what happens after it; what was already decided stays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from random import Random
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter
 
+T = TypeVar("T")
 Seconds = Annotated[float, Field(ge=0, le=864_000)]
 
 
@@ -131,6 +132,16 @@ def listing_delay(behaviour: Behaviour, dice: Random, label: str) -> timedelta:
 def random_flips(behaviour: Behaviour, dice: Random) -> list[timedelta]:
     """Return how long each wrong status lasts that an order shows before its end, or nothing."""
     return [random_duration(behaviour.flip_s, dice) for _ in range(dice.randint(0, behaviour.flips))]
+
+
+def random_listing(
+    bought: tuple[T, ...], behaviour: Behaviour, dice: Random
+) -> Iterator[tuple[timedelta, tuple[T, ...] | None]]:
+    """Yield how long after its end an order's lists change, and what they show from then on; None: all of it."""
+    lags = {one: random_duration(behaviour.number_lag_s, dice) for one in bought}
+    for lag in sorted({timedelta(), *lags.values()}):
+        listed = tuple(one for one in bought if lags[one] <= lag)
+        yield lag, None if listed == bought else listed
 
 
 _READER: TypeAdapter[Behaviour] = TypeAdapter(Behaviour)

@@ -11,7 +11,7 @@ from random import Random
 
 from number_orders.sandbox.bandwidth.outcomes import BACKORDERED, COMPLETE, FAILED, PARTIAL, RECEIVED, Stage
 from number_orders.sandbox.bandwidth.vocabulary import error
-from number_orders.sandbox.behaviour import Behaviour, random_duration, random_flips
+from number_orders.sandbox.behaviour import Behaviour, random_duration, random_flips, random_listing
 
 
 def as_shown(stages: tuple[Stage, ...], behaviour: Behaviour, dice: Random) -> tuple[Stage, ...]:
@@ -53,7 +53,5 @@ def _flips(before: Stage, last: Stage, behaviour: Behaviour, dice: Random) -> tu
 
 def _listed_late(last: Stage, behaviour: Behaviour, dice: Random) -> Iterator[Stage]:
     """Yield the end, and once more for each number that is in the lists only later."""
-    lags = {e164: random_duration(behaviour.number_lag_s, dice) for e164 in last.bought}
-    for lag in sorted({timedelta(), *lags.values()}):
-        listed = tuple(e164 for e164 in last.bought if lags[e164] <= lag)
-        yield replace(last, at=last.at + lag, listed=None if listed == last.bought else listed)
+    for lag, listed in random_listing(last.bought, behaviour, dice):
+        yield replace(last, at=last.at + lag, listed=listed)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
-from number_orders.sandbox.behaviour import Behaviour, random_duration, random_flips
+from number_orders.sandbox.behaviour import Behaviour, random_duration, random_flips, random_listing
 from number_orders.sandbox.cm.stages import COMPLETED, IN_PROGRESS, NEW, REJECTED, Range, Stage
 
 
@@ -59,7 +59,5 @@ def _flips(before: Stage, last: Stage, behaviour: Behaviour, dice: Random) -> tu
 
 def _listed_late(last: Stage, behaviour: Behaviour, dice: Random) -> Iterator[Stage]:
     """Yield the end, and once more for each range that is shown only later."""
-    lags = {each: random_duration(behaviour.number_lag_s, dice) for each in last.ranges}
-    for lag in sorted({timedelta(), *lags.values()}):
-        listed = tuple(each for each in last.ranges if lags[each] <= lag)
-        yield replace(last, at=last.at + lag, listed=None if listed == last.ranges else listed)
+    for lag, listed in random_listing(last.ranges, behaviour, dice):
+        yield replace(last, at=last.at + lag, listed=listed)
