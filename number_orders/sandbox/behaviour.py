@@ -92,7 +92,6 @@ class Behaviour:
     second_checkout: Literal["409", "422", "same"] = "409"
     swift_replies: Literal["as_printed", "faithful"] = "as_printed"
     swift_order_id: Literal["cart", "own"] = "cart"
-    swift_page_max: Annotated[int, Field(ge=1, le=100)] = 100
     swift_old_numbers: Annotated[int, Field(ge=0, le=10_000_000)] = 0
     swift_did_delay_s: Span = (0.0, 0.0)
     swift_did_lag_s: Span = (0.0, 0.0)

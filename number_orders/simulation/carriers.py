@@ -147,8 +147,7 @@ def _showing(faults: Faults, dice: Random) -> dict[str, Any]:
         "listing_late_share": faults.listed_too_late,
         "listing_late_s": (TOO_LATE_S[0], latest_s),
         "aging_s": ages_s,
-        "list_page_max": dice.randint(20, 40) if faults.accounts else 1000,
-    }
+    } | ({"list_page_max": dice.randint(7, 20)} if faults.accounts else {})
 
 
 def _dialect(faults: Faults, dice: Random) -> Behaviour:
@@ -158,8 +157,8 @@ def _dialect(faults: Faults, dice: Random) -> Behaviour:
     return read_behaviour(
         {
             "seed": seed,
-            # Swift's list of numbers has many pages in half of the worlds.
-            "swift_page_max": 3 if seed % 2 else 100,
+            # The lists have many pages in half of the worlds.
+            "list_page_max": 3 if seed % 2 else 1000,
             "latency_s": dict.fromkeys(_ENDPOINTS, (0.0, 0.0)),
             "processing_s": (0.05, 2.0 + 7200.0 * slow),
             "backorder_s": (60.0, 60.0 + wait_s),

@@ -47,7 +47,7 @@ class LargeAccount(World):
         self._sandbox.behaviour = read_behaviour(
             {
                 "swift_old_numbers": numbers,
-                "swift_page_max": PAGE,
+                "list_page_max": PAGE,
                 "processing_s": 2.0,
                 "swift_usable_s": 0.0,
                 "list_oldest_first": False,

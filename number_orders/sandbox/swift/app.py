@@ -275,8 +275,7 @@ class Swift:
         old: OldItems[T] | None = None,
     ) -> Response:
         now, behaviour = self._sandbox.clock(), self._sandbox.behaviour
-        limit_max = min(behaviour.swift_page_max, behaviour.list_page_max)
-        wanted = read_page_request(received.request.query_params, limit_max)
+        wanted = read_page_request(received.request.query_params, behaviour.list_page_max)
         if wanted is None:
             return _error(400, "invalid page")
         page = paged_list.page(wanted, now, oldest_first=behaviour.list_oldest_first, shown=shown, old=old)

@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Final, Generic, TypeVar
 
+_LIMIT_MAX: Final = 100
 _LIMIT: Final = 50
 _OLD: Final = "OLD"
 
@@ -57,14 +58,14 @@ class OldItems(Generic[T]):
         return position if position < self.count else None
 
 
-def read_page_request(query: Mapping[str, str], limit_max: int) -> PageRequest | None:
+def read_page_request(query: Mapping[str, str], page_max: int) -> PageRequest | None:
     """Read `after`, `before` and `limit`; None if one is invalid. A limit above the maximum is reduced."""
     limit = query.get("limit", f"{_LIMIT}")
     if not limit.isdecimal() or int(limit) < 1:
         return None
     after, before = query.get("after"), query.get("before")
     try:
-        return PageRequest(min(int(limit), limit_max), _read_cursor(after), _read_cursor(before))
+        return PageRequest(min(int(limit), _LIMIT_MAX, page_max), _read_cursor(after), _read_cursor(before))
     except ValueError:
         return None
 

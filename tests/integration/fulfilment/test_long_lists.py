@@ -39,7 +39,7 @@ def practice(ledger_url: str, carrier: SandboxControl) -> Iterator[SwiftPractice
 
 def has_had(practice: SwiftPractice, numbers: int) -> None:
     """Let the account have had numbers for years, on short pages."""
-    practice.carrier.behave(swift_old_numbers=numbers, swift_page_max=PAGE)
+    practice.carrier.behave(swift_old_numbers=numbers, list_page_max=PAGE)
 
 
 def requests_to(practice: SwiftPractice, route: str) -> int:

@@ -164,7 +164,7 @@ def test_invalid_coverage_query_is_refused(swift: SwiftClient, query: str) -> No
 @pytest.mark.parametrize("oldest_first", [True, False])
 def test_an_account_may_have_had_many_numbers_for_years(swift: SwiftClient, oldest_first: bool) -> None:
     """They are in front of the others, or behind them, on pages as short as they are to be; sub accounts have none."""
-    swift.control.behave(list_oldest_first=oldest_first, swift_old_numbers=70, swift_page_max=30)
+    swift.control.behave(list_oldest_first=oldest_first, swift_old_numbers=70, list_page_max=30)
     bought = swift.bought(2, npa="919")
 
     pages = follow_pages(swift, "/dids", "after", limit=100)
