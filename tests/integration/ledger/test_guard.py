@@ -144,3 +144,13 @@ def _copy(url: str) -> str:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         db.execute(statement.format(sql.Identifier(copied), sql.Identifier(str(info["dbname"]))))
     return psycopg.conninfo.make_conninfo(url, dbname=copied)
+
+
+def test_a_session_sees_at_once_that_the_tables_are_others(ledger_url: str) -> None:
+    """As after a restore into the same database; the function keeps its plan for the session."""
+    with psycopg.connect(ledger_url) as db:
+        before = db.execute("SELECT ledger_identity()").fetchall()
+        assert db.execute("SELECT ledger_identity()").fetchall() == before
+        db.execute("ALTER TABLE orders RENAME TO of_before")
+        db.execute("CREATE TABLE orders (LIKE of_before)")
+        assert db.execute("SELECT ledger_identity()").fetchall() != before

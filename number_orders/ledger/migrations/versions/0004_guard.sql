@@ -11,10 +11,12 @@ WHERE datname = current_database() AND application_name = 'number-orders' AND pi
 
 -- Which ledger this is: the server, its timeline, the database and its tables. None of them stays when a backup is restored
 -- or another server takes over. Null on a standby.
-CREATE FUNCTION ledger_identity() RETURNS text LANGUAGE sql STABLE AS $$
-    SELECT CASE WHEN NOT pg_is_in_recovery() THEN
+CREATE FUNCTION ledger_identity() RETURNS text LANGUAGE plpgsql STABLE AS $$
+BEGIN -- in plpgsql, which keeps its plan for the session; before PostgreSQL 18 an SQL function is planned at each call
+    RETURN CASE WHEN NOT pg_is_in_recovery() THEN
         concat_ws('/', (SELECT system_identifier FROM pg_control_system()), left(pg_walfile_name(pg_current_wal_lsn()), 8),
-                  (SELECT oid FROM pg_database WHERE datname = current_database()), 'orders'::regclass::oid) END
+                  (SELECT oid FROM pg_database WHERE datname = current_database()), 'orders'::regclass::oid) END;
+END
 $$;
 
 -- Whether the ledger is still the one it was, and the guard period after it fell back in time. There is one row.
