@@ -7,10 +7,9 @@ followed to its end before ours ends. Two that bought numbers are two purchases,
 from collections.abc import Iterable, Mapping
 
 from number_orders.orders.events import CalledBack, Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
-from number_orders.orders.model import CarrierOrderId, NumberResult, NumberState
+from number_orders.orders.model import HELD_STATES, CarrierOrderId, NumberResult
 
 EndEvent = Filled | PartlyFilled | FilledWithErrors | Refused | CalledBack
-_BOUGHT = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
 
 
 def bought_numbers(end: EndEvent) -> bool:
@@ -29,7 +28,7 @@ def waits_for_others(
         others: The statuses of the others.
         slow: Whether the others take days.
     """
-    done = tuple(result for result in end.numbers if result.state in _BOUGHT)
+    done = tuple(result for result in end.numbers if result.state in HELD_STATES)
     status = end.carrier_status or "ended"
     living = ", ".join(f"{carrier_order_id} is still {word}" for carrier_order_id, word in others.items())
     detail = f"the carrier has {1 + len(others)} orders with our reference: {ended} is {status}, {living}"
@@ -55,4 +54,4 @@ def _count_bought(results: Iterable[NumberResult]) -> int:
 
 
 def _is_bought(result: NumberResult) -> bool:
-    return result.state in _BOUGHT
+    return result.state in HELD_STATES

@@ -1,6 +1,6 @@
 """One carrier with everything that is needed to work with it: adapter, courier, policies, limits."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -91,6 +91,36 @@ class Carrier:
         if isinstance(self.adapter, ShowsHoldings):
             groups.add(self.adapter.holdings.list_group)
         return [rate.limit(group, self.rates.get(group)) for group in sorted(groups)]
+
+    def pace(
+        self,
+        group: str,
+        slots: rate.RateSlots,
+        *,
+        clock: Callable[[], float],
+        ledger_clock: rate.LedgerClock,
+        claimed_at: float = float("inf"),
+    ) -> rate.Pace:
+        """Return the pace of a conversation that begins now, and that no claim has given a rate slot.
+
+        Args:
+            group: The limit group that counts its requests.
+            slots: Gives out rate slots.
+            clock: The boot clock.
+            ledger_clock: What is known of the ledger's time.
+            claimed_at: A pause that the ledger knew before, on `clock`, holds nothing back.
+        """
+        return rate.Pace(
+            slots=slots,
+            carrier=self.adapter.name,
+            group=group,
+            ledger_clock=ledger_clock,
+            clock=clock,
+            deadline=clock() + self.policy.answer_within.total_seconds(),
+            slot=None,
+            pauses=self.pauses,
+            claimed_at=claimed_at,
+        )
 
     async def converse(
         self, conversation: Conversation, *, deadline: float, memory: ConversationStore, pace: RateLimiter | None = None

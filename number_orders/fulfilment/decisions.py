@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, receipts
-from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, RateSlots
+from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore
 from number_orders.fulfilment.memory import MemoryStores, OrderMemory, ProgressStore
 from number_orders.fulfilment.ports import Bell, ReceiptStore, StoryReader
 from number_orders.fulfilment.recorder import Heard, Recorder
@@ -41,10 +41,6 @@ class _Orders(ProgressStore, Protocol):
 class _History(StoryReader, ReceiptStore, Protocol): ...
 
 
-class _LimitStore(RateSlots, Protocol):
-    async def pause(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None: ...
-
-
 class DecisionStores(MemoryStores, Protocol):
     """The parts of the ledger that decisions, and a question to a carrier before one, use."""
 
@@ -53,7 +49,7 @@ class DecisionStores(MemoryStores, Protocol):
     @property
     def history(self) -> _History: ...
     @property
-    def limits(self) -> _LimitStore: ...
+    def limits(self) -> LimitStore: ...
     async def now(self) -> datetime: ...
 
 
@@ -169,24 +165,13 @@ class Decisions:
         known = replace(order, state=State.OPEN if order.carrier_order_id else State.IN_DOUBT)
         question = adapter.ask(known) if order.carrier_order_id else adapter.look_for(known)
         memory = OrderMemory.of(self.ledger, order)
-        pace = self._pace(carrier, order)
+        group = adapter.capabilities.limit_group(Lane.ASK, order.request.kind)
+        pace = carrier.pace(group, self.ledger.limits, clock=self.boot_clock, ledger_clock=self.ledger_clock)
         answer = await carrier.converse(question, deadline=pace.deadline, memory=memory, pace=pace)
         await self.ledger.history.keep_receipts(receipts(order, answer))
         if until := answer.limited_until(await self.ledger.now()):
             await self.ledger.limits.pause(adapter.name, pace.group, until=until, why=TOO_MANY_REQUESTS)
         return answer.event or answer.error or NoAnswer("no answer")
-
-    def _pace(self, carrier: Carrier, order: Order) -> Pace:
-        return Pace(
-            slots=self.ledger.limits,
-            carrier=carrier.adapter.name,
-            group=carrier.limit_groups[Lane.ASK, order.request.kind],
-            ledger_clock=self.ledger_clock,
-            clock=self.boot_clock,
-            deadline=self.boot_clock() + carrier.policy.answer_within.total_seconds(),
-            slot=None,
-            pauses=carrier.pauses,
-        )
 
     async def _whole_story(self, order_id: OrderId) -> Story:
         """Return a story that fits its order. They are read one after the other, and the order may move in between."""

@@ -28,7 +28,15 @@ from number_orders.orders.events import (
 )
 from number_orders.orders.judgements import numbers_at_end
 from number_orders.orders.lifecycle import TellProducer, advance
-from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, NumberState, Order, OrderId
+from number_orders.orders.model import (
+    HELD_STATES,
+    CarrierName,
+    CarrierOrderId,
+    NumberResult,
+    NumberState,
+    Order,
+    OrderId,
+)
 from number_orders.orders.numbers import E164
 from number_orders.orders.policy import CarrierPolicy
 
@@ -234,7 +242,7 @@ def _first_of_each_order(heard: Sequence[Heard]) -> dict[OrderId, Heard]:
 
 
 def _is_held(result: NumberResult) -> bool:
-    return result.state in {NumberState.ACQUIRED, NumberState.USABLE}
+    return result.state in HELD_STATES
 
 
 def _withdrawn(step: PendingStep) -> list[E164]:
@@ -258,7 +266,7 @@ def _with_alarms(step: PendingStep) -> PendingStep:
 
 def _alarms(step: PendingStep) -> Iterator[tuple[Alarm, str]]:
     state = step.step.order.state
-    withdrawn = [result.e164 for result in step.numbers if result.state is NumberState.WITHDRAWN]
+    withdrawn = _withdrawn(step)
     if withdrawn and not isinstance(step.step.event, NumbersGivenUp):
         detail = f"shown as bought before, and not at the end ({state}): {', '.join(withdrawn)}"
         yield Alarm.NUMBERS_WITHDRAWN, detail

@@ -5,7 +5,7 @@ network, database or randomness: the caller passes the time in, stores the order
 is owed. The conclusions that lead to an event are in `number_orders.orders.judgements`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -48,7 +48,8 @@ from number_orders.orders.events import (
     ToldAgain,
     WrittenOff,
 )
-from number_orders.orders.model import SETTLED, CarrierOrderId, Kind, Lane, NumberResult, Order, State, count_done
+from number_orders.orders.model import SETTLED, CarrierOrderId, Kind, Lane, Order, State, count_done
+from number_orders.orders.numbers import count_in_words
 from number_orders.orders.policy import CarrierPolicy
 
 _ENDS: Final[Mapping[type[Event], State]] = MappingProxyType(
@@ -400,7 +401,7 @@ def _reason(event: Event) -> str | None:
             return detail
         case NumbersAdopted(numbers=numbers, by=by, why=why) | NumbersGivenUp(numbers=numbers, by=by, why=why):
             done = "adopted" if isinstance(event, NumbersAdopted) else "given up"
-            return f"{_count(numbers)} {done} by {by}: {why}"
+            return f"{count_in_words(len(numbers))} {done} by {by}: {why}"
         case ByPerson(by=by, why=why):
             return f"{by}: {why}" if why else f"by {by}"
         case (
@@ -416,10 +417,6 @@ def _reason(event: Event) -> str | None:
             | Parked()
         ):
             return event.reason
-
-
-def _count(numbers: Sequence[NumberResult]) -> str:
-    return "1 number" if len(numbers) == 1 else f"{len(numbers)} numbers"
 
 
 def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> Iterator[Effect]:

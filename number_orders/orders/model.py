@@ -246,10 +246,12 @@ class Order:
         return self.sends > 1 and self.doubt_since is not None and self.request.kind is not Kind.REMOVE_NUMBERS
 
 
+HELD_STATES: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
+"""The states of numbers that an order has brought."""
 _DONE: Final[Mapping[Kind, frozenset[NumberState]]] = MappingProxyType(
     {
-        Kind.NEW_NUMBERS: frozenset({NumberState.ACQUIRED, NumberState.USABLE}),
-        Kind.ADD_MESSAGING_NUMBERS: frozenset({NumberState.ACQUIRED, NumberState.USABLE}),
+        Kind.NEW_NUMBERS: HELD_STATES,
+        Kind.ADD_MESSAGING_NUMBERS: HELD_STATES,
         Kind.REMOVE_NUMBERS: frozenset({NumberState.RELEASED}),
     }
 )

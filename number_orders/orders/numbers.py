@@ -79,3 +79,8 @@ def e164_from_carrier(text: str) -> E164:
         raise ValueError(f"is not a telephone number: {text!r:.40}")
     ten = 10
     return parse_e164(f"+1{digits}" if len(digits) == ten else f"+{digits}")
+
+
+def count_in_words(numbers: int) -> str:
+    """Return `1 number`, or `5 numbers`."""
+    return "1 number" if numbers == 1 else f"{numbers} numbers"

@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import quote
 
 from number_orders.carriers.bandwidth.answers import decode_errors, require_content
+from number_orders.carriers.bandwidth.disconnects import get_number
 from number_orders.carriers.bandwidth.facts import (
     CARRIER,
     CARRIER_ORDER_ID,
@@ -54,7 +55,7 @@ class BandwidthHoldings:
 
     def record(self, e164: E164) -> Inquiry[HeldNumber]:
         """Read the record of a number. Without one on this account, it is not ours."""
-        answer = yield CarrierRequest("GET", f"/api/v2/tns/{quote(e164, safe='')}", Purpose.READ)
+        answer = yield get_number(e164)
         if _is_not_ours(answer):
             return HeldNumber(e164, is_ours=False)
         require_answered(answer)

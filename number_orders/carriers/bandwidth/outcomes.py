@@ -26,7 +26,7 @@ from number_orders.carriers.bandwidth.facts import (
 from number_orders.carriers.bandwidth.xml import CarrierError, NumberList, OrderView
 from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import Kind, NumberResult, NumberState, Order
-from number_orders.orders.numbers import E164
+from number_orders.orders.numbers import E164, count_in_words
 
 _INVALID_TEXT: Final = "not a valid number: no numbering plan has it, and the carrier shows it like this"
 _UNREADABLE_SHOWN_MAX: Final = 20
@@ -188,7 +188,7 @@ def _list_conflicts(
         return
     missing = set(view.completed.listed) - set(own_list.listed) - ours
     if missing and end is not EndStatus.FAILED:
-        yield f"its own list lacks {_count(missing)} that it names as completed"
+        yield f"its own list lacks {count_in_words(len(missing))} that it names as completed"
 
 
 def _contradictions(order: Order, view: OrderView, got: NumberList, end: EndStatus) -> Iterator[str]:
@@ -196,9 +196,9 @@ def _contradictions(order: Order, view: OrderView, got: NumberList, end: EndStat
     listed, asked = set(got.listed), set(order.request.numbers)
     yield from _number_faults(got)
     if asked and listed - asked:
-        yield f"it has {_count(listed - asked)} that the order does not name"
+        yield f"it has {count_in_words(len(listed - asked))} that the order does not name"
     if listed & set(view.failed.listed):
-        yield f"it lists {_count(listed & set(view.failed.listed))} both as completed and as failed"
+        yield f"it lists {count_in_words(len(listed & set(view.failed.listed)))} both as completed and as failed"
     yield from _quantity_conflicts(len(listed), _wanted(order), end)
     if end is EndStatus.COMPLETE or (end is EndStatus.PARTIAL and len(listed) == _wanted(order)):
         yield from _error_conflicts(view, listed)
@@ -208,7 +208,7 @@ def _number_faults(got: NumberList) -> Iterator[str]:
     if got.unreadable:
         yield unreadable_text(got)
     if got.invalid:
-        yield f"{_count(got.invalid)} of it cannot be valid: {', '.join(sorted(got.invalid))}"
+        yield f"{count_in_words(len(got.invalid))} of it cannot be valid: {', '.join(sorted(got.invalid))}"
 
 
 def unreadable_text(got: NumberList) -> str:
@@ -231,11 +231,7 @@ def _error_conflicts(view: OrderView, listed: Collection[E164]) -> Iterator[str]
     if error := next(iter(_real_errors(view)), None):
         yield f"reports {error}"
     if stray := set(view.failed.listed) - set(listed):
-        yield f"names {_count(stray)} as failed"
-
-
-def _count(numbers: Collection[E164]) -> str:
-    return "1 number" if len(numbers) == 1 else f"{len(numbers)} numbers"
+        yield f"names {count_in_words(len(stray))} as failed"
 
 
 def _end(

@@ -15,7 +15,7 @@ from number_orders.carriers.bandwidth.outcomes import EndEvent, EndStatus, Numbe
 from number_orders.carriers.bandwidth.xml import CarrierError, OrderView
 from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
 from number_orders.orders.model import NumberResult, NumberState, Order
-from number_orders.orders.numbers import E164
+from number_orders.orders.numbers import E164, count_in_words
 
 _NO_LOOKS: Final[Mapping[E164, NumberLook]] = MappingProxyType({})
 
@@ -145,25 +145,21 @@ def _contradictions(
     if view.completed.unreadable:
         yield unreadable_text(view.completed)
     if disconnected - asked:
-        yield f"it disconnected {_count(disconnected - asked)} that the order does not name"
+        yield f"it disconnected {count_in_words(len(disconnected - asked))} that the order does not name"
     if both := disconnected & {error.e164 for error in serious}:
-        yield f"it lists {_count(both)} both as disconnected and with an error"
+        yield f"it lists {count_in_words(len(both))} both as disconnected and with an error"
     mentioned = disconnected | {error.e164 for error in view.errors} if all(e.e164 for e in view.errors) else asked
     match end:
         case EndStatus.COMPLETE if serious:
             yield f"reports {serious[0]}"
         case EndStatus.COMPLETE if asked - mentioned:
-            yield f"says nothing of {_count(asked - mentioned)}"
+            yield f"says nothing of {count_in_words(len(asked - mentioned))}"
         case EndStatus.PARTIAL if not disconnected or disconnected >= asked:
-            yield f"it disconnected {len(disconnected & asked)} of {_count(asked)}"
+            yield f"it disconnected {len(disconnected & asked)} of {count_in_words(len(asked))}"
         case EndStatus.FAILED if disconnected:
-            yield f"it disconnected {len(disconnected & asked)} of {_count(asked)}"
+            yield f"it disconnected {len(disconnected & asked)} of {count_in_words(len(asked))}"
 
 
 def _reason(view: OrderView, released_before: Collection[E164]) -> str | None:
     error = next((error for error in view.errors if not _says_released_before(error, released_before)), None)
     return (error.text or str(error)) if error else None
-
-
-def _count(numbers: Collection[E164 | None]) -> str:
-    return "1 number" if len(numbers) == 1 else f"{len(numbers)} numbers"

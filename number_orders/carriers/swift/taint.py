@@ -26,7 +26,7 @@ from number_orders.carriers.swift.facts import (
 from number_orders.carriers.swift.json import Did, OrderView
 from number_orders.orders.events import Deferred, Refused
 from number_orders.orders.model import NumberResult, NumberState, Order, WhenTainted
-from number_orders.orders.numbers import E164, e164_from_carrier
+from number_orders.orders.numbers import E164, count_in_words, e164_from_carrier
 
 _DOUBLINGS_MAX: Final = 10
 
@@ -185,12 +185,8 @@ def _failed(times: Sequence[RemovalTime], now: datetime) -> Refused:
 def _reason(waiting: Sequence[RemovalTime], at: datetime) -> str:
     awaited = sum(time.code == AWAITED for time in waiting)
     if awaited == len(waiting):
-        return f"waits for {_count(awaited)} that another order is still to bring"
-    return f"tainted: {_count(len(waiting))} cannot be removed yet; it goes on at {formatted(at)}"
-
-
-def _count(numbers: int) -> str:
-    return "1 number" if numbers == 1 else f"{numbers} numbers"
+        return f"waits for {count_in_words(awaited)} that another order is still to bring"
+    return f"tainted: {count_in_words(len(waiting))} cannot be removed yet; it goes on at {formatted(at)}"
 
 
 def formatted(moment: datetime) -> str:

@@ -16,6 +16,7 @@ from number_orders.ledger.schedule import ListWait, WorkItem
 from number_orders.orders import events
 from number_orders.orders.events import event_type
 from number_orders.orders.model import Kind, Lane, NumberState, State, count_done
+from number_orders.orders.numbers import count_in_words
 
 Sentences = Iterator[str]
 
@@ -378,7 +379,7 @@ def _reconciled(story: Story) -> Sentences:
         if issubclass(_type(row), _AFTER_RECONCILIATION):
             did = "adopted" if _type(row) is events.NumbersAdopted else "gave up"
             named = _detail(row, "numbers") or ()
-            count = named if isinstance(named, str) else "1 number" if len(named) == 1 else f"{len(named)} numbers"
+            count = named if isinstance(named, str) else count_in_words(len(named))
             yield f"{_detail(row, 'by')} {did} {count} {_ago(story, row)}{_reason(row)}."
 
 

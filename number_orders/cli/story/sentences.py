@@ -1,11 +1,12 @@
 """Describes each event of an order in one line. Their meaning is in `number_orders.orders.events`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
 from number_orders.orders import events
 from number_orders.orders.events import event_type
+from number_orders.orders.numbers import count_in_words
 
 Detail = Mapping[str, Any]
 
@@ -32,11 +33,7 @@ def _numbers(detail: Detail) -> str:
     named = detail.get("numbers", ())
     if isinstance(named, str):
         return f", {named}"
-    return f", {_count(named)}" if named else ""
-
-
-def _count(named: Sequence[Any]) -> str:
-    return "1 number" if len(named) == 1 else f"{len(named)} numbers"
+    return f", {count_in_words(len(named))}" if named else ""
 
 
 def _by(detail: Detail) -> str:

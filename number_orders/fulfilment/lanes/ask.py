@@ -13,12 +13,12 @@ import structlog
 
 from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
-from number_orders.fulfilment.lanes.late_look import LateLook
+from number_orders.fulfilment.lanes.late_look import LateLook, LateLookNumbers
 from number_orders.fulfilment.lanes.other_orders import Search
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
-from number_orders.fulfilment.memory import ListReadings, NumberRecall, OrderMemory, ProgressStore
+from number_orders.fulfilment.memory import ListReadings, OrderMemory, ProgressStore
 from number_orders.fulfilment.overdue import Overdue, WaitingTimes
-from number_orders.fulfilment.ports import AlarmStore, LockStore, NumberReader
+from number_orders.fulfilment.ports import AlarmStore, LockStore
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.schedule import Claim, Claims, Later
 from number_orders.orders.alarms import Alarm
@@ -41,16 +41,13 @@ _ASKABLE: Final = frozenset({State.OPEN, State.IN_DOUBT, *FINAL_STATES})
 """Orders that have ended are asked about once more if more than one purchase may have come of them."""
 
 
-class _Numbers(NumberReader, NumberRecall, Protocol): ...
-
-
 class AskStores(Protocol):
     """The parts of the ledger that this lane uses."""
 
     @property
     def orders(self) -> ProgressStore: ...
     @property
-    def numbers(self) -> _Numbers: ...
+    def numbers(self) -> LateLookNumbers: ...
     @property
     def readings(self) -> ListReadings: ...
     @property

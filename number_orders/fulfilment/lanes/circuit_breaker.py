@@ -29,7 +29,13 @@ _ALARM_AFTER: Final = timedelta(seconds=30)
 """A carrier that is left alone for longer than this raises an alarm."""
 
 
-class BreakerStore(Protocol):
+class ProbeStore(Protocol):
+    """Takes probes back that nobody makes."""
+
+    async def return_probe(self, claims: Claims, carrier: CarrierName) -> None: ...
+
+
+class BreakerStore(ProbeStore, Protocol):
     """Keeps one circuit breaker per carrier, and decides when it opens and closes."""
 
     async def count_faults(
@@ -37,8 +43,6 @@ class BreakerStore(Protocol):
     ) -> datetime | None: ...
 
     async def reset(self, carrier: CarrierName, tokens: Sequence[UUID]) -> None: ...
-
-    async def return_probe(self, claims: Claims, carrier: CarrierName) -> None: ...
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from number_orders.ledger.schedule import Later
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import LookedAgain
 from number_orders.orders.model import NumberState, Order, is_done
+from number_orders.orders.numbers import count_in_words
 
 
 class LateLookNumbers(NumberReader, NumberRecall, Protocol):
@@ -55,15 +56,11 @@ def _event(order: Order, found: OtherOrders) -> LookedAgain:
     ids = tuple(dict.fromkeys((*found.bought, *found.open_ids)))
     said = []
     if found.bought:
-        said.append(f"carrier order {', '.join(found.bought)} bought {_count(found)} that the order did not have")
+        count = count_in_words(len(found.numbers))
+        said.append(f"carrier order {', '.join(found.bought)} bought {count} that the order did not have")
     if found.open_ids:
         said.append(f"carrier order {', '.join(found.open_ids)} is still open")
     if found.error:
         said.append(f"not everything could be asked ({found.error})")
     detail = "late look: " + ("; ".join(said) or "the carrier has bought nothing else with our reference")
     return LookedAgain(detail, ids, found.numbers, look_again=bool(found.open_ids or found.error))
-
-
-def _count(found: OtherOrders) -> str:
-    count = len(found.numbers)
-    return "1 number" if count == 1 else f"{count} numbers"

@@ -5,7 +5,6 @@ next page is in the ledger, so a run may end, or its worker die, after any page.
 docs/adr/0014-lists-read-once-for-many.md.
 """
 
-import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ import structlog
 from number_orders.carriers.contract import ListPage, ReadsLists
 from number_orders.carriers.http.courier import exchanges_of
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, ConversationResult
-from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, RateSlots
+from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore, Pace, loop_time
 from number_orders.fulfilment.ports import AlarmStore, Clock
 from number_orders.ledger.readings import ReadingLease
 from number_orders.orders.alarms import Alarm
@@ -48,17 +47,13 @@ class ReadingStore(Protocol):
     ) -> None: ...
 
 
-class _LimitStore(RateSlots, Protocol):
-    async def pause(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None: ...
-
-
 class ListReaderStores(Clock, Protocol):
     """The parts of the ledger that this reader uses."""
 
     @property
     def readings(self) -> ReadingStore: ...
     @property
-    def limits(self) -> _LimitStore: ...
+    def limits(self) -> LimitStore: ...
     @property
     def alarms(self) -> AlarmStore: ...
 
@@ -82,7 +77,7 @@ class ListReader:
         if not isinstance(adapter, ReadsLists):
             return False
         try:
-            return await self._read(adapter, ends_at=_loop_time() + self.lasts_s)
+            return await self._read(adapter, ends_at=loop_time() + self.lasts_s)
         except LedgerUnavailable as away:
             log.warning("ledger_away", carrier=self._name, reading=True, trouble=str(away))
         except Exception as error:  # a bug in a reading must not stop the conversations beside it
@@ -104,11 +99,11 @@ class ListReader:
 
     async def _read(self, adapter: ReadsLists, *, ends_at: float) -> bool:
         has_read = False
-        while _loop_time() < ends_at and (reading := await self.ledger.readings.lease(self._name, lease=self._lease)):
+        while loop_time() < ends_at and (reading := await self.ledger.readings.lease(self._name, lease=self._lease)):
             has_read = True
             pace = self._pace()
             while reading is not None:
-                if _loop_time() >= ends_at:
+                if loop_time() >= ends_at:
                     await self.ledger.readings.put_back(reading)
                     break
                 reading = await self._read_page(adapter, reading, pace)
@@ -153,20 +148,7 @@ class ListReader:
 
     def _pace(self) -> Pace:
         """Return the limit that counts the pages, among all other requests of this lane."""
-        now = self.boot_clock()
-        return Pace(
-            slots=self.ledger.limits,
-            carrier=self._name,
-            group=self._limit_group,
-            ledger_clock=self.ledger_clock,
-            clock=self.boot_clock,
-            deadline=now + self.carrier.policy.answer_within.total_seconds(),
-            slot=None,
-            pauses=self.carrier.pauses,
-            claimed_at=now,
+        clock = self.boot_clock
+        return self.carrier.pace(
+            self._limit_group, self.ledger.limits, clock=clock, ledger_clock=self.ledger_clock, claimed_at=clock()
         )
-
-
-def _loop_time() -> float:
-    """Return the event loop's seconds."""
-    return asyncio.get_running_loop().time()

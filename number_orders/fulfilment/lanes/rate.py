@@ -27,6 +27,11 @@ _VAGUE_S: Final = 0.25
 """With the ledger's time known no better than this, nobody can tell whether a slot is over: take another."""
 
 
+def loop_time() -> float:
+    """Return the event loop's seconds, which its timers use too."""
+    return asyncio.get_running_loop().time()
+
+
 def limit(group: str, per_second: float | None) -> Limit:
     """Return a limit such that the carrier, counting over any second, never counts more than `per_second`.
 
@@ -82,6 +87,12 @@ class RateSlots(Protocol):
     async def take_rate_slot(self, carrier: CarrierName, group: str) -> RateSlot | None: ...
 
 
+class LimitStore(RateSlots, Protocol):
+    """Gives out rate slots, and stores the pauses that carriers want."""
+
+    async def pause(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None: ...
+
+
 class Pauses:
     """The 429s that this process has had from one carrier, by limit group, for the conversations under way.
 
@@ -107,13 +118,13 @@ class Pauses:
         return None if known_to_claim else self._pauses.get(group)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class Unpaced:
     """The requests of one conversation that count against a limit without a rate. Only a 429 holds them back."""
 
     group: str
-    pauses: Pauses
-    claimed_at: float
+    pauses: Pauses = field(default_factory=Pauses)
+    claimed_at: float = float("inf")
 
     def note_pause(self, pause: LimitPause) -> None:
         """Hold back what counts against the same limit in this process."""
@@ -129,27 +140,16 @@ class Unpaced:
 
 
 @dataclass(slots=True, kw_only=True)
-class Pace:
+class Pace(Unpaced):
     """The rate slots of one conversation's requests. The first came with the claim."""
 
     slots: RateSlots
     carrier: CarrierName
-    group: str
     ledger_clock: LedgerClock
     clock: Callable[[], float]
     deadline: float
     """On `clock`: nothing leaves after it, so no later slot is worth taking."""
     slot: datetime | None
-    pauses: Pauses = field(default_factory=Pauses)
-    claimed_at: float = float("inf")
-
-    def note_pause(self, pause: LimitPause) -> None:
-        """Hold back what counts against the same limit in this process."""
-        self.pauses.note(self.group, pause)
-
-    def current_pause(self) -> LimitPause | None:
-        """Return the pause that holds for this conversation."""
-        return self.pauses.current(self.group, claimed_at=self.claimed_at)
 
     async def wait(self) -> float:
         """Wait for the next slot, and return until when a request may leave in it, on `clock`.

@@ -4,7 +4,7 @@ Knows nothing of what a conversation is about: that is the lane's (`lanes.submit
 
 Uses three clocks:
 
-- The event loop's (`_loop_time`), in seconds: how long the run and its pauses last. Simulated in a simulated world.
+- The event loop's (`loop_time`), in seconds: how long the run and its pauses last. Simulated in a simulated world.
 - The ledger's (`Claims.now`, `Attempt.now`), as `datetime`: every moment that is stored.
 - The boot clock (`boot_clock`), in seconds: until when a request may leave. It also counts while the machine sleeps.
 """
@@ -20,9 +20,9 @@ from typing import Final, Protocol
 import structlog
 
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, ConversationResult
-from number_orders.fulfilment.lanes.circuit_breaker import CircuitBreaker
+from number_orders.fulfilment.lanes.circuit_breaker import CircuitBreaker, ProbeStore
 from number_orders.fulfilment.lanes.presence import LanePresence
-from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, Pauses, RateSlots, Unpaced
+from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore, Pace, Pauses, Unpaced, loop_time
 from number_orders.fulfilment.ports import ReceiptStore, WorkStore
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.history import Receipt
@@ -65,13 +65,13 @@ class Attempt:
     """On the event loop's clock."""
     deadline: float
     """When the right to send ends, on the boot clock."""
-    pace: Pace | Unpaced | None = None
+    pace: Unpaced | None = None
     """The carrier's limit that counts the requests, with its rate if it has one."""
 
     @property
     def now(self) -> datetime:
         """The ledger's time, as this machine estimates it: the time of the claim, plus what has passed here since."""
-        return self.claims.now + timedelta(seconds=_loop_time() - self.claimed_at)
+        return self.claims.now + timedelta(seconds=loop_time() - self.claimed_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,23 +122,15 @@ class LaneWork(Protocol):
         ...
 
 
-class _ProbeStore(Protocol):
-    async def return_probe(self, claims: Claims, carrier: CarrierName) -> None: ...
-
-
-class _LimitStore(RateSlots, Protocol):
-    async def pause(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None: ...
-
-
 class LaneRunStores(Protocol):
     """The parts of the ledger that a lane run uses."""
 
     @property
     def schedule(self) -> WorkStore: ...
     @property
-    def limits(self) -> _LimitStore: ...
+    def limits(self) -> LimitStore: ...
     @property
-    def breakers(self) -> _ProbeStore: ...
+    def breakers(self) -> ProbeStore: ...
     @property
     def history(self) -> ReceiptStore: ...
 
@@ -177,7 +169,7 @@ class LaneRun:
         self._boot_clock = boot_clock
         self._ledger_clock = ledger_clock
         self._pauses = pauses
-        self._ends_at = _loop_time() + lasts_s
+        self._ends_at = loop_time() + lasts_s
         self._next_claim_at = 0.0
         self._full_since: float | None = None
         """Since when every claim has come back full; None if the last one did not."""
@@ -203,7 +195,7 @@ class LaneRun:
                     self._accept_wake_ups()
                 elif found is _ClaimResult.NOT_TRIED:
                     # There was work a moment ago, so more may come. Looking again is cheaper than a wake-up.
-                    await asyncio.sleep(max(self._next_claim_at - _loop_time(), 0.0))
+                    await asyncio.sleep(max(self._next_claim_at - loop_time(), 0.0))
             return True
         finally:
             if self._holds_off_wake_ups:
@@ -218,11 +210,11 @@ class LaneRun:
 
     def _is_over(self) -> bool:
         """Return whether the time for claims is over."""
-        return _loop_time() >= self._ends_at
+        return loop_time() >= self._ends_at
 
     def _announce(self) -> None:
         """Tell the other pool processes whether this lane needs one more."""
-        full_s = 0.0 if self._full_since is None else _loop_time() - self._full_since
+        full_s = 0.0 if self._full_since is None else loop_time() - self._full_since
         if full_s >= _CALL_ANOTHER_AFTER_S or self._is_over():
             self._presence.call_another()
         elif self._holds_off_wake_ups:
@@ -236,7 +228,7 @@ class LaneRun:
         self._look_from = None
 
     def _may_claim(self) -> bool:
-        return self._has_capacity() and self._next_claim_at <= _loop_time() and not self._is_over()
+        return self._has_capacity() and self._next_claim_at <= loop_time() and not self._is_over()
 
     def _has_capacity(self) -> bool:
         """Return whether enough conversations may be added to be worth a claim."""
@@ -254,17 +246,17 @@ class LaneRun:
             if not self._in_flight:
                 raise
             log.warning("ledger_away", lane=self._work.lane.value, in_flight=len(self._in_flight), trouble=str(away))
-            self._ends_at = _loop_time()
+            self._ends_at = loop_time()
             return _ClaimResult.NOTHING_DUE
 
     async def _start_attempts(self) -> _ClaimResult:
         capacity = self._work.concurrency - len(self._in_flight)
-        boot_time, claimed_at = self._boot_clock(), _loop_time()
+        boot_time, claimed_at = self._boot_clock(), loop_time()
         claimed = await self._ledger.schedule.claim(
             self._work.carrier_name, self._work.lane, limit=capacity, lease=self._work.lease, since=self._look_from
         )
         if claimed is None or len(claimed.claims) < capacity:
-            self._next_claim_at = _loop_time() + _CLAIM_PAUSE_S
+            self._next_claim_at = loop_time() + _CLAIM_PAUSE_S
             self._full_since = None
         elif self._full_since is None:
             self._full_since = claimed_at
@@ -283,11 +275,11 @@ class LaneRun:
             self._started += 1
         return _ClaimResult.CLAIMED
 
-    def _pace(self, claim: Claim, claimed_at: float, deadline: float) -> Pace | Unpaced | None:
+    def _pace(self, claim: Claim, claimed_at: float, deadline: float) -> Unpaced | None:
         if claim.limit_group is None:
             return None
         if claim.rate_slot_at is None:
-            return Unpaced(claim.limit_group, self._pauses, claimed_at)
+            return Unpaced(group=claim.limit_group, pauses=self._pauses, claimed_at=claimed_at)
         return Pace(
             slots=self._ledger.limits,
             carrier=self._work.carrier_name,
@@ -326,7 +318,7 @@ class LaneRun:
         """Return how long to wait for attempts to finish before this run may have to claim or to announce something."""
         if not self._has_capacity() or self._is_over():
             return _CALL_ANOTHER_AFTER_S
-        return max(self._next_claim_at - _loop_time(), 0.001)
+        return max(self._next_claim_at - loop_time(), 0.001)
 
     async def _record(self, outcomes: Sequence[AttemptOutcome]) -> None:
         """Record events, postponements and receipts."""
@@ -378,11 +370,6 @@ def _limits_hit(outcomes: Iterable[AttemptOutcome]) -> list[tuple[str, datetime,
         if group and until:
             hit[group] = max(until, hit.get(group, until))
     return [(group, until, TOO_MANY_REQUESTS) for group, until in hit.items()]
-
-
-def _loop_time() -> float:
-    """Return the event loop's seconds, which its timers use too."""
-    return asyncio.get_running_loop().time()
 
 
 def _later_by_claims(outcomes: Iterable[AttemptOutcome], *, looked: bool) -> list[tuple[Claims, list[Later]]]:

@@ -16,10 +16,9 @@ from number_orders.carriers.contract import Inquiry
 from number_orders.carriers.holdings import CarrierHoldings, HoldingsPage, RecordsNumbers
 from number_orders.carriers.market import HeldNumber
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier
-from number_orders.fulfilment.lanes.rate import LedgerClock, Pace, RateSlots
+from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore, Pace
 from number_orders.ledger.holdings import ReportedNumber
 from number_orders.orders.errors import NoAnswer
-from number_orders.orders.model import CarrierName
 from number_orders.orders.numbers import E164
 
 log = structlog.get_logger(__name__)
@@ -35,12 +34,6 @@ _PAUSE_MAX_S: Final = 120.0
 
 _SHOWN_MIN: Final = 0.9
 """The part of the carrier's total that a whole list shows at least."""
-
-
-class LimitStore(RateSlots, Protocol):
-    """Gives out rate slots, and stores pauses."""
-
-    async def pause(self, carrier: CarrierName, group: str, *, until: datetime, why: str) -> None: ...
 
 
 class ReadingStores(Protocol):
@@ -123,16 +116,7 @@ class HoldingsReader:
         raise AssertionError("the last attempt returns or raises")
 
     def _pace(self, group: str) -> Pace:
-        return Pace(
-            slots=self.ledger.limits,
-            carrier=self.carrier.adapter.name,
-            group=group,
-            ledger_clock=self.ledger_clock,
-            clock=self.boot_clock,
-            deadline=self.boot_clock() + self.carrier.policy.answer_within.total_seconds(),
-            slot=None,
-            pauses=self.carrier.pauses,
-        )
+        return self.carrier.pace(group, self.ledger.limits, clock=self.boot_clock, ledger_clock=self.ledger_clock)
 
 
 def _listed(held: HeldNumber) -> ReportedNumber:

@@ -13,7 +13,7 @@ import structlog
 from number_orders.carriers.holdings import RecordsNumbers, ShowsHoldings
 from number_orders.carriers.market import HeldNumber
 from number_orders.fulfilment.carrier import Carrier
-from number_orders.fulfilment.lanes.rate import LedgerClock
+from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore
 from number_orders.fulfilment.ports import Bell, NumberReader, OrderReader
 from number_orders.fulfilment.reconciliation.adoption import Adoption, Decided
 from number_orders.fulfilment.reconciliation.comparison import (
@@ -27,7 +27,7 @@ from number_orders.fulfilment.reconciliation.comparison import (
     movement_of,
     orphan_from,
 )
-from number_orders.fulfilment.reconciliation.reading import HoldingsReader, LimitStore
+from number_orders.fulfilment.reconciliation.reading import HoldingsReader
 from number_orders.fulfilment.recorder import Recorder
 from number_orders.fulfilment.watch import WatchAlarms
 from number_orders.ledger.holdings import AdoptedOrder, Difference, ReportedNumber
@@ -35,7 +35,7 @@ from number_orders.ledger.pauses import HeldBy, Hold
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import Declined, Fault, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName, CarrierOrderId, Lane, NumberResult, Order, is_done
-from number_orders.orders.numbers import E164
+from number_orders.orders.numbers import E164, count_in_words
 
 log = structlog.get_logger(__name__)
 
@@ -256,7 +256,7 @@ class Reconciliation:
                 await self.ledger.alarms.drop_alarms(what, carrier=carrier, keep=[])
             return
         first = ", ".join(numbers[:_NAMED]) + (", …" if len(numbers) > _NAMED else "")
-        detail = f"{_count(len(numbers))} {text.format(first)}"
+        detail = f"{count_in_words(len(numbers))} {text.format(first)}"
         await self.ledger.alarms.note_alarm(what, carrier, carrier=carrier, detail=detail, again_after=_AGAIN_AFTER)
 
 
@@ -310,7 +310,3 @@ def _sort_out(
 
 def _has(order: Order, e164: E164, known: Iterable[NumberResult]) -> bool:
     return any(result.e164 == e164 and is_done(order, result) for result in known)
-
-
-def _count(numbers: int) -> str:
-    return "1 number" if numbers == 1 else f"{numbers} numbers"

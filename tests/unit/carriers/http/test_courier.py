@@ -418,7 +418,10 @@ def test_conversations_under_way_mind_a_429() -> None:
     """Nothing of that limit leaves until the moment that the carrier named; other limits go on."""
     now = [0.0]
     pauses = Pauses()
-    history, orders = Unpaced("HISTORY", pauses, 0.0), Unpaced("ORDER", pauses, 0.0)
+    history, orders = (
+        Unpaced(group="HISTORY", pauses=pauses, claimed_at=0.0),
+        Unpaced(group="ORDER", pauses=pauses, claimed_at=0.0),
+    )
 
     def two_reads() -> Conversation:
         yield GET
@@ -454,11 +457,11 @@ def test_what_is_claimed_after_the_ledger_knew_of_a_429_may_be_sent() -> None:
     pauses = Pauses()
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
-        early = Unpaced("ORDER", pauses, 0.0)
+        early = Unpaced(group="ORDER", pauses=pauses, claimed_at=0.0)
         assert isinstance((await courier.converse(commit(), deadline=FOREVER, rate_limiter=early)).event, NotSent)
         pauses.record("ORDER", 1.0)
         assert isinstance((await courier.converse(commit(), deadline=FOREVER, rate_limiter=early)).event, NotSent)
-        later = Unpaced("ORDER", pauses, 2.0)
+        later = Unpaced(group="ORDER", pauses=pauses, claimed_at=2.0)
         sent = await courier.converse(commit(), deadline=FOREVER, rate_limiter=later)
         assert isinstance(sent.event, Acknowledged)
 
@@ -472,7 +475,9 @@ def test_a_request_that_waits_for_a_connection_minds_a_429() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         both = await asyncio.gather(
             *(
-                courier.converse(commit(), deadline=FOREVER, rate_limiter=Unpaced("ORDER", pauses, 0.0))
+                courier.converse(
+                    commit(), deadline=FOREVER, rate_limiter=Unpaced(group="ORDER", pauses=pauses, claimed_at=0.0)
+                )
                 for _ in range(2)
             )
         )
