@@ -17,7 +17,7 @@ from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
 from workers.carriers import CarrierEntry, configured_carriers
-from workers.clock import follow, utc_now
+from workers.clock import following, utc_now
 
 
 def policy(settings: CarrierSettings) -> CarrierPolicy:
@@ -76,7 +76,7 @@ def services_factory(
                 )
             )
             ledger_clock = await _read_clock(ledger)
-            follow(ledger_clock)
+            stack.enter_context(following(ledger_clock))
             open_carriers = await _open_carriers(settings, carriers, stack)
             await ledger.schedule.open_lanes(list(open_carriers))
             for name, carrier in open_carriers.items():

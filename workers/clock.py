@@ -1,6 +1,8 @@
 """The time of day in this process: PostgreSQL's as soon as it is known, since moments go into the ledger."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 from number_orders.carriers.http.courier import boot_clock
@@ -13,9 +15,14 @@ class _Followed:
     clock: LedgerClock | None = None
 
 
-def follow(clock: LedgerClock) -> None:
-    """Go by the ledger's clock from now on. Each process has its own: a pool child follows after its fork."""
-    _Followed.clock = clock
+@contextmanager
+def following(clock: LedgerClock) -> Iterator[None]:
+    """Go by the ledger's clock in the context. Each process has its own: a pool child follows after its fork."""
+    former, _Followed.clock = _Followed.clock, clock
+    try:
+        yield
+    finally:
+        _Followed.clock = former
 
 
 def utc_now() -> datetime:

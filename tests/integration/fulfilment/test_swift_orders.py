@@ -162,6 +162,8 @@ def test_a_refusal_fails_the_order_whatever_its_shape(practice: SwiftPractice, s
 
 
 def test_the_second_removal_of_a_number_says_who_released_it(practice: SwiftPractice) -> None:
+    """As far as the ledger knows it by then: the first removal may still be waiting for a look that confirms it."""
+
     async def twice() -> None:
         async with practice.opened() as services:
             (number,) = await buy(practice, services)
@@ -172,7 +174,8 @@ def test_the_second_removal_of_a_number_says_who_released_it(practice: SwiftPrac
             (late,) = practice.rows(query)
             assert practice.order(late["order_id"])["state"] == "COMPLETED_WITH_ERRORS"
             winner = first if late["order_id"] == second else second
-            assert f"order {winner} released it at" in late["text"] or "did not remove it" in late["text"]
+            said = (f"order {winner} released it at", "did not remove it", "was not on the account any more when its")
+            assert any(words in late["text"] for words in said)
             assert practice.held() == set()
 
     run(twice())

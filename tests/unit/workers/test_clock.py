@@ -1,7 +1,6 @@
 """The time of day that goes into the ledger is the ledger's, whatever this machine's clock shows."""
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,22 +13,17 @@ from workers import clock
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(autouse=True)
-def _follow_nobody_afterwards() -> Iterator[None]:
-    yield
-    clock._Followed.clock = None
-
-
 def test_a_pause_that_a_carrier_wants_is_a_moment_of_the_ledgers_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a machine five minutes behind it would lie in the past of PostgreSQL, and the carrier be asked at once."""
     true_time = time.time
     ledger_now = datetime.fromtimestamp(true_time(), UTC)
     monkeypatch.setattr(time, "time", lambda: true_time() - 300)
     followed = LedgerClock()
-    clock.follow(followed)
-    assert ledger_now - clock.utc_now() > 4 * MINUTE
-    followed.learn(ledger_now, asked_at=boot_clock(), heard_at=boot_clock())
-    wanted = retry_at({"retry-after": "30"}, clock.utc_now())
+    with clock.following(followed):
+        assert ledger_now - clock.utc_now() > 4 * MINUTE
+        followed.learn(ledger_now, asked_at=boot_clock(), heard_at=boot_clock())
+        wanted = retry_at({"retry-after": "30"}, clock.utc_now())
     assert wanted is not None
+    assert ledger_now - clock.utc_now() > 4 * MINUTE, "nobody is followed any more"
     assert abs(wanted - ledger_now - timedelta(seconds=30)) < timedelta(seconds=10)
     assert ledger_now - clock.machine_now() > 4 * MINUTE
