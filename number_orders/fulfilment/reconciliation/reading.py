@@ -51,6 +51,10 @@ class Reading:
     listed: dict[E164, ReportedNumber] = field(default_factory=dict)
     unreadable: int = 0
 
+    def merged(self, other: "Reading") -> "Reading":
+        """Return what either reading shows."""
+        return Reading(self.listed | other.listed, max(self.unreadable, other.unreadable))
+
 
 @dataclass(frozen=True, slots=True)
 class HoldingsReader:

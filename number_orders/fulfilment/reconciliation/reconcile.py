@@ -30,6 +30,7 @@ from number_orders.fulfilment.reconciliation.comparison import (
 from number_orders.fulfilment.reconciliation.reading import HoldingsReader
 from number_orders.fulfilment.recorder import Recorder
 from number_orders.fulfilment.watch import WatchAlarms
+from number_orders.ledger.guard import GuardPeriod
 from number_orders.ledger.holdings import AdoptedOrder, Difference, ReportedNumber
 from number_orders.ledger.pauses import HeldBy, Hold
 from number_orders.orders.alarms import Alarm
@@ -68,6 +69,10 @@ class _Pauses(Protocol):
     async def holds(self) -> tuple[datetime, list[Hold]]: ...
 
 
+class _Guard(Protocol):
+    async def read(self) -> GuardPeriod: ...
+
+
 class ReconciliationStores(Protocol):
     """The parts of the ledger that a reconciliation uses."""
 
@@ -83,6 +88,8 @@ class ReconciliationStores(Protocol):
     def alarms(self) -> WatchAlarms: ...
     @property
     def pauses(self) -> _Pauses: ...
+    @property
+    def guard(self) -> _Guard: ...
     async def now(self) -> datetime: ...
 
 
@@ -132,8 +139,8 @@ class Reconciliation:
         """Compare the numbers at one carrier, carry a person's decision out, and raise alarms about what is left.
 
         Raises:
-            InquiryRefused: The carrier has no list of the numbers that we hold, or is not set up here; or so many
-                numbers would be given up that the list is more likely wrong.
+            InquiryRefused: The carrier has no list of the numbers that we hold, or is not set up here; so many numbers
+                would be given up that the list is more likely wrong; or numbers of forgotten orders would be adopted.
             Declined, NoAnswer, UnreadableAnswer: The carrier's list could not be read.
         """
         reader = self._reader(name)
@@ -142,6 +149,8 @@ class Reconciliation:
         if decision:
             if decision.give_up and not decision.numbers:
                 _refuse_if_too_many(found)
+            if decision.adopt and not decision.numbers:
+                await self._refuse_if_orders_may_return(found)
             adoption = Adoption(self.ledger, self.recorder, self.bell, decision.by, decision.why)
             if decision.adopt:
                 await adoption.adopt(decision.about(found), reconciled.decided)
@@ -176,6 +185,23 @@ class Reconciliation:
                     Alarm.NOT_RECONCILED, name, carrier=name, detail=str(trouble), again_after=_AGAIN_AFTER
                 )
 
+    async def _refuse_if_orders_may_return(self, found: Comparison) -> None:
+        """Refuse to adopt, in a guard period, numbers that no order of ours has brought as far as the ledger knows.
+
+        Their producer may still send the order again that brought them. It would have to share them with the adoption.
+
+        Raises:
+            InquiryRefused: There is a guard period, and there are such numbers.
+        """
+        count = sum(orphan.can_be_adopted and orphan.order_id is None for orphan in found.orphans)
+        guard = await self.ledger.guard.read()
+        if count and guard.is_active:
+            rule = (
+                f"{count_in_words(count)} may belong to orders that the ledger has forgotten, and that their producers "
+                "may still send again; after that end the guard period (`number-orders guard off`), or name the numbers"
+            )
+            raise InquiryRefused([Fault("adopt", rule)])
+
     def _reader(self, name: CarrierName) -> HoldingsReader:
         carrier = self.carriers.get(name)
         if carrier is None:
@@ -187,9 +213,15 @@ class Reconciliation:
     async def _compare(self, reader: HoldingsReader, lookups: int, named: Collection[E164]) -> Comparison:
         name, settles = reader.carrier.adapter.name, reader.carrier.policy.settle_after
         moved_since = await self.ledger.now() - settles
+        has_records = isinstance(reader.holdings, RecordsNumbers)
         reading = await reader.read_list()
         listed = list(reading.listed.values())
         ours, differences = await self.ledger.holdings.compare(name, listed, moved_since=moved_since)
+        if not has_records and any(not one.is_listed and movement_of(one) is None for one in differences):
+            # The list changes while it is read, and can miss a number that is there. Nothing else tells.
+            reading = reading.merged(await reader.read_list())
+            listed = list(reading.listed.values())
+            ours, differences = await self.ledger.holdings.compare(name, listed, moved_since=moved_since)
         if not differences:
             return Comparison(name, len(listed), ours, unreadable=reading.unreadable)
         records = await reader.records(_to_look_up(differences, lookups, named))
@@ -197,7 +229,6 @@ class Reconciliation:
             ours, still = await self.ledger.holdings.compare(name, listed, moved_since=moved_since)
             differing = {(one.e164, one.is_listed) for one in differences}
             differences = [one for one in still if (one.e164, one.is_listed) in differing]
-        has_records = isinstance(reader.holdings, RecordsNumbers)
         whole = Comparison(name, len(listed), ours, unreadable=reading.unreadable)
         return await self._matched(reader, _sort_out(whole, differences, records, has_records=has_records), lookups)
 

@@ -42,7 +42,8 @@ WHERE is_listed <> (held_at IS NOT DISTINCT FROM %(carrier)s)
 -- name: purchases_by_criteria
 -- The unfinished orders at one carrier that name no numbers, and that may have been sent.
 SELECT now() AS now, orders.* FROM orders
-WHERE carrier = %(carrier)s AND ended_at IS NULL AND kind <> 'remove_numbers' AND NOT request ? 'numbers' AND sends > 0
+WHERE carrier = %(carrier)s AND ended_at IS NULL AND kind <> 'remove_numbers' AND NOT request ? 'numbers'
+  AND (sends > 0 OR history_lost_at IS NOT NULL)
 ORDER BY order_id;
 
 -- name: purchases_with

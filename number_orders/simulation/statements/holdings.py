@@ -70,7 +70,8 @@ def purchases_by_criteria(tables: Tables, p: Params) -> list[Row]:
 def _is_sent_by_criteria(order: Row, carrier: str) -> bool:
     unfinished_purchase = order["ended_at"] is None and order["kind"] != "remove_numbers"
     names_none = "numbers" not in order["request"]
-    return order["carrier"] == carrier and unfinished_purchase and names_none and order["sends"] > 0
+    may_be_sent = order["sends"] > 0 or order["history_lost_at"] is not None
+    return order["carrier"] == carrier and unfinished_purchase and names_none and may_be_sent
 
 
 @statement

@@ -1,7 +1,7 @@
 """A carrier's list against held numbers: only differences come back. Adopted numbers are stored with their order."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import psycopg
 import pytest
@@ -194,11 +194,14 @@ def test_a_number_added_to_an_ended_order_is_held_since_its_date_and_keeps_its_l
 def test_purchases_by_criteria_that_may_have_been_sent(harness: LedgerHarness) -> None:
     async def work(ledger: Ledger) -> None:
         sent = await record_events(ledger, await accept_order(ledger, a_request("sent")), SubmissionBegun())
-        await accept_order(ledger, a_request("not sent"))
+        not_sent = await accept_order(ledger, a_request("not sent"))
         await record_events(ledger, await accept_order(ledger, a_named_request("named", CARY)), SubmissionBegun())
         await buy(ledger, "ended", RALEIGH)
         assert [one.order_id for one in await ledger.holdings.purchases_by_criteria(BANDWIDTH)] == [sent.order_id]
         assert await ledger.holdings.purchases_by_criteria(CarrierName("swift")) == []
+        await ledger.guard.begin(timedelta(hours=1), who="ana", why="a backup was restored")
+        maybe = {one.order_id for one in await ledger.holdings.purchases_by_criteria(BANDWIDTH)}
+        assert maybe == {sent.order_id, not_sent.order_id}, "the ledger may have forgotten that it was sent"
 
     harness.run(work)
 

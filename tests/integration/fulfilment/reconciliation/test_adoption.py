@@ -15,6 +15,7 @@ from number_orders.carriers.swift.holdings import SwiftHoldings
 from number_orders.carriers.swift.json import Did
 from number_orders.fulfilment.reconciliation import adoption, reconcile
 from number_orders.fulfilment.reconciliation.comparison import Comparison, Movement
+from number_orders.fulfilment.reconciliation.reading import HoldingsReader, Reading
 from number_orders.fulfilment.reconciliation.reconcile import Decision
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import InquiryRefused, NoAnswer
@@ -255,3 +256,48 @@ def test_a_list_that_was_not_read_to_its_end_proves_nothing(
 
     run(look())
     assert practice.alarms() == []
+
+
+def test_a_number_that_one_reading_of_the_list_missed_is_no_ghost(
+    practice: SwiftPractice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While pages are read, a number may slip to one that was read before. Given up, nobody would hold it."""
+    read_list, missed = HoldingsReader.read_list, list[E164]()
+
+    async def misses_one(reader: HoldingsReader) -> Reading:
+        reading = await read_list(reader)
+        if not missed:
+            missed.append(min(reading.listed))
+            del reading.listed[missed[0]]
+        return reading
+
+    async def decide() -> None:
+        async with practice.opened() as services:
+            numbers = await buy(practice, services, 2)
+            practice.pass_time(minutes=10)
+            monkeypatch.setattr(HoldingsReader, "read_list", misses_one)
+            done = await services.orders.reconcile(SWIFT, GIVE_UP)
+            assert missed[0] in numbers
+            assert done.found.agrees
+            assert practice.held() == set(numbers)
+
+    run(decide())
+
+
+def test_numbers_of_orders_that_may_come_again_are_not_adopted(practice: SwiftPractice, portal: SwiftClient) -> None:
+    """After a fall an orphan may be that of a forgotten order, and its producer may send the order again."""
+    orphans = in_e164(portal.bought(2, npa="919"))
+
+    async def adopt() -> None:
+        async with practice.opened() as services:
+            await services.ledger.guard.begin(timedelta(hours=72), who="ana", why="a backup was restored")
+            with pytest.raises(InquiryRefused, match="2 numbers may belong to orders that the ledger has forgotten"):
+                await services.orders.reconcile(SWIFT, ADOPT)
+            assert practice.held() == set()
+            await services.orders.reconcile(SWIFT, replace(ADOPT, numbers=frozenset({E164(orphans[0])})))
+            assert practice.held() == {orphans[0]}
+            await services.ledger.guard.end(who="ana", why="every key was sent again")
+            await services.orders.reconcile(SWIFT, ADOPT)
+            assert practice.held() == set(orphans)
+
+    run(adopt())
