@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, receipts
+from number_orders.fulfilment.lanes.other_orders import NoProgress, as_if_only, as_if_over, ids_in
 from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore
 from number_orders.fulfilment.memory import MemoryStores, OrderMemory, ProgressStore
 from number_orders.fulfilment.ports import Bell, ReceiptStore, StoryReader
@@ -107,7 +108,7 @@ class Decisions:
             if isinstance(decision, SentAgain):
                 await self._check_may_send_again(story)
             if isinstance(decision, Adopted):
-                await self._check_may_adopt(story.order, decision)
+                await self._check_may_adopt(story, decision)
             moved = await self.recorder.hear([Heard(story.order, _event(story, decision))], now=story.now)
             if order_id in moved:
                 self.bell.ring((story.order.request.carrier, lane) for lane in Lane)  # the next work is on one
@@ -127,44 +128,61 @@ class Decisions:
         order = story.order
         if bought := _bought(story):
             raise NotResolvable(_why_not_again(order, bought))
-        if order.request.kind is Kind.REMOVE_NUMBERS or not order.sends:
+        if order.request.kind is Kind.REMOVE_NUMBERS or not (order.sends or order.history_lost_at):
             return
-        seen = await self._ask(order)
-        where = f"order {order.order_id} cannot be sent again"
-        if isinstance(seen, Exception):
-            raise NotResolvable(f"{where}: {order.request.carrier} was asked about it first, without an answer: {seen}")
-        if not _came_to_nothing(order, seen):
-            theirs = order.carrier_order_id or getattr(seen, "carrier_order_id", None) or "an order with our reference"
-            raise NotResolvable(
-                f"{where}: {order.request.carrier} has {theirs} ({_said(seen)}), and both would be bought; "
-                "adopt it, or have it cancelled at the carrier first"
-            )
+        listed = await self._ask(as_if_over(order, story.now), looks=True)
+        theirs = dict.fromkeys((*ids_in(listed), *filter(None, (order.carrier_order_id,))))
+        cannot = f"order {order.order_id} cannot be sent again"
+        if not theirs:
+            _require_nothing(order, listed, "an order with our reference", cannot)
+        for carrier_order_id in theirs:
+            _require_answer(order, listed, cannot)
+            _require_nothing(order, await self._ask(as_if_only(order, carrier_order_id)), carrier_order_id, cannot)
 
-    async def _check_may_adopt(self, order: Order, decision: Adopted) -> None:
+    async def _check_may_adopt(self, story: Story, decision: Adopted) -> None:
         """Look at the carrier order before it is adopted: it must not bear another order's reference.
 
         Without an answer it is adopted all the same: the first question about it shows the same. That it belongs to
         another order of this ledger, the ledger itself says, and better.
 
         Raises:
-            NotResolvable: It is another order's.
+            NotResolvable: It is another order's, or the order would drop a carrier order of its own that has brought
+                numbers or still may.
         """
+        order = story.order
         if await self.ledger.orders.owner_of(order.request.carrier, decision.carrier_order_id) is not None:
             return
-        seen = await self._ask(replace(order, carrier_order_id=decision.carrier_order_id, progress={}))
+        if order.carrier_order_id not in {None, decision.carrier_order_id}:
+            await self._check_may_drop(order, order.carrier_order_id, story.now)
+        seen = await self._ask(
+            replace(order, state=State.OPEN, carrier_order_id=decision.carrier_order_id, progress={})
+        )
         if isinstance(seen, Parked):
             raise NotResolvable(f"order {order.order_id} cannot adopt it: {seen.reason}")
 
-    async def _ask(self, order: Order) -> Event | Exception:
-        """Ask the carrier about an order, by its carrier order id if it has one, else by our reference.
+    async def _check_may_drop(self, order: Order, dropped: CarrierOrderId, now: datetime) -> None:
+        """Look at the carrier order that ours would not follow any more. One without our reference was adopted wrongly.
+
+        Raises:
+            NotResolvable: It bears our reference and has not come to nothing, or the carrier could not be asked.
+        """
+        if order.request.kind is Kind.REMOVE_NUMBERS:
+            return
+        cannot = f"order {order.order_id} cannot adopt another carrier order"
+        listed = await self._ask(as_if_over(order, now), looks=True)
+        _require_answer(order, listed, cannot)
+        if dropped in ids_in(listed):
+            _require_nothing(order, await self._ask(as_if_only(order, dropped)), dropped, cannot)
+
+    async def _ask(self, order: Order, *, looks: bool = False) -> Event | Exception:
+        """Ask the carrier about an order by its carrier order id, or look for all that it has with our reference.
 
         The requests keep to the carrier's limits like those of the lanes, and leave receipts.
         """
         carrier = self.carriers[order.request.carrier]
         adapter = carrier.adapter
-        known = replace(order, state=State.OPEN if order.carrier_order_id else State.IN_DOUBT)
-        question = adapter.ask(known) if order.carrier_order_id else adapter.look_for(known)
-        memory = OrderMemory.of(self.ledger, order)
+        question = adapter.look_for(order) if looks else adapter.ask(order)
+        memory = OrderMemory(NoProgress(), self.ledger.numbers, self.ledger.readings, order)
         group = adapter.capabilities.limit_group(Lane.ASK, order.request.kind)
         pace = carrier.pace(group, self.ledger.limits, clock=self.boot_clock, ledger_clock=self.ledger_clock)
         answer = await carrier.converse(question, deadline=pace.deadline, memory=memory, pace=pace)
@@ -245,6 +263,22 @@ def _came_to_nothing(order: Order, seen: Event) -> bool:
             return count_done(order, seen.numbers) == 0
         case _:
             return False
+
+
+def _require_answer(order: Order, seen: Event | Exception, cannot: str) -> None:
+    """Raise `NotResolvable` unless the carrier has answered."""
+    if isinstance(seen, Exception):
+        raise NotResolvable(f"{cannot}: {order.request.carrier} was asked about it first, without an answer: {seen}")
+
+
+def _require_nothing(order: Order, seen: Event | Exception, theirs: str, cannot: str) -> None:
+    """Raise `NotResolvable` unless the carrier's answer about an order shows that it came to nothing."""
+    _require_answer(order, seen, cannot)
+    if not isinstance(seen, Exception) and not _came_to_nothing(order, seen):
+        raise NotResolvable(
+            f"{cannot}: {order.request.carrier} has {theirs} ({_said(seen)}), and both would be bought; adopt it, or "
+            "have it cancelled at the carrier first"
+        )
 
 
 def _said(seen: Event) -> str:

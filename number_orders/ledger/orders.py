@@ -107,6 +107,7 @@ def _step(recorded: PendingStep) -> dict[str, Any]:
     return {
         "order_id": str(after.order_id),
         "from_version": recorded.before.version,
+        "from_state": recorded.before.state,
         "state": after.state,
         "ends": after.state.is_final,
         "carrier_order_id": after.carrier_order_id,

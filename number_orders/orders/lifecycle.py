@@ -351,7 +351,12 @@ def _move(order: Order, event: Event, target: State, now: datetime) -> Order:
         case CancelAsked() if target is State.OPEN:
             return replace(moved, cancel_asked_at=now)
         case SentAgain():  # a person wants the order after all; what became of the earlier attempt is in doubt
-            return replace(moved, cancel_asked_at=None, doubt_since=now)
+            # Of an attempt that is only perhaps forgotten it is not: such an order is still to be looked for.
+            return replace(
+                moved,
+                cancel_asked_at=None,
+                doubt_since=now if order.sends or order.carrier_order_id else order.doubt_since,
+            )
         case SubmissionBegun() | AnswerLost() if target is State.IN_DOUBT:
             lost = 1 if order.state is State.SUBMITTING else 0  # it counts once, on leaving SUBMITTING
             return replace(moved, losses=order.losses + lost, doubt_since=now, doubt_asks=0)
@@ -468,7 +473,8 @@ def _late_look_owed(order: Order, event: Event, now: datetime, policy: CarrierPo
     """
     if not order.state.is_final or order.request.kind is Kind.REMOVE_NUMBERS:
         return
-    if order.sends and (order.resent_in_doubt or order.history_lost_at or isinstance(event, ClosedByPerson)):
+    was_sent = order.sends or order.history_lost_at
+    if was_sent and (order.resent_in_doubt or order.history_lost_at or isinstance(event, ClosedByPerson)):
         yield AskCarrier(now + policy.late_look_after, "late look: did the carrier buy more than is known?")
 
 

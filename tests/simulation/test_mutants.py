@@ -44,7 +44,8 @@ class SkipsVersionCheck(LedgerConnection):
 
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         for step in params["steps"].obj if statement == "record_steps" else ():
-            step["from_version"] = self._tables.orders[UUID(step["order_id"])]["version"]
+            order = self._tables.orders[UUID(step["order_id"])]
+            step |= {"from_version": order["version"], "from_state": order["state"]}
         return super()._carry_out(statement, params)
 
 

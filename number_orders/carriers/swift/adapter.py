@@ -58,6 +58,7 @@ from number_orders.carriers.swift.facts import (
     Status,
 )
 from number_orders.carriers.swift.forgotten import (
+    KEYS_RETURN_WITHIN,
     adopt,
     all_orders,
     begun_before_fall,
@@ -73,7 +74,7 @@ from number_orders.carriers.swift.requests import account_path, get, prepare, qu
 from number_orders.carriers.swift.rules import faults
 from number_orders.carriers.swift.steps import Part, Steps, settled_parts
 from number_orders.carriers.swift.taint import Taint, numbers_named, removable_now
-from number_orders.orders.errors import Fault, Mistake, UnreadableAnswer
+from number_orders.orders.errors import Fault, Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
     Acknowledged,
     Event,
@@ -348,6 +349,8 @@ class Swift:
                 orders = yield from self._read_order_pages(order, all_orders())
                 steps = replace(steps, until=next_purchase_at(view, orders.items))
             came = yield from self._numbers_of(order, steps, view, status, dids)
+            if len(came) > order.request.wanted and begun_before_fall(order, steps):
+                yield from self._require_no_owner_may_return(order, came)
             if len(came) < order.request.wanted:
                 purchase = Purchase.from_dids(order, view, status, came, dids)
                 settled = yield from self._judge_shortfall(steps, purchase, listed)
@@ -366,6 +369,18 @@ class Swift:
             detail = f"{status_text(view, status)}; not every number has messaging"
             return StillOpen(status, purchase.present_results(), detail, alone=False)
         return purchase.end()
+
+    def _require_no_owner_may_return(self, order: Order, came: Collection[E164]) -> ConversationOf[None]:
+        """Raise `NoAnswer` while too many numbers may be those of an order that the ledger has forgotten.
+
+        Once its producer has sent that order again, the ledger knows which numbers are its own.
+        """
+        known: KnownNumbers = yield LookUpNumbers(())
+        if order.history_lost_at and known.now < order.history_lost_at + KEYS_RETURN_WITHIN:
+            raise NoAnswer(
+                f"{len(came)} numbers came where {order.request.wanted} were ordered: some may belong to an order that "
+                "the ledger has forgotten"
+            )
 
     def _judge_shortfall(self, steps: Steps, purchase: Purchase, listed: Dids) -> ConversationOf[Steps | Event]:
         """Return the end of an order with too few numbers, or the event while messaging is to come on some of them.
@@ -419,7 +434,9 @@ class Swift:
         """
         steps = Steps.from_progress(order)
         if order.history_lost_at or order.ended_at:
-            return (yield from self._look_for_forgotten(order, steps))
+            found = yield from self._look_for_forgotten(order, steps)
+            if not isinstance(found, NotListed) or not steps.requested:  # the list may lag behind the order of a cart
+                return found
         if steps.cart_id is None or not steps.requested:
             return ProvenAbsent("no cart of it was ready to be checked out")
         answer = yield get(f"{self._order_path(order, ORDERS)}/{quoted(steps.cart_id)}")

@@ -25,6 +25,8 @@ from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import Acknowledged, FoundTwice, NotListed, Parked
 from number_orders.orders.model import CarrierOrderId, Kind, Order
 
+KEYS_RETURN_WITHIN: Final = timedelta(minutes=15)
+"""How long after a fall producers may take to send again the keys whose ends they do not know."""
 _NEVER: Final = datetime.min.replace(tzinfo=UTC)
 _OPEN: Final = frozenset({None, Status.NEW, Status.PROCESSING})
 

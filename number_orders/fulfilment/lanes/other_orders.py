@@ -6,6 +6,7 @@ beyond our patience.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult
@@ -16,7 +17,7 @@ from number_orders.orders.model import SETTLED, CarrierOrderId, NumberResult, Or
 from number_orders.orders.numbers import E164
 
 
-class _NoProgress:
+class NoProgress:
     """Stores no steps: they would belong to another carrier order than the one that the order follows."""
 
     async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool:
@@ -60,29 +61,28 @@ class Search:
             without: A carrier order that need not be asked.
         """
         order = self.attempt.order
-        lost = replace(order, state=State.IN_DOUBT, carrier_order_id=None)
-        listed = await self._converse(lost, looks=True)
-        waiting = [*_ids(listed), *filter(None, (order.carrier_order_id,))] if listed else []
+        listed = await self._converse(as_if_over(order, self.attempt.now), looks=True)
+        waiting = [*ids_in(listed), *filter(None, (order.carrier_order_id,))] if listed else []
         asked = {without}
         while waiting:
             if (carrier_order_id := waiting.pop(0)) not in asked:
                 asked.add(carrier_order_id)
-                waiting += _ids(await self._ask(carrier_order_id, known))
+                waiting += ids_in(await self._ask(carrier_order_id, known))
         return self.found
 
     async def _ask(self, carrier_order_id: CarrierOrderId, known: Collection[E164]) -> Event | None:
-        event = await self._converse(_as_if_only(self.attempt.order, carrier_order_id))
+        event = await self._converse(as_if_only(self.attempt.order, carrier_order_id))
         if isinstance(event, StillOpen):
             self.found.open_ids.append(carrier_order_id)
         numbers: Sequence[NumberResult] = getattr(event, "numbers", ())
         more = tuple(one for one in numbers if is_done(self.attempt.order, one) and one.e164 not in known)
-        more = more[: self._at_most(known)]
+        more = more[: self._at_most(known if carrier_order_id == self.attempt.order.carrier_order_id else ())]
         if more:
             self.found.bought[carrier_order_id] = more
         return event
 
     def _at_most(self, known: Collection[E164]) -> int | None:
-        """Return how many more numbers an order can have brought, where only time tells them from those of others.
+        """Return how many more numbers a carrier order can have brought, where only time tells them from others'.
 
         The oldest come first. Here the order has no serial lock any more, so the later ones belong to others.
         """
@@ -96,7 +96,7 @@ class Search:
         answer: ConversationResult = await self.carrier.converse(
             adapter.look_for(order) if looks else adapter.ask(order),
             deadline=self.attempt.deadline,
-            memory=OrderMemory(_NoProgress(), self.numbers, self.readings, order),
+            memory=OrderMemory(NoProgress(), self.numbers, self.readings, order),
             pace=self.attempt.pace,
         )
         self.found.exchanges += answer.exchanges
@@ -104,7 +104,12 @@ class Search:
         return answer.event
 
 
-def _as_if_only(order: Order, carrier_order_id: CarrierOrderId) -> Order:
+def as_if_over(order: Order, now: datetime) -> Order:
+    """Return the order as one that may have any number of carrier orders: all with our reference are looked for."""
+    return replace(order, state=State.IN_DOUBT, carrier_order_id=None, ended_at=order.ended_at or now)
+
+
+def as_if_only(order: Order, carrier_order_id: CarrierOrderId) -> Order:
     """Return the order as if it had been sent once and become this carrier order."""
     followed = carrier_order_id == order.carrier_order_id
     progress = order.progress if followed else {key: order.progress[key] for key in (SETTLED,) if key in order.progress}
@@ -113,7 +118,8 @@ def _as_if_only(order: Order, carrier_order_id: CarrierOrderId) -> Order:
     )
 
 
-def _ids(event: Event | None) -> Sequence[CarrierOrderId]:
+def ids_in(event: Event | Exception | None) -> Sequence[CarrierOrderId]:
+    """Return the carrier orders that an answer names."""
     match event:
         case FoundTwice(carrier_order_ids=ids):
             return ids

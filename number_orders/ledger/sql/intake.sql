@@ -6,9 +6,10 @@ WITH input AS MATERIALIZED (
         order_id uuid, producer text, key text, fingerprint text, reference text, carrier text, kind text, account text,
         request jsonb, reason text, not_before timestamptz, notification jsonb, channels text[])
 ), accepted AS (
-    INSERT INTO orders (order_id, producer, key, fingerprint, reference, carrier, kind, account, request, reason, state, version)
+    INSERT INTO orders (order_id, producer, key, fingerprint, reference, history_lost_at, carrier, kind, account, request, reason, state, version)
     SELECT order_id, producer, key, decode(fingerprint, 'hex'),
            CASE WHEN (SELECT references_from <= now() FROM guard) THEN reference END,
+           (SELECT began_at FROM guard WHERE ends_at > now()),  -- its key may have been accepted before, and forgotten
            carrier, kind, account, request, reason, 'ACCEPTED', 0
     FROM input
     ORDER BY producer, key  -- two batches with the same keys take them in one order, so they cannot deadlock

@@ -4,7 +4,7 @@
 -- A step's new work items replace those on the lanes submit and ask, unless it keeps them. Late news brings none.
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
-        order_id uuid, from_version integer, state text, ends boolean, carrier_order_id text, carrier_status text,
+        order_id uuid, from_version integer, from_state text, state text, ends boolean, carrier_order_id text, carrier_status text,
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
         history_lost_at timestamptz,
         event text, late boolean, keeps_work boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb,
@@ -16,10 +16,11 @@ WITH input AS MATERIALIZED (
         progress = coalesce(input.progress, orders.progress),  -- null: keep what was stored since the order was read
         cancel_asked_at = input.cancel_asked_at,
         sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
-        history_lost_at = coalesce(input.history_lost_at, orders.history_lost_at),
+        history_lost_at = greatest(input.history_lost_at, orders.history_lost_at),
         moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
     FROM input
-    WHERE orders.order_id = input.order_id AND orders.version = input.from_version
+    -- A ledger that fell back in time gives versions out again.
+    WHERE orders.order_id = input.order_id AND orders.version = input.from_version AND orders.state = input.from_state
     RETURNING orders.order_id, orders.version, orders.carrier, orders.kind, orders.account, orders.state, orders.ended_at
 ), step AS MATERIALIZED (
     SELECT input.*, moved.version, moved.carrier, moved.kind, moved.account, moved.ended_at FROM moved JOIN input USING (order_id)

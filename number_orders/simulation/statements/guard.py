@@ -1,6 +1,6 @@
 """The statements of `sql/guard.sql`."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from number_orders.simulation.statements.alarms import raise_alarm
 from number_orders.simulation.statements.registry import Params, statement
@@ -61,3 +61,10 @@ def _mark_orders(tables: Tables) -> None:
     for order in tables.orders.values():
         if order["ended_at"] is None:
             order["history_lost_at"] = tables.clock()
+
+
+def guarded_since(tables: Tables) -> datetime | None:
+    """Return when the guard period that is in force began."""
+    ends_at: datetime | None = tables.guard["ends_at"]
+    began_at: datetime | None = tables.guard["began_at"]
+    return began_at if ends_at is not None and tables.clock() < ends_at else None

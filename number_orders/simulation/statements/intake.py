@@ -4,6 +4,7 @@ from typing import Final
 from uuid import UUID
 
 from number_orders.orders.model import Lane, State
+from number_orders.simulation.statements.guard import guarded_since
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
@@ -34,6 +35,7 @@ def _accept(tables: Tables, new: Row) -> bool:
     row |= {"order_id": order_id, "fingerprint": bytes.fromhex(new["fingerprint"]), "state": State.ACCEPTED.value}
     row |= {"version": 0, "sends": 0, "losses": 0, "doubt_asks": 0, "progress": {}}
     row |= dict.fromkeys(_NOT_YET)
+    row["history_lost_at"] = guarded_since(tables)
     tables.insert_order(row | {"accepted_at": now, "moved_at": now})
     add_event(tables, order_id, 0, "OrderAccepted", State.ACCEPTED, late=False, detail={})
     due_at = max(moment_from_json(new["not_before"]) or now, now)

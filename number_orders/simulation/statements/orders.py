@@ -47,7 +47,7 @@ def _raise_alarms(tables: Tables, step: Row) -> None:
 
 def _is_current(tables: Tables, step: Row) -> bool:
     order = tables.orders.get(UUID(step["order_id"]))
-    return order is not None and order["version"] == step["from_version"]
+    return order is not None and (order["version"], order["state"]) == (step["from_version"], step["from_state"])
 
 
 def _order(tables: Tables, step: Row) -> Row:
@@ -58,7 +58,8 @@ def _change(tables: Tables, step: Row) -> Row:
     order, now = _order(tables, step), tables.clock()
     change = {name: step[name] for name in _MOVED} | {"version": step["from_version"] + 1, "moved_at": now}
     change |= {name: moment_from_json(step[name]) for name in ("cancel_asked_at", "doubt_since")}
-    change["history_lost_at"] = moment_from_json(step["history_lost_at"]) or order["history_lost_at"]
+    losses = (moment_from_json(step["history_lost_at"]), order["history_lost_at"])
+    change["history_lost_at"] = max(filter(None, losses), default=None)
     change["ended_at"] = (order["ended_at"] or now) if step["ends"] else None
     return change | ({} if step["progress"] is None else {"progress": step["progress"]})
 

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from number_orders.orders.model import Lane
 from number_orders.simulation.statements.breakers import ramp_spacing
+from number_orders.simulation.statements.guard import guarded_since
 from number_orders.simulation.statements.limits import spacing_now
 from number_orders.simulation.statements.registry import Params, statement
 from number_orders.simulation.tables import Row, Tables
@@ -59,7 +60,7 @@ def _leased(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:
     if breaker is not None and is_open and taken:
         breaker.update(probe_token=p["token"], probe_until=now + p["probe"])
     same: Row = {"now": now, "clock": now, "recovering": is_open or recovering, "reached": reached}
-    same["guarded_since"] = _guarded_since(tables, p["lane"])
+    same["guarded_since"] = guarded_since(tables) if p["lane"] == Lane.SUBMIT else None
     return [
         {**tables.orders[row["order_id"]], **same}
         | {"attempts": row["attempts"], "confirmed": row["confirmed"], "generation": row["turn"]}
@@ -71,12 +72,6 @@ def _leased(tables: Tables, p: Params, *, since: datetime | None) -> list[Row]:
 def _is_recognised(tables: Tables, lane: str) -> bool:
     """Return whether the ledger was looked at since it may have fallen back in time. No carrier is asked before."""
     return lane == Lane.TELL or tables.guard["identity"] == tables.ledger_identity
-
-
-def _guarded_since(tables: Tables, lane: str) -> datetime | None:
-    guard = tables.guard
-    active = lane == Lane.SUBMIT and guard["ends_at"] is not None and tables.clock() < guard["ends_at"]
-    return guard["began_at"] if active else None
 
 
 def _is_unlimited(tables: Tables, carrier: str, lane: str) -> bool:

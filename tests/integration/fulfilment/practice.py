@@ -49,6 +49,8 @@ PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s, history_lost_at = history_lost_at - %(time)s;
+    UPDATE orders SET progress = jsonb_set(progress, '{begun}',
+        to_jsonb((progress ->> 'begun')::timestamptz - %(time)s)) WHERE progress ? 'begun';
     UPDATE guard SET began_at = began_at - %(time)s, ends_at = ends_at - %(time)s;
     UPDATE orders SET request = jsonb_set(request, '{not_before}',
         to_jsonb((request ->> 'not_before')::timestamptz - %(time)s)) WHERE request ? 'not_before';

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from number_orders.orders.errors import NotParkable, NotResolvable, UnknownOrder
 from number_orders.orders.events import Adopted, Event, Parked, Resolution, SentAgain, StillOpen, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId, State
 from number_orders.orders.policy import CarrierPolicy
+from tests.integration.fulfilment.portal import BandwidthPortal
 from tests.integration.fulfilment.practice import (
     BANDWIDTH,
     POST,
@@ -251,6 +253,47 @@ def test_an_order_that_the_carrier_has_is_not_sent_again(practice: Practice) -> 
                 await services.orders.resolve(order_id, AGAIN)
             assert practice.order(order_id)["state"] == "PARKED"
             assert len(practice.sold(order_id)) == 1
+
+    run(whole())
+
+
+def test_an_order_does_not_drop_what_the_carrier_has_of_it_for_another(practice: Practice) -> None:
+    """The order made by hand has no reference, so nothing says that it is not ours. Ours is bought all the same."""
+    with closing(BandwidthPortal(practice.carrier)) as portal:
+        by_hand = Adopted(CarrierOrderId(portal.buy("9195551234")), "ana", "it looks like ours")
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT)
+            await services.orders.park(order_id, by="ana", why="it takes too long")
+            ours = CarrierOrderId(practice.order(order_id)["carrier_order_id"])
+            with pytest.raises(NotResolvable, match=f"cannot adopt another carrier order: bandwidth has {ours}"):
+                await services.orders.resolve(order_id, by_hand)
+            practice.carrier.fault("error_before", method="GET", times=5)
+            with pytest.raises(NotResolvable, match="was asked about it first, without an answer"):
+                await services.orders.resolve(order_id, by_hand)
+            practice.carrier.clear_faults()
+            await services.orders.resolve(order_id, Adopted(ours, "ana", "this one"))
+            await work_until_idle(practice, services)
+            assert practice.differences(order_id) == []
+
+    run(whole())
+
+
+def test_a_carrier_order_that_came_to_nothing_is_dropped_for_another(practice: Practice) -> None:
+    """As is one that was adopted although it is not ours: a mistake can be put right."""
+    with closing(BandwidthPortal(practice.carrier)) as portal:
+        wrong, right = (CarrierOrderId(portal.buy(number)) for number in ("9195551234", "9195551235"))
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services, an_order(numbers=["+19195559902"], criteria=None, quantity=None))
+            await work(services, Lane.SUBMIT)
+            for carrier_order_id in (wrong, right):
+                await services.orders.park(order_id, by="ana", why=f"follow {carrier_order_id}")
+                await services.orders.resolve(order_id, Adopted(carrier_order_id, "ana", f"of {carrier_order_id}"))
+            assert practice.order(order_id)["carrier_order_id"] == right
 
     run(whole())
 

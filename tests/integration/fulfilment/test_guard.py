@@ -12,8 +12,9 @@ from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.cm.facts import TOKEN_HEADER
 from number_orders.carriers.http.credentials import ApiKeyHeader
 from number_orders.fulfilment.runtime import Services
-from number_orders.orders.errors import NotCancellable
-from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.orders.errors import NotCancellable, NotResolvable
+from number_orders.orders.events import Adopted, SentAgain
+from number_orders.orders.model import CarrierName, CarrierOrderId, Lane, OrderId
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.cm.access import CmAccount
 from tests.integration.fulfilment.practice import (
@@ -25,7 +26,14 @@ from tests.integration.fulfilment.practice import (
     work,
     work_until_idle,
 )
-from tests.integration.fulfilment.swift_practice import SWIFT, SwiftPractice
+from tests.integration.fulfilment.swift_practice import (
+    SWIFT,
+    SwiftPractice,
+    a_purchase,
+    accept_one,
+    an_addition,
+    work_once,
+)
 
 CM_COM = CarrierName("cm")
 POLICY = CarrierPolicy(settle_after=timedelta(), settle_looks=1)
@@ -196,6 +204,35 @@ def test_an_order_whose_attempts_are_forgotten_is_looked_for(fallen: Fallen) -> 
     run(whole())
 
 
+@pytest.mark.parametrize("sent_before", [False, True], ids=["not sent in the backup", "in doubt in the backup"])
+def test_a_forgotten_purchase_is_not_sent_again_by_a_person(fallen: Fallen, sent_before: bool) -> None:
+    """Parked before anybody has looked. By the ledger alone it was never sent, or to no avail."""
+
+    async def whole() -> None:
+        practice = fallen.practice
+        if sent_before:
+            practice.carrier.fault("drop_after", times=1, method="POST", path=fallen.commits)
+        async with fallen.opened() as services:
+            (order_id,) = await accept(services, fallen.order("crm-1"))
+            if sent_before:
+                await work(services, Lane.SUBMIT, carrier=practice.name)
+            practice.remember()
+            await work_until_idle(practice, services)
+            assert fallen.state("crm-1") == "COMPLETED"
+        practice.fall_back()
+        async with fallen.opened() as services:
+            await services.orders.park(order_id, by="ana", why="I want to look at it first")
+            with pytest.raises(NotResolvable, match=r"cannot be sent again: .* and both would be bought"):
+                await services.orders.resolve(order_id, SentAgain("ana", "I see nothing of it"))
+            theirs = CarrierOrderId(str(fallen.bought("crm-1")[0]["order_id"]))
+            await services.orders.resolve(order_id, Adopted(theirs, "ana", "there it is"))
+            await work_until_idle(practice, services)
+            assert (fallen.state("crm-1"), len(fallen.bought("crm-1"))) == ("COMPLETED", 1)
+            assert fallen.has_what_was_bought(order_id)
+
+    run(whole())
+
+
 def test_an_order_that_may_be_forgotten_is_not_cancelled_before_it_is_looked_for(practice: Practice) -> None:
     """The carrier has it: cancelled here, it would be bought all the same."""
     practice.policy = POLICY
@@ -257,5 +294,37 @@ def test_a_forgotten_order_that_was_sent_again_is_followed_to_every_end(practice
             await work_until_idle(practice, services)
             assert practice.order(order_id)["state"] == "COMPLETED"
             assert practice.differences(order_id) == []
+
+    run(whole())
+
+
+@pytest.mark.parametrize("comes_again", [True, False], ids=["its key comes again", "nobody asks for it again"])
+def test_numbers_of_a_forgotten_order_are_not_taken_by_one_that_is_known(practice: Practice, comes_again: bool) -> None:
+    """Swift does not say whose numbers came. While their order may be sent again, one that got too many stays open."""
+    swift = SwiftPractice(practice.url, practice.db, practice.carrier, policy=POLICY)
+    fallen = Fallen(swift, {}, "/carts/{cartId}/checkout", "GET /orders")
+    added = an_addition("+19195550123", "+19195550124")
+
+    async def whole() -> None:
+        async with fallen.opened() as services:
+            bought = await accept_one(services, a_purchase(quantity=2))
+            await work_once(swift, services, Lane.SUBMIT)
+            swift.remember()
+            await accept_one(services, added)
+            await work_until_idle(swift, services, step=timedelta(seconds=4))
+        swift.fall_back()
+        async with fallen.opened() as services:
+            for _ in range(5):
+                await work_once(swift, services, seconds=30)
+            assert swift.order(bought)["state"] == "OPEN", "it has four numbers, where two were ordered"
+            again = await accept_one(services, added) if comes_again else None
+            await work_until_idle(swift, services, step=timedelta(minutes=2))
+            if again is not None:
+                assert set(swift.states(again)) == set(added["numbers"])
+                assert fallen.has_what_was_bought(bought)
+                assert swift.order(bought)["state"] == swift.order(again)["state"] == "COMPLETED"
+            else:
+                assert swift.order(bought)["state"] == "COMPLETED_WITH_ERRORS"
+                assert "4 numbers came to the account where 2 were ordered" in swift.order(bought)["reason"]
 
     run(whole())

@@ -418,6 +418,22 @@ def test_a_late_look_claims_no_more_than_were_ordered_where_only_time_tells(lagg
     run(scenario())
 
 
+def test_a_second_purchase_is_found_out_where_only_time_tells(lagging: Practice) -> None:
+    """The order that ours follows has brought all that was ordered. What the other has brought comes on top."""
+
+    async def scenario() -> None:
+        carrier = TellsByTime(stands={A: Filled("COMPLETED", bought(0, 1, 2)), B: Filled("COMPLETED", bought(3, 4, 5))})
+        async with lagging.opened(adapter=carrier) as services:
+            await send_twice(lagging, services, carrier)
+            await look(lagging, services)
+            carrier.listed = FoundTwice((A, B))
+            await look(lagging, services, timedelta(hours=25), times=2)
+            assert held(lagging) == E164S[:6]
+            assert lagging.alarms() == [("bought_twice", 1)]
+
+    run(scenario())
+
+
 def test_a_late_answer_about_the_former_carrier_order_moves_nothing(lagging: Practice) -> None:
     """Two questions at once: the newer has moved the order to another carrier order, the older brings the refusal."""
 

@@ -28,7 +28,7 @@ def test_a_ledger_that_is_looked_at_again_is_the_same(harness: LedgerHarness) ->
 
 
 def test_a_guard_period_begun_by_hand_marks_what_is_under_way_and_ends(harness: LedgerHarness) -> None:
-    """Claims of the lane submit say since when; orders that come later are not marked."""
+    """So is what is accepted while it lasts: its producer may have sent it before, and the ledger has forgotten it."""
 
     async def by_hand(ledger: Ledger) -> None:
         await ledger.schedule.open_lanes([BANDWIDTH])
@@ -42,11 +42,14 @@ def test_a_guard_period_begun_by_hand_marks_what_is_under_way_and_ends(harness: 
         assert claimed is not None
         assert claimed.guarded_since == begun.began_at
         lost_at = {claim.order.request.key: claim.order.history_lost_at for claim in claimed.claims}
-        assert lost_at == {"before": begun.began_at, "after": None}
+        assert lost_at == {"before": begun.began_at, "after": begun.began_at}
         ended = await ledger.guard.end(who="bea", why="nothing was lost")
         assert ended is not None
         assert not (await ledger.guard.read()).is_active
         assert await ledger.guard.end(who="bea", why="once more") is None
+        later = a_new_order(a_request("later"))
+        await ledger.intake.accept([later])
+        assert (await ledger.orders.read([later.order_id]))[later.order_id].history_lost_at is None
 
     harness.run(by_hand)
 

@@ -11,7 +11,7 @@ from psycopg import errors, sql
 from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.schedule import Later
 from number_orders.orders.errors import AlreadyTaken
-from number_orders.orders.events import Acknowledged, Deferred, Filled, NotSent, StillOpen, SubmissionBegun
+from number_orders.orders.events import Acknowledged, AnswerLost, Deferred, Filled, NotSent, StillOpen, SubmissionBegun
 from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, State
 from tests.integration.ledger.examples import (
     CARRIER_ORDER_ID,
@@ -72,6 +72,18 @@ def test_of_ten_steps_from_one_version_one_is_written(harness: LedgerHarness) ->
         done = await asyncio.gather(*(ledger.orders.record([step]) for step in steps))
         assert sum(len(ids) for ids in done) == 1
         assert (await ledger.orders.read([order.order_id]))[order.order_id].version == 1
+
+    harness.run(work)
+
+
+def test_step_of_a_version_that_was_given_out_twice_is_not_written(harness: LedgerHarness) -> None:
+    """A ledger that fell back in time gives it to another step. The worker knows the first one."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await accept_order(ledger)
+        forgotten = replace(order, state=State.SUBMITTING, sends=1)
+        assert await ledger.orders.record([a_step(forgotten, AnswerLost("timed out"), await ledger.now())]) == set()
+        assert (await ledger.orders.read([order.order_id]))[order.order_id] == order
 
     harness.run(work)
 

@@ -739,11 +739,12 @@ def test_an_order_sent_again_in_doubt_owes_a_late_look(*, sends: int, doubted: b
 
 
 def test_an_order_sent_after_the_ledger_fell_back_owes_a_late_look() -> None:
-    """What the ledger has forgotten may be listed beyond our patience."""
+    """What the ledger has forgotten may be listed beyond our patience, also if it knows of no attempt at all."""
     order = an_order(State.OPEN, sends=1, carrier_order_id=THEIR_ID, history_lost_at=NOON - MINUTE)
 
     assert LATE in apply(order, an_event(Filled)).effects
-    assert LATE not in apply(replace(order, sends=0), an_event(Filled)).effects
+    assert LATE in apply(replace(order, sends=0), an_event(Filled)).effects
+    assert LATE not in apply(replace(order, history_lost_at=None), an_event(Filled)).effects
     assert LATE not in apply(replace(order, request=REMOVAL), an_event(Filled)).effects
 
 
