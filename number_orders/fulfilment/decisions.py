@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Final, Protocol
 
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, receipts
+from number_orders.fulfilment.decision_checks import DecisionCheck, Seen
 from number_orders.fulfilment.lanes.other_orders import NoProgress, as_if_only, as_if_over, ids_in
 from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore
 from number_orders.fulfilment.memory import MemoryStores, OrderMemory, ProgressStore
@@ -15,13 +16,9 @@ from number_orders.ledger.history import Story
 from number_orders.orders.errors import NoAnswer, NotParkable, NotResolvable
 from number_orders.orders.events import (
     Adopted,
-    CalledBack,
     ClosedByPerson,
     Event,
-    NotListed,
     Parked,
-    ProvenAbsent,
-    Refused,
     Resolution,
     SentAgain,
     SetAside,
@@ -130,14 +127,15 @@ class Decisions:
             raise NotResolvable(_why_not_again(order, bought))
         if order.request.kind is Kind.REMOVE_NUMBERS or not (order.sends or order.history_lost_at):
             return
-        listed = await self._ask(as_if_over(order, story.now), looks=True)
-        theirs = dict.fromkeys((*ids_in(listed), *filter(None, (order.carrier_order_id,))))
-        cannot = f"order {order.order_id} cannot be sent again"
+        check = DecisionCheck(
+            story, f"order {order.order_id} cannot be sent again", self.carriers[order.request.carrier].policy
+        )
+        listed = check.require_answer(await self._ask(as_if_over(order, story.now), looks=True))
+        theirs = dict.fromkeys((*ids_in(listed.event), *filter(None, (order.carrier_order_id,))))
         if not theirs:
-            _require_nothing(order, listed, "an order with our reference", cannot)
+            check.require_absence(listed)
         for carrier_order_id in theirs:
-            _require_answer(order, listed, cannot)
-            _require_nothing(order, await self._ask(as_if_only(order, carrier_order_id)), carrier_order_id, cannot)
+            check.require_nothing(await self._ask(as_if_only(order, carrier_order_id)), carrier_order_id)
 
     async def _check_may_adopt(self, story: Story, decision: Adopted) -> None:
         """Look at the carrier order before it is adopted: it must not bear another order's reference.
@@ -153,28 +151,29 @@ class Decisions:
         if await self.ledger.orders.owner_of(order.request.carrier, decision.carrier_order_id) is not None:
             return
         if order.carrier_order_id not in {None, decision.carrier_order_id}:
-            await self._check_may_drop(order, order.carrier_order_id, story.now)
+            await self._check_may_drop(story, order.carrier_order_id)
         seen = await self._ask(
             replace(order, state=State.OPEN, carrier_order_id=decision.carrier_order_id, progress={})
         )
-        if isinstance(seen, Parked):
-            raise NotResolvable(f"order {order.order_id} cannot adopt it: {seen.reason}")
+        if isinstance(seen.event, Parked):
+            raise NotResolvable(f"order {order.order_id} cannot adopt it: {seen.event.reason}")
 
-    async def _check_may_drop(self, order: Order, dropped: CarrierOrderId, now: datetime) -> None:
+    async def _check_may_drop(self, story: Story, dropped: CarrierOrderId) -> None:
         """Look at the carrier order that ours would not follow any more. One without our reference was adopted wrongly.
 
         Raises:
             NotResolvable: It bears our reference and has not come to nothing, or the carrier could not be asked.
         """
+        order = story.order
         if order.request.kind is Kind.REMOVE_NUMBERS:
             return
         cannot = f"order {order.order_id} cannot adopt another carrier order"
-        listed = await self._ask(as_if_over(order, now), looks=True)
-        _require_answer(order, listed, cannot)
-        if dropped in ids_in(listed):
-            _require_nothing(order, await self._ask(as_if_only(order, dropped)), dropped, cannot)
+        check = DecisionCheck(story, cannot, self.carriers[order.request.carrier].policy)
+        listed = check.require_answer(await self._ask(as_if_over(order, story.now), looks=True))
+        if dropped in ids_in(listed.event):
+            check.require_nothing(await self._ask(as_if_only(order, dropped)), dropped)
 
-    async def _ask(self, order: Order, *, looks: bool = False) -> Event | Exception:
+    async def _ask(self, order: Order, *, looks: bool = False) -> Seen:
         """Ask the carrier about an order by its carrier order id, or look for all that it has with our reference.
 
         The requests keep to the carrier's limits like those of the lanes, and leave receipts.
@@ -186,10 +185,11 @@ class Decisions:
         group = adapter.capabilities.limit_group(Lane.ASK, order.request.kind)
         pace = carrier.pace(group, self.ledger.limits, clock=self.boot_clock, ledger_clock=self.ledger_clock)
         answer = await carrier.converse(question, deadline=pace.deadline, memory=memory, pace=pace)
-        await self.ledger.history.keep_receipts(receipts(order, answer))
+        kept = receipts(order, answer)
+        await self.ledger.history.keep_receipts(kept)
         if until := answer.limited_until(await self.ledger.now()):
             await self.ledger.limits.pause(adapter.name, pace.group, until=until, why=TOO_MANY_REQUESTS)
-        return answer.event or answer.error or NoAnswer("no answer")
+        return Seen(answer.event, answer.error or NoAnswer("no answer"), kept)
 
     async def _whole_story(self, order_id: OrderId) -> Story:
         """Return a story that fits its order. They are read one after the other, and the order may move in between."""
@@ -249,41 +249,6 @@ def _was_parked(story: Story, by: str, why: str) -> bool:
         event_type(row["event"]) is SetAside and (row["detail"].get("by"), row["detail"].get("why")) == (by, why)
         for row in story.events
     )
-
-
-def _came_to_nothing(order: Order, seen: Event) -> bool:
-    """Tell whether the carrier's answer shows that nothing was bought and nothing will be.
-
-    A status that promises numbers does not, although its list shows none: the list may lag behind.
-    """
-    match seen:
-        case NotListed() | ProvenAbsent():
-            return True
-        case Refused() | CalledBack():
-            return count_done(order, seen.numbers) == 0
-        case _:
-            return False
-
-
-def _require_answer(order: Order, seen: Event | Exception, cannot: str) -> None:
-    """Raise `NotResolvable` unless the carrier has answered."""
-    if isinstance(seen, Exception):
-        raise NotResolvable(f"{cannot}: {order.request.carrier} was asked about it first, without an answer: {seen}")
-
-
-def _require_nothing(order: Order, seen: Event | Exception, theirs: str, cannot: str) -> None:
-    """Raise `NotResolvable` unless the carrier's answer about an order shows that it came to nothing."""
-    _require_answer(order, seen, cannot)
-    if not isinstance(seen, Exception) and not _came_to_nothing(order, seen):
-        raise NotResolvable(
-            f"{cannot}: {order.request.carrier} has {theirs} ({_said(seen)}), and both would be bought; adopt it, or "
-            "have it cancelled at the carrier first"
-        )
-
-
-def _said(seen: Event) -> str:
-    status = getattr(seen, "carrier_status", None)
-    return f"it says {status}" if status else type(seen).__name__
 
 
 def _why_not_parked(order: Order) -> str:

@@ -106,7 +106,7 @@ class MistakenOperator:
     per_hour: float
     until_s: float
     may_send_again: bool
-    """Not where a carrier takes an end back, or lists numbers after it: then two purchases cannot be avoided."""
+    """Not where a carrier lists orders or numbers beyond our patience: then two purchases cannot be avoided."""
 
     async def run(self) -> None:
         """Do something to a random order that has not ended, from time to time."""

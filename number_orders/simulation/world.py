@@ -259,7 +259,7 @@ class World:
             self._start(impatient.run())
         if per_hour := plan.faults.mistakes:
             dice, until_s = Random(f"{plan.seed}/mistakes"), self._incidents.fault_period_s
-            may_send_again = not (plan.faults.flips or plan.faults.number_lag)
+            may_send_again = not (plan.faults.listed_too_late or plan.faults.numbers_too_late)
             mistaken = MistakenOperator(
                 self._tables, self._carriers, self._broker, self._trace, dice, per_hour, until_s, may_send_again
             )

@@ -57,6 +57,7 @@ PASSING = """
     UPDATE order_events SET at = at - %(time)s;
     UPDATE order_events SET detail = jsonb_set(detail, '{not_before}',
         to_jsonb((detail ->> 'not_before')::timestamptz - %(time)s)) WHERE detail ? 'not_before';
+    UPDATE receipts SET at = at - %(time)s;
     UPDATE turns SET since = since - %(time)s;
     UPDATE budgets SET paused_until = paused_until - %(time)s;
     UPDATE breakers SET held_until = held_until - %(time)s, probe_until = probe_until - %(time)s,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -253,6 +254,47 @@ def test_an_order_that_the_carrier_has_is_not_sent_again(practice: Practice) -> 
                 await services.orders.resolve(order_id, AGAIN)
             assert practice.order(order_id)["state"] == "PARKED"
             assert len(practice.sold(order_id)) == 1
+
+    run(whole())
+
+
+def test_an_order_that_was_refused_is_sent_again_once_the_refusal_has_stood(practice: Practice) -> None:
+    """A carrier may say that an order failed, and list its numbers a little later."""
+    practice.policy = CarrierPolicy(settle_after=timedelta(minutes=2))
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services, an_order(numbers=["+19195559902"], criteria=None, quantity=None))
+            await work(services, Lane.SUBMIT)
+            await services.orders.park(order_id, by="ana", why="it takes too long")
+            practice.carrier.advance(60)
+            for minutes in (0, 1):
+                practice.pass_time(minutes=minutes)
+                with pytest.raises(NotResolvable, match=r"\(it says FAILED\), whose numbers .* decide again after 20"):
+                    await services.orders.resolve(order_id, AGAIN)
+            practice.pass_time(minutes=1.1)
+            assert (await services.orders.resolve(order_id, AGAIN)).state is State.ACCEPTED
+
+    run(whole())
+
+
+@pytest.mark.parametrize("asked", [False, True], ids=["parked at once", "asked about before"])
+def test_an_order_whose_answer_was_lost_is_sent_again_once_it_would_be_listed(practice: Practice, asked: bool) -> None:
+    """The carrier lists it late."""
+    practice.policy = CarrierPolicy(doubt_patience=timedelta(minutes=5))
+    practice.carrier.behave(listing_delay_s=86_400)
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            practice.carrier.fault("drop_before", times=1, **POST)
+            (order_id,) = await accept(services)
+            await work(services, Lane.SUBMIT, *([Lane.ASK] if asked else []))
+            await services.orders.park(order_id, by="ana", why="I know better")
+            practice.pass_time(minutes=4)
+            with pytest.raises(NotResolvable, match="bandwidth does not list it, and may list it late; decide again"):
+                await services.orders.resolve(order_id, AGAIN)
+            practice.pass_time(minutes=1.1)
+            assert (await services.orders.resolve(order_id, AGAIN)).state is State.ACCEPTED
 
     run(whole())
 
