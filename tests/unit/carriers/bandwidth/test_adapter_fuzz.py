@@ -17,6 +17,7 @@ from number_orders.orders.events import (
     FoundTwice,
     NotListed,
     NotSent,
+    Parked,
     PartlyFilled,
     Refused,
     StillOpen,
@@ -47,7 +48,7 @@ Begin = Callable[[Order], Conversation]
 
 LEGAL: Final[dict[str, tuple[Begin, tuple[type[Event], ...]]]] = {
     "submit": (BANDWIDTH.submit, (Acknowledged, Refused, NotSent, AnswerLost)),
-    "ask": (BANDWIDTH.ask, (StillOpen, Filled, PartlyFilled, FilledWithErrors, Refused, Acknowledged)),
+    "ask": (BANDWIDTH.ask, (StillOpen, Filled, PartlyFilled, FilledWithErrors, Refused, Acknowledged, Parked)),
     "look_for": (BANDWIDTH.look_for, (Acknowledged, NotListed, FoundTwice)),
 }
 ENDS: Final = (Filled, PartlyFilled, FilledWithErrors, Refused)
