@@ -49,7 +49,8 @@ def parked_with_both(order: Order, found: CarrierOrderId, asked: str = "somethin
     ours = _listed(request.numbers) if request.numbers else f"{request.wanted} by criteria"
     return Parked(
         f"{request.carrier}'s order {found} has our reference and was ordered with {asked}; "
-        f"this order asks for {request.kind}: {ours}. One key stands for one order: a person decides which is wanted"
+        f"this order asks for {request.kind}: {ours}. One key stands for one order: a person decides which is wanted",
+        found,
     )
 
 

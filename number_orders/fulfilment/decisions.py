@@ -16,6 +16,7 @@ from number_orders.ledger.history import Story
 from number_orders.orders.errors import NoAnswer, NotParkable, NotResolvable
 from number_orders.orders.events import (
     Adopted,
+    CancelAsked,
     ClosedByPerson,
     Event,
     Parked,
@@ -125,13 +126,13 @@ class Decisions:
         order = story.order
         if bought := _bought(story):
             raise NotResolvable(_why_not_again(order, bought))
-        if order.request.kind is Kind.REMOVE_NUMBERS or not (order.sends or order.history_lost_at):
+        if order.request.kind is Kind.REMOVE_NUMBERS or not order.may_be_at_carrier:
             return
         check = DecisionCheck(
             story, f"order {order.order_id} cannot be sent again", self.carriers[order.request.carrier].policy
         )
         listed = check.require_answer(await self._ask(as_if_over(order, story.now), looks=True))
-        theirs = dict.fromkeys((*ids_in(listed.event), *filter(None, (order.carrier_order_id,))))
+        theirs = dict.fromkeys((*ids_in(listed.event), *order.other_ids, *filter(None, (order.carrier_order_id,))))
         if not theirs:
             check.require_absence(listed)
         for carrier_order_id in theirs:
@@ -241,6 +242,21 @@ def _was_decided(story: Story, decision: Resolution) -> bool:
         and tuple(map(row["detail"].get, ("by", "why", "carrier_order_id"))) == wanted
         for row in story.events
     )
+
+
+def was_cancelled_before(story: Story, by: str, why: str | None) -> bool:
+    """Tell whether this very cancellation was asked for before a person decided that the order goes on.
+
+    Its message may come twice.
+    """
+    asked = False
+    for row in story.events:
+        kind = event_type(row["event"])
+        if kind is CancelAsked and (row["detail"].get("by"), row["detail"].get("why")) == (by, why):
+            asked = True
+        if asked and kind in {SentAgain, Adopted}:
+            return True
+    return False
 
 
 def _was_parked(story: Story, by: str, why: str) -> bool:

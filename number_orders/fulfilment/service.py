@@ -11,7 +11,7 @@ from typing import Any, Final
 import structlog
 
 from number_orders.fulfilment.carrier import Carrier
-from number_orders.fulfilment.decisions import Decisions, not_set_up
+from number_orders.fulfilment.decisions import Decisions, not_set_up, was_cancelled_before
 from number_orders.fulfilment.lanes.ask import AskLane
 from number_orders.fulfilment.lanes.circuit_breaker import CircuitBreaker
 from number_orders.fulfilment.lanes.list_reader import ListReader
@@ -123,6 +123,10 @@ class OrderService:
                 raise NotCancellable(_why_not_cancellable(order))
             if order.state is State.ACCEPTED and await self._may_be_forgotten(order):
                 raise NotCancellable(f"order {order_id} may be at {order.request.carrier}: {_FORGOTTEN}")
+            if was_cancelled_before(await self._ledger.history.story(order_id), by, why):
+                raise NotCancellable(
+                    f"order {order_id} was cancelled with these words and has gone on since; give another why"
+                )
             moved = await self._recorder.hear([Heard(order, CancelAsked(by, why))], now=await self._ledger.now())
             if order_id in moved:
                 self._bell.ring([(order.request.carrier, Lane.TELL), (order.request.carrier, Lane.ASK)])

@@ -120,6 +120,7 @@ def _step(recorded: PendingStep) -> dict[str, Any]:
         "doubt_since": moment_to_json(after.doubt_since),
         "doubt_asks": after.doubt_asks,
         "history_lost_at": moment_to_json(after.history_lost_at),
+        "other_carrier_orders": list(after.other_ids),
         "event": type(recorded.step.event).__name__,
         "late": recorded.step.late,
         "keeps_work": recorded.step.keeps_work,

@@ -76,6 +76,7 @@ def order_from_row(row: Row) -> Order:
         ended_at=row["ended_at"],
         derived_reference=row["reference"],
         history_lost_at=row["history_lost_at"],
+        other_ids=tuple(map(CarrierOrderId, row["other_carrier_orders"])),
         moved_at=row["moved_at"],
     )
 

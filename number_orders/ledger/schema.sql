@@ -28,6 +28,7 @@ CREATE TABLE orders (
     ended_at         timestamptz,
     reference        text,                       -- the order's name at its carrier; null: its id
     history_lost_at  timestamptz,                -- what was done with it before that may be forgotten
+    other_carrier_orders text[] NOT NULL DEFAULT '{}', -- with its reference, besides the one that it follows
     CONSTRAINT one_order_per_key UNIQUE (producer, key),
     CONSTRAINT ended_means_final CHECK ((ended_at IS NOT NULL) = (state IN (
                          'COMPLETED', 'PARTIAL', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELLED'))),

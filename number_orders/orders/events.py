@@ -251,6 +251,8 @@ class Parked(Judgement):
     """The service cannot go on without a person. `reason` says what it found."""
 
     reason: str
+    carrier_order_id: CarrierOrderId | None = None
+    """A carrier order with our reference that is the reason."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -135,6 +135,8 @@ AfterTheEnd = LookedAgain | Hurried | NumbersAdopted | NumbersGivenUp
 A late look, a person who wants it now, and what a person decides about numbers after a reconciliation.
 """
 
+LATE_LOOK: Final = "late look: did the carrier buy more than is known?"
+
 AT_REST: Final = frozenset({State.PARKED, *(state for state in State if state.is_final)})
 """The states in which news from the carrier comes too late: it is kept in the story and moves nothing."""
 
@@ -270,7 +272,7 @@ def _is_outdated(order: Order, event: Event, attempt_number: int | None) -> bool
 
 def _record_only(order: Order, event: Event, *, contradicts: bool = False, bought_elsewhere: bool = False) -> Step:
     """Return a step that keeps the event in the story and moves nothing."""
-    kept = replace(order, version=order.version + 1)
+    kept = replace(order, version=order.version + 1, other_ids=_other_ids(order, event, order.carrier_order_id))
     return Step(kept, event, (), late=True, contradicts=contradicts, bought_elsewhere=bought_elsewhere)
 
 
@@ -284,8 +286,7 @@ def _after_the_end(order: Order, event: AfterTheEnd, now: datetime, policy: Carr
     kept = replace(order, version=order.version + 1)
     if isinstance(event, Hurried):
         return Step(kept, event, (AskCarrier(now, f"hurried: {_reason(event)}"),))
-    look_again = isinstance(event, LookedAgain) and event.look_again
-    effects: list[Effect] = [AskCarrier(now + policy.late_look_after, _reason(event))] if look_again else []
+    effects: list[Effect] = list(_next_late_look(order, event, now, policy))
     if not event.numbers:
         return Step(kept, event, tuple(effects))
     notify = order.request.notify
@@ -293,6 +294,16 @@ def _after_the_end(order: Order, event: AfterTheEnd, now: datetime, policy: Carr
         effects.append(TellProducer(now))
     changed = replace(kept, reason="; ".join(filter(None, (order.reason, _reason(event)))))
     return Step(changed, event, tuple(effects), bought_elsewhere=isinstance(event, LookedAgain))
+
+
+def _next_late_look(order: Order, event: AfterTheEnd, now: datetime, policy: CarrierPolicy) -> Iterator[AskCarrier]:
+    """Yield the next look at the carrier after a late look. One that a person hurried does not replace the day's."""
+    if not isinstance(event, LookedAgain):
+        return
+    if order.ended_at is not None and now < order.ended_at + policy.late_look_after / 2:
+        yield AskCarrier(order.ended_at + policy.late_look_after, LATE_LOOK)
+    elif event.look_again:
+        yield AskCarrier(now + policy.late_look_after, _reason(event))
 
 
 def _contradicts(order: Order, event: Event) -> bool:
@@ -335,12 +346,14 @@ def _reinterpret(order: Order, event: Event) -> Event:
 
 def _move(order: Order, event: Event, target: State, now: datetime) -> Order:
     """Return the order in its next state, with everything that the event says about it."""
+    follows = _carrier_order_id(order, event)
     moved = replace(
         order,
         state=target,
         version=order.version + 1,
         reason=order.reason if isinstance(event, Hurried) else _reason(event),
-        carrier_order_id=_carrier_order_id(order, event),
+        carrier_order_id=follows,
+        other_ids=_other_ids(order, event, follows),
         carrier_status=getattr(event, "carrier_status", None) or order.carrier_status,
         progress=_progress(order, event),
         ended_at=now if target.is_final else None,
@@ -387,6 +400,22 @@ def _carrier_order_id(order: Order, event: Event) -> CarrierOrderId | None:
             return None
         case _:
             return order.carrier_order_id
+
+
+def _other_ids(order: Order, event: Event, follows: CarrierOrderId | None) -> tuple[CarrierOrderId, ...]:
+    """Return the carrier orders with its reference that are known after the event, without the one that it follows."""
+    match event:
+        case FoundTwice(carrier_order_ids=ids):
+            named: tuple[CarrierOrderId, ...] = ids
+        case Acknowledged(carrier_order_id=reported):
+            named = (reported,)
+        case Parked(carrier_order_id=reported) if reported is not None:
+            named = (reported,)
+        case Adopted(carrier_order_id=reported) if reported in order.other_ids and order.carrier_order_id is not None:
+            named = (order.carrier_order_id,)
+        case _:
+            named = ()
+    return tuple(known for known in dict.fromkeys((*order.other_ids, *named)) if known != follows)
 
 
 def _reason(event: Event) -> str | None:
@@ -467,15 +496,16 @@ def _changes(order: Order) -> int:
 def _late_look_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy) -> Iterator[AskCarrier]:
     """Yield one more question, long after the end, if the order may have bought more than it knows.
 
-    That is an order that was sent again after an attempt in doubt or one that may be forgotten, since the carrier's
-    list may lag beyond our patience, and one that a person closed while the carrier may work on it. A removal done
-    twice harms nobody.
+    That is an order that was sent again, or cancelled, after an attempt in doubt or one that may be forgotten, since
+    the carrier's list may lag beyond our patience; one of which the carrier has several orders; and one that a person
+    closed while the carrier may work on it. A removal done twice harms nobody.
     """
     if not order.state.is_final or order.request.kind is Kind.REMOVE_NUMBERS:
         return
-    was_sent = order.sends or order.history_lost_at
-    if was_sent and (order.resent_in_doubt or order.history_lost_at or isinstance(event, ClosedByPerson)):
-        yield AskCarrier(now + policy.late_look_after, "late look: did the carrier buy more than is known?")
+    cancelled_after_doubt = isinstance(event, CancelAsked) and order.doubt_since is not None
+    doubtful = order.may_have_others or order.history_lost_at or cancelled_after_doubt
+    if order.may_be_at_carrier and (doubtful or isinstance(event, ClosedByPerson)):
+        yield AskCarrier(now + policy.late_look_after, LATE_LOOK)
 
 
 def _notification_owed(before: Order, after: Order, now: datetime) -> Iterator[TellProducer]:

@@ -216,6 +216,8 @@ class Order:
     """See `reference`. None: an order of release 0.1.0, or one that its workers may send."""
     history_lost_at: datetime | None = None
     """When the ledger fell back in time: what was done with the order before that may be forgotten."""
+    other_ids: tuple[CarrierOrderId, ...] = ()
+    """Carrier orders with its reference, besides the one that it follows."""
     moved_at: datetime | None = field(default=None, compare=False)
     """When its last event was recorded, as the ledger has it. None: not read from the ledger."""
 
@@ -241,9 +243,15 @@ class Order:
         return self.losses > 0 or self.history_lost_at is not None
 
     @property
-    def resent_in_doubt(self) -> bool:
-        """Whether it was sent again although an earlier attempt may have arrived: there may be two purchases."""
-        return self.sends > 1 and self.doubt_since is not None and self.request.kind is not Kind.REMOVE_NUMBERS
+    def may_be_at_carrier(self) -> bool:
+        """Whether the carrier may have anything of it, as far as the ledger knows."""
+        return bool(self.sends or self.history_lost_at or self.carrier_order_id or self.other_ids)
+
+    @property
+    def may_have_others(self) -> bool:
+        """Whether there may be a second purchase: it was sent again in doubt, or another with its reference is known."""
+        resent_in_doubt = self.sends > 1 and self.doubt_since is not None
+        return (resent_in_doubt or bool(self.other_ids)) and self.request.kind is not Kind.REMOVE_NUMBERS
 
 
 HELD_STATES: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})

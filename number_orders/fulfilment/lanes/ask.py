@@ -152,7 +152,7 @@ class AskLane:
             return replace(later, confirms=True)
         if judged is not event:
             return await self._heard(order, judged, now, judged=True)
-        if isinstance(event, CarriersEnd) and (order.resent_in_doubt or order.history_in_doubt):
+        if isinstance(event, CarriersEnd) and (order.may_have_others or order.history_in_doubt):
             return await self._judge_with_others(attempt, event, exchanges)
         if adds_information(order, event, known) or await self._releases_serial_lock(order, event):
             return await self._heard(order, event, now, judged=falls_short(order, event))

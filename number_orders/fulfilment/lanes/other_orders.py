@@ -12,7 +12,7 @@ from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult
 from number_orders.fulfilment.lanes.run import Attempt
 from number_orders.fulfilment.memory import ListReadings, NumberRecall, OrderMemory
-from number_orders.orders.events import Acknowledged, Event, FoundTwice, StillOpen
+from number_orders.orders.events import Acknowledged, Event, FoundTwice, Parked, StillOpen
 from number_orders.orders.model import SETTLED, CarrierOrderId, NumberResult, Order, State, is_done
 from number_orders.orders.numbers import E164
 
@@ -62,7 +62,7 @@ class Search:
         """
         order = self.attempt.order
         listed = await self._converse(as_if_over(order, self.attempt.now), looks=True)
-        waiting = [*ids_in(listed), *filter(None, (order.carrier_order_id,))] if listed else []
+        waiting = [*ids_in(listed), *order.other_ids, *filter(None, (order.carrier_order_id,))] if listed else []
         asked = {without}
         while waiting:
             if (carrier_order_id := waiting.pop(0)) not in asked:
@@ -124,6 +124,8 @@ def ids_in(event: Event | Exception | None) -> Sequence[CarrierOrderId]:
         case FoundTwice(carrier_order_ids=ids):
             return ids
         case Acknowledged(carrier_order_id=named):
+            return (named,)
+        case Parked(carrier_order_id=named) if named is not None:
             return (named,)
         case _:
             return ()

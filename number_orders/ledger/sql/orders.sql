@@ -6,7 +6,7 @@ WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
         order_id uuid, from_version integer, from_state text, state text, ends boolean, carrier_order_id text, carrier_status text,
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
-        history_lost_at timestamptz,
+        history_lost_at timestamptz, other_carrier_orders text[],
         event text, late boolean, keeps_work boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb,
         notification jsonb, channels text[], alarms jsonb)
 ), moved AS (
@@ -17,6 +17,7 @@ WITH input AS MATERIALIZED (
         cancel_asked_at = input.cancel_asked_at,
         sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
         history_lost_at = greatest(input.history_lost_at, orders.history_lost_at),
+        other_carrier_orders = input.other_carrier_orders,
         moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
     FROM input
     -- A ledger that fell back in time gives versions out again.

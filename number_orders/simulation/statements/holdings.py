@@ -100,7 +100,7 @@ def _store(tables: Tables, new: Row) -> UUID:
     order_id, now = UUID(new["order_id"]), tables.clock()
     row = {name: new[name] for name in ("producer", "key", "carrier", "kind", "account", "request", "reason")}
     row |= {"order_id": order_id, "fingerprint": bytes.fromhex(new["fingerprint"]), "state": State.COMPLETED.value}
-    row |= {"version": 1, "sends": 0, "losses": 0, "doubt_asks": 0, "progress": {}}
+    row |= {"version": 1, "sends": 0, "losses": 0, "doubt_asks": 0, "progress": {}, "other_carrier_orders": []}
     row |= dict.fromkeys(("carrier_order_id", "carrier_status", "cancel_asked_at", "doubt_since", "reference"))
     row["history_lost_at"] = None
     tables.insert_order(row | {"accepted_at": now, "moved_at": now, "ended_at": now})

@@ -33,7 +33,7 @@ def _accept(tables: Tables, new: Row) -> bool:
         return False
     row = {name: new[name] for name in _TAKEN_OVER}
     row |= {"order_id": order_id, "fingerprint": bytes.fromhex(new["fingerprint"]), "state": State.ACCEPTED.value}
-    row |= {"version": 0, "sends": 0, "losses": 0, "doubt_asks": 0, "progress": {}}
+    row |= {"version": 0, "sends": 0, "losses": 0, "doubt_asks": 0, "progress": {}, "other_carrier_orders": []}
     row |= dict.fromkeys(_NOT_YET)
     row["history_lost_at"] = guarded_since(tables)
     tables.insert_order(row | {"accepted_at": now, "moved_at": now})

@@ -15,7 +15,16 @@ from number_orders.simulation.statements.serial_locks import is_of_number
 from number_orders.simulation.tables import Row, Tables, check_e164
 
 _HELD: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
-_MOVED: Final = ("state", "reason", "carrier_order_id", "carrier_status", "sends", "losses", "doubt_asks")
+_MOVED: Final = (
+    "state",
+    "reason",
+    "carrier_order_id",
+    "carrier_status",
+    "sends",
+    "losses",
+    "doubt_asks",
+    "other_carrier_orders",
+)
 
 
 @statement

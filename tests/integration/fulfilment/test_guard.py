@@ -13,7 +13,7 @@ from number_orders.carriers.cm.facts import TOKEN_HEADER
 from number_orders.carriers.http.credentials import ApiKeyHeader
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import NotCancellable, NotResolvable
-from number_orders.orders.events import Adopted, SentAgain
+from number_orders.orders.events import Adopted, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierName, CarrierOrderId, Lane, OrderId
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.cm.access import CmAccount
@@ -200,6 +200,31 @@ def test_an_order_whose_attempts_are_forgotten_is_looked_for(fallen: Fallen) -> 
             await work_until_idle(practice, services)
             assert (fallen.state("crm-1"), len(fallen.bought("crm-1"))) == ("COMPLETED", 1)
             assert fallen.has_what_was_bought(order_id)
+
+    run(whole())
+
+
+def test_an_order_found_with_another_quantity_and_closed_is_looked_at_later(fallen: Fallen) -> None:
+    """Nobody wants the order of the key as it came again. What the forgotten one bought is told all the same."""
+
+    async def whole() -> None:
+        practice = fallen.practice
+        async with fallen.opened() as services:
+            practice.remember()
+            await accept(services, fallen.order("crm-1", quantity=2))
+            await work_until_idle(practice, services)
+        practice.fall_back()
+        async with fallen.opened() as services:
+            (order_id,) = await accept(services, fallen.order("crm-1", quantity=3))
+            for _ in range(3):
+                practice.pass_time(hours=1)
+                await work(services, Lane.SUBMIT, Lane.ASK, carrier=practice.name)
+            assert fallen.state("crm-1") == "PARKED"
+            await services.orders.resolve(order_id, WrittenOff("ana", "not wanted"))
+            practice.pass_time(hours=25)
+            await work(services, Lane.ASK, carrier=practice.name)
+            assert fallen.has_what_was_bought(order_id)
+            assert "bought_twice" in dict(practice.alarms())
 
     run(whole())
 

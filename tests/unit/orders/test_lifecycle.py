@@ -28,6 +28,7 @@ from number_orders.orders.events import (
     NotSent,
     NumbersAdopted,
     NumbersGivenUp,
+    Parked,
     PartlyFilled,
     PartSettled,
     PersonsDecision,
@@ -612,13 +613,13 @@ def test_a_persons_decision_is_void_once_the_order_has_moved() -> None:
 @pytest.mark.parametrize("state", RESTING)
 @pytest.mark.parametrize("event", NEWS)
 def test_late_news_adds_one_to_the_version_and_changes_nothing_else(state: State, event: type[Event]) -> None:
-    """The story gets one more event, and no work is owed for it."""
+    """The story gets one more event, and no work is owed for it. Another carrier order that it names is kept."""
     before = an_order(state, carrier_order_id=THEIR_ID, carrier_status="COMPLETE")
     step = apply(before, an_event(event))
+    named = tuple(one for one in getattr(step.event, "carrier_order_ids", ()) if one != THEIR_ID)
 
-    assert step == Step(
-        replace(before, version=before.version + 1), step.event, (), late=True, contradicts=step.contradicts
-    )
+    kept = replace(before, version=before.version + 1, other_ids=named if isinstance(step.event, FoundTwice) else ())
+    assert step == Step(kept, step.event, (), late=True, contradicts=step.contradicts)
 
 
 @pytest.mark.parametrize("state", [state for state in State if state.is_final])
@@ -725,6 +726,10 @@ LATE = AskCarrier(NOON + POLICY.late_look_after, "late look: did the carrier buy
 REMOVAL = replace(an_order().request, kind=Kind.REMOVE_NUMBERS)
 
 
+def a_day_ago(order: Order) -> Order:
+    return replace(order, ended_at=NOON - POLICY.late_look_after)
+
+
 @pytest.mark.parametrize(
     ("sends", "doubted", "owed"),
     [(1, False, False), (1, True, False), (2, False, False), (2, True, True), (3, True, True)],
@@ -767,7 +772,9 @@ def test_an_order_closed_by_a_person_owes_a_late_look_if_it_was_sent(event: type
 @pytest.mark.parametrize("state", [state for state in State if state.is_final])
 def test_a_late_look_that_finds_numbers_keeps_the_end_and_tells_the_producer(state: State) -> None:
     """The reason says what was found, and an alarm is raised."""
-    before = replace(an_order(state, carrier_order_id=THEIR_ID, carrier_status="COMPLETE"), reason="no stock")
+    before = a_day_ago(
+        replace(an_order(state, carrier_order_id=THEIR_ID, carrier_status="COMPLETE"), reason="no stock")
+    )
     event = an_event(LookedAgain)
     assert isinstance(event, LookedAgain)
     step = apply(before, event)
@@ -775,13 +782,13 @@ def test_a_late_look_that_finds_numbers_keeps_the_end_and_tells_the_producer(sta
     assert step.order == replace(before, version=before.version + 1, reason=f"no stock; {event.detail}")
     assert apply(replace(before, reason=None), event).order.reason == event.detail
     assert (step.effects, step.late, step.bought_elsewhere) == ((TellProducer(NOON),), False, True)
-    assert apply(an_order(state, notify_on=None), event).effects == ()
-    assert apply(an_order(state, notify_on={State.PARKED}), event).effects == ()
+    assert apply(a_day_ago(an_order(state, notify_on=None)), event).effects == ()
+    assert apply(a_day_ago(an_order(state, notify_on={State.PARKED})), event).effects == ()
 
 
 def test_a_late_look_that_finds_nothing_changes_nothing() -> None:
     """No more work is owed."""
-    before = replace(an_order(State.FAILED), reason="no stock")
+    before = a_day_ago(replace(an_order(State.FAILED), reason="no stock"))
     step = apply(before, LookedAgain("nothing else"))
 
     assert (step.order, step.effects) == (replace(before, version=before.version + 1), ())
@@ -792,7 +799,41 @@ def test_a_late_look_is_repeated_while_a_carrier_order_is_open() -> None:
     """A backorder may buy after weeks."""
     found = LookedAgain("still open", (OTHER_ID,), look_again=True)
 
-    assert apply(an_order(State.FAILED), found).effects == (AskCarrier(NOON + POLICY.late_look_after, "still open"),)
+    again = AskCarrier(NOON + POLICY.late_look_after, "still open")
+    assert apply(a_day_ago(an_order(State.FAILED)), found).effects == (again,)
+
+
+@pytest.mark.parametrize("look_again", [False, True])
+def test_a_late_look_that_a_person_hurried_does_not_replace_that_of_its_day(*, look_again: bool) -> None:
+    """The carrier's list may lag for hours."""
+    ended = replace(an_order(State.FAILED), ended_at=NOON - MINUTE)
+    owed = AskCarrier(NOON - MINUTE + POLICY.late_look_after, LATE.reason)
+    assert apply(ended, LookedAgain("nothing else", look_again=look_again)).effects == (owed,)
+
+
+def test_carrier_orders_with_its_reference_are_kept_until_the_end() -> None:
+    """Their numbers count when the order that it follows ends, and a late look is owed."""
+    found = apply(an_order(State.IN_DOUBT, sends=1), FoundTwice((THEIR_ID, OTHER_ID))).order
+    assert (found.carrier_order_id, found.other_ids, found.may_have_others) == (THEIR_ID, (OTHER_ID,), True)
+    adopted = apply(found, Adopted(OTHER_ID, "ana", "that one")).order
+    assert (adopted.carrier_order_id, adopted.other_ids) == (OTHER_ID, (THEIR_ID,))
+    assert LATE in apply(adopted, an_event(Filled)).effects
+    assert apply(found, SentAgain("ana", "nothing bought")).order.other_ids == (OTHER_ID,)
+
+
+def test_what_answers_too_late_is_a_carrier_order_to_be_looked_at() -> None:
+    """The order is parked already. Sent again, it would be bought twice."""
+    late = apply(an_order(State.PARKED, sends=1), Acknowledged(THEIR_ID, "RECEIVED")).order
+    assert (late.state, late.carrier_order_id, late.other_ids) == (State.PARKED, None, (THEIR_ID,))
+    other_content = apply(an_order(State.IN_DOUBT), Parked("ordered with something else", THEIR_ID)).order
+    assert other_content.other_ids == (THEIR_ID,)
+
+
+def test_an_order_cancelled_after_a_doubt_owes_a_late_look() -> None:
+    """It never arrived, as far as the list says, which may lag."""
+    doubted = an_order(State.ACCEPTED, sends=1, doubt_since=NOON - MINUTE)
+    assert LATE in apply(doubted, CancelAsked("crm")).effects
+    assert LATE not in apply(an_order(State.ACCEPTED), CancelAsked("crm")).effects
 
 
 def test_a_person_can_have_the_late_look_made_now() -> None:

@@ -111,6 +111,8 @@ class OrderLife(RuleBasedStateMachine):
             assert before.state is State.ACCEPTED
             assert isinstance(event, SubmissionBegun)
             self.begun += 1
+        if after.state.is_final and not before.state.is_final and after.may_have_others:
+            assert any(effect.lane is Lane.ASK for effect in step.effects), "a late look"
         if (before.state, after.state) == (State.IN_DOUBT, State.ACCEPTED):
             assert isinstance(event, ProvenAbsent) or (
                 isinstance(event, NotSent | Deferred) and attempt_number == before.sends
@@ -133,7 +135,6 @@ class OrderLife(RuleBasedStateMachine):
         state = self.order.state
         if state.is_final:
             assert self.owed in {(), (Lane.ASK,)}
-            assert self.owed or not self.order.resent_in_doubt
         else:
             assert self.owed == ((OWED_IN[state],) if state in OWED_IN else ())
 
