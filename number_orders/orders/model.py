@@ -249,7 +249,7 @@ class Order:
 
     @property
     def may_have_others(self) -> bool:
-        """Whether there may be a second purchase: it was sent again in doubt, or another with its reference is known."""
+        """Whether there may be a second purchase: sent again in doubt, or others with its reference are known."""
         resent_in_doubt = self.sends > 1 and self.doubt_since is not None
         return (resent_in_doubt or bool(self.other_ids)) and self.request.kind is not Kind.REMOVE_NUMBERS
 
