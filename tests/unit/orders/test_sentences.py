@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from number_orders.cli.story.sentences import _WORDS, sentence
+from number_orders.orders.sentences import _WORDS, sentence
 from number_orders.orders.events import EVENT_TYPES, CarrierNews, OrderAccepted, names_of
 
 
