@@ -126,31 +126,26 @@ SELECT order_id FROM orders WHERE carrier = %(carrier)s AND carrier_order_id = %
 -- A page of orders, newest first. A plan serves all calls, so each way to find the orders is a statement of its own.
 SELECT now() AS now, orders.* FROM orders
 WHERE (accepted_at, order_id) < (%(before)s::timestamptz, %(before_id)s::uuid) AND accepted_at >= %(since)s::timestamptz
-  AND state = ANY(%(states)s) AND carrier = coalesce(%(carrier)s, carrier) AND kind = coalesce(%(kind)s, kind)
+  AND state = ANY(%(states)s) AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
 ORDER BY accepted_at DESC, order_id DESC
 LIMIT %(limit)s;
 
 -- name: list_orders_of_producer
--- The inner query reads the index of a producer's orders in its order, as far as the outer one needs. OFFSET 0 keeps them
--- apart: for all conditions together the planner expects so few orders that it would read and sort all.
-SELECT now() AS now, orders.*
-FROM (
-    SELECT * FROM orders
-    WHERE producer = %(producer)s
-      AND (producer, accepted_at, order_id) < (%(producer)s, %(before)s::timestamptz, %(before_id)s::uuid)
-    ORDER BY accepted_at DESC, order_id DESC OFFSET 0
-) AS orders
-WHERE accepted_at >= %(since)s::timestamptz
-  AND state = ANY(%(states)s) AND carrier = coalesce(%(carrier)s, carrier) AND kind = coalesce(%(kind)s, kind)
+SELECT now() AS now, orders.* FROM orders
+WHERE producer = %(producer)s
+  -- With the producer in the bounds, only the index of its orders serves them.
+  AND (producer, accepted_at, order_id) < (%(producer)s, %(before)s::timestamptz, %(before_id)s::uuid)
+  AND (producer, accepted_at) >= (%(producer)s, %(since)s::timestamptz)
+  AND state = ANY(%(states)s) AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
 ORDER BY accepted_at DESC, order_id DESC
 LIMIT %(limit)s;
 
 -- name: list_orders_among
 SELECT now() AS now, orders.*
 FROM (SELECT * FROM orders WHERE order_id = ANY(%(order_ids)s) OFFSET 0) AS orders  -- found by their ids, then filtered
-WHERE producer = coalesce(%(producer)s, producer)
+WHERE (%(producer)s::text IS NULL OR producer = %(producer)s)
   AND (accepted_at, order_id) < (%(before)s::timestamptz, %(before_id)s::uuid) AND accepted_at >= %(since)s::timestamptz
-  AND state = ANY(%(states)s) AND carrier = coalesce(%(carrier)s, carrier) AND kind = coalesce(%(kind)s, kind)
+  AND state = ANY(%(states)s) AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
 ORDER BY accepted_at DESC, order_id DESC
 LIMIT %(limit)s;
 
