@@ -126,7 +126,8 @@ def test_batch_of_too_many_is_refused_whole(crm: httpx.Client, receiver: Running
     answer = crm.post("/v1/orders:batch", json={"orders": [an_order(f"k{n}") for n in range(501)]})
     assert (answer.status_code, names(answer)) == (422, "order-refused")
     assert receiver.practice.rows("SELECT count(*) AS n FROM orders")[0]["n"] == 0
-    for body in ({}, {"orders": 5}, {"orders": [], "more": 1}, []):
+    bodies: list[Any] = [{}, {"orders": 5}, {"orders": [], "more": 1}, []]
+    for body in bodies:
         assert crm.post("/v1/orders:batch", json=body).status_code == 422
 
 
@@ -219,7 +220,8 @@ def test_cancel(crm: httpx.Client, receiver: Running) -> None:
     receiver.work()
     late = crm.post(f"/v1/orders/{done}/cancel")
     assert (late.status_code, names(late)) == (409, "not-cancellable")
-    for body in ({"why": 5}, {"why": "x" * 1001}, {"because": "x"}, {"why": "\x00"}, []):
+    bodies: list[Any] = [{"why": 5}, {"why": "x" * 1001}, {"because": "x"}, {"why": "\x00"}, []]
+    for body in bodies:
         assert crm.post(f"/v1/orders/{done}/cancel", json=body).status_code == 422
 
 
