@@ -204,7 +204,7 @@ class ReceiverSettings(BaseModel):
     rate_per_s: PerSecond = 100.0
     """Requests per second of one producer in one process; above it a request is answered 429."""
     rate_burst: Annotated[int, Field(ge=10, le=100_000)] = 200
-    """How many requests may come at once after a rest. A question to carriers counts five times."""
+    """How many requests may come at once after a rest. A question to carriers counts six times."""
     streams_max: Annotated[int, Field(ge=0, le=100_000)] = 1000
     """How many event streams one process serves at the same time."""
     questions_max: Annotated[int, Field(ge=1, le=1000)] = 8

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter
+from kombu.exceptions import OperationalError
 
 from config.settings import ReceiverSettings, Settings
 from number_orders.fulfilment.authority import Authority
@@ -134,7 +135,7 @@ class _BrokerCheck:
         with open_connection(self._settings) as connection:
             try:
                 connection.ensure_connection(max_retries=1, timeout=_BROKER_S)
-            except (*connection.connection_errors, *connection.channel_errors) as trouble:
+            except (OperationalError, *connection.connection_errors, *connection.channel_errors) as trouble:
                 return repr(trouble)
         return None
 
