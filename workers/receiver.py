@@ -133,9 +133,14 @@ class _BrokerCheck:
 
     def _look(self) -> str | None:
         with open_connection(self._settings) as connection:
+            faults: tuple[type[BaseException], ...] = (
+                OperationalError,
+                *connection.connection_errors,
+                *connection.channel_errors,
+            )
             try:
                 connection.ensure_connection(max_retries=1, timeout=_BROKER_S)
-            except (OperationalError, *connection.connection_errors, *connection.channel_errors) as trouble:
+            except faults as trouble:
                 return repr(trouble)
         return None
 

@@ -45,8 +45,13 @@ async def identify(
     return identity
 
 
+async def serving(request: Request) -> Receiver:
+    """Return the receiver that serves this request. FastAPI would call a function that is not async in a thread."""
+    return receiver_of(request)
+
+
 Caller = Annotated[Identity, Depends(identify)]
-Served = Annotated[Receiver, Depends(receiver_of)]
+Served = Annotated[Receiver, Depends(serving)]
 
 
 def charge(receiver: Receiver, identity: Identity, cost: float) -> None:
