@@ -191,6 +191,26 @@ class SwiftSettings(CarrierSettings):
         return self
 
 
+class ReceiverSettings(BaseModel):
+    """The receiver: the orders API over HTTP."""
+
+    host: str = "127.0.0.1"
+    """Where it listens. `0.0.0.0` in a container, behind a proxy that has the certificate."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    trusted_proxies: str = ""
+    """Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count, separated by commas."""
+    database_connections: Annotated[int, Field(ge=1, le=100)] = 8
+    """The most ledger connections of one process."""
+    rate_per_s: PerSecond = 100.0
+    """Requests per second of one producer in one process; above it a request is answered 429."""
+    rate_burst: Annotated[int, Field(ge=10, le=100_000)] = 200
+    """How many requests may come at once after a rest. A question to carriers counts six times."""
+    streams_max: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """How many event streams one process serves at the same time."""
+    questions_max: Annotated[int, Field(ge=1, le=1000)] = 8
+    """How many questions to carriers one process has under way at the same time."""
+
+
 class Settings(BaseSettings):
     """All settings. The defaults use the embedded PostgreSQL and Valkey."""
 
@@ -237,6 +257,7 @@ class Settings(BaseSettings):
     """When beat has the numbers of all carriers compared with the ledger: a time of day in UTC, or `off`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_json: bool = True
+    receiver: ReceiverSettings = ReceiverSettings()
     flower_port: Annotated[int, Field(ge=0, le=65535)] = 5555
     flower_password: SecretStr | None = None
     bandwidth: BandwidthSettings = BandwidthSettings()

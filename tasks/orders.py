@@ -15,6 +15,7 @@ from celery import Task, shared_task
 from celery.app.trace import trace_task
 from celery.exceptions import Reject
 
+from number_orders.fulfilment.answers import outcomes_to_json, ticket_to_json
 from number_orders.fulfilment.intake import Refusal, Submission, Ticket
 from number_orders.fulfilment.runtime import Services, runtime
 from number_orders.orders.errors import Fault, LedgerUnavailable, OrderRefused, UnknownOrder
@@ -75,7 +76,7 @@ def submit(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, o
         )
     match outcome:
         case Ticket():
-            return _ticket(outcome)
+            return ticket_to_json(outcome)
         case Refusal():
             log.info("order_refused", faults=[str(fault) for fault in outcome.error.faults])
             raise _refusal(outcome.error.faults) from None
@@ -93,7 +94,7 @@ def submit_batch(requests: Sequence[Mapping[str, Any]]) -> list[TaskReport]:
     structlog.contextvars.bind_contextvars(task=submit.name, together=len(requests))
     began = time.monotonic()
     outcomes = _accept_batch(requests)
-    tickets = {index: _ticket(outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Ticket)}
+    tickets = {index: ticket_to_json(outcome) for index, outcome in enumerate(outcomes) if isinstance(outcome, Ticket)}
     store_results(
         submit.backend, [(requests[i], ticket) for i, ticket in tickets.items() if _wants_result(requests[i])]
     )
@@ -148,11 +149,7 @@ def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[s
     raws, producer = _call(args, kwargs, "orders")
     if not isinstance(raws, Sequence) or isinstance(raws, str):
         raise _refusal([Fault("orders", "must be a list of orders")])
-    outcomes = _run_or_hold(lambda services: services.intake.submit_many(raws, producer=producer))
-    return {
-        "tickets": [{"index": i, **_ticket(got)} for i, got in enumerate(outcomes) if isinstance(got, Ticket)],
-        "refused": [_refused(i, got) for i, got in enumerate(outcomes) if isinstance(got, Refusal)],
-    }
+    return outcomes_to_json(_run_or_hold(lambda services: services.intake.submit_many(raws, producer=producer)))
 
 
 @shared_task(name="orders.get", ignore_result=False)
@@ -276,20 +273,6 @@ def _lane(given: object) -> Lane:
 def _refusal(faults: Sequence[Fault]) -> ValueError:
     """Return the error that a producer gets: a `ValueError`, which every Celery can decode, naming every fault."""
     return ValueError("order refused: " + "; ".join(str(fault) for fault in faults))
-
-
-def _ticket(ticket: Ticket) -> dict[str, object]:
-    return {
-        "order_id": str(ticket.order_id),
-        "key": ticket.key,
-        "state": ticket.state.value,
-        "new": ticket.new,
-    }
-
-
-def _refused(index: int, refusal: Refusal) -> dict[str, object]:
-    faults = [{"field": fault.field, "rule": fault.rule} for fault in refusal.error.faults]
-    return {"index": index, "key": refusal.key, "faults": faults}
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -121,12 +121,23 @@ class Processes:
         """Start a beat."""
         return self._start(f"beat{len(self.all)}", "beat", env=env)
 
+    def receiver(self, port: int, *, env: Mapping[str, str] | None = None) -> Process:
+        """Start a receiver that knows the tokens of `tests.receiver_tokens`; return when it serves."""
+        own = {"NUMBER_ORDERS_RECEIVER__PORT": str(port), **(env or {})}
+        started = self.run(f"receiver{len(self.all)}", sys.executable, "-m", "tests.receiver_tokens", env=own)
+        started.await_words("Application startup complete")
+        return started
+
     def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None, app: str = OURS) -> Process:
+        return self.run(name, sys.executable, "-m", "celery", "-A", app, *arguments, env=env)
+
+    def run(self, name: str, *argv: str, env: Mapping[str, str] | None = None) -> Process:
+        """Start any process."""
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", app, *arguments],
+                argv,
                 cwd=self.home,
                 env={**self.whole_env, **(env or {})},
                 stdout=output,

@@ -9,7 +9,7 @@ from celery.exceptions import Reject
 from structlog.typing import Processor
 
 _QUIET: Final = (
-    *("httpx", "httpcore", "kombu", "amqp", "aiohttp", "psycopg.pool"),
+    *("httpx", "httpcore", "uvicorn.access", "kombu", "amqp", "aiohttp", "psycopg.pool"),
     # They log a line for every tick and every task, with the phone numbers in its result.
     *("celery.worker.strategy", "celery.app.trace", "celery.beat"),
 )

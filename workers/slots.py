@@ -74,3 +74,18 @@ class FileSlots:
 
 def _name(carrier: CarrierName, lane: Lane) -> str:
     return f"{carrier}-{lane.value}"
+
+
+class NoSlots:
+    """The slots of a process that works no lane."""
+
+    @contextmanager
+    def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
+        """Enter with False: no slot was taken."""
+        yield False
+
+    def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
+        """Do nothing: this process holds no slot."""
+
+    def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
+        """Do nothing: this process holds no slot."""

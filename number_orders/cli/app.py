@@ -48,6 +48,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "up": operations.up,
         "env": operations.env,
         "demo": operations.demo,
+        "receiver": operations.receiver,
         "sandbox": operations.sandbox,
         "simulate": operations.simulate,
         "migrate": operations.migrate,

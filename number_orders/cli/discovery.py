@@ -35,6 +35,8 @@ class Found:
 
     settings: Settings
     where: str
+    receiver: str | None = None
+    """The address of the orders API of a running stack."""
     var_dir: Path | None = None
     """The directory under which the stack runs; None if only the environment names it."""
 
@@ -45,6 +47,7 @@ class StackNote:
 
     pid: int
     env: Mapping[str, str] = field(repr=False)  # holds passwords
+    receiver: str | None = None
 
 
 def find_settings() -> Settings:
@@ -96,7 +99,9 @@ def stack_note(var_dir: Path) -> StackNote | None:
     path = var_dir / STACK_NOTE
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        note = StackNote(int(stored["pid"]), {str(name): str(value) for name, value in stored["env"].items()})
+        note = StackNote(
+            int(stored["pid"]), {str(name): str(value) for name, value in stored["env"].items()}, stored.get("receiver")
+        )
     except PermissionError as closed:
         raise Stop(ExitCode.OUT_OF_REACH, f"{path} belongs to another user", hint="run as that user") from closed
     except (FileNotFoundError, NotADirectoryError, ValueError, TypeError, KeyError, AttributeError):
@@ -111,7 +116,7 @@ def _look() -> Found:
         named = _named_variables()
         left = {name: value for name, value in note.env.items() if name not in named}
         where = f"{given.var_dir / STACK_NOTE} (process {note.pid})"
-        return Found(Settings(**_nested(left)), where, given.var_dir)
+        return Found(Settings(**_nested(left)), where, note.receiver, given.var_dir)
     if given.database_url is not None:
         return Found(given, "the environment")
     return _with_engines(given)
@@ -128,7 +133,7 @@ def _with_engines(given: Settings) -> Found:
         "broker_url": given.broker_url or SecretStr(engines.broker_url),
     }
     where = f"the engines under {given.var_dir} (process {engines.starter_pid})"
-    return Found(given.model_copy(update=urls), where, given.var_dir)
+    return Found(given.model_copy(update=urls), where, var_dir=given.var_dir)
 
 
 def _named_variables() -> dict[str, str]:

@@ -20,27 +20,12 @@ from number_orders.cli.output import clean, masked, scrubbed
 from number_orders.ledger.connection import check_reachable
 from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.errors import LedgerUnavailable, UnknownOrder, WrongSchema
-from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.orders.model import OrderId
 
 if TYPE_CHECKING:  # it imports the carriers' HTTP clients, which reading does not need
     from number_orders.fulfilment.runtime import Services
 
 CONNECT_WITHIN_S = 5
-
-
-class NoSlots:
-    """The slots of a process that works no lane."""
-
-    @contextmanager
-    def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
-        """Enter with False: no slot was taken."""
-        yield False
-
-    def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
-        """Do nothing: a command holds no slot."""
-
-    def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
-        """Do nothing: a command holds no slot."""
 
 
 @asynccontextmanager
@@ -66,7 +51,7 @@ async def open_services(settings: Settings) -> "AsyncIterator[Services]":
     Raises:
         Stop: As `open_ledger`.
     """
-    from workers import apps, bootstrap  # noqa: PLC0415  imports Celery and HTTP clients; reading needs neither
+    from workers import apps, bootstrap, slots  # noqa: PLC0415  imports Celery and HTTP clients; reading needs neither
 
     log_only_warnings()
     await _connected_url(settings)
@@ -74,7 +59,7 @@ async def open_services(settings: Settings) -> "AsyncIterator[Services]":
         settings,
         bell=lambda: apps.make_bell(settings),
         notifier=lambda: apps.make_notifier(settings),
-        slots=NoSlots(),
+        slots=slots.NoSlots(),
     )
     with _known_schema():
         async with open_all() as services:

@@ -138,6 +138,18 @@ class Intake:
             raise OrderRefused([Fault("orders", f"at most {contract.ORDERS_MAX} at once; these are {len(raws)}")])
         return await self._take([Submission(raw, producer) for raw in raws])
 
+    async def check(self, raw: object, *, producer: str) -> Ticket | Refusal | OrderRequest:
+        """Return what `submit` would answer, and store nothing: a refusal, or the ticket of an order that is known.
+
+        Otherwise return the order that would be accepted.
+        """
+        checked = self._checked(Submission(raw, producer))
+        if isinstance(checked, Refusal):
+            return checked
+        for known in await self._store.find_taken([checked]):
+            return _answer(checked, frozenset(), {(known.producer, known.key): known})
+        return checked.request
+
     async def submit_together(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
         """Take in orders that arrived one by one, with few statements; answer each as `submit` would.
 

@@ -19,6 +19,7 @@ from number_orders.ledger.holdings import HoldingsStore
 from number_orders.ledger.intake import IntakeStore
 from number_orders.ledger.limits import Limits
 from number_orders.ledger.numbers import NumberStore
+from number_orders.ledger.order_views import OrderViews
 from number_orders.ledger.orders import OrderStore
 from number_orders.ledger.outbox import Outbox
 from number_orders.ledger.pauses import Pauses
@@ -34,6 +35,7 @@ class Ledger:
         self.database = database
         self.intake = IntakeStore(database)
         self.orders = OrderStore(database)
+        self.order_views = OrderViews(database)
         self.numbers = NumberStore(database)
         self.holdings = HoldingsStore(database)
         self.schedule = Schedule(database)

@@ -67,6 +67,23 @@ def schema_version(url: str) -> str | None:
     return str(row[0]) if row else None
 
 
+def schema_fault(url: str) -> str | None:
+    """Return why the schema of the database does not serve this code; None if it does.
+
+    A schema that this code does not know is newer: it was migrated for the next release, which this one may run beside.
+
+    Raises:
+        LedgerUnavailable: The database cannot be reached, or refuses.
+    """
+    found = schema_version(url)
+    if found is None:
+        return "it has no schema yet: run `number-orders migrate`"
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if found in known - {head()}:
+        return f"it has schema {found}, and this program needs {head()}: run `number-orders migrate`"
+    return None
+
+
 def server_version(url: str, *, within_s: int) -> str:
     """Return the version of the PostgreSQL server at `url`, such as `18.1`.
 

@@ -4,14 +4,18 @@ Only reads. `OrderStore.record` writes numbers together with the event that brin
 (`held_at_most_once`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from number_orders.ledger import rows
 from number_orders.ledger.connection import Database
 from number_orders.orders.model import CarrierName, NumberResult, Order, OrderId
 from number_orders.orders.numbers import E164
+
+_OF_NUMBER_MAX: Final = 50
+"""How many holdings and orders of one number are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,18 @@ class NumberStore:
         """
         found = await self._database.run("parked_orders_bringing", {"carrier": carrier, "numbers": list(numbers)})
         return [(OrderId(row["order_id"]), E164(row["e164"])) for row in found]
+
+    async def holdings_of(self, e164: E164, *, producer: str | None = None) -> list[Mapping[str, Any]]:
+        """Return when we held a number and through which orders; the present or last time first.
+
+        With `producer`, only what its own orders brought.
+        """
+        return list(await self._database.run("holdings_of_number", _of_number(e164, producer)))
+
+    async def orders_about(self, e164: E164, *, producer: str | None = None) -> list[Mapping[str, Any]]:
+        """Return what became of a number in each order that named or brought it, newest first."""
+        return list(await self._database.run("orders_of_number", _of_number(e164, producer)))
+
+
+def _of_number(e164: E164, producer: str | None) -> Mapping[str, Any]:
+    return {"e164": e164, "producer": producer, "limit": _OF_NUMBER_MAX}

@@ -6,13 +6,14 @@ producer, the alarms. The order's version guards it: an order that has moved sin
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from number_orders.ledger import rows
 from number_orders.ledger.connection import Database
+from number_orders.ledger.order_views import OrderFilter, OrderViews
 from number_orders.orders.lifecycle import Step, resets_progress
 from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, Order, OrderId, State
 from number_orders.orders.serialization import moment_to_json
@@ -82,20 +83,15 @@ class OrderStore:
         states: Sequence[State] | None = None,
         carrier: str | None = None,
         kind: str | None = None,
-        older_than: timedelta | None = None,
-        younger_than: timedelta | None = None,
+        accepted_after: datetime | None = None,
+        accepted_before: datetime | None = None,
         limit: int = 50,
     ) -> list[Mapping[str, Any]]:
         """Return orders as rows for a table, newest first. Each argument that is given narrows the selection."""
-        params = {
-            "states": [str(state) for state in states] if states else None,
-            "carrier": carrier,
-            "kind": kind,
-            "older_than": older_than,
-            "younger_than": younger_than,
-            "limit": limit,
-        }
-        return list(await self._database.run("list_orders", params))
+        wanted = OrderFilter(
+            states=states, carrier=carrier, kind=kind, accepted_after=accepted_after, accepted_before=accepted_before
+        )
+        return await OrderViews(self._database).rows(wanted, limit=limit)
 
     async def count_by_state(self) -> dict[State, int]:
         """Return how many orders are in each state; states without orders are left out."""

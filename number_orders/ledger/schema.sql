@@ -41,6 +41,7 @@ CREATE TABLE orders (
 CREATE UNIQUE INDEX one_order_per_carrier_order ON orders (carrier, carrier_order_id)
     WHERE carrier_order_id IS NOT NULL;
 CREATE INDEX orders_by_age ON orders (accepted_at);
+CREATE INDEX orders_of_producer ON orders (producer, accepted_at, order_id); -- for a producer's list of its orders
 -- For the question which unfinished order names a number.
 CREATE INDEX orders_naming ON orders USING gin ((request -> 'numbers'))
     WHERE ended_at IS NULL AND request ? 'numbers';

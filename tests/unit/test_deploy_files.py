@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from config.queues import TASK_LIMIT_S
+from number_orders.receiver.server import STOP_WITHIN_S
 from tests.processes import REPOSITORY
 
 PROCFILE = dict(line.split(": ", 1) for line in (REPOSITORY / "Procfile").read_text().splitlines())
@@ -27,13 +28,13 @@ def pods() -> dict[str, dict[str, Any]]:
     return {spec["containers"][0]["name"]: spec for spec in specs}
 
 
-@pytest.mark.parametrize("name", ["worker", "beat", "flower"])
+@pytest.mark.parametrize("name", ["worker", "beat", "flower", "receiver"])
 def test_systemd_starts_what_the_procfile_has(name: str) -> None:
     command = unit(name)["Service"]["ExecStart"].removeprefix("/opt/number-orders/bin/")
     assert command.startswith(PROCFILE[name])
 
 
-@pytest.mark.parametrize("name", ["worker", "beat"])
+@pytest.mark.parametrize("name", ["worker", "beat", "receiver"])
 def test_kubernetes_starts_what_the_procfile_has(name: str) -> None:
     assert pods()[name]["containers"][0]["command"] == shlex.split(PROCFILE[name])
 
@@ -50,3 +51,13 @@ def test_a_worker_has_time_to_finish() -> None:
     assert min(patience) > TASK_LIMIT_S
     assert worker["KillMode"] == "mixed"
     assert isinstance(compose["command"], list)  # a shell in between would swallow the signal
+
+
+def test_a_receiver_has_time_to_finish() -> None:
+    compose = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]["receiver"]
+    patience = [
+        int(compose["stop_grace_period"].removesuffix("s")),
+        int(unit("receiver")["Service"]["TimeoutStopSec"]),
+        pods()["receiver"]["terminationGracePeriodSeconds"],
+    ]
+    assert min(patience) > STOP_WITHIN_S

@@ -76,6 +76,7 @@ def show_set_up(console: Console, addresses: Addresses, settings: Settings, work
         output.pairs(
             [
                 ("Flower", addresses.flower),
+                ("orders API", addresses.receiver or "not started"),
                 ("ledger", output.masked(addresses.database_url)),
                 ("broker", output.masked(addresses.broker_url)),
                 ("sandbox carriers", f"{addresses.sandbox}, {_decision_times()}"),

@@ -7,10 +7,11 @@ from typing import Any, Final, TypeVar
 
 from rich.text import Text
 
-from number_orders.carriers.market import Coverage, CoverageEntry, HeldNumber, Holdings, Offer, Offers, Restriction
+from number_orders.carriers.market import Coverage, HeldNumber, Holdings, Offer, Offers, Restriction
 from number_orders.cli import output
-from number_orders.cli.market.questions import Replies, failures_to_json
+from number_orders.cli.market.questions import failures_to_json
 from number_orders.cli.output import aside, clean, heading, pairs, screen, write_json
+from number_orders.fulfilment.inquiries import Replies, answered, coverage_entries
 from number_orders.orders.model import CarrierName
 
 Answer = TypeVar("Answer")
@@ -28,23 +29,23 @@ def show_offers(replies: Replies[Offers], *, as_json: bool) -> None:
     if as_json:
         return _write("offers", listed, replies)
     _table(_OFFER, [_offer_cells(carrier, offer) for carrier, offer in listed], replies, none="no such numbers")
-    for carrier, offers in _answered(replies):
+    for carrier, offers in answered(replies):
         _print_unreadable(carrier, offers.unreadable)
     return None
 
 
 def show_coverage(replies: Replies[Coverage], *, as_json: bool) -> None:
     """Print how many numbers there are."""
-    listed = _listed(replies, _entries)
+    listed = _listed(replies, coverage_entries)
     if as_json:
-        return _write("entries", listed, replies, totals=[(c, answer.quantity) for c, answer in _answered(replies)])
+        return _write("entries", listed, replies, totals=[(c, answer.quantity) for c, answer in answered(replies)])
     groups = tuple(dict.fromkeys(name for _, entry in listed for name in entry.group))
     columns = (*(name.upper().replace("_", " ") for name in groups), "CARRIER", "QUANTITY")
     cells = [
         (*(clean(entry.group.get(name)) for name in groups), carrier, str(entry.quantity)) for carrier, entry in listed
     ]
     _table(columns, cells, replies, none="no such numbers")
-    for carrier, answer in _answered(replies):
+    for carrier, answer in answered(replies):
         if groups and answer.quantity is not None:
             aside().print(f"{carrier}: {answer.quantity} in all")
     return None
@@ -79,28 +80,19 @@ def show_numbers(replies: Replies[Holdings], *, as_json: bool) -> None:
     """Print the numbers in service."""
     listed = _listed(replies, lambda holdings: holdings.listed)
     if as_json:
-        return _write("numbers", listed, replies, totals=[(c, answer.total) for c, answer in _answered(replies)])
+        return _write("numbers", listed, replies, totals=[(c, answer.total) for c, answer in answered(replies)])
     cells = [(held.e164, carrier, clean(held.status)) for carrier, held in listed]
     _table(("NUMBER", "CARRIER", "STATUS"), cells, replies, none="no such numbers")
-    for carrier, answer in _answered(replies):
+    for carrier, answer in answered(replies):
         _print_unreadable(carrier, answer.unreadable)
         if answer.total is not None and answer.total > len(answer.listed):
             aside().print(f"{carrier}: {len(answer.listed)} of {answer.total}; --limit reads more")
     return None
 
 
-def _answered(replies: Replies[Answer]) -> list[tuple[CarrierName, Answer]]:
-    return [(reply.carrier, reply.answer) for reply in replies if reply.answer is not None]
-
-
 def _listed(replies: Replies[Answer], entries: Callable[[Answer], Iterable[Entry]]) -> Listed[Entry]:
     """Return the entries of all answers, each with its carrier."""
-    return [(carrier, entry) for carrier, answer in _answered(replies) for entry in entries(answer)]
-
-
-def _entries(answer: Coverage) -> Iterable[CoverageEntry]:
-    """Return the groups; without groups, one entry with the total."""
-    return answer.entries or (() if answer.quantity is None else (CoverageEntry({}, answer.quantity),))
+    return [(carrier, entry) for carrier, answer in answered(replies) for entry in entries(answer)]
 
 
 def _table(
@@ -109,7 +101,7 @@ def _table(
     """Print the table, without its empty columns."""
     console = screen()
     if not cells:
-        if _answered(replies):
+        if answered(replies):
             console.print(none)
         return
     filled = [index for index in range(len(columns)) if any(str(line[index]) for line in cells)]

@@ -1,17 +1,16 @@
 """What each carrier can do, as its adapter declares it: a row for each ability, a column for each carrier."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 from config.settings import Settings
-from number_orders.carriers.holdings import ShowsHoldings
-from number_orders.carriers.market import Topic
 from number_orders.cli import output, times
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.market.questions import SET_UP_HINT
 from number_orders.cli.output import screen, write_json
-from number_orders.orders.model import CarrierName, Kind
+from number_orders.fulfilment.abilities import ABILITIES, abilities_to_json
+from number_orders.orders.model import CarrierName
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
 Carriers = Mapping[CarrierName, ConfiguredCarrier]
@@ -31,52 +30,16 @@ def carriers_by_name(settings: Settings) -> Carriers:
 
 def show_capabilities(carriers: Carriers) -> None:
     """Print the table."""
-    lines = [(name, *(_cell(read(carrier)) for carrier in carriers.values())) for name, read in _ABILITIES.items()]
+    lines = [
+        (name, *(_cell(read(carrier.adapter, carrier.market)) for carrier in carriers.values()))
+        for name, read in ABILITIES.items()
+    ]
     output.rows(screen(), ("", *(name.upper() for name in carriers)), lines, whole=1)
 
 
 def write_capabilities(carriers: Carriers) -> None:
     """Print the same as JSON."""
-    write_json(
-        {
-            name: {_key(what): _value(read(carrier)) for what, read in _ABILITIES.items()}
-            for name, carrier in carriers.items()
-        }
-    )
-
-
-def _kinds(kinds: frozenset[Kind]) -> list[str]:
-    return [kind.value for kind in Kind if kind in kinds]
-
-
-def _answers(topic: Topic) -> Callable[[ConfiguredCarrier], Any]:
-    return lambda carrier: topic in carrier.market.offers
-
-
-_ABILITIES: Final[Mapping[str, Callable[[ConfiguredCarrier], Any]]] = {
-    "kinds": lambda carrier: _kinds(carrier.adapter.capabilities.kinds),
-    "quantity max": lambda carrier: carrier.adapter.capabilities.quantity_max,
-    "partial": lambda carrier: carrier.adapter.capabilities.partial_fill,
-    "backorder": lambda carrier: carrier.adapter.capabilities.backorder,
-    "can cancel": lambda carrier: _kinds(carrier.adapter.capabilities.cancellable),
-    "found by reference": lambda carrier: carrier.adapter.capabilities.found_by_reference,
-    "reserve": lambda carrier: carrier.adapter.capabilities.reserves,
-    "reconcile": lambda carrier: isinstance(carrier.adapter, ShowsHoldings),
-    "taint window": lambda carrier: carrier.adapter.capabilities.taint_window,
-    **{topic.value: _answers(topic) for topic in Topic},
-}
-
-
-_KEYS: Final[Mapping[str, str]] = {"can cancel": "called_back", "taint window": "taint_window_s"}
-"""The JSON keys that differ from the label."""
-
-
-def _key(name: str) -> str:
-    return _KEYS.get(name, name.replace(" ", "_"))
-
-
-def _value(value: Any) -> Any:
-    return value.total_seconds() if isinstance(value, timedelta) else value
+    write_json({name: abilities_to_json(carrier.adapter, carrier.market) for name, carrier in carriers.items()})
 
 
 def _cell(value: Any) -> str:

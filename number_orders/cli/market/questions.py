@@ -1,53 +1,32 @@
-"""Asks several carriers one question at once, and keeps what each answered or why it did not.
-
-One carrier's failure does not affect the others' answers. Knows no question's content.
-"""
+"""Asks the configured carriers one question at once, and prints why one did not answer. Knows no question's content."""
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
 from config.settings import Settings
-from number_orders.carriers.contract import Inquiry
-from number_orders.carriers.market import Market, Topic
+from number_orders.carriers.market import Topic
 from number_orders.cli.discovery import discover
 from number_orders.cli.exits import ExitCode, Stop, print_error
 from number_orders.cli.output import clean
-from number_orders.orders.errors import Declined, Fault, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
+from number_orders.fulfilment.inquiries import Ask, FailureKind, Replies, Reply, Seller, ask_each
+from number_orders.orders.errors import Fault
 from number_orders.orders.model import CarrierName
 from number_orders.orders.numbers import E164, parse_e164
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
 Answer = TypeVar("Answer")
-Ask = Callable[[Market], Inquiry[Answer]]
 
 _CRITERION: Final = re.compile(r"\bcriteria\.([a-z_]+)")
 _OPTION: Final = re.compile(r"^options\.(\w+)")
 _WORST_FIRST: Final = (ExitCode.OUT_OF_REACH, ExitCode.NO, ExitCode.USAGE)
+EXIT_CODES: Final[Mapping[FailureKind, ExitCode]] = {
+    FailureKind.REFUSED: ExitCode.USAGE,
+    FailureKind.DECLINED: ExitCode.NO,
+    FailureKind.SILENT: ExitCode.OUT_OF_REACH,
+}
 SET_UP_HINT: Final = "set a carrier's variables, which `number-orders doctor` names; or try `number-orders sandbox`"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a carrier gave no answer. With `faults` the question was not sent."""
-
-    code: ExitCode
-    words: str
-    faults: tuple[Fault, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Reply(Generic[Answer]):
-    """One carrier's answer, or why there is none."""
-
-    carrier: CarrierName
-    answer: Answer | None = None
-    failure: Failure | None = None
-
-
-Replies = Sequence[Reply[Answer]]
 
 
 def ask(topic: Topic, question: Ask[Answer], *, carrier: str | None) -> Replies[Answer]:
@@ -88,7 +67,7 @@ def carriers_to_ask(settings: Settings, topic: Topic, carrier: str | None) -> Se
 
 def exit_code(replies: Replies[Answer]) -> ExitCode:
     """Return the exit code: the worst failure."""
-    failed = {reply.failure.code for reply in replies if reply.failure}
+    failed = {EXIT_CODES[reply.failure.kind] for reply in replies if reply.failure}
     return next((code for code in _WORST_FIRST if code in failed), ExitCode.DONE)
 
 
@@ -121,7 +100,7 @@ def failures_to_json(replies: Replies[Answer]) -> list[dict[str, object]]:
     return [
         {
             "carrier": reply.carrier,
-            "exit_code": int(reply.failure.code),
+            "exit_code": int(EXIT_CODES[reply.failure.kind]),
             "words": clean(reply.failure.words),
             "faults": [{"field": fault.field, "rule": fault.rule} for fault in reply.failure.faults],
         }
@@ -131,30 +110,12 @@ def failures_to_json(replies: Replies[Answer]) -> list[dict[str, object]]:
 
 
 async def _ask_each(carriers: Iterable[ConfiguredCarrier], question: Ask[Answer]) -> Replies[Answer]:
-    return await asyncio.gather(*(_ask_one(carrier, question) for carrier in carriers))
-
-
-async def _ask_one(carrier: ConfiguredCarrier, question: Ask[Answer]) -> Reply[Answer]:
-    courier = carrier.courier()
+    sellers = [Seller(carrier.adapter, carrier.market, carrier.courier()) for carrier in carriers]
     try:
-        return Reply(carrier.adapter.name, answer=await courier.inquire(question(carrier.market)))
-    except (InquiryRefused, Declined, NoAnswer, UnreadableAnswer) as trouble:
-        return Reply(carrier.adapter.name, failure=failure_of(trouble))
+        return await ask_each(sellers, question)
     finally:
-        await courier.aclose()
-
-
-def failure_of(trouble: FulfilmentError) -> Failure:
-    """Return why a carrier gave no answer."""
-    match trouble:
-        case InquiryRefused():
-            return Failure(ExitCode.USAGE, str(trouble), trouble.faults)
-        case Declined():
-            return Failure(ExitCode.NO, trouble.words)
-        case UnreadableAnswer():
-            return Failure(ExitCode.OUT_OF_REACH, f"its answer cannot be read: {trouble.why}")
-        case _:
-            return Failure(ExitCode.OUT_OF_REACH, f"no answer: {str(trouble).removeprefix('no answer: ')}")
+        for seller in sellers:
+            await seller.courier.aclose()
 
 
 def error_lines(reply: Reply[Answer]) -> list[str]:

@@ -60,6 +60,18 @@ def demo(context: typer.Context) -> None:
     _run_elsewhere(command, context)
 
 
+def receiver(
+    host: Annotated[str | None, typer.Option(help="Where to listen. Default: NUMBER_ORDERS_RECEIVER__HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Default: NUMBER_ORDERS_RECEIVER__PORT, which is 8080.")
+    ] = None,
+) -> None:
+    """Serve the orders API over HTTP until stopped. Its page is at /docs."""
+    from number_orders.cli.operations.receiver import serve_receiver
+
+    serve_receiver(host, port)
+
+
 def alarms(
     ids: Ids = None,
     limit: Limit = 100,

@@ -11,9 +11,10 @@ from number_orders.carriers.holdings import ShowsHoldings
 from number_orders.cli import output
 from number_orders.cli.exits import ExitCode, Stop, print_error
 from number_orders.cli.market import questions
-from number_orders.cli.market.questions import SET_UP_HINT, Reply, error_lines, failure_of, failures_to_json
+from number_orders.cli.market.questions import SET_UP_HINT, error_lines, failures_to_json
 from number_orders.cli.output import aside, clean, screen, write_json
 from number_orders.cli.services import open_services
+from number_orders.fulfilment.inquiries import Reply, failure_of
 from number_orders.fulfilment.reconciliation.comparison import Comparison, Ghost, Movement, Orphan, UnderWay
 from number_orders.fulfilment.reconciliation.reconcile import Decision, Reconciled
 from number_orders.orders.errors import Declined, InquiryRefused, NoAnswer, UnreadableAnswer

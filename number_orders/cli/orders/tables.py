@@ -20,6 +20,10 @@ _WIDE: Final = 100
 """The width of a screen from which all columns are shown."""
 _COLUMNS: Final = ("ORDER", "KEY", "STATE", "AGE", "CARRIER", "KIND", "WANTS", "WHY")
 _NARROW_COLUMNS: Final = 4
+_IN_JSON: Final = (
+    *("order_id", "key", "carrier", "kind", "state", "carrier_status", "reason"),
+    *("accepted_at", "moved_at", "ended_at"),
+)
 _EXCERPT: Final = 200
 
 
@@ -42,12 +46,13 @@ async def read_orders(
 ) -> list[Row]:
     """Return the orders that pass every filter."""
     async with open_ledger(settings) as ledger:
+        now = await ledger.now()
         return await ledger.orders.list_orders(
             states=states,
             carrier=carrier,
             kind=kind,
-            older_than=older_than,
-            younger_than=younger_than,
+            accepted_before=None if older_than is None else now - older_than,
+            accepted_after=None if younger_than is None else now - younger_than,
             limit=limit,
         )
 
@@ -69,11 +74,7 @@ def show_orders(rows: Sequence[Row], *, limit: int, held_back: Sequence[str] = (
 
 def orders_to_json(rows: Sequence[Row]) -> list[dict[str, Any]]:
     """Return the same as JSON."""
-    left_out = {"request", "now"}
-    return [
-        {**{name: value for name, value in row.items() if name not in left_out}, "quantity": _quantity(row)}
-        for row in rows
-    ]
+    return [{**{name: row[name] for name in _IN_JSON}, "quantity": _quantity(row)} for row in rows]
 
 
 async def read_alarms(settings: Settings, limit: int) -> list[Row]:

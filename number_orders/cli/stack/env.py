@@ -27,6 +27,7 @@ def stack_variables() -> dict[str, str]:
         # Without them, the addresses of sentinels are refused.
         "SENTINEL_MASTER": found.settings.sentinel_master,
         "SENTINEL_KWARGS": found.settings.sentinel_kwargs,
+        "URL": found.receiver,
         "VAR_DIR": found.var_dir,
     }
     return {f"{PREFIX}{name}": spelled(value) for name, value in values.items() if value is not None}

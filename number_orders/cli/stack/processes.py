@@ -35,6 +35,11 @@ def flower(port: int, *, conf: Path | None) -> list[str]:
     return _celery("flower", *arguments, *([f"--conf={conf}"] if conf else []))
 
 
+def receiver() -> list[str]:
+    """Return the command line of the receiver, whose address is a setting."""
+    return [sys.executable, "-m", "number_orders.cli", "receiver"]
+
+
 def sandbox(port: int, behaviour: Mapping[str, Any], memory: Path) -> list[str]:
     """Return the command line of the sandbox. Its memory file must outlive it, as the ledger remembers its orders."""
     arguments = ("--port", str(port), "--behaviour", json.dumps(dict(behaviour)), "--memory", str(memory))

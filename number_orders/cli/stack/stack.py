@@ -1,4 +1,4 @@
-"""Starts and stops the whole system as one thing: engines, sandbox carriers, workers, beat, Flower.
+"""Starts and stops the whole system as one thing: engines, sandbox carriers, workers, beat, receiver, Flower.
 
 Knows the processes, their settings, and the order of start and stop. What they do and how they are kept running belongs
 to `workers/`, `sandbox/` and `embedded/`.
@@ -49,10 +49,12 @@ from number_orders.fulfilment.lanes.run import LANE_RUN_S
 from number_orders.ledger.identity import read_identity
 from number_orders.ledger.migrate import migrate
 from number_orders.orders.errors import LedgerUnavailable
+from number_orders.receiver.server import STOP_WITHIN_S
 from workers import broker_owner
 from workers.apps import make_sender
 from workers.brokers import open_connection, redis_client
 from workers.carriers import configured_carriers
+from workers.receiver import LEDGER_AUTHORITY
 
 FLOWER_USER: Final = "operator"
 
@@ -65,9 +67,11 @@ _BROKER_S: Final = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackOptions:
-    """The number of workers, and the behaviour of the sandbox carriers."""
+    """The number of workers, the receiver, and the behaviour of the sandbox carriers."""
 
     workers: int = 1
+    receiver: Sequence[str] | None = field(default_factory=lambda: processes.receiver() if LEDGER_AUTHORITY else None)
+    """The command line of the receiver; None: there is none, since nobody could show it a token."""
     behaviour: Mapping[str, Any] = field(default_factory=dict)
     """As `number_orders.sandbox.behaviour.read_behaviour` takes it."""
 
@@ -79,6 +83,7 @@ class Addresses:
     database_url: str = field(repr=False)
     broker_url: str = field(repr=False)
     flower: str
+    receiver: str | None
     sandbox: str | None
     carriers: Mapping[str, str]
     """Every configured carrier with its base URL."""
@@ -188,11 +193,12 @@ class Stack:
         self._settle_owner(broker_url, database_url, is_embedded=given.broker_url is None)
         sandbox = self._start_sandbox(running) if uses_sandbox else None
         flower = self._start_ours(running)
-        self._write_note(running, flower, sandbox)
+        receiver = self._start_receiver(running)
+        self._write_note(running, flower=flower, receiver=receiver, sandbox=sandbox)
         carriers = {
             str(name): carrier.settings.base_url for name, carrier in configured_carriers(self._settings).items()
         }
-        return Addresses(database_url, broker_url, flower, sandbox, carriers)
+        return Addresses(database_url, broker_url, flower, receiver, sandbox, carriers)
 
     def _open_engines(self, running: ExitStack) -> tuple[str, str]:
         database, broker = self._settings.database_url, self._settings.broker_url
@@ -266,6 +272,21 @@ class Stack:
         self._await([ReadyCheck("flower", "serves", lambda: serves(f"{flower}/healthcheck"), _UP_WITHIN_S)])
         return flower
 
+    def _start_receiver(self, running: ExitStack) -> str | None:
+        """Start the receiver, and return its address. Stopped first, so that nothing comes in that nobody works on."""
+        if self._options.receiver is None:
+            return None
+        wished = self._settings.receiver
+        port = processes.free_port(wished.port)
+        if wished.port not in {0, port}:
+            self._say(f"port {wished.port} is taken, so the receiver is on {port}")
+        self._update_settings(receiver=wished.model_copy(update={"port": port}))
+        url = f"http://{LOOPBACK}:{port}"
+        supervisor = running.enter_context(self._supervisor(STOP_WITHIN_S + _GRACE_S))
+        self._run(supervisor, "receiver", self._options.receiver)
+        self._await([ReadyCheck("receiver", "is ready", lambda: serves(f"{url}/readyz"), _UP_WITHIN_S)])
+        return url
+
     def _ready_checks(self, fleet: WorkerAnswers) -> Iterator[ReadyCheck]:
         for name in self.worker_names:
             yield ReadyCheck(name, "answers", partial(fleet.answers, processes.node(name)), _UP_WITHIN_S)
@@ -280,9 +301,9 @@ class Stack:
         running.callback(conf.unlink, missing_ok=True)
         return conf
 
-    def _write_note(self, running: ExitStack, flower: str, sandbox: str | None) -> None:
+    def _write_note(self, running: ExitStack, **addresses: str | None) -> None:
         note = self._var / STACK_NOTE
-        content = {"env": as_environment(self._settings), "pid": os.getpid(), "flower": flower, "sandbox": sandbox}
+        content = {"env": as_environment(self._settings), "pid": os.getpid(), **addresses}
         write_private(note, json.dumps(content, indent=2) + "\n")
         running.callback(note.unlink, missing_ok=True)
 

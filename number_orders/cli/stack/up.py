@@ -132,7 +132,9 @@ def _address_rows(addresses: Addresses) -> list[tuple[str, str]]:
         (name, f"{host} [dim](sandbox: nothing is bought)[/]" if addresses.sandbox else f"{host} [red](for money)[/]")
         for name, host in addresses.carriers.items()
     ]
+    receiver = [("orders API", f"{addresses.receiver}/docs")] if addresses.receiver else []
     return [
+        *receiver,
         ("Flower", addresses.flower),
         *carriers,
         ("ledger", masked(addresses.database_url)),

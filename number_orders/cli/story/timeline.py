@@ -16,9 +16,9 @@ from rich.text import Text
 
 from number_orders.cli import times
 from number_orders.cli.output import clean, state
-from number_orders.cli.story.sentences import sentence
 from number_orders.ledger.history import Story
 from number_orders.orders.events import OrderAccepted, SubmissionBegun, event_type
+from number_orders.orders.sentences import sentence
 
 _EXCERPT: Final = 160
 _TROUBLE: Final = 400

@@ -1,6 +1,13 @@
 -- name: story_of
 SELECT version, at, event, state, late, detail FROM order_events WHERE order_id = %(order_id)s ORDER BY version;
 
+-- name: news_of
+-- The events of some orders, of each those after a version.
+SELECT watched.order_id, event.version, at, event, state, late, detail
+FROM unnest(%(order_ids)s::uuid[], %(versions)s::integer[]) AS watched (order_id, version)
+JOIN order_events AS event ON event.order_id = watched.order_id AND event.version > watched.version
+ORDER BY watched.order_id, event.version;
+
 -- name: trying_since
 -- When the present series of failed attempts to send an order began. Every event outside `no_progress` ends a series.
 SELECT min(at) AS since FROM order_events

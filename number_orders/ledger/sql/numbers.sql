@@ -42,3 +42,18 @@ WHERE bringer.request -> 'numbers' ?| %(numbers)s::text[] AND bringer.request ? 
   AND named.e164 = ANY(%(numbers)s::text[])
   AND NOT EXISTS (SELECT FROM held_numbers AS held WHERE held.e164 = named.e164 AND released_at IS NULL)
 ORDER BY bringer.order_id, named.e164;
+
+-- name: holdings_of_number
+-- How often we have held a number, the present or last time first, with the orders that brought it and released it.
+SELECT now() AS now, held.e164, held.carrier, held.account, acquired_at, acquired_by, bringer.producer, bringer.key,
+       released_at, released_by
+FROM held_numbers AS held LEFT JOIN orders AS bringer ON bringer.order_id = acquired_by
+WHERE held.e164 = %(e164)s AND (%(producer)s::text IS NULL OR bringer.producer = %(producer)s)
+ORDER BY held.released_at DESC NULLS FIRST, held_id DESC LIMIT %(limit)s;
+
+-- name: orders_of_number
+-- What became of a number in the orders that name or brought it, newest first.
+SELECT orders.order_id, producer, key, kind, orders.carrier, orders.state, told.state AS number_state, told.changed_at
+FROM order_numbers AS told JOIN orders USING (order_id)
+WHERE told.e164 = %(e164)s AND (%(producer)s::text IS NULL OR producer = %(producer)s)
+ORDER BY told.changed_at DESC, orders.order_id DESC LIMIT %(limit)s;

@@ -124,16 +124,41 @@ SELECT now() AS now, orders.* FROM orders WHERE key = %(key)s ORDER BY accepted_
 SELECT order_id FROM orders WHERE carrier = %(carrier)s AND carrier_order_id = %(carrier_order_id)s;
 
 -- name: list_orders
-SELECT orders.order_id, key, carrier, kind, state, carrier_status, reason, accepted_at, moved_at, ended_at, request,
-       now() AS now
-FROM orders
-WHERE (%(states)s::text[] IS NULL OR state = ANY(%(states)s))
-  AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s)
-  AND (%(kind)s::text IS NULL OR kind = %(kind)s)
-  AND (%(older_than)s::interval IS NULL OR accepted_at < now() - %(older_than)s)
-  AND (%(younger_than)s::interval IS NULL OR accepted_at >= now() - %(younger_than)s)
-ORDER BY accepted_at DESC
+-- A page of orders, newest first. A plan serves all calls, so each way to find the orders is a statement of its own.
+SELECT now() AS now, orders.* FROM orders
+WHERE (accepted_at, order_id) < (%(before)s::timestamptz, %(before_id)s::uuid) AND accepted_at >= %(since)s::timestamptz
+  AND state = ANY(%(states)s) AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+ORDER BY accepted_at DESC, order_id DESC
 LIMIT %(limit)s;
+
+-- name: list_orders_of_producer
+SELECT now() AS now, orders.* FROM orders
+WHERE producer = %(producer)s
+  -- With the producer in the bounds, only the index of its orders serves them.
+  AND (producer, accepted_at, order_id) < (%(producer)s, %(before)s::timestamptz, %(before_id)s::uuid)
+  AND (producer, accepted_at) >= (%(producer)s, %(since)s::timestamptz)
+  AND state = ANY(%(states)s) AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+ORDER BY accepted_at DESC, order_id DESC
+LIMIT %(limit)s;
+
+-- name: list_orders_among
+SELECT now() AS now, orders.*
+FROM (SELECT * FROM orders WHERE order_id = ANY(%(order_ids)s) OFFSET 0) AS orders  -- found by their ids, then filtered
+WHERE (%(producer)s::text IS NULL OR producer = %(producer)s)
+  AND (accepted_at, order_id) < (%(before)s::timestamptz, %(before_id)s::uuid) AND accepted_at >= %(since)s::timestamptz
+  AND state = ANY(%(states)s) AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
+ORDER BY accepted_at DESC, order_id DESC
+LIMIT %(limit)s;
+
+-- name: find_by_producer_and_key
+SELECT order_id FROM orders WHERE producer = %(producer)s AND key = %(key)s;
+
+-- name: find_by_number
+-- The orders in which something became of a number, and the unfinished ones that name it.
+SELECT order_id FROM order_numbers WHERE e164 = %(number)s
+UNION
+SELECT order_id FROM orders
+WHERE request -> 'numbers' ? %(number)s::text AND request ? 'numbers' AND ended_at IS NULL;
 
 -- name: count_by_state
 SELECT state, count(*) AS orders FROM orders GROUP BY state;

@@ -20,6 +20,18 @@ def story_of(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
+def news_of(tables: Tables, p: Params) -> list[Row]:
+    """Return the events of some orders, of each those after a version."""
+    watched = sorted(zip(p["order_ids"], p["versions"], strict=True))
+    return [
+        {"order_id": order_id, **event}
+        for order_id, version in watched
+        for event in tables.events.get(order_id, ())
+        if event["version"] > version
+    ]
+
+
+@statement
 def trying_since(tables: Tables, p: Params) -> list[Row]:
     """Return when the present series of failed attempts to send an order began."""
     events = tables.events[p["order_id"]]

@@ -76,3 +76,37 @@ def parked_orders_bringing(tables: Tables, p: Params) -> list[Row]:
         for order_id in parked
     )
     return [{"order_id": order_id, "e164": numbers[0]} for order_id, numbers in named if numbers]
+
+
+@statement
+def holdings_of_number(tables: Tables, p: Params) -> list[Row]:
+    """Return how often we have held a number, the present or last time first."""
+    rows = []
+    for held in reversed(tables.held):
+        bringer = tables.orders.get(held["acquired_by"], {})
+        if held["e164"] == p["e164"] and p["producer"] in {None, bringer.get("producer")}:
+            of_bringer = {name: bringer.get(name) for name in ("producer", "key")}
+            rows.append({"now": tables.clock(), **held, **of_bringer})
+    present = [row for row in rows if row["released_at"] is None]
+    past = sorted((row for row in rows if row["released_at"] is not None), key=_released_at, reverse=True)
+    return [*present, *past][: p["limit"]]
+
+
+def _released_at(row: Row) -> Any:
+    return row["released_at"]
+
+
+@statement
+def orders_of_number(tables: Tables, p: Params) -> list[Row]:
+    """Return what became of a number in the orders that name or brought it, newest first."""
+    rows = []
+    for order_id, numbers in tables.numbers.items():
+        order, told = tables.orders[order_id], numbers.get(p["e164"])
+        if told is not None and p["producer"] in {None, order["producer"]}:
+            row = {name: order[name] for name in ("order_id", "producer", "key", "kind", "carrier", "state")}
+            rows.append(row | {"number_state": told["state"], "changed_at": told["changed_at"]})
+    return sorted(rows, key=_changed_at, reverse=True)[: p["limit"]]
+
+
+def _changed_at(row: Row) -> Any:
+    return row["changed_at"], row["order_id"]

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -81,7 +80,8 @@ def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
     new = [(order, number) for order, number in reported if not _has_acquired(tables, order, number["e164"])]
     gone = [(order, number) for order, number in reported if _releases(tables, order, number)]
     for order, number in reported:
-        tables.numbers[order["order_id"]][number["e164"]] = {"order_id": order["order_id"], **number}
+        told = {"order_id": order["order_id"], "changed_at": tables.clock()}
+        tables.numbers[order["order_id"]][number["e164"]] = told | number
     for order, number in gone:
         tables.release_number(number["e164"], order)
     for order, number in new:
@@ -178,21 +178,63 @@ def find_by_carrier_order(tables: Tables, p: Params) -> list[Row]:
 
 @statement
 def list_orders(tables: Tables, p: Params) -> list[Row]:
-    """Return orders, newest first."""
-    found = [row for row in tables.orders.values() if _is_listed(row, p, tables.clock())]
-    newest_first = sorted(found, key=_accepted_at, reverse=True)[: p["limit"]]
+    """Return a page of orders, newest first."""
+    found = [row for row in tables.orders.values() if _is_listed(row, p)]
+    newest_first = sorted(found, key=_age_and_id, reverse=True)[: p["limit"]]
     return [{**row, "now": tables.clock()} for row in newest_first]
 
 
-def _is_listed(row: Row, p: Params, at: datetime) -> bool:
-    age: timedelta = at - row["accepted_at"]
+@statement
+def list_orders_of_producer(tables: Tables, p: Params) -> list[Row]:
+    """Return a page of the orders of one producer."""
+    return [row for row in list_orders(tables, {**p, "limit": None}) if row["producer"] == p["producer"]][: p["limit"]]
+
+
+@statement
+def list_orders_among(tables: Tables, p: Params) -> list[Row]:
+    """Return a page of some orders."""
+    everything = list_orders(tables, {**p, "limit": None})
+    among = [row for row in everything if row["order_id"] in p["order_ids"]]
+    return [row for row in among if p["producer"] in {None, row["producer"]}][: p["limit"]]
+
+
+@statement
+def find_by_producer_and_key(tables: Tables, p: Params) -> list[Row]:
+    """Return the order with this key of this producer."""
+    order_id = tables.keys.get((p["producer"], p["key"]))
+    return [] if order_id is None else [{"order_id": order_id}]
+
+
+@statement
+def find_by_number(tables: Tables, p: Params) -> list[Row]:
+    """Return the orders in which something became of a number, and the unfinished ones that name it."""
+    about = (row for row in tables.orders.values() if _is_about(tables, row, p["number"]))
+    return [{"order_id": row["order_id"]} for row in about]
+
+
+def _is_listed(row: Row, p: Params) -> bool:
     return (
-        (p["states"] is None or row["state"] in p["states"])
+        _is_in_time(row, p)
+        and row["state"] in p["states"]
         and p["carrier"] in {None, row["carrier"]}
         and p["kind"] in {None, row["kind"]}
-        and (p["older_than"] is None or age > p["older_than"])
-        and (p["younger_than"] is None or age <= p["younger_than"])
     )
+
+
+def _is_in_time(row: Row, p: Params) -> bool:
+    """Tell whether an order was accepted between two bounds. A bound that is a text is no bound: infinity."""
+    before, since = p["before"], p["since"]
+    is_before = isinstance(before, str) or _age_and_id(row) < (before, p["before_id"])
+    return is_before and (isinstance(since, str) or row["accepted_at"] >= since)
+
+
+def _is_about(tables: Tables, row: Row, e164: str) -> bool:
+    named = row["ended_at"] is None and e164 in row["request"].get("numbers", ())
+    return named or e164 in tables.numbers[row["order_id"]]
+
+
+def _age_and_id(row: Row) -> tuple[Any, Any]:
+    return row["accepted_at"], row["order_id"]
 
 
 def _accepted_at(row: Row) -> Any:

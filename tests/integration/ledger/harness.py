@@ -35,7 +35,7 @@ class LedgerHarness(Protocol):
         ...
 
     async def advance(self, span: timedelta) -> None:
-        """Let time pass for everything that is due, limited or open until a moment."""
+        """Let time pass for everything that is accepted, due, limited or open until a moment."""
         ...
 
     async def holdings(self) -> list[Holding]:
@@ -44,6 +44,7 @@ class LedgerHarness(Protocol):
 
 
 _MOMENTS: Final = {
+    "orders": ("accepted_at",),
     "owed": ("not_before",),
     "budgets": ("next_at", "paused_until"),
     "breakers": ("held_until", "opened_at", "probe_until", "closed_at"),

@@ -10,7 +10,7 @@ import pytest
 from psycopg import sql
 
 from number_orders.embedded.engines import Engines
-from number_orders.ledger.migrate import head, migrate, schema_version
+from number_orders.ledger.migrate import head, migrate, schema_fault, schema_version
 
 CATALOGUE = """
     SELECT 'column', table_name || '.' || column_name,
@@ -92,3 +92,15 @@ def test_every_revision_says_when_to_run_it() -> None:
     assert revisions
     for revision in revisions:
         assert re.search(r'^deploy = "(pre|post)"$', revision.read_text(), re.MULTILINE), revision.name
+
+
+def test_schema_that_is_older_or_missing_does_not_serve(empty_url: str) -> None:
+    """A newer one does: it was migrated for the next release, beside which this one still runs."""
+    assert "no schema" in str(schema_fault(empty_url))
+    migrate(empty_url)
+    assert schema_fault(empty_url) is None
+    with psycopg.connect(empty_url, autocommit=True) as db:
+        db.execute("UPDATE alembic_version SET version_num = '0001'")
+        assert "schema 0001" in str(schema_fault(empty_url))
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert schema_fault(empty_url) is None

@@ -114,3 +114,17 @@ def test_a_malformed_swift_key_is_refused_and_not_repeated(key: str) -> None:
 def test_swift_settings_that_cannot_work_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(changes))):
         SwiftSettings.model_validate({"api_key": KEY, **changes})
+
+
+def test_receiver_is_set_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}RECEIVER__PORT", "9000")
+    monkeypatch.setenv(f"{PREFIX}RECEIVER__TRUSTED_PROXIES", "10.0.0.0/8")
+
+    receiver = Settings().receiver
+
+    assert (receiver.host, receiver.port, receiver.trusted_proxies) == ("127.0.0.1", 9000, "10.0.0.0/8")
+    for name, value in (("PORT", "70000"), ("RATE_PER_S", "0"), ("DATABASE_CONNECTIONS", "0"), ("QUESTIONS_MAX", "0")):
+        with monkeypatch.context() as wrong:
+            wrong.setenv(f"{PREFIX}RECEIVER__{name}", value)
+            with pytest.raises(ValidationError, match=name.lower()):
+                Settings()

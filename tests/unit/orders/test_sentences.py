@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from number_orders.cli.story.sentences import _WORDS, sentence
 from number_orders.orders.events import EVENT_TYPES, CarrierNews, OrderAccepted, names_of
+from number_orders.orders.sentences import _WORDS, sentence
 
 
 def row(event: str, *, late: bool = False, **detail: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The orders API, one module a resource."""

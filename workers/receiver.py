@@ -1,0 +1,149 @@
+"""The receiver's process: settings become connections, and uvicorn serves the application."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, Final
+
+import structlog
+from fastapi import APIRouter
+from kombu.exceptions import OperationalError
+
+from config.settings import ReceiverSettings, Settings
+from number_orders.fulfilment.authority import Authority
+from number_orders.fulfilment.inquiries import Seller
+from number_orders.fulfilment.runtime import Services
+from number_orders.ledger.migrate import schema_fault
+from number_orders.receiver.app import OpenConnections, create_app
+from number_orders.receiver.bell import BackgroundBell
+from number_orders.receiver.parts import Connections, Limits
+from number_orders.receiver.rate import RequestRate
+from number_orders.receiver.server import Address, make_server
+from workers import logs
+from workers.apps import make_bell, make_notifier
+from workers.bootstrap import services_factory
+from workers.brokers import open_connection
+from workers.carriers import configured_carriers
+from workers.slots import NoSlots
+
+log = structlog.get_logger(__name__)
+
+OpenAuthority = Callable[[Services], Authority]
+
+LEDGER_AUTHORITY: Final[OpenAuthority | None] = None
+"""Makes what knows the tokens in the ledger. None: this release keeps none, and its receiver refuses to start."""
+
+_BROKER_S: Final = 2
+_BROKER_EVERY_S: Final = 5.0
+"""How often the broker is looked at, however often somebody asks."""
+
+
+class NoAuthority(Exception):
+    """Nothing here knows tokens, so nobody could be served."""
+
+
+def serve(
+    settings: Settings, *, open_authority: OpenAuthority | None = LEDGER_AUTHORITY, routers: Sequence[APIRouter] = ()
+) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises:
+        NoAuthority: Nobody could show a valid token.
+        SystemExit: The ledger cannot be reached, or the port is taken; the log has the reason.
+    """
+    if open_authority is None:
+        raise NoAuthority("the receiver needs tokens to know who asks, and there are none")
+    logs.set_up(settings.log_level, as_json=settings.log_json)
+    own = settings.receiver
+    app = create_app(connections(settings, open_authority), limits=limits(own), routers=routers)
+    server = make_server(app, Address(own.host, own.port, own.trusted_proxies))
+    # Uvicorn stops at the first signal, restores these handlers and raises the signal again: to no effect.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _ignore)
+    server.run()
+    if not server.started:
+        raise SystemExit(1)
+
+
+def limits(settings: ReceiverSettings) -> Limits:
+    """Return what one process does at most."""
+    rate = RequestRate(settings.rate_per_s, max(settings.rate_burst, settings.rate_per_s))
+    return Limits(rate=rate, streams_max=settings.streams_max, questions_max=settings.questions_max)
+
+
+def connections(settings: Settings, open_authority: OpenAuthority) -> OpenConnections:
+    """Return a function that opens what the receiver is connected to. Nothing is connected before."""
+    assert settings.database_url is not None, "the caller has checked that the settings name a database"
+    url = settings.database_url.get_secret_value()
+    of_process = settings.model_copy(update={"database_connections": settings.receiver.database_connections})
+
+    @asynccontextmanager
+    async def open_connections() -> AsyncIterator[Connections]:
+        async with AsyncExitStack() as stack:
+            bell = BackgroundBell(make_bell(settings))
+            stack.callback(bell.close)
+            open_services = services_factory(
+                of_process, bell=lambda: bell, notifier=lambda: make_notifier(settings), slots=NoSlots()
+            )
+            services = await stack.enter_async_context(open_services())
+            sellers = {}
+            for name, carrier in configured_carriers(settings).items():
+                courier = carrier.courier()
+                stack.push_async_callback(courier.aclose)
+                sellers[name] = Seller(carrier.adapter, carrier.market, courier)
+            yield Connections(
+                services=services,
+                authority=open_authority(services),
+                sellers=sellers,
+                schema_fault=_SchemaCheck(url),
+                broker_fault=_BrokerCheck(settings),
+            )
+
+    return open_connections
+
+
+class _SchemaCheck:
+    """Compares the ledger's schema with the one that this code needs, until it is right once: it never goes back."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._is_right = False
+
+    async def __call__(self) -> str | None:
+        fault = None if self._is_right else await asyncio.to_thread(schema_fault, self._url)
+        self._is_right = fault is None
+        return fault
+
+
+class _BrokerCheck:
+    """Connects to the broker, and remembers for some seconds how that went."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._looked_at = -_BROKER_EVERY_S
+        self._fault: str | None = None
+
+    async def __call__(self) -> str | None:
+        if time.monotonic() - self._looked_at >= _BROKER_EVERY_S:
+            self._looked_at = time.monotonic()
+            self._fault = await asyncio.to_thread(self._look)
+        return self._fault
+
+    def _look(self) -> str | None:
+        with open_connection(self._settings) as connection:
+            faults: tuple[type[BaseException], ...] = (
+                OperationalError,
+                *connection.connection_errors,
+                *connection.channel_errors,
+            )
+            try:
+                connection.ensure_connection(max_retries=1, timeout=_BROKER_S)
+            except faults as trouble:
+                return repr(trouble)
+        return None
+
+
+def _ignore(*_: Any) -> None:
+    """Do nothing: the server has stopped already."""
