@@ -110,7 +110,8 @@ def _serving(env: BenchEnvironment, kind: str) -> Iterator[tuple[int, int]]:
     migrate(env.servers.database_url)
     port = free_port()
     argv = [sys.executable, "-m", "bench.receiver_app", kind, str(port)]
-    pid = env.run(kind, argv, **practice_settings(env), **_RATE)
+    own_port = {"NUMBER_ORDERS_RECEIVER__PORT": str(port)}
+    pid = env.run(kind, argv, **practice_settings(env), **_RATE, **own_port)
     for _ in until(time.monotonic() + _UP_WITHIN_S, f"the start of {kind}"):
         env.check()
         try:

@@ -12,7 +12,6 @@ import uvicorn
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from config.settings import Settings
 from number_orders.fulfilment.authority import Identity, Role
 from number_orders.receiver.server import Address, make_server
 from workers import receiver
@@ -43,13 +42,11 @@ def bare() -> FastAPI:
 
 def main() -> None:
     """Serve until stopped."""
-    kind, port = sys.argv[1], int(sys.argv[2])
+    kind, *port = sys.argv[1:]
     if kind == "receiver":
-        settings = Settings()
-        own = settings.receiver.model_copy(update={"port": port})
-        receiver.serve(settings.model_copy(update={"receiver": own}), open_authority=lambda _: OneToken())
+        receiver.serve(open_authority=lambda _: OneToken())
         return
-    uvicorn.Server(make_server(bare(), Address("127.0.0.1", port)).config).run()
+    uvicorn.Server(make_server(bare(), Address("127.0.0.1", int(port[0]))).config).run()
 
 
 if __name__ == "__main__":

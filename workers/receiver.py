@@ -45,9 +45,12 @@ class NoAuthority(Exception):
 
 
 def serve(
-    settings: Settings, *, open_authority: OpenAuthority | None = LEDGER_AUTHORITY, routers: Sequence[APIRouter] = ()
+    settings: Settings | None = None,
+    *,
+    open_authority: OpenAuthority | None = LEDGER_AUTHORITY,
+    routers: Sequence[APIRouter] = (),
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C.
+    """Serve until SIGTERM or Ctrl-C. Without settings, those of the environment count.
 
     Raises:
         NoAuthority: Nobody could show a valid token.
@@ -55,6 +58,7 @@ def serve(
     """
     if open_authority is None:
         raise NoAuthority("the receiver needs tokens to know who asks, and there are none")
+    settings = settings or Settings()
     logs.set_up(settings.log_level, as_json=settings.log_json)
     own = settings.receiver
     app = create_app(connections(settings, open_authority), limits=limits(own), routers=routers)
