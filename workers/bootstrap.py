@@ -94,7 +94,9 @@ def services_factory(
                 guard_lasts=guard_lasts,
             )
             adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
-            yield Services(ledger, orders, Intake(ledger.intake, adapters, process_bell, now=utc_now))
+            per_hour = settings.default_numbers_per_hour
+            intake = Intake(ledger.intake, adapters, process_bell, now=utc_now, numbers_per_hour=per_hour)
+            yield Services(ledger, orders, intake)
 
     return open_services
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from number_orders.ledger.alarms import Alarms
+from number_orders.ledger.allowances import Allowances
 from number_orders.ledger.breakers import Breakers
 from number_orders.ledger.connection import Database, PostgresDatabase, ledger_time
 from number_orders.ledger.dead_letters import DeadLetterStore
@@ -22,6 +23,7 @@ from number_orders.ledger.numbers import NumberStore
 from number_orders.ledger.orders import OrderStore
 from number_orders.ledger.outbox import Outbox
 from number_orders.ledger.pauses import Pauses
+from number_orders.ledger.producers import Producers
 from number_orders.ledger.readings import Readings
 from number_orders.ledger.schedule import Schedule
 from number_orders.ledger.serial_locks import SerialLocks
@@ -33,6 +35,8 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.intake = IntakeStore(database)
+        self.allowances = Allowances(database)
+        self.producers = Producers(database)
         self.orders = OrderStore(database)
         self.numbers = NumberStore(database)
         self.holdings = HoldingsStore(database)

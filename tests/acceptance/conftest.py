@@ -139,6 +139,7 @@ def environment(ledger_url: str, broker_url: str, carrier: SandboxControl) -> di
         "NUMBER_ORDERS_DATABASE_URL": ledger_url,
         "NUMBER_ORDERS_BROKER_URL": broker_url,
         "NUMBER_ORDERS_LOG_LEVEL": "INFO",
+        "NUMBER_ORDERS_NUMBERS_PER_HOUR": "1000000",
         "NUMBER_ORDERS_CM__BASE_URL": carrier.url,
         "NUMBER_ORDERS_SWIFT__BASE_URL": carrier.url,
         **{f"NUMBER_ORDERS_BANDWIDTH__{name}": value for name, value in bandwidth.items()},

@@ -49,6 +49,11 @@ _MOMENTS: Final = {
     "breakers": ("held_until", "opened_at", "probe_until", "closed_at"),
     "readings": ("not_before", "began_at", "whole_at"),
     "list_questions": ("asked_at",),
+    "allowances": ("began_at",),
+    "allowance_corrections": ("charged_at",),
+    "orders": ("charged_at",),
+    "tokens": ("expires_at", "last_used_at"),
+    "signing_keys": ("made_at",),
 }
 """What is moved into the past on PostgreSQL, whose clock cannot be set."""
 
