@@ -230,6 +230,10 @@ class Settings(BaseSettings):
     """The most pool children that work one lane at the same time. While one child keeps up, it is alone."""
     database_connections: Annotated[int, Field(ge=1)] = 3
     """The most ledger connections per pool child."""
+    signed_messages: Literal["off", "accepted", "required"] = "off"
+    """Whether queue messages are signed by their producers. `accepted`: a signature that is there must be right."""
+    operators_queue: bool = False
+    """Whether workers take operators' messages (`orders.park`, `resolve`, `retry`) from their queue."""
     numbers_per_hour: Annotated[int, Field(ge=0)] | Literal["off"] = 1000
     """The most numbers an hour of a producer for whom nobody has set a limit; `off`: as many as it likes."""
     receipts_kept_days: Annotated[int, Field(ge=1)] = 30

@@ -438,12 +438,13 @@ def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy)
         case State.ACCEPTED, NotSent(reason=reason, not_before=not_before):
             pause = _jittered(policy.resend_pause(order.sends), order, order.sends)
             yield SubmitOrder(max(not_before or now, now + pause), reason)
-        case State.ACCEPTED, Deferred(not_before=not_before) | PartSettled(not_before=not_before):
-            yield SubmitOrder(max(now, not_before), order.reason)
+        case (
+            State.ACCEPTED,
+            Deferred(not_before=not_before) | PartSettled(not_before=not_before) | SentAgain(not_before=not_before),
+        ):
+            yield SubmitOrder(max(now, not_before or now), order.reason)
         case State.ACCEPTED, _:
-            # An order that was parked when it came in may be scheduled for later.
-            scheduled = order.request.not_before if isinstance(event, SentAgain) else None
-            yield SubmitOrder(max(now, scheduled or now), order.reason)
+            yield SubmitOrder(now, order.reason)
         case State.OPEN, StillOpen(slow=slow):
             yield next_ask(order, max(1, _changes(order) - CHANGES_MAX), slow=slow, now=now, policy=policy)
         case State.OPEN, Adopted() | CancelAsked():
