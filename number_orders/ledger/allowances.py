@@ -9,28 +9,12 @@ operator approves it, even if that exceeds the budget.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
 from number_orders.ledger.connection import Database
-
-
-class Span(StrEnum):
-    """What a limit counts together."""
-
-    ORDER = "order"
-    HOUR = "hour"
-    DAY = "day"
-
-
-class Above(StrEnum):
-    """What becomes of an order that exceeds a limit."""
-
-    REFUSE = "refuse"
-    PARK = "park"
-    """It is stored as PARKED, for an operator to approve."""
+from number_orders.orders.budget import Above, Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,8 @@ _NOT_YET: Final = (
 def accept_orders(tables: Tables, p: Params) -> list[Row]:
     """Store the orders whose key and id are free and which their producers' budgets allow."""
     default = p["numbers_per_hour"]
-    unopened = {
-        order["producer"] for order in p["orders"] if order["numbers"] and not is_open(tables, order["producer"])
-    }
-    producers = {order["producer"] for order in p["orders"] if order["numbers"]} - unopened
+    producers = {order["producer"] for order in p["orders"] if order["numbers"]}
+    unopened = {producer for producer in producers if default is not None and not is_open(tables, producer)}
     apply_corrections(tables, producers - unopened, default)
     return [
         row

@@ -5,7 +5,8 @@ import pytest
 from number_orders.fulfilment.intake import Refusal, Ticket
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
-from number_orders.ledger.allowances import Above, Limit, Span
+from number_orders.ledger.allowances import Limit
+from number_orders.orders.budget import Above, Span
 from number_orders.orders.errors import OrderRefused
 from number_orders.orders.events import Acknowledged, Event, PartlyFilled, SentAgain, SubmissionBegun
 from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, OrderId, State

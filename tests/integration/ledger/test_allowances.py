@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from number_orders.ledger.allowances import Above, Limit, Span
+from number_orders.ledger.allowances import Limit
 from number_orders.ledger.intake import NewOrder, Stored
 from number_orders.ledger.ledger import Ledger
+from number_orders.orders.budget import Above, Span
 from number_orders.orders.events import Acknowledged, Filled, SentAgain, SubmissionBegun, WrittenOff
 from number_orders.orders.model import (
     CarrierName,

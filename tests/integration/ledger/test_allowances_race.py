@@ -7,8 +7,9 @@ from multiprocessing import get_context
 
 import psycopg
 
-from number_orders.ledger.allowances import Limit, Span
+from number_orders.ledger.allowances import Limit
 from number_orders.ledger.ledger import PostgresLedger
+from number_orders.orders.budget import Span
 from number_orders.orders.model import CarrierName
 from tests.integration.ledger.test_allowances import an_order
 

@@ -12,8 +12,9 @@ import pytest
 import redis
 from celery import Celery
 
-from number_orders.ledger.allowances import Limit, Span
+from number_orders.ledger.allowances import Limit
 from number_orders.ledger.ledger import PostgresLedger
+from number_orders.orders.budget import Span
 from number_orders_client.signing import Message, sign
 from tests.integration.workers.conftest import environment
 from tests.later import LATER
