@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 _STORED: Final = frozenset({State.ACCEPTED.value, State.PARKED.value})
 _REFUSED: Final = "REFUSED"
 _UNOPENED: Final = "UNOPENED"
+_IN_TURN: Final = "IN_TURN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +75,24 @@ class IntakeStore:
             orders: The orders, in the sequence in which they take numbers.
             numbers_per_hour: The limit of producers for whom nobody has set one; None: no limit.
         """
-        rows = await self._accept(orders, numbers_per_hour)
+        rows = await self._accept("accept_orders", orders, numbers_per_hour)
+        if any(row["outcome"] == _IN_TURN for row in rows):
+            rows = await self._accept("accept_orders_in_turn", orders, numbers_per_hour)
         unopened = {row["order_id"] for row in rows if row["outcome"] == _UNOPENED}
         if unopened:
-            await self._open_allowances([order.producer for order in orders if order.order_id in unopened])
-            rows += await self._accept([order for order in orders if order.order_id in unopened], numbers_per_hour)
+            late = [order for order in orders if order.order_id in unopened]
+            await self._open_allowances([order.producer for order in late])
+            rows += await self._accept("accept_orders_in_turn", late, numbers_per_hour)
         return Stored(
             {OrderId(row["order_id"]): State(row["outcome"]) for row in rows if row["outcome"] in _STORED},
             {OrderId(row["order_id"]): row["why"] for row in rows if row["outcome"] == _REFUSED},
         )
 
-    async def _accept(self, orders: Sequence[NewOrder], numbers_per_hour: int | None) -> list[Mapping[str, Any]]:
+    async def _accept(
+        self, statement: str, orders: Sequence[NewOrder], numbers_per_hour: int | None
+    ) -> list[Mapping[str, Any]]:
         rows = Jsonb([_new_order(position, order) for position, order in enumerate(orders)])
-        return [*await self._database.run("accept_orders", {"orders": rows, "numbers_per_hour": numbers_per_hour})]
+        return [*await self._database.run(statement, {"orders": rows, "numbers_per_hour": numbers_per_hour})]
 
     async def _open_allowances(self, producers: Sequence[str]) -> None:
         """Add the first allowance of producers that order for the first time."""

@@ -81,7 +81,7 @@ class Monitor:
                 self._check_claims(params, [row for row in rows if row["order_id"]])
             case "postpone" | "put_off" | "release" | "wait_for_serial_locks" | "mark_delivered":
                 self._end_leases(params)
-            case "record_steps" | "accept_orders":
+            case "record_steps" | "accept_orders" | "accept_orders_in_turn":
                 for row in rows:
                     if row.get("outcome") not in _NOT_STORED:
                         self._check_order(self.tables.orders[row["order_id"]])

@@ -1,12 +1,97 @@
--- name: accept_orders
--- Store new orders, each with its first event, its work items and perhaps a document for its producer: one statement for
--- one order or five hundred. Orders whose key or id is taken are left out; `find_taken` returns whose it is.
--- Each takes its numbers from its producer's allowances. Above one of them it is refused, or stored as PARKED. Intakes of
--- one producer wait for each other at its rows in `allowances`, so no two take the same numbers.
-WITH RECURSIVE input AS MATERIALIZED (
+-- part: input
     SELECT * FROM jsonb_to_recordset(%(orders)s) AS i (
         position integer, order_id uuid, producer text, key text, fingerprint text, reference text, carrier text, kind text, account text,
         numbers integer, request jsonb, reason text, not_before timestamptz, notification jsonb, parked_notification jsonb, channels text[])
+
+-- part: store
+), new_events AS (
+    INSERT INTO order_events (order_id, version, event, state, detail)
+    SELECT order_id, 0, 'OrderAccepted', 'ACCEPTED', '{}' FROM accepted
+    UNION ALL
+    SELECT order_id, 1, 'Parked', 'PARKED', jsonb_build_object('reason', reason) FROM accepted WHERE state = 'PARKED'
+), new_work AS (
+    INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
+    SELECT order_id, 'submit', carrier, kind, greatest(not_before, now()), input.reason
+    FROM input JOIN accepted USING (order_id) WHERE state = 'ACCEPTED'
+    UNION ALL
+    SELECT order_id, 'tell', carrier, kind, now(), NULL
+    FROM input JOIN accepted USING (order_id)
+    WHERE coalesce(notification, parked_notification) IS NOT NULL AND (notification IS NOT NULL OR state = 'PARKED')
+), new_messages AS (
+    INSERT INTO tellings (order_id, version, channel, document)
+    -- The format of moments is that of number_orders/orders/document.py, with all six decimals.
+    SELECT order_id, version, channel, document || jsonb_build_object(
+               'accepted_at', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
+               'reference', coalesce(accepted.reference, order_id::text))
+    FROM input JOIN accepted USING (order_id), LATERAL (
+        SELECT 0, notification
+        UNION ALL
+        SELECT 1, parked_notification || jsonb_build_object('reason', accepted.reason) WHERE accepted.state = 'PARKED'
+    ) AS message (version, document), unnest(channels) AS channel
+    WHERE coalesce(notification, parked_notification) IS NOT NULL AND document IS NOT NULL
+)
+
+-- name: accept_orders
+-- Store new orders, each with its first event, its work items and perhaps a document for its producer: one statement for
+-- one order or five hundred. Orders whose key or id is taken are left out; `find_taken` returns whose it is.
+-- Each takes its numbers from its producer's allowances. Intakes of one producer wait for each other at its rows in
+-- `allowances`, so no two take the same numbers. If an allowance does not suffice for all, has not begun, or has corrections
+-- to be counted, nothing is stored, and `accept_orders_in_turn` must be used, which costs a third more.
+WITH input AS MATERIALIZED (
+-- include: input
+), asked AS MATERIALIZED (
+    SELECT producer, carrier, sum(numbers) AS numbers, max(numbers) AS most FROM input WHERE numbers > 0 GROUP BY producer, carrier
+), locked AS MATERIALIZED (
+    SELECT producer, carrier, span, taken, CASE WHEN is_default THEN %(numbers_per_hour)s::integer ELSE numbers_max END AS numbers_max,
+           span = 'order' OR began_at + CASE WHEN span <> 'order' THEN '1 ' || span END::interval > now() AS has_begun
+    FROM allowances
+    WHERE producer IN (SELECT producer FROM asked)
+      AND CASE WHEN is_default THEN %(numbers_per_hour)s::integer ELSE numbers_max END IS NOT NULL
+    ORDER BY producer, carrier, span  -- all lock in this order, so that none can deadlock
+    FOR UPDATE
+), checked AS MATERIALIZED (
+    SELECT NOT EXISTS (
+               SELECT FROM asked
+               WHERE %(numbers_per_hour)s::integer IS NOT NULL AND NOT EXISTS (
+                   SELECT FROM allowances WHERE allowances.producer = asked.producer AND carrier = '' AND span = 'hour'))
+       AND NOT EXISTS (
+               SELECT FROM locked
+               WHERE NOT has_begun OR numbers_max < (
+                   SELECT CASE WHEN span = 'order' THEN max(most) ELSE locked.taken + sum(numbers) END FROM asked
+                   WHERE asked.producer = locked.producer AND locked.carrier IN ('', asked.carrier)))
+       AND NOT EXISTS (SELECT FROM allowance_corrections WHERE producer IN (SELECT producer FROM locked)) AS all_fit
+), accepted AS (
+    INSERT INTO orders (order_id, producer, key, fingerprint, reference, history_lost_at, carrier, kind, account, request, reason, state, version, charged_at)
+    SELECT order_id, producer, key, decode(fingerprint, 'hex'),
+           CASE WHEN (SELECT references_from <= now() FROM guard) THEN reference END,
+           (SELECT began_at FROM guard WHERE ends_at > now()),  -- its key may have been accepted before, and forgotten
+           carrier, kind, account, request, reason, 'ACCEPTED', 0,
+           CASE WHEN numbers > 0 AND producer IN (SELECT producer FROM locked) THEN clock_timestamp() END
+    FROM input
+    WHERE (SELECT all_fit FROM checked)
+    ORDER BY producer, key, position  -- two batches with the same keys take them in one order, so they cannot deadlock
+    ON CONFLICT DO NOTHING
+    RETURNING order_id, reference, state, reason, charged_at
+), bought AS MATERIALIZED (
+    SELECT producer, carrier, sum(numbers) AS numbers FROM input JOIN accepted USING (order_id) WHERE charged_at IS NOT NULL
+    GROUP BY producer, carrier
+), charged AS (
+    UPDATE allowances SET taken = allowances.taken + (
+        SELECT sum(numbers) FROM bought WHERE bought.producer = locked.producer AND locked.carrier IN ('', bought.carrier))
+    FROM locked
+    WHERE allowances.producer = locked.producer AND allowances.carrier = locked.carrier AND allowances.span = locked.span
+      AND locked.span <> 'order'
+      AND EXISTS (SELECT FROM bought WHERE bought.producer = locked.producer AND locked.carrier IN ('', bought.carrier))
+-- include: store
+SELECT order_id, state AS outcome, NULL AS why FROM accepted
+UNION ALL
+SELECT order_id, 'IN_TURN', NULL FROM input WHERE NOT (SELECT all_fit FROM checked);
+
+-- name: accept_orders_in_turn
+-- The same where an allowance may not suffice for all: each order takes its numbers in its turn. Above an allowance it is
+-- refused, or stored as PARKED.
+WITH RECURSIVE input AS MATERIALIZED (
+-- include: input
 ), asked AS MATERIALIZED (
     -- Producers that order for the first time have no row to lock yet: `open_allowances` adds it.
     SELECT producer, carrier, sum(numbers) AS numbers, max(numbers) AS most,
@@ -98,32 +183,7 @@ WITH RECURSIVE input AS MATERIALIZED (
         SELECT sum(numbers) FROM bought WHERE bought.producer = spent.producer AND spent.carrier IN ('', bought.carrier)), 0)
     FROM spent
     WHERE allowances.producer = spent.producer AND allowances.carrier = spent.carrier AND allowances.span = spent.span AND spent.span <> 'order'
-), new_events AS (
-    INSERT INTO order_events (order_id, version, event, state, detail)
-    SELECT order_id, 0, 'OrderAccepted', 'ACCEPTED', '{}' FROM accepted
-    UNION ALL
-    SELECT order_id, 1, 'Parked', 'PARKED', jsonb_build_object('reason', reason) FROM accepted WHERE state = 'PARKED'
-), new_work AS (
-    INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
-    SELECT order_id, 'submit', carrier, kind, greatest(not_before, now()), input.reason
-    FROM input JOIN accepted USING (order_id) WHERE state = 'ACCEPTED'
-    UNION ALL
-    SELECT order_id, 'tell', carrier, kind, now(), NULL
-    FROM input JOIN accepted USING (order_id)
-    WHERE coalesce(notification, parked_notification) IS NOT NULL AND (notification IS NOT NULL OR state = 'PARKED')
-), new_messages AS (
-    INSERT INTO tellings (order_id, version, channel, document)
-    -- The format of moments is that of number_orders/orders/document.py, with all six decimals.
-    SELECT order_id, version, channel, document || jsonb_build_object(
-               'accepted_at', to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'),
-               'reference', coalesce(accepted.reference, order_id::text))
-    FROM input JOIN accepted USING (order_id), LATERAL (
-        SELECT 0, notification
-        UNION ALL
-        SELECT 1, parked_notification || jsonb_build_object('reason', accepted.reason) WHERE accepted.state = 'PARKED'
-    ) AS message (version, document), unnest(channels) AS channel
-    WHERE coalesce(notification, parked_notification) IS NOT NULL AND document IS NOT NULL
-)
+-- include: store
 SELECT order_id, state AS outcome, NULL AS why FROM accepted
 UNION ALL
 SELECT order_id, 'REFUSED', why FROM walk WHERE above = 'refuse'

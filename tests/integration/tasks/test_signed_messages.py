@@ -144,15 +144,16 @@ def test_only_operators_decide_and_the_story_has_their_proven_names(
 
     assert ann.call("orders.park", **park)["state"] == "PARKED"
     assert ann.call("orders.get", order_id=order_id)["key"] == "a"
-    resolve = {"order_id": order_id, "as_": "send-again", "why": "seen", "by": "the boss"}
+    resolve = {"order_id": order_id, "as_": "failed", "why": "seen", "by": "the boss"}
     for task in ("orders.resolve", "orders.retry"):
         assert f"{task} is for operators" in crm.call(task, **(resolve if "resolve" in task else park))
-    assert ann.call("orders.resolve", **resolve)["state"] == "ACCEPTED"
-    assert ann.call("orders.cancel", order_id=order_id, by="the boss")["state"] == "CANCELLED"
+    assert ann.call("orders.resolve", **resolve)["state"] == "FAILED"
+    assert ann.call("orders.cancel", order_id=crm.order("c")["order_id"], by="the boss")["state"] == "CANCELLED"
     assert events(ledger_url) == [
         ("OrderAccepted", None),
         ("SetAside", "ann"),
-        ("SentAgain", "ann"),
+        ("WrittenOff", "ann"),
+        ("OrderAccepted", None),
         ("CancelAsked", "ann"),
     ]
 
