@@ -11,6 +11,9 @@ BELLS: Final = {lane: f"orders.bells.{lane}" for lane in ("submit", "ask", "tell
 """One queue per lane, so that the bells of one lane never wait behind another's, and workers can split the lanes."""
 SWEEP: Final = "orders.sweep"
 
+OPERATORS: Final = "orders.operators"
+"""Operators' messages, on brokers where only they may write to it. Workers listen on it if `operators_queue` is set."""
+
 ALL: Final = (INTAKE, *BELLS.values(), SWEEP)
 
 TASK_LIMIT_S: Final = 180

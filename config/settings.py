@@ -250,6 +250,12 @@ class Settings(BaseSettings):
     """The most pool children that work one lane at the same time. While one child keeps up, it is alone."""
     database_connections: Annotated[int, Field(ge=1)] = 3
     """The most ledger connections per pool child."""
+    signed_messages: Literal["off", "accepted", "required"] = "off"
+    """Whether queue messages are signed by their producers. `accepted`: a signature that is there must be right."""
+    operators_queue: bool = False
+    """Whether workers take operators' messages (`orders.park`, `resolve`, `retry`) from their queue."""
+    numbers_per_hour: Annotated[int, Field(ge=0)] | Literal["off"] = 1000
+    """The most numbers an hour of a producer for whom nobody has set a limit; `off`: as many as it likes."""
     receipts_kept_days: Annotated[int, Field(ge=1)] = 30
     guard_s: Annotated[float, Field(gt=0)] = 72 * 3600.0
     """How long orders are looked for before they are sent, after the ledger has fallen back in time."""
@@ -304,6 +310,11 @@ class Settings(BaseSettings):
     def lanes_together(self) -> int:
         """How many pool children may work lanes at the same time; the others are kept for incoming orders."""
         return max(1, self.children - max(1, self.children // 4))
+
+    @property
+    def default_numbers_per_hour(self) -> int | None:
+        """The limit of producers for whom nobody has set one; None: no limit."""
+        return self.numbers_per_hour if isinstance(self.numbers_per_hour, int) else None
 
     @property
     def tickets_url(self) -> str | None:

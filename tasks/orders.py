@@ -1,12 +1,14 @@
 """Tasks for producers and people: `orders.submit`, `submit_many`, `get`, `cancel`, `park`, `resolve` and `retry`.
 
 Only these messages carry data, so they are acknowledged late. Each task is idempotent: run a second time with the same
-message, it finds the order in the ledger and answers the same.
+message, it finds the order in the ledger and answers the same. `park`, `resolve` and `retry` are for operators, and so
+is `cancel` for another's order; who has sent a message is told by `number_orders.fulfilment.callers`.
 """
 
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -17,10 +19,12 @@ from celery.exceptions import Reject
 
 from number_orders.fulfilment.answers import outcomes_to_json, ticket_to_json
 from number_orders.fulfilment.intake import Refusal, Submission, Ticket
+from number_orders.fulfilment.retries import RetryOutcome
 from number_orders.fulfilment.runtime import Services, runtime
 from number_orders.orders.errors import Fault, LedgerUnavailable, OrderRefused, UnknownOrder
 from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
-from number_orders.orders.model import CarrierOrderId, Lane, OrderId
+from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId
+from tasks.callers import arrived_as, submit_proven
 from tasks.tickets import store_results
 
 log = structlog.get_logger(__name__)
@@ -71,9 +75,8 @@ def submit(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, o
     outcome = _KNOWN_OUTCOME.get()
     if outcome is None:
         one = _submission(self.request.id, args, kwargs)
-        outcome = _run_or_hold(
-            lambda services: services.intake.submit(one.raw, producer=one.producer, order_id=one.order_id)
-        )
+        arrived = arrived_as(vars(self.request))
+        (outcome,) = _run_or_hold(lambda services: submit_proven(services, [(arrived, one)]))
     match outcome:
         case Ticket():
             return ticket_to_json(outcome)
@@ -120,8 +123,9 @@ def _accept_batch(requests: Sequence[Mapping[str, Any]]) -> list[IntakeOutcome |
             readable[index] = _submission(request["id"], request["args"], request["kwargs"])
         except ValueError as refused:
             outcomes[index] = refused
+    arrivals = [(arrived_as(requests[index]), one) for index, one in readable.items()]
     try:
-        accepted = _run_or_hold(lambda services: services.intake.submit_together(list(readable.values())))
+        accepted = _run_or_hold(lambda services: submit_proven(services, arrivals))
     except Reject as requeued:
         return [outcome or requeued for outcome in outcomes]
     except Exception:  # one order made the statement of all fail: run each alone, so that each gets its own answer
@@ -146,25 +150,44 @@ def _run_task(request: Mapping[str, Any], outcome: IntakeOutcome | None) -> Task
 @shared_task(name="orders.submit_many", **_ACKED_LATE)
 def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
     """Accept up to 500 orders: each good one gets a ticket, each bad one is reported by its index."""
-    raws, producer = _call(args, kwargs, "orders")
+    raws, claimed = _call(args, kwargs, "orders")
+    arrived = arrived_as(vars(self.request))
     if not isinstance(raws, Sequence) or isinstance(raws, str):
         raise _refusal([Fault("orders", "must be a list of orders")])
-    return outcomes_to_json(_run_or_hold(lambda services: services.intake.submit_many(raws, producer=producer)))
+
+    async def take(services: Services) -> list[Ticket | Refusal]:
+        caller = await services.callers.identify(arrived)
+        return await services.intake.submit_many(raws, producer=caller.producer(claimed))
+
+    return outcomes_to_json(_run_or_hold(take))
 
 
-@shared_task(name="orders.get", ignore_result=False)
-def get(order_id: str) -> dict[str, Any]:
+@shared_task(name="orders.get", bind=True, ignore_result=False)
+def get(self: Task[Any, Any], order_id: str) -> dict[str, Any]:
     """Answer with the order document."""
+    found, arrived = _order_id(order_id), arrived_as(vars(self.request))
+
+    async def read(services: Services) -> dict[str, Any]:
+        await services.callers.require_own(await services.callers.identify(arrived), found)
+        (document,) = await services.orders.documents([found])
+        return document
+
     current = runtime()
-    (document,) = current.run(current.services.orders.documents([_order_id(order_id)]))
-    return document
+    return current.run(read(current.services))
 
 
 @shared_task(name="orders.cancel", **_ACKED_LATE)
 def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, object]:
     """Cancel an order: at once if it was not sent yet, otherwise by asking the carrier, if the carrier can cancel."""
     person, reason = _text("by", by), None if why is None else _text("why", why)
-    order = _run_or_hold(lambda services: services.orders.cancel(_order_id(order_id), by=person, why=reason))
+    found, arrived = _order_id(order_id), arrived_as(vars(self.request))
+
+    async def cancel_it(services: Services) -> Order:
+        caller = await services.callers.identify(arrived)
+        await services.callers.require_own(caller, found)
+        return await services.orders.cancel(found, by=caller.person(person), why=reason)
+
+    order = _run_or_hold(cancel_it)
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
@@ -172,7 +195,13 @@ def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str |
 def park(self: Task[Any, Any], order_id: str, why: str, by: str) -> dict[str, object]:
     """Stop all automatic work on an order until a person decides about it."""
     person, reason = _text("by", by), _text("why", why)
-    order = _run_or_hold(lambda services: services.orders.park(_order_id(order_id), by=person, why=reason))
+    found, arrived = _order_id(order_id), arrived_as(vars(self.request))
+
+    async def park_it(services: Services) -> Order:
+        operator = await services.callers.identify_operator(arrived)
+        return await services.orders.park(found, by=operator.person(person), why=reason)
+
+    order = _run_or_hold(park_it)
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 
@@ -183,9 +212,13 @@ def retry(
     """Work on a waiting order now, on all its lanes or on one; on the lane `tell`, deliver its document again."""
     person, reason = _text("by", by), None if why is None else _text("why", why)
     only = None if lane is None else _lane(lane)
-    outcomes = _run_or_hold(
-        lambda services: services.orders.retry([_order_id(order_id)], by=person, why=reason, lane=only)
-    )
+    found, arrived = _order_id(order_id), arrived_as(vars(self.request))
+
+    async def hurry(services: Services) -> list[RetryOutcome]:
+        operator = await services.callers.identify_operator(arrived)
+        return await services.orders.retry([found], by=operator.person(person), why=reason, lane=only)
+
+    outcomes = _run_or_hold(hurry)
     if not outcomes:
         raise UnknownOrder(order_id)
     (outcome,) = outcomes
@@ -199,7 +232,13 @@ def resolve(
 ) -> dict[str, object]:
     """Carry out a person's decision about a parked order: `as_` is `adopted`, `send-again` or `failed`."""
     decision = _decision(as_, why, by, carrier_order_id)
-    order = _run_or_hold(lambda services: services.orders.resolve(_order_id(order_id), decision))
+    found, arrived = _order_id(order_id), arrived_as(vars(self.request))
+
+    async def decide(services: Services) -> Order:
+        operator = await services.callers.identify_operator(arrived)
+        return await services.orders.resolve(found, replace(decision, by=operator.person(decision.by)))
+
+    order = _run_or_hold(decide)
     return {"order_id": str(order.order_id), "state": order.state.value}
 
 

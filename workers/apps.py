@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from config.addresses import REDIS, scheme_of
-from config.queues import ALL, CELERY
+from config.queues import ALL, CELERY, OPERATORS
 from config.schedule import schedule
 from config.settings import Settings
 from workers import redis_transport
@@ -37,7 +37,7 @@ def make_app(settings: Settings) -> Celery:
     app.conf.update(
         **broker_options(settings),
         **result_options(settings),
-        task_queues=[task_queue(settings, name) for name in ALL],
+        task_queues=[task_queue(settings, name) for name in (*ALL, *((OPERATORS,) * settings.operators_queue))],
         beat_schedule=schedule(settings.reconcile_at),
         beat_scheduler="workers.scheduler:BeatScheduler",
         beat_max_loop_interval=1,

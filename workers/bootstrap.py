@@ -4,14 +4,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
+from config.queues import OPERATORS
 from config.settings import CarrierSettings, OnNotListed, Settings
 from number_orders.carriers.http.courier import boot_clock
+from number_orders.fulfilment.callers import Callers, SignedMessages
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.intake import Intake
 from number_orders.fulfilment.lanes.rate import LedgerClock
 from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
+from number_orders.fulfilment.token_authority import TokenAuthority
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.model import CarrierName
@@ -94,7 +97,10 @@ def services_factory(
                 guard_lasts=guard_lasts,
             )
             adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
-            yield Services(ledger, orders, Intake(ledger.intake, adapters, process_bell, now=utc_now))
+            per_hour = settings.default_numbers_per_hour
+            intake = Intake(ledger.intake, adapters, process_bell, now=utc_now, numbers_per_hour=per_hour)
+            callers = Callers(ledger.producers, SignedMessages(settings.signed_messages), operators_queue=OPERATORS)
+            yield Services(ledger, orders, intake, callers, TokenAuthority(ledger.producers))
 
     return open_services
 

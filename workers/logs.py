@@ -1,6 +1,7 @@
 """Logging: one event per line, as JSON or as text, with the task bound to every line."""
 
 import logging
+import re
 import sys
 from typing import Any, Final
 
@@ -23,6 +24,10 @@ _SHARED: Final[list[Processor]] = [
 ]
 
 
+_SECRETS: Final = re.compile(r"\b(no_|whsec_)[A-Za-z0-9_+/=-]{20,}")
+"""Tokens and signing keys, known by their beginnings (`number_orders.ledger.producers`)."""
+
+
 class _StderrLogger:
     """Writes our own lines straight to standard error. Through `logging` each would cost twice as much."""
 
@@ -43,7 +48,7 @@ def set_up(level: str, *, as_json: bool) -> None:
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
     )
     structlog.configure(
-        processors=[*_SHARED, renderer],
+        processors=[*_SHARED, renderer, _without_tokens],
         logger_factory=_StderrLogger,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
@@ -52,7 +57,7 @@ def set_up(level: str, *, as_json: bool) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=_SHARED,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer, _without_tokens],
         )
     )
     root = logging.getLogger()
@@ -61,6 +66,11 @@ def set_up(level: str, *, as_json: bool) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("celery.app.trace").addFilter(_drop_reject_traceback)
+
+
+def _without_tokens(logger: object, name: str, line: Any) -> Any:
+    """Return a rendered line without the tokens and signing keys in it, wherever they come from."""
+    return _SECRETS.sub(r"\1…", line) if isinstance(line, str) else line
 
 
 def _drop_reject_traceback(record: logging.LogRecord) -> bool:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from uuid import uuid4
 
 from celery.utils.time import maybe_iso8601
-from kombu.utils.json import loads
+from kombu.utils.json import dumps, loads
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -141,7 +141,11 @@ def as_message(item: bytes, queue: str) -> bytes:
 
 
 def read_message(item: bytes, queue: str) -> tuple[bytes, dict[str, Any]]:
-    """Return what `as_message` does, and the same as kombu parses it."""
+    """Return what `as_message` does, and the same as kombu parses it.
+
+    A task message that names another queue than the one it was in is addressed to this one: its sender may write to
+    this queue, and would be believed to have written to the other.
+    """
     try:
         message: dict[str, Any] = loads(item)
         _QueueItem.model_validate(message)
@@ -149,6 +153,10 @@ def read_message(item: bytes, queue: str) -> tuple[bytes, dict[str, Any]]:
         return _wrapped(item, queue, _describe(invalid))
     except Exception as fault:  # noqa: BLE001  kombu's JSON names types, and their constructors may raise anything
         return _wrapped(item, queue, f"{type(fault).__name__}: {fault}"[:_REASON_MAX])
+    address = message["properties"]["delivery_info"]
+    if address["routing_key"] != queue and "task" in (message.get("headers") or {}):
+        address.update(exchange="", routing_key=queue)
+        return dumps(message).encode(), message
     return item, message
 
 

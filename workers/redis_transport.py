@@ -150,7 +150,8 @@ class Channel(kombu_redis.Channel):
         if not answer:
             return None
         key, item = answer
-        return key, as_message(item, key.decode(errors="replace").rsplit(self.sep, 1)[0])
+        queue = key.decode(errors="replace").removeprefix(self.global_keyprefix).rsplit(self.sep, 1)[0]
+        return key, as_message(item, queue)
 
 
 class Transport(kombu_redis.Transport):

@@ -15,6 +15,7 @@ from number_orders.cli.market import commands as market
 from number_orders.cli.market import reservation_commands as reservations
 from number_orders.cli.operations import commands as operations
 from number_orders.cli.orders import commands as orders
+from number_orders.cli.producers import commands as producers
 
 _EXIT_CODES: Final = """Exit codes: 0 done; 1 the answer is no; 2 usage, or an unreadable file; 3 no such order; \
 4 nothing runs here, or ledger, broker or settings cannot be used; 5 `wait`: timeout; 6 `wait`: an order is parked; \
@@ -79,6 +80,16 @@ for panel, commands in _PANELS.items():
     for name, command in commands.items():
         context_settings = operations.PASS_OPTIONS_ON if name in {"up", "demo"} else None
         app.command(name, rich_help_panel=panel, context_settings=context_settings)(with_exit_code(command))
+
+
+producers_app = typer.Typer(
+    help="Add producers and operators, make and revoke their tokens, and limit what they may order.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for name, command in producers.COMMANDS.items():
+    producers_app.command(name)(with_exit_code(command))
+app.add_typer(producers_app, name="producers", rich_help_panel="Looking after it")
 
 
 def main() -> None:

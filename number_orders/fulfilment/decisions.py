@@ -229,7 +229,14 @@ def _event(story: Story, decision: Resolution) -> Event:
     """Return the event that carries the decision out."""
     if isinstance(decision, WrittenOff):
         return choose_closing_event(story.order, decision, story.numbers)
+    if isinstance(decision, SentAgain) and _was_parked_at_once(story):
+        return replace(decision, not_before=story.order.request.not_before)
     return decision
+
+
+def _was_parked_at_once(story: Story) -> bool:
+    """Tell whether the order was parked when it came in, by its producer's budget, and nothing has happened since."""
+    return story.order.version == 1 and event_type(story.events[-1]["event"]) is Parked
 
 
 def _was_decided(story: Story, decision: Resolution) -> bool:

@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 
 from number_orders.carriers.contract import Adapter
 from number_orders.fulfilment.ports import Bell
-from number_orders.ledger.intake import NewOrder, Taken
+from number_orders.ledger.intake import NewOrder, Stored, Taken
 from number_orders.orders.document import document
 from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused
 from number_orders.orders.model import (
@@ -83,7 +83,7 @@ class Submission:
 class IntakeStore(Protocol):
     """Stores new orders."""
 
-    async def accept(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]: ...
+    async def accept(self, orders: Sequence[NewOrder], *, numbers_per_hour: int | None = None) -> Stored: ...
 
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]: ...
 
@@ -98,6 +98,7 @@ class Intake:
         bell: Bell,
         *,
         now: Callable[[], datetime],
+        numbers_per_hour: int | None = None,
     ) -> None:
         """Set up the intake of one process.
 
@@ -106,11 +107,13 @@ class Intake:
             adapters: The carriers that orders may name.
             bell: Wakes the workers of new orders.
             now: Returns the present in UTC, for bounds of years; minutes do not matter.
+            numbers_per_hour: The budget of producers for whom nobody has set one; None: no limit.
         """
         self._store = store
         self._adapters = adapters
         self._bell = bell
         self._now = now
+        self._numbers_per_hour = numbers_per_hour
         self._kinds = {name: adapter.capabilities.kinds for name, adapter in adapters.items()}
 
     async def submit(self, raw: object, *, producer: str, order_id: UUID | None = None) -> Ticket:
@@ -147,7 +150,7 @@ class Intake:
         if isinstance(checked, Refusal):
             return checked
         for known in await self._store.find_taken([checked]):
-            return _answer(checked, frozenset(), {(known.producer, known.key): known})
+            return _answer(checked, Stored({}, {}), {(known.producer, known.key): known})
         return checked.request
 
     async def submit_together(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
@@ -173,33 +176,34 @@ class Intake:
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-        accepted, refused = await self._accept(good)
-        self._bell.ring(_lanes_to_wake(good, accepted))
-        left = [order for order in good if order.order_id not in accepted and order.order_id not in refused]
+        stored, faulty = await self._accept(good)
+        self._bell.ring(_lanes_to_wake(good, stored.states))
+        left = [order for order in good if order.order_id not in stored.states and order.order_id not in faulty]
         found = await self._store.find_taken(left) if left else []
         taken = {(known.producer, known.key): known for known in found}
         return [
             outcome
             if not isinstance(outcome, NewOrder)
-            else refused.get(outcome.order_id) or _answer(outcome, accepted, taken)
+            else faulty.get(outcome.order_id) or _answer(outcome, stored, taken)
             for outcome in outcomes
         ]
 
-    async def _accept(self, orders: Sequence[NewOrder]) -> tuple[frozenset[OrderId], dict[OrderId, Refusal]]:
-        """Store orders together; return the ids of the new ones, and the refusals of those that cannot be stored.
+    async def _accept(self, orders: Sequence[NewOrder]) -> tuple[Stored, dict[OrderId, Refusal]]:
+        """Store orders together; return what became of them, and the refusals of those that cannot be stored.
 
         If the statement fails, each half is tried by itself, down to the single orders that make it fail.
         """
         try:
-            return await self._store.accept(orders), {}
+            return await self._store.accept(orders, numbers_per_hour=self._numbers_per_hour), {}
         except NotStorable as trouble:
             if len(orders) == 1:
                 log.exception("order_not_storable", key=orders[0].request.key)
-                return frozenset(), {orders[0].order_id: _own_fault(orders[0].request.key, "stored", trouble)}
+                return Stored({}, {}), {orders[0].order_id: _own_fault(orders[0].request.key, "stored", trouble)}
         half = len(orders) // 2
-        accepted, refused = await self._accept(orders[:half])
-        more, others = await self._accept(orders[half:])
-        return accepted | more, refused | others
+        first, faulty = await self._accept(orders[:half])
+        second, others = await self._accept(orders[half:])
+        both = Stored({**first.states, **second.states}, {**first.over_budget, **second.over_budget})
+        return both, faulty | others
 
     def _checked(self, submission: Submission) -> NewOrder | Refusal:
         try:
@@ -317,8 +321,7 @@ def _notify(shaped: contract.Notify) -> Notify:
 
 
 def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOrder:
-    notifies = request.notify is not None and State.ACCEPTED in request.notify.on
-    notification = document(Order(order_id, request, accepted_at=_SET_BY_LEDGER), ()) if notifies else None
+    on = request.notify.on if request.notify else frozenset()
     return NewOrder(
         order_id=order_id,
         producer=producer,
@@ -326,26 +329,39 @@ def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOr
         fingerprint=fingerprint(request),
         reference=derive_reference(producer, request.key),
         reason="scheduled" if request.not_before else None,
-        notification=notification,
-        channels=request.notify.channels if request.notify and notifies else (),
+        notification=_first_document(order_id, request, State.ACCEPTED) if State.ACCEPTED in on else None,
+        parked_notification=_first_document(order_id, request, State.PARKED) if State.PARKED in on else None,
+        channels=request.notify.channels if request.notify and not on.isdisjoint(_FIRST_STATES) else (),
     )
 
 
+def _first_document(order_id: OrderId, request: OrderRequest, state: State) -> Mapping[str, object]:
+    version = _FIRST_STATES.index(state)
+    return document(Order(order_id, request, accepted_at=_SET_BY_LEDGER, state=state, version=version), ())
+
+
+_FIRST_STATES: Final = (State.ACCEPTED, State.PARKED)
+"""The states in which an order may be stored, each at the place of its version: parking it is its second event."""
 _SET_BY_LEDGER: Final = datetime.fromtimestamp(0, UTC)
 """A placeholder for the moment of acceptance, which the ledger overwrites: time is PostgreSQL's."""
 
 
-def _lanes_to_wake(orders: Sequence[NewOrder], accepted: frozenset[OrderId]) -> set[tuple[CarrierName, Lane]]:
-    new = [order for order in orders if order.order_id in accepted]
-    rung = {(order.request.carrier, Lane.SUBMIT) for order in new if order.request.not_before is None}
-    return rung | {(order.request.carrier, Lane.TELL) for order in new if order.notification}
+def _lanes_to_wake(orders: Sequence[NewOrder], states: Mapping[OrderId, State]) -> set[tuple[CarrierName, Lane]]:
+    new = [order for order in orders if order.order_id in states]
+    due = [order for order in new if order.request.not_before is None and states[order.order_id] is not State.PARKED]
+    told = [order for order in new if order.channels]
+    return {(order.request.carrier, Lane.SUBMIT) for order in due} | {
+        (order.request.carrier, Lane.TELL) for order in told
+    }
 
 
-def _answer(order: NewOrder, accepted: frozenset[OrderId], taken: Mapping[tuple[str, str], Taken]) -> Ticket | Refusal:
+def _answer(order: NewOrder, stored: Stored, taken: Mapping[tuple[str, str], Taken]) -> Ticket | Refusal:
     key = order.request.key
-    if order.order_id in accepted:
-        return Ticket(order.order_id, key, State.ACCEPTED, new=True)
+    if state := stored.states.get(order.order_id):
+        return Ticket(order.order_id, key, state, new=True)
     known = taken.get((order.producer, key))
+    if known is None and (exceeded := stored.over_budget.get(order.order_id)):
+        return Refusal(key, OrderRefused([Fault("budget", exceeded)]))
     if known is None:
         rule = f"{order.order_id} is the id of an order with another key"
         return Refusal(key, KeyConflict([Fault("order_id", rule)]))

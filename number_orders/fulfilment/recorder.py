@@ -36,6 +36,7 @@ from number_orders.orders.model import (
     NumberState,
     Order,
     OrderId,
+    count_done,
 )
 from number_orders.orders.numbers import E164
 from number_orders.orders.policy import CarrierPolicy
@@ -143,14 +144,18 @@ class Recorder:
         return PendingStep(item.order, step, getattr(step.event, "numbers", ()))
 
     async def _with_numbers(self, steps: Sequence[PendingStep]) -> list[PendingStep]:
-        """Add to each step what follows from the numbers known so far: withdrawn numbers, and the order document."""
-        concerned = [step.before.order_id for step in steps if _notifies(step) or _ends_at_carrier(step)]
+        """Add to each step what follows from the numbers known so far.
+
+        That is: withdrawn numbers, how many were not bought, and the order document.
+        """
+        concerned = [step.before.order_id for step in steps if _notifies(step) or _ends(step)]
         if not concerned:
             return list(steps)
         known = await self._ledger.numbers.of_orders(concerned)
         steps = [
             _with_withdrawn(step, known[step.before.order_id]) if _ends_at_carrier(step) else step for step in steps
         ]
+        steps = [_with_unbought(step, known[step.before.order_id]) if _ends(step) else step for step in steps]
         pending = await self._pending([step for step in steps if isinstance(step.step.event, ToldAgain)])
         return [
             replace(step, notification=_document(step, known[step.before.order_id]), channels=_channels(step))
@@ -254,9 +259,21 @@ def _ends_at_carrier(step: PendingStep) -> bool:
     return isinstance(step.step.event, CarriersEnd) and not step.step.late
 
 
+def _ends(step: PendingStep) -> bool:
+    """Return whether this step ends the order."""
+    return step.step.order.state.is_final and not step.before.state.is_final
+
+
 def _with_withdrawn(step: PendingStep, known: Sequence[NumberResult]) -> PendingStep:
     """Return a step that ends an order, with the numbers that the carrier withdrew."""
     return replace(step, numbers=numbers_at_end(step.before, step.step.event, known))
+
+
+def _with_unbought(step: PendingStep, known: Sequence[NumberResult]) -> PendingStep:
+    """Return a step that ends an order, with how many of the numbers that it asked for were not bought."""
+    latest = {result.e164: result for result in (*known, *step.numbers)}
+    done = count_done(step.before, latest.values())
+    return replace(step, unbought=max(0, step.before.request.wanted - done))
 
 
 def _with_alarms(step: PendingStep) -> PendingStep:

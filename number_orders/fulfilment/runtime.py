@@ -8,11 +8,13 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
 
+from number_orders.fulfilment.authority import Authority
+from number_orders.fulfilment.callers import Callers, SignedMessages
 from number_orders.fulfilment.intake import Intake
 from number_orders.fulfilment.service import OrderService
 from number_orders.ledger.ledger import Ledger
@@ -30,6 +32,10 @@ class Services:
     ledger: Ledger
     orders: OrderService
     intake: Intake
+    callers: Callers = field(default_factory=lambda: Callers(None, SignedMessages.OFF))
+    """Who has sent a queue message."""
+    authority: Authority | None = None
+    """Whose a token is; None in a process that takes none."""
 
 
 OpenServices = Callable[[], AbstractAsyncContextManager[Services]]

@@ -100,7 +100,8 @@ class OrderService:
         return len(due)
 
     async def forget(self) -> None:
-        """Delete receipts that are older than they are kept."""
+        """Delete receipts that are older than they are kept, and corrections of budgets of days that are over."""
+        await self._ledger.allowances.forget_corrections()
         await self._ledger.history.forget_receipts(self._receipts_kept)
 
     async def cancel(self, order_id: OrderId, *, by: str, why: str | None = None) -> Order:

@@ -1,18 +1,27 @@
 """Intake: new orders, each stored with its first event and its first work item.
 
 Ids are unique, and so are keys for each producer (`one_order_per_key`). Of many workers that store the same order, one
-succeeds; the others learn which order has the key or the id.
+succeeds; the others learn which order has the key or the id. An order takes its numbers from its producer's allowances
+(`ledger.allowances`) in the same statement.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from psycopg.types.json import Jsonb
 
 from number_orders.ledger.connection import Database
-from number_orders.orders.model import OrderId, OrderRequest, State
+from number_orders.orders.model import Kind, OrderId, OrderRequest, State
 from number_orders.orders.serialization import moment_to_json, request_to_json
+
+log = structlog.get_logger(__name__)
+
+_STORED: Final = frozenset({State.ACCEPTED.value, State.PARKED.value})
+_REFUSED: Final = "REFUSED"
+_UNOPENED: Final = "UNOPENED"
+_IN_TURN: Final = "IN_TURN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +36,19 @@ class NewOrder:
     """See `orders.reference`. The ledger stores it unless workers of 0.1.0 may still send the order."""
     reason: str | None = None
     notification: Mapping[str, Any] | None = None
+    parked_notification: Mapping[str, Any] | None = None
+    """The document for the producer if the order is parked because of its budget; the ledger adds the reason."""
     channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What became of new orders. Those that are in neither map have a key or an id that is taken."""
+
+    states: Mapping[OrderId, State]
+    """The stored orders: ACCEPTED, or PARKED for an operator to approve."""
+    over_budget: Mapping[OrderId, str]
+    """The refused orders, with the budget that each exceeds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +68,37 @@ class IntakeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def accept(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]:
-        """Store new orders in one transaction; return the ids of those whose key and id were free."""
-        found = await self._database.run("accept_orders", {"orders": Jsonb([_new_order(order) for order in orders])})
-        return frozenset(OrderId(row["order_id"]) for row in found)
+    async def accept(self, orders: Sequence[NewOrder], *, numbers_per_hour: int | None = None) -> Stored:
+        """Store new orders in one transaction, as far as keys and ids are free and the producers' budgets allow.
+
+        Args:
+            orders: The orders, in the sequence in which they take numbers.
+            numbers_per_hour: The limit of producers for whom nobody has set one; None: no limit.
+        """
+        rows = await self._accept("accept_orders", orders, numbers_per_hour)
+        if any(row["outcome"] == _IN_TURN for row in rows):
+            rows = await self._accept("accept_orders_in_turn", orders, numbers_per_hour)
+        unopened = {row["order_id"] for row in rows if row["outcome"] == _UNOPENED}
+        if unopened:
+            late = [order for order in orders if order.order_id in unopened]
+            await self._open_allowances([order.producer for order in late])
+            rows += await self._accept("accept_orders_in_turn", late, numbers_per_hour)
+        return Stored(
+            {OrderId(row["order_id"]): State(row["outcome"]) for row in rows if row["outcome"] in _STORED},
+            {OrderId(row["order_id"]): row["why"] for row in rows if row["outcome"] == _REFUSED},
+        )
+
+    async def _accept(
+        self, statement: str, orders: Sequence[NewOrder], numbers_per_hour: int | None
+    ) -> list[Mapping[str, Any]]:
+        rows = Jsonb([_new_order(position, order) for position, order in enumerate(orders)])
+        return [*await self._database.run(statement, {"orders": rows, "numbers_per_hour": numbers_per_hour})]
+
+    async def _open_allowances(self, producers: Sequence[str]) -> None:
+        """Add the first allowance of producers that order for the first time."""
+        opened = await self._database.run("open_allowances", {"producers": sorted(set(producers))})
+        for row in opened:
+            log.warning("producer_without_limit", producer=row["producer"], holds="the limit of the settings")
 
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]:
         """Return the stored orders that have an id or a key of `orders`."""
@@ -65,8 +113,9 @@ class IntakeStore:
         ]
 
 
-def _new_order(order: NewOrder) -> dict[str, Any]:
+def _new_order(position: int, order: NewOrder) -> dict[str, Any]:
     return {
+        "position": position,
         "order_id": str(order.order_id),
         "producer": order.producer,
         "key": order.request.key,
@@ -75,9 +124,11 @@ def _new_order(order: NewOrder) -> dict[str, Any]:
         "carrier": order.request.carrier,
         "kind": order.request.kind,
         "account": order.request.account,
+        "numbers": 0 if order.request.kind is Kind.REMOVE_NUMBERS else order.request.wanted,
         "request": request_to_json(order.request),
         "reason": order.reason,
         "not_before": moment_to_json(order.request.not_before),
         "notification": order.notification,
+        "parked_notification": order.parked_notification,
         "channels": list(order.channels),
     }

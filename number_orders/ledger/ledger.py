@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from number_orders.ledger.alarms import Alarms
+from number_orders.ledger.allowances import Allowances
 from number_orders.ledger.breakers import Breakers
 from number_orders.ledger.connection import Database, PostgresDatabase, ledger_time
 from number_orders.ledger.dead_letters import DeadLetterStore
@@ -23,6 +24,7 @@ from number_orders.ledger.order_views import OrderViews
 from number_orders.ledger.orders import OrderStore
 from number_orders.ledger.outbox import Outbox
 from number_orders.ledger.pauses import Pauses
+from number_orders.ledger.producers import Producers
 from number_orders.ledger.readings import Readings
 from number_orders.ledger.schedule import Schedule
 from number_orders.ledger.serial_locks import SerialLocks
@@ -34,6 +36,8 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self.database = database
         self.intake = IntakeStore(database)
+        self.allowances = Allowances(database)
+        self.producers = Producers(database)
         self.orders = OrderStore(database)
         self.order_views = OrderViews(database)
         self.numbers = NumberStore(database)

@@ -14,8 +14,9 @@ from psycopg.types.json import Jsonb
 from number_orders.ledger import rows
 from number_orders.ledger.connection import Database
 from number_orders.ledger.order_views import OrderFilter, OrderViews
+from number_orders.orders.events import SentAgain
 from number_orders.orders.lifecycle import Step, resets_progress
-from number_orders.orders.model import CarrierName, CarrierOrderId, NumberResult, Order, OrderId, State
+from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, Order, OrderId, State
 from number_orders.orders.serialization import moment_to_json
 
 
@@ -30,6 +31,8 @@ class PendingStep:
     channels: tuple[str, ...] = ()
     alarms: tuple[tuple[str, str], ...] = ()
     """What a person must be told of this step, and the details. Written with it, so that no crash comes between."""
+    unbought: int | None = None
+    """How many of its numbers an order that ends has not bought: its producer may order them again in the same hour."""
 
 
 class OrderStore:
@@ -121,6 +124,9 @@ def _step(recorded: PendingStep) -> dict[str, Any]:
         "late": recorded.step.late,
         "keeps_work": recorded.step.keeps_work,
         "releases_serial_lock": recorded.step.releases_serial_lock,
+        "wanted": recorded.before.request.wanted,
+        "approves": _approves(recorded),
+        "unbought": recorded.unbought,
         "detail": rows.event_detail(recorded.step.event),
         "numbers": [rows.result_to_json(result) for result in recorded.numbers],
         "effects": [rows.effect_to_json(effect) for effect in recorded.step.effects],
@@ -128,6 +134,11 @@ def _step(recorded: PendingStep) -> dict[str, Any]:
         "channels": list(recorded.channels),
         "alarms": [{"what": what, "detail": detail} for what, detail in recorded.alarms],
     }
+
+
+def _approves(recorded: PendingStep) -> bool:
+    """Tell whether a step sends an order that may not have taken its numbers from its producer's budget yet."""
+    return isinstance(recorded.step.event, SentAgain) and recorded.before.request.kind is not Kind.REMOVE_NUMBERS
 
 
 def _resets_progress(recorded: PendingStep) -> bool:

@@ -1,5 +1,7 @@
 """Load the named statements of `sql/`: one file beside each store.
 
+Text that two statements of a file share is a part (`-- part: NAME`), which each includes (`-- include: NAME`).
+
 `now()` is the ledger's time everywhere: the start of the transaction, on PostgreSQL's clock.
 """
 
@@ -7,17 +9,25 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Final, LiteralString, cast
+from typing import Final, LiteralString
 
-_NAME: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+_HEAD: Final = re.compile(r"^-- (name|part): (\w+)\n", re.MULTILINE)
+_INCLUDE: Final = re.compile(r"^-- include: (\w+)\n", re.MULTILINE)
 
 
 def _statements() -> Iterator[tuple[str, LiteralString]]:
     """Yield every statement with its name."""
     for file in files("number_orders.ledger").joinpath("sql").iterdir():
-        _, *parts = _NAME.split(file.read_text(encoding="utf-8"))
-        # Our own file, shipped with the code, is as literal as a string in it.
-        yield from zip(parts[::2], cast("list[LiteralString]", parts[1::2]), strict=True)
+        _, *pieces = _HEAD.split(file.read_text(encoding="utf-8"))
+        texts = list(zip(pieces[::3], pieces[1::3], pieces[2::3], strict=True))
+        parts = {name: f"{text.rstrip()}\n" for head, name, text in texts if head == "part"}
+        for name, text in [(name, text) for head, name, text in texts if head == "name"]:
+            yield name, _with_parts(text, parts)
+
+
+def _with_parts(text: str, parts: Mapping[str, str]) -> LiteralString:
+    """Return a statement with the parts that it includes. Our own file is as literal as a string in the code."""
+    return _INCLUDE.sub(lambda included: parts[included[1]], text)
 
 
 def _by_name() -> Mapping[str, LiteralString]:

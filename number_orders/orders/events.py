@@ -296,6 +296,8 @@ class SentAgain(PersonsDecision):
 
     by: str
     why: str
+    not_before: datetime | None = None
+    """For an order that its producer's budget had parked: when the producer wants it sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -467,8 +467,11 @@ def _work_owed(order: Order, event: Event, now: datetime, policy: CarrierPolicy)
         case State.ACCEPTED, NotSent(reason=reason, not_before=not_before):
             pause = _jittered(policy.resend_pause(order.sends), order, order.sends)
             yield SubmitOrder(max(not_before or now, now + pause), reason)
-        case State.ACCEPTED, Deferred(not_before=not_before) | PartSettled(not_before=not_before):
-            yield SubmitOrder(max(now, not_before), order.reason)
+        case (
+            State.ACCEPTED,
+            Deferred(not_before=not_before) | PartSettled(not_before=not_before) | SentAgain(not_before=not_before),
+        ):
+            yield SubmitOrder(max(now, not_before or now), order.reason)
         case State.ACCEPTED, _:
             yield SubmitOrder(now, order.reason)
         case State.OPEN, StillOpen(slow=slow):

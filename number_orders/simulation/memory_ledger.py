@@ -14,6 +14,7 @@ from number_orders.ledger.connection import Database
 from number_orders.ledger.ledger import Ledger
 from number_orders.simulation.statements import (
     alarms,
+    allowances,
     breakers,
     clock,
     dead_letters,
@@ -26,6 +27,7 @@ from number_orders.simulation.statements import (
     orders,
     outbox,
     pauses,
+    producers,
     readings,
     schedule,
     serial_locks,
@@ -38,6 +40,7 @@ __all__ = ["STATEMENTS", "MemoryDatabase", "memory_ledger"]
 # Importing these modules has registered their statements.
 _LOADED = (
     alarms,
+    allowances,
     breakers,
     clock,
     dead_letters,
@@ -50,6 +53,7 @@ _LOADED = (
     orders,
     outbox,
     pauses,
+    producers,
     readings,
     schedule,
     serial_locks,

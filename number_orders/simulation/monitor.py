@@ -27,6 +27,8 @@ _NEXT_LOOK_WITHIN: Final = timedelta(hours=2)
 
 
 _GIVEN_UP: Final = {NumberState.FAILED, NumberState.WITHDRAWN}
+_NOT_STORED: Final = {"REFUSED", "UNOPENED"}
+"""What becomes of orders that `accept_orders` does not store."""
 
 
 @dataclass(slots=True)
@@ -79,9 +81,10 @@ class Monitor:
                 self._check_claims(params, [row for row in rows if row["order_id"]])
             case "postpone" | "put_off" | "release" | "wait_for_serial_locks" | "mark_delivered":
                 self._end_leases(params)
-            case "record_steps" | "accept_orders":
+            case "record_steps" | "accept_orders" | "accept_orders_in_turn":
                 for row in rows:
-                    self._check_order(self.tables.orders[row["order_id"]])
+                    if row.get("outcome") not in _NOT_STORED:
+                        self._check_order(self.tables.orders[row["order_id"]])
                 self._fail_for(self._alarms.undeserved_of_steps(params, rows) if statement == "record_steps" else ())
             case "raise_alarm":
                 self._fail_for(self._alarms.undeserved(params))

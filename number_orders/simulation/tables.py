@@ -47,6 +47,12 @@ class Tables:
     list_questions: dict[tuple[UUID, str, str], Row] = field(default_factory=dict)
     alarms: dict[tuple[str, str], Row] = field(default_factory=dict)
     dead_letters: list[Row] = field(default_factory=list)
+    allowances: dict[tuple[str, str, str], Row] = field(default_factory=dict)
+    """By producer, carrier and span."""
+    allowance_corrections: list[Row] = field(default_factory=list)
+    producers: dict[str, Row] = field(default_factory=dict)
+    tokens: dict[UUID, Row] = field(default_factory=dict)
+    signing_keys: dict[UUID, Row] = field(default_factory=dict)
     guard: Row = field(default_factory=lambda: dict.fromkeys(("began_at", "ends_at", "why", "who")))
     """The row of table `guard`."""
     ledger_identity: str = "server 1"

@@ -26,6 +26,8 @@ from tests.processes import Processes
 MakeOrder = Callable[..., dict[str, Any]]
 """Orders as a producer writes them: `make(key, **changes)`; what is None is left out."""
 
+_OPERATORS_TASKS = {"orders.park", "orders.resolve", "orders.retry"}
+
 QUICK = {
     # Far longer than the carrier takes on a busy machine, and short enough to wait for where it never answers.
     "TIMEOUT_S": "4",
@@ -139,6 +141,8 @@ def environment(ledger_url: str, broker_url: str, carrier: SandboxControl) -> di
         "NUMBER_ORDERS_DATABASE_URL": ledger_url,
         "NUMBER_ORDERS_BROKER_URL": broker_url,
         "NUMBER_ORDERS_LOG_LEVEL": "INFO",
+        "NUMBER_ORDERS_NUMBERS_PER_HOUR": "1000000",
+        "NUMBER_ORDERS_OPERATORS_QUEUE": "true",
         "NUMBER_ORDERS_CM__BASE_URL": carrier.url,
         "NUMBER_ORDERS_SWIFT__BASE_URL": carrier.url,
         **{f"NUMBER_ORDERS_BANDWIDTH__{name}": value for name, value in bandwidth.items()},
@@ -168,7 +172,8 @@ class Producer:
 
     def call(self, task: str, *args: Any, wait_s: float = 60) -> Any:
         """Call a task and wait for its result."""
-        return self.app.send_task(task, args=args, queue="orders").get(timeout=wait_s)
+        queue = "orders.operators" if task in _OPERATORS_TASKS else "orders"
+        return self.app.send_task(task, args=args, queue=queue).get(timeout=wait_s)
 
     def await_end(self, order_id: str, within_s: float = 90) -> dict[str, Any]:
         """Ask until the order is at its end, and return its document."""

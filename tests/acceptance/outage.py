@@ -188,7 +188,7 @@ class Outage:
             told = {"order_id": order_id, "as_": "adopted" if there else "sent_again", "by": "test", **decision}
             self.figures.decided += 1
             said = {**told, "why": f"decision {self.figures.decided}: looked up at the carrier"}
-            producer.app.send_task("orders.resolve", kwargs=said, queue="orders").get(timeout=60)
+            producer.app.send_task("orders.resolve", kwargs=said, queue="orders.operators").get(timeout=60)
 
     def _count(self, over_at: datetime, orders: int) -> None:
         query = "SELECT min(accepted_at) AS accepted, min(ended_at) AS ended FROM orders WHERE accepted_at > %s"

@@ -278,7 +278,8 @@ def _producer(site: Site) -> Iterator[Celery]:
 
 
 def _call(app: Celery, task: str, kwargs: Mapping[str, Any]) -> Any:
-    return app.send_task(task, kwargs=dict(kwargs), queue="orders").get(timeout=60)
+    queue = "orders.operators" if task == "orders.resolve" else "orders"
+    return app.send_task(task, kwargs=dict(kwargs), queue=queue).get(timeout=60)
 
 
 def _judge(

@@ -134,7 +134,9 @@ class LosesAcceptedOrders(LedgerConnection):
     def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
         if statement != "accept_orders":
             return super()._carry_out(statement, params)
-        return [{"order_id": UUID(order["order_id"])} for order in params["orders"].obj]
+        return [
+            {"order_id": UUID(order["order_id"]), "outcome": "ACCEPTED", "why": None} for order in params["orders"].obj
+        ]
 
 
 class IgnoresFalls(LedgerConnection):

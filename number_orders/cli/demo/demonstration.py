@@ -173,6 +173,7 @@ def _settings(given: Settings, console: Console) -> Settings:
         children=CHILDREN,
         # Nine lanes share five children, one each at most; the sixth child is always free for new orders.
         lane_children=1,
+        numbers_per_hour=100_000,
         flower_port=given.flower_port,
         flower_password=given.flower_password,
         bandwidth=with_short_waits(BandwidthSettings()),

@@ -19,9 +19,11 @@ from pydantic.fields import FieldInfo
 from config.settings import PREFIX, Settings
 from number_orders.cli.discovery import NOTHING_RUNS, START_HINT, Found
 from number_orders.cli.operations.guard import guard_line
-from number_orders.cli.output import masked, scrubbed
+from number_orders.cli.output import clean, masked, scrubbed
+from number_orders.cli.producers.listing import budget_lines
 from number_orders.cli.services import open_ledger
 from number_orders.cli.story.holds import hold_lines
+from number_orders.ledger.allowances import Allowance
 from number_orders.ledger.connection import PostgresDatabase, ledger_time
 from number_orders.ledger.guard import GuardPeriod
 from number_orders.ledger.migrate import head, schema_version, server_version
@@ -145,6 +147,7 @@ async def check_backlog(settings: Settings) -> list[Check]:
         now, holds = await ledger.pauses.holds()
         parked = await ledger.orders.list_orders(states=[State.PARKED], limit=_COUNTED)
         period = await ledger.guard.read()
+        allowances = await ledger.allowances.read(numbers_per_hour=settings.default_numbers_per_hour)
     held = [
         Check("held", Verdict.LOOK, line, _HOLD_REMEDIES[hold.held_by])
         for hold, line in zip(holds, hold_lines(holds, now), strict=True)
@@ -157,6 +160,7 @@ async def check_backlog(settings: Settings) -> list[Check]:
     return [
         _check_guard(period),
         *apart,
+        *_check_budgets(allowances, settings.default_numbers_per_hour),
         *(held or [Check("held", Verdict.GOOD, "nothing is paused, limited or out of reach")]),
         _backlog("parked", parked, "decide about them: `number-orders parked` shows what is known and what to type"),
         _backlog("alarms", alarms, "read them with `number-orders alarms`; --clear puts them away"),
@@ -173,6 +177,25 @@ def _check_guard(period: GuardPeriod) -> Check:
         return Check("guard", Verdict.GOOD, guard_line(period))
     remedy = "have producers repeat every key without a ticket or an end; `number-orders guard off --why …` ends it"
     return Check("guard", Verdict.LOOK, guard_line(period), remedy)
+
+
+def _check_budgets(allowances: Sequence[Allowance], numbers_per_hour: int | None) -> Iterator[Check]:
+    """Report who orders without a limit of its own, and whose budget is used up."""
+    set_one = "`number-orders producers limit NAME --per-hour N` sets one"
+    unset = [clean(allowance.producer) for allowance in allowances if allowance.is_default]
+    if numbers_per_hour is None:
+        says = "producers for whom nobody has set a limit may order any number"
+        yield Check("budgets", Verdict.LOOK, says, set_one)
+    elif unset:
+        says = f"{numbers_per_hour} numbers an hour, the default, since nobody has set a limit: {', '.join(unset)}"
+        yield Check("budgets", Verdict.LOOK, says, set_one)
+    else:
+        says = f"set for each producer that has ordered; for another {numbers_per_hour} numbers an hour"
+        yield Check("budgets", Verdict.GOOD, says)
+    for allowance in allowances:
+        if allowance.left == 0 and allowance.taken:
+            (line,) = budget_lines([allowance])
+            yield Check("budgets", Verdict.LOOK, f"used up by {clean(allowance.producer)}: {line}", set_one)
 
 
 async def _statement_trouble(settings: Settings, url: str) -> str | None:

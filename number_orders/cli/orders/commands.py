@@ -19,7 +19,8 @@ By = Annotated[str | None, typer.Option(metavar="NAME", help="Your name, stored 
 Name = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id, or its producer's key.")]
 
 
-def _parse_duration(text: str | timedelta) -> timedelta:
+def parse_duration(text: str | timedelta) -> timedelta:
+    """Parse the duration of an option."""
     if isinstance(text, timedelta):
         return text
     try:
@@ -97,11 +98,11 @@ def list_(
     kind: Annotated[Kind | None, typer.Option(case_sensitive=False, help="Only this kind.")] = None,
     older_than: Annotated[
         timedelta | None,
-        typer.Option(parser=_parse_duration, metavar="TIME", help="Accepted longer ago than this, such as 2h."),
+        typer.Option(parser=parse_duration, metavar="TIME", help="Accepted longer ago than this, such as 2h."),
     ] = None,
     younger_than: Annotated[
         timedelta | None,
-        typer.Option(parser=_parse_duration, metavar="TIME", help="Accepted within this time, such as 30m."),
+        typer.Option(parser=parse_duration, metavar="TIME", help="Accepted within this time, such as 30m."),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many, the newest.")] = 50,
     as_json: AsJson = False,
@@ -132,7 +133,7 @@ def wait(
     names: Annotated[list[str], typer.Argument(metavar="ID|KEY…", help="Orders, by id or by key.")],
     timeout: Annotated[
         timedelta | None,
-        typer.Option(parser=_parse_duration, metavar="TIME", help="Such as 90 or 5m. Default: no limit."),
+        typer.Option(parser=parse_duration, metavar="TIME", help="Such as 90 or 5m. Default: no limit."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

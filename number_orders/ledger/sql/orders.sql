@@ -8,7 +8,7 @@ WITH input AS MATERIALIZED (
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
         history_lost_at timestamptz, other_carrier_orders text[],
         event text, late boolean, keeps_work boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb,
-        notification jsonb, channels text[], alarms jsonb)
+        wanted integer, approves boolean, unbought integer, notification jsonb, channels text[], alarms jsonb)
 ), moved AS (
     UPDATE orders
     SET state = input.state, version = input.from_version + 1, reason = input.reason,
@@ -18,13 +18,15 @@ WITH input AS MATERIALIZED (
         sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
         history_lost_at = greatest(input.history_lost_at, orders.history_lost_at),
         other_carrier_orders = input.other_carrier_orders,
+        charged_at = CASE WHEN input.approves THEN coalesce(orders.charged_at, clock_timestamp()) ELSE orders.charged_at END,
         moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
     FROM input
     -- A ledger that fell back in time gives versions out again.
     WHERE orders.order_id = input.order_id AND orders.version = input.from_version AND orders.state = input.from_state
-    RETURNING orders.order_id, orders.version, orders.carrier, orders.kind, orders.account, orders.state, orders.ended_at
+    RETURNING orders.order_id, orders.version, orders.carrier, orders.kind, orders.account, orders.state, orders.ended_at,
+              orders.producer, orders.charged_at
 ), step AS MATERIALIZED (
-    SELECT input.*, moved.version, moved.carrier, moved.kind, moved.account, moved.ended_at FROM moved JOIN input USING (order_id)
+    SELECT input.*, moved.version, moved.carrier, moved.kind, moved.account, moved.ended_at, moved.producer, moved.charged_at FROM moved JOIN input USING (order_id)
 ), new_events AS (
     INSERT INTO order_events (order_id, version, event, state, late, detail)
     SELECT order_id, version, event, state, late, detail FROM step
@@ -62,6 +64,12 @@ WITH input AS MATERIALIZED (
 ), new_work AS (
     SELECT step.order_id, step.carrier, step.kind, effect.*
     FROM step, jsonb_to_recordset(step.effects) AS effect (lane text, not_before timestamptz, reason text)
+), corrected AS (
+    -- What a parked order takes when it is approved, and what an order that has ended gives back (`allowance_corrections`).
+    INSERT INTO allowance_corrections (producer, carrier, charged_at, numbers)
+    SELECT producer, carrier, charged_at, wanted FROM step WHERE approves AND charged_at >= now()
+    UNION ALL
+    SELECT producer, carrier, charged_at, -unbought FROM step WHERE unbought > 0 AND charged_at > now() - '1 day'::interval
 ), done_work AS (
     DELETE FROM owed USING step
     WHERE owed.order_id = step.order_id AND owed.lane IN ('submit', 'ask') AND NOT step.keeps_work

@@ -33,7 +33,9 @@ def record_steps(tables: Tables, p: Params) -> list[Row]:
     for step in current:
         for number in step["numbers"]:
             check_e164(number["e164"])
+    approved = [step for step in current if step["approves"] and _order(tables, step)["charged_at"] is None]
     tables.move([(_order(tables, step), _change(tables, step)) for step in current])
+    _correct_allowances(tables, current, approved)
     for step in current:
         order = _order(tables, step)
         version, state = order["version"], order["state"]
@@ -44,6 +46,15 @@ def record_steps(tables: Tables, p: Params) -> list[Row]:
         _store_effects(tables, step, group)
         _raise_alarms(tables, step)
     return [{"order_id": UUID(step["order_id"])} for step in current]
+
+
+def _correct_allowances(tables: Tables, steps: Iterable[Row], approved: Iterable[Row]) -> None:
+    """Note what approved orders take from their producers' allowances, and what ended ones give back."""
+    given_back = [(step, -(step["unbought"] or 0)) for step in steps]
+    for step, numbers in [*((step, step["wanted"]) for step in approved), *given_back]:
+        if numbers and _order(tables, step)["charged_at"] is not None:
+            correction = {name: _order(tables, step)[name] for name in ("producer", "carrier", "charged_at")}
+            tables.allowance_corrections.append(correction | {"numbers": numbers})
 
 
 def _raise_alarms(tables: Tables, step: Row) -> None:
@@ -68,6 +79,7 @@ def _change(tables: Tables, step: Row) -> Row:
     change |= {name: moment_from_json(step[name]) for name in ("cancel_asked_at", "doubt_since")}
     losses = (moment_from_json(step["history_lost_at"]), order["history_lost_at"])
     change["history_lost_at"] = max(filter(None, losses), default=None)
+    change["charged_at"] = order["charged_at"] or (now if step["approves"] else None)
     change["ended_at"] = (order["ended_at"] or now) if step["ends"] else None
     return change | ({} if step["progress"] is None else {"progress": step["progress"]})
 

@@ -44,12 +44,16 @@ class LedgerHarness(Protocol):
 
 
 _MOMENTS: Final = {
-    "orders": ("accepted_at",),
+    "orders": ("accepted_at", "charged_at"),
     "owed": ("not_before",),
     "budgets": ("next_at", "paused_until"),
     "breakers": ("held_until", "opened_at", "probe_until", "closed_at"),
     "readings": ("not_before", "began_at", "whole_at"),
     "list_questions": ("asked_at",),
+    "allowances": ("began_at",),
+    "allowance_corrections": ("charged_at",),
+    "tokens": ("expires_at", "last_used_at"),
+    "signing_keys": ("made_at",),
 }
 """What is moved into the past on PostgreSQL, whose clock cannot be set."""
 

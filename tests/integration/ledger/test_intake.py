@@ -39,7 +39,7 @@ def test_one_key_is_one_order_when_many_workers_store_it_at_once(harness: Ledger
     async def work(ledger: Ledger) -> None:
         orders = [a_new_order() for _ in range(20)]
         accepted_by = await asyncio.gather(*(ledger.intake.accept([order]) for order in orders))
-        assert sum(len(ids) for ids in accepted_by) == 1
+        assert sum(len(stored.states) for stored in accepted_by) == 1
         (taken, *_) = await ledger.intake.find_taken([orders[0]])
         assert taken.key == "crm-1"
         assert len((await claim_due(ledger)).claims) == 1
@@ -53,7 +53,7 @@ def test_order_whose_id_is_taken_is_not_stored(harness: LedgerHarness) -> None:
     async def work(ledger: Ledger) -> None:
         first = a_new_order(a_request("one"))
         await ledger.intake.accept([first])
-        assert await ledger.intake.accept([a_new_order(a_request("two"), first.order_id)]) == frozenset()
+        assert (await ledger.intake.accept([a_new_order(a_request("two"), first.order_id)])).states == {}
         assert (await ledger.orders.read([first.order_id]))[first.order_id].request.key == "one"
 
     harness.run(work)

@@ -52,3 +52,24 @@ def test_text_lines_are_readable() -> None:
     assert "order_moved" in moved
     assert "to_state=OPEN" in moved
     assert "a library says so" in library
+
+
+TOKEN, KEY = "no_" + "aB3_-" * 8 + "xyz", "whsec_" + "aB3+/" * 8 + "xyz="
+
+
+def test_no_token_and_no_signing_key_is_written() -> None:
+    """Wherever they come from: a header, an error, a library."""
+    script = f"""
+import logging, structlog
+from workers import logs
+for as_json in (True, False):
+    logs.set_up("INFO", as_json=as_json)
+    structlog.get_logger("ours").info("asked", header="Bearer {TOKEN}", no_answer=True)
+    logging.getLogger("theirs").warning("refused %s and %s", "{TOKEN}", "{KEY}")
+"""
+    process = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert [line.count("no_…") for line in process.stderr.splitlines()] == [1, 1, 1, 1]
+    assert process.stderr.count("whsec_…") == 2
+    assert "no_answer" in process.stderr
+    assert TOKEN not in process.stderr
+    assert KEY not in process.stderr

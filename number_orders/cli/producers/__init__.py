@@ -1,0 +1,1 @@
+"""Commands that operate the service: pause, resume, alarms, migrate, simulate."""

@@ -1,0 +1,114 @@
+"""A budget refuses or parks what exceeds it; what is not bought may be ordered again."""
+
+import pytest
+
+from number_orders.fulfilment.intake import Refusal, Ticket
+from number_orders.fulfilment.recorder import Heard, Recorder
+from number_orders.fulfilment.runtime import Services
+from number_orders.ledger.allowances import Limit
+from number_orders.orders.budget import Above, Span
+from number_orders.orders.errors import OrderRefused
+from number_orders.orders.events import Acknowledged, Event, PartlyFilled, SentAgain, SubmissionBegun
+from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, OrderId, State
+from number_orders.orders.numbers import E164
+from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, run, work, work_until_idle
+from tests.later import LATER
+
+
+async def left(services: Services) -> int | None:
+    (allowance,) = await services.ledger.allowances.read("default")
+    return allowance.left
+
+
+async def hear(practice: Practice, services: Services, order_id: OrderId, event: Event) -> State:
+    order = (await services.ledger.orders.read([order_id]))[order_id]
+    recorder = Recorder(services.ledger, {BANDWIDTH: practice.policy})
+    return (await recorder.hear([Heard(order, event)], now=await services.ledger.now()))[order_id].state
+
+
+def test_refusal_names_the_budget_and_a_known_order_keeps_its_ticket(practice: Practice) -> None:
+    async def exceeding() -> None:
+        async with practice.opened() as services:
+            await services.ledger.allowances.set_limits("default", [Limit(Span.HOUR, 3)])
+            (known,) = await accept(services, an_order("a", quantity=3))
+            with pytest.raises(OrderRefused) as refused:
+                await services.intake.submit(an_order("b", quantity=2), producer="default")
+            (fault,) = refused.value.faults
+            assert fault.field == "budget"
+            assert fault.rule.startswith("2 numbers are more than the 0 left of 3 per hour until ")
+            outcomes = await services.intake.submit_many(
+                [an_order("a", quantity=3), an_order("b", quantity=1)], producer="default"
+            )
+            assert isinstance(outcomes[0], Ticket)
+            assert (outcomes[0].order_id, outcomes[0].new) == (known, False)
+            assert isinstance(outcomes[1], Refusal)
+            assert (await services.intake.submit(an_order("b", quantity=2), producer="web")).new
+
+    run(exceeding())
+
+
+def test_cancelled_order_gives_its_numbers_back(practice: Practice) -> None:
+    async def cancelling() -> None:
+        async with practice.opened() as services:
+            await services.ledger.allowances.set_limits("default", [Limit(Span.HOUR, 3)])
+            (order_id,) = await accept(services, an_order("a", quantity=3))
+            assert await left(services) == 0
+            for _ in range(2):
+                await services.orders.cancel(order_id, by="crm")
+            assert await left(services) == 3
+
+    run(cancelling())
+
+
+def test_partial_order_gives_back_what_it_did_not_bring(practice: Practice) -> None:
+    """Numbers that were reported before the end count as well as those that come with it."""
+    numbers = [NumberResult(E164(f"+1919555012{i}"), NumberState.ACQUIRED) for i in range(3)]
+
+    async def partly() -> None:
+        async with practice.opened() as services:
+            await services.ledger.allowances.set_limits("default", [Limit(Span.HOUR, 10)])
+            (order_id,) = await accept(services, an_order("a", quantity=10))
+            await hear(practice, services, order_id, SubmissionBegun())
+            await hear(practice, services, order_id, Acknowledged(CarrierOrderId("7")))
+            end = PartlyFilled("PARTIAL", tuple(numbers), "3 of 10")
+            assert await hear(practice, services, order_id, end) is State.PARTIAL
+            assert await left(services) == 7
+
+    run(partly())
+
+
+def test_approved_order_is_bought_and_counts(practice: Practice) -> None:
+    """An order that its budget has parked is sent when an operator says so, and not before."""
+    asked = {"notify": {"task": "crm.moved", "queue": "crm", "on": ["PARKED", "COMPLETED"]}}
+
+    async def approving() -> None:
+        async with practice.opened() as services:
+            await services.ledger.allowances.set_limits("default", [Limit(Span.HOUR, 2)], above=Above.PARK)
+            ticket = await services.intake.submit(an_order("a", quantity=3, **asked), producer="default")
+            assert ticket.state is State.PARKED
+            assert practice.bell.rung == [(BANDWIDTH, Lane.TELL)]
+            await work(services)
+            assert practice.sold() == []
+            await services.orders.resolve(ticket.order_id, SentAgain("ann@desk", "a large customer"))
+            await work_until_idle(practice, services)
+            assert practice.order(ticket.order_id)["state"] == "COMPLETED"
+            told = [(document["state"], document["version"]) for document in practice.notifier.delivered]
+            assert told[0] == ("PARKED", 1)
+            assert [state for state, _ in told] == ["PARKED", "COMPLETED"]
+            (allowance,) = await services.ledger.allowances.read("default")
+            assert allowance.taken == 3
+
+    run(approving())
+
+
+def test_approved_order_is_not_sent_before_its_time(practice: Practice) -> None:
+    async def scheduled() -> None:
+        async with practice.opened() as services:
+            await services.ledger.allowances.set_limits("default", [Limit(Span.ORDER, 1)], above=Above.PARK)
+            ticket = await services.intake.submit(an_order("a", quantity=2, not_before=LATER), producer="default")
+            await services.orders.resolve(ticket.order_id, SentAgain("ann@desk", "they may"))
+            await work(services)
+            assert practice.order(ticket.order_id)["state"] == "ACCEPTED"
+            assert practice.sold() == []
+
+    run(scheduled())
