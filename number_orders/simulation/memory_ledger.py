@@ -29,6 +29,8 @@ from number_orders.simulation.statements import (
     readings,
     schedule,
     serial_locks,
+    webhook_secrets,
+    webhooks,
 )
 from number_orders.simulation.statements.registry import STATEMENTS
 from number_orders.simulation.tables import Row, Tables
@@ -53,6 +55,8 @@ _LOADED = (
     readings,
     schedule,
     serial_locks,
+    webhook_secrets,
+    webhooks,
 )
 
 

@@ -49,6 +49,9 @@ _MOMENTS: Final = {
     "breakers": ("held_until", "opened_at", "probe_until", "closed_at"),
     "readings": ("not_before", "began_at", "whole_at"),
     "list_questions": ("asked_at",),
+    "webhook_deliveries": ("not_before",),
+    "webhook_hosts": ("held_until",),
+    "tellings": ("tried_since",),
 }
 """What is moved into the past on PostgreSQL, whose clock cannot be set."""
 
