@@ -52,6 +52,7 @@ _CLOSED_V6: Final = tuple(
 _NUMERIC_LABEL: Final = re.compile(r"(0x[0-9a-f]*|[0-9]+)", re.IGNORECASE)
 _NAME: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*\.?", re.IGNORECASE)
 _UNUSABLE: Final = re.compile(r"[\s\x00-\x1f\x7f\\]")
+_USER: Final = re.compile(r"[^:]*://[^/?#]*@")
 _HOST_LENGTH_MAX: Final = 253
 
 
@@ -86,18 +87,19 @@ class AddressRules:
 
     def faults(self, url: str) -> Iterator[str]:
         """Yield what is wrong with a URL, each as the rule that it breaks."""
+        if _UNUSABLE.search(url):
+            yield "must not hold blanks, control characters or backslashes"
+            return
         try:
             parsed = URL(url)
             host, port = parsed.raw_host, parsed.port
         except ValueError as wrong:
             yield f"is no URL: {wrong}"
             return
-        if _UNUSABLE.search(url):
-            yield "must not hold blanks, control characters or backslashes"
         if parsed.scheme != "https" or not host:
             yield "must be an https:// URL with a host"
             return
-        if parsed.raw_user is not None or parsed.raw_password is not None:
+        if _USER.match(url):
             yield "must not hold a user name or password: the signature shows who sends"
         if "#" in url:
             yield "must not have a fragment (#…), which is never sent"

@@ -8,6 +8,7 @@ Knows HTTP. Does not know orders, or when to try again.
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
@@ -17,7 +18,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -25,7 +27,11 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from number_orders.carriers.http.transport import default_tls
-from number_orders.fulfilment.webhooks.addresses import AddressRules
+from number_orders.fulfilment.webhooks.addresses import AddressRules, host_of
+
+if TYPE_CHECKING:
+    from aiohttp.client_proto import ResponseHandler
+    from aiohttp.client_reqrep import ConnectionKey
 
 _USER_AGENT: Final = "number-orders"
 _BODY_BYTES_MAX: Final = 4096
@@ -52,6 +58,9 @@ class Answer:
     status: int
     headers: Mapping[str, str]
 
+
+_AUTHORITY: Final = re.compile(r"[^/?#]*")
+_AS_GIVEN: Final = "!$%&'()*+,-./:;=?@[]_|~"
 
 _ANY_ADDRESS: ContextVar[bool] = ContextVar("any_address", default=False)
 """Whether the request under way goes to a name that may have any address."""
@@ -92,7 +101,7 @@ class WebhookClient:
             NotDelivered: There was no answer in time, or the address is not allowed.
         """
         try:
-            target = URL(url)
+            target = _target(url)
             token = _ANY_ADDRESS.set(self._rules.allows_host(target.raw_host or ""))
             try:
                 async with asyncio.timeout(self._timeout_s):
@@ -126,7 +135,7 @@ class WebhookClient:
 
     def _new_session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
+            connector=_AbruptConnector(
                 ssl=self._tls,
                 limit=self._connections_max,
                 keepalive_timeout=_KEPT_ALIVE_S,
@@ -151,6 +160,15 @@ class WebhookClient:
         if not (_ANY_ADDRESS.get() or self._rules.allows_address(str(place[0]))):
             raise AddressRefused(f"{place[0]} is no public address")
         return socket.socket(family=family, type=kind, proto=protocol)
+
+
+def _target(url: str) -> URL:
+    """Return the URL as it is requested: the host as DNS writes it, and the rest exactly as the producer gave it."""
+    parsed = URL(url)
+    _, _, authority_and_rest = url.partition("://")
+    rest = _AUTHORITY.sub("", authority_and_rest, count=1)
+    quoted = quote(rest if rest.startswith("/") else f"/{rest}", safe=_AS_GIVEN)
+    return URL(f"https://{host_of(url)}{quoted}", encoded=True) if parsed.raw_host else parsed
 
 
 @cache
@@ -192,6 +210,15 @@ async def _read(answer: aiohttp.ClientResponse) -> bool:
         if read > _BODY_BYTES_MAX:
             return False
     return True
+
+
+class _AbruptConnector(aiohttp.TCPConnector):
+    """A connection pool that drops what it does not keep, where TLS would read on for 30 s to take leave in form."""
+
+    def _release(self, key: "ConnectionKey", protocol: "ResponseHandler", *, should_close: bool = False) -> None:
+        if should_close or protocol.should_close:
+            protocol.abort()
+        super()._release(key, protocol, should_close=should_close)
 
 
 class _OwnThreadsResolver(AbstractResolver):
