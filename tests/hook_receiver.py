@@ -82,8 +82,8 @@ class HookReceiver:
                 await self._write(writer, reply)
                 if reply.then_close:
                     return
-        except (OSError, asyncio.IncompleteReadError):
-            pass  # the client has hung up
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # the client has hung up, or the test is over
         finally:
             writer.transport.abort()
 

@@ -155,6 +155,7 @@ CREATE TABLE webhook_hosts (
     producer   text NOT NULL,
     host       text NOT NULL,                    -- name and port
     faults     integer NOT NULL DEFAULT 0,       -- how often in a row it could not be reached
+    faulted_at timestamptz,                      -- when the last fault was counted
     held_until timestamptz,                      -- nothing is sent before that
     PRIMARY KEY (producer, host)
 ) WITH (fillfactor = 50);

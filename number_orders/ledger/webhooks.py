@@ -107,10 +107,11 @@ class Webhooks:
         found = await self._database.run("claim_webhooks", params)
         return DueWebhooks(found[0]["now"], token, [_due_webhook(row) for row in found]) if found else None
 
-    async def settle(self, token: UUID, settled: Sequence[Settled]) -> None:
+    async def settle(self, due: DueWebhooks, settled: Sequence[Settled]) -> None:
         """Record what became of deliveries of one claim, and raise the alarms about those that were given up."""
         params = {
-            "token": token,
+            "token": due.token,
+            "claimed_at": due.now,
             "results": Jsonb([_result(one) for one in settled]),
             "hosts": Jsonb(_hosts(settled)),
             "faults_max": _FAULTS_MAX,

@@ -59,7 +59,8 @@ def _by_url(story: Story, url: str, messages: Sequence[Message]) -> Iterator[str
     missing = undelivered(messages)
     for message in missing:
         if message["gave_up_at"]:
-            yield f"Its document of {message['state']} was not delivered to {url}, and is not tried any more{_why(message)}."
+            what = f"Its document of {message['state']} was not delivered to {url}"
+            yield f"{what}, and is not tried any more{_why(message)}."
             yield f"`number-orders retry {story.order.order_id} --lane tell` sends it again."
         elif message["tries"]:
             yield f"Its document of {message['state']} could not be delivered to {url} so far{_why(message)}."

@@ -63,7 +63,7 @@ class WebhookStore(Protocol):
 
     async def claim(self, *, limit: int, per_host: int, lease: timedelta) -> DueWebhooks | None: ...
 
-    async def settle(self, token: UUID, settled: Sequence[Settled]) -> None: ...
+    async def settle(self, due: DueWebhooks, settled: Sequence[Settled]) -> None: ...
 
 
 class WebhookSender(Protocol):
@@ -77,11 +77,9 @@ class _Claimed:
     """A delivery that is ours, and by which claim."""
 
     webhook: DueWebhook
-    token: UUID
-    now: datetime
-    """The ledger's time at the claim."""
+    due: DueWebhooks
     at: float
-    """The same moment on our own clock."""
+    """When it was claimed, on our own clock."""
 
 
 @dataclass(slots=True)
@@ -124,7 +122,7 @@ class WebhookRun:
         at = self.boot_clock()
         lease = self.policy.timeout + _LEASE_BEYOND
         found = await self.store.claim(limit=limit, per_host=self.policy.per_host, lease=lease) if limit else None
-        return [_Claimed(webhook, found.token, found.now, at) for webhook in found.webhooks] if found else []
+        return [_Claimed(webhook, found, at) for webhook in found.webhooks] if found else []
 
     async def _settle(
         self, under_way: set[asyncio.Task[tuple[_Claimed, Settled]]], *, within_s: float | None
@@ -135,17 +133,17 @@ class WebhookRun:
             return under_way
         await asyncio.sleep(_GATHER_S)
         done = {attempt for attempt in under_way if attempt.done()}
-        by_token: dict[UUID, list[Settled]] = {}
+        by_claim: dict[UUID, tuple[DueWebhooks, list[Settled]]] = {}
         for attempt in done:
             claimed, settled = attempt.result()
-            by_token.setdefault(claimed.token, []).append(settled)
-        for token, results in by_token.items():
-            await self._record(token, results)
+            by_claim.setdefault(claimed.due.token, (claimed.due, []))[1].append(settled)
+        for due, results in by_claim.values():
+            await self._record(due, results)
         for attempt in done:
             _log(*attempt.result(), self.boot_clock())
         return under_way - done
 
-    async def _record(self, token: UUID, settled: Sequence[Settled]) -> None:
+    async def _record(self, due: DueWebhooks, settled: Sequence[Settled]) -> None:
         """Record what became of deliveries. While the ledger is away, keep the answers and try again.
 
         Raises:
@@ -153,7 +151,7 @@ class WebhookRun:
         """
         for wait_s in (*_RETRY_RECORD_S, None):
             try:
-                await self.store.settle(token, settled)
+                await self.store.settle(due, settled)
             except LedgerUnavailable as away:
                 if wait_s is None:
                     raise
@@ -214,7 +212,7 @@ class WebhookRun:
         return replace(settled, wait=min(wait, last_at - now))
 
     def _ledger_now(self, claimed: _Claimed) -> datetime:
-        return claimed.now + timedelta(seconds=self.boot_clock() - claimed.at)
+        return claimed.due.now + timedelta(seconds=self.boot_clock() - claimed.at)
 
 
 def _status_in_words(status: int) -> str:

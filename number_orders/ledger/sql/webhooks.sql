@@ -92,12 +92,14 @@ WITH result AS MATERIALIZED (
 ), seen AS MATERIALIZED (
     SELECT webhook_hosts.producer, webhook_hosts.host, reached FROM webhook_hosts
     JOIN jsonb_to_recordset(%(hosts)s) AS h (producer text, host text, reached boolean) USING (producer, host)
-    WHERE faults > 0 OR NOT reached
+    -- Attempts that were under way together count as one fault.
+    WHERE CASE WHEN reached THEN faults > 0 ELSE faulted_at IS NULL OR faulted_at < %(claimed_at)s END
     ORDER BY producer, host
     FOR NO KEY UPDATE OF webhook_hosts
 ), hosts AS (
     UPDATE webhook_hosts
     SET faults = CASE WHEN reached THEN 0 ELSE faults + 1 END,
+        faulted_at = CASE WHEN reached THEN faulted_at ELSE now() END,
         held_until = CASE WHEN NOT reached AND faults + 1 >= %(faults_max)s
             THEN now() + least(%(hold_first)s * 2 ^ least(20, faults + 1 - %(faults_max)s), %(hold_max)s::interval) END
     FROM seen

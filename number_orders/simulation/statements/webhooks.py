@@ -44,7 +44,7 @@ def queue_webhooks(tables: Tables, p: Params) -> list[Row]:
             continue
         producer, host = tables.orders[order_id]["producer"], given["host"]
         tables.webhook_hosts.setdefault(
-            (producer, host), {"producer": producer, "host": host, "faults": 0, "held_until": None}
+            (producer, host), {"producer": producer, "host": host, "faults": 0, "faulted_at": None, "held_until": None}
         )
         row = tables.webhook_deliveries.get(order_id)
         if row is None:
@@ -82,6 +82,10 @@ def settle_webhooks(tables: Tables, p: Params) -> list[Row]:
             raise_alarm(tables, {**alarm, "order_id": UUID(result["order_id"]), "detail": result["detail"]})
     for seen in p["hosts"]:
         host = tables.webhook_hosts[seen["producer"], seen["host"]]
+        if not seen["reached"]:
+            if host["faulted_at"] is not None and host["faulted_at"] >= p["claimed_at"]:
+                continue  # attempts that were under way together count as one fault
+            host["faulted_at"] = tables.clock()
         host["faults"] = 0 if seen["reached"] else host["faults"] + 1
         over = host["faults"] - p["faults_max"]
         hold = min(p["hold_first"] * 2 ** min(20, max(0, over)), p["hold_max"])

@@ -67,7 +67,7 @@ PASSING = """
     UPDATE readings SET not_before = not_before - %(time)s, began_at = began_at - %(time)s,
         whole_at = whole_at - %(time)s;
     UPDATE webhook_deliveries SET not_before = not_before - %(time)s;
-    UPDATE webhook_hosts SET held_until = held_until - %(time)s;
+    UPDATE webhook_hosts SET held_until = held_until - %(time)s, faulted_at = faulted_at - %(time)s;
     UPDATE tellings SET tried_since = tried_since - %(time)s;
     UPDATE list_questions SET asked_at = asked_at - %(time)s;
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""

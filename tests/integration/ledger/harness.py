@@ -50,7 +50,7 @@ _MOMENTS: Final = {
     "readings": ("not_before", "began_at", "whole_at"),
     "list_questions": ("asked_at",),
     "webhook_deliveries": ("not_before",),
-    "webhook_hosts": ("held_until",),
+    "webhook_hosts": ("faulted_at", "held_until"),
     "tellings": ("tried_since",),
 }
 """What is moved into the past on PostgreSQL, whose clock cannot be set."""

@@ -52,7 +52,7 @@ async def nothing_is_due(ledger: Ledger) -> bool:
 async def settle(ledger: Ledger, due: DueWebhooks, outcome: Outcome, **facts: object) -> None:
     """Record the same outcome for all that was claimed."""
     settled = [Settled(webhook, outcome, **facts) for webhook in due.webhooks]  # type: ignore[arg-type]  # by name
-    await ledger.webhooks.settle(due.token, settled)
+    await ledger.webhooks.settle(due, settled)
 
 
 async def messages(ledger: Ledger, order_id: OrderId) -> list[tuple[int, bool, int, bool]]:
@@ -171,6 +171,7 @@ def test_host_without_an_answer_is_left_alone_and_then_tried_once(harness: Ledge
         orders = [await an_order(ledger, f"crm-{index}") for index in range(5)]
         await ledger.webhooks.queue({order.order_id: HOST for order in orders})
         for _ in range(3):
+            await harness.advance(timedelta(seconds=1))
             await settle(ledger, await claim(ledger, per_host=1), Outcome.FAILED, reached=False, wait=timedelta())
         assert await nothing_is_due(ledger)
         assert (WEBHOOKS, Lane.TELL) not in await ledger.schedule.due_lanes()
@@ -182,6 +183,23 @@ def test_host_without_an_answer_is_left_alone_and_then_tried_once(harness: Ledge
         assert len(probe.webhooks) == 1
         await settle(ledger, probe, Outcome.FAILED, reached=True, trouble="HTTP 500", wait=HOUR)
         assert len((await claim(ledger)).webhooks) == 4
+
+    harness.run(work)
+
+
+def test_attempts_under_way_together_count_as_one_fault(harness: LedgerHarness) -> None:
+    """A moment without answers, with ten attempts under way, holds nothing: one is tried, and then all."""
+
+    async def work(ledger: Ledger) -> None:
+        orders = [await an_order(ledger, f"crm-{index}") for index in range(10)]
+        await ledger.webhooks.queue({order.order_id: HOST for order in orders})
+        due = await claim(ledger)
+        for webhook in due.webhooks:
+            await ledger.webhooks.settle(due, [Settled(webhook, Outcome.FAILED, reached=False)])
+        probe = await claim(ledger)
+        assert len(probe.webhooks) == 1
+        await settle(ledger, probe, Outcome.DELIVERED, reached=True)
+        assert len((await claim(ledger)).webhooks) == 9
 
     harness.run(work)
 
