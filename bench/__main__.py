@@ -1,13 +1,14 @@
-"""Run a benchmark: `python -m bench orders|waiting|intake|hotspots`."""
+"""Run a benchmark: `python -m bench orders|waiting|intake|notifications|hotspots`."""
 
 import typer
 
-from bench import hotspots, intake, orders, waiting
+from bench import hotspots, intake, notifications, orders, waiting
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("orders")(orders.bench)
 app.command("waiting")(waiting.bench)
 app.command("intake")(intake.bench)
+app.command("notifications")(notifications.bench)
 app.command("hotspots")(hotspots.bench)
 
 
