@@ -22,7 +22,7 @@ from bench import report
 from bench.environment import ROOT, process_environment
 from bench.meter import ResourceMeter
 from bench.servers import Servers
-from config.settings import Settings
+from number_orders.cli.discovery import find_settings
 from number_orders.cli.stack.processes import free_port
 from number_orders.embedded.ports import LOOPBACK
 from number_orders.embedded.supervisor import Supervisor
@@ -111,7 +111,7 @@ def _measure(way: str, notify: Mapping[str, str], servers: Servers, port: int, d
         WEBHOOKS__CA_FILE=str(_CERTIFICATES / "ca.pem"),
         WEBHOOKS__PER_HOST="100",
     ):
-        settings = Settings()
+        settings = find_settings()
     migrate(empty.database_url)
     open_services = services_factory(
         settings,
