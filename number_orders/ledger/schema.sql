@@ -171,6 +171,7 @@ CREATE TABLE webhook_deliveries (
     FOREIGN KEY (producer, host) REFERENCES webhook_hosts
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX webhooks_due ON webhook_deliveries (producer, host, not_before);
+CREATE INDEX webhooks_under_way ON webhook_deliveries (producer, host) WHERE lease_token IS NOT NULL;
 
 -- The secrets that sign documents: up to two for each producer, so that it can change from one to the other. A secret
 -- that was removed is not kept.

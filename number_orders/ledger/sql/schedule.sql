@@ -225,17 +225,25 @@ WHERE owed.order_id = ANY(%(order_ids)s) ORDER BY owed.not_before;
 -- A page of the orders at one carrier that are due later, on one lane or any, starting after `after`. Claimed work and
 -- orders that wait for a serial lock are left out. On the lane tell, also those with documents for a URL that wait or
 -- were given up.
-SELECT order_id FROM (
-    SELECT order_id FROM owed
+(
+    SELECT DISTINCT order_id FROM owed
     WHERE carrier = %(carrier)s AND (%(lane)s::text IS NULL OR lane = %(lane)s) AND not_before > now()
-      AND lease_token IS NULL AND serial_key IS NULL
-    UNION
-    SELECT order_id FROM tellings JOIN orders USING (order_id) LEFT JOIN webhook_deliveries USING (order_id)
-    WHERE orders.carrier = %(carrier)s AND coalesce(%(lane)s, 'tell') = 'tell' AND channel = 'url' AND told_at IS NULL
+      AND lease_token IS NULL AND serial_key IS NULL AND (%(after)s::uuid IS NULL OR order_id > %(after)s)
+    ORDER BY order_id LIMIT %(limit)s
+) UNION (
+    SELECT DISTINCT tellings.order_id
+    FROM tellings
+    -- OFFSET 0: look each up, in the order of the index, and stop at the limit.
+    CROSS JOIN LATERAL (SELECT carrier FROM orders WHERE orders.order_id = tellings.order_id OFFSET 0) AS ordered
+    LEFT JOIN LATERAL (
+        SELECT not_before, lease_token FROM webhook_deliveries AS queued WHERE queued.order_id = tellings.order_id OFFSET 0
+    ) AS delivery ON true
+    WHERE ordered.carrier = %(carrier)s AND coalesce(%(lane)s, 'tell') = 'tell' AND channel = 'url' AND told_at IS NULL
+      AND (%(after)s::uuid IS NULL OR tellings.order_id > %(after)s)
       AND (not_before > now() AND lease_token IS NULL OR gave_up_at IS NOT NULL AND NOT EXISTS (
           SELECT FROM tellings AS later
           WHERE later.order_id = tellings.order_id AND later.channel = 'url' AND later.version > tellings.version
             AND later.told_at IS NOT NULL))
-) AS waiting
-WHERE %(after)s::uuid IS NULL OR order_id > %(after)s
+    ORDER BY tellings.order_id LIMIT %(limit)s
+)
 ORDER BY order_id LIMIT %(limit)s;

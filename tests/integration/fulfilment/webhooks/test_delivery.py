@@ -394,6 +394,22 @@ def test_document_that_breaks_us_stops_no_other(practice: Practice, receiver: Ho
     run(broken())
 
 
+def test_document_that_an_older_worker_has_dropped_arrives(practice: Practice, receiver: HookReceiver) -> None:
+    """A worker of 0.1.0 deletes the work item and knows no URLs; the watch owes it again."""
+
+    async def dropped() -> None:
+        async with opened(practice, receiver) as services:
+            await accept(services, an_order("one", **to(receiver)))
+            practice.db.execute("DELETE FROM owed WHERE lane = 'tell'")
+            await deliver(services)
+            assert receiver.received == []
+            await services.orders.watch()
+            await deliver(services)
+            assert states(receiver, "one") == ["ACCEPTED"]
+
+    run(dropped())
+
+
 def test_signature_has_the_ledgers_time(practice: Practice, receiver: HookReceiver) -> None:
     """The standard allows five minutes; a worker's own clock may be further off."""
 
