@@ -61,7 +61,7 @@ sim: setup  ## a simulated world from a seed (SEED=7 ARGS="--worlds 20 --faults 
 	@$(BIN)/number-orders simulate --seed $(or $(SEED),1) $(ARGS)
 
 BENCH ?= orders
-bench: setup  ## what an order costs, here and elsewhere (BENCH=orders|waiting|intake|receiver|hotspots, ARGS="--orders 5000 --runs 3")
+bench: setup  ## what an order costs, here and elsewhere (BENCH=orders|waiting|intake|receiver|notifications|hotspots, ARGS="--orders 5000 --runs 3")
 	@$(BIN)/python -m bench $(BENCH) $(ARGS)
 
 lock: setup  ## resolve the dependencies anew into the lock files: everything, and what the service needs

@@ -1,14 +1,15 @@
-"""Run a benchmark: `python -m bench orders|waiting|intake|receiver|hotspots`."""
+"""Run a benchmark: `python -m bench orders|waiting|intake|receiver|notifications|hotspots`."""
 
 import typer
 
-from bench import hotspots, intake, orders, receiver, waiting
+from bench import hotspots, intake, notifications, orders, receiver, waiting
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("orders")(orders.bench)
 app.command("waiting")(waiting.bench)
 app.command("intake")(intake.bench)
 app.command("receiver")(receiver.bench)
+app.command("notifications")(notifications.bench)
 app.command("hotspots")(hotspots.bench)
 
 

@@ -11,7 +11,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    FilePath,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.addresses import REDIS, check_broker_url, check_database_url, check_result_url, scheme_of
@@ -211,6 +221,37 @@ class ReceiverSettings(BaseModel):
     """How many questions to carriers one process has under way at the same time."""
 
 
+class WebhookSettings(BaseModel):
+    """Order documents by HTTP: `notify.url`."""
+
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10.0
+    """The longest time for one attempt, from looking the host's name up to the status of the answer."""
+    concurrency: Annotated[int, Field(ge=1, le=1000)] = 100
+    """How many documents one worker sends at the same time."""
+    per_host: Annotated[int, Field(ge=1, le=1000)] = 10
+    """How many all workers together send to one host of one producer at the same time."""
+    retry_first_s: Seconds = 5.0
+    retry_max_s: Seconds = 6 * 3600.0
+    """The longest interval between attempts: from `retry_first_s`, each is three times as long as the one before."""
+    retry_for_s: Seconds = 3 * 24 * 3600.0
+    """How long a document is tried before it is given up, with the alarm `notification_given_up`."""
+    ports: Annotated[frozenset[Annotated[int, Field(ge=1, le=65535)]], BeforeValidator(_json_object)] = frozenset(
+        {443, 8443}
+    )
+    """The ports that a URL may have, as JSON: `[443, 8443]`."""
+    allowed_networks: Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_json_object)] = ()
+    """Networks that documents may be sent to although they are not public, as JSON: `["10.20.0.0/16"]`."""
+    allowed_hosts: Annotated[frozenset[str], BeforeValidator(_json_object)] = frozenset()
+    """Host names that documents may be sent to whatever their address is, as JSON: `["crm.internal"]`."""
+    ca_file: FilePath | None = None
+    """Certificates of a certificate authority of your own, in PEM, that are trusted beside the public ones."""
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _as_in_dns(cls, hosts: frozenset[str]) -> frozenset[str]:
+        return frozenset(host.rstrip(".").lower() for host in hosts)
+
+
 class Settings(BaseSettings):
     """All settings. The defaults use the embedded PostgreSQL and Valkey."""
 
@@ -269,6 +310,7 @@ class Settings(BaseSettings):
     bandwidth: BandwidthSettings = BandwidthSettings()
     cm: CMSettings = CMSettings()
     swift: SwiftSettings = SwiftSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @field_validator("database_url", "migration_url")
     @classmethod

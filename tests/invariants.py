@@ -48,8 +48,10 @@ INVARIANTS: Final = {
             WHERE n.order_id = h.released_by AND n.e164 = h.e164 AND n.state IN ('released', 'withdrawn'))""",
     "what is untold is owed": """
         SELECT order_id FROM tellings
-        WHERE told_at IS NULL AND NOT EXISTS (
-            SELECT FROM owed WHERE owed.order_id = tellings.order_id AND lane = 'tell')""",
+        WHERE told_at IS NULL AND gave_up_at IS NULL
+          AND NOT EXISTS (SELECT FROM owed WHERE owed.order_id = tellings.order_id AND lane = 'tell')
+          AND NOT (channel = 'url' AND EXISTS (
+              SELECT FROM webhook_deliveries AS queued WHERE queued.order_id = tellings.order_id))""",
 }
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from datetime import timedelta
 
 from config.queues import OPERATORS
-from config.settings import CarrierSettings, OnNotListed, Settings
+from config.settings import CarrierSettings, OnNotListed, Settings, WebhookSettings
 from number_orders.carriers.http.courier import boot_clock
 from number_orders.fulfilment.callers import Callers, SignedMessages
 from number_orders.fulfilment.carrier import Carrier
@@ -15,6 +15,9 @@ from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
 from number_orders.fulfilment.token_authority import TokenAuthority
+from number_orders.fulfilment.webhooks.addresses import AddressRules
+from number_orders.fulfilment.webhooks.client import WebhookClient, webhook_tls
+from number_orders.fulfilment.webhooks.delivery import WebhookPolicy
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.ledger import PostgresLedger
 from number_orders.orders.model import CarrierName
@@ -52,6 +55,23 @@ def breaker_policy(settings: CarrierSettings) -> BreakerPolicy:
     )
 
 
+def webhook_policy(settings: WebhookSettings) -> WebhookPolicy:
+    """Return how documents are sent to URLs, and for how long each is tried."""
+    return WebhookPolicy(
+        timeout=timedelta(seconds=settings.timeout_s),
+        concurrency=settings.concurrency,
+        per_host=settings.per_host,
+        retry_first=timedelta(seconds=settings.retry_first_s),
+        retry_max=timedelta(seconds=settings.retry_max_s),
+        retry_for=timedelta(seconds=settings.retry_for_s),
+    )
+
+
+def address_rules(settings: WebhookSettings) -> AddressRules:
+    """Return to which URLs documents may be sent."""
+    return AddressRules(settings.ports, settings.allowed_networks, settings.allowed_hosts)
+
+
 def services_factory(
     settings: Settings,
     *,
@@ -85,6 +105,14 @@ def services_factory(
             for name, carrier in open_carriers.items():
                 await ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
             process_bell = bell()
+            rules = address_rules(settings.webhooks)
+            webhooks = WebhookClient(
+                rules,
+                tls=webhook_tls(settings.webhooks.ca_file),
+                timeout_s=settings.webhooks.timeout_s,
+                connections_max=settings.webhooks.concurrency,
+            )
+            stack.push_async_callback(webhooks.aclose)
             orders = OrderService(
                 ledger=ledger,
                 carriers=open_carriers,
@@ -93,12 +121,21 @@ def services_factory(
                 slots=slots,
                 boot_clock=boot_clock,
                 ledger_clock=ledger_clock,
+                webhook_sender=webhooks,
+                webhook_policy=webhook_policy(settings.webhooks),
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
                 guard_lasts=guard_lasts,
             )
             adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
-            per_hour = settings.default_numbers_per_hour
-            intake = Intake(ledger.intake, adapters, process_bell, now=utc_now, numbers_per_hour=per_hour)
+            intake = Intake(
+                ledger.intake,
+                adapters,
+                process_bell,
+                now=utc_now,
+                numbers_per_hour=settings.default_numbers_per_hour,
+                secrets=ledger.webhook_secrets,
+                address_rules=rules,
+            )
             callers = Callers(ledger.producers, SignedMessages(settings.signed_messages), operators_queue=OPERATORS)
             yield Services(ledger, orders, intake, callers, TokenAuthority(ledger.producers))
 

@@ -15,6 +15,7 @@ from celery import signals
 from config.settings import Settings
 from number_orders.carriers.http.transport import default_tls
 from number_orders.fulfilment import runtime
+from number_orders.fulfilment.webhooks.client import webhook_tls
 from workers import bootstrap, logs, own_celery, scheduler
 from workers.apps import make_app, make_bell, make_notifier
 from workers.dead_letters import DeadLetters
@@ -49,7 +50,9 @@ if settings.database_url is not None:
 
 @signals.worker_init.connect(weak=False)
 def _on_worker_start(**_: Any) -> None:
-    default_tls()  # read the certificates once, before the fork, for all children
+    # Read the certificates once, before the fork, for all children.
+    default_tls()
+    webhook_tls(settings.webhooks.ca_file)
 
 
 @signals.worker_process_init.connect(weak=False)

@@ -70,6 +70,7 @@ class Notify(_Shape):
     queue: Line | None = None
     """The queue that the worker with this task listens to."""
     url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https://")] | None = None
+    """An HTTPS URL of yours with a public address. The document is posted there, signed with your secret."""
     on: Annotated[tuple[State, ...], Field(strict=False, min_length=1)] = _ENDS
 
     @model_validator(mode="after")

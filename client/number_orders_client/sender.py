@@ -70,7 +70,12 @@ class Client:
             "confirm_publish": True,  # on RabbitMQ: an order that it has not taken raises an error
             **given.pop("broker_transport_options", {}),
         }
-        self._app = Celery("number-orders-client", broker=broker_url, backend=result_url or broker_url)
+        self._app = Celery(
+            "number-orders-client",
+            broker=broker_url,
+            backend=result_url or broker_url,
+            set_as_current=False,  # in a task of the producer's own, its application stays the current one
+        )
         # Celery has no setting for the class. Assigned in the usual way, `__class__` would become a Celery setting.
         object.__setattr__(self._app.conf, "__class__", _GivenAddresses)
         self._app.conf.update(
@@ -155,7 +160,8 @@ class Client:
     def _call(self, task: str, kwargs: Mapping[str, Any], *, task_id: str | None = None) -> Any:
         sent = self._app.send_task(task, kwargs=dict(kwargs), queue=QUEUE, task_id=task_id)
         try:
-            return sent.get(timeout=self._wait_s)
+            # Celery forbids waiting inside a task, because a pool may wait for itself. The service is another pool.
+            return sent.get(timeout=self._wait_s, disable_sync_subtasks=False)
         except CeleryTimeoutError:
             raise NoTicketError(f"no answer to {task} within {self._wait_s:g} s; it is safe to send it again") from None
         finally:

@@ -61,6 +61,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
         "pause": operations.pause,
         "resume": operations.resume,
         "guard": operations.guard,
+        "webhook-secrets": operations.webhook_secrets,
         "alarms": operations.alarms,
         "letters": operations.letters,
         "version": operations.version,

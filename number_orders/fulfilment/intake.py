@@ -5,6 +5,7 @@ item, before anyone is told that it was accepted.
 """
 
 import json
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -17,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from number_orders.carriers.contract import Adapter
 from number_orders.fulfilment.ports import Bell
+from number_orders.fulfilment.webhooks.addresses import AddressRules
 from number_orders.ledger.intake import NewOrder, Stored, Taken
 from number_orders.orders.document import document
 from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused
@@ -88,6 +90,12 @@ class IntakeStore(Protocol):
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]: ...
 
 
+class SecretStore(Protocol):
+    """Knows which producers have a secret to sign documents with."""
+
+    async def having(self, producers: Sequence[str]) -> frozenset[str]: ...
+
+
 class Intake:
     """Checks orders and stores them."""
 
@@ -99,6 +107,8 @@ class Intake:
         *,
         now: Callable[[], datetime],
         numbers_per_hour: int | None = None,
+        secrets: SecretStore,
+        address_rules: AddressRules | None = None,
     ) -> None:
         """Set up the intake of one process.
 
@@ -108,12 +118,16 @@ class Intake:
             bell: Wakes the workers of new orders.
             now: Returns the present in UTC, for bounds of years; minutes do not matter.
             numbers_per_hour: The budget of producers for whom nobody has set one; None: no limit.
+            secrets: Which producers may have documents sent to a URL.
+            address_rules: To which URLs; by default public ones.
         """
         self._store = store
         self._adapters = adapters
         self._bell = bell
         self._now = now
         self._numbers_per_hour = numbers_per_hour
+        self._secrets = secrets
+        self._address_rules = address_rules or AddressRules()
         self._kinds = {name: adapter.capabilities.kinds for name, adapter in adapters.items()}
 
     async def submit(self, raw: object, *, producer: str, order_id: UUID | None = None) -> Ticket:
@@ -176,7 +190,8 @@ class Intake:
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-        stored, faulty = await self._accept(good)
+        unsigned = await self._unsigned(good)
+        stored, faulty = await self._accept([order for order in good if order.order_id not in unsigned])
         self._bell.ring(_lanes_to_wake(good, stored.states))
         left = [order for order in good if order.order_id not in stored.states and order.order_id not in faulty]
         found = await self._store.find_taken(left) if left else []
@@ -184,15 +199,27 @@ class Intake:
         return [
             outcome
             if not isinstance(outcome, NewOrder)
-            else faulty.get(outcome.order_id) or _answer(outcome, stored, taken)
+            else faulty.get(outcome.order_id)
+            or (_no_secret(outcome) if outcome.order_id in unsigned and not _is_known(outcome, taken) else None)
+            or _answer(outcome, stored, taken)
             for outcome in outcomes
         ]
+
+    async def _unsigned(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]:
+        """Return which orders name a URL although their producer has no secret."""
+        by_url = [order for order in orders if order.request.notify and order.request.notify.url]
+        if not by_url:
+            return frozenset()
+        having = await self._secrets.having(sorted({order.producer for order in by_url}))
+        return frozenset(order.order_id for order in by_url if order.producer not in having)
 
     async def _accept(self, orders: Sequence[NewOrder]) -> tuple[Stored, dict[OrderId, Refusal]]:
         """Store orders together; return what became of them, and the refusals of those that cannot be stored.
 
         If the statement fails, each half is tried by itself, down to the single orders that make it fail.
         """
+        if not orders:
+            return Stored({}, {}), {}
         try:
             return await self._store.accept(orders, numbers_per_hour=self._numbers_per_hour), {}
         except NotStorable as trouble:
@@ -229,7 +256,7 @@ class Intake:
         request = _request(shaped)
         if request.kind not in self._kinds[request.carrier]:
             raise OrderRefused([_not_offered(adapter, request.kind)])
-        faults = [*_service_faults(shaped), *adapter.check(request)]
+        faults = [*_service_faults(shaped, self._address_rules), *adapter.check(request)]
         if faults:
             raise OrderRefused(faults[:FAULTS_MAX])
         return request
@@ -266,14 +293,14 @@ def _faults(error: ValidationError) -> Iterator[Fault]:
         yield Fault(field, found["msg"].removeprefix("Value error, "))
 
 
-def _service_faults(shaped: contract.OrderRequest) -> Iterator[Fault]:
+def _service_faults(shaped: contract.OrderRequest, address_rules: AddressRules) -> Iterator[Fault]:
     for index, number in enumerate(shaped.numbers or ()):
         try:
             parse_e164(number)
         except ValueError as wrong:
             yield Fault(f"numbers.{index}", str(wrong))
     if shaped.notify and shaped.notify.url:
-        yield Fault("notify.url", "is not offered yet; use notify.task and notify.queue")
+        yield from (Fault("notify.url", rule) for rule in address_rules.faults(shaped.notify.url))
 
 
 def _check_moment(not_before: datetime | None, now: datetime) -> None:
@@ -353,6 +380,19 @@ def _lanes_to_wake(orders: Sequence[NewOrder], states: Mapping[OrderId, State]) 
     return {(order.request.carrier, Lane.SUBMIT) for order in due} | {
         (order.request.carrier, Lane.TELL) for order in told
     }
+
+
+def _is_known(order: NewOrder, taken: Mapping[tuple[str, str], Taken]) -> bool:
+    """Tell whether an order with this key was accepted before, when its producer still had a secret."""
+    return (order.producer, order.request.key) in taken
+
+
+def _no_secret(order: NewOrder) -> Refusal:
+    rule = (
+        f"needs a secret that signs what is sent there, and producer {order.producer} has none; "
+        f"an operator types: number-orders webhook-secrets {shlex.quote(order.producer)} add"
+    )
+    return Refusal(order.request.key, OrderRefused([Fault("notify.url", rule)]))
 
 
 def _answer(order: NewOrder, stored: Stored, taken: Mapping[tuple[str, str], Taken]) -> Ticket | Refusal:

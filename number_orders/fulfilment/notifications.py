@@ -1,20 +1,25 @@
-"""The lane `tell`: deliver order documents to producers, in order for each order, until the broker has them.
+"""The lane `tell`: deliver order documents to producers' tasks, in order for each order, until the broker has them.
+
+Documents for a URL are only queued here, each order for its host, and delivered by a run of their own
+(`fulfilment.webhooks.delivery`), so that no slow URL delays a task.
 
 Delivery is at least once: a worker that dies between delivering and recording it delivers again. The document's
 `version` and the message's id are the same then, so a producer can recognise the repetition.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Protocol
 
 import structlog
 
-from number_orders.fulfilment.ports import Delivery, Notifier, WorkStore
+from number_orders.fulfilment.ports import Bell, Delivery, Notifier, WorkStore
+from number_orders.fulfilment.webhooks.addresses import host_of
 from number_orders.ledger.outbox import OutboxMessage
 from number_orders.ledger.schedule import Claim, Claims, Later
+from number_orders.ledger.webhooks import WEBHOOKS
 from number_orders.orders.model import CarrierName, Lane, OrderId
 
 log = structlog.get_logger(__name__)
@@ -36,13 +41,21 @@ class OutboxStore(Protocol):
     async def mark_undelivered(self, failed: Sequence[tuple[OutboxMessage, str]], channel: str) -> None: ...
 
 
+class WebhookQueue(Protocol):
+    """Keeps the orders that have documents for their URL."""
+
+    async def queue(self, hosts: Mapping[OrderId, str]) -> bool: ...
+
+
 @dataclass(slots=True)
 class TellLane:
     """Deliver the documents that are due."""
 
     schedule: WorkStore
     outbox: OutboxStore
+    webhooks: WebhookQueue
     notifier: Notifier
+    bell: Bell
 
     async def run(self, carrier: CarrierName) -> bool:
         """Deliver one batch; return whether more may be due."""
@@ -50,6 +63,8 @@ class TellLane:
         if claims is None:
             return False
         by_id = {claim.order.order_id: claim for claim in claims.claims}
+        if await self.webhooks.queue(dict(_hosts(claims.claims))):
+            self.bell.ring([(WEBHOOKS, Lane.TELL)])
         pending = await self.outbox.pending(list(by_id), _CHANNEL)
         deliveries = [
             Delivery(message, notify.task, notify.queue)
@@ -81,6 +96,14 @@ class TellLane:
                 Later(order_id, claims.now + _retry_after(by_id[order_id]), why) for order_id, why in reasons.items()
             ]
             await self.schedule.postpone(claims, later)
+
+
+def _hosts(claims: Sequence[Claim]) -> Iterator[tuple[OrderId, str]]:
+    """Yield the orders that name a URL, each with the URL's host."""
+    for claim in claims:
+        notify = claim.order.request.notify
+        if notify and notify.url:
+            yield claim.order.order_id, host_of(notify.url)
 
 
 def _retry_after(claim: Claim) -> timedelta:

@@ -15,6 +15,7 @@ from number_orders.fulfilment.decisions import not_set_up
 from number_orders.fulfilment.ports import Bell, Clock, OrderReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.schedule import WorkItem
+from number_orders.ledger.webhooks import WEBHOOKS
 from number_orders.orders.events import HeldBackByRule, Hurried, ToldAgain, event_type
 from number_orders.orders.model import CarrierName, Lane, Order, OrderId, State
 
@@ -39,6 +40,12 @@ class _Schedule(Protocol):
     ) -> list[OrderId]: ...
 
 
+class _Webhooks(Protocol):
+    async def undelivered(self, order_ids: Sequence[OrderId]) -> frozenset[OrderId]: ...
+
+    async def send_now(self, order_ids: Sequence[OrderId]) -> None: ...
+
+
 class _History(Protocol):
     async def last_moves(self, order_ids: Sequence[OrderId]) -> dict[OrderId, str]: ...
 
@@ -52,6 +59,8 @@ class RetryStores(Clock, Protocol):
     def schedule(self) -> _Schedule: ...
     @property
     def history(self) -> _History: ...
+    @property
+    def webhooks(self) -> _Webhooks: ...
 
 
 @dataclass(slots=True)
@@ -68,21 +77,30 @@ class Retries:
     ) -> list[RetryOutcome]:
         """Make these orders due now, on one lane or wherever they wait. Unknown orders are left out.
 
-        On the lane `tell`, a producer that has every document gets one more, about the order as it is now.
+        On the lane `tell`, a producer that has every document gets one more, about the order as it is now. Documents
+        that could not be delivered to a URL are sent again, also those that were given up.
         """
         now = await self.ledger.now()
         orders = await self.ledger.orders.read(list(order_ids))
         work_items = await self.ledger.schedule.work_items(list(orders))
         moves = await self.ledger.history.last_moves(list(orders))
+        undelivered = await self.ledger.webhooks.undelivered(list(orders)) if lane in {None, Lane.TELL} else frozenset()
         wanted = [
-            _wanted(order, work_items[order_id], moves.get(order_id, ""), lane, now)
+            _with_delivery(
+                _wanted(order, work_items[order_id], moves.get(order_id, ""), lane, now),
+                is_undelivered=order_id in undelivered,
+            )
             if order.request.carrier in self.carriers
             else RetryOutcome(order, refusal=not_set_up(order))
             for order_id in dict.fromkeys(order_ids)
             if (order := orders.get(order_id))
         ]
+        # First, so that no document is left given up if this process dies here.
+        await self.ledger.webhooks.send_now([each.order.order_id for each in wanted if Lane.TELL in each.lanes])
         moved = await self.recorder.hear([heard for each in wanted for heard in _heard(each, by, why)], now=now)
         self.bell.ring({(each.order.request.carrier, lane) for each in wanted for lane in each.lanes})
+        if undelivered:
+            self.bell.ring([(WEBHOOKS, Lane.TELL)])
         return [_outcome(each, moved) for each in wanted]
 
     async def retry_all(
@@ -128,6 +146,13 @@ def _wanted(order: Order, work_items: Sequence[WorkItem], last: str, lane: Lane 
     if lane is Lane.TELL:
         return _notify_again(order)
     return RetryOutcome(order, refusal=_why_not(order, lane))
+
+
+def _with_delivery(outcome: RetryOutcome, *, is_undelivered: bool) -> RetryOutcome:
+    """Add the lane `tell` for an order with documents that were not delivered to their URL."""
+    if not is_undelivered or Lane.TELL in outcome.lanes:
+        return outcome
+    return RetryOutcome(outcome.order, (*outcome.lanes, Lane.TELL))
 
 
 def _notify_again(order: Order) -> RetryOutcome:

@@ -25,8 +25,10 @@ from number_orders.fulfilment.reconciliation.reconcile import LOOKUPS, Decision,
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.retries import Retries, RetryOutcome
 from number_orders.fulfilment.watch import SerialLockWatch
+from number_orders.fulfilment.webhooks.delivery import WebhookPolicy, WebhookRun, WebhookSender
 from number_orders.ledger.guard import GUARD_LASTS
 from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.webhooks import WEBHOOKS
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
 from number_orders.orders.errors import NotCancellable, UnknownOrder
@@ -56,6 +58,8 @@ class OrderService:
         slots: Slots,
         boot_clock: Callable[[], float],
         ledger_clock: LedgerClock | None = None,
+        webhook_sender: WebhookSender | None = None,
+        webhook_policy: WebhookPolicy | None = None,
         receipts_kept: timedelta = timedelta(days=30),
         guard_lasts: timedelta = GUARD_LASTS,
     ) -> None:
@@ -63,6 +67,8 @@ class OrderService:
         self._carriers = carriers
         self._recorder = Recorder(ledger, {name: carrier.policy for name, carrier in carriers.items()})
         self._notifier = notifier
+        self._webhook_sender = webhook_sender
+        self._webhook_policy = webhook_policy or WebhookPolicy()
         self._bell = bell
         self._slots = slots
         self._boot_clock = boot_clock
@@ -74,8 +80,11 @@ class OrderService:
         self._reconciliation = Reconciliation(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
 
     async def work(self, carrier: CarrierName, lane: Lane) -> None:
-        """Work on what is due on one lane, for a few seconds. Twice, late or never changes no outcome."""
-        if carrier not in self._carriers:
+        """Work on what is due on one lane, for a few seconds. Twice, late or never changes no outcome.
+
+        The lane `tell` of `WEBHOOKS` delivers the documents that go to URLs, of orders at all carriers.
+        """
+        if carrier not in self._carriers and (carrier != WEBHOOKS or self._webhook_sender is None):
             log.error("carrier_not_set_up", carrier=carrier, lane=lane.value)
             return
         has_slot = more = False
@@ -100,9 +109,10 @@ class OrderService:
         return len(due)
 
     async def forget(self) -> None:
-        """Delete receipts that are older than they are kept, and corrections of budgets of days that are over."""
+        """Delete what is kept no longer: receipts, corrections of budgets of past days, hosts without documents."""
         await self._ledger.allowances.forget_corrections()
         await self._ledger.history.forget_receipts(self._receipts_kept)
+        await self._ledger.webhooks.forget_hosts()
 
     async def cancel(self, order_id: OrderId, *, by: str, why: str | None = None) -> Order:
         """Cancel an order; cancelling it twice changes nothing more.
@@ -172,6 +182,8 @@ class OrderService:
         for carrier in self._carriers.values():
             await SerialLockWatch(self._ledger.serial_locks, self._ledger.alarms, carrier).check()
         await self._ledger.alarms.drop_alarms_unless(Alarm.WAITS_FOR_PARKED, State.PARKED)
+        if lost := await self._ledger.webhooks.owe_lost():
+            log.warning("documents_owed_again", orders=lost)
 
     async def reconcile(
         self, carrier: CarrierName, decision: Decision | None = None, *, lookups: int = LOOKUPS
@@ -199,9 +211,12 @@ class OrderService:
     async def _run_lane(self, carrier: CarrierName, lane: Lane) -> bool:
         """Run one lane; return whether more may be due."""
         ledger = self._ledger
+        if carrier == WEBHOOKS:
+            return await self._run_webhooks()
         if lane is Lane.TELL:
             self._bell.reset(carrier, lane)
-            return await TellLane(ledger.schedule, ledger.outbox, self._notifier).run(carrier)
+            tell_lane = TellLane(ledger.schedule, ledger.outbox, ledger.webhooks, self._notifier, self._bell)
+            return await tell_lane.run(carrier)
         lane_run = LaneRun(
             self._lane_work(carrier, lane),
             ledger,
@@ -216,6 +231,19 @@ class OrderService:
         more = await self._run_with_readings(carrier, lane_run) if lane is Lane.ASK else await lane_run.run()
         log.debug("lane_run_over", carrier=carrier, lane=lane.value, started=lane_run.started, more=more)
         return more
+
+    async def _run_webhooks(self) -> bool:
+        """Deliver documents to URLs; return whether more may be due."""
+        assert self._webhook_sender is not None, "checked by `work`"
+        webhook_run = WebhookRun(
+            self._ledger.webhooks,
+            self._webhook_sender,
+            self._webhook_policy,
+            LanePresence(self._bell, self._slots, WEBHOOKS, Lane.TELL),
+            boot_clock=self._boot_clock,
+            lasts_s=LANE_RUN_S,
+        )
+        return await webhook_run.run()
 
     async def _run_with_readings(self, carrier: CarrierName, lane_run: LaneRun) -> bool:
         """Run the lane `ask`, and read lists beside it; return whether more may be due."""

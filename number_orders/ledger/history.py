@@ -46,6 +46,8 @@ class Story:
     work_items: tuple[WorkItem, ...]
     events: tuple[Mapping[str, Any], ...]
     receipts: tuple[Mapping[str, Any], ...] = field(default=())
+    messages: tuple[Mapping[str, Any], ...] = field(default=())
+    """The documents for its producer, and what became of each."""
 
 
 class History:
@@ -73,6 +75,7 @@ class History:
             work_items=tuple((await self._schedule.work_items([order_id]))[order_id]),
             events=tuple(await self._database.run("story_of", {"order_id": order_id})),
             receipts=tuple(await self._database.run("receipts_of", {"order_id": order_id})),
+            messages=tuple(await self._database.run("messages_of", {"order_id": order_id})),
         )
 
     async def trying_since(self, order_id: OrderId) -> datetime | None:

@@ -28,6 +28,8 @@ from number_orders.ledger.producers import Producers
 from number_orders.ledger.readings import Readings
 from number_orders.ledger.schedule import Schedule
 from number_orders.ledger.serial_locks import SerialLocks
+from number_orders.ledger.webhook_secrets import WebhookSecrets
+from number_orders.ledger.webhooks import Webhooks
 
 
 class Ledger:
@@ -49,6 +51,8 @@ class Ledger:
         self.breakers = Breakers(database)
         self.pauses = Pauses(database)
         self.outbox = Outbox(database)
+        self.webhooks = Webhooks(database)
+        self.webhook_secrets = WebhookSecrets(database)
         self.alarms = Alarms(database)
         self.guard = Guard(database)
         self.dead_letters = DeadLetterStore(database)

@@ -40,6 +40,8 @@ class Alarm(StrEnum):
     """A backup was restored or another server took over, and the ledger may have forgotten orders and purchases."""
     END_CONTRADICTED = "end_contradicted"
     """The carrier contradicts the end that the producer was told."""
+    NOTIFICATION_GIVEN_UP = "notification_given_up"
+    """A document could not be delivered to its producer's URL, and is not tried any more."""
     ILLEGAL_TRANSITION = "illegal_transition"
     """A bug of ours: an event came that is not legal in the state of the order."""
     EVENT_NOT_STORABLE = "event_not_storable"

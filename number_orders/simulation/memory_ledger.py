@@ -31,6 +31,8 @@ from number_orders.simulation.statements import (
     readings,
     schedule,
     serial_locks,
+    webhook_secrets,
+    webhooks,
 )
 from number_orders.simulation.statements.registry import STATEMENTS
 from number_orders.simulation.tables import Row, Tables
@@ -57,6 +59,8 @@ _LOADED = (
     readings,
     schedule,
     serial_locks,
+    webhook_secrets,
+    webhooks,
 )
 
 

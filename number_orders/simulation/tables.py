@@ -36,6 +36,10 @@ class Tables:
     held: list[Row] = field(default_factory=list)
     outbox: list[Row] = field(default_factory=list)
     """Table `tellings`."""
+    webhook_deliveries: dict[UUID, Row] = field(default_factory=dict)
+    webhook_hosts: dict[tuple[str, str], Row] = field(default_factory=dict)
+    """By producer and host."""
+    webhook_secrets: list[Row] = field(default_factory=list)
     lanes: dict[tuple[str, str], Row] = field(default_factory=dict)
     pauses: list[Row] = field(default_factory=list)
     budgets: dict[tuple[str, str], Row] = field(default_factory=dict)

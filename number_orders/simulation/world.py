@@ -319,7 +319,8 @@ class World:
             boot_clock=process.clock.boot,
         )
         adapters = {name: carrier.adapter for name, carrier in self._carriers.items()}
-        return Services(ledger, order_service, Intake(ledger.intake, adapters, bell, now=process.clock.now))
+        intake = Intake(ledger.intake, adapters, bell, now=process.clock.now, secrets=ledger.webhook_secrets)
+        return Services(ledger, order_service, intake)
 
     def _carrier(self, name: CarrierName, process: Process) -> Carrier:
         carrier, clock = self._carriers[name], process.clock

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from number_orders.cli.operations.switch import Switch
+from number_orders.cli.operations.switch import SecretAction, Switch
 from number_orders.cli.orders.commands import AsJson, By
 from number_orders.orders.model import Lane
 
@@ -174,6 +174,48 @@ def guard(
         write_json(guard_to_json(period))
     else:
         typer.echo(guard_line(period))
+
+
+def webhook_secrets(
+    producer: Annotated[str, typer.Argument(metavar="PRODUCER", help="The producer, as its orders name it.")],
+    action: Annotated[
+        SecretAction, typer.Argument(help="What to do; without it, list.", case_sensitive=False)
+    ] = SecretAction.LIST,
+    secret_id: Annotated[
+        int | None, typer.Argument(metavar="[ID]", min=1, max=2**63 - 1, help="With remove: which.")
+    ] = None,
+    by: By = None,
+    as_json: AsJson = False,
+) -> None:
+    """List, add or remove the secrets that sign the documents sent to a producer's URLs.
+
+    `add` prints the new secret, once: give it to the producer, whose receiver verifies with it.
+    A producer may have two, and every document is then signed with both.
+    To change: add one, let the receiver use it, remove the other.
+    Exit 1 if there are two already, or none with this id.
+    """
+    from number_orders.cli.discovery import find_settings
+    from number_orders.cli.operations import webhook_secrets as secrets
+    from number_orders.cli.output import write_json
+    from number_orders.cli.services import author
+
+    settings, name = find_settings(), secrets.producer_name(producer)
+    if action is SecretAction.ADD:
+        new_id, secret = asyncio.run(secrets.add_secret(settings, name, by=author(by)))
+        if as_json:
+            write_json({"secret_id": new_id, "producer": name, "secret": secret})
+        else:
+            typer.echo(f"secret {new_id} of {name}, shown only now:\n{secret}")
+        return
+    known = asyncio.run(
+        secrets.remove_secret(settings, name, secret_id, by=author(by))
+        if action is SecretAction.REMOVE
+        else secrets.read_secrets(settings, name)
+    )
+    if as_json:
+        write_json(secrets.secrets_to_json(known))
+    else:
+        secrets.show_secrets(name, known)
 
 
 def letters(

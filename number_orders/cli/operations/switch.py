@@ -1,4 +1,4 @@
-"""The argument of `guard`, apart from the command, whose imports would slow every `--help` down."""
+"""The arguments of `guard` and `webhook-secrets`, apart from the commands, whose imports would slow every `--help`."""
 
 from enum import StrEnum
 
@@ -8,3 +8,11 @@ class Switch(StrEnum):
 
     ON = "on"
     OFF = "off"
+
+
+class SecretAction(StrEnum):
+    """What to do with a producer's secrets."""
+
+    ADD = "add"
+    LIST = "list"
+    REMOVE = "remove"

@@ -52,6 +52,8 @@ def spelled(value: object) -> str:
             return str(value.absolute())
         case Mapping():
             return json.dumps(dict(value))
+        case frozenset() | tuple():
+            return json.dumps([one if isinstance(one, int) else str(one) for one in value])
         case _:
             return str(value)
 

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from number_orders.cli.output import clean, heading
 from number_orders.cli.story.explanation import done_count
+from number_orders.cli.story.notifications import messages_by, undelivered
 from number_orders.ledger.history import Story
 from number_orders.orders.events import FoundTwice, HeldBackByRule, Reminder, event_type
 from number_orders.orders.model import Kind, Lane, State
@@ -114,7 +115,9 @@ def _under_way(story: Story) -> Iterator[Advice]:
 
 def _over(story: Story) -> Iterator[Advice]:
     notify = story.order.request.notify
-    if any(work_item.lane is Lane.TELL for work_item in story.work_items):
+    if undelivered(messages_by(story, "url")):
+        yield Advice("its URL works again: send its documents now", f"{_command(story, 'retry')} --lane tell")
+    elif any(work_item.lane is Lane.TELL for work_item in story.work_items):
         yield Advice("notify its producer now", _command(story, "retry"))
     elif notify and story.order.state in notify.on:
         yield Advice("its producer has lost the message: send it again", f"{_command(story, 'retry')} --lane tell")

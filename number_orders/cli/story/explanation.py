@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from number_orders.cli import times
+from number_orders.cli.story.notifications import notification_sentences
 from number_orders.ledger.history import Story
 from number_orders.ledger.pauses import HeldBy, Hold
 from number_orders.ledger.schedule import ListWait, WorkItem
@@ -256,7 +257,7 @@ def _remarks(story: Story) -> Sentences:
     yield from _late_news(story)
     yield from _late_look(story)
     yield from _reconciled(story)
-    yield from _notification(story)
+    yield from notification_sentences(story)
 
 
 def _due(story: Story, lane: Lane) -> Sentences:
@@ -331,16 +332,6 @@ def _action(story: Story, lane: Lane) -> str:
             return f"asks {_carrier(story)} about it"
         case Lane.TELL:
             return "notifies its producer"
-
-
-def _notification(story: Story) -> Sentences:
-    """Say whether the producer was notified."""
-    notify, work_item = story.order.request.notify, _work_item(story, Lane.TELL)
-    if work_item is not None:
-        trouble = f": {work_item.reason}" if work_item.reason else ""
-        yield f"Its producer is still to be notified ({times.both(work_item.not_before, story.now)}){trouble}."
-    elif notify and story.order.state in notify.on:
-        yield f"Its producer was notified: task {notify.task} on queue {notify.queue}."
 
 
 def _retry_request(story: Story) -> Sentences:

@@ -17,6 +17,7 @@ from number_orders.cli.story.advice import show_advice
 from number_orders.cli.story.advice import to_json as advice_to_json
 from number_orders.cli.story.explanation import done_count, done_word, explain, summarize
 from number_orders.cli.story.holds import hold_text
+from number_orders.cli.story.notifications import outcome
 from number_orders.ledger.history import Story
 from number_orders.ledger.schedule import WorkItem
 from number_orders.orders.document import document
@@ -54,6 +55,8 @@ def show_story(story: Story, *, whole: bool, receipts: bool) -> None:
     _show_events(console, story, whole=whole)
     if story.work_items:
         _show_waits(console, story)
+    if story.messages:
+        _show_notifications(console, story)
     if receipts:
         _show_receipts(console, story)
     show_advice(console, story)
@@ -71,6 +74,7 @@ def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
         "waits_for": [
             {name: getattr(work_item, name) for name in type(work_item).__slots__} for work_item in story.work_items
         ],
+        "notifications": story.messages,
         **({"receipts": story.receipts} if receipts else {}),
     }
 
@@ -198,6 +202,24 @@ def _waits(work_item: WorkItem, now: datetime) -> tuple[str, str, str]:
     for hold in work_item.holds:
         why = f"{why}; {clean(hold_text(hold, now))}"
     return _WAITING[work_item.lane], f"{held}{times.both(work_item.not_before, now)}", why
+
+
+def _show_notifications(console: Console, story: Story) -> None:
+    notify = story.order.request.notify
+    ways = {"task": f"task {clean(notify.task)}", "url": clean(notify.url)} if notify else {}
+    heading(console, "Notifications")
+    cells = (
+        (
+            str(message["version"]),
+            state(message["state"]),
+            ways.get(message["channel"], ""),
+            outcome(story, message),
+            str(message["tries"]),
+            clean(message["trouble"]) or "-",
+        )
+        for message in story.messages
+    )
+    rows(console, ("VERSION", "OF", "TO", "OUTCOME", "TRIES", "WHY"), cells)
 
 
 def _show_receipts(console: Console, story: Story) -> None:

@@ -1,8 +1,22 @@
 -- name: pending_messages
+-- One that was given up is pending until a later one was delivered.
 SELECT order_id, version, document
 FROM tellings
-WHERE order_id = ANY(%(order_ids)s) AND told_at IS NULL AND channel = %(channel)s
+WHERE order_id = ANY(%(order_ids)s) AND told_at IS NULL AND channel = %(channel)s AND (gave_up_at IS NULL OR NOT EXISTS (
+    SELECT FROM tellings AS later
+    WHERE later.order_id = tellings.order_id AND later.channel = tellings.channel AND later.version > tellings.version
+      AND later.told_at IS NOT NULL))
 ORDER BY order_id, version;
+
+-- name: messages_of
+-- The documents of one order and what became of each; with those for a URL, when the next attempt is.
+SELECT version, channel, document ->> 'state' AS state, told_at, tries, trouble, tried_since, gave_up_at,
+       not_before AS next_at, lease_token IS NOT NULL AS in_hand
+FROM tellings
+LEFT JOIN webhook_deliveries AS delivery
+    ON delivery.order_id = tellings.order_id AND channel = 'url' AND told_at IS NULL AND gave_up_at IS NULL
+WHERE tellings.order_id = %(order_id)s
+ORDER BY version, channel;
 
 -- name: mark_delivered
 -- The work item of an order is deleted unless it was renewed since the claim (`turn` has moved on): then the order has a

@@ -183,7 +183,17 @@ WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lan
         AND NOT EXISTS (SELECT FROM breakers WHERE carrier = lane.carrier AND held_until IS NOT NULL)
         AND NOT EXISTS (
             SELECT FROM draws JOIN budgets USING (carrier, limit_group)
-            WHERE carrier = lane.carrier AND draws.lane = 'ask' AND paused_until > now())));
+            WHERE carrier = lane.carrier AND draws.lane = 'ask' AND paused_until > now())))
+UNION ALL
+-- Documents for URLs are no carrier's: the lane `tell` of `webhooks` sends them.
+SELECT 'webhooks', 'tell'
+WHERE EXISTS (
+    SELECT FROM webhook_hosts
+    WHERE coalesce(held_until <= now(), true)
+      AND EXISTS (
+          SELECT FROM webhook_deliveries AS waiting
+          WHERE waiting.producer = webhook_hosts.producer AND waiting.host = webhook_hosts.host AND not_before <= now()
+          OFFSET 0));
 
 -- name: carriers
 SELECT carrier, array_agg(lane ORDER BY lane) AS lanes FROM lanes GROUP BY carrier ORDER BY carrier;
@@ -213,8 +223,27 @@ WHERE owed.order_id = ANY(%(order_ids)s) ORDER BY owed.not_before;
 
 -- name: waiting_at
 -- A page of the orders at one carrier that are due later, on one lane or any, starting after `after`. Claimed work and
--- orders that wait for a serial lock are left out.
-SELECT DISTINCT order_id FROM owed
-WHERE carrier = %(carrier)s AND (%(lane)s::text IS NULL OR lane = %(lane)s) AND not_before > now()
-  AND lease_token IS NULL AND serial_key IS NULL AND (%(after)s::uuid IS NULL OR order_id > %(after)s)
+-- orders that wait for a serial lock are left out. On the lane tell, also those with documents for a URL that wait or
+-- were given up.
+(
+    SELECT DISTINCT order_id FROM owed
+    WHERE carrier = %(carrier)s AND (%(lane)s::text IS NULL OR lane = %(lane)s) AND not_before > now()
+      AND lease_token IS NULL AND serial_key IS NULL AND (%(after)s::uuid IS NULL OR order_id > %(after)s)
+    ORDER BY order_id LIMIT %(limit)s
+) UNION (
+    SELECT DISTINCT tellings.order_id
+    FROM tellings
+    -- OFFSET 0: look each up, in the order of the index, and stop at the limit.
+    CROSS JOIN LATERAL (SELECT carrier FROM orders WHERE orders.order_id = tellings.order_id OFFSET 0) AS ordered
+    LEFT JOIN LATERAL (
+        SELECT not_before, lease_token FROM webhook_deliveries AS queued WHERE queued.order_id = tellings.order_id OFFSET 0
+    ) AS delivery ON true
+    WHERE ordered.carrier = %(carrier)s AND coalesce(%(lane)s, 'tell') = 'tell' AND channel = 'url' AND told_at IS NULL
+      AND (%(after)s::uuid IS NULL OR tellings.order_id > %(after)s)
+      AND (not_before > now() AND lease_token IS NULL OR gave_up_at IS NOT NULL AND NOT EXISTS (
+          SELECT FROM tellings AS later
+          WHERE later.order_id = tellings.order_id AND later.channel = 'url' AND later.version > tellings.version
+            AND later.told_at IS NOT NULL))
+    ORDER BY tellings.order_id LIMIT %(limit)s
+)
 ORDER BY order_id LIMIT %(limit)s;

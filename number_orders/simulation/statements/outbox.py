@@ -5,22 +5,44 @@ from uuid import UUID
 
 from number_orders.orders.model import Lane
 from number_orders.simulation.statements.registry import Params, statement
+from number_orders.simulation.statements.webhooks import is_superseded
 from number_orders.simulation.tables import Row, Tables
+
+_BY_HTTP = ("tried_since", "gave_up_at")
 
 
 def add_messages(tables: Tables, order_id: UUID, version: int, channels: Iterable[str], document: Row) -> None:
     """Add one message for each channel."""
     for channel in channels:
         row: Row = {"order_id": order_id, "version": version, "channel": channel, "document": document}
-        tables.outbox.append(row | {"told_at": None, "tries": 0, "trouble": None})
+        tables.outbox.append(row | {"told_at": None, "tries": 0, "trouble": None} | dict.fromkeys(_BY_HTTP))
 
 
 @statement
 def pending_messages(tables: Tables, p: Params) -> list[Row]:
     """Return the undelivered messages of some orders, in order for each order."""
     found = [row for row in tables.outbox if row["order_id"] in p["order_ids"] and row["channel"] == p["channel"]]
-    pending = [row for row in found if row["told_at"] is None]
+    pending = [row for row in found if row["told_at"] is None and not is_superseded(tables, row)]
     return [dict(row) for row in sorted(pending, key=lambda row: (row["order_id"], row["version"]))]
+
+
+@statement
+def messages_of(tables: Tables, p: Params) -> list[Row]:
+    """Return the documents of one order, and what became of each."""
+    found = [row for row in tables.outbox if row["order_id"] == p["order_id"]]
+    return [_message(tables, row) for row in sorted(found, key=lambda row: (row["version"], row["channel"]))]
+
+
+def _message(tables: Tables, row: Row) -> Row:
+    names = ("version", "channel", "told_at", "tries", "trouble", "tried_since", "gave_up_at")
+    waits = row["channel"] == "url" and row["told_at"] is None and row["gave_up_at"] is None
+    delivery = (tables.webhook_deliveries.get(row["order_id"]) if waits else None) or {}
+    return {
+        **{name: row[name] for name in names},
+        "state": row["document"].get("state"),
+        "next_at": delivery.get("not_before"),
+        "in_hand": delivery.get("lease_token") is not None,
+    }
 
 
 @statement

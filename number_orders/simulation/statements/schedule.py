@@ -14,6 +14,7 @@ from number_orders.simulation.statements.breakers import ramp_spacing
 from number_orders.simulation.statements.guard import guarded_since
 from number_orders.simulation.statements.limits import spacing_now
 from number_orders.simulation.statements.registry import Params, statement
+from number_orders.simulation.statements.webhooks import documents, webhook_is_due
 from number_orders.simulation.tables import Row, Tables
 
 _AHEAD: Final = (timedelta(seconds=0.5), timedelta(seconds=1.25))
@@ -209,7 +210,8 @@ def due_lanes(tables: Tables, p: Params) -> list[Row]:
     lanes = {(row["carrier"], row["lane"]) for row in due}
     readings = (row for row in tables.readings.values() if row["whole_at"] is None and row["not_before"] <= now)
     lanes |= {(row["carrier"], Lane.ASK.value) for row in readings if may_be_read(tables, row["carrier"])}
-    return [dict(row) for key, row in tables.lanes.items() if key in lanes and _may_be_claimed(tables, *key)]
+    due_now = [dict(row) for key, row in tables.lanes.items() if key in lanes and _may_be_claimed(tables, *key)]
+    return due_now + ([{"carrier": "webhooks", "lane": Lane.TELL.value}] if webhook_is_due(tables) else [])
 
 
 def _is_limit_paused(tables: Tables, work_item: Row) -> bool:
@@ -300,9 +302,21 @@ def waiting_at(tables: Tables, p: Params) -> list[Row]:
         and row["not_before"] > tables.clock()
         and row["lease_token"] is None
         and row["serial_key"] is None
-        and (p["after"] is None or row["order_id"] > p["after"])
     }
+    if p["lane"] in {None, Lane.TELL}:
+        at_carrier = (order_id for order_id, row in tables.orders.items() if row["carrier"] == p["carrier"])
+        waiting |= {
+            row["order_id"]
+            for row in documents(tables, at_carrier)
+            if row["gave_up_at"] or _waits_to_be_sent(tables, row)
+        }
+    waiting = {order_id for order_id in waiting if p["after"] is None or order_id > p["after"]}
     return [{"order_id": order_id} for order_id in sorted(waiting)[: p["limit"]]]
+
+
+def _waits_to_be_sent(tables: Tables, message: Row) -> bool:
+    delivery = tables.webhook_deliveries.get(message["order_id"])
+    return delivery is not None and delivery["lease_token"] is None and delivery["not_before"] > tables.clock()
 
 
 # For the observer of a simulated world; no statements

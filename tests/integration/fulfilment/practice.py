@@ -25,6 +25,8 @@ from number_orders.fulfilment.intake import Intake
 from number_orders.fulfilment.ports import Delivery
 from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
+from number_orders.fulfilment.webhooks.addresses import AddressRules
+from number_orders.fulfilment.webhooks.delivery import WebhookPolicy, WebhookSender
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.history import Story
 from number_orders.ledger.ledger import Ledger, PostgresLedger
@@ -64,6 +66,9 @@ PASSING = """
         closed_at = closed_at - %(time)s;
     UPDATE readings SET not_before = not_before - %(time)s, began_at = began_at - %(time)s,
         whole_at = whole_at - %(time)s;
+    UPDATE webhook_deliveries SET not_before = not_before - %(time)s;
+    UPDATE webhook_hosts SET held_until = held_until - %(time)s, faulted_at = faulted_at - %(time)s;
+    UPDATE tellings SET tried_since = tried_since - %(time)s;
     UPDATE list_questions SET asked_at = asked_at - %(time)s;
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 
@@ -129,6 +134,9 @@ class Practice:
     name: CarrierName = BANDWIDTH
     rates: Mapping[str, float] = field(default_factory=dict)
     breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
+    address_rules: AddressRules = field(default_factory=AddressRules)
+    webhook_sender: WebhookSender | None = None
+    webhook_policy: WebhookPolicy = field(default_factory=WebhookPolicy)
 
     @asynccontextmanager
     async def opened(
@@ -157,11 +165,19 @@ class Practice:
                 bell=self.bell,
                 slots=UnlimitedSlots(),
                 boot_clock=boot_clock,
+                webhook_sender=self.webhook_sender,
+                webhook_policy=self.webhook_policy,
+            )
+            intake = Intake(
+                open_ledger.intake,
+                {self.name: adapter},
+                self.bell,
+                now=utc_now,
+                secrets=open_ledger.webhook_secrets,
+                address_rules=self.address_rules,
             )
             try:
-                yield Services(
-                    open_ledger, orders, Intake(open_ledger.intake, {self.name: adapter}, self.bell, now=utc_now)
-                )
+                yield Services(open_ledger, orders, intake)
             finally:
                 await open_courier.aclose()
 

@@ -54,6 +54,9 @@ _MOMENTS: Final = {
     "allowance_corrections": ("charged_at",),
     "tokens": ("expires_at", "last_used_at"),
     "signing_keys": ("made_at",),
+    "webhook_deliveries": ("not_before",),
+    "webhook_hosts": ("faulted_at", "held_until"),
+    "tellings": ("tried_since",),
 }
 """What is moved into the past on PostgreSQL, whose clock cannot be set."""
 

@@ -39,7 +39,7 @@ def workload(request: pytest.FixtureRequest) -> Workload:
 
 
 def read(body: dict[str, Any]) -> OrderRequest | OrderRefused:
-    intake = Intake(store=None, adapters=ADAPTERS, bell=None, now=utc_now)  # type: ignore[arg-type]  # it only reads
+    intake = Intake(store=None, adapters=ADAPTERS, bell=None, now=utc_now, secrets=None)  # type: ignore[arg-type]  # it only reads
     try:
         return intake._read(body)
     except OrderRefused as refused:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from config.settings import BandwidthSettings, OnNotListed, Settings
+from config.settings import BandwidthSettings, OnNotListed, Settings, WebhookSettings
 from number_orders.cli.stack.environment import as_environment, child_environment, given_settings
 from number_orders.cli.stack.readiness import StackError
 
@@ -70,3 +70,16 @@ def test_unreadable_settings_are_named_and_their_values_are_not(monkeypatch: pyt
 
     assert "NUMBER_ORDERS_CHILDREN" in refused.value.message
     assert "a-secret-by-mistake" not in refused.value.message
+
+
+def test_lists_are_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ports, networks and names, as the settings read them."""
+    lists = {
+        "ports": frozenset({443, 9443}),
+        "allowed_networks": ("10.20.0.0/16", "fd00::/8"),
+        "allowed_hosts": frozenset({"crm.internal", "shop.internal"}),
+    }
+    settings = Settings(webhooks=WebhookSettings.model_validate(lists))
+    for name, value in as_environment(settings).items():
+        monkeypatch.setenv(name, value)
+    assert Settings().webhooks == settings.webhooks
