@@ -1,7 +1,7 @@
 """Tasks for producers and people: `orders.submit`, `submit_many`, `get`, `cancel`, `park`, `resolve` and `retry`.
 
 Only these messages carry data, so they are acknowledged late. Each task is idempotent: run a second time with the same
-message, it finds the order in the ledger and answers the same.
+message, it finds the order in the ledger and answers the same. What a caller does wrong is a refusal (`tasks.answers`).
 """
 
 import time
@@ -20,7 +20,8 @@ from number_orders.fulfilment.runtime import Services, runtime
 from number_orders.orders.errors import Fault, LedgerUnavailable, OrderRefused, UnknownOrder
 from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Lane, OrderId
-from tasks.tickets import store_results
+from tasks.answers import answering, wants_problems
+from tasks.tickets import spent_ids, store_results
 
 log = structlog.get_logger(__name__)
 
@@ -65,20 +66,22 @@ _KNOWN_OUTCOME: ContextVar[IntakeOutcome | None] = ContextVar("known_outcome", d
 
 
 @shared_task(name="orders.submit", **_ACKED_LATE)
+@answering
 def submit(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
-    """Accept one order and answer with its ticket. A task id that is a UUID becomes the order's id."""
+    """Accept one order and answer with its ticket.
+
+    The order's id is the argument `order_id`; without one, the task's id, if that is a UUID.
+    """
     outcome = _KNOWN_OUTCOME.get()
     if outcome is None:
-        one = _submission(self.request.id, args, kwargs)
-        outcome = _run_or_hold(
-            lambda services: services.intake.submit(one.raw, producer=one.producer, order_id=one.order_id)
-        )
+        request = {**vars(self.request), "args": args, "kwargs": kwargs}
+        one = _submission(request, _spent([request]))
+        (outcome,) = _run_or_hold(lambda services: services.intake.submit_together([one]))
     match outcome:
         case Ticket():
             return _ticket(outcome)
         case Refusal():
-            log.info("order_refused", faults=[str(fault) for fault in outcome.error.faults])
-            raise _refusal(outcome.error.faults) from None
+            raise outcome.error
         case _:
             raise outcome
 
@@ -114,10 +117,11 @@ def _accept_batch(requests: Sequence[Mapping[str, Any]]) -> list[IntakeOutcome |
     """Accept the orders that can be read; return the outcome of each request, None where it must still be run."""
     outcomes: list[IntakeOutcome | None] = [None] * len(requests)
     readable: dict[int, Submission] = {}
+    spent = _spent(requests)
     for index, request in enumerate(requests):
         try:
-            readable[index] = _submission(request["id"], request["args"], request["kwargs"])
-        except ValueError as refused:
+            readable[index] = _submission(request, spent)
+        except OrderRefused as refused:
             outcomes[index] = refused
     try:
         accepted = _run_or_hold(lambda services: services.intake.submit_together(list(readable.values())))
@@ -143,11 +147,13 @@ def _run_task(request: Mapping[str, Any], outcome: IntakeOutcome | None) -> Task
 
 
 @shared_task(name="orders.submit_many", **_ACKED_LATE)
+@answering
 def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
     """Accept up to 500 orders: each good one gets a ticket, each bad one is reported by its index."""
-    raws, producer = _call(args, kwargs, "orders")
+    given = _call(args, kwargs, ("orders", "producer"))
+    raws, producer = given["orders"], _producer(given)
     if not isinstance(raws, Sequence) or isinstance(raws, str):
-        raise _refusal([Fault("orders", "must be a list of orders")])
+        raise _refusal("orders", "must be a list of orders")
     outcomes = _run_or_hold(lambda services: services.intake.submit_many(raws, producer=producer))
     return {
         "tickets": [{"index": i, **_ticket(got)} for i, got in enumerate(outcomes) if isinstance(got, Ticket)],
@@ -155,23 +161,39 @@ def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[s
     }
 
 
-@shared_task(name="orders.get", ignore_result=False)
-def get(order_id: str) -> dict[str, Any]:
-    """Answer with the order document."""
+@shared_task(name="orders.get", bind=True, ignore_result=False, typing=False)
+@answering
+def get(
+    self: Task[Any, Any], order_id: object = None, key: object = None, producer: object = "default"
+) -> dict[str, Any]:
+    """Answer with the document of the order that has this id or, without one, this key of this producer."""
     current = runtime()
+    if order_id is None and isinstance(key, str):
+        name = _producer({"producer": producer})
+        return current.run(_document_by_key(current.services, name, key))
     (document,) = current.run(current.services.orders.documents([_order_id(order_id)]))
     return document
 
 
 @shared_task(name="orders.cancel", **_ACKED_LATE)
-def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, object]:
-    """Cancel an order: at once if it was not sent yet, otherwise by asking the carrier, if the carrier can cancel."""
+@answering
+def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, Any]:
+    """Cancel an order: at once if it was not sent yet, otherwise by asking the carrier, if the carrier can cancel.
+
+    The answer is the order document afterwards.
+    """
     person, reason = _text("by", by), None if why is None else _text("why", why)
-    order = _run_or_hold(lambda services: services.orders.cancel(_order_id(order_id), by=person, why=reason))
-    return {"order_id": str(order.order_id), "state": order.state.value}
+
+    async def cancel_it(services: Services) -> list[dict[str, Any]]:
+        order = await services.orders.cancel(_order_id(order_id), by=person, why=reason)
+        return await services.orders.documents([order.order_id])
+
+    (document,) = _run_or_hold(cancel_it)
+    return document
 
 
 @shared_task(name="orders.park", **_ACKED_LATE)
+@answering
 def park(self: Task[Any, Any], order_id: str, why: str, by: str) -> dict[str, object]:
     """Stop all automatic work on an order until a person decides about it."""
     person, reason = _text("by", by), _text("why", why)
@@ -180,6 +202,7 @@ def park(self: Task[Any, Any], order_id: str, why: str, by: str) -> dict[str, ob
 
 
 @shared_task(name="orders.retry", **_ACKED_LATE)
+@answering
 def retry(
     self: Task[Any, Any], order_id: str, by: str, why: str | None = None, lane: str | None = None
 ) -> dict[str, object]:
@@ -197,6 +220,7 @@ def retry(
 
 
 @shared_task(name="orders.resolve", **_ACKED_LATE)
+@answering
 def resolve(
     self: Task[Any, Any], order_id: str, as_: str, why: str, by: str, carrier_order_id: str | None = None
 ) -> dict[str, object]:
@@ -211,7 +235,6 @@ def _run_or_hold(work: Callable[[Services], Coroutine[Any, Any, Result]]) -> Res
 
     Raises:
         Reject: The ledger stayed unavailable for `HELD_S`: Celery gives the message back to the broker.
-        ValueError: The order was refused.
     """
     until = time.monotonic() + HELD_S
     while True:
@@ -223,27 +246,44 @@ def _run_or_hold(work: Callable[[Services], Coroutine[Any, Any, Result]]) -> Res
             if time.monotonic() >= until:
                 raise Reject(str(away), requeue=True) from None  # the log line above has the cause
             time.sleep(_RETRY_EVERY_S)
-        except OrderRefused as refused:
-            log.info("order_refused", faults=[str(fault) for fault in refused.faults])
-            raise _refusal(refused.faults) from None
 
 
-def _submission(task_id: str | None, args: Sequence[object], kwargs: Mapping[str, object]) -> Submission:
-    raw, producer = _call(args, kwargs, "order")
-    return Submission(raw, producer, _uuid(task_id))
+async def _document_by_key(services: Services, producer: str, key: str) -> dict[str, Any]:
+    order_id = await services.intake.find(key, producer=producer)
+    (document,) = await services.orders.documents([order_id])
+    return document
 
 
-def _call(args: Sequence[object], kwargs: Mapping[str, object], what: str) -> tuple[Any, str]:
-    """Read a task's arguments as `(what, producer="default")`, given by position or by name."""
-    given = {**dict(zip((what, "producer"), args, strict=False)), **kwargs}
-    unknown = sorted(set(given) - {what, "producer"})
-    too_many = len(args) > 2  # noqa: PLR2004  `what` and `producer`
-    if unknown or too_many or what not in given:
-        raise _refusal([Fault("message", f"must have the arguments {what} and, optionally, producer, and no others")])
+def _spent(requests: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the task ids under which a refusal is stored that the callers of these requests may read as theirs.
+
+    Our client never uses a task id twice.
+    """
+    return spent_ids(submit.backend, [request["id"] for request in requests if not wants_problems(request)])
+
+
+def _submission(request: Mapping[str, Any], spent: frozenset[str]) -> Submission:
+    given = _call(request["args"], request["kwargs"], ("order", "producer", "order_id"))
+    chosen = given.get("order_id")
+    order_id = _uuid(request["id"]) if chosen is None else _order_id(chosen)
+    return Submission(given["order"], _producer(given), order_id, is_id_spent=request["id"] in spent)
+
+
+def _call(args: Sequence[object], kwargs: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]:
+    """Read a task's arguments, given by position or by name; only the first is needed."""
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    if set(given) - set(names) or len(args) > len(names) or names[0] not in given:
+        raise _refusal(
+            "message", f"must have the arguments {names[0]} and, optionally, {', '.join(names[1:])}, and no others"
+        )
+    return given
+
+
+def _producer(given: Mapping[str, object]) -> str:
     producer = given.get("producer", "default")
     if not isinstance(producer, str) or not 0 < len(producer) <= 100 or not producer.isprintable():  # noqa: PLR2004
-        raise _refusal([Fault("producer", "must be a name of at most 100 printable characters")])
-    return given[what], producer
+        raise _refusal("producer", "must be a name of at most 100 printable characters")
+    return producer
 
 
 def _decision(as_: object, why: object, by: object, carrier_order_id: object) -> Resolution:
@@ -255,8 +295,8 @@ def _decision(as_: object, why: object, by: object, carrier_order_id: object) ->
         case "failed", None:
             return WrittenOff(_text("by", by), _text("why", why))
         case _:
-            raise ValueError(
-                "as_: must be adopted, send-again or failed; adopted needs a carrier_order_id, the others take none"
+            raise _refusal(
+                "as_", "must be adopted, send-again or failed; adopted needs a carrier_order_id, the others take none"
             )
 
 
@@ -264,18 +304,17 @@ def _text(name: str, given: object) -> str:
     text = " ".join(given.split()) if isinstance(given, str) else ""
     if 0 < len(text) <= _TEXT_MAX and text.isprintable():  # PostgreSQL stores no NUL and no half surrogate pair
         return text
-    raise ValueError(f"{name}: must be a printable text of at most {_TEXT_MAX} characters, and not empty")
+    raise _refusal(name, f"must be a printable text of at most {_TEXT_MAX} characters, and not empty")
 
 
 def _lane(given: object) -> Lane:
     if given not in set(Lane):
-        raise ValueError(f"lane: must be one of {', '.join(Lane)}")
+        raise _refusal("lane", f"must be one of {', '.join(Lane)}")
     return Lane(str(given))
 
 
-def _refusal(faults: Sequence[Fault]) -> ValueError:
-    """Return the error that a producer gets: a `ValueError`, which every Celery can decode, naming every fault."""
-    return ValueError("order refused: " + "; ".join(str(fault) for fault in faults))
+def _refusal(field: str, rule: str) -> OrderRefused:
+    return OrderRefused([Fault(field, rule)])
 
 
 def _ticket(ticket: Ticket) -> dict[str, object]:
@@ -302,5 +341,5 @@ def _uuid(text: str | None) -> UUID | None:
 def _order_id(text: object) -> OrderId:
     found = _uuid(text if isinstance(text, str) else None)
     if found is None:
-        raise ValueError("order_id: must be a UUID")
+        raise _refusal("order_id", "must be a UUID")
     return OrderId(found)

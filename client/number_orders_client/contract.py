@@ -15,6 +15,11 @@ ORDERS_MAX: int = 500
 NUMBERS_MAX: int = 5000
 """The most numbers in one order."""
 
+ANSWERS_HEADER = "number_orders_answers"
+"""The header of a Celery message whose sender reads refusals from the result (`Problem`)."""
+ANSWERS_TYPED = "2"
+PROBLEM_PREFIX = "urn:number-orders:problem:"
+
 State = Literal[
     "ACCEPTED",
     "SUBMITTING",
@@ -141,6 +146,17 @@ class Refusal(BaseModel):
     index: int
     key: str | None
     faults: list[Fault]
+
+
+class Problem(BaseModel):
+    """Why a call was not carried out (RFC 9457): over HTTP the whole answer, in a task's result the field `problem`."""
+
+    type: str
+    """`PROBLEM_PREFIX` and a name, such as `order-refused`."""
+    title: str = ""
+    status: int | None = None
+    detail: str = ""
+    faults: list[Fault] = []
 
 
 class NumberResult(BaseModel):

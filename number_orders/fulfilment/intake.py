@@ -6,6 +6,7 @@ item, before anyone is told that it was accepted.
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -19,7 +20,7 @@ from number_orders.carriers.contract import Adapter
 from number_orders.fulfilment.ports import Bell
 from number_orders.ledger.intake import NewOrder, Taken
 from number_orders.orders.document import document
-from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused
+from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused, UnknownOrder
 from number_orders.orders.model import (
     CarrierName,
     Criteria,
@@ -78,6 +79,8 @@ class Submission:
     raw: object
     producer: str
     order_id: UUID | None = None
+    is_id_spent: bool = False
+    """Its producer may read the refusal of an earlier message with this id as the answer. Nothing new is accepted."""
 
 
 class IntakeStore(Protocol):
@@ -86,6 +89,8 @@ class IntakeStore(Protocol):
     async def accept(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]: ...
 
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]: ...
+
+    async def find_key(self, producer: str, key: str) -> OrderId | None: ...
 
 
 class Intake:
@@ -130,6 +135,17 @@ class Intake:
             raise outcome.error
         return outcome
 
+    async def find(self, key: str, *, producer: str) -> OrderId:
+        """Return the order that has this key of this producer.
+
+        Raises:
+            UnknownOrder: There is none.
+        """
+        order_id = await self._store.find_key(producer, key) if key.isprintable() else None
+        if order_id is None:
+            raise UnknownOrder(f"with the key {key!r:.210} of the producer {producer!r}")
+        return order_id
+
     async def submit_many(self, raws: Sequence[object], *, producer: str) -> list[Ticket | Refusal]:
         """Take up to 500 orders in. Each is accepted or refused by itself."""
         if not isinstance(raws, (list, tuple)):
@@ -161,7 +177,9 @@ class Intake:
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
-        accepted, refused = await self._accept(good)
+        spent = {submission.order_id for submission in submissions if submission.is_id_spent}
+        acceptable = [order for order in good if order.order_id not in spent]
+        accepted, refused = await self._accept(acceptable) if acceptable else (frozenset(), {})
         self._bell.ring(_lanes_to_wake(good, accepted))
         left = [order for order in good if order.order_id not in accepted and order.order_id not in refused]
         found = await self._store.find_taken(left) if left else []
@@ -169,7 +187,7 @@ class Intake:
         return [
             outcome
             if not isinstance(outcome, NewOrder)
-            else refused.get(outcome.order_id) or _answer(outcome, accepted, taken)
+            else refused.get(outcome.order_id) or _answer(outcome, accepted, taken, spent)
             for outcome in outcomes
         ]
 
@@ -329,11 +347,19 @@ def _lanes_to_wake(orders: Sequence[NewOrder], accepted: frozenset[OrderId]) -> 
     return rung | {(order.request.carrier, Lane.TELL) for order in new if order.notification}
 
 
-def _answer(order: NewOrder, accepted: frozenset[OrderId], taken: Mapping[tuple[str, str], Taken]) -> Ticket | Refusal:
+def _answer(
+    order: NewOrder,
+    accepted: frozenset[OrderId],
+    taken: Mapping[tuple[str, str], Taken],
+    spent: AbstractSet[UUID | None],
+) -> Ticket | Refusal:
     key = order.request.key
     if order.order_id in accepted:
         return Ticket(order.order_id, key, State.ACCEPTED, new=True)
     known = taken.get((order.producer, key))
+    if known is None and order.order_id in spent:
+        rule = f"the task id {order.order_id} has the refusal of an earlier message; send this order with a new task id"
+        return Refusal(key, OrderRefused([Fault("order_id", rule)]))
     if known is None:
         rule = f"{order.order_id} is the id of an order with another key"
         return Refusal(key, KeyConflict([Fault("order_id", rule)]))
