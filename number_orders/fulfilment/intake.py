@@ -33,10 +33,12 @@ from number_orders.orders.model import (
     State,
     WhenTainted,
 )
+from number_orders.orders.numbering import number_fault
 from number_orders.orders.numbers import E164, parse_e164
 from number_orders.orders.reference import derive_reference
 from number_orders.orders.serialization import fingerprint
 from number_orders_client import contract
+from number_orders_client.faults import FAULTS_MAX, faults_of
 
 log = structlog.get_logger(__name__)
 
@@ -44,10 +46,6 @@ ORDER_BYTES_MAX: Final = 256 * 1024
 """The longest order as JSON: five thousand numbers fit three times."""
 
 _TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-
-FAULTS_MAX: Final = 20
-"""How many faults of one order a refusal lists."""
-
 
 NOT_BEFORE_WITHIN: Final = timedelta(days=3653)
 NOT_BEFORE_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -222,7 +220,7 @@ class Intake:
         try:
             shaped = contract.OrderRequest.model_validate(raw)
         except ValidationError as error:
-            raise OrderRefused(list(_faults(error))) from None
+            raise OrderRefused([Fault(wrong.field, wrong.rule) for wrong in faults_of(error)]) from None
         adapter = self._adapters.get(CarrierName(shaped.carrier))
         if adapter is None:
             known = ", ".join(sorted(self._adapters)) or "none is set up"
@@ -262,18 +260,15 @@ def _check_text(raw: object) -> None:
         raise OrderRefused([Fault("order", "holds a NUL character")])
 
 
-def _faults(error: ValidationError) -> Iterator[Fault]:
-    for found in error.errors(include_url=False, include_input=False)[:FAULTS_MAX]:
-        field = ".".join(str(part) for part in found["loc"]) or "order"
-        yield Fault(field, found["msg"].removeprefix("Value error, "))
-
-
 def _service_faults(shaped: contract.OrderRequest) -> Iterator[Fault]:
+    is_bought = shaped.kind == "new_numbers"
     for index, number in enumerate(shaped.numbers or ()):
         try:
-            parse_e164(number)
+            rule = number_fault(parse_e164(number), is_bought=is_bought)
         except ValueError as wrong:
-            yield Fault(f"numbers.{index}", str(wrong))
+            rule = str(wrong)
+        if rule:
+            yield Fault(f"numbers.{index}", rule)
     if shaped.notify and shaped.notify.url:
         yield Fault("notify.url", "is not offered yet; use notify.task and notify.queue")
 
