@@ -39,6 +39,7 @@ from number_orders.orders.reference import derive_reference
 from number_orders.orders.serialization import fingerprint
 from number_orders_client import contract
 from number_orders_client.faults import FAULTS_MAX, faults_of
+from number_orders_client.reference import derive_order_id
 
 log = structlog.get_logger(__name__)
 
@@ -361,5 +362,7 @@ def _answer(
     if known.fingerprint != order.fingerprint:
         rule = f"stands for another order already ({known.order_id}); use a new key for a new order"
         return Refusal(key, KeyConflict([Fault("key", rule)]))
-    # `new` also for the message that created the order and was delivered twice.
-    return Ticket(known.order_id, key, known.state, new=known.order_id == order.order_id)
+    # `new` also for the message that created the order and was delivered twice. An id that is derived from the key is
+    # the same in every message with the order, and does not tell.
+    is_its_own = known.order_id == order.order_id != derive_order_id(order.producer, key)
+    return Ticket(known.order_id, key, known.state, new=is_its_own)
