@@ -80,7 +80,8 @@ def test_an_old_webhook_may_be_a_replay() -> None:
 
 def test_a_webhook_without_a_secret_is_never_trusted() -> None:
     body = json.dumps(DOCUMENT)
-    for nothing in (None, []):
+    absent: list[list[str] | None] = [None, []]
+    for nothing in absent:
         with pytest.raises(UntrustedNotice, match="give the secret"):
             on_change(body, signed(body, SECRET), secret=nothing)
 
