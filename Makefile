@@ -73,6 +73,7 @@ lock: setup  ## resolve the dependencies anew into the lock files: everything, a
 
 docs: setup  ## refresh what the docs take from the code
 	@$(BIN)/python -m number_orders.orders.diagram docs/lifecycle.md
+	@$(BIN)/python -m number_orders_client.schema >client/number_orders_client/schema.json
 
 clean:  ## remove the virtual environment and everything that was stored
 	rm -rf .venv var

@@ -2,7 +2,8 @@
 
 Only these messages carry data, so they are acknowledged late. Each task is idempotent: run a second time with the same
 message, it finds the order in the ledger and answers the same. `park`, `resolve` and `retry` are for operators, and so
-is `cancel` for another's order; who has sent a message is told by `number_orders.fulfilment.callers`.
+is `cancel` for another's order; who has sent a message is told by `number_orders.fulfilment.callers`. What a caller
+does wrong is a refusal (`tasks.answers`).
 """
 
 import time
@@ -24,8 +25,9 @@ from number_orders.fulfilment.runtime import Services, runtime
 from number_orders.orders.errors import Fault, LedgerUnavailable, OrderRefused, UnknownOrder
 from number_orders.orders.events import Adopted, Resolution, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId
+from tasks.answers import answering, wants_problems
 from tasks.callers import arrived_as, submit_proven
-from tasks.tickets import store_results
+from tasks.tickets import spent_ids, store_results
 
 log = structlog.get_logger(__name__)
 
@@ -70,19 +72,23 @@ _KNOWN_OUTCOME: ContextVar[IntakeOutcome | None] = ContextVar("known_outcome", d
 
 
 @shared_task(name="orders.submit", **_ACKED_LATE)
+@answering
 def submit(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
-    """Accept one order and answer with its ticket. A task id that is a UUID becomes the order's id."""
+    """Accept one order and answer with its ticket.
+
+    The order's id is the argument `order_id`; without one, the task's id, if that is a UUID.
+    """
     outcome = _KNOWN_OUTCOME.get()
     if outcome is None:
-        one = _submission(self.request.id, args, kwargs)
+        request = {**vars(self.request), "args": args, "kwargs": kwargs}
+        one = _submission(request, _spent([request]))
         arrived = arrived_as(vars(self.request))
         (outcome,) = _run_or_hold(lambda services: submit_proven(services, [(arrived, one)]))
     match outcome:
         case Ticket():
             return ticket_to_json(outcome)
         case Refusal():
-            log.info("order_refused", faults=[str(fault) for fault in outcome.error.faults])
-            raise _refusal(outcome.error.faults) from None
+            raise outcome.error
         case _:
             raise outcome
 
@@ -118,10 +124,11 @@ def _accept_batch(requests: Sequence[Mapping[str, Any]]) -> list[IntakeOutcome |
     """Accept the orders that can be read; return the outcome of each request, None where it must still be run."""
     outcomes: list[IntakeOutcome | None] = [None] * len(requests)
     readable: dict[int, Submission] = {}
+    spent = _spent(requests)
     for index, request in enumerate(requests):
         try:
-            readable[index] = _submission(request["id"], request["args"], request["kwargs"])
-        except ValueError as refused:
+            readable[index] = _submission(request, spent)
+        except OrderRefused as refused:
             outcomes[index] = refused
     arrivals = [(arrived_as(requests[index]), one) for index, one in readable.items()]
     try:
@@ -148,12 +155,14 @@ def _run_task(request: Mapping[str, Any], outcome: IntakeOutcome | None) -> Task
 
 
 @shared_task(name="orders.submit_many", **_ACKED_LATE)
+@answering
 def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[str, object]:
     """Accept up to 500 orders: each good one gets a ticket, each bad one is reported by its index."""
-    raws, claimed = _call(args, kwargs, "orders")
+    given = _call(args, kwargs, ("orders", "producer"))
+    raws, claimed = given["orders"], _producer(given)
     arrived = arrived_as(vars(self.request))
     if not isinstance(raws, Sequence) or isinstance(raws, str):
-        raise _refusal([Fault("orders", "must be a list of orders")])
+        raise _refusal("orders", "must be a list of orders")
 
     async def take(services: Services) -> list[Ticket | Refusal]:
         caller = await services.callers.identify(arrived)
@@ -162,13 +171,20 @@ def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[s
     return outcomes_to_json(_run_or_hold(take))
 
 
-@shared_task(name="orders.get", bind=True, ignore_result=False)
-def get(self: Task[Any, Any], order_id: str) -> dict[str, Any]:
-    """Answer with the order document."""
-    found, arrived = _order_id(order_id), arrived_as(vars(self.request))
+@shared_task(name="orders.get", bind=True, ignore_result=False, typing=False)
+@answering
+def get(
+    self: Task[Any, Any], order_id: object = None, key: object = None, producer: object = "default"
+) -> dict[str, Any]:
+    """Answer with the document of the order that has this id or, without one, this key of this producer."""
+    by_key = key if order_id is None and isinstance(key, str) else None
+    claimed = _producer({"producer": producer})
+    named, arrived = None if by_key else _order_id(order_id), arrived_as(vars(self.request))
 
     async def read(services: Services) -> dict[str, Any]:
-        await services.callers.require_own(await services.callers.identify(arrived), found)
+        caller = await services.callers.identify(arrived)
+        found = named or await services.intake.find(str(by_key), producer=caller.producer(claimed))
+        await services.callers.require_own(caller, found)
         (document,) = await services.orders.documents([found])
         return document
 
@@ -177,21 +193,27 @@ def get(self: Task[Any, Any], order_id: str) -> dict[str, Any]:
 
 
 @shared_task(name="orders.cancel", **_ACKED_LATE)
-def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, object]:
-    """Cancel an order: at once if it was not sent yet, otherwise by asking the carrier, if the carrier can cancel."""
+@answering
+def cancel(self: Task[Any, Any], order_id: str, by: str = "producer", why: str | None = None) -> dict[str, Any]:
+    """Cancel an order: at once if it was not sent yet, otherwise by asking the carrier, if the carrier can cancel.
+
+    The answer is the order document afterwards.
+    """
     person, reason = _text("by", by), None if why is None else _text("why", why)
     found, arrived = _order_id(order_id), arrived_as(vars(self.request))
 
-    async def cancel_it(services: Services) -> Order:
+    async def cancel_it(services: Services) -> list[dict[str, Any]]:
         caller = await services.callers.identify(arrived)
         await services.callers.require_own(caller, found)
-        return await services.orders.cancel(found, by=caller.person(person), why=reason)
+        order = await services.orders.cancel(found, by=caller.person(person), why=reason)
+        return await services.orders.documents([order.order_id])
 
-    order = _run_or_hold(cancel_it)
-    return {"order_id": str(order.order_id), "state": order.state.value}
+    (document,) = _run_or_hold(cancel_it)
+    return document
 
 
 @shared_task(name="orders.park", **_ACKED_LATE)
+@answering
 def park(self: Task[Any, Any], order_id: str, why: str, by: str) -> dict[str, object]:
     """Stop all automatic work on an order until a person decides about it."""
     person, reason = _text("by", by), _text("why", why)
@@ -206,6 +228,7 @@ def park(self: Task[Any, Any], order_id: str, why: str, by: str) -> dict[str, ob
 
 
 @shared_task(name="orders.retry", **_ACKED_LATE)
+@answering
 def retry(
     self: Task[Any, Any], order_id: str, by: str, why: str | None = None, lane: str | None = None
 ) -> dict[str, object]:
@@ -227,6 +250,7 @@ def retry(
 
 
 @shared_task(name="orders.resolve", **_ACKED_LATE)
+@answering
 def resolve(
     self: Task[Any, Any], order_id: str, as_: str, why: str, by: str, carrier_order_id: str | None = None
 ) -> dict[str, object]:
@@ -247,7 +271,6 @@ def _run_or_hold(work: Callable[[Services], Coroutine[Any, Any, Result]]) -> Res
 
     Raises:
         Reject: The ledger stayed unavailable for `HELD_S`: Celery gives the message back to the broker.
-        ValueError: The order was refused.
     """
     until = time.monotonic() + HELD_S
     while True:
@@ -259,27 +282,38 @@ def _run_or_hold(work: Callable[[Services], Coroutine[Any, Any, Result]]) -> Res
             if time.monotonic() >= until:
                 raise Reject(str(away), requeue=True) from None  # the log line above has the cause
             time.sleep(_RETRY_EVERY_S)
-        except OrderRefused as refused:
-            log.info("order_refused", faults=[str(fault) for fault in refused.faults])
-            raise _refusal(refused.faults) from None
 
 
-def _submission(task_id: str | None, args: Sequence[object], kwargs: Mapping[str, object]) -> Submission:
-    raw, producer = _call(args, kwargs, "order")
-    return Submission(raw, producer, _uuid(task_id))
+def _spent(requests: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the task ids under which a refusal is stored that the callers of these requests may read as theirs.
+
+    Our client never uses a task id twice.
+    """
+    return spent_ids(submit.backend, [request["id"] for request in requests if not wants_problems(request)])
 
 
-def _call(args: Sequence[object], kwargs: Mapping[str, object], what: str) -> tuple[Any, str]:
-    """Read a task's arguments as `(what, producer="default")`, given by position or by name."""
-    given = {**dict(zip((what, "producer"), args, strict=False)), **kwargs}
-    unknown = sorted(set(given) - {what, "producer"})
-    too_many = len(args) > 2  # noqa: PLR2004  `what` and `producer`
-    if unknown or too_many or what not in given:
-        raise _refusal([Fault("message", f"must have the arguments {what} and, optionally, producer, and no others")])
+def _submission(request: Mapping[str, Any], spent: frozenset[str]) -> Submission:
+    given = _call(request["args"], request["kwargs"], ("order", "producer", "order_id"))
+    chosen = given.get("order_id")
+    order_id = _uuid(request["id"]) if chosen is None else _order_id(chosen)
+    return Submission(given["order"], _producer(given), order_id, is_id_spent=request["id"] in spent)
+
+
+def _call(args: Sequence[object], kwargs: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]:
+    """Read a task's arguments, given by position or by name; only the first is needed."""
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    if set(given) - set(names) or len(args) > len(names) or names[0] not in given:
+        raise _refusal(
+            "message", f"must have the arguments {names[0]} and, optionally, {', '.join(names[1:])}, and no others"
+        )
+    return given
+
+
+def _producer(given: Mapping[str, object]) -> str:
     producer = given.get("producer", "default")
     if not isinstance(producer, str) or not 0 < len(producer) <= 100 or not producer.isprintable():  # noqa: PLR2004
-        raise _refusal([Fault("producer", "must be a name of at most 100 printable characters")])
-    return given[what], producer
+        raise _refusal("producer", "must be a name of at most 100 printable characters")
+    return producer
 
 
 def _decision(as_: object, why: object, by: object, carrier_order_id: object) -> Resolution:
@@ -291,8 +325,8 @@ def _decision(as_: object, why: object, by: object, carrier_order_id: object) ->
         case "failed", None:
             return WrittenOff(_text("by", by), _text("why", why))
         case _:
-            raise ValueError(
-                "as_: must be adopted, send-again or failed; adopted needs a carrier_order_id, the others take none"
+            raise _refusal(
+                "as_", "must be adopted, send-again or failed; adopted needs a carrier_order_id, the others take none"
             )
 
 
@@ -300,18 +334,17 @@ def _text(name: str, given: object) -> str:
     text = " ".join(given.split()) if isinstance(given, str) else ""
     if 0 < len(text) <= _TEXT_MAX and text.isprintable():  # PostgreSQL stores no NUL and no half surrogate pair
         return text
-    raise ValueError(f"{name}: must be a printable text of at most {_TEXT_MAX} characters, and not empty")
+    raise _refusal(name, f"must be a printable text of at most {_TEXT_MAX} characters, and not empty")
 
 
 def _lane(given: object) -> Lane:
     if given not in set(Lane):
-        raise ValueError(f"lane: must be one of {', '.join(Lane)}")
+        raise _refusal("lane", f"must be one of {', '.join(Lane)}")
     return Lane(str(given))
 
 
-def _refusal(faults: Sequence[Fault]) -> ValueError:
-    """Return the error that a producer gets: a `ValueError`, which every Celery can decode, naming every fault."""
-    return ValueError("order refused: " + "; ".join(str(fault) for fault in faults))
+def _refusal(field: str, rule: str) -> OrderRefused:
+    return OrderRefused([Fault(field, rule)])
 
 
 def _uuid(text: str | None) -> UUID | None:
@@ -324,5 +357,5 @@ def _uuid(text: str | None) -> UUID | None:
 def _order_id(text: object) -> OrderId:
     found = _uuid(text if isinstance(text, str) else None)
     if found is None:
-        raise ValueError("order_id: must be a UUID")
+        raise _refusal("order_id", "must be a UUID")
     return OrderId(found)

@@ -6,11 +6,14 @@ Key, content, expiry and notification of each result are exactly Celery's.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import structlog
 from celery import Celery
 from celery.app.task import Context
 from celery.backends.base import Backend
 from celery.backends.redis import RedisBackend, SentinelBackend
-from celery.states import SUCCESS
+from celery.states import FAILURE, SUCCESS
+
+log = structlog.get_logger(__name__)
 
 RequestResult = tuple[Mapping[str, Any], object]
 """A Celery request, and the result of its task."""
@@ -23,6 +26,20 @@ def store_results(backend: Backend, results: Sequence[RequestResult]) -> None:
         return
     for request, result in results:
         backend.mark_as_done(request["id"], result, Context(dict(request)))
+
+
+def spent_ids(backend: Backend, task_ids: Sequence[str]) -> frozenset[str]:
+    """Return those of these task ids under which the store has a failed result.
+
+    A producer that uses such an id again reads that result at once, whatever becomes of its new message.
+    """
+    try:
+        if isinstance(backend, TicketStore):
+            return backend.failed_ids(task_ids)
+        return frozenset(one for one in task_ids if backend.get_task_meta(one, cache=False)["status"] == FAILURE)
+    except Exception as trouble:  # noqa: BLE001  whatever a store raises: without it there is nothing to be misread
+        log.warning("task_ids_not_checked", trouble=repr(trouble))
+        return frozenset()
 
 
 class TicketStore(RedisBackend):
@@ -40,6 +57,12 @@ class TicketStore(RedisBackend):
                 for request, result in results
             ]
             self.ensure(self._set_all, (entries,))
+
+    def failed_ids(self, task_ids: Sequence[str]) -> frozenset[str]:
+        """Return those of these task ids that have a failed result."""
+        keys = [self.get_key_for_task(one) for one in task_ids]
+        found = zip(task_ids, self.mget(keys) if keys else (), strict=True)
+        return frozenset(one for one, entry in found if entry and self.decode_result(entry)["status"] == FAILURE)
 
     def _entry(self, request: Mapping[str, Any], result: object, done_at: str) -> str | bytes:
         meta = {"status": SUCCESS, "result": result, "traceback": None, "children": []}

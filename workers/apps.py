@@ -1,7 +1,8 @@
 """Make Celery applications, the bell and the notifier from the settings.
 
-Importing this module installs our Redis transport and does nothing else. Making an application connects to nothing, so
-commands may do it too. The workers' own application is in `workers.celery_app`.
+Importing this module installs our Redis transport and the limit of what messages unpack to, and does nothing else.
+Making an application connects to nothing, so commands may do it too. The workers' own application is in
+`workers.celery_app`.
 """
 
 import time
@@ -16,12 +17,13 @@ from config.addresses import REDIS, scheme_of
 from config.queues import ALL, CELERY, OPERATORS
 from config.schedule import schedule
 from config.settings import Settings
-from workers import redis_transport
+from workers import compression, redis_transport
 from workers.bells import CeleryBell, CeleryNotifier
 from workers.brokers import broker_options, broker_url, redis_client, result_backend, result_options, task_queue
 from workers.own_celery import OwnCelery
 
 redis_transport.install()
+compression.install()
 
 
 def make_app(settings: Settings) -> Celery:

@@ -19,16 +19,19 @@ from kombu.transport import redis as kombu_redis
 
 from config.queues import INTAKE
 from number_orders.ledger.identity import read_identity
+from number_orders.orders.errors import Fault, OrderRefused
+from tasks.answers import problem, wants_problems
 from workers.batches import BatchCollector
 from workers.broker_owner import EXIT_CODE, OwnerCheck
 from workers.clock import machine_now
+from workers.compression import UNPACKED_BYTES_MAX
 from workers.dead_letters import DeadLetters, body_of, headers_of
 from workers.flow_control import install_flow_control
 from workers.message_format import MALFORMED, find_fault, is_printable, take_moments
 
 log = structlog.get_logger(__name__)
 
-MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
+MESSAGE_BYTES_MAX: Final = UNPACKED_BYTES_MAX
 """Longer messages are not read. Five hundred orders of ordinary length take about 1 MiB."""
 _LEDGER_PAUSE_S: Final = 1.0
 _EVENTS_EVERY_S: Final = 0.1
@@ -113,7 +116,11 @@ class DeadLetterConsumer(Consumer):
         """Answer a producer that waits for the result of this message."""
         task_id = headers_of(message).get("id")
         if isinstance(task_id, str) and is_printable(task_id):
-            self.app.backend.mark_as_failure(task_id, ValueError(f"order refused: message: {why}"))
+            refusal = OrderRefused([Fault("message", why)])
+            if wants_problems(headers_of(message)):
+                self.app.backend.mark_as_done(task_id, {"problem": problem(refusal)})
+            else:
+                self.app.backend.mark_as_failure(task_id, ValueError(f"order refused: {refusal}"))
 
     def on_close(self) -> None:
         """Drop unstarted batches and send the buffered events: the connection was lost, or the worker stops."""

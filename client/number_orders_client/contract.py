@@ -4,16 +4,32 @@ The models check whether an order is well formed. Whether the carrier can fill i
 the same form: the field, and the rule that it breaks.
 """
 
+import re
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 ORDERS_MAX: int = 500
 """The most orders in one call of `orders.submit_many`."""
 NUMBERS_MAX: int = 5000
 """The most numbers in one order."""
+
+ANSWERS_HEADER = "number_orders_answers"
+"""The header of a Celery message whose sender reads refusals from the result (`Problem`)."""
+ANSWERS_TYPED = "2"
+PROBLEM_PREFIX = "urn:number-orders:problem:"
 
 State = Literal[
     "ACCEPTED",
@@ -31,10 +47,28 @@ FinalState = Literal["COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", 
 
 _ENDS: tuple[State, ...] = ("COMPLETED", "PARTIAL", "COMPLETED_WITH_ERRORS", "FAILED", "CANCELLED")
 
-# No control characters: these texts go into carriers' XML, logs and terminals.
-Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[\x21-\x7e]+$")]
-Number = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
+# No control characters: these texts go into carriers' XML, logs and terminals. Something visible: blanks say nothing.
+LINE = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+KEY = r"^[\x21-\x7e]+$"
+E164 = r"^\+[1-9][0-9]{6,14}$"
+ALPHA_3 = r"^[A-Z]{3}$"
+HTTPS = r"^https://"
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=LINE)]
+Key = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=KEY)]
+Number = Annotated[str, StringConstraints(pattern=E164)]
+
+
+def _written_out(moment: object) -> object:
+    """Refuse a count of seconds, or of milliseconds, which pydantic would take for a moment."""
+    if isinstance(moment, datetime) or (isinstance(moment, str) and _DATE.match(moment)):
+        return moment
+    raise PydanticCustomError("datetime_type", "must be a moment as ISO 8601 with its offset from UTC")
+
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DATE_TIME = {"type": "string", "format": "date-time"}
+Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out), WithJsonSchema(_DATE_TIME)]
 
 
 class _Shape(BaseModel):
@@ -44,7 +78,7 @@ class _Shape(BaseModel):
 class Criteria(_Shape):
     """Where the numbers are wanted. Each carrier has its own rules about which fields may be combined."""
 
-    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    country: Annotated[str, StringConstraints(pattern=ALPHA_3)] | None = None
     """ISO 3166 alpha-3, such as USA."""
     number_type: Line | None = None
     npa: Line | None = None
@@ -69,7 +103,7 @@ class Notify(_Shape):
     """A Celery task with one argument, the order document."""
     queue: Line | None = None
     """The queue that the worker with this task listens to."""
-    url: Annotated[str, StringConstraints(max_length=2000, pattern=r"^https://")] | None = None
+    url: Annotated[str, StringConstraints(max_length=2000, pattern=HTTPS)] | None = None
     """An HTTPS URL of yours with a public address. The document is posted there, signed with your secret."""
     on: Annotated[tuple[State, ...], Field(strict=False, min_length=1)] = _ENDS
 
@@ -97,7 +131,7 @@ class OrderRequest(_Shape):
     allow_partial: bool = True
     allow_backorder: bool = False
     when_tainted: Literal["wait", "split", "fail"] = "wait"
-    not_before: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    not_before: Moment | None = None
     """Not sent to the carrier before this time. ISO 8601 with an offset."""
     account: Line | None = None
     name: Line | None = None
@@ -142,6 +176,17 @@ class Refusal(BaseModel):
     index: int
     key: str | None
     faults: list[Fault]
+
+
+class Problem(BaseModel):
+    """Why a call was not carried out (RFC 9457): over HTTP the whole answer, in a task's result the field `problem`."""
+
+    type: str
+    """`PROBLEM_PREFIX` and a name, such as `order-refused`."""
+    title: str = ""
+    status: int | None = None
+    detail: str = ""
+    faults: list[Fault] = []
 
 
 class NumberResult(BaseModel):

@@ -7,6 +7,7 @@ item, before anyone is told that it was accepted.
 import json
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
@@ -21,7 +22,7 @@ from number_orders.fulfilment.ports import Bell
 from number_orders.fulfilment.webhooks.addresses import AddressRules
 from number_orders.ledger.intake import NewOrder, Stored, Taken
 from number_orders.orders.document import document
-from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused
+from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused, UnknownOrder
 from number_orders.orders.model import (
     CarrierName,
     Criteria,
@@ -34,10 +35,13 @@ from number_orders.orders.model import (
     State,
     WhenTainted,
 )
+from number_orders.orders.numbering import number_fault
 from number_orders.orders.numbers import E164, parse_e164
 from number_orders.orders.reference import derive_reference
 from number_orders.orders.serialization import fingerprint
 from number_orders_client import contract
+from number_orders_client.faults import FAULTS_MAX, faults_of
+from number_orders_client.reference import derive_order_id
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +49,6 @@ ORDER_BYTES_MAX: Final = 256 * 1024
 """The longest order as JSON: five thousand numbers fit three times."""
 
 _TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-
-FAULTS_MAX: Final = 20
-"""How many faults of one order a refusal lists."""
-
 
 NOT_BEFORE_WITHIN: Final = timedelta(days=3653)
 NOT_BEFORE_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -80,6 +80,8 @@ class Submission:
     raw: object
     producer: str
     order_id: UUID | None = None
+    is_id_spent: bool = False
+    """Its producer may read the refusal of an earlier message with this id as the answer. Nothing new is accepted."""
 
 
 class IntakeStore(Protocol):
@@ -88,6 +90,8 @@ class IntakeStore(Protocol):
     async def accept(self, orders: Sequence[NewOrder], *, numbers_per_hour: int | None = None) -> Stored: ...
 
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]: ...
+
+    async def find_key(self, producer: str, key: str) -> OrderId | None: ...
 
 
 class SecretStore(Protocol):
@@ -147,6 +151,17 @@ class Intake:
             raise outcome.error
         return outcome
 
+    async def find(self, key: str, *, producer: str) -> OrderId:
+        """Return the order that has this key of this producer.
+
+        Raises:
+            UnknownOrder: There is none.
+        """
+        order_id = await self._store.find_key(producer, key) if key.isprintable() else None
+        if order_id is None:
+            raise UnknownOrder(f"with the key {key!r:.210} of the producer {producer!r}")
+        return order_id
+
     async def submit_many(self, raws: Sequence[object], *, producer: str) -> list[Ticket | Refusal]:
         """Take up to 500 orders in. Each is accepted or refused by itself."""
         if not isinstance(raws, (list, tuple)):
@@ -190,8 +205,10 @@ class Intake:
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+        spent = {submission.order_id for submission in submissions if submission.is_id_spent}
         unsigned = await self._unsigned(good)
-        stored, faulty = await self._accept([order for order in good if order.order_id not in unsigned])
+        acceptable = [order for order in good if order.order_id not in unsigned and order.order_id not in spent]
+        stored, faulty = await self._accept(acceptable)
         self._bell.ring(_lanes_to_wake(good, stored.states))
         left = [order for order in good if order.order_id not in stored.states and order.order_id not in faulty]
         found = await self._store.find_taken(left) if left else []
@@ -201,7 +218,7 @@ class Intake:
             if not isinstance(outcome, NewOrder)
             else faulty.get(outcome.order_id)
             or (_no_secret(outcome) if outcome.order_id in unsigned and not _is_known(outcome, taken) else None)
-            or _answer(outcome, stored, taken)
+            or _answer(outcome, stored, taken, spent)
             for outcome in outcomes
         ]
 
@@ -247,7 +264,7 @@ class Intake:
         try:
             shaped = contract.OrderRequest.model_validate(raw)
         except ValidationError as error:
-            raise OrderRefused(list(_faults(error))) from None
+            raise OrderRefused([Fault(wrong.field, wrong.rule) for wrong in faults_of(error)]) from None
         adapter = self._adapters.get(CarrierName(shaped.carrier))
         if adapter is None:
             known = ", ".join(sorted(self._adapters)) or "none is set up"
@@ -287,18 +304,15 @@ def _check_text(raw: object) -> None:
         raise OrderRefused([Fault("order", "holds a NUL character")])
 
 
-def _faults(error: ValidationError) -> Iterator[Fault]:
-    for found in error.errors(include_url=False, include_input=False)[:FAULTS_MAX]:
-        field = ".".join(str(part) for part in found["loc"]) or "order"
-        yield Fault(field, found["msg"].removeprefix("Value error, "))
-
-
 def _service_faults(shaped: contract.OrderRequest, address_rules: AddressRules) -> Iterator[Fault]:
+    is_bought = shaped.kind == "new_numbers"
     for index, number in enumerate(shaped.numbers or ()):
         try:
-            parse_e164(number)
+            rule = number_fault(parse_e164(number), is_bought=is_bought)
         except ValueError as wrong:
-            yield Fault(f"numbers.{index}", str(wrong))
+            rule = str(wrong)
+        if rule:
+            yield Fault(f"numbers.{index}", rule)
     if shaped.notify and shaped.notify.url:
         yield from (Fault("notify.url", rule) for rule in address_rules.faults(shaped.notify.url))
 
@@ -395,18 +409,28 @@ def _no_secret(order: NewOrder) -> Refusal:
     return Refusal(order.request.key, OrderRefused([Fault("notify.url", rule)]))
 
 
-def _answer(order: NewOrder, stored: Stored, taken: Mapping[tuple[str, str], Taken]) -> Ticket | Refusal:
+def _answer(
+    order: NewOrder,
+    stored: Stored,
+    taken: Mapping[tuple[str, str], Taken],
+    spent: AbstractSet[UUID | None] = frozenset(),
+) -> Ticket | Refusal:
     key = order.request.key
     if state := stored.states.get(order.order_id):
         return Ticket(order.order_id, key, state, new=True)
     known = taken.get((order.producer, key))
     if known is None and (exceeded := stored.over_budget.get(order.order_id)):
         return Refusal(key, OrderRefused([Fault("budget", exceeded)]))
+    if known is None and order.order_id in spent:
+        rule = f"the task id {order.order_id} has the refusal of an earlier message; send this order with a new task id"
+        return Refusal(key, OrderRefused([Fault("order_id", rule)]))
     if known is None:
         rule = f"{order.order_id} is the id of an order with another key"
         return Refusal(key, KeyConflict([Fault("order_id", rule)]))
     if known.fingerprint != order.fingerprint:
         rule = f"stands for another order already ({known.order_id}); use a new key for a new order"
         return Refusal(key, KeyConflict([Fault("key", rule)]))
-    # `new` also for the message that created the order and was delivered twice.
-    return Ticket(known.order_id, key, known.state, new=known.order_id == order.order_id)
+    # `new` also for the message that created the order and was delivered twice. An id that is derived from the key is
+    # the same in every message with the order, and does not tell.
+    is_its_own = known.order_id == order.order_id != derive_order_id(order.producer, key)
+    return Ticket(known.order_id, key, known.state, new=is_its_own)

@@ -112,6 +112,11 @@ class IntakeStore:
             for row in await self._database.run("find_taken", params)
         ]
 
+    async def find_key(self, producer: str, key: str) -> OrderId | None:
+        """Return the order with this key of this producer."""
+        params = {"order_ids": [], "producers": [producer], "keys": [key]}
+        return next((OrderId(row["order_id"]) for row in await self._database.run("find_taken", params)), None)
+
 
 def _new_order(position: int, order: NewOrder) -> dict[str, Any]:
     return {

@@ -111,7 +111,7 @@ def _cm_order(dice: Random, *, magic: bool) -> dict[str, Any]:
 
 def _swift_order(dice: Random, *, magic: bool) -> dict[str, Any]:
     if dice.random() < 0.2:  # noqa: PLR2004  brought along
-        first = 2_000_000 + 10 * dice.randrange(100_000)
+        first = 2_120_000 + 10 * dice.randrange(88_000)  # 211 is no exchange
         numbers = [f"+1512{first + line}" for line in range(dice.randint(1, 3))]
         return {"carrier": str(SWIFT), "kind": Kind.ADD_MESSAGING_NUMBERS.value, "numbers": numbers}
     npa = dice.choice(_SWIFT_MAGIC if magic else _SWIFT_ORDINARY)

@@ -13,6 +13,7 @@ from number_orders.carriers.bandwidth.facts import NAME_LENGTH_MAX, NUMBERS_MAX,
 from number_orders.carriers.bandwidth.search import LOCAL, TOLL_FREE, location_criteria
 from number_orders.orders.errors import Fault
 from number_orders.orders.model import Criteria, Kind, OrderRequest, WhenTainted
+from number_orders.orders.numbering import npa_fault, nxx_fault, state_fault
 from number_orders.orders.numbers import is_nanp
 
 OPTIONS: Final = (
@@ -105,6 +106,7 @@ def _criteria_faults(request: OrderRequest) -> Iterator[Fault]:
         )
         return
     yield from north_american_format_faults(criteria)
+    yield from _place_faults(criteria)
     yield from _type_and_companion_faults(criteria)
     yield from _toll_free_faults(criteria) if _is_toll_free(criteria) else _local_faults(criteria)
 
@@ -114,6 +116,19 @@ def north_american_format_faults(criteria: Criteria) -> Iterator[Fault]:
     for field, (pattern, rule) in _FORMATS.items():
         value = getattr(criteria, field)
         if value is not None and not pattern.fullmatch(value):
+            yield Fault(f"criteria.{field}", rule)
+
+
+def _place_faults(criteria: Criteria) -> Iterator[Fault]:
+    """Yield every criterion that is well written, and names what no carrier has."""
+    checks = (
+        ("npa", lambda npa: npa_fault(npa, toll_free=_is_toll_free(criteria))),
+        ("nxx", nxx_fault),
+        ("state", lambda state: state_fault(state, criteria.country)),
+    )
+    for field, check in checks:
+        value = getattr(criteria, field)
+        if value is not None and _FORMATS[field][0].fullmatch(value) and (rule := check(value)):
             yield Fault(f"criteria.{field}", rule)
 
 

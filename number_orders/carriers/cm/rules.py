@@ -12,6 +12,7 @@ from typing import Final
 from number_orders.carriers.cm.facts import NANPA, QUANTITY_MAX, NumberType
 from number_orders.orders.errors import Fault
 from number_orders.orders.model import Criteria, Kind, OrderRequest, WhenTainted
+from number_orders.orders.numbering import npa_fault, state_fault
 
 Profiles = Mapping[str, str]
 """Company profiles by country and number type: `NLD:local` → GUID."""
@@ -75,13 +76,21 @@ def _criteria_faults(criteria: Criteria) -> Iterator[Fault]:
     is_nanpa = criteria.country in NANPA
     if criteria.npa is not None and is_nanpa and not _NPA.fullmatch(criteria.npa):
         yield Fault("criteria.npa", "must be an area code: three digits, the first 2-9")
+    elif criteria.npa is not None and is_nanpa and (rule := npa_fault(criteria.npa, toll_free=_is_toll_free(criteria))):
+        yield Fault("criteria.npa", rule)
     elif criteria.npa is not None and not _AREA_CODE.fullmatch(criteria.npa):
         yield Fault("criteria.npa", "must be an area code: up to eight digits, as dialled within the country (020)")
     for field, value in (("city", criteria.city), ("state", criteria.state)):
         if value is not None and not _PLACE.fullmatch(value):
             yield Fault(f"criteria.{field}", "must be 1 to 100 printable characters")
+        elif field == "state" and value is not None and (rule := state_fault(value, criteria.country)):
+            yield Fault("criteria.state", rule)
     if is_nanpa and criteria.state is None:
         yield Fault("criteria.state", f"is needed in {criteria.country}: CM.com wants the region in North America")
+
+
+def _is_toll_free(criteria: Criteria) -> bool:
+    return criteria.number_type == NumberType.TOLL_FREE
 
 
 def _profile_faults(criteria: Criteria, profiles: Profiles) -> Iterator[Fault]:

@@ -12,6 +12,7 @@ from typing import Final
 from number_orders.carriers.swift.facts import IDENTIFIER, NANP, NUMBER_TYPE, NUMBERS_MAX, QUANTITY_MAX
 from number_orders.orders.errors import Fault
 from number_orders.orders.model import Criteria, Kind, OrderRequest, WhenTainted
+from number_orders.orders.numbering import npa_fault, nxx_fault, state_fault
 from number_orders.orders.numbers import is_nanp
 
 _CRITERIA: Final = frozenset({"country", "number_type", "npa", "nxx", "lata", "state", "rate_center"})
@@ -73,14 +74,22 @@ def criteria_faults(criteria: Criteria) -> Iterator[Fault]:
         yield Fault("criteria.country", "must be a country of the North American plan: Swift has no other numbers")
     if criteria.number_type not in {None, NUMBER_TYPE}:
         yield Fault("criteria.number_type", f"must be {NUMBER_TYPE}, or left out")
-    for field, value in (("npa", criteria.npa), ("nxx", criteria.nxx)):
-        if value is not None and not _THREE_DIGITS.fullmatch(value):
-            yield Fault(f"criteria.{field}", "must be three digits, the first 2-9")
     if criteria.lata is not None and not _LATA.fullmatch(criteria.lata):
         yield Fault("criteria.lata", "must be up to five digits")
+    yield from _place_faults(criteria)
+
+
+def _place_faults(criteria: Criteria) -> Iterator[Fault]:
+    for field, value, check in (("npa", criteria.npa, npa_fault), ("nxx", criteria.nxx, nxx_fault)):
+        if value is not None and not _THREE_DIGITS.fullmatch(value):
+            yield Fault(f"criteria.{field}", "must be three digits, the first 2-9")
+        elif value is not None and (rule := check(value)):
+            yield Fault(f"criteria.{field}", rule)
     for field, value in (("state", criteria.state), ("rate_center", criteria.rate_center)):
         if value is not None and not _PLACE.fullmatch(value):
             yield Fault(f"criteria.{field}", "must be 1 to 100 printable characters")
+        elif field == "state" and value is not None and (rule := state_fault(value, criteria.country)):
+            yield Fault("criteria.state", rule)
 
 
 def _option_faults(request: OrderRequest) -> Iterator[Fault]:

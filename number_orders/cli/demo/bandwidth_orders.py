@@ -29,7 +29,7 @@ def bodies(orders: int, dice: Random) -> list[Body]:
 
 def ordinary(orders: int, dice: Random) -> list[Body]:
     """Return `orders` orders that the sandbox fills completely: named numbers that no other order wants."""
-    return [{"numbers": [f"+1{_area(dice)}3{10 + serial:02}1{dice.randint(0, 999):03}"]} for serial in range(orders)]
+    return [{"numbers": [f"+1{_area(dice)}3{12 + serial:02}1{dice.randint(0, 999):03}"]} for serial in range(orders)]
 
 
 def _area(dice: Random) -> str:

@@ -15,6 +15,7 @@ from number_orders.cli.times import duration
 from number_orders.orders.model import Kind, Lane, State
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+AsCsv = Annotated[bool, typer.Option("--csv", help="Print a table for a program or a spreadsheet.")]
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Your name, stored with the order. Default: user@host.")]
 Name = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id, or its producer's key.")]
 
@@ -32,7 +33,7 @@ def parse_duration(text: str | timedelta) -> timedelta:
 def submit(
     file: Annotated[
         str,
-        typer.Argument(metavar="FILE|-", help="JSON: one order, an array, or one order a line; - is standard input."),
+        typer.Argument(metavar="FILE|-", help="JSON: one order, an array, or one a line; or CSV; - is standard input."),
     ],
     producer: Annotated[
         str, typer.Option(help="The producer of these orders; keys are unique per producer.")
@@ -42,7 +43,8 @@ def submit(
 ) -> None:
     """Submit orders from a file. Each is accepted or refused by itself.
 
-    If any part of the file is not JSON, nothing is submitted.
+    CSV has a header row with the contract's fields (key, carrier, kind, quantity, criteria.npa, numbers …).
+    If any part of the file cannot be read, nothing is submitted.
     Submitting a file twice is safe: the same key is the same order.
     Exit 1 if any order was refused.
     """
@@ -65,14 +67,22 @@ def show(
         bool, typer.Option("--receipts", help="Also print the bodies of requests and answers.")
     ] = False,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
-    """Show an order: state, numbers, every event and request, what it waits for, and what you can do."""
+    """Show an order: state, numbers, every event and request, what it waits for, and what you can do.
+
+    With --csv: its numbers, one a row.
+    """
+    from number_orders.cli.csv_cells import write_csv
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.output import write_json
+    from number_orders.cli.story.numbers import NUMBER_COLUMNS, number_rows
     from number_orders.cli.story.show import read_story, show_story, story_to_json
 
     story = asyncio.run(read_story(find_settings(), name))
-    if as_json:
+    if as_csv:
+        write_csv(NUMBER_COLUMNS, number_rows(story))
+    elif as_json:
         write_json(story_to_json(story, receipts=receipts))
     else:
         show_story(story, whole=every, receipts=receipts)
@@ -106,8 +116,10 @@ def list_(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most this many, the newest.")] = 50,
     as_json: AsJson = False,
+    as_csv: AsCsv = False,
 ) -> None:
     """List orders, newest first."""
+    from number_orders.cli.csv_cells import write_csv
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders import tables
     from number_orders.cli.output import write_json
@@ -123,7 +135,9 @@ def list_(
             limit=limit,
         )
     )
-    if as_json:
+    if as_csv:
+        write_csv(tables.CSV_COLUMNS, tables.orders_to_json(rows))
+    elif as_json:
         write_json(tables.orders_to_json(rows))
     else:
         tables.show_orders(rows, limit=limit, held_back=asyncio.run(tables.read_holds(find_settings())))

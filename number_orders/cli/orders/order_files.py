@@ -1,4 +1,4 @@
-"""Reads orders from a file: one JSON object, a JSON array, or JSON Lines, recognised by the content.
+"""Reads orders from a file: one JSON object, a JSON array, JSON Lines, or CSV, recognised by the content.
 
 All or nothing: one unreadable character, and no order is read. Does not know whether an order is valid.
 """
@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+
+from number_orders.cli.orders.csv_orders import NotCsv, looks_like_csv, read_csv
 
 _SHOWN: Final = 40
 
@@ -19,11 +21,11 @@ class FileEntry:
     place: str
     """`line 3` or `index 7`, for a person."""
     number: int
-    """The line in JSON Lines, the index (from 0) in an array."""
+    """The line in JSON Lines and CSV, the index (from 0) in an array."""
 
 
 class Unreadable(Exception):
-    """The text is not JSON; the message says where."""
+    """The text is neither JSON nor CSV; the message says where."""
 
 
 def read_orders(raw: bytes) -> list[FileEntry]:
@@ -35,6 +37,8 @@ def read_orders(raw: bytes) -> list[FileEntry]:
     text = _decode(raw)
     if not text.strip():
         raise Unreadable("there is no order in it")
+    if looks_like_csv(text):
+        return _rows(text)
     return _lines(text) if _is_json_lines(text) else _document(text)
 
 
@@ -57,6 +61,16 @@ def _is_json_lines(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _rows(text: str) -> list[FileEntry]:
+    try:
+        entries = [FileEntry(order, f"line {line}", line) for line, order in read_csv(text)]
+    except NotCsv as wrong:
+        raise Unreadable(str(wrong)) from None
+    if not entries:
+        raise Unreadable("there is a header row and no order")
+    return entries
 
 
 def _lines(text: str) -> list[FileEntry]:

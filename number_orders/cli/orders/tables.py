@@ -19,6 +19,10 @@ Row = Mapping[str, Any]
 _WIDE: Final = 100
 """The width of a screen from which all columns are shown."""
 _COLUMNS: Final = ("ORDER", "KEY", "STATE", "AGE", "CARRIER", "KIND", "WANTS", "WHY")
+CSV_COLUMNS: Final = (
+    *("order_id", "key", "carrier", "kind", "state", "carrier_status", "quantity", "reason"),
+    *("accepted_at", "moved_at", "ended_at"),
+)
 _NARROW_COLUMNS: Final = 4
 _IN_JSON: Final = (
     *("order_id", "key", "carrier", "kind", "state", "carrier_status", "reason"),

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import zlib
 from typing import Any
 from uuid import uuid4
 
@@ -14,7 +15,7 @@ ORDER = {"key": "crm-1", "carrier": "bandwidth", "kind": "new_numbers", "criteri
 
 def a_message(
     headers: Any,
-    body: str = EMPTY_CALL,
+    body: str | bytes = EMPTY_CALL,
     *,
     content_type: str | None = "application/json",
     encoding: str = "utf-8",
@@ -22,7 +23,7 @@ def a_message(
 ) -> str:
     """Return a message as it lies in the broker."""
     message = {
-        "body": base64.b64encode(body.encode()).decode(),
+        "body": base64.b64encode(body if isinstance(body, bytes) else body.encode()).decode(),
         "content-encoding": encoding,
         "content-type": content_type,
         "headers": headers,
@@ -103,6 +104,13 @@ UNREADABLE: dict[str, tuple[str | bytes, str]] = {
     "not compressed as it claims": (
         a_message({"task": TASK, "id": "23", "compression": "application/x-bz2"}),
         "cannot be read",
+    ),
+    "a bomb": (
+        a_message(
+            {"task": TASK, "id": "25", "compression": "gzip"},
+            zlib.compress(b" " * (512 * 1024 * 1024)),
+        ),
+        "unpacks to more than",
     ),
     "too long": (a_message({"task": TASK, "id": "24"}, "x" * (MESSAGE_BYTES_MAX + 1)), "is too long"),
     "no content type": (a_message({"task": TASK, "id": "18"}, content_type=None), "body: "),

@@ -1,5 +1,7 @@
 """`submit` reads a file as a whole, and accepts or refuses each order by itself."""
 
+import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -158,3 +160,32 @@ def test_an_unreachable_ledger_is_named_without_its_password(environment: pytest
         assert result.exit_code == 4, words
         assert "postgresql://app:***@127.0.0.1:1/orders" in result.stderr
         assert "s3cret" not in result.output
+
+
+def test_a_table_of_orders_is_submitted_listed_and_shown_as_tables(
+    backend: Backend, command: Command, tmp_path: Path
+) -> None:
+    """A cell that does not fit is refused by its line and column; the other orders are taken."""
+    file = tmp_path / "orders.csv"
+    file.write_text(
+        "key,carrier,kind,criteria.npa,quantity,numbers,name\n"
+        "a,bandwidth,new_numbers,919,2,,=1+1\n"
+        "b,bandwidth,new_numbers,919,five,,\n"
+        "c,bandwidth,remove_numbers,,,+19195550100 +19195550101,\n"
+    )
+    result = command("submit", str(file), columns=200)
+    assert result.exit_code == 1
+    assert result.stderr == "2 accepted, 1 refused\n"
+    refused = result.stdout.split("REFUSED", 1)[1].splitlines()[1]
+    assert refused.split()[:4] == ["line", "3", "b", "quantity"]
+
+    table = list(csv.DictReader(io.StringIO(command("list", "--csv").stdout)))
+    assert sorted((row["key"], row["state"], row["quantity"]) for row in table) == [
+        ("a", "ACCEPTED", "2"),
+        ("c", "ACCEPTED", "2"),
+    ]
+    numbers = list(csv.DictReader(io.StringIO(command("show", "c", "--csv").stdout)))
+    assert [(row["key"], row["e164"], row["state"]) for row in numbers] == [
+        ("c", "+19195550100", "requested"),
+        ("c", "+19195550101", "requested"),
+    ]

@@ -1,0 +1,67 @@
+"""A broker that is silent, frozen or gone costs no call more than its time, and shows as `NoTicket` only."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import psutil
+import pytest
+
+from number_orders.embedded.engines import Engines
+from number_orders_client import Client, NoTicket
+
+WAIT_S = 3.0
+SLACK_S = 4.0
+"""For a machine that is busy; libraries' own patience was 21 s."""
+
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[psutil.Process]:
+    """Start a broker that the test may stop; yield its process."""
+    engines = Engines(tmp_path / "own", durable=False)
+    engines.valkey.start()
+    port = int(engines.broker_url.rsplit(":", 1)[1].split("/")[0])
+    (process,) = [one for one in psutil.Process().children(recursive=True) if _listens(one, port)]
+    process.url = engines.broker_url  # type: ignore[attr-defined]
+    yield process
+    if process.is_running():
+        process.resume()
+    engines.valkey.stop()
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    return any(one.status == "LISTEN" and one.laddr.port == port for one in process.net_connections())
+
+
+def assert_no_ticket(client: Client, during: Callable[[], None] | None = None) -> None:
+    later = threading.Timer(WAIT_S / 4, during) if during else None
+    if later:
+        later.start()
+    began = time.monotonic()
+    with pytest.raises(NoTicket, match="safe to send it again"):
+        client.get(uuid4())
+    took = time.monotonic() - began
+    if later:
+        later.join()
+    assert took < WAIT_S + SLACK_S
+
+
+def test_a_frozen_broker(broker: psutil.Process) -> None:
+    with Client(broker.url, wait_s=WAIT_S) as connected:  # type: ignore[attr-defined]
+        assert_no_ticket(connected, broker.suspend)
+        assert_no_ticket(connected)
+        assert_no_ticket(Client(broker.url, wait_s=WAIT_S))  # type: ignore[attr-defined]
+        broker.resume()
+
+
+def test_a_broker_that_is_gone(broker: psutil.Process) -> None:
+    with Client(broker.url, wait_s=WAIT_S) as connected:  # type: ignore[attr-defined]
+        assert_no_ticket(connected, lambda: os.kill(broker.pid, signal.SIGKILL))
+        assert_no_ticket(connected)
+        assert_no_ticket(Client(broker.url, wait_s=WAIT_S))  # type: ignore[attr-defined]

@@ -1,0 +1,27 @@
+"""A client with a signing key signs each message: its task, its id and its arguments."""
+
+from typing import Any
+
+import pytest
+
+from number_orders_client import NoTicket
+from tests.unit.client.test_over_queue import transport
+
+SECRET = "whsec_c2lnbmluZy1rZXktb2YtdGhlLWNybS1hcHBsaWNhdGlvbg=="
+
+
+def test_every_message_is_signed_with_the_producers_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    signing = pytest.importorskip("number_orders_client.signing")
+    way, sent = transport("memory://", secret=SECRET, result_url="cache+memory://", wait_s=0.1), dict[str, Any]()
+
+    def send_task(task: str, **message: Any) -> Any:
+        sent.update(message, task=task)
+        raise ConnectionError
+
+    monkeypatch.setattr(way.app, "send_task", send_task)
+    with pytest.raises(NoTicket):
+        way.submit({"key": "crm-1"}, None)
+    message = signing.Message(sent["task"], sent["task_id"], kwargs=sent["kwargs"])
+    assert signing.is_signed(message, sent["headers"], [SECRET])
+    changed = signing.Message(sent["task"], sent["task_id"], kwargs=sent["kwargs"] | {"producer": "another"})
+    assert not signing.is_signed(changed, sent["headers"], [SECRET])
