@@ -58,7 +58,13 @@ class OrderService:
         ledger_clock: LedgerClock | None = None,
         receipts_kept: timedelta = timedelta(days=30),
         guard_lasts: timedelta = GUARD_LASTS,
+        notice_asks_every: timedelta | None = None,
     ) -> None:
+        """Set up the operations.
+
+        `notice_asks_every` is the shortest time between two questions about one order that carriers' notices bring;
+        None: no notices come, so none are applied.
+        """
         self._ledger = ledger
         self._carriers = carriers
         self._recorder = Recorder(ledger, {name: carrier.policy for name, carrier in carriers.items()})
@@ -69,6 +75,7 @@ class OrderService:
         self._ledger_clock = ledger_clock or LedgerClock()
         self._receipts_kept = receipts_kept
         self._guard_lasts = guard_lasts
+        self._notice_asks_every = notice_asks_every
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
         self._retries = Retries(ledger, self._recorder, bell, carriers)
         self._reconciliation = Reconciliation(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
@@ -90,18 +97,22 @@ class OrderService:
     async def sweep(self) -> int:
         """Send a wake-up for every lane on which something is due; return how many lanes there are.
 
-        Looks first whether the ledger has fallen back in time.
+        Looks first whether the ledger has fallen back in time, and applies notices that could not be applied at once.
         """
         guard = await self._ledger.guard.check(self._guard_lasts)
         if guard.fell:
             log.error("ledger_fell_back", guarded_until=guard.ends_at, why=guard.why)
+        if self._notice_asks_every is not None:
+            await self._ledger.notices.apply(every=self._notice_asks_every)
         due = await self._ledger.schedule.due_lanes()
         self._bell.ring(due)
         return len(due)
 
     async def forget(self) -> None:
-        """Delete receipts that are older than they are kept."""
+        """Delete receipts and notices that are older than they are kept."""
         await self._ledger.history.forget_receipts(self._receipts_kept)
+        if self._notice_asks_every is not None:
+            await self._ledger.notices.forget(self._receipts_kept)
 
     async def cancel(self, order_id: OrderId, *, by: str, why: str | None = None) -> Order:
         """Cancel an order; cancelling it twice changes nothing more.

@@ -18,6 +18,7 @@ from number_orders.ledger.history import History
 from number_orders.ledger.holdings import HoldingsStore
 from number_orders.ledger.intake import IntakeStore
 from number_orders.ledger.limits import Limits
+from number_orders.ledger.notices import NoticeStore
 from number_orders.ledger.numbers import NumberStore
 from number_orders.ledger.orders import OrderStore
 from number_orders.ledger.outbox import Outbox
@@ -43,6 +44,7 @@ class Ledger:
         self.breakers = Breakers(database)
         self.pauses = Pauses(database)
         self.outbox = Outbox(database)
+        self.notices = NoticeStore(database)
         self.alarms = Alarms(database)
         self.guard = Guard(database)
         self.dead_letters = DeadLetterStore(database)
