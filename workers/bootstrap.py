@@ -92,6 +92,7 @@ def services_factory(
                 ledger_clock=ledger_clock,
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
                 guard_lasts=guard_lasts,
+                notice_asks_every=timedelta(seconds=settings.notice_asks_every_s),
             )
             adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
             yield Services(ledger, orders, Intake(ledger.intake, adapters, process_bell, now=utc_now))
@@ -120,5 +121,6 @@ async def _open_carriers(
             carrier.settings.concurrency,
             carrier.settings.limits,
             breaker_policy(carrier.settings),
+            carrier.subscription,
         )
     return carriers

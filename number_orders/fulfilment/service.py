@@ -24,12 +24,13 @@ from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.reconciliation.reconcile import LOOKUPS, Decision, Reconciled, Reconciliation
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.retries import Retries, RetryOutcome
+from number_orders.fulfilment.subscriptions import NoSubscriptions, SubscriptionKeeper
 from number_orders.fulfilment.watch import SerialLockWatch
 from number_orders.ledger.guard import GUARD_LASTS
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
-from number_orders.orders.errors import NotCancellable, UnknownOrder
+from number_orders.orders.errors import Declined, NoAnswer, NotCancellable, UnknownOrder, UnreadableAnswer
 from number_orders.orders.events import CancelAsked, Resolution
 from number_orders.orders.model import CarrierName, Lane, Order, OrderId, State
 
@@ -188,6 +189,24 @@ class OrderService:
     async def reconcile_all(self) -> None:
         """Compare the numbers at every carrier that lists them (`Reconciliation.reconcile_all`)."""
         await self._reconciliation.reconcile_all()
+
+    def subscription_keeper(self, carrier: CarrierName) -> SubscriptionKeeper:
+        """Return the keeper of the subscriptions to a carrier's notices.
+
+        Raises:
+            NoSubscriptions: The carrier takes none, or the settings want none there.
+        """
+        return SubscriptionKeeper.of(self._carriers[carrier], self._ledger, self._boot_clock, self._ledger_clock)
+
+    async def keep_subscriptions(self) -> None:
+        """Make and renew the subscriptions to notices at every carrier that takes them. A failure raises an alarm."""
+        for carrier in self._carriers:
+            try:
+                await self.subscription_keeper(carrier).keep()
+            except NoSubscriptions:
+                continue
+            except (Declined, NoAnswer, UnreadableAnswer) as trouble:
+                log.warning("subscription_failed", carrier=carrier, trouble=str(trouble))
 
     async def documents(self, order_ids: Sequence[OrderId]) -> list[dict[str, Any]]:
         """Return the documents of these orders, in the same order.

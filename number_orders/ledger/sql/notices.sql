@@ -25,7 +25,7 @@ SELECT count(*) AS stored FROM input;
 -- Make the questions due that the waiting notices call for. An order that is open or in doubt is asked about now, or
 -- `every` after the last question that a notice brought, whichever is later: many notices are one question. A question
 -- that is under way may have been answered before the notice: its notice waits until it is over. So does a notice about
--- an order that is being sent, and one about no order of ours, at growing intervals. An early question does not count as
+-- an order that is being sent, and one about no order of ours, at growing intervals, for three days. An early question does not count as
 -- an attempt, so notices never slow down the questions that come without them.
 WITH waiting AS MATERIALIZED (
     SELECT notice_id, carrier, carrier_order_id, reference, received_at FROM notices
@@ -53,7 +53,7 @@ WITH waiting AS MATERIALIZED (
 ), outcome AS (
     SELECT waiting.notice_id, waiting.received_at, min(matched.order_id::text)::uuid AS order_id,
            coalesce(bool_or(matched.state NOT IN ('ACCEPTED', 'SUBMITTING', 'OPEN', 'IN_DOUBT') OR asked.order_id IS NOT NULL),
-                    false) AS is_done
+                    false) OR waiting.received_at < now() - '3 days'::interval AS is_done
     FROM waiting LEFT JOIN matched USING (notice_id) LEFT JOIN asked ON asked.order_id = matched.order_id
     GROUP BY waiting.notice_id, waiting.received_at
 ), noted AS (

@@ -13,6 +13,7 @@ _NOT_YET: Final = frozenset({State.ACCEPTED, State.SUBMITTING})
 _ASKED: Final = frozenset({State.OPEN, State.IN_DOUBT})
 _AGAIN_FIRST: Final = timedelta(seconds=0.5)
 _AGAIN_MAX: Final = timedelta(hours=1)
+_GIVEN_UP_AFTER: Final = timedelta(days=3)
 
 
 @statement
@@ -50,6 +51,7 @@ def apply_notices(tables: Tables, p: Params) -> list[Row]:
     for row in waiting:
         orders = matched[row["notice_id"]]
         is_done = any(order["order_id"] in asked or order["state"] not in _NOT_YET | _ASKED for order in orders)
+        is_done = is_done or row["received_at"] < now - _GIVEN_UP_AFTER
         row["order_id"] = min((order["order_id"] for order in orders), default=row["order_id"])
         row["handled_at"] = now if is_done else None
         row["match_at"] = now + max(_AGAIN_FIRST, min(_AGAIN_MAX, now - row["received_at"]))

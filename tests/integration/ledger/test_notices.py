@@ -180,7 +180,10 @@ def test_notice_about_no_order_of_ours_is_matched_ever_less_often(harness: Ledge
             looks += (await ledger.notices.apply(every=EVERY)).looked_at
             await harness.advance(MINUTE)
         assert 3 < looks < 10
+        await harness.advance(80 * HOUR)
+        assert (await ledger.notices.apply(every=EVERY)).looked_at == 1
         await harness.advance(HOUR)
+        assert (await ledger.notices.apply(every=EVERY)).looked_at == 0
         await ledger.notices.forget(HOUR)
         assert await ledger.notices.counts(2 * HOUR) == []
 

@@ -1,0 +1,1 @@
+"""The HTTP side: what carriers, producers and operators send to this service."""
