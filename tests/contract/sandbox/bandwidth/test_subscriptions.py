@@ -9,12 +9,10 @@ from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient
 URL = "https://us.example/notices/bandwidth"
 
 
-def subscription_xml(
-    url: str = URL, *, order_type: str = "orders", expiry_s: object = "", order_id: str = "", password: str = "hush"
-) -> str:
+def subscription_xml(url: str = URL, *, order_type: str = "orders", expiry_s: object = "", order_id: str = "") -> str:
     expiry = f"<Expiry>{expiry_s}</Expiry>" if expiry_s else ""
     about = f"<OrderId>{order_id}</OrderId>" if order_id else ""
-    basic = f"<BasicAuthentication><Username>us</Username><Password>{password}</Password></BasicAuthentication>"
+    basic = "<BasicAuthentication><Username>us</Username><Password>hush</Password></BasicAuthentication>"
     return (
         f"<Subscription><OrderType>{order_type}</OrderType>{about}<CallbackSubscription><URL>{url}</URL>{expiry}"
         f"<CallbackCredentials>{basic}</CallbackCredentials></CallbackSubscription></Subscription>"
