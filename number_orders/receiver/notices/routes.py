@@ -4,7 +4,8 @@ A notice is answered 202 when it is stored, whether it can be read or not: a car
 same again. What was not stored is answered 503 or 429.
 """
 
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -37,6 +38,7 @@ class NoticeLimits:
     per_second: float = 500.0
     """For each carrier, and each receiver process."""
     bytes_max: int = 1024 * 1024
+    clock: Callable[[], float] = time.monotonic
 
 
 @dataclass(slots=True)
@@ -51,7 +53,8 @@ class _Door:
     _refusals: RateCap = field(init=False)
 
     def __post_init__(self) -> None:
-        self._cap, self._refusals = RateCap(self.limits.per_second), RateCap(_REFUSALS_PER_S)
+        clock = self.limits.clock
+        self._cap, self._refusals = RateCap(self.limits.per_second, clock), RateCap(_REFUSALS_PER_S, clock)
 
     async def take(self, request: Request, reference: str | None = None) -> Response:
         """Store the notice in a request, and answer for it. `reference` is that of its address."""
