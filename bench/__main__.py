@@ -1,13 +1,14 @@
-"""Run a benchmark: `python -m bench orders|waiting|intake|hotspots`."""
+"""Run a benchmark: `python -m bench orders|waiting|intake|notices|hotspots`."""
 
 import typer
 
-from bench import hotspots, intake, orders, waiting
+from bench import hotspots, intake, notices, orders, waiting
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("orders")(orders.bench)
 app.command("waiting")(waiting.bench)
 app.command("intake")(intake.bench)
+app.command("notices")(notices.bench)
 app.command("hotspots")(hotspots.bench)
 
 

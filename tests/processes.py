@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -121,12 +121,19 @@ class Processes:
         """Start a beat."""
         return self._start(f"beat{len(self.all)}", "beat", env=env)
 
+    def module(self, module: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
+        """Start a Python module."""
+        return self._run(f"{module.rpartition('.')[2]}{len(self.all)}", ["-m", module, *arguments], env)
+
     def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None, app: str = OURS) -> Process:
+        return self._run(name, ["-m", "celery", "-A", app, *arguments], env)
+
+    def _run(self, name: str, arguments: Sequence[str], env: Mapping[str, str] | None) -> Process:
         self.folder.mkdir(parents=True, exist_ok=True)
         log = self.folder / f"{name}.log"
         with log.open("wb") as output:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "celery", "-A", app, *arguments],
+                [sys.executable, *arguments],
                 cwd=self.home,
                 env={**self.whole_env, **(env or {})},
                 stdout=output,

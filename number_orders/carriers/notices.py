@@ -6,7 +6,7 @@ A notice is a hint to ask now. Nothing in it is believed: whatever it says about
 import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final, Protocol, runtime_checkable
 from urllib.parse import quote
@@ -64,9 +64,9 @@ class NoticeAddresses:
 
     public_url: str
     """Where the receiver is reached from outside: scheme, host, and the path before `/notices` if a proxy adds one."""
-    secret: bytes = b""
+    secret: bytes = field(default=b"", repr=False)
     """Empty: orders have no addresses."""
-    secret_before: bytes = b""
+    secret_before: bytes = field(default=b"", repr=False)
     """Addresses that were made with it are still valid. Empty: there are none."""
 
     def of_carrier(self, carrier: CarrierName) -> str:

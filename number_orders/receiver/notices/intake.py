@@ -134,7 +134,9 @@ class NoticeIntake:
             except Exception:
                 log.exception("notices_not_applied")  # so does it here
             else:
-                self._bell.ring([(carrier, Lane.ASK) for carrier in sorted(applied.due)])
+                lanes = [(carrier, Lane.ASK) for carrier in sorted(applied.due)]
+                if lanes:  # in a thread: a broker that is away keeps a bell waiting, and notices must not wait with it
+                    await asyncio.to_thread(self._bell.ring, lanes)
                 if applied.more:
                     self._stored.set()
 

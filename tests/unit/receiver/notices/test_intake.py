@@ -65,8 +65,9 @@ def run(work: Callable[[Notices, NoticeIntake, Rung], Coroutine[Any, Any, None]]
 
 
 async def settled() -> None:
+    """Let everything happen that can, in threads too."""
     for _ in range(10):
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
 
 
 def test_a_notice_is_acknowledged_only_when_it_is_stored() -> None:
