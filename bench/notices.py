@@ -115,7 +115,7 @@ def _deployed(servers: Servers, *, notices: bool) -> Iterator[_Deployed]:
             try:
                 _await(env, carrier, receiver)
                 carrier.behave(processing_s=[1, 4], notice_drop=0 if notices else 1)
-                _subscribe(service, carrier)
+                _subscribe(env, service, carrier)
                 yield _Deployed(env, service, carrier, receiver)
             finally:
                 service.close()
@@ -130,9 +130,8 @@ def _settings(env: BenchEnvironment, sandbox: str, receiver: str) -> dict[str, s
         "BANDWIDTH__BASE_URL": sandbox,
         "BANDWIDTH__ACCOUNT_ID": "9900000",
         "BANDWIDTH__SITE_ID": "743",
-        "BANDWIDTH__TOKEN": "sandbox-token",
-        "BANDWIDTH__CLIENT_ID": "",
-        "BANDWIDTH__CLIENT_SECRET": "",
+        "BANDWIDTH__USERNAME": "sandbox-user",
+        "BANDWIDTH__PASSWORD": "sandbox-password",
         "BANDWIDTH__NOTICE_PASSWORD": _PASSWORD,
     }
     return {f"NUMBER_ORDERS_{name}": value for name, value in own.items()}
@@ -149,10 +148,11 @@ def _await(env: BenchEnvironment, carrier: SandboxControl, receiver: str) -> Non
         return
 
 
-def _subscribe(service: NumberOrders, carrier: SandboxControl) -> None:
+def _subscribe(env: BenchEnvironment, service: NumberOrders, carrier: SandboxControl) -> None:
     """Have the worker subscribe, as beat does every ten minutes."""
     service.send("orders.subscribe", queue="orders.sweep")
     for _ in until(time.monotonic() + _UP_WITHIN_S, "the subscriptions"):
+        env.check()
         counted = carrier.report()["requests"]["by_route"]
         if sum(count["total"] for route, count in counted.items() if route.endswith("POST /subscriptions")) > 1:
             return
@@ -194,7 +194,7 @@ def _notice() -> bytes:
 def _ends(deployed: _Deployed, way: str, orders: int) -> Ends:
     """Place orders one by one, wait for their ends, and compare them with the carrier's."""
     for number in range(orders):
-        deployed.service.submit(_order(f"{way} {number}"))
+        deployed.service.submit(_order(f"bench-{number}"))
         time.sleep(_SUBMIT_EVERY_S)
     ours: Mapping[str, float] = {}
     for _ in until(time.monotonic() + _ENDS_WITHIN_S, f"the end of {orders} orders"):
