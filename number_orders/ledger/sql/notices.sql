@@ -59,7 +59,9 @@ WITH waiting AS MATERIALIZED (
 ), noted AS (
     UPDATE notices
     SET order_id = coalesce(outcome.order_id, notices.order_id), handled_at = CASE WHEN is_done THEN now() END,
-        match_at = now() + greatest('0.5 s'::interval, least('1 hour'::interval, now() - outcome.received_at))
+        match_at = now() + least('1 hour'::interval, CASE
+            WHEN outcome.order_id IS NULL THEN greatest('5 s'::interval, 2 * (now() - outcome.received_at))
+            ELSE greatest('0.5 s'::interval, now() - outcome.received_at) END)
     FROM outcome WHERE notices.notice_id = outcome.notice_id
 )
 SELECT (SELECT count(*) FROM waiting) AS looked_at,

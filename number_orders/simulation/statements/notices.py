@@ -12,6 +12,7 @@ from number_orders.simulation.tables import Row, Tables
 _NOT_YET: Final = frozenset({State.ACCEPTED, State.SUBMITTING})
 _ASKED: Final = frozenset({State.OPEN, State.IN_DOUBT})
 _AGAIN_FIRST: Final = timedelta(seconds=0.5)
+_UNKNOWN_AGAIN_FIRST: Final = timedelta(seconds=5)
 _AGAIN_MAX: Final = timedelta(hours=1)
 _GIVEN_UP_AFTER: Final = timedelta(days=3)
 
@@ -54,9 +55,14 @@ def apply_notices(tables: Tables, p: Params) -> list[Row]:
         is_done = is_done or row["received_at"] < now - _GIVEN_UP_AFTER
         row["order_id"] = min((order["order_id"] for order in orders), default=row["order_id"])
         row["handled_at"] = now if is_done else None
-        row["match_at"] = now + max(_AGAIN_FIRST, min(_AGAIN_MAX, now - row["received_at"]))
+        row["match_at"] = now + min(_AGAIN_MAX, _again_in(now - row["received_at"], is_known=bool(orders)))
     due = sorted({item["carrier"] for item in asked.values() if item["not_before"] <= now})
     return [{"looked_at": len(waiting), "due": due}]
+
+
+def _again_in(age: timedelta, *, is_known: bool) -> timedelta:
+    """Return when a notice that waits is looked at again: soon, if its order is known and cannot be asked about yet."""
+    return max(_AGAIN_FIRST, age) if is_known else max(_UNKNOWN_AGAIN_FIRST, 2 * age)
 
 
 def _matched(tables: Tables, notice: Row) -> list[Row]:

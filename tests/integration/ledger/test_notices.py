@@ -163,7 +163,7 @@ def test_notice_of_an_order_that_is_accepted_later_is_matched(harness: LedgerHar
         order = await an_open_order(ledger)
         await harness.make_all_due()
         await put_off(ledger, order)
-        await harness.advance(timedelta(seconds=1))
+        await harness.advance(timedelta(seconds=5))
         await ledger.notices.apply(every=EVERY)
         assert await wait_s(ledger, order) <= 0
 

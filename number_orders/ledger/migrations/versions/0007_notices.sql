@@ -9,6 +9,6 @@ CREATE INDEX notices_of_order ON notices (order_id) WHERE order_id IS NOT NULL;
 -- For when a notice last made a question due earlier. Workers of 0.1.0 leave it alone.
 ALTER TABLE owed ADD COLUMN hurried_at timestamptz;
 
--- For the question which unfinished order a notice is about. New orders wait while it is built: about a second for a
--- million orders.
+-- For the question which unfinished order a notice is about. Orders wait to be written while it is built: three
+-- seconds for a million unfinished ones.
 CREATE INDEX orders_by_reference ON orders (carrier, coalesce(reference, order_id::text)) WHERE ended_at IS NULL;
