@@ -26,7 +26,7 @@ def make_app() -> FastAPI:
             yield
 
     app = FastAPI(lifespan=lifespan)
-    app.include_router(notice_routes(settings, ledger))
+    app.include_router(notice_routes(settings, lambda _: ledger))
 
     @app.post(BARE)
     async def bare(request: Request) -> Response:

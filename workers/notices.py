@@ -1,12 +1,12 @@
 """The routes for carriers' notices, made from the settings."""
 
+from collections.abc import Callable
 from datetime import timedelta
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 
 from config.settings import Settings
 from number_orders.carriers.notices import SendsNotices
-from number_orders.fulfilment.ports import Bell
 from number_orders.ledger.ledger import Ledger
 from number_orders.receiver.notices.credentials import BasicCredentials
 from number_orders.receiver.notices.intake import NoticeIntake
@@ -31,12 +31,13 @@ def notice_sources(settings: Settings) -> list[NoticeSource]:
     ]
 
 
-def notice_routes(settings: Settings, ledger: Ledger, bell: Bell | None = None) -> APIRouter:
-    """Return the routes. The ledger must be open while the application runs.
+def notice_routes(settings: Settings, ledger_of: Callable[[FastAPI], Ledger]) -> APIRouter:
+    """Return the routes. `ledger_of` returns the ledger of an application that has just connected to it."""
 
-    The bell is rung from another thread, so it must be nobody else's. None: one is made.
-    """
-    bell = bell or make_bell(settings)
-    intake = NoticeIntake(ledger.notices, bell, asks_every=timedelta(seconds=settings.notice_asks_every_s))
+    def open_intake(app: FastAPI) -> NoticeIntake:
+        bell = make_bell(settings)  # rung from another thread, so it is nobody else's
+        every = timedelta(seconds=settings.notice_asks_every_s)
+        return NoticeIntake(ledger_of(app).notices, bell, asks_every=every)
+
     limits = NoticeLimits(settings.notices_per_second, settings.notice_bytes_max)
-    return notice_router(notice_sources(settings), intake, limits=limits)
+    return notice_router(notice_sources(settings), open_intake, limits=limits)

@@ -78,7 +78,7 @@ class SimulatedReceiver(httpx.AsyncBaseTransport):
     async def _serve(self, process: Process) -> None:
         intake = NoticeIntake(self._open_ledger(process).notices, self._open_bell(process), asks_every=ASKS_EVERY)
         app = FastAPI()
-        app.include_router(notice_router(_sources(), intake, limits=NoticeLimits(clock=process.clock.boot)))
+        app.include_router(notice_router(_sources(), lambda _: intake, limits=NoticeLimits(clock=process.clock.boot)))
         try:
             async with app.router.lifespan_context(app):
                 self._app = app

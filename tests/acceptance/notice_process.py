@@ -23,7 +23,7 @@ def make_app(settings: Settings) -> FastAPI:
             yield
 
     app = FastAPI(lifespan=lifespan)
-    app.include_router(notice_routes(settings, ledger))
+    app.include_router(notice_routes(settings, lambda _: ledger))
     return app
 
 

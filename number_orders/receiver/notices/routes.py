@@ -9,10 +9,10 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import structlog
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from number_orders.carriers.notices import NOTICES_PATH, CarrierNotices, NoticeAddresses
 from number_orders.ledger.notices import StoredNotice
@@ -47,8 +47,9 @@ class _Door:
 
     carrier: CarrierName
     notices: CarrierNotices
-    intake: NoticeIntake
     limits: NoticeLimits
+    intake: NoticeIntake = field(init=False)
+    """Set when the application starts."""
     _cap: RateCap = field(init=False)
     _refusals: RateCap = field(init=False)
 
@@ -106,19 +107,27 @@ class NoticeSource:
     """Of notices that come to an address of each order."""
 
 
+OpenIntake = Callable[[FastAPI], NoticeIntake]
+"""Returns the intake of an application that has just connected to its ledger."""
+
+
 def notice_router(
-    sources: Iterable[NoticeSource], intake: NoticeIntake, *, limits: NoticeLimits | None = None
+    sources: Iterable[NoticeSource], open_intake: OpenIntake, *, limits: NoticeLimits | None = None
 ) -> APIRouter:
     """Return the routes for carriers' notices. The intake is open while the application runs."""
+    doors: list[_Door] = []
 
     @asynccontextmanager
-    async def lifespan(app: Any) -> AsyncIterator[None]:
-        async with intake:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_intake(app) as intake:
+            for door in doors:
+                door.intake = intake
             yield
 
     router = APIRouter(prefix=NOTICES_PATH, tags=["notices"], lifespan=lifespan, include_in_schema=False)
     for source in sources:
-        door = _Door(source.carrier, source.notices, intake, limits or NoticeLimits())
+        door = _Door(source.carrier, source.notices, limits or NoticeLimits())
+        doors.append(door)
         if source.credentials is not None:
             _add_account_route(router, door, source.credentials)
         if source.addresses is not None:

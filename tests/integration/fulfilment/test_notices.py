@@ -32,7 +32,7 @@ async def with_notices(practice: Practice) -> AsyncIterator[Services]:
         def router(url: str) -> Any:
             practice.subscription = WantedSubscription(f"{url}/notices/bandwidth", "us", "hush")
             source = NoticeSource(BANDWIDTH, BandwidthNotices(), BasicCredentials("us", "hush"))
-            return notice_router([source], NoticeIntake(ledger.notices, practice.bell, asks_every=EVERY))
+            return notice_router([source], lambda _: NoticeIntake(ledger.notices, practice.bell, asks_every=EVERY))
 
         async with serving(router), practice.opened() as services:
             await services.orders.subscription_keeper(BANDWIDTH).keep()

@@ -326,7 +326,8 @@ def test_callback_at_the_address_of_its_order_brings_the_end_at_once(cm: Practic
             def router(url: str) -> APIRouter:
                 addresses.append(NoticeAddresses(url, b"s" * 32))
                 source = NoticeSource(NAME, CMNotices(), addresses=addresses[0])
-                return notice_router([source], NoticeIntake(ledger.notices, cm.bell, asks_every=timedelta(seconds=5)))
+                intake = NoticeIntake(ledger.notices, cm.bell, asks_every=timedelta(seconds=5))
+                return notice_router([source], lambda _: intake)
 
             async with serving(router), opened(cm, addresses=addresses[0]) as services:
                 order_id = await accept_and_send(cm, services)

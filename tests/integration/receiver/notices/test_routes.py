@@ -81,7 +81,7 @@ class Opener:
                         NoticeSource(CM, CMNotices(), addresses=addresses[0]),
                     ]
                     intake = NoticeIntake(ledger.notices, bell, asks_every=timedelta(seconds=5))
-                    return notice_router(sources, intake, limits=self.limits)
+                    return notice_router(sources, lambda _: intake, limits=self.limits)
 
                 async with serving(router) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
                     yield Receiver(http, addresses[0], bell, db, ledger)
