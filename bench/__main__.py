@@ -1,8 +1,8 @@
-"""Run a benchmark: `python -m bench orders|waiting|intake|receiver|notifications|hotspots`."""
+"""Run a benchmark: `python -m bench orders|waiting|intake|receiver|notifications|notices|hotspots`."""
 
 import typer
 
-from bench import hotspots, intake, notifications, orders, receiver, waiting
+from bench import hotspots, intake, notices, notifications, orders, receiver, waiting
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 app.command("orders")(orders.bench)
@@ -10,6 +10,7 @@ app.command("waiting")(waiting.bench)
 app.command("intake")(intake.bench)
 app.command("receiver")(receiver.bench)
 app.command("notifications")(notifications.bench)
+app.command("notices")(notices.bench)
 app.command("hotspots")(hotspots.bench)
 
 

@@ -102,6 +102,10 @@ class NumberOrders:
         """Send one order."""
         self._producer.send_task("orders.submit", kwargs={"order": order}, queue="orders", task_id=str(uuid.uuid4()))
 
+    def send(self, task: str, *, queue: str) -> None:
+        """Send a task without arguments."""
+        self._producer.send_task(task, queue=queue)
+
     def submit_many(self, orders: Sequence[Mapping[str, object]]) -> None:
         """Send many orders in one message."""
         self._producer.send_task("orders.submit_many", kwargs={"orders": orders}, queue="orders")

@@ -16,6 +16,7 @@ def _options(lives_s: float) -> dict[str, Any]:
 _ALWAYS: Final[dict[str, dict[str, Any]]] = {
     "sweep": {"task": "orders.sweep", "schedule": SWEEP_EVERY_S, "options": _options(WAKE_UP_LIVES_S)},
     "mind": {"task": "orders.mind", "schedule": 60.0, "options": _options(60)},
+    "subscribe": {"task": "orders.subscribe", "schedule": 600.0, "options": _options(300)},
     "forget": {"task": "orders.forget", "schedule": 3600.0, "options": _options(600)},
 }
 

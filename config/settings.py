@@ -34,6 +34,9 @@ PerSecond = Annotated[float, Field(gt=0, le=10_000)]
 HttpsUrl = Annotated[str, Field(pattern=r"^https://[^/\s]+\S*$")]
 BaseUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+$")]
 """Scheme, host and port; the adapter adds the path."""
+PublicUrl = Annotated[str, Field(pattern=r"^https?://[^/?#@\s]+(/[^?#@\s]*)?$")]
+"""Scheme, host and port, and a path if a proxy adds one."""
+LongSecret = Annotated[SecretStr, Field(min_length=32)]
 
 
 def _json_object(given: object) -> object:
@@ -125,7 +128,7 @@ class CarrierSettings(BaseModel):
 class BandwidthSettings(CarrierSettings):
     """Bandwidth; configured if it has an account id."""
 
-    limit_groups = frozenset({"ORDER", "DISCONNECT", "HISTORY", "INSERVICE_NPANXX"})
+    limit_groups = frozenset({"ORDER", "DISCONNECT", "HISTORY", "INSERVICE_NPANXX", "SUBSCRIPTION"})
 
     base_url: BaseUrl = "https://api.bandwidth.com"
     account_id: str | None = None
@@ -136,6 +139,11 @@ class BandwidthSettings(CarrierSettings):
     token: SecretStr | None = None
     username: str | None = None
     password: SecretStr | None = None
+    notice_username: Annotated[str, Field(pattern=r"^[^:\s]{1,100}$")] = "number-orders"
+    notice_password: LongSecret | None = None
+    """What Bandwidth's notices come with. Without it, or without `public_url`, none are subscribed to or taken."""
+    subscription_s: Annotated[float, Field(ge=7200)] = 7 * 86_400.0
+    """How long a subscription lasts. Beat renews it when less than half of that is left."""
 
     @model_validator(mode="after")
     def _credentials_are_complete(self) -> Self:
@@ -161,7 +169,7 @@ class CMSettings(CarrierSettings):
     statuses: Annotated[Mapping[str, StatusMeaning], BeforeValidator(_json_object)] = {}
     """The meanings of CM.com's status words, as JSON; they take precedence over the meanings that we assume."""
     callback_url: HttpsUrl | None = None
-    """Where CM.com is to report changes of a request. It is passed on as it is; this service does not listen there."""
+    """Where CM.com is to report changes of a request, instead of to this service's receiver (`public_url`)."""
     ask_first_s: Seconds = 30.0
     ask_max_s: Seconds = 900.0
     slow_ask_max_s: Seconds = 3600.0
@@ -298,6 +306,18 @@ class Settings(BaseSettings):
     numbers_per_hour: Annotated[int, Field(ge=0)] | Literal["off"] = 1000
     """The most numbers an hour of a producer for whom nobody has set a limit; `off`: as many as it likes."""
     receipts_kept_days: Annotated[int, Field(ge=1)] = 30
+    """For so long receipts are kept, and carriers' notices."""
+    public_url: PublicUrl | None = None
+    """Where the receiver is reached from outside. Carriers are given addresses below it for their notices."""
+    notice_secret: LongSecret | None = None
+    """What the addresses of single orders are derived from, for carriers that report to such. All processes need it."""
+    notice_secret_before: LongSecret | None = None
+    """The secret before the present one. Addresses that were derived from it are still valid."""
+    notice_asks_every_s: Seconds = 5.0
+    """Notices make at most one question about an order due in this time, however many come."""
+    notices_per_second: PerSecond = 500.0
+    """So many notices of one carrier are taken by one receiver; further ones are answered 429."""
+    notice_bytes_max: Annotated[int, Field(ge=1024)] = 1024 * 1024
     guard_s: Annotated[float, Field(gt=0)] = 72 * 3600.0
     """How long orders are looked for before they are sent, after the ledger has fallen back in time."""
     reconcile_at: Annotated[str, Field(pattern=rf"^({OFF}|([01][0-9]|2[0-3]):[0-5][0-9])$")] = "02:40"

@@ -1,7 +1,8 @@
 """The tasks that beat sends.
 
 `orders.sweep` rings for lanes on which something is due, `orders.mind` raises alarms about serial locks that are held
-for too long, `orders.reconcile` compares the carriers' numbers with ours, and `orders.forget` deletes old receipts.
+for too long, `orders.reconcile` compares the carriers' numbers with ours, `orders.subscribe` keeps the subscriptions to
+carriers' notices, and `orders.forget` deletes old receipts and notices.
 """
 
 from typing import Final
@@ -33,8 +34,14 @@ def watch() -> None:
 
 @shared_task(name="orders.forget", acks_late=False, ignore_result=True)
 def forget() -> None:
-    """Delete the receipts that are past their retention."""
+    """Delete the receipts and notices that are past their retention."""
     run(lambda service: service.forget())
+
+
+@shared_task(name="orders.subscribe", acks_late=False, ignore_result=True)
+def subscribe() -> None:
+    """Make and renew the subscriptions to carriers' notices."""
+    run(lambda service: service.keep_subscriptions())
 
 
 @shared_task(name="orders.reconcile", acks_late=False, ignore_result=True, time_limit=RECONCILIATION_LIMIT_S)

@@ -128,6 +128,12 @@ class Processes:
         started.await_words("Application startup complete")
         return started
 
+    def module(self, module: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
+        """Start a Python module."""
+        return self.run(
+            f"{module.rpartition('.')[2]}{len(self.all)}", sys.executable, "-m", module, *arguments, env=env
+        )
+
     def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None, app: str = OURS) -> Process:
         return self.run(name, sys.executable, "-m", "celery", "-A", app, *arguments, env=env)
 

@@ -125,6 +125,7 @@ def services_factory(
                 webhook_policy=webhook_policy(settings.webhooks),
                 receipts_kept=timedelta(days=settings.receipts_kept_days),
                 guard_lasts=guard_lasts,
+                notice_asks_every=timedelta(seconds=settings.notice_asks_every_s),
             )
             adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
             intake = Intake(
@@ -163,5 +164,6 @@ async def _open_carriers(
             carrier.settings.concurrency,
             carrier.settings.limits,
             breaker_policy(carrier.settings),
+            carrier.subscription,
         )
     return carriers

@@ -27,6 +27,8 @@ from number_orders.carriers.http.credentials import (
     StaticBearer,
 )
 from number_orders.carriers.market import NO_MARKET, Market
+from number_orders.carriers.notices import NoticeAddresses
+from number_orders.carriers.subscriptions import WantedSubscription
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.coverage import SwiftMarket
 from number_orders.carriers.swift.taint import Taint
@@ -44,6 +46,10 @@ class ConfiguredCarrier:
     authenticator: Callable[[], Authenticator] = field(repr=False)
     market: Market = NO_MARKET
     """The questions it answers that concern no order: searches, reservations, inventory."""
+    subscription: WantedSubscription | None = None
+    """Where it is to send notices, if it takes subscriptions and the settings want any."""
+    addresses: NoticeAddresses | None = None
+    """Where it is to send the notices of each order, if it takes an address with the order."""
 
     def courier(self, *, tls: ssl.SSLContext | None = None) -> Courier:
         """Return a new courier for this carrier, which belongs to the running event loop."""
@@ -60,8 +66,9 @@ class CarrierEntry:
     """Its name for people."""
     account_setting: str
     """The setting that names the account. The carrier is configured if this is set."""
-    build: Callable[[Any], ConfiguredCarrier]
-    """Makes the carrier from its settings; called only if they name an account."""
+    build: Callable[[Any, NoticeAddresses | None], ConfiguredCarrier]
+    """Makes the carrier from its settings and the addresses of the receiver, if carriers can reach it. Called only if
+    the settings name an account."""
 
     def settings_in(self, settings: Settings) -> CarrierSettings:
         """Return the part of the settings that is this carrier's."""
@@ -71,7 +78,17 @@ class CarrierEntry:
     def configure(self, settings: Settings) -> ConfiguredCarrier | None:
         """Return the carrier with its settings, or None if they name no account."""
         own = self.settings_in(settings)
-        return None if getattr(own, self.account_setting) is None else self.build(own)
+        return None if getattr(own, self.account_setting) is None else self.build(own, notice_addresses(settings))
+
+
+def notice_addresses(settings: Settings) -> NoticeAddresses | None:
+    """Return the addresses at which the receiver takes notices; None if carriers cannot reach it."""
+    if settings.public_url is None:
+        return None
+    secrets = (settings.notice_secret, settings.notice_secret_before)
+    return NoticeAddresses(
+        settings.public_url, *(each.get_secret_value().encode() if each else b"" for each in secrets)
+    )
 
 
 def configured_carriers(
@@ -87,12 +104,20 @@ def adapters(settings: Settings) -> dict[CarrierName, Adapter]:
     return {name: carrier.adapter for name, carrier in configured_carriers(settings).items()}
 
 
-def _bandwidth(settings: BandwidthSettings) -> ConfiguredCarrier:
+def _bandwidth(settings: BandwidthSettings, addresses: NoticeAddresses | None) -> ConfiguredCarrier:
     assert settings.account_id, "build is called only if the settings name an account"
     assert settings.site_id, "the settings refuse an account without a site"
     adapter = Bandwidth(settings.account_id, settings.site_id)
     credentials = partial(_bandwidth_credentials, settings)
-    return ConfiguredCarrier(adapter, settings, settings.account_id, credentials, BandwidthMarket(settings.account_id))
+    market, subscription = BandwidthMarket(settings.account_id), None
+    if addresses and settings.notice_password:
+        subscription = WantedSubscription(
+            addresses.of_carrier(adapter.name),
+            settings.notice_username,
+            settings.notice_password.get_secret_value(),
+            timedelta(seconds=settings.subscription_s),
+        )
+    return ConfiguredCarrier(adapter, settings, settings.account_id, credentials, market, subscription)
 
 
 def _bandwidth_credentials(settings: BandwidthSettings) -> Authenticator:
@@ -106,21 +131,25 @@ def _bandwidth_credentials(settings: BandwidthSettings) -> Authenticator:
     raise ValueError("bandwidth has no credentials")  # never reached: the settings refuse it
 
 
-def _cm(settings: CMSettings) -> ConfiguredCarrier:
+def _cm(settings: CMSettings, addresses: NoticeAddresses | None) -> ConfiguredCarrier:
     assert settings.account_guid, "build is called only if the settings name an account"
     assert settings.product_token, "the settings refuse an account without a token"
     statuses = {word: StatusMeaning(meaning) for word, meaning in settings.statuses.items()}
+    own = addresses if addresses and addresses.secret else None
     adapter = CM(
-        settings.account_guid, settings.company_profiles, statuses=statuses, callback_url=settings.callback_url
+        settings.account_guid,
+        settings.company_profiles,
+        statuses=statuses,
+        callback_url=settings.callback_url,
+        addresses=own,
     )
     token = settings.product_token.get_secret_value()
     market = CMMarket(settings.account_guid, settings.company_profiles)
-    return ConfiguredCarrier(
-        adapter, settings, settings.account_guid, partial(ApiKeyHeader, TOKEN_HEADER, token), market
-    )
+    credentials = partial(ApiKeyHeader, TOKEN_HEADER, token)
+    return ConfiguredCarrier(adapter, settings, settings.account_guid, credentials, market, addresses=own)
 
 
-def _swift(settings: SwiftSettings) -> ConfiguredCarrier:
+def _swift(settings: SwiftSettings, addresses: NoticeAddresses | None) -> ConfiguredCarrier:
     assert settings.api_key, "build is called only if the settings have a key"
     taint = Taint(timedelta(seconds=settings.taint_window_s), timedelta(seconds=settings.taint_margin_s))
     adapter = Swift(settings.account_id, taint=taint, settle_after=timedelta(seconds=settings.settle_s))

@@ -58,6 +58,7 @@ _PANELS: Final[Mapping[str, Mapping[str, Callable[..., None]]]] = {
     "Looking after it": {
         "doctor": operations.doctor,
         "reconcile": operations.reconcile,
+        "subscriptions": operations.subscriptions,
         "pause": operations.pause,
         "resume": operations.resume,
         "guard": operations.guard,

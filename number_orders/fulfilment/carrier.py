@@ -11,6 +11,7 @@ from number_orders.carriers.holdings import ShowsHoldings
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
 from number_orders.carriers.http.credentials import NoToken
 from number_orders.carriers.http.retry_after import PAUSE_UNLESS_TOLD
+from number_orders.carriers.subscriptions import TakesSubscriptions, WantedSubscription
 from number_orders.fulfilment.lanes import rate
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.history import Receipt
@@ -75,6 +76,8 @@ class Carrier:
     rates: Mapping[str, float] = field(default_factory=dict)
     """Requests a second, by the carrier's limit groups. A group that is missing here has no limit."""
     breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
+    wanted_subscription: WantedSubscription | None = None
+    """Where the carrier is to send notices, if it takes subscriptions and the settings want any."""
     pauses: rate.Pauses = field(default_factory=rate.Pauses)
     """What this process knows of the carrier's paused limits before its claims do."""
 
@@ -90,6 +93,8 @@ class Carrier:
         groups = {*self.limit_groups.values(), *self.rates}
         if isinstance(self.adapter, ShowsHoldings):
             groups.add(self.adapter.holdings.list_group)
+        if isinstance(self.adapter, TakesSubscriptions):
+            groups.add(self.adapter.subscriptions.limit_group)
         return [rate.limit(group, self.rates.get(group)) for group in sorted(groups)]
 
     def pace(

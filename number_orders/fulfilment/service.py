@@ -24,6 +24,7 @@ from number_orders.fulfilment.ports import Bell, Notifier, Slots
 from number_orders.fulfilment.reconciliation.reconcile import LOOKUPS, Decision, Reconciled, Reconciliation
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.retries import Retries, RetryOutcome
+from number_orders.fulfilment.subscriptions import NoSubscriptions, SubscriptionKeeper
 from number_orders.fulfilment.watch import SerialLockWatch
 from number_orders.fulfilment.webhooks.delivery import WebhookPolicy, WebhookRun, WebhookSender
 from number_orders.ledger.guard import GUARD_LASTS
@@ -31,7 +32,7 @@ from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.webhooks import WEBHOOKS
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
-from number_orders.orders.errors import NotCancellable, UnknownOrder
+from number_orders.orders.errors import Declined, NoAnswer, NotCancellable, UnknownOrder, UnreadableAnswer
 from number_orders.orders.events import CancelAsked, Resolution
 from number_orders.orders.model import CarrierName, Lane, Order, OrderId, State
 
@@ -62,7 +63,13 @@ class OrderService:
         webhook_policy: WebhookPolicy | None = None,
         receipts_kept: timedelta = timedelta(days=30),
         guard_lasts: timedelta = GUARD_LASTS,
+        notice_asks_every: timedelta | None = None,
     ) -> None:
+        """Set up the operations.
+
+        `notice_asks_every` is the shortest time between two questions about one order that carriers' notices bring;
+        None: no notices come, so none are applied.
+        """
         self._ledger = ledger
         self._carriers = carriers
         self._recorder = Recorder(ledger, {name: carrier.policy for name, carrier in carriers.items()})
@@ -75,6 +82,7 @@ class OrderService:
         self._ledger_clock = ledger_clock or LedgerClock()
         self._receipts_kept = receipts_kept
         self._guard_lasts = guard_lasts
+        self._notice_asks_every = notice_asks_every
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
         self._retries = Retries(ledger, self._recorder, bell, carriers)
         self._reconciliation = Reconciliation(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
@@ -99,20 +107,24 @@ class OrderService:
     async def sweep(self) -> int:
         """Send a wake-up for every lane on which something is due; return how many lanes there are.
 
-        Looks first whether the ledger has fallen back in time.
+        Looks first whether the ledger has fallen back in time, and applies notices that could not be applied at once.
         """
         guard = await self._ledger.guard.check(self._guard_lasts)
         if guard.fell:
             log.error("ledger_fell_back", guarded_until=guard.ends_at, why=guard.why)
+        if self._notice_asks_every is not None:
+            await self._ledger.notices.apply(every=self._notice_asks_every)
         due = await self._ledger.schedule.due_lanes()
         self._bell.ring(due)
         return len(due)
 
     async def forget(self) -> None:
-        """Delete what is kept no longer: receipts, corrections of budgets of past days, hosts without documents."""
+        """Delete what is kept no longer: receipts, notices, corrections of past days' budgets, hosts without documents."""
         await self._ledger.allowances.forget_corrections()
         await self._ledger.history.forget_receipts(self._receipts_kept)
         await self._ledger.webhooks.forget_hosts()
+        if self._notice_asks_every is not None:
+            await self._ledger.notices.forget(self._receipts_kept)
 
     async def cancel(self, order_id: OrderId, *, by: str, why: str | None = None) -> Order:
         """Cancel an order; cancelling it twice changes nothing more.
@@ -194,6 +206,24 @@ class OrderService:
     async def reconcile_all(self) -> None:
         """Compare the numbers at every carrier that lists them (`Reconciliation.reconcile_all`)."""
         await self._reconciliation.reconcile_all()
+
+    def subscription_keeper(self, carrier: CarrierName) -> SubscriptionKeeper:
+        """Return the keeper of the subscriptions to a carrier's notices.
+
+        Raises:
+            NoSubscriptions: The carrier takes none, or the settings want none there.
+        """
+        return SubscriptionKeeper.of(self._carriers[carrier], self._ledger, self._boot_clock, self._ledger_clock)
+
+    async def keep_subscriptions(self) -> None:
+        """Make and renew the subscriptions to notices at every carrier that takes them. A failure raises an alarm."""
+        for carrier in self._carriers:
+            try:
+                await self.subscription_keeper(carrier).keep()
+            except NoSubscriptions:
+                continue
+            except (Declined, NoAnswer, UnreadableAnswer) as trouble:
+                log.warning("subscription_failed", carrier=carrier, trouble=str(trouble))
 
     async def documents(self, order_ids: Sequence[OrderId]) -> list[dict[str, Any]]:
         """Return the documents of these orders, in the same order.

@@ -19,6 +19,7 @@ from number_orders.ledger.history import History
 from number_orders.ledger.holdings import HoldingsStore
 from number_orders.ledger.intake import IntakeStore
 from number_orders.ledger.limits import Limits
+from number_orders.ledger.notices import NoticeStore
 from number_orders.ledger.numbers import NumberStore
 from number_orders.ledger.order_views import OrderViews
 from number_orders.ledger.orders import OrderStore
@@ -53,6 +54,7 @@ class Ledger:
         self.outbox = Outbox(database)
         self.webhooks = Webhooks(database)
         self.webhook_secrets = WebhookSecrets(database)
+        self.notices = NoticeStore(database)
         self.alarms = Alarms(database)
         self.guard = Guard(database)
         self.dead_letters = DeadLetterStore(database)

@@ -43,6 +43,8 @@ CREATE UNIQUE INDEX one_order_per_carrier_order ON orders (carrier, carrier_orde
     WHERE carrier_order_id IS NOT NULL;
 CREATE INDEX orders_by_age ON orders (accepted_at);
 CREATE INDEX orders_of_producer ON orders (producer, accepted_at, order_id); -- for a producer's list of its orders
+-- For the question which unfinished order a notice is about.
+CREATE INDEX orders_by_reference ON orders (carrier, coalesce(reference, order_id::text)) WHERE ended_at IS NULL;
 -- For the question which unfinished order names a number.
 CREATE INDEX orders_naming ON orders USING gin ((request -> 'numbers'))
     WHERE ended_at IS NULL AND request ? 'numbers';
@@ -99,6 +101,7 @@ CREATE TABLE owed (
     reason      text,
     serial_key  text,                            -- the serial lock that the order waits for
     kind        text NOT NULL,                   -- of the order; with the lane, it selects the limit group (draws)
+    hurried_at  timestamptz,                     -- for when a notice last made it due earlier
     CONSTRAINT one_debt_per_order_and_lane PRIMARY KEY (order_id, lane)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_cost_delay = 0);
 CREATE INDEX owed_due ON owed (carrier, lane, kind, not_before);
@@ -192,18 +195,26 @@ CREATE TABLE webhook_secrets (
 );
 CREATE UNIQUE INDEX two_secrets_at_most ON webhook_secrets (producer, place) WHERE removed_at IS NULL;
 
--- Notices: what carriers send unasked. A notice is a hint to ask, never proof of an end. Nothing receives them yet.
+-- Notices: what carriers send unasked. A notice is a hint to ask now, never proof of anything. One that names no order of
+-- ours is matched again later: the order may be acknowledged after its notice.
 CREATE TABLE notices (
     notice_id        bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     carrier          text NOT NULL,
-    received_at      timestamptz NOT NULL DEFAULT now(),
+    received_at      timestamptz NOT NULL DEFAULT now(), -- of the latest copy
     digest           bytea NOT NULL,
     carrier_order_id text,
     order_id         uuid REFERENCES orders,
-    body             text NOT NULL,
-    handled_at       timestamptz,
+    body             text NOT NULL,              -- its beginning, if it is long
+    handled_at       timestamptz,                -- when its order was made due, or needed no question; null: it waits
+    reference        text,                       -- of the order, as the notice or its address names it
+    trouble          text,                       -- why it cannot be read
+    copies           integer NOT NULL DEFAULT 1,
+    match_at         timestamptz,                -- when its order is looked for again
     CONSTRAINT one_notice_once UNIQUE (carrier, digest)
 );
+CREATE INDEX notices_waiting ON notices (match_at) WHERE handled_at IS NULL;
+CREATE INDEX notices_by_age ON notices (received_at);
+CREATE INDEX notices_of_order ON notices (order_id) WHERE order_id IS NOT NULL;
 
 CREATE TABLE lanes (
     carrier      text NOT NULL,

@@ -1,1 +1,1 @@
-"""The receiver: the orders API over HTTP. Writes to the ledger, rings the bell, and asks carriers only for searches."""
+"""The HTTP side: the orders API and carriers' notices. It asks carriers nothing but what an API request wants to know."""

@@ -30,7 +30,7 @@ def _upwards(span: tuple[float, float]) -> tuple[float, float]:
 Share = Annotated[float, Field(ge=0, le=1)]
 Span = Annotated[tuple[Seconds, Seconds], BeforeValidator(_both_ends), AfterValidator(_upwards)]
 Endpoint = Literal["token", "search", "order_create", "order_read", "order_list", "order_change", "numbers", "other"]
-LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT", "INSERVICE_NPANXX"]
+LimitGroup = Literal["ORDER", "SEARCH", "HISTORY", "DISCONNECT", "INSERVICE_NPANXX", "SUBSCRIPTION"]
 
 
 def _quick() -> dict[Endpoint, Span]:
@@ -85,6 +85,11 @@ class Behaviour:
     token_lifetime_s: Annotated[int, Field(ge=1)] = 3600
     limits: dict[LimitGroup, Annotated[int, Field(ge=1)] | None] = field(default_factory=dict)
     limit_window_s: Annotated[float, Field(ge=0.1)] = 60.0
+    notice_drop: Share = 0.0
+    notice_double: Share = 0.0
+    notice_delay_s: Span = (0.0, 0.0)
+    notice_forge: Share = 0.0
+    notice_tries: Annotated[int, Field(ge=1, le=8)] = 1
     http_log_per_order: Annotated[int, Field(ge=0, le=1000)] = 20
 
     taint_s: Seconds = 1800.0

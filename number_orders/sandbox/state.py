@@ -13,6 +13,7 @@ from number_orders.sandbox.behaviour import Behaviour
 from number_orders.sandbox.clock import Clock, SandboxClock, wall_clock
 from number_orders.sandbox.faults import FaultRules
 from number_orders.sandbox.memory import Memory
+from number_orders.sandbox.notices import NoticeSender
 from number_orders.sandbox.request_log import RequestLog
 from number_orders.sandbox.stalls import StallMonitor
 
@@ -31,13 +32,14 @@ class SandboxState:
         memory: Memory | None = None,
         id_dice: Random | None = None,
     ) -> None:
-        self._first_behaviour = behaviour or Behaviour()
+        self._first_behaviour = self.behaviour = behaviour or Behaviour()
         self.clock = SandboxClock(clock)
         self.memory = memory or Memory()
         self.id_dice = id_dice or SystemRandom()  # for identifiers, which must differ after a restart
         self.stopping = asyncio.Event()  # set once, so that hanging requests end
         self.stalls = StallMonitor(self.clock)
-        self.background_tasks: list[BackgroundTask] = [self.stalls.run]  # run as long as the sandbox is served
+        self.notices = NoticeSender(self.clock, lambda: self.behaviour)
+        self.background_tasks: list[BackgroundTask] = [self.stalls.run, self.notices.run]  # while the sandbox is served
         self.reset()
         for line in self.memory.read(_CLOCK):
             self.clock.advance(line["advance_s"])
@@ -58,6 +60,7 @@ class SandboxState:
         self.faults = FaultRules()
         self.request_log = RequestLog(self.clock)
         self.dice = Random(self.behaviour.seed)
+        self.notices.reset()
 
 
 class SandboxCarrier(Protocol):

@@ -16,6 +16,7 @@ from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.cm.facts import TOKEN_HEADER
 from number_orders.carriers.contract import Adapter
 from number_orders.carriers.http.credentials import ApiKeyHeader, Authenticator, OAuth2ClientCredentials, StaticBearer
+from number_orders.carriers.notices import NoticeAddresses
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
 from number_orders.orders.model import CarrierName
@@ -30,7 +31,15 @@ from number_orders.sandbox.state import SandboxCarrier, SandboxState
 from number_orders.sandbox.swift.access import SwiftAccount
 from number_orders.sandbox.swift.app import Swift as SandboxSwift
 from number_orders.simulation.clock import MachineClock, true_now
-from number_orders.simulation.faults import FLIPS_MAX, LAG_MAX_S, LISTING_MAX_S, SWIFT_LAG_MAX_S, TOO_LATE_S, Faults
+from number_orders.simulation.faults import (
+    FLIPS_MAX,
+    LAG_MAX_S,
+    LISTING_MAX_S,
+    NOTICE_DELAY_MAX_S,
+    SWIFT_LAG_MAX_S,
+    TOO_LATE_S,
+    Faults,
+)
 
 BANDWIDTH: Final = CarrierName("bandwidth")
 CM_COM: Final = CarrierName("cm")
@@ -92,8 +101,10 @@ def sandbox_state(faults: Faults, dice: Random, more: Random) -> SandboxState:
     return world
 
 
-def simulated_carriers(world: SandboxState, dice: Random, taint: Taint) -> dict[CarrierName, SimulatedCarrier]:
-    """Create every carrier."""
+def simulated_carriers(
+    world: SandboxState, dice: Random, taint: Taint, addresses: NoticeAddresses | None = None
+) -> dict[CarrierName, SimulatedCarrier]:
+    """Create every carrier. With `addresses`, orders say where notices go, where they can."""
     sandbox_bandwidth, sandbox_cm = SandboxBandwidth(world, stock=_STOCK), SandboxCm(world)
     sandbox_swift, swift, cm = SandboxSwift(world, stock=_STOCK), SwiftAccount(), CmAccount()
     fetched, known = dice.random() < 0.5, dice.random() < 0.5  # noqa: PLR2004  each in half of the worlds
@@ -101,7 +112,9 @@ def simulated_carriers(world: SandboxState, dice: Random, taint: Taint) -> dict[
     return {
         BANDWIDTH: _carrier(Bandwidth("9900000", "743"), sandbox_bandwidth, _oauth2 if fetched else _bearer),
         CM_COM: _carrier(
-            CM(cm.account_guid, profiles), sandbox_cm, lambda _: ApiKeyHeader(TOKEN_HEADER, cm.product_token)
+            CM(cm.account_guid, profiles, addresses=addresses),
+            sandbox_cm,
+            lambda _: ApiKeyHeader(TOKEN_HEADER, cm.product_token),
         ),
         SWIFT: _carrier(
             Swift(swift.account_id if known else None, taint=taint),
@@ -136,18 +149,35 @@ def _showing(faults: Faults, dice: Random) -> dict[str, Any]:
     lag_s, swift_lag_s = (TOO_LATE_S[1],) * 2 if too_late else (LAG_MAX_S, SWIFT_LAG_MAX_S)
     latest_s = dice.choice((480.0, TOO_LATE_S[1]))
     ages_s = (60.0, 600.0) if dice.random() < faults.sold_again else _NEVER_AGED_S
+    return (
+        {
+            "number_lag_s": (0.0, lag_s * faults.number_lag if not too_late else lag_s),
+            "swift_did_lag_s": (0.0, swift_lag_s * faults.number_lag if not too_late else swift_lag_s),
+            "swift_removal_lag_s": (0.0, SWIFT_LAG_MAX_S * faults.number_lag),
+            "flips": round(FLIPS_MAX * faults.flips),
+            "flip_s": (1.0, LAG_MAX_S),
+            "backorder_loses": faults.withdrawals,
+            "cm_revises": faults.withdrawals,
+            "listing_late_share": faults.listed_too_late,
+            "listing_late_s": (TOO_LATE_S[0], latest_s),
+            "aging_s": ages_s,
+        }
+        | ({"list_page_max": dice.randint(7, 20)} if faults.accounts else {})
+        | _notices(faults, dice)
+    )
+
+
+def _notices(faults: Faults, dice: Random) -> dict[str, Any]:
+    """Choose how notices are sent, where any are."""
+    if not faults.notices:
+        return {}
     return {
-        "number_lag_s": (0.0, lag_s * faults.number_lag if not too_late else lag_s),
-        "swift_did_lag_s": (0.0, swift_lag_s * faults.number_lag if not too_late else swift_lag_s),
-        "swift_removal_lag_s": (0.0, SWIFT_LAG_MAX_S * faults.number_lag),
-        "flips": round(FLIPS_MAX * faults.flips),
-        "flip_s": (1.0, LAG_MAX_S),
-        "backorder_loses": faults.withdrawals,
-        "cm_revises": faults.withdrawals,
-        "listing_late_share": faults.listed_too_late,
-        "listing_late_s": (TOO_LATE_S[0], latest_s),
-        "aging_s": ages_s,
-    } | ({"list_page_max": dice.randint(7, 20)} if faults.accounts else {})
+        "notice_drop": faults.notices_dropped,
+        "notice_double": faults.notices_doubled,
+        "notice_delay_s": (0.0, NOTICE_DELAY_MAX_S * faults.notices_delayed),
+        "notice_forge": faults.notices_forged,
+        "notice_tries": dice.choice((1, 3)),
+    }
 
 
 def _dialect(faults: Faults, dice: Random) -> Behaviour:

@@ -27,6 +27,7 @@ SWIFT_LAG_MAX_S: Final = 480.0
 TOO_LATE_S: Final = (310.0, 4 * 3600.0)
 """When an order or a number is listed that is listed too late: patience is 5 minutes."""
 FLIPS_MAX: Final = 4
+NOTICE_DELAY_MAX_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +125,16 @@ class Faults:
     falls: float = 0.0
     """How often the ledger falls back in time, per day."""
 
+    # Carriers' notices. They may change when an order ends, and nothing else.
+    notices: float = 0.0
+    """Whether carriers send notices."""
+    notices_dropped: float = 0.0
+    notices_doubled: float = 0.0
+    notices_delayed: float = 0.0
+    """How much of NOTICE_DELAY_MAX_S a notice can be late, and so come behind later ones."""
+    notices_forged: float = 0.0
+    """Notices that have a forged one beside them, of another end or about no order."""
+
 
 CALM: Final = Faults()
 HARSH: Final = Faults(
@@ -141,6 +152,8 @@ _LEFT_OUT: Final = 0.45
 """The probability that a kind of fault is left out of a world."""
 _MORE_LEFT_OUT: Final = 0.8
 """The same of the faults that `more` chooses."""
+
+_NOTICES_WITH_FALLS: Final = 0.25
 
 _NAMES: Final = tuple(field.name for field in fields(Faults))
 _MACHINES: Final = _NAMES[: _NAMES.index("number_lag")]
@@ -162,6 +175,18 @@ def swarm(dice: Random, more: Random) -> Faults:
 def _random_strength(worst: float, dice: Random, left_out: float) -> float:
     strength = dice.random()
     return 0.0 if dice.random() < left_out else worst * strength
+
+
+def notices(dice: Random, more: Random) -> Faults:
+    """Choose any faults of machines, and let carriers send notices, which are dropped, doubled, late and forged.
+
+    In some worlds carriers also show ends late or wrongly, or the ledger falls back in time.
+    """
+    names = ("notices_dropped", "notices_doubled", "notices_delayed", "notices_forged")
+    strengths = {name: _random_strength(1.0, more, _LEFT_OUT) for name in names}
+    shown = {name: _random_strength(getattr(HARSH, name), more, _LEFT_OUT) for name in ("number_lag", "flips")}
+    falls = 2.0 if more.random() < _NOTICES_WITH_FALLS else 0.0
+    return replace(machines(dice, more), **strengths, **shown, notices=1.0, falls=falls, decided=1.0)
 
 
 ChooseFaults = Callable[[Random, Random], Faults]
@@ -195,6 +220,7 @@ PROFILES: Final[Mapping[str, ChooseFaults]] = MappingProxyType(
         "carriers": _only("slow_review", "strange", "listing_delay", "cancelled", "decided"),
         "people": _start_people,
         "falls": _fall_back,
+        "notices": notices,
         "clocks": _only("skew", "limited", "frozen", "lost_after"),
         "lists": _only("number_lag", "flips", "listing_delay", "strange", "lost_after", "slow_review"),
         "withdrawals": _only("withdrawals", "strange", "cancelled", "lost_after", "slow_review"),

@@ -8,12 +8,13 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.orders.model import NumberState
+from number_orders.orders.model import NumberState, State
 from number_orders.simulation.books import Books, acquired, released
 from number_orders.simulation.operators import MISTAKEN
 from number_orders.simulation.statements.serial_locks import is_of_number
@@ -47,6 +48,10 @@ class Path(StrEnum):
     SUB_ACCOUNT = "an order for a sub-account, ended"
     ADOPTED_WRONGLY = "another's carrier order adopted by mistake"
     CLOSED_UNDER_WAY = "closed by mistake while the carrier had the order"
+    NOTICED = "an open order asked about because of a notice"
+    NOTICED_IN_DOUBT = "an order in doubt looked for because of a notice"
+    NOTICE_WAITED = "a notice that waited for its order"
+    NOTICE_UNREADABLE = "a notice that could not be read"
 
 
 PROMISED: Final[Mapping[str, frozenset[Path]]] = MappingProxyType(
@@ -82,12 +87,15 @@ PROMISED: Final[Mapping[str, frozenset[Path]]] = MappingProxyType(
                 Path.LATE_LOOK_FOUND,
             }
         ),
+        "notices": frozenset({Path.NOTICED, Path.NOTICED_IN_DOUBT, Path.NOTICE_WAITED, Path.NOTICE_UNREADABLE}),
         "blows": frozenset({Path.TWO_BLOWS, Path.END_WHEN_NOT_OPEN}),
     }
 )
 
 _ENDS: Final = frozenset({"Filled", "PartlyFilled", "FilledWithErrors", "Refused", "CalledBack"})
 _NEXT_PAGE: Final = re.compile(r"/dids\?.*\bafter=[^&]|numberRequests\?.*\bskip=[1-9]", re.IGNORECASE)
+_ASKED: Final = frozenset({State.OPEN, State.IN_DOUBT})
+_WAITED: Final = timedelta(seconds=5)
 _NOT_BELIEVED: Final = "believed when unchanged"
 
 
@@ -113,8 +121,23 @@ class Paths:
             for step in params["steps"].obj:
                 if (order_id := UUID(step["order_id"])) in done:
                     self._on_step(step, tables.events[order_id], tables.orders[order_id])
+        elif statement == "apply_notices":
+            self._on_notices(tables)
+        elif statement == "store_notices":
+            self.counts[Path.NOTICE_UNREADABLE] += sum(bool(each["trouble"]) for each in params["notices"].obj)
         elif statement == "wait_for_serial_locks" and any(map(_is_about_number, params["waiting"].obj)):
             self.walk(Path.NUMBER_LOCK)
+
+    def _on_notices(self, tables: Tables) -> None:
+        """Count what the notices that were just applied have brought."""
+        now = tables.clock()
+        for notice in tables.notices.values():
+            order = tables.orders.get(notice["order_id"]) if notice["handled_at"] == now else None
+            if order is None or order["state"] not in _ASKED:
+                continue
+            self.walk(Path.NOTICED if order["state"] == State.OPEN else Path.NOTICED_IN_DOUBT)
+            if now - notice["received_at"] > _WAITED:
+                self.walk(Path.NOTICE_WAITED)
 
     def _on_step(self, step: Row, story: Sequence[Row], order: Row) -> None:
         earlier = story[: step["from_version"] + 1]

@@ -49,6 +49,8 @@ class Tables:
     readings: dict[int, Row] = field(default_factory=dict)
     """With the numbers of each: table `listed_numbers`."""
     list_questions: dict[tuple[UUID, str, str], Row] = field(default_factory=dict)
+    notices: dict[tuple[str, str], Row] = field(default_factory=dict)
+    """By carrier and digest."""
     alarms: dict[tuple[str, str], Row] = field(default_factory=dict)
     dead_letters: list[Row] = field(default_factory=list)
     allowances: dict[tuple[str, str, str], Row] = field(default_factory=dict)
@@ -178,7 +180,7 @@ def new_work_item(order: Row, lane: str, not_before: datetime, reason: str | Non
     """Return a work item that was never claimed."""
     row = {name: order[name] for name in ("order_id", "carrier", "kind")}
     row |= {"lane": lane, "not_before": not_before, "reason": reason}
-    return row | {"lease_token": None, "attempts": 0, "confirmed": 0, "turn": 0, "serial_key": None}
+    return row | {"lease_token": None, "attempts": 0, "confirmed": 0, "turn": 0, "serial_key": None, "hurried_at": None}
 
 
 def check_e164(e164: str) -> None:

@@ -76,6 +76,7 @@ class PoolChild:
             "park": lambda order_id, why: services.orders.park(order_id, by="impatient operator", why=why),
             "retry": lambda order_id, lane: services.orders.retry([order_id], "impatient operator", None, lane),
             "mind": services.orders.watch,
+            "subscribe": services.orders.keep_subscriptions,
         }
         return await does[message.name](*message.arguments)
 

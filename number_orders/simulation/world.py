@@ -26,8 +26,8 @@ from number_orders.ledger.ledger import Ledger
 from number_orders.orders.errors import FulfilmentError
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
-from number_orders.simulation.broker import Broker, SimulatedBell, SimulatedNotifier, SimulatedSlots
-from number_orders.simulation.carriers import POLICIES, sandbox_state, simulated_carriers
+from number_orders.simulation.broker import Broker, Message, SimulatedBell, SimulatedNotifier, SimulatedSlots
+from number_orders.simulation.carriers import BANDWIDTH, POLICIES, sandbox_state, simulated_carriers
 from number_orders.simulation.clock import EPOCH, MachineClock, VirtualLoop, true_now
 from number_orders.simulation.falls import Falls
 from number_orders.simulation.faults import CALM, PROFILES, Faults
@@ -41,6 +41,7 @@ from number_orders.simulation.outsiders import HandWorker
 from number_orders.simulation.people import Inbox, Producer, elsewhere, planned_orders
 from number_orders.simulation.process import Process
 from number_orders.simulation.rates import RateMonitor, random_rates
+from number_orders.simulation.receiver import ADDRESSES, ASKS_EVERY, SUBSCRIPTION, SimulatedReceiver
 from number_orders.simulation.removers import Rebuyer, Remover, Splitter
 from number_orders.simulation.statements.schedule import next_due
 from number_orders.simulation.tables import Tables
@@ -57,6 +58,7 @@ _DRIFT_MAX: Final = 0.0005
 _REST_DAYS: Final = 7.0
 _CHECK_EVERY_S: Final = 600
 _WAIT_AFTER_REST_S: Final = 4 * 3600.0
+_SUBSCRIBE_EVERY_S: Final = 3600.0
 _SCHEDULES: Final = frozenset({
     "postpone", "put_off", "release", "wait_for_serial_locks", "mark_delivered", "return_probe", "reset_breaker",
     "put_back_reading", "put_off_reading",
@@ -71,6 +73,8 @@ _BUGS: Final = frozenset(
         "event_given_up",
         "order_not_checked",
         "order_not_storable",
+        "notices_not_stored",
+        "notices_not_applied",
     }
 )
 
@@ -157,7 +161,8 @@ class World:
         self._incidents = Incidents(plan.faults, Random(f"{plan.seed}/weather"), days=plan.days)
         self._tables = Tables(true_now)
         self._sandbox = sandbox_state(plan.faults, Random(f"{plan.seed}/practice"), Random(f"{plan.seed}/showing"))
-        self._carriers = simulated_carriers(self._sandbox, self._dice, parts.taint)
+        addresses = ADDRESSES if plan.faults.notices else None
+        self._carriers = simulated_carriers(self._sandbox, self._dice, parts.taint, addresses)
         self._inbox = Inbox()
         self._monitor = Monitor(self._tables, self._carriers, self._inbox, trace)
         self._broker = Broker(self._incidents, trace)
@@ -188,6 +193,8 @@ class World:
             await self._start_outsiders()
             producers = self._start_people()
             self._start_machines()
+            if self._plan.faults.notices:
+                self._start_notices()
             self._start_falls(producers)
             self._start(self._end_faults())
             self._start(self._wait_for_rest(producers))
@@ -281,6 +288,27 @@ class World:
             for number in range(_CHILDREN):
                 self._start(self._child(f"w{machine}.{number}", clock, slots).run())
 
+    def _start_notices(self) -> None:
+        """Start a receiver, have the carriers send their notices to it, and keep the subscriptions."""
+        clock = MachineClock()
+        receiver = SimulatedReceiver(
+            new_process=lambda life: Process(life, clock, self._incidents, self._trace),
+            open_ledger=lambda process: Ledger(self._parts.ledger(self._tables, process, self._incidents, self)),
+            open_bell=lambda process: SimulatedBell(self._broker, process),
+            incidents=self._incidents,
+            trace=self._trace,
+            on_crash=lambda why: self._monitor.fail(f"the receiver crashed: {why}"),
+        )
+        self._sandbox.notices.open_client = receiver.open_client
+        self._start(receiver.run())
+        self._start(self._sandbox.notices.run())
+        self._start(self._keep_subscriptions())
+
+    async def _keep_subscriptions(self) -> None:
+        while True:
+            self._broker.send(Message("subscribe", ()))
+            await asyncio.sleep(_SUBSCRIBE_EVERY_S)
+
     def _start_falls(self, producers: list[Producer]) -> None:
         def fallen() -> None:
             self._monitor.on_fall()
@@ -317,6 +345,7 @@ class World:
             bell=bell,
             slots=slots,
             boot_clock=process.clock.boot,
+            notice_asks_every=ASKS_EVERY if self._plan.faults.notices else None,
         )
         adapters = {name: carrier.adapter for name, carrier in self._carriers.items()}
         intake = Intake(ledger.intake, adapters, bell, now=process.clock.now, secrets=ledger.webhook_secrets)
@@ -327,7 +356,15 @@ class World:
         transport = SimulatedTransport(self._hosts[name], process, self._incidents)
         settings, signed_in = CourierSettings("http://carrier.test", total_timeout_s=TIMEOUT_S), carrier.authenticator
         courier = self._parts.courier(settings, signed_in(clock), now=clock.now, clock=clock.boot, transport=transport)
-        return Carrier(carrier.adapter, courier, self._parts.policies[name], _CONCURRENCY, self._rates[name])
+        wanted = SUBSCRIPTION if self._plan.faults.notices and name == BANDWIDTH else None
+        return Carrier(
+            carrier.adapter,
+            courier,
+            self._parts.policies[name],
+            _CONCURRENCY,
+            self._rates[name],
+            wanted_subscription=wanted,
+        )
 
     # The course of the world
 

@@ -15,6 +15,7 @@ from number_orders.orders.events import AnswerLost, NotSent
 from number_orders.simulation.carriers import POLICIES
 from number_orders.simulation.clock import EPOCH, true_now
 from number_orders.simulation.ledger_connection import LedgerConnection
+from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.tables import Row
 from number_orders.simulation.world import Parts, Plan, run
 
@@ -156,6 +157,25 @@ class RefersByChance(LedgerConnection):
         return super()._carry_out(statement, params)
 
 
+class BelievesNotices(LedgerConnection):
+    """Ends an order as a notice says, without asking the carrier."""
+
+    def _carry_out(self, statement: str, params: Mapping[str, Any]) -> list[Row]:
+        rows = super()._carry_out(statement, params)
+        for notice in params["notices"].obj if statement == "store_notices" else ():
+            owner = self._tables.owner(notice["carrier"], notice["carrier_order_id"])
+            order = self._tables.orders.get(owner) if owner else None
+            end = next((state for word, state in NOTICED_ENDS.items() if f">{word}<" in notice["body"]), None)
+            if order is not None and end is not None and order["state"] == "OPEN":
+                order.update(state=end, ended_at=true_now(), version=order["version"] + 1)
+                self._tables.drop_work(order["order_id"], set())
+                add_event(self._tables, order["order_id"], order["version"], "Noticed", end, late=False, detail={})
+        return rows
+
+
+NOTICED_ENDS = {"COMPLETE": "COMPLETED", "PARTIAL": "PARTIAL", "FAILED": "FAILED"}
+
+
 IMPATIENT = {
     name: replace(policy, doubt_first=timedelta(), doubt_patience=timedelta(), doubt_asks=1, resend_when_absent=True)
     for name, policy in POLICIES.items()
@@ -201,6 +221,10 @@ def falling(seed: int) -> Plan:
     return Plan.from_seed(seed, profile="falls")
 
 
+def noticed(seed: int) -> Plan:
+    return Plan.from_seed(seed, profile="notices", carriers=["bandwidth"])
+
+
 def calm_at_swift(seed: int) -> Plan:
     return Plan.from_seed(seed, profile="none", carriers=["swift"])
 
@@ -222,6 +246,7 @@ MUTANTS: dict[str, tuple[Callable[[int], Plan], Callable[[], Parts]]] = {
     "raises false alarms": (calm, lambda: Parts(ledger=RaisesFalseAlarms)),
     "ends without errors as with errors": (calm, lambda: Parts(ledger=SeesErrorsEverywhere)),
     "makes no late look": (late_looks, lambda: Parts(ledger=ForgetsLateLooks)),
+    "believes notices": (noticed, lambda: Parts(ledger=BelievesNotices)),
     "loses accepted orders": (swarm, lambda: Parts(ledger=LosesAcceptedOrders)),
 }
 """Each with the worlds that catch it soonest."""

@@ -6,7 +6,7 @@ from importlib.resources import files
 
 import pytest
 
-from config.settings import BandwidthSettings, CMSettings, SwiftSettings
+from config.settings import BandwidthSettings, CMSettings, Settings, SwiftSettings
 from number_orders.ledger.statements import SQL
 from number_orders.orders.model import CarrierName
 from number_orders.orders.policy import CarrierPolicy
@@ -14,6 +14,7 @@ from number_orders.simulation.carriers import BANDWIDTH, CM_COM, POLICIES, SWIFT
 from number_orders.simulation.clock import Deadlock, VirtualLoop
 from number_orders.simulation.memory_ledger import STATEMENTS
 from number_orders.simulation.network import TIMEOUT_S
+from number_orders.simulation.receiver import ASKS_EVERY
 from workers.bootstrap import policy
 
 
@@ -44,6 +45,7 @@ def test_simulated_policies_are_the_default_ones(carrier: CarrierName, real: Car
     """Worlds run with the default settings."""
     assert POLICIES[carrier] == real
     assert BandwidthSettings().timeout_s == TIMEOUT_S
+    assert Settings.model_fields["notice_asks_every_s"].default == ASKS_EVERY.total_seconds()
 
 
 def test_days_pass_without_waiting() -> None:

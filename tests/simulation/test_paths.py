@@ -17,6 +17,7 @@ WALKED: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "accounts": ((5, ""),),
     "mistakes": ((26, ""),),
     "patience": ((18, ""), (26, "")),
+    "notices": ((7, ""),),
     "blows": ((56, ""),),
 }
 """Worlds of each profile that together walk everything that it promises: seeds, and the only carrier or none."""

@@ -39,6 +39,7 @@ from number_orders.carriers.bandwidth.facts import (
     UNMENTIONED_NUMBERS_READ_MAX,
 )
 from number_orders.carriers.bandwidth.holdings import BandwidthHoldings
+from number_orders.carriers.bandwidth.notices import BandwidthNotices
 from number_orders.carriers.bandwidth.outcomes import (
     EndEvent,
     EndStatus,
@@ -53,6 +54,7 @@ from number_orders.carriers.bandwidth.outcomes import (
 )
 from number_orders.carriers.bandwidth.reservations import BandwidthReservations
 from number_orders.carriers.bandwidth.rules import faults
+from number_orders.carriers.bandwidth.subscriptions import BandwidthSubscriptions
 from number_orders.carriers.bandwidth.xml import OrderView, write_close_order, write_order
 from number_orders.carriers.contract import (
     Capabilities,
@@ -121,6 +123,16 @@ class Bandwidth:
     def reservations(self) -> BandwidthReservations:
         """The inquiries about reservations."""
         return self._reservations
+
+    @property
+    def notices(self) -> BandwidthNotices:
+        """How notices are sent and read."""
+        return BandwidthNotices()
+
+    @property
+    def subscriptions(self) -> BandwidthSubscriptions:
+        """The inquiries about subscriptions to notices."""
+        return BandwidthSubscriptions(self._account_id)
 
     @property
     def holdings(self) -> BandwidthHoldings:

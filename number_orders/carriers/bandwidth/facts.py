@@ -69,12 +69,28 @@ RESERVATION_LIFETIME: Final = timedelta(hours=4)
 SEARCH_FAILED_CODES: Final = frozenset({"4009"})
 """The search failed at Bandwidth. Nothing is wrong with it, and it may be repeated."""
 
+NOTICE_ROOT: Final = "Notification"
+REFERENCE_LENGTH_MAX: Final = 40
+"""Of a CustomerOrderId."""
+
+SUBSCRIPTION_GROUP: Final = "SUBSCRIPTION"
+SUBSCRIBED_TYPES: Final = ("orders", "disconnects")
+"""The order types whose notices we want."""
+SUBSCRIPTION_LIST_ROOT: Final = "SubscriptionsResponse"
+SUBSCRIPTION_REFUSALS: Final = frozenset({400, 403, 404, 409})
+"""Account problem, no right to, not valid, there already."""
+
 LIST_ROOT: Final = "ResponseSelectWrapper"
 FIRST_PAGE: Final = "1"
 PAGE_SIZE: Final = 500
 """The documents allow 1000."""
 
 # --- INFERRED ---------------------------------------------------------------------------------
+
+SUBSCRIPTION_STATUS: Final = "Status"
+"""Of the last delivery. No document says whether it stands inside `CallbackSubscription` or beside it."""
+SUBSCRIPTION_URL_LENGTH_MAX: Final = 2000
+"""So much of the address of a subscription is read. The documents name no maximum."""
 
 NUMBERS_MAX: Final = QUANTITY_MAX
 """Error 5095 says that named numbers are limited. No document says to how many."""

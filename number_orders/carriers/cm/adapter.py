@@ -26,10 +26,12 @@ from number_orders.carriers.cm.answers import (
 from number_orders.carriers.cm.cancellation import PROGRESS, cancel, should_cancel, with_cancel_reply
 from number_orders.carriers.cm.facts import CARRIER, QUANTITY_MAX, REQUESTS_PATH, STATUSES, StatusMeaning, normalized
 from number_orders.carriers.cm.json import reference_of, write_request
+from number_orders.carriers.cm.notices import CMNotices
 from number_orders.carriers.cm.restrictions import ask_allowance, range_fault
 from number_orders.carriers.cm.rules import Profiles, faults, profile_key
 from number_orders.carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
 from number_orders.carriers.found_content import park_other_content
+from number_orders.carriers.notices import NoticeAddresses
 from number_orders.carriers.several_orders import EndEvent, bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
 from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, NotSent, Refused, StillOpen
@@ -49,6 +51,7 @@ class CM:
         *,
         statuses: Mapping[str, StatusMeaning] = _NO_STATUSES,
         callback_url: str | None = None,
+        addresses: NoticeAddresses | None = None,
     ) -> None:
         """Set up the adapter for one account.
 
@@ -58,10 +61,13 @@ class CM:
             statuses: What CM.com's status words mean. Added to `facts.STATUSES`, and overrides it.
             callback_url: Where CM.com reports changes of a number request, if the operator has a listener there.
                 This service does not need it: it learns everything by asking.
+            addresses: Where our receiver takes these reports, at an address of each order, unless `callback_url` is
+                set.
         """
         self._account = account_guid
         self._requests = REQUESTS_PATH.format(account=quote(account_guid, safe=""))
         self._callback_url = callback_url
+        self._addresses = addresses
         self._profiles = company_profiles
         self._statuses = {normalized(word): meaning for word, meaning in (*STATUSES.items(), *statuses.items())}
 
@@ -81,6 +87,11 @@ class CM:
             found_by_reference=True,
             cancellable=frozenset({Kind.NEW_NUMBERS}),
         )
+
+    @property
+    def notices(self) -> CMNotices:
+        """How CM.com's callbacks are sent and read."""
+        return CMNotices()
 
     def check(self, request: OrderRequest) -> tuple[Fault, ...]:
         """Return everything that CM.com would refuse; empty if the order is good."""
@@ -106,7 +117,7 @@ class CM:
             allowed = yield from ask_allowance(self._account, profile_key(criteria), profile)
             if fault := range_fault(order.request.range_size, allowed):
                 return Refused(str(fault))
-        body = write_request(order, profile, self._callback_url)
+        body = write_request(order, profile, self._callback_url or self._own_address(order))
         answer = yield CarrierRequest(
             "POST", self._requests, Purpose.COMMIT, body=body, content_type=_JSON, accept=_JSON
         )
@@ -140,6 +151,10 @@ class CM:
             other = park_other_content(order, guid, quantity=view.quantity) if order.history_lost_at else None
             return other or Acknowledged(guid, view.status)
         return NotListed("the comments of all number requests", shows_references=requests.shows_references)
+
+    def _own_address(self, order: Order) -> str | None:
+        """Return where our receiver takes notices about this order."""
+        return self._addresses.of_order(self.name, order.reference) if self._addresses else None
 
     def _end_after_lost_answer(
         self, order: Order, followed: CarrierOrderId, end: EndEvent

@@ -120,6 +120,21 @@ def read_request(body: bytes, *, nanpa: bool, in_ranges: bool = False) -> Reques
     return replace(plain, numbers=numbers, has_duplicates=len(numbers) < len(listed), invalid=invalid)
 
 
+def read_notice(body: bytes) -> RequestView:
+    """Return the number request in a callback, without its numbers.
+
+    Raises:
+        UnreadableAnswer: It is not a number request.
+    """
+    shown = _parse(body)
+    if not isinstance(shown, Mapping):
+        raise UnreadableAnswer(CARRIER, "not a number request", body)
+    try:
+        return _view(shown)
+    except ValueError as fault:
+        raise UnreadableAnswer(CARRIER, str(fault), body) from fault
+
+
 def read_list(body: bytes) -> list[RequestView]:
     """Return one page of the list of number requests, without their numbers.
 

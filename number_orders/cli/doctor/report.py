@@ -19,6 +19,7 @@ from number_orders.cli.doctor.checks import (
     check_tickets,
     check_variables,
 )
+from number_orders.cli.doctor.notice_checks import check_notices
 from number_orders.cli.doctor.process_checks import ProcessPoll
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.output import clean, screen
@@ -53,6 +54,7 @@ def run_checks() -> Iterator[Check]:
     if broker.verdict in {Verdict.GOOD, Verdict.LOOK}:
         yield from check_broker_content(settings)
     yield from _running_checks(settings, database, broker)
+    yield from check_notices(settings)
     if database.verdict is Verdict.GOOD:
         yield from _backlog_checks(settings)
     else:

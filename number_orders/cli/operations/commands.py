@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from number_orders.cli.operations.subscription_actions import Subscriptions
 from number_orders.cli.operations.switch import SecretAction, Switch
 from number_orders.cli.orders.commands import AsJson, By
 from number_orders.orders.model import Lane
@@ -287,6 +288,29 @@ def reconcile(
     else:
         show_reconciled(replies, whole=every)
     raise typer.Exit(exit_code(replies))
+
+
+def subscriptions(
+    action: Annotated[Subscriptions, typer.Argument(help="What to do.", case_sensitive=False)] = Subscriptions.LIST,
+    carrier: Annotated[
+        str | None, typer.Option(help="Only this carrier. Default: every one that takes subscriptions.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the subscriptions to carriers' notices; `renew` makes or renews ours, `remove` removes them.
+
+    Beat does what `renew` does by itself, every ten minutes, when one is missing or expires soon.
+    Use `renew` after a change of address or password.
+    """
+    from number_orders.cli.discovery import find_settings
+    from number_orders.cli.operations.subscriptions import carry_out, show, write
+
+    lines, code = asyncio.run(carry_out(find_settings(), action, carrier))
+    if as_json:
+        write(lines)
+    else:
+        show(lines)
+    raise typer.Exit(code)
 
 
 def doctor(as_json: AsJson = False) -> None:

@@ -3,45 +3,22 @@
 Each page and each record is one inquiry, so a fault costs one page and not the whole list.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final
 
-import structlog
-
-from number_orders.carriers.contract import Inquiry
 from number_orders.carriers.holdings import CarrierHoldings, HoldingsPage, RecordsNumbers
 from number_orders.carriers.market import HeldNumber
-from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier
-from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore, Pace
+from number_orders.fulfilment.carrier import Carrier
+from number_orders.fulfilment.inquirer import Inquirer, InquiryStores
+from number_orders.fulfilment.lanes.rate import LedgerClock
 from number_orders.ledger.holdings import ReportedNumber
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.numbers import E164
 
-log = structlog.get_logger(__name__)
-
-Result = TypeVar("Result")
-
-_TRIES: Final = 5
-"""How often one page or record is asked for, when the carrier does not answer."""
-_PAUSE_FIRST_S: Final = 1.0
-_PAUSE_MAX_S: Final = 120.0
-"""Pauses between them: doubled each time, or as long as the carrier wants, but not longer than this."""
-
-
 _SHOWN_MIN: Final = 0.9
 """The part of the carrier's total that a whole list shows at least."""
-
-
-class ReadingStores(Protocol):
-    """The parts of the ledger that reading uses."""
-
-    @property
-    def limits(self) -> LimitStore: ...
-    async def now(self) -> datetime: ...
 
 
 @dataclass(slots=True)
@@ -62,9 +39,13 @@ class HoldingsReader:
 
     carrier: Carrier
     holdings: CarrierHoldings
-    ledger: ReadingStores
+    ledger: InquiryStores
     boot_clock: Callable[[], float]
     ledger_clock: LedgerClock
+
+    @property
+    def _inquirer(self) -> Inquirer:
+        return Inquirer(self.carrier, self.ledger, self.boot_clock, self.ledger_clock)
 
     async def read_list(self) -> Reading:
         """Read the whole list.
@@ -78,7 +59,7 @@ class HoldingsReader:
         asked: set[str | None] = set()
         while page.next_page not in asked and len(asked) < self.holdings.pages_max:
             asked.add(page.next_page)
-            page = await self._inquire(self.holdings.list_group, partial(self.holdings.page, page.next_page))
+            page = await self._inquirer.ask(self.holdings.list_group, partial(self.holdings.page, page.next_page))
             reading.listed.update((one.e164, _listed(one)) for one in page.listed)
             reading.unreadable += page.unreadable
             totals.append(page.total)
@@ -91,7 +72,7 @@ class HoldingsReader:
         source = self.holdings
         if not isinstance(source, RecordsNumbers):
             return {}
-        return {e164: await self._inquire(source.record_group, partial(source.record, e164)) for e164 in numbers}
+        return {e164: await self._inquirer.ask(source.record_group, partial(source.record, e164)) for e164 in numbers}
 
     async def references(self, carrier_order_ids: Iterable[str]) -> dict[str, str | None]:
         """Read the references of these orders of the carrier."""
@@ -99,28 +80,9 @@ class HoldingsReader:
         if not isinstance(source, RecordsNumbers):
             return {}
         return {
-            one: await self._inquire(source.record_group, partial(source.reference, one)) for one in carrier_order_ids
+            one: await self._inquirer.ask(source.record_group, partial(source.reference, one))
+            for one in carrier_order_ids
         }
-
-    async def _inquire(self, group: str, ask: Callable[[], Inquiry[Result]]) -> Result:
-        """Ask one question, several times if the carrier does not answer."""
-        for attempt in range(_TRIES):
-            pace = self._pace(group)
-            try:
-                return await self.carrier.courier.inquire(ask(), rate_limiter=pace)
-            except NoAnswer as silence:
-                now = await self.ledger.now()
-                if (pause := pace.current_pause()) and pause.until > now:
-                    await self.ledger.limits.pause(pace.carrier, group, until=pause.until, why=TOO_MANY_REQUESTS)
-                if attempt == _TRIES - 1:
-                    raise
-                wait_s = _wait_s(silence, attempt, now)
-                log.info("carrier_did_not_answer", carrier=pace.carrier, why=silence.reason, again_in_s=wait_s)
-                await asyncio.sleep(wait_s)
-        raise AssertionError("the last attempt returns or raises")
-
-    def _pace(self, group: str) -> Pace:
-        return self.carrier.pace(group, self.ledger.limits, clock=self.boot_clock, ledger_clock=self.ledger_clock)
 
 
 def _listed(held: HeldNumber) -> ReportedNumber:
@@ -140,8 +102,3 @@ def _whole(reading: Reading, totals: Sequence[int | None]) -> Reading:
     if shown < least * _SHOWN_MIN:
         raise NoAnswer(f"the list of numbers is not whole: {shown} of {least} were shown")
     return reading
-
-
-def _wait_s(silence: NoAnswer, attempt: int, now: datetime) -> float:
-    wanted_s = (silence.not_before - now) / timedelta(seconds=1) if silence.not_before else 0.0
-    return min(_PAUSE_MAX_S, max(wanted_s, _PAUSE_FIRST_S * float(2**attempt)))

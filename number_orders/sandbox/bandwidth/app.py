@@ -21,6 +21,7 @@ from number_orders.sandbox.bandwidth.access import Access, Account, asks_for_cli
 from number_orders.sandbox.bandwidth.disconnects import AGING, Disconnect, Disconnects
 from number_orders.sandbox.bandwidth.in_service import has_unreadable_filter, page_of, restrictions
 from number_orders.sandbox.bandwidth.in_service import matches as matches_in_service
+from number_orders.sandbox.bandwidth.notices import NoticeWriter
 from number_orders.sandbox.bandwidth.order_book import NotBackordered, Order, OrderBook
 from number_orders.sandbox.bandwidth.order_list import SCANNING_FILTERS, Page, filters_as_query, listing_error, matches
 from number_orders.sandbox.bandwidth.order_requests import (
@@ -34,6 +35,8 @@ from number_orders.sandbox.bandwidth.order_requests import (
 from number_orders.sandbox.bandwidth.outcomes import COMPLETE, FAILED, PARTIAL
 from number_orders.sandbox.bandwidth.reservations import Reservation, ReservationRefused, Reservations
 from number_orders.sandbox.bandwidth.search import SearchRefused, read_search
+from number_orders.sandbox.bandwidth.subscription_api import SubscriptionApi
+from number_orders.sandbox.bandwidth.subscriptions import Subscription, Subscriptions
 from number_orders.sandbox.bandwidth.vocabulary import error
 from number_orders.sandbox.behaviour import Behaviour, Endpoint, LimitGroup, as_json, read_behaviour
 from number_orders.sandbox.clock import iso
@@ -73,6 +76,8 @@ class Bandwidth:
         self._book = OrderBook(self._inventory)
         self._disconnects = Disconnects(self._book)
         self._reservations = Reservations(self._inventory, self._account.account_id)
+        self._subscriptions = Subscriptions()
+        self._notices = NoticeWriter(self._sandbox, self._subscriptions)
         self._access = Access(self._account)
         self._limits = RateLimits()
 
@@ -89,6 +94,7 @@ class Bandwidth:
             ("GET", _ACCOUNT_PATH, "/orders/{orderId}/tns", read(order(self._read_numbers)), "numbers"),
             ("PUT", _ACCOUNT_PATH, "/orders/{orderId}", create(order(self._amend)), "order_change"),
             *self._reservation_routes(),
+            *self._subscription_routes(),
             ("GET", _API, "/tns", read(self._list_owned), "numbers"),
             ("GET", _API, "/tns/{tn}", read(self._read_owned), "numbers"),
             ("GET", _ACCOUNT_PATH, "/inserviceNumbers", in_service(self._list_in_service), "numbers"),
@@ -119,6 +125,12 @@ class Bandwidth:
         yield "DELETE", _ACCOUNT_PATH, one, write(self._release), "other"
         yield "GET", _API, "/tns/{tn}/tnreservation", read(self._read_reservation_of), "other"
 
+    def _subscription_routes(self) -> Iterator[tuple[str, str, str, Handler, Endpoint]]:
+        guarded = self._guarded("SUBSCRIPTION")
+        api = SubscriptionApi(self._sandbox, lambda: self._subscriptions, self._remember)
+        for method, template, handler in api.routes():
+            yield method, _ACCOUNT_PATH, template, guarded(handler), "other"
+
     def revoke_tokens(self, token: str | None) -> int:
         """Revoke one issued token, or all."""
         return self._access.revoke(token)
@@ -133,8 +145,8 @@ class Bandwidth:
         return {"free": self._inventory.count_free(), "reserved": self._reservations.count()}
 
     def incidents_as_json(self, since: datetime | None) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """Return nothing: this carrier has no violations and makes no callbacks."""
-        return {}
+        """Return the notices sent to subscribers."""
+        return {"callbacks": self._sandbox.notices.as_json(self.name, since)}
 
     def orders_as_json(self, now: datetime, since: datetime | None) -> Iterable[dict[str, Any]]:
         """Return every order made since then, as it really is."""
@@ -222,6 +234,7 @@ class Bandwidth:
     def _accept(self, request: OrderRequest, received: ReceivedRequest) -> Response:
         behaviour, http = self._sandbox.behaviour, received.request
         order = self._book.accept(request, behaviour, self._sandbox.clock(), order_id=self._sandbox.new_id())
+        self._notices.schedule_order(order, order.created_at)
         self._remember("order", order, order.created_at, received.body)
         where = behaviour.order_id_in
         in_body = None if where == "location" else order.order_id
@@ -256,6 +269,7 @@ class Bandwidth:
             return _xml(xml.order_refusal(refused.errors, refused.echo), 400)
         except NotBackordered:
             return _xml(xml.order_refusal((error(5060),), None), 400)
+        self._notices.schedule_order(order, now)
         self._remember("amendment", order, now, received.body)
         return _xml(xml.document("<OrderResponse/>"))
 
@@ -269,6 +283,7 @@ class Bandwidth:
             )
         except OrderRefused as refused:
             return _xml(disconnects.refusal(refused), 400)
+        self._notices.schedule_disconnect(disconnect, disconnect.created_at)
         self._remember("disconnect", disconnect, disconnect.created_at, received.body)
         answer = _xml(disconnects.accepted(disconnect), 201)
         answer.headers["Location"] = f"{received.request.url.replace(query='')}/{disconnect.order_id}"
@@ -318,7 +333,9 @@ class Bandwidth:
 
     # -- memory ---------------------------------------------------------------------------------
 
-    def _remember(self, what: str, order: Order | Disconnect | Reservation, at: datetime, body: bytes) -> None:
+    def _remember(
+        self, what: str, order: Order | Disconnect | Reservation | Subscription, at: datetime, body: bytes
+    ) -> None:
         behaviour = as_json(self._sandbox.behaviour)
         line = {"what": what, "order_id": order.order_id, "at": iso(at)}
         sent = {"body": body.decode("latin-1"), "behaviour": behaviour}  # latin-1 keeps any bytes
@@ -327,19 +344,29 @@ class Bandwidth:
     def _replay(self) -> None:
         """Repeat what was done before the sandbox was stopped, with the moments at which it was done."""
         for line in self._sandbox.memory.read(self.name):
-            order_id, at = line["order_id"], datetime.fromisoformat(line["at"])
-            body, behaviour = line["body"].encode("latin-1"), read_behaviour(line["behaviour"])
+            at, behaviour = datetime.fromisoformat(line["at"]), read_behaviour(line["behaviour"])
             self._apply_due_changes(at)
-            order = self._book.get(order_id)
-            if line["what"] == "reservation":
+            self._repeat(line["what"], line["order_id"], line["body"].encode("latin-1"), behaviour, at)
+        for order in self._book.all_orders():
+            self._notices.schedule_order(order, self._sandbox.clock())
+
+    def _repeat(self, what: str, order_id: str, body: bytes, behaviour: Behaviour, at: datetime) -> None:
+        order = self._book.get(order_id)
+        match what:
+            case "reservation":
                 self._reservations.create(body, _reservation_time(behaviour), at, order_id=order_id)
-            elif line["what"] == "release":
+            case "release":
                 self._reservations.release(order_id)
-            elif line["what"] == "disconnect":
-                self._disconnects.accept(body, behaviour, at, order_id=order_id)
-            elif order is not None:
+            case "subscription":
+                self._subscriptions.store(body, at, subscription_id=order_id)
+            case "subscription end":
+                self._subscriptions.remove(order_id, at)
+            case "disconnect":
+                disconnect = self._disconnects.accept(body, behaviour, at, order_id=order_id)
+                self._notices.schedule_disconnect(disconnect, self._sandbox.clock())
+            case _ if order is not None:
                 self._book.amend(order, read_amendment(body), at)
-            else:
+            case _:
                 request = read_order(body, self._account.sites, self._account.peers)
                 self._reservations.consume(request.reservation_ids, request.selection.numbers)
                 self._book.accept(request, behaviour, at, order_id=order_id)

@@ -90,8 +90,15 @@ _TEXTS: Final = {
     5520: "Order backordered - awaiting additional numbers",
     5521: "Order Backordered - no numbers allocated, awaiting available inventory to completely fulfill order",
     5522: "Backorders are not compatible with Specific TN, NPANXX, NPANXXX, TollFree Vanity or Local Vanity orders",
+    14500: "The subscription does not exist.",
+    14501: "The subscription is not well formed.",
+    14502: "The order type of the subscription is not valid.",
+    14503: "The URL of the subscription is not valid.",
+    14504: "The expiry of the subscription is not valid.",
+    14505: "The username of the subscription is too long.",
     15518: "Status is invalid. Valid values are: complete, partial, failed, backordered",
     15610: "The telephone number does not belong to this account.",
+    16008: "A subscription with these values exists already.",
 }
 
 # 5002 is Bandwidth's validation error, with many texts; these are used here.

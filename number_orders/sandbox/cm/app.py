@@ -50,14 +50,12 @@ class Cm:
             fault_answers={FaultKind.TOO_MANY_REQUESTS: _too_many_requests},
             media_type="application/json",
         )
-        sandbox.background_tasks.append(self._callbacks.run)
         self.reset()
         self._replay()
 
     def reset(self) -> None:
-        """Forget every request and callback, and refill the stock."""
+        """Forget every request, and refill the stock."""
         self._book = OrderBook()
-        self._callbacks.reset()
 
     def routes(self) -> Sequence[Route]:
         """Return the routes, with both spellings of the collection's name."""

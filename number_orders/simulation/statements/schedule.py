@@ -13,6 +13,7 @@ from number_orders.orders.model import Lane
 from number_orders.simulation.statements.breakers import ramp_spacing
 from number_orders.simulation.statements.guard import guarded_since
 from number_orders.simulation.statements.limits import spacing_now
+from number_orders.simulation.statements.notices import next_match
 from number_orders.simulation.statements.registry import Params, statement
 from number_orders.simulation.statements.webhooks import documents, webhook_is_due
 from number_orders.simulation.tables import Row, Tables
@@ -331,6 +332,7 @@ def next_due(tables: Tables) -> datetime | None:
     moments = [_claimed_from(tables, row) for row in items]
     moments += [row["not_before"] for row in readings if may_be_read(tables, row["carrier"])]
     moments += [until for until in pauses if tables.readings and until > tables.clock()]
+    moments += filter(None, [next_match(tables)])
     return min(moments, default=None)
 
 

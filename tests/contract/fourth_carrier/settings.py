@@ -7,6 +7,7 @@ from pydantic import SecretStr, model_validator
 
 from config.settings import BaseUrl, CarrierSettings, Settings
 from number_orders.carriers.http.credentials import ApiKeyHeader
+from number_orders.carriers.notices import NoticeAddresses
 from tests.contract.fourth_carrier.adapter import Meridian
 from workers.carriers import CarrierEntry, ConfiguredCarrier
 
@@ -31,7 +32,7 @@ class SettingsWithMeridian(Settings):
     meridian: MeridianSettings = MeridianSettings()
 
 
-def _meridian(settings: MeridianSettings) -> ConfiguredCarrier:
+def _meridian(settings: MeridianSettings, addresses: NoticeAddresses | None) -> ConfiguredCarrier:
     assert settings.shop, "without a shop there is nothing to set up"
     assert settings.key, "the settings refuse a shop without a key"
     key = settings.key.get_secret_value()

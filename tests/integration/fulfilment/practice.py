@@ -20,6 +20,7 @@ from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.contract import Adapter
 from number_orders.carriers.http.courier import Courier, CourierSettings, boot_clock
 from number_orders.carriers.http.credentials import Authenticator, OAuth2ClientCredentials
+from number_orders.carriers.subscriptions import WantedSubscription
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.intake import Intake
 from number_orders.fulfilment.ports import Delivery
@@ -48,7 +49,8 @@ LIST = {"method": "GET", "path": "/orders"}
 GET = {"method": "GET", "path": "/orders/{orderId}"}
 
 PASSING = """
-    UPDATE owed SET not_before = not_before - %(time)s;
+    UPDATE owed SET not_before = not_before - %(time)s, hurried_at = hurried_at - %(time)s;
+    UPDATE notices SET received_at = received_at - %(time)s, match_at = match_at - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
         doubt_since = doubt_since - %(time)s, history_lost_at = history_lost_at - %(time)s;
     UPDATE orders SET progress = jsonb_set(progress, '{begun}',
@@ -137,6 +139,8 @@ class Practice:
     address_rules: AddressRules = field(default_factory=AddressRules)
     webhook_sender: WebhookSender | None = None
     webhook_policy: WebhookPolicy = field(default_factory=WebhookPolicy)
+    subscription: WantedSubscription | None = None
+    notice_asks_every: timedelta | None = None
 
     @asynccontextmanager
     async def opened(
@@ -154,7 +158,15 @@ class Practice:
         open_courier = courier(settings, authenticator, now=utc_now, clock=boot_clock, tls=TLS)
         adapter = adapter or self.adapter()
         async with nullcontext(ledger) if ledger else PostgresLedger.at(self.url, connections_max=2) as open_ledger:
-            carrier = Carrier(adapter, open_courier, self.policy, self.concurrency, self.rates, self.breaker_policy)
+            carrier = Carrier(
+                adapter,
+                open_courier,
+                self.policy,
+                self.concurrency,
+                self.rates,
+                self.breaker_policy,
+                self.subscription,
+            )
             if ledger is None:
                 await open_ledger.schedule.open_lanes([self.name])
                 await open_ledger.limits.set_limits(self.name, carrier.limits, carrier.limit_groups)
@@ -167,6 +179,7 @@ class Practice:
                 boot_clock=boot_clock,
                 webhook_sender=self.webhook_sender,
                 webhook_policy=self.webhook_policy,
+                notice_asks_every=self.notice_asks_every,
             )
             intake = Intake(
                 open_ledger.intake,

@@ -1,5 +1,6 @@
 """CM.com's number requests on a real ledger: cancelled under review, ranges of allowed sizes, reviews of ten days."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,18 +10,24 @@ from itertools import count
 from typing import Any, Final
 
 import pytest
+from fastapi import APIRouter
 
 from config.settings import CMSettings
 from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.cm.facts import TOKEN_HEADER
+from number_orders.carriers.cm.notices import CMNotices
 from number_orders.carriers.http.courier import Courier
 from number_orders.carriers.http.credentials import ApiKeyHeader
+from number_orders.carriers.notices import NoticeAddresses
 from number_orders.fulfilment.runtime import Services
-from number_orders.ledger.ledger import Ledger
+from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.orders.model import CarrierName, Lane, OrderId
+from number_orders.receiver.notices.intake import NoticeIntake
+from number_orders.receiver.notices.routes import NoticeSource, notice_router
 from number_orders.sandbox.cm.access import CmAccount
 from tests.integration.fulfilment.breaking import CrashPoint, ProcessKilled, crashing_courier, crashing_ledger
 from tests.integration.fulfilment.practice import Practice, accept, an_order, run, work, work_until_idle
+from tests.notice_server import serving
 from workers.bootstrap import policy
 
 NAME: Final = CarrierName("cm")
@@ -46,8 +53,9 @@ async def opened(
     courier: type[Courier] = Courier,
     *,
     callback_url: str | None = None,
+    addresses: NoticeAddresses | None = None,
 ) -> AsyncIterator[Services]:
-    adapter = CM(ACCOUNT.account_guid, DUTCH, callback_url=callback_url)
+    adapter = CM(ACCOUNT.account_guid, DUTCH, callback_url=callback_url, addresses=addresses)
     auth = ApiKeyHeader(TOKEN_HEADER, ACCOUNT.product_token)
     async with cm.opened(ledger, courier, adapter=adapter, auth=auth) as services:
         yield services
@@ -305,3 +313,38 @@ def test_order_ends_although_no_callback_is_received(cm: Practice) -> None:
         assert (sold["outcome"], kept["url"]) == ("COMPLETED", url)
 
     run(with_callback())
+
+
+def test_callback_at_the_address_of_its_order_brings_the_end_at_once(cm: Practice) -> None:
+    """The adapter fills the address in, and no row says whose it is. Doubled and forged callbacks change nothing."""
+    addresses: list[NoticeAddresses] = []
+    cm.carrier.behave(notice_double=1, notice_forge=1)
+
+    async def with_callbacks() -> None:
+        async with PostgresLedger.at(cm.url, connections_max=2) as ledger:
+
+            def router(url: str) -> APIRouter:
+                addresses.append(NoticeAddresses(url, b"s" * 32))
+                source = NoticeSource(NAME, CMNotices(), addresses=addresses[0])
+                intake = NoticeIntake(ledger.notices, cm.bell, asks_every=timedelta(seconds=5))
+                return notice_router([source], lambda _: intake)
+
+            async with serving(router), opened(cm, addresses=addresses[0]) as services:
+                order_id = await accept_and_send(cm, services)
+                for stage in (401, 601):
+                    cm.pass_time(seconds=10)
+                    cm.rows("UPDATE owed SET not_before = now() + '1 hour' RETURNING lane")
+                    cm.carrier.advance(stage)
+                    await applied(cm, 2 if stage == 401 else 4)
+                    await working(services, Lane.ASK)
+                assert cm.differences(order_id) == []
+                assert cm.order(order_id)["state"] == "COMPLETED"
+
+    run(with_callbacks())
+
+
+async def applied(cm: Practice, count: int) -> None:
+    """Wait until so many notices are applied."""
+    async with asyncio.timeout(20):
+        while len(cm.rows("SELECT 1 FROM notices WHERE handled_at IS NOT NULL")) < count:  # noqa: ASYNC110  others write
+            await asyncio.sleep(0.01)

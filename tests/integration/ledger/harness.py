@@ -45,7 +45,8 @@ class LedgerHarness(Protocol):
 
 _MOMENTS: Final = {
     "orders": ("accepted_at", "charged_at"),
-    "owed": ("not_before",),
+    "owed": ("not_before", "hurried_at"),
+    "notices": ("received_at", "match_at"),
     "budgets": ("next_at", "paused_until"),
     "breakers": ("held_until", "opened_at", "probe_until", "closed_at"),
     "readings": ("not_before", "began_at", "whole_at"),

@@ -128,3 +128,32 @@ def test_receiver_is_set_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
             wrong.setenv(f"{PREFIX}RECEIVER__{name}", value)
             with pytest.raises(ValidationError, match=name.lower()):
                 Settings()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"public_url": "numbers.example"},
+        {"public_url": "ftp://numbers.example"},
+        {"public_url": "https://numbers.example/?a=1"},
+        {"public_url": "https://user:word@numbers.example"},
+        {"notice_secret": "short"},
+        {"notices_per_second": 0},
+        {"notice_asks_every_s": 0},
+    ],
+)
+def test_settings_of_notices_that_cannot_work_are_refused(changes: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match=next(iter(changes))):
+        Settings.model_validate(changes)
+
+
+@pytest.mark.parametrize("url", ["https://numbers.example", "http://10.0.0.7:8000/", "https://numbers.example/a/b"])
+def test_a_proxy_may_add_a_path_to_the_public_address(url: str) -> None:
+    assert Settings(public_url=url).public_url == url
+
+
+def test_bandwidths_notices_need_a_long_password_and_a_user_without_a_colon() -> None:
+    """A colon ends the user in HTTP basic credentials."""
+    for changes in ({"notice_password": "short"}, {"notice_username": "a:b"}, {"subscription_s": 60}):
+        with pytest.raises(ValidationError, match=next(iter(changes))):
+            BandwidthSettings.model_validate(changes)

@@ -11,15 +11,17 @@ from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.contract import ONE_LIMIT_GROUP, Adapter, CarrierRequest
 from number_orders.carriers.holdings import ShowsHoldings
+from number_orders.carriers.subscriptions import TakesSubscriptions, WantedSubscription
 from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.taint import Taint
 from number_orders.cli.stack.environment import as_environment
 from number_orders.fulfilment.intake import Intake
 from number_orders.orders.errors import OrderRefused
-from number_orders.orders.model import CarrierName, Kind, Lane
+from number_orders.orders.model import CarrierName, Kind, Lane, Order
 from tests.unit.carriers.cm.examples import an_order
-from workers.carriers import CARRIERS, adapters, configured_carriers
+from workers.carriers import CARRIERS, adapters, configured_carriers, notice_addresses
 from workers.clock import utc_now
+from workers.notices import notice_sources
 
 GUID = "11111111-2222-4333-8444-555555555555"
 TOKEN = "hush-hush-hush"
@@ -72,6 +74,69 @@ def test_cm_is_sent_the_callback_url_of_the_settings(environment: pytest.MonkeyP
     assert json.loads(post.body)["callbackUrl"] == "https://numbers.example/cm?key=7"
 
 
+NOTICES = {
+    "NUMBER_ORDERS_PUBLIC_URL": "https://numbers.example",
+    "NUMBER_ORDERS_NOTICE_SECRET": "s" * 32,
+    "NUMBER_ORDERS_BANDWIDTH__NOTICE_PASSWORD": "p" * 32,
+}
+
+
+def test_orders_at_cm_name_the_address_of_our_receiver(environment: pytest.MonkeyPatch) -> None:
+    """Each order its own; an address that the operator has set takes precedence."""
+    give(environment, "CM", CM_ENV)
+    for name, value in NOTICES.items():
+        environment.setenv(name, value)
+
+    def callback_url(order: Order) -> str:
+        post = next(adapters(Settings())[CM_COM].submit(order))
+        assert isinstance(post, CarrierRequest)
+        return str(json.loads(post.body)["callbackUrl"])
+
+    order = an_order()
+    addresses = notice_addresses(Settings())
+    assert addresses is not None
+    assert callback_url(order) == addresses.of_order(CM_COM, order.reference)
+    assert callback_url(order).startswith(f"https://numbers.example/notices/cm/{order.reference}/")
+    give(environment, "CM", {"CALLBACK_URL": "https://elsewhere.example/cm"})
+    assert callback_url(order) == "https://elsewhere.example/cm"
+
+
+@pytest.mark.parametrize(
+    ("missing", "taken"),
+    [
+        (None, {"bandwidth", "cm"}),
+        ("NUMBER_ORDERS_PUBLIC_URL", set()),
+        ("NUMBER_ORDERS_NOTICE_SECRET", {"bandwidth"}),
+        ("NUMBER_ORDERS_BANDWIDTH__NOTICE_PASSWORD", {"cm"}),
+    ],
+)
+def test_notices_are_taken_only_where_they_can_be_authenticated(
+    environment: pytest.MonkeyPatch, missing: str | None, taken: set[str]
+) -> None:
+    give(environment, "CM", CM_ENV)
+    give(environment, "BANDWIDTH", BANDWIDTH_ENV)
+    give(environment, "SWIFT", {"API_KEY": KEY})
+    for name, value in NOTICES.items():
+        if name != missing:
+            environment.setenv(name, value)
+
+    sources = notice_sources(Settings())
+
+    assert {source.carrier for source in sources if source.credentials or source.addresses} == taken
+    assert "s" * 32 not in repr(configured_carriers(Settings()))
+    assert "p" * 32 not in repr(configured_carriers(Settings()))
+
+
+def test_bandwidth_is_subscribed_to_with_the_password_of_the_settings(environment: pytest.MonkeyPatch) -> None:
+    give(environment, "BANDWIDTH", {**BANDWIDTH_ENV, "SUBSCRIPTION_S": "86400"})
+    for name, value in NOTICES.items():
+        environment.setenv(name, value)
+
+    assert configured_carriers(Settings())[BANDWIDTH].subscription == WantedSubscription(
+        "https://numbers.example/notices/bandwidth", "number-orders", "p" * 32, timedelta(days=1)
+    )
+
+
 def test_swift_needs_only_an_api_key(environment: pytest.MonkeyPatch) -> None:
     """A compose file passes an empty text for an account id that nobody filled in."""
     give(environment, "SWIFT", {"API_KEY": KEY, "ACCOUNT_ID": ""})
@@ -108,6 +173,7 @@ def test_every_limit_group_of_the_settings_is_one_that_the_adapter_uses(environm
             groups = {group(lane, kind) for lane in (Lane.SUBMIT, Lane.ASK) for kind in Kind}
             adapter = known[entry.name]
             groups |= {adapter.holdings.list_group} if isinstance(adapter, ShowsHoldings) else set()
+            groups |= {adapter.subscriptions.limit_group} if isinstance(adapter, TakesSubscriptions) else set()
             assert groups - {ONE_LIMIT_GROUP} == entry.settings_in(Settings()).limit_groups - {ONE_LIMIT_GROUP}
 
 

@@ -44,6 +44,7 @@ def test_every_status_change_is_called_back_with_the_whole_request(cm: CmClient,
         "customer_order_id": "o-1",
         "status": "COMPLETED",
         "answer": 204,
+        "forged": False,
     }
 
 

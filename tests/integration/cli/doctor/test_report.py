@@ -80,6 +80,7 @@ def test_what_does_not_answer_is_named_without_its_password(environment: pytest.
         "broker": "wrong",
         "workers": "skipped",
         "bandwidth": "wrong",
+        "notices": "good",
         "alarms": "skipped",
     }
     assert "refused" in check(result, "database")["says"].lower()

@@ -3,7 +3,7 @@
 import pytest
 
 from number_orders.carriers.bandwidth import holdings
-from number_orders.fulfilment.reconciliation import reading
+from number_orders.fulfilment import inquirer
 from number_orders.fulfilment.reconciliation.comparison import Orphan
 from number_orders.fulfilment.runtime import Services
 from tests.integration.fulfilment.portal import BandwidthPortal
@@ -36,7 +36,7 @@ def test_a_fault_costs_one_page_and_not_the_list(
     practice: Practice, portal: BandwidthPortal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(holdings, "IN_SERVICE_PAGE_SIZE", 1)
-    monkeypatch.setattr(reading, "_PAUSE_FIRST_S", 0.01)
+    monkeypatch.setattr(inquirer, "_PAUSE_FIRST_S", 0.01)
     portal.buy(ONE, TWO, THREE)
     practice.carrier.fault("error_before", **IN_SERVICE, times=2)
     practice.carrier.fault("too_many_requests", **IN_SERVICE, times=1, delay_s=0)

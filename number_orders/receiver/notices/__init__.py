@@ -1,0 +1,1 @@
+"""Carriers' notices: authenticated, stored, acknowledged, and only then made into questions to the carrier."""
