@@ -8,17 +8,18 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from kombu.exceptions import OperationalError
 
 from config.settings import ReceiverSettings, Settings
 from number_orders.fulfilment.authority import Authority
 from number_orders.fulfilment.inquiries import Seller
 from number_orders.fulfilment.runtime import Services
+from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.migrate import schema_fault
 from number_orders.receiver.app import OpenConnections, create_app
 from number_orders.receiver.bell import BackgroundBell
-from number_orders.receiver.parts import Connections, Limits
+from number_orders.receiver.parts import Connections, Limits, Receiver
 from number_orders.receiver.rate import RequestRate
 from number_orders.receiver.server import Address, make_server
 from workers import logs
@@ -26,42 +27,36 @@ from workers.apps import make_bell, make_notifier
 from workers.bootstrap import services_factory
 from workers.brokers import open_connection
 from workers.carriers import configured_carriers
+from workers.notices import notice_routes
 from workers.slots import NoSlots
 
 log = structlog.get_logger(__name__)
 
 OpenAuthority = Callable[[Services], Authority]
 
-LEDGER_AUTHORITY: Final[OpenAuthority | None] = None
-"""Makes what knows the tokens in the ledger. None: this release keeps none, and its receiver refuses to start."""
-
 _BROKER_S: Final = 2
 _BROKER_EVERY_S: Final = 5.0
 """How often the broker is looked at, however often somebody asks."""
 
 
-class NoAuthority(Exception):
-    """Nothing here knows tokens, so nobody could be served."""
-
-
 def serve(
     settings: Settings | None = None,
     *,
-    open_authority: OpenAuthority | None = LEDGER_AUTHORITY,
+    open_authority: OpenAuthority | None = None,
     routers: Sequence[APIRouter] = (),
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C. Without settings, those of the environment count.
+    """Serve until SIGTERM or Ctrl-C. Without settings, those of the environment count; the ledger knows the tokens.
 
     Raises:
-        NoAuthority: Nobody could show a valid token.
         SystemExit: The ledger cannot be reached, or the port is taken; the log has the reason.
     """
-    if open_authority is None:
-        raise NoAuthority("the receiver needs tokens to know who asks, and there are none")
     settings = settings or Settings()
     logs.set_up(settings.log_level, as_json=settings.log_json)
     own = settings.receiver
-    app = create_app(connections(settings, open_authority), limits=limits(own), routers=routers)
+    notices = notice_routes(settings, _ledger_of)
+    app = create_app(
+        connections(settings, open_authority or _ledger_authority), limits=limits(own), routers=(notices, *routers)
+    )
     server = make_server(app, Address(own.host, own.port, own.trusted_proxies))
     # Uvicorn stops at the first signal, restores these handlers and raises the signal again: to no effect.
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -69,6 +64,16 @@ def serve(
     server.run()
     if not server.started:
         raise SystemExit(1)
+
+
+def _ledger_authority(services: Services) -> Authority:
+    assert services.authority is not None, "services_factory makes one"
+    return services.authority
+
+
+def _ledger_of(app: FastAPI) -> Ledger:
+    receiver: Receiver = app.state.receiver
+    return receiver.services.ledger
 
 
 def limits(settings: ReceiverSettings) -> Limits:

@@ -8,7 +8,7 @@ from config.settings import PREFIX, Settings
 from number_orders.carriers.subscriptions import Subscription, TakesSubscriptions
 from number_orders.cli import output, times
 from number_orders.cli.exits import ExitCode, Stop, print_error
-from number_orders.cli.market.questions import SET_UP_HINT
+from number_orders.cli.market.questions import EXIT_CODES, SET_UP_HINT
 from number_orders.cli.operations.subscription_actions import Subscriptions
 from number_orders.cli.output import clean, screen, write_json
 from number_orders.cli.services import open_services
@@ -51,7 +51,7 @@ async def carry_out(settings: Settings, action: Subscriptions, carrier: str | No
             except (Declined, NoAnswer, UnreadableAnswer) as trouble:
                 failure = failure_of(trouble)
                 print_error(f"{name}: {clean(failure.words)}")
-                code = failure.code
+                code = EXIT_CODES[failure.kind]
     return lines, code
 
 

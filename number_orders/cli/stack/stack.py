@@ -54,7 +54,6 @@ from workers import broker_owner
 from workers.apps import make_sender
 from workers.brokers import open_connection, redis_client
 from workers.carriers import configured_carriers
-from workers.receiver import LEDGER_AUTHORITY
 
 FLOWER_USER: Final = "operator"
 
@@ -70,8 +69,8 @@ class StackOptions:
     """The number of workers, the receiver, and the behaviour of the sandbox carriers."""
 
     workers: int = 1
-    receiver: Sequence[str] | None = field(default_factory=lambda: processes.receiver() if LEDGER_AUTHORITY else None)
-    """The command line of the receiver; None: there is none, since nobody could show it a token."""
+    receiver: Sequence[str] | None = field(default_factory=processes.receiver)
+    """The command line of the receiver; None: there is none."""
     behaviour: Mapping[str, Any] = field(default_factory=dict)
     """As `number_orders.sandbox.behaviour.read_behaviour` takes it."""
 

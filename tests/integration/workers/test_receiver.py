@@ -14,13 +14,6 @@ from config.settings import Settings
 from number_orders.cli.stack.processes import free_port
 from tests.processes import Processes
 from workers import receiver
-from workers.receiver import NoAuthority, serve
-
-
-def test_without_an_authority_it_refuses_to_start() -> None:
-    """Before it connects to anything."""
-    with pytest.raises(NoAuthority, match="tokens"):
-        serve(Settings.model_construct(), open_authority=None)
 
 
 def test_broker_is_looked_at_once_in_some_seconds(broker_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
