@@ -4,17 +4,15 @@ Beside it an application that stores nothing (FastAPI and uvicorn alike), so tha
 The orders are scheduled for tomorrow, so only their intake is measured. The load comes from one process of its own.
 """
 
-import asyncio
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -23,7 +21,7 @@ import typer
 
 from bench import report
 from bench.contenders import order_of, practice_settings
-from bench.environment import BenchEnvironment, BenchError, bench_environment, until
+from bench.environment import ROOT, BenchEnvironment, bench_environment, process_environment, until
 from bench.meter import ResourceMeter
 from bench.receiver_app import TOKEN
 from bench.runs import quantile
@@ -36,6 +34,7 @@ from number_orders_client.contract import ORDERS_MAX
 _WARM_UP: Final = 200
 _AT_ONCE: Final = (1, 16, 64)
 _BATCHES: Final = 8
+_SEND_WITHIN_S: Final = 300.0
 _UP_WITHIN_S: Final = 30.0
 _RATE: Final = {"NUMBER_ORDERS_RECEIVER__RATE_PER_S": "10000", "NUMBER_ORDERS_RECEIVER__RATE_BURST": "100000"}
 
@@ -150,38 +149,21 @@ class Target:
 
     def send(self, path: str, bodies: Sequence[bytes], at_once: int) -> tuple[float, list[float]]:
         """Send from a process of its own; return how long all took, and each, in seconds."""
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(_load, self.port, path, bodies, at_once).result()
+        asked = {"port": self.port, "path": path, "token": TOKEN, "at_once": at_once}
+        sender = subprocess.run(
+            [sys.executable, "-m", "bench.http_load"],
+            input=json.dumps(asked | {"bodies": [body.decode() for body in bodies]}),
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+            timeout=_SEND_WITHIN_S,
+            cwd=ROOT,
+            env=process_environment(),
+        )
+        sent = json.loads(sender.stdout)
+        return sent["wall_s"], sent["took"]
 
 
 def _tomorrow(index: int) -> Mapping[str, object]:
     tomorrow = datetime.fromtimestamp(time.time(), UTC) + timedelta(days=1)
     return {**order_of(index), "not_before": tomorrow.isoformat()}
-
-
-def _load(port: int, path: str, bodies: Sequence[bytes], at_once: int) -> tuple[float, list[float]]:
-    return asyncio.run(_post_all(port, path, bodies, at_once))
-
-
-async def _post_all(port: int, path: str, bodies: Sequence[bytes], at_once: int) -> tuple[float, list[float]]:
-    waiting, began = iter(bodies), time.perf_counter()
-    sent = await asyncio.gather(*(_post_some(port, path, waiting) for _ in range(at_once)))
-    return time.perf_counter() - began, [took for some in sent for took in some]
-
-
-async def _post_some(port: int, path: str, waiting: Iterator[bytes]) -> list[float]:
-    """Post one body after the other on one connection. An HTTP client would cost more than what is measured."""
-    reader, writer = await asyncio.open_connection(LOOPBACK, port)
-    head = f"POST {path} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {TOKEN}\r\nContent-Type: application/json\r\n"
-    took = []
-    for body in waiting:
-        began = time.perf_counter()
-        writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
-        answer = await reader.readuntil(b"\r\n\r\n")
-        status, length = answer.split(b" ", 2)[1], answer.lower().partition(b"content-length: ")[2].partition(b"\r")[0]
-        content = await reader.readexactly(int(length))
-        took.append(time.perf_counter() - began)
-        if status not in {b"200", b"201"}:
-            raise BenchError(f"{path} was answered {status.decode()}: {content[:300].decode(errors='replace')}")
-    writer.close()
-    return took
