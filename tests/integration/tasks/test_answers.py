@@ -151,3 +151,15 @@ def test_answers_of_our_client_have_ids_of_their_own(worker: Process, app: Celer
     conflict = call(app, "orders.submit", order=ORDER | {"key": "crm-2"}, order_id=order_id)["problem"]
     assert f"{order_id} is the id of an order with another key" in conflict["detail"]
     assert keys() == ["crm-1"]
+
+
+def test_the_sender_of_a_message_that_cannot_be_read_is_told(worker: Process, app: Celery) -> None:
+    """It unpacks to more than is read. A compressed message of ordinary length is taken."""
+    long = ORDER | {"notes": "x" * 5_000_000}
+    sent = app.send_task("orders.submit", [long], queue="orders", headers=TYPED, compression="gzip")
+    assert "unpacks to more than 4194304 bytes" in sent.get(timeout=60)["problem"]["detail"]
+    plain = app.send_task("orders.submit", [long], queue="orders", compression="gzip")
+    with refused("order refused: message: cannot be read: .*unpacks to more than 4194304 bytes"):
+        plain.get(timeout=60)
+    short = app.send_task("orders.submit", [ORDER], queue="orders", headers=TYPED, compression="gzip")
+    assert short.get(timeout=60)["key"] == "crm-1"
