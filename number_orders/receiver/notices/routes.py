@@ -42,7 +42,7 @@ class NoticeLimits:
 
 
 @dataclass(slots=True)
-class _Door:
+class _Endpoint:
     """Takes the authenticated notices of one carrier."""
 
     carrier: CarrierName
@@ -115,45 +115,45 @@ def notice_router(
     sources: Iterable[NoticeSource], open_intake: OpenIntake, *, limits: NoticeLimits | None = None
 ) -> APIRouter:
     """Return the routes for carriers' notices. The intake is open while the application runs."""
-    doors: list[_Door] = []
+    endpoints: list[_Endpoint] = []
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with open_intake(app) as intake:
-            for door in doors:
-                door.intake = intake
+            for endpoint in endpoints:
+                endpoint.intake = intake
             yield
 
     router = APIRouter(prefix=NOTICES_PATH, tags=["notices"], lifespan=lifespan, include_in_schema=False)
     for source in sources:
-        door = _Door(source.carrier, source.notices, limits or NoticeLimits())
-        doors.append(door)
+        endpoint = _Endpoint(source.carrier, source.notices, limits or NoticeLimits())
+        endpoints.append(endpoint)
         if source.credentials is not None:
-            _add_account_route(router, door, source.credentials)
+            _add_account_route(router, endpoint, source.credentials)
         if source.addresses is not None:
-            _add_order_route(router, door, source.addresses)
+            _add_order_route(router, endpoint, source.addresses)
     return router
 
 
-def _add_account_route(router: APIRouter, door: _Door, credentials: BasicCredentials) -> None:
+def _add_account_route(router: APIRouter, endpoint: _Endpoint, credentials: BasicCredentials) -> None:
     challenge = {"WWW-Authenticate": CHALLENGE}
 
     async def account_notice(request: Request) -> Response:
         """Take a notice with credentials. A carrier may send it without them first, and wait for the challenge."""
         authorization = request.headers.get("authorization", "")
         if credentials.admit(authorization):
-            return await door.take(request)
+            return await endpoint.take(request)
         answer = problem(HTTPStatus.UNAUTHORIZED, "unauthorized", "notices need HTTP basic credentials", challenge)
-        return door.refuse(answer) if authorization else answer
+        return endpoint.refuse(answer) if authorization else answer
 
-    router.add_api_route(f"/{door.carrier}", account_notice, methods=["POST"])
+    router.add_api_route(f"/{endpoint.carrier}", account_notice, methods=["POST"])
 
 
-def _add_order_route(router: APIRouter, door: _Door, addresses: NoticeAddresses) -> None:
+def _add_order_route(router: APIRouter, endpoint: _Endpoint, addresses: NoticeAddresses) -> None:
     async def order_notice(request: Request, reference: str, token: str) -> Response:
         """Take a notice at the address of one order."""
-        if addresses.is_genuine(door.carrier, reference, token):
-            return await door.take(request, reference)
-        return door.refuse(problem(HTTPStatus.NOT_FOUND, "not-found", "there is no such address"))
+        if addresses.is_genuine(endpoint.carrier, reference, token):
+            return await endpoint.take(request, reference)
+        return endpoint.refuse(problem(HTTPStatus.NOT_FOUND, "not-found", "there is no such address"))
 
-    router.add_api_route(f"/{door.carrier}/{{reference}}/{{token}}", order_notice, methods=["POST"])
+    router.add_api_route(f"/{endpoint.carrier}/{{reference}}/{{token}}", order_notice, methods=["POST"])
