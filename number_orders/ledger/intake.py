@@ -98,7 +98,8 @@ class IntakeStore:
         """Add the first allowance of producers that order for the first time."""
         opened = await self._database.run("open_allowances", {"producers": sorted(set(producers))})
         for row in opened:
-            log.warning("producer_without_limit", producer=row["producer"], holds="the limit of the settings")
+            # No warning: `doctor` gives it, and a refusal names the default.
+            log.info("producer_without_limit", producer=row["producer"], holds="the limit of the settings")
 
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]:
         """Return the stored orders that have an id or a key of `orders`."""

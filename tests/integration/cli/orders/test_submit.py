@@ -121,7 +121,10 @@ def test_keys_are_unique_per_producer(backend: Backend, command: Command) -> Non
     assert "stands for several orders" in result.stderr
 
 
-def test_more_orders_than_one_group_are_all_submitted(backend: Backend, command: Command) -> None:
+def test_more_orders_than_one_group_are_all_submitted(
+    backend: Backend, command: Command, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("NUMBER_ORDERS_NUMBERS_PER_HOUR", "off")
     result = command("submit", "-", "--json", stdin="\n".join(json.dumps(order(f"k{i}")) for i in range(1203)))
 
     tickets = json.loads(result.stdout)["tickets"]
