@@ -119,7 +119,7 @@ class OrderService:
         return len(due)
 
     async def forget(self) -> None:
-        """Delete what is kept no longer: receipts, notices, corrections of past days' budgets, hosts without documents."""
+        """Delete what is kept no longer: receipts, notices, corrections of past days' budgets, idle hosts."""
         await self._ledger.allowances.forget_corrections()
         await self._ledger.history.forget_receipts(self._receipts_kept)
         await self._ledger.webhooks.forget_hosts()
