@@ -179,7 +179,7 @@ class Swift:
 
     def _ready_cart(self, order: Order, steps: Steps) -> ConversationOf[Steps | Event]:
         """Return the steps with a cart that can be checked out, or the event if there is none."""
-        if steps.requested:
+        if steps.requested and (yield from self._may_be_checked_out(order, steps)):
             return steps
         if order.request.kind is Kind.REMOVE_NUMBERS:
             part = yield from self._removable_part(order, steps)
@@ -191,6 +191,27 @@ class Swift:
         if not isinstance(cart, CartView):
             return cart
         return (yield from self._add_request(order, steps.with_cart(order, cart, part)))
+
+    def _may_be_checked_out(self, order: Order, steps: Steps) -> ConversationOf[bool]:
+        """Return whether a saved cart is still what is to be ordered. It may have waited for hours.
+
+        The numbers of a removal were old enough when its cart was made. One that came to the account since then, or
+        that the carrier did not list then, is not: the cart is abandoned, and every age is looked up again.
+        """
+        if order.request.kind is not Kind.REMOVE_NUMBERS:
+            return True
+        made_at, begun_at, numbers = steps.cart_made_at, steps.begun_at, steps.part or steps.outstanding(order)
+        known: KnownNumbers = yield LookUpNumbers(numbers)
+        if (
+            made_at is None
+            or begun_at is None
+            or known.awaited
+            or max(known.held_since.values(), default=begun_at) > begun_at
+        ):
+            return False
+        dids: Dids = yield from read_dids(None, steps, "whether the numbers of a cart are the same", numbers=numbers)
+        came_since = (did for number, did in dids.by_number.items() if number in numbers and did.inserted_at > made_at)
+        return not any(came_since) and not any(number in dids.by_number for number in steps.unlisted)
 
     def _add_request(self, order: Order, steps: Steps) -> ConversationOf[Steps | Event]:
         """Put the request into a new cart, and save both."""
