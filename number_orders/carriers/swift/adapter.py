@@ -49,6 +49,7 @@ from number_orders.carriers.swift.facts import (
     CARRIER,
     CARTS,
     CHECKOUT,
+    CLOCK_DIFFERENCE_MAX,
     LOOKS_WANTED_UNAVAILABLE,
     ORDER_PAGES_MAX,
     ORDERS,
@@ -370,6 +371,9 @@ class Swift:
                 orders = yield from self._read_order_pages(order, all_orders())
                 steps = replace(steps, until=next_purchase_at(view, orders.items))
             came = yield from self._numbers_of(order, steps, view, status, dids)
+            if came and order.ended_at and not order.request.numbers:
+                steps = yield from self._until_next_purchase(order, steps, view, [dids[number] for number in came])
+                came = yield from self._numbers_of(order, steps, view, status, dids)
             if len(came) > order.request.wanted and begun_before_fall(order, steps):
                 yield from self._require_no_owner_may_return(order, came)
             if len(came) < order.request.wanted:
@@ -390,6 +394,24 @@ class Swift:
             detail = f"{status_text(view, status)}; not every number has messaging"
             return StillOpen(status, purchase.present_results(), detail, alone=False)
         return purchase.end()
+
+    def _until_next_purchase(
+        self, order: Order, steps: Steps, view: OrderView, came: Collection[Did]
+    ) -> ConversationOf[Steps]:
+        """Return the steps of an order that has ended with the time of the next purchase of ours.
+
+        The order has no serial lock any more, so the numbers that came since may be those of an order under way.
+
+        Raises:
+            NoAnswer: Some came so lately that the list of orders may not show yet which purchase brought them.
+        """
+        orders = yield from self._read_order_pages(order, all_orders())
+        until = next_purchase_at(view, (one for one in orders.items if not is_ours(order, one)))
+        known: KnownNumbers = yield LookUpNumbers(())
+        certain_until = known.now - self._settle_after - CLOCK_DIFFERENCE_MAX
+        if any(did.inserted_at > certain_until and (until is None or did.inserted_at < until) for did in came):
+            raise NoAnswer("numbers came so lately that the purchase which brought them may not be listed yet")
+        return replace(steps, until=until)
 
     def _require_no_owner_may_return(self, order: Order, came: Collection[E164]) -> ConversationOf[None]:
         """Raise `NoAnswer` while too many numbers may be those of an order that the ledger has forgotten.
