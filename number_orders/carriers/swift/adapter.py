@@ -65,6 +65,8 @@ from number_orders.carriers.swift.forgotten import (
     begun_before_fall,
     find_forgotten,
     next_purchase_at,
+    purchases_under_way,
+    reference_of,
     steps_of_forgotten,
 )
 from number_orders.carriers.swift.holdings import SwiftHoldings
@@ -496,7 +498,10 @@ class Swift:
         """Look for an order of which the ledger has forgotten what was done."""
         known: KnownNumbers = yield LookUpNumbers(())
         listed = yield from self._read_order_pages(order, all_orders())
-        found = find_forgotten(order, listed, now=known.now, settle_after=self._settle_after)
+        under_way = purchases_under_way(order, listed.items, known.now, self._settle_after)
+        if references := tuple(filter(None, map(reference_of, under_way))):
+            known = yield LookUpNumbers((), references)
+        found = find_forgotten(order, listed, now=known.now, settle_after=self._settle_after, ended=known.ended)
         if not isinstance(found, OrderView):
             return found
         yield SaveProgress(steps_of_forgotten(steps, found, listed.items).as_progress())

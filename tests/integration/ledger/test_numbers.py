@@ -265,6 +265,20 @@ def test_recall_says_which_other_order_released_a_number_last(harness: LedgerHar
     harness.run(work)
 
 
+def test_references_of_orders_that_have_ended(harness: LedgerHarness) -> None:
+    async def work(ledger: Ledger) -> None:
+        ended, under_way = [await accept_order(ledger, a_request(key)) for key in ("ended", "under way")]
+        for order in (ended, under_way):
+            await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(order.request.key)))
+        ended = (await ledger.orders.read([ended.order_id]))[ended.order_id]
+        await record_events(ledger, ended, Filled("COMPLETE", ()))
+        references = [ended.reference, under_way.reference, "nobody's"]
+        assert await ledger.numbers.ended(BANDWIDTH, references) == {ended.reference}
+        assert await ledger.numbers.ended(CarrierName("swift"), references) == frozenset()
+
+    harness.run(work)
+
+
 def test_recall_ignores_released_numbers_and_removals(harness: LedgerHarness) -> None:
     """Another removal that names a number does not acquire it."""
 
