@@ -13,7 +13,7 @@ from number_orders.carriers.cm.facts import TOKEN_HEADER
 from number_orders.carriers.http.credentials import ApiKeyHeader
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import NotCancellable, NotResolvable
-from number_orders.orders.events import Adopted, SentAgain
+from number_orders.orders.events import Adopted, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierName, CarrierOrderId, Lane, OrderId
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.cm.access import CmAccount
@@ -326,5 +326,25 @@ def test_numbers_of_a_forgotten_order_are_not_taken_by_one_that_is_known(practic
             else:
                 assert swift.order(bought)["state"] == "COMPLETED_WITH_ERRORS"
                 assert "4 numbers came to the account where 2 were ordered" in swift.order(bought)["reason"]
+
+    run(whole())
+
+
+def test_a_purchase_that_never_ends_stops_no_other_when_it_was_closed(practice: Practice) -> None:
+    """Swift shows it as PROCESSING for ever. The ledger knows that a person has closed it."""
+    swift = SwiftPractice(practice.url, practice.db, practice.carrier, policy=POLICY)
+
+    async def whole() -> None:
+        async with swift.opened() as services:
+            stuck = await accept_one(services, a_purchase("stuck", criteria={"npa": "907"}))
+            await work_once(swift, services)
+            await services.orders.park(stuck, by="ana", why="it never ends")
+            await services.orders.resolve(stuck, WrittenOff("ana", "not wanted any more"))
+            swift.remember()
+        swift.fall_back()
+        async with swift.opened() as services:
+            order_id = await accept_one(services, a_purchase("new"))
+            await work_until_idle(swift, services)
+            assert (swift.order(stuck)["state"], swift.order(order_id)["state"]) == ("FAILED", "COMPLETED")
 
     run(whole())
