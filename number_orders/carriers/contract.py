@@ -88,6 +88,8 @@ class LookUpNumbers:
     """Asks what the ledger knows of these numbers at this carrier. The reply is `KnownNumbers`."""
 
     numbers: tuple[E164, ...]
+    references: tuple[str, ...] = ()
+    """Also which orders with these references have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class KnownNumbers:
     """Numbers that an unfinished order of ours has named and not brought yet."""
     released: Mapping[E164, Release] = field(default_factory=dict)
     """The latest release of a number by another order of ours. It may have been bought again since."""
+    ended: frozenset[str] = frozenset()
+    """Those of the references whose order has ended in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +160,8 @@ class ConversationStore(Protocol):
         """
         ...
 
-    async def look_up_numbers(self, numbers: tuple[E164, ...]) -> KnownNumbers:
-        """Return what the ledger knows of these numbers.
+    async def look_up_numbers(self, numbers: tuple[E164, ...], references: tuple[str, ...] = ()) -> KnownNumbers:
+        """Return what the ledger knows of these numbers, and which orders with these references have ended.
 
         Raises:
             LedgerUnavailable: The ledger cannot be read now.

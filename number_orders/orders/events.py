@@ -159,6 +159,8 @@ class PartSettled(Judgement, HeldBackByRule):
     not_before: datetime
     settled: Mapping[str, object]
     """What is done, in the adapter's own terms. It becomes `progress["settled"]` and stays through all attempts."""
+    contradicted: bool = False
+    """Numbers are gone although the carrier reports that it failed."""
 
 
 @dataclass(frozen=True, slots=True)

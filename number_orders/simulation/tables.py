@@ -152,12 +152,14 @@ class Tables:
             self._held_now[e164] = row
             self.held.append(row)
 
-    def release_number(self, e164: str, order: Row) -> None:
-        """Let an order release a number, if it is held at the carrier of that order."""
+    def release_number(self, e164: str, order: Row) -> bool:
+        """Let an order release a number, if it is held at the carrier of that order; return whether it was."""
         row = self._held_now.get(e164)
-        if row is not None and row["carrier"] == order["carrier"]:
-            del self._held_now[e164]
-            row.update(released_by=order["order_id"], released_at=max(self.clock(), row["acquired_at"]))
+        if row is None or row["carrier"] != order["carrier"]:
+            return False
+        del self._held_now[e164]
+        row.update(released_by=order["order_id"], released_at=max(self.clock(), row["acquired_at"]))
+        return True
 
     def holding(self, e164: str) -> Row | None:
         """Return the holding of a number that is in force, if there is one."""

@@ -110,12 +110,13 @@ def as_if_over(order: Order, now: datetime) -> Order:
 
 
 def as_if_only(order: Order, carrier_order_id: CarrierOrderId) -> Order:
-    """Return the order as if it had been sent once and become this carrier order."""
+    """Return the order as if it had been sent once and become this carrier order.
+
+    One that has ended keeps its `ended_at`: it has no serial lock any more, which an adapter may have to consider.
+    """
     followed = carrier_order_id == order.carrier_order_id
     progress = order.progress if followed else {key: order.progress[key] for key in (SETTLED,) if key in order.progress}
-    return replace(
-        order, state=State.OPEN, carrier_order_id=carrier_order_id, sends=1, losses=0, ended_at=None, progress=progress
-    )
+    return replace(order, state=State.OPEN, carrier_order_id=carrier_order_id, sends=1, losses=0, progress=progress)
 
 
 def ids_in(event: Event | Exception | None) -> Sequence[CarrierOrderId]:

@@ -37,6 +37,8 @@ WITH input AS MATERIALIZED (
     SELECT order_id, e164, state, code, text FROM result
     ON CONFLICT (order_id, e164) DO UPDATE
     SET state = excluded.state, code = excluded.code, text = excluded.text, changed_at = now()
+), sent AS NOT MATERIALIZED (
+    SELECT order_id, at FROM order_events WHERE event = 'SubmissionBegun'
 ), released AS (
     -- `acquired_at` may be later than now(): the transaction that acquired the number may have begun after this one.
     UPDATE held_numbers SET released_by = result.order_id, released_at = greatest(now(), acquired_at)
@@ -47,8 +49,20 @@ WITH input AS MATERIALIZED (
       AND NOT EXISTS (
           SELECT FROM order_numbers AS known
           WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state = 'released')
+      -- A number that its holder was sent for after this order has come again since.
+      AND (result.state = 'withdrawn' OR coalesce((SELECT max(at) FROM sent WHERE order_id = acquired_by), acquired_at)
+                                         <= coalesce((SELECT max(at) FROM sent WHERE order_id = result.order_id), 'infinity'))
       AND released_at IS NULL
-    RETURNING held_id
+    RETURNING held_numbers.held_id, held_numbers.e164, held_numbers.carrier, result.order_id, result.state
+), came_again AS (
+    -- So has one that another order was sent for after this one, and has brought already: that one holds it now.
+    SELECT DISTINCT ON (released.e164) released.e164, released.carrier, holder.account, holder.order_id
+    FROM released
+    JOIN order_numbers AS known ON known.e164 = released.e164 AND known.state IN ('acquired', 'usable')
+    JOIN orders AS holder ON holder.order_id = known.order_id AND holder.carrier = released.carrier
+    WHERE released.state = 'released'
+      AND (SELECT max(at) FROM sent WHERE order_id = holder.order_id) > (SELECT max(at) FROM sent WHERE order_id = released.order_id)
+    ORDER BY released.e164, holder.order_id DESC
 ), held AS (
     -- Counting the released rows makes PostgreSQL release first: a group may release a number and acquire it again.
     INSERT INTO held_numbers (e164, carrier, account, acquired_by, acquired_at)
@@ -58,6 +72,8 @@ WITH input AS MATERIALIZED (
       AND NOT EXISTS (
           SELECT FROM order_numbers AS known
           WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state IN ('acquired', 'usable'))
+    UNION ALL
+    SELECT e164, carrier, account, order_id, now() FROM came_again
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
 ), new_work AS (
     SELECT step.order_id, step.carrier, step.kind, effect.*

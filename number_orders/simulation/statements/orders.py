@@ -83,7 +83,8 @@ def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
     for order, number in reported:
         tables.numbers[order["order_id"]][number["e164"]] = {"order_id": order["order_id"], **number}
     for order, number in gone:
-        tables.release_number(number["e164"], order)
+        if tables.release_number(number["e164"], order) and number["state"] == NumberState.RELEASED:
+            _hold_if_it_came_again(tables, order, number["e164"])
     for order, number in new:
         if number["state"] in _HELD:
             tables.hold_number(number["e164"], order, since=moment_from_json(number.get("held_since")))
@@ -99,7 +100,36 @@ def _releases(tables: Tables, order: Row, number: Row) -> bool:
     known = tables.numbers[order["order_id"]].get(number["e164"])
     if known is not None and known["state"] == NumberState.RELEASED:
         return False
-    return number["state"] == NumberState.RELEASED or _is_withdrawn(tables, order, number)
+    if number["state"] != NumberState.RELEASED:
+        return _is_withdrawn(tables, order, number)
+    return not _has_come_again(tables, order, number["e164"])
+
+
+def _has_come_again(tables: Tables, order: Row, e164: str) -> bool:
+    """Tell whether the order that holds a number was sent for it after this one was sent."""
+    holder, sent_at = tables.holding(e164), _sent_at(tables, order["order_id"])
+    if holder is None or sent_at is None:
+        return False
+    ordered_at: datetime = _sent_at(tables, holder["acquired_by"]) or holder["acquired_at"]
+    return ordered_at > sent_at
+
+
+def _hold_if_it_came_again(tables: Tables, order: Row, e164: str) -> None:
+    """Let the order hold a number that was sent for it after this one, and has brought it already."""
+    sent_at = _sent_at(tables, order["order_id"])
+    for order_id in sorted(tables.orders, reverse=True):
+        number, ordered_at = tables.numbers[order_id].get(e164), _sent_at(tables, order_id)
+        if number and number["state"] in _HELD and sent_at and ordered_at and ordered_at > sent_at:
+            holder = tables.orders[order_id]
+            if holder["carrier"] == order["carrier"]:
+                tables.hold_number(e164, holder)
+                return
+
+
+def _sent_at(tables: Tables, order_id: UUID) -> datetime | None:
+    """Return when an order was last begun to be sent."""
+    begun = (event["at"] for event in tables.events[order_id] if event["event"] == "SubmissionBegun")
+    return max(begun, default=None)
 
 
 def _is_withdrawn(tables: Tables, order: Row, number: Row) -> bool:

@@ -127,6 +127,45 @@ def test_number_released_again_by_the_end_of_its_removal_stays_held_by_the_next_
     harness.run(work)
 
 
+@pytest.mark.parametrize("held_before", [True, False])
+def test_number_that_was_ordered_after_its_removal_stays_held(harness: LedgerHarness, *, held_before: bool) -> None:
+    """The removal is asked about late, when another order has brought the number again."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        if held_before:
+            first = await accept_order(ledger, a_request("buy"))
+            await record_events(ledger, first, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
+        removal = await accept_order(ledger, a_request("remove"))
+        removal = await record_events(ledger, removal, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
+        await harness.advance(MINUTE)
+        again = await accept_order(ledger, a_request("again"))
+        await record_events(ledger, again, SubmissionBegun(), Acknowledged(CarrierOrderId("again")), got)
+        await record_events(ledger, removal, released(RALEIGH))
+        before = [(RALEIGH, "buy", "remove", False)] if held_before else []
+        assert await harness.holdings() == [*before, (RALEIGH, "again", None, True)]
+
+    harness.run(work)
+
+
+def test_number_of_an_order_that_was_sent_before_its_removal_is_released(harness: LedgerHarness) -> None:
+    """Although the ledger has learnt of the number only after the removal was sent."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        bought = await accept_order(ledger, a_request("buy"))
+        bought = await record_events(ledger, bought, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")))
+        await harness.advance(MINUTE)
+        removal = await accept_order(ledger, a_request("remove"))
+        removal = await record_events(ledger, removal, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
+        await harness.advance(MINUTE)
+        await record_events(ledger, bought, got)
+        await record_events(ledger, removal, released(RALEIGH))
+        assert await harness.holdings() == [(RALEIGH, "buy", "remove", False)]
+
+    harness.run(work)
+
+
 def test_releasing_a_number_that_is_not_held_here_changes_no_holding(harness: LedgerHarness) -> None:
     """One number is held at another carrier, the other was never acquired."""
 
@@ -222,6 +261,20 @@ def test_recall_says_which_other_order_released_a_number_last(harness: LedgerHar
         elsewhere = replace(an_unknown_order().request, carrier=CarrierName("swift"))
         _, (number,) = await ledger.numbers.recall(replace(an_unknown_order(), request=elsewhere), [RALEIGH])
         assert (number.released_by, number.released_at) == (None, None)
+
+    harness.run(work)
+
+
+def test_references_of_orders_that_have_ended(harness: LedgerHarness) -> None:
+    async def work(ledger: Ledger) -> None:
+        ended, under_way = [await accept_order(ledger, a_request(key)) for key in ("ended", "under way")]
+        for order in (ended, under_way):
+            await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(order.request.key)))
+        ended = (await ledger.orders.read([ended.order_id]))[ended.order_id]
+        await record_events(ledger, ended, Filled("COMPLETE", ()))
+        references = [ended.reference, under_way.reference, "nobody's"]
+        assert await ledger.numbers.ended(BANDWIDTH, references) == {ended.reference}
+        assert await ledger.numbers.ended(CarrierName("swift"), references) == frozenset()
 
     harness.run(work)
 
