@@ -286,9 +286,10 @@ class Adapter(Protocol):
         ...
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT. Ends in Acknowledged, NotListed or FoundTwice.
+        """Look for an order IN_DOUBT, or one that has ended. Ends in Acknowledged, NotListed or FoundTwice.
 
-        Ends in ProvenAbsent if no request that costs money can have left.
+        Ends in ProvenAbsent if no request that costs money can have left. With `ended_at` all that the carrier has with
+        our reference is wanted, so a list that was not shown whole is `NoAnswer`.
 
         Raises:
             NoAnswer: The carrier's records could not be read, so nothing is known.

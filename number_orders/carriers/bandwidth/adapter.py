@@ -168,11 +168,14 @@ class Bandwidth:
         return cancellation.end_after_request(event, close_request)
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT by our reference, then by the numbers that it names."""
+        """Look for an order by our reference, then by the numbers that it names.
+
+        One that has ended may have several carrier orders: all are found.
+        """
         removes = order.request.kind is Kind.REMOVE_NUMBERS
         if removes and not order.history_lost_at:
             return (yield from self._disconnects.look_for(order))
-        found = yield from self._orders_with_reference(order)
+        found = yield from self._orders_with_reference(order, all_wanted=order.ended_at is not None)
         if removes:  # the ledger may have forgotten a purchase with the same key
             bought = next(iter(found), None)
             other = park_other_content(order, bought, kind=Kind.NEW_NUMBERS) if bought else None
@@ -271,7 +274,7 @@ class Bandwidth:
                 others[buyer[0]] = buyer[1]
         if others or (order.sends <= 1 and isinstance(end, Refused)):
             return others  # found by the numbers, or it was sent once, and that came to nothing
-        for named in (yield from self._orders_with_reference(order)):
+        for named in (yield from self._orders_with_reference(order, all_wanted=True)):
             if named not in {order.carrier_order_id, *others}:
                 found = yield from self._order_if_ours(order, named)
                 others |= dict([found]) if found else {}
@@ -296,13 +299,13 @@ class Bandwidth:
         return carrier_order_id, view
 
     def _orders_with_reference(
-        self, order: Order
+        self, order: Order, *, all_wanted: bool
     ) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
-        """Return all orders with our reference and their statuses, the oldest first."""
+        """Return the orders with our reference and their statuses, the oldest first (`OrderList.found`)."""
         orders = OrderList(order.reference)
         page: str | None = FIRST_PAGE
         while page:
             query = {"page": page, "size": str(PAGE_SIZE), "customerOrderId": order.reference}
             answer = yield CarrierRequest("GET", self._orders_path, Purpose.READ, query)
             page = orders.add(answer)
-        return orders.found()
+        return orders.found(all_wanted=all_wanted)

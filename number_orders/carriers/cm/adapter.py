@@ -131,9 +131,9 @@ class CM:
         return with_cancel_reply(event, reply)
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT by the comment that it was sent with."""
+        """Look for an order by the comment that it was sent with. Of one that has ended all are found."""
         requests = yield from self._requests_with_reference(order)
-        found = requests.found()
+        found = requests.found(all_wanted=order.ended_at is not None)
         if len(found) > 1:
             return FoundTwice(tuple(found))
         for guid, view in found.items():
@@ -147,7 +147,7 @@ class CM:
         """Return the end of an order that CM.com may have several times, once all of them have ended."""
         ends: dict[CarrierOrderId, EndEvent] = {followed: end}
         living: dict[CarrierOrderId, str] = {}
-        for guid in (yield from self._requests_with_reference(order)).found():
+        for guid in (yield from self._requests_with_reference(order)).found(all_wanted=True):
             if guid == followed.lower():
                 continue
             other = replace(order, carrier_order_id=guid)

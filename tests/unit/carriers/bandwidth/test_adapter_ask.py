@@ -605,6 +605,19 @@ def test_a_resent_search_that_is_listed_once_ends_as_shown() -> None:
     assert event == Filled("COMPLETE", acquired(A))
 
 
+@pytest.mark.parametrize("times", [1, 2], ids=["one is missing", "one is shown twice"])
+def test_a_resent_order_does_not_end_before_the_whole_list_was_shown(times: int) -> None:
+    """It is in the list itself, but one order of two is not: that may be a second purchase."""
+    item = (THEIRS, str(searched(1).order_id), "2026-01-02")
+
+    with pytest.raises(NoAnswer, match="1 of 2"):
+        ask(
+            searched(1, losses=1, sends=2),
+            shown("COMPLETE", completed=bare(A)),
+            listed(*[item] * times, total=2),
+        )
+
+
 def test_a_failed_resent_order_gives_way_to_a_living_one() -> None:
     order = searched(1, losses=1, sends=2)
     mine = str(order.order_id)

@@ -1,5 +1,6 @@
 """Looking for a number request whose answer was lost, by its comment only."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -116,6 +117,14 @@ def test_a_list_that_does_not_show_everything_proves_nothing(pages: list[Carrier
 def test_a_found_request_counts_though_the_list_has_no_end() -> None:
     event, _ = looked(page(shown(), total=9), page(shown(), total=9))
     assert event == Acknowledged(THEIRS, "created")
+
+
+def test_after_the_end_the_whole_list_is_wanted() -> None:
+    """A late look asks for every request with our reference, and one may be among those that are not shown."""
+    ended = an_order(state=State.IN_DOUBT, carrier_order_id=None, losses=1, ended_at=datetime(2026, 1, 2, tzinfo=UTC))
+
+    with pytest.raises(NoAnswer, match="1 of 9"):
+        converse(CARRIER.look_for(ended), page(shown(), total=9), page(shown(), total=9))
 
 
 @pytest.mark.parametrize("total", ["", "many", "-1", "9" * 40, "³"])
