@@ -68,8 +68,10 @@ WITH input AS MATERIALIZED (
 ), released_lock AS (
     DELETE FROM turns USING step
     WHERE turns.order_id = step.order_id AND step.releases_serial_lock
-      -- The numbers that an order names stay its own until it has ended, or is to be sent again.
-      AND (step.ends OR step.state = 'ACCEPTED' OR turns.serial_key NOT LIKE 'number +%%')
+      -- The numbers that an order names stay its own until it has ended, or nothing of it can have been sent: an attempt
+      -- that was in doubt may have arrived after all.
+      AND (step.ends OR turns.serial_key NOT LIKE 'number +%%'
+           OR (step.state = 'ACCEPTED' AND step.losses = 0 AND step.doubt_since IS NULL))
     RETURNING turns.carrier, turns.serial_key
 ), woken AS (
     -- Wake the oldest order that waits for the lock. One that starts to wait at this moment may be missed: it tries again

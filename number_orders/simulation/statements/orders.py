@@ -11,7 +11,7 @@ from number_orders.simulation.statements.alarms import raise_alarm
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
-from number_orders.simulation.statements.serial_locks import is_of_number
+from number_orders.simulation.statements.serial_locks import is_of_number, was_in_doubt
 from number_orders.simulation.tables import Row, Tables, check_e164
 
 _HELD: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
@@ -107,7 +107,8 @@ def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
     if not step["keeps_work"]:
         tables.drop_work(order_id, {effect["lane"] for effect in step["effects"]})
     if step["releases_serial_lock"]:
-        _release_serial_locks(tables, order_id, group, numbers=step["ends"] or step["state"] == State.ACCEPTED)
+        unsent = step["state"] == State.ACCEPTED and not was_in_doubt(order)
+        _release_serial_locks(tables, order_id, group, numbers=step["ends"] or unsent)
     for effect in step["effects"]:
         tables.add_work(order, effect)
     if step["notification"] is not None:
