@@ -24,6 +24,7 @@ from number_orders.carriers.bandwidth.answers import (
     decode_order,
     decode_own_list,
     decode_submission,
+    may_be_forgotten,
     parked_if_not_ours,
 )
 from number_orders.carriers.bandwidth.cancellation import CloseReply, CloseRequest
@@ -32,6 +33,7 @@ from number_orders.carriers.bandwidth.facts import (
     BACKORDERED,
     CARRIER,
     FIRST_PAGE,
+    FORGOTTEN_NUMBERS_READ_MAX,
     LIMIT_GROUPS,
     OWNER_LOOKUPS_MAX,
     PAGE_SIZE,
@@ -43,6 +45,7 @@ from number_orders.carriers.bandwidth.outcomes import (
     EndEvent,
     EndStatus,
     NumberLook,
+    Purchased,
     consistent_end,
     end_status,
     reconciled_end,
@@ -50,6 +53,7 @@ from number_orders.carriers.bandwidth.outcomes import (
     still_open,
     taken_numbers,
     unmentioned_numbers,
+    without_released,
 )
 from number_orders.carriers.bandwidth.reservations import BandwidthReservations
 from number_orders.carriers.bandwidth.rules import faults
@@ -65,8 +69,17 @@ from number_orders.carriers.contract import (
 from number_orders.carriers.found_content import park_other_content
 from number_orders.carriers.several_orders import bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
-from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, Parked, Refused, StillOpen
-from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
+from number_orders.orders.events import (
+    Acknowledged,
+    Event,
+    FilledWithErrors,
+    FoundTwice,
+    NotListed,
+    Parked,
+    Refused,
+    StillOpen,
+)
+from number_orders.orders.model import HELD_STATES, CarrierName, CarrierOrderId, Kind, Order, OrderRequest
 from number_orders.orders.numbers import E164
 
 _XML: Final = "application/xml"
@@ -162,9 +175,9 @@ class Bandwidth:
         if still_open_event := still_open(shown.view, shown.status):
             return cancellation.explain_open(order, still_open_event, close_request)
         end = yield from self._end(order, shown.view, shown.status)
-        if not order.losses:
-            return cancellation.end_after_request(end, close_request)
-        event = yield from self._end_after_lost_answer(order, end, shown.view)
+        event: Event = (yield from self._end_after_lost_answer(order, end, shown.view)) if order.losses else end
+        if isinstance(event, Purchased) and may_be_forgotten(order, shown.view):
+            event = yield from self._without_released(order, event)
         return cancellation.end_after_request(event, close_request)
 
     def look_for(self, order: Order) -> Conversation:
@@ -238,6 +251,18 @@ class Bandwidth:
         for number in unmentioned_numbers(order, view, end, own_list)[:UNMENTIONED_NUMBERS_READ_MAX]:
             looks[number] = decode_look((yield get_number(number)), self._account_id, order.carrier_order_id)
         return reconciled_end(order, view, status, end, own_list, looks)
+
+    def _without_released(self, order: Order, end: Purchased) -> ConversationOf[Purchased]:
+        """Return the end of a purchase that may be forgotten, without the numbers that have left the account since.
+
+        Bandwidth goes on listing them as bought, and the removal may be forgotten as well.
+        """
+        buyer = None if isinstance(end, FilledWithErrors) and end.carrier_order_ids else order.carrier_order_id
+        looks: dict[E164, NumberLook] = {}
+        bought = [result.e164 for result in end.numbers if result.state in HELD_STATES]
+        for e164 in bought[:FORGOTTEN_NUMBERS_READ_MAX]:
+            looks[e164] = decode_look((yield get_number(e164)), self._account_id, buyer)
+        return without_released(end, looks)
 
     def _end_after_lost_answer(self, order: Order, end: EndEvent, view: OrderView) -> ConversationOf[Event]:
         """Return the end of an order that Bandwidth may have several times, once all of them have ended."""

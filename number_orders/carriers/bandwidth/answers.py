@@ -147,6 +147,13 @@ def parked_if_not_ours(order: Order, view: OrderView) -> Parked | None:
     return Parked(f"{CARRIER}'s order {mismatch}; it stands at {shown}, and nothing of that was taken for ours")
 
 
+def may_be_forgotten(order: Order, view: OrderView) -> bool:
+    """Return whether what was done after the purchase may be forgotten: it was made before the ledger fell back."""
+    if order.history_lost_at is None:
+        return False
+    return view.created_at is None or view.created_at < order.history_lost_at + CLOCK_DIFFERENCE_MAX
+
+
 def decode_own_list(answer: CarrierAnswer) -> NumberList | None:
     """Return an order's own list of numbers (`/orders/{id}/tns`), or None if Bandwidth keeps none for it."""
     if answer.status == HTTPStatus.NOT_FOUND:

@@ -86,6 +86,7 @@ class OrderView:
     """How many numbers were ordered by criteria."""
     ordered: tuple[E164, ...]
     """The numbers that were ordered by name."""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +230,7 @@ def _read(body: bytes, root_name: str, echo_name: str, done_name: str) -> OrderV
         summary=shown.get("summary"),
         ordered_quantity=_ordered_quantity(echo),
         ordered=_numbers([echo]).listed if echo is not None else (),
+        created_at=read_moment(echoed.get("ordercreatedate")),
     )
 
 

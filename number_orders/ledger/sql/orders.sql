@@ -28,7 +28,7 @@ WITH input AS MATERIALIZED (
     INSERT INTO order_events (order_id, version, event, state, late, detail)
     SELECT order_id, version, event, state, late, detail FROM step
 ), result AS MATERIALIZED (
-    SELECT step.order_id, step.carrier, step.account, number.*
+    SELECT step.order_id, step.carrier, step.kind, step.account, number.*
     FROM step, jsonb_to_recordset(step.numbers) AS number (e164 text, state text, code text, text text, held_since timestamptz)
     WHERE NOT step.late
 ), numbers AS (
@@ -41,7 +41,9 @@ WITH input AS MATERIALIZED (
     UPDATE held_numbers SET released_by = result.order_id, released_at = greatest(now(), acquired_at)
     FROM result
     WHERE held_numbers.e164 = result.e164 AND held_numbers.carrier = result.carrier
-      AND (result.state = 'released' OR (result.state = 'withdrawn' AND held_numbers.acquired_by = result.order_id))
+      AND result.state IN ('released', 'withdrawn')
+      -- A removal releases whatever holds the number. A purchase loses what it has brought itself.
+      AND ((result.kind = 'remove_numbers' AND result.state = 'released') OR held_numbers.acquired_by = result.order_id)
       -- An order releases a number once. When it reports the number again, another order may hold it again.
       AND NOT EXISTS (
           SELECT FROM order_numbers AS known

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.orders.model import Lane, NumberState, State
+from number_orders.orders.model import Kind, Lane, NumberState, State
 from number_orders.simulation.statements.alarms import raise_alarm
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
@@ -90,14 +90,11 @@ def _releases(tables: Tables, order: Row, number: Row) -> bool:
     known = tables.numbers[order["order_id"]].get(number["e164"])
     if known is not None and known["state"] == NumberState.RELEASED:
         return False
-    return number["state"] == NumberState.RELEASED or _is_withdrawn(tables, order, number)
-
-
-def _is_withdrawn(tables: Tables, order: Row, number: Row) -> bool:
-    """Tell whether the carrier withdrew a number that this order brought."""
-    holder = tables.holding(number["e164"])
+    if order["kind"] == Kind.REMOVE_NUMBERS and number["state"] == NumberState.RELEASED:
+        return True
+    holder = tables.holding(number["e164"])  # a purchase loses what it has brought itself
     brought = holder is not None and holder["acquired_by"] == order["order_id"]
-    return brought and number["state"] == NumberState.WITHDRAWN
+    return brought and number["state"] in {NumberState.RELEASED, NumberState.WITHDRAWN}
 
 
 def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:

@@ -328,3 +328,69 @@ def test_numbers_of_a_forgotten_order_are_not_taken_by_one_that_is_known(practic
                 assert "4 numbers came to the account where 2 were ordered" in swift.order(bought)["reason"]
 
     run(whole())
+
+
+@pytest.mark.parametrize("resent", [("bought", "gone"), ("gone", "bought"), ("bought",)], ids="-".join)
+def test_a_forgotten_purchase_does_not_hold_a_number_that_was_removed_since(
+    practice: Practice, resent: tuple[str, ...]
+) -> None:
+    """Purchase and removal came after the backup. Bandwidth goes on listing the number as bought."""
+    practice.policy = POLICY
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            practice.remember()
+            (bought,) = await accept(services, an_order("bought"))
+            await work_until_idle(practice, services)
+            (number,) = practice.numbers(bought)
+            removal = {"key": "gone", "carrier": "bandwidth", "kind": "remove_numbers", "numbers": [number]}
+            bodies = {"bought": an_order("bought"), "gone": removal}
+            await accept(services, removal)
+            await work_until_idle(practice, services)
+            assert number not in practice.carrier.report()["holdings"]["bandwidth"]
+        practice.fall_back()
+        async with practice.opened() as services:
+            for key in resent:
+                await accept(services, bodies[key])
+                await work_until_idle(practice, services)
+            assert practice.rows("SELECT e164 FROM held_numbers WHERE released_at IS NULL") == []
+            ended = practice.rows(
+                "SELECT key, orders.state, n.state AS number FROM orders JOIN order_numbers AS n USING (order_id)"
+            )
+            shown = {row["key"]: (row["state"], row["number"]) for row in ended}
+            assert shown == dict.fromkeys(resent, ("COMPLETED", "released"))
+            assert len(practice.sold()) == 2
+
+    run(whole())
+
+
+def test_a_forgotten_purchase_takes_no_number_from_the_order_that_bought_it_again(practice: Practice) -> None:
+    """It was bought, removed, and bought once more. Only the last purchase holds the number."""
+    practice.policy = POLICY
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            practice.remember()
+            (bought,) = await accept(services, an_order("bought"))
+            await work_until_idle(practice, services)
+            (number,) = practice.numbers(bought)
+            named = {"criteria": None, "quantity": None, "numbers": [number]}
+            await accept(services, an_order("gone", kind="remove_numbers", **named))
+            await work_until_idle(practice, services)
+            practice.carrier.advance(60)  # it is for sale again
+            await accept(services, an_order("again", **named))
+            await work_until_idle(practice, services)
+            assert number in practice.carrier.report()["holdings"]["bandwidth"]
+        practice.fall_back()
+        async with practice.opened() as services:
+            (again,) = await accept(services, an_order("again", **named))
+            await work_until_idle(practice, services)
+            (first,) = await accept(services, an_order("bought"))
+            await work_until_idle(practice, services)
+            held = practice.rows("SELECT e164, acquired_by FROM held_numbers WHERE released_at IS NULL")
+            assert held == [{"e164": number, "acquired_by": again}]
+            (shown,) = practice.rows("SELECT state, text FROM order_numbers WHERE order_id = %(it)s", it=first)
+            assert shown["state"] == "released"
+            assert "the carrier's order" in shown["text"]
+
+    run(whole())

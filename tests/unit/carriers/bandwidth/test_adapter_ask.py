@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from encodings.aliases import aliases
 from xml.etree.ElementTree import ParseError, fromstring
 
 import pytest
 
-from number_orders.carriers.bandwidth.facts import UNMENTIONED_NUMBERS_READ_MAX
+from number_orders.carriers.bandwidth.facts import FORGOTTEN_NUMBERS_READ_MAX, UNMENTIONED_NUMBERS_READ_MAX
 from number_orders.carriers.contract import CarrierAnswer, Purpose
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
@@ -641,6 +642,54 @@ def test_an_order_with_numbers_from_two_sends_has_them_all() -> None:
 
     assert isinstance(event, FilledWithErrors)
     assert event.numbers == (*acquired(A), NumberResult(B, NumberState.ACQUIRED))
+
+
+# --- after the ledger fell back in time --------------------------------------------------------------
+
+FALL = datetime(2024, 9, 6, tzinfo=UTC)
+AGING = number_of(THEIRS).replace("Inservice", "Aging")
+
+
+def made_at(moment: str, body: str) -> str:
+    return body.replace("<SiteId>", f"<OrderCreateDate>{moment}</OrderCreateDate><SiteId>")
+
+
+@pytest.mark.parametrize("made", ["2024-09-05T23:34:31.553Z", "2024-09-06T00:59:59Z", "the other day"])
+def test_a_number_of_a_forgotten_purchase_that_has_left_is_released(made: str) -> None:
+    """Its removal may be forgotten too, and the order goes on listing it."""
+    event = ask(
+        searched(3, history_lost_at=FALL),
+        made_at(made, shown("COMPLETE", completed=bare(A, B, C))),
+        AGING,
+        number_of(THEIRS),
+        answered(403),
+    )
+
+    assert isinstance(event, Filled)
+    assert [result.state for result in event.numbers] == [
+        NumberState.RELEASED,
+        NumberState.ACQUIRED,
+        NumberState.ACQUIRED,  # nothing can be seen of it, and the order lists it
+    ]
+    assert event.numbers[0].text == "bought, and gone since: the carrier shows the number as Aging"
+
+
+def test_numbers_of_a_purchase_that_was_made_after_the_fall_are_not_looked_up() -> None:
+    order = searched(1, history_lost_at=FALL)
+    body = made_at("2024-09-06T01:00:01Z", shown("COMPLETE", completed=bare(A)))
+
+    assert ask(order, body) == Filled("COMPLETE", acquired(A))
+
+
+def test_of_many_numbers_of_a_forgotten_purchase_the_first_are_looked_up() -> None:
+    many = [E164(f"+1919555{number:04}") for number in range(200, 203 + FORGOTTEN_NUMBERS_READ_MAX)]
+    shows = shown("COMPLETE", completed=bare(*many))
+
+    event = ask(searched(len(many), history_lost_at=FALL), shows, *[AGING] * FORGOTTEN_NUMBERS_READ_MAX)
+
+    assert isinstance(event, Filled)
+    assert [result.state for result in event.numbers[-3:]] == [NumberState.ACQUIRED] * 3
+    assert len({result.e164 for result in event.numbers if result.state is NumberState.RELEASED}) == len(many) - 3
 
 
 # --- answers that say nothing ---------------------------------------------------------------------
