@@ -291,8 +291,9 @@ def _after_the_end(order: Order, event: AfterTheEnd, now: datetime, policy: Carr
     notify = order.request.notify
     if notify and order.state in notify.on:
         effects.append(TellProducer(now))
+    bought_more = isinstance(event, LookedAgain) and _has_bought(order, event)
     changed = replace(kept, reason="; ".join(filter(None, (order.reason, _reason(event)))))
-    return Step(changed, event, tuple(effects), bought_elsewhere=isinstance(event, LookedAgain))
+    return Step(changed, event, tuple(effects), bought_elsewhere=bought_more)
 
 
 def _contradicts(order: Order, event: Event) -> bool:

@@ -114,14 +114,24 @@ def reconciled_end(
 
 def without_released(end: Purchased, looks: Mapping[E164, NumberLook]) -> Purchased:
     """Return the end of a purchase of which numbers have left the account since: these are released, not held."""
-    gone = {e164: look.text.partition(": ")[2] for e164, look in looks.items() if look.is_ours is False}
+    held = {result.e164 for result in end.numbers if result.state in HELD_STATES}
+    gone = {
+        e164: look.text.partition(": ")[2] for e164, look in looks.items() if look.is_ours is False and e164 in held
+    }
+    if not gone:
+        return end
     numbers = tuple(
         replace(result, state=NumberState.RELEASED, text=f"bought, and gone since: {gone[result.e164]}")
-        if result.e164 in gone and result.state in HELD_STATES
+        if result.e164 in gone
         else result
         for result in end.numbers
     )
-    return replace(end, numbers=numbers)
+    why = f"{count_in_words(len(gone))} bought and not on the account any more"
+    match end:
+        case Filled():
+            return FilledWithErrors(end.carrier_status, numbers, f"the carrier says {end.carrier_status}, yet {why}")
+        case PartlyFilled() | FilledWithErrors():
+            return replace(end, numbers=numbers, reason=f"{end.reason}; {why}")
 
 
 def refused_order(order: Order, errors: Collection[CarrierError]) -> Refused:

@@ -665,13 +665,25 @@ def test_a_number_of_a_forgotten_purchase_that_has_left_is_released(made: str) -
         answered(403),
     )
 
-    assert isinstance(event, Filled)
+    assert isinstance(event, FilledWithErrors)
+    assert event.reason == "the carrier says COMPLETE, yet 1 number bought and not on the account any more"
     assert [result.state for result in event.numbers] == [
         NumberState.RELEASED,
         NumberState.ACQUIRED,
         NumberState.ACQUIRED,  # nothing can be seen of it, and the order lists it
     ]
     assert event.numbers[0].text == "bought, and gone since: the carrier shows the number as Aging"
+
+
+def test_a_forgotten_purchase_with_few_numbers_is_partial_without_those_that_have_left() -> None:
+    body = shown("PARTIAL", completed=bare(A, B), errors=error("5005", "gone", C))
+
+    event = ask(named(A, B, C, history_lost_at=FALL), body, AGING, number_of(THEIRS))
+
+    assert isinstance(event, PartlyFilled)
+    assert event.reason.endswith("gone; 1 number bought and not on the account any more")
+    states = {result.e164: result.state for result in event.numbers}
+    assert states == {A: NumberState.RELEASED, B: NumberState.ACQUIRED, C: NumberState.FAILED}
 
 
 def test_numbers_of_a_purchase_that_was_made_after_the_fall_are_not_looked_up() -> None:
@@ -687,7 +699,7 @@ def test_of_many_numbers_of_a_forgotten_purchase_the_first_are_looked_up() -> No
 
     event = ask(searched(len(many), history_lost_at=FALL), shows, *[AGING] * FORGOTTEN_NUMBERS_READ_MAX)
 
-    assert isinstance(event, Filled)
+    assert isinstance(event, FilledWithErrors)
     assert [result.state for result in event.numbers[-3:]] == [NumberState.ACQUIRED] * 3
     assert len({result.e164 for result in event.numbers if result.state is NumberState.RELEASED}) == len(many) - 3
 
