@@ -57,6 +57,7 @@ from number_orders.carriers.bandwidth.outcomes import (
 )
 from number_orders.carriers.bandwidth.reservations import BandwidthReservations
 from number_orders.carriers.bandwidth.rules import faults
+from number_orders.carriers.bandwidth.search import other_choice
 from number_orders.carriers.bandwidth.xml import OrderView, write_close_order, write_order
 from number_orders.carriers.contract import (
     Capabilities,
@@ -211,7 +212,14 @@ class Bandwidth:
     def _other_content(self, order: Order, found: CarrierOrderId) -> ConversationOf[Parked | None]:
         """Return `Parked` if the order with our reference was ordered with something else."""
         view, _ = decode_order((yield self._get_order(found)), found)
-        return park_other_content(order, found, quantity=view.ordered_quantity, numbers=view.ordered)
+        choice = None if view.ordered else other_choice(order.request, view.order_type, view.search)
+        return park_other_content(
+            order,
+            found,
+            quantity=view.ordered_quantity,
+            numbers=view.ordered,
+            choice=choice,
+        )
 
     def _read_order(self, order: Order) -> ConversationOf[ShownOrder | Event]:
         """Read the order; return an event instead if Bandwidth does not know it or shows another's reference."""

@@ -25,7 +25,7 @@ from number_orders.carriers.cm.answers import (
 )
 from number_orders.carriers.cm.cancellation import PROGRESS, cancel, should_cancel, with_cancel_reply
 from number_orders.carriers.cm.facts import CARRIER, QUANTITY_MAX, REQUESTS_PATH, STATUSES, StatusMeaning, normalized
-from number_orders.carriers.cm.json import reference_of, write_request
+from number_orders.carriers.cm.json import digest_in, reference_of, write_request
 from number_orders.carriers.cm.restrictions import ask_allowance, range_fault
 from number_orders.carriers.cm.rules import Profiles, faults, profile_key
 from number_orders.carriers.contract import Capabilities, CarrierAnswer, CarrierRequest, Conversation, Purpose
@@ -137,8 +137,8 @@ class CM:
         if len(found) > 1:
             return FoundTwice(tuple(found))
         for guid, view in found.items():
-            other = park_other_content(order, guid, quantity=view.quantity) if order.history_lost_at else None
-            return other or Acknowledged(guid, view.status)
+            other = park_other_content(order, guid, quantity=view.quantity, digest=digest_in(view.comment))
+            return (other if order.history_lost_at else None) or Acknowledged(guid, view.status)
         return NotListed("the comments of all number requests", shows_references=requests.shows_references)
 
     def _end_after_lost_answer(

@@ -182,6 +182,30 @@ def test_an_order_found_with_another_quantity_is_parked_and_says_both(fallen: Fa
     run(whole())
 
 
+def test_an_order_found_with_other_criteria_is_parked_and_says_both(fallen: Fallen) -> None:
+    """What was ordered is compared, not only how much."""
+
+    async def whole() -> None:
+        practice = fallen.practice
+        other = {**fallen.where["criteria"], "npa": "020" if practice.name == CM_COM else "212"}
+        async with fallen.opened() as services:
+            practice.remember()
+            await accept(services, fallen.order("crm-1"))
+            await work_until_idle(practice, services)
+        practice.fall_back()
+        async with fallen.opened() as services:
+            (order_id,) = await accept(services, fallen.order("crm-1", criteria=other))
+            practice.pass_time(hours=1)
+            for _ in range(3):
+                await work(services, Lane.SUBMIT, Lane.ASK, carrier=practice.name)
+                practice.pass_time(hours=1)
+            order, (theirs,) = practice.order(order_id), fallen.bought("crm-1")
+            assert order["state"] == "PARKED"
+            assert theirs["order_id"] in order["reason"]
+
+    run(whole())
+
+
 def test_an_order_whose_attempts_are_forgotten_is_looked_for(fallen: Fallen) -> None:
     """The backup has it as being sent. The answer, and the end, came after it."""
 
