@@ -236,6 +236,8 @@ class Capabilities:
     """Kinds of orders that the carrier can cancel while they are open there."""
     limit_groups: Mapping[tuple[Lane, Kind], str] = field(default_factory=dict)
     """By lane and kind: which of the carrier's rate limits the requests count against, in the carrier's word."""
+    shows_numbers: bool = True
+    """The carrier says of an order which numbers it brought. Otherwise they are looked for on the account."""
     reserves: bool = False
     """A number can be reserved for a while."""
     taint_window: timedelta | None = None
