@@ -40,6 +40,7 @@ from number_orders.orders.events import (
     PartSettled,
     ProvenAbsent,
     Refused,
+    Reminder,
     SentAgain,
     SetAside,
     StillOpen,
@@ -188,6 +189,11 @@ class Step:
     def keeps_work(self) -> bool:
         """Whether the order is still to be sent or asked about as before this step."""
         return self.late or isinstance(self.event, NumbersAdopted | NumbersGivenUp)
+
+    @property
+    def reminds(self) -> bool:
+        """Whether a person only wants something done now: what the carrier has shown, and since when, still counts."""
+        return isinstance(self.event, Reminder)
 
     @property
     def releases_serial_lock(self) -> bool:

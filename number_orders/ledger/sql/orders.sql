@@ -7,7 +7,7 @@ WITH input AS MATERIALIZED (
         order_id uuid, from_version integer, from_state text, state text, ends boolean, carrier_order_id text, carrier_status text,
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
         history_lost_at timestamptz,
-        event text, late boolean, keeps_work boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb,
+        event text, late boolean, keeps_work boolean, reminds boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb,
         notification jsonb, channels text[], alarms jsonb)
 ), moved AS (
     UPDATE orders
@@ -17,7 +17,8 @@ WITH input AS MATERIALIZED (
         cancel_asked_at = input.cancel_asked_at,
         sends = input.sends, losses = input.losses, doubt_since = input.doubt_since, doubt_asks = input.doubt_asks,
         history_lost_at = greatest(input.history_lost_at, orders.history_lost_at),
-        moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
+        moved_at = CASE WHEN input.reminds THEN orders.moved_at ELSE now() END,
+        ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
     FROM input
     -- A ledger that fell back in time gives versions out again.
     WHERE orders.order_id = input.order_id AND orders.version = input.from_version AND orders.state = input.from_state
@@ -61,7 +62,11 @@ WITH input AS MATERIALIZED (
           WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state IN ('acquired', 'usable'))
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
 ), new_work AS (
-    SELECT step.order_id, step.carrier, step.kind, effect.*
+    SELECT step.order_id, step.carrier, step.kind, effect.*,
+           -- A reminder brings the next look forward, and the looks before it still count.
+           CASE WHEN step.reminds THEN coalesce((
+               SELECT confirmed FROM owed WHERE owed.order_id = step.order_id AND owed.lane = effect.lane), 0)
+           ELSE 0 END AS confirmed
     FROM step, jsonb_to_recordset(step.effects) AS effect (lane text, not_before timestamptz, reason text)
 ), done_work AS (
     DELETE FROM owed USING step
@@ -87,10 +92,10 @@ WITH input AS MATERIALIZED (
     ) AS first
     WHERE owed.order_id = first.order_id AND owed.lane = 'submit' AND owed.lease_token IS NULL
 ), stored_work AS (
-    INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
-    SELECT order_id, lane, carrier, kind, not_before, reason FROM new_work
+    INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason, confirmed)
+    SELECT order_id, lane, carrier, kind, not_before, reason, confirmed FROM new_work
     ON CONFLICT (order_id, lane) DO UPDATE
-    SET reason = excluded.reason, attempts = 0, confirmed = 0, turn = owed.turn + 1, serial_key = NULL,
+    SET reason = excluded.reason, attempts = 0, confirmed = excluded.confirmed, turn = owed.turn + 1, serial_key = NULL,
         -- A delivery under way keeps its lease: otherwise a later document could overtake it.
         lease_token = CASE WHEN owed.lane = 'tell' THEN owed.lease_token END,
         not_before = CASE WHEN owed.lane = 'tell' AND owed.lease_token IS NOT NULL THEN owed.not_before

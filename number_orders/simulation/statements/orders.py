@@ -56,7 +56,8 @@ def _order(tables: Tables, step: Row) -> Row:
 
 def _change(tables: Tables, step: Row) -> Row:
     order, now = _order(tables, step), tables.clock()
-    change = {name: step[name] for name in _MOVED} | {"version": step["from_version"] + 1, "moved_at": now}
+    change = {name: step[name] for name in _MOVED} | {"version": step["from_version"] + 1}
+    change |= {} if step["reminds"] else {"moved_at": now}
     change |= {name: moment_from_json(step[name]) for name in ("cancel_asked_at", "doubt_since")}
     losses = (moment_from_json(step["history_lost_at"]), order["history_lost_at"])
     change["history_lost_at"] = max(filter(None, losses), default=None)
@@ -107,7 +108,7 @@ def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
         unsent = step["state"] == State.ACCEPTED and not was_in_doubt(order)
         _release_serial_locks(tables, order_id, group, numbers=step["ends"] or unsent)
     for effect in step["effects"]:
-        tables.add_work(order, effect)
+        tables.add_work(order, effect, keeps_looks=step["reminds"])
     if step["notification"] is not None:
         ended_at = moment_in_document(order["ended_at"]) if order["ended_at"] else None
         document = step["notification"] | {"ended_at": ended_at}

@@ -1,12 +1,12 @@
 """Ends that are believed later, withdrawn numbers, second purchases and late looks, with a scripted carrier."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
 from number_orders.carriers.bandwidth.adapter import Bandwidth
-from number_orders.carriers.contract import Conversation
+from number_orders.carriers.contract import Capabilities, Conversation
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.alarms import Alarm
@@ -392,6 +392,24 @@ def test_a_late_look_does_not_claim_a_number_that_came_and_went(lagging: Practic
     run(scenario())
 
 
+def test_reminders_do_not_put_off_an_end_that_falls_short(lagging: Practice) -> None:
+    """Somebody wants it asked about once a minute. They do not shorten its time either."""
+
+    async def scenario() -> None:
+        carrier = Scripted(stands={A: PartlyFilled("COMPLETED", bought(0), "1 of 3")})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send(services)
+            seen = []
+            for _ in range(5):
+                await services.orders.retry([order_id], by="cron", why=None)
+                await look(lagging, services, MINUTE)
+                seen.append(lagging.order(order_id)["state"])
+            assert seen[:2] == ["OPEN", "OPEN"]
+            assert seen[-1] == "PARTIAL"
+
+    run(scenario())
+
+
 async def close_with_one_number(lagging: Practice, services: Services) -> OrderId:
     """Park an order that has one number so far, and close it by hand."""
     order_id = await send(services)
@@ -436,6 +454,29 @@ def test_a_late_look_withdraws_nothing_before_the_carriers_end_says_so(lagging: 
             await close_with_one_number(lagging, services)
             carrier.stands = {A: shown} if shown else {}
             await look(lagging, services, timedelta(hours=25), times=4)
+            assert (held(lagging), lagging.alarms()) == (E164S[:1], [])
+
+    run(scenario())
+
+
+class LooksIntoTheAccount(Scripted):
+    """A carrier like Swift: the numbers of an order are those that are on the account now."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, shows_numbers=False)
+
+
+def test_a_late_look_withdraws_nothing_where_the_carrier_does_not_say_what_it_brought(lagging: Practice) -> None:
+    """The number may have been removed by hand since."""
+
+    async def scenario() -> None:
+        carrier = LooksIntoTheAccount(stands={A: StillOpen("BACKORDERED", bought(0), slow=True)})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await close_with_one_number(lagging, services)
+            carrier.stands[A] = Refused("no stock", None, "FAILED")
+            await look(lagging, services, timedelta(hours=25), times=4)
+            assert lagging.story(order_id)[-1] == "LookedAgain"
             assert (held(lagging), lagging.alarms()) == (E164S[:1], [])
 
     run(scenario())
