@@ -148,8 +148,11 @@ def parked_if_not_ours(order: Order, view: OrderView) -> Parked | None:
 
 
 def may_be_forgotten(order: Order, view: OrderView) -> bool:
-    """Return whether what was done after the purchase may be forgotten: it was made before the ledger fell back."""
-    if order.history_lost_at is None:
+    """Return whether what was done after the purchase may be forgotten: it was made before the ledger fell back.
+
+    An order that was accepted after that, and sent, was looked for first and was not there.
+    """
+    if order.history_lost_at is None or (order.sends and order.accepted_at >= order.history_lost_at):
         return False
     return view.created_at is None or view.created_at < order.history_lost_at + CLOCK_DIFFERENCE_MAX
 

@@ -658,7 +658,7 @@ def made_at(moment: str, body: str) -> str:
 def test_a_number_of_a_forgotten_purchase_that_has_left_is_released(made: str) -> None:
     """Its removal may be forgotten too, and the order goes on listing it."""
     event = ask(
-        searched(3, history_lost_at=FALL),
+        searched(3, history_lost_at=FALL, sends=0),
         made_at(made, shown("COMPLETE", completed=bare(A, B, C))),
         AGING,
         number_of(THEIRS),
@@ -678,7 +678,7 @@ def test_a_number_of_a_forgotten_purchase_that_has_left_is_released(made: str) -
 def test_a_forgotten_purchase_with_few_numbers_is_partial_without_those_that_have_left() -> None:
     body = shown("PARTIAL", completed=bare(A, B), errors=error("5005", "gone", C))
 
-    event = ask(named(A, B, C, history_lost_at=FALL), body, AGING, number_of(THEIRS))
+    event = ask(named(A, B, C, history_lost_at=FALL, sends=0), body, AGING, number_of(THEIRS))
 
     assert isinstance(event, PartlyFilled)
     assert event.reason.endswith("gone; 1 number bought and not on the account any more")
@@ -687,8 +687,16 @@ def test_a_forgotten_purchase_with_few_numbers_is_partial_without_those_that_hav
 
 
 def test_numbers_of_a_purchase_that_was_made_after_the_fall_are_not_looked_up() -> None:
-    order = searched(1, history_lost_at=FALL)
+    order = searched(1, history_lost_at=FALL, sends=0)
     body = made_at("2024-09-06T01:00:01Z", shown("COMPLETE", completed=bare(A)))
+
+    assert ask(order, body) == Filled("COMPLETE", acquired(A))
+
+
+def test_numbers_of_an_order_that_was_accepted_and_sent_after_the_fall_are_not_looked_up() -> None:
+    """It was looked for first. Then also the carrier's clock does not matter."""
+    order = searched(1, history_lost_at=FALL, accepted_at=FALL, sends=1)
+    body = made_at("2024-09-05T23:59:59Z", shown("COMPLETE", completed=bare(A)))
 
     assert ask(order, body) == Filled("COMPLETE", acquired(A))
 
@@ -697,7 +705,7 @@ def test_of_many_numbers_of_a_forgotten_purchase_the_first_are_looked_up() -> No
     many = [E164(f"+1919555{number:04}") for number in range(200, 203 + FORGOTTEN_NUMBERS_READ_MAX)]
     shows = shown("COMPLETE", completed=bare(*many))
 
-    event = ask(searched(len(many), history_lost_at=FALL), shows, *[AGING] * FORGOTTEN_NUMBERS_READ_MAX)
+    event = ask(searched(len(many), history_lost_at=FALL, sends=0), shows, *[AGING] * FORGOTTEN_NUMBERS_READ_MAX)
 
     assert isinstance(event, FilledWithErrors)
     assert [result.state for result in event.numbers[-3:]] == [NumberState.ACQUIRED] * 3
