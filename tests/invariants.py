@@ -37,6 +37,7 @@ INVARIANTS: Final = {
         JOIN orders USING (order_id)
         JOIN held_numbers AS h ON h.e164 = n.e164 AND h.carrier = orders.carrier
         WHERE n.state = 'released' AND h.released_at IS NULL AND h.acquired_at < n.changed_at
+          AND (orders.kind = 'remove_numbers' OR h.acquired_by = n.order_id)  -- a purchase loses what it has brought
           AND NOT EXISTS (
               SELECT FROM held_numbers AS before  -- released, and held again before this order said so once more
               WHERE before.e164 = n.e164 AND before.released_by = n.order_id

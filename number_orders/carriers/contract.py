@@ -240,6 +240,8 @@ class Capabilities:
     """Kinds of orders that the carrier can cancel while they are open there."""
     limit_groups: Mapping[tuple[Lane, Kind], str] = field(default_factory=dict)
     """By lane and kind: which of the carrier's rate limits the requests count against, in the carrier's word."""
+    shows_numbers: bool = True
+    """The carrier says of an order which numbers it brought. Otherwise they are looked for on the account."""
     reserves: bool = False
     """A number can be reserved for a while."""
     taint_window: timedelta | None = None
@@ -290,9 +292,10 @@ class Adapter(Protocol):
         ...
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT. Ends in Acknowledged, NotListed or FoundTwice.
+        """Look for an order IN_DOUBT, or one that has ended. Ends in Acknowledged, NotListed or FoundTwice.
 
-        Ends in ProvenAbsent if no request that costs money can have left.
+        Ends in ProvenAbsent if no request that costs money can have left. With `ended_at` all that the carrier has with
+        our reference is wanted, so a list that was not shown whole is `NoAnswer`.
 
         Raises:
             NoAnswer: The carrier's records could not be read, so nothing is known.

@@ -124,6 +124,7 @@ def _step(recorded: PendingStep) -> dict[str, Any]:
         "event": type(recorded.step.event).__name__,
         "late": recorded.step.late,
         "keeps_work": recorded.step.keeps_work,
+        "reminds": recorded.step.reminds,
         "releases_serial_lock": recorded.step.releases_serial_lock,
         "detail": rows.event_detail(recorded.step.event),
         "numbers": [rows.result_to_json(result) for result in recorded.numbers],

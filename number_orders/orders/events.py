@@ -243,7 +243,7 @@ class LookedAgain(Judgement):
     carrier_order_ids: tuple[CarrierOrderId, ...] = ()
     """The carrier orders that bought `numbers`, or that are still open."""
     numbers: tuple[NumberResult, ...] = ()
-    """What they bought and the order did not know."""
+    """What they bought and the order did not know, and what the carrier has withdrawn."""
     look_again: bool = False
     """One of them is still open."""
 

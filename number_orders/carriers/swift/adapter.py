@@ -135,6 +135,7 @@ class Swift:
             partial_fill=True,
             backorder=False,
             found_by_reference=True,
+            shows_numbers=False,
             taint_window=self._taint.window,
         )
 

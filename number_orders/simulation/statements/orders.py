@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.orders.model import Lane, NumberState, State
+from number_orders.orders.model import Kind, Lane, NumberState, State
 from number_orders.simulation.statements.alarms import raise_alarm
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
-from number_orders.simulation.statements.serial_locks import is_of_number
+from number_orders.simulation.statements.serial_locks import is_of_number, was_in_doubt
 from number_orders.simulation.tables import Row, Tables, check_e164
 
 _HELD: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
@@ -65,7 +65,8 @@ def _order(tables: Tables, step: Row) -> Row:
 
 def _change(tables: Tables, step: Row) -> Row:
     order, now = _order(tables, step), tables.clock()
-    change = {name: step[name] for name in _MOVED} | {"version": step["from_version"] + 1, "moved_at": now}
+    change = {name: step[name] for name in _MOVED} | {"version": step["from_version"] + 1}
+    change |= {} if step["reminds"] else {"moved_at": now}
     change |= {name: moment_from_json(step[name]) for name in ("cancel_asked_at", "doubt_since")}
     losses = (moment_from_json(step["history_lost_at"]), order["history_lost_at"])
     change["history_lost_at"] = max(filter(None, losses), default=None)
@@ -100,9 +101,11 @@ def _releases(tables: Tables, order: Row, number: Row) -> bool:
     known = tables.numbers[order["order_id"]].get(number["e164"])
     if known is not None and known["state"] == NumberState.RELEASED:
         return False
-    if number["state"] != NumberState.RELEASED:
-        return _is_withdrawn(tables, order, number)
-    return not _has_come_again(tables, order, number["e164"])
+    if order["kind"] == Kind.REMOVE_NUMBERS and number["state"] == NumberState.RELEASED:
+        return not _has_come_again(tables, order, number["e164"])
+    holder = tables.holding(number["e164"])  # a purchase loses what it has brought itself
+    brought = holder is not None and holder["acquired_by"] == order["order_id"]
+    return brought and number["state"] in {NumberState.RELEASED, NumberState.WITHDRAWN}
 
 
 def _has_come_again(tables: Tables, order: Row, e164: str) -> bool:
@@ -132,13 +135,6 @@ def _sent_at(tables: Tables, order_id: UUID) -> datetime | None:
     return max(begun, default=None)
 
 
-def _is_withdrawn(tables: Tables, order: Row, number: Row) -> bool:
-    """Tell whether the carrier withdrew a number that this order brought."""
-    holder = tables.holding(number["e164"])
-    brought = holder is not None and holder["acquired_by"] == order["order_id"]
-    return brought and number["state"] == NumberState.WITHDRAWN
-
-
 def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
     """Replace the order's work items, release its serial lock, and add its document for the producer."""
     order = _order(tables, step)
@@ -146,9 +142,10 @@ def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
     if not step["keeps_work"]:
         tables.drop_work(order_id, {effect["lane"] for effect in step["effects"]})
     if step["releases_serial_lock"]:
-        _release_serial_locks(tables, order_id, group, numbers=step["ends"] or step["state"] == State.ACCEPTED)
+        unsent = step["state"] == State.ACCEPTED and not was_in_doubt(order)
+        _release_serial_locks(tables, order_id, group, numbers=step["ends"] or unsent)
     for effect in step["effects"]:
-        tables.add_work(order, effect)
+        tables.add_work(order, effect, keeps_looks=step["reminds"])
     if step["notification"] is not None:
         ended_at = moment_in_document(order["ended_at"]) if order["ended_at"] else None
         document = step["notification"] | {"ended_at": ended_at}
