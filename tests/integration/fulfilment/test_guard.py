@@ -247,6 +247,10 @@ def test_an_order_found_with_another_quantity_and_closed_is_looked_at_later(fall
             await services.orders.resolve(order_id, WrittenOff("ana", "not wanted"))
             practice.pass_time(hours=25)
             await work(services, Lane.ASK, carrier=practice.name)
+            if practice.name == SWIFT:  # its numbers have just come, by the ledger's clock, and more may follow
+                (owed,) = practice.rows("SELECT reason FROM owed WHERE order_id = %(id)s AND lane = 'ask'", id=order_id)
+                assert "late look" in owed["reason"]
+                return
             assert fallen.has_what_was_bought(order_id)
             assert "bought_twice" in dict(practice.alarms())
 

@@ -140,7 +140,7 @@ def test_number_that_was_ordered_after_its_removal_stays_held(harness: LedgerHar
         if held_before:
             first = await accept_order(ledger, a_request("buy"))
             await record_events(ledger, first, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
-        removal = await accept_order(ledger, a_request("remove"))
+        removal = await accept_order(ledger, a_removal(RALEIGH))
         removal = await record_events(ledger, removal, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
         await harness.advance(MINUTE)
         again = await accept_order(ledger, a_request("again"))
@@ -160,7 +160,7 @@ def test_number_of_an_order_that_was_sent_before_its_removal_is_released(harness
         bought = await accept_order(ledger, a_request("buy"))
         bought = await record_events(ledger, bought, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")))
         await harness.advance(MINUTE)
-        removal = await accept_order(ledger, a_request("remove"))
+        removal = await accept_order(ledger, a_removal(RALEIGH))
         removal = await record_events(ledger, removal, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
         await harness.advance(MINUTE)
         await record_events(ledger, bought, got)
