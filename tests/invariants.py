@@ -37,10 +37,16 @@ INVARIANTS: Final = {
         JOIN orders USING (order_id)
         JOIN held_numbers AS h ON h.e164 = n.e164 AND h.carrier = orders.carrier
         WHERE n.state = 'released' AND h.released_at IS NULL AND h.acquired_at < n.changed_at
+          AND (orders.kind = 'remove_numbers' OR h.acquired_by = n.order_id)  -- a purchase loses what it has brought
           AND NOT EXISTS (
               SELECT FROM held_numbers AS before  -- released, and held again before this order said so once more
               WHERE before.e164 = n.e164 AND before.released_by = n.order_id
-                AND before.released_at <= h.acquired_at)""",
+                AND before.released_at <= h.acquired_at)
+          AND NOT EXISTS (
+              SELECT FROM order_events AS ordered  -- its holder was sent for it after this order
+              WHERE ordered.order_id = h.acquired_by AND ordered.event = 'SubmissionBegun' AND ordered.at > (
+                  SELECT max(at) FROM order_events AS sent
+                  WHERE sent.order_id = n.order_id AND sent.event = 'SubmissionBegun'))""",
     "a number is let go by an order that says so": """
         SELECT h.e164, h.released_by FROM held_numbers AS h
         WHERE h.released_at IS NOT NULL AND NOT EXISTS (

@@ -88,6 +88,8 @@ class LookUpNumbers:
     """Asks what the ledger knows of these numbers at this carrier. The reply is `KnownNumbers`."""
 
     numbers: tuple[E164, ...]
+    references: tuple[str, ...] = ()
+    """Also which orders with these references have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,8 @@ class KnownNumbers:
     """Numbers that an unfinished order of ours has named and not brought yet."""
     released: Mapping[E164, Release] = field(default_factory=dict)
     """The latest release of a number by another order of ours. It may have been bought again since."""
+    ended: frozenset[str] = frozenset()
+    """Those of the references whose order has ended in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +160,8 @@ class ConversationStore(Protocol):
         """
         ...
 
-    async def look_up_numbers(self, numbers: tuple[E164, ...]) -> KnownNumbers:
-        """Return what the ledger knows of these numbers.
+    async def look_up_numbers(self, numbers: tuple[E164, ...], references: tuple[str, ...] = ()) -> KnownNumbers:
+        """Return what the ledger knows of these numbers, and which orders with these references have ended.
 
         Raises:
             LedgerUnavailable: The ledger cannot be read now.
@@ -236,6 +240,8 @@ class Capabilities:
     """Kinds of orders that the carrier can cancel while they are open there."""
     limit_groups: Mapping[tuple[Lane, Kind], str] = field(default_factory=dict)
     """By lane and kind: which of the carrier's rate limits the requests count against, in the carrier's word."""
+    shows_numbers: bool = True
+    """The carrier says of an order which numbers it brought. Otherwise they are looked for on the account."""
     reserves: bool = False
     """A number can be reserved for a while."""
     taint_window: timedelta | None = None
@@ -286,9 +292,10 @@ class Adapter(Protocol):
         ...
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT. Ends in Acknowledged, NotListed or FoundTwice.
+        """Look for an order IN_DOUBT, or one that has ended. Ends in Acknowledged, NotListed or FoundTwice.
 
-        Ends in ProvenAbsent if no request that costs money can have left.
+        Ends in ProvenAbsent if no request that costs money can have left. With `ended_at` all that the carrier has with
+        our reference is wanted, so a list that was not shown whole is `NoAnswer`.
 
         Raises:
             NoAnswer: The carrier's records could not be read, so nothing is known.

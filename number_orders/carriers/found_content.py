@@ -23,6 +23,8 @@ def park_other_content(
     kind: Kind | None = None,
     quantity: int | None = None,
     numbers: Collection[E164] = (),
+    choice: str | None = None,
+    digest: str | None = None,
 ) -> Parked | None:
     """Return `Parked` if the carrier order under our reference was ordered with something else than our order asks for.
 
@@ -32,6 +34,8 @@ def park_other_content(
         kind: What kind of order it is; None if the carrier does not show that, as with the following.
         quantity: How many numbers were ordered.
         numbers: The numbers that were ordered by name; empty if none were, or none are shown.
+        choice: How the numbers were chosen, in words, if that differs from our order.
+        digest: The digest of what was ordered (`content_digest`).
     """
     asked, request = [], order.request
     if kind not in {None, request.kind}:
@@ -40,6 +44,10 @@ def park_other_content(
         asked.append(f"quantity {quantity}")
     if numbers and frozenset(numbers) != frozenset(request.numbers):
         asked.append(f"numbers {_listed(numbers)}")
+    if choice:
+        asked.append(choice)
+    if not asked and digest not in {None, content_digest(request)}:
+        asked.append("something else, by the digest of what was ordered")
     return parked_with_both(order, found, ", ".join(asked)) if asked else None
 
 

@@ -9,7 +9,7 @@ from number_orders.carriers.contract import FindInList, KnownNumbers, ListedNumb
 from number_orders.ledger.numbers import KnownNumber
 from number_orders.ledger.readings import Question, QuestionState
 from number_orders.orders.errors import AwaitsReading, NoAnswer
-from number_orders.orders.model import Order
+from number_orders.orders.model import CarrierName, Order
 from number_orders.orders.numbers import E164, ListedNumber
 
 _AWAIT_MIN: Final = timedelta(minutes=1)
@@ -28,6 +28,8 @@ class NumberRecall(Protocol):
     """Reads what other orders know of numbers."""
 
     async def recall(self, order: Order, numbers: Sequence[E164]) -> tuple[datetime, list[KnownNumber]]: ...
+
+    async def ended(self, carrier: CarrierName, references: Sequence[str]) -> frozenset[str]: ...
 
 
 class ListReadings(Protocol):
@@ -78,8 +80,8 @@ class OrderMemory:
             raise NoAnswer(f"order {self.order.order_id} moved while this conversation was under way")
         self.order = replace(self.order, progress=progress)
 
-    async def look_up_numbers(self, numbers: tuple[E164, ...]) -> KnownNumbers:
-        """Return what the ledger knows of these numbers."""
+    async def look_up_numbers(self, numbers: tuple[E164, ...], references: tuple[str, ...] = ()) -> KnownNumbers:
+        """Return what the ledger knows of these numbers, and which orders with these references have ended."""
         now, known = await self.numbers.recall(self.order, numbers)
         return KnownNumbers(
             now,
@@ -95,6 +97,7 @@ class OrderMemory:
                 for number in known
                 if number.released_by and number.released_at
             },
+            ended=await self.numbers.ended(self.order.request.carrier, references) if references else frozenset(),
         )
 
     async def find_in_list(self, wanted: FindInList) -> ListedNumbers:

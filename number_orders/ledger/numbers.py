@@ -61,6 +61,11 @@ class NumberStore:
         ]
         return found[0]["now"], known
 
+    async def ended(self, carrier: CarrierName, references: Sequence[str]) -> frozenset[str]:
+        """Return those of the references at a carrier whose order has ended."""
+        found = await self._database.run("ended_references", {"carrier": carrier, "references": list(references)})
+        return frozenset(row["reference"] for row in found)
+
     async def held_elsewhere(self, pairs: Sequence[tuple[OrderId, str]]) -> list[tuple[str, OrderId]]:
         """Return the numbers of `pairs` (order, number) that another order of ours holds, each with that order."""
         if not pairs:

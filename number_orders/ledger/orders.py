@@ -123,6 +123,7 @@ def _step(recorded: PendingStep) -> dict[str, Any]:
         "event": type(recorded.step.event).__name__,
         "late": recorded.step.late,
         "keeps_work": recorded.step.keeps_work,
+        "reminds": recorded.step.reminds,
         "releases_serial_lock": recorded.step.releases_serial_lock,
         "wanted": recorded.before.request.wanted,
         "approves": _approves(recorded),

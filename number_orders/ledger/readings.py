@@ -15,6 +15,7 @@ from uuid import UUID, uuid4
 from psycopg.types.json import Jsonb
 
 from number_orders.ledger.connection import Database
+from number_orders.ledger.schedule import PROBE_LASTS
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.model import CarrierName, OrderId
 from number_orders.orders.numbers import E164, ListedNumber
@@ -61,6 +62,8 @@ class ReadingLease:
     pages: int
     faults: int
     """In a row."""
+    probe_at: datetime | None = None
+    """When it was leased, if the breaker is open and its next page is the probe; None: the breaker is closed."""
 
 
 class Readings:
@@ -99,14 +102,10 @@ class Readings:
     async def lease(self, carrier: CarrierName, *, lease: timedelta) -> ReadingLease | None:
         """Lease a reading that is due; return None if there is none, or if nothing may be read at this carrier now."""
         token = uuid4()
-        found = await self._database.run("lease_reading", {"carrier": carrier, "lease": lease, "token": token})
-        return next(
-            (
-                ReadingLease(row["reading_id"], token, row["list_name"], row["cursor"], row["pages"], row["faults"])
-                for row in found
-            ),
-            None,
-        )
+        params = {"carrier": carrier, "lease": lease, "token": token, "probe": PROBE_LASTS}
+        found = await self._database.run("lease_reading", params)
+        names = ("reading_id", "list_name", "cursor", "pages", "faults", "probe_at")
+        return next((ReadingLease(token=token, **{name: row[name] for name in names}) for row in found), None)
 
     async def add_page(
         self, reading: ReadingLease, numbers: Sequence[ListedNumber], after: str | None, *, lease: timedelta

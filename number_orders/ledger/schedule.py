@@ -7,7 +7,7 @@ its lease, so the work of a dead worker falls due again by itself. The claim's t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 from psycopg.rows import DictRow
@@ -19,7 +19,7 @@ from number_orders.ledger.pauses import HeldBy, Hold
 from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId
 from number_orders.orders.serialization import moment_to_json
 
-_PROBE_LASTS = timedelta(minutes=1)
+PROBE_LASTS: Final = timedelta(minutes=1)
 """How long a probe may go without an answer before another order may be the probe."""
 
 
@@ -131,7 +131,7 @@ class Schedule:
             "limit": limit,
             "lease": lease,
             "token": token,
-            "probe": _PROBE_LASTS,
+            "probe": PROBE_LASTS,
             "kinds": list(Kind),
             "since": since,
         }

@@ -159,6 +159,8 @@ class PartSettled(Judgement, HeldBackByRule):
     not_before: datetime
     settled: Mapping[str, object]
     """What is done, in the adapter's own terms. It becomes `progress["settled"]` and stays through all attempts."""
+    contradicted: bool = False
+    """Numbers are gone although the carrier reports that it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +243,7 @@ class LookedAgain(Judgement):
     carrier_order_ids: tuple[CarrierOrderId, ...] = ()
     """The carrier orders that bought `numbers`, or that are still open."""
     numbers: tuple[NumberResult, ...] = ()
-    """What they bought and the order did not know."""
+    """What they bought and the order did not know, and what the carrier has withdrawn."""
     look_again: bool = False
     """One of them is still open."""
 

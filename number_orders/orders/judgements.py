@@ -84,7 +84,8 @@ def judge_end(
 
     A carrier's status and its lists become visible at different times. An end with fewer numbers than were asked for is
     believed once the carrier has shown the same for `policy.settle_after` and in `policy.settle_looks` looks. The order
-    stays open until then. Any change starts the time again. A full answer is believed at once.
+    stays open until then. Any change starts the time again. A full answer is believed at once, unless status and lists
+    contradict each other.
 
     Args:
         order: The order as it was read. The time counts from its `moved_at`.
@@ -109,20 +110,28 @@ def judge_end(
 
 
 def falls_short(order: Order, event: Event) -> bool:
-    """Return whether the event ends the order, or a part of it, with fewer numbers done than were asked for."""
+    """Return whether the event ends the order, or a part of it, with fewer numbers done than were asked for.
+
+    So does an end of one carrier order whose status and lists contradict each other: one of them may still change.
+    """
     match event:
+        case FilledWithErrors(carrier_order_ids=()):
+            return True
         case Filled(numbers=numbers) | FilledWithErrors(numbers=numbers) | PartlyFilled(numbers=numbers):
             return count_done(order, numbers) < order.request.wanted
         case Refused() | CalledBack():
             return True
-        case PartSettled(numbers=numbers):
-            return any(result.state is NumberState.FAILED for result in numbers)
+        case PartSettled(numbers=numbers, contradicted=contradicted):
+            return contradicted or any(result.state is NumberState.FAILED for result in numbers)
         case _:
             return False
 
 
 def _not_believed(order: Order, event: Event, known: Collection[NumberResult], policy: CarrierPolicy) -> StillOpen:
-    """Return an end that falls short as news of an open order: the numbers done, and what is waited for."""
+    """Return an end that falls short as news of an open order: the numbers done, and what is waited for.
+
+    An order that has all its numbers needs its serial lock no more.
+    """
     status = getattr(event, "carrier_status", None) or order.carrier_status or "an end"
     done = tuple(result for result in getattr(event, "numbers", ()) if is_done(order, result))
     shown = {result.e164 for result in done}
@@ -132,7 +141,25 @@ def _not_believed(order: Order, event: Event, known: Collection[NumberResult], p
         + (f", without {', '.join(missing)} that it showed before" if missing else "")
         + f"; believed when unchanged for {policy.settle_after.total_seconds():g} s"
     )
-    return StillOpen(status, done, detail)
+    is_removal = order.request.kind is Kind.REMOVE_NUMBERS
+    numbers = tuple(_not_removed_yet(order, event, known)) if is_removal else done
+    return StillOpen(status, numbers, detail, alone=len(done) < order.request.wanted)
+
+
+def _not_removed_yet(order: Order, event: Event, known: Collection[NumberResult]) -> Iterator[NumberResult]:
+    """Yield the numbers of a removal that is not believed, as the carrier shows them.
+
+    None of them counts as removed: one that a list lacks may be listed again, and then we would not hold it any more.
+    """
+    settled = {result.e164 for result in known if is_done(order, result)}
+    results: Collection[NumberResult] = getattr(event, "numbers", ())
+    for result in results:
+        if result.e164 not in settled and is_done(order, result):
+            yield NumberResult(
+                result.e164, NumberState.REQUESTED, None, "not listed any more, which is not believed yet"
+            )
+        elif result.state is NumberState.FAILED:
+            yield replace(result, state=NumberState.REQUESTED)
 
 
 def judge_others(

@@ -40,6 +40,7 @@ from number_orders.orders.events import (
     PartSettled,
     ProvenAbsent,
     Refused,
+    Reminder,
     SentAgain,
     SetAside,
     StillOpen,
@@ -192,6 +193,11 @@ class Step:
         return self.late or isinstance(self.event, NumbersAdopted | NumbersGivenUp)
 
     @property
+    def reminds(self) -> bool:
+        """Whether a person only wants something done now: what the carrier has shown, and since when, still counts."""
+        return isinstance(self.event, Reminder)
+
+    @property
     def releases_serial_lock(self) -> bool:
         """Whether this step releases the order's serial lock."""
         not_needed = isinstance(self.event, StillOpen) and not self.event.alone
@@ -292,8 +298,9 @@ def _after_the_end(order: Order, event: AfterTheEnd, now: datetime, policy: Carr
     notify = order.request.notify
     if notify and order.state in notify.on:
         effects.append(TellProducer(now))
+    bought_more = isinstance(event, LookedAgain) and _has_bought(order, event)
     changed = replace(kept, reason="; ".join(filter(None, (order.reason, _reason(event)))))
-    return Step(changed, event, tuple(effects), bought_elsewhere=isinstance(event, LookedAgain))
+    return Step(changed, event, tuple(effects), bought_elsewhere=bought_more)
 
 
 def _next_late_look(order: Order, event: AfterTheEnd, now: datetime, policy: CarrierPolicy) -> Iterator[AskCarrier]:

@@ -103,7 +103,7 @@ class Ends:
         ours, bought = self.ours(order), {e164 for sale in sales for e164 in acquired(sale)}
         mixed_up = self.books.mixed_up(order, sales) if Excuse.BY_HAND in excuses else set()
         adopted = bought if Excuse.ADOPTED_BY_MISTAKE not in excuses else bought | ours
-        kept = withdrawn(sales) if Excuse.CLOSED_BEFORE_WITHDRAWAL in excuses else set()
+        kept = withdrawn(sales) if _keeps_withdrawn(order, excuses, for_good=for_good) else set()
         if not ours <= adopted | mixed_up | kept:
             return True
         if order["state"] == State.COMPLETED and len(ours) < _wanted(order) and not mixed_up:
@@ -170,7 +170,7 @@ class Ends:
             if excuses & _UNFINDABLE or (excuses and order["kind"] == Kind.REMOVE_NUMBERS):
                 excused |= self.ours(order) | {e164 for sale in sales for e164 in (*acquired(sale), *released(sale))}
                 excused |= self.books.mixed_up(order, sales)
-            if excuses & {Excuse.ADOPTED_BY_MISTAKE, Excuse.CLOSED_BEFORE_WITHDRAWAL}:
+            if Excuse.ADOPTED_BY_MISTAKE in excuses or _keeps_withdrawn(order, excuses, for_good=True):
                 excused |= self.ours(order)
         return excused
 
@@ -182,6 +182,14 @@ class Ends:
     def _order_of(self, sale: Sale) -> Row | None:
         order_id = self.tables.references.get(sale["customer_order_id"])
         return self.tables.orders.get(order_id) if order_id else None
+
+
+def _keeps_withdrawn(order: Row, excuses: set[Excuse], *, for_good: bool) -> bool:
+    """Return whether an order may have what the carrier withdrew after it was closed.
+
+    A late look lets such numbers go, but at Swift, which never says which numbers an order brought.
+    """
+    return Excuse.CLOSED_BEFORE_WITHDRAWAL in excuses and (not for_good or order["carrier"] == "swift")
 
 
 def _was_patience_broken(purchases: Sequence[Sale]) -> bool:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from number_orders.orders.model import FINAL_STATES, CarrierName, Lane, NumberState, State
 from number_orders.simulation.alarm_rules import AlarmRules
-from number_orders.simulation.books import BY_HAND, Books, summary
+from number_orders.simulation.books import BY_HAND, Books, summary, withdrawn
 from number_orders.simulation.carriers import Sale, SimulatedCarrier
 from number_orders.simulation.ends import Ends
 from number_orders.simulation.paths import Paths
@@ -145,8 +145,11 @@ class Monitor:
         order_id = order["order_id"]
         end, numbers = (order["state"], order["ended_at"], order["carrier_order_id"]), self._ends.numbers(order)
         before, known = self._final_orders.get(order_id, (end, numbers))
-        lost = {(e164, state) for e164, state in known - numbers if state not in _GIVEN_UP}
-        if before != end or lost:  # a late look finds numbers, also some that were given up, and takes none away
+        theirs = withdrawn(self._books.sales(order)) if known != numbers else set()
+        gone = {e164 for e164, state in numbers if state == NumberState.WITHDRAWN and e164 in theirs}
+        lost = {(e164, state) for e164, state in known - numbers if state not in _GIVEN_UP and e164 not in gone}
+        # A late look finds numbers, also some that were given up, and takes away only what the carrier withdrew.
+        if before != end or lost:
             self.fail(f"order {order_id} ended twice: {before} with {known}, then {end} with {numbers}")
         self._final_orders[order_id] = (end, numbers)
         self._fail_for(self._ends.differences(order, for_good=False))

@@ -118,7 +118,7 @@ class Tables:
         rows = (self.owed.get((order_id, lane.value)) for lane in Lane)
         return [row for row in rows if row is not None]
 
-    def add_work(self, order: Row, effect: Row) -> None:
+    def add_work(self, order: Row, effect: Row, *, keeps_looks: bool = False) -> None:
         """Add a work item, or renew the one that the order has on this lane."""
         order_id = order["order_id"]
         lane, not_before = effect["lane"], datetime.fromisoformat(effect["not_before"])
@@ -128,7 +128,8 @@ class Tables:
             return
         # A delivery under way keeps its lease: otherwise a later document could overtake it.
         is_being_delivered = lane == Lane.TELL and row["lease_token"] is not None
-        row.update(reason=effect["reason"], attempts=0, confirmed=0, turn=row["turn"] + 1, serial_key=None)
+        row.update(reason=effect["reason"], attempts=0, turn=row["turn"] + 1, serial_key=None)
+        row.update({} if keeps_looks else {"confirmed": 0})
         row.update({} if is_being_delivered else {"not_before": not_before, "lease_token": None})
 
     def drop_work(self, order_id: UUID, lanes_kept: set[str]) -> None:
@@ -164,12 +165,14 @@ class Tables:
             self._held_now[e164] = row
             self.held.append(row)
 
-    def release_number(self, e164: str, order: Row) -> None:
-        """Let an order release a number, if it is held at the carrier of that order."""
+    def release_number(self, e164: str, order: Row) -> bool:
+        """Let an order release a number, if it is held at the carrier of that order; return whether it was."""
         row = self._held_now.get(e164)
-        if row is not None and row["carrier"] == order["carrier"]:
-            del self._held_now[e164]
-            row.update(released_by=order["order_id"], released_at=max(self.clock(), row["acquired_at"]))
+        if row is None or row["carrier"] != order["carrier"]:
+            return False
+        del self._held_now[e164]
+        row.update(released_by=order["order_id"], released_at=max(self.clock(), row["acquired_at"]))
+        return True
 
     def holding(self, e164: str) -> Row | None:
         """Return the holding of a number that is in force, if there is one."""

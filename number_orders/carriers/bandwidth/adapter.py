@@ -24,6 +24,7 @@ from number_orders.carriers.bandwidth.answers import (
     decode_order,
     decode_own_list,
     decode_submission,
+    may_be_forgotten,
     parked_if_not_ours,
 )
 from number_orders.carriers.bandwidth.cancellation import CloseReply, CloseRequest
@@ -32,6 +33,7 @@ from number_orders.carriers.bandwidth.facts import (
     BACKORDERED,
     CARRIER,
     FIRST_PAGE,
+    FORGOTTEN_NUMBERS_READ_MAX,
     LIMIT_GROUPS,
     OWNER_LOOKUPS_MAX,
     PAGE_SIZE,
@@ -44,6 +46,7 @@ from number_orders.carriers.bandwidth.outcomes import (
     EndEvent,
     EndStatus,
     NumberLook,
+    Purchased,
     consistent_end,
     end_status,
     reconciled_end,
@@ -51,9 +54,11 @@ from number_orders.carriers.bandwidth.outcomes import (
     still_open,
     taken_numbers,
     unmentioned_numbers,
+    without_released,
 )
 from number_orders.carriers.bandwidth.reservations import BandwidthReservations
 from number_orders.carriers.bandwidth.rules import faults
+from number_orders.carriers.bandwidth.search import other_choice
 from number_orders.carriers.bandwidth.subscriptions import BandwidthSubscriptions
 from number_orders.carriers.bandwidth.xml import OrderView, write_close_order, write_order
 from number_orders.carriers.contract import (
@@ -67,8 +72,17 @@ from number_orders.carriers.contract import (
 from number_orders.carriers.found_content import park_other_content
 from number_orders.carriers.several_orders import bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
-from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, Parked, Refused, StillOpen
-from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
+from number_orders.orders.events import (
+    Acknowledged,
+    Event,
+    FilledWithErrors,
+    FoundTwice,
+    NotListed,
+    Parked,
+    Refused,
+    StillOpen,
+)
+from number_orders.orders.model import HELD_STATES, CarrierName, CarrierOrderId, Kind, Order, OrderRequest
 from number_orders.orders.numbers import E164
 
 _XML: Final = "application/xml"
@@ -174,17 +188,20 @@ class Bandwidth:
         if still_open_event := still_open(shown.view, shown.status):
             return cancellation.explain_open(order, still_open_event, close_request)
         end = yield from self._end(order, shown.view, shown.status)
-        if not order.losses:
-            return cancellation.end_after_request(end, close_request)
-        event = yield from self._end_after_lost_answer(order, end, shown.view)
+        event: Event = (yield from self._end_after_lost_answer(order, end, shown.view)) if order.losses else end
+        if isinstance(event, Purchased) and may_be_forgotten(order, shown.view):
+            event = yield from self._without_released(order, event)
         return cancellation.end_after_request(event, close_request)
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT by our reference, then by the numbers that it names."""
+        """Look for an order by our reference, then by the numbers that it names.
+
+        One that has ended may have several carrier orders: all are found.
+        """
         removes = order.request.kind is Kind.REMOVE_NUMBERS
         if removes and not order.history_lost_at:
             return (yield from self._disconnects.look_for(order))
-        found = yield from self._orders_with_reference(order)
+        found = yield from self._orders_with_reference(order, all_wanted=order.ended_at is not None)
         if removes:  # the ledger may have forgotten a purchase with the same key
             bought = next(iter(found), None)
             other = park_other_content(order, bought, kind=Kind.NEW_NUMBERS) if bought else None
@@ -207,7 +224,14 @@ class Bandwidth:
     def _other_content(self, order: Order, found: CarrierOrderId) -> ConversationOf[Parked | None]:
         """Return `Parked` if the order with our reference was ordered with something else."""
         view, _ = decode_order((yield self._get_order(found)), found)
-        return park_other_content(order, found, quantity=view.ordered_quantity, numbers=view.ordered)
+        choice = None if view.ordered else other_choice(order.request, view.order_type, view.search)
+        return park_other_content(
+            order,
+            found,
+            quantity=view.ordered_quantity,
+            numbers=view.ordered,
+            choice=choice,
+        )
 
     def _read_order(self, order: Order) -> ConversationOf[ShownOrder | Event]:
         """Read the order; return an event instead if Bandwidth does not know it or shows another's reference."""
@@ -248,6 +272,18 @@ class Bandwidth:
             looks[number] = decode_look((yield get_number(number)), self._account_id, order.carrier_order_id)
         return reconciled_end(order, view, status, end, own_list, looks)
 
+    def _without_released(self, order: Order, end: Purchased) -> ConversationOf[Purchased]:
+        """Return the end of a purchase that may be forgotten, without the numbers that have left the account since.
+
+        Bandwidth goes on listing them as bought, and the removal may be forgotten as well.
+        """
+        buyer = None if isinstance(end, FilledWithErrors) and end.carrier_order_ids else order.carrier_order_id
+        looks: dict[E164, NumberLook] = {}
+        bought = [result.e164 for result in end.numbers if result.state in HELD_STATES]
+        for e164 in bought[:FORGOTTEN_NUMBERS_READ_MAX]:
+            looks[e164] = decode_look((yield get_number(e164)), self._account_id, buyer)
+        return without_released(end, looks)
+
     def _end_after_lost_answer(self, order: Order, end: EndEvent, view: OrderView) -> ConversationOf[Event]:
         """Return the end of an order that Bandwidth may have several times, once all of them have ended."""
         assert order.carrier_order_id is not None, "it was asked about by its id"
@@ -283,7 +319,7 @@ class Bandwidth:
                 others[buyer[0]] = buyer[1]
         if others or (order.sends <= 1 and isinstance(end, Refused)):
             return others  # found by the numbers, or it was sent once, and that came to nothing
-        for named in (yield from self._orders_with_reference(order)):
+        for named in (yield from self._orders_with_reference(order, all_wanted=True)):
             if named not in {order.carrier_order_id, *others}:
                 found = yield from self._order_if_ours(order, named)
                 others |= dict([found]) if found else {}
@@ -308,13 +344,13 @@ class Bandwidth:
         return carrier_order_id, view
 
     def _orders_with_reference(
-        self, order: Order
+        self, order: Order, *, all_wanted: bool
     ) -> Generator[CarrierRequest, CarrierAnswer, dict[CarrierOrderId, str | None]]:
-        """Return all orders with our reference and their statuses, the oldest first."""
+        """Return the orders with our reference and their statuses, the oldest first (`OrderList.found`)."""
         orders = OrderList(order.reference)
         page: str | None = FIRST_PAGE
         while page:
             query = {"page": page, "size": str(PAGE_SIZE), "customerOrderId": order.reference}
             answer = yield CarrierRequest("GET", self._orders_path, Purpose.READ, query)
             page = orders.add(answer)
-        return orders.found()
+        return orders.found(all_wanted=all_wanted)

@@ -147,6 +147,16 @@ def parked_if_not_ours(order: Order, view: OrderView) -> Parked | None:
     return Parked(f"{CARRIER}'s order {mismatch}; it stands at {shown}, and nothing of that was taken for ours")
 
 
+def may_be_forgotten(order: Order, view: OrderView) -> bool:
+    """Return whether what was done after the purchase may be forgotten: it was made before the ledger fell back.
+
+    An order that was accepted after that, and sent, was looked for first and was not there.
+    """
+    if order.history_lost_at is None or (order.sends and order.accepted_at >= order.history_lost_at):
+        return False
+    return view.created_at is None or view.created_at < order.history_lost_at + CLOCK_DIFFERENCE_MAX
+
+
 def decode_own_list(answer: CarrierAnswer) -> NumberList | None:
     """Return an order's own list of numbers (`/orders/{id}/tns`), or None if Bandwidth keeps none for it."""
     if answer.status == HTTPStatus.NOT_FOUND:
@@ -249,7 +259,8 @@ class OrderList:
         self._reference = reference
         self._ours: list[ListedOrder] = []
         self._pages = [FIRST_PAGE]
-        self._shown = 0
+        self._seen: set[str] = set()
+        self._without_id = 0
         self._total = 0
         self._is_whole = False
 
@@ -258,7 +269,9 @@ class OrderList:
         page = _decode_page(answer)
         # No document says how exactly the filter matches, so the reference is compared here.
         self._ours += (order for order in page.orders if order.reference == self._reference)
-        self._shown += len(page.orders)
+        ids = [order.carrier_order_id for order in page.orders if order.carrier_order_id]
+        self._seen.update(ids)
+        self._without_id += len(page.orders) - len(ids)
         self._total = max(self._total, page.total or 0)
         next_page = page.next_page
         self._is_whole = self._shown >= self._total and (next_page is None or page.total is not None)
@@ -267,14 +280,22 @@ class OrderList:
         self._pages.append(next_page)
         return next_page
 
-    def found(self) -> dict[CarrierOrderId, str | None]:
+    @property
+    def _shown(self) -> int:
+        """How many orders the list has shown. One that two pages show counts once: it hides another."""
+        return len(self._seen) + self._without_id
+
+    def found(self, *, all_wanted: bool) -> dict[CarrierOrderId, str | None]:
         """Return our orders and their statuses, the oldest first.
 
+        Args:
+            all_wanted: Each of them matters. Otherwise any one is enough, however much of the list was shown.
+
         Raises:
-            NoAnswer: None was found, and the list did not show all that it has.
+            NoAnswer: The list did not show all that it has, and one of ours may be missing.
             UnreadableAnswer: Ours is listed without an id.
         """
-        if not self._ours and not self._is_whole:
+        if not self._is_whole and (all_wanted or not self._ours):
             raise NoAnswer(f"the list of orders shows {self._shown} of {self._total or 'unknown'}")
         oldest_first = sorted(self._ours, key=lambda order: order.created_at or _LAST)
         return {_valid_id(order.carrier_order_id): order.status for order in oldest_first}

@@ -104,8 +104,12 @@ UNMENTIONED_NUMBERS_READ_MAX: Final = 20
 """An order that has ended may leave numbers unmentioned. This many are looked up; of the rest nothing is known."""
 UNKNOWN_NUMBERS_READ_MAX: Final = 20
 """After a lost disconnect, this many numbers that the ledger does not know are looked up: did we have them?"""
+FORGOTTEN_NUMBERS_READ_MAX: Final = 50
+"""Of a purchase that a fallen ledger may have forgotten, this many numbers are looked up, since their removal may be
+forgotten too. Of the others, the nightly reconciliation finds those that are gone."""
 CLOCK_DIFFERENCE_MAX: Final = timedelta(hours=1)
-"""A disconnect that was made earlier than this before the order was accepted is not ours."""
+"""A disconnect that was made earlier than this before the order was accepted is not ours. Nor was a purchase forgotten
+that was made later than this after the ledger fell back in time."""
 
 FORGOTTEN_DAYS: Final = 3
 """So long before a ledger fell back in time, a disconnect that it has forgotten is looked for. One that is older is

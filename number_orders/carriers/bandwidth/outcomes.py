@@ -25,14 +25,16 @@ from number_orders.carriers.bandwidth.facts import (
 )
 from number_orders.carriers.bandwidth.xml import CarrierError, NumberList, OrderView
 from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, Refused, StillOpen
-from number_orders.orders.model import Kind, NumberResult, NumberState, Order
+from number_orders.orders.model import HELD_STATES, Kind, NumberResult, NumberState, Order
 from number_orders.orders.numbers import E164, count_in_words
 
 _INVALID_TEXT: Final = "not a valid number: no numbering plan has it, and the carrier shows it like this"
 _UNREADABLE_SHOWN_MAX: Final = 20
 """Of so many entries that are no numbers the text is kept."""
 
-EndEvent = Filled | PartlyFilled | FilledWithErrors | Refused
+Purchased = Filled | PartlyFilled | FilledWithErrors
+"""An end that may have brought numbers."""
+EndEvent = Purchased | Refused
 
 
 class EndStatus(StrEnum):
@@ -108,6 +110,28 @@ def reconciled_end(
         reason = f"the carrier says {status}, yet {'; '.join(faults)}"
         return FilledWithErrors(status, _results(order, view, end, got, looks), reason)
     return _end(order, view, status, end, got, looks)
+
+
+def without_released(end: Purchased, looks: Mapping[E164, NumberLook]) -> Purchased:
+    """Return the end of a purchase of which numbers have left the account since: these are released, not held."""
+    held = {result.e164 for result in end.numbers if result.state in HELD_STATES}
+    gone = {
+        e164: look.text.partition(": ")[2] for e164, look in looks.items() if look.is_ours is False and e164 in held
+    }
+    if not gone:
+        return end
+    numbers = tuple(
+        replace(result, state=NumberState.RELEASED, text=f"bought, and gone since: {gone[result.e164]}")
+        if result.e164 in gone
+        else result
+        for result in end.numbers
+    )
+    why = f"{count_in_words(len(gone))} bought and not on the account any more"
+    match end:
+        case Filled():
+            return FilledWithErrors(end.carrier_status, numbers, f"the carrier says {end.carrier_status}, yet {why}")
+        case PartlyFilled() | FilledWithErrors():
+            return replace(end, numbers=numbers, reason=f"{end.reason}; {why}")
 
 
 def refused_order(order: Order, errors: Collection[CarrierError]) -> Refused:

@@ -1,12 +1,12 @@
-"""Choose Bandwidth's search-and-order type for criteria, and its fields.
+"""Choose Bandwidth's search-and-order type for criteria, and its fields; compare them with what Bandwidth shows.
 
 Does not check criteria: `rules` has done that. Knows no XML.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
-from number_orders.orders.model import Criteria
+from number_orders.orders.model import Criteria, OrderRequest
 
 TOLL_FREE: Final = "toll_free"
 LOCAL: Final = "local"
@@ -29,6 +29,10 @@ _COMBINED: Final = "CombinedSearchAndOrderType"
 _TOLL_FREE_VANITY: Final = "TollFreeVanitySearchAndOrderType"
 _WITH_CALLING_AREA: Final = frozenset({"RateCenterSearchAndOrderType", "NPANXXSearchAndOrderType", _COMBINED})
 
+_SEARCH: Final = "SearchAndOrderType"
+"""How the names of all types of search end."""
+_QUANTITY: Final = "quantity"
+
 SearchFields = tuple[tuple[str, str], ...]
 
 
@@ -47,6 +51,34 @@ def search_type(criteria: Criteria) -> str:
 def search_fields(criteria: Criteria) -> SearchFields:
     """Return the order type's fields and values, without the quantity, by Bandwidth's names."""
     return tuple(_fields(criteria, search_type(criteria)))
+
+
+def other_choice(request: OrderRequest, shown_type: str | None, shown: Mapping[str, str]) -> str | None:
+    """Return in words how the numbers of an order were chosen, if our request chooses them otherwise; else None.
+
+    What is not shown is no difference, unless something else is shown in its place.
+
+    Args:
+        request: Ours.
+        shown_type: The order type of the carrier's order; None if it is not shown.
+        shown: Its fields, by their names in lower case.
+    """
+    if shown_type is None:
+        return None
+    is_search = shown_type.casefold().endswith(_SEARCH.casefold())
+    if request.criteria is None or not is_search:
+        return None if is_search is (request.criteria is not None) else _choice_in_words(shown_type, shown)
+    theirs = {name: value.casefold() for name, value in shown.items() if name != _QUANTITY}
+    ours = {name.casefold(): value.casefold() for name, value in search_fields(request.criteria)}
+    same_type = shown_type.casefold() == search_type(request.criteria).casefold()
+    differs = any(theirs[name] != ours[name] for name in theirs.keys() & ours.keys())
+    replaced = theirs.keys() - ours.keys() and ours.keys() - theirs.keys()
+    return None if same_type and not differs and not replaced else _choice_in_words(shown_type, shown)
+
+
+def _choice_in_words(shown_type: str, shown: Mapping[str, str]) -> str:
+    fields = ", ".join(f"{name} {value}" for name, value in shown.items() if name != _QUANTITY)
+    return f"{shown_type} ({fields})" if fields and shown_type.endswith(_SEARCH) else shown_type
 
 
 def xml_bool(wanted: bool) -> str:

@@ -7,8 +7,8 @@ Does not know what the values mean for an order.
 """
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Final
 from xml.etree.ElementTree import Element, SubElement
@@ -86,6 +86,11 @@ class OrderView:
     """How many numbers were ordered by criteria."""
     ordered: tuple[E164, ...]
     """The numbers that were ordered by name."""
+    created_at: datetime | None = None
+    order_type: str | None = None
+    """Bandwidth's name for how the numbers were chosen: by name, or by which search."""
+    search: Mapping[str, str] = field(default_factory=dict)
+    """The fields of the search, by their names in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +222,7 @@ def _read(body: bytes, root_name: str, echo_name: str, done_name: str) -> OrderV
         raise UnreadableAnswer(CARRIER, "an order with two statuses", body)
     echo = next(children(root, echo_name), None)
     shown, echoed = child_texts(root), child_texts(echo)
+    chosen = next((one for one in echo if local_name(one).endswith("OrderType")), None) if echo is not None else None
     return OrderView(
         carrier_order_id=echoed.get("id"),
         reference=echoed.get("customerorderid"),
@@ -229,6 +235,9 @@ def _read(body: bytes, root_name: str, echo_name: str, done_name: str) -> OrderV
         summary=shown.get("summary"),
         ordered_quantity=_ordered_quantity(echo),
         ordered=_numbers([echo]).listed if echo is not None else (),
+        created_at=read_moment(echoed.get("ordercreatedate")),
+        order_type=local_name(chosen) if chosen is not None else None,
+        search=child_texts(chosen),
     )
 
 

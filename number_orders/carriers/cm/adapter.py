@@ -25,7 +25,7 @@ from number_orders.carriers.cm.answers import (
 )
 from number_orders.carriers.cm.cancellation import PROGRESS, cancel, should_cancel, with_cancel_reply
 from number_orders.carriers.cm.facts import CARRIER, QUANTITY_MAX, REQUESTS_PATH, STATUSES, StatusMeaning, normalized
-from number_orders.carriers.cm.json import reference_of, write_request
+from number_orders.carriers.cm.json import digest_in, reference_of, write_request
 from number_orders.carriers.cm.notices import CMNotices
 from number_orders.carriers.cm.restrictions import ask_allowance, range_fault
 from number_orders.carriers.cm.rules import Profiles, faults, profile_key
@@ -142,14 +142,14 @@ class CM:
         return with_cancel_reply(event, reply)
 
     def look_for(self, order: Order) -> Conversation:
-        """Look for an order IN_DOUBT by the comment that it was sent with."""
+        """Look for an order by the comment that it was sent with. Of one that has ended all are found."""
         requests = yield from self._requests_with_reference(order)
-        found = requests.found()
+        found = requests.found(all_wanted=order.ended_at is not None)
         if len(found) > 1:
             return FoundTwice(tuple(found))
         for guid, view in found.items():
-            other = park_other_content(order, guid, quantity=view.quantity) if order.history_lost_at else None
-            return other or Acknowledged(guid, view.status)
+            other = park_other_content(order, guid, quantity=view.quantity, digest=digest_in(view.comment))
+            return (other if order.history_lost_at else None) or Acknowledged(guid, view.status)
         return NotListed("the comments of all number requests", shows_references=requests.shows_references)
 
     def _own_address(self, order: Order) -> str | None:
@@ -162,7 +162,7 @@ class CM:
         """Return the end of an order that CM.com may have several times, once all of them have ended."""
         ends: dict[CarrierOrderId, EndEvent] = {followed: end}
         living: dict[CarrierOrderId, str] = {}
-        for guid in (yield from self._requests_with_reference(order)).found():
+        for guid in (yield from self._requests_with_reference(order)).found(all_wanted=True):
             if guid == followed.lower():
                 continue
             other = replace(order, carrier_order_id=guid)

@@ -210,19 +210,22 @@ class RequestList:
         """Whether the list shows references of ours, or is empty: then one that is not there was not made."""
         return self._has_references or not self._seen
 
-    def found(self) -> dict[CarrierOrderId, RequestView]:
+    def found(self, *, all_wanted: bool) -> dict[CarrierOrderId, RequestView]:
         """Return the number requests with our reference, the oldest first.
 
+        Args:
+            all_wanted: Each of them matters. Otherwise any one is enough, however much of the list was shown.
+
         Raises:
-            NoAnswer: None was found, and the list did not show all that it has.
+            NoAnswer: The list did not show all that it has, and one of ours may be missing.
             UnreadableAnswer: The list shows no comments, so ours cannot be found in it.
         """
+        shown, is_whole = len(self._seen), self._is_whole and len(self._seen) >= (self._total or 0)
+        if not is_whole and (all_wanted or not self._ours):
+            raise NoAnswer(f"the list of number requests shows {shown} of {self._total or 'unknown'}")
         if self._ours:
             oldest_first = sorted(self._ours.items(), key=lambda named: named[1].created_on or _LAST)
             return dict(oldest_first)
-        shown = len(self._seen)
-        if not self._is_whole or shown < (self._total or 0):
-            raise NoAnswer(f"the list of number requests shows {shown} of {self._total or 'unknown'}")
         if self._seen and not self._has_comments:
             raise UnreadableAnswer(CARRIER, "the list of number requests shows no comments, so it proves nothing")
         return {}

@@ -117,6 +117,11 @@ STATUSES: Final[Mapping[str, StatusMeaning]] = MappingProxyType(
 REFERENCE_FORMAT: Final = "number-orders:{reference}"
 """The beginning of the comment. The comment is a request's only free text."""
 
+DIGEST_FORMAT: Final = "content:{digest}"
+DIGEST: Final = re.compile(r"content:([0-9a-f]{8})")
+"""The second word of the comment, a digest of what is ordered: which field shows the criteria is not known. Comments of
+release 0.1.0 have none."""
+
 TIMED_OUT: Final = re.compile(rb"time[sd]?[ -]?out", re.IGNORECASE)
 """A refusal with these words may not be one."""
 

@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from number_orders.carriers.cm.facts import (
     CARRIER,
+    DIGEST,
+    DIGEST_FORMAT,
     GUID,
     NUMBERS_READ_MAX,
     REFERENCE_FORMAT,
@@ -22,6 +24,7 @@ from number_orders.carriers.cm.facts import (
     RequestField,
     ResponseField,
 )
+from number_orders.carriers.found_content import content_digest
 from number_orders.orders.errors import UnreadableAnswer
 from number_orders.orders.model import CarrierOrderId, Order
 from number_orders.orders.numbers import E164, is_nanp, parse_e164
@@ -72,6 +75,13 @@ def has_reference(comment: str | None, reference: str) -> bool:
     return bool(words) and words[0] == reference
 
 
+def digest_in(comment: str | None) -> str | None:
+    """Return the digest of what was ordered, which is the second word of a comment of ours; None if there is none."""
+    words = (comment or "").split(maxsplit=2)
+    found = DIGEST.fullmatch(words[1]) if len(words) > 1 else None
+    return found[1] if found else None
+
+
 def is_reference(comment: str | None) -> bool:
     """Return whether a comment begins with a reference of ours, of whichever order."""
     return (comment or "").startswith(REFERENCE_FORMAT.format(reference=""))
@@ -81,7 +91,7 @@ def write_request(order: Order, profile: str, callback_url: str | None = None) -
     """Return the body of a number request. What the order does not have is left out."""
     request, criteria = order.request, order.request.criteria
     assert criteria is not None, "the rules refuse an order without criteria"
-    comment = reference_of(order)
+    comment = f"{reference_of(order)} {DIGEST_FORMAT.format(digest=content_digest(request))}"
     body = {
         RequestField.PROFILE: profile,
         RequestField.QUANTITY: request.quantity,

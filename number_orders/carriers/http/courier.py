@@ -376,7 +376,7 @@ async def _reply_from_store(step: SaveProgress | LookUpNumbers | FindInList, sto
         return None
     if isinstance(step, FindInList):
         return await store.find_in_list(step)
-    return await store.look_up_numbers(step.numbers)
+    return await store.look_up_numbers(step.numbers, step.references)
 
 
 def _paused_until(rate_limiter: RateLimiter | None) -> float:

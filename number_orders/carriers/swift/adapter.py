@@ -49,6 +49,7 @@ from number_orders.carriers.swift.facts import (
     CARRIER,
     CARTS,
     CHECKOUT,
+    CLOCK_DIFFERENCE_MAX,
     LOOKS_WANTED_UNAVAILABLE,
     ORDER_PAGES_MAX,
     ORDERS,
@@ -64,6 +65,8 @@ from number_orders.carriers.swift.forgotten import (
     begun_before_fall,
     find_forgotten,
     next_purchase_at,
+    purchases_under_way,
+    reference_of,
     steps_of_forgotten,
 )
 from number_orders.carriers.swift.holdings import SwiftHoldings
@@ -132,6 +135,7 @@ class Swift:
             partial_fill=True,
             backorder=False,
             found_by_reference=True,
+            shows_numbers=False,
             taint_window=self._taint.window,
         )
 
@@ -179,7 +183,7 @@ class Swift:
 
     def _ready_cart(self, order: Order, steps: Steps) -> ConversationOf[Steps | Event]:
         """Return the steps with a cart that can be checked out, or the event if there is none."""
-        if steps.requested:
+        if steps.requested and (yield from self._may_be_checked_out(order, steps)):
             return steps
         if order.request.kind is Kind.REMOVE_NUMBERS:
             part = yield from self._removable_part(order, steps)
@@ -191,6 +195,27 @@ class Swift:
         if not isinstance(cart, CartView):
             return cart
         return (yield from self._add_request(order, steps.with_cart(order, cart, part)))
+
+    def _may_be_checked_out(self, order: Order, steps: Steps) -> ConversationOf[bool]:
+        """Return whether a saved cart is still what is to be ordered. It may have waited for hours.
+
+        The numbers of a removal were old enough when its cart was made. One that came to the account since then, or
+        that the carrier did not list then, is not: the cart is abandoned, and every age is looked up again.
+        """
+        if order.request.kind is not Kind.REMOVE_NUMBERS:
+            return True
+        made_at, begun_at, numbers = steps.cart_made_at, steps.begun_at, steps.part or steps.outstanding(order)
+        known: KnownNumbers = yield LookUpNumbers(numbers)
+        if (
+            made_at is None
+            or begun_at is None
+            or known.awaited
+            or max(known.held_since.values(), default=begun_at) > begun_at
+        ):
+            return False
+        dids: Dids = yield from read_dids(None, steps, "whether the numbers of a cart are the same", numbers=numbers)
+        came_since = (did for number, did in dids.by_number.items() if number in numbers and did.inserted_at > made_at)
+        return not any(came_since) and not any(number in dids.by_number for number in steps.unlisted)
 
     def _add_request(self, order: Order, steps: Steps) -> ConversationOf[Steps | Event]:
         """Put the request into a new cart, and save both."""
@@ -349,6 +374,9 @@ class Swift:
                 orders = yield from self._read_order_pages(order, all_orders())
                 steps = replace(steps, until=next_purchase_at(view, orders.items))
             came = yield from self._numbers_of(order, steps, view, status, dids)
+            if came and order.ended_at and not order.request.numbers:
+                steps = yield from self._until_next_purchase(order, steps, view, [dids[number] for number in came])
+                came = yield from self._numbers_of(order, steps, view, status, dids)
             if len(came) > order.request.wanted and begun_before_fall(order, steps):
                 yield from self._require_no_owner_may_return(order, came)
             if len(came) < order.request.wanted:
@@ -369,6 +397,24 @@ class Swift:
             detail = f"{status_text(view, status)}; not every number has messaging"
             return StillOpen(status, purchase.present_results(), detail, alone=False)
         return purchase.end()
+
+    def _until_next_purchase(
+        self, order: Order, steps: Steps, view: OrderView, came: Collection[Did]
+    ) -> ConversationOf[Steps]:
+        """Return the steps of an order that has ended with the time of the next purchase of ours.
+
+        The order has no serial lock any more, so the numbers that came since may be those of an order under way.
+
+        Raises:
+            NoAnswer: Some came so lately that the list of orders may not show yet which purchase brought them.
+        """
+        orders = yield from self._read_order_pages(order, all_orders())
+        until = next_purchase_at(view, (one for one in orders.items if not is_ours(order, one)))
+        known: KnownNumbers = yield LookUpNumbers(())
+        certain_until = known.now - self._settle_after - CLOCK_DIFFERENCE_MAX
+        if any(did.inserted_at > certain_until and (until is None or did.inserted_at < until) for did in came):
+            raise NoAnswer("numbers came so lately that the purchase which brought them may not be listed yet")
+        return replace(steps, until=until)
 
     def _require_no_owner_may_return(self, order: Order, came: Collection[E164]) -> ConversationOf[None]:
         """Raise `NoAnswer` while too many numbers may be those of an order that the ledger has forgotten.
@@ -453,7 +499,10 @@ class Swift:
         """Look for an order of which the ledger has forgotten what was done."""
         known: KnownNumbers = yield LookUpNumbers(())
         listed = yield from self._read_order_pages(order, all_orders())
-        found = find_forgotten(order, listed, now=known.now, settle_after=self._settle_after)
+        under_way = purchases_under_way(order, listed.items, known.now, self._settle_after)
+        if references := tuple(filter(None, map(reference_of, under_way))):
+            known = yield LookUpNumbers((), references)
+        found = find_forgotten(order, listed, now=known.now, settle_after=self._settle_after, ended=known.ended)
         if not isinstance(found, OrderView):
             return found
         yield SaveProgress(steps_of_forgotten(steps, found, listed.items).as_progress())

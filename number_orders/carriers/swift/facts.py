@@ -99,6 +99,7 @@ NAME_FORMAT: Final = "number-orders {reference} {content}"
 ordered, which Swift does not show."""
 CONTENT_IN_NAME: Final = re.compile(r"number-orders [0-9a-f-]{36} ([nar][0-9a-f]{8})(?: |$)")
 """The first letter is that of the kind of order. Carts of release 0.1.0 have no such digest."""
+REFERENCE_IN_NAME: Final = re.compile(r"number-orders ([0-9a-f-]{36})(?: |$)")
 BUYS: Final = "n"
 CLOCK_DIFFERENCE_MAX: Final = timedelta(minutes=5)
 """How far Swift's clock may differ from the ledger's."""

@@ -4,7 +4,7 @@ Swift does not say which numbers an order brought; time does. We check out one p
 so what came between the checkout of an order and that of our next purchase belongs to it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,6 +17,7 @@ from number_orders.carriers.swift.facts import (
     CONTENT_IN_NAME,
     ORDER_PAGES_MAX,
     OUR_NAME,
+    REFERENCE_IN_NAME,
     Status,
 )
 from number_orders.carriers.swift.json import OrderView, content_in_name, read_listed_order
@@ -37,7 +38,12 @@ def all_orders() -> Pages[OrderView]:
 
 
 def find_forgotten(
-    order: Order, listed: Pages[OrderView], *, now: datetime, settle_after: timedelta
+    order: Order,
+    listed: Pages[OrderView],
+    *,
+    now: datetime,
+    settle_after: timedelta,
+    ended: Collection[str] = (),
 ) -> OrderView | FoundTwice | NotListed | Parked:
     """Return the one order with our reference. Of a removal in parts, the latest part is the one under way.
 
@@ -46,6 +52,7 @@ def find_forgotten(
         listed: The account's orders.
         now: The ledger's time.
         settle_after: How long after the end of a purchase numbers may still come.
+        ended: References of purchases that have ended in the ledger. It waits for no numbers of theirs.
 
     Raises:
         NoAnswer: It is not there, and another purchase of ours may still bring numbers that the ledger has forgotten
@@ -53,8 +60,12 @@ def find_forgotten(
     """
     found = sorted((view for view in listed.items if is_ours(order, view)), key=_made_at)
     if not found:
-        if order.request.kind is Kind.NEW_NUMBERS and order.ended_at is None:
-            _require_no_other_purchase(order, listed.items, now, settle_after)
+        under_way = purchases_under_way(order, listed.items, now, settle_after)
+        blocking = next((view for view in under_way if reference_of(view) not in ended), None)
+        if blocking is not None:
+            raise NoAnswer(
+                f"our purchase {blocking.order_id}, which the ledger may have forgotten, may still bring numbers"
+            )
         looked_at = "the list of orders by our reference" if listed.is_whole else "a part of the list of orders"
         return NotListed(looked_at, resend=listed.is_whole)
     for view in found:
@@ -64,6 +75,30 @@ def find_forgotten(
     if len(found) > 1 and order.request.kind is not Kind.REMOVE_NUMBERS:
         return FoundTwice(tuple(CarrierOrderId(str(view.order_id)) for view in found))
     return found[-1]
+
+
+def purchases_under_way(
+    order: Order, listed: Iterable[OrderView], now: datetime, settle_after: timedelta
+) -> list[OrderView]:
+    """Return the other purchases of before the fall that may bring numbers. Later ones hold their serial lock.
+
+    There are none if the order is listed itself, buys nothing by criteria, or has ended.
+    """
+    listed = tuple(listed)
+    if order.request.kind is not Kind.NEW_NUMBERS or order.ended_at or any(is_ours(order, view) for view in listed):
+        return []
+    made_until = (order.history_lost_at or now) + CLOCK_DIFFERENCE_MAX
+    return [
+        view
+        for view in listed
+        if _is_purchase(view) and _made_at(view) <= made_until and not _is_over(view, now, settle_after)
+    ]
+
+
+def reference_of(view: OrderView) -> str | None:
+    """Return the reference that an order of ours has, or has in its name."""
+    named = REFERENCE_IN_NAME.match(view.name or "")
+    return view.reference or (named[1] if named else None)
 
 
 def begun_before_fall(order: Order, steps: Steps) -> bool:
@@ -97,17 +132,8 @@ def _read_order(item: Mapping[str, Any]) -> OrderView | None:
     return view if view.order_id else None
 
 
-def _require_no_other_purchase(
-    order: Order, listed: Iterable[OrderView], now: datetime, settle_after: timedelta
-) -> None:
-    """Raise `NoAnswer` while a purchase of before the fall may bring numbers. Later ones hold their serial lock."""
-    fell_at = order.history_lost_at or now
-    for view in filter(_is_purchase, listed):
-        is_over = view.status not in _OPEN and view.changed_at is not None and view.changed_at + settle_after <= now
-        if not is_over and _made_at(view) <= fell_at + CLOCK_DIFFERENCE_MAX:
-            raise NoAnswer(
-                f"our purchase {view.order_id}, which the ledger may have forgotten, may still bring numbers"
-            )
+def _is_over(view: OrderView, now: datetime, settle_after: timedelta) -> bool:
+    return view.status not in _OPEN and view.changed_at is not None and view.changed_at + settle_after <= now
 
 
 def _is_purchase(view: OrderView) -> bool:

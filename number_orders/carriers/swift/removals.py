@@ -73,6 +73,7 @@ class Removal:
         again_at, rest_at = now + taint.removal_age, min((time.at for time in times), default=now)
         waiting = self.tainted
         done = tuple(result for result in self._results() if result.e164 not in waiting)
+        gone = [result for result in done if result.state is NumberState.RELEASED]
         released = any(result.state is NumberState.RELEASED for result in (*self.steps.settled, *done))
         # An ERROR about taint that released nothing refused the whole part, also the numbers that it does not name.
         refused_whole = bool(waiting) and self.status == Status.ERROR and not released
@@ -86,6 +87,7 @@ class Removal:
             # A part that released nothing is tried again whole: an order that only failed must not look half done. Its
             # results are shown all the same: what is still listed may leave the list yet.
             settled_parts((*self.steps.settled, *done), self._orders()) if released else {},
+            contradicted=self.status != Status.COMPLETED and self._contradiction(len(gone), len(self.part)) is not None,
         )
 
     def end(self) -> End:

@@ -6,7 +6,7 @@ docs/adr/0014-lists-read-once-for-many.md.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -15,9 +15,11 @@ import structlog
 from number_orders.carriers.contract import ListPage, ReadsLists
 from number_orders.carriers.http.courier import exchanges_of
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, ConversationResult
+from number_orders.fulfilment.lanes.circuit_breaker import BreakerStore, CircuitBreaker
 from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore, Pace, loop_time
 from number_orders.fulfilment.ports import AlarmStore, Clock
 from number_orders.ledger.readings import ReadingLease
+from number_orders.ledger.schedule import Claims
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import LedgerUnavailable, NoAnswer, Passing, UnreadableAnswer
 from number_orders.orders.model import CarrierName, Kind, Lane
@@ -54,6 +56,8 @@ class ListReaderStores(Clock, Protocol):
     def readings(self) -> ReadingStore: ...
     @property
     def limits(self) -> LimitStore: ...
+    @property
+    def breakers(self) -> BreakerStore: ...
     @property
     def alarms(self) -> AlarmStore: ...
 
@@ -105,6 +109,7 @@ class ListReader:
             while reading is not None:
                 if loop_time() >= ends_at:
                     await self.ledger.readings.put_back(reading)
+                    await self._report_probe(reading, ConversationResult(None, None, ()))
                     break
                 reading = await self._read_page(adapter, reading, pace)
         return has_read
@@ -116,18 +121,31 @@ class ListReader:
             page = await self.carrier.courier.inquire(question, rate_limiter=pace)
             self._check(reading, page)
         except (NoAnswer, UnreadableAnswer) as error:
-            await self._put_off(reading, error)
+            result = ConversationResult(None, error, exchanges_of(error))
+            await self._report_probe(reading, result)
+            await self._put_off(reading, error, result)
             return None
-        return await self.ledger.readings.add_page(reading, page.numbers, page.after, lease=self._lease)
+        if reading.probe_at is not None:
+            await self.ledger.breakers.reset(self._name, [reading.token])
+        read_on = replace(reading, probe_at=None)
+        return await self.ledger.readings.add_page(read_on, page.numbers, page.after, lease=self._lease)
+
+    async def _report_probe(self, reading: ReadingLease, result: ConversationResult) -> None:
+        """Report what came of the probe, if the page was one: an answer, a fault, or that nothing was sent."""
+        if reading.probe_at is not None:
+            probe = Claims(Lane.ASK, reading.probe_at, reading.token, (), clock=reading.probe_at, recovering=True)
+            breaker = CircuitBreaker(self.ledger.breakers, self.ledger.alarms, self.carrier.breaker_policy)
+            await breaker.report(self._name, [(probe, result)])
 
     def _check(self, reading: ReadingLease, page: ListPage) -> None:
         """Raise `UnreadableAnswer` if the list is not paged as its documents describe: it would never end."""
         if page.after is not None and (page.after == reading.cursor or reading.pages >= _PAGES_MAX):
             raise UnreadableAnswer(self._name, f"{reading.list_name} has no end: page {reading.pages + 1} repeats")
 
-    async def _put_off(self, reading: ReadingLease, error: NoAnswer | UnreadableAnswer) -> None:
+    async def _put_off(
+        self, reading: ReadingLease, error: NoAnswer | UnreadableAnswer, result: ConversationResult
+    ) -> None:
         """Give the reading back after a request that brought no page."""
-        result = ConversationResult(None, error, exchanges_of(error))
         not_before = error.not_before if isinstance(error, NoAnswer) else None
         if not result.exchanges and isinstance(error, Passing):  # there was no rate slot in time
             await self.ledger.readings.put_back(reading, not_before)

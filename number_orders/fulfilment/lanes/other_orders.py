@@ -33,6 +33,8 @@ class OtherOrders:
     """The numbers that each carrier order has bought and that were not known, where there are any."""
     open_ids: list[CarrierOrderId] = field(default_factory=list)
     """The carrier orders that are still open."""
+    asked: dict[CarrierOrderId, Event | None] = field(default_factory=dict)
+    """What each carrier order says of itself."""
     error: Exception | None = None
     """Why not everything could be asked."""
     exchanges: list[Exchange] = field(default_factory=list)
@@ -72,6 +74,7 @@ class Search:
 
     async def _ask(self, carrier_order_id: CarrierOrderId, known: Collection[E164]) -> Event | None:
         event = await self._converse(as_if_only(self.attempt.order, carrier_order_id))
+        self.found.asked[carrier_order_id] = event
         if isinstance(event, StillOpen):
             self.found.open_ids.append(carrier_order_id)
         numbers: Sequence[NumberResult] = getattr(event, "numbers", ())
@@ -110,12 +113,13 @@ def as_if_over(order: Order, now: datetime) -> Order:
 
 
 def as_if_only(order: Order, carrier_order_id: CarrierOrderId) -> Order:
-    """Return the order as if it had been sent once and become this carrier order."""
+    """Return the order as if it had been sent once and become this carrier order.
+
+    One that has ended keeps its `ended_at`: it has no serial lock any more, which an adapter may have to consider.
+    """
     followed = carrier_order_id == order.carrier_order_id
     progress = order.progress if followed else {key: order.progress[key] for key in (SETTLED,) if key in order.progress}
-    return replace(
-        order, state=State.OPEN, carrier_order_id=carrier_order_id, sends=1, losses=0, ended_at=None, progress=progress
-    )
+    return replace(order, state=State.OPEN, carrier_order_id=carrier_order_id, sends=1, losses=0, progress=progress)
 
 
 def ids_in(event: Event | Exception | None) -> Sequence[CarrierOrderId]:

@@ -26,6 +26,11 @@ LEFT JOIN LATERAL (
     ORDER BY told.changed_at DESC, told.order_id DESC LIMIT 1
 ) AS release ON true;
 
+-- name: ended_references
+-- Those of some references whose order has ended. Reads all orders: asked only after the ledger fell back in time.
+SELECT coalesce(reference, order_id::text) AS reference FROM orders
+WHERE carrier = %(carrier)s AND ended_at IS NOT NULL AND coalesce(reference, order_id::text) = ANY(%(references)s);
+
 -- name: held_elsewhere
 -- Numbers that an order acquired although another order holds them: the carrier sold one twice, or we misread it.
 SELECT held.e164, held.acquired_by

@@ -7,7 +7,7 @@ WITH input AS MATERIALIZED (
         order_id uuid, from_version integer, from_state text, state text, ends boolean, carrier_order_id text, carrier_status text,
         reason text, progress jsonb, cancel_asked_at timestamptz, sends integer, losses integer, doubt_since timestamptz, doubt_asks integer,
         history_lost_at timestamptz, other_carrier_orders text[],
-        event text, late boolean, keeps_work boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb,
+        event text, late boolean, keeps_work boolean, reminds boolean, releases_serial_lock boolean, detail jsonb, numbers jsonb, effects jsonb,
         wanted integer, approves boolean, unbought integer, notification jsonb, channels text[], alarms jsonb)
 ), moved AS (
     UPDATE orders
@@ -19,7 +19,8 @@ WITH input AS MATERIALIZED (
         history_lost_at = greatest(input.history_lost_at, orders.history_lost_at),
         other_carrier_orders = input.other_carrier_orders,
         charged_at = CASE WHEN input.approves THEN coalesce(orders.charged_at, clock_timestamp()) ELSE orders.charged_at END,
-        moved_at = now(), ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
+        moved_at = CASE WHEN input.reminds THEN orders.moved_at ELSE now() END,
+        ended_at = CASE WHEN input.ends THEN coalesce(orders.ended_at, now()) END
     FROM input
     -- A ledger that fell back in time gives versions out again.
     WHERE orders.order_id = input.order_id AND orders.version = input.from_version AND orders.state = input.from_state
@@ -31,7 +32,7 @@ WITH input AS MATERIALIZED (
     INSERT INTO order_events (order_id, version, event, state, late, detail)
     SELECT order_id, version, event, state, late, detail FROM step
 ), result AS MATERIALIZED (
-    SELECT step.order_id, step.carrier, step.account, number.*
+    SELECT step.order_id, step.carrier, step.kind, step.account, number.*
     FROM step, jsonb_to_recordset(step.numbers) AS number (e164 text, state text, code text, text text, held_since timestamptz)
     WHERE NOT step.late
 ), numbers AS (
@@ -39,18 +40,34 @@ WITH input AS MATERIALIZED (
     SELECT order_id, e164, state, code, text FROM result
     ON CONFLICT (order_id, e164) DO UPDATE
     SET state = excluded.state, code = excluded.code, text = excluded.text, changed_at = now()
+), sent AS NOT MATERIALIZED (
+    SELECT order_id, at FROM order_events WHERE event = 'SubmissionBegun'
 ), released AS (
     -- `acquired_at` may be later than now(): the transaction that acquired the number may have begun after this one.
     UPDATE held_numbers SET released_by = result.order_id, released_at = greatest(now(), acquired_at)
     FROM result
     WHERE held_numbers.e164 = result.e164 AND held_numbers.carrier = result.carrier
-      AND (result.state = 'released' OR (result.state = 'withdrawn' AND held_numbers.acquired_by = result.order_id))
+      AND result.state IN ('released', 'withdrawn')
+      -- A removal releases whatever holds the number. A purchase loses what it has brought itself.
+      AND ((result.kind = 'remove_numbers' AND result.state = 'released') OR held_numbers.acquired_by = result.order_id)
       -- An order releases a number once. When it reports the number again, another order may hold it again.
       AND NOT EXISTS (
           SELECT FROM order_numbers AS known
           WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state = 'released')
+      -- A number that its holder was sent for after this order has come again since.
+      AND (result.state = 'withdrawn' OR coalesce((SELECT max(at) FROM sent WHERE order_id = acquired_by), acquired_at)
+                                         <= coalesce((SELECT max(at) FROM sent WHERE order_id = result.order_id), 'infinity'))
       AND released_at IS NULL
-    RETURNING held_id
+    RETURNING held_numbers.held_id, held_numbers.e164, held_numbers.carrier, result.order_id, result.state
+), came_again AS (
+    -- So has one that another order was sent for after this one, and has brought already: that one holds it now.
+    SELECT DISTINCT ON (released.e164) released.e164, released.carrier, holder.account, holder.order_id
+    FROM released
+    JOIN order_numbers AS known ON known.e164 = released.e164 AND known.state IN ('acquired', 'usable')
+    JOIN orders AS holder ON holder.order_id = known.order_id AND holder.carrier = released.carrier
+    WHERE released.state = 'released'
+      AND (SELECT max(at) FROM sent WHERE order_id = holder.order_id) > (SELECT max(at) FROM sent WHERE order_id = released.order_id)
+    ORDER BY released.e164, holder.order_id DESC
 ), held AS (
     -- Counting the released rows makes PostgreSQL release first: a group may release a number and acquire it again.
     INSERT INTO held_numbers (e164, carrier, account, acquired_by, acquired_at)
@@ -60,9 +77,15 @@ WITH input AS MATERIALIZED (
       AND NOT EXISTS (
           SELECT FROM order_numbers AS known
           WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state IN ('acquired', 'usable'))
+    UNION ALL
+    SELECT e164, carrier, account, order_id, now() FROM came_again
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
 ), new_work AS (
-    SELECT step.order_id, step.carrier, step.kind, effect.*
+    SELECT step.order_id, step.carrier, step.kind, effect.*,
+           -- A reminder brings the next look forward, and the looks before it still count.
+           CASE WHEN step.reminds THEN coalesce((
+               SELECT confirmed FROM owed WHERE owed.order_id = step.order_id AND owed.lane = effect.lane), 0)
+           ELSE 0 END AS confirmed
     FROM step, jsonb_to_recordset(step.effects) AS effect (lane text, not_before timestamptz, reason text)
 ), corrected AS (
     -- What a parked order takes when it is approved, and what an order that has ended gives back (`allowance_corrections`).
@@ -77,8 +100,10 @@ WITH input AS MATERIALIZED (
 ), released_lock AS (
     DELETE FROM turns USING step
     WHERE turns.order_id = step.order_id AND step.releases_serial_lock
-      -- The numbers that an order names stay its own until it has ended, or is to be sent again.
-      AND (step.ends OR step.state = 'ACCEPTED' OR turns.serial_key NOT LIKE 'number +%%')
+      -- The numbers that an order names stay its own until it has ended, or nothing of it can have been sent: an attempt
+      -- that was in doubt may have arrived after all.
+      AND (step.ends OR turns.serial_key NOT LIKE 'number +%%'
+           OR (step.state = 'ACCEPTED' AND step.losses = 0 AND step.doubt_since IS NULL))
     RETURNING turns.carrier, turns.serial_key
 ), woken AS (
     -- Wake the oldest order that waits for the lock. One that starts to wait at this moment may be missed: it tries again
@@ -92,10 +117,10 @@ WITH input AS MATERIALIZED (
     ) AS first
     WHERE owed.order_id = first.order_id AND owed.lane = 'submit' AND owed.lease_token IS NULL
 ), stored_work AS (
-    INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason)
-    SELECT order_id, lane, carrier, kind, not_before, reason FROM new_work
+    INSERT INTO owed (order_id, lane, carrier, kind, not_before, reason, confirmed)
+    SELECT order_id, lane, carrier, kind, not_before, reason, confirmed FROM new_work
     ON CONFLICT (order_id, lane) DO UPDATE
-    SET reason = excluded.reason, attempts = 0, confirmed = 0, turn = owed.turn + 1, serial_key = NULL,
+    SET reason = excluded.reason, attempts = 0, confirmed = excluded.confirmed, turn = owed.turn + 1, serial_key = NULL,
         -- A delivery under way keeps its lease: otherwise a later document could overtake it.
         lease_token = CASE WHEN owed.lane = 'tell' THEN owed.lease_token END,
         not_before = CASE WHEN owed.lane = 'tell' AND owed.lease_token IS NOT NULL THEN owed.not_before

@@ -48,7 +48,8 @@ WHERE number.inserted_at >= %(since)s::timestamptz AND number.e164 <> ALL(%(numb
 
 -- name: lease_reading
 -- Lease one reading of a carrier that is due to one worker. Its time is that of its first lease, before any page is asked
--- for. Nothing is read while the lane `ask` is paused, the breaker is open, or the carrier has paused a limit of the lane.
+-- for. Nothing is read while the lane `ask` is paused, or the carrier has paused a limit of the lane. While the breaker is
+-- open, one page is the probe if no order is: orders may wait for the reading before they send anything. `probe_at` says so.
 -- A reading that nobody waits for is deleted: the last question is older than a day, and its order is owed nothing.
 WITH wanted AS MATERIALIZED (
     SELECT DISTINCT list_name FROM list_questions AS question
@@ -61,22 +62,29 @@ WITH wanted AS MATERIALIZED (
     RETURNING reading_id
 ), unwanted_numbers AS (
     DELETE FROM listed_numbers WHERE reading_id = ANY(ARRAY(SELECT reading_id FROM unwanted))
-), due AS (
+), breaker AS MATERIALIZED (
+    SELECT held_until <= now() AND (probe_until IS NULL OR probe_until <= now()) AS may_be_probed
+    FROM breakers WHERE carrier = %(carrier)s AND held_until IS NOT NULL
+    FOR UPDATE
+), due AS MATERIALIZED (
     SELECT reading_id FROM readings
     WHERE carrier = %(carrier)s AND whole_at IS NULL AND not_before <= now() AND list_name IN (SELECT list_name FROM wanted)
       AND NOT EXISTS (SELECT FROM pauses WHERE carrier = %(carrier)s AND lane = 'ask' AND resumed_at IS NULL)
-      AND NOT EXISTS (SELECT FROM breakers WHERE carrier = %(carrier)s AND held_until IS NOT NULL)
+      AND NOT EXISTS (SELECT FROM breaker WHERE NOT may_be_probed)
       AND NOT EXISTS (
           SELECT FROM draws JOIN budgets USING (carrier, limit_group)
           WHERE carrier = %(carrier)s AND lane = 'ask' AND paused_until > now())
     ORDER BY not_before, reading_id
     LIMIT 1
     FOR UPDATE SKIP LOCKED
+), probe_taken AS (
+    UPDATE breakers SET probe_token = %(token)s, probe_until = now() + %(probe)s
+    WHERE carrier = %(carrier)s AND EXISTS (SELECT FROM breaker) AND EXISTS (SELECT FROM due)
 )
 UPDATE readings SET
     not_before = now() + %(lease)s, lease_token = %(token)s, began_at = coalesce(began_at, clock_timestamp())
 FROM due WHERE readings.reading_id = due.reading_id
-RETURNING readings.reading_id, list_name, cursor, pages, faults;
+RETURNING readings.reading_id, list_name, cursor, pages, faults, (SELECT now() FROM breaker) AS probe_at;
 
 -- name: add_page
 -- Add one page to a leased reading, and renew the lease. `after` is the cursor of the next page; null: the reading is

@@ -180,7 +180,6 @@ WHERE NOT EXISTS (SELECT FROM pauses WHERE carrier = lane.carrier AND pauses.lan
               OFFSET 0))
     OR (lane.lane = 'ask'
         AND EXISTS (SELECT FROM readings WHERE carrier = lane.carrier AND whole_at IS NULL AND not_before <= now())
-        AND NOT EXISTS (SELECT FROM breakers WHERE carrier = lane.carrier AND held_until IS NOT NULL)
         AND NOT EXISTS (
             SELECT FROM draws JOIN budgets USING (carrier, limit_group)
             WHERE carrier = lane.carrier AND draws.lane = 'ask' AND paused_until > now())))

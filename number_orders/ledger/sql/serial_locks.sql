@@ -15,7 +15,8 @@ WHERE turns.order_id = excluded.order_id
 RETURNING order_id;
 
 -- name: wait_for_serial_locks
--- Give claims back until the locks are free, and with them the locks that these orders got: an order has all or none. The
+-- Give claims back until the locks are free, and with them the locks that these orders got: an order has all or none, but
+-- for the numbers of one that was in doubt, which stay its own (`record_steps`). The
 -- step that releases a lock wakes the order (`record_steps`); `not_before` is for the case that nobody does. If the locks
 -- became free between the two statements, the order is due at once.
 WITH waiting AS MATERIALIZED (
@@ -27,8 +28,9 @@ WITH waiting AS MATERIALIZED (
                    AND turns.order_id <> waiting.order_id
     ORDER BY waiting.order_id, turns.order_id IS NULL, waiting.serial_key
 ), given_back AS (
-    DELETE FROM turns USING waiting
+    DELETE FROM turns USING waiting JOIN orders USING (order_id)
     WHERE turns.carrier = %(carrier)s AND turns.serial_key = waiting.serial_key AND turns.order_id = waiting.order_id
+      AND (turns.serial_key NOT LIKE 'number +%%' OR (orders.losses = 0 AND orders.doubt_since IS NULL))
 )
 UPDATE owed SET lease_token = NULL, attempts = attempts - 1, serial_key = missing.serial_key,
                 reason = 'waits for order ' || missing.holder || CASE

@@ -58,6 +58,14 @@ def _names(order: Row, e164: str, p: Params) -> bool:
 
 
 @statement
+def ended_references(tables: Tables, p: Params) -> list[Row]:
+    """Return those of some references whose order has ended."""
+    ended = (row for row in tables.orders.values() if row["carrier"] == p["carrier"] and row["ended_at"] is not None)
+    references = (row["reference"] or str(row["order_id"]) for row in ended)
+    return [{"reference": reference} for reference in references if reference in p["references"]]
+
+
+@statement
 def held_elsewhere(tables: Tables, p: Params) -> list[Row]:
     """Return the numbers that another order holds."""
     pairs = zip(p["order_ids"], p["numbers"], strict=True)

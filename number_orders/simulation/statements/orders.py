@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
-from number_orders.orders.model import Lane, NumberState, State
+from number_orders.orders.model import Kind, Lane, NumberState, State
 from number_orders.simulation.statements.alarms import raise_alarm
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
-from number_orders.simulation.statements.serial_locks import is_of_number
+from number_orders.simulation.statements.serial_locks import is_of_number, was_in_doubt
 from number_orders.simulation.tables import Row, Tables, check_e164
 
 _HELD: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})
@@ -75,7 +75,8 @@ def _order(tables: Tables, step: Row) -> Row:
 
 def _change(tables: Tables, step: Row) -> Row:
     order, now = _order(tables, step), tables.clock()
-    change = {name: step[name] for name in _MOVED} | {"version": step["from_version"] + 1, "moved_at": now}
+    change = {name: step[name] for name in _MOVED} | {"version": step["from_version"] + 1}
+    change |= {} if step["reminds"] else {"moved_at": now}
     change |= {name: moment_from_json(step[name]) for name in ("cancel_asked_at", "doubt_since")}
     losses = (moment_from_json(step["history_lost_at"]), order["history_lost_at"])
     change["history_lost_at"] = max(filter(None, losses), default=None)
@@ -95,7 +96,8 @@ def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
         told = {"order_id": order["order_id"], "changed_at": tables.clock()}
         tables.numbers[order["order_id"]][number["e164"]] = told | number
     for order, number in gone:
-        tables.release_number(number["e164"], order)
+        if tables.release_number(number["e164"], order) and number["state"] == NumberState.RELEASED:
+            _hold_if_it_came_again(tables, order, number["e164"])
     for order, number in new:
         if number["state"] in _HELD:
             tables.hold_number(number["e164"], order, since=moment_from_json(number.get("held_since")))
@@ -111,14 +113,38 @@ def _releases(tables: Tables, order: Row, number: Row) -> bool:
     known = tables.numbers[order["order_id"]].get(number["e164"])
     if known is not None and known["state"] == NumberState.RELEASED:
         return False
-    return number["state"] == NumberState.RELEASED or _is_withdrawn(tables, order, number)
-
-
-def _is_withdrawn(tables: Tables, order: Row, number: Row) -> bool:
-    """Tell whether the carrier withdrew a number that this order brought."""
-    holder = tables.holding(number["e164"])
+    if order["kind"] == Kind.REMOVE_NUMBERS and number["state"] == NumberState.RELEASED:
+        return not _has_come_again(tables, order, number["e164"])
+    holder = tables.holding(number["e164"])  # a purchase loses what it has brought itself
     brought = holder is not None and holder["acquired_by"] == order["order_id"]
-    return brought and number["state"] == NumberState.WITHDRAWN
+    return brought and number["state"] in {NumberState.RELEASED, NumberState.WITHDRAWN}
+
+
+def _has_come_again(tables: Tables, order: Row, e164: str) -> bool:
+    """Tell whether the order that holds a number was sent for it after this one was sent."""
+    holder, sent_at = tables.holding(e164), _sent_at(tables, order["order_id"])
+    if holder is None or sent_at is None:
+        return False
+    ordered_at: datetime = _sent_at(tables, holder["acquired_by"]) or holder["acquired_at"]
+    return ordered_at > sent_at
+
+
+def _hold_if_it_came_again(tables: Tables, order: Row, e164: str) -> None:
+    """Let the order hold a number that was sent for it after this one, and has brought it already."""
+    sent_at = _sent_at(tables, order["order_id"])
+    for order_id in sorted(tables.orders, reverse=True):
+        number, ordered_at = tables.numbers[order_id].get(e164), _sent_at(tables, order_id)
+        if number and number["state"] in _HELD and sent_at and ordered_at and ordered_at > sent_at:
+            holder = tables.orders[order_id]
+            if holder["carrier"] == order["carrier"]:
+                tables.hold_number(e164, holder)
+                return
+
+
+def _sent_at(tables: Tables, order_id: UUID) -> datetime | None:
+    """Return when an order was last begun to be sent."""
+    begun = (event["at"] for event in tables.events[order_id] if event["event"] == "SubmissionBegun")
+    return max(begun, default=None)
 
 
 def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
@@ -128,9 +154,10 @@ def _store_effects(tables: Tables, step: Row, group: set[UUID]) -> None:
     if not step["keeps_work"]:
         tables.drop_work(order_id, {effect["lane"] for effect in step["effects"]})
     if step["releases_serial_lock"]:
-        _release_serial_locks(tables, order_id, group, numbers=step["ends"] or step["state"] == State.ACCEPTED)
+        unsent = step["state"] == State.ACCEPTED and not was_in_doubt(order)
+        _release_serial_locks(tables, order_id, group, numbers=step["ends"] or unsent)
     for effect in step["effects"]:
-        tables.add_work(order, effect)
+        tables.add_work(order, effect, keeps_looks=step["reminds"])
     if step["notification"] is not None:
         ended_at = moment_in_document(order["ended_at"]) if order["ended_at"] else None
         document = step["notification"] | {"ended_at": ended_at}

@@ -71,7 +71,11 @@ def lease_reading(tables: Tables, p: Params) -> list[Row]:
         return []
     row = min(due, key=lambda row: (row["not_before"], row["reading_id"]))
     row.update(not_before=now + p["lease"], lease_token=p["token"], began_at=row["began_at"] or now)
-    return [dict(row)]
+    breaker = tables.breaker(p["carrier"], Lane.ASK)
+    is_open = breaker is not None and breaker["held_until"] is not None
+    if breaker is not None and is_open:
+        breaker.update(probe_token=p["token"], probe_until=now + p["probe"])
+    return [{**row, "probe_at": now if is_open else None}]
 
 
 @statement

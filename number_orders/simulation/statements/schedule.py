@@ -230,13 +230,19 @@ def _may_be_claimed(tables: Tables, carrier: str, lane: str) -> bool:
 
 
 def may_be_read(tables: Tables, carrier: str) -> bool:
-    """Return whether lists of a carrier may be read now."""
-    breaker = tables.breaker(carrier, Lane.ASK)
+    """Return whether lists of a carrier may be read now. While the breaker is open, one page may be the probe."""
+    now, breaker = tables.clock(), tables.breaker(carrier, Lane.ASK)
     limits = {group for (owner, lane, _), group in tables.limit_groups.items() if (owner, lane) == (carrier, Lane.ASK)}
     pauses = (tables.budgets[carrier, group]["paused_until"] for group in limits)
-    is_limited = any(until is not None and until > tables.clock() for until in pauses)
+    is_limited = any(until is not None and until > now for until in pauses)
+    is_held = any(until > now for until in _breaker_holds(breaker))
+    return not (tables.pause(carrier, Lane.ASK) or is_held or is_limited)
+
+
+def _breaker_holds(breaker: Row | None) -> list[datetime]:
+    """Return until when an open breaker lets nothing out: its hold, and the probe that is under way."""
     is_open = breaker is not None and breaker["held_until"] is not None
-    return not (tables.pause(carrier, Lane.ASK) or is_open or is_limited)
+    return [*filter(None, (breaker["held_until"], breaker["probe_until"]))] if breaker and is_open else []
 
 
 @statement
@@ -326,11 +332,13 @@ def _waits_to_be_sent(tables: Tables, message: Row) -> bool:
 def next_due(tables: Tables) -> datetime | None:
     """Return the earliest moment at which the sweep could find anything."""
     items = (row for row in tables.owed.values() if not tables.pause(row["carrier"], row["lane"]))
-    # A reading that may not be read now is looked at when the breaker has closed or the limit's pause is over.
-    readings = (row for row in tables.readings.values() if row["whole_at"] is None)
+    # A reading that may not be read now is looked at when the breaker's hold or the limit's pause is over.
+    readings = [row for row in tables.readings.values() if row["whole_at"] is None]
     pauses = [row["paused_until"] for row in tables.budgets.values() if row["paused_until"]]
     moments = [_claimed_from(tables, row) for row in items]
     moments += [row["not_before"] for row in readings if may_be_read(tables, row["carrier"])]
+    holds = [until for row in readings for until in _breaker_holds(tables.breaker(row["carrier"], Lane.ASK))]
+    moments += [until for until in holds if until > tables.clock()]
     moments += [until for until in pauses if tables.readings and until > tables.clock()]
     moments += filter(None, [next_match(tables)])
     return min(moments, default=None)

@@ -38,7 +38,8 @@ def wait_for_serial_locks(tables: Tables, p: Params) -> list[Row]:
     for order_id, keys in wanted.items():
         for key in keys:
             lock = tables.serial_locks.get((p["carrier"], key))
-            if lock and lock["order_id"] == order_id:
+            keeps = is_of_number(key) and was_in_doubt(tables.orders[order_id])
+            if lock and lock["order_id"] == order_id and not keeps:
                 del tables.serial_locks[p["carrier"], key]
     for order_id, (key, holder) in missing.items():
         row = claimed_item(tables, order_id, Lane.SUBMIT.value, p["token"])
@@ -67,6 +68,11 @@ def _why(key: str, holder: UUID) -> str:
 def is_of_number(key: str) -> bool:
     """Tell whether a lock is that of a number."""
     return key.startswith("number +")
+
+
+def was_in_doubt(order: Row) -> bool:
+    """Tell whether an attempt of an order may have arrived: then the numbers that it names stay its own."""
+    return bool(order["losses"]) or order["doubt_since"] is not None
 
 
 @statement

@@ -206,7 +206,7 @@ class PlacedOrder:
         """Save the steps done; the port's `ConversationStore`."""
         self.order = replace(self.order, progress=progress)
 
-    async def look_up_numbers(self, numbers: tuple[E164, ...]) -> KnownNumbers:
+    async def look_up_numbers(self, numbers: tuple[E164, ...], references: tuple[str, ...] = ()) -> KnownNumbers:
         """Return what our orders know of these numbers; the port's `ConversationStore`."""
         placed_orders = self.harness.placed_orders
         others = [placed for placed in placed_orders if placed is not self]

@@ -52,6 +52,7 @@ PASSING = """
     UPDATE owed SET not_before = not_before - %(time)s, hurried_at = hurried_at - %(time)s;
     UPDATE notices SET received_at = received_at - %(time)s, match_at = match_at - %(time)s;
     UPDATE orders SET accepted_at = accepted_at - %(time)s, moved_at = moved_at - %(time)s,
+        ended_at = ended_at - %(time)s,
         doubt_since = doubt_since - %(time)s, history_lost_at = history_lost_at - %(time)s;
     UPDATE orders SET progress = jsonb_set(progress, '{begun}',
         to_jsonb((progress ->> 'begun')::timestamptz - %(time)s)) WHERE progress ? 'begun';

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -182,6 +182,30 @@ def test_an_order_found_with_another_quantity_is_parked_and_says_both(fallen: Fa
     run(whole())
 
 
+def test_an_order_found_with_other_criteria_is_parked_and_says_both(fallen: Fallen) -> None:
+    """What was ordered is compared, not only how much."""
+
+    async def whole() -> None:
+        practice = fallen.practice
+        other = {**fallen.where["criteria"], "npa": "020" if practice.name == CM_COM else "212"}
+        async with fallen.opened() as services:
+            practice.remember()
+            await accept(services, fallen.order("crm-1"))
+            await work_until_idle(practice, services)
+        practice.fall_back()
+        async with fallen.opened() as services:
+            (order_id,) = await accept(services, fallen.order("crm-1", criteria=other))
+            practice.pass_time(hours=1)
+            for _ in range(3):
+                await work(services, Lane.SUBMIT, Lane.ASK, carrier=practice.name)
+                practice.pass_time(hours=1)
+            order, (theirs,) = practice.order(order_id), fallen.bought("crm-1")
+            assert order["state"] == "PARKED"
+            assert theirs["order_id"] in order["reason"]
+
+    run(whole())
+
+
 def test_an_order_whose_attempts_are_forgotten_is_looked_for(fallen: Fallen) -> None:
     """The backup has it as being sent. The answer, and the end, came after it."""
 
@@ -223,6 +247,10 @@ def test_an_order_found_with_another_quantity_and_closed_is_looked_at_later(fall
             await services.orders.resolve(order_id, WrittenOff("ana", "not wanted"))
             practice.pass_time(hours=25)
             await work(services, Lane.ASK, carrier=practice.name)
+            if practice.name == SWIFT:  # its numbers have just come, by the ledger's clock, and more may follow
+                (owed,) = practice.rows("SELECT reason FROM owed WHERE order_id = %(id)s AND lane = 'ask'", id=order_id)
+                assert "late look" in owed["reason"]
+                return
             assert fallen.has_what_was_bought(order_id)
             assert "bought_twice" in dict(practice.alarms())
 
@@ -351,5 +379,97 @@ def test_numbers_of_a_forgotten_order_are_not_taken_by_one_that_is_known(practic
             else:
                 assert swift.order(bought)["state"] == "COMPLETED_WITH_ERRORS"
                 assert "4 numbers came to the account where 2 were ordered" in swift.order(bought)["reason"]
+
+    run(whole())
+
+
+def test_a_purchase_that_never_ends_stops_no_other_when_it_was_closed(practice: Practice) -> None:
+    """Swift shows it as PROCESSING for ever. The ledger knows that a person has closed it.
+
+    Only a few minutes pass: the practice carrier's clock leaves the ledger's behind, by which the fall is dated.
+    """
+    policy = replace(POLICY, doubt_patience=timedelta(seconds=30))
+    swift = SwiftPractice(practice.url, practice.db, practice.carrier, policy=policy)
+
+    async def whole() -> None:
+        async with swift.opened() as services:
+            stuck = await accept_one(services, a_purchase("stuck", criteria={"npa": "907"}))
+            await work_once(swift, services)
+            await services.orders.park(stuck, by="ana", why="it never ends")
+            await services.orders.resolve(stuck, WrittenOff("ana", "not wanted any more"))
+            swift.remember()
+        swift.fall_back()
+        async with swift.opened() as services:
+            order_id = await accept_one(services, a_purchase("new"))
+            for _ in range(8):
+                await work_once(swift, services, seconds=25)
+            assert (swift.order(stuck)["state"], swift.order(order_id)["state"]) == ("FAILED", "COMPLETED")
+
+    run(whole())
+
+
+@pytest.mark.parametrize("resent", [("bought", "gone"), ("gone", "bought"), ("bought",)], ids="-".join)
+def test_a_forgotten_purchase_does_not_hold_a_number_that_was_removed_since(
+    practice: Practice, resent: tuple[str, ...]
+) -> None:
+    """Purchase and removal came after the backup. Bandwidth goes on listing the number as bought."""
+    practice.policy = POLICY
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            practice.remember()
+            (bought,) = await accept(services, an_order("bought"))
+            await work_until_idle(practice, services)
+            (number,) = practice.numbers(bought)
+            removal = {"key": "gone", "carrier": "bandwidth", "kind": "remove_numbers", "numbers": [number]}
+            bodies = {"bought": an_order("bought"), "gone": removal}
+            await accept(services, removal)
+            await work_until_idle(practice, services)
+            assert number not in practice.carrier.report()["holdings"]["bandwidth"]
+        practice.fall_back()
+        async with practice.opened() as services:
+            for key in resent:
+                await accept(services, bodies[key])
+                await work_until_idle(practice, services)
+            assert practice.rows("SELECT e164 FROM held_numbers WHERE released_at IS NULL") == []
+            ended = practice.rows(
+                "SELECT key, orders.state, n.state AS number FROM orders JOIN order_numbers AS n USING (order_id)"
+            )
+            shown = {row["key"]: (row["state"], row["number"]) for row in ended}
+            ends = {"bought": ("COMPLETED_WITH_ERRORS", "released"), "gone": ("COMPLETED", "released")}
+            assert shown == {key: ends[key] for key in resent}
+            assert len(practice.sold()) == 2
+
+    run(whole())
+
+
+def test_a_forgotten_purchase_takes_no_number_from_the_order_that_bought_it_again(practice: Practice) -> None:
+    """It was bought, removed, and bought once more. Only the last purchase holds the number."""
+    practice.policy = POLICY
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            practice.remember()
+            (bought,) = await accept(services, an_order("bought"))
+            await work_until_idle(practice, services)
+            (number,) = practice.numbers(bought)
+            named = {"criteria": None, "quantity": None, "numbers": [number]}
+            await accept(services, an_order("gone", kind="remove_numbers", **named))
+            await work_until_idle(practice, services)
+            practice.carrier.advance(60)  # it is for sale again
+            await accept(services, an_order("again", **named))
+            await work_until_idle(practice, services)
+            assert number in practice.carrier.report()["holdings"]["bandwidth"]
+        practice.fall_back()
+        async with practice.opened() as services:
+            (again,) = await accept(services, an_order("again", **named))
+            await work_until_idle(practice, services)
+            (first,) = await accept(services, an_order("bought"))
+            await work_until_idle(practice, services)
+            held = practice.rows("SELECT e164, acquired_by FROM held_numbers WHERE released_at IS NULL")
+            assert held == [{"e164": number, "acquired_by": again}]
+            (shown,) = practice.rows("SELECT state, text FROM order_numbers WHERE order_id = %(it)s", it=first)
+            assert shown["state"] == "released"
+            assert "the carrier's order" in shown["text"]
 
     run(whole())

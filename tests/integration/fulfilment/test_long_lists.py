@@ -8,12 +8,14 @@ import pytest
 from psycopg.rows import dict_row
 
 from number_orders.fulfilment.runtime import Services
+from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.schedule import ListWait
 from number_orders.orders.model import Lane, OrderId
 from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.breaking import CrashPoint, ProcessKilled, crashing_courier
 from tests.integration.fulfilment.practice import accept, run, work_until_idle
 from tests.integration.fulfilment.swift_practice import (
+    CARTS,
     DIDS,
     GET,
     SWIFT,
@@ -240,3 +242,23 @@ def test_other_orders_are_asked_about_while_one_waits_for_a_list(practice: Swift
             assert practice.order(waiting)["state"] == "OPEN"
 
     run(beside())
+
+
+def test_removals_go_on_after_the_breaker_has_opened(practice: SwiftPractice) -> None:
+    """Each needs a reading before it sends anything, so that none of them can be the probe."""
+    practice.breaker_policy = BreakerPolicy(faults_max=3)
+    has_had(practice, 80)
+
+    async def work() -> None:
+        async with practice.opened() as services:
+            numbers = await buy(practice, services, 3)
+            practice.pass_time(minutes=40)
+            practice.carrier.fault("error_before", status=503, times=3, **CARTS)
+            gone = [await accept_one(services, a_removal([number], f"gone-{number}")) for number in numbers]
+            for _ in range(10):
+                await work_once(practice, services, seconds=10)
+            assert practice.rows("SELECT FROM breakers WHERE opened_at IS NOT NULL OR closed_at IS NOT NULL")
+            await work_until_idle(practice, services, step=timedelta(minutes=5))
+            assert [practice.order(order_id)["state"] for order_id in gone] == ["COMPLETED"] * 3
+
+    run(work())

@@ -5,14 +5,17 @@ With Bandwidth's practice carrier, and adapters that need nothing but these two 
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from number_orders.carriers.bandwidth.adapter import Bandwidth
+from number_orders.carriers.bandwidth.facts import DISCONNECTS_READ_MAX
 from number_orders.carriers.contract import Capabilities, Conversation, SaveProgress
 from number_orders.orders.errors import NotCancellable
 from number_orders.orders.events import CalledBack, StillOpen
 from number_orders.orders.model import Kind, Lane, Order, OrderRequest, State
+from tests.integration.fulfilment.portal import BandwidthPortal
 from tests.integration.fulfilment.practice import (
     BANDWIDTH,
     POST,
@@ -187,5 +190,39 @@ def test_two_orders_about_one_number_are_sent_one_after_the_other(practice: Prac
                 )
             ]
             assert begun == [bought, removal, again]
+
+    run(whole())
+
+
+def test_a_purchase_does_not_come_between_a_removal_and_its_resending(practice: Practice) -> None:
+    """The removal had arrived, and was not among those that were read. It is sent again when its limit allows it."""
+    practice.timeout_s = 1.5
+
+    async def whole() -> None:
+        portal = BandwidthPortal(practice.carrier)
+        async with practice.opened() as services:
+            (first,) = await accept(services, an_order("first", quantity=DISCONNECTS_READ_MAX + 6))
+            await work_until_idle(practice, services)
+            number, *others = practice.numbers(first)
+            for other in others:
+                portal.remove(other)
+            portal.close()
+            named = {"criteria": None, "quantity": None, "numbers": [number]}
+            practice.carrier.fault("hang_after", times=1, method="POST", path="/disconnects", delay_s=3)
+            (removal,) = await accept(services, an_order("remove", kind="remove_numbers", **named))
+            await work(services, Lane.SUBMIT)
+            (again,) = await accept(services, an_order("again", **named))
+            while "ProvenAbsent" not in practice.story(removal):
+                practice.pass_time(seconds=60)
+                practice.carrier.advance(60)
+                until = await services.ledger.now() + timedelta(minutes=2)
+                await services.ledger.limits.pause(BANDWIDTH, "DISCONNECT", until=until, why="HTTP 429")
+                await work(services, Lane.ASK, Lane.SUBMIT)
+            assert practice.order(removal)["state"] == practice.order(again)["state"] == "ACCEPTED"
+            await work_until_idle(practice, services, step=timedelta(seconds=60))
+            begun = practice.rows("SELECT order_id FROM order_events WHERE event = 'SubmissionBegun' ORDER BY at")
+            assert [row["order_id"] for row in begun] == [first, removal, removal, again]
+            held = practice.rows("SELECT FROM held_numbers WHERE released_at IS NULL AND e164 = %(it)s", it=number)
+            assert len(held) == (number in practice.carrier.report()["holdings"]["bandwidth"])
 
     run(whole())

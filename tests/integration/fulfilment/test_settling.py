@@ -1,12 +1,12 @@
 """Ends that are believed later, withdrawn numbers, second purchases and late looks, with a scripted carrier."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
 
 from number_orders.carriers.bandwidth.adapter import Bandwidth
-from number_orders.carriers.contract import Conversation
+from number_orders.carriers.contract import Capabilities, Conversation
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.alarms import Alarm
@@ -388,6 +388,117 @@ def test_a_late_look_does_not_claim_a_number_that_came_and_went(lagging: Practic
             assert lagging.story(order_id)[-1] == "LookedAgain"
             assert held(lagging) == E164S[1:3]
             assert "bought_twice" not in dict(lagging.alarms())
+
+    run(scenario())
+
+
+def test_reminders_do_not_put_off_an_end_that_falls_short(lagging: Practice) -> None:
+    """Somebody wants it asked about once a minute. They do not shorten its time either."""
+
+    async def scenario() -> None:
+        carrier = Scripted(stands={A: PartlyFilled("COMPLETED", bought(0), "1 of 3")})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send(services)
+            seen = []
+            for _ in range(5):
+                await services.orders.retry([order_id], by="cron", why=None)
+                await look(lagging, services, MINUTE)
+                seen.append(lagging.order(order_id)["state"])
+            assert seen[:2] == ["OPEN", "OPEN"]
+            assert seen[-1] == "PARTIAL"
+
+    run(scenario())
+
+
+async def close_with_one_number(lagging: Practice, services: Services) -> OrderId:
+    """Park an order that has one number so far, and close it by hand."""
+    order_id = await send(services)
+    await look(lagging, services)
+    await services.orders.park(order_id, by="ana", why="too slow")
+    await services.orders.resolve(order_id, WrittenOff("ana", "not wanted"))
+    assert (lagging.order(order_id)["state"], held(lagging)) == ("PARTIAL", E164S[:1])
+    return order_id
+
+
+def test_a_late_look_withdraws_what_the_carrier_withdrew_after_the_order_was_closed(lagging: Practice) -> None:
+    """It is believed like any end that falls short: after three looks. The producer and a person are told."""
+
+    async def scenario() -> None:
+        carrier = Scripted(stands={A: StillOpen("BACKORDERED", bought(0), slow=True)})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await close_with_one_number(lagging, services)
+            carrier.stands[A] = Refused("no stock", None, "FAILED")
+            await look(lagging, services, timedelta(hours=25))
+            await look(lagging, services)
+            assert (held(lagging), lagging.alarms()) == (E164S[:1], [])
+            await look(lagging, services)
+            assert (held(lagging), lagging.alarms()) == ([], [("numbers_withdrawn", 1)])
+            assert states(lagging, order_id) == {E164S[0]: "withdrawn"}
+            order = lagging.order(order_id)
+            assert order["state"] == "PARTIAL"
+            assert order["reason"].endswith(f"late look: the carrier has withdrawn {E164S[0]}")
+            assert lagging.notifier.delivered[-1]["numbers"][0]["state"] == "withdrawn"
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    "shown", [StillOpen("BACKORDERED", slow=True), PartlyFilled("PARTIAL", bought(0), "1 of 3"), None]
+)
+def test_a_late_look_withdraws_nothing_before_the_carriers_end_says_so(lagging: Practice, shown: Event | None) -> None:
+    """It is still open, or shows the number, or gives no answer."""
+
+    async def scenario() -> None:
+        carrier = Scripted(stands={A: StillOpen("BACKORDERED", bought(0), slow=True)})
+        async with lagging.opened(adapter=carrier) as services:
+            await close_with_one_number(lagging, services)
+            carrier.stands = {A: shown} if shown else {}
+            await look(lagging, services, timedelta(hours=25), times=4)
+            assert (held(lagging), lagging.alarms()) == (E164S[:1], [])
+
+    run(scenario())
+
+
+class LooksIntoTheAccount(Scripted):
+    """A carrier like Swift: the numbers of an order are those that are on the account now."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return replace(super().capabilities, shows_numbers=False)
+
+
+def test_a_late_look_withdraws_nothing_where_the_carrier_does_not_say_what_it_brought(lagging: Practice) -> None:
+    """The number may have been removed by hand since."""
+
+    async def scenario() -> None:
+        carrier = LooksIntoTheAccount(stands={A: StillOpen("BACKORDERED", bought(0), slow=True)})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await close_with_one_number(lagging, services)
+            carrier.stands[A] = Refused("no stock", None, "FAILED")
+            await look(lagging, services, timedelta(hours=25), times=4)
+            assert lagging.story(order_id)[-1] == "LookedAgain"
+            assert (held(lagging), lagging.alarms()) == (E164S[:1], [])
+
+    run(scenario())
+
+
+def test_a_late_look_leaves_a_number_that_a_removal_of_ours_has_released(lagging: Practice) -> None:
+    """It was there, and its removal is known: nothing was withdrawn."""
+
+    async def scenario() -> None:
+        carrier = Scripted(stands={A: StillOpen("BACKORDERED", bought(0), slow=True)})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await close_with_one_number(lagging, services)
+            gone = (NumberResult(E164S[0], NumberState.RELEASED),)
+            carrier.answers = [Filled("COMPLETE", gone)]
+            removal = {"kind": "remove_numbers", "criteria": None, "quantity": None, "numbers": [E164S[0]]}
+            await accept(services, an_order("gone", **removal))
+            await work(services, Lane.SUBMIT)
+            assert held(lagging) == []
+            carrier.stands[A] = Refused("no stock", None, "FAILED")
+            await look(lagging, services, timedelta(hours=25), times=4)
+            assert lagging.story(order_id)[-1] == "LookedAgain"
+            assert (states(lagging, order_id)[E164S[0]], lagging.alarms()) == ("acquired", [])
 
     run(scenario())
 

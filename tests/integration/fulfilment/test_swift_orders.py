@@ -1,6 +1,7 @@
 """Swift's three kinds of orders come to their true ends, on the real ledger and the practice carrier."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,8 @@ from psycopg.rows import dict_row
 from number_orders.orders.model import Lane
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.control import SandboxControl
-from tests.integration.fulfilment.practice import run, work_until_idle
+from tests.integration.fulfilment.portal import SwiftPortal
+from tests.integration.fulfilment.practice import SETTLED, run, work_until_idle
 from tests.integration.fulfilment.swift_practice import (
     CARTS,
     CHECKOUT,
@@ -179,6 +181,29 @@ def test_the_second_removal_of_a_number_says_who_released_it(practice: SwiftPrac
             assert practice.held() == set()
 
     run(twice())
+
+
+def test_a_number_that_is_added_again_before_its_removal_is_asked_about_stays_held(practice: SwiftPractice) -> None:
+    """It was bought by hand, so that no holding was there when the order added it."""
+    practice.policy = SETTLED
+
+    async def again() -> None:
+        async with practice.opened() as services:
+            with closing(SwiftPortal(practice.carrier)) as portal:
+                number = portal.buy()
+                practice.pass_time(minutes=40)
+                gone = await accept_one(services, a_removal([number]))
+                await work_once(practice, services, Lane.SUBMIT)
+                practice.db.execute("UPDATE owed SET not_before = now() + '5 min' WHERE order_id = %s", [gone])
+                practice.carrier.advance(1)
+                assert portal.listed() == set()
+                added = await accept_one(services, an_addition(number))
+                await work_once(practice, services, Lane.SUBMIT)
+                await work_until_idle(practice, services, step=timedelta(minutes=1))
+                assert practice.order(gone)["state"] == practice.order(added)["state"] == "COMPLETED"
+                assert practice.held() == portal.listed() == {number}
+
+    run(again())
 
 
 def test_numbers_that_never_become_usable_keep_only_their_own_order_open(practice: SwiftPractice) -> None:

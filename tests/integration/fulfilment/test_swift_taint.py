@@ -1,6 +1,7 @@
 """No removal leaves within the taint window of thirty minutes, which the carrier measures on its own clock."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 
 import psycopg
@@ -11,6 +12,7 @@ from number_orders.carriers.swift.taint import Taint
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.model import Lane, OrderId
 from number_orders.sandbox.control import SandboxControl
+from tests.integration.fulfilment.portal import SwiftPortal
 from tests.integration.fulfilment.practice import run, work_until_idle
 from tests.integration.fulfilment.swift_practice import (
     CHECKOUT,
@@ -283,3 +285,55 @@ def test_removal_in_doubt_is_checked_out_again_with_the_same_cart(practice: Swif
             assert len(practice.sold(order_id)) == 1
 
     run(doubt())
+
+
+def test_cart_in_doubt_is_not_checked_out_when_its_number_was_added_again(practice: SwiftPractice) -> None:
+    """Another removal took the number away meanwhile, and an order brought it again."""
+
+    async def again() -> None:
+        async with practice.opened() as services:
+            (number,) = await buy(practice, services)
+            practice.pass_time(seconds=WINDOW_AND_MARGIN_S)
+            practice.carrier.fault("drop_before", times=1, **CHECKOUT)
+            first = await accept_one(services, a_removal([number], "first"))
+            await work_once(practice, services, Lane.SUBMIT)
+            assert practice.order(first)["state"] == "IN_DOUBT"
+            second = await accept_one(services, a_removal([number], "second"))
+            await work_once(practice, services, Lane.SUBMIT)
+            await work_once(practice, services, Lane.ASK, seconds=4)
+            assert practice.order(second)["state"] == "COMPLETED", practice.order(second)
+            practice.pass_time(seconds=60)
+            added = await accept_one(services, an_addition(number))
+            await work_once(practice, services, Lane.SUBMIT)
+            for _ in range(4):
+                await work_once(practice, services, Lane.ASK, seconds=4)
+            assert practice.order(added)["state"] == "COMPLETED", practice.order(added)
+            await work_until_idle(practice, services, step=timedelta(minutes=6))
+            assert practice.violations() == []
+            assert practice.held().isdisjoint({number})
+            assert practice.order(first)["state"] == "COMPLETED", practice.order(first)
+
+    run(again())
+
+
+def test_cart_that_waited_for_a_permission_is_not_checked_out_when_its_number_came_again(
+    practice: SwiftPractice,
+) -> None:
+    """A person removed the number and added it again while the checkout answered 403."""
+
+    async def again() -> None:
+        async with practice.opened() as services:
+            (number,) = await buy(practice, services)
+            practice.pass_time(seconds=WINDOW_AND_MARGIN_S)
+            practice.carrier.fault("error_before", status=403, times=1, **CHECKOUT)
+            order_id = await accept_one(services, a_removal([number]))
+            await work_once(practice, services, Lane.SUBMIT)
+            assert practice.order(order_id)["state"] == "ACCEPTED"
+            with closing(SwiftPortal(practice.carrier)) as portal:
+                portal.remove(number)
+                practice.pass_time(minutes=30)
+                portal.add(number)
+            practice.pass_time(minutes=1)
+            await work_until_removed(practice, services, order_id)
+
+    run(again())

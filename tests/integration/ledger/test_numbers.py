@@ -7,7 +7,7 @@ import pytest
 
 from number_orders.ledger.ledger import Ledger
 from number_orders.orders.events import Acknowledged, Filled, Parked, PartlyFilled, StillOpen, SubmissionBegun
-from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, NumberState, Order
+from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, NumberState, Order, OrderRequest
 from number_orders.orders.numbers import E164
 from tests.integration.ledger.examples import (
     CARRIER_ORDER_ID,
@@ -22,6 +22,10 @@ from tests.integration.ledger.examples import (
     record_events,
 )
 from tests.integration.ledger.harness import BANDWIDTH, LedgerHarness
+
+
+def a_removal(*numbers: E164) -> OrderRequest:
+    return a_named_request("remove", *numbers, kind=Kind.REMOVE_NUMBERS)
 
 
 def released(*numbers: E164) -> Filled:
@@ -62,7 +66,7 @@ def test_released_number_can_be_acquired_again(harness: LedgerHarness) -> None:
         got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
         last: Order | None = None
         for key, end in (("buy", got), ("remove", released(RALEIGH)), ("buy again", got)):
-            order = await accept_order(ledger, a_request(key))
+            order = await accept_order(ledger, a_removal(RALEIGH) if key == "remove" else a_request(key))
             last = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
         assert last is not None
         assert await ledger.numbers.held_elsewhere([(last.order_id, RALEIGH)]) == []
@@ -83,7 +87,7 @@ def test_number_released_and_acquired_in_one_group_is_held_by_the_buyer(harness:
         await record_events(ledger, first, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
         steps = []
         for key, end in (("buy again", got), ("remove", released(RALEIGH))):
-            order = await accept_order(ledger, a_request(key))
+            order = await accept_order(ledger, a_removal(RALEIGH) if key == "remove" else a_request(key))
             order = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)))
             steps.append(a_step(order, end, await ledger.now()))
         assert len(await ledger.orders.record(steps)) == 2
@@ -100,7 +104,7 @@ def test_number_released_before_its_purchase_ended_is_not_held_again(harness: Le
         bought = await accept_order(ledger, a_request("buy"))
         bought = await record_events(ledger, bought, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")))
         bought = await record_events(ledger, bought, StillOpen("BACKORDERED", numbers=got))
-        gone = await accept_order(ledger, a_request("remove"))
+        gone = await accept_order(ledger, a_removal(RALEIGH))
         await record_events(ledger, gone, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")), released(RALEIGH))
         await record_events(ledger, bought, Filled("COMPLETE", got))
         assert await harness.holdings() == [(RALEIGH, "buy", "remove", False)]
@@ -116,13 +120,52 @@ def test_number_released_again_by_the_end_of_its_removal_stays_held_by_the_next_
         gone = (NumberResult(RALEIGH, NumberState.RELEASED),)
         first = await accept_order(ledger, a_request("buy"))
         await record_events(ledger, first, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), Filled("", got))
-        removal = await accept_order(ledger, a_request("remove"))
+        removal = await accept_order(ledger, a_removal(RALEIGH))
         removal = await record_events(ledger, removal, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
         removal = await record_events(ledger, removal, StillOpen("COMPLETED", numbers=gone))
         next_one = await accept_order(ledger, a_request("buy again"))
         await record_events(ledger, next_one, SubmissionBegun(), Acknowledged(CarrierOrderId("2")), Filled("", got))
         await record_events(ledger, removal, Filled("COMPLETED", gone))
         assert await harness.holdings() == [(RALEIGH, "buy", "remove", False), (RALEIGH, "buy again", None, True)]
+
+    harness.run(work)
+
+
+@pytest.mark.parametrize("held_before", [True, False])
+def test_number_that_was_ordered_after_its_removal_stays_held(harness: LedgerHarness, *, held_before: bool) -> None:
+    """The removal is asked about late, when another order has brought the number again."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        if held_before:
+            first = await accept_order(ledger, a_request("buy"))
+            await record_events(ledger, first, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
+        removal = await accept_order(ledger, a_removal(RALEIGH))
+        removal = await record_events(ledger, removal, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
+        await harness.advance(MINUTE)
+        again = await accept_order(ledger, a_request("again"))
+        await record_events(ledger, again, SubmissionBegun(), Acknowledged(CarrierOrderId("again")), got)
+        await record_events(ledger, removal, released(RALEIGH))
+        before = [(RALEIGH, "buy", "remove", False)] if held_before else []
+        assert await harness.holdings() == [*before, (RALEIGH, "again", None, True)]
+
+    harness.run(work)
+
+
+def test_number_of_an_order_that_was_sent_before_its_removal_is_released(harness: LedgerHarness) -> None:
+    """Although the ledger has learnt of the number only after the removal was sent."""
+
+    async def work(ledger: Ledger) -> None:
+        got = Filled("", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+        bought = await accept_order(ledger, a_request("buy"))
+        bought = await record_events(ledger, bought, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")))
+        await harness.advance(MINUTE)
+        removal = await accept_order(ledger, a_removal(RALEIGH))
+        removal = await record_events(ledger, removal, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
+        await harness.advance(MINUTE)
+        await record_events(ledger, bought, got)
+        await record_events(ledger, removal, released(RALEIGH))
+        assert await harness.holdings() == [(RALEIGH, "buy", "remove", False)]
 
     harness.run(work)
 
@@ -135,7 +178,7 @@ def test_releasing_a_number_that_is_not_held_here_changes_no_holding(harness: Le
         order = await accept_order(ledger, replace(a_request("buy"), carrier=CarrierName("acme")))
         got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
         await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("buy")), got)
-        order = await accept_order(ledger, a_request("remove"))
+        order = await accept_order(ledger, a_removal(RALEIGH))
         order = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("remove")))
         await record_events(ledger, order, released(RALEIGH, other))
         assert await harness.holdings() == [(RALEIGH, "buy", None, True)]
@@ -164,12 +207,13 @@ def test_withdrawn_number_is_not_held_and_can_be_acquired_again(harness: LedgerH
     harness.run(work)
 
 
-def test_number_withdrawn_from_one_order_stays_held_by_another(harness: LedgerHarness) -> None:
-    """Only the order that brought a number can lose it."""
+@pytest.mark.parametrize("state", [NumberState.WITHDRAWN, NumberState.RELEASED])
+def test_number_that_one_purchase_lost_stays_held_by_another(harness: LedgerHarness, state: NumberState) -> None:
+    """Of purchases, only the one that brought a number can lose it."""
 
     async def work(ledger: Ledger) -> None:
         got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
-        gone = (NumberResult(RALEIGH, NumberState.WITHDRAWN),)
+        gone = (NumberResult(RALEIGH, state),)
         for key, numbers in (("buy", got), ("other", gone)):
             order = await accept_order(ledger, a_request(key))
             events = (SubmissionBegun(), Acknowledged(CarrierOrderId(key)), Filled("COMPLETE", numbers))
@@ -222,6 +266,20 @@ def test_recall_says_which_other_order_released_a_number_last(harness: LedgerHar
         elsewhere = replace(an_unknown_order().request, carrier=CarrierName("swift"))
         _, (number,) = await ledger.numbers.recall(replace(an_unknown_order(), request=elsewhere), [RALEIGH])
         assert (number.released_by, number.released_at) == (None, None)
+
+    harness.run(work)
+
+
+def test_references_of_orders_that_have_ended(harness: LedgerHarness) -> None:
+    async def work(ledger: Ledger) -> None:
+        ended, under_way = [await accept_order(ledger, a_request(key)) for key in ("ended", "under way")]
+        for order in (ended, under_way):
+            await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(order.request.key)))
+        ended = (await ledger.orders.read([ended.order_id]))[ended.order_id]
+        await record_events(ledger, ended, Filled("COMPLETE", ()))
+        references = [ended.reference, under_way.reference, "nobody's"]
+        assert await ledger.numbers.ended(BANDWIDTH, references) == {ended.reference}
+        assert await ledger.numbers.ended(CarrierName("swift"), references) == frozenset()
 
     harness.run(work)
 

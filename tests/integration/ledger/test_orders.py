@@ -11,7 +11,17 @@ from psycopg import errors, sql
 from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.schedule import Later
 from number_orders.orders.errors import AlreadyTaken
-from number_orders.orders.events import Acknowledged, AnswerLost, Deferred, Filled, NotSent, StillOpen, SubmissionBegun
+from number_orders.orders.events import (
+    Acknowledged,
+    AnswerLost,
+    Deferred,
+    Filled,
+    Hurried,
+    NotSent,
+    StillOpen,
+    SubmissionBegun,
+    ToldAgain,
+)
 from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, State
 from tests.integration.ledger.examples import (
     CARRIER_ORDER_ID,
@@ -131,6 +141,28 @@ def test_step_that_renews_a_work_item_ends_its_lease(harness: LedgerHarness) -> 
         await ledger.schedule.postpone(old, [Later(order.order_id, old.now + timedelta(days=9), "never")])
         (work_item,) = (await ledger.history.story(order.order_id)).work_items
         assert work_item.not_before < await ledger.now() + timedelta(minutes=1)
+
+    harness.run(work)
+
+
+def test_a_reminder_leaves_since_when_an_order_stands_and_how_often_it_was_seen_so(harness: LedgerHarness) -> None:
+    """Any other event counts both anew."""
+
+    async def work(ledger: Ledger) -> None:
+        order = await record_events(
+            ledger, await accept_order(ledger), SubmissionBegun(), Acknowledged(CarrierOrderId("c-1"))
+        )
+        moved_at = (await ledger.orders.read([order.order_id]))[order.order_id].moved_at
+        await harness.make_all_due()
+        claims = await claim_due(ledger, Lane.ASK)
+        await ledger.schedule.postpone(claims, [Later(order.order_id, claims.now, "the same", confirms=True)])
+        order = await record_events(ledger, order, Hurried("ana"), ToldAgain("ana"), Hurried("ana"))
+        (claim,) = (await claim_due(ledger, Lane.ASK)).claims
+        assert (claim.order.moved_at, claim.confirmed) == (moved_at, 1)
+        await record_events(ledger, order, StillOpen("PROCESSING"))
+        await harness.make_all_due()
+        (claim,) = (await claim_due(ledger, Lane.ASK)).claims
+        assert claim.confirmed == 0
 
     harness.run(work)
 

@@ -314,6 +314,50 @@ def test_nothing_is_read_while_the_lane_is_held(harness: LedgerHarness, held_by:
     harness.run(work)
 
 
+def test_one_page_is_the_probe_of_an_open_breaker(harness: LedgerHarness) -> None:
+    """Orders that wait for the reading send nothing before. While it is under way, nothing else is the probe."""
+
+    async def work(ledger: Ledger) -> None:
+        await ledger.limits.set_limits(BANDWIDTH, [], {})
+        waiting, due = await an_open_order(ledger), await an_open_order(ledger, "crm-2")
+        await ledger.readings.put_question(about(waiting))
+        await harness.advance(BEGINS_AFTER)
+        opens = BreakerPolicy(faults_max=1)
+        until = await ledger.breakers.count_faults(BANDWIDTH, [], faults=1, why="refused", breaker_policy=opens)
+        assert until is not None
+        await harness.advance(until - await ledger.now() + SECOND)
+        probe = await lease(ledger)
+        assert probe.probe_at is not None
+        assert await ledger.schedule.claim(BANDWIDTH, Lane.ASK, limit=10, lease=MINUTE) is None
+        assert await ledger.schedule.due_lanes() == []
+        await ledger.breakers.reset(BANDWIDTH, [probe.token])
+        await ledger.readings.put_back(probe)
+        assert (await lease(ledger)).probe_at is None
+        claims = await ledger.schedule.claim(BANDWIDTH, Lane.ASK, limit=10, lease=MINUTE)
+        assert claims is not None
+        assert due.order_id in {claim.order.order_id for claim in claims.claims}
+
+    harness.run(work)
+
+
+def test_a_page_is_no_probe_while_an_order_is(harness: LedgerHarness) -> None:
+    async def work(ledger: Ledger) -> None:
+        await ledger.limits.set_limits(BANDWIDTH, [], {})
+        await ledger.readings.put_question(about(await an_open_order(ledger)))
+        await harness.advance(BEGINS_AFTER)
+        opens = BreakerPolicy(faults_max=1)
+        await ledger.breakers.count_faults(BANDWIDTH, [], faults=1, why="refused", breaker_policy=opens)
+        await harness.advance(MINUTE)
+        assert await ledger.schedule.due_lanes() == [(BANDWIDTH, Lane.ASK)]
+        claims = await ledger.schedule.claim(BANDWIDTH, Lane.ASK, limit=10, lease=MINUTE)
+        assert claims is not None
+        assert await ledger.readings.lease(BANDWIDTH, lease=MINUTE) is None
+        await ledger.breakers.return_probe(claims, BANDWIDTH)
+        assert (await lease(ledger)).probe_at is not None
+
+    harness.run(work)
+
+
 def test_an_older_reading_is_deleted(harness: LedgerHarness) -> None:
     """Of each list the latest whole reading stays, with its numbers."""
 

@@ -11,11 +11,13 @@ from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.schedule import Claims
 from number_orders.orders.events import (
     Acknowledged,
+    AnswerLost,
     CancelAsked,
     Event,
     Filled,
     NotSent,
     Parked,
+    ProvenAbsent,
     StillOpen,
     SubmissionBegun,
     WrittenOff,
@@ -280,5 +282,47 @@ def test_numbers_stay_locked_until_the_order_has_ended(harness: LedgerHarness) -
         await record_events(ledger, order, Filled("COMPLETED", ()))
         claims = await claim_due(ledger)
         assert await take(claims, {two.order_id: ("number +1",)}, carrier=BANDWIDTH, at_most=HOUR) == {two.order_id}
+
+    harness.run(work)
+
+
+def test_numbers_stay_locked_by_an_order_that_is_sent_again_after_a_doubt(harness: LedgerHarness) -> None:
+    """An attempt may have arrived after all. The order waits for the carrier's lock, which it needs anew."""
+
+    async def work(ledger: Ledger) -> None:
+        one, two = [await accept_order(ledger, a_request(key)) for key in ("one", "two")]
+        claims = await claim_due(ledger)
+        both, take = ("own", "number +1"), ledger.serial_locks.take
+        assert await take(claims, {one.order_id: both}, carrier=BANDWIDTH, at_most=HOUR) == {one.order_id}
+        doubt = (SubmissionBegun(), AnswerLost("timed out"), ProvenAbsent("the list"))
+        order = await record_events(ledger, one, *doubt)
+        assert order.state is State.ACCEPTED
+        assert await take(claims, {two.order_id: ("own",)}, carrier=BANDWIDTH, at_most=HOUR) == {two.order_id}
+        claims = await claim_due(ledger)
+        assert await take(claims, {one.order_id: both}, carrier=BANDWIDTH, at_most=HOUR) == frozenset()
+
+        three = await accept_order(ledger, a_request("three"))
+        claims = await claim_due(ledger)
+        about_it = {three.order_id: ("number +1",)}
+        assert await take(claims, about_it, carrier=BANDWIDTH, at_most=HOUR) == frozenset()
+        (waits,) = (await ledger.schedule.work_items([three.order_id]))[three.order_id]
+        assert waits.reason == f"waits for order {one.order_id}, which is about the same number +1"
+        await record_events(ledger, order, CancelAsked("crm"))
+        claims = await claim_due(ledger)
+        assert await take(claims, about_it, carrier=BANDWIDTH, at_most=HOUR) == {three.order_id}
+
+    harness.run(work)
+
+
+def test_numbers_of_an_order_of_which_nothing_was_sent_are_free(harness: LedgerHarness) -> None:
+    """It may wait for long, and the carrier can have nothing of it."""
+
+    async def work(ledger: Ledger) -> None:
+        one, two = [await accept_order(ledger, a_request(key)) for key in ("one", "two")]
+        claims = await claim_due(ledger)
+        take, number = ledger.serial_locks.take, ("number +1",)
+        assert await take(claims, {one.order_id: number}, carrier=BANDWIDTH, at_most=HOUR) == {one.order_id}
+        await record_events(ledger, one, SubmissionBegun(), NotSent("connection refused"))
+        assert await take(claims, {two.order_id: number}, carrier=BANDWIDTH, at_most=HOUR) == {two.order_id}
 
     harness.run(work)

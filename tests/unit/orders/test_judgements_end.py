@@ -57,7 +57,7 @@ def shown(order: Order, event: Event, known: Collection[NumberResult] = ()) -> O
     "event",
     [
         Filled("COMPLETE", ALL),
-        FilledWithErrors("COMPLETE", ALL, "complete, yet with errors"),
+        FilledWithErrors("COMPLETE", ALL, "bought twice", (THEIR_ID, OTHER_ID)),
         StillOpen("PROCESSING", TWO),
         Acknowledged(OTHER_ID, instead_of=THEIR_ID),
     ],
@@ -71,6 +71,7 @@ SHORT = [
     pytest.param(Filled("COMPLETE", ()), id="complete without numbers"),
     pytest.param(PartlyFilled("PARTIAL", TWO, "2 of 3"), id="partial"),
     pytest.param(FilledWithErrors("COMPLETE", TWO, "2 of 3"), id="with errors"),
+    pytest.param(FilledWithErrors("FAILED", ALL, "FAILED, yet 3 of 3 are listed"), id="contradicting its list"),
     pytest.param(Refused("ERROR", None, "ERROR"), id="error"),
     pytest.param(CalledBack("cancelled", "CANCELLED"), id="cancelled"),
 ]
@@ -156,6 +157,7 @@ def test_looks_are_needed_even_without_a_settle_time() -> None:
     [
         (PartSettled("COMPLETED", (RELEASED,), "the rest is tainted", NOON, {}), False),
         (PartSettled("COMPLETED", (RELEASED, HELD), "one stays", NOON, {}), True),
+        (PartSettled("ERROR", (RELEASED,), "ERROR, yet it is gone", NOON, {}, contradicted=True), True),
         (FilledWithErrors("COMPLETED", (RELEASED, HELD), "one stays"), True),
         (Filled("COMPLETED", tuple(replace(result, state=NumberState.RELEASED) for result in ALL)), False),
     ],
@@ -163,6 +165,39 @@ def test_looks_are_needed_even_without_a_settle_time() -> None:
 def test_a_removal_falls_short_while_a_number_is_still_listed(*, event: Event, short: bool) -> None:
     """Numbers leave a list as late as they enter it."""
     assert falls_short(an_open_order(Kind.REMOVE_NUMBERS), event) is short
+
+
+def test_a_removal_that_is_not_believed_counts_no_number_as_removed() -> None:
+    """A number that is not listed may be listed again. One that an earlier part has removed stays removed."""
+    earlier, later = NumberResult(DURHAM, NumberState.RELEASED), NumberResult(ASHEVILLE, NumberState.RELEASED)
+    end = FilledWithErrors("ERROR", (earlier, later, HELD), "ERROR, yet it is gone")
+
+    waiting = judge(an_open_order(Kind.REMOVE_NUMBERS), end, [earlier], now=LATER)
+
+    assert isinstance(waiting, StillOpen)
+    assert [(one.e164, one.state) for one in waiting.numbers] == [
+        (ASHEVILLE, NumberState.REQUESTED),
+        (RALEIGH, NumberState.REQUESTED),
+    ]
+
+
+def test_another_number_that_is_not_listed_starts_the_time_of_a_removal_again() -> None:
+    """As many are gone as before, and they are others."""
+    order = an_open_order(Kind.REMOVE_NUMBERS)
+    first = PartlyFilled("PARTIAL", (RELEASED, NumberResult(DURHAM, NumberState.FAILED, None, "listed")), "1 of 2")
+    second = PartlyFilled("PARTIAL", (HELD, NumberResult(DURHAM, NumberState.RELEASED)), "1 of 2")
+    waiting = judge(order, first)
+    assert isinstance(waiting, StillOpen)
+
+    assert isinstance(judge(shown(order, first), first, waiting.numbers, looks=99, now=LATER), PartlyFilled)
+    assert isinstance(judge(shown(order, first), second, waiting.numbers, looks=99, now=LATER), StillOpen)
+
+
+def test_an_order_with_all_its_numbers_needs_no_serial_lock_while_its_end_is_not_believed() -> None:
+    for numbers, alone in ((ALL, False), (TWO, True)):
+        waiting = judge(an_open_order(), FilledWithErrors("ERRORS", numbers, "with errors"))
+        assert isinstance(waiting, StillOpen)
+        assert waiting.alone is alone
 
 
 # Withdrawn numbers

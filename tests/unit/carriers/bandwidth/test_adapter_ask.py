@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from encodings.aliases import aliases
 from xml.etree.ElementTree import ParseError, fromstring
 
 import pytest
 
-from number_orders.carriers.bandwidth.facts import UNMENTIONED_NUMBERS_READ_MAX
+from number_orders.carriers.bandwidth.facts import FORGOTTEN_NUMBERS_READ_MAX, UNMENTIONED_NUMBERS_READ_MAX
 from number_orders.carriers.contract import CarrierAnswer, Purpose
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
@@ -605,6 +606,19 @@ def test_a_resent_search_that_is_listed_once_ends_as_shown() -> None:
     assert event == Filled("COMPLETE", acquired(A))
 
 
+@pytest.mark.parametrize("times", [1, 2], ids=["one is missing", "one is shown twice"])
+def test_a_resent_order_does_not_end_before_the_whole_list_was_shown(times: int) -> None:
+    """It is in the list itself, but one order of two is not: that may be a second purchase."""
+    item = (THEIRS, str(searched(1).order_id), "2026-01-02")
+
+    with pytest.raises(NoAnswer, match="1 of 2"):
+        ask(
+            searched(1, losses=1, sends=2),
+            shown("COMPLETE", completed=bare(A)),
+            listed(*[item] * times, total=2),
+        )
+
+
 def test_a_failed_resent_order_gives_way_to_a_living_one() -> None:
     order = searched(1, losses=1, sends=2)
     mine = str(order.order_id)
@@ -628,6 +642,74 @@ def test_an_order_with_numbers_from_two_sends_has_them_all() -> None:
 
     assert isinstance(event, FilledWithErrors)
     assert event.numbers == (*acquired(A), NumberResult(B, NumberState.ACQUIRED))
+
+
+# --- after the ledger fell back in time --------------------------------------------------------------
+
+FALL = datetime(2024, 9, 6, tzinfo=UTC)
+AGING = number_of(THEIRS).replace("Inservice", "Aging")
+
+
+def made_at(moment: str, body: str) -> str:
+    return body.replace("<SiteId>", f"<OrderCreateDate>{moment}</OrderCreateDate><SiteId>")
+
+
+@pytest.mark.parametrize("made", ["2024-09-05T23:34:31.553Z", "2024-09-06T00:59:59Z", "the other day"])
+def test_a_number_of_a_forgotten_purchase_that_has_left_is_released(made: str) -> None:
+    """Its removal may be forgotten too, and the order goes on listing it."""
+    event = ask(
+        searched(3, history_lost_at=FALL, sends=0),
+        made_at(made, shown("COMPLETE", completed=bare(A, B, C))),
+        AGING,
+        number_of(THEIRS),
+        answered(403),
+    )
+
+    assert isinstance(event, FilledWithErrors)
+    assert event.reason == "the carrier says COMPLETE, yet 1 number bought and not on the account any more"
+    assert [result.state for result in event.numbers] == [
+        NumberState.RELEASED,
+        NumberState.ACQUIRED,
+        NumberState.ACQUIRED,  # nothing can be seen of it, and the order lists it
+    ]
+    assert event.numbers[0].text == "bought, and gone since: the carrier shows the number as Aging"
+
+
+def test_a_forgotten_purchase_with_few_numbers_is_partial_without_those_that_have_left() -> None:
+    body = shown("PARTIAL", completed=bare(A, B), errors=error("5005", "gone", C))
+
+    event = ask(named(A, B, C, history_lost_at=FALL, sends=0), body, AGING, number_of(THEIRS))
+
+    assert isinstance(event, PartlyFilled)
+    assert event.reason.endswith("gone; 1 number bought and not on the account any more")
+    states = {result.e164: result.state for result in event.numbers}
+    assert states == {A: NumberState.RELEASED, B: NumberState.ACQUIRED, C: NumberState.FAILED}
+
+
+def test_numbers_of_a_purchase_that_was_made_after_the_fall_are_not_looked_up() -> None:
+    order = searched(1, history_lost_at=FALL, sends=0)
+    body = made_at("2024-09-06T01:00:01Z", shown("COMPLETE", completed=bare(A)))
+
+    assert ask(order, body) == Filled("COMPLETE", acquired(A))
+
+
+def test_numbers_of_an_order_that_was_accepted_and_sent_after_the_fall_are_not_looked_up() -> None:
+    """It was looked for first. Then also the carrier's clock does not matter."""
+    order = searched(1, history_lost_at=FALL, accepted_at=FALL, sends=1)
+    body = made_at("2024-09-05T23:59:59Z", shown("COMPLETE", completed=bare(A)))
+
+    assert ask(order, body) == Filled("COMPLETE", acquired(A))
+
+
+def test_of_many_numbers_of_a_forgotten_purchase_the_first_are_looked_up() -> None:
+    many = [E164(f"+1919555{number:04}") for number in range(200, 203 + FORGOTTEN_NUMBERS_READ_MAX)]
+    shows = shown("COMPLETE", completed=bare(*many))
+
+    event = ask(searched(len(many), history_lost_at=FALL, sends=0), shows, *[AGING] * FORGOTTEN_NUMBERS_READ_MAX)
+
+    assert isinstance(event, FilledWithErrors)
+    assert [result.state for result in event.numbers[-3:]] == [NumberState.ACQUIRED] * 3
+    assert len({result.e164 for result in event.numbers if result.state is NumberState.RELEASED}) == len(many) - 3
 
 
 # --- answers that say nothing ---------------------------------------------------------------------

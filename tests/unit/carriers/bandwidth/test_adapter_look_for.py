@@ -1,5 +1,7 @@
 """Looking for an order whose answer was lost."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from number_orders.carriers.bandwidth.facts import OWNER_LOOKUPS_MAX, PAGES_MAX
@@ -108,6 +110,18 @@ def test_a_page_that_shows_everything_is_the_last() -> None:
 def test_a_list_not_seen_to_its_end_proves_nothing(pages: list[str]) -> None:
     with pytest.raises(NoAnswer, match="shows"):
         look(searched(1), *pages)
+
+
+def test_an_order_in_doubt_is_found_in_a_list_not_seen_to_its_end() -> None:
+    assert look(searched(1), listed((THEIRS, REFERENCE, "2026-01-02"), total=2)) == Acknowledged(THEIRS, "COMPLETE")
+
+
+def test_after_the_end_the_whole_list_is_wanted() -> None:
+    """A late look asks for every order with our reference, and one may be among those that are not shown."""
+    ended = searched(1, ended_at=datetime(2026, 1, 3, tzinfo=UTC))
+
+    with pytest.raises(NoAnswer, match="1 of 2"):
+        look(ended, listed((THEIRS, REFERENCE, "2026-01-02"), total=2))
 
 
 @pytest.mark.parametrize(

@@ -333,6 +333,19 @@ def test_an_order_does_not_end_before_the_list_was_read() -> None:
         converse(CARRIER.ask(an_order(**SENT_TWICE)), of_ours("completed", a_range(A, 2)), answered(502))
 
 
+def test_an_order_does_not_end_before_the_whole_list_was_shown() -> None:
+    """It is in the list itself, but one request of three is not: that may be a second purchase."""
+    listed = [shown("completed"), shown(guid=OTHER, comment="nobody's")]
+
+    with pytest.raises(NoAnswer, match="2 of 3"):
+        converse(
+            CARRIER.ask(an_order(**SENT_TWICE)),
+            of_ours("completed", a_range(A, 2)),
+            answered(200, listed, x_cm_pagination_total="3"),
+            answered(200, [], x_cm_pagination_total="3"),
+        )
+
+
 def test_an_order_without_a_carrier_order_id_is_a_mistake() -> None:
     with pytest.raises(Mistake):
         next(CARRIER.ask(an_order(a_request(), carrier_order_id=None)))

@@ -1,13 +1,15 @@
 """Looking for a number request whose answer was lost, by its comment only."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from number_orders.carriers.cm.facts import PAGES_MAX
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose
+from number_orders.carriers.found_content import content_digest
 from number_orders.orders.errors import NoAnswer, UnreadableAnswer
-from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed
+from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, Parked
 from number_orders.orders.model import CarrierOrderId, State
 from tests.unit.carriers.cm.examples import (
     CARRIER,
@@ -16,6 +18,7 @@ from tests.unit.carriers.cm.examples import (
     OTHER,
     REQUESTS,
     THEIRS,
+    a_request,
     an_order,
     answered,
     shown,
@@ -116,6 +119,32 @@ def test_a_list_that_does_not_show_everything_proves_nothing(pages: list[Carrier
 def test_a_found_request_counts_though_the_list_has_no_end() -> None:
     event, _ = looked(page(shown(), total=9), page(shown(), total=9))
     assert event == Acknowledged(THEIRS, "created")
+
+
+def test_after_a_fall_a_request_for_something_else_is_parked() -> None:
+    """The key came again with another area code. A comment without digest is of an older release, and says nothing."""
+    order = an_order(
+        a_request(criteria={"npa": "010"}),
+        state=State.IN_DOUBT,
+        carrier_order_id=None,
+        history_lost_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    theirs, ours = (f"{COMMENT} content:{content_digest(one)}\nnotes" for one in (a_request(), order.request))
+
+    event, _ = converse(CARRIER.look_for(order), page(shown(comment=theirs), total=1))
+    assert isinstance(event, Parked)
+    assert f"cm's order {THEIRS} has our reference and was ordered with something else" in event.reason
+    for same in (ours, COMMENT, f"{COMMENT}\ncontent: as agreed"):
+        event, _ = converse(CARRIER.look_for(order), page(shown(comment=same), total=1))
+        assert event == Acknowledged(THEIRS, "created"), same
+
+
+def test_after_the_end_the_whole_list_is_wanted() -> None:
+    """A late look asks for every request with our reference, and one may be among those that are not shown."""
+    ended = an_order(state=State.IN_DOUBT, carrier_order_id=None, losses=1, ended_at=datetime(2026, 1, 2, tzinfo=UTC))
+
+    with pytest.raises(NoAnswer, match="1 of 9"):
+        converse(CARRIER.look_for(ended), page(shown(), total=9), page(shown(), total=9))
 
 
 @pytest.mark.parametrize("total", ["", "many", "-1", "9" * 40, "³"])

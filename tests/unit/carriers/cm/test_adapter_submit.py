@@ -7,6 +7,7 @@ import pytest
 
 from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose
+from number_orders.carriers.found_content import content_digest
 from number_orders.orders.errors import NoAnswer, NotOffered, UnreadableAnswer
 from number_orders.orders.events import Acknowledged, AnswerLost, Event, NotSent, Refused
 from number_orders.orders.model import Kind, OrderRequest
@@ -63,7 +64,7 @@ def test_an_order_is_one_commit_with_only_what_was_ordered() -> None:
         "quantity": 2,
         "phoneNumberType": "LOCAL",
         "areaCode": "020",
-        "comment": COMMENT,
+        "comment": f"{COMMENT} content:{content_digest(a_request())}",
     }
 
 
@@ -77,7 +78,7 @@ def test_everything_that_can_be_ordered_is_sent() -> None:
         "phoneNumberType": "LOCAL",
         "areaCode": "919",
         "region": "North Carolina",
-        "comment": f"{COMMENT}\ngroup 7\nIP 192.0.2.1",
+        "comment": f"{COMMENT} content:{content_digest(in_america(200))}\ngroup 7\nIP 192.0.2.1",
     }
 
 

@@ -39,6 +39,7 @@ from tests.unit.carriers.swift.examples import (
     naming,
     new_numbers,
     open_order,
+    order_data,
     results,
     shown,
 )
@@ -418,3 +419,37 @@ def test_the_latest_words_of_the_history_are_the_detail() -> None:
     oddities: tuple[object, ...] = (None, [], [None], [{"detail": 7}], "x", {})
     for odd in oddities:
         assert asked(shown("NEW", status_history=odd)) == StillOpen("NEW")
+
+
+def purchase_at(after: timedelta, reference: str) -> dict[str, Any]:
+    """Return a purchase of ours in the list of orders, checked out `after` the cart of the order that is looked at."""
+    checked_out = entry("NEW", "checkout cart") | {"inserted_at": (SINCE + after).isoformat()}
+    named = {"name": f"number-orders {reference} n01234567", "reference_id": reference}
+    return order_data("COMPLETED", id=f"O{after.seconds}", **named, status_history=[checked_out])
+
+
+HOUR = timedelta(hours=1)
+ENDED = open_order(new_numbers(2), ended_at=NOW)
+UNKNOWN = KnownNumbers(NOW)
+
+
+def test_an_order_that_has_ended_brought_nothing_after_our_next_purchase() -> None:
+    """A late look has no serial lock, so other orders buy meanwhile. A second purchase of its own belongs to it."""
+    again, others = purchase_at(HOUR, REFERENCE), purchase_at(3 * HOUR, "11111111-7a1b-7c3d-8e4f-5a6b7c8d9e0f")
+    came = listed(did(ONE, after=2 * HOUR), did(TWO, after=4 * HOUR))
+    orders = listed(again, others, kind="order")
+    event, _, _ = converse(CARRIER.ask(ENDED), shown("COMPLETED"), came, UNKNOWN, orders, UNKNOWN, UNKNOWN)
+    assert isinstance(event, PartlyFilled)
+    assert event.numbers == results(NumberState.USABLE, ONE)
+
+
+def test_numbers_that_have_just_come_are_not_given_to_an_order_that_has_ended() -> None:
+    """The list of orders may lag, and not show yet which purchase brought them."""
+    said = shown("COMPLETED"), listed(did(ONE, after=NOW - SINCE - timedelta(minutes=14))), UNKNOWN
+    with pytest.raises(NoAnswer, match="so lately"):
+        converse(CARRIER.ask(ENDED), *said, listed(kind="order"), UNKNOWN)
+
+
+def test_the_list_of_orders_is_not_read_when_nothing_came() -> None:
+    event, _, _ = converse(CARRIER.ask(ENDED), shown("ERROR"), listed())
+    assert isinstance(event, Refused)

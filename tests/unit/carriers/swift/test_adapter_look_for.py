@@ -124,3 +124,15 @@ def test_another_order_than_asked_for_is_unreadable() -> None:
 def test_an_order_of_another_under_the_carts_id_is_unreadable() -> None:
     with pytest.raises(UnreadableAnswer, match="the reference of another"):
         looked(shown(reference_id="0192f0c1-7a1b-7c3d-8e4f-5a6b7c8d9e00"))
+
+
+def test_a_purchase_that_the_ledger_knows_as_ended_stops_no_other() -> None:
+    """After a fall. The ledger is asked only if one would stop it."""
+    other = "11111111-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
+    stuck = order_data("PROCESSING", id="B", reference_id=other, name=f"number-orders {other}")
+    order = an_order(state=State.IN_DOUBT, history_lost_at=NOW, progress={})
+    known = KnownNumbers(NOW)
+    said = known, listed(stuck, kind="order"), replace(known, ended=frozenset({other}))
+    assert isinstance(converse(CARRIER.look_for(order), *said)[0], NotListed)
+    with pytest.raises(NoAnswer, match="our purchase B"):
+        converse(CARRIER.look_for(order), known, listed(stuck, kind="order"), known)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from tests.unit.carriers.swift.examples import (
     answered,
     cart,
     converse,
+    did,
     listed,
     naming,
     new_numbers,
@@ -375,3 +377,44 @@ def test_two_orders_for_one_account_always_share_a_serial_key(
         assert shared
     if before is after is KNOWN_OWN:  # different accounts buy side by side
         assert bool(shared) is ((in_flight or ACCOUNT) == (next_one or ACCOUNT))
+
+
+WAITING = CHECKED_OUT | {"part": [ONE]}
+BEFORE = -timedelta(days=1)
+
+
+def test_the_cart_of_a_removal_is_checked_out_if_its_numbers_are_the_same() -> None:
+    held = KnownNumbers(NOW, held_since={ONE: SINCE})
+    order = an_order(removal(ONE), progress=WAITING, losses=1)
+    event, asked, kept = converse(CARRIER.submit(order), held, listed(did(ONE, after=BEFORE)), shown())
+    assert (event, [one.path for one in asked], kept) == (
+        Acknowledged(THEIRS, "NEW"),
+        ["/api/v1/dids", f"/api/v1/carts/{CART}/checkout"],
+        [],
+    )
+
+
+@pytest.mark.parametrize(
+    ("progress", "listed_after"),
+    [(WAITING, timedelta(minutes=1)), (WAITING | {"unlisted": [ONE]}, -timedelta(minutes=1))],
+    ids=["it came since", "it was not listed then"],
+)
+def test_the_cart_of_a_removal_is_abandoned_if_a_number_came_since(
+    progress: dict[str, object], listed_after: timedelta
+) -> None:
+    """Its age is looked up again, by a new cart's time, and the removal waits."""
+    old, new = KnownNumbers(NOW), cart(id="01K0000000000000000000NEW")
+    dids = listed(did(ONE, after=listed_after))
+    event, asked, _ = converse(CARRIER.submit(an_order(removal(ONE), progress=progress)), old, dids, old, dids, new)
+    assert isinstance(event, Deferred)
+    assert all(request.purpose is not Purpose.COMMIT for request in asked)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [KnownNumbers(NOW, held_since={ONE: NOW + timedelta(minutes=5)}), KnownNumbers(NOW, awaited=frozenset({ONE}))],
+    ids=["brought since", "still to be brought"],
+)
+def test_the_cart_of_a_removal_is_abandoned_if_another_order_brings_a_number(known: KnownNumbers) -> None:
+    event, asked, _ = converse(CARRIER.submit(an_order(removal(ONE), progress=WAITING)), known, known)
+    assert (type(event), asked) == (Deferred, [])

@@ -1,5 +1,6 @@
 """An order that the ledger has forgotten is found by our reference, and its numbers by the time of its checkout."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -47,9 +48,9 @@ def view(
     )
 
 
-def find_forgotten(order: Order, pages: Pages[OrderView]) -> OrderView | FoundTwice | NotListed | Parked:
+def find_forgotten(order: Order, pages: Pages[OrderView], *ended: str) -> OrderView | FoundTwice | NotListed | Parked:
     """Look an hour after noon, when numbers may come for ten minutes after the end of a purchase."""
-    return swift_forgotten.find_forgotten(order, pages, now=NOW + 60 * MINUTE, settle_after=10 * MINUTE)
+    return swift_forgotten.find_forgotten(order, pages, now=NOW + 60 * MINUTE, settle_after=10 * MINUTE, ended=ended)
 
 
 def forgotten(request: OrderRequest | None = None) -> Order:
@@ -137,3 +138,15 @@ def test_the_name_of_a_cart_says_what_is_ordered() -> None:
     requests = [new_numbers(), new_numbers(3), removal(ONE), naming(removal().kind)]
     assert [content_in_name(request)[0] for request in requests] == ["n", "n", "r", "r"]
     assert len({content_in_name(request) for request in requests}) == 4
+
+
+@pytest.mark.parametrize("shows_reference", [True, False])
+def test_a_purchase_that_has_ended_in_the_ledger_stops_no_other(*, shows_reference: bool) -> None:
+    """Swift may never end it: a person has closed it long ago. Its reference may be in its name alone."""
+    stuck = view("B", -30 * 24 * 60, of=new_numbers(), reference=OTHER, status="PROCESSING")
+    stuck = stuck if shows_reference else replace(stuck, reference=None)
+    assert isinstance(find_forgotten(forgotten(), listed(stuck), OTHER), NotListed)
+    with pytest.raises(NoAnswer, match="our purchase B"):
+        find_forgotten(forgotten(), listed(stuck), REFERENCE)
+    with pytest.raises(NoAnswer, match="our purchase C"):
+        find_forgotten(forgotten(), listed(stuck, view("C", 1, status="NEW", reference=OTHER.replace("1", "2"))), OTHER)

@@ -437,3 +437,14 @@ def test_after_a_late_answer_to_a_settled_part_the_rest_is_sent() -> None:
     assert isinstance(event, PartSettled)
     assert (event.numbers, event.not_before, {"settled": event.settled}) == ((), NOW, settled(ONE))
     assert (requests, kept) == ([], [])
+
+
+@pytest.mark.parametrize(("status", "left", "contradicted"), [("ERROR", (), True), ("ERROR", (ONE,), False)])
+def test_a_part_that_failed_while_its_number_is_gone_is_contradicted(
+    status: str, left: tuple[E164, ...], *, contradicted: bool
+) -> None:
+    """The list may lack the number for a moment; the lane looks again before it believes that."""
+    said = failed(status, "upstream"), listed(*map(old_did, left)), KnownNumbers(NOW)
+    event = asked(*said, numbers=(ONE, TWO), when=SPLIT, part=[ONE])
+    assert isinstance(event, PartSettled)
+    assert event.contradicted is contradicted

@@ -19,6 +19,7 @@ from number_orders.carriers.swift.adapter import Swift
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.lanes.list_reader import ListReader
 from number_orders.fulfilment.lanes.rate import LedgerClock, limit
+from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.intake import NewOrder
 from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.readings import Question
@@ -296,3 +297,53 @@ def test_the_sweep_wakes_the_lane_for_a_reading_that_is_due() -> None:
         assert (SWIFT, Lane.ASK) not in await bench.ledger.schedule.due_lanes()
 
     run(Bench(*PAGES), work)
+
+
+OPENS_AT_ONCE: Final = BreakerPolicy(faults_max=1, hold_first=timedelta(seconds=5))
+
+
+async def open_breaker(bench: Bench) -> Row:
+    """Open the carrier's breaker, and wait until a probe may be made."""
+    await bench.ledger.breakers.count_faults(SWIFT, [], faults=1, why="refused", breaker_policy=OPENS_AT_ONCE)
+    assert not await bench.read()
+    assert bench.script.targets == []
+    await asyncio.sleep(6)
+    return bench.tables.breakers[SWIFT]
+
+
+def test_while_the_breaker_is_open_one_page_is_the_probe_and_its_answer_closes_it() -> None:
+    async def work(bench: Bench) -> None:
+        breaker = await open_breaker(bench)
+        assert await bench.read()
+        assert (breaker["held_until"], breaker["faults"]) == (None, 0)
+        assert await bench.found() == {ONE, TWO, THREE}
+
+    run(Bench(*PAGES), work)
+
+
+@pytest.mark.parametrize("fault", [ConnectionRefusedError("refused"), answered(502)])
+def test_a_page_that_is_not_answered_opens_the_breaker_again(fault: CarrierAnswer | Exception) -> None:
+    async def work(bench: Bench) -> None:
+        breaker = await open_breaker(bench)
+        assert await bench.read()
+        assert len(bench.script.targets) == 1
+        assert breaker["held_until"] - true_now() > timedelta(seconds=5)
+        assert breaker["probe_token"] is None
+
+    run(Bench(fault), work)
+
+
+def test_a_probe_that_is_not_sent_is_returned() -> None:
+    """There is no rate slot in time, or the run is over."""
+
+    async def work(bench: Bench) -> None:
+        breaker = await open_breaker(bench)
+        assert await bench.read(lasts_s=0.0) is False
+        await bench.ledger.limits.set_limits(SWIFT, [limit("ALL", 0.01)], bench.carrier.limit_groups)
+        for _ in range(3):
+            await bench.ledger.limits.take_rate_slot(SWIFT, "ALL")
+        assert await bench.read()
+        assert (bench.script.targets, breaker["probe_token"]) == ([], None)
+        assert breaker["held_until"] is not None
+
+    run(Bench(), work)
