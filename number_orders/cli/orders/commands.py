@@ -248,8 +248,8 @@ def resolve(
 
     failed        Close it. Numbers that it has stay, and it ends PARTIAL.
 
-    Exit 1 if the order is not parked, if it has numbers that would be bought twice,
-    or if the adopted id belongs to another order of ours.
+    Exit 1 if the order is not parked, if the carrier has something of it that would be bought twice,
+    if it is too early to tell (the message says when), or if the adopted id is another order's.
     """
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders.cancel import show_state
