@@ -30,7 +30,7 @@ async def read_json(request: Request, *, bytes_max: int) -> Any:
     _check_headers(request)
     try:
         async with asyncio.timeout(BODY_WITHIN_S):
-            body = await _read(request, bytes_max)
+            body = await read_body(request, bytes_max=bytes_max)
     except TimeoutError:
         raise Problem("too-slow", f"the body must arrive within {BODY_WITHIN_S:g} s") from None
     except ClientDisconnect:
@@ -63,7 +63,12 @@ def _check_headers(request: Request) -> None:
         raise Problem("unsupported-media-type", words)
 
 
-async def _read(request: Request, bytes_max: int) -> bytes:
+async def read_body(request: Request, *, bytes_max: int) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        Problem: It has, or announces, more than `bytes_max` bytes. The rest is not read.
+    """
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > bytes_max:
         raise _too_long(bytes_max)

@@ -30,10 +30,11 @@ _RETRY_S: Final = 2
 
 TITLES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "malformed-body": (HTTPStatus.BAD_REQUEST, "The body cannot be read"),
-    "unauthorized": (HTTPStatus.UNAUTHORIZED, "A valid token is needed"),
+    "unauthorized": (HTTPStatus.UNAUTHORIZED, "Valid credentials are needed"),
     "forbidden": (HTTPStatus.FORBIDDEN, "This token may not do that"),
     "unknown-path": (HTTPStatus.NOT_FOUND, "There is nothing here"),
     "unknown-order": (HTTPStatus.NOT_FOUND, "There is no such order"),
+    "unknown-address": (HTTPStatus.NOT_FOUND, "There is no such address for notices"),
     "unknown-number": (HTTPStatus.NOT_FOUND, "Nothing is known of this number"),
     "method-not-allowed": (HTTPStatus.METHOD_NOT_ALLOWED, "This cannot be done here"),
     "too-slow": (HTTPStatus.REQUEST_TIMEOUT, "The body did not arrive in time"),

@@ -18,10 +18,11 @@ from number_orders.carriers.notices import NOTICES_PATH, CarrierNotices, NoticeA
 from number_orders.ledger.notices import StoredNotice
 from number_orders.orders.errors import LedgerUnavailable, UnreadableAnswer
 from number_orders.orders.model import CarrierName
-from number_orders.receiver.notices.answers import accepted, problem
+from number_orders.receiver.bodies import read_body
 from number_orders.receiver.notices.credentials import CHALLENGE, BasicCredentials
 from number_orders.receiver.notices.intake import NoticeIntake, TooManyNotices
-from number_orders.receiver.notices.limits import BodyTooLong, RateCap, read_body
+from number_orders.receiver.problems import Problem
+from number_orders.receiver.rate import RequestRate, TokenBucket
 
 log = structlog.get_logger(__name__)
 
@@ -50,30 +51,30 @@ class _Endpoint:
     limits: NoticeLimits
     intake: NoticeIntake = field(init=False)
     """Set when the application starts."""
-    _cap: RateCap = field(init=False)
-    _refusals: RateCap = field(init=False)
+    _cap: TokenBucket = field(init=False)
+    _refusals: TokenBucket = field(init=False)
 
     def __post_init__(self) -> None:
         clock = self.limits.clock
-        self._cap, self._refusals = RateCap(self.limits.per_second, clock), RateCap(_REFUSALS_PER_S, clock)
+        self._cap, self._refusals = _cap(self.limits.per_second, clock), _cap(_REFUSALS_PER_S, clock)
 
     async def take(self, request: Request, reference: str | None = None) -> Response:
         """Store the notice in a request, and answer for it. `reference` is that of its address."""
         if not self._cap.admit():
             return self._too_many()
         try:
-            body = await read_body(request, self.limits.bytes_max)
-        except BodyTooLong:
-            detail = f"a notice has at most {self.limits.bytes_max} bytes"
-            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "notice-too-long", detail)
+            body = await read_body(request, bytes_max=self.limits.bytes_max)
+        except Problem as too_long:
+            # Without its `Connection: close`: a carrier that still sends would see a broken connection and no answer.
+            return Problem(too_long.name, too_long.detail).response()
         try:
             await self.intake.accept(self._read(body, reference))
         except TooManyNotices:
             return self._too_many()
         except LedgerUnavailable:
             detail = "the notice may not be stored; send it again"
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "ledger-unavailable", detail, _LEDGER_LATER)
-        return accepted()
+            return Problem("ledger-unavailable", detail, headers=_LEDGER_LATER).response()
+        return Response(status_code=HTTPStatus.ACCEPTED)
 
     def refuse(self, answer: Response) -> Response:
         """Return the answer to a request that is not authenticated."""
@@ -92,7 +93,12 @@ class _Endpoint:
 
     @staticmethod
     def _too_many() -> Response:
-        return problem(HTTPStatus.TOO_MANY_REQUESTS, "too-many-requests", "too many notices at once", _LATER)
+        return Problem("too-many-requests", "too many notices at once", headers=_LATER).response()
+
+
+def _cap(per_s: float, clock: Callable[[], float]) -> TokenBucket:
+    """Return a bucket that holds as much as comes in a second, and one request at least."""
+    return TokenBucket(RequestRate(per_s, burst=max(1.0, per_s)), clock)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,7 @@ def _add_account_route(router: APIRouter, endpoint: _Endpoint, credentials: Basi
         authorization = request.headers.get("authorization", "")
         if credentials.admit(authorization):
             return await endpoint.take(request)
-        answer = problem(HTTPStatus.UNAUTHORIZED, "unauthorized", "notices need HTTP basic credentials", challenge)
+        answer = Problem("unauthorized", "notices need HTTP basic credentials", headers=challenge).response()
         return endpoint.refuse(answer) if authorization else answer
 
     router.add_api_route(f"/{endpoint.carrier}", account_notice, methods=["POST"])
@@ -154,6 +160,6 @@ def _add_order_route(router: APIRouter, endpoint: _Endpoint, addresses: NoticeAd
         """Take a notice at the address of one order."""
         if addresses.is_genuine(endpoint.carrier, reference, token):
             return await endpoint.take(request, reference)
-        return endpoint.refuse(problem(HTTPStatus.NOT_FOUND, "not-found", "there is no such address"))
+        return endpoint.refuse(Problem("unknown-address", "there is no such address").response())
 
     router.add_api_route(f"/{endpoint.carrier}/{{reference}}/{{token}}", order_notice, methods=["POST"])

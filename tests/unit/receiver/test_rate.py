@@ -1,6 +1,6 @@
 """A bucket of tokens a name, filled by the clock."""
 
-from number_orders.receiver.rate import RequestRate, TokenBuckets
+from number_orders.receiver.rate import RequestRate, TokenBucket, TokenBuckets
 
 
 class Clock:
@@ -42,3 +42,11 @@ def test_refused_request_costs_nothing() -> None:
     buckets = TokenBuckets(RequestRate(per_s=1, burst=5), clock)
     buckets.take("crm", 3)
     assert [buckets.take("crm", 5) for _ in range(3)] == [3, 3, 3]
+
+
+def test_one_token_is_admitted_while_there_is_one() -> None:
+    clock = Clock()
+    bucket = TokenBucket(RequestRate(per_s=0.5, burst=1), clock)
+    assert [bucket.admit(), bucket.admit()] == [True, False]
+    clock.now = 2
+    assert bucket.admit()
