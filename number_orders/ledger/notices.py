@@ -59,6 +59,11 @@ class NoticeCount:
     carrier: CarrierName
     notices: int
     copies: int
+    """The notices, and what came of each again."""
+    matched: int
+    """Of the copies, those whose order is known."""
+    orders: int
+    """The orders that they are about."""
     unreadable: int
     waiting: int
     """About no order of ours, as far as is known, or about one that cannot be asked about yet."""
@@ -116,5 +121,5 @@ def _text(given: str | None) -> str | None:
 
 
 def _count(row: Mapping[str, Any]) -> NoticeCount:
-    numbers = {name: int(row[name]) for name in ("notices", "copies", "unreadable", "waiting")}
+    numbers = {name: int(row[name]) for name in ("notices", "copies", "matched", "orders", "unreadable", "waiting")}
     return NoticeCount(carrier=CarrierName(row["carrier"]), last_at=row["last_at"], **numbers)

@@ -68,6 +68,22 @@ def test_things_went_wrong_on_the_way(report: dict[str, Any]) -> None:
     assert report["repeated"] == report["repeated_expected"] > 0
 
 
+def test_one_producer_uses_the_queue_and_one_http_with_verified_webhooks(report: dict[str, Any]) -> None:
+    assert report["by_way"] == report["by_way_expected"]
+    assert sum(report["by_way"].values()) == ORDERS
+    assert min(report["by_way"].values()) > 0
+    webhooks = report["webhooks"]
+    assert webhooks["ends"] == webhooks["orders"] == report["by_way"]["http"]
+    assert webhooks["put_off"] > webhooks["put_off_lost"] == 0
+    assert webhooks["refused"] == 1  # the one that the demo forged
+
+
+def test_some_orders_are_told_of_by_notices_and_others_only_asked_about(report: dict[str, Any]) -> None:
+    notices = report["notices"]
+    assert 0 < notices["sent"] <= notices["matched"] <= notices["received"] == notices["sent"] + notices["forged"]
+    assert 0 < notices["orders"] < ORDERS
+
+
 def test_removals_wait_for_their_window_and_none_leaves_inside_it(
     ran: subprocess.CompletedProcess[str], report: dict[str, Any]
 ) -> None:

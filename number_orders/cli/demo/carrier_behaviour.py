@@ -28,6 +28,10 @@ BEHAVIOUR: Final[Mapping[str, Any]] = {
     "order_id_in": "both",
     "taint_s": TAINT_WINDOW_S,
     "cm_review_s": [0.5, 3.0],
+    "notice_drop": 0.25,
+    "notice_double": 0.1,
+    "notice_delay_s": [0.0, 1.0],
+    "notice_forge": 0.05,
 }
 
 

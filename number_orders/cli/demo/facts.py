@@ -1,17 +1,19 @@
-"""Gathers the facts of a demo: from the producer, the ledger, the notifications and the sandbox's report."""
+"""Gathers the facts of a demo: from the producers, the ledger, what they were told, and the sandbox's report."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from number_orders.cli.demo.carrier_behaviour import FAULTS, InjectedFault
 from number_orders.cli.demo.ledger_view import Entry, LedgerReader
+from number_orders.cli.demo.notices import notice_facts
 from number_orders.cli.demo.notifications import NotificationReader
-from number_orders.cli.demo.orders import Workload
-from number_orders.cli.demo.producer_process import ProducerProcess
-from number_orders.cli.demo.report import Facts, deadlines, doubts
+from number_orders.cli.demo.orders import Way, Workload
+from number_orders.cli.demo.producer_process import Answers, ProducerProcess
+from number_orders.cli.demo.report import Facts, WebhookFacts, deadlines, doubts
 from number_orders.cli.demo.verdict import judge
+from number_orders.cli.demo.webhooks import WebhookReceiver
 from number_orders.cli.demo.worker_kill import WorkerKill
 from number_orders.orders.events import HeldBackByRule, event_type
 from number_orders.orders.model import Kind
@@ -29,13 +31,16 @@ class Sources:
     control: SandboxControl
     ledger: LedgerReader
     notifications: NotificationReader
-    producer: ProducerProcess
+    webhooks: WebhookReceiver
+    producers: Sequence[ProducerProcess]
     worker_kill: WorkerKill
 
 
 def gather(sources: Sources, *, took_s: float) -> Facts:
     """Read all sources, and compare them."""
-    answers, heard = sources.producer.answers(), sources.notifications.heard()
+    answers = Answers({producer.way: producer.answers() for producer in sources.producers})
+    heard = sources.notifications.heard() | sources.webhooks.heard()
+    notices = notice_facts(sources.control, sources.ledger)
     entries, report = sources.ledger.entries(), sources.control.report()
     ours = {order_id: entry.document for order_id, entry in entries.items()}
     tickets = answers.tickets()
@@ -43,6 +48,10 @@ def gather(sources: Sources, *, took_s: float) -> Facts:
     return Facts(
         orders=sources.workload.orders,
         tickets=len(tickets),
+        by_way={way.value: len(answers.keys(way)) for way in Way},
+        by_way_expected={way.value: len(sources.workload.keys(way)) for way in Way},
+        notices=notices,
+        webhooks=_webhook_facts(sources.webhooks, orders=len(sources.workload.keys(Way.HTTP))),
         refused=answers.refused(),
         refused_expected=sources.workload.refusals,
         repeated=answers.recognised(),
@@ -56,7 +65,7 @@ def gather(sources: Sources, *, took_s: float) -> Facts:
         numbers_released=report["totals"]["numbers_released"],
         removals=sources.workload.removals,
         removals_waited=_waited(sources.ledger, entries),
-        told=sources.notifications.ends(),
+        told=sources.notifications.ends() + sources.webhooks.ends(),
         told_more_than_once=sum(_is_repetitive(documents) for documents in heard.values()),
         doubts=doubts(sources.ledger.stories(doubtful)),
         posts=_commits(report),
@@ -71,6 +80,20 @@ def gather(sources: Sources, *, took_s: float) -> Facts:
         took_s=took_s,
         verdict=judge(tickets=tickets, ours=ours, heard=heard, report=report),
     )
+
+
+def _webhook_facts(webhooks: WebhookReceiver, *, orders: int) -> WebhookFacts:
+    deliveries, ends = webhooks.deliveries, webhooks.ends()
+    with deliveries.lock:
+        return WebhookFacts(
+            verified=len(deliveries.ids),
+            ends=ends,
+            orders=orders,
+            put_off=len(deliveries.put_off),
+            put_off_lost=len(deliveries.put_off - deliveries.ids),
+            repeated=deliveries.repeated,
+            refused=deliveries.refused,
+        )
 
 
 def _is_repetitive(documents: list[Mapping[str, object]]) -> bool:

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Self
 
 from number_orders.ledger.history import Story
 from number_orders.ledger.ledger import PostgresLedger
+from number_orders.ledger.notices import NoticeCount
 from number_orders.orders.document import document
 from number_orders.orders.model import Kind, Order, OrderId, State
 
@@ -60,6 +62,10 @@ class LedgerReader:
     def alarms(self) -> list[Mapping[str, Any]]:
         """Return all alarms."""
         return self._runner.run(self._ledger.alarms.active())
+
+    def notices(self) -> list[NoticeCount]:
+        """Return what each carrier has told us."""
+        return self._runner.run(self._ledger.notices.counts(timedelta(days=1)))
 
     async def _entries(self) -> dict[str, Entry]:
         rows = await self._ledger.orders.list_orders(limit=_ALL)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from number_orders.cli import output
 from number_orders.cli.demo.ledger_view import Entry
+from number_orders.cli.demo.notices import NoticeFacts
 from number_orders.cli.demo.verdict import Verdict
 from number_orders.ledger.history import Story
 from number_orders.orders import events
@@ -45,11 +46,40 @@ class Deadlines:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookFacts:
+    """What the receiver of webhooks was sent."""
+
+    verified: int
+    """Messages with a right signature, each once."""
+    ends: int
+    """The orders of whose end one of them told."""
+    orders: int
+    """The orders that were to be told of this way."""
+    put_off: int
+    """How many were answered 503 at first."""
+    put_off_lost: int
+    """How many of those did not come again."""
+    repeated: int
+    refused: int
+    """Messages with a wrong signature: the one that the demo forged."""
+
+    @property
+    def is_right(self) -> bool:
+        """Whether each end arrived, and nothing else was believed."""
+        return self.ends == self.orders and self.put_off > 0 == self.put_off_lost and self.refused == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """All facts about one demo."""
 
     orders: int
     tickets: int
+    by_way: Mapping[str, int]
+    """How many orders got their ticket over the queue and over HTTP."""
+    by_way_expected: Mapping[str, int]
+    notices: NoticeFacts
+    webhooks: WebhookFacts
     refused: int
     refused_expected: int
     repeated: int
@@ -112,6 +142,13 @@ class Facts:
                 self.removals_waited >= self.removals - 1,  # of two removals of one number, the second may find it gone
                 f"{self.removals_waited} of {self.removals} removals waited for their window",
             ),
+            (self.by_way == self.by_way_expected, f"{self.by_way} got tickets, and {self.by_way_expected} were sent"),
+            (self.notices.is_right, f"what carriers told and what we know of it differ: {self.notices}"),
+            (
+                0 < self.notices.orders < self.orders,
+                f"{self.notices.orders} of {self.orders} orders had notices: neither all nor none should",
+            ),
+            (self.webhooks.is_right, f"not all webhooks are as they should be: {self.webhooks}"),
             (self.silent == 0, f"{self.silent} calls were never answered"),
             (self.worker_killed is None or self.worker_replaced, f"{self.worker_killed} was not replaced"),
         )
@@ -193,7 +230,10 @@ def _checks(facts: Facts) -> Table:
         ("lost", not verdict.lost, f"{len(verdict.lost)}"),
         ("wrong end", not verdict.wrong_end, f"{len(verdict.wrong_end)}   {verdict.numbers_compared} numbers compared"),
         ("removed too early", not verdict.too_early, f"{len(verdict.too_early)}   {_windows(facts)}"),
+        ("ways in", facts.by_way == facts.by_way_expected, _ways(facts)),
+        ("carriers' notices", facts.notices.is_right, _notices(facts)),
         ("notified", not verdict.told_wrong, f"{facts.told} ends, {facts.told_more_than_once} more than once"),
+        ("webhooks", facts.webhooks.is_right, _webhooks(facts.webhooks)),
         ("refused", facts.refused == facts.refused_expected, f"{facts.refused} of {facts.refused_expected} bad orders"),
         (
             "key repeated",
@@ -204,6 +244,26 @@ def _checks(facts: Facts) -> Table:
     for what, fine, words in rows:
         table.add_row(Text("✓", "green") if fine else Text("✗", "bold red"), what, words)
     return table
+
+
+def _ways(facts: Facts) -> str:
+    return f"{facts.by_way['queue']} orders over the queue, {facts.by_way['http']} over HTTP with a token"
+
+
+def _notices(facts: Facts) -> str:
+    notices = facts.notices
+    polled = facts.orders - notices.orders
+    return (
+        f"{notices.received} received, {notices.matched} matched to {notices.orders} orders, {notices.forged} forged; "
+        f"{polled} orders followed by asking only"
+    )
+
+
+def _webhooks(facts: WebhookFacts) -> str:
+    return (
+        f"{facts.verified} verified, with {facts.ends} of {facts.orders} ends; {facts.put_off} sent again after a 503, "
+        f"{facts.refused} forged and refused"
+    )
 
 
 def _windows(facts: Facts) -> str:

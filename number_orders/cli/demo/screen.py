@@ -17,7 +17,7 @@ from rich.text import Text
 from config.settings import PREFIX, BandwidthSettings, Settings, SwiftSettings
 from number_orders.cli import output
 from number_orders.cli.demo.carrier_behaviour import BEHAVIOUR
-from number_orders.cli.demo.orders import Workload
+from number_orders.cli.demo.orders import PRODUCERS, Way, Workload
 from number_orders.cli.stack.stack import Addresses
 from number_orders.orders.model import State
 
@@ -72,6 +72,7 @@ class Progress:
 
 def show_set_up(console: Console, addresses: Addresses, settings: Settings, workload: Workload) -> None:
     """Print all addresses, and what differs from a real installation."""
+    over_queue, over_http = (len(workload.keys(way)) for way in (Way.QUEUE, Way.HTTP))
     console.print(
         output.pairs(
             [
@@ -82,7 +83,10 @@ def show_set_up(console: Console, addresses: Addresses, settings: Settings, work
                 ("sandbox carriers", f"{addresses.sandbox}, {_decision_times()}"),
                 ("waiting times", _waits(BandwidthSettings(), settings.bandwidth)),
                 ("taint window", _taint_window(SwiftSettings(), settings.swift)),
-                ("producer", f"a separate process: {_workload_text(workload)}"),
+                ("carriers' notices", _notices(settings)),
+                ("producers", f"two processes: {_workload_text(workload)}"),
+                (PRODUCERS[Way.QUEUE], f"{over_queue} orders over the queue, told by Celery task"),
+                (PRODUCERS[Way.HTTP], f"{over_http} orders over HTTP with a token, told by signed webhook"),
             ]
         )
     )
@@ -113,6 +117,13 @@ def _waits(usual: BandwidthSettings, demo: BandwidthSettings) -> str:
         f"shortened for the demonstration: search for a lost order from {usual.doubt_patience_s / 60:.0f} min to "
         f"{demo.doubt_patience_s:.0f} s, timeout from {usual.timeout_s:.0f} to {demo.timeout_s:.0f} s, "
         f"first question after {usual.ask_first_s:.0f} to {demo.ask_first_s:.0f} s"
+    )
+
+
+def _notices(settings: Settings) -> str:
+    return (
+        f"from Bandwidth and CM.com to {settings.public_url}/notices; of them {BEHAVIOUR['notice_drop']:.0%} are lost, "
+        f"{BEHAVIOUR['notice_double']:.0%} come twice, {BEHAVIOUR['notice_forge']:.0%} have a forged one beside them"
     )
 
 

@@ -73,6 +73,8 @@ class StackOptions:
     """The command line of the receiver; None: there is none."""
     behaviour: Mapping[str, Any] = field(default_factory=dict)
     """As `number_orders.sandbox.behaviour.read_behaviour` takes it."""
+    sandbox_settings: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    """Further settings of carriers that are sandboxes, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +247,10 @@ class Stack:
         self._run(supervisor, "sandbox", processes.sandbox(port, behaviour, self._var / "sandbox.jsonl"))
         self._await([ReadyCheck("sandbox", "answers", lambda: serves(f"{url}/_sandbox/health"), _UP_WITHIN_S)])
         for name, own in sandbox_settings(url).items():
-            settings = getattr(self._settings, name)
-            self._update_settings(**{name: settings.model_copy(update={**sandbox_settle_time(settings), **own})})
+            settings, more = getattr(self._settings, name), self._options.sandbox_settings.get(name, {})
+            self._update_settings(
+                **{name: settings.model_copy(update={**sandbox_settle_time(settings), **own, **more})}
+            )
         return url
 
     def _start_ours(self, running: ExitStack) -> str:

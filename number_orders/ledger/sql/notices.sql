@@ -79,5 +79,6 @@ SELECT count(*) AS forgotten FROM forgotten;
 
 -- name: notices_by_carrier
 SELECT carrier, count(*) AS notices, sum(copies) AS copies, max(received_at) AS last_at,
+       coalesce(sum(copies) FILTER (WHERE order_id IS NOT NULL), 0) AS matched, count(DISTINCT order_id) AS orders,
        count(*) FILTER (WHERE trouble IS NOT NULL) AS unreadable, count(*) FILTER (WHERE handled_at IS NULL) AS waiting
 FROM notices WHERE received_at > now() - %(since)s GROUP BY carrier ORDER BY carrier;

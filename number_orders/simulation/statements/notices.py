@@ -111,6 +111,8 @@ def notices_by_carrier(tables: Tables, p: Params) -> list[Row]:
         own = [row for row in recent if row["carrier"] == carrier]
         numbers = {"notices": len(own), "copies": sum(row["copies"] for row in own)}
         numbers |= {"unreadable": sum(row["trouble"] is not None for row in own)}
+        numbers |= {"matched": sum(row["copies"] for row in own if row["order_id"] is not None)}
+        numbers |= {"orders": len({row["order_id"] for row in own} - {None})}
         numbers |= {"waiting": sum(row["handled_at"] is None for row in own)}
         counted.append({"carrier": carrier, "last_at": max(row["received_at"] for row in own), **numbers})
     return counted

@@ -8,7 +8,8 @@ import pytest
 
 from config.settings import Settings
 from number_orders.carriers.bandwidth.search import search_type
-from number_orders.cli.demo.orders import ORDERS_MIN, Call, Workload, make_workload
+from number_orders.cli.demo.orders import ORDERS_MIN, PRODUCERS, Call, Way, Workload
+from number_orders.cli.demo.orders import make_workload as make_workload_for
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
 from number_orders.fulfilment.intake import Intake
 from number_orders.orders.errors import OrderRefused
@@ -19,8 +20,13 @@ from workers.clock import utc_now
 
 SIZES = [ORDERS_MIN, 87, 120, 300, 3000]
 ADAPTERS = adapters(Settings(**sandbox_settings("http://127.0.0.1:1")))  # type: ignore[arg-type]  # settings check for themselves
+HOOK_URL = "https://hooks.example:8443/hooks"
 SOME_NUMBER = "+17055550100"
 """Replaces the numbers that a removal learns from other orders."""
+
+
+def make_workload(orders: int, seed: int) -> Workload:
+    return make_workload_for(orders, seed, HOOK_URL)
 
 
 def bodies(workload: Workload) -> Iterator[dict[str, Any]]:
@@ -89,6 +95,26 @@ def test_removed_numbers_come_from_an_earlier_order_of_the_same_account(workload
 
 def test_batches_are_no_longer_than_allowed(workload: Workload) -> None:
     assert max(len(call.kwargs.get("orders", ())) for call in workload.calls) <= ORDERS_MAX
+
+
+def test_both_producers_order_singly_and_in_batches_of_two_carriers(workload: Workload) -> None:
+    for way in Way:
+        calls = workload.over(way)
+        assert {call.task for call in calls} == {"orders.submit", "orders.submit_many"}
+        assert {call.kwargs["producer"] for call in calls} == {PRODUCERS[way]}
+        assert any(order_of(call)["key"].startswith("demo-bad") for call in calls if "order" in call.kwargs)
+    assert workload.keys(Way.QUEUE).isdisjoint(workload.keys(Way.HTTP))
+    assert len(workload.keys(Way.QUEUE) | workload.keys(Way.HTTP)) == workload.orders
+    over_http = [body for body in bodies(workload) if body["key"] in workload.keys(Way.HTTP)]
+    assert {body["carrier"] for body in over_http} == {"bandwidth", "cm"}
+
+
+def test_producer_is_told_the_way_that_it_orders(workload: Workload) -> None:
+    for body in bodies(workload):
+        if "notify" in body:
+            by_url = body["key"] in workload.keys(Way.HTTP)
+            assert body["notify"].get("url") == (HOOK_URL if by_url else None)
+            assert ("task" in body["notify"]) is not by_url
 
 
 def test_two_numbers_are_wanted_by_two_orders_each() -> None:
