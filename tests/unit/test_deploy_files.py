@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from config.queues import TASK_LIMIT_S
+from number_orders.cli.doctor.checks import known_variables
 from number_orders.receiver.server import STOP_WITHIN_S
 from tests.processes import REPOSITORY
 
@@ -51,6 +52,30 @@ def test_a_worker_has_time_to_finish() -> None:
     assert min(patience) > TASK_LIMIT_S
     assert worker["KillMode"] == "mixed"
     assert isinstance(compose["command"], list)  # a shell in between would swallow the signal
+
+
+def test_example_and_compose_name_settings_and_the_same_ones() -> None:
+    """With the address and the secrets that notices, signed messages and budgets need."""
+    listed = re.findall(
+        r"^(NUMBER_ORDERS_\w+)=$", (REPOSITORY / "deploy" / "environment.example").read_text(), re.MULTILINE
+    )
+    services = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]
+    composed = {*services["worker"]["environment"], *services["receiver"]["environment"]}
+
+    assert set(listed) <= known_variables()
+    assert composed <= known_variables()
+    assert composed - set(listed) == {
+        "NUMBER_ORDERS_RECEIVER__HOST"
+    }  # systemd's receiver is behind a proxy of its host
+    assert set(listed) <= composed
+    assert {"NUMBER_ORDERS_PUBLIC_URL", "NUMBER_ORDERS_NOTICE_SECRET", "NUMBER_ORDERS_SIGNED_MESSAGES"} <= composed
+
+
+def test_compose_takes_every_variable_of_its_example_and_no_other() -> None:
+    compose = (REPOSITORY / "docker-compose.yml").read_text()
+    taken = set(re.findall(r"\$\{(\w+)", compose)) - {"NUMBER_ORDERS_VERSION"}
+
+    assert taken == set(re.findall(r"^(\w+)=", (REPOSITORY / ".env.example").read_text(), re.MULTILINE))
 
 
 def test_a_receiver_has_time_to_finish() -> None:
