@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import redis
 from kombu import Connection, Queue
+from kombu.exceptions import OperationalError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -124,6 +125,22 @@ def open_connection(settings: Settings) -> Connection:
         transport_options=options["broker_transport_options"],
         ssl=options.get("broker_use_ssl", False),
     )
+
+
+def broker_fault(settings: Settings, *, within_s: int) -> BaseException | None:
+    """Connect to the broker; return why it does not answer, or None if it does."""
+    with open_connection(settings) as connection:
+        # kombu raises its own error for those of the transport, but not for each of them.
+        faults: tuple[type[BaseException], ...] = (
+            OperationalError,
+            *connection.connection_errors,
+            *connection.channel_errors,
+        )
+        try:
+            connection.ensure_connection(max_retries=1, timeout=within_s)
+        except faults as trouble:
+            return trouble
+    return None
 
 
 def _sentinel_options(settings: Settings, url: str) -> dict[str, Any]:

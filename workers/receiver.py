@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter, FastAPI
-from kombu.exceptions import OperationalError
 
 from config.settings import ReceiverSettings, Settings
 from number_orders.fulfilment.authority import Authority
@@ -25,7 +24,7 @@ from number_orders.receiver.server import Address, make_server
 from workers import logs
 from workers.apps import make_bell, make_notifier
 from workers.bootstrap import services_factory
-from workers.brokers import open_connection
+from workers.brokers import broker_fault
 from workers.carriers import configured_carriers
 from workers.notices import notice_routes
 from workers.slots import NoSlots
@@ -141,17 +140,8 @@ class _BrokerCheck:
         return self._fault
 
     def _look(self) -> str | None:
-        with open_connection(self._settings) as connection:
-            faults: tuple[type[BaseException], ...] = (
-                OperationalError,
-                *connection.connection_errors,
-                *connection.channel_errors,
-            )
-            try:
-                connection.ensure_connection(max_retries=1, timeout=_BROKER_S)
-            except faults as trouble:
-                return repr(trouble)
-        return None
+        trouble = broker_fault(self._settings, within_s=_BROKER_S)
+        return None if trouble is None else repr(trouble)
 
 
 def _ignore(*_: Any) -> None:

@@ -52,7 +52,7 @@ from number_orders.orders.errors import LedgerUnavailable
 from number_orders.receiver.server import STOP_WITHIN_S
 from workers import broker_owner
 from workers.apps import make_sender
-from workers.brokers import open_connection, redis_client
+from workers.brokers import broker_fault, redis_client
 from workers.carriers import configured_carriers
 
 FLOWER_USER: Final = "operator"
@@ -375,10 +375,7 @@ def _check_broker(settings: Settings, *, hint: str | None) -> None:
     """Raise an error at once, and one that names the broker, if it does not answer."""
     assert settings.broker_url is not None, "the caller has found a broker"
     broker_url = settings.broker_url.get_secret_value()
-    with open_connection(settings) as connection:
-        try:
-            connection.ensure_connection(max_retries=1, timeout=3)
-        except (*connection.connection_errors, *connection.channel_errors) as trouble:
-            raise StackError(
-                f"the broker at {masked(broker_url)} does not answer: {scrubbed(str(trouble), broker_url)}", hint=hint
-            ) from trouble
+    if trouble := broker_fault(settings, within_s=_BROKER_S):
+        raise StackError(
+            f"the broker at {masked(broker_url)} does not answer: {scrubbed(str(trouble), broker_url)}", hint=hint
+        ) from trouble
