@@ -17,7 +17,8 @@ from number_orders.receiver.parts import Connections, Limits, Receiver
 OpenConnections = Callable[[], AbstractAsyncContextManager[Connections]]
 
 _ABOUT = """\
-Order phone numbers, and follow each order to its true end. Send `Authorization: Bearer TOKEN` with every request.
+Order phone numbers, and follow each order to its true end. Send `Authorization: Bearer TOKEN` with every request; an
+operator makes a token with `number-orders producers add NAME` and `number-orders producers token NAME`.
 Errors are `application/problem+json` (RFC 9457): `type` is for programs, `detail` for people, and `faults` name field
 and rule. After 503, or no answer, send the same request again: an order with the same key is the same order.
 """

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 from number_orders.sandbox.server import running_sandbox
 from tests.acceptance.conftest import QUICK, MakeOrder, producing
 from tests.acceptance.demo_processes import NUMBER_ORDERS, Up, environment, up
-from tests.processes import eventually
+from tests.processes import REPOSITORY, eventually
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(600)]
 
@@ -91,6 +92,45 @@ def test_env_makes_a_shell_in_any_directory_use_the_running_system(system: Up, a
     assert "number-orders env" in system.said()
     with producing(system.broker_url) as producer:
         assert producer.await_end(shell.stdout.split()[4])["state"] == "COMPLETED"
+
+
+def test_readme_s_curl_gets_a_ticket_with_a_token_of_the_ledger(system: Up) -> None:
+    """The block in README, as it is printed: `producers add`, `producers token`, curl."""
+    script = f"""eval "$(number-orders env)" && cd /\n{readme_block()}"""
+
+    shell = in_shell(system, script)
+
+    assert shell.returncode == 0, shell.stderr
+    ticket = json.loads(shell.stdout[shell.stdout.index("{") :])
+    assert ticket["key"] == "crm-000124"
+    token = in_shell(system, "number-orders producers token crm").stdout.strip()
+    with api(system, token) as client:
+        system.await_that(lambda: client.get(f"/v1/orders/{ticket['order_id']}").json()["state"] == "COMPLETED")
+    assert "number-orders producers add NAME" in system.said()
+    assert token not in system.said()
+
+
+def test_tokens_of_the_ledger_tell_producers_apart(system: Up, an_order: MakeOrder) -> None:
+    """The process that `up` starts knows the tokens that commands make, and forgets those that they revoke."""
+    made = {}
+    for name in ("web", "shop"):
+        in_shell(system, f"number-orders producers add {name}").check_returncode()
+        made[name] = json.loads(in_shell(system, f"number-orders producers token {name} --json").stdout)
+    with (
+        api(system, made["web"]["token"]) as web,
+        api(system, made["shop"]["token"]) as shop,
+        api(system, "no_" + "x" * 43) as stranger,
+    ):
+        placed = web.post("/v1/orders", json=an_order("crm-by-token"))
+        assert placed.status_code == 201, placed.text
+        path = placed.headers["location"]
+
+        assert [client.get(path).status_code for client in (web, shop, stranger)] == [200, 404, 401]
+        assert [client.post("/v1/orders", json=an_order()).status_code for client in (shop, stranger)] == [201, 401]
+        assert shop.get("/v1/orders", params={"key": "crm-by-token"}).json()["orders"] == []
+        in_shell(system, f"number-orders producers revoke {made['shop']['token_id']}").check_returncode()
+        system.await_that(lambda: shop.get("/v1/orders").status_code == 401, within_s=30)
+        assert web.get(path).status_code == 200
 
 
 def test_killed_process_is_replaced_and_said_so(system: Up, an_order: MakeOrder) -> None:
@@ -174,6 +214,34 @@ def test_practice_ledger_is_not_taken_to_a_real_carrier(tmp_path: Path) -> None:
     assert refused.returncode == 4
     assert "holds orders of Bandwidth account practice" in refused.stderr
     assert not (tmp_path / "var" / "postgres").exists()
+
+
+def readme_block() -> str:
+    """Return the block in README that this module runs, as a reader would copy it."""
+    _, after = (REPOSITORY / "README.md").read_text().split("<!-- tests/acceptance/test_up.py runs this -->")
+    found = re.match(r"\s*```sh\n(.*?)```", after, re.DOTALL)
+    assert found
+    return found[1]
+
+
+def in_shell(system: Up, script: str) -> subprocess.CompletedProcess[str]:
+    """Run a script in the directory where `up` was started, with our commands on its path."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("NUMBER_ORDERS_")}
+    [number_orders] = NUMBER_ORDERS
+    return subprocess.run(
+        ["/bin/sh", "-c", script],
+        cwd=system.var_dir.parent,
+        env={**bare, "PATH": f"{Path(number_orders).parent}{os.pathsep}{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def api(system: Up, token: str) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {token}"}
+    return httpx.Client(base_url=system.note["receiver"], headers=headers, timeout=60, trust_env=False)
 
 
 def page(system: Up, path: str) -> str:

@@ -124,6 +124,8 @@ class Screen:
             table.add_row(f"[bold]{what}[/]", where)
         self._console.print(table)
         self.say(f"from another terminal: {escape(_env_command(settings))}")
+        if addresses.receiver:
+            self.say("a token for the orders API, there: number-orders producers add NAME, then producers token NAME")
         self.say("runs; Ctrl-C stops it")
 
 
