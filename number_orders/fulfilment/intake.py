@@ -4,55 +4,40 @@ A refused order costs no carrier call and leaves nothing behind. An accepted ord
 item, before anyone is told that it was accepted.
 """
 
-import json
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import UUID
 
 import structlog
-from pydantic import ValidationError
 from uuid_utils.compat import uuid7
 
 from number_orders.carriers.contract import Adapter
+from number_orders.fulfilment.order_reader import OrderReader
 from number_orders.fulfilment.ports import Bell
 from number_orders.fulfilment.webhooks.addresses import AddressRules
+from number_orders.ledger.allowances import Allowance, drawn_on, find_exceeded, why_exceeded
 from number_orders.ledger.intake import NewOrder, Stored, Taken
+from number_orders.orders.budget import Above
 from number_orders.orders.document import document
 from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused, UnknownOrder
 from number_orders.orders.model import (
     CarrierName,
-    Criteria,
-    Kind,
     Lane,
-    Notify,
     Order,
     OrderId,
     OrderRequest,
     State,
-    WhenTainted,
 )
-from number_orders.orders.numbering import number_fault
-from number_orders.orders.numbers import E164, parse_e164
 from number_orders.orders.reference import derive_reference
 from number_orders.orders.serialization import fingerprint
 from number_orders_client import contract
-from number_orders_client.faults import FAULTS_MAX, faults_of
 from number_orders_client.reference import derive_order_id
 
 log = structlog.get_logger(__name__)
-
-ORDER_BYTES_MAX: Final = 256 * 1024
-"""The longest order as JSON: five thousand numbers fit three times."""
-
-_TEXT: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
-
-NOT_BEFORE_WITHIN: Final = timedelta(days=3653)
-NOT_BEFORE_EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""Bounds of `not_before`: ten years ahead. What lies in the past means at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +59,17 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Prospect:
+    """What would become of an order that breaks no rule and has a new key."""
+
+    request: OrderRequest
+    limits: Sequence[Allowance]
+    """The limits that it draws on, before it takes its numbers."""
+    parked: str | None = None
+    """Why it would be stored as PARKED, for an operator to approve."""
+
+
+@dataclass(frozen=True, slots=True)
 class Submission:
     """One order as it arrives: `raw` as JSON values, its producer, and its id, if the producer chose one."""
 
@@ -88,6 +84,8 @@ class IntakeStore(Protocol):
     """Stores new orders."""
 
     async def accept(self, orders: Sequence[NewOrder], *, numbers_per_hour: int | None = None) -> Stored: ...
+
+    async def allowances(self, producer: str, *, numbers_per_hour: int | None = None) -> list[Allowance]: ...
 
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]: ...
 
@@ -126,13 +124,11 @@ class Intake:
             address_rules: To which URLs; by default public ones.
         """
         self._store = store
-        self._adapters = adapters
         self._bell = bell
         self._now = now
         self._numbers_per_hour = numbers_per_hour
         self._secrets = secrets
-        self._address_rules = address_rules or AddressRules()
-        self._kinds = {name: adapter.capabilities.kinds for name, adapter in adapters.items()}
+        self._reader = OrderReader(adapters, address_rules or AddressRules(), now)
 
     async def submit(self, raw: object, *, producer: str, order_id: UUID | None = None) -> Ticket:
         """Take one order in.
@@ -170,17 +166,34 @@ class Intake:
             raise OrderRefused([Fault("orders", f"at most {contract.ORDERS_MAX} at once; these are {len(raws)}")])
         return await self._take([Submission(raw, producer) for raw in raws])
 
-    async def check(self, raw: object, *, producer: str) -> Ticket | Refusal | OrderRequest:
-        """Return what `submit` would answer, and store nothing: a refusal, or the ticket of an order that is known.
+    async def check(self, raws: Sequence[object], *, producer: str) -> list[Ticket | Refusal | Prospect]:
+        """Return what `submit_many` would do with each order now, and store nothing.
 
-        Otherwise return the order that would be accepted.
+        A refusal; the ticket of an order that is known; or what would become of a new order, budgets included.
         """
-        checked = self._checked(Submission(raw, producer))
-        if isinstance(checked, Refusal):
-            return checked
-        for known in await self._store.find_taken([checked]):
-            return _answer(checked, Stored({}, {}), {(known.producer, known.key): known})
-        return checked.request
+        outcomes = [self._checked(Submission(raw, producer)) for raw in raws]
+        good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
+        if not good:
+            return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
+        taken = {(known.producer, known.key): known for known in await self._store.find_taken(good)}
+        unsigned = await self._unsigned(good)
+        limits = await self._store.allowances(producer, numbers_per_hour=self._numbers_per_hour)
+        foreseen: list[Ticket | Refusal | Prospect] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Refusal):
+                foreseen.append(outcome)
+            elif _is_known(outcome, taken):
+                foreseen.append(_answer(outcome, Stored({}, {}), taken))
+            elif outcome.order_id in unsigned:
+                foreseen.append(_no_secret(outcome))
+            else:
+                foreseen.append(prospect := _foresee(outcome, limits, self._now()))
+                if isinstance(prospect, Prospect):
+                    stored = State.ACCEPTED if prospect.parked is None else State.PARKED
+                    known = Taken(outcome.order_id, producer, outcome.request.key, outcome.fingerprint, stored)
+                    taken[producer, known.key] = known
+                    limits = limits if prospect.parked else _after(limits, outcome)
+        return foreseen
 
     async def submit_together(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]:
         """Take in orders that arrived one by one, with few statements; answer each as `submit` would.
@@ -251,32 +264,13 @@ class Intake:
 
     def _checked(self, submission: Submission) -> NewOrder | Refusal:
         try:
-            request = self._read(submission.raw)
+            request = self._reader.read(submission.raw)
             return _new_order(request, submission.producer, OrderId(submission.order_id or uuid7()))
         except OrderRefused as refused:
             return Refusal(_key(submission.raw), refused)
         except Exception as bug:
             log.exception("order_not_checked", key=_key(submission.raw))
             return _own_fault(_key(submission.raw), "checked", bug)
-
-    def _read(self, raw: object) -> OrderRequest:
-        _check_text(raw)
-        try:
-            shaped = contract.OrderRequest.model_validate(raw)
-        except ValidationError as error:
-            raise OrderRefused([Fault(wrong.field, wrong.rule) for wrong in faults_of(error)]) from None
-        adapter = self._adapters.get(CarrierName(shaped.carrier))
-        if adapter is None:
-            known = ", ".join(sorted(self._adapters)) or "none is set up"
-            raise OrderRefused([Fault("carrier", f"is not one of ours: {known}")])
-        _check_moment(shaped.not_before, self._now())
-        request = _request(shaped)
-        if request.kind not in self._kinds[request.carrier]:
-            raise OrderRefused([_not_offered(adapter, request.kind)])
-        faults = [*_service_faults(shaped, self._address_rules), *adapter.check(request)]
-        if faults:
-            raise OrderRefused(faults[:FAULTS_MAX])
-        return request
 
 
 def _names(submission: Submission) -> set[object]:
@@ -291,74 +285,10 @@ def _key(raw: object) -> str | None:
     return key if isinstance(key, str) else None
 
 
-def _check_text(raw: object) -> None:
-    if not isinstance(raw, Mapping):
-        raise OrderRefused([Fault("order", "must be a JSON object")])
-    try:
-        text = _TEXT.encode(raw).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise OrderRefused([Fault("order", f"must be plain JSON: {error}")]) from None
-    if len(text) > ORDER_BYTES_MAX:
-        raise OrderRefused([Fault("order", f"is too long: {len(text)} bytes of at most {ORDER_BYTES_MAX}")])
-    if b"\\u0000" in text:
-        raise OrderRefused([Fault("order", "holds a NUL character")])
-
-
-def _service_faults(shaped: contract.OrderRequest, address_rules: AddressRules) -> Iterator[Fault]:
-    is_bought = shaped.kind == "new_numbers"
-    for index, number in enumerate(shaped.numbers or ()):
-        try:
-            rule = number_fault(parse_e164(number), is_bought=is_bought)
-        except ValueError as wrong:
-            rule = str(wrong)
-        if rule:
-            yield Fault(f"numbers.{index}", rule)
-    if shaped.notify and shaped.notify.url:
-        yield from (Fault("notify.url", rule) for rule in address_rules.faults(shaped.notify.url))
-
-
-def _check_moment(not_before: datetime | None, now: datetime) -> None:
-    """Refuse a moment that nobody can mean. What was accepted once still is when its order is sent again later."""
-    latest = now + NOT_BEFORE_WITHIN
-    if not_before and not NOT_BEFORE_EARLIEST <= not_before <= latest:
-        rule = f"must be between {NOT_BEFORE_EARLIEST:%Y-%m-%d} and ten years from now, {latest:%Y-%m-%d}"
-        raise OrderRefused([Fault("not_before", rule)])
-
-
 def _own_fault(key: str | None, done: str, trouble: Exception) -> Refusal:
     """Return the refusal of an order that met a fault of this service."""
     rule = f"could not be {done}, which is a fault of this service; nothing was stored: {trouble!r}"
     return Refusal(key, OrderRefused([Fault("order", rule.encode(errors="replace").decode())]))
-
-
-def _not_offered(adapter: Adapter, kind: Kind) -> Fault:
-    offered = " and ".join(one for one in Kind if one in adapter.capabilities.kinds)
-    return Fault("kind", f"{adapter.name} does not offer {kind}; it offers {offered}")
-
-
-def _request(shaped: contract.OrderRequest) -> OrderRequest:
-    return OrderRequest(
-        key=shaped.key,
-        carrier=CarrierName(shaped.carrier),
-        kind=Kind(shaped.kind),
-        numbers=tuple(E164(number) for number in shaped.numbers or ()),
-        criteria=Criteria(**shaped.criteria.model_dump()) if shaped.criteria else None,
-        quantity=shaped.quantity,
-        range_size=shaped.range_size,
-        allow_partial=shaped.allow_partial,
-        allow_backorder=shaped.allow_backorder,
-        when_tainted=WhenTainted(shaped.when_tainted),
-        not_before=shaped.not_before.astimezone(UTC) if shaped.not_before else None,
-        account=shaped.account,
-        name=shaped.name,
-        notes=shaped.notes,
-        options=shaped.options,
-        notify=_notify(shaped.notify) if shaped.notify else None,
-    )
-
-
-def _notify(shaped: contract.Notify) -> Notify:
-    return Notify(shaped.task, shaped.queue, shaped.url, frozenset(State(state) for state in shaped.on))
 
 
 def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOrder:
@@ -394,6 +324,27 @@ def _lanes_to_wake(orders: Sequence[NewOrder], states: Mapping[OrderId, State]) 
     return {(order.request.carrier, Lane.SUBMIT) for order in due} | {
         (order.request.carrier, Lane.TELL) for order in told
     }
+
+
+def _foresee(order: NewOrder, limits: Sequence[Allowance], now: datetime) -> Refusal | Prospect:
+    """Say what the budget would do with a new order."""
+    drawn = drawn_on(limits, order.request.carrier) if order.numbers else []
+    exceeded = find_exceeded(drawn, order.numbers)
+    if exceeded is None:
+        return Prospect(order.request, drawn)
+    why = why_exceeded(exceeded, order.numbers, now)
+    if exceeded.above is Above.PARK:
+        return Prospect(order.request, drawn, parked=f"budget: {why}")
+    return Refusal(order.request.key, OrderRefused([Fault("budget", why)]))
+
+
+def _after(limits: Sequence[Allowance], order: NewOrder) -> list[Allowance]:
+    """Return the limits after an order has taken its numbers."""
+    drawn = drawn_on(limits, order.request.carrier) if order.numbers else []
+    return [
+        replace(limit, taken=limit.taken + order.numbers) if limit in drawn and limit.taken is not None else limit
+        for limit in limits
+    ]
 
 
 def _is_known(order: NewOrder, taken: Mapping[tuple[str, str], Taken]) -> bool:

@@ -6,10 +6,10 @@ long as the hour or day in which it was accepted lasts. An order that its budget
 operator approves it, even if that exceeds the budget.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
@@ -47,6 +47,37 @@ class Allowance:
     def left(self) -> int | None:
         """How many numbers may still be ordered; None: not limited."""
         return None if self.numbers_max is None else max(0, self.numbers_max - (self.taken or 0))
+
+
+_LASTS: Final = {Span.HOUR: timedelta(hours=1), Span.DAY: timedelta(days=1)}
+
+
+def drawn_on(allowances: Iterable[Allowance], carrier: str) -> list[Allowance]:
+    """Return the limits that an order at this carrier draws on."""
+    return [one for one in allowances if one.carrier in {None, carrier} and one.numbers_max is not None]
+
+
+def find_exceeded(drawn: Iterable[Allowance], numbers: int) -> Allowance | None:
+    """Return the limit that decides about an order which exceeds some, as intake chooses it; None if it fits."""
+    exceeded = [one for one in drawn if one.left is not None and numbers > one.left]
+    return min(exceeded, key=_in_order, default=None)
+
+
+def why_exceeded(limit: Allowance, numbers: int, now: datetime) -> str:
+    """Return in words how an order of so many numbers exceeds a limit, as intake says it."""
+    at = f" at {limit.carrier}" if limit.carrier else ""
+    if limit.span is Span.ORDER:
+        return f"{numbers} numbers are more than {limit.numbers_max}, the most in an order{at}"
+    until = limit.until or now + _LASTS[limit.span]
+    default = ", the limit of producers for whom nobody has set one" if limit.is_default else ""
+    return (
+        f"{numbers} numbers are more than the {limit.left} left of {limit.numbers_max} per {limit.span}{at}"
+        f" until {until:%Y-%m-%d %H:%M} UTC{default}"
+    )
+
+
+def _in_order(limit: Allowance) -> tuple[bool, bool, str, str]:
+    return limit.above is Above.PARK, limit.span is not Span.ORDER, limit.carrier or "", limit.span
 
 
 class Allowances:

@@ -5,6 +5,7 @@ succeeds; the others learn which order has the key or the id. An order takes its
 (`ledger.allowances`) in the same statement.
 """
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,7 +13,9 @@ from typing import Any, Final
 import structlog
 from psycopg.types.json import Jsonb
 
+from number_orders.ledger.allowances import Allowance, Allowances
 from number_orders.ledger.connection import Database
+from number_orders.orders.budget import Above, Span
 from number_orders.orders.model import Kind, OrderId, OrderRequest, State
 from number_orders.orders.serialization import moment_to_json, request_to_json
 
@@ -39,6 +42,11 @@ class NewOrder:
     parked_notification: Mapping[str, Any] | None = None
     """The document for the producer if the order is parked because of its budget; the ledger adds the reason."""
     channels: tuple[str, ...] = ()
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers it takes from its producer's budget."""
+        return 0 if self.request.kind is Kind.REMOVE_NUMBERS else self.request.wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ class IntakeStore:
         unopened = {row["order_id"] for row in rows if row["outcome"] == _UNOPENED}
         if unopened:
             late = [order for order in orders if order.order_id in unopened]
-            await self._open_allowances([order.producer for order in late])
+            await self._open_allowances([order.producer for order in late], numbers_per_hour)
             rows += await self._accept("accept_orders_in_turn", late, numbers_per_hour)
         return Stored(
             {OrderId(row["order_id"]): State(row["outcome"]) for row in rows if row["outcome"] in _STORED},
@@ -94,12 +102,26 @@ class IntakeStore:
         rows = Jsonb([_new_order(position, order) for position, order in enumerate(orders)])
         return [*await self._database.run(statement, {"orders": rows, "numbers_per_hour": numbers_per_hour})]
 
-    async def _open_allowances(self, producers: Sequence[str]) -> None:
-        """Add the first allowance of producers that order for the first time."""
+    async def _open_allowances(self, producers: Sequence[str], numbers_per_hour: int | None) -> None:
+        """Add the first allowance of producers that order for the first time, and warn of the limit that they live on.
+
+        The statement returns each producer once, whoever else adds it at the same time.
+        """
         opened = await self._database.run("open_allowances", {"producers": sorted(set(producers))})
         for row in opened:
-            # No warning: `doctor` gives it, and a refusal names the default.
-            log.info("producer_without_limit", producer=row["producer"], holds="the limit of the settings")
+            log.warning(
+                "producer_without_limit",
+                producer=row["producer"],
+                numbers_per_hour=numbers_per_hour,
+                remedy=f"number-orders producers limit {shlex.quote(row['producer'])} --per-hour N",
+            )
+
+    async def allowances(self, producer: str, *, numbers_per_hour: int | None = None) -> list[Allowance]:
+        """Return the limits of a producer; of one that has never ordered, the limit that it will live on."""
+        limits = await Allowances(self._database).read(producer, numbers_per_hour=numbers_per_hour)
+        if limits or numbers_per_hour is None:
+            return limits
+        return [Allowance(producer, None, Span.HOUR, numbers_per_hour, Above.REFUSE, True, 0, None)]
 
     async def find_taken(self, orders: Sequence[NewOrder]) -> list[Taken]:
         """Return the stored orders that have an id or a key of `orders`."""
@@ -130,7 +152,7 @@ def _new_order(position: int, order: NewOrder) -> dict[str, Any]:
         "carrier": order.request.carrier,
         "kind": order.request.kind,
         "account": order.request.account,
-        "numbers": 0 if order.request.kind is Kind.REMOVE_NUMBERS else order.request.wanted,
+        "numbers": order.numbers,
         "request": request_to_json(order.request),
         "reason": order.reason,
         "not_before": moment_to_json(order.request.not_before),

@@ -11,7 +11,7 @@ from typing import Any, Final
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from number_orders.fulfilment.intake import ORDER_BYTES_MAX
+from number_orders.fulfilment.order_reader import ORDER_BYTES_MAX
 from number_orders.orders.errors import Fault
 from number_orders.receiver.problems import Problem, refused
 

@@ -45,16 +45,35 @@ class Stock(BaseModel):
     why_unknown: str | None = None
 
 
+class Budget(BaseModel):
+    """A limit of the producer, before the order takes its numbers."""
+
+    span: Literal["order", "hour", "day"]
+    carrier: str | None
+    """Null: at all carriers together."""
+    numbers_max: int
+    left: int
+    """How many numbers may still be ordered."""
+    until: datetime | None
+    """When the hour or day is over; null if none has begun, and for single orders."""
+    above: Literal["refuse", "park"]
+
+
 class DryRun(BaseModel):
     """What would happen to an order. Nothing was stored."""
 
-    would: Literal["accept", "refuse", "find"]
-    """`find`: the key is known, and the answer would be the ticket of that order."""
+    would: Literal["accept", "refuse", "find", "park"]
+    """`find`: the key is known, and the answer would be the ticket of that order.
+    `park`: it exceeds a budget, and would wait for an operator to approve it."""
     ticket: contract.Ticket | None = None
     conflict: bool = False
     """The key stands for another order."""
     faults: list[contract.Fault] = []
+    parked: str | None = None
+    """Why it would wait."""
     stock: Stock | None = None
+    budget: list[Budget] = []
+    """The limits that it draws on."""
 
 
 class Page(BaseModel):

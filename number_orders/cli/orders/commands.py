@@ -39,6 +39,7 @@ def submit(
         str, typer.Option(help="The producer of these orders; keys are unique per producer.")
     ] = "default",
     every: Annotated[bool, typer.Option("--all", help="Print every ticket, not only the first 20.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Only say what would become of each; store nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submit orders from a file. Each is accepted or refused by itself.
@@ -46,12 +47,18 @@ def submit(
     CSV has a header row with the contract's fields (key, carrier, kind, quantity, criteria.npa, numbers …).
     If any part of the file cannot be read, nothing is submitted.
     Submitting a file twice is safe: the same key is the same order.
+    --check looks at the same rules, known keys and budgets.
     Exit 1 if any order was refused.
     """
     from number_orders.cli.discovery import find_settings
+    from number_orders.cli.orders import check as checks
     from number_orders.cli.orders.submit import exit_code, read_file, show_submitted, submit_orders, write_submitted
 
     entries = read_file(file)
+    if check:
+        checked = asyncio.run(checks.check_orders(find_settings(), entries, producer=producer))
+        (checks.write_checked if as_json else checks.show_checked)(checked)
+        raise typer.Exit(checks.exit_code(checked))
     submitted = asyncio.run(submit_orders(find_settings(), entries, producer=producer))
     if as_json:
         write_submitted(submitted)

@@ -10,8 +10,9 @@ from fastapi.responses import JSONResponse
 from pydantic import AwareDatetime, ValidationError
 
 from number_orders.fulfilment.answers import faults_to_json, outcomes_to_json, ticket_to_json
-from number_orders.fulfilment.intake import Refusal, Ticket
+from number_orders.fulfilment.intake import Prospect, Refusal, Ticket
 from number_orders.fulfilment.stock import Stock, look_at_stock
+from number_orders.ledger.allowances import Allowance
 from number_orders.ledger.order_views import OrderFilter, OrderView, PageCursor
 from number_orders.orders.document import document
 from number_orders.orders.errors import Fault, KeyConflict
@@ -62,7 +63,9 @@ async def submit(
     idempotency_key: Annotated[
         str | None, Header(description="The key of the order, instead of the field `key`.")
     ] = None,
-    dry_run: Annotated[bool, Query(description="Say what would happen, and what is in stock. Stores nothing.")] = False,
+    dry_run: Annotated[
+        bool, Query(description="Say what would happen, what is left of budgets, and what is in stock. Stores nothing.")
+    ] = False,
 ) -> Response:
     """Take one order in. Sending it again under the same key is safe: it is the same order."""
     producer = ordering_producer(caller)
@@ -180,19 +183,35 @@ def _with_key(order: Any, header: str | None) -> Any:
 
 
 async def _dry_run(receiver: Receiver, order: Any, producer: str) -> dict[str, object]:
-    match await receiver.services.intake.check(order, producer=producer):
+    (foreseen,) = await receiver.services.intake.check([order], producer=producer)
+    match foreseen:
         case Ticket() as ticket:
             return _would("find", ticket=ticket_to_json(ticket))
         case Refusal(error=error):
             conflict = isinstance(error, KeyConflict)
             return _would("refuse", faults=faults_to_json(error.faults), conflict=conflict)
-        case request:
+        case Prospect(request, limits, parked):
             stock = await look_at_stock(request, receiver.sellers)
-            return _would("accept", stock=stock and _stock(stock, request.wanted))
+            more = {"stock": stock and _stock(stock, request.wanted), "budget": [_budget(limit) for limit in limits]}
+            return _would("accept" if parked is None else "park", parked=parked, **more)
 
 
 def _would(would: str, **more: object) -> dict[str, object]:
-    return {"would": would, "ticket": None, "conflict": False, "faults": [], "stock": None, **more}
+    nothing: dict[str, object] = {
+        "ticket": None,
+        "conflict": False,
+        "faults": [],
+        "parked": None,
+        "stock": None,
+        "budget": [],
+    }
+    return {"would": would, **nothing, **more}
+
+
+def _budget(limit: Allowance) -> dict[str, object]:
+    until = limit.until and limit.until.isoformat()
+    shown = {"span": limit.span, "carrier": limit.carrier, "numbers_max": limit.numbers_max, "left": limit.left}
+    return {**shown, "until": until, "above": limit.above}
 
 
 def _stock(stock: Stock, wanted: int) -> dict[str, object]:

@@ -1,8 +1,12 @@
 """A budget refuses or parks what exceeds it; what is not bought may be ordered again."""
 
-import pytest
+from typing import Any
 
-from number_orders.fulfilment.intake import Refusal, Ticket
+import pytest
+import structlog
+from structlog.testing import capture_logs
+
+from number_orders.fulfilment.intake import Intake, Prospect, Refusal, Ticket
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.allowances import Limit
@@ -13,6 +17,7 @@ from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, Numbe
 from number_orders.orders.numbers import E164
 from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, run, work, work_until_idle
 from tests.later import LATER
+from workers.clock import utc_now
 
 
 async def left(services: Services) -> int | None:
@@ -45,6 +50,101 @@ def test_refusal_names_the_budget_and_a_known_order_keeps_its_ticket(practice: P
             assert (await services.intake.submit(an_order("b", quantity=2), producer="web")).new
 
     run(exceeding())
+
+
+def test_check_foresees_what_the_budget_does_with_each_order_of_a_file(practice: Practice) -> None:
+    """In their sequence: what one takes, the next does not have. Then `submit_many` does the same."""
+    raws = [
+        an_order("a", quantity=2),
+        an_order("b", quantity=2),
+        an_order("c", quantity=1),
+        an_order("a", quantity=2),
+        an_order("d", quantity=0),
+    ]
+
+    async def checking() -> None:
+        async with practice.opened() as services:
+            await services.ledger.allowances.set_limits("default", [Limit(Span.HOUR, 3)])
+            first, exceeding, last, repeated, bad = await services.intake.check(raws, producer="default")
+            assert isinstance(first, Prospect)
+            assert [limit.left for limit in first.limits] == [3]
+            assert isinstance(exceeding, Refusal)
+            assert isinstance(last, Prospect)
+            assert [limit.left for limit in last.limits] == [1]
+            assert isinstance(repeated, Ticket)
+            assert isinstance(bad, Refusal)
+            assert practice.rows("SELECT 1 FROM orders") == []
+            assert await left(services) == 3
+            stored = await services.intake.submit_many(raws, producer="default")
+            assert [type(outcome) for outcome in stored] == [Ticket, Refusal, Ticket, Ticket, Refusal]
+            assert isinstance(stored[1], Refusal)
+            assert str(stored[1].error) == str(exceeding.error)
+
+    run(checking())
+
+
+@pytest.mark.parametrize("span", list(Span))
+def test_check_says_that_an_order_would_be_parked_and_why(practice: Practice, span: Span) -> None:
+    async def checking() -> None:
+        async with practice.opened() as services:
+            await services.ledger.allowances.set_limits("default", [Limit(span, 2)], above=Above.PARK)
+            (foreseen,) = await services.intake.check([an_order("a", quantity=3)], producer="default")
+            assert isinstance(foreseen, Prospect)
+            ticket = await services.intake.submit(an_order("a", quantity=3), producer="default")
+            assert ticket.state is State.PARKED
+            assert practice.order(ticket.order_id)["reason"] == foreseen.parked
+
+    run(checking())
+
+
+def test_check_knows_the_limit_of_a_producer_that_has_never_ordered(practice: Practice) -> None:
+    async def checking() -> None:
+        async with practice.opened() as services:
+            intake = Intake(
+                services.ledger.intake,
+                {BANDWIDTH: practice.adapter()},
+                practice.bell,
+                now=utc_now,
+                numbers_per_hour=5,
+                secrets=services.ledger.webhook_secrets,
+            )
+            (fits,) = await intake.check([an_order("a", quantity=5)], producer="new")
+            assert isinstance(fits, Prospect)
+            (exceeds,) = await intake.check([an_order("a", quantity=6)], producer="new")
+            assert isinstance(exceeds, Refusal)
+            with pytest.raises(OrderRefused) as refused:
+                await intake.submit(an_order("a", quantity=6), producer="new")
+            assert str(refused.value) == str(exceeds.error)
+
+    run(checking())
+
+
+def test_producer_without_a_limit_is_warned_of_once(practice: Practice) -> None:
+    """With the default, and the command that sets a limit."""
+    structlog.reset_defaults()  # the fixture leaves out all but what is critical
+    lines: list[Any] = []
+
+    async def ordering() -> None:
+        async with practice.opened() as services:
+            intake = Intake(
+                services.ledger.intake,
+                {BANDWIDTH: practice.adapter()},
+                practice.bell,
+                now=utc_now,
+                numbers_per_hour=1000,
+                secrets=services.ledger.webhook_secrets,
+            )
+            with capture_logs() as logged:
+                for key in ("a", "b"):
+                    await intake.submit(an_order(key), producer="new shop")
+            lines.extend(logged)
+
+    run(ordering())
+    warnings = [line for line in lines if line["event"] == "producer_without_limit"]
+    assert [(line["log_level"], line["producer"], line["numbers_per_hour"]) for line in warnings] == [
+        ("warning", "new shop", 1000)
+    ]
+    assert warnings[0]["remedy"] == "number-orders producers limit 'new shop' --per-hour N"
 
 
 def test_cancelled_order_gives_its_numbers_back(practice: Practice) -> None:

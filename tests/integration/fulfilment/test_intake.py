@@ -67,6 +67,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"criteria": {"npa": " 919"}}, "criteria.npa"),
     ({"criteria": None, "quantity": None, "numbers": [NUMBERS[0], "+19115550100"]}, "numbers.1"),
     ({"criteria": None, "quantity": None, "numbers": ["+19005550100"]}, "numbers.0"),
+    ({"criteria": None, "quantity": None, "numbers": ["+15555550100"]}, "numbers.0"),
     ({"criteria": None, "quantity": None, "numbers": ["+881612345678"]}, "numbers.0"),
     ({"criteria": None, "quantity": None, "numbers": []}, "numbers"),
     ({"criteria": None, "quantity": None, "numbers": [NUMBERS[0], NUMBERS[0]]}, "order"),

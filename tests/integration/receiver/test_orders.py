@@ -1,11 +1,14 @@
 """Orders over HTTP: taken in once a key, shown and listed to their producer alone, cancelled."""
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
+from number_orders.ledger.allowances import Limit
+from number_orders.orders.budget import Above, Span
 from tests.integration.fulfilment.practice import an_order
 from tests.integration.receiver.conftest import Running
 
@@ -23,6 +26,16 @@ def submit(client: httpx.Client, key: str = "crm-1", **changes: Any) -> dict[str
     assert answer.status_code in {200, 201}, answer.text
     ticket: dict[str, Any] = answer.json()
     return ticket
+
+
+def set_limit(receiver: Running, limit: Limit) -> None:
+    """Limit the orders of crm; what exceeds it is parked."""
+
+    async def setting() -> None:
+        async with receiver.practice.opened() as services:
+            await services.ledger.allowances.set_limits("crm", [limit], above=Above.PARK)
+
+    asyncio.run(setting())
 
 
 def test_order_is_taken_in_once(crm: httpx.Client) -> None:
@@ -229,7 +242,7 @@ def test_dry_run_stores_nothing(crm: httpx.Client, receiver: Running) -> None:
     """It says what would happen, and how many such numbers the carrier offers."""
 
     def would(**changes: Any) -> dict[str, Any]:
-        answer = crm.post("/v1/orders", params={"dry_run": 1}, json=an_order("crm-1", **changes))
+        answer = crm.post("/v1/orders", params={"dry_run": 1}, json={**an_order("crm-1"), **changes})
         assert answer.status_code == 200
         document: dict[str, Any] = answer.json()
         return document
@@ -243,6 +256,12 @@ def test_dry_run_stores_nothing(crm: httpx.Client, receiver: Running) -> None:
     assert receiver.practice.rows("SELECT 1 FROM orders") == []
     ticket = submit(crm, "crm-1")
     assert would()["ticket"] == {**ticket, "new": False}
+    budget = [{"span": "order", "carrier": None, "numbers_max": 5, "left": 5, "until": None, "above": "park"}]
+    set_limit(receiver, Limit(Span.ORDER, 5))
+    assert would(key="crm-2", quantity=5)["budget"] == budget
+    parked = would(key="crm-2", quantity=6)
+    assert (parked["would"], parked["budget"]) == ("park", budget)
+    assert parked["parked"] == "budget: 6 numbers are more than 5, the most in an order"
     conflict = would(quantity=9)
     assert (conflict["would"], conflict["conflict"]) == ("refuse", True)
     assert receiver.practice.sold() == []

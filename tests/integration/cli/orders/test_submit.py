@@ -192,3 +192,21 @@ def test_a_table_of_orders_is_submitted_listed_and_shown_as_tables(
         ("c", "+19195550100", "requested"),
         ("c", "+19195550101", "requested"),
     ]
+
+
+def test_check_says_what_would_become_of_each_and_stores_nothing(backend: Backend, command: Command) -> None:
+    command("submit", "-", stdin=json.dumps(order("known")))
+    lines = "\n".join(json.dumps(each) for each in (order("a"), order("known"), order("b", quantity=0)))
+
+    result = command("submit", "-", "--check", columns=200, stdin=lines)
+
+    assert result.exit_code == 1
+    assert [line.split()[2:4] for line in result.stdout.splitlines()[1:]] == [
+        ["a", "accept"],
+        ["known", "find"],
+        ["b", "refuse"],
+    ]
+    assert "1 to accept, 1 to find, 1 to refuse; nothing was stored" in result.stderr
+    found = json.loads(command("submit", "-", "--check", "--json", stdin=lines).stdout)["orders"]
+    assert [each["would"] for each in found] == ["accept", "find", "refuse"]
+    assert listed(command) == ["known"]

@@ -11,7 +11,8 @@ from number_orders.carriers.bandwidth.search import search_type
 from number_orders.cli.demo.orders import ORDERS_MIN, PRODUCERS, Call, Way, Workload
 from number_orders.cli.demo.orders import make_workload as make_workload_for
 from number_orders.cli.stack.sandbox_accounts import sandbox_settings
-from number_orders.fulfilment.intake import Intake
+from number_orders.fulfilment.order_reader import OrderReader
+from number_orders.fulfilment.webhooks.addresses import AddressRules
 from number_orders.orders.errors import OrderRefused
 from number_orders.orders.model import OrderRequest
 from number_orders_client.contract import ORDERS_MAX
@@ -45,9 +46,8 @@ def workload(request: pytest.FixtureRequest) -> Workload:
 
 
 def read(body: dict[str, Any]) -> OrderRequest | OrderRefused:
-    intake = Intake(store=None, adapters=ADAPTERS, bell=None, now=utc_now, secrets=None)  # type: ignore[arg-type]  # it only reads
     try:
-        return intake._read(body)
+        return OrderReader(ADAPTERS, AddressRules(), utc_now).read(body)
     except OrderRefused as refused:
         return refused
 
