@@ -20,6 +20,7 @@ Profiles = Mapping[str, str]
 _CRITERIA: Final = frozenset({"country", "number_type", "npa", "city", "state"})
 _PLACE: Final = re.compile(r"(?=.*\S)[^\x00-\x1f\x7f]{1,100}")
 _NPA: Final = re.compile(r"[2-9][0-9]{2}")
+_DECIMAL: Final = 10
 _AREA_CODE: Final = re.compile(r"[0-9]{1,8}")
 
 
@@ -64,6 +65,9 @@ def _count_faults(request: OrderRequest) -> Iterator[Fault]:
         return
     if not 1 <= size <= QUANTITY_MAX:
         yield Fault("range_size", f"must be 1 to {QUANTITY_MAX}")
+    elif size > 1 and size % _DECIMAL:
+        rule = "must be a multiple of ten, since numbers are given out in decimal blocks"
+        yield Fault("range_size", f"{rule}; `number-orders restrictions` shows the sizes that CM.com has")
     elif quantity % size:
         yield Fault("range_size", "must divide the quantity: numbers come in whole ranges")
 

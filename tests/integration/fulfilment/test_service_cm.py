@@ -216,7 +216,7 @@ def test_ranges_are_reported_number_by_number(cm: Practice) -> None:
 def test_order_with_a_forbidden_range_size_fails_and_is_not_sent(cm: Practice) -> None:
     async def refused() -> None:
         async with opened(cm) as services:
-            (order_id,) = await accept(services, a_dutch_order(quantity=14, range_size=7))
+            (order_id,) = await accept(services, a_dutch_order(quantity=40, range_size=20))
             await working(services, Lane.SUBMIT)
 
             rule = "range_size: must be one of 10, 100: CM.com has no other ranges of local numbers of NLD"

@@ -25,6 +25,8 @@ def broken(request: OrderRequest) -> list[str]:
         a_request(criteria={"state": "Noord-Holland"}),
         a_request(200, range_size=100),
         a_request(100, range_size=100),
+        a_request(100, range_size=50),
+        a_request(3, range_size=1),
         in_america(),
         a_request(notes="distribution group 7", name="Spring"),
     ],
@@ -38,7 +40,8 @@ def test_good_orders_pass(request_: OrderRequest) -> None:
     [
         (a_request(1001), ["quantity"]),
         (a_request(0), ["quantity"]),
-        (a_request(10, range_size=3), ["range_size"]),
+        (a_request(14, range_size=7), ["range_size"]),
+        (a_request(30, range_size=20), ["range_size"]),
         (a_request(10, range_size=100), ["range_size"]),
         (a_request(10, range_size=0), ["range_size"]),
         (a_request(criteria={"npa": None}), ["criteria"]),
