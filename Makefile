@@ -39,19 +39,22 @@ check: setup  ## what can be known without running: ruff, mypy, import contracts
 test-fast: setup  ## what needs no server: units, adapters and sandbox on loopback, simulated worlds
 	@$(BIN)/pytest $(or $(ARGS),-q) tests/unit tests/contract tests/simulation
 
-# Three runs side by side: tests of whole processes mostly wait, and keep few CPUs busy.
+# Four runs side by side: tests of whole processes mostly wait, and keep few CPUs busy. Each run imports only the
+# folders whose tests it runs, and names its slowest tests at the end.
+RUN := $(BIN)/pytest --durations=10 --durations-min=5
 test: setup  ## every test (ARGS="-k key" for some)
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@echo "Three runs side by side. This shows the tests of whole processes; the other two are shown when all are over."
-	@$(BIN)/pytest -m "not acceptance and not engines" >.venv/test-others.log 2>&1 & others=$$!; \
-		$(BIN)/pytest -m "acceptance and long and not alone" >.venv/test-long.log 2>&1 & long=$$!; \
-		trap 'kill $$others $$long 2>/dev/null' INT TERM; \
-		$(BIN)/pytest -m "acceptance and not long and not alone"; shown=$$?; \
-		wait $$long; third=$$?; wait $$others; second=$$?; \
-		cat .venv/test-long.log .venv/test-others.log; test "$$shown $$second $$third" = "0 0 0"
-	@$(BIN)/pytest -m "alone and not engines"
+	@echo "Four runs side by side. This shows the tests of whole processes; the others are shown when all are over."
+	@$(RUN) --ignore=tests/acceptance --ignore=tests/engines --ignore=tests/integration >.venv/test-units.log 2>&1 & units=$$!; \
+		$(RUN) tests/integration >.venv/test-integration.log 2>&1 & integration=$$!; \
+		$(RUN) -m "long and not alone" tests/acceptance >.venv/test-long.log 2>&1 & long=$$!; \
+		trap 'kill $$units $$integration $$long 2>/dev/null' INT TERM; \
+		$(RUN) -m "not long and not alone" tests/acceptance; failed=$$?; \
+		for run in $$units $$integration $$long; do wait $$run || failed=1; done; \
+		cat .venv/test-units.log .venv/test-integration.log .venv/test-long.log; exit $$failed
+	@$(RUN) -m alone tests/acceptance
 endif
 
 test-engines: setup  ## the main job on Debian's own PostgreSQL, PgBouncer, Redis, Sentinel, RabbitMQ (root; ARGS="-k rabbitmq")

@@ -8,6 +8,8 @@ It differs from kombu's bookkeeping in these points:
 - Own names (`config.queues`). What a worker of 0.1.0 left under kombu's names comes back too, if its queue is ours; the
   records of other applications are left alone.
 - A record that the broker refuses, for want of memory or because the key is something else, does not stop the message.
+- A worker that gives a message back does so from its own memory if the broker has lost the record, as after FLUSHALL or
+  a failover to a replica that was behind. Nobody else has that message then.
 """
 
 import time
@@ -77,6 +79,8 @@ class Unacknowledged(kombu_redis.QoS):
     """The messages that a channel has delivered and that are not acknowledged yet."""
 
     channel: Any
+    _delivered: Any
+    _dirty: set[str]
     _remove_from_indices: Any
     _vrestore_count: int
 
@@ -146,12 +150,35 @@ class Unacknowledged(kombu_redis.QoS):
             virtual.QoS.ack(self, delivery_tag)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
-        """Return one message to its queue."""
-        if (record := self._unrecorded.pop(tag, None)) is None:
-            super().restore_by_tag(tag, client=client, leftmost=leftmost)
+        """Return one message to its queue: as the broker recorded it, or else as this process holds it."""
+        if (record := self._unrecorded.pop(tag, None)) is not None:
+            with self.channel.conn_or_acquire(client) as connected:
+                self.channel._do_restore_message(*record, connected, leftmost)  # noqa: SLF001  as the base class does
             return
+        held = self._held_record(tag)
+
+        def move(pipe: Any) -> None:
+            recorded = pipe.hget(self.unacked_key, tag)
+            pipe.multi()
+            self._remove_from_indices(tag, pipe)
+            if record := loads(recorded.decode()) if recorded else held:
+                self.channel._do_restore_message(*record, pipe, leftmost)  # noqa: SLF001  as the base class does
+            if held and not recorded:
+                log.warning("message_restored_from_memory", queue=held[2])
+
         with self.channel.conn_or_acquire(client) as connected:
-            self.channel._do_restore_message(*record, connected, leftmost)  # noqa: SLF001  as the base class does
+            connected.transaction(move, self.unacked_key)
+
+    def _held_record(self, tag: str) -> list[Any] | None:
+        """Return a message that this channel has delivered, and that is neither acknowledged nor rejected."""
+        if tag not in self._delivered or tag in self._dirty:
+            return None
+        held = self._delivered[tag]
+        if isinstance(held, Message):
+            delivery: Any = held.delivery_info
+            return [held._raw, delivery["exchange"], delivery["routing_key"]]  # type: ignore[attr-defined]  # noqa: SLF001
+        delivery = held["properties"]["delivery_info"]
+        return [held, delivery["exchange"], delivery["routing_key"]]
 
     def restore_visible(self, start: int = 0, num: int | None = 10, interval: int | None = 10) -> None:
         """Return to their queues the messages that are unacknowledged for longer than the visibility timeout.

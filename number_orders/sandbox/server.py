@@ -34,6 +34,8 @@ from number_orders.sandbox.swift.access import SwiftAccount
 _KEEP_ALIVE_S: Final = 3600
 _GRACE_S: Final = 3
 _START_S: Final = 20
+_ITERATIONS_TO_ACCEPT: Final = 5
+"""How many iterations of the loop asyncio needs, at most, from an incoming connection to its protocol."""
 _BACKLOG: Final = 1024
 
 
@@ -69,11 +71,23 @@ class _Server(uvicorn.Server):
         self._sandbox.stopping.set()
         for task in self._tasks:
             task.cancel()
+        await self._stop_accepting()
         await asyncio.sleep(0)  # hanging requests close their connections before the server counts the open ones
         await super().shutdown(sockets)
         for left in list(self.server_state.connections):  # those that did not close in time
             left.transport.abort()
         await asyncio.sleep(0)  # connections close in the loop's next iteration, and this is the last one
+
+    async def _stop_accepting(self) -> None:
+        """Let connections that have just come get their protocols.
+
+        asyncio never closes those that it accepts in the iteration in which a server is closed.
+        """
+        for server in self.servers:
+            for listener in server.sockets:
+                asyncio.get_running_loop().remove_reader(listener.fileno())
+        for _ in range(_ITERATIONS_TO_ACCEPT):
+            await asyncio.sleep(0)
 
 
 def serve(

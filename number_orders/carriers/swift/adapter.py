@@ -401,16 +401,20 @@ class Swift:
     def _until_next_purchase(
         self, order: Order, steps: Steps, view: OrderView, came: Collection[Did]
     ) -> ConversationOf[Steps]:
-        """Return the steps of an order that has ended with the time of the next purchase of ours.
+        """Return the steps of an order that has ended with the time of the next purchase that is under way.
 
-        The order has no serial lock any more, so the numbers that came since may be those of an order under way.
+        The order has no serial lock any more, so the numbers that came since may be those of an order under way. The
+        numbers of one that has ended are in the ledger. If they may have been forgotten, each purchase counts.
 
         Raises:
             NoAnswer: Some came so lately that the list of orders may not show yet which purchase brought them.
         """
         orders = yield from self._read_order_pages(order, all_orders())
-        until = next_purchase_at(view, (one for one in orders.items if not is_ours(order, one)))
-        known: KnownNumbers = yield LookUpNumbers(())
+        others = [one for one in orders.items if not is_ours(order, one)]
+        known: KnownNumbers = yield LookUpNumbers((), tuple(filter(None, map(reference_of, others))))
+        if not begun_before_fall(order, steps):
+            others = [one for one in others if reference_of(one) not in known.ended]
+        until = next_purchase_at(view, others)
         certain_until = known.now - self._settle_after - CLOCK_DIFFERENCE_MAX
         if any(did.inserted_at > certain_until and (until is None or did.inserted_at < until) for did in came):
             raise NoAnswer("numbers came so lately that the purchase which brought them may not be listed yet")

@@ -1,10 +1,14 @@
 """The sandbox in its own process: start, output, stop."""
 
+import contextlib
+import gc
 import inspect
 import json
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -160,3 +164,28 @@ def test_the_command_hands_its_files_through(tmp_path: Path) -> None:
 
     assert stop(process)[0] == 0
     assert len(memory.read_text().splitlines()) == 1
+
+
+def test_a_connection_that_comes_as_the_server_stops_is_closed() -> None:
+    """Otherwise its socket would be collected much later, and the warning about it would fail another test."""
+    sockets: list[socket.socket] = []
+    is_over = threading.Event()
+
+    def connect(host: str, port: int) -> None:
+        with contextlib.suppress(OSError):
+            while not is_over.is_set():
+                sockets.append(socket.create_connection((host, port), timeout=5))
+
+    with running_sandbox() as control:
+        url = httpx.URL(control.url)
+        caller = threading.Thread(target=connect, args=(url.host, url.port))
+        caller.start()
+    is_over.set()
+    caller.join()
+    assert sockets
+    for one in sockets:
+        one.settimeout(5)
+        with contextlib.suppress(ConnectionError):
+            assert one.recv(1) == b""
+        one.close()
+    gc.collect()  # pytest fails this test if a socket is collected that was not closed

@@ -153,12 +153,18 @@ def test_running_batches_are_accepted_although_the_broker_was_wiped(
     assert worker.popen.poll() is None
 
 
+@pytest.mark.parametrize("is_wiped", [False, True], ids=["recorded", "wiped"])
 def test_a_batch_is_requeued_when_the_ledger_stays_away(
-    own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis
+    own_engines: Engines, processes: Processes, app: Celery, broker: redis.Redis, is_wiped: bool
 ) -> None:
-    """A batch is held for a while and then given back to the broker; redelivered requests run alone."""
+    """A batch is held for a while and then given back to the broker; redelivered requests run alone.
+
+    A broker that was wiped meanwhile gets it from the worker's memory.
+    """
     worker = processes.worker(children=2)
     sent = hold_batches(app, broker, worker, own_engines)
+    if is_wiped:
+        broker.flushall()
 
     def held() -> list[dict[str, Any]]:
         return [json.loads(line) for line in worker.said().splitlines() if '"ledger_away"' in line]

@@ -182,3 +182,33 @@ def test_a_lock_of_somebody_does_not_keep_messages_from_coming_back(channel: Cha
     broker.zadd(INDEX, {str(message.delivery_tag): 1})
     restore(channel, "orders")
     assert broker.llen("orders") == 1
+
+
+@pytest.mark.parametrize("capacity", [1, 3])
+def test_what_a_wiped_broker_has_lost_is_given_back_from_memory(
+    channel: Channel, broker: redis.Redis, capacity: int
+) -> None:
+    """As after FLUSHALL, or a failover to a replica that was behind: nobody else has these messages."""
+    broker.lpush("orders", *(a_task(str(i)) for i in range(capacity)))
+    messages = take(channel, capacity=capacity)
+    broker.flushall()
+    for message in messages:
+        message.reject(requeue=True)
+    back = [json.loads(item) for item in broker.lrange("orders", 0, -1)]
+    assert sorted(item["headers"]["id"] for item in back) == sorted(m.headers["id"] for m in messages)
+    assert all(item["properties"]["delivery_info"]["redelivered"] for item in back)
+    assert [message.headers["id"] for message in take(channel, capacity=capacity)] == [
+        item["headers"]["id"] for item in reversed(back)
+    ]
+
+
+def test_a_channel_that_closes_gives_back_what_a_wiped_broker_has_lost(broker: redis.Redis, broker_url: str) -> None:
+    broker.lpush("orders", a_task("done"), a_task("held"))
+    with make_app(Settings(broker_url=SecretStr(broker_url))).connection_for_write() as connection:
+        channel = connection.default_channel
+        assert isinstance(channel, Channel)
+        done, held = take(channel, capacity=2)
+        done.ack()
+        broker.flushall()
+    (back,) = [json.loads(item) for item in broker.lrange("orders", 0, -1)]
+    assert back["headers"]["id"] == held.headers["id"]

@@ -18,6 +18,9 @@ class Heard:
     body: bytes
 
 
+_ITERATIONS_TO_ACCEPT = 5
+"""How many iterations of the loop asyncio needs, at most, from an incoming connection to its protocol."""
+
 Act = Callable[[asyncio.StreamWriter], Awaitable[bool]]
 """Answers one request; returns whether the connection stays open."""
 
@@ -80,10 +83,10 @@ class TinyCarrier:
         self.heard: list[Heard] = []
         self.called = asyncio.Event()
         self.connections = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         port = self._server.sockets[0].getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         return self
@@ -91,16 +94,20 @@ class TinyCarrier:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        asyncio.get_running_loop().remove_reader(self._server.sockets[0].fileno())
+        for _ in range(_ITERATIONS_TO_ACCEPT):  # a connection may have come that has no protocol yet
+            await asyncio.sleep(0)
         self._server.close()
-        for task in self._tasks:
+        for task, writer in self._open.items():
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+            writer.transport.abort()
+        await asyncio.gather(*self._open, return_exceptions=True)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        self._open[asyncio.create_task(self._serve(reader, writer))] = writer
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task
-        self._tasks.add(task)
-        self.connections += 1
         with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             while True:
                 self.heard.append(await _request(reader))

@@ -1,6 +1,7 @@
 """The status of an order at Swift: its texts, the numbers that came, and whether they are usable."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -441,6 +442,21 @@ def test_an_order_that_has_ended_brought_nothing_after_our_next_purchase() -> No
     event, _, _ = converse(CARRIER.ask(ENDED), shown("COMPLETED"), came, UNKNOWN, orders, UNKNOWN, UNKNOWN)
     assert isinstance(event, PartlyFilled)
     assert event.numbers == results(NumberState.USABLE, ONE)
+
+
+@pytest.mark.parametrize("is_forgetful", [False, True])
+def test_a_purchase_that_has_ended_takes_no_numbers_unless_they_may_be_forgotten(is_forgetful: bool) -> None:
+    """What it has brought is in the ledger. So what nobody holds came by the order that is looked at."""
+    reference = "11111111-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
+    others = purchase_at(3 * HOUR, reference)
+    came = listed(did(ONE, after=2 * HOUR), did(TWO, after=4 * HOUR))
+    orders = listed(others, kind="order")
+    order = replace(ENDED, history_lost_at=NOW + HOUR) if is_forgetful else ENDED
+    known = KnownNumbers(NOW, ended=frozenset([reference]))
+    more = (orders,) if is_forgetful else ()
+    event, _, _ = converse(CARRIER.ask(order), shown("COMPLETED"), came, *more, UNKNOWN, orders, known, UNKNOWN)
+    assert isinstance(event, PartlyFilled if is_forgetful else Filled)
+    assert event.numbers == results(NumberState.USABLE, ONE, *([] if is_forgetful else [TWO]))
 
 
 def test_numbers_that_have_just_come_are_not_given_to_an_order_that_has_ended() -> None:
