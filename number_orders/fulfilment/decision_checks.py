@@ -8,7 +8,7 @@ from typing import Any
 from number_orders.ledger.history import Receipt, Story
 from number_orders.orders.errors import NotResolvable
 from number_orders.orders.events import CalledBack, Event, NotListed, ProvenAbsent, Refused
-from number_orders.orders.model import CarrierName, CarrierOrderId, count_done
+from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, count_done
 from number_orders.orders.policy import CarrierPolicy
 
 
@@ -101,9 +101,11 @@ class DecisionCheck:
         return self.story.order.request.carrier
 
     def _both(self, seen: Seen, theirs: str) -> NotResolvable:
+        removes = self.story.order.request.kind is Kind.REMOVE_NUMBERS
+        both = "both would remove numbers" if removes else "both would be bought"
         return self._refusal(
-            f"{self._carrier} has {theirs} ({seen.text}), and both would be bought; adopt it, or have it cancelled at "
-            "the carrier first"
+            f"{self._carrier} has {theirs} ({seen.text}), and {both}; adopt it, or have it cancelled at the carrier "
+            "first"
         )
 
     def _refusal(self, why: str) -> NotResolvable:

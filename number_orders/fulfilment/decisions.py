@@ -126,7 +126,7 @@ class Decisions:
         order = story.order
         if bought := _bought(story):
             raise NotResolvable(_why_not_again(order, bought))
-        if order.request.kind is Kind.REMOVE_NUMBERS or not order.may_be_at_carrier:
+        if not order.may_be_at_carrier:
             return
         check = DecisionCheck(
             story, f"order {order.order_id} cannot be sent again", self.carriers[order.request.carrier].policy

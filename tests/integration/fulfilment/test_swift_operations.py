@@ -6,7 +6,8 @@ import psycopg
 import pytest
 from psycopg.rows import dict_row
 
-from number_orders.orders.events import WrittenOff
+from number_orders.orders.errors import NotResolvable
+from number_orders.orders.events import SentAgain, WrittenOff
 from number_orders.orders.model import State
 from number_orders.sandbox.control import SandboxControl
 from tests.integration.fulfilment.practice import run, work_until_idle
@@ -129,6 +130,24 @@ def test_removal_that_is_closed_halfway_is_partial(practice: SwiftPractice) -> N
             assert practice.is_idle()
 
     run(closed())
+
+
+def test_removal_that_the_carrier_has_is_not_sent_again(practice: SwiftPractice) -> None:
+    """Otherwise it could be cancelled as one that was never sent, while its numbers leave the account."""
+
+    async def again() -> None:
+        async with practice.opened() as services:
+            (number,) = await buy(practice, services)
+            practice.pass_time(minutes=32)
+            removal = await accept_one(services, a_removal([number]))
+            await work_once(practice, services)
+            assert practice.order(removal)["state"] == "OPEN"
+            await services.orders.park(removal, by="ana", why="what is this")
+            with pytest.raises(NotResolvable, match="adopt it"):
+                await services.orders.resolve(removal, SentAgain("ana", "it never moves"))
+            assert practice.order(removal)["state"] == "PARKED"
+
+    run(again())
 
 
 def test_removal_inside_its_taint_window_is_not_tried_sooner(practice: SwiftPractice) -> None:
