@@ -3,6 +3,9 @@
 kombu unpacks a message while it takes it from the broker, before anything can look at it, and without a limit: a
 message of 2 MB may become 2 GB. A message that is too long, or that has a compression without a limit here, cannot be
 read; the consumer stores it as a dead letter with the reason, and answers its sender.
+
+A message can name a compression as its character set too: kombu passes a body that it takes for plain text or bytes to
+the Python codec of that name, and `zlib` and `bz2` are codecs. Such a body stays as it is.
 """
 
 import bz2
@@ -14,6 +17,7 @@ from typing import Any, Final
 
 from kombu import compression
 from kombu.exceptions import ContentDisallowed
+from kombu.serialization import TRUSTED_CONTENT, registry
 
 UNPACKED_BYTES_MAX: Final = 4 * 1024 * 1024
 """As long as a message may be (`workers.consumer`)."""
@@ -31,6 +35,12 @@ def install() -> None:
     for content_type in compression.encoders():
         known: Any = compression.get_encoder(content_type)  # the stubs lack the second half of the pair
         compression.register(known[0], partial(unpack, content_type=content_type), content_type)
+    for content_type in TRUSTED_CONTENT:  # those that a consumer reads whatever it accepts
+        registry.register(content_type, None, _as_it_is, content_type)
+
+
+def _as_it_is(body: bytes) -> bytes:
+    return body
 
 
 def unpack(packed: bytes, content_type: str) -> bytes:

@@ -30,9 +30,13 @@ def on_change(
 
     Raises:
         UntrustedNotice: The webhook is not signed with the secret, is older than five minutes, or is no order document.
+            Or its body was parsed before, so that nothing can be verified.
         ImportError: Webhooks need standardwebhooks: pip install 'number-orders-client[webhooks]'.
     """
-    if not isinstance(notice, Mapping):
+    if isinstance(notice, Mapping):
+        if headers is not None or secret is not None:
+            raise UntrustedNotice("a webhook is signed as it arrived: give its body as bytes, before any JSON is read")
+    else:
         notice = _verified(notice, headers or {}, [secret] if isinstance(secret, str) else list(secret or ()))
     try:
         return OrderDocument.model_validate(notice)
@@ -45,7 +49,7 @@ def _verified(body: bytes | str, headers: Mapping[str, str], secrets: Sequence[s
         from standardwebhooks.webhooks import Webhook  # noqa: PLC0415  only webhooks need it
     except ImportError as missing:
         raise ImportError("webhooks need standardwebhooks: pip install 'number-orders-client[webhooks]'") from missing
-    if not secrets:
+    if not all(one.removeprefix("whsec_") for one in secrets or [""]):
         raise UntrustedNotice("a webhook is trusted by its signature: give the secret")
     verifiers = [Webhook(one) for one in secrets]
     given, trouble = dict(headers.items()), ""

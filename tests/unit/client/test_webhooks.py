@@ -90,3 +90,20 @@ def test_the_argument_of_a_notify_task_is_read_as_it_is() -> None:
     assert on_change(DOCUMENT).version == 5
     with pytest.raises(UntrustedNotice, match="no order document: key: is needed"):
         on_change({name: value for name, value in DOCUMENT.items() if name != "key"})
+
+
+def test_a_body_that_was_parsed_before_is_not_taken_for_a_verified_one() -> None:
+    """Only the argument of a task may be an object, and a task has neither headers nor a secret."""
+    body = json.dumps(DOCUMENT)
+    for given in ({"secret": SECRET}, {"headers": signed(body, SECRET)}, {"headers": {}, "secret": SECRET}):
+        with pytest.raises(UntrustedNotice, match="give its body as bytes"):
+            on_change(DOCUMENT, **given)  # type: ignore[arg-type]
+    assert on_change(DOCUMENT).key == "crm-1"
+
+
+def test_an_empty_secret_signs_nothing() -> None:
+    """An HMAC with an empty key is one that everybody can make."""
+    body = json.dumps(DOCUMENT)
+    for secret in ("", "whsec_"):
+        with pytest.raises(UntrustedNotice, match="give the secret"):
+            on_change(body, signed(body, SECRET), secret=secret)

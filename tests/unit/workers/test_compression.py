@@ -73,3 +73,20 @@ def test_a_compression_without_a_limit_is_not_accepted() -> None:
     for content_type in ("application/zstd", "application/x-brotli"):
         with pytest.raises(ContentDisallowed, match="which is not accepted"):
             unpack(b"x", content_type)
+
+
+@pytest.mark.parametrize("content_type", ["application/data", "application/text", "", None])
+@pytest.mark.parametrize(("encoding", "pack"), [("zlib", zlib.compress), ("bz2", bz2.compress)])
+def test_a_compression_that_is_named_as_the_character_set_unpacks_nothing(
+    content_type: str | None, encoding: str, pack: Callable[[bytes], bytes]
+) -> None:
+    """kombu decodes types that it trusts by Python's codec of that name, whatever the consumer accepts."""
+    packed, made = pack(BOMB), Message
+    message: Any = made(packed, content_type=content_type, content_encoding=encoding, accept={"application/json"})  # type: ignore[arg-type]
+    tracemalloc.start()
+    try:
+        assert message.decode() == packed
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < UNPACKED_BYTES_MAX
