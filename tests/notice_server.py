@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 import uvicorn
 from fastapi import APIRouter, FastAPI
 
+from number_orders.sandbox.server import ClosingServer
+
 
 @asynccontextmanager
 async def serving(make_router: Callable[[str], APIRouter]) -> AsyncIterator[str]:
@@ -16,7 +18,7 @@ async def serving(make_router: Callable[[str], APIRouter]) -> AsyncIterator[str]
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         app = FastAPI()
         app.include_router(make_router(url))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, ws="none", lifespan="on"))
+        server = ClosingServer(uvicorn.Config(app, log_level="warning", access_log=False, ws="none", lifespan="on"))
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             if serving.done():

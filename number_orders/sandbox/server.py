@@ -53,7 +53,29 @@ class _DroppingProtocol(H11Protocol):
         self.app = app
 
 
-class _Server(uvicorn.Server):
+class ClosingServer(uvicorn.Server):
+    """Closes every connection before it ends, also those that come as it stops."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._stop_accepting()
+        await super().shutdown(sockets)
+        for left in list(self.server_state.connections):  # those that did not close in time
+            left.transport.abort()
+        await asyncio.sleep(0)  # connections close in the loop's next iteration, and this is the last one
+
+    async def _stop_accepting(self) -> None:
+        """Let connections that have just come get their protocols.
+
+        asyncio never closes those that it accepts in the iteration in which a server is closed.
+        """
+        for server in self.servers:
+            for listener in server.sockets:
+                asyncio.get_running_loop().remove_reader(listener.fileno())
+        for _ in range(_ITERATIONS_TO_ACCEPT):
+            await asyncio.sleep(0)
+
+
+class _Server(ClosingServer):
     """Reports when it is ready, runs the carriers' background tasks, and ends hanging requests when it stops."""
 
     def __init__(self, config: uvicorn.Config, sandbox: SandboxState, on_ready: Callable[[], None]) -> None:
@@ -71,23 +93,8 @@ class _Server(uvicorn.Server):
         self._sandbox.stopping.set()
         for task in self._tasks:
             task.cancel()
-        await self._stop_accepting()
         await asyncio.sleep(0)  # hanging requests close their connections before the server counts the open ones
         await super().shutdown(sockets)
-        for left in list(self.server_state.connections):  # those that did not close in time
-            left.transport.abort()
-        await asyncio.sleep(0)  # connections close in the loop's next iteration, and this is the last one
-
-    async def _stop_accepting(self) -> None:
-        """Let connections that have just come get their protocols.
-
-        asyncio never closes those that it accepts in the iteration in which a server is closed.
-        """
-        for server in self.servers:
-            for listener in server.sockets:
-                asyncio.get_running_loop().remove_reader(listener.fileno())
-        for _ in range(_ITERATIONS_TO_ACCEPT):
-            await asyncio.sleep(0)
 
 
 def serve(

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from pydantic import ValidationError
 
+from number_orders.sandbox.server import ClosingServer
 from number_orders_client.contract import PROBLEM_PREFIX, OrderRequest
 from number_orders_client.faults import faults_of, in_words
 
@@ -136,7 +137,7 @@ def serving(api: OrdersApi) -> Iterator[str]:
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(api.app, log_level="error", timeout_graceful_shutdown=1, lifespan="off")
-        server = uvicorn.Server(config)
+        server = ClosingServer(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         while not server.started:
