@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from kombu import compression
 from kombu.exceptions import ContentDisallowed
-from kombu.serialization import TRUSTED_CONTENT, registry
+from kombu.serialization import TRUSTED_CONTENT, registry  # type: ignore[attr-defined]  # missing in the stubs
 
 UNPACKED_BYTES_MAX: Final = 4 * 1024 * 1024
 """As long as a message may be (`workers.consumer`)."""
