@@ -27,7 +27,8 @@ def import_names(paths: set[str]) -> set[str]:
 def sources(*packages: str) -> set[str]:
     """Return every file of these packages that the service reads at run time."""
     files = (file for package in packages for file in (ROOT / package).rglob("*"))
-    return {str(file.relative_to(ROOT)) for file in files if file.suffix in {".py", ".sql", ".mako", ".typed"}}
+    needed = {".py", ".sql", ".mako", ".typed", ".pem", ".key"}
+    return {str(file.relative_to(ROOT)) for file in files if file.suffix in needed}
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,7 @@ from number_orders.fulfilment.webhooks.messages import new_secret
 from workers.clock import machine_now
 
 CERTIFICATE: Final = Path(__file__).parent / "certificate" / "webhooks.pem"
+"""Public, for 127.0.0.1, and no authority: it signs no other certificate, and only the demo's processes trust it."""
 _KEY: Final = CERTIFICATE.with_suffix(".key")
 _REFUSED_FIRST: Final = 8
 _TIMEOUT_S: Final = 10
