@@ -97,7 +97,7 @@ def test_a_body_that_was_parsed_before_is_not_taken_for_a_verified_one() -> None
     body = json.dumps(DOCUMENT)
     for given in ({"secret": SECRET}, {"headers": signed(body, SECRET)}, {"headers": {}, "secret": SECRET}):
         with pytest.raises(UntrustedNotice, match="give its body as bytes"):
-            on_change(DOCUMENT, **given)  # type: ignore[arg-type]
+            on_change(DOCUMENT, **given)
     assert on_change(DOCUMENT).key == "crm-1"
 
 
