@@ -211,7 +211,11 @@ def _fault_of_follow_ups(follow_ups: object) -> str | None:
     The worker sends them, so the broker takes them for any queue: also for that of the operators, which the sender of
     this message may have no access to.
     """
-    if follow_ups and OPERATORS in dumps(follow_ups):
+    try:
+        named = dumps(follow_ups) if follow_ups else ""
+    except (RecursionError, TypeError, ValueError) as fault:
+        return f"has tasks follow it that cannot be read: {type(fault).__name__}"
+    if OPERATORS in named:
         return f"has a task follow it on {OPERATORS}, which operators send to themselves"
     return None
 

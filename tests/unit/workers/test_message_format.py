@@ -66,6 +66,15 @@ def test_producers_own_tasks_may_follow() -> None:
     assert find_fault({}, headers | {"args": [{"notes": OPERATORS}], "callbacks": [OWN]}) is None
 
 
+def test_follow_ups_that_nobody_can_read_are_a_fault() -> None:
+    """An error would end the worker, and the next one that takes the message."""
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    assert "RecursionError" in (find_fault({"task": "orders.get", "id": "x"}, [[], {}, {"chain": [{"x": deep}]}]) or "")
+    assert "RecursionError" in (find_fault({}, {"task": "orders.get", "id": "x", "more": deep}) or "")
+
+
 def test_celerys_own_tasks_send_nothing_in_our_name() -> None:
     for task in ("celery.group", "celery.chord", "celery.chord_unlock", "celery.starmap"):
         assert task in (find_fault({"task": task, "id": "x"}, NO_ARGUMENTS) or "")
