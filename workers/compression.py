@@ -15,9 +15,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
-from kombu import compression
+from kombu import compression, serialization
 from kombu.exceptions import ContentDisallowed
-from kombu.serialization import TRUSTED_CONTENT, registry  # type: ignore[attr-defined]  # missing in the stubs
 
 UNPACKED_BYTES_MAX: Final = 4 * 1024 * 1024
 """As long as a message may be (`workers.consumer`)."""
@@ -35,8 +34,9 @@ def install() -> None:
     for content_type in compression.encoders():
         known: Any = compression.get_encoder(content_type)  # the stubs lack the second half of the pair
         compression.register(known[0], partial(unpack, content_type=content_type), content_type)
-    for content_type in TRUSTED_CONTENT:  # those that a consumer reads whatever it accepts
-        registry.register(content_type, None, _as_it_is, content_type)
+    kombus: Any = serialization  # the stubs lack both names
+    for content_type in kombus.TRUSTED_CONTENT:  # those that a consumer reads whatever it accepts
+        kombus.registry.register(content_type, None, _as_it_is, content_type)
 
 
 def _as_it_is(body: bytes) -> bytes:

@@ -25,11 +25,15 @@ from pydantic import (
     model_validator,
 )
 
+from config.queues import ALL, OPERATORS
+
 MALFORMED: Final = "application/x-stray"
 """The content type of a message that wraps a malformed item of a queue."""
 _FAULTS_MAX: Final = 3
 _REASON_MAX: Final = 300
 _INTERNAL_TASKS: Final = frozenset({"orders.sweep", "orders.mind", "orders.forget", "orders.work"})
+_OURS: Final = frozenset({*ALL, OPERATORS})
+_ARGUMENTS: Final = frozenset({"args", "kwargs"})
 _RETRY_AFTER: Final = timedelta(seconds=1)
 """How long an order waits after its message has killed a child (`default_retry_delay` of its task)."""
 
@@ -77,6 +81,13 @@ class _TaskHeaders(BaseModel):
         """
         if any(self.timelimit or ()) and self.task not in _INTERNAL_TASKS:
             raise ValueError("sets a time limit, which only the service may set")
+        return self
+
+    @model_validator(mode="after")
+    def _task_is_not_celerys(self) -> Self:
+        """Refuse Celery's own tasks, such as `celery.group`: they send other tasks wherever the caller wants."""
+        if self.task.startswith("celery."):
+            raise ValueError(f"asks for {self.task}, which would send tasks in the name of this service")
         return self
 
 
@@ -143,8 +154,8 @@ def as_message(item: bytes, queue: str) -> bytes:
 def read_message(item: bytes, queue: str) -> tuple[bytes, dict[str, Any]]:
     """Return what `as_message` does, and the same as kombu parses it.
 
-    A task message that names another queue than the one it was in is addressed to this one: its sender may write to
-    this queue, and would be believed to have written to the other.
+    A message that names another queue than ours that it was in is addressed to this one: its sender may write to this
+    queue, and would be believed to have written to the other.
     """
     try:
         message: dict[str, Any] = loads(item)
@@ -154,7 +165,7 @@ def read_message(item: bytes, queue: str) -> tuple[bytes, dict[str, Any]]:
     except Exception as fault:  # noqa: BLE001  kombu's JSON names types, and their constructors may raise anything
         return _wrapped(item, queue, f"{type(fault).__name__}: {fault}"[:_REASON_MAX])
     address = message["properties"]["delivery_info"]
-    if address["routing_key"] != queue and "task" in (message.get("headers") or {}):
+    if address["routing_key"] != queue and (queue in _OURS or "task" in (message.get("headers") or {})):
         address.update(exchange="", routing_key=queue)
         return dumps(message).encode(), message
     return item, message
@@ -176,17 +187,36 @@ def _wrapped(item: bytes, queue: str, why: str) -> tuple[bytes, dict[str, Any]]:
     return json.dumps(message).encode(), message
 
 
-def find_fault(headers: object, body: object) -> str | None:
+def find_fault(headers: object, body: Any) -> str | None:
     """Return what is wrong with a task message, or None; None too for other messages, which Celery itself reports."""
     try:
         if isinstance(headers, Mapping) and "task" in headers:
             _TaskHeaders.model_validate(headers)
             _BODY.validate_python(body)
+            follow_ups = body[2]
         elif isinstance(body, Mapping) and "task" in body:
             _TaskHeaders.model_validate(body)
             _PROTOCOL_1_BODY.validate_python(body)
+            follow_ups = {name: value for name, value in body.items() if name not in _ARGUMENTS}
+        else:
+            return None
     except ValidationError as invalid:
         return _describe(invalid)
+    return _fault_of_follow_ups(follow_ups)
+
+
+def _fault_of_follow_ups(follow_ups: object) -> str | None:
+    """Return what is wrong with the tasks that Celery is to send when this one is done; None if nothing is.
+
+    The worker sends them, so the broker takes them for any queue: also for that of the operators, which the sender of
+    this message may have no access to.
+    """
+    try:
+        named = dumps(follow_ups) if follow_ups else ""
+    except (RecursionError, TypeError, ValueError) as fault:
+        return f"has tasks follow it that cannot be read: {type(fault).__name__}"
+    if OPERATORS in named:
+        return f"has a task follow it on {OPERATORS}, which operators send to themselves"
     return None
 
 

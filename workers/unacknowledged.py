@@ -39,7 +39,7 @@ local function parse(item)
   local tag, info = properties.delivery_tag, properties.delivery_info
   assert(type(message.headers) == 'table' and type(tag) == 'string' and properties.body_encoding == 'base64')
   assert(#body % 4 == 0 and body:find('^[%w+/]*=?=?$'))
-  assert(type(info.exchange) == 'string' and type(info.routing_key) == 'string')
+  assert(type(info.exchange) == 'string' and info.routing_key == ARGV[5])
   return tag, cjson.encode(info.exchange) .. ', ' .. cjson.encode(info.routing_key)
 end
 redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
@@ -65,7 +65,7 @@ return taken
 Each is recorded in the form that kombu uses; those taken are returned with their delivery tags. The script stops at an
 item that may not be a message and puts it back; the next BRPOP returns that item alone. It also stops at items that
 contain non-ASCII bytes or typed values (`__type__`): Lua might accept some that Python rejects, and Celery writes
-neither.
+neither. It stops at those that name another queue than ARGV[5], to which they would be restored.
 """
 _BYTES_MAX: Final = 1024 * 1024
 _KOMBU_KEY: Final = "unacked"
@@ -113,7 +113,7 @@ class Unacknowledged(kombu_redis.QoS):
         try:
             with self.channel.conn_or_acquire() as client:
                 taken: Sequence[tuple[bytes, bytes]] = client.eval(
-                    _RECORD, len(keys), *keys, delivery_tag, dumps(record), more, _BYTES_MAX
+                    _RECORD, len(keys), *keys, delivery_tag, dumps(record), more, _BYTES_MAX, queue
                 )
         except redis.ResponseError as refusal:
             # The message has left its queue, so it is delivered all the same; lost if this worker is killed now.

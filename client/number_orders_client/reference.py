@@ -4,8 +4,9 @@ import hashlib
 from typing import Final
 from uuid import UUID
 
-_VERSION: Final = 8 << 76
+DERIVED_VERSION: Final = 8
 """RFC 9562, section 5.8: a UUID whose digits its maker chooses."""
+_VERSION: Final = DERIVED_VERSION << 76
 _VARIANT: Final = 2 << 62
 _CHOSEN: Final = ~((15 << 76) | (3 << 62))
 

@@ -35,7 +35,7 @@ from number_orders.orders.model import (
 from number_orders.orders.reference import derive_reference
 from number_orders.orders.serialization import fingerprint
 from number_orders_client import contract
-from number_orders_client.reference import derive_order_id
+from number_orders_client.reference import DERIVED_VERSION, derive_order_id
 
 log = structlog.get_logger(__name__)
 
@@ -265,6 +265,7 @@ class Intake:
     def _checked(self, submission: Submission) -> NewOrder | Refusal:
         try:
             request = self._reader.read(submission.raw)
+            _check_id(submission, request.key)
             return _new_order(request, submission.producer, OrderId(submission.order_id or uuid7()))
         except OrderRefused as refused:
             return Refusal(_key(submission.raw), refused)
@@ -282,7 +283,15 @@ def _names(submission: Submission) -> set[object]:
 
 def _key(raw: object) -> str | None:
     key = raw.get("key") if isinstance(raw, Mapping) else None
-    return key if isinstance(key, str) else None
+    return key.encode(errors="replace").decode() if isinstance(key, str) else None
+
+
+def _check_id(submission: Submission, key: str) -> None:
+    """Refuse the id that the client derives for another order: whoever took it would keep that order out."""
+    chosen = submission.order_id
+    if chosen is not None and chosen.version == DERIVED_VERSION and chosen != derive_order_id(submission.producer, key):
+        rule = f"has version {DERIVED_VERSION}, and such ids are derived from producer and key; choose one of another"
+        raise OrderRefused([Fault("order_id", rule)])
 
 
 def _own_fault(key: str | None, done: str, trouble: Exception) -> Refusal:

@@ -28,14 +28,7 @@ async def read_json(request: Request, *, bytes_max: int) -> Any:
         Problem: It is too long or too slow, compressed, not JSON, or nested too deep.
     """
     _check_headers(request)
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            body = await read_body(request, bytes_max=bytes_max)
-    except TimeoutError:
-        raise Problem("too-slow", f"the body must arrive within {BODY_WITHIN_S:g} s") from None
-    except ClientDisconnect:
-        raise Problem("malformed-body", "the connection ended before the body did") from None
-    return parse_json(body)
+    return parse_json(await read_body(request, bytes_max=bytes_max))
 
 
 def parse_json(body: bytes) -> Any:
@@ -67,8 +60,19 @@ async def read_body(request: Request, *, bytes_max: int) -> bytes:
     """Return the body of a request.
 
     Raises:
-        Problem: It has, or announces, more than `bytes_max` bytes. The rest is not read.
+        Problem: It has, or announces, more than `bytes_max` bytes, and the rest is not read. Or it is too slow, or
+            its sender is gone.
     """
+    try:
+        async with asyncio.timeout(BODY_WITHIN_S):
+            return await _read(request, bytes_max)
+    except TimeoutError:
+        raise Problem("too-slow", f"the body must arrive within {BODY_WITHIN_S:g} s") from None
+    except ClientDisconnect:
+        raise Problem("malformed-body", "the connection ended before the body did") from None
+
+
+async def _read(request: Request, bytes_max: int) -> bytes:
     announced = request.headers.get("content-length", "0")
     if announced.isdecimal() and int(announced) > bytes_max:
         raise _too_long(bytes_max)

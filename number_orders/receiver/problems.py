@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
+from number_orders.carriers.notices import NOTICES_PATH
 from number_orders.fulfilment.answers import faults_to_json
 from number_orders.orders.errors import (
     Fault,
@@ -135,14 +136,20 @@ def _of_path(error: HTTPException) -> Problem:
 
 async def _answer(request: Request, error: Exception) -> Response:
     problem = problem_of(error)
-    log.info("request_refused", method=request.method, path=request.url.path, problem=problem.name)
+    log.info("request_refused", method=request.method, path=_path(request), problem=problem.name)
     return problem.response()
 
 
 async def _answer_bug(request: Request, error: Exception) -> Response:
     """Answer a bug. Starlette raises it again after that, and the server logs it with its traceback."""
-    log.error("request_failed", method=request.method, path=request.url.path, trouble=repr(error))
+    log.error("request_failed", method=request.method, path=_path(request), trouble=repr(error))
     return Problem("internal-error", "it was logged; sending the same request again is safe").response()
+
+
+def _path(request: Request) -> str:
+    """Return the path for the log: without the part of an address for notices that must not be guessed."""
+    path = request.url.path
+    return f"{NOTICES_PATH}/…" if path.startswith(f"{NOTICES_PATH}/") else path
 
 
 def _fault(found: Mapping[str, Any]) -> Fault:

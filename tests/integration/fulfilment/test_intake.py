@@ -17,6 +17,7 @@ from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import Fault, KeyConflict, LedgerUnavailable, OrderRefused
 from number_orders.orders.model import Lane, OrderRequest
 from number_orders_client import contract
+from number_orders_client.reference import derive_order_id
 from tests.integration.fulfilment.breaking import FailingConnection
 from tests.integration.fulfilment.practice import BANDWIDTH, Practice, accept, an_order, run, work, work_until_idle
 from tests.later import LATER
@@ -179,6 +180,21 @@ def test_id_of_another_order_is_refused(practice: Practice) -> None:
             assert len(practice.rows("SELECT FROM orders")) == 1
 
     run(taken())
+
+
+def test_nobody_takes_the_id_that_is_derived_for_anothers_order(practice: Practice) -> None:
+    """It can be computed from the producer's name and a key that is easily guessed."""
+
+    async def squat() -> None:
+        async with practice.opened() as services:
+            theirs = derive_order_id("crm", "one")
+            for producer, key in (("web", "one"), ("web", "two"), ("crm", "two")):
+                with pytest.raises(OrderRefused, match="order_id: has version 8"):
+                    await services.intake.submit(an_order(key), producer=producer, order_id=theirs)
+            ticket = await services.intake.submit(an_order("one"), producer="crm", order_id=theirs)
+            assert (ticket.order_id, ticket.new) == (theirs, True)
+
+    run(squat())
 
 
 def test_orders_sent_by_many_at_once_are_each_accepted_once(practice: Practice) -> None:

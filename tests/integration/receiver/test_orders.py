@@ -1,6 +1,7 @@
 """Orders over HTTP: taken in once a key, shown and listed to their producer alone, cancelled."""
 
 import asyncio
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -133,6 +134,15 @@ def test_batch_answers_each_order_by_itself(crm: httpx.Client) -> None:
         (4, None),
     ]
     assert all(refusal["faults"][0]["rule"] for refusal in answer["refused"])
+
+
+def test_key_that_cannot_be_sent_back_costs_the_batch_nothing(crm: httpx.Client) -> None:
+    """Half a surrogate pair is JSON, and no UTF-8."""
+    body = json.dumps({"orders": [an_order("good"), an_order("\ud800")]})
+    answer = crm.post("/v1/orders:batch", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    assert [ticket["key"] for ticket in answer.json()["tickets"]] == ["good"]
+    assert [(refusal["index"], refusal["key"]) for refusal in answer.json()["refused"]] == [(1, "?")]
 
 
 def test_batch_of_too_many_is_refused_whole(crm: httpx.Client, receiver: Running) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64encode
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -173,8 +174,18 @@ def test_message_on_the_producers_queue_cannot_claim_to_come_from_the_operators(
         item = json.loads(cast("bytes", broker.rpop("aside")))
         item["properties"]["delivery_info"].update(exchange="", routing_key=OPERATORS)
         broker.lpush("orders", json.dumps(item))
+        first_protocol = json.dumps({"task": "orders.park", "id": str(uuid4()), "args": [], "kwargs": park})
+        item |= {"headers": {}, "body": b64encode(first_protocol.encode()).decode()}
+        item["properties"]["delivery_tag"] = str(uuid4())
+        broker.lpush("orders", json.dumps(item))
     with pytest.raises(ValueError, match="is for operators"):
         forged.get(timeout=60)
+    follower = app.signature("orders.park", kwargs=park, queue=OPERATORS, immutable=True)
+    with pytest.raises(ValueError, match=f"has a task follow it on {OPERATORS}"):
+        app.send_task("orders.get", kwargs={"order_id": order_id}, queue="orders", link=follower).get(timeout=60)
+    with pytest.raises(ValueError, match=r"asks for celery\.group"):
+        app.send_task("celery.group", args=[[follower], str(uuid4()), "g", []], queue="orders").get(timeout=60)
+    assert anybody.call("orders.get", order_id=order_id)["state"] == "ACCEPTED"
     assert operator.call("orders.park", **park)["state"] == "PARKED"
     assert events(ledger_url)[-1] == ("SetAside", "the boss")
 

@@ -95,6 +95,18 @@ def test_a_message_comes_back_after_the_timeout_by_the_brokers_clock(
     assert not broker.exists(RECORDS, INDEX)
 
 
+def test_a_message_comes_back_to_the_queue_that_it_was_in(channel: Channel, broker: redis.Redis) -> None:
+    """Not to the one that it names: its sender may not be allowed to write there."""
+    broker.lpush("orders", a_task("1"), a_task("2", "orders.operators"))
+    (first,) = take(channel, capacity=3)
+    (second,) = take(channel, capacity=3)
+    records: Any = broker.hvals(RECORDS)
+    assert [json.loads(record)[1:] for record in records] == [["", "orders"]] * 2
+    for message in (first, second):
+        message.requeue()
+    assert (broker.llen("orders"), broker.llen("orders.operators")) == (2, 0)
+
+
 def leave_with_kombu(broker_url: str, broker: redis.Redis, queue: str, *, age_s: float) -> None:
     """Take a message as a plain kombu does, let it be unacknowledged for so long, and die."""
     broker.lpush(queue, a_task(f"of {queue}", queue))
