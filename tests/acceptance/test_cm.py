@@ -110,7 +110,7 @@ def test_a_rejection_is_told_with_its_reason(
     document = producer.await_end(ticket["order_id"])
     assert (document["state"], acquired(document)) == ("FAILED", [])
     assert document["reason"]
-    refused = producer.submit(a_dutch_order(quantity=14, range_size=7))
+    refused = producer.submit(a_dutch_order(quantity=40, range_size=20))
     document = producer.await_end(refused["order_id"])
     assert (document["state"], sold_for(carrier, refused)) == ("FAILED", [])
     assert document["reason"].startswith("range_size: must be one of 10, 100")
