@@ -4,6 +4,7 @@ Importing this module connects to nothing. A pool child opens its event loop, HT
 it starts, after the fork, and keeps them until it ends (`number_orders.fulfilment.runtime`).
 """
 
+import gc
 import os
 import shutil
 import tempfile
@@ -50,9 +51,12 @@ if settings.database_url is not None:
 
 @signals.worker_init.connect(weak=False)
 def _on_worker_start(**_: Any) -> None:
-    # Read the certificates once, before the fork, for all children.
+    # Read the certificates once, before the fork, for all children. What is loaded so far is then left out of garbage
+    # collections, which would write to it, so that children share its memory.
     default_tls()
     webhook_tls(settings.webhooks.ca_file)
+    gc.collect()
+    gc.freeze()
 
 
 @signals.worker_process_init.connect(weak=False)
