@@ -45,7 +45,7 @@ class Path(StrEnum):
     SOLD_AGAIN = "a number held, removed, and held again"
     NUMBER_LOCK = "two orders about one number, one waiting"
     SUB_ACCOUNT = "an order for a sub-account, ended"
-    ADOPTED_WRONGLY = "another's carrier order adopted by mistake"
+    ADOPTED_WRONGLY = "another's carrier order adopted by mistake"  # only where the carrier does not answer meanwhile
     CLOSED_UNDER_WAY = "closed by mistake while the carrier had the order"
 
 
@@ -66,7 +66,6 @@ PROMISED: Final[Mapping[str, frozenset[Path]]] = MappingProxyType(
         ),
         "mistakes": frozenset(
             {
-                Path.ADOPTED_WRONGLY,
                 Path.CLOSED_UNDER_WAY,
                 Path.SENT_AGAIN_KNOWN,
                 Path.LATE_LOOK_FOUND,
