@@ -46,7 +46,7 @@ class Path(StrEnum):
     SOLD_AGAIN = "a number held, removed, and held again"
     NUMBER_LOCK = "two orders about one number, one waiting"
     SUB_ACCOUNT = "an order for a sub-account, ended"
-    ADOPTED_WRONGLY = "another's carrier order adopted by mistake"
+    ADOPTED_WRONGLY = "another's carrier order adopted by mistake"  # only where the carrier does not answer meanwhile
     CLOSED_UNDER_WAY = "closed by mistake while the carrier had the order"
     NOTICED = "an open order asked about because of a notice"
     NOTICED_IN_DOUBT = "an order in doubt looked for because of a notice"
@@ -71,7 +71,6 @@ PROMISED: Final[Mapping[str, frozenset[Path]]] = MappingProxyType(
         ),
         "mistakes": frozenset(
             {
-                Path.ADOPTED_WRONGLY,
                 Path.CLOSED_UNDER_WAY,
                 Path.SENT_AGAIN_KNOWN,
                 Path.LATE_LOOK_FOUND,

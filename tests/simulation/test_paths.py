@@ -15,7 +15,7 @@ WALKED: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "withdrawals": ((32, ""),),
     "parts": ((6002, ""),),
     "accounts": ((5, ""),),
-    "mistakes": ((26, ""),),
+    "mistakes": ((22, ""),),
     "patience": ((18, ""), (26, "")),
     "notices": ((7, ""),),
     "blows": ((56, ""),),
