@@ -4,6 +4,7 @@ Reads no ledger and asks no carrier.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -65,6 +66,10 @@ class OrderReader:
         return request
 
 
+_OUR_QUEUES: Final = re.compile(r"orders$|orders\.|number-orders")
+"""The queues of this service, to which a worker would otherwise send whatever task a producer names."""
+
+
 def _check_text(raw: object) -> None:
     if not isinstance(raw, Mapping):
         raise OrderRefused([Fault("order", "must be a JSON object")])
@@ -87,6 +92,8 @@ def _service_faults(shaped: contract.OrderRequest, address_rules: AddressRules) 
             rule = str(wrong)
         if rule:
             yield Fault(f"numbers.{index}", rule)
+    if shaped.notify and shaped.notify.queue and _OUR_QUEUES.match(shaped.notify.queue):
+        yield Fault("notify.queue", "must be a queue of yours: those named orders, orders.… and number-orders… are ours")
     if shaped.notify and shaped.notify.url:
         yield from (Fault("notify.url", rule) for rule in address_rules.faults(shaped.notify.url))
 

@@ -76,6 +76,8 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"notify": {"task": "crm.moved"}}, "notify"),
     ({"notify": {"url": "https://crm.example/hook"}}, "notify.url"),
     ({"notify": {"task": "crm.moved", "queue": "crm", "on": ["SOMETIMES"]}}, "notify.on.0"),
+    ({"notify": {"task": "orders.park", "queue": "orders.operators"}}, "notify.queue"),
+    ({"notify": {"task": "orders.submit", "queue": "orders"}}, "notify.queue"),
     ({"options": {str(i): i for i in range(51)}}, "options"),
 ]
 
