@@ -93,7 +93,9 @@ def _service_faults(shaped: contract.OrderRequest, address_rules: AddressRules) 
         if rule:
             yield Fault(f"numbers.{index}", rule)
     if shaped.notify and shaped.notify.queue and _OUR_QUEUES.match(shaped.notify.queue):
-        yield Fault("notify.queue", "must be a queue of yours: those named orders, orders.… and number-orders… are ours")
+        yield Fault(
+            "notify.queue", "must be a queue of yours: those named orders, orders.… and number-orders… are ours"
+        )
     if shaped.notify and shaped.notify.url:
         yield from (Fault("notify.url", rule) for rule in address_rules.faults(shaped.notify.url))
 
