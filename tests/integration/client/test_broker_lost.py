@@ -18,8 +18,6 @@ WAIT_S = 3.0
 SLACK_S = 4.0
 """For a machine that is busy; libraries' own patience was 21 s."""
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[psutil.Process]:

@@ -32,9 +32,6 @@ ORDER = {
 }
 PRODUCER_APP = "tests.integration.client.producer_app"
 
-# Celery's results keep sockets per thread and close some of them only as garbage.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture
 def worker(processes: Processes) -> Process:
@@ -99,7 +96,7 @@ def test_of_many_the_good_are_accepted_and_each_bad_one_is_named(orders: Client)
 def test_waiting_ends_when_a_person_must_decide(orders: Client, app: Celery) -> None:
     ticket = orders.submit(ORDER)
     parked = [str(ticket.order_id), "look at it", "ana"]
-    app.send_task("orders.park", parked, queue=QUEUE).get(timeout=60)
+    app.send_task("orders.park", parked, queue="orders.operators").get(timeout=60)
     document = orders.wait(ticket.order_id, timeout_s=30)
     assert (document.state, document.final) == ("PARKED", False)
     assert "look at it" in str(document.reason)

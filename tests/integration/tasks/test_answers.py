@@ -41,7 +41,8 @@ def keys(ledger_url: str) -> Iterator[Any]:
 
 def call(app: Celery, task: str, **kwargs: Any) -> Any:
     """Call a task as the client of this release does."""
-    return app.send_task(task, kwargs=kwargs, queue="orders", headers=TYPED).get(timeout=60)
+    queue = "orders.operators" if task in {"orders.park", "orders.resolve"} else "orders"
+    return app.send_task(task, kwargs=kwargs, queue=queue, headers=TYPED).get(timeout=60)
 
 
 def submit(app: Celery, order: Any, task_id: str) -> Any:

@@ -22,6 +22,7 @@ def environment(database_url: str, broker_url: str) -> dict[str, str]:
         "NUMBER_ORDERS_DATABASE_URL": database_url,
         "NUMBER_ORDERS_NUMBERS_PER_HOUR": "1000000",
         "NUMBER_ORDERS_BROKER_URL": broker_url,
+        "NUMBER_ORDERS_OPERATORS_QUEUE": "true",
         "NUMBER_ORDERS_BANDWIDTH__BASE_URL": "http://127.0.0.1:9",
         "NUMBER_ORDERS_BANDWIDTH__ACCOUNT_ID": "9900000",
         "NUMBER_ORDERS_BANDWIDTH__SITE_ID": "743",

@@ -23,9 +23,6 @@ from tests.integration.workers.messages import ORDER
 from tests.processes import Processes
 from workers.apps import make_bell, make_notifier
 
-# redis-py does not close the sockets of a broker that was stopped.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 SUBMIT = (CarrierName("bandwidth"), Lane.SUBMIT)
 
 

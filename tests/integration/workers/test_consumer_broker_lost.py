@@ -16,9 +16,6 @@ from tests.processes import Processes
 
 ORDER = {"carrier": "bandwidth", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
 
-# redis-py does not close the sockets of a broker that was killed.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-
 
 @pytest.fixture
 def own_engines(tmp_path: Path) -> Iterator[Engines]:

@@ -34,7 +34,7 @@ def test_a_file_of_orders_becomes_tickets(backend: Backend, command: Command, tm
 
     assert result.exit_code == 0
     assert [line.split()[1:] for line in result.stdout.splitlines()[1:]] == [["a", "ACCEPTED"], ["b", "ACCEPTED"]]
-    assert result.stderr == "2 accepted\n"
+    assert result.stderr.splitlines()[-1] == "2 accepted"
     assert sorted(listed(command)) == ["a", "b"]
 
 
@@ -61,7 +61,7 @@ def test_bad_orders_are_refused_by_line_field_and_rule_and_good_ones_are_taken(
         ["line", "4", "d", "options.x"],
         ["line", "5", "order", "must"],
     ]
-    assert result.stderr == "1 accepted, 4 refused\n"
+    assert result.stderr.splitlines()[-1] == "1 accepted, 4 refused"
     assert listed(command) == ["a"]
 
 
@@ -178,7 +178,7 @@ def test_a_table_of_orders_is_submitted_listed_and_shown_as_tables(
     )
     result = command("submit", str(file), columns=200)
     assert result.exit_code == 1
-    assert result.stderr == "2 accepted, 1 refused\n"
+    assert result.stderr.splitlines()[-1] == "2 accepted, 1 refused"
     refused = result.stdout.split("REFUSED", 1)[1].splitlines()[1]
     assert refused.split()[:4] == ["line", "3", "b", "quantity"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from number_orders.carriers.cm.adapter import CM
-from number_orders.fulfilment import inquiries
+from number_orders.fulfilment import inquirer
 from number_orders.fulfilment.reconciliation.comparison import Comparison, Movement
 from number_orders.fulfilment.reconciliation.reconcile import Decision
 from number_orders.fulfilment.runtime import Services
@@ -374,7 +374,7 @@ def test_a_carrier_that_does_not_answer_leaves_everything_as_it_is(
     practice: Practice, portal: BandwidthPortal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also the alarms: nothing was learnt about the numbers. A night without a comparison is an alarm of its own."""
-    monkeypatch.setattr(inquiries, "_PAUSE_FIRST_S", 0.001)
+    monkeypatch.setattr(inquirer, "_PAUSE_FIRST_S", 0.001)
     portal.buy(ONE)
 
     async def look() -> None:
