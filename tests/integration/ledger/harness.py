@@ -70,7 +70,7 @@ class PostgresHarness:
 
     def run(self, work: Work) -> None:
         async def with_ledger() -> None:
-            async with PostgresLedger.at(self._url, wait_s=2) as ledger:
+            async with PostgresLedger.at(self._url, wait_s=20) as ledger:
                 await ledger.schedule.open_lanes([BANDWIDTH])
                 await work(ledger)
 
