@@ -39,21 +39,23 @@ check: setup  ## what can be known without running: ruff, mypy, import contracts
 test-fast: setup  ## what needs no server: units, adapters and sandbox on loopback, simulated worlds
 	@$(BIN)/pytest $(or $(ARGS),-q) tests/unit tests/contract tests/simulation
 
-# Four runs side by side: tests of whole processes mostly wait, and keep few CPUs busy. Each run imports only the
+# Five runs side by side: tests of whole processes mostly wait, and keep few CPUs busy. Each run imports only the
 # folders whose tests it runs, and names its slowest tests at the end.
 RUN := $(BIN)/pytest --durations=10 --durations-min=5
+FULFILMENT := tests/integration/fulfilment
 test: setup  ## every test (ARGS="-k key" for some)
 ifdef ARGS
 	@$(BIN)/pytest $(ARGS)
 else
-	@echo "Four runs side by side. This shows the tests of whole processes; the others are shown when all are over."
-	@$(RUN) --ignore=tests/acceptance --ignore=tests/engines --ignore=tests/integration >.venv/test-units.log 2>&1 & units=$$!; \
-		$(RUN) tests/integration >.venv/test-integration.log 2>&1 & integration=$$!; \
-		$(RUN) -m "long and not alone" tests/acceptance >.venv/test-long.log 2>&1 & long=$$!; \
-		trap 'kill $$units $$integration $$long 2>/dev/null' INT TERM; \
+	@echo "Five runs side by side. This shows the tests of whole processes; the others are shown when all are over."
+	@$(RUN) --ignore=tests/acceptance --ignore=tests/engines --ignore=tests/integration >.venv/test-1.log 2>&1 & one=$$!; \
+		$(RUN) $(FULFILMENT) >.venv/test-2.log 2>&1 & two=$$!; \
+		$(RUN) --ignore=$(FULFILMENT) tests/integration >.venv/test-3.log 2>&1 & three=$$!; \
+		$(RUN) -m "long and not alone" tests/acceptance >.venv/test-4.log 2>&1 & four=$$!; \
+		trap 'kill $$one $$two $$three $$four 2>/dev/null' INT TERM; \
 		$(RUN) -m "not long and not alone" tests/acceptance; failed=$$?; \
-		for run in $$units $$integration $$long; do wait $$run || failed=1; done; \
-		cat .venv/test-units.log .venv/test-integration.log .venv/test-long.log; exit $$failed
+		for run in $$one $$two $$three $$four; do wait $$run || failed=1; done; \
+		cat .venv/test-[1-4].log; exit $$failed
 	@$(RUN) -m alone tests/acceptance
 endif
 
