@@ -23,10 +23,6 @@ from bench.workload import POLL_S, index_of, number_of
 from number_orders.cli.stack import processes as stack_commands
 from number_orders.ledger.migrate import migrate
 
-APP: Final = "workers.celery_app"
-CHILDREN: Final = 8
-"""The pool children of number-orders' worker: the default."""
-
 
 class Deployment(Protocol):
     """A contender's running processes."""
@@ -78,18 +74,24 @@ def order_of(index: int) -> dict[str, object]:
     return {"key": f"bench-{index}", "carrier": "bandwidth", "kind": "new_numbers", "numbers": [number_of(index)]}
 
 
-class NumberOrders:
-    """number-orders: one worker and one beat, with default settings."""
+def _worker_of(app: str, name: str) -> list[str]:
+    lean = ("--without-gossip", "--without-mingle")
+    return [sys.executable, "-m", "celery", "--quiet", "-A", app, "worker", *lean, "-n", f"{name}@%h"]
 
-    def __init__(self, env: BenchEnvironment, *, app: str = APP, **variables: str) -> None:
-        """Start both, with these environment variables too; `app` names the Celery application."""
+
+class NumberOrders:
+    """number-orders: one worker, or more, and one beat, with default settings."""
+
+    def __init__(self, env: BenchEnvironment, workers: int = 1, /, *, app: str | None = None, **variables: str) -> None:
+        """Start all, with these environment variables too; `app` names another Celery application for the worker."""
         migrate(env.servers.database_url)
         settings = practice_settings(env) | variables
-        worker = [app if word == APP else word for word in stack_commands.worker("worker", children=CHILDREN)]
+        names = ["worker", *(f"worker{number}" for number in range(2, workers + 1))]
+        commands = {name: _worker_of(app, name) if app else stack_commands.worker(name) for name in names}
         self._database_url = env.servers.database_url
         self._producer = Celery(broker=env.servers.broker_url, backend=env.servers.broker_url, set_as_current=False)
         self.pids = [
-            env.run("worker", worker, **settings),
+            *(env.run(name, command, **settings) for name, command in commands.items()),
             env.run("beat", stack_commands.beat(), **settings),
         ]
 
@@ -220,8 +222,17 @@ def _contender(name: str, about: str, make: Callable[[BenchEnvironment], _Closin
 CONTENDERS: Final[Mapping[str, Contender]] = {
     contender.name: contender
     for contender in (
+        _contender("number-orders", "one worker and one beat, default settings", NumberOrders),
+        *(
+            _contender(
+                f"number-orders-{children}",
+                f"the same with {children} children",
+                partial(NumberOrders, NUMBER_ORDERS_CHILDREN=str(children)),
+            )
+            for children in (2, 3, 4, 8)
+        ),
         _contender(
-            "number-orders", f"one worker with {CHILDREN} children and one beat, default settings", NumberOrders
+            "aiohttp", "bare aiohttp.ClientSession, pool of 100; nothing is stored", partial(Bare, kind="aiohttp")
         ),
         _contender("httpx", "bare httpx.AsyncClient, pool of 20; nothing is stored", partial(Bare, kind="httpx")),
         _contender(
@@ -241,5 +252,7 @@ CONTENDERS: Final[Mapping[str, Contender]] = {
         ),
     )
 }
-BASE: Final = "httpx"
-"""The contender that the ratios refer to."""
+USUAL: Final = tuple(name for name in CONTENDERS if not name.startswith("number-orders-"))
+"""The contenders of a bench that names none."""
+BASE: Final = "aiohttp"
+"""The contender that the ratios refer to: what durability, limits and a broker are measured against."""

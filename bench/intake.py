@@ -1,4 +1,4 @@
-"""Measure intake: how many orders a second are accepted, with one and with five hundred orders per message.
+"""Measure intake: how many orders a second, one or five hundred per message, and what a call of our client costs.
 
 The orders are scheduled for tomorrow, so only their intake is measured.
 """
@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Final
 
 import psycopg
@@ -18,11 +17,17 @@ from bench.contenders import NumberOrders, order_of
 from bench.environment import BenchEnvironment, bench_environment, until
 from bench.meter import ResourceMeter
 from bench.servers import Servers
+from bench.targets import Limit
 from bench.workload import measured, warm_up
+from number_orders_client import Client
 from number_orders_client.contract import ORDERS_MAX as BATCH
 
 _WARM_UP_ORDERS: Final = 64
 _TIMEOUT_S: Final = 300.0
+_LIMITS: Final = (
+    (Limit("submit_many, orders/s", 10_000, 15_000, is_floor=True), "submit_many", "per_second"),
+    (Limit("client.submit, producer CPU ms", 0.5, 0.3), "client.submit", "producer_cpu_ms"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,17 +50,16 @@ class Intake:
 def bench(
     orders: Annotated[int, typer.Option(min=1, help="How many orders with one message each.")] = 2000,
     many: Annotated[int, typer.Option(min=1, help="How many orders in messages of 500.")] = 20_000,
+    calls: Annotated[int, typer.Option(min=1, help="How many orders by our client, each awaited.")] = 500,
     runs: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 3,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Where to write the figures; default: bench/results/intake.json.")
-    ] = None,
+    json_path: report.JsonPath = None,
 ) -> None:
-    """Measure orders per second through orders.submit and orders.submit_many, and the CPU of each."""
+    """Measure orders per second through orders.submit and orders.submit_many and by our client, and the CPU of each."""
     console = report.screen()
     done: list[Intake] = []
     with Servers() as servers:
         for _ in range(runs):
-            done += _both(servers, orders, many)
+            done += _all_ways(servers, orders, many, calls)
     rows = [
         {
             "task": one.way,
@@ -68,12 +72,14 @@ def bench(
         for one in sorted(done, key=lambda one: (one.way, one.per_second))
     ]
     console.print(report.table("Intake", rows))
+    by_way = {way: [one for one in done if one.way == way] for way in {one.way for one in done}}
+    console.print(report.table("Targets", [limit.row(report.middle(by_way[way], of)) for limit, way, of in _LIMITS]))
     path = json_path or report.RESULTS / "intake.json"
     report.write(path, {"runs": [{**asdict(one), "per_second": one.per_second} for one in done]})
     console.print(f"written to {path}")
 
 
-def _both(servers: Servers, orders: int, many: int) -> Iterator[Intake]:
+def _all_ways(servers: Servers, orders: int, many: int, calls: int) -> Iterator[Intake]:
     with bench_environment(servers) as env:
         deployment = NumberOrders(env)
         try:
@@ -85,6 +91,10 @@ def _both(servers: Servers, orders: int, many: int) -> Iterator[Intake]:
             )
             rest = range(orders, orders + many)
             yield _measure("submit_many", env, deployment, servers, many, lambda: _in_batches(deployment, rest))
+            last = range(rest.stop, rest.stop + calls)
+            with Client(env.servers.broker_url, producer="bench", wait_s=_TIMEOUT_S) as client:
+                client.submit(_tomorrow(last.stop))
+                yield _measure("client.submit", env, deployment, servers, calls, lambda: _by_client(client, last))
         finally:
             deployment.close()
 
@@ -97,6 +107,11 @@ def _one_by_one(deployment: NumberOrders, indices: range) -> None:
 def _in_batches(deployment: NumberOrders, indices: range) -> None:
     for start in range(indices.start, indices.stop, BATCH):
         deployment.submit_many([_tomorrow(index) for index in range(start, min(start + BATCH, indices.stop))])
+
+
+def _by_client(client: Client, indices: range) -> None:
+    for index in indices:
+        client.submit(_tomorrow(index))
 
 
 def _measure(

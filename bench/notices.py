@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -64,9 +63,7 @@ def bench(
     per_second: Annotated[float, typer.Option(min=1, help="Notices a second.")] = 200.0,
     seconds: Annotated[float, typer.Option(min=1, help="For how long.")] = 30.0,
     orders: Annotated[int, typer.Option(min=1, help="How many orders with, and as many without notices.")] = 200,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Where to write the figures; default: bench/results/notices.json.")
-    ] = None,
+    json_path: report.JsonPath = None,
 ) -> None:
     """Measure how soon notices are acknowledged, and how soon they bring an order's end."""
     console = report.screen()

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import psycopg
@@ -31,7 +30,7 @@ from number_orders.fulfilment.webhooks.messages import new_secret
 from number_orders.ledger.migrate import migrate
 from number_orders.ledger.webhooks import WEBHOOKS
 from number_orders.orders.model import CarrierName, Lane
-from workers import apps
+from workers import senders
 from workers.bootstrap import services_factory
 
 _CERTIFICATES: Final = ROOT / "tests" / "certificates"
@@ -60,10 +59,7 @@ class Notified:
 def bench(
     documents: Annotated[int, typer.Option(min=1, help="How many documents each way.")] = 4000,
     runs: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 3,
-    json_path: Annotated[
-        Path | None,
-        typer.Option("--json", help="Where to write the figures; default: bench/results/notifications.json."),
-    ] = None,
+    json_path: report.JsonPath = None,
 ) -> None:
     """Measure documents per CPU second by Celery task and by HTTPS, and the ratio of the two."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())  # log lines are made, and written nowhere
@@ -115,8 +111,8 @@ def _measure(way: str, notify: Mapping[str, str], servers: Servers, port: int, d
     migrate(empty.database_url)
     open_services = services_factory(
         settings,
-        bell=lambda: apps.make_bell(settings),
-        notifier=lambda: apps.make_notifier(settings),
+        bell=lambda: senders.make_bell(settings),
+        notifier=lambda: senders.make_notifier(settings),
         slots=_FreeSlots(),
     )
 

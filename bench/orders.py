@@ -1,12 +1,11 @@
 """Run the workload W(N) with number-orders and with other designs, interleaved."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bench import report
-from bench.contenders import CONTENDERS
+from bench import report, targets
+from bench.contenders import CONTENDERS, USUAL
 from bench.runs import Run, run
 from bench.servers import Servers
 from bench.workload import ORDERS_MAX
@@ -17,10 +16,8 @@ def bench(
     runs: Annotated[int, typer.Option(min=1, help="How often to run each contender.")] = 3,
     contenders: Annotated[
         str, typer.Option(help=f"Contenders, separated by commas: {', '.join(CONTENDERS)}.")
-    ] = ",".join(CONTENDERS),
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Where to write the figures; default: bench/results/orders-N.json.")
-    ] = None,
+    ] = ",".join(USUAL),
+    json_path: report.JsonPath = None,
 ) -> None:
     """Submit N orders at once; each is sent once and polled every two seconds until the carrier is done."""
     console = report.screen()
@@ -36,6 +33,7 @@ def bench(
                     f"{one.server_cpu_ms:.2f} of the servers, {one.posts:.2f} POSTs, {one.gets:.2f} GETs"
                 )
     report.show(done, console)
+    targets.show(done, console)
     path = json_path or report.RESULTS / f"orders-{orders}.json"
     report.write(path, report.as_json(done))
     console.print(f"written to {path}")

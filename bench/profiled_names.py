@@ -5,4 +5,6 @@ from typing import Final
 FOLDER: Final = "BENCH_PROFILE"
 """The environment variable with the directory for profiles."""
 GO: Final = "go"
-"""The file in that directory that starts profiling."""
+"""The file in that directory, or in the next, that starts profiling."""
+EVENTS: Final = "BENCH_EVENTS"
+"""The variable that names the directory for what order events took."""

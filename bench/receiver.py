@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count, islice
-from pathlib import Path
 from typing import Annotated, Final
 
 import httpx
@@ -56,9 +55,7 @@ class Load:
 def bench(
     orders: Annotated[int, typer.Option(min=100, help="How many orders one by one, each way.")] = 3000,
     runs: Annotated[int, typer.Option(min=1, help="How often to run each.")] = 3,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Where to write the figures; default: bench/results/receiver.json.")
-    ] = None,
+    json_path: report.JsonPath = None,
 ) -> None:
     """Measure orders per second and latency of POST /v1/orders, and the CPU of each."""
     console = report.screen()

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import psutil
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +23,11 @@ from bench.runs import Run
 
 _WIDTH: Final = 160
 RESULTS: Final = Path(__file__).with_name("results")
+
+JsonPath = Annotated[
+    Path | None, typer.Option("--json", help="Where to write the figures; default: a file in bench/results.")
+]
+"""The option of every bench that writes its figures."""
 
 _PACKAGES: Final = (
     "celery",
@@ -54,6 +60,7 @@ COLUMNS: Final = (
     Column("GETs", "gets", 2),
     Column("late\np50 s", "late_p50_s", 2),
     Column("late\np95 s", "late_p95_s", 2),
+    Column("rest\nPSS MB", "rest_pss_mb", 0),
     Column("peak\nPSS MB", "peak_pss_mb", 0),
     Column("peak\nRSS MB", "peak_rss_mb", 0),
 )
@@ -73,10 +80,10 @@ def show(runs: Sequence[Run], console: Console) -> None:
     for column in COLUMNS:
         table.add_column(column.title, justify="right")
     table.add_column(f"worker CPU\n/ {BASE}", justify="right")
-    base = _median([run for run in runs if run.contender == BASE], "worker_cpu_ms")
-    for name, own in _by_contender(runs).items():
+    base = middle([run for run in runs if run.contender == BASE], "worker_cpu_ms")
+    for name, own in by_contender(runs).items():
         cells = [_cell([getattr(run, column.field) for run in own], column.digits) for column in COLUMNS]
-        ratio = f"{_median(own, 'worker_cpu_ms') / base:.2f}" if base else "-"
+        ratio = f"{middle(own, 'worker_cpu_ms') / base:.2f}" if base else "-"
         table.add_row(name, *cells, ratio)
     console.print(table)
 
@@ -100,10 +107,10 @@ def table(title: str, rows: Sequence[Mapping[str, str]]) -> Table:
 def as_json(runs: Sequence[Run]) -> dict[str, Any]:
     """Return the runs and their medians."""
     return {
-        "contenders": {name: CONTENDERS[name].about for name in _by_contender(runs)},
+        "contenders": {name: CONTENDERS[name].about for name in by_contender(runs)},
         "medians": {
-            name: {column.field: _median(own, column.field) for column in COLUMNS}
-            for name, own in _by_contender(runs).items()
+            name: {column.field: middle(own, column.field) for column in COLUMNS}
+            for name, own in by_contender(runs).items()
         },
         "runs": [asdict(run) for run in runs],
     }
@@ -135,14 +142,16 @@ def _commit() -> str | None:
     return git.stdout.strip()
 
 
-def _by_contender(runs: Iterable[Run]) -> dict[str, list[Run]]:
+def by_contender(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """Return the runs of each contender."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(run.contender, []).append(run)
     return found
 
 
-def _median(runs: Sequence[Run], field: str) -> float:
+def middle(runs: Sequence[object], field: str) -> float:
+    """Return the median of one figure; 0 without runs."""
     return median(getattr(run, field) for run in runs) if runs else 0.0
 
 
@@ -152,5 +161,5 @@ def _cell(values: Sequence[float], digits: int) -> str:
 
 
 def _times(runs: Sequence[Run]) -> str:
-    most = max(len(own) for own in _by_contender(runs).values())
+    most = max(len(own) for own in by_contender(runs).values())
     return f"{most} run{'s' if most > 1 else ''}"

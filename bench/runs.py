@@ -35,6 +35,8 @@ class Run:
     gets: float
     late_p50_s: float
     late_p95_s: float
+    rest_pss_mb: float
+    """Between the warm-up and the first order."""
     peak_pss_mb: float
     peak_rss_mb: float
     processes: int
@@ -58,6 +60,7 @@ def run(contender: Contender, servers: Servers, orders: int) -> Run:
         groups = {"workers": deployment.pids, "carrier": [env.carrier_pid]}
         groups |= {"postgres": [servers.postgres_pid], "valkey": [servers.valkey_pid]}
         with ResourceMeter(groups) as meter:
+            rest_pss_mb = sum(pss for pss, _ in meter.memory_mb()["workers"])
             before, began, ours = meter.cpu_s(), time.time(), time.process_time()
             deployment.place(measured(orders))
             producer_s = time.process_time() - ours
@@ -78,6 +81,7 @@ def run(contender: Contender, servers: Servers, orders: int) -> Run:
             gets=sum(order["gets"] for order in placed) / orders,
             late_p50_s=quantile(late, 0.5),
             late_p95_s=quantile(late, 0.95),
+            rest_pss_mb=rest_pss_mb,
             peak_pss_mb=meter.peaks["workers"].pss_mb,
             peak_rss_mb=meter.peaks["workers"].rss_mb,
             processes=meter.peaks["workers"].processes,

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from statistics import mean, median
 from typing import Annotated, Final, LiteralString
 from uuid import uuid4
@@ -122,9 +121,7 @@ def bench(
     ] = 300,
     urgent: Annotated[int, typer.Option(min=1, help="How many urgent orders, one after another.")] = 40,
     idle_s: Annotated[float, typer.Option(min=1, help="How long to watch the system at rest.")] = 30,
-    json_path: Annotated[
-        Path | None, typer.Option("--json", help="Where to write the figures; default: bench/results/waiting.json.")
-    ] = None,
+    json_path: report.JsonPath = None,
 ) -> None:
     """Measure claims, sweeps, CPU and memory at rest, and the time of an urgent order to the carrier."""
     console = report.screen()

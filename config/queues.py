@@ -17,8 +17,8 @@ OPERATORS: Final = "orders.operators"
 ALL: Final = (INTAKE, *BELLS.values(), SWEEP)
 
 TASK_LIMIT_S: Final = 180
-"""No task but `orders.reconcile` runs longer: a lane run claims for 5 s and then lasts as long as its slowest
-conversation.
+"""No task but `orders.reconcile` runs longer: a lane runner begins nothing after 60 s, and what it has begun ends
+within the life of a request, which is 60 s at most (`CarrierSettings.timeout_s`).
 """
 VISIBILITY_S: Final = 90
 """After this the broker delivers an unacknowledged message to another worker.
@@ -99,8 +99,7 @@ CELERY: Final[dict[str, Any]] = {
     # The results of most tasks are in the ledger. Those that answer a producer override this.
     "task_ignore_result": True,
     "result_expires": TICKETS_KEPT_S,
-    # Flower needs these events. Producers send the event that an order was sent; our own messages are bells and ticks,
-    # and one a second would bury the orders in Flower.
+    # The workers themselves are shown in Flower. Tasks send no events (workers/request.py): orders are shown instead.
     "worker_send_task_events": True,
     "task_send_sent_event": False,
     # Plain queues on the nameless exchange: they have no bindings that flushing the broker could delete.

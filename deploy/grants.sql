@@ -16,11 +16,10 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public
 ALTER DEFAULT PRIVILEGES IN SCHEMA public
     GRANT USAGE, SELECT ON SEQUENCES TO number_orders_service;
 
--- Only `migrate` says which schema this is.
-DO $$
-BEGIN
-    IF to_regclass('public.alembic_version') IS NOT NULL THEN
-        REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM number_orders_service;
-    END IF;
-END
-$$;
+-- Only `migrate` says which schema this is. Before the first `migrate` its table is made here, as `migrate` would make it;
+-- made later, the default privileges would let the service write to it.
+CREATE TABLE IF NOT EXISTS alembic_version (
+    version_num varchar(32) NOT NULL,
+    CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+);
+REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM number_orders_service;

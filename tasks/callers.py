@@ -28,7 +28,7 @@ async def submit_proven(services: Services, arrivals: Sequence[tuple[Arrived, Su
     for index, (arrived, one) in enumerate(arrivals):
         try:
             caller = await services.callers.identify(arrived)
-            proven.append(replace(one, producer=caller.producer(one.producer)))
+            proven.append(replace(one, producer=caller.producer(one.producer), is_proven=caller.is_proven))
         except OrderRefused as refusal:
             refused[index] = Refusal(None, refusal)
     taken = iter(await services.intake.submit_together(proven))

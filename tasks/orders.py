@@ -160,13 +160,16 @@ def submit_many(self: Task[Any, Any], *args: object, **kwargs: object) -> dict[s
     """Accept up to 500 orders: each good one gets a ticket, each bad one is reported by its index."""
     given = _call(args, kwargs, ("orders", "producer"))
     raws, claimed = given["orders"], _producer(given)
-    arrived = arrived_as(vars(self.request))
+    arrived, trace_parent = arrived_as(vars(self.request)), vars(self.request).get("traceparent")
     if not isinstance(raws, Sequence) or isinstance(raws, str):
         raise _refusal("orders", "must be a list of orders")
 
     async def take(services: Services) -> list[Ticket | Refusal]:
         caller = await services.callers.identify(arrived)
-        return await services.intake.submit_many(raws, producer=caller.producer(claimed))
+        producer = caller.producer(claimed)
+        return await services.intake.submit_many(
+            raws, producer=producer, is_proven=caller.is_proven, trace_parent=trace_parent
+        )
 
     return outcomes_to_json(_run_or_hold(take))
 
@@ -296,7 +299,13 @@ def _submission(request: Mapping[str, Any], spent: frozenset[str]) -> Submission
     given = _call(request["args"], request["kwargs"], ("order", "producer", "order_id"))
     chosen = given.get("order_id")
     order_id = _uuid(request["id"]) if chosen is None else _order_id(chosen)
-    return Submission(given["order"], _producer(given), order_id, is_id_spent=request["id"] in spent)
+    return Submission(
+        given["order"],
+        _producer(given),
+        order_id,
+        is_id_spent=request["id"] in spent,
+        trace_parent=request.get("traceparent"),
+    )
 
 
 def _call(args: Sequence[object], kwargs: Mapping[str, object], names: Sequence[str]) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """The tasks that beat sends.
 
-`orders.sweep` rings for lanes on which something is due, `orders.mind` raises alarms about serial locks that are held
-for too long, `orders.reconcile` compares the carriers' numbers with ours, `orders.subscribe` keeps the subscriptions to
-carriers' notices, and `orders.forget` deletes old receipts and notices.
+How often, and why: config/schedule.py.
 """
 
 from typing import Final
@@ -19,14 +17,13 @@ RECONCILIATION_LIMIT_S: Final = 3600
     name="orders.sweep",
     acks_late=False,  # the next tick is a second away
     ignore_result=True,
-    send_events=False,  # one every second would bury the orders in Flower
 )
 def sweep() -> None:
     """Ring for every lane that has something due."""
     run(lambda service: service.sweep())
 
 
-@shared_task(name="orders.mind", acks_late=False, ignore_result=True, send_events=False)
+@shared_task(name="orders.mind", acks_late=False, ignore_result=True)
 def watch() -> None:
     """Raise alarms about orders that block others, and drop the alarms that no longer apply."""
     run(lambda service: service.watch())
@@ -48,3 +45,21 @@ def subscribe() -> None:
 def reconcile() -> None:
     """Compare the numbers that carriers say are ours with those in the ledger, and raise alarms about differences."""
     run(lambda service: service.reconcile_all())
+
+
+@shared_task(name="orders.reconcile_after_fall", acks_late=False, ignore_result=True, time_limit=RECONCILIATION_LIMIT_S)
+def reconcile_after_fall() -> None:
+    """Do so after the ledger fell back in time."""
+    run(lambda service: service.reconcile_after_fall())
+
+
+@shared_task(name="orders.snapshot_coverage", acks_late=False, ignore_result=True, time_limit=RECONCILIATION_LIMIT_S)
+def snapshot_coverage() -> None:
+    """Count what carriers have for sale."""
+    run(lambda service: service.snapshot_coverage())
+
+
+@shared_task(name="orders.archive", acks_late=False, ignore_result=True)
+def archive() -> None:
+    """Move orders that ended long ago into the archive."""
+    run(lambda service: service.archive())

@@ -2,9 +2,8 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-from uuid import uuid4
 
 import psycopg
 import pytest
@@ -14,12 +13,10 @@ from psycopg import sql
 
 from number_orders.embedded.engines import Engines
 from number_orders.ledger.migrate import migrate
-from tests.invariants import broken_promises
+from tests.ledgers import TEMPLATE, Ledgers, sibling
 
 settings.register_profile("ci", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("ci")
-
-TEMPLATE = "ledger_template"
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +41,7 @@ def ledger_template(engines: Engines) -> str:
     """The URL of a migrated, empty database that others are copied from."""
     with psycopg.connect(engines.database_url, autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(TEMPLATE)))
-    url = _sibling(engines.database_url, TEMPLATE)
+    url = sibling(engines.database_url, TEMPLATE)
     migrate(url)
     return url
 
@@ -56,21 +53,14 @@ def ledger_url(engines: Engines, ledger_template: str) -> Iterator[str]:
         yield url
 
 
-@contextmanager
-def fresh_ledger(engines: Engines, template: str = TEMPLATE) -> Iterator[str]:
-    """Copy the template, and look after the promises at the end. PostgreSQL's own `template0` is empty.
+_ledgers: dict[tuple[str, str], Ledgers] = {}
+"""By server and template, for the whole run."""
 
-    The files are copied as they are: a copy that is written to the log, page by page, takes three times the CPU.
-    """
-    name = f"ledger_{uuid4().hex[:12]}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
-    url = _sibling(engines.database_url, name)
-    with psycopg.connect(engines.database_url, autocommit=True) as connection:
-        connection.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
-        yield url
-        broken = broken_promises(url)
-        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
-    assert broken == []
+
+def fresh_ledger(engines: Engines, template: str = TEMPLATE) -> AbstractContextManager[str]:
+    """Yield the URL of a ledger, and look after the promises at the end. PostgreSQL's own `template0` has no table."""
+    where = (engines.database_url, template)
+    return _ledgers.setdefault(where, Ledgers(*where)).one()
 
 
 @pytest.fixture
@@ -90,7 +80,3 @@ def empty_broker(engines: Engines) -> str:
 def var_dir(tmp_path: Path) -> Path:
     """A directory for what a stack leaves behind."""
     return tmp_path / "var"
-
-
-def _sibling(url: str, database: str) -> str:
-    return url.rsplit("/", 1)[0] + f"/{database}"

@@ -51,7 +51,10 @@ INVARIANTS: Final = {
         SELECT h.e164, h.released_by FROM held_numbers AS h
         WHERE h.released_at IS NOT NULL AND NOT EXISTS (
             SELECT FROM order_numbers AS n
-            WHERE n.order_id = h.released_by AND n.e164 = h.e164 AND n.state IN ('released', 'withdrawn'))""",
+            WHERE n.order_id = h.released_by AND n.e164 = h.e164 AND n.state IN ('released', 'withdrawn'))
+          AND NOT EXISTS (
+            SELECT FROM archived_orders AS a, jsonb_populate_recordset(NULL::order_numbers, a.numbers) AS n
+            WHERE a.order_id = h.released_by AND n.e164 = h.e164 AND n.state IN ('released', 'withdrawn'))""",
     "what is untold is owed": """
         SELECT order_id FROM tellings
         WHERE told_at IS NULL AND gave_up_at IS NULL

@@ -128,6 +128,13 @@ class Processes:
         started.await_words("Application startup complete")
         return started
 
+    def serve(self, port: int) -> Process:
+        """Start a receiver with the tokens of its ledger; return when it serves."""
+        own = {"NUMBER_ORDERS_RECEIVER__PORT": str(port)}
+        started = self.run(f"receiver{len(self.all)}", sys.executable, "-m", "number_orders.cli", "receiver", env=own)
+        started.await_words("Application startup complete")
+        return started
+
     def module(self, module: str, *arguments: str, env: Mapping[str, str] | None = None) -> Process:
         """Start a Python module."""
         return self.run(

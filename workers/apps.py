@@ -1,38 +1,40 @@
-"""Make Celery applications, the bell and the notifier from the settings.
+"""Make the Celery applications of workers, beat and Flower from the settings.
 
-Importing this module installs our Redis transport and the limit of what messages unpack to, and does nothing else.
-Making an application connects to nothing, so commands may do it too. The workers' own application is in
-`workers.celery_app`.
+Making one connects to nothing, so commands may do it too. The workers' own application is in `workers.celery_app`,
+beat's in `workers.beat_app`. Beat loads this module, so it imports no driver of the database and no HTTP client.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Final
 
-import redis
-from celery import Celery
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from celery import Celery, signals
 
-from config.addresses import REDIS, scheme_of
-from config.queues import ALL, CELERY, OPERATORS
+from config.queues import ALL, BELLS, CELERY, OPERATORS
 from config.schedule import schedule
 from config.settings import Settings
-from workers import compression, redis_transport
-from workers.bells import CeleryBell, CeleryNotifier
-from workers.brokers import broker_options, broker_url, redis_client, result_backend, result_options, task_queue
-from workers.own_celery import OwnCelery
+from number_orders.orders.model import CarrierName, Lane
+from workers import logs, scheduler
+from workers.brokers import broker_options, broker_url, result_backend, result_options, task_queue
+from workers.own_celery import OwnCelery, forget_environment
 
-redis_transport.install()
-compression.install()
+TASKS: Final = ("tasks.orders", "tasks.lanes", "tasks.schedule")
 
 
-def make_app(settings: Settings) -> Celery:
-    """Return the application that workers, beat and Flower run."""
+def begin(settings: Settings) -> None:
+    """Prepare a process for its application: its logs, its environment, and beat's parts."""
+    logs.set_up(settings.log_level, as_json=settings.log_json)
+    signals.setup_logging.connect(logs.on_setup_logging, weak=False)
+    forget_environment()
+    scheduler.install()
+
+
+def make_app(settings: Settings, *, tasks: Sequence[str] = TASKS) -> Celery:
+    """Return the application that workers, beat and Flower run; `tasks` are the modules that it loads."""
     app = OwnCelery(
         "number-orders",
         broker=broker_url(settings),
         backend=result_backend(settings),
-        include=["tasks.orders", "tasks.lanes", "tasks.schedule"],
+        include=list(tasks),
         task_cls="workers.request:DeadLetterTask",
     )
     app.conf.update(CELERY)
@@ -40,7 +42,7 @@ def make_app(settings: Settings) -> Celery:
         **broker_options(settings),
         **result_options(settings),
         task_queues=[task_queue(settings, name) for name in (*ALL, *((OPERATORS,) * settings.operators_queue))],
-        beat_schedule=schedule(settings.reconcile_at),
+        beat_schedule=schedule(settings),
         beat_scheduler="workers.scheduler:BeatScheduler",
         beat_max_loop_interval=1,
         worker_consumer="workers.consumer:DeadLetterConsumer",
@@ -50,34 +52,10 @@ def make_app(settings: Settings) -> Celery:
     return app
 
 
-def make_sender(settings: Settings) -> Celery:
-    """Return the application that sends bells and documents: it gives up quickly where a worker's would wait."""
-    sender = OwnCelery("number-orders-bells", broker=broker_url(settings), set_as_current=False)
-    sender.conf.update(CELERY)
-    sender.conf.update(
-        **broker_options(settings, is_sender=True),
-        task_queues=[task_queue(settings, name) for name in ALL],
-        broker_connection_timeout=1,
-        # Flower need not see each bell that is sent, only each that is received.
-        task_send_sent_event=False,
-    )
-    return sender
+def serves_lanes_of(app: Celery) -> Callable[[CarrierName, Lane], bool]:
+    """Return which lanes the worker of this application may work unasked: those whose wake-ups it takes (`-Q`)."""
 
+    def serves(_carrier: CarrierName, lane: Lane) -> bool:
+        return BELLS[lane.value] in app.amqp.queues.consume_from
 
-def make_bell(settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> CeleryBell:
-    """Return the bell of one process."""
-    return CeleryBell(make_sender(settings), _bell_marks(settings), clock=clock)
-
-
-def make_notifier(settings: Settings) -> CeleryNotifier:
-    """Return the notifier of one process."""
-    return CeleryNotifier(make_sender(settings))
-
-
-def _bell_marks(settings: Settings) -> redis.Redis | None:
-    url = broker_url(settings)
-    if scheme_of(url) not in REDIS:
-        return None
-    # Once more at once, on a new connection, if the broker has closed this one; by default redis-py waits for seconds.
-    retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
-    return redis_client(settings, url, timeout_s=1, retry=retry)
+    return serves

@@ -3,8 +3,8 @@
 The first request is dispatched at once. While its batch runs, further requests are collected; they are dispatched as
 the next batch when the running one has finished, when they fill a batch, or when they have waited for `_WAIT_MAX_S`.
 
-Each request stays a message and a task of its own: it is revoked, acknowledged, answered and reported in Celery's
-events separately. Only the work is shared (`tasks.orders.submit_batch`). Knows nothing of what an order is.
+Each request stays a message and a task of its own: it is revoked, acknowledged and answered separately. Only the work
+is shared (`tasks.orders.submit_batch`). Knows nothing of what an order is.
 """
 
 import time

@@ -134,6 +134,7 @@ class CeleryNotifier:
                 queue=delivery.queue,
                 # The same document has the same task id however often it is delivered; the id starts with the order's.
                 task_id=f"{message.order_id}-told-{message.version}",
+                headers={"traceparent": delivery.trace_parent} if delivery.trace_parent else None,
                 # Flower shows which order and its state, but no phone numbers.
                 argsrepr=f"(order {message.order_id} is {message.document['state']},)",
             )

@@ -1,11 +1,17 @@
 """Logging: one event per line, as JSON or as text, with the task bound to every line."""
 
+import json
 import logging
+import os
 import re
 import sys
+import time
+from contextlib import suppress
 from typing import Any, Final
 
 import structlog
+from celery.apps import beat as celery_beat
+from celery.apps import worker as celery_worker
 from celery.exceptions import Reject
 from structlog.typing import Processor
 
@@ -24,8 +30,9 @@ _SHARED: Final[list[Processor]] = [
 ]
 
 
-_SECRETS: Final = re.compile(r"\b(no_|whsec_)[A-Za-z0-9_+/=-]{20,}")
-"""Tokens and signing keys, known by their beginnings (`number_orders.ledger.producers`)."""
+_SECRETS_BEGIN: Final = ("no_", "whsec_")
+"""How tokens and signing keys begin (`number_orders.ledger.producers`)."""
+_SECRETS: Final = re.compile(rf"\b({'|'.join(_SECRETS_BEGIN)})[A-Za-z0-9_+/=-]{{20,}}")
 
 
 class _StderrLogger:
@@ -35,9 +42,10 @@ class _StderrLogger:
         self.name = name
 
     def info(self, line: str) -> None:
-        """Write one line in a single call."""
-        sys.stderr.write(f"{line}\n")
-        sys.stderr.flush()
+        """Write one line in a single call. A line that nobody takes is dropped: no order may wait for its log."""
+        with suppress(OSError, ValueError):  # a full disk, a pipe whose reader has gone, a closed file
+            sys.stderr.write(f"{line}\n")
+            sys.stderr.flush()
 
     debug = warning = error = critical = exception = info
 
@@ -66,11 +74,29 @@ def set_up(level: str, *, as_json: bool) -> None:
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("celery.app.trace").addFilter(_drop_reject_traceback)
+    logging.captureWarnings(capture=True)
+    if as_json:
+        celery_worker.safe_say = _say_as_json  # type: ignore[attr-defined]  # celery-types leaves it out
+        _silence_banner(celery_beat.Beat)
 
 
 def _without_tokens(logger: object, name: str, line: Any) -> Any:
     """Return a rendered line without the tokens and signing keys in it, wherever they come from."""
-    return _SECRETS.sub(r"\1…", line) if isinstance(line, str) else line
+    if not isinstance(line, str) or not any(beginning in line for beginning in _SECRETS_BEGIN):
+        return line
+    return _SECRETS.sub(r"\1…", line)
+
+
+def _silence_banner(beat: Any) -> None:
+    """Have beat print no banner, whatever its command line says: it is no JSON. The worker's has a signal for it."""
+    beat.quiet = property(lambda _: True, lambda _, __: None)
+
+
+def _say_as_json(message: str, *_: Any) -> None:
+    """Write what Celery prints in a signal handler, where logging might wait for a lock, as a line like the others."""
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    line = {"event": message.strip(), "level": "warning", "logger": "celery.worker", "timestamp": at}
+    os.write(2, f"{json.dumps(line)}\n".encode())
 
 
 def _drop_reject_traceback(record: logging.LogRecord) -> bool:

@@ -11,8 +11,8 @@ from number_orders.ledger.ledger import Ledger
 from number_orders.receiver.notices.credentials import BasicCredentials
 from number_orders.receiver.notices.intake import NoticeIntake
 from number_orders.receiver.notices.routes import NoticeLimits, NoticeSource, notice_router
-from workers.apps import make_bell
 from workers.carriers import configured_carriers
+from workers.senders import make_bell
 
 
 def notice_sources(settings: Settings) -> list[NoticeSource]:

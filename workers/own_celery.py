@@ -1,5 +1,7 @@
 """Celery applications that take nothing from the environment: addresses and settings are those of `config` alone.
 
+Importing this module installs our Redis transport and the limit of what messages unpack to.
+
 Celery prefers `CELERY_BROKER_URL` and `CELERY_RESULT_BACKEND` to what an application says, its command line reads
 `BROKER_URL`, `RESULT_BACKEND` and a variable for each option (`CELERY_WORKER_QUEUES`), and its loader imports what
 `CELERY_CONFIG_MODULE` names. Set for another application on the same machine, they would have our workers serve that
@@ -17,6 +19,11 @@ from celery import Celery
 from celery.app.utils import Settings as CelerySettings
 from celery.loaders.app import AppLoader
 from click.core import ParameterSource
+
+from workers import compression, redis_transport
+
+redis_transport.install()
+compression.install()
 
 log = structlog.get_logger(__name__)
 
@@ -76,11 +83,13 @@ def forget_environment(environment: MutableMapping[str, str] = os.environ) -> No
 
 
 def refuse_command_line(context: click.Context | None) -> None:
-    """End the process if `celery -b …` or its like was typed.
+    """End the process if `celery -b …`, its like, or `celery flower` was typed.
 
     Raises:
         SystemExit: It was.
     """
+    if context and context.invoked_subcommand == "flower":
+        sys.exit("number-orders: use `number-orders flower`, which asks for a password and only shows.")
     for option, variable in _READ_BY_COMMAND_LINE.items():
         source = context.get_parameter_source(option) if context else None
         if source is ParameterSource.COMMANDLINE:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any, Final
 
 import structlog
@@ -18,15 +19,19 @@ from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.migrate import schema_fault
 from number_orders.receiver.app import OpenConnections, create_app
 from number_orders.receiver.bell import BackgroundBell
+from number_orders.receiver.board.policy import BoardPolicy
+from number_orders.receiver.board.routes import board_router
+from number_orders.receiver.metrics import metrics_router
 from number_orders.receiver.parts import Connections, Limits, Receiver
 from number_orders.receiver.rate import RequestRate
 from number_orders.receiver.server import Address, make_server
 from workers import logs
-from workers.apps import make_bell, make_notifier
 from workers.bootstrap import services_factory
 from workers.brokers import broker_fault
 from workers.carriers import configured_carriers
+from workers.listening import listen
 from workers.notices import notice_routes
+from workers.senders import make_bell, make_notifier, node_here, order_monitor
 from workers.slots import NoSlots
 
 log = structlog.get_logger(__name__)
@@ -53,14 +58,27 @@ def serve(
     logs.set_up(settings.log_level, as_json=settings.log_json)
     own = settings.receiver
     notices = notice_routes(settings, _ledger_of)
+    metrics = metrics_router(
+        lambda request: _ledger_of(request.app).metrics,
+        token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
+        is_open=settings.metrics_open,
+        every_s=settings.metrics_every_s,
+    )
     app = create_app(
-        connections(settings, open_authority or _ledger_authority), limits=limits(own), routers=(notices, *routers)
+        connections(settings, open_authority or _ledger_authority),
+        limits=limits(own),
+        routers=(notices, metrics, *board_routes(own), *routers),
     )
     server = make_server(app, Address(own.host, own.port, own.trusted_proxies))
+    try:
+        listening = listen(own.host, own.port, address_file=own.address_file)
+    except OSError as fault:
+        log.error("cannot_listen", host=own.host, port=own.port, trouble=fault.strerror)  # noqa: TRY400  no bug of ours
+        raise SystemExit(1) from None
     # Uvicorn stops at the first signal, restores these handlers and raises the signal again: to no effect.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _ignore)
-    server.run()
+    server.run(sockets=[listening])
     if not server.started:
         raise SystemExit(1)
 
@@ -78,7 +96,24 @@ def _ledger_of(app: FastAPI) -> Ledger:
 def limits(settings: ReceiverSettings) -> Limits:
     """Return what one process does at most."""
     rate = RequestRate(settings.rate_per_s, max(settings.rate_burst, settings.rate_per_s))
-    return Limits(rate=rate, streams_max=settings.streams_max, questions_max=settings.questions_max)
+    return Limits(
+        rate=rate,
+        attempts=RequestRate(settings.attempts_per_s, max(settings.attempts_burst, settings.attempts_per_s)),
+        streams_max=settings.streams_max,
+        streams_per_caller=settings.streams_per_caller,
+        questions_max=settings.questions_max,
+    )
+
+
+def board_routes(settings: ReceiverSettings) -> Sequence[APIRouter]:
+    """Return the routes of the board, if it is served."""
+    policy = BoardPolicy(
+        idle=timedelta(seconds=settings.board_idle_s),
+        lasts=timedelta(seconds=settings.board_session_s),
+        user_header=settings.board_user_header,
+        proxies=settings.trusted_proxies,
+    )
+    return [board_router(policy)] if settings.board else []
 
 
 def connections(settings: Settings, open_authority: OpenAuthority) -> OpenConnections:
@@ -93,7 +128,11 @@ def connections(settings: Settings, open_authority: OpenAuthority) -> OpenConnec
             bell = BackgroundBell(make_bell(settings))
             stack.callback(bell.close)
             open_services = services_factory(
-                of_process, bell=lambda: bell, notifier=lambda: make_notifier(settings), slots=NoSlots()
+                of_process,
+                bell=lambda: bell,
+                notifier=lambda: make_notifier(settings),
+                monitor=lambda: order_monitor(settings, node_here("receiver")),
+                slots=NoSlots(),
             )
             services = await stack.enter_async_context(open_services())
             sellers = {}

@@ -1,10 +1,10 @@
 """The worker's request and task classes.
 
-A message that keeps killing pool children becomes a dead letter, and each event names its task: Flower shows a task of
-which it has missed the first event (it was restarted, or had lost the broker) as an unknown one otherwise.
+A message that keeps killing pool children becomes a dead letter. No task sends Celery's events: Flower shows orders
+(`workers.order_events`), and a row for each of our messages would bury them.
 """
 
-from typing import Any, Final
+from typing import Any
 
 from celery import Task
 from celery.exceptions import WorkerLostError
@@ -13,18 +13,9 @@ from celery.worker.state import task_ready
 
 from workers.dead_letters import DeadLetters
 
-_ENDS: Final = {"task-succeeded", "task-failed", "task-rejected", "task-revoked", "task-retried"}
-
 
 class DeadLetterRequest(Request):
     """Stores its message as a dead letter when it has killed a child once too often."""
-
-    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002  Celery's name
-        """Send an event with the task's name; the last one also has its arguments."""
-        known: dict[str, Any] = {"name": self.name}
-        if type in _ENDS:
-            known |= {"args": self.argsrepr, "kwargs": self.kwargsrepr}
-        super().send_event(type, **{**known, **fields})
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> None:
         """Store a message that is not retried any more before it is acknowledged."""
@@ -51,3 +42,4 @@ class DeadLetterTask(Task[Any, Any]):
     """The base class of every task of the service."""
 
     Request = f"{__name__}:{DeadLetterRequest.__name__}"
+    send_events = False

@@ -1,7 +1,8 @@
-"""Lane slots: how many pool children of one worker may work one lane, and all lanes together, at the same time.
+"""Lane slots: how many pool children of one worker may work one lane, and how many may work lanes at all.
 
-The limits keep a slow carrier from filling the pool, and keep some children free for incoming orders. A slot is a lock
-on a small file, so the kernel frees it however its holder dies.
+The limits keep a slow carrier from filling the pool, and keep some children free for incoming orders. A child that
+works several lanes at once counts once. A slot is a lock on a small file, so the kernel frees it however its holder
+dies.
 
 One child works a lane in larger batches, and so at less cost, than two. While the holder keeps saying that it keeps up
 (`keep_alone`), no second child gets a slot. A child that hangs stops saying it, and the other slots open again.
@@ -21,25 +22,42 @@ _ALONE_S: Final = 3.0
 
 
 class FileSlots:
-    """Up to `each` holders per lane and `together` over all lanes, among the processes that share `folder`."""
+    """Up to `each` holders per lane and `together` processes over all lanes, among those that share `folder`."""
 
     def __init__(self, folder: Path, *, each: int, together: int) -> None:
         self._folder = folder
         self._each = each
         self._together = together
+        self._lanes_held = 0
+        """How many lanes this process works."""
+        self._process_slot: IO[bytes] | None = None
 
     @contextmanager
     def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
         """Enter with True if a slot was free; free it again on leaving."""
         with ExitStack() as held:
-            for name, slots in ((_name(carrier, lane), self._lane_slots(carrier, lane)), ("any", self._together)):
-                slot = self._lock_one(name, slots)
-                if slot is None:
-                    held.close()
-                    yield False
-                    return
-                held.enter_context(slot)
+            lane_slot = self._lock_one(_name(carrier, lane), self._lane_slots(carrier, lane))
+            if lane_slot is not None:
+                held.enter_context(lane_slot)
+            if lane_slot is None or not self._count_in():
+                held.close()
+                yield False
+                return
+            held.callback(self._count_out)
             yield True
+
+    def _count_in(self) -> bool:
+        """Add a lane to those that this process works; return False if too many other processes work lanes."""
+        if not self._lanes_held:
+            self._process_slot = self._lock_one("any", self._together)
+        self._lanes_held += self._process_slot is not None
+        return self._process_slot is not None
+
+    def _count_out(self) -> None:
+        self._lanes_held -= 1
+        if not self._lanes_held and self._process_slot is not None:
+            self._process_slot.close()
+            self._process_slot = None
 
     def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
         """Let no other child take a slot of this lane for the next three seconds: the holder keeps up alone."""

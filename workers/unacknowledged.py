@@ -90,6 +90,8 @@ class Unacknowledged(kombu_redis.QoS):
         """Delivery tags of the messages that the script has recorded and that are not delivered yet."""
         self._unrecorded: dict[str, list[Any]] = {}
         """By delivery tag, the messages that only this process knows, in the form of a record."""
+        self._done: set[str] = set()
+        """Delivery tags of the messages whose acknowledgement was sent, and perhaps not received."""
         self._kombu_due_at = time.monotonic()
         self._kombu_offset = 0
 
@@ -140,6 +142,7 @@ class Unacknowledged(kombu_redis.QoS):
 
     def ack_all(self, delivery_tags: Sequence[str]) -> None:
         """Acknowledge many messages in one round trip."""
+        self._done.update(delivery_tags)
         try:
             with self.pipe_or_acquire() as pipe:
                 pipe.zrem(self.unacked_index_key, *delivery_tags).hdel(self.unacked_key, *delivery_tags).execute()
@@ -148,6 +151,14 @@ class Unacknowledged(kombu_redis.QoS):
         for delivery_tag in delivery_tags:
             self._unrecorded.pop(delivery_tag, None)
             virtual.QoS.ack(self, delivery_tag)
+        self._done.difference_update(delivery_tags)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Return one message to its queue, or drop it as an acknowledgement does."""
+        if requeue:
+            super().reject(delivery_tag, requeue=True)
+        else:
+            self.ack(delivery_tag)
 
     def restore_by_tag(self, tag: str, client: Any = None, leftmost: bool = False) -> None:
         """Return one message to its queue: as the broker recorded it, or else as this process holds it."""
@@ -170,8 +181,11 @@ class Unacknowledged(kombu_redis.QoS):
             connected.transaction(move, self.unacked_key)
 
     def _held_record(self, tag: str) -> list[Any] | None:
-        """Return a message that this channel has delivered, and that is neither acknowledged nor rejected."""
-        if tag not in self._delivered or tag in self._dirty:
+        """Return a message that this channel has delivered, and that is not done with.
+
+        If the answer to an acknowledgement was lost, the record is gone because the broker has received it.
+        """
+        if tag not in self._delivered or tag in self._dirty or tag in self._done:
             return None
         held = self._delivered[tag]
         if isinstance(held, Message):

@@ -11,6 +11,8 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from typing import Any, Final, NoReturn, Protocol, Self, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -302,7 +304,7 @@ class _InThreads:
         self._way.close()
 
     async def _run(self, call: Callable[..., Result], *args: object) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(copy_context().run, call, *args))
 
 
 def _is_http(url: str) -> bool:

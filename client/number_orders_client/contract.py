@@ -204,6 +204,8 @@ class OrderDocument(BaseModel):
     """An order as producers see it: sent to `notify`, and returned by `orders.get`."""
 
     order_id: UUID
+    producer: str | None = None
+    """Whose order it is: keys are unique per producer. None in documents that an earlier release has written."""
     key: str
     carrier: str
     kind: str

@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from number_orders_client.contract import PROBLEM_PREFIX, Problem
 from number_orders_client.errors import NoTicket, ServiceFailed, UnknownOrder, error_of
+from number_orders_client.tracing import trace_headers
 
 ANSWER_BYTES_MAX: Final = 32 * 1024 * 1024
 _SHARE: Final = 6
@@ -73,6 +74,7 @@ def _first(key: str, listed: Any) -> Any:
 
 def _options(url: str, token: str | None) -> dict[str, Any]:
     def sign(request: httpx.Request) -> httpx.Request:
+        request.headers.update(trace_headers())
         if token:
             request.headers["Authorization"] = f"Bearer {token}"
         return request

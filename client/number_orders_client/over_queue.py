@@ -28,6 +28,7 @@ from number_orders_client.errors import (
     error_of,
 )
 from number_orders_client.reference import derive_order_id
+from number_orders_client.tracing import trace_headers
 
 QUEUE: Final = "orders"
 _LOOK_EVERY_S: Final = 0.25
@@ -160,8 +161,17 @@ class QueueTransport:
 
     def _send(self, task: str, kwargs: Mapping[str, Any]) -> AsyncResult[Any]:
         task_id = str(uuid4())
-        headers = {ANSWERS_HEADER: ANSWERS_TYPED, **self._signature(task, task_id, kwargs)}
-        return self.app.send_task(task, kwargs=dict(kwargs), queue=QUEUE, headers=headers, task_id=task_id)
+        headers = {ANSWERS_HEADER: ANSWERS_TYPED, **trace_headers(), **self._signature(task, task_id, kwargs)}
+        return self.app.send_task(
+            task,
+            kwargs=dict(kwargs),
+            queue=QUEUE,
+            headers=headers,
+            task_id=task_id,
+            # Otherwise Celery writes the arguments into the headers once more, for people to read: a tenth of the call.
+            argsrepr="()",
+            kwargsrepr="{}",
+        )
 
     def _signature(self, task: str, task_id: str, kwargs: Mapping[str, Any]) -> Mapping[str, str]:
         if self._secret is None:

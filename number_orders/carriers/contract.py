@@ -30,7 +30,7 @@ from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 from number_orders.orders.errors import Fault
 from number_orders.orders.events import Event
-from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId, OrderRequest
+from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId, OrderRequest, Owner
 from number_orders.orders.numbers import E164, ListedNumber
 
 GATEWAY_STATUSES: Final = frozenset(
@@ -90,6 +90,8 @@ class LookUpNumbers:
     numbers: tuple[E164, ...]
     references: tuple[str, ...] = ()
     """Also which orders with these references have ended."""
+    carrier_orders: tuple[str, ...] = ()
+    """Also what the orders of ours are that became these carrier orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ class KnownNumbers:
     """The latest release of a number by another order of ours. It may have been bought again since."""
     ended: frozenset[str] = frozenset()
     """Those of the references whose order has ended in the ledger."""
+    owners: Mapping[str, Owner] = field(default_factory=dict)
+    """By carrier order, the order of ours that follows it. Unknown ones are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +164,7 @@ class ConversationStore(Protocol):
         """
         ...
 
-    async def look_up_numbers(self, numbers: tuple[E164, ...], references: tuple[str, ...] = ()) -> KnownNumbers:
+    async def look_up_numbers(self, step: LookUpNumbers) -> KnownNumbers:
         """Return what the ledger knows of these numbers, and which orders with these references have ended.
 
         Raises:
@@ -238,6 +242,8 @@ class Capabilities:
     """An order whose answer was lost can be found by our reference."""
     cancellable: frozenset[Kind] = frozenset()
     """Kinds of orders that the carrier can cancel while they are open there."""
+    cancels_backorders_only: bool = False
+    """It cancels an order only while it waits for stock, so one that may not wait for stock never."""
     limit_groups: Mapping[tuple[Lane, Kind], str] = field(default_factory=dict)
     """By lane and kind: which of the carrier's rate limits the requests count against, in the carrier's word."""
     shows_numbers: bool = True

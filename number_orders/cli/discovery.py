@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
+from config.faults import setting_faults
 from config.settings import PREFIX, Settings
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.embedded.lock import is_alive
@@ -82,16 +83,6 @@ def discover() -> Found:
     except (ValidationError, SettingsError) as wrong:
         faults = "; ".join(setting_faults(wrong))
         raise Stop(ExitCode.OUT_OF_REACH, f"the settings cannot be used: {faults}") from None
-
-
-def setting_faults(wrong: ValidationError | SettingsError) -> list[str]:
-    """Return the wrong variables and the rule that each breaks, but never their values."""
-    if not isinstance(wrong, ValidationError):
-        return [str(wrong)]
-    return [
-        f"{PREFIX}{'__'.join(str(part) for part in fault['loc']).upper()}: {fault['msg'].removeprefix('Value error, ')}"
-        for fault in wrong.errors(include_url=False, include_input=False, include_context=False)
-    ]
 
 
 def stack_note(var_dir: Path) -> StackNote | None:

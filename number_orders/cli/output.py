@@ -19,12 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from number_orders.orders.model import NumberState, State
+from number_orders.story.text import clean as clean  # noqa: PLC0414  modules that print take it from here
 
 _PIPE_WIDTH: Final = 100_000
 """In a pipe, no line is cut or wrapped."""
 _READABLE: Final = 100
 """The width of paragraphs on a wide terminal."""
-_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 _ADDRESSES: Final = re.compile(r";(?=\w+://)")
 _SECRET_NAME: Final = re.compile(r"pass|secret|token|key", re.IGNORECASE)
 
@@ -61,12 +61,6 @@ def aside() -> Console:
 def write_json(value: Any) -> None:
     """Print `value` as one JSON document, in ASCII so that it is safe on any terminal."""
     sys.stdout.write(json.dumps(value, indent=2, default=_to_json) + "\n")
-
-
-def clean(text: object) -> str:
-    """Return foreign text on one line, without control characters."""
-    given = "" if text is None else str(text)
-    return _CONTROLS.sub(" ", given.encode(errors="replace").decode()).strip()  # a lone surrogate cannot be printed
 
 
 def state(word: str) -> Text:

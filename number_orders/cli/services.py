@@ -51,16 +51,20 @@ async def open_services(settings: Settings) -> "AsyncIterator[Services]":
     Raises:
         Stop: As `open_ledger`.
     """
-    from workers import apps, bootstrap, slots  # noqa: PLC0415  imports Celery and HTTP clients; reading needs neither
+    from workers import bootstrap, senders, slots, tracing  # noqa: PLC0415  imports Celery and HTTP clients; reading needs neither
 
     log_only_warnings()
     await _connected_url(settings)
-    open_all = bootstrap.services_factory(
-        settings,
-        bell=lambda: apps.make_bell(settings),
-        notifier=lambda: apps.make_notifier(settings),
-        slots=slots.NoSlots(),
-    )
+    try:
+        open_all = bootstrap.services_factory(
+            settings,
+            bell=lambda: senders.make_bell(settings),
+            notifier=lambda: senders.make_notifier(settings),
+            monitor=lambda: senders.order_monitor(settings, senders.node_here("number-orders")),
+            slots=slots.NoSlots(),
+        )
+    except tracing.NotInstalled as missing:
+        raise Stop(ExitCode.USAGE, str(missing)) from missing
     with _known_schema():
         async with open_all() as services:
             yield services

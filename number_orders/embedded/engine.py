@@ -12,6 +12,7 @@ from typing import ClassVar, Final, Self
 
 from number_orders.embedded.engine_directory import EngineDirectory
 from number_orders.embedded.errors import CouldNotStart, EmbeddedError
+from number_orders.embedded.files import open_private
 from number_orders.embedded.guarded import Command, GuardedProcess
 from number_orders.embedded.lock import DataLock, Holders, data_lock
 from number_orders.embedded.ports import is_free
@@ -128,7 +129,7 @@ class Engine(ABC):
         self._process, self._served_by, self._address = process, command, self._url_on(port)
 
     def _spawn(self, command: Command, lock: DataLock) -> GuardedProcess:
-        with self._directory.log.open("ab") as log:
+        with open_private(self._directory.log) as log:
             return GuardedProcess(command, output=log, inherit=[lock.fd])
 
     def _await_answer(self, process: GuardedProcess, port: int, log_size: int) -> None:

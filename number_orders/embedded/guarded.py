@@ -125,6 +125,7 @@ class GuardedProcess:
                 env=command.env,
                 cwd=command.cwd,
                 pass_fds=[channel, *inherit],
+                umask=0o077,  # what they write may hold orders and keys
                 start_new_session=True,  # Ctrl-C in a terminal reaches only us; we stop the others in order
             )
         except OSError as fault:

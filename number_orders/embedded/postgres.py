@@ -19,6 +19,7 @@ from psycopg import sql
 
 from number_orders.embedded.engine import Engine
 from number_orders.embedded.errors import CouldNotStart
+from number_orders.embedded.files import open_private
 from number_orders.embedded.guarded import Command, GuardedProcess, StopSignals, SystemUser
 from number_orders.embedded.lock import DataLock
 from number_orders.embedded.ports import LOOPBACK
@@ -129,7 +130,7 @@ class EmbeddedPostgres(Engine):
         shutil.rmtree(draft, ignore_errors=True)
         self._make_owned(draft)
         log_size = self._directory.log_size()
-        with tempfile.TemporaryFile() as secret, self._directory.log.open("ab") as log:
+        with tempfile.TemporaryFile() as secret, open_private(self._directory.log) as log:
             secret.write(password.encode())
             secret.seek(0)
             if self._user:

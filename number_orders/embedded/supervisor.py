@@ -17,6 +17,7 @@ from typing import IO, Final, Self, TextIO
 import structlog
 
 from number_orders.embedded.errors import CouldNotStart
+from number_orders.embedded.files import open_private
 from number_orders.embedded.guarded import Command, GuardedProcess
 
 BACKOFF_FIRST_S: Final = 0.2
@@ -207,7 +208,7 @@ class _SupervisedProcess:
     @contextmanager
     def _opened_output(self) -> Iterator[int | IO[bytes]]:
         if isinstance(self._output, Path):
-            with (self._output / f"{self._name}.log").open("ab") as file:
+            with open_private(self._output / f"{self._name}.log") as file:
                 yield file
             return
         reading, writing = os.pipe()

@@ -34,6 +34,7 @@ ABILITIES: Final[Mapping[str, Ability]] = {
 }
 """The abilities by their names for people."""
 
+
 _KEYS: Final[Mapping[str, str]] = {"can cancel": "called_back", "taint window": "taint_window_s"}
 """The JSON keys that differ from the name."""
 

@@ -55,6 +55,11 @@ class Caller:
     """Whether it may decide about every order: its message came on the operators' queue."""
 
     @property
+    def is_proven(self) -> bool:
+        """Whether its name is proven by a signature."""
+        return self.name is not None
+
+    @property
     def sees_only(self) -> str | None:
         """The producer whose orders alone it may see; None: all."""
         return None if self.is_operator else self.name

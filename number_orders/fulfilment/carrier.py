@@ -4,26 +4,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import Final, cast
+from typing import Final, Protocol, cast
+
+import structlog
 
 from number_orders.carriers.contract import Adapter, Conversation, ConversationStore, Purpose, RateLimiter
 from number_orders.carriers.holdings import ShowsHoldings
 from number_orders.carriers.http.courier import Courier, Exchange, exchanges_of
 from number_orders.carriers.http.credentials import NoToken
 from number_orders.carriers.http.retry_after import PAUSE_UNLESS_TOLD
+from number_orders.carriers.market import NO_MARKET, Market
 from number_orders.carriers.subscriptions import TakesSubscriptions, WantedSubscription
 from number_orders.fulfilment.lanes import rate
+from number_orders.fulfilment.observing import observing
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.history import Receipt
 from number_orders.ledger.limits import Limit
 from number_orders.ledger.text import storable, storable_text
 from number_orders.orders.errors import NoAnswer
 from number_orders.orders.events import Event, NotSent
-from number_orders.orders.model import Kind, Lane, Order
+from number_orders.orders.model import CarrierName, Kind, Lane, Order, OrderId
 from number_orders.orders.policy import CarrierPolicy
+
+log = structlog.get_logger(__name__)
 
 TOO_MANY_REQUESTS: Final = "HTTP 429: too many requests"
 """Why a limit is paused, for the people who look at it."""
+
+
+class CallMeter(Protocol):
+    """Counts requests to carriers. It never raises and never waits."""
+
+    def on_calls(self, carrier: CarrierName, exchanges: Sequence[Exchange]) -> None:
+        """Count the requests of one conversation, with their answers."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +92,11 @@ class Carrier:
     breaker_policy: BreakerPolicy = field(default_factory=BreakerPolicy)
     wanted_subscription: WantedSubscription | None = None
     """Where the carrier is to send notices, if it takes subscriptions and the settings want any."""
+    market: Market = NO_MARKET
+    """The questions it answers that concern no order."""
     pauses: rate.Pauses = field(default_factory=rate.Pauses)
     """What this process knows of the carrier's paused limits before its claims do."""
+    meter: CallMeter | None = None
 
     @property
     def limit_groups(self) -> Mapping[tuple[Lane, Kind], str]:
@@ -131,11 +148,33 @@ class Carrier:
         self, conversation: Conversation, *, deadline: float, memory: ConversationStore, pace: RateLimiter | None = None
     ) -> ConversationResult:
         """Carry a conversation out. Return errors of every kind as values, so that one order's error stops no other."""
+        result = await self._converse(conversation, deadline=deadline, memory=memory, pace=pace)
+        if self.meter and result.exchanges:
+            with observing(self.meter):
+                self.meter.on_calls(self.adapter.name, result.exchanges)
+        return result
+
+    async def _converse(
+        self, conversation: Conversation, *, deadline: float, memory: ConversationStore, pace: RateLimiter | None
+    ) -> ConversationResult:
         try:
             outcome = await self.courier.converse(conversation, deadline=deadline, store=memory, rate_limiter=pace)
         except Exception as error:  # noqa: BLE001  a bug that one order meets must not stop the others
             return ConversationResult(None, error, exchanges_of(error))
         return ConversationResult(_storable(outcome.event), None, outcome.exchanges)
+
+
+def log_requests(order_id: OrderId, conversation: ConversationResult) -> None:
+    """Log every request of a conversation about an order, with how it was answered, but no bodies."""
+    for exchange in conversation.exchanges:
+        answer = {"status": exchange.status} if exchange.status is not None else {"trouble": exchange.trouble}
+        log.info(
+            "request_sent",
+            order_id=str(order_id),
+            request=f"{exchange.method} {exchange.target}",
+            took_ms=round(exchange.elapsed / timedelta(milliseconds=1)),
+            **answer,
+        )
 
 
 def receipts(order: Order, conversation: ConversationResult) -> list[Receipt]:

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
-from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, receipts
+from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, log_requests, receipts
 from number_orders.fulfilment.decision_checks import DecisionCheck, Seen
 from number_orders.fulfilment.lanes.other_orders import NoProgress, as_if_only, as_if_over, ids_in
 from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore
 from number_orders.fulfilment.memory import MemoryStores, OrderMemory, ProgressStore
 from number_orders.fulfilment.ports import Bell, ReceiptStore, StoryReader
-from number_orders.fulfilment.recorder import Heard, Recorder
+from number_orders.fulfilment.recorder import Heard, Recorder, belongs_to
 from number_orders.ledger.history import Story
 from number_orders.orders.errors import NoAnswer, NotParkable, NotResolvable
 from number_orders.orders.events import (
@@ -89,10 +89,12 @@ class Decisions:
                 return moved[order_id]
         raise NotParkable(f"order {order_id} could not be parked, because it kept moving; try again")
 
-    async def resolve(self, order_id: OrderId, decision: Resolution) -> Order:
+    async def resolve(self, order_id: OrderId, decision: Resolution, *, expected_version: int | None = None) -> Order:
         """Carry out a person's decision about a parked order; the same decision sent twice is carried out once.
 
         Closing an order undoes nothing: what the carrier has done of it by then stays (`choose_closing_event`).
+
+        `expected_version`: the version that the person has seen; an order that has moved since is left as it is.
 
         Raises:
             UnknownOrder: There is no such order.
@@ -102,7 +104,8 @@ class Decisions:
         story = await self._whole_story(order_id)
         if story.order.request.carrier not in self.carriers:
             raise NotResolvable(not_set_up(story.order))
-        if story.order.state is State.PARKED and not _was_decided(story, decision):
+        has_moved = expected_version not in {None, story.order.version}
+        if story.order.state is State.PARKED and not _was_decided(story, decision) and not has_moved:
             if isinstance(decision, SentAgain):
                 await self._check_may_send_again(story)
             if isinstance(decision, Adopted):
@@ -141,16 +144,16 @@ class Decisions:
     async def _check_may_adopt(self, story: Story, decision: Adopted) -> None:
         """Look at the carrier order before it is adopted: it must not bear another order's reference.
 
-        Without an answer it is adopted all the same: the first question about it shows the same. That it belongs to
-        another order of this ledger, the ledger itself says, and better.
+        Without an answer it is adopted all the same: the first question about it shows the same.
 
         Raises:
             NotResolvable: It is another order's, or the order would drop a carrier order of its own that has brought
                 numbers or still may.
         """
         order = story.order
-        if await self.ledger.orders.owner_of(order.request.carrier, decision.carrier_order_id) is not None:
-            return
+        owner = await self.ledger.orders.owner_of(order.request.carrier, decision.carrier_order_id)
+        if owner not in {None, order.order_id}:
+            raise NotResolvable(belongs_to(order, decision.carrier_order_id, owner))
         if order.carrier_order_id not in {None, decision.carrier_order_id}:
             await self._check_may_drop(story, order.carrier_order_id)
         seen = await self._ask(
@@ -186,6 +189,7 @@ class Decisions:
         group = adapter.capabilities.limit_group(Lane.ASK, order.request.kind)
         pace = carrier.pace(group, self.ledger.limits, clock=self.boot_clock, ledger_clock=self.ledger_clock)
         answer = await carrier.converse(question, deadline=pace.deadline, memory=memory, pace=pace)
+        log_requests(order.order_id, answer)
         kept = receipts(order, answer)
         await self.ledger.history.keep_receipts(kept)
         if until := answer.limited_until(await self.ledger.now()):
@@ -196,7 +200,8 @@ class Decisions:
         """Return a story that fits its order. They are read one after the other, and the order may move in between."""
         story = await self.ledger.history.story(order_id)
         for _ in range(_TRIES):
-            if story.events[-1]["version"] == story.order.version:
+            # A purged order has no events, and does not move.
+            if not story.events or story.events[-1]["version"] == story.order.version:
                 break
             story = await self.ledger.history.story(order_id)
         return story
@@ -236,7 +241,7 @@ def _event(story: Story, decision: Resolution) -> Event:
 
 def _was_parked_at_once(story: Story) -> bool:
     """Tell whether the order was parked when it came in, by its producer's budget, and nothing has happened since."""
-    return story.order.version == 1 and event_type(story.events[-1]["event"]) is Parked
+    return story.order.version == 1 and bool(story.events) and event_type(story.events[-1]["event"]) is Parked
 
 
 def _was_decided(story: Story, decision: Resolution) -> bool:

@@ -4,7 +4,6 @@ A refused order costs no carrier call and leaves nothing behind. An accepted ord
 item, before anyone is told that it was accepted.
 """
 
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
@@ -16,16 +15,20 @@ import structlog
 from uuid_utils.compat import uuid7
 
 from number_orders.carriers.contract import Adapter
+from number_orders.fulfilment.forbidden import no_secret, not_removable
+from number_orders.fulfilment.observing import observing
 from number_orders.fulfilment.order_reader import OrderReader
-from number_orders.fulfilment.ports import Bell
+from number_orders.fulfilment.ports import Bell, OrderMonitor, Tracer
 from number_orders.fulfilment.webhooks.addresses import AddressRules
 from number_orders.ledger.allowances import Allowance, drawn_on, find_exceeded, why_exceeded
-from number_orders.ledger.intake import NewOrder, Stored, Taken
+from number_orders.ledger.intake import Acceptance, NewOrder, Stored, Taken
+from number_orders.ledger.removals import NotRemovable, Removal
 from number_orders.orders.budget import Above
 from number_orders.orders.document import document
 from number_orders.orders.errors import Fault, KeyConflict, NotStorable, OrderRefused, UnknownOrder
 from number_orders.orders.model import (
     CarrierName,
+    Kind,
     Lane,
     Order,
     OrderId,
@@ -33,7 +36,8 @@ from number_orders.orders.model import (
     State,
 )
 from number_orders.orders.reference import derive_reference
-from number_orders.orders.serialization import fingerprint
+from number_orders.orders.serialization import fingerprint_of, request_to_json
+from number_orders.orders.trace_context import read_trace_parent
 from number_orders_client import contract
 from number_orders_client.reference import DERIVED_VERSION, derive_order_id
 
@@ -76,8 +80,19 @@ class Submission:
     raw: object
     producer: str
     order_id: UUID | None = None
+    is_proven: bool = False
+    """Its producer has proven itself, by a token or a signature. Then it may remove only its own numbers."""
     is_id_spent: bool = False
     """Its producer may read the refusal of an earlier message with this id as the answer. Nothing new is accepted."""
+    trace_parent: object = None
+    """The header `traceparent` as it arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class _UntracedAcceptance:
+    """The acceptance of an order that this process writes into no trace."""
+
+    trace_parent: str | None
 
 
 class IntakeStore(Protocol):
@@ -98,6 +113,12 @@ class SecretStore(Protocol):
     async def having(self, producers: Sequence[str]) -> frozenset[str]: ...
 
 
+class RemovalRights(Protocol):
+    """Knows which numbers producers may remove."""
+
+    async def find_not_removable(self, removals: Sequence[Removal]) -> Mapping[OrderId, NotRemovable]: ...
+
+
 class Intake:
     """Checks orders and stores them."""
 
@@ -110,7 +131,10 @@ class Intake:
         now: Callable[[], datetime],
         numbers_per_hour: int | None = None,
         secrets: SecretStore,
+        removals: RemovalRights,
         address_rules: AddressRules | None = None,
+        monitor: OrderMonitor | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """Set up the intake of one process.
 
@@ -121,28 +145,45 @@ class Intake:
             now: Returns the present in UTC, for bounds of years; minutes do not matter.
             numbers_per_hour: The budget of producers for whom nobody has set one; None: no limit.
             secrets: Which producers may have documents sent to a URL.
+            removals: Which numbers producers that have proven themselves may remove.
             address_rules: To which URLs; by default public ones.
+            monitor: Shows the accepted orders.
+            tracer: Writes their traces.
         """
         self._store = store
         self._bell = bell
         self._now = now
         self._numbers_per_hour = numbers_per_hour
         self._secrets = secrets
+        self._removals = removals
         self._reader = OrderReader(adapters, address_rules or AddressRules(), now)
+        self._monitor = monitor
+        self._tracer = tracer
 
-    async def submit(self, raw: object, *, producer: str, order_id: UUID | None = None) -> Ticket:
+    async def submit(
+        self,
+        raw: object,
+        *,
+        producer: str,
+        order_id: UUID | None = None,
+        is_proven: bool = False,
+        trace_parent: object = None,
+    ) -> Ticket:
         """Take one order in.
 
         Args:
             raw: The order as JSON values (`number_orders_client.contract.OrderRequest`).
             producer: Who sends it. Keys are unique per producer.
             order_id: Its id, if the producer chose one.
+            is_proven: See `Submission`.
+            trace_parent: The header `traceparent` that came with it.
 
         Raises:
             OrderRefused: It breaks a rule, or its key belongs to another order (`KeyConflict`).
             LedgerUnavailable: It may not be stored. Sending it again is safe.
         """
-        (outcome,) = await self._take([Submission(raw, producer, order_id)])
+        submission = Submission(raw, producer, order_id, is_proven, trace_parent=trace_parent)
+        (outcome,) = await self._take([submission])
         if isinstance(outcome, Refusal):
             raise outcome.error
         return outcome
@@ -158,25 +199,30 @@ class Intake:
             raise UnknownOrder(f"with the key {key!r:.210} of the producer {producer!r}")
         return order_id
 
-    async def submit_many(self, raws: Sequence[object], *, producer: str) -> list[Ticket | Refusal]:
-        """Take up to 500 orders in. Each is accepted or refused by itself."""
+    async def submit_many(
+        self, raws: Sequence[object], *, producer: str, is_proven: bool = False, trace_parent: object = None
+    ) -> list[Ticket | Refusal]:
+        """Take up to 500 orders in. Each is accepted or refused by itself. All belong to one trace, if one is given."""
         if not isinstance(raws, (list, tuple)):
             raise OrderRefused([Fault("orders", "must be a list of orders")])
         if len(raws) > contract.ORDERS_MAX:
             raise OrderRefused([Fault("orders", f"at most {contract.ORDERS_MAX} at once; these are {len(raws)}")])
-        return await self._take([Submission(raw, producer) for raw in raws])
+        submissions = [Submission(raw, producer, is_proven=is_proven, trace_parent=trace_parent) for raw in raws]
+        return await self._take(submissions)
 
-    async def check(self, raws: Sequence[object], *, producer: str) -> list[Ticket | Refusal | Prospect]:
+    async def check(
+        self, raws: Sequence[object], *, producer: str, is_proven: bool = False
+    ) -> list[Ticket | Refusal | Prospect]:
         """Return what `submit_many` would do with each order now, and store nothing.
 
         A refusal; the ticket of an order that is known; or what would become of a new order, budgets included.
         """
-        outcomes = [self._checked(Submission(raw, producer)) for raw in raws]
+        outcomes = [self._checked(Submission(raw, producer, is_proven=is_proven)) for raw in raws]
         good = [outcome for outcome in outcomes if isinstance(outcome, NewOrder)]
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
         taken = {(known.producer, known.key): known for known in await self._store.find_taken(good)}
-        unsigned = await self._unsigned(good)
+        forbidden = await self._forbidden(good)
         limits = await self._store.allowances(producer, numbers_per_hour=self._numbers_per_hour)
         foreseen: list[Ticket | Refusal | Prospect] = []
         for outcome in outcomes:
@@ -184,8 +230,8 @@ class Intake:
                 foreseen.append(outcome)
             elif _is_known(outcome, taken):
                 foreseen.append(_answer(outcome, Stored({}, {}), taken))
-            elif outcome.order_id in unsigned:
-                foreseen.append(_no_secret(outcome))
+            elif outcome.order_id in forbidden:
+                foreseen.append(forbidden[outcome.order_id])
             else:
                 foreseen.append(prospect := _foresee(outcome, limits, self._now()))
                 if isinstance(prospect, Prospect):
@@ -219,10 +265,11 @@ class Intake:
         if not good:
             return [outcome for outcome in outcomes if isinstance(outcome, Refusal)]
         spent = {submission.order_id for submission in submissions if submission.is_id_spent}
-        unsigned = await self._unsigned(good)
-        acceptable = [order for order in good if order.order_id not in unsigned and order.order_id not in spent]
+        forbidden = await self._forbidden(good)
+        acceptable = [order for order in good if order.order_id not in forbidden and order.order_id not in spent]
         stored, faulty = await self._accept(acceptable)
         self._bell.ring(_lanes_to_wake(good, stored.states))
+        self._announce([order for order in good if order.order_id in stored.states], stored.states)
         left = [order for order in good if order.order_id not in stored.states and order.order_id not in faulty]
         found = await self._store.find_taken(left) if left else []
         taken = {(known.producer, known.key): known for known in found}
@@ -230,10 +277,47 @@ class Intake:
             outcome
             if not isinstance(outcome, NewOrder)
             else faulty.get(outcome.order_id)
-            or (_no_secret(outcome) if outcome.order_id in unsigned and not _is_known(outcome, taken) else None)
+            or (None if _is_known(outcome, taken) else forbidden.get(outcome.order_id))
             or _answer(outcome, stored, taken, spent)
             for outcome in outcomes
         ]
+
+    def _announce(self, orders: Sequence[NewOrder], states: Mapping[OrderId, State]) -> None:
+        """Log and show the orders that are stored now."""
+        for order in orders:
+            log.info(
+                "order_accepted",
+                order_id=str(order.order_id),
+                key=order.request.key,
+                producer=order.producer,
+                carrier=order.request.carrier,
+                kind=order.request.kind.value,
+                quantity=order.request.wanted,
+                reference=order.reference,
+                state=states[order.order_id].value,
+            )
+        if self._monitor and orders:
+            with observing(self._monitor):
+                self._monitor.on_accepted(orders, states)
+
+    async def _forbidden(self, orders: Sequence[NewOrder]) -> dict[OrderId, Refusal]:
+        """Return the refusals of orders for which their producers lack something. An order that is known has none."""
+        unsigned = await self._unsigned(orders)
+        refusals = {
+            one.order_id: Refusal(one.request.key, no_secret(one.producer))
+            for one in orders
+            if one.order_id in unsigned
+        }
+        removals = [order for order in orders if order.is_proven and order.request.kind is Kind.REMOVE_NUMBERS]
+        if removals:
+            judged = [Removal(one.order_id, one.producer, one.request.numbers) for one in removals]
+            found = await self._removals.find_not_removable(judged)
+            refusals |= {
+                one.order_id: Refusal(one.request.key, not_removable(one.producer, found[one.order_id]))
+                for one in removals
+                if one.order_id in found
+            }
+        return refusals
 
     async def _unsigned(self, orders: Sequence[NewOrder]) -> frozenset[OrderId]:
         """Return which orders name a URL although their producer has no secret."""
@@ -266,12 +350,21 @@ class Intake:
         try:
             request = self._reader.read(submission.raw)
             _check_id(submission, request.key)
-            return _new_order(request, submission.producer, OrderId(submission.order_id or uuid7()))
+            order = _new_order(request, submission, OrderId(submission.order_id or uuid7()))
+            return replace(order, acceptance=self._begin(submission))
         except OrderRefused as refused:
             return Refusal(_key(submission.raw), refused)
         except Exception as bug:
             log.exception("order_not_checked", key=_key(submission.raw))
             return _own_fault(_key(submission.raw), "checked", bug)
+
+    def _begin(self, submission: Submission) -> Acceptance:
+        """Begin the acceptance of an order in its trace. A process that writes no traces passes the producer's on."""
+        given = read_trace_parent(submission.trace_parent)
+        if self._tracer:
+            with observing(self._tracer):
+                return self._tracer.begin(given)
+        return _UntracedAcceptance(given)
 
 
 def _names(submission: Submission) -> set[object]:
@@ -300,24 +393,28 @@ def _own_fault(key: str | None, done: str, trouble: Exception) -> Refusal:
     return Refusal(key, OrderRefused([Fault("order", rule.encode(errors="replace").decode())]))
 
 
-def _new_order(request: OrderRequest, producer: str, order_id: OrderId) -> NewOrder:
+def _new_order(request: OrderRequest, submission: Submission, order_id: OrderId) -> NewOrder:
+    producer = submission.producer
     on = request.notify.on if request.notify else frozenset()
+    accepted = Order(order_id, request, accepted_at=_SET_BY_LEDGER, producer=producer)
+    body = request_to_json(request)
     return NewOrder(
         order_id=order_id,
         producer=producer,
         request=request,
-        fingerprint=fingerprint(request),
+        fingerprint=fingerprint_of(body),
         reference=derive_reference(producer, request.key),
         reason="scheduled" if request.not_before else None,
-        notification=_first_document(order_id, request, State.ACCEPTED) if State.ACCEPTED in on else None,
-        parked_notification=_first_document(order_id, request, State.PARKED) if State.PARKED in on else None,
+        notification=_first_document(accepted, State.ACCEPTED) if State.ACCEPTED in on else None,
+        parked_notification=_first_document(accepted, State.PARKED) if State.PARKED in on else None,
         channels=request.notify.channels if request.notify and not on.isdisjoint(_FIRST_STATES) else (),
+        is_proven=submission.is_proven,
+        body=body,
     )
 
 
-def _first_document(order_id: OrderId, request: OrderRequest, state: State) -> Mapping[str, object]:
-    version = _FIRST_STATES.index(state)
-    return document(Order(order_id, request, accepted_at=_SET_BY_LEDGER, state=state, version=version), ())
+def _first_document(accepted: Order, state: State) -> Mapping[str, object]:
+    return document(replace(accepted, state=state, version=_FIRST_STATES.index(state)), ())
 
 
 _FIRST_STATES: Final = (State.ACCEPTED, State.PARKED)
@@ -359,14 +456,6 @@ def _after(limits: Sequence[Allowance], order: NewOrder) -> list[Allowance]:
 def _is_known(order: NewOrder, taken: Mapping[tuple[str, str], Taken]) -> bool:
     """Tell whether an order with this key was accepted before, when its producer still had a secret."""
     return (order.producer, order.request.key) in taken
-
-
-def _no_secret(order: NewOrder) -> Refusal:
-    rule = (
-        f"needs a secret that signs what is sent there, and producer {order.producer} has none; "
-        f"an operator types: number-orders webhook-secrets {shlex.quote(order.producer)} add"
-    )
-    return Refusal(order.request.key, OrderRefused([Fault("notify.url", rule)]))
 
 
 def _answer(

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
-from number_orders.carriers.contract import FindInList, KnownNumbers, ListedNumbers, Release
+from number_orders.carriers.contract import FindInList, KnownNumbers, ListedNumbers, LookUpNumbers, Release
 from number_orders.ledger.numbers import KnownNumber
 from number_orders.ledger.readings import Question, QuestionState
 from number_orders.orders.errors import AwaitsReading, NoAnswer
-from number_orders.orders.model import CarrierName, Order
+from number_orders.orders.model import CarrierName, Order, Owner
 from number_orders.orders.numbers import E164, ListedNumber
 
 _AWAIT_MIN: Final = timedelta(minutes=1)
@@ -30,6 +30,8 @@ class NumberRecall(Protocol):
     async def recall(self, order: Order, numbers: Sequence[E164]) -> tuple[datetime, list[KnownNumber]]: ...
 
     async def ended(self, carrier: CarrierName, references: Sequence[str]) -> frozenset[str]: ...
+
+    async def owners(self, carrier: CarrierName, carrier_orders: Sequence[str]) -> Mapping[str, Owner]: ...
 
 
 class ListReadings(Protocol):
@@ -80,9 +82,10 @@ class OrderMemory:
             raise NoAnswer(f"order {self.order.order_id} moved while this conversation was under way")
         self.order = replace(self.order, progress=progress)
 
-    async def look_up_numbers(self, numbers: tuple[E164, ...], references: tuple[str, ...] = ()) -> KnownNumbers:
-        """Return what the ledger knows of these numbers, and which orders with these references have ended."""
-        now, known = await self.numbers.recall(self.order, numbers)
+    async def look_up_numbers(self, step: LookUpNumbers) -> KnownNumbers:
+        """Return what the ledger knows of the numbers, references and carrier orders that are asked about."""
+        now, known = await self.numbers.recall(self.order, step.numbers)
+        carrier = self.order.request.carrier
         return KnownNumbers(
             now,
             held_since={number.e164: number.held_since for number in known if number.held_since},
@@ -97,7 +100,8 @@ class OrderMemory:
                 for number in known
                 if number.released_by and number.released_at
             },
-            ended=await self.numbers.ended(self.order.request.carrier, references) if references else frozenset(),
+            ended=await self.numbers.ended(carrier, step.references) if step.references else frozenset(),
+            owners=await self.numbers.owners(carrier, step.carrier_orders) if step.carrier_orders else {},
         )
 
     async def find_in_list(self, wanted: FindInList) -> ListedNumbers:

@@ -67,9 +67,9 @@ class TellLane:
             self.bell.ring([(WEBHOOKS, Lane.TELL)])
         pending = await self.outbox.pending(list(by_id), _CHANNEL)
         deliveries = [
-            Delivery(message, notify.task, notify.queue)
+            Delivery(message, notify.task, notify.queue, order.trace_parent)
             for message in pending
-            if (notify := by_id[message.order_id].order.request.notify) and notify.task
+            if (notify := (order := by_id[message.order_id].order).request.notify) and notify.task
         ]
         errors = await asyncio.to_thread(self.notifier.deliver, deliveries)
         failed = [(delivery.message, why) for delivery, why in zip(deliveries, errors, strict=True) if why]
@@ -87,10 +87,13 @@ class TellLane:
         reasons = {message.order_id: why for message, why in failed}
         done = [claim for order_id, claim in by_id.items() if order_id not in reasons]
         await self.outbox.mark_delivered(claims, done, delivered, _CHANNEL)
+        for message in delivered:
+            log.info("producer_told", order_id=str(message.order_id), version=message.version, channel=_CHANNEL)
         # A document that was added during the delivery is still owed, and due at once.
         await self.schedule.release(claims, [claim.order.order_id for claim in done])
         if failed:
-            log.warning("not_delivered", orders=len(reasons), reason=failed[0][1])
+            for order_id, why in reasons.items():
+                log.warning("not_delivered", order_id=str(order_id), channel=_CHANNEL, reason=why)
             await self.outbox.mark_undelivered(failed, _CHANNEL)
             later = [
                 Later(order_id, claims.now + _retry_after(by_id[order_id]), why) for order_id, why in reasons.items()

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from number_orders.carriers.http.courier import Exchange
 from number_orders.ledger.history import Receipt, Story
+from number_orders.ledger.intake import Acceptance, NewOrder
+from number_orders.ledger.orders import PendingStep
 from number_orders.ledger.outbox import OutboxMessage
 from number_orders.ledger.schedule import Claims, Later
-from number_orders.orders.model import CarrierName, Lane, NumberResult, Order, OrderId
+from number_orders.orders.model import CarrierName, Lane, NumberResult, Order, OrderId, State
 
 # The broker, and the other processes
 
@@ -40,6 +43,8 @@ class Delivery:
     message: OutboxMessage
     task: str
     queue: str | None
+    trace_parent: str | None = None
+    """What the message carries in its header `traceparent`."""
 
 
 class Notifier(Protocol):
@@ -66,6 +71,30 @@ class Slots(Protocol):
 
     def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
         """Take that back: another child is needed."""
+        ...
+
+
+class OrderMonitor(Protocol):
+    """Shows orders to people while they move. It never raises and never waits; what it loses costs nothing."""
+
+    def on_accepted(self, orders: Sequence[NewOrder], states: Mapping[OrderId, State]) -> None:
+        """Show the orders that are stored now, each in the state that `states` has for it."""
+        ...
+
+    def on_moved(self, steps: Sequence[PendingStep]) -> None:
+        """Show the orders that these stored steps have moved."""
+        ...
+
+
+class Tracer(Protocol):
+    """Writes what is done for orders into their traces. It never raises and never waits."""
+
+    def begin(self, trace_parent: str | None) -> Acceptance:
+        """Begin the acceptance of one order, in the trace that its producer has given or in a new one."""
+        ...
+
+    def on_attempt(self, order: Order, lane: Lane, *, took: timedelta, exchanges: Sequence[Exchange], end: str) -> None:
+        """Write one conversation about an order that has ended now, with its requests."""
         ...
 
 

@@ -10,7 +10,8 @@ from typing import Final, Protocol
 
 import structlog
 
-from number_orders.fulfilment.ports import AlarmStore, NumberReader, OrderReader, PendingMessages
+from number_orders.fulfilment.observing import observing
+from number_orders.fulfilment.ports import AlarmStore, NumberReader, OrderMonitor, OrderReader, PendingMessages
 from number_orders.ledger.orders import PendingStep
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.document import document
@@ -24,6 +25,7 @@ from number_orders.orders.events import (
     LookedAgain,
     NumbersGivenUp,
     Parked,
+    StillOpen,
     ToldAgain,
 )
 from number_orders.orders.judgements import numbers_at_end
@@ -36,7 +38,7 @@ from number_orders.orders.model import (
     NumberState,
     Order,
     OrderId,
-    count_done,
+    is_done,
 )
 from number_orders.orders.numbers import E164
 from number_orders.orders.policy import CarrierPolicy
@@ -87,9 +89,16 @@ class RecorderStores(Protocol):
 class Recorder:
     """Applies events to orders, and writes the steps."""
 
-    def __init__(self, ledger: RecorderStores, policies: Mapping[CarrierName, CarrierPolicy]) -> None:
+    def __init__(
+        self,
+        ledger: RecorderStores,
+        policies: Mapping[CarrierName, CarrierPolicy],
+        *,
+        monitor: OrderMonitor | None = None,
+    ) -> None:
         self._ledger = ledger
         self._policies = policies
+        self._monitor = monitor
 
     async def hear(self, heard: Sequence[Heard], *, now: datetime) -> dict[OrderId, Order]:
         """Record events; return the orders that moved, as they are now.
@@ -125,7 +134,8 @@ class Recorder:
         """Return the events that still hold for orders that moved, with the orders as they are now."""
         kept = [item for item in stale if not (item.judged or isinstance(item.event, Judgement))]
         fresh = await self._ledger.orders.read([item.order.order_id for item in kept]) if kept else {}
-        return [replace(item, order=fresh[item.order.order_id]) for item in kept if item.order.order_id in fresh]
+        pairs = [(item, fresh[item.order.order_id]) for item in kept if item.order.order_id in fresh]
+        return [replace(item, order=order) for item, order in pairs if not _is_old_news(item, order)]
 
     async def _steps(self, heard: Sequence[Heard], now: datetime) -> list[PendingStep]:
         steps = []
@@ -148,14 +158,14 @@ class Recorder:
 
         That is: withdrawn numbers, how many were not bought, and the order document.
         """
-        concerned = [step.before.order_id for step in steps if _notifies(step) or _ends(step)]
+        concerned = [step.before.order_id for step in steps if _notifies(step) or step.ends]
         if not concerned:
             return list(steps)
         known = await self._ledger.numbers.of_orders(concerned)
         steps = [
             _with_withdrawn(step, known[step.before.order_id]) if _ends_at_carrier(step) else step for step in steps
         ]
-        steps = [_with_unbought(step, known[step.before.order_id]) if _ends(step) else step for step in steps]
+        steps = [_with_outcome(step, known[step.before.order_id]) if step.ends else step for step in steps]
         pending = await self._pending([step for step in steps if isinstance(step.step.event, ToldAgain)])
         return [
             replace(step, notification=_document(step, known[step.before.order_id]), channels=_channels(step))
@@ -203,16 +213,17 @@ class Recorder:
         await self._alarm(Alarm.CARRIER_ORDER_TAKEN, step.before, reason)
         parking = await self._with_numbers([self._step(Heard(step.before, Parked(reason)), now)])
         done = await self._ledger.orders.record(parking)
-        return {parked.before.order_id: parked.step.order for parked in parking if parked.before.order_id in done}
+        recorded = [parked for parked in parking if parked.before.order_id in done]
+        await self._after_recording(recorded)
+        return {parked.before.order_id: parked.step.order for parked in recorded}
 
     async def _why_not_adopted(self, adopted: Order) -> str:
         carrier, theirs = adopted.request.carrier, adopted.carrier_order_id
         owner = await self._ledger.orders.owner_of(carrier, theirs) if theirs else None
-        belongs = f"belongs to order {owner} of ours" if owner else "belonged to another order of ours a moment ago"
-        return f"order {adopted.order_id} cannot adopt {carrier}'s order {theirs}, which {belongs}"
+        return belongs_to(adopted, theirs, owner)
 
     async def _after_recording(self, steps: Sequence[PendingStep]) -> None:
-        """Log every step and its alarms, and raise an alarm for each number that another order holds."""
+        """Log and show every step and its alarms, and raise an alarm for each number that another order holds."""
         for step in steps:
             after = step.step.order
             log.info(
@@ -221,9 +232,13 @@ class Recorder:
                 from_state=step.before.state.value,
                 to_state=after.state.value,
                 event_name=type(step.step.event).__name__,
+                **_why(step),
             )
             for what, detail in step.alarms:
                 log.error(what, order_id=str(after.order_id), detail=detail)
+        if self._monitor:
+            with observing(self._monitor):
+                self._monitor.on_moved(steps)
         acquired = [
             (step.before.order_id, result.e164) for step in steps for result in step.numbers if _is_held(result)
         ]
@@ -238,12 +253,35 @@ class Recorder:
         )
 
 
+def belongs_to(order: Order, theirs: CarrierOrderId | None, owner: OrderId | None) -> str:
+    """Return why an order cannot adopt a carrier's order: another order of ours, perhaps archived, has it."""
+    belongs = f"belongs to order {owner} of ours" if owner else "belonged to another order of ours a moment ago"
+    return f"order {order.order_id} cannot adopt {order.request.carrier}'s order {theirs}, which {belongs}"
+
+
+def _why(step: PendingStep) -> dict[str, str]:
+    """Return why an order stands where it does, and what is to be done next and when, for the log."""
+    said = {"reason": step.step.order.reason} if step.step.order.reason and not step.step.late else {}
+    if step.step.order.carrier_order_id and not step.before.carrier_order_id:
+        said["carrier_order_id"] = step.step.order.carrier_order_id
+    if step.step.late:
+        said["late"] = "stored, and moved nothing"
+    owed = min(step.step.effects, key=lambda effect: effect.not_before, default=None)
+    return said | ({"next": owed.lane.value, "not_before": owed.not_before.isoformat()} if owed else {})
+
+
 def _first_of_each_order(heard: Sequence[Heard]) -> dict[OrderId, Heard]:
     """Return the first event of each order: the next step of an order starts from the result of this one."""
     first: dict[OrderId, Heard] = {}
     for item in heard:
         first.setdefault(item.order.order_id, item)
     return first
+
+
+def _is_old_news(item: Heard, order: Order) -> bool:
+    """Return whether an order was open when its carrier was asked, and has ended while that answer waited here."""
+    ended_since = order.state.is_final and not item.order.state.is_final
+    return ended_since and isinstance(item.event, StillOpen) and not item.event.numbers
 
 
 def _is_held(result: NumberResult) -> bool:
@@ -259,21 +297,16 @@ def _ends_at_carrier(step: PendingStep) -> bool:
     return isinstance(step.step.event, CarriersEnd) and not step.step.late
 
 
-def _ends(step: PendingStep) -> bool:
-    """Return whether this step ends the order."""
-    return step.step.order.state.is_final and not step.before.state.is_final
-
-
 def _with_withdrawn(step: PendingStep, known: Sequence[NumberResult]) -> PendingStep:
     """Return a step that ends an order, with the numbers that the carrier withdrew."""
     return replace(step, numbers=numbers_at_end(step.before, step.step.event, known))
 
 
-def _with_unbought(step: PendingStep, known: Sequence[NumberResult]) -> PendingStep:
-    """Return a step that ends an order, with how many of the numbers that it asked for were not bought."""
+def _with_outcome(step: PendingStep, known: Sequence[NumberResult]) -> PendingStep:
+    """Return a step that ends an order, with the numbers that are done, and how many were not bought."""
     latest = {result.e164: result for result in (*known, *step.numbers)}
-    done = count_done(step.before, latest.values())
-    return replace(step, unbought=max(0, step.before.request.wanted - done))
+    done = tuple(e164 for e164, result in latest.items() if is_done(step.before, result))
+    return replace(step, done=done, unbought=max(0, step.before.request.wanted - len(done)))
 
 
 def _with_alarms(step: PendingStep) -> PendingStep:

@@ -193,7 +193,9 @@ def _outcome(tried: RetryOutcome, moved: Mapping[OrderId, Order]) -> RetryOutcom
     if tried.refusal:
         return tried
     if (order := moved.get(tried.order.order_id)) is None:
-        return RetryOutcome(tried.order, refusal="it has just moved; look at it again")
+        return RetryOutcome(
+            tried.order, refusal="it has just moved, or it is archived (`number-orders archive undo`); look at it again"
+        )
     return RetryOutcome(order, tried.lanes)
 
 

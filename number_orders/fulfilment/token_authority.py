@@ -24,7 +24,9 @@ class TokenAuthority:
 
     def __init__(self, tokens: TokenStore, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._tokens = tokens
-        self._recent: RecentAnswers[bytes, Identity | None] = RecentAnswers(lasts_s=REMEMBERED_S, clock=clock)
+        self._known: RecentAnswers[bytes, Identity] = RecentAnswers(lasts_s=REMEMBERED_S, clock=clock)
+        # Apart, so that many unknown tokens make none forgotten that is valid.
+        self._unknown: RecentAnswers[bytes, None] = RecentAnswers(lasts_s=REMEMBERED_S, clock=clock)
 
     async def identify(self, token: str) -> Identity | None:
         """Return whose token this is; None if it is unknown, expired or revoked.
@@ -35,9 +37,14 @@ class TokenAuthority:
         if not token.startswith(TOKEN_PREFIX) or len(token) > _TOKEN_CHARS_MAX:
             return None
         digest = token_digest(token)
-        if (known := self._recent.get(digest)) is not None:
+        if (known := self._known.get(digest)) is not None:
             return known.value
+        if self._unknown.get(digest) is not None:
+            return None
         holder = await self._tokens.find_token(digest)
-        identity = Identity(holder.producer, Role(holder.role), holder.token_id) if holder else None
-        self._recent.keep(digest, identity, lasts_s=holder.valid_for_s if holder else None)
+        if holder is None:
+            self._unknown.keep(digest, None)
+            return None
+        identity = Identity(holder.producer, Role(holder.role), holder.token_id)
+        self._known.keep(digest, identity, lasts_s=holder.valid_for_s)
         return identity

@@ -46,8 +46,8 @@ class Alarms:
         (row,) = await self._database.run("note_alarm", params | {"again_after": again_after})
         return int(row["times"])
 
-    async def drop_alarms(self, what: str, *, carrier: CarrierName, keep: Sequence[str]) -> None:
-        """Delete a carrier's alarms of one sort, except those about the subjects in `keep`."""
+    async def drop_alarms(self, what: str, *, carrier: CarrierName | None, keep: Sequence[str]) -> None:
+        """Delete a carrier's alarms of one sort, except those about the subjects in `keep`; None: of no carrier."""
         await self._database.run("drop_alarms", {"what": what, "carrier": carrier, "keep": list(keep)})
 
     async def drop_alarms_unless(self, what: str, state: State) -> None:
@@ -58,7 +58,20 @@ class Alarms:
         """Return the alarms that nobody has cleared, latest first."""
         return list(await self._database.run("active_alarms", {"limit": limit}))
 
-    async def clear(self, alarm_ids: Sequence[int] | None = None) -> list[Mapping[str, Any]]:
-        """Clear alarms until they happen again, all of them if no ids are given; return those that were active."""
-        params = {"alarm_ids": None if alarm_ids is None else list(alarm_ids)}
+    async def clear(
+        self, alarm_ids: Sequence[int] | None = None, *, by: str, times: int | None = None
+    ) -> list[Mapping[str, Any]]:
+        """Clear alarms until they happen again, all of them if no ids are given; return those that were active.
+
+        `times`: how often it had happened when the person looked; one that has happened again since stays active.
+        """
+        params = {"alarm_ids": None if alarm_ids is None else list(alarm_ids), "by": by, "times": times}
         return list(await self._database.run("clear_alarms", params))
+
+    async def read(self, alarm_id: int) -> Mapping[str, Any] | None:
+        """Return an alarm, active or not; None if it is not there."""
+        return next(iter(await self._database.run("read_alarm", {"alarm_id": alarm_id})), None)
+
+    async def cleared(self, since: timedelta, limit: int) -> list[Mapping[str, Any]]:
+        """Return the alarms that somebody has cleared lately, the latest first."""
+        return list(await self._database.run("cleared_alarms", {"since": since, "limit": limit}))

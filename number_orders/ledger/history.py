@@ -41,6 +41,7 @@ class Story:
     """Everything the ledger knows of one order, for a person."""
 
     now: datetime
+    producer: str
     order: Order
     numbers: tuple[NumberResult, ...]
     work_items: tuple[WorkItem, ...]
@@ -48,6 +49,10 @@ class Story:
     receipts: tuple[Mapping[str, Any], ...] = field(default=())
     messages: tuple[Mapping[str, Any], ...] = field(default=())
     """The documents for its producer, and what became of each."""
+    archived_at: datetime | None = None
+    """When it left the table of orders for the archive."""
+    purged_at: datetime | None = None
+    """When the archive forgot its story and what people wrote."""
 
 
 class History:
@@ -59,8 +64,10 @@ class History:
         self._numbers = numbers
         self._schedule = schedule
 
-    async def story(self, order_id: OrderId) -> Story:
+    async def story(self, order_id: OrderId, *, receipts_max: int | None = None) -> Story:
         """Return everything about one order. Each part is read by its own statement, so the order may move in between.
+
+        Of the receipts the newest `receipts_max`; None: all.
 
         Raises:
             UnknownOrder: There is no such order.
@@ -70,12 +77,15 @@ class History:
             raise UnknownOrder(order_id)
         return Story(
             now=found[0]["now"],
+            producer=found[0]["producer"],
             order=rows.order_from_row(found[0]),
             numbers=tuple((await self._numbers.of_orders([order_id]))[order_id]),
             work_items=tuple((await self._schedule.work_items([order_id]))[order_id]),
             events=tuple(await self._database.run("story_of", {"order_id": order_id})),
-            receipts=tuple(await self._database.run("receipts_of", {"order_id": order_id})),
+            receipts=tuple(await self._database.run("receipts_of", {"order_id": order_id, "limit": receipts_max})),
             messages=tuple(await self._database.run("messages_of", {"order_id": order_id})),
+            archived_at=found[0].get("archived_at"),
+            purged_at=found[0].get("purged_at"),
         )
 
     async def trying_since(self, order_id: OrderId) -> datetime | None:

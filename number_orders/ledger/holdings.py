@@ -6,7 +6,7 @@ The list goes into one statement, which returns the differences only.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from psycopg.types.json import Jsonb
 
@@ -16,6 +16,9 @@ from number_orders.orders.events import NumbersAdopted
 from number_orders.orders.model import CarrierName, CarrierOrderId, Order, OrderId, OrderRequest
 from number_orders.orders.numbers import E164
 from number_orders.orders.serialization import fingerprint, request_to_json
+
+ADOPTER: Final = "reconcile"
+"""The producer of orders that are born ended: their numbers are nobody's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,22 @@ class AdoptedOrder:
     event: NumbersAdopted
 
 
+@dataclass(frozen=True, slots=True)
+class ReconciliationResult:
+    """What the last comparison of a carrier's numbers with the ledger has found."""
+
+    carrier: CarrierName
+    at: datetime | None
+    """When it was. None: none was possible yet."""
+    theirs: int
+    ours: int
+    orphans: int
+    ghosts: int
+    failed_at: datetime | None
+    """When a later one was not possible. None: there was none."""
+    trouble: str | None
+
+
 class HoldingsStore:
     """Compares held numbers with a carrier's list, and stores orders for adopted numbers."""
 
@@ -97,6 +116,24 @@ class HoldingsStore:
         """Return the purchases that have one of these ids, or one of these references, at the carrier."""
         params = {"carrier": carrier, "carrier_order_ids": list(carrier_order_ids), "references": list(references)}
         return [rows.order_from_row(row) for row in await self._database.run("purchases_with", params)]
+
+    async def keep_result(
+        self,
+        carrier: CarrierName,
+        *,
+        theirs: int = 0,
+        ours: int = 0,
+        orphans: int = 0,
+        ghosts: int = 0,
+        trouble: str | None = None,
+    ) -> None:
+        """Store what a comparison has found, or the trouble that made it impossible."""
+        params = {"theirs": theirs, "ours": ours, "orphans": orphans, "ghosts": ghosts, "trouble": trouble}
+        await self._database.run("keep_reconciliation", params | {"carrier": carrier})
+
+    async def results(self) -> list[ReconciliationResult]:
+        """Return the last result of each carrier."""
+        return [ReconciliationResult(**row) for row in await self._database.run("reconciliations", {})]
 
     async def store_adopted(self, orders: Sequence[AdoptedOrder]) -> None:
         """Store orders that are born ended, with their numbers, all of them or none.

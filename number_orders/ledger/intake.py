@@ -8,7 +8,7 @@ succeeds; the others learn which order has the key or the id. An order takes its
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from psycopg.types.json import Jsonb
@@ -27,6 +27,15 @@ _UNOPENED: Final = "UNOPENED"
 _IN_TURN: Final = "IN_TURN"
 
 
+class Acceptance(Protocol):
+    """The acceptance of one order in its trace."""
+
+    @property
+    def trace_parent(self) -> str | None:
+        """See `Order.trace_parent`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class NewOrder:
     """An order that has passed every check and is about to be stored."""
@@ -42,6 +51,11 @@ class NewOrder:
     parked_notification: Mapping[str, Any] | None = None
     """The document for the producer if the order is parked because of its budget; the ledger adds the reason."""
     channels: tuple[str, ...] = ()
+    is_proven: bool = False
+    """Whether its producer has proven itself, by a token or a signature."""
+    acceptance: Acceptance | None = None
+    body: Mapping[str, Any] | None = None
+    """The request as the ledger stores it (`request_to_json`), if it is known already."""
 
     @property
     def numbers(self) -> int:
@@ -153,10 +167,12 @@ def _new_order(position: int, order: NewOrder) -> dict[str, Any]:
         "kind": order.request.kind,
         "account": order.request.account,
         "numbers": order.numbers,
-        "request": request_to_json(order.request),
+        "request": order.body or request_to_json(order.request),
         "reason": order.reason,
         "not_before": moment_to_json(order.request.not_before),
         "notification": order.notification,
         "parked_notification": order.parked_notification,
         "channels": list(order.channels),
+        "is_proven": order.is_proven,
+        "trace_parent": order.acceptance.trace_parent if order.acceptance else None,
     }

@@ -11,24 +11,32 @@ from typing import Any, Self
 
 from number_orders.ledger.alarms import Alarms
 from number_orders.ledger.allowances import Allowances
+from number_orders.ledger.archive import Archive
+from number_orders.ledger.board import BoardView
 from number_orders.ledger.breakers import Breakers
 from number_orders.ledger.connection import Database, PostgresDatabase, ledger_time
+from number_orders.ledger.coverage import CoverageStore
 from number_orders.ledger.dead_letters import DeadLetterStore
 from number_orders.ledger.guard import GUARD_LASTS, Guard, check_new_connection
 from number_orders.ledger.history import History
 from number_orders.ledger.holdings import HoldingsStore
 from number_orders.ledger.intake import IntakeStore
 from number_orders.ledger.limits import Limits
+from number_orders.ledger.metrics import Metrics
 from number_orders.ledger.notices import NoticeStore
 from number_orders.ledger.numbers import NumberStore
 from number_orders.ledger.order_views import OrderViews
 from number_orders.ledger.orders import OrderStore
 from number_orders.ledger.outbox import Outbox
+from number_orders.ledger.overview import Overview
 from number_orders.ledger.pauses import Pauses
 from number_orders.ledger.producers import Producers
 from number_orders.ledger.readings import Readings
+from number_orders.ledger.removals import RemovalStore
 from number_orders.ledger.schedule import Schedule
+from number_orders.ledger.scheduled_runs import ScheduledRuns
 from number_orders.ledger.serial_locks import SerialLocks
+from number_orders.ledger.sessions import Sessions
 from number_orders.ledger.webhook_secrets import WebhookSecrets
 from number_orders.ledger.webhooks import Webhooks
 
@@ -41,8 +49,13 @@ class Ledger:
         self.intake = IntakeStore(database)
         self.allowances = Allowances(database)
         self.producers = Producers(database)
+        self.removals = RemovalStore(database)
+        self.archive = Archive(database)
+        self.coverage = CoverageStore(database)
+        self.scheduled_runs = ScheduledRuns(database)
         self.orders = OrderStore(database)
         self.order_views = OrderViews(database)
+        self.overview = Overview(database)
         self.numbers = NumberStore(database)
         self.holdings = HoldingsStore(database)
         self.schedule = Schedule(database)
@@ -56,8 +69,11 @@ class Ledger:
         self.webhook_secrets = WebhookSecrets(database)
         self.notices = NoticeStore(database)
         self.alarms = Alarms(database)
+        self.board = BoardView(database)
+        self.sessions = Sessions(database)
         self.guard = Guard(database)
         self.dead_letters = DeadLetterStore(database)
+        self.metrics = Metrics(database)
         self.history = History(database, self.orders, self.numbers, self.schedule)
 
     async def now(self) -> datetime:

@@ -2,24 +2,38 @@
 
 Several processes may migrate at once. An advisory lock lets one work at a time; the later ones find nothing to do.
 Lock and migrations are one transaction, so they stay together behind a connection pooler too.
+
+A migration that waits for a table's lock holds up everybody who comes after it. So it waits for a short time only, lets
+go of everything, and tries again: a backup or a long report delays the migration, and not the service.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import Final
 
 import psycopg
+import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import NullPool, create_engine, text
-from sqlalchemy.exc import SQLAlchemyError
+from psycopg.errors import DeadlockDetected, LockNotAvailable
+from sqlalchemy import Engine, NullPool, create_engine, text
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from number_orders.ledger.connection import address
 from number_orders.orders.errors import LedgerUnavailable
 
+log = structlog.get_logger(__name__)
+
 _CONNECT_S: Final = 5
+_LOCK_WAIT_S: Final = 2
+"""How long a migration waits for a table's lock, and at most holds up others."""
+_PAUSE_S: Final = 5.0
+"""How long others work undisturbed before the next try."""
+_TRIES: Final = 100
+"""About ten minutes."""
 _LOCK: Final = 4_267_110_001
 """The key of the advisory lock: any number that nothing else in the database uses."""
 
@@ -28,7 +42,7 @@ def migrate(url: str) -> str:
     """Migrate the database at `url` (a libpq URL) to `head()`, and return that revision.
 
     Raises:
-        LedgerUnavailable: The database cannot be reached, or refuses.
+        LedgerUnavailable: The database cannot be reached, or refuses, or others keep a table locked for ten minutes.
     """
     # SQLAlchemy cannot read every address that libpq can, such as one with several hosts.
     engine = create_engine(
@@ -36,14 +50,34 @@ def migrate(url: str) -> str:
         creator=lambda: psycopg.connect(address(url), prepare_threshold=None),
         poolclass=NullPool,
     )
-    with _database_errors(), engine.connect() as connection:
-        connection.execute(text("SET LOCAL statement_timeout = 0"))  # a pooler's session may have that of a worker
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-        connection.commit()
-    return head()
+    with _database_errors():
+        for _ in range(_TRIES):
+            if _upgrade(engine):
+                return head()
+            time.sleep(_PAUSE_S)
+    raise LedgerUnavailable(
+        f"other sessions have kept a table locked for {_TRIES * _PAUSE_S / 60:.0f} minutes or more, and nothing was "
+        "migrated: find them in pg_stat_activity (a backup, a report, a transaction left open), and migrate again"
+    )
+
+
+def _upgrade(engine: Engine) -> bool:
+    """Run the migrations that are missing, all or none; return whether no lock of others was in the way."""
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))  # a pooler's session may have that of a worker
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+            connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_WAIT_S}s'"))
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    except OperationalError as error:
+        if not isinstance(error.orig, LockNotAvailable | DeadlockDetected):
+            raise
+        log.warning("migration_waits", trouble=str(error.orig).strip(), again_in_s=_PAUSE_S)
+        return False
+    return True
 
 
 def head() -> str:

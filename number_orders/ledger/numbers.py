@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from number_orders.ledger import rows
 from number_orders.ledger.connection import Database
-from number_orders.orders.model import CarrierName, NumberResult, Order, OrderId
+from number_orders.orders.model import CarrierName, Criteria, NumberResult, Order, OrderId, Owner
 from number_orders.orders.numbers import E164
 
 _OF_NUMBER_MAX: Final = 50
@@ -65,6 +65,14 @@ class NumberStore:
         """Return those of the references at a carrier whose order has ended."""
         found = await self._database.run("ended_references", {"carrier": carrier, "references": list(references)})
         return frozenset(row["reference"] for row in found)
+
+    async def owners(self, carrier: CarrierName, carrier_orders: Sequence[str]) -> dict[str, Owner]:
+        """Return what the orders are that follow these orders of a carrier."""
+        found = await self._database.run("owners", {"carrier": carrier, "carrier_orders": list(carrier_orders)})
+        return {
+            row["carrier_order_id"]: Owner(row["is_complete"], Criteria(**row["criteria"]) if row["criteria"] else None)
+            for row in found
+        }
 
     async def held_elsewhere(self, pairs: Sequence[tuple[OrderId, str]]) -> list[tuple[str, OrderId]]:
         """Return the numbers of `pairs` (order, number) that another order of ours holds, each with that order."""

@@ -12,7 +12,7 @@ from number_orders.orders.model import Order, OrderId, State
 
 Row = Mapping[str, Any]
 
-_INFINITY: Final = "infinity"
+INFINITY: Final = "infinity"
 """PostgreSQL's moment after all others; Python has none."""
 _FIRST_ID: Final = UUID(int=0)
 _LAST_ID: Final = UUID(int=2**128 - 1)
@@ -68,9 +68,9 @@ class OrderViews:
 
     async def rows(self, wanted: OrderFilter, *, limit: int, after: PageCursor | None = None) -> list[Row]:
         """Return a page of orders as rows of `orders` with the ledger's time, newest first."""
-        params = _filter_params(wanted, after) | {"limit": limit}
+        params = list_bounds(wanted, after) | {"limit": limit}
         if wanted.key is not None or wanted.number is not None:
-            params |= {"order_ids": await self._find(wanted), "producer": wanted.producer}
+            params |= {"order_ids": await self.find(wanted), "producer": wanted.producer}
             return list(await self._database.run("list_orders_among", params))
         if wanted.producer is not None:
             return list(await self._database.run("list_orders_of_producer", params | {"producer": wanted.producer}))
@@ -81,8 +81,8 @@ class OrderViews:
         params = {"order_ids": list(seen), "versions": list(seen.values())}
         return list(await self._database.run("news_of", params)) if seen else []
 
-    async def _find(self, wanted: OrderFilter) -> list[OrderId]:
-        """Return the orders with this key, about this number, or both."""
+    async def find(self, wanted: OrderFilter) -> list[OrderId]:
+        """Return the orders with this key, about this number, or both, whatever else is wanted of them."""
         found: list[set[OrderId]] = []
         if wanted.key is not None:
             statement = "find_by_key" if wanted.producer is None else "find_by_producer_and_key"
@@ -94,9 +94,9 @@ class OrderViews:
         return sorted(set.intersection(*found))
 
 
-def _filter_params(wanted: OrderFilter, after: PageCursor | None) -> dict[str, Any]:
+def list_bounds(wanted: OrderFilter, after: PageCursor | None) -> dict[str, Any]:
     """Return the parameters that every list has: bounds of time as far apart as can be, unless they are given."""
-    before: tuple[datetime | str, UUID] = (_INFINITY, _LAST_ID)
+    before: tuple[datetime | str, UUID] = (INFINITY, _LAST_ID)
     if after is not None:
         before = (after.accepted_at, after.order_id)
     if wanted.accepted_before is not None and (after is None or wanted.accepted_before <= after.accepted_at):
@@ -104,7 +104,7 @@ def _filter_params(wanted: OrderFilter, after: PageCursor | None) -> dict[str, A
     return {
         "before": before[0],
         "before_id": before[1],
-        "since": wanted.accepted_after or f"-{_INFINITY}",
+        "since": wanted.accepted_after or f"-{INFINITY}",
         "states": [str(state) for state in wanted.states or State],
         "carrier": wanted.carrier,
         "kind": wanted.kind,

@@ -17,6 +17,7 @@ from number_orders.ledger.order_views import OrderFilter, OrderViews
 from number_orders.orders.events import SentAgain
 from number_orders.orders.lifecycle import Step, resets_progress
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, Order, OrderId, State
+from number_orders.orders.numbers import E164
 from number_orders.orders.serialization import moment_to_json
 
 
@@ -33,6 +34,13 @@ class PendingStep:
     """What a person must be told of this step, and the details. Written with it, so that no crash comes between."""
     unbought: int | None = None
     """How many of its numbers an order that ends has not bought: its producer may order them again in the same hour."""
+    done: tuple[E164, ...] = ()
+    """The numbers with which an order that ends has done what was asked for."""
+
+    @property
+    def ends(self) -> bool:
+        """Whether this step ends its order."""
+        return self.step.order.state.is_final and not self.before.state.is_final
 
 
 class OrderStore:

@@ -43,6 +43,7 @@ class Hold:
 class Pause:
     """One pause of a lane, and who ended it if it is over."""
 
+    pause_id: int
     carrier: CarrierName
     lane: Lane
     paused_at: datetime
@@ -59,18 +60,30 @@ class Pauses:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def pause(self, carrier: CarrierName, lanes: Sequence[Lane], *, by: str, why: str) -> list[Pause]:
+    async def pause(
+        self, carrier: CarrierName, lanes: Sequence[Lane], *, by: str, why: str, after: int | None = None
+    ) -> list[Pause]:
         """Let nothing be claimed on these lanes until they are resumed; return the new pauses.
 
         A lane that is paused already keeps its first pause; a lane that was never opened cannot be paused.
+
+        `after`: the `pause_id` of the last pause that the person knows of, 0 for none. A lane that was paused again
+        since is left as it is.
         """
-        params = {"carrier": carrier, "lanes": list(lanes), "by": by, "why": why}
+        params = {"carrier": carrier, "lanes": list(lanes), "by": by, "why": why, "after": after}
         return [_pause(row) for row in await self._database.run("pause_lanes", params)]
 
-    async def resume(self, carrier: CarrierName, lanes: Sequence[Lane], *, by: str, why: str | None) -> list[Pause]:
-        """End the pauses of these lanes; return those that there were."""
-        params = {"carrier": carrier, "lanes": list(lanes), "by": by, "why": why}
+    async def resume(
+        self, carrier: CarrierName, lanes: Sequence[Lane], *, by: str, why: str | None, pause_id: int | None = None
+    ) -> list[Pause]:
+        """End the pauses of these lanes, or only the one with this id; return those that there were."""
+        params = {"carrier": carrier, "lanes": list(lanes), "by": by, "why": why, "pause_id": pause_id}
         return [_pause(row) for row in await self._database.run("resume_lanes", params)]
+
+    async def latest(self, carrier: CarrierName, lane: Lane) -> Pause | None:
+        """Return the last pause of a lane, over or not; None if it was never paused."""
+        found = await self._database.run("latest_pause", {"carrier": carrier, "lane": lane})
+        return _pause(found[0]) if found else None
 
     async def holds(self) -> tuple[datetime, list[Hold]]:
         """Return the ledger's time, and every hold that is in force: pauses, open breakers, paused limits."""

@@ -18,6 +18,7 @@ from uuid_utils.compat import uuid7
 
 from number_orders.ledger.connection import Database
 from number_orders.orders.model import OrderId
+from number_orders.orders.removal_right import RemovalRight
 
 TOKEN_PREFIX: Final = "no_"  # noqa: S105  how a token begins, and no token
 """How every token begins, so that people and programs recognise one in a text."""
@@ -34,6 +35,7 @@ class ProducerRow:
     role: str
     added_at: datetime
     added_by: str
+    removals: RemovalRight = RemovalRight.OWN
     signing_keys: int = 0
     """How many of its signing keys are valid."""
 
@@ -101,11 +103,15 @@ class Producers:
     async def find(self, producer: str) -> ProducerRow | None:
         """Return a producer or operator by name."""
         found = await self._database.run("find_producer", {"producer": producer})
-        return ProducerRow(**found[0]) if found else None
+        return _producer(found[0]) if found else None
 
     async def all(self) -> list[ProducerRow]:
         """Return every producer and operator, by name."""
-        return [ProducerRow(**row) for row in await self._database.run("list_producers", {})]
+        return [_producer(row) for row in await self._database.run("list_producers", {})]
+
+    async def set_removals(self, producer: str, right: RemovalRight) -> bool:
+        """Set which numbers a producer may remove; return False if there is no such producer."""
+        return bool(await self._database.run("set_removals", {"producer": producer, "removals": right.value}))
 
     async def tokens(self) -> list[TokenRow]:
         """Return every token, by producer and age."""
@@ -157,6 +163,10 @@ class Producers:
 def token_digest(token: str) -> bytes:
     """Return the SHA-256 under which a token is stored."""
     return hashlib.sha256(token.encode(errors="replace")).digest()
+
+
+def _producer(row: Mapping[str, Any]) -> ProducerRow:
+    return ProducerRow(**{**row, "removals": RemovalRight(row["removals"])})
 
 
 def _names(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -77,7 +77,10 @@ def order_from_row(row: Row) -> Order:
         derived_reference=row["reference"],
         history_lost_at=row["history_lost_at"],
         other_ids=tuple(map(CarrierOrderId, row["other_carrier_orders"])),
+        producer=row["producer"],
+        is_proven=bool(row["is_proven"]),
         moved_at=row["moved_at"],
+        trace_parent=row["trace_parent"],
     )
 
 

@@ -30,6 +30,8 @@ CREATE TABLE orders (
     history_lost_at  timestamptz,                -- what was done with it before that may be forgotten
     other_carrier_orders text[] NOT NULL DEFAULT '{}', -- with its reference, besides the one that it follows
     charged_at       timestamptz,                -- when its numbers were taken from its producer's allowances; null: not
+    is_proven        boolean,                    -- by a token or signature of its producer; null: not
+    trace_parent     text,                       -- its acceptance in its trace, as W3C Trace Context writes it
     CONSTRAINT one_order_per_key UNIQUE (producer, key),
     CONSTRAINT ended_means_final CHECK ((ended_at IS NOT NULL) = (state IN (
                          'COMPLETED', 'PARTIAL', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELLED'))),
@@ -42,12 +44,19 @@ CREATE TABLE orders (
 CREATE UNIQUE INDEX one_order_per_carrier_order ON orders (carrier, carrier_order_id)
     WHERE carrier_order_id IS NOT NULL;
 CREATE INDEX orders_by_age ON orders (accepted_at);
+CREATE INDEX orders_by_end ON orders (ended_at) WHERE ended_at IS NOT NULL; -- for what ended lately, and for the archive
 CREATE INDEX orders_of_producer ON orders (producer, accepted_at, order_id); -- for a producer's list of its orders
+-- For the board: which orders are unfinished, the oldest first. Of orders that move it changes nothing.
+CREATE INDEX orders_unfinished ON orders (accepted_at, order_id) WHERE ended_at IS NULL;
 -- For the question which unfinished order a notice is about.
 CREATE INDEX orders_by_reference ON orders (carrier, coalesce(reference, order_id::text)) WHERE ended_at IS NULL;
 -- For the question which unfinished order names a number.
 CREATE INDEX orders_naming ON orders USING gin ((request -> 'numbers'))
     WHERE ended_at IS NULL AND request ? 'numbers';
+
+-- For a person who looks for an order by a carrier order that it does not follow. Few orders have any.
+CREATE INDEX orders_by_other_carrier_order ON orders USING gin (other_carrier_orders)
+    WHERE other_carrier_orders <> '{}';
 
 CREATE TABLE order_numbers (
     order_id   uuid NOT NULL REFERENCES orders ON DELETE CASCADE,
@@ -71,6 +80,9 @@ CREATE TABLE order_events (
     detail   jsonb NOT NULL DEFAULT '{}',
     PRIMARY KEY (order_id, version)
 );
+-- For the board: which orders have ended or were parked, and when.
+CREATE INDEX events_to_ends ON order_events (state, at) INCLUDE (order_id, event)
+    WHERE NOT late AND state IN ('PARKED', 'COMPLETED', 'PARTIAL', 'COMPLETED_WITH_ERRORS', 'FAILED', 'CANCELLED');
 
 -- Requests to carriers and their answers: without secrets, cut to a maximum length, deleted after some days.
 CREATE TABLE receipts (
@@ -126,19 +138,81 @@ CREATE TABLE turns (
 );
 CREATE INDEX turns_of_order ON turns (order_id);
 
+-- The archive: orders that ended long ago, each with its numbers, story and documents in one row. Its key stays taken for
+-- ever. A later revision that adds a column to `orders` which may not be null has to add it to `whole` too.
+CREATE TABLE archived_orders (
+    order_id         uuid PRIMARY KEY,
+    producer         text NOT NULL,
+    key              text NOT NULL,
+    fingerprint      bytea NOT NULL,
+    reference        text NOT NULL,              -- its id, where the order has none
+    carrier          text NOT NULL,
+    carrier_order_id text,
+    state            text NOT NULL,
+    ended_at         timestamptz NOT NULL,
+    whole            jsonb NOT NULL,             -- its row of `orders`, as to_jsonb writes it
+    numbers          jsonb NOT NULL,
+    events           jsonb NOT NULL,
+    messages         jsonb NOT NULL,
+    archived_at      timestamptz NOT NULL DEFAULT now(),
+    removed_at       timestamptz,                -- from `orders`; null: it is still there, and that one counts
+    purged_at        timestamptz,                -- story and free text are gone, and it cannot be brought back
+    CONSTRAINT one_archived_order_per_key UNIQUE (producer, key),
+    CONSTRAINT purged_after_removed CHECK (purged_at IS NULL OR removed_at IS NOT NULL)
+);
+CREATE INDEX archived_orders_copied ON archived_orders (archived_at) WHERE removed_at IS NULL;
+CREATE INDEX archived_orders_by_end ON archived_orders (ended_at) WHERE purged_at IS NULL;
+CREATE INDEX archived_orders_by_carrier_order ON archived_orders (carrier, carrier_order_id) WHERE carrier_order_id IS NOT NULL;
+CREATE INDEX archived_orders_by_reference ON archived_orders (carrier, reference);
+CREATE INDEX archived_orders_by_number ON archived_orders USING gin (numbers jsonb_path_ops);
+
+-- Orders that were brought back from the archive, and when: they are not archived again at once.
+CREATE TABLE restored_orders (
+    order_id    uuid PRIMARY KEY REFERENCES orders ON DELETE CASCADE,
+    restored_at timestamptz NOT NULL DEFAULT now()
+);
+
+-- What is unique in `orders` stays so although a part of them is archived. Workers of 0.1.0 do not look into the archive; they
+-- write no references. They take this error for a ledger that does not answer, and give the message back to the broker.
+CREATE FUNCTION refuse_archived_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM archived_orders AS archived
+               WHERE archived.producer = NEW.producer AND archived.key = NEW.key AND archived.removed_at IS NOT NULL) THEN
+        RAISE query_canceled USING MESSAGE = format('the key %s belongs to an archived order', NEW.key);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER archived_keys_stay_taken AFTER INSERT ON orders
+    FOR EACH ROW WHEN (NEW.reference IS NULL) EXECUTE FUNCTION refuse_archived_key();
+CREATE FUNCTION refuse_archived_carrier_order() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM archived_orders AS archived
+               WHERE archived.carrier = NEW.carrier AND archived.carrier_order_id = NEW.carrier_order_id
+                 AND archived.order_id <> NEW.order_id AND archived.removed_at IS NOT NULL) THEN
+        RAISE unique_violation USING
+            MESSAGE = format('the carrier order %s of %s belongs to an archived order', NEW.carrier_order_id, NEW.carrier);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER archived_carrier_orders_stay_taken AFTER UPDATE ON orders
+    FOR EACH ROW WHEN (NEW.carrier_order_id IS NOT NULL AND NEW.carrier_order_id IS DISTINCT FROM OLD.carrier_order_id)
+    EXECUTE FUNCTION refuse_archived_carrier_order();
+
 -- Which order acquired each number, and which released it. A number is held at most once.
 CREATE TABLE held_numbers (
     held_id     bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     e164        text NOT NULL CHECK (e164 ~ '^\+[1-9][0-9]{6,14}$'),
     carrier     text NOT NULL,
     account     text,
-    acquired_by uuid REFERENCES orders,
+    acquired_by uuid,                            -- an order, perhaps archived
     acquired_at timestamptz NOT NULL DEFAULT now(),
-    released_by uuid REFERENCES orders,
+    released_by uuid,
     released_at timestamptz,
     CONSTRAINT released_after_acquired CHECK (released_at >= acquired_at)
 );
 CREATE UNIQUE INDEX held_at_most_once ON held_numbers (e164) WHERE released_at IS NULL;
+-- For the question who held a number last.
+CREATE INDEX held_before ON held_numbers (e164, released_at) WHERE released_at IS NOT NULL;
 
 -- The outbox: order documents for producers, delivered in order for each order. When is the work item on the lane tell.
 CREATE TABLE tellings (
@@ -344,7 +418,8 @@ CREATE TABLE producers (
     producer text PRIMARY KEY,
     role     text NOT NULL CHECK (role IN ('producer', 'operator')),
     added_at timestamptz NOT NULL DEFAULT now(),
-    added_by text NOT NULL
+    added_by text NOT NULL,
+    removals text NOT NULL DEFAULT 'own' CHECK (removals IN ('own', 'unknown', 'any')) -- the numbers that it may remove
 );
 
 -- Tokens over HTTP. Only the SHA-256 of a token is kept: it has 256 random bits, so that there is nothing to guess.
@@ -363,6 +438,16 @@ CREATE TABLE tokens (
     CONSTRAINT revoked_by_somebody CHECK ((revoked_at IS NULL) = (revoked_by IS NULL))
 );
 CREATE INDEX tokens_of_producer ON tokens (producer);
+
+-- Sessions of operators in the browser. Only the SHA-256 of the cookie is kept.
+CREATE TABLE board_sessions (
+    digest   bytea PRIMARY KEY,
+    operator text NOT NULL,
+    token_id uuid REFERENCES tokens,             -- that the operator came with; null: a proxy has named the operator
+    began_at timestamptz NOT NULL DEFAULT now(),
+    seen_at  timestamptz NOT NULL DEFAULT now()  -- when the operator last used it, within some seconds
+);
+CREATE INDEX board_sessions_by_age ON board_sessions (began_at);
 
 -- Keys by which producers sign queue messages, kept as they are: a signature is checked with the key that made it.
 CREATE TABLE signing_keys (
@@ -400,6 +485,24 @@ CREATE TABLE allowance_corrections (
 );
 CREATE INDEX corrections_of_producer ON allowance_corrections (producer);
 
+-- When each run of the schedule that may be made only once has begun last: two beats send every tick twice.
+CREATE TABLE scheduled_runs (
+    name     text PRIMARY KEY,
+    began_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz                         -- null: it runs, or its worker was killed
+);
+
+-- How many numbers carriers had for sale, by the groups of a question.
+CREATE TABLE coverage_snapshots (
+    carrier     text NOT NULL,
+    taken_at    timestamptz NOT NULL DEFAULT now(),
+    query       text NOT NULL,                   -- what was asked: criteria and groups, such as `country=USA by state`
+    entry       text NOT NULL,                   -- the group, such as `state=NC`; empty: all together
+    quantity    integer NOT NULL CHECK (quantity >= 0),
+    PRIMARY KEY (carrier, query, entry, taken_at)
+);
+CREATE INDEX coverage_snapshots_by_age ON coverage_snapshots (taken_at);
+
 -- Alarms for people. One row for each matter, however often it happens.
 CREATE TABLE alarms (
     alarm_id   bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -412,8 +515,24 @@ CREATE TABLE alarms (
     first_at   timestamptz NOT NULL DEFAULT now(),
     last_at    timestamptz NOT NULL DEFAULT now(),
     cleared_at timestamptz,
+    cleared_by text,                             -- who cleared it last; stays when it is active again
     CONSTRAINT one_alarm_per_matter UNIQUE (what, subject)
 );
+CREATE INDEX alarms_active ON alarms (last_at) WHERE cleared_at IS NULL;
+CREATE INDEX alarms_cleared ON alarms (cleared_at) WHERE cleared_at IS NOT NULL;
+
+-- What the last comparison of each carrier's numbers with the ledger has found.
+CREATE TABLE reconciliations (
+    carrier   text PRIMARY KEY,
+    at        timestamptz,                       -- of the last one that was possible; null: none was yet
+    theirs    integer NOT NULL DEFAULT 0,
+    ours      integer NOT NULL DEFAULT 0,
+    orphans   integer NOT NULL DEFAULT 0,        -- that are left after what a person decided
+    ghosts    integer NOT NULL DEFAULT 0,
+    failed_at timestamptz,                       -- one after it was not possible
+    trouble   text
+);
+CREATE INDEX alarms_of_order ON alarms (order_id) WHERE order_id IS NOT NULL; -- also for the removal of archived orders
 
 -- Dead letters: messages that cannot be read or that no worker survived, kept for an operator.
 CREATE TABLE dead_letters (

@@ -59,6 +59,8 @@ class DueWebhook:
     secrets: tuple[str, ...]
     message: DueDocument | None
     """None: everything was delivered meanwhile."""
+    trace_parent: str | None = None
+    """See `Order.trace_parent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +96,17 @@ class Webhooks:
         entries = [{"order_id": str(order_id), "host": host} for order_id, host in hosts.items()]
         return bool(entries) and bool(await self._database.run("queue_webhooks", {"orders": Jsonb(entries)}))
 
-    async def claim(self, *, limit: int, per_host: int, lease: timedelta) -> DueWebhooks | None:
+    async def claim(self, *, limit: int, per_host: int, per_producer: int, lease: timedelta) -> DueWebhooks | None:
         """Lease due deliveries; return None if there are none.
 
         Args:
             limit: How many at most.
             per_host: How many may be under way to one host of one producer, by all workers together.
+            per_producer: The same to all hosts of one producer. Those who have fewest under way come first.
             lease: How long they are ours.
         """
         token = uuid4()
-        params = {"limit": limit, "per_host": per_host, "lease": lease, "token": token}
+        params = {"limit": limit, "per_host": per_host, "per_producer": per_producer, "lease": lease, "token": token}
         found = await self._database.run("claim_webhooks", params)
         return DueWebhooks(found[0]["now"], token, [_due_webhook(row) for row in found]) if found else None
 
@@ -155,6 +158,7 @@ def _due_webhook(row: Mapping[str, Any]) -> DueWebhook:
         generation=row["generation"],
         secrets=tuple(row["secrets"]),
         message=message,
+        trace_parent=row["trace_parent"],
     )
 
 

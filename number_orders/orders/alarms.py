@@ -38,6 +38,8 @@ class Alarm(StrEnum):
     """The ledger holds numbers that the carrier does not have as ours any more."""
     NOT_RECONCILED = "not_reconciled"
     """The nightly comparison could not read a carrier's list of our numbers."""
+    NOT_ARCHIVED = "not_archived"
+    """Ended orders could not be moved into the archive."""
     BOUGHT_TWICE = "bought_twice"
     """The carrier has more than one order with our reference that bought numbers."""
     LEDGER_FELL_BACK = "ledger_fell_back"

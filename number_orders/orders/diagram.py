@@ -30,7 +30,7 @@ MEANINGS: Final[Mapping[State, str]] = MappingProxyType(
         State.OPEN: "The carrier has it and is working on it. `carrier_status` is the carrier's own word.",
         State.PARKED: "A person decides: going on could buy twice or buy wrong, or a person parked it.",
         State.COMPLETED: "Everything that was asked for is done, number by number.",
-        State.PARTIAL: "Fewer numbers than asked for, and no more will come.",
+        State.PARTIAL: "Fewer numbers than asked for, as the carrier ended it or a person closed it.",
         State.COMPLETED_WITH_ERRORS: "Done, but with errors or a contradiction, or closed by a person.",
         State.FAILED: "The carrier did nothing and never will, or a person wrote it off.",
         State.CANCELLED: "Cancelled before it was sent, or by the carrier on our request.",

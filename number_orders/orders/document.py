@@ -20,6 +20,7 @@ def document(order: Order, results: Iterable[NumberResult]) -> dict[str, Any]:
     numbers = sorted((*known.values(), *asked), key=lambda result: result.e164)
     return {
         "order_id": str(order.order_id),
+        "producer": order.producer,
         "key": order.request.key,
         "carrier": order.request.carrier,
         "kind": order.request.kind.value,

@@ -218,8 +218,14 @@ class Order:
     """When the ledger fell back in time: what was done with the order before that may be forgotten."""
     other_ids: tuple[CarrierOrderId, ...] = ()
     """Carrier orders with its reference, besides the one that it follows."""
+    producer: str | None = field(default=None, compare=False)
+    """Who ordered. None: not read from the ledger."""
+    is_proven: bool = field(default=False, compare=False)
+    """Whether its producer has proven itself when it ordered."""
     moved_at: datetime | None = field(default=None, compare=False)
     """When its last event was recorded, as the ledger has it. None: not read from the ledger."""
+    trace_parent: str | None = field(default=None, compare=False)
+    """Its acceptance in its trace (`orders.trace_context`). None: nobody has begun a trace."""
 
     @property
     def reference(self) -> str:
@@ -252,6 +258,15 @@ class Order:
         """Whether there may be a second purchase: sent again in doubt, or others with its reference are known."""
         resent_in_doubt = self.sends > 1 and self.doubt_since is not None
         return (resent_in_doubt or bool(self.other_ids)) and self.request.kind is not Kind.REMOVE_NUMBERS
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What is known of the order that follows a carrier order."""
+
+    is_complete: bool
+    """Whether it ended COMPLETED: it lacks no number."""
+    criteria: Criteria | None
 
 
 HELD_STATES: Final = frozenset({NumberState.ACQUIRED, NumberState.USABLE})

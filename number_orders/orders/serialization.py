@@ -5,6 +5,7 @@ A field at its default is left out, so a stored request reads the same after a n
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from enum import Enum
@@ -23,7 +24,12 @@ _DEFAULTS: Final[dict[type[Any], tuple[tuple[str, Any], ...]]] = {}
 
 def fingerprint(request: OrderRequest) -> str:
     """Return the SHA-256 by which two bodies under one key are compared, as hexadecimal digits."""
-    return hashlib.sha256(_CANONICAL.encode(request_to_json(request)).encode()).hexdigest()
+    return fingerprint_of(request_to_json(request))
+
+
+def fingerprint_of(body: Mapping[str, Any]) -> str:
+    """Return the fingerprint of a request that is in its JSON form already."""
+    return hashlib.sha256(_CANONICAL.encode(body).encode()).hexdigest()
 
 
 def request_to_json(request: OrderRequest) -> dict[str, Any]:

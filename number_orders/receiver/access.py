@@ -32,17 +32,31 @@ async def identify(
     """Return who asks.
 
     Raises:
-        Problem: The token is missing or not valid, or its owner is over his rate.
+        Problem: The token is missing or not valid, its owner is over his rate, or its address has tried too many.
     """
     receiver = receiver_of(request)
     if given is None or not given.credentials or len(given.credentials) > _TOKEN_MAX:
         raise Problem("unauthorized", "send the header Authorization: Bearer TOKEN", headers=_challenge())
-    identity = await receiver.authority.identify(given.credentials)
+    identity = await identify_token(receiver, given.credentials, address_of(request))
     if identity is None:
         words = "the token is unknown, expired or withdrawn"
         raise Problem("unauthorized", words, headers=_challenge('error="invalid_token"'))
     charge(receiver, identity, 1)
     return identity
+
+
+async def identify_token(receiver: Receiver, token: str, address: str | None) -> Identity | None:
+    """Return whose token this is; None if it is not valid.
+
+    Raises:
+        TooManyAttempts: This address has tried too many unknown ones.
+    """
+    return await receiver.attempts.look_up(token, lambda: receiver.authority.identify(token), address=address)
+
+
+def address_of(request: Request) -> str | None:
+    """Return the address of the client, as a trusted proxy names it."""
+    return request.client.host if request.client else None
 
 
 async def serving(request: Request) -> Receiver:
@@ -60,11 +74,16 @@ def charge(receiver: Receiver, identity: Identity, cost: float) -> None:
     Raises:
         Problem: He is over it.
     """
-    wait_s = receiver.buckets.take(f"{identity.role}:{identity.name}", cost)
+    wait_s = receiver.buckets.take(owner_of_requests(identity), cost)
     if wait_s > 0:
         seconds = max(1, round(wait_s + 0.5))
         words = f"{identity.name} is over its rate; try again in {seconds} s"
         raise Problem("too-many-requests", words, headers={"Retry-After": str(seconds)})
+
+
+def owner_of_requests(identity: Identity) -> str:
+    """Return by which name the requests and streams of a producer or operator are counted."""
+    return f"{identity.role}:{identity.name}"
 
 
 def visible_producer(identity: Identity, wished: str | None = None) -> str | None:

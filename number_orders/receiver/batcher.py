@@ -24,7 +24,9 @@ _RUNNING_MAX: Final = 2
 class TakesOrders(Protocol):
     """Takes orders in, one or many."""
 
-    async def submit(self, raw: object, *, producer: str) -> Ticket: ...
+    async def submit(
+        self, raw: object, *, producer: str, is_proven: bool = False, trace_parent: object = None
+    ) -> Ticket: ...
 
     async def submit_together(self, submissions: Sequence[Submission]) -> list[Ticket | Refusal]: ...
 
@@ -36,14 +38,14 @@ class _Waiting:
 
 
 class IntakeBatcher:
-    """Takes in the orders of concurrent requests with few statements."""
+    """Takes in the orders of concurrent requests with few statements. Each came with its producer's token."""
 
     def __init__(self, intake: TakesOrders) -> None:
         self._intake = intake
         self._waiting: list[_Waiting] = []
         self._running: set[asyncio.Task[None]] = set()
 
-    async def submit(self, raw: object, *, producer: str) -> Ticket:
+    async def submit(self, raw: object, *, producer: str, trace_parent: str | None = None) -> Ticket:
         """Take one order in, perhaps together with others.
 
         If the caller is cancelled, the order may be taken in all the same.
@@ -53,7 +55,8 @@ class IntakeBatcher:
             LedgerUnavailable: It may not be stored. Sending it again is safe.
         """
         outcome: asyncio.Future[Ticket | Refusal] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(Submission(raw, producer), outcome))
+        submission = Submission(raw, producer, is_proven=True, trace_parent=trace_parent)
+        self._waiting.append(_Waiting(submission, outcome))
         self._start()
         match await outcome:
             case Ticket() as ticket:
@@ -92,7 +95,10 @@ class IntakeBatcher:
 
     async def _take_alone(self, one: _Waiting) -> None:
         try:
-            ticket = await self._intake.submit(one.submission.raw, producer=one.submission.producer)
+            alone = one.submission
+            ticket = await self._intake.submit(
+                alone.raw, producer=alone.producer, is_proven=alone.is_proven, trace_parent=alone.trace_parent
+            )
         except OrderRefused as refused:
             _fail(one, refused)
         except Exception as error:  # noqa: BLE001  it is raised where the request waits

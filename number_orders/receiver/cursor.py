@@ -9,6 +9,8 @@ from uuid import UUID
 
 from number_orders.ledger.order_views import PageCursor
 
+_URL_SAFE: Final = bytes.maketrans(b"-_+/", b"+/-_")
+"""Python's own decoder takes `+` and `/` for letters of the URL-safe alphabet too."""
 _SHAPE: Final = struct.Struct(">Bq16s")
 _FORMAT: Final = 1
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -28,7 +30,7 @@ def read_cursor(word: str) -> PageCursor:
         ValueError: It is none of ours.
     """
     try:
-        packed = base64.b64decode(word.encode("ascii") + b"=" * (-len(word) % 4), altchars=b"-_", validate=True)
+        packed = base64.b64decode(word.encode("ascii").translate(_URL_SAFE) + b"=" * (-len(word) % 4), validate=True)
         number, micros, order_id = _SHAPE.unpack(packed)
         accepted_at = _EPOCH + micros * _MICROSECOND
     except (UnicodeEncodeError, binascii.Error, struct.error, OverflowError) as wrong:

@@ -1,5 +1,6 @@
 """What the receiver of one process works with: made by whoever opens the process, found by each endpoint at the app."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from number_orders.fulfilment.authority import Authority
 from number_orders.fulfilment.inquiries import Seller
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.model import CarrierName
+from number_orders.receiver.attempts import Attempts
 from number_orders.receiver.batcher import IntakeBatcher
 from number_orders.receiver.rate import RequestRate, TokenBuckets
 from number_orders.receiver.streams import EventStreams
@@ -21,7 +23,11 @@ class Limits:
 
     rate: RequestRate = field(default_factory=lambda: RequestRate(per_s=100, burst=200))
     """Of each producer and each operator."""
+    attempts: RequestRate = field(default_factory=lambda: RequestRate(per_s=5, burst=50))
+    """Of unknown tokens and sessions from one address."""
     streams_max: int = 1000
+    streams_per_caller: int = 200
+    """Of each producer and each operator."""
     questions_max: int = 8
     """How many questions to carriers may be under way at once."""
 
@@ -54,8 +60,15 @@ class Receiver:
         self.sellers = connections.sellers
         self.connections = connections
         self.batcher = IntakeBatcher(self.services.intake)
-        self.streams = EventStreams(self.services.ledger.order_views.news, readers_max=limits.streams_max)
+        self.streams = EventStreams(
+            self.services.ledger.order_views.news,
+            readers_max=limits.streams_max,
+            readers_per_owner=limits.streams_per_caller,
+        )
         self.buckets = TokenBuckets(limits.rate, clock)
+        self.attempts = Attempts(limits.attempts, clock)
+        self.stopping = asyncio.Event()
+        """Set when the process stops: whatever would never end by itself ends then."""
         self.questions_max = limits.questions_max
         self.questions = 0
         """How many questions to carriers are under way."""

@@ -22,6 +22,7 @@ from number_orders.orders.errors import (
     UnknownOrder,
     WrongSchema,
 )
+from number_orders.receiver.attempts import TooManyAttempts
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +94,7 @@ def install(app: FastAPI) -> None:
     """Make the app answer every error as a problem."""
     for error in (
         *(OrderRefused, InquiryRefused, UnknownOrder, NotCancellable),
-        *(LedgerUnavailable, WrongSchema, RequestValidationError, HTTPException, Problem),
+        *(LedgerUnavailable, WrongSchema, RequestValidationError, HTTPException, Problem, TooManyAttempts),
     ):
         app.add_exception_handler(error, _answer)
     app.add_exception_handler(Exception, _answer_bug)
@@ -106,6 +107,8 @@ def problem_of(error: Exception) -> Problem:
             return error
         case OrderRefused() | InquiryRefused():
             return refused(error.faults, name=_REFUSALS[type(error)])
+        case TooManyAttempts():
+            return Problem("too-many-requests", str(error), headers={"Retry-After": error.retry_after})
         case UnknownOrder() | NotCancellable():
             return Problem("unknown-order" if isinstance(error, UnknownOrder) else "not-cancellable", str(error))
         case LedgerUnavailable() | WrongSchema():

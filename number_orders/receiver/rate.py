@@ -35,6 +35,10 @@ class TokenBucket:
         self._left -= needed
         return 0
 
+    def give_back(self) -> None:
+        """Put back one token that was taken and not used."""
+        self._left += 1
+
     def admit(self) -> bool:
         """Take one token; return whether there was one."""
         return self.take() == 0

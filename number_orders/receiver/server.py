@@ -2,10 +2,12 @@
 
 import socket
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 STOP_WITHIN_S: Final = 20
 """How long requests under way may take once the process is asked to stop."""
@@ -24,25 +26,42 @@ class Address:
     """Addresses or networks, separated by commas, whose `X-Forwarded-For` and `-Proto` count; `*` is all."""
 
 
+class PeerNote:
+    """Notes who has connected, before a proxy's word about its client takes the place of that."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        await self._app({**scope, "peer": client[0]} if client else scope, receive, send)
+
+
 class Server(uvicorn.Server):
     """Uvicorn, which knows about streams: they would never end by themselves."""
 
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams; then wait for requests under way, and stop."""
-        app = self.config.app
-        assert isinstance(app, FastAPI), "made by `serve`"
-        app.state.receiver.streams.close()
+        receiver = self._app.state.receiver
+        receiver.stopping.set()
+        receiver.streams.close()
         await super().shutdown(sockets)
 
 
 def make_server(app: FastAPI, address: Address) -> Server:
     """Return a server that does not listen yet."""
+    outer: Any = app  # uvicorn and Starlette describe the same interface by different types
+    if address.trusted_proxies:
+        outer = ProxyHeadersMiddleware(outer, trusted_hosts=address.trusted_proxies)
     config = uvicorn.Config(
-        app,
+        PeerNote(outer),
         host=address.host,
         port=address.port,
-        proxy_headers=bool(address.trusted_proxies),
-        forwarded_allow_ips=address.trusted_proxies or None,
+        proxy_headers=False,  # above
         server_header=False,
         log_config=None,  # the process has set logging up
         access_log=False,
@@ -53,4 +72,4 @@ def make_server(app: FastAPI, address: Address) -> Server:
         lifespan="on",
         ws="none",
     )
-    return Server(config)
+    return Server(config, app)

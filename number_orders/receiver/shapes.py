@@ -138,6 +138,7 @@ class NumberInfo(BaseModel):
     acquired_at: datetime | None
     released_at: datetime | None
     released_by: UUID | None
+    """The order that removed it; null also if that is another producer's."""
     taint: Taint | None
     """Null: it may be removed at any age, or is not held."""
     orders: list[OrderOfNumber]

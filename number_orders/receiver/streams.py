@@ -26,13 +26,14 @@ _FIRST_LOOK_S: Final = 0.02
 
 
 class TooManyReaders(Exception):
-    """This process serves as many readers as it may."""
+    """This process serves as many readers as it may, or as many of this owner."""
 
 
 @dataclass(slots=True, eq=False)
 class _Reader:
     order_id: OrderId
     seen: int
+    owner: str
     arrived: "asyncio.Queue[Sequence[Row] | None]" = field(default_factory=asyncio.Queue)
     """None: the process stops."""
 
@@ -40,9 +41,20 @@ class _Reader:
 class EventStreams:
     """Serves the readers of one process."""
 
-    def __init__(self, news: News, *, readers_max: int, poll_s: float = POLL_S) -> None:
+    def __init__(
+        self, news: News, *, readers_max: int, readers_per_owner: int | None = None, poll_s: float = POLL_S
+    ) -> None:
+        """Set up one process.
+
+        Args:
+            news: Asks the ledger.
+            readers_max: How many readers are served.
+            readers_per_owner: How many of them for one producer or operator, so that it leaves some to others.
+            poll_s: How often the ledger is asked.
+        """
         self._news = news
         self._readers_max = readers_max
+        self._readers_per_owner = readers_max if readers_per_owner is None else readers_per_owner
         self._poll_s = poll_s
         self._readers: set[_Reader] = set()
         self._has_new = asyncio.Event()
@@ -58,7 +70,13 @@ class EventStreams:
         """Whether no further reader is served."""
         return len(self._readers) >= self._readers_max
 
-    async def follow(self, order_id: OrderId, *, after: int, heartbeat_s: float) -> AsyncGenerator[Sequence[Row], None]:
+    def is_full_for(self, owner: str) -> bool:
+        """Whether no further reader of this owner is served."""
+        return self.is_full or sum(reader.owner == owner for reader in self._readers) >= self._readers_per_owner
+
+    async def follow(
+        self, order_id: OrderId, *, after: int, heartbeat_s: float, owner: str = ""
+    ) -> AsyncGenerator[Sequence[Row], None]:
         """Yield the events of an order after a version as they happen; nothing, after each time without any.
 
         Ends when the process stops.
@@ -66,9 +84,9 @@ class EventStreams:
         Raises:
             TooManyReaders: There are too many already.
         """
-        if self.is_full:
+        if self.is_full_for(owner):
             raise TooManyReaders
-        reader = _Reader(order_id, after)
+        reader = _Reader(order_id, after, owner)
         self._readers.add(reader)
         self._has_new.set()
         try:

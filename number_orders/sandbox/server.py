@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -53,26 +53,27 @@ class _DroppingProtocol(H11Protocol):
         self.app = app
 
 
+async def stop_accepting(servers: Iterable[asyncio.Server]) -> None:
+    """Take no more connections, and let those that have just come get their protocols.
+
+    asyncio never closes those that it accepts in the iteration in which a server is closed.
+    """
+    for server in servers:
+        for listener in server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+    for _ in range(_ITERATIONS_TO_ACCEPT):
+        await asyncio.sleep(0)
+
+
 class ClosingServer(uvicorn.Server):
     """Closes every connection before it ends, also those that come as it stops."""
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self._stop_accepting()
+        await stop_accepting(self.servers)
         await super().shutdown(sockets)
         for left in list(self.server_state.connections):  # those that did not close in time
             left.transport.abort()
         await asyncio.sleep(0)  # connections close in the loop's next iteration, and this is the last one
-
-    async def _stop_accepting(self) -> None:
-        """Let connections that have just come get their protocols.
-
-        asyncio never closes those that it accepts in the iteration in which a server is closed.
-        """
-        for server in self.servers:
-            for listener in server.sockets:
-                asyncio.get_running_loop().remove_reader(listener.fileno())
-        for _ in range(_ITERATIONS_TO_ACCEPT):
-            await asyncio.sleep(0)
 
 
 class _Server(ClosingServer):

@@ -6,7 +6,7 @@ Knows what docs/adr/0002-bells-and-leases.md says of bells and of messages that 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -180,8 +180,12 @@ class SimulatedSlots:
     def __init__(self, *, each: int, together: int) -> None:
         self._each = each
         self._together = together
-        self._held: list[tuple[CarrierName, Lane]] = []
+        self._held: list[tuple[Process, CarrierName, Lane]] = []
         self._sufficient_since: dict[tuple[CarrierName, Lane], float] = {}
+
+    def of(self, process: Process) -> "ChildSlots":
+        """Return the slots as one child takes them."""
+        return ChildSlots(self, process)
 
     def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
         """Give nobody else a slot of this lane for the next seconds."""
@@ -192,17 +196,40 @@ class SimulatedSlots:
         self._sufficient_since.pop((carrier, lane), None)
 
     @contextmanager
-    def take(self, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
-        """Yield whether a slot was free."""
+    def take(self, process: Process, carrier: CarrierName, lane: Lane) -> Iterator[bool]:
+        """Yield whether a slot was free. A child that works several lanes counts once among all."""
         sufficient_for_s = asyncio.get_running_loop().time() - self._sufficient_since.get(
             (carrier, lane), float("-inf")
         )
         each = 1 if sufficient_for_s < _SUFFICES_S else self._each
-        if len(self._held) >= self._together or self._held.count((carrier, lane)) >= each:
+        others = {holder.name for holder, _, _ in self._held if holder is not process}
+        holders = sum(where == [carrier, lane] for _, *where in self._held)
+        if len(others) >= self._together or holders >= each:
             yield False
             return
-        self._held.append((carrier, lane))
+        held = (process, carrier, lane)
+        self._held.append(held)
         try:
             yield True
         finally:
-            self._held.remove((carrier, lane))
+            self._held.remove(held)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSlots:
+    """The slots for lanes as one child takes them."""
+
+    machine: SimulatedSlots
+    process: Process
+
+    def take(self, carrier: CarrierName, lane: Lane) -> AbstractContextManager[bool]:
+        """Take a slot, if one is free."""
+        return self.machine.take(self.process, carrier, lane)
+
+    def keep_alone(self, carrier: CarrierName, lane: Lane) -> None:
+        """Give no other child a slot of this lane for the next seconds."""
+        self.machine.keep_alone(carrier, lane)
+
+    def allow_another(self, carrier: CarrierName, lane: Lane) -> None:
+        """Give other children the remaining slots of this lane."""
+        self.machine.allow_another(carrier, lane)

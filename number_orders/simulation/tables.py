@@ -56,6 +56,9 @@ class Tables:
     allowances: dict[tuple[str, str, str], Row] = field(default_factory=dict)
     """By producer, carrier and span."""
     allowance_corrections: list[Row] = field(default_factory=list)
+    coverage: list[Row] = field(default_factory=list)
+    scheduled_runs: dict[str, Row] = field(default_factory=dict)
+    reconciliations: dict[str, Row] = field(default_factory=dict)
     producers: dict[str, Row] = field(default_factory=dict)
     tokens: dict[UUID, Row] = field(default_factory=dict)
     signing_keys: dict[UUID, Row] = field(default_factory=dict)
@@ -64,6 +67,10 @@ class Tables:
     ledger_identity: str = "server 1"
     """Which ledger this is: another after a restored backup or a failover."""
     keys: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    archive: dict[UUID, Row] = field(default_factory=dict)
+    """Table `archived_orders`: for each order its row of `orders`, its numbers, events and messages."""
+    restored: dict[UUID, datetime] = field(default_factory=dict)
+    """Table `restored_orders`."""
     references: dict[str, UUID] = field(default_factory=dict)
     """The orders by their references at the carriers."""
     _identities: Iterator[int] = field(default_factory=lambda: count(1))

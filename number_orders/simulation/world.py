@@ -343,12 +343,20 @@ class World:
             carriers=carriers,
             notifier=SimulatedNotifier(process, self._incidents, self._inbox.receive),
             bell=bell,
-            slots=slots,
+            slots=slots.of(process),
             boot_clock=process.clock.boot,
+            serves=lambda _carrier, _lane: True,
             notice_asks_every=ASKS_EVERY if self._plan.faults.notices else None,
         )
         adapters = {name: carrier.adapter for name, carrier in self._carriers.items()}
-        intake = Intake(ledger.intake, adapters, bell, now=process.clock.now, secrets=ledger.webhook_secrets)
+        intake = Intake(
+            ledger.intake,
+            adapters,
+            bell,
+            now=process.clock.now,
+            secrets=ledger.webhook_secrets,
+            removals=ledger.removals,
+        )
         return Services(ledger, order_service, intake)
 
     def _carrier(self, name: CarrierName, process: Process) -> Carrier:

@@ -162,7 +162,7 @@ class Producer:
 
     app: Celery
 
-    def submit(self, order: dict[str, Any], *, order_id: str | None = None, wait_s: float = 60) -> dict[str, Any]:
+    def submit(self, order: dict[str, Any], *, order_id: str | None = None, wait_s: float = 120) -> dict[str, Any]:
         """Send one order and wait for its ticket."""
         sent = self.app.send_task(
             "orders.submit", kwargs={"order": order}, queue="orders", task_id=order_id or str(uuid4())
@@ -170,12 +170,12 @@ class Producer:
         ticket: dict[str, Any] = sent.get(timeout=wait_s)
         return ticket
 
-    def call(self, task: str, *args: Any, wait_s: float = 60) -> Any:
+    def call(self, task: str, *args: Any, wait_s: float = 120) -> Any:
         """Call a task and wait for its result."""
         queue = "orders.operators" if task in _OPERATORS_TASKS else "orders"
         return self.app.send_task(task, args=args, queue=queue).get(timeout=wait_s)
 
-    def await_end(self, order_id: str, within_s: float = 90) -> dict[str, Any]:
+    def await_end(self, order_id: str, within_s: float = 240) -> dict[str, Any]:
         """Ask until the order is at its end, and return its document."""
         until = time.monotonic() + within_s
         while True:

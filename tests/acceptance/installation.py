@@ -132,6 +132,6 @@ def _start(supervisor: Supervisor, ours: Mapping[str, str], theirs: Mapping[str,
     for name in WORKERS:
         worker = [*_CELERY, "workers.celery_app", "worker", *_ALONE, "-c", "4", "-n", f"{name}@%h"]
         supervisor.start(name, worker, env={**os.environ, **ours}, cwd=REPOSITORY)
-    supervisor.start(BEAT, [*_CELERY, "workers.celery_app", "beat"], env={**os.environ, **ours}, cwd=REPOSITORY)
+    supervisor.start(BEAT, [*_CELERY, "workers.beat_app", "beat"], env={**os.environ, **ours}, cwd=REPOSITORY)
     receiver = [*_CELERY, "tests.acceptance.receiver", "worker", *_ALONE, "-P", "solo", "-Q", QUEUE]
     supervisor.start(RECEIVER, [*receiver, "-n", "receiver@%h"], env={**os.environ, **theirs}, cwd=REPOSITORY)

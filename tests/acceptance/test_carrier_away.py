@@ -36,7 +36,7 @@ PROBES: Final = 2
 """So many are watched while the carrier is down, each way of being down."""
 EASED_S: Final = 16.0
 """For so long after its return it is given no more than the ramp allows (ADR 11)."""
-LATE_S: Final = 0.25
+LATE_S: Final = 1.0
 """How much later than its place a request may arrive: more than is promised, since this machine may be a busy one."""
 BEHAVIOUR: Final = {"processing_s": [0.05, 0.4], "latency_s": {"order_create": [0.005, 0.02]}}
 

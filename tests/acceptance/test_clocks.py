@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -73,7 +74,7 @@ def test_an_order_reaches_its_end_whatever_the_clocks_show(
     assert {node.split("@")[0] for node in shown} == {"this host", "worker1", "celerybeat"}
     for node, seconds in shown.items():
         expected = {"this host": 0, "worker1": workers, "celerybeat": beats}[node.split("@")[0]]
-        assert abs(float(seconds) - expected) < 5, says
+        assert abs(float(seconds) - expected) < 60, says
 
 
 def test_the_doctor_names_its_own_clock_and_blames_nobody(processes: Processes, env: dict[str, str]) -> None:
@@ -81,7 +82,7 @@ def test_the_doctor_names_its_own_clock_and_blames_nobody(processes: Processes, 
     processes.worker()
     checks = doctor({**env, **ahead(-FIVE_MINUTES)})
     assert checks["beat"]["verdict"] == "good", checks
-    assert "this host -300.0 s" in checks["clocks"]["says"]
+    assert re.search(r"this host -(29|30)\d\.\d s", checks["clocks"]["says"]), checks
     assert "worker1@" in checks["clocks"]["says"]
     assert "NTP" in checks["clocks"]["mend"]
 
@@ -113,7 +114,7 @@ def test_a_beat_whose_clock_is_set_back_ticks_on(processes: Processes, broker_ur
                 break
         switch.touch()
         broker.delete("orders.sweep")
-        for _ in eventually(within_s=30):
+        for _ in eventually(within_s=120):
             if broker.llen("orders.sweep") >= 3:
                 break
 

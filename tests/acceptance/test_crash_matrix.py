@@ -1,9 +1,15 @@
 """A worker dies, or a connection breaks, at the n-th I/O of an order's life, for every n: bought once, ended truly.
 
-Of every life one order goes undisturbed and shows what I/O there is. Then there is an order for each point of it,
-struck there and nowhere else: all of them side by side, on one worker whose children die by the hundred.
+Of every life one order goes undisturbed and shows what I/O there is. Then there are orders that are struck at one
+point each and nowhere else: all of them side by side, on one worker whose children die by the hundred.
+
+Every blow falls at every point in every run. Where several lives pass the same point, a third of them are drawn, anew
+for each seed; `make test-crashes` strikes all of them.
 """
 
+import math
+import os
+import random
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +28,10 @@ from tests.acceptance.crashing.works import Case, Works, works
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.long, pytest.mark.timeout(1800)]
 
+EVERYWHERE: Final = "NUMBER_ORDERS_TEST_EVERY_LIFE"
+"""The variable that has every life struck at each of its points."""
+STRUCK: Final = 1 / 3
+"""Of the lives that pass a point, so many are struck there."""
 TRIES: Final = 3
 DONE: Final = ("bought", "added", "removed", "released")
 OURS: Final = ("acquired", "usable", "released")
@@ -33,7 +43,9 @@ def test_struck_at_every_point_every_order_is_bought_once_and_ends_truly(
     with works(engines, tmp_path) as here:
         undisturbed = [Case(life, str(uuid4())) for life in LIVES for _ in range(2)]
         here.live(undisturbed)
-        matrix = list(strikes(points(here, undisturbed)))
+        known = points(here, undisturbed)
+        possible = list(strikes(known))
+        matrix = possible if os.environ.get(EVERYWHERE) else draw(possible)
         lived, left = strike(here, matrix)
 
         assert untrue(here, [*undisturbed, *lived]) == []
@@ -42,10 +54,11 @@ def test_struck_at_every_point_every_order_is_bought_once_and_ends_truly(
         missed = [case for case in left if "/dids" in str(case)]
         assert [str(case) for case in left if case not in missed] == []
         assert here.deaths() >= len(killed(matrix)) - len(killed(missed))
-        assert [str(life) for life in LIVES if len(struck_in(life, matrix)) < (1 if life.beside else 30)] == []
+        assert [str(life) for life in LIVES if len(struck_in(life, possible)) < (1 if life.beside else 30)] == []
+        assert {case.sentence for case in matrix} == {case.sentence for case in possible}
         with capsys.disabled():
             sys.stdout.write(
-                "\n".join(["", *table(matrix), f"parked, and sent again by a person: {here.resolved}", ""])
+                "\n".join(["", *table(possible, matrix), f"parked, and sent again by a person: {here.resolved}", ""])
             )
 
 
@@ -72,6 +85,14 @@ def strikes(passed: Mapping[str, Sequence[Point]]) -> Iterator[Case]:
             for blow in Blow:
                 if point not in known and happens(blow, point, first=first):
                     yield Case(life, str(uuid4()), n, Sentence(blow, point))
+
+
+def draw(possible: Sequence[Case]) -> list[Case]:
+    """Return every blow at every point, in some of the lives that pass it."""
+    alike = defaultdict(list)
+    for case in possible:
+        alike[case.sentence].append(case)
+    return [case for cases in alike.values() for case in random.sample(cases, math.ceil(len(cases) * STRUCK))]
 
 
 def strike(here: Works, matrix: Sequence[Case]) -> tuple[list[Case], list[Case]]:
@@ -133,12 +154,15 @@ def untold(here: Works, struck: Sequence[Case]) -> list[str]:
     return wrong
 
 
-def table(struck: Sequence[Case]) -> Iterator[str]:
-    """Say for each life at how many points it was struck, and how."""
-    yield f"{'life':40} points {' '.join(f'{blow:>8}' for blow in Blow)}"
+def table(possible: Sequence[Case], struck: Sequence[Case]) -> Iterator[str]:
+    """Say for each life how many points it has, at how many it was struck, and how."""
+    yield f"{'life':40} points struck {' '.join(f'{blow:>8}' for blow in Blow)}"
     for life in LIVES:
         blows = Counter(case.sentence.blow for case in struck if case.sentence and case.life is life)
-        yield f"{life!s:40} {len(struck_in(life, struck)):6} {' '.join(f'{blows[blow]:8}' for blow in Blow)}"
+        yield (
+            f"{life!s:40} {len(struck_in(life, possible)):6} {len(struck_in(life, struck)):6} "
+            f"{' '.join(f'{blows[blow]:8}' for blow in Blow)}"
+        )
 
 
 def struck_in(life: Life, struck: Sequence[Case]) -> set[Point]:

@@ -64,7 +64,7 @@ def test_orders_go_on_at_once_at_the_new_primary(
 
     since = len(worker.said())
     clusters.move()
-    tickets = [producer.submit(an_order(), wait_s=20) for _ in range(8)]
+    tickets = [producer.submit(an_order(), wait_s=60) for _ in range(8)]
     ends = [producer.await_end(ticket["order_id"])["state"] for ticket in tickets]
     assert ends == ["COMPLETED"] * 8
     errors = re.findall("read-only", worker.said()[since:])

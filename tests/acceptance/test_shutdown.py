@@ -22,15 +22,14 @@ def test_orders_on_their_way_are_finished_before_the_children_end(
     ledger_url: str,
     an_order: Callable[..., dict[str, Any]],
 ) -> None:
-    carrier.behave(latency_s={"order_create": [2, 2]})
+    carrier.behave(latency_s={"order_create": [3, 3]})
     worker = processes.worker()
-    for _ in range(6):
-        producer.submit(an_order())
+    producer.call("orders.submit_many", [an_order() for _ in range(6)])
     await_states(ledger_url, {"SUBMITTING": 6})
 
     os.killpg(worker.popen.pid, signal.SIGTERM)
 
-    assert worker.popen.wait(60) == 0
+    assert worker.popen.wait(120) == 0
     assert "WorkerLostError" not in worker.said()
     assert "sigterm_ignored" in worker.said()
     assert not rows(ledger_url, "SELECT FROM order_events WHERE state = 'IN_DOUBT'")

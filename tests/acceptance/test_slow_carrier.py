@@ -36,8 +36,8 @@ DEFAULTS_S: Final = {
 """For a carrier that answers in 30 s."""
 SLOW: Final = 120
 OTHERS: Final = 20
-CHILDREN: Final = 8
-"""As many as are the default."""
+CHILDREN: Final = 3
+"""As many as are the default on a small machine."""
 
 
 def test_a_carrier_that_answers_too_late_holds_up_nobody_else_and_sells_nothing_twice(

@@ -27,7 +27,7 @@ FLOWER_PASSWORD = "correct,horse"
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     """One system for those tests that leave it running."""
-    with up(tmp_path_factory.mktemp("up") / "var", FLOWER_PASSWORD=FLOWER_PASSWORD) as running:
+    with up(tmp_path_factory.mktemp("up") / "var", FLOWER_PASSWORD=FLOWER_PASSWORD, LOG_LEVEL="DEBUG") as running:
         yield running
 
 
@@ -64,8 +64,31 @@ def test_flower_shows_the_order_and_its_key_and_no_secret(system: Up, an_order: 
 
 
 def test_flower_wants_its_password_and_only_looks(system: Up) -> None:
-    assert ask(system, "GET", "/tasks", password="wrong").status_code == 401
+    for path in ("/", "/tasks", "/metrics", "/api/workers"):
+        assert ask(system, "GET", path, password="wrong").status_code == 401
     assert ask(system, "POST", "/api/worker/shutdown/worker1@host").status_code == 403
+
+
+def test_a_second_up_says_which_process_runs_here(system: Up) -> None:
+    again = subprocess.run(
+        [*NUMBER_ORDERS, "up"],
+        env=environment(system.var_dir, {}),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert again.returncode == 4
+    assert f"`up` runs here already (pid {system.popen.pid})" in again.stderr
+    assert system.popen.poll() is None
+
+
+def test_no_file_of_a_running_system_is_for_others(system: Up) -> None:
+    files = [path for path in system.var_dir.rglob("*") if path.is_file() and path.stat().st_uid == os.geteuid()]
+
+    assert {path.name for path in files} > {"stack.json", "server.log", "up.lock"}
+    assert [path for path in files if path.stat().st_mode & 0o077] == []
 
 
 def test_env_makes_a_shell_in_any_directory_use_the_running_system(system: Up, an_order: MakeOrder) -> None:
@@ -130,12 +153,12 @@ def test_tokens_of_the_ledger_tell_producers_apart(system: Up, an_order: MakeOrd
         assert [client.post("/v1/orders", json=an_order()).status_code for client in (shop, stranger)] == [201, 401]
         assert shop.get("/v1/orders", params={"key": "crm-by-token"}).json()["orders"] == []
         in_shell(system, f"number-orders producers revoke {made['shop']['token_id']}").check_returncode()
-        system.await_that(lambda: shop.get("/v1/orders").status_code == 401, within_s=30)
+        system.await_that(lambda: shop.get("/v1/orders").status_code == 401, within_s=90)
         assert web.get(path).status_code == 200
 
 
 def test_killed_process_is_replaced_and_said_so(system: Up, an_order: MakeOrder) -> None:
-    worker = system.process("worker1@")
+    worker = system.process("worker --name worker1")
     children = worker.children()
 
     worker.kill()
@@ -145,6 +168,24 @@ def test_killed_process_is_replaced_and_said_so(system: Up, an_order: MakeOrder)
     assert psutil.wait_procs(children, timeout=60)[1] == []
     with producing(system.broker_url) as producer:
         assert producer.await_end(producer.submit(an_order())["order_id"])["state"] == "COMPLETED"
+
+
+def test_two_stacks_that_want_the_same_ports_each_have_their_own(tmp_path: Path) -> None:
+    """Each prints its own address and its own password, which lets nobody in at the other's."""
+    wished = {"FLOWER_PORT": "25555", "RECEIVER__PORT": "28080"}
+    with up(tmp_path / "one", **wished) as one, up(tmp_path / "two", **wished) as two:
+        for stack in (one, two):
+            stack.await_words("runs; Ctrl-C stops it")
+        passwords = {stack.var_dir: (stack.var_dir / "flower.password").read_text().strip() for stack in (one, two)}
+        assert len({one.note["flower"], two.note["flower"]}) == len({one.note["receiver"], two.note["receiver"]}) == 2
+        for stack, other in ((one, two), (two, one)):
+            assert f"{stack.note['flower']} (user operator" in stack.said()
+            assert f"{stack.note['receiver']}/docs" in stack.said()
+            assert stack.said().count(passwords[stack.var_dir]) == 1
+            assert (stack.var_dir / "flower.password").stat().st_mode & 0o777 == 0o600
+            assert ask(stack, "GET", "/tasks", password=passwords[stack.var_dir]).status_code == 200
+            assert ask(stack, "GET", "/tasks", password=passwords[other.var_dir]).status_code == 401
+            assert "it is started again" not in stack.said()
 
 
 def test_interrupted_it_stops_in_order_and_goes_on_where_it_was(tmp_path: Path, an_order: MakeOrder) -> None:

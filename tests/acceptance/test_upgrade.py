@@ -1,5 +1,6 @@
 """A rolling upgrade under load: workers of the previous release and of this one, side by side on one ledger."""
 
+import asyncio
 import json
 import os
 import random
@@ -8,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +20,7 @@ import pytest
 import redis
 
 from number_orders.embedded.engines import Engines
+from number_orders.ledger.ledger import PostgresLedger
 from number_orders.ledger.migrate import head, migrate
 from number_orders.orders.model import State
 from number_orders.sandbox.control import SandboxControl
@@ -135,6 +138,38 @@ def test_an_order_that_a_killed_old_worker_had_in_hand_is_accepted_by_the_new_re
     assert (ticket["order_id"], ticket["new"]) == (order_id, True)
     with redis.Redis.from_url(broker_url) as broker:
         assert not broker.exists("unacked", "unacked_index")
+
+
+def test_an_old_worker_gives_the_key_of_an_archived_order_back(
+    older: Processes, processes: Processes, producer: Producer, ledger_url: str, an_order: MakeOrder
+) -> None:
+    """It does not look into the archive, as after a rollback. It buys nothing, and a new worker answers the message."""
+    assert migrate(ledger_url) == head()
+    order = an_order()
+    new, beat = processes.worker(), processes.beat()
+    with psycopg.connect(ledger_url, autocommit=True) as db:
+        first = producer.app.send_task("orders.submit", [order], queue="orders").get(timeout=WITHIN_S)
+        for _ in eventually(WITHIN_S):
+            if db.execute("SELECT order_id FROM orders WHERE ended_at IS NOT NULL").fetchall():
+                break
+        assert (beat.stop(), new.stop()) == (0, 0)
+        db.execute("DELETE FROM receipts; DELETE FROM owed; UPDATE tellings SET told_at = now()")
+        db.execute("UPDATE orders SET ended_at = ended_at - '90 days'::interval")
+        asyncio.run(archive_all(ledger_url))
+        old = older.worker()
+        sent = producer.app.send_task("orders.submit", [order], queue="orders")
+        old.await_words("belongs to an archived order")
+        processes.worker()
+        again = sent.get(timeout=WITHIN_S)
+        assert (again["order_id"], again["new"]) == (first["order_id"], False)
+        assert db.execute("SELECT order_id FROM orders").fetchall() == []
+
+
+async def archive_all(ledger_url: str) -> None:
+    """Archive the orders that have ended."""
+    async with PostgresLedger.at(ledger_url) as ledger:
+        assert await ledger.archive.copy(timedelta(days=31)) == 1
+        assert await ledger.archive.remove(stays=timedelta()) == (1, 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,9 +80,9 @@ def test_every_change_arrives_in_order_though_workers_are_killed(
     assert {order_id: len(versions) for order_id, versions in heard.items()} == documents(ledger_url)
 
 
-def add_secret(processes: Processes) -> str:
+def add_secret(processes: Processes, producer: str = "default") -> str:
     """Type the command, and return the secret that it shows."""
-    command = [str(Path(sys.executable).with_name("number-orders")), "webhook-secrets", "default", "add", "--json"]
+    command = [str(Path(sys.executable).with_name("number-orders")), "webhook-secrets", producer, "add", "--json"]
     typed = subprocess.run(
         command, env=processes.whole_env, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False
     )

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from number_orders.embedded.guarded import Command, GuardedProcess
+from tests.debian_packages import install, may_install, run
 from tests.processes import REPOSITORY
 
 POSTGRES_OF: Final = {"bookworm": 15, "trixie": 17}
@@ -29,37 +30,23 @@ _PATH: Final = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 def debian(release: str) -> "Debian":
     """Return the tree of a release, which is made on first use; skip the test where we may not install packages."""
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not may_install():
         pytest.skip("installs Debian's packages: needs root, and a machine with apt-get")
+    return Debian(tree_with(release, f"postgresql-{POSTGRES_OF[release]}", *_OF_ALL), POSTGRES_OF[release])
+
+
+def tree_with(release: str, *packages: str, apt: Sequence[str] = ()) -> Path:
+    """Return the tree of a release with these packages, and make it on first use; `apt` are more options of apt's."""
     tree = TREES / release
     if not tree.exists():
-        _make_tree(release, tree)
-    return Debian(tree, POSTGRES_OF[release])
-
-
-def _make_tree(release: str, tree: Path) -> None:
-    if shutil.which("mmdebstrap") is None:
-        _run("apt-get", "update")
-        _run("apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap")
-    draft = tree.with_name(f"{release}.{os.getpid()}")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.parent.mkdir(parents=True, exist_ok=True)
-    packages = ",".join([f"postgresql-{POSTGRES_OF[release]}", *_OF_ALL])
-    options = ("--quiet", "--variant=apt", "--aptopt=APT::Install-Recommends false", f"--include={packages}")
-    _run("mmdebstrap", *options, release, str(draft))
-    draft.rename(tree)
-
-
-def _run(*command: str) -> None:
-    done = subprocess.run(
-        command,
-        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{' '.join(command)} failed:\n{done.stdout[-3000:]}"
+        install("mmdebstrap", program="mmdebstrap")
+        draft = tree.with_name(f"{release}.{os.getpid()}")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.parent.mkdir(parents=True, exist_ok=True)
+        options = [f"--aptopt={option}" for option in ("APT::Install-Recommends false", *apt)]
+        run("mmdebstrap", "--quiet", "--variant=apt", *options, f"--include={','.join(packages)}", release, str(draft))
+        draft.rename(tree)
+    return tree
 
 
 def _remove_left_folders(servers: Path) -> None:

@@ -182,7 +182,7 @@ def _processes(
         for name in WORKERS:
             worker = [*_CELERY, "workers.celery_app", "worker", *_ALONE, "-c", "4", "-n", f"{name}@%h"]
             supervisor.start(name, worker, env=ours, cwd=REPOSITORY)
-        supervisor.start("beat", [*_CELERY, "workers.celery_app", "beat"], env=ours, cwd=REPOSITORY)
+        supervisor.start("beat", [*_CELERY, "workers.beat_app", "beat"], env=ours, cwd=REPOSITORY)
         receiver = [*_CELERY, "tests.acceptance.receiver", "worker", *_ALONE, "-P", "solo", "-Q", QUEUE]
         supervisor.start("receiver", [*receiver, "-n", "receiver@%h"], env=theirs, cwd=REPOSITORY)
         yield supervisor

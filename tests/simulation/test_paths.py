@@ -15,10 +15,10 @@ WALKED: Final[dict[str, tuple[tuple[int, str], ...]]] = {
     "withdrawals": ((32, ""),),
     "parts": ((6002, ""),),
     "accounts": ((5, ""),),
-    "mistakes": ((22, ""),),
-    "patience": ((18, ""), (26, "")),
-    "notices": ((7, ""),),
-    "blows": ((56, ""),),
+    "mistakes": ((5, ""), (13, ""), (19, ""), (25, "")),
+    "patience": ((5, ""), (22, "")),
+    "notices": ((2, ""), (3, "")),
+    "blows": ((5, ""),),
 }
 """Worlds of each profile that together walk everything that it promises: seeds, and the only carrier or none."""
 

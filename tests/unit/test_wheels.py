@@ -27,7 +27,7 @@ def import_names(paths: set[str]) -> set[str]:
 def sources(*packages: str) -> set[str]:
     """Return every file of these packages that the service reads at run time."""
     files = (file for package in packages for file in (ROOT / package).rglob("*"))
-    needed = {".py", ".sql", ".mako", ".typed", ".pem", ".key"}
+    needed = {".py", ".sql", ".mako", ".typed", ".html", ".css", ".js", ".svg", ".pem", ".key"}
     return {str(file.relative_to(ROOT)) for file in files if file.suffix in needed}
 
 

@@ -130,6 +130,7 @@ class Bandwidth:
             found_by_reference=True,
             limit_groups=LIMIT_GROUPS,
             cancellable=frozenset({Kind.NEW_NUMBERS}),
+            cancels_backorders_only=True,
             reserves=True,
         )
 

@@ -79,6 +79,8 @@ class Exchange:
     """The carrier could not be reached, a gateway answered in its place, or there was no token for the request."""
     no_token: NoToken | None = None
     """Why there was no token."""
+    begun_at: datetime | None = None
+    """On this machine's clock, which may be wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +297,7 @@ class Courier:
         )
         target = _target(request)
         loop = asyncio.get_running_loop()
-        started = loop.time()
+        started, begun_at = loop.time(), self._now()
         answer: CarrierAnswer | None = None
         trouble, out_of_reach = "cancelled before the answer came", False
         try:
@@ -316,7 +318,7 @@ class Courier:
             elapsed = timedelta(seconds=loop.time() - started)
             if not (guard.slot_missed or guard.paused):
                 context.exchanges.append(
-                    self._exchange(request, target, headers, answer, elapsed, trouble, out_of_reach)
+                    self._exchange(request, target, headers, answer, begun_at, elapsed, trouble, out_of_reach)
                 )
         return answer
 
@@ -335,6 +337,7 @@ class Courier:
         target: str,
         headers: Mapping[str, str],
         answer: CarrierAnswer | None,
+        begun_at: datetime,
         elapsed: timedelta,
         trouble: str,
         out_of_reach: bool,
@@ -349,6 +352,7 @@ class Courier:
             elapsed=elapsed,
             trouble=None if answer else trouble,
             out_of_reach=answer.status in GATEWAY_STATUSES if answer else out_of_reach,
+            begun_at=begun_at,
         )
 
     def _redacted(self, text: bytes, headers: Mapping[str, str]) -> bytes:
@@ -376,7 +380,7 @@ async def _reply_from_store(step: SaveProgress | LookUpNumbers | FindInList, sto
         return None
     if isinstance(step, FindInList):
         return await store.find_in_list(step)
-    return await store.look_up_numbers(step.numbers, step.references)
+    return await store.look_up_numbers(step)
 
 
 def _paused_until(rate_limiter: RateLimiter | None) -> float:

@@ -65,13 +65,14 @@ from number_orders.carriers.swift.forgotten import (
     begun_before_fall,
     find_forgotten,
     next_purchase_at,
+    purchases_after,
     purchases_under_way,
     reference_of,
     steps_of_forgotten,
 )
 from number_orders.carriers.swift.holdings import SwiftHoldings
 from number_orders.carriers.swift.json import CartView, Did, OrderView, read_listed_order, write_cart, write_request
-from number_orders.carriers.swift.purchases import Purchase, candidates
+from number_orders.carriers.swift.purchases import Purchase, candidates, may_have_brought
 from number_orders.carriers.swift.removals import Removal, status_text
 from number_orders.carriers.swift.requests import account_path, get, prepare, quoted
 from number_orders.carriers.swift.rules import faults
@@ -375,8 +376,7 @@ class Swift:
                 steps = replace(steps, until=next_purchase_at(view, orders.items))
             came = yield from self._numbers_of(order, steps, view, status, dids)
             if came and order.ended_at and not order.request.numbers:
-                steps = yield from self._until_next_purchase(order, steps, view, [dids[number] for number in came])
-                came = yield from self._numbers_of(order, steps, view, status, dids)
+                came = yield from self._without_later_purchases(order, steps, view, [dids[number] for number in came])
             if len(came) > order.request.wanted and begun_before_fall(order, steps):
                 yield from self._require_no_owner_may_return(order, came)
             if len(came) < order.request.wanted:
@@ -398,27 +398,32 @@ class Swift:
             return StillOpen(status, purchase.present_results(), detail, alone=False)
         return purchase.end()
 
-    def _until_next_purchase(
+    def _without_later_purchases(
         self, order: Order, steps: Steps, view: OrderView, came: Collection[Did]
-    ) -> ConversationOf[Steps]:
-        """Return the steps of an order that has ended with the time of the next purchase that is under way.
+    ) -> ConversationOf[tuple[E164, ...]]:
+        """Return the numbers that no later purchase of ours may have brought to an order that has ended.
 
-        The order has no serial lock any more, so the numbers that came since may be those of an order under way. The
-        numbers of one that has ended are in the ledger. If they may have been forgotten, each purchase counts.
+        The order has no serial lock any more, so the numbers that came since may be those of another order.
 
         Raises:
             NoAnswer: Some came so lately that the list of orders may not show yet which purchase brought them.
         """
         orders = yield from self._read_order_pages(order, all_orders())
-        others = [one for one in orders.items if not is_ours(order, one)]
-        known: KnownNumbers = yield LookUpNumbers((), tuple(filter(None, map(reference_of, others))))
-        if not begun_before_fall(order, steps):
-            others = [one for one in others if reference_of(one) not in known.ended]
-        until = next_purchase_at(view, others)
+        later = purchases_after(view, (one for one in orders.items if not is_ours(order, one)))
+        known: KnownNumbers = yield LookUpNumbers((), carrier_orders=tuple(str(one.order_id) for one in later))
+        owners = {} if begun_before_fall(order, steps) else known.owners  # which may have been forgotten
+        ours = [
+            did
+            for did in came
+            if not any(
+                made_at <= did.inserted_at and may_have_brought(owners.get(str(one.order_id)), did.e164)
+                for one, made_at in later.items()
+            )
+        ]
         certain_until = known.now - self._settle_after - CLOCK_DIFFERENCE_MAX
-        if any(did.inserted_at > certain_until and (until is None or did.inserted_at < until) for did in came):
+        if any(did.inserted_at > certain_until for did in ours):
             raise NoAnswer("numbers came so lately that the purchase which brought them may not be listed yet")
-        return replace(steps, until=until)
+        return tuple(did.e164 for did in ours)
 
     def _require_no_owner_may_return(self, order: Order, came: Collection[E164]) -> ConversationOf[None]:
         """Raise `NoAnswer` while too many numbers may be those of an order that the ledger has forgotten.

@@ -109,11 +109,16 @@ def begun_before_fall(order: Order, steps: Steps) -> bool:
 
 def next_purchase_at(found: OrderView, listed: Iterable[OrderView]) -> datetime | None:
     """Return when our next purchase on the account was checked out; None if there is none, or no time is shown."""
+    return min(purchases_after(found, listed).values(), default=None)
+
+
+def purchases_after(found: OrderView, listed: Iterable[OrderView]) -> dict[OrderView, datetime]:
+    """Return our later purchases on the account, and when each was checked out; none if no time is shown."""
     since = _made_at(found)
     if since is _NEVER:
-        return None
-    later = (_made_at(view) for view in listed if (_content(view) or "").startswith(BUYS) and _made_at(view) > since)
-    return min(later, default=None)
+        return {}
+    purchases = ((view, _made_at(view)) for view in listed if (_content(view) or "").startswith(BUYS))
+    return {view: made_at for view, made_at in purchases if made_at > since}
 
 
 def steps_of_forgotten(steps: Steps, found: OrderView, listed: Iterable[OrderView]) -> Steps:

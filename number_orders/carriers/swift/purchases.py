@@ -17,7 +17,7 @@ from number_orders.carriers.swift.facts import (
 from number_orders.carriers.swift.json import Did, OrderView
 from number_orders.carriers.swift.removals import status_text
 from number_orders.orders.events import Filled, FilledWithErrors, PartlyFilled, Refused
-from number_orders.orders.model import NumberResult, NumberState, Order
+from number_orders.orders.model import Criteria, NumberResult, NumberState, Order, Owner
 from number_orders.orders.numbers import E164
 
 End = Filled | PartlyFilled | FilledWithErrors | Refused
@@ -38,13 +38,17 @@ def candidates(
     in_order = sorted(dids.values(), key=lambda did: did.inserted_at)
     new = [did.e164 for did in in_order if did.inserted_at >= since and (until is None or did.inserted_at < until)]
     if not order.request.numbers:
-        return tuple(number for number in new if _fits(order, number))
+        return tuple(number for number in new if _fits(order.request.criteria, number))
     here = set(new) if status == Status.ERROR else set(dids)
     return tuple(number for number in order.request.numbers if number in here)
 
 
-def _fits(order: Order, number: E164) -> bool:
-    criteria = order.request.criteria
+def may_have_brought(owner: Owner | None, number: E164) -> bool:
+    """Return whether the order that follows a purchase may have brought a number that it does not have."""
+    return owner is None or (not owner.is_complete and _fits(owner.criteria, number))
+
+
+def _fits(criteria: Criteria | None, number: E164) -> bool:
     national = number.removeprefix("+1")
     npa, nxx = (criteria.npa or "", criteria.nxx or "") if criteria else ("", "")
     return number.startswith("+1") and national.startswith(npa) and national[3:].startswith(nxx)

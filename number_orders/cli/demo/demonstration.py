@@ -226,7 +226,7 @@ def _settings(given: Settings, console: Console) -> Settings:
     settings = Settings.model_construct(
         var_dir=given.var_dir.absolute() / "demo",
         children=CHILDREN,
-        # Nine lanes share five children, one each at most; the sixth child is always free for new orders.
+        # At most five children work lanes; the sixth is always free for new orders.
         lane_children=1,
         numbers_per_hour=100_000,
         flower_port=given.flower_port,

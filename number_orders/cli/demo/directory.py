@@ -29,5 +29,5 @@ def fresh(directory: Path) -> Path:
                 shutil.rmtree(directory / name)
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
-    mark.touch()
+    mark.touch(mode=0o600)
     return directory

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from number_orders.cli.demo.orders import Call, Way
+from number_orders.embedded.files import open_private, write_private
 from number_orders.embedded.guarded import Command, GuardedProcess
 
 _PER_SECOND: Final[Mapping[Way, float]] = {Way.QUEUE: 30.0, Way.HTTP: 12.0}
@@ -76,13 +77,13 @@ class ProducerProcess:
         self.way = way
         self._answers = directory / f"answers-{way}.jsonl"
         calls_file = directory / f"calls-{way}.jsonl"
-        calls_file.write_text("".join(f"{_line(call)}\n" for call in calls), encoding="utf-8")
+        write_private(calls_file, "".join(f"{_line(call)}\n" for call in calls))
         command = Command(
             argv=[sys.executable, "-P", str(SCRIPTS[way])],
             stop_signals=(("TERM", 2.0),),
             env={**environment, "PATH": os.environ.get("PATH", os.defpath)},
         )
-        with calls_file.open("rb") as stdin, self._answers.open("wb") as output:
+        with calls_file.open("rb") as stdin, open_private(self._answers, append=False) as output:
             self._process = GuardedProcess(command, stdin=stdin, output=output)
 
     def __enter__(self) -> Self:

@@ -207,7 +207,8 @@ def show(facts: Facts, console: Console) -> None:
     if (more := len(facts.failures) - WRONGS_SHOWN) > 0:
         console.print(Text(f"  and {more} more", "red"))
     right = Text("All is right.", "bold green")
-    console.print(Text(f"{len(facts.failures)} things are wrong.", "bold red") if facts.failures else right)
+    wrong = "1 thing is wrong." if len(facts.failures) == 1 else f"{len(facts.failures)} things are wrong."
+    console.print(Text(wrong, "bold red") if facts.failures else right)
 
 
 def _heading(console: Console, text: str) -> None:

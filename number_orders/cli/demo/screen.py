@@ -76,7 +76,7 @@ def show_set_up(console: Console, addresses: Addresses, settings: Settings, work
     console.print(
         output.pairs(
             [
-                ("Flower", addresses.flower),
+                ("Flower", f"{addresses.flower} ({addresses.flower_login})"),
                 ("orders API", addresses.receiver or "not started"),
                 ("ledger", output.masked(addresses.database_url)),
                 ("broker", output.masked(addresses.broker_url)),

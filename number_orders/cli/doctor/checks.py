@@ -22,7 +22,6 @@ from number_orders.cli.operations.guard import guard_line
 from number_orders.cli.output import clean, masked, scrubbed
 from number_orders.cli.producers.listing import budget_lines
 from number_orders.cli.services import open_ledger
-from number_orders.cli.story.holds import hold_lines
 from number_orders.ledger.allowances import Allowance
 from number_orders.ledger.connection import PostgresDatabase, ledger_time
 from number_orders.ledger.guard import GuardPeriod
@@ -32,8 +31,10 @@ from number_orders.ledger.write_check import find_write_fault
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import LedgerUnavailable, NotStorable
 from number_orders.orders.model import State
+from number_orders.story.holds import hold_lines
 
 _WITHIN_S: Final = 3
+_BY_TURNS: Final = 4
 _WRITE_REMEDIES: Final = {
     "is a standby": f"let {PREFIX}DATABASE_URL lead to the primary; orders wait, and go on by themselves",
     "read-only": "see why the server takes no writes: a full disk, a failover, its settings; orders wait",
@@ -199,16 +200,19 @@ def _check_budgets(allowances: Sequence[Allowance], numbers_per_hour: int | None
 
 
 async def _statement_trouble(settings: Settings, url: str) -> str | None:
-    """Run a statement as workers do, on two connections by turns; return what keeps it from working."""
+    """Run a statement as workers do, on several connections by turns; return what keeps it from working.
+
+    Behind a pooler two connections may have a server each by chance, and would see nothing.
+    """
     async with AsyncExitStack() as stack:
         databases = [
             await stack.enter_async_context(
                 PostgresDatabase.at(url, connections_max=1, wait_s=_WITHIN_S, **settings.ledger_options)
             )
-            for _ in range(2)
+            for _ in range(_BY_TURNS)
         ]
         try:
-            for database in databases * 2:
+            for database in databases * _BY_TURNS:
                 await ledger_time(database)
         except (LedgerUnavailable, NotStorable) as trouble:
             return str(trouble)

@@ -8,7 +8,6 @@ from typing import Final
 from config.settings import PREFIX, Settings
 from number_orders.carriers.notices import SendsNotices
 from number_orders.carriers.subscriptions import Subscription, TakesSubscriptions
-from number_orders.cli import times
 from number_orders.cli.doctor.checks import Check, Verdict
 from number_orders.cli.exits import Stop
 from number_orders.cli.output import clean
@@ -16,6 +15,7 @@ from number_orders.cli.services import open_ledger
 from number_orders.ledger.notices import NoticeCount
 from number_orders.orders.errors import Declined, FulfilmentError, LedgerUnavailable, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName
+from number_orders.story import times
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
 _SINCE: Final = timedelta(days=1)

@@ -17,8 +17,8 @@ from config.queues import INTAKE, SWEEP, SWEEP_EVERY_S
 from config.settings import PREFIX, Settings
 from number_orders.cli.doctor.checks import Check, Verdict
 from number_orders.cli.output import clean, scrubbed
-from workers.apps import make_sender
 from workers.health import HEALTH_COMMAND
+from workers.senders import make_sender
 
 _ANSWER_WITHIN_S: Final = 1.0
 _HEALTH_WITHIN_S: Final = 8.0
@@ -139,7 +139,7 @@ class ProcessPoll:
                 " (`celery -A workers.celery_app inspect active`), and the logs for `tick_lost`"
             )
             return Check("beat", Verdict.WRONG, f"{waited}, although {', '.join(beats)} runs", remedy)
-        remedy = "start beat (`celery -A workers.celery_app beat`): without it, work that falls due is not found"
+        remedy = "start beat (`python -m workers beat`): without it, work that falls due is not found"
         return Check("beat", Verdict.WRONG, f"{waited}, and no beat answers", remedy)
 
     @property

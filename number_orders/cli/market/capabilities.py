@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 from config.settings import Settings
-from number_orders.cli import output, times
+from number_orders.cli import output
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.market.questions import SET_UP_HINT
 from number_orders.cli.output import screen, write_json
 from number_orders.fulfilment.abilities import ABILITIES, abilities_to_json
 from number_orders.orders.model import CarrierName
+from number_orders.story import times
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
 Carriers = Mapping[CarrierName, ConfiguredCarrier]

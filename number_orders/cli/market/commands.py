@@ -95,9 +95,27 @@ def coverage(
     state: State = None,
     rate_center: RateCenter = None,
     lata: Lata = None,
+    history: Annotated[
+        bool,
+        typer.Option("--history", help="Show how the stock has changed, from the snapshots that beat takes daily."),
+    ] = False,
+    days: Annotated[int, typer.Option(min=1, max=3650, help="With --history: how far back.")] = 30,
     as_json: AsJson = False,
 ) -> None:
     """Count the numbers for sale, in all or grouped by fields such as the area code."""
+    if history:
+        import asyncio
+        from datetime import timedelta
+
+        from number_orders.cli.discovery import find_settings
+        from number_orders.cli.market.coverage_history import read_history, show_history, write_history
+
+        snapshots = asyncio.run(read_history(find_settings(), carrier=carrier, within=timedelta(days=days)))
+        if as_json:
+            write_history(snapshots)
+        else:
+            show_history(snapshots)
+        return
     from number_orders.carriers.market import CoverageQuery, Topic
     from number_orders.cli.market import answers, questions
     from number_orders.orders.model import Criteria
@@ -135,8 +153,9 @@ def number(
     """Show a carrier's record of one number: status, account, and the order that bought it."""
     from number_orders.carriers.market import Topic
     from number_orders.cli.market import answers, questions
+    from number_orders.cli.typed_number import typed_number
 
-    wanted = questions.number(e164)
+    wanted = typed_number(e164)
     replies = questions.ask(Topic.NUMBER, lambda market: market.number(wanted), carrier=carrier)
     answers.show_number(replies, as_json=as_json)
     raise typer.Exit(questions.exit_code(replies))

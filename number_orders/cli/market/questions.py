@@ -13,7 +13,6 @@ from number_orders.cli.output import clean
 from number_orders.fulfilment.inquiries import Ask, FailureKind, Replies, Reply, Seller, ask_each
 from number_orders.orders.errors import Fault
 from number_orders.orders.model import CarrierName
-from number_orders.orders.numbers import E164, parse_e164
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
 Answer = TypeVar("Answer")
@@ -66,7 +65,12 @@ def carriers_to_ask(settings: Settings, topic: Topic, carrier: str | None) -> Se
 
 
 def exit_code(replies: Replies[Answer]) -> ExitCode:
-    """Return the exit code: the worst failure."""
+    """Return the exit code: done if any carrier answered, since failures are printed; otherwise the worst failure."""
+    return ExitCode.DONE if any(reply.failure is None for reply in replies) else worst_failure(replies)
+
+
+def worst_failure(replies: Replies[Answer]) -> ExitCode:
+    """Return the exit code of the worst failure, also if other carriers answered."""
     failed = {EXIT_CODES[reply.failure.kind] for reply in replies if reply.failure}
     return next((code for code in _WORST_FIRST if code in failed), ExitCode.DONE)
 
@@ -81,18 +85,6 @@ def options(pairs: Iterable[str]) -> Mapping[str, str]:
     if wrong := [pair for pair in pairs if "=" not in pair]:
         raise Stop(ExitCode.USAGE, f"--option: {clean(wrong[0])} is not NAME=VALUE")
     return read
-
-
-def number(text: str) -> E164:
-    """Parse a telephone number.
-
-    Raises:
-        Stop: It is not E.164.
-    """
-    try:
-        return parse_e164(text)
-    except ValueError as wrong:
-        raise Stop(ExitCode.USAGE, f"{clean(text)} {wrong}") from wrong
 
 
 def failures_to_json(replies: Replies[Answer]) -> list[dict[str, object]]:

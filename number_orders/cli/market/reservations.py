@@ -10,12 +10,13 @@ from typing import Final
 from config.settings import Settings
 from number_orders.carriers.http.courier import Courier
 from number_orders.carriers.reservations import Reservation, Reservations, TakesReservations
-from number_orders.cli import output, times
+from number_orders.cli import output
 from number_orders.cli.exits import ExitCode, Stop, print_error
-from number_orders.cli.market.questions import number
 from number_orders.cli.output import clean, screen, write_json
+from number_orders.cli.typed_number import typed_number
 from number_orders.orders.errors import Declined, FulfilmentError, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName
+from number_orders.story import times
 from workers.carriers import ConfiguredCarrier, configured_carriers
 
 _WORST_FIRST: Final = (ExitCode.OUT_OF_REACH, ExitCode.NO, ExitCode.USAGE)
@@ -37,7 +38,7 @@ async def reserve_numbers(settings: Settings, carrier: str, numbers: Sequence[st
     Raises:
         Stop: One is not E.164, or the carrier takes no reservations.
     """
-    wanted = {typed: number(typed) for typed in numbers}
+    wanted = {typed: typed_number(typed) for typed in numbers}
 
     async def one(courier: Courier, reservations: Reservations, typed: str) -> Reservation:
         try:
@@ -56,7 +57,7 @@ async def look_up(settings: Settings, carrier: str, names: Sequence[str]) -> lis
     Raises:
         Stop: A name begins with a plus sign and is not E.164, or the carrier takes no reservations.
     """
-    numbers = {name: number(name) for name in names if name.startswith("+")}
+    numbers = {name: typed_number(name) for name in names if name.startswith("+")}
 
     async def one(courier: Courier, reservations: Reservations, name: str) -> Reservation:
         if name in numbers:

@@ -23,10 +23,10 @@ def check_arguments(ids: Sequence[int], *, clear: bool, every: bool = False) -> 
         raise Stop(ExitCode.USAGE, "--clear needs the ids to clear: --clear ID…")
 
 
-async def clear_alarms(settings: Settings, ids: Sequence[int]) -> list[Row]:
+async def clear_alarms(settings: Settings, ids: Sequence[int], *, by: str) -> list[Row]:
     """Clear these alarms until they are raised again, without ids all; return those that were there."""
     async with open_ledger(settings) as ledger:
-        return await ledger.alarms.clear(ids or None)
+        return await ledger.alarms.clear(ids or None, by=by)
 
 
 async def delete_dead_letters(settings: Settings, ids: Sequence[int]) -> list[Row]:

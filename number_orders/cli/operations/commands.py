@@ -6,14 +6,16 @@ Each command imports what it needs when it runs, so that `--help` and completion
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from number_orders.cli.operations.archive_action import ArchiveAction
 from number_orders.cli.operations.subscription_actions import Subscriptions
 from number_orders.cli.operations.switch import SecretAction, Switch
-from number_orders.cli.orders.commands import AsJson, By
+from number_orders.cli.orders.commands import AsJson, By, parse_duration
 from number_orders.orders.model import Lane
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most this many, the latest.")]
@@ -73,11 +75,24 @@ def receiver(
     serve_receiver(host, port)
 
 
+def flower(
+    host: Annotated[str | None, typer.Option(help="Where to listen. Default: NUMBER_ORDERS_FLOWER_HOST.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Default: NUMBER_ORDERS_FLOWER_PORT, which is 5555.")
+    ] = None,
+) -> None:
+    """Serve Flower until stopped: every order as one row. It asks for a password, and changes nothing."""
+    from number_orders.cli.operations.flower import serve_flower
+
+    serve_flower(host, port)
+
+
 def alarms(
     ids: Ids = None,
     limit: Limit = 100,
     clear: Annotated[bool, typer.Option("--clear", help="Clear these until they happen again.")] = False,
     clear_all: Annotated[bool, typer.Option("--clear-all", help="Clear all until they happen again.")] = False,
+    by: By = None,
     as_json: AsJson = False,
 ) -> None:
     """List the alarms, latest first; or clear those that you have dealt with.
@@ -89,11 +104,15 @@ def alarms(
     from number_orders.cli.operations.clear import check_arguments, clear_alarms, exit_code
     from number_orders.cli.orders.tables import read_alarms, show_alarms
     from number_orders.cli.output import write_json
+    from number_orders.cli.services import author
 
     alarm_ids = ids or []
     check_arguments(alarm_ids, clear=clear, every=clear_all)
     settings = find_settings()
-    rows = asyncio.run(clear_alarms(settings, alarm_ids) if clear or clear_all else read_alarms(settings, limit))
+    if clear or clear_all:
+        rows = asyncio.run(clear_alarms(settings, alarm_ids, by=author(by)))
+    else:
+        rows = asyncio.run(read_alarms(settings, limit))
     if as_json:
         write_json(rows)
     else:
@@ -290,6 +309,55 @@ def reconcile(
     raise typer.Exit(exit_code(replies))
 
 
+def archive(
+    action: Annotated[ArchiveAction, typer.Argument(help="What to do.", case_sensitive=False)] = ArchiveAction.SHOW,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[ID|KEY…]", help="With undo: which orders.")] = None,
+    older_than: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_duration, metavar="TIME", help="With run and purge: ended longer ago, such as 400d."),
+    ] = None,
+    since: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_duration, metavar="TIME", help="With undo: all that were archived within this time."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With purge: do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show the archive of ended orders; `run` archives now, `undo` brings orders back, `purge` deletes their stories.
+
+    Archived orders are still found by id, key and number, and their keys stay taken for ever.
+    Orders that were brought back are left alone for 7 days.
+    After `purge` an order keeps its key, its end and its numbers, and cannot be brought back.
+    Exit 1 if `undo` found none of the orders in the archive.
+    """
+    from number_orders.cli.discovery import find_settings
+    from number_orders.cli.exits import ExitCode
+    from number_orders.cli.operations import archive as module
+    from number_orders.cli.output import write_json
+
+    settings = find_settings()
+    match action:
+        case ArchiveAction.SHOW:
+            found = asyncio.run(module.read_archive(settings))
+            if as_json:
+                write_json(module.archive_to_json(found))
+            else:
+                module.show_archive(found)
+        case ArchiveAction.RUN:
+            ran = asyncio.run(module.run_archive(settings, older_than))
+            rest = "" if ran.is_over else "; not all: run it again"
+            typer.echo(f"{ran.copied} copied, {ran.removed} removed from the orders{rest}")
+        case ArchiveAction.UNDO:
+            back = asyncio.run(module.undo_archive(settings, names or [], since))
+            typer.echo(f"{len(back)} brought back")
+            raise typer.Exit(ExitCode.DONE if back else ExitCode.NO)
+        case ArchiveAction.PURGE:
+            age = module.check_purge(older_than)
+            if not yes and not typer.confirm(f"{module.PURGES.format(days=age.days)} Go on?", err=True):
+                raise typer.Exit(ExitCode.NO)
+            typer.echo(f"{asyncio.run(module.purge_archive(settings, age))} purged")
+
+
 def subscriptions(
     action: Annotated[Subscriptions, typer.Argument(help="What to do.", case_sensitive=False)] = Subscriptions.LIST,
     carrier: Annotated[
@@ -311,6 +379,32 @@ def subscriptions(
     else:
         show(lines)
     raise typer.Exit(code)
+
+
+def status(
+    watch: Annotated[bool, typer.Option("--watch", help="Show it again and again until Ctrl-C.")] = False,
+    every: Annotated[float, typer.Option(min=0.5, max=3600, help="With --watch: the seconds in between.")] = 2.0,
+    as_json: AsJson = False,
+) -> None:
+    """Show the whole service on one screen.
+
+    Orders by state and carrier, throughput, lanes, carriers, parked orders and alarms.
+    Changes nothing; asks only the ledger.
+    """
+    from number_orders.cli.discovery import find_settings
+    from number_orders.cli.exits import ExitCode, Stop
+    from number_orders.cli.operations import status as module
+    from number_orders.cli.output import write_json
+
+    if watch and as_json:
+        raise Stop(ExitCode.USAGE, "--watch and --json exclude each other")
+    settings = find_settings()
+    if watch:
+        asyncio.run(module.watch(settings, every_s=every))
+    elif as_json:
+        asyncio.run(module.show_once(settings, lambda found: write_json(module.status_to_json(found))))
+    else:
+        asyncio.run(module.show_once(settings, module.print_status))
 
 
 def doctor(as_json: AsJson = False) -> None:

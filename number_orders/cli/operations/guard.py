@@ -8,8 +8,8 @@ from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.operations.switch import Switch
 from number_orders.cli.output import clean
 from number_orders.cli.services import open_ledger
-from number_orders.cli.times import both
 from number_orders.ledger.guard import GuardPeriod
+from number_orders.story.times import both
 
 
 async def read_guard(settings: Settings) -> GuardPeriod:

@@ -14,6 +14,7 @@ from number_orders.cli.market import questions
 from number_orders.cli.market.questions import SET_UP_HINT, error_lines, failures_to_json
 from number_orders.cli.output import aside, clean, screen, write_json
 from number_orders.cli.services import open_services
+from number_orders.cli.typed_number import typed_number
 from number_orders.fulfilment.inquiries import Reply, failure_of
 from number_orders.fulfilment.reconciliation.comparison import Comparison, Ghost, Movement, Orphan, UnderWay
 from number_orders.fulfilment.reconciliation.reconcile import Decision, Reconciled
@@ -37,7 +38,7 @@ def read_decision(numbers: Sequence[str], *, adopt: bool, give_up: bool, by: str
     Raises:
         Stop: Something is to be done, and there is no reason; a number is not E.164, or nothing is to be done with it.
     """
-    named = frozenset(questions.number(text) for text in numbers)
+    named = frozenset(map(typed_number, numbers))
     if not adopt and not give_up:
         if named:
             raise Stop(ExitCode.USAGE, "numbers are named to be decided about: add --adopt or --give-up")
@@ -96,7 +97,7 @@ def write_reconciled(replies: Replies) -> None:
 
 def exit_code(replies: Replies) -> ExitCode:
     """Return the exit code: the worst failure, or 1 if a difference is left."""
-    worst = questions.exit_code(replies)
+    worst = questions.worst_failure(replies)
     differs = any(reply.answer and not reply.answer.left.agrees for reply in replies)
     return ExitCode.NO if worst is ExitCode.DONE and differs else worst
 
@@ -140,6 +141,12 @@ def _hints(answer: Reconciled) -> Iterable[str]:
         )
     if answer.decided.moved:
         yield f"{found.carrier}: {len(answer.decided.moved)} have moved meanwhile and were left alone; run it again"
+    if answer.decided.archived:
+        numbers = ", ".join(sorted(answer.decided.archived))
+        yield (
+            f"{found.carrier}: {numbers}: left alone, since their orders cannot be brought back from the archive "
+            "(`number-orders archive undo` says why); running it again changes nothing"
+        )
 
 
 def _lines(found: Iterable[Comparison], lines: Callable[[Comparison], Iterable[Sequence[str]]]) -> list[Sequence[str]]:

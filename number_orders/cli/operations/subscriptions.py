@@ -6,7 +6,7 @@ from typing import Final
 
 from config.settings import PREFIX, Settings
 from number_orders.carriers.subscriptions import Subscription, TakesSubscriptions
-from number_orders.cli import output, times
+from number_orders.cli import output
 from number_orders.cli.exits import ExitCode, Stop, print_error
 from number_orders.cli.market.questions import EXIT_CODES, SET_UP_HINT
 from number_orders.cli.operations.subscription_actions import Subscriptions
@@ -16,6 +16,7 @@ from number_orders.fulfilment.inquiries import failure_of
 from number_orders.fulfilment.subscriptions import Done, Kept, NoSubscriptions, SubscriptionKeeper
 from number_orders.orders.errors import Declined, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName
+from number_orders.story import times
 from workers.carriers import configured_carriers
 
 _OURS: Final = "ours"

@@ -10,8 +10,8 @@ from number_orders.cli import output
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.output import clean, screen
 from number_orders.cli.services import open_ledger
-from number_orders.cli.times import both
 from number_orders.ledger.webhook_secrets import KnownSecret
+from number_orders.story.times import both
 
 _NAME_LENGTH_MAX: Final = 100
 

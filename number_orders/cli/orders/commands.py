@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from number_orders.cli.exits import ExitCode
-from number_orders.cli.times import duration
 from number_orders.orders.model import Kind, Lane, State
+from number_orders.story.times import duration
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a table for a program or a spreadsheet.")]
@@ -84,27 +84,29 @@ def show(
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.output import write_json
     from number_orders.cli.story.numbers import NUMBER_COLUMNS, number_rows
-    from number_orders.cli.story.show import read_story, show_story, story_to_json
+    from number_orders.cli.story.show import cancellation_of, read_story, show_story, story_to_json
 
-    story = asyncio.run(read_story(find_settings(), name))
+    settings = find_settings()
+    story = asyncio.run(read_story(settings, name))
     if as_csv:
         write_csv(NUMBER_COLUMNS, number_rows(story))
     elif as_json:
-        write_json(story_to_json(story, receipts=receipts))
+        write_json(story_to_json(story, cancellation_of(settings, story), receipts=receipts))
     else:
-        show_story(story, whole=every, receipts=receipts)
+        show_story(story, cancellation_of(settings, story), whole=every, receipts=receipts)
 
 
 def explain(name: Name, as_json: AsJson = False) -> None:
     """Explain in a few sentences what happened to an order, what happens next, and what you can do."""
     from number_orders.cli.discovery import find_settings
-    from number_orders.cli.story.show import read_story, show_explanation, write_explanation
+    from number_orders.cli.story.show import cancellation_of, read_story, show_explanation, write_explanation
 
-    story = asyncio.run(read_story(find_settings(), name))
+    settings = find_settings()
+    story = asyncio.run(read_story(settings, name))
     if as_json:
-        write_explanation(story)
+        write_explanation(story, cancellation_of(settings, story))
     else:
-        show_explanation(story)
+        show_explanation(story, cancellation_of(settings, story))
 
 
 def list_(
@@ -113,6 +115,11 @@ def list_(
     ] = None,
     carrier: Annotated[str | None, typer.Option(help="Only this carrier, such as bandwidth.")] = None,
     kind: Annotated[Kind | None, typer.Option(case_sensitive=False, help="Only this kind.")] = None,
+    producer: Annotated[str | None, typer.Option(help="Only this producer's.")] = None,
+    key: Annotated[str | None, typer.Option(help="Only the orders with this key; each producer may have one.")] = None,
+    number: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="E.164: only orders that name it, brought it or removed it.")
+    ] = None,
     older_than: Annotated[
         timedelta | None,
         typer.Option(parser=parse_duration, metavar="TIME", help="Accepted longer ago than this, such as 2h."),
@@ -130,17 +137,13 @@ def list_(
     from number_orders.cli.discovery import find_settings
     from number_orders.cli.orders import tables
     from number_orders.cli.output import write_json
+    from number_orders.cli.typed_number import typed_number
+    from number_orders.ledger.order_views import OrderFilter
 
+    e164 = number and typed_number(number, option="--number")
+    wanted = OrderFilter(producer=producer, key=key, number=e164, states=state, carrier=carrier, kind=kind)
     rows = asyncio.run(
-        tables.read_orders(
-            find_settings(),
-            states=state or [],
-            carrier=carrier,
-            kind=kind,
-            older_than=older_than,
-            younger_than=younger_than,
-            limit=limit,
-        )
+        tables.read_orders(find_settings(), wanted, older_than=older_than, younger_than=younger_than, limit=limit)
     )
     if as_csv:
         write_csv(tables.CSV_COLUMNS, tables.orders_to_json(rows))
@@ -255,7 +258,7 @@ def resolve(
 
     failed        Close it. Numbers that it has stay, and it ends PARTIAL.
 
-    Exit 1 if the order is not parked, if the carrier has something of it that would be bought twice,
+    Exit 1 if the order is not parked, if the carrier has something of it that would be done twice,
     if it is too early to tell (the message says when), or if the adopted id is another order's.
     """
     from number_orders.cli.discovery import find_settings

@@ -7,13 +7,13 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
-from number_orders.cli import times
 from number_orders.cli.output import clean, screen, state
 from number_orders.cli.services import open_ledger
-from number_orders.cli.story import advice, timeline
-from number_orders.cli.story.explanation import done_count, done_word
+from number_orders.cli.story.printed import show_advice, show_timeline
 from number_orders.ledger.history import Story
 from number_orders.orders.model import State
+from number_orders.story import advice, timeline, times
+from number_orders.story.explanation import done_count, done_word
 
 _LAST: Final = 12
 """How many entries are shown of each order, beside everything that was sent; `show --all --receipts` has all."""
@@ -84,10 +84,10 @@ def _show(console: Console, story: Story) -> None:
     shown = [each for each in entries[:-_LAST] if each.is_sent] + entries[-_LAST:]
     console.print()
     console.print(Text("What was sent, asked and answered", "bold"), Text("times in UTC", "dim"))
-    timeline.show_timeline(console, shown, story)
+    show_timeline(console, shown, story)
     if len(shown) < len(entries):
         more = f"… {len(entries) - len(shown)} more in between: number-orders show {order.order_id} --all"
         console.print(Text(more, "dim"), soft_wrap=True)
     if not story.receipts:
         console.print("no requests are stored: none was sent, or it was too long ago")
-    advice.show_advice(console, story)
+    show_advice(console, story)

@@ -12,10 +12,10 @@ from number_orders.cli import output
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.output import clean, screen, state
 from number_orders.cli.services import find_orders, open_services
-from number_orders.cli.story.holds import hold_lines
 from number_orders.fulfilment.retries import RetryOutcome
 from number_orders.ledger.pauses import Hold
 from number_orders.orders.model import CarrierName, Lane
+from number_orders.story.holds import hold_lines
 
 _SHOWN: Final = 20
 _ACTIONS: Final = {Lane.SUBMIT: "is sent now", Lane.ASK: "is asked about now", Lane.TELL: "its producer is told now"}

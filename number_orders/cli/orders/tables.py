@@ -1,31 +1,33 @@
 """Prints orders, alarms and dead letters as tables, newest first."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 
 from rich.text import Text
 
 from config.settings import Settings
-from number_orders.cli import output, times
+from number_orders.cli import output
 from number_orders.cli.output import clean, screen, state
 from number_orders.cli.services import open_ledger
-from number_orders.cli.story.holds import hold_lines
+from number_orders.ledger.order_views import OrderFilter
 from number_orders.ledger.rows import request_from_json
-from number_orders.orders.model import State
+from number_orders.story import times
+from number_orders.story.holds import hold_lines
 
 Row = Mapping[str, Any]
 
 _WIDE: Final = 100
 """The width of a screen from which all columns are shown."""
-_COLUMNS: Final = ("ORDER", "KEY", "STATE", "AGE", "CARRIER", "KIND", "WANTS", "WHY")
+_COLUMNS: Final = ("ORDER", "KEY", "STATE", "AGE", "PRODUCER", "CARRIER", "KIND", "WANTS", "WHY")
 CSV_COLUMNS: Final = (
-    *("order_id", "key", "carrier", "kind", "state", "carrier_status", "quantity", "reason"),
+    *("order_id", "producer", "key", "carrier", "kind", "state", "carrier_status", "quantity", "reason"),
     *("accepted_at", "moved_at", "ended_at"),
 )
 _NARROW_COLUMNS: Final = 4
 _IN_JSON: Final = (
-    *("order_id", "key", "carrier", "kind", "state", "carrier_status", "reason"),
+    *("order_id", "producer", "key", "carrier", "kind", "state", "carrier_status", "reason"),
     *("accepted_at", "moved_at", "ended_at"),
 )
 _EXCERPT: Final = 200
@@ -40,25 +42,21 @@ async def read_holds(settings: Settings) -> list[str]:
 
 async def read_orders(
     settings: Settings,
+    wanted: OrderFilter,
     *,
-    states: Sequence[State],
-    carrier: str | None,
-    kind: str | None,
     older_than: timedelta | None,
     younger_than: timedelta | None,
     limit: int,
 ) -> list[Row]:
-    """Return the orders that pass every filter."""
+    """Return the orders that pass every filter, the newest first."""
     async with open_ledger(settings) as ledger:
         now = await ledger.now()
-        return await ledger.orders.list_orders(
-            states=states,
-            carrier=carrier,
-            kind=kind,
+        of_age = replace(
+            wanted,
             accepted_before=None if older_than is None else now - older_than,
             accepted_after=None if younger_than is None else now - younger_than,
-            limit=limit,
         )
+        return await ledger.order_views.rows(of_age, limit=limit)
 
 
 def show_orders(rows: Sequence[Row], *, limit: int, held_back: Sequence[str] = ()) -> None:
@@ -97,7 +95,10 @@ def show_alarms(rows: Sequence[Row]) -> None:
         repeated = "" if row["times"] == 1 else f"  {row['times']} times since {_utc(row['first_at'])}"
         what = clean(row["what"]).replace("_", " ")
         alarm = f"alarm {row['alarm_id']}  "
-        last = f"{_utc(row['last_at'])}{repeated}"
+        before = (
+            f"  put away before by {clean(row['cleared_by'])}" if row["cleared_by"] and not row["cleared_at"] else ""
+        )
+        last = f"{_utc(row['last_at'])}{repeated}{before}"
         console.print(Text.assemble((alarm, "bold"), (what, "bold red"), f"  {about}  ", (last, "dim")))
         console.print(f"  {clean(row['detail'])}", soft_wrap=not console.is_terminal)
         console.print(Text(f"  → {_command_for(row)}", "bold"), soft_wrap=True)
@@ -135,7 +136,7 @@ def show_dead_letters(rows: Sequence[Row]) -> None:
 def _cells(row: Row) -> tuple[Text | str, ...]:
     age = times.span(row["now"] - row["accepted_at"])
     cells = (str(row["order_id"]), clean(row["key"]), state(row["state"]), age)
-    return (*cells, row["carrier"], row["kind"], str(_quantity(row)), clean(row["reason"]))
+    return (*cells, clean(row["producer"]), row["carrier"], row["kind"], str(_quantity(row)), clean(row["reason"]))
 
 
 def _quantity(row: Row) -> int:

@@ -8,12 +8,14 @@ from uuid import UUID
 from config.settings import OFF, Settings
 from number_orders.cli.exits import ExitCode, Stop
 from number_orders.cli.output import aside, clean, screen
-from number_orders.cli.producers.listing import Listed, read_producers
+from number_orders.cli.producers.listing import REMOVES, Listed, read_producers
 from number_orders.cli.services import open_ledger
 from number_orders.fulfilment.authority import Role
 from number_orders.ledger.allowances import Limit
+from number_orders.ledger.holdings import ADOPTER
 from number_orders.ledger.producers import NewToken
 from number_orders.orders.budget import Above, Span
+from number_orders.orders.removal_right import RemovalRight
 
 _NAME_CHARS_MAX: Final = 100
 _NUMBERS_MAX: Final = 2**31 - 1
@@ -23,6 +25,8 @@ async def add_producer(settings: Settings, name: str, *, is_operator: bool, by: 
     """Add a producer or operator; return what to print."""
     role = Role.OPERATOR if is_operator else Role.PRODUCER
     _check_name(name)
+    if name == ADOPTER:
+        raise Stop(ExitCode.USAGE, f"{ADOPTER} is the producer of adopted numbers, which are nobody's")
     async with open_ledger(settings) as ledger:
         if not await ledger.producers.add(name, role, by=by):
             raise Stop(ExitCode.NO, f"there is a producer or operator {clean(name)} already")
@@ -111,6 +115,14 @@ async def set_limits(settings: Settings, name: str, limits: Sequence[Limit], *, 
             raise Stop(ExitCode.NO, f"no worker here has ever worked for a carrier {clean(unknown.pop())!r}", hint=hint)
         await ledger.allowances.set_limits(name, limits, above=above)
     return [one for one in await read_producers(settings) if one.name == name]
+
+
+async def set_removals(settings: Settings, name: str, right: RemovalRight) -> str:
+    """Set which numbers a producer may remove; return what to print."""
+    async with open_ledger(settings) as ledger:
+        if not await ledger.producers.set_removals(name, right):
+            raise _unknown(name)
+    return f"{clean(name)} may remove {REMOVES[right]}"
 
 
 def _check_name(name: str) -> None:

@@ -14,6 +14,7 @@ import typer
 
 from number_orders.cli.orders.commands import AsJson, By, parse_duration
 from number_orders.orders.budget import Above
+from number_orders.orders.removal_right import RemovalRight
 
 Producer = Annotated[str, typer.Argument(metavar="NAME", help="The producer or operator.")]
 Numbers = Annotated[str | None, typer.Option(metavar="N|off", help="At most so many numbers; `off`: no limit.")]
@@ -137,6 +138,27 @@ def limit(
     show_producers(asyncio.run(set_limits(find_settings(), name, limits, above=above)))
 
 
+def removals(
+    name: Producer,
+    right: Annotated[
+        RemovalRight,
+        typer.Argument(
+            help="own: what its own orders brought. unknown: also what no producer's order holds or is to bring. "
+            "any: other producers' numbers too."
+        ),
+    ],
+) -> None:
+    """Set which numbers a producer may remove: at first, its own.
+
+    It counts for orders with a token or a signature, and for those that are accepted from now on.
+    Exit 1 if there is no such producer.
+    """
+    from number_orders.cli.discovery import find_settings
+    from number_orders.cli.producers.changes import set_removals
+
+    typer.echo(asyncio.run(set_removals(find_settings(), name, right)))
+
+
 COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "list": list_,
     "add": add,
@@ -144,4 +166,5 @@ COMMANDS: Final[Mapping[str, Callable[..., None]]] = {
     "revoke": revoke,
     "signing-key": signing_key,
     "limit": limit,
+    "removals": removals,
 }

@@ -1,19 +1,27 @@
 """Lists producers and operators with their tokens and budgets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.text import Text
 
 from config.settings import Settings
-from number_orders.cli import times
 from number_orders.cli.output import clean, screen
 from number_orders.cli.services import open_ledger
+from number_orders.fulfilment.authority import Role
 from number_orders.ledger.allowances import Allowance
 from number_orders.ledger.producers import ProducerRow, TokenRow
 from number_orders.orders.budget import Above, Span
+from number_orders.orders.removal_right import RemovalRight
+from number_orders.story import times
+
+REMOVES: Final[Mapping[RemovalRight, str]] = {
+    RemovalRight.OWN: "the numbers that its own orders brought",
+    RemovalRight.UNKNOWN: "its own numbers and those of no producer",
+    RemovalRight.ANY: "every number, other producers' too",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,8 @@ def show_producers(found: Sequence[Listed]) -> None:
         console.print(Text.assemble((clean(one.name), "bold"), f"  {role}{signs}"))
         for token in one.tokens:
             console.print(f"  token {token.token_id}  {_token_facts(token)}", soft_wrap=not console.is_terminal)
+        if one.row and one.row.role == Role.PRODUCER:
+            console.print(f"  may remove {REMOVES[one.row.removals]}")
         for line in budget_lines(one.allowances):
             console.print(f"  {line}", soft_wrap=not console.is_terminal)
 
@@ -75,6 +85,7 @@ def producers_to_json(found: Sequence[Listed]) -> list[dict[str, Any]]:
             "producer": one.name,
             "role": one.row.role if one.row else None,
             "signing_keys": one.row.signing_keys if one.row else 0,
+            "removals": one.row.removals if one.row else None,
             "tokens": [_fields(token, leave_out={"producer", "now"}) for token in one.tokens],
             "budget": [
                 {**_fields(allowance, leave_out={"producer"}), "left": allowance.left} for allowance in one.allowances

@@ -4,8 +4,11 @@ Sandbox and real orders must not be in one ledger: the next start would send an 
 carrier, for money.
 """
 
+import fcntl
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +20,36 @@ from workers.carriers import CARRIERS, CarrierEntry
 PRACTICE_ACCOUNT: Final = "practice"
 
 _ACCOUNTS_FILE: Final = "carriers.json"
+_LOCK_FILE: Final = "up.lock"
+_PID_BYTES: Final = 20
 _TITLES: Final = {entry.name: entry.title for entry in CARRIERS}
+
+
+@contextmanager
+def only_here(var_dir: Path) -> Iterator[None]:
+    """Let one stack at a time run under a directory.
+
+    The lock is free as soon as the process that has it is gone, however it ended.
+
+    Raises:
+        StackError: One runs here already.
+    """
+    fd = os.open(var_dir / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(fd, _PID_BYTES, 0).decode(errors="replace").strip() or "unknown"
+            raise StackError(
+                f"`up` runs here already (pid {pid}), under {var_dir}",
+                hint=f"use it: `number-orders env` prints its addresses; or stop it: kill {pid}; "
+                f"or set {PREFIX}VAR_DIR to another directory for a second one",
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(fd)
 
 
 def refuse_incomplete_carriers(settings: Settings) -> None:

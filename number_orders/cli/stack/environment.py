@@ -12,8 +12,8 @@ from typing import Final
 from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic_settings import SettingsError
 
+from config.faults import setting_faults
 from config.settings import PREFIX, Settings
-from number_orders.cli.discovery import setting_faults
 from number_orders.cli.stack.readiness import StackError
 
 _NESTED: Final = "__"
@@ -33,7 +33,7 @@ def child_environment(settings: Settings) -> dict[str, str]:
 def _spelled(settings: BaseModel) -> Iterator[tuple[str, str]]:
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        if value is None or value == field.default:
+        if value is None or value == field.get_default(call_default_factory=True, validated_data={}):
             continue
         if isinstance(value, BaseModel):
             yield from ((f"{name}{_NESTED}{inner}".upper(), text) for inner, text in _spelled(value))

@@ -13,26 +13,25 @@ from typing import Any, Final
 from celery.utils.nodenames import gethostname, nodename
 
 from number_orders.embedded.errors import CouldNotStart
-from number_orders.embedded.ports import LOOPBACK, PORTS, is_free
+from number_orders.embedded.ports import PORTS, is_free
 
 _PORTS_TRIED: Final = 50
 
 
-def worker(name: str, *, children: int) -> list[str]:
-    """Return the command line of a worker, without gossip and mingle: workers need not know each other."""
-    arguments = ("--without-gossip", "--without-mingle", "-c", str(children), "-n", f"{name}@%h")
-    return _celery("worker", *arguments)
+def worker(name: str, *, children: int | None = None) -> list[str]:
+    """Return the command line of a worker. Without `children` it has as many as its settings say."""
+    own = () if children is None else ("--children", str(children))
+    return [sys.executable, "-m", "workers", "worker", "--name", name, *own]
 
 
 def beat() -> list[str]:
     """Return the command line of beat."""
-    return _celery("beat")
+    return [sys.executable, "-m", "workers", "beat"]
 
 
-def flower(port: int, *, conf: Path | None) -> list[str]:
-    """Return the command line of Flower: on loopback and read-only, because only the ledger's commands may act."""
-    arguments = [f"--address={LOOPBACK}", f"--port={port}", "--read_only=True"]
-    return _celery("flower", *arguments, *([f"--conf={conf}"] if conf else []))
+def flower() -> list[str]:
+    """Return the command line of Flower, whose address and password are settings."""
+    return [sys.executable, "-m", "number_orders.cli", "flower"]
 
 
 def receiver() -> list[str]:
@@ -58,7 +57,3 @@ def free_port(*preferred: int | None) -> int:
         if port and is_free(port):
             return port
     raise CouldNotStart("a server", "no free port was found on loopback.")
-
-
-def _celery(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "celery", "--quiet", "-A", "workers.celery_app", *arguments]

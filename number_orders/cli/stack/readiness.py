@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import redis
@@ -16,6 +17,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from number_orders.cli.exits import ExitCode, Stop
+from workers.listening import address_in
 
 _LOOK_EVERY_S: Final = 0.1
 _REPLY_WITHIN_S: Final = 0.7
@@ -98,9 +100,16 @@ def serves(url: str) -> bool:
         with urllib.request.urlopen(url, timeout=_PAGE_WITHIN_S):  # noqa: S310  our own http:// on loopback
             return True
     except urllib.error.HTTPError as answer:
-        return answer.code == 401  # noqa: PLR2004  Unauthorized
+        with answer:
+            return answer.code == 401  # noqa: PLR2004  Unauthorized
     except OSError:
         return False
+
+
+def serves_at(address_file: Path, path: str) -> bool:
+    """Tell whether a process has written its address, and serves this page there."""
+    address = address_in(address_file)
+    return address is not None and serves(f"{address}{path}")
 
 
 def _failure_message(check: ReadyCheck, waited_s: float, exits: int, last_lines: str) -> str:

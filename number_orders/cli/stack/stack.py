@@ -7,6 +7,7 @@ to `workers/`, `sandbox/` and `embedded/`.
 import contextlib
 import json
 import os
+import secrets
 import signal
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,24 +16,33 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 import redis
 from pydantic import SecretStr
 
 from config.addresses import REDIS, scheme_of
-from config.settings import PREFIX, Settings
+from config.settings import FLOWER_USER, PREFIX, Settings
 from number_orders.cli.discovery import STACK_NOTE
 from number_orders.cli.output import clean, masked, scrubbed
 from number_orders.cli.stack import processes
 from number_orders.cli.stack.data_directory import (
     PRACTICE_ACCOUNT,
+    only_here,
     refuse_incomplete_carriers,
     refuse_other_accounts,
     remember_port,
     remembered_port,
 )
 from number_orders.cli.stack.environment import as_environment, child_environment
-from number_orders.cli.stack.readiness import ReadyCheck, StackError, WorkerAnswers, await_ready, serves
+from number_orders.cli.stack.readiness import (
+    ReadyCheck,
+    StackError,
+    WorkerAnswers,
+    await_ready,
+    serves,
+    serves_at,
+)
 from number_orders.cli.stack.sandbox_accounts import (
     SANDBOX_ACCOUNTS,
     sandbox_policies,
@@ -40,7 +50,7 @@ from number_orders.cli.stack.sandbox_accounts import (
     sandbox_settle_time,
 )
 from number_orders.embedded.engines import Engines
-from number_orders.embedded.files import write_private
+from number_orders.embedded.files import close_to_others, write_private
 from number_orders.embedded.ports import LOOPBACK
 from number_orders.embedded.postgres import EmbeddedPostgres
 from number_orders.embedded.supervisor import Listener, ProcessEvent, ProcessEventKind, Sink, Supervisor
@@ -51,13 +61,16 @@ from number_orders.ledger.migrate import migrate
 from number_orders.orders.errors import LedgerUnavailable
 from number_orders.receiver.server import STOP_WITHIN_S
 from workers import broker_owner
-from workers.apps import make_sender
 from workers.brokers import broker_fault, redis_client
 from workers.carriers import configured_carriers
+from workers.listening import address_in
+from workers.senders import make_sender
 
-FLOWER_USER: Final = "operator"
+FLOWER_SECRET: Final = "flower.password"  # noqa: S105  the name of a file
+"""The file of Flower's password under the var directory."""
 
-_FLOWER_CONF: Final = "flower.conf.py"
+_FLOWER_ADDRESS: Final = "flower.address"
+_RECEIVER_ADDRESS: Final = "receiver.address"
 _UP_WITHIN_S: Final = 60.0
 _GRACE_S: Final = 10.0
 _LINES_KEPT: Final = 12
@@ -84,6 +97,8 @@ class Addresses:
     database_url: str = field(repr=False)
     broker_url: str = field(repr=False)
     flower: str
+    flower_login: str
+    """Who may see Flower's pages, and where the password is. Not the password."""
     receiver: str | None
     sandbox: str | None
     carriers: Mapping[str, str]
@@ -180,6 +195,8 @@ class Stack:
             self.kill_worker(name)
 
     def _start(self, running: ExitStack) -> Addresses:
+        running.enter_context(only_here(self._var))
+        close_to_others(self._var)
         given = self._settings
         accounts = {str(name): carrier.account for name, carrier in configured_carriers(given).items()}
         uses_sandbox = not accounts
@@ -193,13 +210,14 @@ class Stack:
         _check_broker(self._settings, hint=_unset_hint("BROKER_URL", given=given.broker_url is not None))
         self._settle_owner(broker_url, database_url, is_embedded=given.broker_url is None)
         sandbox = self._start_sandbox(running) if uses_sandbox else None
+        flower_login = self._choose_flower_password()
         flower = self._start_ours(running)
         receiver = self._start_receiver(running)
         self._write_note(running, flower=flower, receiver=receiver, sandbox=sandbox)
         carriers = {
             str(name): carrier.settings.base_url for name, carrier in configured_carriers(self._settings).items()
         }
-        return Addresses(database_url, broker_url, flower, receiver, sandbox, carriers)
+        return Addresses(database_url, broker_url, flower, flower_login, receiver, sandbox, carriers)
 
     def _open_engines(self, running: ExitStack) -> tuple[str, str]:
         database, broker = self._settings.database_url, self._settings.broker_url
@@ -255,11 +273,7 @@ class Stack:
 
     def _start_ours(self, running: ExitStack) -> str:
         """Start Flower, workers and beat; return Flower's address when all of them work."""
-        wished = self._settings.flower_port
-        port = processes.free_port(wished)
-        if wished not in {0, port}:
-            self._say(f"port {wished} is taken, so Flower is on {port}")
-        flower = f"http://{LOOPBACK}:{port}"
+        address_file = self._address_file(_FLOWER_ADDRESS)
         watching = running.enter_context(self._supervisor(_GRACE_S))
         # A worker that is asked to stop finishes its lane run, so that no answer is lost that may still come.
         slowest_s = max(carrier.settings.timeout_s for carrier in configured_carriers(self._settings).values())
@@ -271,23 +285,27 @@ class Stack:
         nodes = [processes.node(name) for name in self.worker_names]
         self._await(self._ready_checks(WorkerAnswers(make_sender(self._settings), nodes)))
         # Started last, because it asks the workers at its start; stopped after them, to see them stop.
-        self._run(watching, "flower", processes.flower(port, conf=self._flower_conf(running)))
-        self._await([ReadyCheck("flower", "serves", lambda: serves(f"{flower}/healthcheck"), _UP_WITHIN_S)])
-        return flower
+        own = {"flower_host": LOOPBACK, "flower_address_file": address_file}
+        self._run(watching, "flower", processes.flower(), **own)
+        check = ReadyCheck("flower", "serves", lambda: serves_at(address_file, "/healthcheck"), _UP_WITHIN_S)
+        self._await([check])
+        url, port = self._address("Flower", address_file, self._settings.flower_port)
+        self._update_settings(flower_port=port)
+        return url
 
     def _start_receiver(self, running: ExitStack) -> str | None:
         """Start the receiver, and return its address. Stopped first, so that nothing comes in that nobody works on."""
         if self._options.receiver is None:
             return None
         wished = self._settings.receiver
-        port = processes.free_port(wished.port)
-        if wished.port not in {0, port}:
-            self._say(f"port {wished.port} is taken, so the receiver is on {port}")
-        self._update_settings(receiver=wished.model_copy(update={"port": port}))
-        url = f"http://{LOOPBACK}:{port}"
+        address_file = self._address_file(_RECEIVER_ADDRESS)
         supervisor = running.enter_context(self._supervisor(STOP_WITHIN_S + _GRACE_S))
-        self._run(supervisor, "receiver", self._options.receiver)
-        self._await([ReadyCheck("receiver", "is ready", lambda: serves(f"{url}/readyz"), _UP_WITHIN_S)])
+        own = wished.model_copy(update={"address_file": address_file})
+        self._run(supervisor, "receiver", self._options.receiver, receiver=own)
+        check = ReadyCheck("receiver", "is ready", lambda: serves_at(address_file, "/readyz"), _UP_WITHIN_S)
+        self._await([check])
+        url, port = self._address("the receiver", address_file, wished.port)
+        self._update_settings(receiver=wished.model_copy(update={"port": port}))
         return url
 
     def _ready_checks(self, fleet: WorkerAnswers) -> Iterator[ReadyCheck]:
@@ -295,14 +313,35 @@ class Stack:
             yield ReadyCheck(name, "answers", partial(fleet.answers, processes.node(name)), _UP_WITHIN_S)
         yield ReadyCheck("beat", "sends sweeps that a worker receives", fleet.beat_is_heard, _UP_WITHIN_S)
 
-    def _flower_conf(self, running: ExitStack) -> Path | None:
-        password = self._settings.flower_password
-        if password is None:
-            return None
-        conf = self._var / _FLOWER_CONF
-        write_private(conf, f"basic_auth = [{f'{FLOWER_USER}:{password.get_secret_value()}'!r}]\n")
-        running.callback(conf.unlink, missing_ok=True)
-        return conf
+    def _address_file(self, name: str) -> Path:
+        """Return where a process writes its address: nothing stands there yet."""
+        address_file = self._var / name
+        address_file.unlink(missing_ok=True)
+        return address_file
+
+    def _address(self, what: str, address_file: Path, wished: int) -> tuple[str, int]:
+        """Return address and port that a process has written, and tell the user if it is not the wished port."""
+        address = address_in(address_file)
+        assert address is not None, "the process is ready"
+        port = urlsplit(address).port or 0
+        if wished not in {0, port}:
+            self._say(f"port {wished} is taken, so {what} is on {port}")
+        return f"http://{LOOPBACK}:{port}", port
+
+    def _choose_flower_password(self) -> str:
+        """Make Flower's password, unless it is set or was made at an earlier start; say it this once.
+
+        Returns what to tell those who want to log in.
+        """
+        if self._settings.flower_password is not None:
+            return f"user {FLOWER_USER}, password in {PREFIX}FLOWER_PASSWORD"
+        file = self._var / FLOWER_SECRET
+        if not file.exists():
+            password = secrets.token_urlsafe(18)
+            write_private(file, f"{password}\n")
+            self._say(f"Flower asks for a password: user {FLOWER_USER}, password {password} (kept in {file})")
+        self._update_settings(flower_password=SecretStr(file.read_text(encoding="ascii").strip()))
+        return f"user {FLOWER_USER}, password in {file}"
 
     def _write_note(self, running: ExitStack, **addresses: str | None) -> None:
         note = self._var / STACK_NOTE
@@ -316,8 +355,10 @@ class Stack:
     def _supervisor(self, grace_s: float) -> Supervisor:
         return Supervisor(output=self._output.output, on_event=self._on_process_event, grace_s=grace_s)
 
-    def _run(self, supervisor: Supervisor, name: str, argv: Sequence[str]) -> None:
-        supervisor.start(name, argv, env=child_environment(self._settings), cwd=self._var)
+    def _run(self, supervisor: Supervisor, name: str, argv: Sequence[str], **own: object) -> None:
+        """Start a process with our settings and a few of its own."""
+        environment = child_environment(self._settings.model_copy(update=own))
+        supervisor.start(name, argv, env=environment, cwd=self._var)
 
     def _on_process_event(self, event: ProcessEvent) -> None:
         if event.kind is ProcessEventKind.EXITED:

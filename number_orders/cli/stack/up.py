@@ -134,10 +134,14 @@ def _address_rows(addresses: Addresses) -> list[tuple[str, str]]:
         (name, f"{host} [dim](sandbox: nothing is bought)[/]" if addresses.sandbox else f"{host} [red](for money)[/]")
         for name, host in addresses.carriers.items()
     ]
-    receiver = [("orders API", f"{addresses.receiver}/docs")] if addresses.receiver else []
+    receiver = (
+        [("board", f"{addresses.receiver}/"), ("orders API", f"{addresses.receiver}/docs")]
+        if addresses.receiver
+        else []
+    )
     return [
         *receiver,
-        ("Flower", addresses.flower),
+        ("Flower", f"{addresses.flower} [dim]({escape(addresses.flower_login)})[/]"),
         *carriers,
         ("ledger", masked(addresses.database_url)),
         ("broker", masked(addresses.broker_url)),

@@ -1,1 +1,1 @@
-"""One order in words: its timeline, what it waits for, what can be done."""
+"""Prints one order: its story, its numbers, the commands that make sense now."""

@@ -1,7 +1,7 @@
 """Shows one order: what it wants, its numbers, its story, what it waits for, and what can be done."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,29 +9,25 @@ from rich.console import Console
 from rich.text import Text
 
 from config.settings import Settings
-from number_orders.cli import times
+from number_orders.carriers.cancellation import Cancellation
+from number_orders.carriers.cancellation import cancellation as cancellation_at
 from number_orders.cli.output import clean, heading, pairs, paragraph, rows, screen, state, write_json
 from number_orders.cli.services import find_order, open_ledger
-from number_orders.cli.story import timeline
-from number_orders.cli.story.advice import show_advice
-from number_orders.cli.story.advice import to_json as advice_to_json
-from number_orders.cli.story.explanation import done_count, done_word, explain, summarize
-from number_orders.cli.story.holds import hold_text
-from number_orders.cli.story.notifications import outcome
+from number_orders.cli.story.printed import show_advice
 from number_orders.ledger.history import Story
 from number_orders.ledger.schedule import WorkItem
 from number_orders.orders.document import document
-from number_orders.orders.model import Kind, Lane, NumberState, Order, State
+from number_orders.orders.model import Lane, NumberState, State
 from number_orders.orders.serialization import request_to_json
+from number_orders.story import timeline, times
+from number_orders.story.advice import to_json as advice_to_json
+from number_orders.story.explanation import done_count, done_word, explain, summarize
+from number_orders.story.holds import hold_text
+from number_orders.story.notifications import outcome
+from number_orders.story.request import terms, wants
 
 _NUMBERS_SHOWN: Final = 12
 _EVENTS_SHOWN: Final = 30
-_NUMBERS_NAMED: Final = 3
-_PURPOSES: Final[Mapping[Kind, str]] = {
-    Kind.NEW_NUMBERS: "to buy",
-    Kind.ADD_MESSAGING_NUMBERS: "messaging for",
-    Kind.REMOVE_NUMBERS: "to remove",
-}
 _WAITING: Final[Mapping[Lane, str]] = {
     Lane.SUBMIT: "to be sent",
     Lane.ASK: "to be asked about",
@@ -45,7 +41,17 @@ async def read_story(settings: Settings, name: str) -> Story:
         return await ledger.history.story(await find_order(ledger, name))
 
 
-def show_story(story: Story, *, whole: bool, receipts: bool) -> None:
+def cancellation_of(settings: Settings, story: Story) -> Cancellation:
+    """Return whether the carrier of an open order can be asked to cancel it."""
+    if story.order.state is not State.OPEN:
+        return Cancellation.UNKNOWN
+    from workers.carriers import adapters  # noqa: PLC0415  imports the carriers' HTTP clients, for open orders only
+
+    adapter = adapters(settings).get(story.order.request.carrier)
+    return cancellation_at(story.order, adapter.capabilities if adapter else None)
+
+
+def show_story(story: Story, cancellation: Cancellation, *, whole: bool, receipts: bool) -> None:
     """Print an order; `whole` folds nothing."""
     console = screen()
     _show_head(console, story)
@@ -59,17 +65,18 @@ def show_story(story: Story, *, whole: bool, receipts: bool) -> None:
         _show_notifications(console, story)
     if receipts:
         _show_receipts(console, story)
-    show_advice(console, story)
+    show_advice(console, story, cancellation)
 
 
-def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
+def story_to_json(story: Story, cancellation: Cancellation, *, receipts: bool) -> dict[str, Any]:
     """Return an order as JSON: its document, and more fields beside it."""
     return {
         **document(story.order, story.numbers),
         "request": request_to_json(story.order.request),
         "now": story.now,
-        "explanation": explain(story),
-        "commands": advice_to_json(story),
+        "producer": story.producer,
+        "explanation": explain(story, cancellation),
+        "commands": advice_to_json(story, cancellation),
         "events": story.events,
         "waits_for": [
             {name: getattr(work_item, name) for name in type(work_item).__slots__} for work_item in story.work_items
@@ -79,23 +86,24 @@ def story_to_json(story: Story, *, receipts: bool) -> dict[str, Any]:
     }
 
 
-def show_explanation(story: Story) -> None:
+def show_explanation(story: Story, cancellation: Cancellation) -> None:
     """Print the explanation, and for a parked order the commands that decide."""
     console = screen()
-    paragraph(console, [clean(sentence) for sentence in explain(story)])
+    paragraph(console, [clean(sentence) for sentence in explain(story, cancellation)])
     if story.order.state is State.PARKED:
         show_advice(console, story)
 
 
-def write_explanation(story: Story) -> None:
+def write_explanation(story: Story, cancellation: Cancellation) -> None:
     """Print the same as JSON."""
     order = story.order
     write_json(
         {
             "order_id": order.order_id,
+            "producer": story.producer,
             "state": order.state.value,
-            "explanation": explain(story),
-            "commands": advice_to_json(story),
+            "explanation": explain(story, cancellation),
+            "commands": advice_to_json(story, cancellation),
         }
     )
 
@@ -109,8 +117,9 @@ def _show_head(console: Console, story: Story) -> None:
         pairs(
             [
                 ("key", clean(request.key)),
-                ("wants", _wants(order)),
-                ("terms", ", ".join(_terms(order))),
+                ("producer", clean(story.producer)),
+                ("wants", wants(order)),
+                ("terms", ", ".join(terms(order))),
                 ("name", clean(request.name)),
                 ("notes", clean(request.notes)),
                 ("carrier", f"{request.carrier}{named and f' order {clean(named)}'}{status}"),
@@ -119,29 +128,6 @@ def _show_head(console: Console, story: Story) -> None:
             ]
         )
     )
-
-
-def _wants(order: Order) -> str:
-    request = order.request
-    what = f"{_PURPOSES[request.kind]} {request.wanted} number{'' if request.wanted == 1 else 's'}"
-    if request.criteria is None:
-        more = f" and {request.wanted - _NUMBERS_NAMED} more" if request.wanted > _NUMBERS_NAMED else ""
-        return f"{what}: {', '.join(request.numbers[:_NUMBERS_NAMED])}{more}"
-    given = request.criteria
-    where = ", ".join(f"{name} {clean(getattr(given, name))}" for name in given.__slots__ if name in given.given())
-    return f"{what} where {where}"
-
-
-def _terms(order: Order) -> Iterator[str]:
-    request = order.request
-    yield "partial allowed" if request.allow_partial else "all or nothing"
-    if request.allow_backorder:
-        yield "backorder allowed"
-    if request.not_before:
-        yield f"not before {request.not_before:%Y-%m-%d %H:%M:%S} UTC"
-    if request.account:
-        yield f"account {clean(request.account)}"
-    yield from (f"{clean(name)} {clean(value)}" for name, value in request.options.items())
 
 
 def _both(story: Story, moment: Any) -> str:

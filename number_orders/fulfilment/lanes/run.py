@@ -19,11 +19,13 @@ from typing import Final, Protocol
 
 import structlog
 
-from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, ConversationResult
+from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, ConversationResult, log_requests
 from number_orders.fulfilment.lanes.circuit_breaker import CircuitBreaker, ProbeStore
 from number_orders.fulfilment.lanes.presence import LanePresence
 from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore, Pace, Pauses, Unpaced, loop_time
-from number_orders.fulfilment.ports import ReceiptStore, WorkStore
+from number_orders.fulfilment.lanes.shares import BEHIND_AFTER_S, LaneShares
+from number_orders.fulfilment.observing import observing
+from number_orders.fulfilment.ports import ReceiptStore, Tracer, WorkStore
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.history import Receipt
 from number_orders.ledger.schedule import Claim, Claims, Later
@@ -155,20 +157,24 @@ class LaneRun:
         recorder: Recorder,
         breaker: CircuitBreaker,
         presence: LanePresence,
+        shares: LaneShares,
         *,
         boot_clock: Callable[[], float],
         ledger_clock: LedgerClock,
         pauses: Pauses,
         lasts_s: float,
+        tracer: Tracer | None = None,
     ) -> None:
         self._work = work
         self._ledger = ledger
         self._recorder = recorder
         self._breaker = breaker
         self._presence = presence
+        self._shares = shares
         self._boot_clock = boot_clock
         self._ledger_clock = ledger_clock
         self._pauses = pauses
+        self._tracer = tracer
         self._ends_at = loop_time() + lasts_s
         self._next_claim_at = 0.0
         self._full_since: float | None = None
@@ -198,6 +204,7 @@ class LaneRun:
                     await asyncio.sleep(max(self._next_claim_at - loop_time(), 0.0))
             return True
         finally:
+            self._shares.note(self._work.carrier_name, self._work.lane, is_behind=False)
             if self._holds_off_wake_ups:
                 self._presence.leave()
             for task in self._in_flight:
@@ -214,8 +221,7 @@ class LaneRun:
 
     def _announce(self) -> None:
         """Tell the other pool processes whether this lane needs one more."""
-        full_s = 0.0 if self._full_since is None else loop_time() - self._full_since
-        if full_s >= _CALL_ANOTHER_AFTER_S or self._is_over():
+        if self._full_s() >= _CALL_ANOTHER_AFTER_S or self._is_over():
             self._presence.call_another()
         elif self._holds_off_wake_ups:
             self._presence.announce()
@@ -232,7 +238,15 @@ class LaneRun:
 
     def _has_capacity(self) -> bool:
         """Return whether enough conversations may be added to be worth a claim."""
-        return self._work.concurrency - len(self._in_flight) >= max(1, self._work.concurrency // 4)
+        return self._capacity() >= max(1, self._work.concurrency // 4)
+
+    def _capacity(self) -> int:
+        """Return how many conversations may be added."""
+        return self._shares.concurrency(self._work.lane, self._work.concurrency) - len(self._in_flight)
+
+    def _full_s(self) -> float:
+        """Return for how many seconds claims have come back full."""
+        return 0.0 if self._full_since is None else loop_time() - self._full_since
 
     async def _fill(self) -> _ClaimResult:
         """Claim work and start attempts. If the ledger is away, start none, and end the run with those in flight.
@@ -250,7 +264,7 @@ class LaneRun:
             return _ClaimResult.NOTHING_DUE
 
     async def _start_attempts(self) -> _ClaimResult:
-        capacity = self._work.concurrency - len(self._in_flight)
+        capacity = self._capacity()
         boot_time, claimed_at = self._boot_clock(), loop_time()
         claimed = await self._ledger.schedule.claim(
             self._work.carrier_name, self._work.lane, limit=capacity, lease=self._work.lease, since=self._look_from
@@ -260,6 +274,8 @@ class LaneRun:
             self._full_since = None
         elif self._full_since is None:
             self._full_since = claimed_at
+        is_behind = self._full_s() >= BEHIND_AFTER_S
+        self._shares.note(self._work.carrier_name, self._work.lane, is_behind=is_behind)
         if claimed is None:
             return _ClaimResult.NOTHING_DUE
         self._holds_off_wake_ups = True
@@ -311,8 +327,24 @@ class LaneRun:
                 case error:
                     log.error("attempt_broke", lane=self._work.lane.value, exc_info=error)
         if outcomes := [task.result() for task in finished if not task.exception()]:
+            for outcome in outcomes:
+                log_requests(outcome.attempt.order.order_id, outcome.conversation)
+                self._trace(outcome)
             await self._report_carrier(outcomes)
             await self._record(outcomes)
+
+    def _trace(self, outcome: AttemptOutcome) -> None:
+        if self._tracer is None:
+            return
+        result = outcome.result
+        with observing(self._tracer):
+            self._tracer.on_attempt(
+                outcome.attempt.order,
+                self._work.lane,
+                took=timedelta(seconds=loop_time() - outcome.attempt.claimed_at),
+                exchanges=outcome.conversation.exchanges,
+                end=type(result.event).__name__ if isinstance(result, Heard) else f"Later: {result.reason}",
+            )
 
     def _collect_timeout(self) -> float:
         """Return how long to wait for attempts to finish before this run may have to claim or to announce something."""

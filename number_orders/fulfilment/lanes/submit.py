@@ -4,7 +4,7 @@ Before the first byte leaves, the ledger has the order as SUBMITTING, and with i
 come. From then on only the answer, or asking, moves the order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -18,11 +18,12 @@ from number_orders.fulfilment.overdue import Overdue, WaitingTimes
 from number_orders.fulfilment.ports import AlarmStore, LockStore
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.watch import REPEAT_AFTER
+from number_orders.ledger.removals import NotRemovable, Removal
 from number_orders.ledger.schedule import Claim, Claims
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import FulfilmentError, LedgerUnavailable, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import AnswerLost, Deferred, Event, HistoryLost, NotSent, Parked, SubmissionBegun
-from number_orders.orders.model import CarrierName, Lane, NumberState, Order, OrderId, State
+from number_orders.orders.model import CarrierName, Kind, Lane, NumberState, Order, OrderId, State
 from number_orders.orders.numbers import E164
 
 log = structlog.get_logger(__name__)
@@ -37,6 +38,10 @@ class _Numbers(NumberRecall, Protocol):
     ) -> list[tuple[OrderId, E164]]: ...
 
 
+class _RemovalRights(Protocol):
+    async def find_not_removable(self, removals: Sequence[Removal]) -> Mapping[OrderId, NotRemovable]: ...
+
+
 class SubmitStores(Protocol):
     """The parts of the ledger that this lane uses."""
 
@@ -46,6 +51,8 @@ class SubmitStores(Protocol):
     def numbers(self) -> _Numbers: ...
     @property
     def readings(self) -> ListReadings: ...
+    @property
+    def removals(self) -> _RemovalRights: ...
     @property
     def serial_locks(self) -> LockStore: ...
     @property
@@ -84,11 +91,31 @@ class SubmitLane:
         In a guard period an order is first looked for at the carrier, which the lane `ask` does.
         """
         accepted = [claim for claim in claims.claims if claim.order.state is State.ACCEPTED]
-        ready = await self._with_serial_locks(claims, accepted)
-        begins = [Heard(claim.order, _beginning(claim.order, claims.guarded_since)) for claim in ready]
+        allowed = await self._with_right(claims, accepted)
+        ready = await self._with_serial_locks(claims, allowed)
+        begins = [Heard(claim.order, _beginning(claim.order, claims)) for claim in ready]
         begun = await self.recorder.hear(begins, now=claims.now)
         moved = [(claim, begun[claim.order.order_id]) for claim in ready if claim.order.order_id in begun]
         return [(claim, order) for claim, order in moved if order.state is State.SUBMITTING]
+
+    async def _with_right(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
+        """Park removals of numbers that came to another producer since they were accepted; return the other orders.
+
+        One that is looked for first is judged when it is to be sent.
+        """
+        removals = [
+            Removal(order.order_id, order.producer, order.request.numbers)
+            for order in (claim.order for claim in ready)
+            if order.request.kind is Kind.REMOVE_NUMBERS and order.is_proven and order.producer is not None
+            if isinstance(_beginning(order, claims), SubmissionBegun)
+        ]
+        found = await self.ledger.removals.find_not_removable(removals) if removals else {}
+        parked = [claim.order for claim in ready if claim.order.order_id in found]
+        reasons = (_no_longer_removable(order, found[order.order_id]) for order in parked)
+        events = [Heard(order, Parked(reason)) for order, reason in zip(parked, reasons, strict=True)]
+        if events:
+            await self.recorder.hear(events, now=claims.now)
+        return [claim for claim in ready if claim.order.order_id not in found]
 
     async def _with_serial_locks(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
         """Return the orders that need no serial lock or got theirs. The others wait for it."""
@@ -175,7 +202,16 @@ def latest_fall(guarded_since: datetime | None, order: Order) -> datetime | None
     return max(filter(None, (guarded_since, order.history_lost_at)), default=None)
 
 
-def _beginning(order: Order, guarded_since: datetime | None) -> Event:
+def _beginning(order: Order, claims: Claims) -> Event:
     """Return how an attempt begins: the order is sent, or is looked for before, since the ledger fell back in time."""
-    since = latest_fall(guarded_since, order)
+    since = latest_fall(claims.guarded_since, order)
     return HistoryLost(since) if since and not order.was_doubted_since(since) else SubmissionBegun()
+
+
+def _no_longer_removable(order: Order, found: NotRemovable) -> str:
+    """Return why a removal is parked. Its producer reads this, so it does not say whose the numbers are."""
+    numbers = [order.request.numbers[place] for place in found.places]
+    more = f" and {len(numbers) - 1} more" if len(numbers) > 1 else ""
+    forgotten = ", as far as the restored ledger knows" if found.guarded_until else ""
+    rule = "may not be removed by this producer any more: its orders do not hold the number now"
+    return f"{numbers[0]}{more} {rule}{forgotten}"

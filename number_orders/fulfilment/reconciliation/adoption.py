@@ -15,14 +15,12 @@ from uuid_utils.compat import uuid7
 from number_orders.fulfilment.ports import Bell, OrderReader
 from number_orders.fulfilment.reconciliation.comparison import Comparison, Ghost, Orphan
 from number_orders.fulfilment.recorder import Heard, Recorder
-from number_orders.ledger.holdings import AdoptedOrder
+from number_orders.ledger.holdings import ADOPTER, AdoptedOrder
 from number_orders.orders.errors import AlreadyTaken
 from number_orders.orders.events import Event, NumbersAdopted, NumbersGivenUp
 from number_orders.orders.model import CarrierName, Kind, Lane, NumberResult, NumberState, Order, OrderId, OrderRequest
 from number_orders.orders.numbers import E164
 
-PRODUCER: Final = "reconcile"
-"""The producer of orders that are born ended."""
 _TOGETHER: Final = 100
 """How many orders are recorded with one statement."""
 _NUMBERS_MAX: Final = 1000
@@ -36,6 +34,13 @@ class _AdoptedOrders(Protocol):
     async def store_adopted(self, orders: Sequence[AdoptedOrder]) -> None: ...
 
 
+class ArchivedOrders(Protocol):
+    """Brings archived orders back."""
+
+    async def restore(self, order_ids: Sequence[OrderId]) -> list[OrderId]: ...
+    async def among(self, order_ids: Sequence[OrderId]) -> frozenset[OrderId]: ...
+
+
 class AdoptionStores(Protocol):
     """The parts of the ledger that adoption uses."""
 
@@ -43,6 +48,8 @@ class AdoptionStores(Protocol):
     def orders(self) -> OrderReader: ...
     @property
     def holdings(self) -> _AdoptedOrders: ...
+    @property
+    def archive(self) -> ArchivedOrders: ...
     async def now(self) -> datetime: ...
 
 
@@ -54,6 +61,8 @@ class Decided:
     given_up: dict[E164, OrderId] = field(default_factory=dict)
     moved: list[E164] = field(default_factory=list)
     """Numbers that were left alone, because something happened to them meanwhile."""
+    archived: dict[E164, OrderId] = field(default_factory=dict)
+    """Numbers that were left alone, because their order cannot be brought back from the archive: it was purged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class Adoption:
         """Adopt every orphan of which enough is known."""
         ready = [orphan for orphan in comparison.orphans if orphan.can_be_adopted]
         known = [orphan for orphan in ready if orphan.order_id]
-        await self._record(comparison.carrier, known, self._adopts, decided.adopted, decided.moved)
+        await self._record(comparison.carrier, known, self._adopts, decided.adopted, decided)
         for account, orphans in _grouped((one for one in ready if not one.order_id), lambda one: one.account or ""):
             for part in _parts(orphans, _NUMBERS_MAX):
                 await self._store(comparison.carrier, account or None, part, decided)
@@ -78,7 +87,7 @@ class Adoption:
     async def give_up(self, comparison: Comparison, decided: Decided) -> None:
         """Give up every ghost that the carrier said it does not have as ours."""
         ready = [ghost for ghost in comparison.ghosts if ghost.can_be_given_up]
-        await self._record(comparison.carrier, ready, self._gives_up, decided.given_up, decided.moved)
+        await self._record(comparison.carrier, ready, self._gives_up, decided.given_up, decided)
 
     async def _record(
         self,
@@ -86,20 +95,27 @@ class Adoption:
         items: Sequence[Item],
         event_of: Callable[[Sequence[Item]], Event],
         done: dict[E164, OrderId],
-        moved: list[E164],
+        decided: Decided,
     ) -> None:
-        """Record one event for each order of these numbers. One that is not an ended order any more is left alone."""
+        """Record one event for each order of these numbers. An archived order is brought back from the archive first.
+
+        One that is not an ended order any more is left alone.
+        """
         of_orders = {order_id: group for order_id, group in _grouped(items, lambda item: item.order_id) if order_id}
         for order_ids in _parts(list(of_orders), _TOGETHER):
-            orders = await self.ledger.orders.read(order_ids)
+            await self.ledger.archive.restore(order_ids)
+            archived = await self.ledger.archive.among(order_ids)
+            orders = await self.ledger.orders.read([order_id for order_id in order_ids if order_id not in archived])
             heard = [Heard(order, event_of(of_orders[order_id])) for order_id, order in _ended(orders)]
             recorded = await self.recorder.hear(heard, now=await self.ledger.now())
             for order_id in order_ids:
                 numbers = [item.e164 for item in of_orders[order_id]]
                 if order_id in recorded:
                     done.update(dict.fromkeys(numbers, order_id))
+                elif order_id in archived:
+                    decided.archived.update(dict.fromkeys(numbers, order_id))
                 else:
-                    moved += numbers
+                    decided.moved += numbers
         self.bell.ring([(carrier, Lane.TELL)])
 
     async def _store(
@@ -119,7 +135,7 @@ class Adoption:
         )
         reason = f"adopted by {self.by}: {self.why}"
         try:
-            await self.ledger.holdings.store_adopted([AdoptedOrder(order_id, PRODUCER, request, reason, event)])
+            await self.ledger.holdings.store_adopted([AdoptedOrder(order_id, ADOPTER, request, reason, event)])
         except AlreadyTaken:
             decided.moved += numbers
         else:

@@ -15,7 +15,7 @@ from number_orders.carriers.market import HeldNumber
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore
 from number_orders.fulfilment.ports import Bell, NumberReader, OrderReader
-from number_orders.fulfilment.reconciliation.adoption import Adoption, Decided
+from number_orders.fulfilment.reconciliation.adoption import Adoption, ArchivedOrders, Decided
 from number_orders.fulfilment.reconciliation.comparison import (
     Comparison,
     Ghost,
@@ -33,6 +33,7 @@ from number_orders.fulfilment.watch import WatchAlarms
 from number_orders.ledger.guard import GuardPeriod
 from number_orders.ledger.holdings import AdoptedOrder, Difference, ReportedNumber
 from number_orders.ledger.pauses import HeldBy, Hold
+from number_orders.ledger.text import storable_text
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import Declined, Fault, InquiryRefused, NoAnswer, UnreadableAnswer
 from number_orders.orders.model import CarrierName, CarrierOrderId, Lane, NumberResult, Order, is_done
@@ -64,6 +65,17 @@ class _Holdings(Protocol):
 
     async def store_adopted(self, orders: Sequence[AdoptedOrder]) -> None: ...
 
+    async def keep_result(
+        self,
+        carrier: CarrierName,
+        *,
+        theirs: int = 0,
+        ours: int = 0,
+        orphans: int = 0,
+        ghosts: int = 0,
+        trouble: str | None = None,
+    ) -> None: ...
+
 
 class _Pauses(Protocol):
     async def holds(self) -> tuple[datetime, list[Hold]]: ...
@@ -90,6 +102,8 @@ class ReconciliationStores(Protocol):
     def pauses(self) -> _Pauses: ...
     @property
     def guard(self) -> _Guard: ...
+    @property
+    def archive(self) -> ArchivedOrders: ...
     async def now(self) -> datetime: ...
 
 
@@ -156,7 +170,11 @@ class Reconciliation:
                 await adoption.adopt(decision.about(found), reconciled.decided)
             if decision.give_up:
                 await adoption.give_up(decision.about(found), reconciled.decided)
-        await self._raise_alarms(reconciled.left)
+        left = reconciled.left
+        await self._raise_alarms(left)
+        await self.ledger.holdings.keep_result(
+            name, theirs=left.theirs, ours=left.ours, orphans=len(left.orphans), ghosts=len(left.ghosts)
+        )
         return reconciled
 
     async def reconcile_all(self) -> None:
@@ -181,6 +199,7 @@ class Reconciliation:
                 )
             except (Declined, NoAnswer, UnreadableAnswer) as trouble:
                 log.warning("not_reconciled", carrier=name, why=str(trouble))
+                await self.ledger.holdings.keep_result(name, trouble=storable_text(str(trouble)))
                 await self.ledger.alarms.note_alarm(
                     Alarm.NOT_RECONCILED, name, carrier=name, detail=str(trouble), again_after=_AGAIN_AFTER
                 )

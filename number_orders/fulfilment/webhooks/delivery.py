@@ -2,7 +2,8 @@
 
 A 2xx answer is a delivery. Everything else is tried again, at growing intervals, for `retry_for`; then an alarm is
 raised. Delivery is at least once, and the documents of one order arrive in order: the oldest is sent until it is
-delivered or given up. A slow host holds only its own few places, and one without answers is left alone for a while.
+delivered or given up. A slow host holds only its own few places, and one without answers is left alone for a while; a
+producer with many hosts holds only its own share.
 """
 
 import asyncio
@@ -47,6 +48,8 @@ class WebhookPolicy:
     """In one run."""
     per_host: int = 10
     """To one host of one producer, by all workers together."""
+    per_producer: int = 50
+    """To all hosts of one producer, by all workers together."""
     retry_first: timedelta = timedelta(seconds=5)
     retry_max: timedelta = timedelta(hours=6)
     """The longest interval: from `retry_first`, each is three times as long as the one before."""
@@ -61,7 +64,7 @@ class WebhookPolicy:
 class WebhookStore(Protocol):
     """Leases due deliveries, and records what became of them."""
 
-    async def claim(self, *, limit: int, per_host: int, lease: timedelta) -> DueWebhooks | None: ...
+    async def claim(self, *, limit: int, per_host: int, per_producer: int, lease: timedelta) -> DueWebhooks | None: ...
 
     async def settle(self, due: DueWebhooks, settled: Sequence[Settled]) -> None: ...
 
@@ -120,8 +123,9 @@ class WebhookRun:
 
     async def _claim(self, limit: int) -> list[_Claimed]:
         at = self.boot_clock()
-        lease = self.policy.timeout + _LEASE_BEYOND
-        found = await self.store.claim(limit=limit, per_host=self.policy.per_host, lease=lease) if limit else None
+        policy, lease = self.policy, self.policy.timeout + _LEASE_BEYOND
+        shares = {"per_host": policy.per_host, "per_producer": policy.per_producer}
+        found = await self.store.claim(limit=limit, **shares, lease=lease) if limit else None
         return [_Claimed(webhook, found, at) for webhook in found.webhooks] if found else []
 
     async def _settle(
@@ -182,6 +186,8 @@ class WebhookRun:
             return Settled(webhook, Outcome.FAILED, trouble="not sent: the worker was stopped for too long")
         message = webhook_message(webhook.order_id, webhook.message.version, webhook.message.document)
         headers = message.headers(webhook.secrets, self._ledger_now(claimed))
+        if webhook.trace_parent:
+            headers["traceparent"] = webhook.trace_parent
         try:
             answer = await self.sender.post(webhook.url, headers, message.body)
         except NotDelivered as fault:

@@ -21,8 +21,8 @@ SET detail = excluded.detail, order_id = excluded.order_id,
 RETURNING times;
 
 -- name: drop_alarms
--- A condition that is over needs no person: delete the alarms of this sort at a carrier, except those in `keep`.
-DELETE FROM alarms WHERE what = %(what)s AND carrier = %(carrier)s AND subject <> ALL(%(keep)s::text[]);
+-- A condition that is over needs no person: delete the alarms of this sort at a carrier, except those in `keep`. Null: at none.
+DELETE FROM alarms WHERE what = %(what)s AND carrier IS NOT DISTINCT FROM %(carrier)s AND subject <> ALL(%(keep)s::text[]);
 
 -- name: drop_alarms_unless
 -- Delete the alarms of one sort whose orders are no longer in this state.
@@ -33,7 +33,15 @@ WHERE alarms.order_id = orders.order_id AND what = %(what)s AND orders.state <> 
 SELECT * FROM alarms WHERE cleared_at IS NULL ORDER BY last_at DESC LIMIT %(limit)s;
 
 -- name: clear_alarms
--- The row stays, so that the alarm becomes active again if it happens again. Without ids: all active alarms.
-UPDATE alarms SET cleared_at = now()
+-- The row stays, so that the alarm becomes active again if it happens again. Without ids: all active alarms. `times`: only
+-- if it has not happened again since.
+UPDATE alarms SET cleared_at = now(), cleared_by = %(by)s
 WHERE cleared_at IS NULL AND (%(alarm_ids)s::bigint[] IS NULL OR alarm_id = ANY(%(alarm_ids)s))
+  AND (%(times)s::integer IS NULL OR times = %(times)s)
 RETURNING *;
+
+-- name: read_alarm
+SELECT * FROM alarms WHERE alarm_id = %(alarm_id)s;
+
+-- name: cleared_alarms
+SELECT * FROM alarms WHERE cleared_at > now() - %(since)s ORDER BY cleared_at DESC LIMIT %(limit)s;

@@ -47,10 +47,30 @@ WHERE carrier = %(carrier)s AND ended_at IS NULL AND kind <> 'remove_numbers' AN
 ORDER BY order_id;
 
 -- name: purchases_with
--- The orders at one carrier that have one of these carrier order ids, or one of these references.
+-- The orders at one carrier that have one of these carrier order ids, or one of these references. Archived ones too.
 SELECT now() AS now, orders.* FROM orders
 WHERE carrier = %(carrier)s AND kind <> 'remove_numbers'
-  AND (carrier_order_id = ANY(%(carrier_order_ids)s) OR coalesce(reference, order_id::text) = ANY(%(references)s));
+  AND (carrier_order_id = ANY(%(carrier_order_ids)s) OR coalesce(reference, order_id::text) = ANY(%(references)s))
+UNION ALL
+SELECT now(), orders.*
+FROM archived_orders AS archived, LATERAL jsonb_populate_record(NULL::orders, archived.whole) AS orders
+WHERE archived.carrier = %(carrier)s AND archived.removed_at IS NOT NULL AND orders.kind <> 'remove_numbers'
+  AND (archived.carrier_order_id = ANY(%(carrier_order_ids)s) OR archived.reference = ANY(%(references)s));
+
+-- name: keep_reconciliation
+-- What a comparison has found; with `trouble`, that none was possible, and then the figures of the last one stay.
+INSERT INTO reconciliations (carrier, at, theirs, ours, orphans, ghosts, failed_at, trouble)
+VALUES (%(carrier)s, CASE WHEN %(trouble)s::text IS NULL THEN now() END, %(theirs)s, %(ours)s, %(orphans)s, %(ghosts)s,
+        CASE WHEN %(trouble)s::text IS NOT NULL THEN now() END, %(trouble)s)
+ON CONFLICT (carrier) DO UPDATE
+SET at = coalesce(excluded.at, reconciliations.at), failed_at = excluded.failed_at, trouble = excluded.trouble,
+    theirs = CASE WHEN excluded.trouble IS NULL THEN excluded.theirs ELSE reconciliations.theirs END,
+    ours = CASE WHEN excluded.trouble IS NULL THEN excluded.ours ELSE reconciliations.ours END,
+    orphans = CASE WHEN excluded.trouble IS NULL THEN excluded.orphans ELSE reconciliations.orphans END,
+    ghosts = CASE WHEN excluded.trouble IS NULL THEN excluded.ghosts ELSE reconciliations.ghosts END;
+
+-- name: reconciliations
+SELECT * FROM reconciliations ORDER BY carrier;
 
 -- name: store_adopted
 -- Store orders that are born ended: each holds numbers that the carrier had as ours, and no order of ours had brought.

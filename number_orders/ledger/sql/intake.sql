@@ -1,7 +1,13 @@
 -- part: input
     SELECT * FROM jsonb_to_recordset(%(orders)s) AS i (
         position integer, order_id uuid, producer text, key text, fingerprint text, reference text, carrier text, kind text, account text,
-        numbers integer, request jsonb, reason text, not_before timestamptz, notification jsonb, parked_notification jsonb, channels text[])
+        numbers integer, request jsonb, reason text, not_before timestamptz, notification jsonb, parked_notification jsonb, channels text[],
+        is_proven boolean, trace_parent text)
+
+-- part: unknown_to_archive
+      -- Keys are for ever. LIMIT keeps the planner from reading the archive at once.
+      (SELECT true FROM archived_orders AS known WHERE known.producer = input.producer AND known.key = input.key LIMIT 1) IS NULL
+      AND (SELECT true FROM archived_orders AS known WHERE known.order_id = input.order_id LIMIT 1) IS NULL
 
 -- part: store
 ), new_events AS (
@@ -61,14 +67,18 @@ WITH input AS MATERIALIZED (
                    WHERE asked.producer = locked.producer AND locked.carrier IN ('', asked.carrier)))
        AND NOT EXISTS (SELECT FROM allowance_corrections WHERE producer IN (SELECT producer FROM locked)) AS all_fit
 ), accepted AS (
-    INSERT INTO orders (order_id, producer, key, fingerprint, reference, history_lost_at, carrier, kind, account, request, reason, state, version, charged_at)
+    INSERT INTO orders (order_id, producer, key, fingerprint, reference, history_lost_at, carrier, kind, account, request, reason, state, version, charged_at,
+                        is_proven, trace_parent)
     SELECT order_id, producer, key, decode(fingerprint, 'hex'),
            CASE WHEN (SELECT references_from <= now() FROM guard) THEN reference END,
            (SELECT began_at FROM guard WHERE ends_at > now()),  -- its key may have been accepted before, and forgotten
            carrier, kind, account, request, reason, 'ACCEPTED', 0,
-           CASE WHEN numbers > 0 AND producer IN (SELECT producer FROM locked) THEN clock_timestamp() END
+           CASE WHEN numbers > 0 AND producer IN (SELECT producer FROM locked) THEN clock_timestamp() END,
+           nullif(is_proven, false), trace_parent
     FROM input
     WHERE (SELECT all_fit FROM checked)
+      AND
+-- include: unknown_to_archive
     ORDER BY producer, key, position  -- two batches with the same keys take them in one order, so they cannot deadlock
     ON CONFLICT DO NOTHING
     RETURNING order_id, reference, state, reason, charged_at
@@ -135,20 +145,25 @@ WITH RECURSIVE input AS MATERIALIZED (
 ), draw AS MATERIALIZED (
     -- The orders in their sequence, each with the allowances that it draws on. One that is known takes nothing again.
     SELECT row_number() OVER (ORDER BY position) AS turn, order_id, numbers,
+           CASE WHEN count(*) OVER (PARTITION BY producer, key) > 1 THEN dense_rank() OVER (ORDER BY producer, key) END AS repeated,
            ARRAY(SELECT slot FROM spent WHERE spent.producer = input.producer AND spent.carrier IN ('', input.carrier)) AS slots
     FROM input
     WHERE NOT (SELECT all_fit FROM checked) AND numbers > 0
       -- LIMIT keeps the planner from reading all orders at once.
       AND (SELECT true FROM orders WHERE orders.producer = input.producer AND orders.key = input.key LIMIT 1) IS NULL
-), walk (turn, order_id, free, above, why) AS (
-    -- One after the other: an order that fits takes its numbers, one that does not leaves them to those behind it.
+      AND
+-- include: unknown_to_archive
+), walk (turn, order_id, free, stored, above, why) AS (
+    -- One after the other: an order that fits takes its numbers, one that does not leaves them to those behind it. A key
+    -- that comes again takes nothing, if the order before is stored.
     SELECT 0::bigint, NULL::uuid, ARRAY(SELECT numbers_max - taken FROM spent WHERE NOT (SELECT all_fit FROM checked) ORDER BY slot),
-           NULL::text, NULL::text
+           ARRAY[]::bigint[], NULL::text, NULL::text
     UNION ALL
     SELECT draw.turn, draw.order_id,
-           CASE WHEN exceeded.above IS NOT NULL THEN free
+           CASE WHEN exceeded.above IS NOT NULL OR repeated = ANY(stored) THEN free
                 ELSE ARRAY(SELECT CASE WHEN slot = ANY(slots) AND span <> 'order' THEN free[slot] - numbers ELSE free[slot] END
                            FROM spent ORDER BY slot) END,
+           CASE WHEN repeated IS NULL OR exceeded.above = 'refuse' THEN stored ELSE stored || repeated END,
            exceeded.above, exceeded.why
     FROM walk
     JOIN draw ON draw.turn = walk.turn + 1
@@ -158,20 +173,24 @@ WITH RECURSIVE input AS MATERIALIZED (
                                   numbers_max, span, at, to_char(begins_at + lasts, 'YYYY-MM-DD HH24:MI'),
                                   CASE WHEN is_default THEN ', the limit of producers for whom nobody has set one' END) END AS why
         FROM spent, LATERAL (SELECT CASE WHEN carrier <> '' THEN ' at ' || carrier END AS at) AS place
-        WHERE slot = ANY(slots) AND numbers > free[slot]
+        WHERE slot = ANY(slots) AND numbers > free[slot] AND repeated = ANY(stored) IS NOT TRUE
         ORDER BY above = 'park', span = 'order' DESC, carrier, span
         LIMIT 1
     ) AS exceeded ON true
 ), accepted AS (
-    INSERT INTO orders (order_id, producer, key, fingerprint, reference, history_lost_at, carrier, kind, account, request, reason, state, version, charged_at)
+    INSERT INTO orders (order_id, producer, key, fingerprint, reference, history_lost_at, carrier, kind, account, request, reason, state, version, charged_at,
+                        is_proven, trace_parent)
     SELECT order_id, producer, key, decode(fingerprint, 'hex'),
            CASE WHEN (SELECT references_from <= now() FROM guard) THEN reference END,
            (SELECT began_at FROM guard WHERE ends_at > now()),  -- its key may have been accepted before, and forgotten
            carrier, kind, account, request, coalesce('budget: ' || why, reason),
            CASE WHEN above IS NULL THEN 'ACCEPTED' ELSE 'PARKED' END, (above IS NOT NULL)::integer,
-           CASE WHEN numbers > 0 AND above IS NULL AND producer IN (SELECT producer FROM locked) THEN clock_timestamp() END
+           CASE WHEN numbers > 0 AND above IS NULL AND producer IN (SELECT producer FROM locked) THEN clock_timestamp() END,
+           nullif(is_proven, false), trace_parent
     FROM input LEFT JOIN walk USING (order_id)
     WHERE above IS DISTINCT FROM 'refuse' AND NOT (numbers > 0 AND producer IN (SELECT producer FROM asked WHERE NOT is_open))
+      AND
+-- include: unknown_to_archive
     ORDER BY producer, key, position  -- two batches with the same keys take them in one order, so they cannot deadlock
     ON CONFLICT DO NOTHING
     RETURNING order_id, reference, state, reason, charged_at
@@ -196,4 +215,9 @@ SELECT order_id, 'UNOPENED', NULL FROM input WHERE numbers > 0 AND producer IN (
 SELECT order_id, producer, key, fingerprint, state
 FROM (SELECT pg_logical_emit_message(true, 'number-orders', '')) AS written, orders
 WHERE order_id = ANY(%(order_ids)s)
-   OR (producer, key) IN (SELECT * FROM unnest(%(producers)s::text[], %(keys)s::text[]));
+   OR (producer, key) IN (SELECT * FROM unnest(%(producers)s::text[], %(keys)s::text[]))
+UNION ALL
+SELECT order_id, producer, key, fingerprint, state
+FROM (SELECT pg_logical_emit_message(true, 'number-orders', '')) AS written, archived_orders
+WHERE removed_at IS NOT NULL AND (order_id = ANY(%(order_ids)s)
+   OR (producer, key) IN (SELECT * FROM unnest(%(producers)s::text[], %(keys)s::text[])));

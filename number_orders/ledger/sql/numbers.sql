@@ -1,5 +1,10 @@
 -- name: numbers_of
-SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY(%(order_ids)s) ORDER BY e164;
+SELECT order_id, e164, state, code, text FROM order_numbers WHERE order_id = ANY(%(order_ids)s)
+UNION ALL
+SELECT archived.order_id, number.e164, number.state, number.code, number.text
+FROM archived_orders AS archived, LATERAL jsonb_populate_recordset(NULL::order_numbers, numbers) AS number
+WHERE archived.order_id = ANY(%(order_ids)s) AND removed_at IS NOT NULL
+ORDER BY e164;
 
 -- name: recall
 -- What is known of some numbers at one carrier: who holds each, whether an unfinished order other than this one is to
@@ -23,13 +28,28 @@ LEFT JOIN LATERAL (
     FROM order_numbers AS told JOIN orders USING (order_id)
     WHERE told.e164 = number.e164 AND told.state = 'released' AND told.order_id <> %(order_id)s
       AND orders.carrier = %(carrier)s
-    ORDER BY told.changed_at DESC, told.order_id DESC LIMIT 1
+    UNION ALL
+    SELECT archived.order_id, told.changed_at
+    FROM archived_orders AS archived, LATERAL jsonb_populate_recordset(NULL::order_numbers, numbers) AS told
+    WHERE archived.numbers @> jsonb_build_array(jsonb_build_object('e164', number.e164, 'state', 'released'))
+      AND told.e164 = number.e164 AND archived.order_id <> %(order_id)s AND archived.carrier = %(carrier)s
+      AND archived.removed_at IS NOT NULL
+    ORDER BY changed_at DESC, order_id DESC LIMIT 1
 ) AS release ON true;
 
 -- name: ended_references
 -- Those of some references whose order has ended. Reads all orders: asked only after the ledger fell back in time.
 SELECT coalesce(reference, order_id::text) AS reference FROM orders
-WHERE carrier = %(carrier)s AND ended_at IS NOT NULL AND coalesce(reference, order_id::text) = ANY(%(references)s);
+WHERE carrier = %(carrier)s AND ended_at IS NOT NULL AND coalesce(reference, order_id::text) = ANY(%(references)s)
+UNION
+SELECT reference FROM archived_orders WHERE carrier = %(carrier)s AND reference = ANY(%(references)s);
+
+-- name: owners
+SELECT carrier_order_id, state = 'COMPLETED' AS is_complete, request -> 'criteria' AS criteria FROM orders
+WHERE carrier = %(carrier)s AND carrier_order_id = ANY(%(carrier_orders)s::text[])
+UNION ALL
+SELECT carrier_order_id, state = 'COMPLETED', whole -> 'request' -> 'criteria' FROM archived_orders
+WHERE carrier = %(carrier)s AND carrier_order_id = ANY(%(carrier_orders)s::text[]) AND removed_at IS NOT NULL;
 
 -- name: held_elsewhere
 -- Numbers that an order acquired although another order holds them: the carrier sold one twice, or we misread it.
@@ -49,11 +69,18 @@ WHERE bringer.request -> 'numbers' ?| %(numbers)s::text[] AND bringer.request ? 
 ORDER BY bringer.order_id, named.e164;
 
 -- name: holdings_of_number
--- How often we have held a number, the present or last time first, with the orders that brought it and released it.
-SELECT now() AS now, held.e164, held.carrier, held.account, acquired_at, acquired_by, bringer.producer, bringer.key,
-       released_at, released_by
-FROM held_numbers AS held LEFT JOIN orders AS bringer ON bringer.order_id = acquired_by
-WHERE held.e164 = %(e164)s AND (%(producer)s::text IS NULL OR bringer.producer = %(producer)s)
+-- How often we have held a number, the present or last time first, with the orders that brought it and released it. A
+-- producer is not told the order of another that released it.
+SELECT now() AS now, held.e164, held.carrier, held.account, acquired_at, acquired_by,
+       coalesce(bringer.producer, archived.producer) AS producer, coalesce(bringer.key, archived.key) AS key,
+       released_at, CASE WHEN %(producer)s::text IS NULL OR %(producer)s::text IN (
+           SELECT remover.producer FROM orders AS remover WHERE remover.order_id = released_by
+           UNION ALL
+           SELECT remover.producer FROM archived_orders AS remover WHERE remover.order_id = released_by) THEN released_by END AS released_by
+FROM held_numbers AS held
+LEFT JOIN orders AS bringer ON bringer.order_id = acquired_by
+LEFT JOIN archived_orders AS archived ON archived.order_id = acquired_by
+WHERE held.e164 = %(e164)s AND (%(producer)s::text IS NULL OR coalesce(bringer.producer, archived.producer) = %(producer)s)
 ORDER BY held.released_at DESC NULLS FIRST, held_id DESC LIMIT %(limit)s;
 
 -- name: orders_of_number
@@ -61,4 +88,9 @@ ORDER BY held.released_at DESC NULLS FIRST, held_id DESC LIMIT %(limit)s;
 SELECT orders.order_id, producer, key, kind, orders.carrier, orders.state, told.state AS number_state, told.changed_at
 FROM order_numbers AS told JOIN orders USING (order_id)
 WHERE told.e164 = %(e164)s AND (%(producer)s::text IS NULL OR producer = %(producer)s)
-ORDER BY told.changed_at DESC, orders.order_id DESC LIMIT %(limit)s;
+UNION ALL
+SELECT archived.order_id, producer, key, whole ->> 'kind', archived.carrier, archived.state, told.state, told.changed_at
+FROM archived_orders AS archived, LATERAL jsonb_populate_recordset(NULL::order_numbers, numbers) AS told
+WHERE archived.numbers @> jsonb_build_array(jsonb_build_object('e164', %(e164)s::text)) AND removed_at IS NOT NULL
+  AND told.e164 = %(e164)s AND (%(producer)s::text IS NULL OR producer = %(producer)s)
+ORDER BY changed_at DESC, order_id DESC LIMIT %(limit)s;

@@ -148,13 +148,39 @@ WHERE order_id = %(order_id)s AND version = %(version)s AND progress IN (%(known
 RETURNING order_id;
 
 -- name: read_orders
-SELECT now() AS now, orders.* FROM orders WHERE order_id = ANY(%(order_ids)s);
+-- Archived orders too.
+SELECT now() AS now, orders.*, NULL::timestamptz AS archived_at, NULL::timestamptz AS purged_at
+FROM orders WHERE order_id = ANY(%(order_ids)s)
+UNION ALL
+SELECT now(), orders.*, removed_at, purged_at FROM archived_orders AS archived, LATERAL jsonb_populate_record(NULL::orders, whole) AS orders
+WHERE archived.order_id = ANY(%(order_ids)s) AND removed_at IS NOT NULL;
 
 -- name: find_by_key
-SELECT now() AS now, orders.* FROM orders WHERE key = %(key)s ORDER BY accepted_at DESC;
+WITH RECURSIVE known (producer) AS (  -- one probe of the index for each producer
+    SELECT min(producer) FROM orders
+    UNION ALL
+    SELECT (SELECT min(producer) FROM orders WHERE producer > known.producer) FROM known WHERE known.producer IS NOT NULL
+), archived (producer) AS (
+    SELECT min(producer) FROM archived_orders
+    UNION ALL
+    SELECT (SELECT min(producer) FROM archived_orders WHERE producer > archived.producer) FROM archived
+    WHERE archived.producer IS NOT NULL
+)
+SELECT now() AS now, orders.*
+FROM (
+    SELECT found.* FROM known JOIN orders AS found ON found.producer = known.producer AND found.key = %(key)s
+    UNION ALL
+    SELECT restored.*
+    FROM archived JOIN archived_orders AS kept ON kept.producer = archived.producer AND kept.key = %(key)s,
+    LATERAL jsonb_populate_record(NULL::orders, kept.whole) AS restored
+    WHERE kept.removed_at IS NOT NULL
+) AS orders
+ORDER BY accepted_at DESC;
 
 -- name: find_by_carrier_order
-SELECT order_id FROM orders WHERE carrier = %(carrier)s AND carrier_order_id = %(carrier_order_id)s;
+SELECT order_id FROM orders WHERE carrier = %(carrier)s AND carrier_order_id = %(carrier_order_id)s
+UNION
+SELECT order_id FROM archived_orders WHERE carrier = %(carrier)s AND carrier_order_id = %(carrier_order_id)s;
 
 -- name: list_orders
 -- A page of orders, newest first. A plan serves all calls, so each way to find the orders is a statement of its own.
@@ -176,7 +202,13 @@ LIMIT %(limit)s;
 
 -- name: list_orders_among
 SELECT now() AS now, orders.*
-FROM (SELECT * FROM orders WHERE order_id = ANY(%(order_ids)s) OFFSET 0) AS orders  -- found by their ids, then filtered
+FROM (  -- found by their ids, then filtered
+    SELECT * FROM orders WHERE order_id = ANY(%(order_ids)s)
+    UNION ALL
+    SELECT restored.* FROM archived_orders AS archived, LATERAL jsonb_populate_record(NULL::orders, whole) AS restored
+    WHERE archived.order_id = ANY(%(order_ids)s) AND removed_at IS NOT NULL
+    OFFSET 0
+) AS orders
 WHERE (%(producer)s::text IS NULL OR producer = %(producer)s)
   AND (accepted_at, order_id) < (%(before)s::timestamptz, %(before_id)s::uuid) AND accepted_at >= %(since)s::timestamptz
   AND state = ANY(%(states)s) AND (%(carrier)s::text IS NULL OR carrier = %(carrier)s) AND (%(kind)s::text IS NULL OR kind = %(kind)s)
@@ -184,14 +216,18 @@ ORDER BY accepted_at DESC, order_id DESC
 LIMIT %(limit)s;
 
 -- name: find_by_producer_and_key
-SELECT order_id FROM orders WHERE producer = %(producer)s AND key = %(key)s;
+SELECT order_id FROM orders WHERE producer = %(producer)s AND key = %(key)s
+UNION
+SELECT order_id FROM archived_orders WHERE producer = %(producer)s AND key = %(key)s;
 
 -- name: find_by_number
 -- The orders in which something became of a number, and the unfinished ones that name it.
 SELECT order_id FROM order_numbers WHERE e164 = %(number)s
 UNION
 SELECT order_id FROM orders
-WHERE request -> 'numbers' ? %(number)s::text AND request ? 'numbers' AND ended_at IS NULL;
+WHERE request -> 'numbers' ? %(number)s::text AND request ? 'numbers' AND ended_at IS NULL
+UNION
+SELECT order_id FROM archived_orders WHERE numbers @> jsonb_build_array(jsonb_build_object('e164', %(number)s::text));
 
 -- name: count_by_state
 SELECT state, count(*) AS orders FROM orders GROUP BY state;

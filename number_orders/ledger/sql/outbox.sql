@@ -16,6 +16,10 @@ FROM tellings
 LEFT JOIN webhook_deliveries AS delivery
     ON delivery.order_id = tellings.order_id AND channel = 'url' AND told_at IS NULL AND gave_up_at IS NULL
 WHERE tellings.order_id = %(order_id)s
+UNION ALL
+SELECT message.version, message.channel, document ->> 'state', told_at, tries, trouble, tried_since, gave_up_at, NULL, false
+FROM archived_orders AS archived, LATERAL jsonb_populate_recordset(NULL::tellings, messages) AS message
+WHERE archived.order_id = %(order_id)s AND removed_at IS NOT NULL
 ORDER BY version, channel;
 
 -- name: mark_delivered

@@ -4,12 +4,15 @@ ON CONFLICT DO NOTHING
 RETURNING producer;
 
 -- name: find_producer
-SELECT producer, role, added_at, added_by FROM producers WHERE producer = %(producer)s;
+SELECT producer, role, added_at, added_by, removals FROM producers WHERE producer = %(producer)s;
 
 -- name: list_producers
-SELECT producer, role, added_at, added_by,
+SELECT producer, role, added_at, added_by, removals,
        (SELECT count(*) FROM signing_keys WHERE signing_keys.producer = producers.producer AND retired_at IS NULL) AS signing_keys
 FROM producers ORDER BY producer;
+
+-- name: set_removals
+UPDATE producers SET removals = %(removals)s WHERE producer = %(producer)s RETURNING producer;
 
 -- name: list_tokens
 SELECT token_id, producer, label, made_at, made_by, expires_at, revoked_at, revoked_by, last_used_at, now() AS now
@@ -67,4 +70,6 @@ WHERE producer = ANY(%(producers)s) AND retired_at IS NULL
 ORDER BY producer, made_at DESC, key_id DESC;
 
 -- name: owners_of
-SELECT order_id, producer FROM orders WHERE order_id = ANY(%(order_ids)s);
+SELECT order_id, producer FROM orders WHERE order_id = ANY(%(order_ids)s)
+UNION
+SELECT order_id, producer FROM archived_orders WHERE order_id = ANY(%(order_ids)s);

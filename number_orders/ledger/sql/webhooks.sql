@@ -16,7 +16,9 @@ RETURNING order_id;
 
 -- name: claim_webhooks
 -- Lease due deliveries to one worker: of each host no more than may be under way at the same time, and one while it
--- cannot be reached. Each comes with the oldest document that is to be sent, and the secrets of its producer.
+-- cannot be reached; of each producer no more than its share. Producers take turns, who has fewest under way first. Each
+-- comes with the oldest document that is to be sent, and the secrets of its producer. A share may be exceeded by what one
+-- host may have, if that host became due while another claim was counting.
 WITH host AS MATERIALIZED (
     SELECT producer, host, CASE WHEN faults > 0 THEN 1 ELSE %(per_host)s END AS together
     FROM webhook_hosts
@@ -31,22 +33,31 @@ WITH host AS MATERIALIZED (
         SELECT count(*) FROM webhook_deliveries AS busy
         WHERE busy.producer = host.producer AND busy.host = host.host AND not_before > now() AND lease_token IS NOT NULL)) AS places
     FROM host
+), share AS MATERIALIZED (
+    SELECT producer, (
+        SELECT count(*) FROM webhook_deliveries AS busy
+        WHERE busy.producer = named.producer AND not_before > now() AND lease_token IS NOT NULL) AS under_way
+    FROM (SELECT DISTINCT producer FROM host) AS named
 ), due AS MATERIALIZED (
-    SELECT item.* FROM free, LATERAL (
+    SELECT free.producer, item.* FROM free, LATERAL (
         SELECT ctid AS row_id, order_id, not_before FROM webhook_deliveries
         WHERE webhook_deliveries.producer = free.producer AND webhook_deliveries.host = free.host AND not_before <= now()
         ORDER BY not_before
         LIMIT free.places
         FOR UPDATE SKIP LOCKED
     ) AS item
+), queue AS MATERIALIZED (
+    SELECT row_id, order_id, not_before,
+           under_way + row_number() OVER (PARTITION BY producer ORDER BY not_before, order_id) AS place
+    FROM due JOIN share USING (producer)
 ), taken AS MATERIALIZED (
-    SELECT row_id FROM due ORDER BY not_before, order_id LIMIT %(limit)s
+    SELECT row_id FROM queue WHERE place <= %(per_producer)s ORDER BY place, not_before, order_id LIMIT %(limit)s
 ), claimed AS (
     UPDATE webhook_deliveries SET not_before = now() + %(lease)s, lease_token = %(token)s
     WHERE ctid = ANY(ARRAY(SELECT row_id FROM taken))
     RETURNING order_id, producer, host, generation
 )
-SELECT now() AS now, claimed.*, orders.request -> 'notify' ->> 'url' AS url,
+SELECT now() AS now, claimed.*, orders.request -> 'notify' ->> 'url' AS url, orders.trace_parent,
        message.version, message.document, coalesce(message.tries, 0) AS tries, message.tried_since,
        ARRAY(SELECT secret FROM webhook_secrets AS known
              WHERE known.producer = claimed.producer AND removed_at IS NULL ORDER BY secret_id) AS secrets

@@ -10,12 +10,13 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from number_orders.fulfilment.authority import Identity
 from number_orders.ledger.order_views import OrderView
 from number_orders.orders.errors import Fault, FulfilmentError
 from number_orders.orders.model import OrderId, State
 from number_orders.orders.sentences import sentence
 from number_orders.receiver import shapes
-from number_orders.receiver.access import Caller, Served, visible_order
+from number_orders.receiver.access import Caller, Served, owner_of_requests, visible_order
 from number_orders.receiver.api.documentation import problems
 from number_orders.receiver.api.orders import PATH
 from number_orders.receiver.parts import Receiver
@@ -46,7 +47,7 @@ router = APIRouter(tags=["orders"])
             "description": _ABOUT,
             "content": {_STREAM: {"schema": {"type": "string"}}},
         },
-        **problems("unknown-order"),
+        **problems("unknown-order", "too-many-requests"),
     },
 )
 async def events(
@@ -64,7 +65,7 @@ async def events(
     if seen > view.order.version:
         seen = -1  # the ledger fell back in time: versions were given out again
     if _STREAM in accept:
-        return _stream(receiver, view, seen)
+        return _stream(receiver, caller, view, seen)
     rows = await receiver.services.ledger.order_views.news({view.order.order_id: seen})
     return JSONResponse({"events": [event_to_json(row) for row in rows]})
 
@@ -90,23 +91,29 @@ def _version(header: str | None) -> int:
     raise refused([Fault("Last-Event-ID", "must be the id of an event of this stream")])
 
 
-def _stream(receiver: Receiver, view: OrderView, seen: int) -> Response:
-    if receiver.streams.is_full:
-        words = "this process serves as many streams as it may; ask for the events without a stream meanwhile"
+def _stream(receiver: Receiver, caller: Identity, view: OrderView, seen: int) -> Response:
+    owner = owner_of_requests(caller)
+    if receiver.streams.is_full_for(owner):
+        whose = (
+            "this process serves as many streams" if receiver.streams.is_full else f"{caller.name} has as many streams"
+        )
+        words = f"{whose} as it may; close some, or ask for the events without a stream"
         raise Problem("too-many-requests", words, headers={"Retry-After": "5"})
     # Without the last header a buffering proxy (nginx) would hold events back.
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_messages(receiver, view, seen), media_type=_STREAM, headers=headers)
+    return StreamingResponse(_messages(receiver, owner, view, seen), media_type=_STREAM, headers=headers)
 
 
-async def _messages(receiver: Receiver, view: OrderView, seen: int) -> AsyncIterator[str]:
+async def _messages(receiver: Receiver, owner: str, view: OrderView, seen: int) -> AsyncIterator[str]:
     """Yield the messages of one stream; after `STREAM_S` it ends, and its reader goes on with another."""
     yield f"retry: {_RETRY_MS}\n\n"
-    order_id, is_over = view.order.order_id, view.order.state.is_final and seen >= view.order.version
+    order_id, is_over = view.order.order_id, view.order.state.is_final
     try:
         async with asyncio.timeout(STREAM_S):
-            if not is_over:
-                following = receiver.streams.follow(order_id, after=seen, heartbeat_s=HEARTBEAT_S)
+            if is_over:  # what there is comes at once; of a purged order there is nothing
+                yield "".join(map(_message, await receiver.services.ledger.order_views.news({order_id: seen})))
+            else:
+                following = receiver.streams.follow(order_id, after=seen, heartbeat_s=HEARTBEAT_S, owner=owner)
                 async with aclosing(following) as groups:
                     async for rows in groups:
                         yield "".join(map(_message, rows)) or ": still open\n\n"

@@ -73,7 +73,7 @@ async def submit(
     if dry_run:
         charge(receiver, caller, QUESTION_COST)
         return JSONResponse(await _dry_run(receiver, order, producer))
-    ticket = await receiver.batcher.submit(order, producer=producer)
+    ticket = await receiver.batcher.submit(order, producer=producer, trace_parent=request.headers.get("traceparent"))
     location = {"Location": f"{PATH}/{ticket.order_id}"}
     return JSONResponse(ticket_to_json(ticket), 201 if ticket.new else 200, headers=location)
 
@@ -90,7 +90,9 @@ async def submit_batch(request: Request, caller: Caller, receiver: Served) -> Re
     body = as_object(await read_json(request, bytes_max=BATCH_BODY_MAX), known=frozenset({"orders"}))
     if not isinstance(body.get("orders"), list):
         raise refused([Fault("orders", "must be a list of orders")], name="order-refused")
-    outcomes = await receiver.services.intake.submit_many(body["orders"], producer=producer)
+    outcomes = await receiver.services.intake.submit_many(
+        body["orders"], producer=producer, is_proven=True, trace_parent=request.headers.get("traceparent")
+    )
     return JSONResponse(outcomes_to_json(outcomes))
 
 
@@ -183,7 +185,7 @@ def _with_key(order: Any, header: str | None) -> Any:
 
 
 async def _dry_run(receiver: Receiver, order: Any, producer: str) -> dict[str, object]:
-    (foreseen,) = await receiver.services.intake.check([order], producer=producer)
+    (foreseen,) = await receiver.services.intake.check([order], producer=producer, is_proven=True)
     match foreseen:
         case Ticket() as ticket:
             return _would("find", ticket=ticket_to_json(ticket))

@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from http import HTTPStatus
 from typing import Any
 
+import httpx
 from starlette.responses import Response
 
 
@@ -16,12 +16,12 @@ def shaped_error(status: int, errors: Mapping[str, Any], shape: str) -> Response
         errors: The texts by field; those of no field are under `detail`.
         shape: A value of the behaviour `swift_errors`.
     """
-    texts = list(_texts(errors))
+    texts = list(_texts(errors))  # httpx's phrases: those of `http` change with Python
     if shape == "text":
         return Response("\n".join(texts), status, media_type="text/plain")
     bodies: Mapping[str, object] = {
         "flat": {"errors": errors},
-        "enveloped": {"data": {"detail": HTTPStatus(status).phrase, "errors": texts}, "type": "error"},
+        "enveloped": {"data": {"detail": httpx.codes.get_reason_phrase(status), "errors": texts}, "type": "error"},
         "nested": {"data": {"error": {"errors": errors}}, "type": "error"},
         "list": [{"detail": text} for text in texts],
     }

@@ -11,7 +11,7 @@ def raise_alarm(tables: Tables, p: Params) -> list[Row]:
     """Raise an alarm, or count its repetition."""
     now, key = tables.clock(), (p["what"], p["subject"])
     if key not in tables.alarms:
-        tables.alarms[key] = {"alarm_id": tables.identity(), "times": 0, "first_at": now, **p}
+        tables.alarms[key] = {"alarm_id": tables.identity(), "times": 0, "first_at": now, "cleared_by": None, **p}
     row = tables.alarms[key]
     row.update(times=row["times"] + 1, last_at=now, detail=p["detail"], cleared_at=None)
     return [{"times": row["times"]}]
@@ -64,7 +64,27 @@ def clear_alarms(tables: Tables, p: Params) -> list[Row]:
     """Clear alarms until they happen again."""
     wanted: list[int] | None = p["alarm_ids"]
     active = [row for row in tables.alarms.values() if row["cleared_at"] is None]
-    cleared = [row for row in active if wanted is None or row["alarm_id"] in wanted]
+    cleared = [
+        row for row in active if (wanted is None or row["alarm_id"] in wanted) and p["times"] in {None, row["times"]}
+    ]
     for row in cleared:
-        row["cleared_at"] = tables.clock()
+        row.update(cleared_at=tables.clock(), cleared_by=p["by"])
     return [dict(row) for row in cleared]
+
+
+@statement
+def read_alarm(tables: Tables, p: Params) -> list[Row]:
+    """Return one alarm, active or not."""
+    return [dict(row) for row in tables.alarms.values() if row["alarm_id"] == p["alarm_id"]]
+
+
+@statement
+def cleared_alarms(tables: Tables, p: Params) -> list[Row]:
+    """Return the alarms that somebody has cleared lately, the latest first."""
+    since = tables.clock() - p["since"]
+    cleared = [row for row in tables.alarms.values() if row["cleared_at"] is not None and row["cleared_at"] > since]
+    return [dict(row) for row in sorted(cleared, key=_cleared_at, reverse=True)[: p["limit"]]]
+
+
+def _cleared_at(row: Row) -> Any:
+    return row["cleared_at"]

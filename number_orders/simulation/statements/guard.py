@@ -65,6 +65,11 @@ def _mark_orders(tables: Tables) -> None:
 
 def guarded_since(tables: Tables) -> datetime | None:
     """Return when the guard period that is in force began."""
-    ends_at: datetime | None = tables.guard["ends_at"]
     began_at: datetime | None = tables.guard["began_at"]
-    return began_at if ends_at is not None and tables.clock() < ends_at else None
+    return began_at if guarded_until(tables) else None
+
+
+def guarded_until(tables: Tables) -> datetime | None:
+    """Return when the guard period that is in force ends."""
+    ends_at: datetime | None = tables.guard["ends_at"]
+    return ends_at if ends_at is not None and tables.clock() < ends_at else None

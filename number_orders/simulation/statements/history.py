@@ -3,6 +3,7 @@
 from datetime import timedelta
 from uuid import UUID
 
+from number_orders.simulation.statements.archive import archived_part
 from number_orders.simulation.statements.registry import Params, moment_from_json, statement
 from number_orders.simulation.tables import Row, Tables
 
@@ -16,7 +17,8 @@ def add_event(tables: Tables, order_id: UUID, version: int, name: str, state: st
 @statement
 def story_of(tables: Tables, p: Params) -> list[Row]:
     """Return the events of an order."""
-    return [dict(row) for row in tables.events.get(p["order_id"], ())]
+    events = tables.events.get(p["order_id"]) or archived_part(tables, p["order_id"], "events")
+    return [dict(row) for row in events]
 
 
 @statement
@@ -26,7 +28,7 @@ def news_of(tables: Tables, p: Params) -> list[Row]:
     return [
         {"order_id": order_id, **event}
         for order_id, version in watched
-        for event in tables.events.get(order_id, ())
+        for event in tables.events.get(order_id) or archived_part(tables, order_id, "events")
         if event["version"] > version
     ]
 
@@ -72,8 +74,9 @@ def keep_receipts(tables: Tables, p: Params) -> list[Row]:
 
 @statement
 def receipts_of(tables: Tables, p: Params) -> list[Row]:
-    """Return the receipts of an order."""
-    return [dict(row) for row in tables.receipts if row["order_id"] == p["order_id"]]
+    """Return the receipts of an order: the newest `limit`, or all."""
+    found = [dict(row) for row in tables.receipts if row["order_id"] == p["order_id"]]
+    return found if p["limit"] is None else found[max(0, len(found) - p["limit"]) :]
 
 
 @statement

@@ -6,6 +6,7 @@ from uuid import UUID
 from psycopg import errors
 
 from number_orders.orders.model import State
+from number_orders.simulation.statements.archive import all_orders
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.registry import Params, moment_from_json, statement
 from number_orders.simulation.tables import Row, Tables
@@ -31,7 +32,7 @@ def compare_holdings(tables: Tables, p: Params) -> list[Row]:
         if held["released_at"] is None:
             row.update(held_by=held["acquired_by"], held_at=held["carrier"], acquired_at=held["acquired_at"])
             row["account"] = _later(row["account"], held.get("account"))
-            row["holder_unfinished"] = tables.orders[held["acquired_by"]]["ended_at"] is None
+            row["holder_unfinished"] = _is_unfinished(tables, held["acquired_by"])
         elif held["carrier"] == p["carrier"]:
             row["released_at"] = _later(row["released_at"], held["released_at"])
     for order_id, order in sorted(tables.orders.items()):
@@ -43,6 +44,11 @@ def compare_holdings(tables: Tables, p: Params) -> list[Row]:
     ours = sum(row["held_at"] == p["carrier"] for row in known.values())
     differing = (known[e164] for e164 in sorted(known) if _differs(known[e164], p))
     return [{**_NOTHING, "e164": None, "ours": ours}, *differing]
+
+
+def _is_unfinished(tables: Tables, order_id: UUID) -> bool:
+    order = tables.orders.get(order_id)
+    return order is not None and order["ended_at"] is None
 
 
 def _row(known: dict[str, Row], e164: str) -> Row:
@@ -76,14 +82,31 @@ def _is_sent_by_criteria(order: Row, carrier: str) -> bool:
 
 @statement
 def purchases_with(tables: Tables, p: Params) -> list[Row]:
-    """Return the orders at one carrier that have one of these carrier order ids, or one of these references."""
+    """Return the orders at one carrier, archived too, that have one of these carrier order ids or references."""
     return [
         {"now": tables.clock(), **order}
-        for order in tables.orders.values()
+        for order in all_orders(tables)
         if order["carrier"] == p["carrier"]
         and order["kind"] != "remove_numbers"
         and (order["carrier_order_id"] in p["carrier_order_ids"] or order["reference"] in p["references"])
     ]
+
+
+@statement
+def keep_reconciliation(tables: Tables, p: Params) -> list[Row]:
+    """Store what a comparison has found, or that none was possible."""
+    nothing = {"carrier": p["carrier"], "at": None, "theirs": 0, "ours": 0, "orphans": 0, "ghosts": 0}
+    row = tables.reconciliations.setdefault(p["carrier"], nothing)
+    if p["trouble"] is None:
+        row |= {name: p[name] for name in ("theirs", "ours", "orphans", "ghosts")} | {"at": tables.clock()}
+    row |= {"failed_at": tables.clock() if p["trouble"] is not None else None, "trouble": p["trouble"]}
+    return []
+
+
+@statement
+def reconciliations(tables: Tables, p: Params) -> list[Row]:
+    """Return the last result of each carrier."""
+    return [dict(row) for _, row in sorted(tables.reconciliations.items())]
 
 
 @statement
@@ -101,7 +124,12 @@ def _store(tables: Tables, new: Row) -> UUID:
     row = {name: new[name] for name in ("producer", "key", "carrier", "kind", "account", "request", "reason")}
     row |= {"order_id": order_id, "fingerprint": bytes.fromhex(new["fingerprint"]), "state": State.COMPLETED.value}
     row |= {"version": 1, "sends": 0, "losses": 0, "doubt_asks": 0, "progress": {}, "other_carrier_orders": []}
-    row |= dict.fromkeys(("carrier_order_id", "carrier_status", "cancel_asked_at", "doubt_since", "reference"))
+    row |= dict.fromkeys(
+        (
+            *("carrier_order_id", "carrier_status", "cancel_asked_at", "doubt_since", "reference"),
+            *("is_proven", "trace_parent"),
+        )
+    )
     row["history_lost_at"] = None
     tables.insert_order(row | {"accepted_at": now, "moved_at": now, "ended_at": now})
     add_event(tables, order_id, 0, "OrderAccepted", State.ACCEPTED, late=False, detail={})

@@ -6,13 +6,14 @@ from uuid import UUID
 
 from number_orders.orders.model import Lane, State
 from number_orders.simulation.statements.allowances import apply_corrections, charge, find_exceeded, is_open
+from number_orders.simulation.statements.archive import all_orders
 from number_orders.simulation.statements.guard import guarded_since
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
 from number_orders.simulation.tables import Row, Tables, new_work_item
 
-_TAKEN_OVER: Final = ("producer", "key", "carrier", "kind", "account", "request", "reason", "reference")
+_TAKEN_OVER: Final = ("producer", "key", "carrier", "kind", "account", "request", "reason", "reference", "trace_parent")
 _NOT_YET: Final = (
     "carrier_order_id",
     "carrier_status",
@@ -41,7 +42,8 @@ def _outcome(tables: Tables, new: Row, unopened: set[str], default: int | None) 
     order_id, why = UUID(new["order_id"]), None
     if new["numbers"] and new["producer"] in unopened:
         return {"order_id": order_id, "outcome": "UNOPENED", "why": None}
-    if order_id in tables.orders or (new["producer"], new["key"]) in tables.keys:
+    known = order_id in tables.orders or order_id in tables.archive
+    if known or (new["producer"], new["key"]) in tables.keys:
         return None
     exceeded = find_exceeded(tables, new, default) if new["numbers"] else None
     if exceeded is not None and exceeded[0] == "refuse":
@@ -59,6 +61,7 @@ def _store(tables: Tables, new: Row, parked: str | None, *, charged_at: datetime
     row |= {"version": 0, "sends": 0, "losses": 0, "doubt_asks": 0, "progress": {}, "other_carrier_orders": []}
     row |= dict.fromkeys(_NOT_YET)
     row |= {"history_lost_at": guarded_since(tables), "charged_at": charged_at}
+    row |= {"is_proven": new["is_proven"] or None}
     tables.insert_order(row | {"accepted_at": now, "moved_at": now})
     add_event(tables, order_id, 0, "OrderAccepted", State.ACCEPTED, late=False, detail={})
     documents = [new["notification"]]
@@ -86,4 +89,4 @@ def accept_orders_in_turn(tables: Tables, p: Params) -> list[Row]:
 def find_taken(tables: Tables, p: Params) -> list[Row]:
     """Return the orders that have one of these ids, or one of these pairs of producer and key."""
     ids = {*p["order_ids"], *(tables.keys.get(key) for key in zip(p["producers"], p["keys"], strict=True))}
-    return [dict(row) for order_id, row in tables.orders.items() if order_id in ids]
+    return [dict(row) for row in all_orders(tables) if row["order_id"] in ids]

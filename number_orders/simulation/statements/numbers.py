@@ -3,6 +3,7 @@
 from typing import Any
 
 from number_orders.orders.model import State
+from number_orders.simulation.statements.archive import all_orders, archived_part, find_order
 from number_orders.simulation.statements.registry import Params, statement
 from number_orders.simulation.tables import Row, Tables
 
@@ -10,7 +11,11 @@ from number_orders.simulation.tables import Row, Tables
 @statement
 def numbers_of(tables: Tables, p: Params) -> list[Row]:
     """Return the known numbers of orders."""
-    rows = [row for order_id in p["order_ids"] for row in tables.numbers.get(order_id, {}).values()]
+    rows = [
+        row
+        for order_id in p["order_ids"]
+        for row in (*tables.numbers.get(order_id, {}).values(), *archived_part(tables, order_id, "numbers"))
+    ]
     return [dict(row) for row in sorted(rows, key=_e164)]
 
 
@@ -60,9 +65,25 @@ def _names(order: Row, e164: str, p: Params) -> bool:
 @statement
 def ended_references(tables: Tables, p: Params) -> list[Row]:
     """Return those of some references whose order has ended."""
-    ended = (row for row in tables.orders.values() if row["carrier"] == p["carrier"] and row["ended_at"] is not None)
+    ended = (row for row in all_orders(tables) if row["carrier"] == p["carrier"] and row["ended_at"] is not None)
     references = (row["reference"] or str(row["order_id"]) for row in ended)
     return [{"reference": reference} for reference in references if reference in p["references"]]
+
+
+@statement
+def owners(tables: Tables, p: Params) -> list[Row]:
+    """Return the orders that follow some orders of a carrier."""
+    found = {named: tables.owner(p["carrier"], named) for named in p["carrier_orders"]}
+    orders = {named: find_order(tables, order_id) for named, order_id in found.items() if order_id is not None}
+    return [
+        {
+            "carrier_order_id": named,
+            "is_complete": order["state"] == State.COMPLETED,
+            "criteria": order["request"].get("criteria"),
+        }
+        for named, order in orders.items()
+        if order is not None
+    ]
 
 
 @statement
@@ -91,10 +112,12 @@ def holdings_of_number(tables: Tables, p: Params) -> list[Row]:
     """Return how often we have held a number, the present or last time first."""
     rows = []
     for held in reversed(tables.held):
-        bringer = tables.orders.get(held["acquired_by"], {})
+        bringer = find_order(tables, held["acquired_by"]) or {}
         if held["e164"] == p["e164"] and p["producer"] in {None, bringer.get("producer")}:
             of_bringer = {name: bringer.get(name) for name in ("producer", "key")}
-            rows.append({"now": tables.clock(), **held, **of_bringer})
+            remover = find_order(tables, held["released_by"]) or {}
+            shown = held["released_by"] if p["producer"] in {None, remover.get("producer")} else None
+            rows.append({"now": tables.clock(), **held, **of_bringer, "released_by": shown})
     present = [row for row in rows if row["released_at"] is None]
     past = sorted((row for row in rows if row["released_at"] is not None), key=_released_at, reverse=True)
     return [*present, *past][: p["limit"]]
@@ -108,8 +131,10 @@ def _released_at(row: Row) -> Any:
 def orders_of_number(tables: Tables, p: Params) -> list[Row]:
     """Return what became of a number in the orders that name or brought it, newest first."""
     rows = []
-    for order_id, numbers in tables.numbers.items():
-        order, told = tables.orders[order_id], numbers.get(p["e164"])
+    for order in all_orders(tables):
+        order_id = order["order_id"]
+        archived = {row["e164"]: row for row in archived_part(tables, order_id, "numbers")}
+        told = (tables.numbers.get(order_id) or archived).get(p["e164"])
         if told is not None and p["producer"] in {None, order["producer"]}:
             row = {name: order[name] for name in ("order_id", "producer", "key", "kind", "carrier", "state")}
             rows.append(row | {"number_state": told["state"], "changed_at": told["changed_at"]})

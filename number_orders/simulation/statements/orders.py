@@ -8,6 +8,7 @@ from uuid import UUID
 
 from number_orders.orders.model import Kind, Lane, NumberState, State
 from number_orders.simulation.statements.alarms import raise_alarm
+from number_orders.simulation.statements.archive import all_orders, archived_part, find_order
 from number_orders.simulation.statements.history import add_event
 from number_orders.simulation.statements.outbox import add_messages
 from number_orders.simulation.statements.registry import Params, moment_from_json, moment_in_document, statement
@@ -144,7 +145,7 @@ def _hold_if_it_came_again(tables: Tables, order: Row, e164: str) -> None:
 
 def _sent_at(tables: Tables, order_id: UUID) -> datetime | None:
     """Return when an order was last begun to be sent."""
-    begun = (event["at"] for event in tables.events[order_id] if event["event"] == "SubmissionBegun")
+    begun = (event["at"] for event in tables.events.get(order_id, ()) if event["event"] == "SubmissionBegun")
     return max(begun, default=None)
 
 
@@ -199,27 +200,41 @@ def keep_progress(tables: Tables, p: Params) -> list[Row]:
 def read_orders(tables: Tables, p: Params) -> list[Row]:
     """Return orders by id."""
     at = tables.clock()
-    return [{"now": at, **tables.orders[order_id]} for order_id in p["order_ids"] if order_id in tables.orders]
+    found = (find_order(tables, order_id) for order_id in p["order_ids"])
+    return [{"now": at, **row, **_archiving(tables, row["order_id"])} for row in found if row is not None]
+
+
+def _archiving(tables: Tables, order_id: UUID) -> Row:
+    archived = tables.archive.get(order_id)
+    is_there = archived is not None and archived["removed_at"] is not None
+    return {
+        "archived_at": archived["removed_at"] if archived and is_there else None,
+        "purged_at": archived["purged_at"] if archived and is_there else None,
+    }
 
 
 @statement
 def find_by_key(tables: Tables, p: Params) -> list[Row]:
     """Return the orders with this key, of any producer, newest first."""
-    found = [row for row in tables.orders.values() if row["key"] == p["key"]]
+    found = [row for row in all_orders(tables) if row["key"] == p["key"]]
     return [{"now": tables.clock(), **row} for row in sorted(found, key=_accepted_at, reverse=True)]
 
 
 @statement
 def find_by_carrier_order(tables: Tables, p: Params) -> list[Row]:
     """Return the order of ours that a carrier's order belongs to."""
-    owner = tables.owner(p["carrier"], p["carrier_order_id"])
+    owner = tables.owner(p["carrier"], p["carrier_order_id"])  # an archived order keeps it too
     return [] if owner is None else [{"order_id": owner}]
 
 
 @statement
 def list_orders(tables: Tables, p: Params) -> list[Row]:
     """Return a page of orders, newest first."""
-    found = [row for row in tables.orders.values() if _is_listed(row, p)]
+    return _page(tables.orders.values(), tables, p)
+
+
+def _page(orders: Iterable[Row], tables: Tables, p: Params) -> list[Row]:
+    found = [row for row in orders if _is_listed(row, p)]
     newest_first = sorted(found, key=_age_and_id, reverse=True)[: p["limit"]]
     return [{**row, "now": tables.clock()} for row in newest_first]
 
@@ -233,7 +248,7 @@ def list_orders_of_producer(tables: Tables, p: Params) -> list[Row]:
 @statement
 def list_orders_among(tables: Tables, p: Params) -> list[Row]:
     """Return a page of some orders."""
-    everything = list_orders(tables, {**p, "limit": None})
+    everything = _page(all_orders(tables), tables, {**p, "limit": None})
     among = [row for row in everything if row["order_id"] in p["order_ids"]]
     return [row for row in among if p["producer"] in {None, row["producer"]}][: p["limit"]]
 
@@ -248,7 +263,7 @@ def find_by_producer_and_key(tables: Tables, p: Params) -> list[Row]:
 @statement
 def find_by_number(tables: Tables, p: Params) -> list[Row]:
     """Return the orders in which something became of a number, and the unfinished ones that name it."""
-    about = (row for row in tables.orders.values() if _is_about(tables, row, p["number"]))
+    about = (row for row in all_orders(tables) if _is_about(tables, row, p["number"]))
     return [{"order_id": row["order_id"]} for row in about]
 
 
@@ -270,7 +285,8 @@ def _is_in_time(row: Row, p: Params) -> bool:
 
 def _is_about(tables: Tables, row: Row, e164: str) -> bool:
     named = row["ended_at"] is None and e164 in row["request"].get("numbers", ())
-    return named or e164 in tables.numbers[row["order_id"]]
+    archived = archived_part(tables, row["order_id"], "numbers")
+    return named or e164 in tables.numbers.get(row["order_id"], {}) or any(one["e164"] == e164 for one in archived)
 
 
 def _age_and_id(row: Row) -> tuple[Any, Any]:

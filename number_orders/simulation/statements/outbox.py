@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from number_orders.orders.model import Lane
+from number_orders.simulation.statements.archive import archived_part
 from number_orders.simulation.statements.registry import Params, statement
 from number_orders.simulation.statements.webhooks import is_superseded
 from number_orders.simulation.tables import Row, Tables
@@ -30,6 +31,7 @@ def pending_messages(tables: Tables, p: Params) -> list[Row]:
 def messages_of(tables: Tables, p: Params) -> list[Row]:
     """Return the documents of one order, and what became of each."""
     found = [row for row in tables.outbox if row["order_id"] == p["order_id"]]
+    found = found or archived_part(tables, p["order_id"], "messages")
     return [_message(tables, row) for row in sorted(found, key=lambda row: (row["version"], row["channel"]))]
 
 

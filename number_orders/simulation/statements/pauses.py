@@ -11,9 +11,15 @@ from number_orders.simulation.tables import Row, Tables
 def pause_lanes(tables: Tables, p: Params) -> list[Row]:
     """Pause lanes. A lane that is paused already keeps its first pause."""
     lanes = [lane for lane in map(str, p["lanes"]) if (p["carrier"], lane) in tables.lanes]
-    new = [_new_pause(tables, p, lane) for lane in lanes if not tables.pause(p["carrier"], lane)]
+    free = [lane for lane in lanes if not tables.pause(p["carrier"], lane) and not _was_paused_since(tables, p, lane)]
+    new = [_new_pause(tables, p, lane) for lane in free]
     tables.pauses += new
     return [dict(row) for row in new]
+
+
+def _was_paused_since(tables: Tables, p: Params, lane: str) -> bool:
+    ids = (row["pause_id"] for row in tables.pauses if (row["carrier"], row["lane"]) == (p["carrier"], lane))
+    return p["after"] is not None and max(ids, default=0) > int(p["after"])
 
 
 def _new_pause(tables: Tables, p: Params, lane: str) -> Row:
@@ -25,10 +31,18 @@ def _new_pause(tables: Tables, p: Params, lane: str) -> Row:
 @statement
 def resume_lanes(tables: Tables, p: Params) -> list[Row]:
     """End the pauses of lanes."""
-    ended = [row for lane in p["lanes"] if (row := tables.pause(p["carrier"], str(lane)))]
+    paused = [row for lane in p["lanes"] if (row := tables.pause(p["carrier"], str(lane)))]
+    ended = [row for row in paused if p["pause_id"] in {None, row["pause_id"]}]
     for row in ended:
         row.update(resumed_at=tables.clock(), resumed_by=p["by"], resumed_why=p["why"])
     return [dict(row) for row in ended]
+
+
+@statement
+def latest_pause(tables: Tables, p: Params) -> list[Row]:
+    """Return the last pause of a lane, over or not."""
+    of_lane = [row for row in tables.pauses if (row["carrier"], row["lane"]) == (p["carrier"], p["lane"])]
+    return [dict(row) for row in of_lane[-1:]]
 
 
 @statement

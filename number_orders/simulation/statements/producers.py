@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any, Final
 
+from number_orders.simulation.statements.archive import find_order
 from number_orders.simulation.statements.registry import Params, statement
 from number_orders.simulation.tables import Row, Tables
 
@@ -15,6 +16,7 @@ def add_producer(tables: Tables, p: Params) -> list[Row]:
     if p["producer"] in tables.producers:
         return []
     row: Row = {"producer": p["producer"], "role": str(p["role"]), "added_at": tables.clock(), "added_by": p["by"]}
+    row["removals"] = "own"
     tables.producers[p["producer"]] = row
     return [{"producer": p["producer"]}]
 
@@ -30,6 +32,16 @@ def find_producer(tables: Tables, p: Params) -> list[Row]:
 def list_producers(tables: Tables, p: Params) -> list[Row]:
     """Return every producer and operator."""
     return [{**row, "signing_keys": len(_keys(tables, name))} for name, row in sorted(tables.producers.items())]
+
+
+@statement
+def set_removals(tables: Tables, p: Params) -> list[Row]:
+    """Set which numbers a producer may remove."""
+    row = tables.producers.get(p["producer"])
+    if row is None:
+        return []
+    row["removals"] = p["removals"]
+    return [{"producer": p["producer"]}]
 
 
 @statement
@@ -110,8 +122,8 @@ def signing_keys_of(tables: Tables, p: Params) -> list[Row]:
 @statement
 def owners_of(tables: Tables, p: Params) -> list[Row]:
     """Return whose these orders are."""
-    known = [tables.orders[order_id] for order_id in p["order_ids"] if order_id in tables.orders]
-    return [{name: row[name] for name in ("order_id", "producer")} for row in known]
+    found = (find_order(tables, order_id) for order_id in p["order_ids"])
+    return [{name: row[name] for name in ("order_id", "producer")} for row in found if row is not None]
 
 
 def _keys(tables: Tables, producer: str) -> list[dict[str, Any]]:

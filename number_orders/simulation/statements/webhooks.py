@@ -1,7 +1,8 @@
 """The statements of `sql/webhooks.sql`."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from number_orders.orders.model import Lane
@@ -65,7 +66,7 @@ def claim_webhooks(tables: Tables, p: Params) -> list[Row]:
         busy = [row for row in _of_host(tables, host) if row["not_before"] > now and row["lease_token"] is not None]
         places = max(0, (1 if host["faults"] else p["per_host"]) - len(busy))
         due += _due(tables, host)[:places]
-    taken = sorted(due, key=lambda row: (row["not_before"], row["order_id"]))[: p["limit"]]
+    taken = _in_turns(tables, due, p["per_producer"])[: p["limit"]]
     for row in taken:
         row.update(not_before=now + p["lease"], lease_token=p["token"])
     return [_claimed(tables, row) for row in taken]
@@ -150,6 +151,22 @@ def _due(tables: Tables, host: Row) -> list[Row]:
     )
 
 
+def _in_turns(tables: Tables, due: list[Row], per_producer: int) -> list[Row]:
+    """Return due deliveries in the order in which they are taken: producers take turns, each up to its share."""
+    now = tables.clock()
+    leased = (row for row in tables.webhook_deliveries.values() if row["lease_token"] is not None)
+    places = Counter(row["producer"] for row in leased if row["not_before"] > now)
+    queue = []
+    for row in sorted(due, key=_age):
+        places[row["producer"]] += 1
+        queue.append((places[row["producer"]], *_age(row), row))
+    return [row for place, _, _, row in sorted(queue, key=lambda entry: entry[:3]) if place <= per_producer]
+
+
+def _age(row: Row) -> tuple[datetime, UUID]:
+    return row["not_before"], row["order_id"]
+
+
 def _is_to_be_sent(row: Row) -> bool:
     return row["told_at"] is None and row["gave_up_at"] is None
 
@@ -169,6 +186,7 @@ def _claimed(tables: Tables, row: Row) -> Row:
         **message,
         "now": tables.clock(),
         "url": tables.orders[order_id]["request"]["notify"]["url"],
+        "trace_parent": tables.orders[order_id]["trace_parent"],
         "secrets": [secret["secret"] for secret in known if secret["removed_at"] is None],
     }
 

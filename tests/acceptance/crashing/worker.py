@@ -1,6 +1,7 @@
 """The workers' own application, on wires that break: `celery -A tests.acceptance.crashing.worker worker`.
 
-Each lane takes one order at a time (CONCURRENCY=1 does that for two of them), so that every I/O is one order's.
+Each lane takes one order at a time (CONCURRENCY=1 does that for two of them), and each child one lane, so that every
+I/O is one order's. `test_killed_workers` and simulated worlds kill children that work several lanes.
 """
 
 import os
@@ -13,6 +14,7 @@ from celery import signals
 
 from number_orders.carriers.bandwidth import disconnects
 from number_orders.fulfilment import notifications, runtime
+from number_orders.fulfilment.lanes import runner
 from tasks import orders as submitting
 from tests.acceptance.crashing import wires
 from tests.acceptance.crashing.fate import FOLDER, Fates
@@ -24,11 +26,19 @@ __all__ = ["app"]
 fates = Fates(Path(os.environ[FOLDER]))
 wires.lay(fates)
 vars(notifications)["_LIMIT"] = 1
+vars(runner)["LOOK_EVERY_S"] = 3600.0
 vars(bells)["_SILENT_S"] = 0.0  # nor does one order's trouble silence the bell of the next
 vars(batches)["BATCH_MAX"] = 1
 bells.CeleryBell.mute = lambda *_: None  # type: ignore[method-assign]  # one order must not mute the bell of another
 vars(disconnects)["DISCONNECTS_READ_MAX"] = 1000  # "near in time" says little while time is made to pass
 app.conf.worker_send_task_events = False  # nobody watches
+
+
+async def _look_for_nothing(self: runner.LaneRunner) -> None:
+    """Leave every other lane to another child."""
+
+
+runner.LaneRunner._look = _look_for_nothing  # type: ignore[method-assign]
 
 # What is slow to make and the same in every child is made once: hundreds of them are going to die.
 runtime.runtime()

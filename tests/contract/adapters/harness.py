@@ -19,6 +19,7 @@ from number_orders.carriers.contract import (
     FindInList,
     KnownNumbers,
     ListedNumbers,
+    LookUpNumbers,
     Purpose,
     ReadsLists,
 )
@@ -206,7 +207,7 @@ class PlacedOrder:
         """Save the steps done; the port's `ConversationStore`."""
         self.order = replace(self.order, progress=progress)
 
-    async def look_up_numbers(self, numbers: tuple[E164, ...], references: tuple[str, ...] = ()) -> KnownNumbers:
+    async def look_up_numbers(self, step: LookUpNumbers) -> KnownNumbers:
         """Return what our orders know of these numbers; the port's `ConversationStore`."""
         placed_orders = self.harness.placed_orders
         others = [placed for placed in placed_orders if placed is not self]
@@ -215,7 +216,7 @@ class PlacedOrder:
         open_still = {
             e164 for other in others if not other.order.state.is_final for e164 in other.order.request.numbers
         }
-        asked = frozenset(numbers)
+        asked = frozenset(step.numbers)
         return KnownNumbers(
             self.harness.now(),
             {e164: held[e164] for e164 in asked & held.keys()},

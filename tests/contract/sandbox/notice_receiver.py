@@ -30,7 +30,7 @@ class NoticeReceiver:
         return self.password is None or authorization == f"Basic {wanted}"
 
     def wait_for(self, count: int) -> list[bytes]:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while len(self.bodies) < count:
             assert time.monotonic() < deadline, self.requests
             time.sleep(0.01)

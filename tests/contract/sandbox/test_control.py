@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, area_xml, named_xml, order_xml
+from tests.processes import eventually
 
 
 def test_no_limits_unless_set(bandwidth: BandwidthClient) -> None:
@@ -31,10 +32,13 @@ def test_limit_of_one_group_leaves_the_others_alone(bandwidth: BandwidthClient, 
 
 def test_client_is_admitted_again_at_the_announced_time(bandwidth: BandwidthClient) -> None:
     bandwidth.control.behave(limits={"HISTORY": 1}, limit_window_s=0.5)
-    bandwidth.listing()
     refused = bandwidth.listing()
+    for _ in eventually(every_s=0):  # until two requests are within one window
+        if refused.status_code == 429:
+            break
+        refused = bandwidth.listing()
 
-    assert (refused.status_code, refused.content) == (429, b"")
+    assert refused.content == b""
     assert refused.headers["connection"] == "close"
     assert refused.extensions["network_stream"].get_extra_info("is_readable")  # the connection was closed
     reset = int(refused.headers["x-ratelimit-reset"])
@@ -146,17 +150,17 @@ def test_report_since_a_moment(bandwidth: BandwidthClient) -> None:
 
 def test_report_counts_requests_and_the_busiest_second(bandwidth: BandwidthClient) -> None:
     order_id = bandwidth.place(area_xml("919"))
-    for _ in range(3):
+    for _ in range(30):
         bandwidth.read(order_id)
     bandwidth.http.get("/api/v2/nowhere")
 
     requests = bandwidth.control.report()["requests"]
 
     counts = {route: pace["total"] for route, pace in requests["by_route"].items()}
-    assert counts == {"POST /orders": 1, "GET /orders/{orderId}": 3, "GET (unknown)": 1}
-    assert requests["total"] == 5
-    assert 2 <= requests["peak_per_second"] <= 5
-    assert requests["by_status"] == {"200": 3, "201": 1, "404": 1}
+    assert counts == {"POST /orders": 1, "GET /orders/{orderId}": 30, "GET (unknown)": 1}
+    assert requests["total"] == 32
+    assert 2 <= requests["peak_per_second"] <= 32
+    assert requests["by_status"] == {"200": 30, "201": 1, "404": 1}
 
 
 def test_report_keeps_the_last_requests_of_each_order(bandwidth: BandwidthClient) -> None:

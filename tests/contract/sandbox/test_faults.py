@@ -2,12 +2,17 @@
 
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
 
 from number_orders.sandbox.faults import FaultKind
 from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, area_xml, order_xml
+from tests.contract.sandbox.turns import await_fault
+from tests.processes import eventually
 
 ORDER = order_xml(area_xml("919"), CustomerOrderId="ref-1")
 ON_POST = {"method": "POST", "path": "/orders"}
@@ -17,15 +22,22 @@ def orders_made(client: BandwidthClient) -> int:
     return len(client.control.report()["orders"])
 
 
-def raw_exchange(client: BandwidthClient) -> bytes:
-    """Send an order over a bare socket and return all bytes until the connection closes."""
+@contextmanager
+def order_sent(client: BandwidthClient) -> Iterator[socket.socket]:
+    """Send an order over a bare socket."""
     url = httpx.URL(client.control.url)
     head = (
         f"POST {ACCOUNT}/orders HTTP/1.1\r\nHost: {url.host}\r\nAuthorization: Bearer sandbox-token\r\n"
         f"Content-Length: {len(ORDER)}\r\n\r\n"
     )
-    with socket.create_connection((url.host, url.port or 80), timeout=5) as plug:
+    with socket.create_connection((url.host, url.port or 80), timeout=60) as plug:
         plug.sendall((head + ORDER).encode())
+        yield plug
+
+
+def raw_exchange(client: BandwidthClient) -> bytes:
+    """Send an order over a bare socket and return all bytes until the connection closes."""
+    with order_sent(client) as plug:
         received = b""
         while chunk := plug.recv(65536):
             received += chunk
@@ -79,8 +91,9 @@ def test_hanging_request_is_given_up_by_the_client(bandwidth: BandwidthClient, k
     bandwidth.control.fault(kind, **ON_POST)
 
     with pytest.raises(httpx.ReadTimeout):
-        bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, timeout=0.2)
+        bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, timeout=httpx.Timeout(60, read=0.2))
 
+    await_fault(bandwidth.control)
     assert orders_made(bandwidth) == made
 
 
@@ -103,14 +116,16 @@ def test_slow_answer_is_right_but_late(bandwidth: BandwidthClient) -> None:
 def test_slow_order_is_made_although_its_client_disconnected(bandwidth: BandwidthClient) -> None:
     bandwidth.control.fault("slow", delay_s=0.8, **ON_POST)
 
-    with pytest.raises(httpx.ReadTimeout):
-        bandwidth.http.post(f"{ACCOUNT}/orders", content=ORDER, timeout=0.1)
+    with order_sent(bandwidth):
+        await_fault(bandwidth.control)
 
-    assert orders_made(bandwidth) == 0
-    deadline = time.monotonic() + 5
-    while orders_made(bandwidth) == 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    for _ in eventually(every_s=0.02):
+        if orders_made(bandwidth):
+            break
+    report = bandwidth.control.report()
+    (order,), (request,) = report["orders"], report["http"]["ref-1"]
+    late = datetime.fromisoformat(order["created_at"]) - datetime.fromisoformat(request["at"])
+    assert late >= timedelta(seconds=0.8)
 
 
 @pytest.mark.parametrize("processed", [True, False])
@@ -136,12 +151,12 @@ def test_unreadable_or_ambiguous_answer(
 
 
 def test_too_many_requests_as_documented(bandwidth: BandwidthClient) -> None:
-    bandwidth.control.fault("too_many_requests", delay_s=30, **ON_POST)
+    bandwidth.control.fault("too_many_requests", delay_s=300, **ON_POST)
     answer = bandwidth.post(ORDER)
 
     assert (answer.status_code, answer.content) == (429, b"")
     assert answer.headers["connection"] == "close"
-    assert 29 <= int(answer.headers["x-ratelimit-reset"]) - time.time() <= 32
+    assert 200 <= int(answer.headers["x-ratelimit-reset"]) - time.time() <= 302
     assert "retry-after" not in answer.headers
     assert orders_made(bandwidth) == 0
 

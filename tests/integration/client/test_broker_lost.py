@@ -15,7 +15,7 @@ from number_orders.embedded.engines import Engines
 from number_orders_client import Client, NoTicket
 
 WAIT_S = 3.0
-SLACK_S = 4.0
+SLACK_S = 15.0
 """For a machine that is busy; libraries' own patience was 21 s."""
 
 

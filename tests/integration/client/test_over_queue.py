@@ -52,7 +52,7 @@ def test_orders_are_submitted_found_and_cancelled(orders: Client, broker_url: st
     assert (document.state, document.key) == ("ACCEPTED", "crm-1")
     assert orders.find("crm-1").order_id == ticket.order_id
     assert orders.cancel(ticket.order_id, why="not needed").state == "CANCELLED"
-    assert orders.wait(ticket.order_id, timeout_s=30).final
+    assert orders.wait(ticket.order_id, timeout_s=60).final
     with redis.Redis.from_url(broker_url) as broker:  # answers that were read are gone
         assert list(broker.scan_iter("celery-task-meta-*")) == []
 
@@ -97,7 +97,7 @@ def test_waiting_ends_when_a_person_must_decide(orders: Client, app: Celery) -> 
     ticket = orders.submit(ORDER)
     parked = [str(ticket.order_id), "look at it", "ana"]
     app.send_task("orders.park", parked, queue="orders.operators").get(timeout=60)
-    document = orders.wait(ticket.order_id, timeout_s=30)
+    document = orders.wait(ticket.order_id, timeout_s=60)
     assert (document.state, document.final) == ("PARKED", False)
     assert "look at it" in str(document.reason)
 
@@ -109,7 +109,7 @@ def test_the_same_on_an_event_loop(worker: Process, broker_url: str) -> None:
             assert [ticket.key for ticket in tickets] == [f"crm-{i}" for i in range(20)]
             assert (await orders.find("crm-7")).order_id == tickets[7].order_id
             assert (await orders.cancel(tickets[0].order_id)).state == "CANCELLED"
-            assert (await orders.wait(tickets[0].order_id, timeout_s=30)).final
+            assert (await orders.wait(tickets[0].order_id, timeout_s=60)).final
             with pytest.raises(OrderRefused):
                 await orders.submit({"key": "crm"})
             submitted = await orders.submit_many([ORDER, "no order"])  # type: ignore[list-item]
@@ -133,7 +133,7 @@ def test_without_a_worker_there_is_no_ticket(broker_url: str) -> None:
         began = time.monotonic()
         with pytest.raises(NoTicket, match=r"no answer to orders\.submit"):
             orders.submit(ORDER)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 9  # it waits for ten by default
         for _ in eventually():
             if broker.llen(QUEUE) == 1:
                 break

@@ -133,22 +133,34 @@ def test_prefixed_lines() -> None:
     assert stream.getvalue() == "beat   | tick\nworker | tock\n"
 
 
-def test_stop_ends_all_and_kills_those_that_ignore_it(
+def test_stop_ends_all_in_order(recorder: Recorder, all_gone: Callable[..., bool]) -> None:
+    """Each process gets SIGTERM, and time to end."""
+    supervisor = supervised(recorder, grace_s=60)
+    pids = [supervisor.start(name, TALKER) for name in ("first", "second")]
+
+    supervisor.stop()
+    supervisor.stop()
+
+    assert all_gone(*pids)
+    codes = {event.name: event.returncode for event in recorder.events if event.kind is ProcessEventKind.EXITED}
+    assert codes == {"first": -signal.SIGTERM, "second": -signal.SIGTERM}
+
+
+def test_stop_kills_those_that_ignore_it(
     recorder: Recorder, eventually_true: Callable[..., bool], all_gone: Callable[..., bool]
 ) -> None:
     """No process outlives the grace period, and neither do the children of a killed one."""
     supervisor = supervised(recorder, grace_s=0.5)
-    pids = [supervisor.start(name, TALKER) for name in ("first", "second")]
+    other = supervisor.start("other", TALKER)
     stubborn = supervisor.start("stubborn", STUBBORN)
     assert eventually_true(lambda: any(name == "stubborn" for name, _ in recorder.lines))
     grandchild = next(int(line) for name, line in recorder.lines if name == "stubborn")
 
     supervisor.stop()
-    supervisor.stop()
 
-    assert all_gone(*pids, stubborn, grandchild)
+    assert all_gone(other, stubborn, grandchild)
     codes = {event.name: event.returncode for event in recorder.events if event.kind is ProcessEventKind.EXITED}
-    assert codes == {"first": -signal.SIGTERM, "second": -signal.SIGTERM, "stubborn": -signal.SIGKILL}
+    assert codes["stubborn"] == -signal.SIGKILL
 
 
 def test_stop_during_backoff_starts_nothing(recorder: Recorder, eventually_true: Callable[..., bool]) -> None:
@@ -204,3 +216,13 @@ def test_missing_program_is_reported_and_the_name_is_free_again(recorder: Record
         supervisor.start("worker", TALKER)
         with pytest.raises(ValueError, match="worker"):
             supervisor.start("worker", TALKER)
+
+
+def test_what_a_process_writes_is_private(tmp_path: Path, eventually_true: Callable[..., bool]) -> None:
+    """And its log: both may hold orders and their keys."""
+    written = tmp_path / "written"
+    with Supervisor(output=tmp_path) as supervisor:
+        supervisor.start("writer", ["sh", "-c", f"echo x > '{written}'; exec sleep 60"])
+        assert eventually_true(written.exists)
+
+    assert [path.stat().st_mode & 0o777 for path in (written, tmp_path / "writer.log")] == [0o600, 0o600]

@@ -1,6 +1,7 @@
 """Faults on purpose: the process is killed before or after any statement or request; the ledger's connection breaks."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import count
 from typing import Any
 
 import psycopg
@@ -9,11 +10,12 @@ from psycopg.rows import DictRow
 from number_orders.carriers.contract import CarrierAnswer
 from number_orders.carriers.http.courier import Courier
 from number_orders.fulfilment.ports import Delivery
+from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.connection import Connections, PostgresDatabase
 from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.orders import OrderStore
 from number_orders.orders.model import Order, OrderId
-from tests.integration.fulfilment.practice import RecordingNotifier
+from tests.integration.fulfilment.practice import Practice, RecordingNotifier
 
 
 class ProcessKilled(BaseException):
@@ -34,6 +36,21 @@ class CrashPoint:
         self.reached = self.reached or self.passed >= self._at
         if self.reached:
             raise ProcessKilled(self.passed)
+
+
+async def kill_at_every_point(practice: Practice, killed_at: Callable[[int, Services], Awaitable[bool]]) -> int:
+    """Kill a process at its first point, then at its second, until it has no more; return how many that were.
+
+    Args:
+        practice: Where it happens.
+        killed_at: Lets a process live that is killed at this point, checks what comes of it, and returns whether the
+            process came so far.
+    """
+    async with practice.opened() as services:
+        for point in count(1):
+            if not await killed_at(point, services):
+                return point
+    raise AssertionError("unreachable")
 
 
 def crashing_ledger(crash_point: CrashPoint, whole: Ledger) -> Ledger:

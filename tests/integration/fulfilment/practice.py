@@ -20,9 +20,11 @@ from number_orders.carriers.bandwidth.adapter import Bandwidth
 from number_orders.carriers.contract import Adapter
 from number_orders.carriers.http.courier import Courier, CourierSettings, boot_clock
 from number_orders.carriers.http.credentials import Authenticator, OAuth2ClientCredentials
+from number_orders.carriers.market import NO_MARKET, Market
 from number_orders.carriers.subscriptions import WantedSubscription
 from number_orders.fulfilment.carrier import Carrier
 from number_orders.fulfilment.intake import Intake
+from number_orders.fulfilment.lanes.runner import Serves
 from number_orders.fulfilment.ports import Delivery
 from number_orders.fulfilment.runtime import Services
 from number_orders.fulfilment.service import OrderService
@@ -72,6 +74,9 @@ PASSING = """
     UPDATE webhook_deliveries SET not_before = not_before - %(time)s;
     UPDATE webhook_hosts SET held_until = held_until - %(time)s, faulted_at = faulted_at - %(time)s;
     UPDATE tellings SET tried_since = tried_since - %(time)s;
+    UPDATE archived_orders SET archived_at = archived_at - %(time)s;
+    UPDATE restored_orders SET restored_at = restored_at - %(time)s;
+    UPDATE scheduled_runs SET began_at = began_at - %(time)s, ended_at = ended_at - %(time)s;
     UPDATE list_questions SET asked_at = asked_at - %(time)s;
     UPDATE held_numbers SET acquired_at = acquired_at - %(time)s, released_at = released_at - %(time)s"""
 
@@ -132,7 +137,9 @@ class Practice:
     notifier: RecordingNotifier = field(default_factory=RecordingNotifier)
     bell: RecordingBell = field(default_factory=RecordingBell)
     timeout_s: float = 20.0
-    """Far longer than this carrier takes on a busy machine. Tests of a carrier that never answers set less."""
+    """Far longer than this carrier takes on a busy machine."""
+    silence_s: float | None = None
+    """How long the carrier may be silent after a request. Tests of one that never answers set less than `timeout_s`."""
     concurrency: int = 10
     name: CarrierName = BANDWIDTH
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -142,6 +149,10 @@ class Practice:
     webhook_policy: WebhookPolicy = field(default_factory=WebhookPolicy)
     subscription: WantedSubscription | None = None
     notice_asks_every: timedelta | None = None
+    market: Market = NO_MARKET
+    archive_after: timedelta | None = None
+    serves: Serves | None = None
+    """Which lanes a run works beside the one it was called for; by default none, so that a test calls each itself."""
 
     @asynccontextmanager
     async def opened(
@@ -152,10 +163,14 @@ class Practice:
         auth: Authenticator | None = None,
         adapter: Adapter | None = None,
         boot_clock: Callable[[], float] = boot_clock,
+        watched_by: Any = None,
     ) -> AsyncIterator[Services]:
-        """Open a worker's services on this ledger and carrier, with their own connections or those of `ledger`."""
+        """Open a worker's services on this ledger and carrier, with their own connections or those of `ledger`.
+
+        `watched_by` is their monitor, tracer and meter.
+        """
         authenticator = auth or self.credentials()
-        settings = _settings(self.carrier.url, self.timeout_s)
+        settings = _settings(self.carrier.url, self.timeout_s, self.silence_s)
         open_courier = courier(settings, authenticator, now=utc_now, clock=boot_clock, tls=TLS)
         adapter = adapter or self.adapter()
         async with nullcontext(ledger) if ledger else PostgresLedger.at(self.url, connections_max=2) as open_ledger:
@@ -167,6 +182,8 @@ class Practice:
                 self.rates,
                 self.breaker_policy,
                 self.subscription,
+                self.market,
+                meter=watched_by,
             )
             if ledger is None:
                 await open_ledger.schedule.open_lanes([self.name])
@@ -181,6 +198,10 @@ class Practice:
                 webhook_sender=self.webhook_sender,
                 webhook_policy=self.webhook_policy,
                 notice_asks_every=self.notice_asks_every,
+                archive_after=self.archive_after,
+                serves=self.serves,
+                monitor=watched_by,
+                tracer=watched_by,
             )
             intake = Intake(
                 open_ledger.intake,
@@ -188,7 +209,10 @@ class Practice:
                 self.bell,
                 now=utc_now,
                 secrets=open_ledger.webhook_secrets,
+                removals=open_ledger.removals,
                 address_rules=self.address_rules,
+                monitor=watched_by,
+                tracer=watched_by,
             )
             try:
                 yield Services(open_ledger, orders, intake)
@@ -332,5 +356,7 @@ def run(work: Coroutine[Any, Any, None], *, within_s: float = 500) -> None:
     asyncio.run(bounded())
 
 
-def _settings(url: str, timeout_s: float) -> CourierSettings:
-    return CourierSettings(url, connect_timeout_s=timeout_s, read_timeout_s=timeout_s, total_timeout_s=timeout_s)
+def _settings(url: str, timeout_s: float, silence_s: float | None) -> CourierSettings:
+    return CourierSettings(
+        url, connect_timeout_s=timeout_s, read_timeout_s=silence_s or timeout_s, total_timeout_s=timeout_s
+    )

@@ -97,17 +97,23 @@ def test_check_says_that_an_order_would_be_parked_and_why(practice: Practice, sp
     run(checking())
 
 
+def limited_intake(practice: Practice, services: Services, *, numbers_per_hour: int) -> Intake:
+    """Return the intake with a limit for producers for whom nobody has set one."""
+    return Intake(
+        services.ledger.intake,
+        {BANDWIDTH: practice.adapter()},
+        practice.bell,
+        now=utc_now,
+        numbers_per_hour=numbers_per_hour,
+        secrets=services.ledger.webhook_secrets,
+        removals=services.ledger.removals,
+    )
+
+
 def test_check_knows_the_limit_of_a_producer_that_has_never_ordered(practice: Practice) -> None:
     async def checking() -> None:
         async with practice.opened() as services:
-            intake = Intake(
-                services.ledger.intake,
-                {BANDWIDTH: practice.adapter()},
-                practice.bell,
-                now=utc_now,
-                numbers_per_hour=5,
-                secrets=services.ledger.webhook_secrets,
-            )
+            intake = limited_intake(practice, services, numbers_per_hour=5)
             (fits,) = await intake.check([an_order("a", quantity=5)], producer="new")
             assert isinstance(fits, Prospect)
             (exceeds,) = await intake.check([an_order("a", quantity=6)], producer="new")
@@ -126,14 +132,7 @@ def test_producer_without_a_limit_is_warned_of_once(practice: Practice) -> None:
 
     async def ordering() -> None:
         async with practice.opened() as services:
-            intake = Intake(
-                services.ledger.intake,
-                {BANDWIDTH: practice.adapter()},
-                practice.bell,
-                now=utc_now,
-                numbers_per_hour=1000,
-                secrets=services.ledger.webhook_secrets,
-            )
+            intake = limited_intake(practice, services, numbers_per_hour=1000)
             with capture_logs() as logged:
                 for key in ("a", "b"):
                     await intake.submit(an_order(key), producer="new shop")

@@ -5,13 +5,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+import pytest
+
+from number_orders.carriers.http import credentials
 from number_orders.fulfilment.runtime import Services
 from number_orders.ledger.breakers import BreakerPolicy
 from number_orders.ledger.pauses import HeldBy
 from number_orders.orders.model import Lane
 from number_orders.orders.policy import CarrierPolicy
 from tests.integration.fulfilment.practice import POST, Practice, accept, an_order, run, work, work_until_idle
-from tests.pace import arrivals, most_in_a_second
+from tests.pace import arrivals
 
 OPENS_AFTER_FOUR: Final = BreakerPolicy(faults_max=4, hold_first=timedelta(minutes=1), hold_max=timedelta(minutes=4))
 
@@ -56,12 +59,15 @@ def test_carrier_that_is_down_is_tried_with_one_order_at_a_time(practice: Practi
             assert practice.differences(*order_ids) == []
             assert (await one.ledger.pauses.holds())[1] == []
 
-    run(outage(), within_s=120)
+    run(outage())
 
 
-def test_refused_connection_opens_the_breaker_and_fails_no_order(practice: Practice) -> None:
+def test_refused_connection_opens_the_breaker_and_fails_no_order(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No server listens: accepted orders stay accepted. A token that cannot be fetched is one fault for them all."""
     practice.breaker_policy = replace(OPENS_AFTER_FOUR, faults_max=2)
+    monkeypatch.setattr(credentials, "_SHARE_FAILURE_S", 600.0)
     url, practice.carrier.url = practice.carrier.url, "http://127.0.0.1:1"
 
     async def refused() -> None:
@@ -70,7 +76,7 @@ def test_refused_connection_opens_the_breaker_and_fails_no_order(practice: Pract
             await work(services, Lane.SUBMIT)
             assert practice.rows("SELECT faults FROM breakers") == [{"faults": 1}]
             practice.pass_time(minutes=1)
-            await asyncio.sleep(1.1)  # for so long a failed fetch is shared
+            monkeypatch.setattr(credentials, "_SHARE_FAILURE_S", 0.0)
             await work(services, Lane.SUBMIT)
             _, (hold,) = await services.ledger.pauses.holds()
             assert hold.held_by is HeldBy.BREAKER
@@ -84,7 +90,7 @@ def test_refused_connection_opens_the_breaker_and_fails_no_order(practice: Pract
             assert practice.differences(*order_ids) == []
             assert {row["losses"] for row in practice.rows("SELECT losses FROM orders")} == {0}
 
-    run(refused(), within_s=120)
+    run(refused())
 
 
 def test_probe_without_a_token_counts_and_the_token_endpoint_is_named(practice: Practice) -> None:
@@ -108,7 +114,7 @@ def test_probe_without_a_token_counts_and_the_token_endpoint_is_named(practice: 
             assert "token endpoint" in row["why"]
             assert "token_refused" in dict(practice.alarms())
 
-    run(half_back(), within_s=60)
+    run(half_back())
 
 
 def test_refused_orders_are_no_faults(practice: Practice) -> None:
@@ -133,11 +139,13 @@ def test_429_without_a_time_pauses_the_limit_group_for_30_seconds(practice: Prac
     async def limited() -> None:
         async with practice.opened() as services:
             (order_id,) = await accept(services)
+            before = await services.ledger.now()
             await work(services, Lane.SUBMIT)
             now, (hold,) = await services.ledger.pauses.holds()
             assert (hold.held_by, hold.limit_group) == (HeldBy.LIMIT, "ORDER")
             assert hold.until is not None
-            assert timedelta(seconds=20) < hold.until - now <= timedelta(seconds=30)
+            assert hold.until - before > timedelta(seconds=29)
+            assert hold.until - now <= timedelta(seconds=30)
             await work_until_idle(practice, services)
             assert practice.differences(order_id) == []
 
@@ -145,7 +153,7 @@ def test_429_without_a_time_pauses_the_limit_group_for_30_seconds(practice: Prac
 
 
 def test_every_request_of_a_conversation_takes_a_rate_slot(practice: Practice) -> None:
-    """A search for an order in doubt asks several times: at five a second, no second has more than five requests."""
+    """A search for an order in doubt asks several times: at five a second, its requests take as long as they must."""
     practice.rates = {"HISTORY": 5.0}
     practice.policy = CarrierPolicy(doubt_patience=timedelta(seconds=0), doubt_asks=1)
     practice.carrier.fault("drop_before", times=3, **POST)
@@ -155,12 +163,9 @@ def test_every_request_of_a_conversation_takes_a_rate_slot(practice: Practice) -
             order_ids = await accept(services, *(an_order(f"crm-{i}") for i in range(6)))
             await work_until_idle(practice, services)
             assert practice.differences(*order_ids) == []
-            assert practice.carrier.report()["requests"]["by_route"]["GET /orders"]["total"] >= 3
-            assert most_requests_in_a_second(practice, "GET") <= 5
+            asked = arrivals(practice.carrier.report(), "GET")
+            assert len(asked) >= 6
+            # Their slots are a fifth of a second apart. The first may have been later after its slot than the last.
+            assert asked[-1].at - asked[0].earliest >= (len(asked) - 2) / 5
 
-    run(doubtful(), within_s=120)
-
-
-def most_requests_in_a_second(practice: Practice, method: str) -> int:
-    """Return the most requests of a method in any one second of the carrier's clock."""
-    return most_in_a_second(arrivals(practice.carrier.report(), method))
+    run(doubtful())

@@ -15,7 +15,17 @@ from number_orders.ledger.history import History, Story
 from number_orders.ledger.ledger import Ledger, PostgresLedger
 from number_orders.ledger.pauses import HeldBy
 from number_orders.orders.errors import NotParkable, NotResolvable, UnknownOrder
-from number_orders.orders.events import Adopted, Event, Parked, Resolution, SentAgain, StillOpen, WrittenOff
+from number_orders.orders.events import (
+    Acknowledged,
+    Adopted,
+    Event,
+    Parked,
+    Resolution,
+    SentAgain,
+    StillOpen,
+    SubmissionBegun,
+    WrittenOff,
+)
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId, State
 from number_orders.orders.policy import CarrierPolicy
 from tests.integration.fulfilment.portal import BandwidthPortal
@@ -160,6 +170,34 @@ def test_carrier_order_can_be_adopted_once(practice: Practice) -> None:
     run(whole())
 
 
+def test_carrier_order_of_an_archived_order_cannot_be_adopted(practice: Practice) -> None:
+    """Neither by a person, who is told the owner, nor because the carrier names it again."""
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (owner,) = await accept(services, an_order("crm-1"))
+            await work_until_idle(practice, services)
+            carrier_order_id = CarrierOrderId(practice.order(owner)["carrier_order_id"])
+            practice.pass_time(days=60)
+            await services.orders.forget()
+            assert await services.ledger.archive.copy(timedelta(days=31)) == 1
+            practice.pass_time(minutes=11)
+            assert await services.ledger.archive.remove() == (1, 1)
+
+            order_id = await accept_and_park(services, "crm-2")
+            with pytest.raises(NotResolvable, match=f"which belongs to order {owner} of ours"):
+                await services.orders.resolve(order_id, Adopted(carrier_order_id, "ana", "seen"))
+            assert practice.order(order_id)["state"] == "PARKED"
+            assert (await services.orders.resolve(order_id, AGAIN)).state is State.ACCEPTED
+            await record_event(services.ledger, order_id, SubmissionBegun())
+            await record_event(services.ledger, order_id, Acknowledged(carrier_order_id, "RECEIVED"))
+            assert practice.order(order_id)["state"] == "PARKED"
+            assert practice.alarms() == [("carrier_order_taken", 1)]
+            assert await services.ledger.archive.restore([owner]) == [owner]
+
+    run(whole())
+
+
 def test_decision_sent_twice_is_carried_out_once(practice: Practice) -> None:
     """A message may come twice; by then the order may have ended, or be parked again for another reason."""
 
@@ -202,8 +240,8 @@ def test_decision_is_void_if_the_order_moves_meanwhile(practice: Practice) -> No
     """The carrier reports the order while the decision is carried out: nothing is sent."""
 
     class Busy(History):
-        async def story(self, order_id: OrderId) -> Story:
-            found = await super().story(order_id)
+        async def story(self, order_id: OrderId, *, receipts_max: int | None = None) -> Story:
+            found = await super().story(order_id, receipts_max=receipts_max)
             if len(found.events) == 2:
                 await record_event(Ledger(self._database), order_id, StillOpen("PROCESSING"))
             return found
@@ -368,5 +406,21 @@ def test_a_message_to_park_that_comes_twice_does_not_park_again(practice: Practi
                 await services.orders.park(order_id, by="ana", why="stuck")
             assert practice.order(order_id)["state"] == "OPEN"
             assert (await services.orders.park(order_id, by="ana", why="stuck once more")).state is State.PARKED
+
+    run(whole())
+
+
+def test_decision_about_an_order_that_has_moved_is_refused(practice: Practice) -> None:
+    """A person has seen one version, and decides about that."""
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            order_id = await accept_and_park(services)
+            version = practice.order(order_id)["version"]
+            with pytest.raises(NotResolvable, match="look at it again"):
+                await services.orders.resolve(order_id, OFF, expected_version=version - 1)
+            assert practice.order(order_id)["state"] == "PARKED"
+            order = await services.orders.resolve(order_id, OFF, expected_version=version)
+            assert order.state is State.FAILED
 
     run(whole())

@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from itertools import count
 from typing import Any
 
 import httpx
@@ -18,7 +17,13 @@ from number_orders.orders.events import Adopted
 from number_orders.orders.model import CarrierOrderId, Lane, Order, OrderId
 from number_orders.orders.policy import CarrierPolicy
 from number_orders.sandbox.control import SandboxControl
-from tests.integration.fulfilment.breaking import CrashPoint, ProcessKilled, crashing_courier, crashing_ledger
+from tests.integration.fulfilment.breaking import (
+    CrashPoint,
+    ProcessKilled,
+    crashing_courier,
+    crashing_ledger,
+    kill_at_every_point,
+)
 from tests.integration.fulfilment.practice import GET, Practice, accept, an_order, run, work, work_until_idle
 
 PUT = {"method": "PUT", "path": "/orders/{orderId}"}
@@ -297,11 +302,7 @@ def test_worker_killed_at_any_point_of_a_closing_changes_no_end(
         return crash_point.reached
 
     async def every_point() -> None:
-        async with practice.opened() as services:
-            for point in count(1):
-                if not await killed_at(point, services):
-                    break
-            assert point > 15
+        assert await kill_at_every_point(practice, killed_at) > 15
 
     run(every_point())
 

@@ -33,12 +33,12 @@ from workers.clock import utc_now
 @asynccontextmanager
 async def with_short_timeout(practice: Practice) -> AsyncIterator[Services]:
     """Open services for a carrier that hangs. Only the request that hangs is sent with them."""
-    patient_s, practice.timeout_s = practice.timeout_s, 0.8
+    practice.silence_s = 0.8
     try:
         async with practice.opened(auth=StaticBearer("sandbox-token")) as services:
             yield services
     finally:
-        practice.timeout_s = patient_s
+        practice.silence_s = None
 
 
 async def accept_and_send(practice: Practice, *, hangs: bool = False, **changes: Any) -> OrderId:

@@ -236,10 +236,11 @@ def test_other_orders_are_asked_about_while_one_waits_for_a_list(practice: Swift
             practice.pass_time(seconds=0.5)
             open_order = await accept_one(services, a_purchase(criteria={"npa": "907"}))
             await work_once(practice, services, Lane.SUBMIT)
+            assert practice.order(waiting)["state"] == "OPEN"
             await work_once(practice, services, Lane.ASK, seconds=3)
             assert requests_to(practice, f"{GET['method']} {GET['path']}") > asked
             assert practice.order(open_order)["state"] == "OPEN"
-            assert practice.order(waiting)["state"] == "OPEN"
+            assert practice.order(waiting)["state"] == "COMPLETED"  # the list is read in the same turn
 
     run(beside())
 

@@ -1,12 +1,23 @@
 """Events are recorded whole, whatever other workers write, and one order's error does not stop the others."""
 
 import asyncio
+import errno
 from collections.abc import Sequence
+from typing import Any
 
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.runtime import Services
 from number_orders.orders.errors import NotCancellable
-from number_orders.orders.events import Acknowledged, AnswerLost, Event, Filled, NotSent, StillOpen, SubmissionBegun
+from number_orders.orders.events import (
+    Acknowledged,
+    AnswerLost,
+    Event,
+    Filled,
+    NotSent,
+    Refused,
+    StillOpen,
+    SubmissionBegun,
+)
 from number_orders.orders.model import CarrierOrderId, Lane, NumberResult, NumberState, Order, OrderId, State
 from number_orders.orders.numbers import E164
 from tests.integration.fulfilment.breaking import FailingConnection, stale_once
@@ -125,6 +136,28 @@ def test_answer_is_recorded_although_the_order_has_moved(practice: Practice) -> 
     run(late())
 
 
+def test_order_that_was_open_before_it_ended_contradicts_no_end(practice: Practice) -> None:
+    """A worker stood still with its answer, and another heard the end. Numbers do contradict it, and later answers."""
+
+    async def late() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services)
+            (sent,) = await begin(practice, services, [order_id])
+            recorder, now = a_recorder(practice, services), await services.ledger.now()
+            named = Heard(sent, Acknowledged(CARRIER_ORDER_ID), attempt_number=1)
+            opened = (await recorder.hear([named], now=now))[order_id]
+            ended = (await recorder.hear([Heard(opened, Refused("FAILED", "none left"))], now=now))[order_id]
+            await recorder.hear([Heard(opened, StillOpen("PROCESSING"))], now=now)
+            assert practice.story(order_id)[-1] == "Refused"
+            assert practice.alarms() == []
+            await recorder.hear([Heard(ended, StillOpen("PROCESSING"))], now=now)
+            assert practice.alarms() == [("end_contradicted", 1)]
+            await recorder.hear([Heard(opened, StillOpen("PROCESSING", (RALEIGH,)))], now=now)
+            assert practice.alarms() == [("end_contradicted", 2)]
+
+    run(late())
+
+
 def test_order_cancelled_while_it_is_being_sent_is_either_sent_or_cancelled(practice: Practice) -> None:
     """Ten orders, each cancelled at the moment of sending: what was cancelled was never bought.
 
@@ -194,3 +227,20 @@ def test_order_that_moved_but_may_still_be_cancelled_is_cancelled(practice: Prac
                 assert (await late.orders.cancel(order_id, by="producer")).state.value == "CANCELLED"
 
     run(moved())
+
+
+def test_order_goes_on_although_those_who_watch_it_break(practice: Practice) -> None:
+    """Metrics on a full disk, a tracer with a bug: the order is bought once, and its end is told."""
+
+    class Broken:
+        def __getattr__(self, name: str) -> Any:
+            raise OSError(errno.ENOSPC, f"No space left on device: {name}")
+
+    async def buy() -> None:
+        async with practice.opened(watched_by=Broken()) as services:
+            (order_id,) = await accept(services)
+            await work_until_idle(practice, services)
+            assert practice.order(order_id)["state"] == "COMPLETED"
+            assert "AnswerLost" not in practice.story(order_id)
+
+    run(buy())

@@ -196,7 +196,7 @@ def test_two_orders_about_one_number_are_sent_one_after_the_other(practice: Prac
 
 def test_a_purchase_does_not_come_between_a_removal_and_its_resending(practice: Practice) -> None:
     """The removal had arrived, and was not among those that were read. It is sent again when its limit allows it."""
-    practice.timeout_s = 1.5
+    practice.silence_s = 1.5
 
     async def whole() -> None:
         portal = BandwidthPortal(practice.carrier)

@@ -345,6 +345,6 @@ def test_callback_at_the_address_of_its_order_brings_the_end_at_once(cm: Practic
 
 async def applied(cm: Practice, count: int) -> None:
     """Wait until so many notices are applied."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(90):
         while len(cm.rows("SELECT 1 FROM notices WHERE handled_at IS NOT NULL")) < count:  # noqa: ASYNC110  others write
             await asyncio.sleep(0.01)

@@ -77,7 +77,7 @@ def test_order_that_keeps_its_lock_for_long_raises_an_alarm_every_hour(practice:
             assert active_alarms(practice) == []
             await work_once(practice, services, minutes=20)
             await services.orders.watch()
-            await services.ledger.alarms.clear()
+            await services.ledger.alarms.clear(by="ana")
             await services.orders.watch()
             assert active_alarms(practice) == []
             practice.db.execute("UPDATE alarms SET last_at = last_at - '61 min'::interval WHERE what = 'turn_held'")

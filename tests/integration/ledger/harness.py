@@ -44,7 +44,11 @@ class LedgerHarness(Protocol):
 
 
 _MOMENTS: Final = {
-    "orders": ("accepted_at", "charged_at"),
+    "orders": ("accepted_at", "charged_at", "ended_at"),
+    "archived_orders": ("archived_at", "ended_at"),
+    "restored_orders": ("restored_at",),
+    "scheduled_runs": ("began_at", "ended_at"),
+    "coverage_snapshots": ("taken_at",),
     "owed": ("not_before", "hurried_at"),
     "notices": ("received_at", "match_at"),
     "budgets": ("next_at", "paused_until"),

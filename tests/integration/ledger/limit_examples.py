@@ -18,7 +18,9 @@ LIMIT_GROUPS: Final = {
     (Lane.ASK, Kind.REMOVE_NUMBERS): "HISTORY",
 }
 _GROUPS: Final = ("ORDER", "DISCONNECT", "HISTORY")
-OPENS_AFTER_THREE: Final = BreakerPolicy(faults_max=3, hold_first=timedelta(seconds=10), hold_max=timedelta(seconds=30))
+OPENS_AFTER_THREE: Final = BreakerPolicy(faults_max=3, hold_first=timedelta(minutes=2), hold_max=timedelta(minutes=6))
+HOLD_OVER: Final = timedelta(minutes=7)
+"""After this time the breaker lets a probe through, however often it was opened."""
 TINY: Final = timedelta(milliseconds=1)
 
 

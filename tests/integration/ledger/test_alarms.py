@@ -21,6 +21,28 @@ def test_repeated_alarm_is_one_row_with_a_count(harness: LedgerHarness) -> None:
     harness.run(work)
 
 
+def test_alarm_is_cleared_as_somebody_has_seen_it(harness: LedgerHarness) -> None:
+    """One that has happened again since stays active. Who cleared it last is kept."""
+
+    async def work(ledger: Ledger) -> None:
+        await ledger.alarms.raise_alarm("bought_twice", "crm-7")
+        (seen,) = await ledger.alarms.active()
+        assert seen["cleared_by"] is None
+        await ledger.alarms.raise_alarm("bought_twice", "crm-7")
+        assert await ledger.alarms.clear([seen["alarm_id"]], by="ana", times=seen["times"]) == []
+        (cleared,) = await ledger.alarms.clear([seen["alarm_id"]], by="ana", times=2)
+        assert cleared["cleared_by"] == "ana"
+        assert [dict(each) for each in await ledger.alarms.cleared(HOUR, 5)] == [dict(cleared)]
+        assert await ledger.alarms.read(seen["alarm_id"]) == cleared
+        assert await ledger.alarms.read(seen["alarm_id"] + 1) is None
+        await ledger.alarms.raise_alarm("bought_twice", "crm-7")
+        (again,) = await ledger.alarms.active()
+        assert (again["times"], again["cleared_by"]) == (3, "ana")
+        assert await ledger.alarms.cleared(HOUR, 5) == []
+
+    harness.run(work)
+
+
 def test_persisting_condition_is_one_alarm_counted_once_in_a_while(harness: LedgerHarness) -> None:
     """A cleared alarm is active again after that time, or at once if it is about another order."""
 
@@ -36,7 +58,7 @@ def test_persisting_condition_is_one_alarm_counted_once_in_a_while(harness: Ledg
         assert await note(detail="2 wait") == 1
         (alarm,) = await ledger.alarms.active()
         assert (alarm["detail"], alarm["order_id"], alarm["times"]) == ("2 wait", one.order_id, 1)
-        await ledger.alarms.clear()
+        await ledger.alarms.clear(by="ana")
         assert await note(detail="3 wait") == 1
         assert await ledger.alarms.active() == []
         assert await note(detail="3 wait", after=timedelta(microseconds=-1)) == 2

@@ -101,6 +101,31 @@ def test_order_sent_again_takes_nothing_and_is_not_refused(harness: LedgerHarnes
     harness.run(work)
 
 
+def test_key_that_comes_twice_at_once_counts_once(harness: LedgerHarness) -> None:
+    """Whether the first of its orders is stored, parked, or refused before a smaller one."""
+
+    async def work(ledger: Ledger) -> None:
+        await ledger.allowances.set_limits("crm", [Limit(Span.HOUR, 10)])
+        orders = [an_order("a", 6), an_order("a", 6), an_order("a", 6), an_order("b", 4), an_order("c", 1)]
+        assert await outcomes(ledger, *orders) == ["ACCEPTED", "taken", "taken", "ACCEPTED", "refused"]
+        assert await taken(ledger) == {(None, "hour"): 10}
+
+        await ledger.allowances.set_limits("web", [Limit(Span.HOUR, 10)])
+        orders = [an_order("a", 20, producer="web"), an_order("a", 7, producer="web"), an_order("a", 7, producer="web")]
+        orders += [an_order("b", 4, producer="web"), an_order("c", 3, producer="web")]
+        assert await outcomes(ledger, *orders) == ["refused", "ACCEPTED", "taken", "refused", "ACCEPTED"]
+
+        await ledger.allowances.set_limits("erp", [Limit(Span.HOUR, 10)], above=Above.PARK)
+        orders = [
+            an_order("a", 20, producer="erp"),
+            an_order("a", 20, producer="erp"),
+            an_order("b", 10, producer="erp"),
+        ]
+        assert await outcomes(ledger, *orders) == ["PARKED", "taken", "ACCEPTED"]
+
+    harness.run(work)
+
+
 def test_default_holds_for_producers_that_nobody_set_up(harness: LedgerHarness) -> None:
     async def work(ledger: Ledger) -> None:
         assert await outcomes(ledger, an_order("a", 90), an_order("b", 20), default=100) == ["ACCEPTED", "refused"]

@@ -12,7 +12,9 @@ from number_orders.orders.model import Kind, Lane
 from tests.integration.ledger.examples import MINUTE, a_new_order, a_request
 from tests.integration.ledger.harness import BANDWIDTH, LedgerHarness
 from tests.integration.ledger.limit_examples import (
+    HOLD_OVER,
     OPENS_AFTER_THREE,
+    TINY,
     accept_some,
     claim,
     count_claimed,
@@ -59,7 +61,7 @@ def test_one_of_many_workers_takes_the_probe(harness: LedgerHarness) -> None:
         await set_rates(ledger)
         await accept_some(ledger, 30)
         await open_breaker(ledger)
-        await harness.advance(MINUTE)
+        await harness.advance(HOLD_OVER)
         rounds = await asyncio.gather(
             *(count_claimed(ledger, 5, lane) for lane in (Lane.SUBMIT, Lane.ASK) for _ in range(20))
         )
@@ -79,7 +81,7 @@ def test_probe_is_not_taken_on_a_lane_without_work(harness: LedgerHarness) -> No
         await set_rates(ledger)
         await accept_some(ledger, 3)
         await open_breaker(ledger)
-        await harness.advance(MINUTE)
+        await harness.advance(HOLD_OVER)
         assert await count_claimed(ledger, lane=Lane.ASK) == 0
         assert await count_claimed(ledger) == 1
 
@@ -103,7 +105,7 @@ def test_only_the_probe_counts_while_the_breaker_is_open(harness: LedgerHarness)
             is None
         )
         assert await claim(ledger) is None
-        await harness.advance(MINUTE)
+        await harness.advance(HOLD_OVER)
         probe = await claim(ledger)
         assert probe is not None
         await ledger.breakers.reset(BANDWIDTH, [early.token])
@@ -123,7 +125,7 @@ def test_returned_probe_is_taken_by_the_next_claim(harness: LedgerHarness) -> No
         await accept_some(ledger, 3)
         early = await claim(ledger, 1)
         await open_breaker(ledger)
-        await harness.advance(MINUTE)
+        await harness.advance(HOLD_OVER)
         probe = await claim(ledger)
         assert early is not None
         assert probe is not None
@@ -143,28 +145,28 @@ def test_breaker_that_has_closed_lately_opens_for_one_step_longer(harness: Ledge
         await set_rates(ledger)
         await accept_some(ledger, 5)
         await open_breaker(ledger)
-        await harness.advance(MINUTE)
+        await harness.advance(HOLD_OVER)
         probe = await claim(ledger)
         assert probe is not None
         await ledger.breakers.reset(BANDWIDTH, [probe.token])
         await open_breaker(ledger)
         _, (hold,) = await ledger.pauses.holds()
         assert hold.until is not None
-        assert timedelta(seconds=11) < hold.until - await ledger.now() <= timedelta(seconds=20)
+        assert timedelta(minutes=3) < hold.until - await ledger.now() <= timedelta(minutes=4)
 
     harness.run(work)
 
 
 @pytest.mark.parametrize("failed_probes", [0, 1, 2, 40])
 def test_breaker_opens_for_twice_as_long_each_time_up_to_a_maximum(harness: LedgerHarness, failed_probes: int) -> None:
-    """Ten seconds, twenty, then always thirty."""
+    """Two minutes, four, then always six."""
 
     async def work(ledger: Ledger) -> None:
         await set_rates(ledger)
         await accept_some(ledger, failed_probes + 1)
         await open_breaker(ledger)
         for _ in range(failed_probes):
-            await harness.advance(MINUTE)
+            await harness.advance(HOLD_OVER)
             probe = await claim(ledger)
             assert probe is not None
             await ledger.breakers.count_faults(
@@ -173,37 +175,48 @@ def test_breaker_opens_for_twice_as_long_each_time_up_to_a_maximum(harness: Ledg
         _, (hold,) = await ledger.pauses.holds()
         assert hold.until is not None
         left = hold.until - await ledger.now()
-        expected = min(10 * 2**failed_probes, 30)
-        assert timedelta(seconds=expected - 9) < left <= timedelta(seconds=expected)
+        expected = min(2 * 2**failed_probes, 6)
+        assert timedelta(minutes=expected - 1) < left <= timedelta(minutes=expected)
 
     harness.run(work)
 
 
 def test_carrier_that_is_back_gets_more_requests_step_by_step(harness: LedgerHarness) -> None:
-    """A few at first, more each second, then all. A group with a rate stays within it."""
+    """A few at first, twice as many every two seconds, then all. A group with a rate stays within it."""
+
+    def spacing(age: timedelta) -> timedelta:
+        """Return the time between two requests when the carrier has been back for so long."""
+        return timedelta(seconds=0.25 * 0.5 ** (age.total_seconds() / 2))
+
+    def most(age: timedelta) -> int:
+        """Return how many requests one claim takes ahead: those of half a second, and five more at first."""
+        return 2 + max(5, int(timedelta(seconds=0.5) / spacing(age)))
 
     async def work(ledger: Ledger) -> None:
         await set_rates(ledger, DISCONNECT=2)
         await accept_some(ledger, 300)
         await accept_some(ledger, 20, Kind.REMOVE_NUMBERS)
         await open_breaker(ledger)
-        await harness.advance(MINUTE)
+        await harness.advance(HOLD_OVER)
         probe = await claim(ledger)
         assert probe is not None
+        back_at = await ledger.now()
         await ledger.breakers.reset(BANDWIDTH, [probe.token])
         first = await claim(ledger)
         assert first is not None
         orders = [one for one in first.claims if one.limit_group == "ORDER"]
-        assert 1 <= len(orders) <= 6
+        assert 1 <= len(orders) <= most(first.now - back_at)
         further = [await ledger.limits.take_rate_slot(BANDWIDTH, group) for group in ("ORDER", "HISTORY")]
         behind, alone = (slot and slot.at for slot in further)
         assert behind
-        assert behind >= max(slot for one in orders if (slot := one.rate_slot_at)) + timedelta(seconds=0.1)
+        last = max(slot for one in orders if (slot := one.rate_slot_at))
+        assert behind >= last + spacing(await ledger.now() - back_at) - TINY
         assert alone, "a conversation's later requests keep to the same pace"
         await harness.advance(timedelta(seconds=8))
         growing = await claim(ledger)
         assert growing is not None
-        assert 6 < sum(one.limit_group == "ORDER" for one in growing.claims) < 60
+        age = growing.now - (back_at - timedelta(seconds=8))
+        assert 6 < sum(one.limit_group == "ORDER" for one in growing.claims) <= most(age)
         assert sum(one.limit_group == "DISCONNECT" for one in growing.claims) <= 3
         await harness.advance(timedelta(seconds=12))
         whole = await claim(ledger, 100)

@@ -55,7 +55,7 @@ def test_service_writes_rows_and_changes_no_table(roles: tuple[str, str], grants
     if not grants_first:
         with psycopg.connect(service) as db, refused():
             db.execute("SELECT FROM lanes")
-    execute(owner, GRANTS, GRANTS)
+        execute(owner, GRANTS, GRANTS)
 
     with psycopg.connect(owner) as db:
         tables = [name for (name,) in db.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]

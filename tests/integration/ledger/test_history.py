@@ -1,8 +1,10 @@
 """The story of an order, its receipts, and since when it is worked on."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import psycopg
 import pytest
 from uuid_utils.compat import uuid7
 
@@ -12,7 +14,7 @@ from number_orders.orders.errors import UnknownOrder
 from number_orders.orders.events import Deferred, Hurried, NotSent, SubmissionBegun, ToldAgain
 from number_orders.orders.model import OrderId
 from tests.integration.ledger.examples import HOUR, a_request, accept_order, record_events
-from tests.integration.ledger.harness import LedgerHarness
+from tests.integration.ledger.harness import LedgerHarness, PostgresHarness
 
 
 def test_receipts_are_kept_until_they_are_old(harness: LedgerHarness) -> None:
@@ -29,6 +31,25 @@ def test_receipts_are_kept_until_they_are_old(harness: LedgerHarness) -> None:
         assert (await ledger.history.story(order.order_id)).receipts == ()
 
     harness.run(work)
+
+
+@pytest.mark.parametrize("without", [(), ("nestloop",), ("nestloop", "hashjoin"), ("nestloop", "mergejoin")])
+def test_receipts_keep_their_order_however_the_statement_is_planned(ledger_url: str, without: Sequence[str]) -> None:
+    """Who reads them looks for what was sent first, and what came of it."""
+    with psycopg.connect(ledger_url, autocommit=True) as db:
+        for method in without:
+            db.execute(f"ALTER DATABASE {db.info.dbname} SET enable_{method} = off".encode())
+
+    async def work(ledger: Ledger) -> None:
+        orders = [await accept_order(ledger, a_request(key)) for key in ("crm-1", "crm-2", "crm-3")]
+        requests = [f"GET /orders?page={page}" for page in range(40)]
+        await ledger.history.keep_receipts(
+            [Receipt(order.order_id, request, 1, 200) for request in requests for order in orders]
+        )
+        for order in orders:
+            assert [row["request"] for row in (await ledger.history.story(order.order_id)).receipts] == requests
+
+    PostgresHarness(ledger_url).run(work)
 
 
 def test_story_of_an_unknown_order_is_an_error(harness: LedgerHarness) -> None:

@@ -1,16 +1,19 @@
 """Migrations build the schema of schema.sql, also when several processes run them at once."""
 
 import re
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
 
 import psycopg
 import pytest
+from alembic import command
 from psycopg import sql
 
 from number_orders.embedded.engines import Engines
-from number_orders.ledger.migrate import head, migrate, schema_fault, schema_version
+from number_orders.ledger.migrate import _LOCK, head, migrate, schema_fault, schema_version
+from number_orders.orders.errors import LedgerUnavailable
 
 CATALOGUE = """
     SELECT 'column', table_name || '.' || column_name,
@@ -39,6 +42,15 @@ def empty_url(engines: Engines, request: pytest.FixtureRequest) -> str:
         db.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
         db.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return engines.database_url.rsplit("/", 1)[0] + f"/{name}"
+
+
+def before_the_archive(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Migrate as a release did that had no archive; return its revision."""
+    with monkeypatch.context() as patch:
+        upgrade = command.upgrade
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0011"))
+        migrate(url)
+    return "0011"
 
 
 def catalogue(url: str) -> list[tuple[str, ...]]:
@@ -73,9 +85,15 @@ def test_address_may_name_several_hosts(empty_url: str) -> None:
 def test_migrations_have_no_statement_timeout(empty_url: str) -> None:
     """Whatever the session has: behind a pooler it may be one that a worker has set up."""
     with psycopg.connect(empty_url, autocommit=True) as db:
-        db.execute(f"ALTER DATABASE {db.info.dbname} SET statement_timeout = 5".encode())  # ms
+        db.execute(f"ALTER DATABASE {db.info.dbname} SET statement_timeout = '1s'".encode())
 
-    assert migrate(empty_url) == head()
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(empty_url) as another:
+        another.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])  # as one that migrates for long
+        migrating = pool.submit(migrate, empty_url)
+        with pytest.raises(TimeoutError):
+            migrating.result(timeout=3)
+        another.rollback()
+        assert migrating.result(timeout=120) == head()
 
 
 def test_migration_leaves_no_lock(empty_url: str) -> None:
@@ -104,3 +122,35 @@ def test_schema_that_is_older_or_missing_does_not_serve(empty_url: str) -> None:
         assert "schema 0001" in str(schema_fault(empty_url))
         db.execute("UPDATE alembic_version SET version_num = '9999'")
     assert schema_fault(empty_url) is None
+
+
+def test_whoever_reads_a_table_delays_the_migration_and_not_the_service(
+    empty_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `pg_dump` does: it holds locks for as long as it lasts."""
+    monkeypatch.setattr("number_orders.ledger.migrate._PAUSE_S", 0.2)
+    before = before_the_archive(empty_url, monkeypatch)
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(empty_url) as dump, psycopg.connect(empty_url) as service:
+        dump.execute("LOCK TABLE held_numbers IN ACCESS SHARE MODE")
+        migrating = pool.submit(migrate, empty_url)
+        service.execute("SET lock_timeout = '60s'")
+        for _ in range(20):
+            service.execute("UPDATE orders SET moved_at = now()")
+            service.execute("SELECT FROM held_numbers LIMIT 1")
+            service.commit()
+            time.sleep(0.2)
+        assert not migrating.done()
+        assert schema_version(empty_url) == before
+        dump.rollback()
+        assert migrating.result(timeout=120) == head()
+
+
+def test_a_table_that_stays_locked_is_named_as_the_reason(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("number_orders.ledger.migrate._PAUSE_S", 0.01)
+    monkeypatch.setattr("number_orders.ledger.migrate._TRIES", 2)
+    before = before_the_archive(empty_url, monkeypatch)
+    with psycopg.connect(empty_url) as dump:
+        dump.execute("LOCK TABLE held_numbers IN ACCESS SHARE MODE")
+        with pytest.raises(LedgerUnavailable, match="kept a table locked"):
+            migrate(empty_url)
+    assert schema_version(empty_url) == before

@@ -20,7 +20,7 @@ from tests.integration.ledger.examples import (
 )
 from tests.integration.ledger.harness import BANDWIDTH, LedgerHarness
 
-EVERY = timedelta(seconds=5)
+EVERY = timedelta(minutes=5)
 ANOTHER = CarrierOrderId("another")
 
 
@@ -91,7 +91,7 @@ def test_notice_changes_no_order(harness: LedgerHarness) -> None:
 
 
 def test_many_notices_are_one_question(harness: LedgerHarness) -> None:
-    """Copies too. The next question comes five seconds later at the earliest, and is one for all."""
+    """Copies too. The next question comes five minutes later at the earliest, and is one for all."""
 
     async def work(ledger: Ledger) -> None:
         order = await an_open_order(ledger)
@@ -100,13 +100,13 @@ def test_many_notices_are_one_question(harness: LedgerHarness) -> None:
         assert await tell(ledger, *(a_notice(body=b"news %d" % number) for number in range(50)), a_notice(), a_notice())
         await put_off(ledger, order)
         assert not await tell(ledger, a_notice(), a_notice(body=b"more"))
-        assert 3 < await wait_s(ledger, order) <= 5
+        assert 200 < await wait_s(ledger, order) <= 300
         assert not await tell(ledger, a_notice(body=b"and more"))
-        assert 3 < await wait_s(ledger, order) <= 5
+        assert 200 < await wait_s(ledger, order) <= 300
         await harness.advance(EVERY)
         await put_off(ledger, order)
         assert not await tell(ledger, a_notice(body=b"forged"))
-        assert 3 < await wait_s(ledger, order) <= 5
+        assert 200 < await wait_s(ledger, order) <= 300
 
     harness.run(work)
 

@@ -6,8 +6,17 @@ from datetime import UTC, datetime
 import pytest
 
 from number_orders.ledger.ledger import Ledger
-from number_orders.orders.events import Acknowledged, Filled, Parked, PartlyFilled, StillOpen, SubmissionBegun
-from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, NumberState, Order, OrderRequest
+from number_orders.orders.events import Acknowledged, Filled, Parked, PartlyFilled, Refused, StillOpen, SubmissionBegun
+from number_orders.orders.model import (
+    CarrierName,
+    CarrierOrderId,
+    Kind,
+    NumberResult,
+    NumberState,
+    Order,
+    OrderRequest,
+    Owner,
+)
 from number_orders.orders.numbers import E164
 from tests.integration.ledger.examples import (
     CARRIER_ORDER_ID,
@@ -280,6 +289,28 @@ def test_references_of_orders_that_have_ended(harness: LedgerHarness) -> None:
         references = [ended.reference, under_way.reference, "nobody's"]
         assert await ledger.numbers.ended(BANDWIDTH, references) == {ended.reference}
         assert await ledger.numbers.ended(CarrierName("swift"), references) == frozenset()
+
+    harness.run(work)
+
+
+def test_what_orders_follow_some_carrier_orders(harness: LedgerHarness) -> None:
+    """One that ended with too few numbers is not complete: more may come."""
+
+    async def work(ledger: Ledger) -> None:
+        keys = ("complete", "refused", "under way")
+        for key in keys:
+            order = await accept_order(ledger, a_request(key))
+            await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)))
+            followed = (await ledger.orders.read([order.order_id]))[order.order_id]
+            if key == "complete":
+                await record_events(ledger, followed, Filled("COMPLETE", ()))
+            elif key == "refused":
+                await record_events(ledger, followed, Refused("no stock"))
+        criteria = a_request("any").criteria
+        assert await ledger.numbers.owners(BANDWIDTH, [*keys, "nobody's"]) == {
+            key: Owner(key == "complete", criteria) for key in keys
+        }
+        assert await ledger.numbers.owners(CarrierName("swift"), keys) == {}
 
     harness.run(work)
 

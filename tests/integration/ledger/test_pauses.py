@@ -6,11 +6,19 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from number_orders.ledger.ledger import Ledger
-from number_orders.ledger.pauses import HeldBy
+from number_orders.ledger.pauses import HeldBy, Pause
 from number_orders.orders.model import CarrierName, Lane
 from tests.integration.ledger.examples import MINUTE, a_request, accept_order
 from tests.integration.ledger.harness import BANDWIDTH, LedgerHarness
-from tests.integration.ledger.limit_examples import TINY, accept_some, claim, count_claimed, open_breaker, set_rates
+from tests.integration.ledger.limit_examples import (
+    HOLD_OVER,
+    TINY,
+    accept_some,
+    claim,
+    count_claimed,
+    open_breaker,
+    set_rates,
+)
 
 Change = Callable[[Ledger], Awaitable[None]]
 
@@ -60,7 +68,7 @@ def test_hold_is_in_force_from_the_next_claim_on(
         await hold(ledger)
         assert await count_claimed(ledger) == meanwhile
         await end(ledger)
-        await harness.advance(MINUTE)
+        await harness.advance(HOLD_OVER)
         assert await count_claimed(ledger) == afterwards
 
     harness.run(work)
@@ -91,6 +99,31 @@ def test_pause_by_a_person_lasts_until_a_person_resumes(harness: LedgerHarness) 
         assert (resumed.paused_by, resumed.resumed_by, resumed.resumed_why) == ("ana", "eve", "done")
         assert await count_claimed(ledger) == 4
         assert await ledger.pauses.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why=None) == []
+
+    harness.run(work)
+
+
+def test_only_the_pause_that_a_person_has_seen_is_changed(harness: LedgerHarness) -> None:
+    """What has begun since is another person's, and stays."""
+
+    async def work(ledger: Ledger) -> None:
+        async def pause(by: str, after: int | None) -> list[Pause]:
+            return await ledger.pauses.pause(BANDWIDTH, [Lane.SUBMIT], by=by, why="a test", after=after)
+
+        async def resume(pause_id: int) -> list[Pause]:
+            return await ledger.pauses.resume(BANDWIDTH, [Lane.SUBMIT], by="eve", why=None, pause_id=pause_id)
+
+        (first,) = await pause("ana", 0)
+        assert await resume(first.pause_id + 1) == []
+        assert [each.pause_id for each in await resume(first.pause_id)] == [first.pause_id]
+        assert await pause("ana", 0) == []
+        (second,) = await pause("ben", first.pause_id)
+        assert await resume(first.pause_id) == []
+        _, holds = await ledger.pauses.holds()
+        assert [hold.who for hold in holds] == ["ben"]
+        assert await ledger.pauses.latest(BANDWIDTH, Lane.SUBMIT) == second
+        assert await ledger.pauses.latest(BANDWIDTH, Lane.ASK) is None
+        assert await resume(second.pause_id)
 
     harness.run(work)
 

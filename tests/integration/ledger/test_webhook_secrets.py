@@ -51,7 +51,7 @@ def test_removed_secret_is_not_in_the_database(ledger_url: str) -> None:
     """Its row says who added and removed it."""
 
     async def work() -> None:
-        async with PostgresLedger.at(ledger_url, wait_s=2) as ledger:
+        async with PostgresLedger.at(ledger_url, wait_s=20) as ledger:
             secret_id = await ledger.webhook_secrets.add("crm", FIRST, by="ana")
             assert secret_id is not None
             await ledger.webhook_secrets.remove("crm", secret_id, by="ben")
@@ -67,7 +67,7 @@ def test_two_people_at_once_do_not_add_a_third(ledger_url: str) -> None:
     """Ten at once: two succeed."""
 
     async def work() -> None:
-        async with PostgresLedger.at(ledger_url, connections_max=5, wait_s=5) as ledger:
+        async with PostgresLedger.at(ledger_url, connections_max=5, wait_s=20) as ledger:
             added = await asyncio.gather(*(ledger.webhook_secrets.add("crm", FIRST, by="ana") for _ in range(10)))
             # Two that chose the same place at the same moment count as one; nobody gets a third.
             assert 1 <= sum(secret_id is not None for secret_id in added) <= 2

@@ -1,13 +1,18 @@
 """Documents for URLs: queued per host, sent on leases, tried until they are delivered or given up."""
 
+from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
+import pytest
+
+from number_orders.ledger import webhooks
 from number_orders.ledger.ledger import Ledger
 from number_orders.ledger.webhooks import WEBHOOKS, DueWebhooks, Outcome, Settled
 from number_orders.orders.events import Acknowledged, Event, SubmissionBegun
 from number_orders.orders.model import CarrierOrderId, Lane, Notify, Order, OrderId, State
-from tests.integration.ledger.examples import HOUR, MINUTE, a_request, a_step, accept_order
+from tests.integration.ledger.examples import HOUR, MINUTE, a_new_order, a_request, a_step
 from tests.integration.ledger.harness import BANDWIDTH, LedgerHarness
 
 HOST: Final = "crm.example:443"
@@ -17,10 +22,17 @@ SECRET: Final = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0cw=="
 
 
 async def an_order(
-    ledger: Ledger, key: str = "crm-1", *, url: str = URL, channels: tuple[str, ...] = ("url",)
+    ledger: Ledger,
+    key: str = "crm-1",
+    *,
+    url: str = URL,
+    channels: tuple[str, ...] = ("url",),
+    producer: str = "default",
 ) -> Order:
     """Accept an order, and write the document of its first change."""
-    order = await accept_order(ledger, a_request(key, notify=Notify(url=url, on=ON)))
+    new = a_new_order(a_request(key, notify=Notify(url=url, on=ON)))
+    await ledger.intake.accept([replace(new, producer=producer, reference=f"{producer}-{key}")])
+    order = (await ledger.orders.read([new.order_id]))[new.order_id]
     return await a_change(ledger, order, SubmissionBegun(), channels=channels)
 
 
@@ -37,16 +49,16 @@ async def a_change(ledger: Ledger, order: Order, event: Event, *, channels: tupl
     return step.step.order
 
 
-async def claim(ledger: Ledger, *, limit: int = 100, per_host: int = 10) -> DueWebhooks:
+async def claim(ledger: Ledger, *, limit: int = 100, per_host: int = 10, per_producer: int = 100) -> DueWebhooks:
     """Claim what is due; there must be something."""
-    due = await ledger.webhooks.claim(limit=limit, per_host=per_host, lease=MINUTE)
+    due = await ledger.webhooks.claim(limit=limit, per_host=per_host, per_producer=per_producer, lease=MINUTE)
     assert due is not None
     return due
 
 
 async def nothing_is_due(ledger: Ledger) -> bool:
     """Tell whether nothing can be claimed."""
-    return await ledger.webhooks.claim(limit=100, per_host=100, lease=MINUTE) is None
+    return await ledger.webhooks.claim(limit=100, per_host=100, per_producer=100, lease=MINUTE) is None
 
 
 async def settle(ledger: Ledger, due: DueWebhooks, outcome: Outcome, **facts: object) -> None:
@@ -156,7 +168,7 @@ def test_each_host_has_few_places(harness: LedgerHarness) -> None:
         await ledger.webhooks.queue({quiet.order_id: "other.example:443"})
         first = await claim(ledger, per_host=2)
         assert sorted(webhook.host for webhook in first.webhooks) == [HOST, HOST, "other.example:443"]
-        assert await ledger.webhooks.claim(limit=100, per_host=2, lease=MINUTE) is None
+        assert await ledger.webhooks.claim(limit=100, per_host=2, per_producer=100, lease=MINUTE) is None
         await settle(ledger, first, Outcome.DELIVERED, reached=True)
         assert [webhook.host for webhook in (await claim(ledger, per_host=2)).webhooks] == [HOST, HOST]
         assert [webhook.host for webhook in (await claim(ledger, per_host=10, limit=3)).webhooks] == [HOST] * 3
@@ -164,8 +176,36 @@ def test_each_host_has_few_places(harness: LedgerHarness) -> None:
     harness.run(work)
 
 
-def test_host_without_an_answer_is_left_alone_and_then_tried_once(harness: LedgerHarness) -> None:
+def test_producer_with_many_hosts_has_its_share_and_no_more(harness: LedgerHarness) -> None:
+    """Its older documents, for many hosts, leave places to a producer that comes later."""
+
+    async def work(ledger: Ledger) -> None:
+        for index in range(8):
+            order = await an_order(ledger, f"many-{index}", producer="many")
+            await ledger.webhooks.queue({order.order_id: f"host-{index}.example:443"})
+        await harness.advance(MINUTE)
+        for index in range(3):
+            order = await an_order(ledger, f"few-{index}", producer="few")
+            await ledger.webhooks.queue({order.order_id: HOST})
+
+        first = await claim(ledger, limit=4, per_producer=5)
+        assert Counter(webhook.producer for webhook in first.webhooks) == {"many": 2, "few": 2}
+        second = await claim(ledger, limit=2, per_producer=5)
+        assert Counter(webhook.producer for webhook in second.webhooks) == {"many": 1, "few": 1}
+        third = await claim(ledger, per_producer=5)
+        assert Counter(webhook.producer for webhook in third.webhooks) == {"many": 2}
+        assert await ledger.webhooks.claim(limit=100, per_host=10, per_producer=5, lease=MINUTE) is None
+        await settle(ledger, first, Outcome.DELIVERED, reached=True)
+        assert Counter(webhook.producer for webhook in (await claim(ledger, per_producer=5)).webhooks) == {"many": 2}
+
+    harness.run(work)
+
+
+def test_host_without_an_answer_is_left_alone_and_then_tried_once(
+    harness: LedgerHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After three faults in a row; an answer, also a bad one, ends it. Other hosts are not held."""
+    monkeypatch.setattr(webhooks, "_HOLD_FIRST", HOUR)
 
     async def work(ledger: Ledger) -> None:
         orders = [await an_order(ledger, f"crm-{index}") for index in range(5)]
@@ -177,8 +217,10 @@ def test_host_without_an_answer_is_left_alone_and_then_tried_once(harness: Ledge
         assert (WEBHOOKS, Lane.TELL) not in await ledger.schedule.due_lanes()
         other = await an_order(ledger, "other")
         await ledger.webhooks.queue({other.order_id: "other.example:443"})
-        assert [webhook.host for webhook in (await claim(ledger)).webhooks] == ["other.example:443"]
-        await harness.advance(timedelta(seconds=6))
+        alone = await claim(ledger)
+        assert [webhook.host for webhook in alone.webhooks] == ["other.example:443"]
+        await settle(ledger, alone, Outcome.DELIVERED, reached=True)
+        await harness.advance(HOUR + MINUTE)
         probe = await claim(ledger)
         assert len(probe.webhooks) == 1
         await settle(ledger, probe, Outcome.FAILED, reached=True, trouble="HTTP 500", wait=HOUR)
@@ -213,7 +255,7 @@ def test_hold_grows_to_five_minutes(harness: LedgerHarness) -> None:
         for _ in range(30):
             await harness.advance(timedelta(minutes=5, seconds=1))
             await settle(ledger, await claim(ledger), Outcome.FAILED, reached=False, wait=timedelta())
-        await harness.advance(timedelta(minutes=4, seconds=50))
+        await harness.advance(timedelta(minutes=4))
         assert await nothing_is_due(ledger)
 
     harness.run(work)

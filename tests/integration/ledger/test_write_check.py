@@ -32,23 +32,33 @@ def configure(url: str, *settings: str) -> None:
         db.execute("SELECT pg_reload_conf()")
 
 
+def fault_of_one_that_waits(url: str) -> str:
+    """Return the fault. A slow machine gets more time to look for the reason while the write still waits."""
+    fault = None
+    for within_s in (1, 10):
+        fault = find_write_fault(url, within_s=within_s)
+        if fault and "wait" in fault:
+            break
+    assert fault is not None
+    return fault
+
+
 def test_a_write_that_works_leaves_nothing(ledger_url: str) -> None:
-    assert find_write_fault(ledger_url, within_s=2) is None
+    assert find_write_fault(ledger_url, within_s=60) is None
     with psycopg.connect(ledger_url) as db:
         assert db.execute("SELECT FROM dead_letters").fetchall() == []
 
 
 def test_a_read_only_ledger_is_named(postgres: EmbeddedPostgres) -> None:
     configure(postgres.url, "default_transaction_read_only = on")
-    fault = find_write_fault(postgres.url, within_s=2)
+    fault = find_write_fault(postgres.url, within_s=60)
     assert fault == "the ledger is read-only: PostgreSQL takes no writes (default_transaction_read_only)"
 
 
 def test_a_missing_synchronous_standby_is_named(postgres: EmbeddedPostgres) -> None:
     """Every commit waits for ever; PostgreSQL's statement timeout does not end it."""
     configure(postgres.url, "synchronous_standby_names = 'elsewhere'")
-    fault = find_write_fault(postgres.url, within_s=1)
-    assert fault is not None
+    fault = fault_of_one_that_waits(postgres.url)
     assert "commits wait for a synchronous standby (elsewhere) that does not confirm them" in fault
     with psycopg.connect(postgres.url) as db:
         assert db.execute("SELECT FROM dead_letters").fetchall() == []
@@ -59,8 +69,7 @@ def test_a_missing_synchronous_standby_is_named(postgres: EmbeddedPostgres) -> N
 def test_a_lock_that_somebody_holds_is_named(ledger_url: str) -> None:
     with psycopg.connect(ledger_url) as other:
         other.execute("LOCK TABLE dead_letters IN ACCESS EXCLUSIVE MODE")
-        fault = find_write_fault(ledger_url, within_s=1)
-    assert fault is not None
+        fault = fault_of_one_that_waits(ledger_url)
     assert "PostgreSQL waits for Lock relation" in fault
 
 
@@ -68,14 +77,14 @@ def test_what_postgresql_refuses_is_named(ledger_url: str) -> None:
     with psycopg.connect(ledger_url, autocommit=True) as db:
         db.execute("ALTER TABLE dead_letters RENAME TO gone")
         try:
-            fault = find_write_fault(ledger_url, within_s=2)
+            fault = find_write_fault(ledger_url, within_s=60)
         finally:
             db.execute("ALTER TABLE gone RENAME TO dead_letters")
     assert fault == 'relation "dead_letters" does not exist (SQLSTATE 42P01)'
 
 
 def test_a_server_that_cannot_be_reached_is_named() -> None:
-    fault = find_write_fault("postgresql://nobody@127.0.0.1:1/none", within_s=2)
+    fault = find_write_fault("postgresql://nobody@127.0.0.1:1/none", within_s=60)
     assert fault is not None
     assert "refused" in fault
 

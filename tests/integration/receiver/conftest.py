@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,14 @@ import httpx
 import psycopg
 import pytest
 import structlog
+from fastapi import APIRouter
 from psycopg.rows import dict_row
 
 from number_orders.carriers.bandwidth.market import BandwidthMarket
 from number_orders.carriers.http.courier import Courier, CourierSettings
+from number_orders.fulfilment.authority import Authority
 from number_orders.fulfilment.inquiries import Seller
+from number_orders.fulfilment.runtime import Services
 from number_orders.receiver.app import create_app
 from number_orders.receiver.parts import Connections, Limits
 from number_orders.receiver.server import Address, Server, make_server
@@ -41,7 +44,7 @@ class Running:
     thread: threading.Thread
 
     def client(self, **headers: str) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=120)
 
     def stop(self) -> None:
         """Stop as at SIGTERM, and wait."""
@@ -67,23 +70,33 @@ class Running:
 
 
 @asynccontextmanager
-async def connected(practice: Practice, **more: Any) -> AsyncIterator[Connections]:
+async def connected(
+    practice: Practice, authority: Callable[[Services], Authority] | None = None, **more: Any
+) -> AsyncIterator[Connections]:
     """What the receiver is connected to: the services of a worker, and a courier of its own."""
     settings = CourierSettings(base_url=practice.carrier.url, total_timeout_s=20, read_timeout_s=20)
     courier = Courier(settings, practice.credentials(), now=utc_now, tls=TLS)
     async with practice.opened() as services:
         sellers = {BANDWIDTH: Seller(practice.adapter(), BandwidthMarket("9900000"), courier)}
         try:
-            yield Connections(services=services, authority=KnownTokens(), sellers=sellers, **more)
+            known = authority(services) if authority else KnownTokens()
+            yield Connections(services=services, authority=known, sellers=sellers, **more)
         finally:
             await courier.aclose()
 
 
 @contextmanager
-def running_receiver(practice: Practice, limits: Limits | None = None, **more: Any) -> Iterator[Running]:
+def running_receiver(
+    practice: Practice,
+    limits: Limits | None = None,
+    *,
+    routers: Sequence[APIRouter] = (),
+    trusted_proxies: str = "",
+    **more: Any,
+) -> Iterator[Running]:
     """Serve in a thread."""
-    app = create_app(lambda: connected(practice, **more), limits=limits or Limits())
-    server = make_server(app, Address("127.0.0.1", 0))
+    app = create_app(lambda: connected(practice, **more), limits=limits or Limits(), routers=routers)
+    server = make_server(app, Address("127.0.0.1", 0, trusted_proxies))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:

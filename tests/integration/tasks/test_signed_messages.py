@@ -115,6 +115,13 @@ def test_two_producers_have_nothing_to_do_with_each_other(
     assert own["new"]
     assert own["order_id"] != order_id
 
+    # Removing: only what one's own orders brought.
+    removal = {"key": "r", "carrier": "bandwidth", "kind": "remove_numbers", "numbers": ["+19195550134"]}
+    not_own = "numbers.0: must be a number that an order of this producer brought"
+    assert not_own in web.call("orders.submit", order=removal)
+    (refused,) = web.call("orders.submit_many", orders=[removal])["refused"]
+    assert refused["faults"][0]["field"] == "numbers.0"
+
     # A message that comes again is the same order.
     kwargs = {"order": {"key": "a", **ORDER}}
     again = crm.send("orders.submit", order_id, kwargs, crm.headers("orders.submit", order_id, kwargs))

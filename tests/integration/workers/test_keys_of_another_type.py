@@ -16,8 +16,8 @@ from number_orders.cli.doctor.checks import Check, Verdict
 from number_orders.orders.model import CarrierName, Lane
 from tests.integration.workers.messages import ORDER
 from tests.processes import Processes
-from workers.apps import make_bell
 from workers.broker_owner import KEY as OWNER
+from workers.senders import make_bell
 
 RUNG = "number-orders:rung:bandwidth:submit"
 QUEUES = [*ALL, "orders\x06\x163"]

@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from config.settings import Settings
 from tests.integration.workers.messages import ORDER
 from tests.processes import REPOSITORY, Processes, eventually
-from workers.apps import make_app, make_sender
+from workers.apps import make_app
 from workers.own_celery import forget_environment
+from workers.senders import make_sender
 
 ELSEWHERE = "redis://127.0.0.1:1/0"
 VARIABLES = {

@@ -43,8 +43,8 @@ def test_a_message_is_delivered_requeued_and_acknowledged(channel: Channel) -> N
     """After the acknowledgement nothing is left at the broker, not even a record of it as unacknowledged."""
     with SimpleQueue(channel, "carried") as queue:
         queue.put({"order": 1})
-        queue.get(timeout=5).requeue()
-        message = queue.get(timeout=5)
+        queue.get(timeout=60).requeue()
+        message = queue.get(timeout=60)
         assert message.payload == {"order": 1}
         message.ack()
     with channel.conn_or_acquire() as client:
@@ -62,7 +62,7 @@ def take(channel: Channel, *, capacity: int) -> list[Message]:
     delivered: list[Message] = []
     channel.take_in_batches("orders", lambda: capacity)
     with Consumer(channel, [Queue("orders", routing_key="orders")], on_message=delivered.append):
-        channel.connection.client.drain_events(timeout=5)
+        channel.connection.client.drain_events(timeout=60)
     return delivered
 
 

@@ -48,7 +48,7 @@ def take(channel: Channel, *, queue: str = "orders", capacity: int = 1) -> list[
     delivered: list[Message] = []
     channel.take_in_batches(queue, lambda: capacity)
     with Consumer(channel, [Queue(queue, routing_key=queue)], on_message=delivered.append):
-        channel.connection.client.drain_events(timeout=5)
+        channel.connection.client.drain_events(timeout=60)
     return delivered
 
 
@@ -113,7 +113,7 @@ def leave_with_kombu(broker_url: str, broker: redis.Redis, queue: str, *, age_s:
     taken: list[Message] = []
     connection = Connection(broker_url, transport=KombuTransport)
     with Consumer(connection, [Queue(queue, routing_key=queue)], on_message=taken.append):
-        connection.drain_events(timeout=5)
+        connection.drain_events(timeout=60)
     (message,) = taken
     assert broker.hexists("unacked", str(message.delivery_tag))
     broker.zadd("unacked_index", {str(message.delivery_tag): time.time() - age_s})
@@ -224,3 +224,45 @@ def test_a_channel_that_closes_gives_back_what_a_wiped_broker_has_lost(broker: r
         broker.flushall()
     (back,) = [json.loads(item) for item in broker.lrange("orders", 0, -1)]
     assert back["headers"]["id"] == held.headers["id"]
+
+
+@pytest.mark.parametrize("how", ["ack", "reject"])
+def test_a_message_whose_acknowledgement_is_not_answered_does_not_come_again(
+    broker: redis.Redis, broker_url: str, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The broker has received it, so the record is gone, and the work is done: it must not be done twice."""
+    executed = redis.client.Pipeline.execute
+
+    def lost(pipe: redis.client.Pipeline, *args: Any, **kwargs: Any) -> None:
+        executed(pipe, *args, **kwargs)
+        raise redis.ConnectionError("the answer is lost")
+
+    broker.lpush("orders", a_task("done"), a_task("held"))
+    with make_app(Settings(broker_url=SecretStr(broker_url))).connection_for_write() as connection:
+        channel = connection.default_channel
+        assert isinstance(channel, Channel)
+        done, held = take(channel, capacity=2)
+        with monkeypatch.context() as patched:
+            patched.setattr(redis.client.Pipeline, "execute", lost)
+            with pytest.raises(redis.ConnectionError):
+                getattr(done, how)()
+    (back,) = [json.loads(item) for item in broker.lrange("orders", 0, -1)]
+    assert back["headers"]["id"] == held.headers["id"]
+
+
+def test_a_message_whose_acknowledgement_never_arrived_comes_again(
+    broker: redis.Redis, broker_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*args: Any, **kwargs: Any) -> None:
+        raise redis.ConnectionError("cannot be reached")
+
+    broker.lpush("orders", a_task("done"))
+    with make_app(Settings(broker_url=SecretStr(broker_url))).connection_for_write() as connection:
+        channel = connection.default_channel
+        assert isinstance(channel, Channel)
+        (done,) = take(channel)
+        with monkeypatch.context() as patched:
+            patched.setattr(redis.client.Pipeline, "execute", refused)
+            with pytest.raises(redis.ConnectionError):
+                done.ack()
+    assert broker.llen("orders") == 1

@@ -103,6 +103,7 @@ class OrdersApi:
 def _document(order: OrderRequest) -> dict[str, Any]:
     return {
         "order_id": str(uuid4()),
+        "producer": "crm",
         "key": order.key,
         "carrier": order.carrier,
         "kind": order.kind,
@@ -122,7 +123,7 @@ def _document(order: OrderRequest) -> dict[str, Any]:
 
 async def silence() -> Response:
     """Answer after longer than any test waits."""
-    await asyncio.sleep(30)
+    await asyncio.sleep(600)
     return Response()
 
 

@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from config.faults import setting_faults
 from config.settings import Settings
-from number_orders.cli.discovery import setting_faults
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,13 @@
 
 import json
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from config.settings import PREFIX, BandwidthSettings, CMSettings, Settings, SwiftSettings
+from config.settings import PREFIX, BandwidthSettings, CMSettings, ReceiverSettings, Settings, SwiftSettings
 from number_orders.cli.stack.environment import as_environment
 
 GUID = "11111111-2222-4333-8444-555555555555"
@@ -147,6 +148,12 @@ def test_settings_of_notices_that_cannot_work_are_refused(changes: dict[str, obj
         Settings.model_validate(changes)
 
 
+def test_only_a_trusted_proxy_may_name_operators() -> None:
+    with pytest.raises(ValidationError, match="trusted_proxies"):
+        ReceiverSettings(board_user_header="X-Forwarded-User")
+    assert ReceiverSettings(board_user_header="X-Forwarded-User", trusted_proxies="10.0.0.1").board
+
+
 @pytest.mark.parametrize("url", ["https://numbers.example", "http://10.0.0.7:8000/", "https://numbers.example/a/b"])
 def test_a_proxy_may_add_a_path_to_the_public_address(url: str) -> None:
     assert Settings(public_url=url).public_url == url
@@ -157,3 +164,41 @@ def test_bandwidths_notices_need_a_long_password_and_a_user_without_a_colon() ->
     for changes in ({"notice_password": "short"}, {"notice_username": "a:b"}, {"subscription_s": 60}):
         with pytest.raises(ValidationError, match=next(iter(changes))):
             BandwidthSettings.model_validate(changes)
+
+
+def test_secrets_are_read_from_files_and_variables_go_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As docker and systemd hand them over; files of others and empty ones set nothing."""
+    for name, text in {
+        "NUMBER_ORDERS_BROKER_URL": "redis://:from-file@valkey/0\n",
+        "NUMBER_ORDERS_DATABASE_URL": "postgresql://from-file@db/orders",
+        "NUMBER_ORDERS_SWIFT__API_KEY": "apik_from_file",
+        "NUMBER_ORDERS_NOTICE_SECRET": "",
+        "postgres_owner_password": "of another process",
+    }.items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.setenv("NUMBER_ORDERS_SECRETS_DIR", str(tmp_path))
+    monkeypatch.setenv("NUMBER_ORDERS_DATABASE_URL", "postgresql://from-variable@db/orders")
+
+    read = Settings()
+
+    assert read.broker_url is not None
+    assert read.broker_url.get_secret_value() == "redis://:from-file@valkey/0"
+    assert read.database_url is not None
+    assert "from-variable" in read.database_url.get_secret_value()
+    assert read.swift.api_key is not None
+    assert read.swift.api_key.get_secret_value() == "apik_from_file"
+    assert read.notice_secret is None
+    assert "from-file" not in repr(read)
+
+
+@pytest.mark.parametrize(("cores", "children", "lanes"), [(1, 3, 2), (2, 3, 2), (4, 4, 3), (64, 8, 6)])
+def test_worker_has_as_many_children_as_cores_within_bounds_and_keeps_some_from_lanes(
+    monkeypatch: pytest.MonkeyPatch, cores: int, children: int, lanes: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert (Settings().children, Settings().lanes_together) == (children, lanes)
+
+
+@pytest.mark.parametrize(("children", "lanes"), [(1, 1), (2, 1), (3, 2)])
+def test_a_child_is_left_to_incoming_orders_wherever_there_are_two(children: int, lanes: int) -> None:
+    assert Settings(children=children).lanes_together == lanes

@@ -52,7 +52,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServices]:
 
 
 def test_prepared_services_are_used(fake: FakeServices) -> None:
-    runtime.prepare(within_s=1)
+    runtime.prepare(within_s=60)
     assert fake.opened == 1
     assert runtime.runtime().services is SERVICES
     assert runtime.runtime() is runtime.runtime()
@@ -61,7 +61,7 @@ def test_prepared_services_are_used(fake: FakeServices) -> None:
 
 def test_first_task_opens_the_services_if_the_ledger_was_away(fake: FakeServices) -> None:
     fake.error = LedgerUnavailable("it is away")
-    runtime.prepare(within_s=1)
+    runtime.prepare(within_s=60)
     with pytest.raises(LedgerUnavailable, match="it is away"):
         runtime.runtime()
     fake.error = None
@@ -98,6 +98,6 @@ def test_silent_ledger_is_given_up_before_celery_kills_the_child(fake: FakeServi
 def test_process_without_installed_services_prepares_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     process: Any = runtime._Process
     monkeypatch.setattr(process, "open_services", None)
-    runtime.prepare(within_s=1)
+    runtime.prepare(within_s=60)
     with pytest.raises(RuntimeError, match="no runtime was installed"):
         runtime.runtime()

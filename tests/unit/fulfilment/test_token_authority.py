@@ -64,3 +64,18 @@ def test_what_cannot_be_a_token_is_not_looked_up() -> None:
 
     asyncio.run(course())
     assert tokens.asked == 0
+
+
+def test_many_unknown_tokens_make_no_valid_one_forgotten() -> None:
+    tokens = Tokens()
+    authority = TokenAuthority(tokens, clock=lambda: 100.0)
+
+    async def course() -> None:
+        assert await authority.identify(TOKEN) is not None
+        for index in range(11_000):
+            assert await authority.identify(f"no_{index}") is None
+        asked = tokens.asked
+        assert await authority.identify(TOKEN) is not None
+        assert tokens.asked == asked
+
+    asyncio.run(course())

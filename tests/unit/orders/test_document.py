@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,11 +11,12 @@ from tests.unit.orders.lifecycle_examples import DURHAM, NOON, RALEIGH, THEIR_ID
 
 def test_the_document_is_plain_json() -> None:
     """It can be read without our code."""
-    order = an_order(State.PARTIAL, carrier_order_id=THEIR_ID, carrier_status="PARTIAL")
+    order = replace(an_order(State.PARTIAL, carrier_order_id=THEIR_ID, carrier_status="PARTIAL"), producer="crm")
     result = document(order, [NumberResult(RALEIGH, NumberState.FAILED, "5005", "unavailable")])
 
     assert json.loads(json.dumps(result)) == {
         "order_id": "00000000-0000-0000-0000-000000000001",
+        "producer": "crm",
         "key": "crm-000123",
         "carrier": "bandwidth",
         "kind": "new_numbers",

@@ -30,7 +30,9 @@ class SlowIntake:
             raise NotStorable("one order breaks the statement of all")
         return [_outcome(one.raw) for one in submissions]
 
-    async def submit(self, raw: object, *, producer: str) -> Ticket:
+    async def submit(
+        self, raw: object, *, producer: str, is_proven: bool = False, trace_parent: object = None
+    ) -> Ticket:
         self.alone.append(raw)
         if raw == "bomb":
             raise NotStorable("this order")

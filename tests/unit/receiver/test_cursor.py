@@ -29,6 +29,6 @@ def test_nothing_else_is_read(word: str) -> None:
 
 def test_word_of_another_format_is_none() -> None:
     word = write_cursor(PageCursor(datetime(2026, 1, 1, tzinfo=UTC), UUID(int=7)))
-    for other in ("B" + word[1:], word + "=", word[:-1], word + "A", "f" * 34):
+    for other in ("B" + word[1:], word[:-1] + "+", word + "=", word[:-1], word + "A", "f" * 34):
         with pytest.raises(ValueError, match="no cursor"):
             read_cursor(other)

@@ -118,3 +118,24 @@ def test_readers_are_counted() -> None:
         assert not streams.is_full
 
     asyncio.run(work())
+
+
+def test_one_owner_leaves_readers_to_others() -> None:
+    async def work() -> None:
+        streams = EventStreams(Story().news, readers_max=9, readers_per_owner=2)
+        open_ones = [streams.follow(ONE, after=-1, heartbeat_s=0.01, owner="crm") for _ in range(2)]
+        for one in open_ones:
+            assert await anext(one) == ()
+        assert streams.is_full_for("crm")
+        assert not streams.is_full_for("shop")
+        assert not streams.is_full
+        with pytest.raises(TooManyReaders):
+            await anext(streams.follow(ONE, after=-1, heartbeat_s=0.01, owner="crm"))
+        other = streams.follow(ONE, after=-1, heartbeat_s=0.01, owner="shop")
+        assert await anext(other) == ()
+        await open_ones[0].aclose()
+        assert not streams.is_full_for("crm")
+        for one in (*open_ones, other):
+            await one.aclose()
+
+    asyncio.run(work())

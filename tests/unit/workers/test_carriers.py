@@ -180,7 +180,7 @@ def test_every_limit_group_of_the_settings_is_one_that_the_adapter_uses(environm
 def test_an_order_for_an_unknown_carrier_is_refused_with_the_configured_ones(environment: pytest.MonkeyPatch) -> None:
     give(environment, "CM", CM_ENV)
     give(environment, "BANDWIDTH", BANDWIDTH_ENV)
-    intake = Intake(store=None, adapters=adapters(Settings()), bell=None, now=utc_now, secrets=None)  # type: ignore[arg-type]  # it gets no further
+    intake = Intake(store=None, adapters=adapters(Settings()), bell=None, now=utc_now, secrets=None, removals=None)  # type: ignore[arg-type]  # it gets no further
     order = {"key": "k", "carrier": "acme", "kind": "new_numbers", "criteria": {"npa": "919"}, "quantity": 1}
 
     with pytest.raises(OrderRefused, match="carrier: is not one of ours: bandwidth, cm"):

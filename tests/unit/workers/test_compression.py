@@ -14,7 +14,7 @@ from kombu.transport import memory, pyamqp, redis
 
 from workers.compression import UNPACKED_BYTES_MAX, install, unpack
 
-install()  # as `workers.apps` does in every process of the service
+install()  # as `workers.own_celery` does in every process of the service
 
 BOMB = b"\0" * (16 * UNPACKED_BYTES_MAX)
 PACKERS: dict[str, Callable[[bytes], bytes]] = {"gzip": zlib.compress, "bzip2": bz2.compress, "lzma": lzma.compress}

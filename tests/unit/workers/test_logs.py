@@ -73,3 +73,19 @@ for as_json in (True, False):
     assert "no_answer" in process.stderr
     assert TOKEN not in process.stderr
     assert KEY not in process.stderr
+
+
+def test_lines_that_nobody_takes_stop_nothing() -> None:
+    """A full disk under the log, as `/dev/full` is."""
+    script = """
+import sys
+from workers import logs
+import structlog
+logs.set_up("INFO", as_json=True)
+sys.stderr = open("/dev/full", "w")
+structlog.get_logger("test").info("order_moved")
+sys.stderr = sys.__stderr__
+print("goes on")
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "goes on\n"

@@ -69,7 +69,7 @@ def test_producers_own_tasks_may_follow() -> None:
 def test_follow_ups_that_nobody_can_read_are_a_fault() -> None:
     """An error would end the worker, and the next one that takes the message."""
     deep: list[Any] = []
-    for _ in range(2000):
+    for _ in range(100_000):
         deep = [deep]
     assert "RecursionError" in (find_fault({"task": "orders.get", "id": "x"}, [[], {}, {"chain": [{"x": deep}]}]) or "")
     assert "RecursionError" in (find_fault({}, {"task": "orders.get", "id": "x", "more": deep}) or "")

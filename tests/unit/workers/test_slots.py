@@ -39,18 +39,38 @@ def test_a_lane_has_its_slots_and_no_more(tmp_path: Path) -> None:
 
 
 def test_all_lanes_together_leave_some_children_free(tmp_path: Path) -> None:
-    """The limit holds over lanes and carriers, and a refused lane keeps no slot."""
-    slots = FileSlots(tmp_path / "slots", each=2, together=3)
-    with slots.take(BANDWIDTH, Lane.ASK), slots.take(BANDWIDTH, Lane.SUBMIT):
-        with slots.take(SWIFT, Lane.ASK) as third:
-            with slots.take(SWIFT, Lane.TELL) as fourth:
-                assert (third, fourth) == (True, False)
-            with slots.take(SWIFT, Lane.TELL) as fourth:  # the first refusal freed nothing and took nothing
-                assert not fourth
-        with slots.take(SWIFT, Lane.TELL) as third:
-            assert third
-    with slots.take(SWIFT, Lane.TELL) as free:
+    """The limit counts children, over lanes and carriers, and a refused lane keeps no slot."""
+    first, second, third = (FileSlots(tmp_path / "slots", each=2, together=2) for _ in range(3))
+    with first.take(BANDWIDTH, Lane.ASK), second.take(BANDWIDTH, Lane.SUBMIT):
+        with third.take(SWIFT, Lane.TELL) as free:
+            assert not free
+        with third.take(SWIFT, Lane.TELL) as free:  # the refusal freed nothing and took nothing
+            assert not free
+        with first.take(SWIFT, Lane.TELL) as free, second.take(SWIFT, Lane.TELL) as too:
+            assert (free, too) == (True, True)
+    with third.take(SWIFT, Lane.TELL) as free:
         assert free
+
+
+def test_a_child_counts_once_until_its_last_lane_is_over(tmp_path: Path) -> None:
+    """Several lanes at once are one child; leaving the first of them frees nothing."""
+    child, other = (FileSlots(tmp_path / "slots", each=1, together=1) for _ in range(2))
+
+    def is_free() -> bool:
+        with other.take(SWIFT, Lane.TELL) as free:
+            return free
+
+    with ExitStack() as last:
+        with child.take(BANDWIDTH, Lane.SUBMIT) as one:
+            assert one
+            assert last.enter_context(child.take(BANDWIDTH, Lane.ASK))
+            with child.take(BANDWIDTH, Lane.ASK) as again:
+                assert not again, "a lane has its own slots, whoever asks"
+            assert not is_free()
+        assert not is_free()
+    assert is_free()
+    with child.take(BANDWIDTH, Lane.SUBMIT) as again:
+        assert again
 
 
 def test_a_slot_is_free_again_when_its_work_fails(tmp_path: Path) -> None:

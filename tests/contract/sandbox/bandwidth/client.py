@@ -50,7 +50,7 @@ class BandwidthClient:
     def __init__(self, control: SandboxControl) -> None:
         self.control = control
         headers = {"Authorization": "Bearer sandbox-token"}
-        self.http = httpx.Client(base_url=control.url, headers=headers, trust_env=False, timeout=5)
+        self.http = httpx.Client(base_url=control.url, headers=headers, trust_env=False, timeout=60)
 
     def post(self, body: str) -> httpx.Response:
         headers = {"Content-Type": "application/xml"}
@@ -74,7 +74,7 @@ class BandwidthClient:
         return self.read(order_id).findtext("OrderStatus") or ""
 
     def wait_until(self, order_id: str, status: str) -> Element:
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             answer = self.read(order_id)
             if answer.findtext("OrderStatus") == status:

@@ -46,9 +46,9 @@ def test_unlisted_number_is_unknown_by_itself_too(bandwidth: BandwidthClient) ->
 
 
 def test_status_flips_and_an_end_is_taken_back(bandwidth: BandwidthClient) -> None:
-    bandwidth.control.behave(flips=4, flip_s=10)
+    bandwidth.control.behave(flips=4, flip_s=100)
     stories = [
-        seen(bandwidth, bandwidth.place(area_xml("919", 2), CustomerOrderId=f"later-{number}"), 5, 12)
+        seen(bandwidth, bandwidth.place(area_xml("919", 2), CustomerOrderId=f"later-{number}"), 50, 12)
         for number in range(12)
     ]
 
@@ -59,9 +59,9 @@ def test_status_flips_and_an_end_is_taken_back(bandwidth: BandwidthClient) -> No
 
 
 def test_end_that_is_taken_back_is_no_end_in_the_report(bandwidth: BandwidthClient) -> None:
-    bandwidth.control.behave(flips=1, flip_s=10)
+    bandwidth.control.behave(flips=1, flip_s=1000)
     order_ids = [bandwidth.place(area_xml("919", 2), CustomerOrderId=f"ref-{number}") for number in range(20)]
-    bandwidth.control.advance(11)
+    bandwidth.control.advance(1001)
     order_id = next(order_id for order_id in order_ids if bandwidth.status(order_id) == "PARTIAL")
 
     reported = bandwidth.reported(order_id)

@@ -10,6 +10,7 @@ from defusedxml.ElementTree import fromstring
 from tests.contract.sandbox.bandwidth.client import ACCOUNT, BandwidthClient, area_xml
 from tests.contract.sandbox.bandwidth.test_subscriptions import listed, subscribe, subscription_xml
 from tests.contract.sandbox.notice_receiver import NoticeReceiver, receiving_notices
+from tests.contract.sandbox.turns import let_it_work
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def callbacks(bandwidth: BandwidthClient) -> list[dict[str, Any]]:
 
 def wait_for_callbacks(bandwidth: BandwidthClient, count: int) -> list[dict[str, Any]]:
     """Wait until so many are recorded, which they are when they are answered."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while len(made := callbacks(bandwidth)) < count:
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -113,11 +114,13 @@ def test_notices_are_dropped_doubled_delayed_and_forged(bandwidth: BandwidthClie
     subscribe(bandwidth, subscription_xml(receiver.url))
     bandwidth.control.behave(notice_drop=1)
     bandwidth.place(area_xml("919"), CustomerOrderId="dropped")
+    let_it_work(bandwidth.control)
     bandwidth.control.behave(notice_drop=0, notice_double=1)
     bandwidth.place(area_xml("919"), CustomerOrderId="doubled")
     receiver.wait_for(2)
     bandwidth.control.behave(notice_double=0, notice_delay_s=1000)
     bandwidth.place(area_xml("919"), CustomerOrderId="delayed")
+    let_it_work(bandwidth.control)
     bandwidth.control.behave(notice_delay_s=0, notice_forge=1)
     bandwidth.place(area_xml("919"), CustomerOrderId="forged")
     receiver.wait_for(4)

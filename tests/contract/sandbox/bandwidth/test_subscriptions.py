@@ -40,7 +40,7 @@ def test_a_subscription_is_listed_with_the_time_that_is_left(bandwidth: Bandwidt
 
     assert made.headers["Location"].endswith(f"{ACCOUNT}/subscriptions/{one['SubscriptionId']}")
     assert (one["OrderType"], one["URL"], one["Username"], one["Status"]) == ("orders", URL, "us", "READY")
-    assert 590 < int(one["Expiry"]) <= 600
+    assert 500 < int(one["Expiry"]) <= 600
 
 
 def test_a_subscription_lasts_a_day_unless_it_says_otherwise(bandwidth: BandwidthClient) -> None:

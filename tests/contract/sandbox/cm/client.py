@@ -34,7 +34,7 @@ class CmClient:
 
     def __init__(self, control: SandboxControl) -> None:
         self.control = control
-        self.http = httpx.Client(base_url=control.url, headers=TOKEN, trust_env=False, timeout=5)
+        self.http = httpx.Client(base_url=control.url, headers=TOKEN, trust_env=False, timeout=60)
 
     def post(self, **fields: object) -> httpx.Response:
         return self.http.post(f"{ACCOUNT}/numberRequests", json=request_body(**fields))

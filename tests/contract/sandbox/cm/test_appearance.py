@@ -40,8 +40,10 @@ def test_ranges_are_revised_at_the_end(cm: CmClient) -> None:
 
 
 def test_status_flips_and_an_end_is_taken_back(cm: CmClient) -> None:
-    cm.control.behave(flips=3, flip_s=10, cm_review_s=10)
-    stories = [seen(cm, cm.place(areaCode="010", quantity=2, comment=f"ref=o-{number}"), 5, 14) for number in range(12)]
+    cm.control.behave(flips=3, flip_s=100, cm_review_s=100)
+    stories = [
+        seen(cm, cm.place(areaCode="010", quantity=2, comment=f"ref=o-{number}"), 50, 14) for number in range(12)
+    ]
 
     assert all(story[-1] == ("COMPLETED", 2) for story in stories)
     assert any(("COMPLETED", 1) in story for story in stories)

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.sandbox.cm.callback_receiver import CallbackReceiver, receiving
 from tests.contract.sandbox.cm.client import CmClient
+from tests.contract.sandbox.turns import let_it_work
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_callbacks_can_come_twice_or_never(cm: CmClient, receiver: CallbackRecei
     callbacks(cm, 2)
     cm.control.behave(cm_callback_times=0)
     cm.place(areaCode="020", callbackUrl=receiver.url, comment="unheard")
-    time.sleep(0.05)
+    let_it_work(cm.control)
     cm.control.behave(cm_callback_times=1)
     cm.place(areaCode="020", callbackUrl=receiver.url, comment="heard")
 

@@ -29,7 +29,7 @@ class SwiftClient:
 
     def __init__(self, control: SandboxControl) -> None:
         self.control = control
-        self.http = httpx.Client(base_url=control.url, headers=KEY, trust_env=False, timeout=5)
+        self.http = httpx.Client(base_url=control.url, headers=KEY, trust_env=False, timeout=60)
 
     def path(self, rest: str, account: str | None = None) -> str:
         return f"/api/v1/accounts/{account}{rest}" if account else f"/api/v1{rest}"

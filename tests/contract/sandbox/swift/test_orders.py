@@ -420,13 +420,13 @@ def test_every_number_may_be_listed_at_its_own_time(swift: SwiftClient) -> None:
 
 
 def test_status_flips_and_an_end_is_taken_back(swift: SwiftClient) -> None:
-    swift.control.behave(flips=3, flip_s=10, processing_s=10)
+    swift.control.behave(flips=3, flip_s=100, processing_s=100)
     stories = []
     for number in range(12):
         order_id, story = swift.order(new_numbers(npa="919"), reference=f"ref-{number}"), []
         for _ in range(12):
             story.append(swift.status(order_id))
-            swift.control.advance(5)
+            swift.control.advance(50)
         stories.append(story)
 
     assert all(story[-1] == "COMPLETED" for story in stories)

@@ -11,14 +11,15 @@ def test_an_alarm_is_cleared_until_it_happens_again(backend: Backend, command: C
     order_id = backend.order("a")
     backend.raise_trouble(order_id)
 
-    cleared = command("alarms", "--clear", "1", columns=None)
+    cleared = command("alarms", "--clear", "1", "--by", "ana", columns=None)
 
     assert cleared.exit_code == 0
     assert cleared.stdout.startswith(f"alarm 1  overdue  {order_id}  ")
     assert command("alarms").stdout == "no alarms\n"
     backend.raise_trouble(order_id)
     (alarm,) = json.loads(command("alarms", "--json").stdout)
-    assert (alarm["alarm_id"], alarm["times"]) == (1, 6)
+    assert (alarm["alarm_id"], alarm["times"], alarm["cleared_by"]) == (1, 6, "ana")
+    assert "put away before by ana" in command("alarms", columns=None).stdout
 
 
 def test_all_alarms_are_cleared_at_once_and_printed(backend: Backend, command: Command) -> None:

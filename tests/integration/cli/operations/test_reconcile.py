@@ -108,9 +108,9 @@ def test_orphans_are_adopted_with_a_reason(carriers: Backend, portal: BandwidthP
     adopted = undated(answer.stdout)[-1].split()
     assert adopted[:2] == ["adopted", ONE]
     explained = command("explain", adopted[2], columns=None).stdout.splitlines()
-    assert explained[0] == "The number is there. Nothing was ordered: bandwidth had it as ours already."
-    assert explained[1].startswith("ana adopted 1 number ")
-    assert explained[1].endswith(" ago: on the bill.")
+    assert explained[1] == "The number is there. Nothing was ordered: bandwidth had it as ours already."
+    assert explained[2].startswith("ana adopted 1 number ")
+    assert explained[2].endswith(" ago: on the bill.")
     shown = command("show", adopted[2], columns=None).stdout
     assert "numbers adopted, 1 number, by ana: on the bill" in shown
     again = command("reconcile", "--carrier", "bandwidth", columns=None)
@@ -160,7 +160,7 @@ def test_ghosts_are_given_up_with_a_reason(carriers: Backend, command: Command) 
     assert answer.exit_code == 0
     assert undated(answer.stdout)[-2:] == [f"given up {ONE} {order_id}", f"given up {TWO} {order_id}"]
     explained = command("explain", "crm-1", columns=None).stdout
-    assert explained.startswith("0 of 2 numbers are there: bandwidth completed the order ")
+    assert "0 of 2 numbers are there: bandwidth completed the order " in explained
     assert "ana gave up 2 numbers " in explained
 
 

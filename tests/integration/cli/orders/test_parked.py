@@ -42,7 +42,8 @@ def test_parked_orders_come_with_their_evidence_and_whole_commands(
     result = command("parked", columns=columns).stdout
 
     assert "crm-2" not in result
-    assert f"our reference there: {order_id}" in " ".join(result.split())
+    reference = json.loads(command("show", order_id, "--json").stdout)["reference"]
+    assert f"our reference there: {reference}" in " ".join(result.split())
     for piece in ("the answer was lost three times", "→ NO ANSWER after 30 s: ReadTimeout", "→ HTTP 500", "< oh [2Jno"):
         assert piece in " ".join(result.split())
     assert f"more in between: number-orders show {order_id} --all" in result

@@ -8,7 +8,9 @@ import pytest
 
 from number_orders.cli.services import open_services
 from number_orders.orders.alarms import Alarm
-from number_orders.orders.events import CancelAsked, Refused, SubmissionBegun
+from number_orders.orders.events import Acknowledged, CancelAsked, Filled, Refused, SubmissionBegun
+from number_orders.orders.model import CarrierOrderId, NumberResult, NumberState
+from number_orders.orders.numbers import E164
 from tests.integration.cli.conftest import Backend, Command
 
 
@@ -32,6 +34,29 @@ def test_orders_are_listed_newest_first_and_filtered(backend: Backend, command: 
     assert keys(command, "--carrier", "telco") == []
     assert keys(command, "--older-than", "2h") == []
     assert len(keys(command, "--younger-than", "2h")) == 3
+    assert keys(command, "--key", "waiting") == ["waiting"]
+    assert keys(command, "--producer", "default", "--state", "ACCEPTED") == ["waiting"]
+    assert keys(command, "--producer", "shop") == []
+
+
+def test_orders_are_found_by_a_number(backend: Backend, command: Command) -> None:
+    """By one that an order has brought, and by one that an unfinished order names."""
+    number = E164("+19195550100")
+    got = (NumberResult(number, NumberState.ACQUIRED),)
+    backend.order(
+        "brought",
+        SubmissionBegun(),
+        Acknowledged(CarrierOrderId("77"), "RECEIVED"),
+        Filled("COMPLETED", got),
+        quantity=1,
+    )
+    backend.order("names", kind="remove_numbers", criteria=None, quantity=None, numbers=[number])
+    backend.order("other")
+
+    assert keys(command, "--number", number) == ["names", "brought"]
+    assert keys(command, "--number", number, "--key", "names") == ["names"]
+    wrong = command("list", "--number", "919")
+    assert (wrong.exit_code, "--number: 919" in wrong.stderr) == (2, True)
 
 
 def test_a_list_has_as_many_columns_as_fit(backend: Backend, command: Command) -> None:
@@ -45,7 +70,7 @@ def test_a_list_has_as_many_columns_as_fit(backend: Backend, command: Command) -
     assert "bandwidth" in wide
     (_, row) = piped.splitlines()
     assert row.split() == [
-        *(str(order_id), "a" * 60, "FAILED", *row.split()[3:5], "bandwidth", "new_numbers", "3"),
+        *(str(order_id), "a" * 60, "FAILED", *row.split()[3:5], "default", "bandwidth", "new_numbers", "3"),
         *("no", "numbers", "left", "in", "this", "area", "code"),
     ]
 

@@ -51,6 +51,19 @@ def test_token_is_shown_once_and_opens_until_it_is_revoked(backend: Backend, com
     assert "revoked " in command("producers", "list", columns=None).stdout
 
 
+def test_what_a_producer_may_remove_is_set_and_listed(backend: Backend, command: Command) -> None:
+    command("producers", "add", "crm")
+    assert listed(command)["crm"]["removals"] == "own"
+    assert "may remove the numbers that its own orders brought" in command("producers", "list", columns=None).stdout
+    widened = command("producers", "removals", "crm", "unknown")
+    assert (widened.exit_code, widened.stdout) == (0, "crm may remove its own numbers and those of no producer\n")
+    assert listed(command)["crm"]["removals"] == "unknown"
+    assert command("producers", "removals", "web", "any").exit_code == 1
+    assert command("producers", "removals", "crm", "all").exit_code == 2
+    reserved = command("producers", "add", "reconcile")
+    assert (reserved.exit_code, "nobody's" in reserved.stderr) == (2, True)
+
+
 def test_signing_keys_are_rotated(backend: Backend, command: Command) -> None:
     command("producers", "add", "crm")
     first = command("producers", "signing-key", "crm", columns=None)

@@ -109,7 +109,7 @@ CASES: list[tuple[tuple[Event, ...], dict[str, Any], list[str]]] = [
         {},
         [
             "PARTIAL",
-            "2 of 3 numbers are there, and no more will come: 1 could not be had.",
+            "bandwidth ended it with 2 of 3 numbers there: 1 could not be had.",
             "1 with 5005 is not available",
             "new order with a new key",
             "2 of 3 there (2 acquired, 1 failed)",

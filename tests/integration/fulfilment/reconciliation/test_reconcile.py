@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -286,6 +287,63 @@ def test_a_ghost_is_given_up_only_when_asked(practice: Practice, portal: Bandwid
     assert practice.alarms() == []
 
 
+def test_an_orphan_of_an_archived_order_is_added_to_it(practice: Practice, portal: BandwidthPortal) -> None:
+    """The order comes back for it, so its producer hears of the number, and it has no second owner."""
+    practice.carrier.fault("drop_before", method="POST", path="/orders", times=1)
+
+    async def adopt() -> None:
+        async with practice.opened() as services:
+            (order_id,) = await accept(services, an_order(criteria=None, quantity=None, numbers=[ONE]))
+            await work(services, Lane.SUBMIT)
+            await services.orders.park(order_id, by="ana", why="never answers")
+            await _write_off(services, order_id)
+            reference = practice.order(order_id)["reference"]
+            practice.db.execute("DELETE FROM owed")  # no late look
+            practice.pass_time(days=60)
+            await services.orders.forget()
+            assert await services.ledger.archive.copy(timedelta(days=31)) == 1
+            practice.pass_time(minutes=11)
+            assert await services.ledger.archive.remove() == (1, 1)
+            portal.buy(ONE, reference=reference)
+
+            (orphan,) = (await compare(services)).orphans
+            assert orphan.order_id == order_id
+            done = await services.orders.reconcile(BANDWIDTH, ADOPT)
+            assert done.decided.adopted == {ONE: order_id}
+            assert practice.story(order_id)[-1] == "NumbersAdopted"
+            assert held(practice) == {ONE: order_id}
+
+    run(adopt())
+
+
+@pytest.mark.parametrize("purged", [False, True])
+def test_a_ghost_of_an_archived_order_is_given_up(practice: Practice, portal: BandwidthPortal, *, purged: bool) -> None:
+    """The order comes back for it. A purged one cannot, and that is said."""
+
+    async def decide() -> None:
+        async with practice.opened() as services:
+            order_id = await buy(practice, services, ONE, TWO)
+            practice.pass_time(days=60)
+            await services.orders.forget()
+            archive = services.ledger.archive
+            assert await archive.copy(timedelta(days=31)) == 1
+            practice.pass_time(minutes=11)
+            assert await archive.remove() == (1, 1)
+            assert await archive.purge(timedelta(days=31 if purged else 3650)) == int(purged)
+            portal.remove(ONE)
+
+            done = (await services.orders.reconcile(BANDWIDTH, GIVE_UP)).decided
+            assert done.moved == []
+            if purged:
+                assert (done.given_up, done.archived) == ({}, {ONE: order_id})
+            else:
+                assert (done.given_up, done.archived) == ({ONE: order_id}, {})
+                assert practice.story(order_id)[-1] == "NumbersGivenUp"
+            assert set(held(practice)) == ({ONE, TWO} if purged else {TWO})
+
+    run(decide())
+
+
 def test_a_number_given_up_and_bought_back_by_hand_is_adopted_anew(practice: Practice, portal: BandwidthPortal) -> None:
     """An order acquires a number once, so the second holding needs an order of its own."""
 
@@ -364,6 +422,7 @@ def test_a_carrier_that_a_person_has_paused_is_left_alone_at_night(practice: Pra
             await services.orders.reconcile_all()
             assert practice.alarms() == []
             await services.ledger.pauses.resume(BANDWIDTH, [Lane.ASK], by="ana", why=None)
+            practice.pass_time(hours=1)
             await services.orders.reconcile_all()
             assert practice.alarms() == [("numbers_orphaned", 1)]
 
@@ -384,11 +443,29 @@ def test_a_carrier_that_does_not_answer_leaves_everything_as_it_is(
             practice.carrier.fault("error_before", **IN_SERVICE)
             with pytest.raises(NoAnswer):
                 await services.orders.reconcile(BANDWIDTH, ADOPT)
+            practice.pass_time(hours=1)
             await services.orders.reconcile_all()
             assert practice.alarms() == [("numbers_orphaned", 1), ("not_reconciled", 1)]
+            (failed,) = await services.ledger.holdings.results()
+            assert (failed.carrier, failed.theirs, failed.ours, failed.orphans, failed.ghosts) == (
+                BANDWIDTH,
+                1,
+                0,
+                1,
+                0,
+            )
+            assert failed.at is not None
+            assert failed.failed_at is not None
+            assert failed.failed_at > failed.at
+            assert "HTTP 5" in (failed.trouble or "")
             practice.carrier.clear_faults()
+            practice.pass_time(hours=1)
             await services.orders.reconcile_all()
             assert practice.alarms() == [("numbers_orphaned", 1)]
+            (again,) = await services.ledger.holdings.results()
+            assert again.at is not None
+            assert again.at > failed.failed_at
+            assert (again.failed_at, again.trouble) == (None, None)
 
     run(look())
     assert held(practice) == {}

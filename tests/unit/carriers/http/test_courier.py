@@ -39,7 +39,7 @@ def read() -> Conversation:
 
 
 def a_courier(url: str, auth: Any = None, *, clock: Callable[[], float] = lambda: 0.0, **settings: Any) -> Courier:
-    waits = {"connect_timeout_s": 2.0, "read_timeout_s": 2.0, "pool_timeout_s": 2.0, "total_timeout_s": 2.0}
+    waits = dict.fromkeys(("connect_timeout_s", "read_timeout_s", "pool_timeout_s", "total_timeout_s"), 60.0)
     return Courier(
         CourierSettings(base_url=url, **{**waits, **settings}),
         auth or StaticBearer(TOKEN),
@@ -71,10 +71,17 @@ def outcome(*acts: Act, posts: int = 1, **more: Any) -> Outcome:
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         kept.append(await courier.converse(commit(), deadline=FOREVER))
+        await carrier.called.wait()  # what was sent arrives, also after the courier has given up
         assert [heard.method for heard in carrier.heard].count("POST") == posts
 
     play(scene, *acts, **more)
     return kept[0]
+
+
+async def turns() -> None:
+    """Let the event loop do everything that can be done now, however slow it is."""
+    for _ in range(20):
+        await asyncio.sleep(0.002)
 
 
 def event(*acts: Act, posts: int = 1, **more: Any) -> Event:
@@ -143,7 +150,7 @@ def test_an_exchange_has_request_and_answer_without_secrets() -> None:
     assert kept.request_body == b"<Order/>"
     assert kept.body == b"your Bearer [secret] is known"
     assert kept.trouble is None
-    assert timedelta() < kept.elapsed < timedelta(seconds=2)
+    assert timedelta() < kept.elapsed < timedelta(seconds=60)
     assert TOKEN not in repr(result.exchanges)
 
 
@@ -202,7 +209,7 @@ def test_a_failed_handshake_sends_nothing(first: Act) -> None:
 def test_no_free_connection_sends_nothing() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         first = asyncio.create_task(courier.converse(read(), deadline=FOREVER))
-        await asyncio.sleep(0.05)
+        await carrier.called.wait()
         result = await courier.converse(commit(), deadline=FOREVER)
         assert isinstance(result.event, NotSent)
         assert [heard.method for heard in carrier.heard] == ["GET"]
@@ -210,7 +217,7 @@ def test_no_free_connection_sends_nothing() -> None:
         with pytest.raises(asyncio.CancelledError):
             await first
 
-    play(scene, silence, connections_max=1, pool_timeout_s=0.05, connect_timeout_s=0.05)
+    play(scene, silence, connections_max=1, pool_timeout_s=0.05, connect_timeout_s=0.5)
 
 
 def test_total_time_spent_connecting_sends_nothing() -> None:
@@ -267,9 +274,9 @@ def test_nothing_is_sent_after_waiting_too_long_for_a_connection() -> None:
 
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         first = asyncio.create_task(courier.converse(read(), deadline=FOREVER))
-        await asyncio.sleep(0.05)
+        await carrier.called.wait()
         second = asyncio.create_task(courier.converse(commit(), deadline=10.0))
-        await asyncio.sleep(0.05)
+        await turns()  # until it waits for the connection
         moments[0] = 11.0
         go.set()
         await first
@@ -329,7 +336,7 @@ def test_a_slow_answer_is_cut_off_in_total() -> None:
             await asyncio.sleep(0.02)
         return False
 
-    assert event(drip, total_timeout_s=0.2) == AnswerLost("no answer within 0.2 s")
+    assert event(drip, total_timeout_s=0.5) == AnswerLost("no answer within 0.5 s")
 
 
 def test_a_closed_keep_alive_connection_does_not_repeat_a_commit() -> None:
@@ -350,7 +357,7 @@ def test_a_closed_keep_alive_connection_does_not_repeat_a_commit() -> None:
 def test_a_connection_seen_closed_is_not_used_again() -> None:
     async def scene(carrier: TinyCarrier, courier: Courier) -> None:
         await courier.converse(read(), deadline=FOREVER)
-        await asyncio.sleep(0.05)
+        await turns()  # until the client has seen it
         result = await courier.converse(commit(), deadline=FOREVER)
         assert result.event == Acknowledged(CarrierOrderId("yes"), "200")
         assert carrier.connections == 2
@@ -681,4 +688,4 @@ def test_an_unanswered_inquiry_raises_no_answer() -> None:
         answer = yield GET
         return answer.status
 
-    play(scene, drop)
+    play(scene, drop, drop)  # a read is repeated once

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from number_orders.sandbox.server import stop_accepting
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -17,9 +19,6 @@ class Heard:
     headers: dict[str, str]
     body: bytes
 
-
-_ITERATIONS_TO_ACCEPT = 5
-"""How many iterations of the loop asyncio needs, at most, from an incoming connection to its protocol."""
 
 Act = Callable[[asyncio.StreamWriter], Awaitable[bool]]
 """Answers one request; returns whether the connection stays open."""
@@ -94,9 +93,7 @@ class TinyCarrier:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.get_running_loop().remove_reader(self._server.sockets[0].fileno())
-        for _ in range(_ITERATIONS_TO_ACCEPT):  # a connection may have come that has no protocol yet
-            await asyncio.sleep(0)
+        await stop_accepting([self._server])
         self._server.close()
         for task, writer in self._open.items():
             task.cancel()

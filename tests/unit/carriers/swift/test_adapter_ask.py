@@ -12,7 +12,7 @@ from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.facts import LOOKS_TO_SETTLE, LOOKS_WANTED_UNAVAILABLE, SETTLE_AFTER
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
-from number_orders.orders.model import Kind, NumberResult, NumberState, OrderRequest
+from number_orders.orders.model import Criteria, Kind, NumberResult, NumberState, OrderRequest, Owner
 from number_orders.orders.numbers import E164
 from tests.unit.carriers.swift.examples import (
     ACCOUNT,
@@ -439,24 +439,39 @@ def test_an_order_that_has_ended_brought_nothing_after_our_next_purchase() -> No
     again, others = purchase_at(HOUR, REFERENCE), purchase_at(3 * HOUR, "11111111-7a1b-7c3d-8e4f-5a6b7c8d9e0f")
     came = listed(did(ONE, after=2 * HOUR), did(TWO, after=4 * HOUR))
     orders = listed(again, others, kind="order")
-    event, _, _ = converse(CARRIER.ask(ENDED), shown("COMPLETED"), came, UNKNOWN, orders, UNKNOWN, UNKNOWN)
+    event, _, _ = converse(CARRIER.ask(ENDED), shown("COMPLETED"), came, UNKNOWN, orders, UNKNOWN)
     assert isinstance(event, PartlyFilled)
     assert event.numbers == results(NumberState.USABLE, ONE)
 
 
+OTHERS = purchase_at(3 * HOUR, "11111111-7a1b-7c3d-8e4f-5a6b7c8d9e0f")
+OTHERS_ID = str(OTHERS["id"])
+
+
+@pytest.mark.parametrize(
+    ("owner", "is_ours"),
+    [
+        (Owner(is_complete=True, criteria=Criteria(npa="919")), True),
+        (Owner(is_complete=False, criteria=Criteria(npa="919")), False),
+        (Owner(is_complete=False, criteria=Criteria(npa="808")), True),
+        (None, False),
+    ],
+    ids=["complete", "may lack some", "of another area", "unknown"],
+)
 @pytest.mark.parametrize("is_forgetful", [False, True])
-def test_a_purchase_that_has_ended_takes_no_numbers_unless_they_may_be_forgotten(is_forgetful: bool) -> None:
-    """What it has brought is in the ledger. So what nobody holds came by the order that is looked at."""
-    reference = "11111111-7a1b-7c3d-8e4f-5a6b7c8d9e0f"
-    others = purchase_at(3 * HOUR, reference)
+def test_what_came_after_a_purchase_that_did_not_bring_it_came_by_the_order_that_has_ended(
+    owner: Owner | None, is_ours: bool, is_forgetful: bool
+) -> None:
+    """The numbers of a purchase that is complete are in the ledger, unless it may have forgotten some."""
+    orders = listed(OTHERS, kind="order")
     came = listed(did(ONE, after=2 * HOUR), did(TWO, after=4 * HOUR))
-    orders = listed(others, kind="order")
     order = replace(ENDED, history_lost_at=NOW + HOUR) if is_forgetful else ENDED
-    known = KnownNumbers(NOW, ended=frozenset([reference]))
+    known = KnownNumbers(NOW, owners={OTHERS_ID: owner} if owner else {})
     more = (orders,) if is_forgetful else ()
-    event, _, _ = converse(CARRIER.ask(order), shown("COMPLETED"), came, *more, UNKNOWN, orders, known, UNKNOWN)
-    assert isinstance(event, PartlyFilled if is_forgetful else Filled)
-    assert event.numbers == results(NumberState.USABLE, ONE, *([] if is_forgetful else [TWO]))
+    event, _, _ = converse(CARRIER.ask(order), shown("COMPLETED"), came, *more, UNKNOWN, orders, known)
+    both = is_ours and not is_forgetful
+    assert isinstance(event, Filled if both else PartlyFilled)
+    assert event.numbers == results(NumberState.USABLE, ONE, *([TWO] if both else []))
 
 
 def test_numbers_that_have_just_come_are_not_given_to_an_order_that_has_ended() -> None:

@@ -19,7 +19,7 @@ def an_order(number: int, ended_at: datetime | None = None) -> Order:
 
 def a_story(*events: tuple[str, str]) -> Story:
     rows: tuple[dict[str, Any], ...] = tuple({"event": event, "state": state} for event, state in events)
-    return Story(NOON, an_order(1), (), (), rows)
+    return Story(NOON, "crm", an_order(1), (), (), rows)
 
 
 def test_doubts_are_counted_by_how_they_were_resolved() -> None:

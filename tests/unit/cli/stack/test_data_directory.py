@@ -1,5 +1,6 @@
 """Sandbox orders and real orders are never in one ledger."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from pydantic import SecretStr
 from config.settings import BandwidthSettings, CMSettings, Settings
 from number_orders.cli.stack.data_directory import (
     PRACTICE_ACCOUNT,
+    only_here,
     refuse_incomplete_carriers,
     refuse_other_accounts,
     remember_port,
@@ -69,3 +71,12 @@ def test_port_is_remembered(tmp_path: Path) -> None:
     remember_port(tmp_path, "sandbox", 23456)
 
     assert remembered_port(tmp_path, "sandbox") == 23456
+
+
+def test_a_second_stack_is_refused_and_named(tmp_path: Path) -> None:
+    with only_here(tmp_path):
+        with pytest.raises(StackError, match=rf"`up` runs here already \(pid {os.getpid()}\)") as refused:
+            only_here(tmp_path).__enter__()
+        assert f"kill {os.getpid()}" in str(refused.value.hint)
+    with only_here(tmp_path):
+        pass  # it is free again

@@ -1,22 +1,14 @@
 """Command lines hold no secret, and ports are free."""
 
 import socket
-from pathlib import Path
 
 from number_orders.cli.stack import processes
-
-
-def test_flower_is_read_only_and_on_loopback() -> None:
-    line = processes.flower(5555, conf=Path("/var/flower.conf.py"))
-
-    assert {"--address=127.0.0.1", "--port=5555", "--read_only=True", "--conf=/var/flower.conf.py"} <= set(line)
 
 
 def test_worker_has_its_children_and_its_node_name() -> None:
     line = processes.worker("worker2", children=4)
 
-    assert line[line.index("-c") + 1] == "4"
-    assert line[line.index("-n") + 1] == "worker2@%h"
+    assert line[1:] == ["-m", "workers", "worker", "--name", "worker2", "--children", "4"]
     assert processes.node("worker2") == f"worker2@{socket.gethostname()}"
 
 

@@ -65,9 +65,16 @@ def run(work: Callable[[Notices, NoticeIntake, Rung], Coroutine[Any, Any, None]]
 
 
 async def settled() -> None:
-    """Let everything happen that can, in threads too."""
+    """Let everything happen that can on the event loop."""
     for _ in range(10):
         await asyncio.sleep(0.001)
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    """Wait for something that happens in a thread too."""
+    async with asyncio.timeout(60):
+        while not is_so():  # noqa: ASYNC110  threads set no event
+            await asyncio.sleep(0.001)
 
 
 def test_a_notice_is_acknowledged_only_when_it_is_stored() -> None:
@@ -77,7 +84,7 @@ def test_a_notice_is_acknowledged_only_when_it_is_stored() -> None:
         assert not accepting.done()
         notices.gate.set()
         await accepting
-        await settled()
+        await until(lambda: bool(bell.lanes))
         assert notices.groups == [[GOOD]]
         assert bell.lanes == [(CARRIER, Lane.ASK)]
 
@@ -105,7 +112,7 @@ def test_without_the_ledger_nothing_is_acknowledged_and_the_intake_goes_on() -> 
             await taking.accept(GOOD)
         notices.away = False
         await taking.accept(GOOD)
-        await settled()
+        await until(lambda: bool(bell.lanes))
         assert bell.lanes == [(CARRIER, Lane.ASK)]
 
     run(work)
@@ -156,6 +163,7 @@ def test_a_sender_that_leaves_stops_nothing() -> None:
 def test_notices_that_an_earlier_process_left_are_applied_at_the_start() -> None:
     async def work(notices: Notices, taking: NoticeIntake, bell: Rung) -> None:
         notices.more = 3
+        await until(lambda: notices.applied >= 4)
         await settled()
         assert notices.applied == 4
 
