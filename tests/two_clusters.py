@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,11 +49,10 @@ class TwoClusters:
 
 
 @contextmanager
-def two_clusters(folder: Path, *, prepare: Callable[[str], None] = lambda _url: None) -> Iterator[TwoClusters]:
-    """Make a ledger, prepare it, copy its whole cluster, and run both."""
+def two_clusters(folder: Path) -> Iterator[TwoClusters]:
+    """Make an empty ledger, copy its whole cluster, and run both."""
     with EmbeddedPostgres(folder / "first", durable=False) as template:
         migrate(template.url)
-        prepare(template.url)
     subprocess.run(["cp", "-a", str(folder / "first"), str(folder / "second")], check=True)
     (folder / "second" / "port").unlink()
     with (

@@ -126,9 +126,6 @@ def services_factory(
             traces = stack.enter_context(tracing(settings.traces_url, now=utc_now))
             process_monitor = together(stack.enter_context(monitor()), process_metrics, traces)
             open_carriers = await _open_carriers(settings, carriers, stack, process_metrics)
-            await ledger.schedule.open_lanes(list(open_carriers))
-            for name, carrier in open_carriers.items():
-                await ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
             rules = address_rules(settings.webhooks)
             webhooks = WebhookClient(
                 rules,
@@ -158,6 +155,7 @@ def services_factory(
                 monitor=process_monitor,
                 tracer=traces,
             )
+            await orders.set_up_carriers()
             adapters = {name: carrier.adapter for name, carrier in open_carriers.items()}
             intake = Intake(
                 ledger.intake,

@@ -5,8 +5,8 @@ Tasks and the command line call these. What follows from an event is decided in 
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from datetime import timedelta
-from typing import Any, Final
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
 import structlog
 
@@ -107,6 +107,8 @@ class OrderService:
         self._guard_lasts = guard_lasts
         self._notice_asks_every = notice_asks_every
         self._tracer = tracer
+        self._set_up_in: datetime | Literal["no period"] | None = "no period"
+        """In which guard period of the ledger the carriers were set up (`GuardPeriod.began_at`)."""
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
         self._retries = Retries(ledger, self._recorder, bell, carriers)
         self._reconciliation = Reconciliation(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
@@ -127,14 +129,25 @@ class OrderService:
         """Tell whether the lanes of a carrier can be worked here."""
         return carrier in self._carriers or (carrier == WEBHOOKS and self._webhook_sender is not None)
 
+    async def set_up_carriers(self) -> None:
+        """Write into the ledger which lanes and limits the carriers of this process have."""
+        await self._ledger.schedule.open_lanes(list(self._carriers))
+        for name, carrier in self._carriers.items():
+            await self._ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
+
     async def sweep(self) -> int:
         """Send a wake-up for every lane on which something is due; return how many lanes there are.
 
         Looks first whether the ledger has fallen back in time, and applies notices that could not be applied at once.
+        A ledger that fell back may be older than a carrier's first worker: nothing of that carrier would ever be due,
+        and no limit would hold. So the carriers are set up in it again.
         """
         guard = await self._ledger.guard.check(self._guard_lasts)
         if guard.fell:
             log.error("ledger_fell_back", guarded_until=guard.ends_at, why=guard.why)
+        if guard.began_at != self._set_up_in:
+            await self.set_up_carriers()
+            self._set_up_in = guard.began_at
         if self._notice_asks_every is not None:
             await self._ledger.notices.apply(every=self._notice_asks_every)
         due = await self._ledger.schedule.due_lanes()

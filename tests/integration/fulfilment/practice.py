@@ -185,9 +185,6 @@ class Practice:
                 self.market,
                 meter=watched_by,
             )
-            if ledger is None:
-                await open_ledger.schedule.open_lanes([self.name])
-                await open_ledger.limits.set_limits(self.name, carrier.limits, carrier.limit_groups)
             orders = OrderService(
                 ledger=open_ledger,
                 carriers={self.name: carrier},
@@ -203,6 +200,8 @@ class Practice:
                 monitor=watched_by,
                 tracer=watched_by,
             )
+            if ledger is None:
+                await orders.set_up_carriers()
             intake = Intake(
                 open_ledger.intake,
                 {self.name: adapter},

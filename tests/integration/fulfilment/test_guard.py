@@ -473,3 +473,23 @@ def test_a_forgotten_purchase_takes_no_number_from_the_order_that_bought_it_agai
             assert "the carrier's order" in shown["text"]
 
     run(whole())
+
+
+def test_a_ledger_from_before_the_first_worker_gets_lanes_and_limits_again(practice: Practice) -> None:
+    """No lane of a carrier would ever be due in it, and nothing would keep us to the carrier's rates."""
+    written = ("lanes", "budgets", "draws", "breakers")
+
+    async def sweep_twice() -> None:
+        async with practice.opened() as services:
+            before = {table: practice.rows(f"TABLE {table}") for table in written}
+            assert all(before.values())
+            assert await services.orders.sweep() == 0
+            practice.db.execute("UPDATE guard SET identity = 'the server before'")
+            practice.db.execute("DELETE FROM lanes; DELETE FROM draws; DELETE FROM budgets; DELETE FROM breakers")
+            await services.orders.sweep()
+            for table in written:
+                assert len(practice.rows(f"TABLE {table}")) == len(before[table]), table
+            await accept(services, an_order("crm-1"))
+            assert await services.orders.sweep() == 1
+
+    run(sweep_twice())
