@@ -6,7 +6,7 @@ Tasks and the command line call these. What follows from an event is decided in 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import structlog
 
@@ -107,8 +107,8 @@ class OrderService:
         self._guard_lasts = guard_lasts
         self._notice_asks_every = notice_asks_every
         self._tracer = tracer
-        self._set_up_in: datetime | Literal["no period"] | None = "no period"
-        """In which guard period of the ledger the carriers were set up (`GuardPeriod.began_at`)."""
+        self._set_up_after: datetime | None = None
+        """The latest fall of the ledger after which the carriers were set up again (`GuardPeriod.began_at`)."""
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
         self._retries = Retries(ledger, self._recorder, bell, carriers)
         self._reconciliation = Reconciliation(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
@@ -145,9 +145,9 @@ class OrderService:
         guard = await self._ledger.guard.check(self._guard_lasts)
         if guard.fell:
             log.error("ledger_fell_back", guarded_until=guard.ends_at, why=guard.why)
-        if guard.began_at != self._set_up_in:
+        if guard.began_at != self._set_up_after:
             await self.set_up_carriers()
-            self._set_up_in = guard.began_at
+            self._set_up_after = guard.began_at
         if self._notice_asks_every is not None:
             await self._ledger.notices.apply(every=self._notice_asks_every)
         due = await self._ledger.schedule.due_lanes()
