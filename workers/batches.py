@@ -31,7 +31,7 @@ _BATCH_BYTES_MAX: Final = 1024 * 1024
 _WAIT_MAX_S: Final = 0.25
 """How long collected requests wait for the running batch. A slow batch must not delay the next."""
 _BURST_GAP_S: Final = 0.1
-"""Requests that arrive closer together than this are a burst."""
+"""Requests that arrive closer together than this, while earlier ones are under way, are a burst."""
 _BURST_PAUSE_S: Final = 0.05
 """How long no messages are taken during a burst, so that several are waiting at the next read of the queue."""
 
@@ -167,10 +167,12 @@ class BatchCollector:
     def _pause_in_burst(self) -> None:
         """Take no messages for a moment if this request is part of a burst.
 
-        This never delays a single order, nor the wake-up that it causes.
+        This never delays a single order, nor the wake-up that it causes; nor a producer that waits for each ticket
+        before it sends the next order.
         """
         now = time.monotonic()
-        if now - self._last_added_at < _BURST_GAP_S and self._paused_until <= now:
+        is_burst = now - self._last_added_at < _BURST_GAP_S and (self._running or len(self._collected) > 1)
+        if is_burst and self._paused_until <= now:
             self._paused_until = now + _BURST_PAUSE_S
             self._consumer.timer.call_after(_BURST_PAUSE_S, _wake_event_loop)
         self._last_added_at = now
