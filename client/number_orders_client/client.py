@@ -1,6 +1,6 @@
 """The clients for producers in Python: one interface, over the queue or over HTTP, blocking or on an event loop.
 
-    Client("redis://broker/0", producer="crm")         # through Celery, also sentinel:// and amqp://
+    Client("redis://broker/0", producer="crm")         # through the broker, also sentinel:// and amqp://
     Client("https://orders.example.com", token="no_…")  # the orders API
 
 Plain Celery and plain HTTP work as well: the contract is the same JSON.
@@ -339,10 +339,15 @@ def _queue_transport(
     celery_settings: Mapping[str, Any] | None,
 ) -> Transport:
     try:
-        from number_orders_client.over_queue import QueueTransport
+        if result_url is None and celery_settings is None:
+            from number_orders_client.over_redis import RedisTransport, speaks
+
+            if speaks(url):
+                return RedisTransport(url, producer=producer, secret=secret, wait_s=wait_s)
+        from number_orders_client.over_celery import CeleryTransport
     except ImportError as missing:
         raise ImportError("orders over the queue need Celery: pip install 'number-orders-client[queue]'") from missing
-    return QueueTransport(
+    return CeleryTransport(
         url,
         producer=producer,
         secret=secret,

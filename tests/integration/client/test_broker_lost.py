@@ -50,16 +50,22 @@ def assert_no_ticket(client: Client, during: Callable[[], None] | None = None) -
     assert took < WAIT_S + SLACK_S
 
 
-def test_a_frozen_broker(broker: psutil.Process) -> None:
-    with Client(broker.url, wait_s=WAIT_S) as connected:  # type: ignore[attr-defined]
+@pytest.fixture(params=[None, {}], ids=["redis", "celery"])
+def new_client(broker: psutil.Process, request: pytest.FixtureRequest) -> Callable[[], Client]:
+    """Return what makes a client of this broker that takes one of the two ways."""
+    return lambda: Client(broker.url, wait_s=WAIT_S, celery_settings=request.param)  # type: ignore[attr-defined]
+
+
+def test_a_frozen_broker(broker: psutil.Process, new_client: Callable[[], Client]) -> None:
+    with new_client() as connected:
         assert_no_ticket(connected, broker.suspend)
         assert_no_ticket(connected)
-        assert_no_ticket(Client(broker.url, wait_s=WAIT_S))  # type: ignore[attr-defined]
+        assert_no_ticket(new_client())
         broker.resume()
 
 
-def test_a_broker_that_is_gone(broker: psutil.Process) -> None:
-    with Client(broker.url, wait_s=WAIT_S) as connected:  # type: ignore[attr-defined]
+def test_a_broker_that_is_gone(broker: psutil.Process, new_client: Callable[[], Client]) -> None:
+    with new_client() as connected:
         assert_no_ticket(connected, lambda: os.kill(broker.pid, signal.SIGKILL))
         assert_no_ticket(connected)
-        assert_no_ticket(Client(broker.url, wait_s=WAIT_S))  # type: ignore[attr-defined]
+        assert_no_ticket(new_client())

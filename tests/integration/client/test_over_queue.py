@@ -1,8 +1,14 @@
-"""A producer with the client only, over a real broker to a real worker, blocking and on an event loop."""
+"""A producer with the client only, over a real broker to a real worker, blocking and on an event loop.
+
+Once as a client of Redis, once as one that leaves all to Celery, as it does with other brokers.
+"""
 
 import asyncio
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from multiprocessing import get_context
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -30,6 +36,7 @@ ORDER = {
     "quantity": 1,
     "not_before": LATER,
 }
+WAYS: Mapping[str, Mapping[str, Any]] = {"redis": {}, "celery": {"celery_settings": {}}}
 PRODUCER_APP = "tests.integration.client.producer_app"
 
 
@@ -38,9 +45,15 @@ def worker(processes: Processes) -> Process:
     return processes.worker(children=1)
 
 
+@pytest.fixture(params=list(WAYS))
+def way(request: pytest.FixtureRequest) -> Mapping[str, Any]:
+    """Return the options by which a client takes one way."""
+    return WAYS[request.param]
+
+
 @pytest.fixture
-def orders(worker: Process, broker_url: str) -> Iterator[Client]:
-    with Client(broker_url, producer="crm", wait_s=60) as client:
+def orders(worker: Process, broker_url: str, way: Mapping[str, Any]) -> Iterator[Client]:
+    with Client(broker_url, producer="crm", wait_s=60, **way) as client:
         yield client
 
 
@@ -102,9 +115,9 @@ def test_waiting_ends_when_a_person_must_decide(orders: Client, app: Celery) -> 
     assert "look at it" in str(document.reason)
 
 
-def test_the_same_on_an_event_loop(worker: Process, broker_url: str) -> None:
+def test_the_same_on_an_event_loop(worker: Process, broker_url: str, way: Mapping[str, Any]) -> None:
     async def producer() -> None:
-        async with AsyncClient(broker_url, producer="crm", wait_s=60) as orders:
+        async with AsyncClient(broker_url, producer="crm", wait_s=60, **way) as orders:
             tickets = await asyncio.gather(*(orders.submit(ORDER | {"key": f"crm-{i}"}) for i in range(20)))
             assert [ticket.key for ticket in tickets] == [f"crm-{i}" for i in range(20)]
             assert (await orders.find("crm-7")).order_id == tickets[7].order_id
@@ -127,9 +140,9 @@ def test_a_celery_task_may_order(processes: Processes, app: Celery, worker: Proc
     assert app.send_task("crm.order_ended", [document]).get(timeout=60)["key"] == "crm-1-again"
 
 
-def test_without_a_worker_there_is_no_ticket(broker_url: str) -> None:
+def test_without_a_worker_there_is_no_ticket(broker_url: str, way: Mapping[str, Any]) -> None:
     """The message stays in the queue, and is accepted later."""
-    with Client(broker_url, wait_s=0.5) as orders, redis.Redis.from_url(broker_url) as broker:
+    with Client(broker_url, wait_s=0.5, **way) as orders, redis.Redis.from_url(broker_url) as broker:
         began = time.monotonic()
         with pytest.raises(NoTicket, match=r"no answer to orders\.submit"):
             orders.submit(ORDER)
@@ -137,3 +150,45 @@ def test_without_a_worker_there_is_no_ticket(broker_url: str) -> None:
         for _ in eventually():
             if broker.llen(QUEUE) == 1:
                 break
+
+
+def test_answers_that_nobody_heard_are_found(worker: Process, broker_url: str) -> None:
+    """The broker closes the client's connections that listen all the time, so many an answer is announced to nobody."""
+    over = threading.Event()
+
+    def close_listeners() -> None:
+        with redis.Redis.from_url(broker_url) as broker:
+            others = {one["id"] for one in broker.client_list(_type="pubsub")}
+            while not over.wait(0.002):
+                for one in broker.client_list(_type="pubsub"):
+                    if one["id"] not in others:
+                        broker.client_kill_filter(_id=one["id"])
+
+    closing = threading.Thread(target=close_listeners)
+    closing.start()
+    try:
+        with Client(broker_url, producer="crm", wait_s=60) as orders:
+            tickets = [orders.submit(ORDER | {"key": f"crm-{number}"}) for number in range(4)]
+    finally:
+        over.set()
+        closing.join()
+    assert [ticket.key for ticket in tickets] == [f"crm-{number}" for number in range(4)]
+
+
+def test_a_process_that_was_forked_has_connections_of_its_own(worker: Process, broker_url: str) -> None:
+    """Two processes that read one connection would take each other's answers."""
+    fork = get_context("fork")
+    with Client(broker_url, producer="crm", wait_s=60) as orders:
+        keys = [f"crm-{number}" for number in range(30)]
+        orders.submit_many([ORDER | {"key": key} for key in keys])
+        children = [fork.Process(target=_find_all, args=(orders, keys)) for _ in range(3)]
+        for child in children:
+            child.start()
+        _find_all(orders, keys)
+        for child in children:
+            child.join(timeout=120)
+        assert [child.exitcode for child in children] == [0, 0, 0]
+
+
+def _find_all(orders: Client, keys: list[str]) -> None:
+    assert [orders.find(key).key for key in keys] == keys

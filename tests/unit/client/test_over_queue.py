@@ -4,13 +4,36 @@ from typing import Any
 
 import pytest
 
+from number_orders_client import Client
 from number_orders_client.errors import NotCancellable, OrderRefused, ServiceFailed, UnknownOrder
-from number_orders_client.over_queue import QueueTransport, _old_refusal
+from number_orders_client.over_celery import CeleryTransport
+from number_orders_client.over_queue import failure
+from number_orders_client.over_redis import RedisTransport, _failure_of
 
 
-def transport(url: str, **options: Any) -> QueueTransport:
+def transport(url: str, **options: Any) -> CeleryTransport:
     given = {"producer": "crm", "secret": None, "wait_s": 10, "result_url": None, "celery_settings": None}
-    return QueueTransport(url, **given | options)
+    return CeleryTransport(url, **given | options)
+
+
+@pytest.mark.parametrize("url", ["redis://host", "redis://:secret@host:6380/", "rediss://user:secret@host:6379/3"])
+def test_redis_needs_no_celery(url: str) -> None:
+    assert isinstance(Client(url)._way, RedisTransport)
+
+
+@pytest.mark.parametrize(
+    ("url", "options"),
+    [
+        ("redis://host/0", {"celery_settings": {}}),
+        ("redis://host/0", {"result_url": "redis://results/0"}),
+        ("rediss://host/0?ssl_cert_reqs=CERT_REQUIRED", {}),
+        ("redis://host/orders", {}),
+        ("sentinel://host", {}),
+        ("amqp://host", {"result_url": "redis://results/0"}),
+    ],
+)
+def test_what_celery_reads_in_its_own_way_is_left_to_celery(url: str, options: Any) -> None:
+    assert isinstance(Client(url, **options)._way, CeleryTransport)
 
 
 def test_caller_adds_what_celery_must_be_told_on_its_broker() -> None:
@@ -37,18 +60,26 @@ def test_a_client_takes_no_address_from_its_producers_environment(monkeypatch: p
 
 def test_a_refusal_by_the_previous_release_is_typed_too() -> None:
     """It raised a ValueError, or an exception of its own that Celery makes again by its name."""
-    refused = _old_refusal(ValueError("order refused: criteria.npa: must be three digits; name: is too long"))
+    refused = failure("ValueError", "order refused: criteria.npa: must be three digits; name: is too long")
     assert isinstance(refused, OrderRefused)
     assert [(one.field, one.rule) for one in refused.faults] == [
         ("criteria.npa", "must be three digits"),
         ("name", "is too long"),
     ]
     for kind in (UnknownOrder, NotCancellable):
-        made_again = type(kind.__name__, (Exception,), {})
-        assert type(_old_refusal(made_again("why"))) is kind
+        assert type(failure(kind.__name__, "why")) is kind
 
 
-def test_a_task_that_failed_is_no_refusal() -> None:
-    failed = _old_refusal(RuntimeError("all children are dead"))
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (["all children are dead"], "all children are dead"),
+        ("all children are dead", "all children are dead"),
+        ([9, "SIGKILL"], "(9, 'SIGKILL')"),
+        ([], "()"),
+    ],
+)
+def test_a_task_that_failed_is_no_refusal(words: Any, text: str) -> None:
+    failed = _failure_of({"exc_type": "WorkerLostError", "exc_message": words, "exc_module": "billiard.exceptions"})
     assert isinstance(failed, ServiceFailed)
-    assert str(failed) == "all children are dead"
+    assert str(failed) == text
