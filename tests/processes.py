@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from number_orders.cli.stack import processes as shipped
+
 REPOSITORY = Path(__file__).parent.parent
 OURS = "workers.celery_app"
+CELERY = (sys.executable, "-m", "celery", "-A")
 
 
 @dataclass
@@ -109,17 +112,24 @@ class Processes:
     def worker(
         self, *, children: int = 3, wait: bool = True, env: Mapping[str, str] | None = None, app: str = OURS
     ) -> Process:
-        """Start a worker; with `wait`, return when it takes messages."""
+        """Start a worker by the command that we ship; with `wait`, return when it takes messages.
+
+        Another application, and a release before that command, are started by Celery's.
+        """
         name = f"worker{len(self.all)}"
-        flags = ("--without-gossip", "--without-mingle", "-c", str(children), "-n", f"{name}@%h", "-l", "INFO")
-        started = self._start(name, "worker", *flags, env=env, app=app)
+        if app == OURS and self.home == REPOSITORY:
+            started = self.run(name, *shipped.worker(name, children=children), env=env)
+        else:
+            flags = ("--without-gossip", "--without-mingle", "-c", str(children), "-n", f"{name}@%h", "-l", "INFO")
+            started = self.run(name, *CELERY, app, "worker", *flags, env=env)
         if wait:
             started.await_words("ready.")
         return started
 
     def beat(self, *, env: Mapping[str, str] | None = None) -> Process:
-        """Start a beat."""
-        return self._start(f"beat{len(self.all)}", "beat", env=env)
+        """Start a beat, as `worker` does."""
+        command = shipped.beat() if self.home == REPOSITORY else [*CELERY, OURS, "beat"]
+        return self.run(f"beat{len(self.all)}", *command, env=env)
 
     def receiver(self, port: int, *, env: Mapping[str, str] | None = None) -> Process:
         """Start a receiver that knows the tokens of `tests.receiver_tokens`; return when it serves."""
@@ -140,9 +150,6 @@ class Processes:
         return self.run(
             f"{module.rpartition('.')[2]}{len(self.all)}", sys.executable, "-m", module, *arguments, env=env
         )
-
-    def _start(self, name: str, *arguments: str, env: Mapping[str, str] | None = None, app: str = OURS) -> Process:
-        return self.run(name, sys.executable, "-m", "celery", "-A", app, *arguments, env=env)
 
     def run(self, name: str, *argv: str, env: Mapping[str, str] | None = None) -> Process:
         """Start any process."""

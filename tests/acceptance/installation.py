@@ -13,6 +13,7 @@ from typing import Final
 import psutil
 import psycopg
 
+from number_orders.cli.stack import processes as shipped
 from number_orders.embedded.engines import Engines
 from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind, Supervisor
 from number_orders.ledger.migrate import migrate
@@ -130,8 +131,8 @@ def hire_clerk(url: str) -> str:
 
 def _start(supervisor: Supervisor, ours: Mapping[str, str], theirs: Mapping[str, str]) -> None:
     for name in WORKERS:
-        worker = [*_CELERY, "workers.celery_app", "worker", *_ALONE, "-c", "4", "-n", f"{name}@%h"]
+        worker = shipped.worker(name, children=4)
         supervisor.start(name, worker, env={**os.environ, **ours}, cwd=REPOSITORY)
-    supervisor.start(BEAT, [*_CELERY, "workers.beat_app", "beat"], env={**os.environ, **ours}, cwd=REPOSITORY)
+    supervisor.start(BEAT, shipped.beat(), env={**os.environ, **ours}, cwd=REPOSITORY)
     receiver = [*_CELERY, "tests.acceptance.receiver", "worker", *_ALONE, "-P", "solo", "-Q", QUEUE]
     supervisor.start(RECEIVER, [*receiver, "-n", "receiver@%h"], env={**os.environ, **theirs}, cwd=REPOSITORY)

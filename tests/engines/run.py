@@ -21,6 +21,7 @@ from celery.backends.redis import RedisBackend
 
 from number_orders.cli.demo.ledger_view import LedgerReader
 from number_orders.cli.demo.verdict import judge
+from number_orders.cli.stack import processes as shipped
 from number_orders.embedded.supervisor import ProcessEvent, ProcessEventKind, Supervisor
 from number_orders.ledger.migrate import migrate
 from number_orders.sandbox.control import SandboxControl
@@ -180,9 +181,9 @@ def _processes(
     }
     with Supervisor(output=folder / "log", on_event=note) as supervisor:
         for name in WORKERS:
-            worker = [*_CELERY, "workers.celery_app", "worker", *_ALONE, "-c", "4", "-n", f"{name}@%h"]
+            worker = shipped.worker(name, children=4)
             supervisor.start(name, worker, env=ours, cwd=REPOSITORY)
-        supervisor.start("beat", [*_CELERY, "workers.beat_app", "beat"], env=ours, cwd=REPOSITORY)
+        supervisor.start("beat", shipped.beat(), env=ours, cwd=REPOSITORY)
         receiver = [*_CELERY, "tests.acceptance.receiver", "worker", *_ALONE, "-P", "solo", "-Q", QUEUE]
         supervisor.start("receiver", [*receiver, "-n", "receiver@%h"], env=theirs, cwd=REPOSITORY)
         yield supervisor
