@@ -4,6 +4,8 @@ Once as a client of Redis, once as one that leaves all to Celery, as it does wit
 """
 
 import asyncio
+import base64
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -25,6 +27,7 @@ from number_orders_client import (
     derive_order_id,
 )
 from number_orders_client.over_queue import QUEUE
+from number_orders_client.over_redis import RedisTransport
 from tests.later import LATER
 from tests.processes import Process, Processes, eventually
 
@@ -173,6 +176,32 @@ def test_answers_that_nobody_heard_are_found(worker: Process, broker_url: str) -
         over.set()
         closing.join()
     assert [ticket.key for ticket in tickets] == [f"crm-{number}" for number in range(4)]
+
+
+def test_an_answer_that_comes_twice_is_not_the_next_calls(broker_url: str) -> None:
+    """A message may be delivered twice, and then its answer is announced twice."""
+    calls = 20
+
+    def serve() -> None:
+        with redis.Redis.from_url(broker_url) as broker:
+            for _ in range(calls):
+                _, item = broker.brpop([QUEUE], timeout=60)
+                message = json.loads(item)
+                _, kwargs, _ = json.loads(base64.b64decode(message["body"]))
+                channel = f"celery-task-meta-{message['headers']['id']}"
+                answer = json.dumps({"status": "SUCCESS", "result": {"key": kwargs["key"]}})
+                with broker.pipeline() as pipe:
+                    pipe.set(channel, answer, ex=60)
+                    pipe.publish(channel, answer).publish(channel, answer)
+                    pipe.execute()
+
+    service = threading.Thread(target=serve)
+    service.start()
+    way = RedisTransport(broker_url, producer="crm", secret=None, wait_s=60)
+    keys = [f"crm-{number}" for number in range(calls)]
+    assert [way.find(key)["key"] for key in keys] == keys
+    service.join()
+    way.close()
 
 
 def test_a_process_that_was_forked_has_connections_of_its_own(worker: Process, broker_url: str) -> None:
