@@ -1,4 +1,4 @@
-"""For producers: the contract of number-orders, and clients that send orders through Celery or over HTTP."""
+"""For producers: the contract of number-orders, and clients that send orders over the queue or over HTTP."""
 
 from number_orders_client.client import AsyncClient, Client
 from number_orders_client.contract import (

@@ -67,7 +67,7 @@ class Client:
             producer: The name of the producer; keys are unique per producer. Over HTTP the token tells it.
             token: HTTP: the producer's token.
             secret: Queue: the producer's signing key; each message is signed with it.
-            wait_s: No call takes longer.
+            wait_s: No call takes longer; or a third longer, while a broker is frozen.
             result_url: Queue: where the service stores tickets, as Celery takes it; by default the broker.
             celery_settings: Queue: what Celery must be told on this broker, such as the master's name behind Sentinel.
 
@@ -170,7 +170,7 @@ class Client:
 
 
 class AsyncClient:
-    """`Client` on an event loop. Over the queue, its calls run in threads: Celery has no other way."""
+    """`Client` on an event loop. Over the queue, its calls run in threads."""
 
     def __init__(
         self,
@@ -346,7 +346,9 @@ def _queue_transport(
                 return RedisTransport(url, producer=producer, secret=secret, wait_s=wait_s)
         from number_orders_client.over_celery import CeleryTransport
     except ImportError as missing:
-        raise ImportError("orders over the queue need Celery: pip install 'number-orders-client[queue]'") from missing
+        raise ImportError(
+            "orders over the queue need Celery and redis-py: pip install 'number-orders-client[queue]'"
+        ) from missing
     return CeleryTransport(
         url,
         producer=producer,

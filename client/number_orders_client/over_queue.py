@@ -1,8 +1,8 @@
 """The way through the broker: each call is a task message, and its answer comes from the result store.
 
 Each message has an id of its own, so no answer of another call is ever read. Patience is ours: whatever the libraries
-raise, or wait for, a call ends within its time. How messages and answers travel is for the subclasses to say:
-`over_redis` for Redis, `over_celery` for every broker that Celery knows.
+raise, or wait for, a call ends within its time, or a third later while a broker is frozen. How messages and answers
+travel is for the subclasses to say: `over_redis` for Redis, `over_celery` for every broker that Celery knows.
 """
 
 import importlib
@@ -76,11 +76,11 @@ class QueueTransport(ABC):
 
     def find(self, key: str) -> Any:
         """Return the document of the order with this key."""
-        return self._call("orders.get", {"key": key, "producer": self._producer})
+        return self._call("orders.get", {"key": str(key), "producer": self._producer})
 
     def cancel(self, order_id: UUID, why: str | None) -> Any:
         """Cancel an order; return its document afterwards."""
-        return self._call("orders.cancel", {"order_id": str(order_id), "by": self._producer, "why": why})
+        return self._call("orders.cancel", {"order_id": str(order_id), "by": self._producer, "why": why and str(why)})
 
     @abstractmethod
     def close(self) -> None:

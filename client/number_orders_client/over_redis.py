@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -27,6 +28,10 @@ _ANSWERED: Final = "SUCCESS"
 _FAILED: Final = frozenset({"FAILURE", "REVOKED"})
 _LOOK_UNTOLD_S: Final = 1.0
 """How often to look for an answer that was not announced: the broker was restarted, or failed over, at that moment."""
+_AS_MANY_AS_CALLS: Final = 2**31
+"""The size of the pool. redis-py 8 has a limit of 100, at which it raises at once."""
+_QUERIES: Final = frozenset({("redis", ""), ("rediss", ""), ("rediss", "ssl_cert_reqs=required")})
+"""Schemes with their queries. Without one, and with that one, redis-py verifies certificate and host name."""
 _NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -34,7 +39,7 @@ def speaks(url: str) -> bool:
     """Tell whether an address is one that redis-py and kombu read alike."""
     parts = urlsplit(url)
     database = parts.path.strip("/")
-    return parts.scheme in {"redis", "rediss"} and not parts.query and (not database or database.isdecimal())
+    return (parts.scheme, parts.query) in _QUERIES and (not database or database.isdecimal())
 
 
 class RedisTransport(QueueTransport):
@@ -49,7 +54,11 @@ class RedisTransport(QueueTransport):
             socket_connect_timeout=share_s(wait_s),
             socket_keepalive=True,
             protocol=2,  # every server speaks it
-            retry=Retry(ConstantBackoff(0.1), 1),  # a connection that was closed while it was idle
+            # A connection that was closed while it was idle is made anew.
+            retry=Retry(ConstantBackoff(0.1), 1),
+            retry_on_error=[redis.ConnectionError, redis.TimeoutError],  # redis-py 5 retries nothing else
+            max_connections=_AS_MANY_AS_CALLS,
+            **({"ssl_check_hostname": True} if broker_url.startswith("rediss") else {}),
         )
         self._sender = f"{os.getpid()}@{socket.gethostname()}"
         self._idle: list[_Line] = []
@@ -58,8 +67,7 @@ class RedisTransport(QueueTransport):
 
     def close(self) -> None:
         """Close the connections of all threads."""
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
         self._client.close()
 
     def _ask(self, call: Call, until: float) -> Any:
@@ -68,12 +76,16 @@ class RedisTransport(QueueTransport):
         try:
             line.listener.subscribe(key)
             line.commands.lpush(QUEUE, self._message(call))
-            stored = line.await_answer(key, until)
-        except BaseException:
+            stored, was_told = line.await_answer(key, until)
+        except Silence:
             line.close()
             raise
+        except BaseException:
+            line.close()
+            self._close_idle()  # they lead to the same broker, such as one that has become a replica
+            raise
         with suppress(Exception):  # otherwise the answer expires by itself
-            line.forget(key)
+            line.forget(key, was_told=was_told)
             self._idle.append(line)
         if stored["status"] == _ANSWERED:
             return stored["result"]
@@ -88,6 +100,11 @@ class RedisTransport(QueueTransport):
             pool = self._client.connection_pool
             commands = redis.Redis(connection_pool=pool, single_connection_client=True)
             return _Line(commands, PubSub(pool, ignore_subscribe_messages=True))
+
+    def _close_idle(self) -> None:
+        with suppress(IndexError):
+            while True:
+                self._idle.pop().close()
 
     def _message(self, call: Call) -> str:
         headers = {
@@ -133,12 +150,17 @@ class _Line:
     commands: redis.Redis
     listener: PubSub
 
-    def await_answer(self, key: str, until: float) -> dict[str, Any]:
-        """Wait for the answer; while the broker is away, look for it again until the time is over."""
+    def await_answer(self, key: str, until: float) -> tuple[Mapping[str, Any], bool]:
+        """Wait for the answer; while the broker is away, look for it again until the time is over.
+
+        Returns:
+            The answer, and whether it was announced here.
+        """
         look_at, channel = time.monotonic() + _LOOK_UNTOLD_S, key.encode()
         while (now := time.monotonic()) < until:
             try:
-                if now >= look_at:
+                was_told = now < look_at
+                if not was_told:
                     look_at = now + _LOOK_UNTOLD_S
                     stored = self.commands.get(key)
                 else:
@@ -152,12 +174,15 @@ class _Line:
                 look_at = 0.0
                 continue
             if stored and (answer := json.loads(stored))["status"] in {_ANSWERED, *_FAILED}:
-                return dict(answer)
+                return answer, was_told
         raise Silence
 
-    def forget(self, key: str) -> None:
-        """Listen for this answer no longer, and delete it."""
-        self.listener.unsubscribe(key)  # type: ignore[no-untyped-call]
+    def forget(self, key: str, *, was_told: bool) -> None:
+        """Listen for this answer no longer, and delete it. A connection that did not hear of it may be dead."""
+        if was_told:
+            self.listener.unsubscribe(key)  # type: ignore[no-untyped-call]
+        else:
+            self.listener.close()
         self.commands.delete(key)
 
     def close(self) -> None:
@@ -165,6 +190,9 @@ class _Line:
         with suppress(Exception):
             self.listener.close()
         with suppress(Exception):
+            if self.commands.connection:
+                # Otherwise it goes back to the pool, whatever it leads to.
+                self.commands.connection.disconnect()  # type: ignore[no-untyped-call]
             self.commands.close()
 
 
@@ -172,5 +200,5 @@ def _failure_of(raised: Any) -> Exception:
     """Return the error for an exception as Celery stores it: its type's name, and its text or its arguments."""
     words = raised["exc_message"]
     if isinstance(words, list):
-        words = words[0] if len(words) == 1 else tuple(words)
+        words = tuple(words) if len(words) > 1 else "".join(map(str, words))
     return failure(raised["exc_type"], str(words))

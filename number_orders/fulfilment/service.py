@@ -107,8 +107,8 @@ class OrderService:
         self._guard_lasts = guard_lasts
         self._notice_asks_every = notice_asks_every
         self._tracer = tracer
-        self._set_up_after: datetime | None = None
-        """The latest fall of the ledger after which the carriers were set up again (`GuardPeriod.began_at`)."""
+        self._set_up_period: datetime | None = None
+        """The guard period in which the carriers were set up last (`GuardPeriod.began_at`)."""
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
         self._retries = Retries(ledger, self._recorder, bell, carriers)
         self._reconciliation = Reconciliation(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
@@ -131,9 +131,13 @@ class OrderService:
 
     async def set_up_carriers(self) -> None:
         """Write into the ledger which lanes and limits the carriers of this process have."""
+        await self._set_up_in((await self._ledger.guard.read()).began_at)
+
+    async def _set_up_in(self, period: datetime | None) -> None:
         await self._ledger.schedule.open_lanes(list(self._carriers))
         for name, carrier in self._carriers.items():
             await self._ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
+        self._set_up_period = period
 
     async def sweep(self) -> int:
         """Send a wake-up for every lane on which something is due; return how many lanes there are.
@@ -145,9 +149,8 @@ class OrderService:
         guard = await self._ledger.guard.check(self._guard_lasts)
         if guard.fell:
             log.error("ledger_fell_back", guarded_until=guard.ends_at, why=guard.why)
-        if guard.began_at != self._set_up_after:
-            await self.set_up_carriers()
-            self._set_up_after = guard.began_at
+        if guard.began_at != self._set_up_period:
+            await self._set_up_in(guard.began_at)
         if self._notice_asks_every is not None:
             await self._ledger.notices.apply(every=self._notice_asks_every)
         due = await self._ledger.schedule.due_lanes()

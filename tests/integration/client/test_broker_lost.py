@@ -10,9 +10,13 @@ from uuid import uuid4
 
 import psutil
 import pytest
+import redis
 
 from number_orders.embedded.engines import Engines
 from number_orders_client import Client, NoTicket
+from number_orders_client.over_redis import RedisTransport
+from tests.integration.client.answering import answering
+from tests.processes import eventually
 
 WAIT_S = 3.0
 SLACK_S = 15.0
@@ -69,3 +73,22 @@ def test_a_broker_that_is_gone(broker: psutil.Process, new_client: Callable[[], 
         assert_no_ticket(connected, lambda: os.kill(broker.pid, signal.SIGKILL))
         assert_no_ticket(connected)
         assert_no_ticket(new_client())
+
+
+def test_a_broker_that_became_a_replica(broker: psutil.Process) -> None:
+    """It still answers on its connections. Kept, they would refuse every call, although the address leads elsewhere."""
+    url: str = broker.url  # type: ignore[attr-defined]
+    way = RedisTransport(url, producer="crm", secret=None, wait_s=WAIT_S)
+    with redis.Redis.from_url(url) as server:
+        with answering(url, calls=1):
+            assert way.find("crm-1")["key"] == "crm-1"
+        server.replicaof("127.0.0.1", 1)
+        with pytest.raises(NoTicket, match="read only replica"):
+            way.find("crm-1")
+        for _ in eventually():
+            if len(server.client_list(_type="normal")) == 1 and not server.client_list(_type="pubsub"):
+                break
+        server.replicaof("NO", "ONE")
+        with answering(url, calls=1):
+            assert way.find("crm-2")["key"] == "crm-2"
+    way.close()

@@ -4,11 +4,10 @@ Once as a client of Redis, once as one that leaves all to Celery, as it does wit
 """
 
 import asyncio
-import base64
-import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import get_context
 from typing import Any
 from uuid import uuid4
@@ -28,6 +27,7 @@ from number_orders_client import (
 )
 from number_orders_client.over_queue import QUEUE
 from number_orders_client.over_redis import RedisTransport
+from tests.integration.client.answering import answering
 from tests.later import LATER
 from tests.processes import Process, Processes, eventually
 
@@ -180,27 +180,32 @@ def test_answers_that_nobody_heard_are_found(worker: Process, broker_url: str) -
 
 def test_an_answer_that_comes_twice_is_not_the_next_calls(broker_url: str) -> None:
     """A message may be delivered twice, and then its answer is announced twice."""
-    calls = 20
-
-    def serve() -> None:
-        with redis.Redis.from_url(broker_url) as broker:
-            for _ in range(calls):
-                _, item = broker.brpop([QUEUE], timeout=60)
-                message = json.loads(item)
-                _, kwargs, _ = json.loads(base64.b64decode(message["body"]))
-                channel = f"celery-task-meta-{message['headers']['id']}"
-                answer = json.dumps({"status": "SUCCESS", "result": {"key": kwargs["key"]}})
-                with broker.pipeline() as pipe:
-                    pipe.set(channel, answer, ex=60)
-                    pipe.publish(channel, answer).publish(channel, answer)
-                    pipe.execute()
-
-    service = threading.Thread(target=serve)
-    service.start()
+    keys = [f"crm-{number}" for number in range(20)]
     way = RedisTransport(broker_url, producer="crm", secret=None, wait_s=60)
-    keys = [f"crm-{number}" for number in range(calls)]
-    assert [way.find(key)["key"] for key in keys] == keys
-    service.join()
+    with answering(broker_url, calls=len(keys)):
+        assert [way.find(key)["key"] for key in keys] == keys
+    way.close()
+
+
+def test_many_threads_call_at_once(broker_url: str) -> None:
+    """redis-py's pool has a limit of 100 by itself, and a call takes two connections."""
+    keys = [f"crm-{number}" for number in range(120)]
+    way = RedisTransport(broker_url, producer="crm", secret=None, wait_s=60)
+    under_way = threading.Barrier(len(keys) + 1)
+
+    def find(key: str) -> str:
+        under_way.wait()
+        return str(way.find(key)["key"])
+
+    with ThreadPoolExecutor(len(keys)) as threads:
+        found = [threads.submit(find, key) for key in keys]
+        under_way.wait()
+        for _ in eventually():  # all are sent before the first is answered
+            with redis.Redis.from_url(broker_url) as broker:
+                if broker.llen(QUEUE) == len(keys):
+                    break
+        with answering(broker_url, calls=len(keys)):
+            assert [one.result() for one in found] == keys
     way.close()
 
 

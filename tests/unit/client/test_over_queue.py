@@ -16,7 +16,15 @@ def transport(url: str, **options: Any) -> CeleryTransport:
     return CeleryTransport(url, **given | options)
 
 
-@pytest.mark.parametrize("url", ["redis://host", "redis://:secret@host:6380/", "rediss://user:secret@host:6379/3"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://host",
+        "redis://:secret@host:6380/",
+        "rediss://user:secret@host:6379/3",
+        "rediss://host?ssl_cert_reqs=required",
+    ],
+)
 def test_redis_needs_no_celery(url: str) -> None:
     assert isinstance(Client(url)._way, RedisTransport)
 
@@ -26,7 +34,8 @@ def test_redis_needs_no_celery(url: str) -> None:
     [
         ("redis://host/0", {"celery_settings": {}}),
         ("redis://host/0", {"result_url": "redis://results/0"}),
-        ("rediss://host/0?ssl_cert_reqs=CERT_REQUIRED", {}),
+        ("rediss://host/0?ssl_cert_reqs=none", {}),
+        ("redis://host/0?ssl_cert_reqs=required", {}),
         ("redis://host/orders", {}),
         ("sentinel://host", {}),
         ("amqp://host", {"result_url": "redis://results/0"}),
@@ -76,7 +85,7 @@ def test_a_refusal_by_the_previous_release_is_typed_too() -> None:
         (["all children are dead"], "all children are dead"),
         ("all children are dead", "all children are dead"),
         ([9, "SIGKILL"], "(9, 'SIGKILL')"),
-        ([], "()"),
+        ([], "WorkerLostError"),
     ],
 )
 def test_a_task_that_failed_is_no_refusal(words: Any, text: str) -> None:
