@@ -340,9 +340,9 @@ def _queue_transport(
 ) -> Transport:
     try:
         if result_url is None and celery_settings is None:
-            from number_orders_client.over_redis import RedisTransport, speaks
+            from number_orders_client.over_redis import RedisTransport, is_supported
 
-            if speaks(url):
+            if is_supported(url):
                 return RedisTransport(url, producer=producer, secret=secret, wait_s=wait_s)
         from number_orders_client.over_celery import CeleryTransport
     except ImportError as missing:

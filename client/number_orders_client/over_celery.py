@@ -10,7 +10,7 @@ from celery.app.utils import Settings
 from celery.exceptions import TimeoutError as CeleryTimeoutError
 from celery.result import AsyncResult
 
-from number_orders_client.over_queue import LOOK_EVERY_S, QUEUE, Call, QueueTransport, Silence, failure, share_s
+from number_orders_client.over_queue import LOOK_EVERY_S, QUEUE, Call, NoAnswer, QueueTransport, failure, share_s
 
 
 class _GivenAddresses(Settings):
@@ -128,7 +128,7 @@ class CeleryTransport(QueueTransport):
                 return sent.get(timeout=max(look_s, 0), propagate=False, disable_sync_subtasks=False)
             except CeleryTimeoutError as over:
                 if time.monotonic() >= until:
-                    raise Silence from over
+                    raise NoAnswer from over
             except Exception:
                 if time.monotonic() + LOOK_EVERY_S >= until:
                     raise

@@ -49,7 +49,7 @@ class Call:
     """Headers of ours, beside those of Celery's protocol."""
 
 
-class Silence(Exception):
+class NoAnswer(Exception):
     """There was no answer in time."""
 
 
@@ -91,7 +91,7 @@ class QueueTransport(ABC):
         """Send a call and return its answer, by `until` on the monotonic clock.
 
         Raises:
-            Silence: There was none in time.
+            NoAnswer: There was none in time.
             NumberOrdersError: The task has failed.
             Exception: The broker is away.
         """
@@ -146,7 +146,7 @@ def failure(kind: str, words: str) -> NumberOrdersError:
 
 
 def _reason(trouble: Exception) -> str:
-    if isinstance(trouble, Silence):
+    if isinstance(trouble, NoAnswer):
         return ""
     first = trouble.__cause__ or trouble  # Celery's own words are several lines about its settings
     return f" ({type(first).__name__}: {' '.join(str(first).split())[:_REASON_MAX]})"

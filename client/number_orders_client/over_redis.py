@@ -21,12 +21,12 @@ from redis.backoff import ConstantBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from number_orders_client.over_queue import LOOK_EVERY_S, QUEUE, Call, QueueTransport, Silence, failure, share_s
+from number_orders_client.over_queue import LOOK_EVERY_S, QUEUE, Call, NoAnswer, QueueTransport, failure, share_s
 
 _ANSWER: Final = "celery-task-meta-"
-_ANSWERED: Final = "SUCCESS"
+_SUCCEEDED: Final = "SUCCESS"
 _FAILED: Final = frozenset({"FAILURE", "REVOKED"})
-_LOOK_UNTOLD_S: Final = 1.0
+_POLL_EVERY_S: Final = 1.0
 """How often to look for an answer that was not announced: the broker was restarted, or failed over, at that moment."""
 _AS_MANY_AS_CALLS: Final = 2**31
 """The size of the pool. redis-py 8 has a limit of 100, at which it raises at once."""
@@ -35,7 +35,7 @@ _QUERIES: Final = frozenset({("redis", ""), ("rediss", ""), ("rediss", "ssl_cert
 _NOTHING_FOLLOWS: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
-def speaks(url: str) -> bool:
+def is_supported(url: str) -> bool:
     """Tell whether an address is one that redis-py and kombu read alike."""
     parts = urlsplit(url)
     database = parts.path.strip("/")
@@ -53,7 +53,7 @@ class RedisTransport(QueueTransport):
             socket_timeout=share_s(wait_s),
             socket_connect_timeout=share_s(wait_s),
             socket_keepalive=True,
-            protocol=2,  # every server speaks it
+            protocol=2,  # every server is_supported it
             # A connection that was closed while it was idle is made anew.
             retry=Retry(ConstantBackoff(0.1), 1),
             retry_on_error=[redis.ConnectionError, redis.TimeoutError],  # redis-py 5 retries nothing else
@@ -61,7 +61,7 @@ class RedisTransport(QueueTransport):
             **({"ssl_check_hostname": True} if broker_url.startswith("rediss") else {}),
         )
         self._sender = f"{os.getpid()}@{socket.gethostname()}"
-        self._idle: list[_Line] = []
+        self._idle: list[_Connections] = []
         """Each call takes one for itself, and gives it back."""
         self._pid = os.getpid()
 
@@ -72,26 +72,26 @@ class RedisTransport(QueueTransport):
 
     def _ask(self, call: Call, until: float) -> Any:
         key = _ANSWER + call.task_id
-        line = self._take_line()
+        connections = self._take_connections()
         try:
-            line.listener.subscribe(key)
-            line.commands.lpush(QUEUE, self._message(call))
-            stored, was_told = line.await_answer(key, until)
-        except Silence:
-            line.close()
+            connections.listener.subscribe(key)
+            connections.commands.lpush(QUEUE, self._message(call))
+            stored, was_announced = connections.await_answer(key, until)
+        except NoAnswer:
+            connections.close()
             raise
         except BaseException:
-            line.close()
+            connections.close()
             self._close_idle()  # they lead to the same broker, such as one that has become a replica
             raise
         with suppress(Exception):  # otherwise the answer expires by itself
-            line.forget(key, was_told=was_told)
-            self._idle.append(line)
-        if stored["status"] == _ANSWERED:
+            connections.forget(key, was_announced=was_announced)
+            self._idle.append(connections)
+        if stored["status"] == _SUCCEEDED:
             return stored["result"]
         raise _failure_of(stored["result"])
 
-    def _take_line(self) -> "_Line":
+    def _take_connections(self) -> "_Connections":
         if self._pid != os.getpid():  # after a fork these are the parent's
             self._pid, self._idle = os.getpid(), []
         try:
@@ -99,7 +99,7 @@ class RedisTransport(QueueTransport):
         except IndexError:
             pool = self._client.connection_pool
             commands = redis.Redis(connection_pool=pool, single_connection_client=True)
-            return _Line(commands, PubSub(pool, ignore_subscribe_messages=True))
+            return _Connections(commands, PubSub(pool, ignore_subscribe_messages=True))
 
     def _close_idle(self) -> None:
         with suppress(IndexError):
@@ -144,7 +144,7 @@ class RedisTransport(QueueTransport):
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class _Connections:
     """Two connections to the broker: one for commands, one that listens for an answer."""
 
     commands: redis.Redis
@@ -156,30 +156,30 @@ class _Line:
         Returns:
             The answer, and whether it was announced here.
         """
-        look_at, channel = time.monotonic() + _LOOK_UNTOLD_S, key.encode()
+        poll_at, channel = time.monotonic() + _POLL_EVERY_S, key.encode()
         while (now := time.monotonic()) < until:
             try:
-                was_told = now < look_at
-                if not was_told:
-                    look_at = now + _LOOK_UNTOLD_S
+                was_announced = now < poll_at
+                if not was_announced:
+                    poll_at = now + _POLL_EVERY_S
                     stored = self.commands.get(key)
                 else:
-                    told = self.listener.get_message(timeout=min(look_at, until) - now)
+                    announced = self.listener.get_message(timeout=min(poll_at, until) - now)
                     # What is announced twice, or was found before it was read here, is another call's.
-                    stored = told["data"] if told and told["channel"] == channel else None
+                    stored = announced["data"] if announced and announced["channel"] == channel else None
             except redis.RedisError:
                 if time.monotonic() + LOOK_EVERY_S >= until:
                     raise
                 time.sleep(LOOK_EVERY_S)
-                look_at = 0.0
+                poll_at = 0.0
                 continue
-            if stored and (answer := json.loads(stored))["status"] in {_ANSWERED, *_FAILED}:
-                return answer, was_told
-        raise Silence
+            if stored and (answer := json.loads(stored))["status"] in {_SUCCEEDED, *_FAILED}:
+                return answer, was_announced
+        raise NoAnswer
 
-    def forget(self, key: str, *, was_told: bool) -> None:
+    def forget(self, key: str, *, was_announced: bool) -> None:
         """Listen for this answer no longer, and delete it. A connection that did not hear of it may be dead."""
-        if was_told:
+        if was_announced:
             self.listener.unsubscribe(key)  # type: ignore[no-untyped-call]
         else:
             self.listener.close()

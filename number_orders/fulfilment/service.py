@@ -107,6 +107,7 @@ class OrderService:
         self._guard_lasts = guard_lasts
         self._notice_asks_every = notice_asks_every
         self._tracer = tracer
+        self._was_set_up = False
         self._set_up_period: datetime | None = None
         """The guard period in which the carriers were set up last (`GuardPeriod.began_at`)."""
         self._decisions = Decisions(ledger, boot_clock, self._ledger_clock, self._recorder, bell, carriers)
@@ -132,6 +133,12 @@ class OrderService:
     async def set_up_carriers(self) -> None:
         """Write into the ledger which lanes and limits the carriers of this process have."""
         await self._set_up_in((await self._ledger.guard.read()).began_at)
+        self._was_set_up = True
+
+    async def _is_set_up_in(self, period: datetime | None) -> bool:
+        """Tell whether the ledger still has what `set_up_carriers` wrote. A backup of before has not."""
+        opened = await self._ledger.schedule.carriers()
+        return period == self._set_up_period and all(name in opened for name in self._carriers)
 
     async def _set_up_in(self, period: datetime | None) -> None:
         await self._ledger.schedule.open_lanes(list(self._carriers))
@@ -144,12 +151,12 @@ class OrderService:
 
         Looks first whether the ledger has fallen back in time, and applies notices that could not be applied at once.
         A ledger that fell back may be older than a carrier's first worker: nothing of that carrier would ever be due,
-        and no limit would hold. So the carriers are set up in it again.
+        and no limit would hold. So the carriers are set up in it again, whether or not the fall was recognised.
         """
         guard = await self._ledger.guard.check(self._guard_lasts)
         if guard.fell:
             log.error("ledger_fell_back", guarded_until=guard.ends_at, why=guard.why)
-        if guard.began_at != self._set_up_period:
+        if self._was_set_up and not await self._is_set_up_in(guard.began_at):
             await self._set_up_in(guard.began_at)
         if self._notice_asks_every is not None:
             await self._ledger.notices.apply(every=self._notice_asks_every)
