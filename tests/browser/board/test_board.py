@@ -49,7 +49,8 @@ def test_stuck_order_is_found_understood_and_mended(desk: Desk, new_page: NewPag
     # Live: nobody loads the page again.
     oldest = page.get_by_role("region", name="Oldest waiting")
     expect(oldest.get_by_role("link", name="stuck-1")).to_be_visible()
-    expect(page.locator("#counts").get_by_role("row", name=re.compile("COMPLETED 8"))).to_be_visible(timeout=90_000)
+    ended = re.compile(r"COMPLETED ([89]|\d\d)")  # an order of another test may be among them
+    expect(page.locator("#counts").get_by_role("row", name=ended)).to_be_visible(timeout=90_000)
     screenshot(page, "overview-paused")
     oldest.get_by_role("link", name="stuck-1").click()
     expect(page.get_by_role("heading", name="stuck-1")).to_be_visible()
