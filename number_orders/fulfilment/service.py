@@ -141,9 +141,10 @@ class OrderService:
         return period == self._set_up_period and all(name in opened for name in self._carriers)
 
     async def _set_up_in(self, period: datetime | None) -> None:
-        await self._ledger.schedule.open_lanes(list(self._carriers))
         for name, carrier in self._carriers.items():
             await self._ledger.limits.set_limits(name, carrier.limits, carrier.limit_groups)
+        # The lanes last: a process that dies before leaves a ledger that the next sweep finds without them.
+        await self._ledger.schedule.open_lanes(list(self._carriers))
         self._set_up_period = period
 
     async def sweep(self) -> int:

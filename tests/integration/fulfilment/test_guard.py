@@ -12,7 +12,7 @@ from number_orders.carriers.cm.adapter import CM
 from number_orders.carriers.cm.facts import TOKEN_HEADER
 from number_orders.carriers.http.credentials import ApiKeyHeader
 from number_orders.fulfilment.runtime import Services
-from number_orders.orders.errors import NotCancellable, NotResolvable
+from number_orders.orders.errors import LedgerUnavailable, NotCancellable, NotResolvable
 from number_orders.orders.events import Adopted, SentAgain, WrittenOff
 from number_orders.orders.model import CarrierName, CarrierOrderId, Lane, OrderId
 from number_orders.orders.policy import CarrierPolicy
@@ -498,5 +498,31 @@ def test_a_ledger_from_before_the_first_worker_gets_lanes_and_limits_again(
                 assert len(practice.rows(f"TABLE {table}")) == len(before[table]), table
             await accept(services, an_order("crm-1"))
             assert await services.orders.sweep() == 1
+
+    run(sweep_twice())
+
+
+@pytest.mark.parametrize("dies_before", ["limits", "lanes"])
+def test_a_process_that_dies_while_it_sets_carriers_up_leaves_that_to_the_next(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch, dies_before: str
+) -> None:
+    """A carrier with lanes and without limits would be asked and sent to at any rate."""
+
+    async def die(*_: object) -> None:
+        raise LedgerUnavailable("killed")
+
+    async def sweep_twice() -> None:
+        async with practice.opened() as services:
+            practice.db.execute("DELETE FROM lanes; DELETE FROM draws; DELETE FROM budgets; DELETE FROM breakers")
+            with monkeypatch.context() as dying:
+                if dies_before == "limits":
+                    dying.setattr(services.ledger.limits, "set_limits", die)
+                else:
+                    dying.setattr(services.ledger.schedule, "open_lanes", die)
+                with pytest.raises(LedgerUnavailable):
+                    await services.orders.sweep()
+            await services.orders.sweep()
+            for table in ("lanes", "budgets", "draws", "breakers"):
+                assert practice.rows(f"TABLE {table}"), table
 
     run(sweep_twice())
