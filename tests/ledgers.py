@@ -83,6 +83,9 @@ class Ledgers:
             connection.execute(create.format(sql.Identifier(name), sql.Identifier(self.template)))
         url = sibling(self.server_url, name)
         with psycopg.connect(url) as connection:
+            connection.execute(
+                "UPDATE guard SET identity = ledger_identity()"
+            )  # the copy is a ledger, not a fallen one
             return _Ledger(url, _only(connection, _CATALOGUE), _only(connection, _SIZE), dict(_rows(connection)))
 
     def _drop(self, ledger: _Ledger) -> None:

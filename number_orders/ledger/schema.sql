@@ -365,7 +365,7 @@ $$;
 -- Whether the ledger is still the one it was, and the guard period after it fell back in time. There is one row.
 CREATE TABLE guard (
     guard_id        integer PRIMARY KEY DEFAULT 1 CHECK (guard_id = 1),
-    identity        text,                        -- of the server, its timeline and the tables; null: not looked at yet
+    identity        text NOT NULL,               -- of the server, its timeline and the tables
     seen_at         timestamptz NOT NULL DEFAULT now(), -- when a worker last wrote this row
     began_at        timestamptz,                 -- null: there was no guard period
     ends_at         timestamptz,

@@ -16,7 +16,7 @@ WITH present AS MATERIALIZED (
                    ELSE why END
     FROM present
     WHERE present.identity IS NOT NULL
-      AND (guard.identity IS DISTINCT FROM present.identity OR guard.seen_at < %(seen_at)s OR guard.seen_at < now() - %(heartbeat)s)
+      AND (guard.identity <> present.identity OR guard.seen_at < %(seen_at)s OR guard.seen_at < now() - %(heartbeat)s)
     RETURNING guard.*, guard.began_at IS NOT DISTINCT FROM now() AS fell
 ), marked AS (
     UPDATE orders SET history_lost_at = now()

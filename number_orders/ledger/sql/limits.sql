@@ -1,11 +1,13 @@
 -- name: set_limits
 -- Set one carrier's limit groups (table `budgets`), and the group of its requests by lane and kind (table `draws`).
--- A pause of a group stays in force. The carrier gets its breaker here.
+-- A pause of a group stays in force. The carrier gets its breaker here. In a ledger that has just fallen back in time, the rate
+-- slots of a group that it does not know come after those that were given out before, as in `check_identity`.
 WITH breaker AS (
     INSERT INTO breakers (carrier) VALUES (%(carrier)s) ON CONFLICT DO NOTHING
 ), budget AS (
-    INSERT INTO budgets (carrier, limit_group, per_second, spacing)
-    SELECT %(carrier)s, limit_group, per_second, make_interval(secs => spacing_s)
+    INSERT INTO budgets (carrier, limit_group, per_second, spacing, next_at)
+    SELECT %(carrier)s, limit_group, per_second, make_interval(secs => spacing_s),
+           coalesce((SELECT began_at + '1 minute'::interval FROM guard), 'epoch')
     FROM jsonb_to_recordset(%(limits)s) AS given (limit_group text, per_second float, spacing_s float)
     ORDER BY limit_group
     ON CONFLICT (carrier, limit_group) DO UPDATE SET per_second = excluded.per_second, spacing = excluded.spacing

@@ -13,8 +13,7 @@ _PERIOD = ("seen_at", "began_at", "ends_at", "why", "who")
 def check_identity(tables: Tables, p: Params) -> list[Row]:
     """Begin a guard period if the ledger is another than at the last look, or is older than what a process has seen."""
     guard, now = tables.guard, tables.clock()
-    is_new = guard["identity"] is None
-    fell = not is_new and (guard["identity"] != tables.ledger_identity or guard["seen_at"] < p["seen_at"])
+    fell = guard["identity"] != tables.ledger_identity or guard["seen_at"] < p["seen_at"]
     if fell:
         why = f"the ledger fell back in time. It knows nothing after {guard['seen_at']}"
         guard.update(began_at=now, ends_at=now + p["lasts"], who="number-orders", why=why)
@@ -23,7 +22,7 @@ def check_identity(tables: Tables, p: Params) -> list[Row]:
             budget["next_at"] = max(budget["next_at"], now + timedelta(minutes=1))
         alarm = {"what": str(p["alarm"]), "subject": "ledger", "carrier": None, "order_id": None, "detail": why}
         raise_alarm(tables, alarm)
-    if fell or is_new or guard["seen_at"] < now - p["heartbeat"]:
+    if fell or guard["seen_at"] < now - p["heartbeat"]:
         guard.update(identity=tables.ledger_identity, seen_at=max(now, guard["seen_at"]))
     return [_period(tables, fell=fell)]
 

@@ -15,10 +15,12 @@ def set_limits(tables: Tables, p: Params) -> list[Row]:
     """Set one carrier's limit groups, and the group of its requests by lane and kind. Keep pauses in force."""
     carrier = p["carrier"]
     tables.breakers.setdefault(carrier, closed_breaker(carrier))
+    began_at = tables.guard["began_at"]
+    next_at = _NO_SLOT_TAKEN if began_at is None else began_at + timedelta(minutes=1)
     for given in p["limits"]:
         key = (carrier, given["limit_group"])
         row = tables.budgets.setdefault(
-            key, {"carrier": carrier, "next_at": _NO_SLOT_TAKEN, "paused_until": None, "why": None}
+            key, {"carrier": carrier, "next_at": next_at, "paused_until": None, "why": None}
         )
         spacing = None if given["spacing_s"] is None else timedelta(seconds=given["spacing_s"])
         row.update(limit_group=given["limit_group"], per_second=given["per_second"], spacing=spacing)

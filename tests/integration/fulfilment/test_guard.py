@@ -481,7 +481,7 @@ def test_a_ledger_from_before_the_first_worker_gets_lanes_and_limits_again(
 ) -> None:
     """No lane of a carrier would ever be due in it, and nothing would keep us to the carrier's rates.
 
-    A copy of the server's files has the same identity, and nobody has looked at it yet: no fall is recognised.
+    A copy of the server's files has the same identity: no fall is recognised if every process is new.
     """
     written = ("lanes", "budgets", "draws", "breakers")
 
@@ -496,6 +496,9 @@ def test_a_ledger_from_before_the_first_worker_gets_lanes_and_limits_again(
             await services.orders.sweep()
             for table in written:
                 assert len(practice.rows(f"TABLE {table}")) == len(before[table]), table
+            if recognised:
+                reserved = "SELECT bool_and(next_at = began_at + interval '1 minute') AS are FROM budgets, guard"
+                assert practice.rows(reserved) == [{"are": True}], "rate slots given out before may still be used"
             await accept(services, an_order("crm-1"))
             assert await services.orders.sweep() == 1
 

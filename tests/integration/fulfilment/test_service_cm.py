@@ -317,30 +317,54 @@ def test_order_ends_although_no_callback_is_received(cm: Practice) -> None:
 
 def test_callback_at_the_address_of_its_order_brings_the_end_at_once(cm: Practice) -> None:
     """The adapter fills the address in, and no row says whose it is. Doubled and forged callbacks change nothing."""
-    addresses: list[NoticeAddresses] = []
     cm.carrier.behave(notice_double=1, notice_forge=1)
 
     async def with_callbacks() -> None:
-        async with PostgresLedger.at(cm.url, connections_max=2) as ledger:
-
-            def router(url: str) -> APIRouter:
-                addresses.append(NoticeAddresses(url, b"s" * 32))
-                source = NoticeSource(NAME, CMNotices(), addresses=addresses[0])
-                intake = NoticeIntake(ledger.notices, cm.bell, asks_every=timedelta(seconds=5))
-                return notice_router([source], lambda _: intake)
-
-            async with serving(router), opened(cm, addresses=addresses[0]) as services:
-                order_id = await accept_and_send(cm, services)
-                for stage in (401, 601):
-                    cm.pass_time(seconds=10)
-                    cm.rows("UPDATE owed SET not_before = now() + '1 hour' RETURNING lane")
-                    cm.carrier.advance(stage)
-                    await applied(cm, 2 if stage == 401 else 4)
-                    await working(services, Lane.ASK)
-                assert cm.differences(order_id) == []
-                assert cm.order(order_id)["state"] == "COMPLETED"
+        async with receiving_callbacks(cm) as services:
+            order_id = await accept_and_send(cm, services)
+            for stage in (401, 601):
+                cm.pass_time(seconds=10)
+                cm.rows("UPDATE owed SET not_before = now() + '1 hour' RETURNING lane")
+                cm.carrier.advance(stage)
+                await applied(cm, 2 if stage == 401 else 4)
+                await working(services, Lane.ASK)
+            assert cm.differences(order_id) == []
+            assert cm.order(order_id)["state"] == "COMPLETED"
 
     run(with_callbacks())
+
+
+def test_callback_after_the_end_belongs_to_its_order(cm: Practice) -> None:
+    """A question has seen the end before the callback was sent."""
+    cm.carrier.behave(notice_delay_s=3600)
+
+    async def with_late_callbacks() -> None:
+        async with receiving_callbacks(cm) as services:
+            order_id = await accept_and_send(cm, services)
+            cm.carrier.advance(1001)
+            await work_until_idle(cm, services, step=HOUR)
+            assert cm.order(order_id)["state"] == "COMPLETED"
+            cm.carrier.advance(3600)
+            await applied(cm, 2)
+            assert cm.rows("SELECT DISTINCT order_id FROM notices") == [{"order_id": order_id}]
+
+    run(with_late_callbacks())
+
+
+@asynccontextmanager
+async def receiving_callbacks(cm: Practice) -> AsyncIterator[Services]:
+    """Open the services, whose orders have addresses of a receiver."""
+    addresses: list[NoticeAddresses] = []
+    async with PostgresLedger.at(cm.url, connections_max=2) as ledger:
+
+        def router(url: str) -> APIRouter:
+            addresses.append(NoticeAddresses(url, b"s" * 32))
+            source = NoticeSource(NAME, CMNotices(), addresses=addresses[0])
+            intake = NoticeIntake(ledger.notices, cm.bell, asks_every=timedelta(seconds=5))
+            return notice_router([source], lambda _: intake)
+
+        async with serving(router), opened(cm, addresses=addresses[0]) as services:
+            yield services
 
 
 async def applied(cm: Practice, count: int) -> None:

@@ -93,6 +93,17 @@ def test_a_restored_ledger_guards_itself_before_it_sends_anything(ledger_url: st
     run(fallen())
 
 
+def test_a_ledger_restored_from_before_the_first_worker_guards_itself(ledger_url: str) -> None:
+    """A migrated ledger is known by its identity before any process has looked at it."""
+    copy_url = _copy(ledger_url)
+
+    async def restored() -> None:
+        async with PostgresLedger.at(copy_url) as ledger:
+            assert (await ledger.guard.read()).is_active
+
+    run(restored())
+
+
 def test_nothing_is_sent_by_a_ledger_that_was_not_recognised(ledger_url: str) -> None:
     """Behind a pooler a connection stays while the server behind it changes: the next sweep recognises that."""
 
@@ -111,13 +122,18 @@ def test_nothing_is_sent_by_a_ledger_that_was_not_recognised(ledger_url: str) ->
 
 
 def test_a_heartbeat_older_than_one_seen_means_that_the_ledger_fell_back(ledger_url: str) -> None:
-    """The same server and tables, put back from a snapshot of the disk while a worker lived."""
+    """The same server and tables, put back from a snapshot of the disk while a worker lived.
+
+    Others connect meanwhile, which have seen no heartbeat: none of them makes it look newer.
+    """
 
     async def put_back() -> None:
         async with PostgresLedger.at(ledger_url) as ledger:
             await ledger.guard.check(HOUR)
             with psycopg.connect(ledger_url, autocommit=True) as db:
                 db.execute("UPDATE guard SET seen_at = now() - interval '1 minute'")
+            async with PostgresLedger.at(ledger_url) as another:
+                assert not (await another.guard.read()).is_active
             assert (await ledger.guard.check(HOUR)).fell
             assert not (await ledger.guard.check(HOUR)).fell
 

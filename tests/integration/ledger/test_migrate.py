@@ -104,6 +104,22 @@ def test_migration_leaves_no_lock(empty_url: str) -> None:
         assert db.execute("SELECT FROM pg_locks WHERE locktype = 'advisory'").fetchall() == []
 
 
+def test_migrated_ledger_has_an_identity(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that no worker has looked at since the release before. Its heartbeat stays."""
+    with monkeypatch.context() as patch:
+        upgrade = command.upgrade
+        patch.setattr(command, "upgrade", lambda config, _: upgrade(config, "0016"))
+        migrate(empty_url)
+    with psycopg.connect(empty_url, autocommit=True) as db:
+        before = db.execute("SELECT identity, seen_at FROM guard").fetchone()
+        assert before is not None
+        assert before[0] is None
+
+        migrate(empty_url)
+
+        assert db.execute("SELECT identity = ledger_identity(), seen_at FROM guard").fetchone() == (True, before[1])
+
+
 def test_every_revision_says_when_to_run_it() -> None:
     """A rolling upgrade needs to know: before the new code starts, or after the old code is gone."""
     revisions = list(Path(str(files("number_orders.ledger") / "migrations" / "versions")).glob("*.py"))

@@ -27,7 +27,8 @@ from tests.notice_server import serving
 BANDWIDTH, CM = CarrierName("bandwidth"), CarrierName("cm")
 OURS = ("us", "hush-hush-hush")
 NOTICE = b"<Notification><OrderId>a8ef295b</OrderId><CustomerOrderId>ref-1</CustomerOrderId></Notification>"
-CALLBACK = b'{"guid": "5f5c0000-0000-4000-8000-000000000001", "status": "COMPLETED"}'
+GUID = "5f5c0000-0000-4000-8000-000000000001"
+CALLBACK = b'{"guid": "%s", "status": "COMPLETED"}' % GUID.encode()
 
 
 @dataclass
@@ -137,7 +138,7 @@ def test_a_callback_is_stored_at_the_address_of_its_order_only(opener: Opener) -
         for wrong in (path[:-1], path + "x", path.replace("ref-1", "ref-2"), "/notices/cm/ref-1", "/notices/cm"):
             assert (await receiver.post(wrong, CALLBACK)).status_code == 404
         (row,) = receiver.stored()
-        assert (row["carrier"], row["carrier_order_id"], row["reference"]) == ("cm", None, "ref-1")
+        assert (row["carrier"], row["carrier_order_id"], row["reference"]) == ("cm", GUID, "ref-1")
 
     opener.run(work)
 
