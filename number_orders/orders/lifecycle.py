@@ -263,8 +263,11 @@ def resets_progress(order: Order, event: Event) -> bool:
     match event:
         case Deferred() | PartSettled() | SentAgain():
             return True
-        case Adopted(carrier_order_id=adopted):
-            return order.carrier_order_id not in {None, adopted}  # the steps belong to another carrier order
+        case Adopted(carrier_order_id=named):
+            return order.carrier_order_id not in {None, named}  # the steps belong to another carrier order
+        case Acknowledged(carrier_order_id=named, instead_of=former) if former is not None:
+            # So does what was asked of it: to be cancelled, for example. All carrier orders of a removal have one part.
+            return order.carrier_order_id not in {None, named} and order.request.kind is not Kind.REMOVE_NUMBERS
         case _:
             return False
 

@@ -364,6 +364,8 @@ class Swift:
 
         The numbers of an order are saved before its serial lock is released. After that, time does not tell them apart.
         """
+        if order.carrier_order_id != steps.cart_id and _was_made_before_cart(view, steps):
+            steps = steps.for_older_order()
         account = order.request.account or steps.account or self._account_id
         named = order.request.numbers or steps.found
         since = None if named else steps.cart_made_at or view.inserted_at

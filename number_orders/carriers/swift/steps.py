@@ -100,6 +100,13 @@ class Steps:
             unlisted=part.unlisted,
         )
 
+    def for_older_order(self) -> "Steps":
+        """Return the steps for an order that is older than the cart: it came by an earlier attempt.
+
+        When that attempt began is not known any more.
+        """
+        return replace(self, cart_made_at=None, begun_at=None)
+
     def without_cart(self) -> "Steps":
         """Return the steps without the current attempt."""
         return Steps(

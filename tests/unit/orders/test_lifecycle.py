@@ -479,6 +479,22 @@ def test_adopting_another_carrier_order_discards_the_steps_of_the_first() -> Non
     assert apply(replace(order, carrier_order_id=None), Adopted(other, "ana", "seen")).order.progress == order.progress
 
 
+def test_following_a_carrier_order_instead_of_another_discards_the_steps_of_the_first() -> None:
+    """What was asked of the first, as to cancel it, was not asked of the second."""
+    order = an_order(State.OPEN, carrier_order_id=THEIR_ID, progress={"asked": "yes", SETTLED: {"numbers": ["+2"]}})
+    instead = Acknowledged(OTHER_ID, "accepted", instead_of=THEIR_ID)
+
+    assert apply(order, instead).order.progress == {SETTLED: {"numbers": ["+2"]}}
+    assert apply(order, Acknowledged(THEIR_ID)).order.progress == order.progress
+
+
+def test_carrier_orders_of_a_removal_have_one_part() -> None:
+    order = an_order(State.OPEN, carrier_order_id=THEIR_ID, progress={"part": ["+1"]})
+    order = replace(order, request=replace(order.request, kind=Kind.REMOVE_NUMBERS))
+
+    assert apply(order, Acknowledged(OTHER_ID, instead_of=THEIR_ID)).order.progress == order.progress
+
+
 def test_an_order_that_the_carrier_cancelled_is_cancelled() -> None:
     """With the carrier's reason and status."""
     order = apply(an_order(State.OPEN), CalledBack("closed", "CANCELLED")).order

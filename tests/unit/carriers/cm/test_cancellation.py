@@ -6,13 +6,17 @@ from typing import Any
 
 import pytest
 
+from number_orders.carriers.cm.cancellation import PROGRESS
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose, SaveProgress
 from number_orders.orders.errors import NoAnswer
-from number_orders.orders.events import CalledBack, Event, Filled, FilledWithErrors, Refused, StillOpen
-from number_orders.orders.model import Kind, Order
+from number_orders.orders.events import Acknowledged, CalledBack, Event, Filled, FilledWithErrors, Refused, StillOpen
+from number_orders.orders.lifecycle import advance
+from number_orders.orders.model import Kind, Order, State
+from number_orders.orders.policy import CarrierPolicy
 from tests.unit.carriers.cm.examples import (
     CARRIER,
     HTML,
+    OTHER,
     REQUESTS,
     THEIRS,
     a_range,
@@ -159,3 +163,17 @@ def test_an_answer_that_is_not_about_the_request_hides_no_end(status: int, body:
 def test_a_request_that_cannot_be_read_is_not_cancelled() -> None:
     with pytest.raises(NoAnswer):
         converse(CALLED_BACK, answered(503))
+
+
+def test_a_request_that_is_followed_instead_of_a_cancelled_one_is_cancelled_too() -> None:
+    """CM.com has two with our reference. What it replied about the first does not hold for the second."""
+    order = replace(CALLED_BACK, state=State.OPEN, sends=2, losses=1, progress={PROGRESS: "CM.com was asked"})
+    both = answered(200, [shown("cancelled"), shown("accepted", guid=OTHER)], x_cm_pagination_total="2")
+
+    event, _, _ = converse(order, CANCELLED, both, stands("accepted", guid=OTHER))
+    assert event == Acknowledged(OTHER, "accepted", instead_of=THEIRS)
+    moved = advance(order, event, now=CALLED_BACK.accepted_at, policy=CarrierPolicy()).order
+    living = stands("accepted", guid=OTHER)
+    _, asked, _ = converse(moved, living, answered(202, {}), living)
+
+    assert [request.removeprefix(f"POST {REQUESTS}/{OTHER}") for request in asked if "POST" in request] == ["/cancel"]

@@ -12,7 +12,7 @@ from number_orders.carriers.swift.adapter import Swift
 from number_orders.carriers.swift.facts import LOOKS_TO_SETTLE, LOOKS_WANTED_UNAVAILABLE, SETTLE_AFTER
 from number_orders.orders.errors import Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import Event, Filled, FilledWithErrors, Parked, PartlyFilled, Refused, StillOpen
-from number_orders.orders.model import Criteria, Kind, NumberResult, NumberState, OrderRequest, Owner
+from number_orders.orders.model import CarrierOrderId, Criteria, Kind, NumberResult, NumberState, OrderRequest, Owner
 from number_orders.orders.numbers import E164
 from tests.unit.carriers.swift.examples import (
     ACCOUNT,
@@ -289,6 +289,21 @@ def test_an_adopted_order_is_as_old_as_its_inserted_at() -> None:
     )
     with pytest.raises(UnreadableAnswer, match="the time of its cart was not saved"):
         converse(CARRIER.ask(order), shown("COMPLETED", inserted_at=None), said)
+
+
+def test_an_order_of_an_earlier_attempt_is_as_old_as_its_inserted_at() -> None:
+    """The order was sent again, and a list or a person names what the first cart has become.
+
+    Other orders may have bought between the two: their numbers are theirs, however long they have had them.
+    """
+    older = SINCE - timedelta(hours=1)
+    order = open_order(carrier_order_id=CarrierOrderId("01KBC4VZE1CFMG5MAB088999999"))
+    said = listed(*(did(number, after=-timedelta(minutes=30)) for number in (ONE, TWO, THREE)))
+    known = KnownNumbers(NOW, {THREE: NOW - timedelta(days=1)}, of_other_orders=frozenset({THREE}))
+    answer = shown("COMPLETED", id=order.carrier_order_id, inserted_at=older.isoformat())
+    event, _, kept = converse(CARRIER.ask(order), answer, said, known)
+    assert event == Filled("COMPLETED", results(USABLE, ONE, TWO))
+    assert (kept[-1]["cart_id"], kept[-1]["requested"]) == (CART, True), "the later cart may still become an order"
 
 
 @pytest.mark.parametrize(
