@@ -45,6 +45,11 @@ class Overdue:
         if since is not None and now - since > self.patience:
             await self._raise(order, f"accepted {_utc(order.accepted_at)}, tried in vain since {_utc(since)}: {why}")
 
+    async def check_late_look(self, order: Order, failing_for: timedelta, why: str) -> None:
+        """Raise the alarm if an order that has ended could not be looked at again for longer than `patience`."""
+        if failing_for > self.patience and order.ended_at is not None:
+            await self._raise(order, f"ended {_utc(order.ended_at)}; the late look at it fails again and again: {why}")
+
     async def _raise(self, order: Order, detail: str) -> None:
         await self.alarms.raise_alarm(
             Alarm.OVERDUE, str(order.order_id), carrier=order.request.carrier, order_id=order.order_id, detail=detail

@@ -48,6 +48,10 @@ class CarrierPolicy:
         pause_s = self.ask_first.total_seconds() * self.ask_factor ** min(asked, 64)
         return timedelta(seconds=min(pause_s, longest.total_seconds()))
 
+    def asked_for(self, asked: int, *, slow: bool) -> timedelta:
+        """Return how long at least `asked` questions with these pauses have taken."""
+        return sum((self.ask_pause(before, slow=slow) for before in range(asked)), timedelta())
+
     def doubt_pause(self, asked: int) -> timedelta:
         """Return the pause before the next question about an order in doubt that was looked for `asked` times."""
         pause: timedelta = self.doubt_first * 2 ** min(asked, 6)

@@ -100,7 +100,9 @@ class AskLane:
         """Ask about one order, and return what was heard."""
         order = attempt.order
         if order.state.is_final:
-            return await LateLook(self.carrier, self.ledger.numbers, self.ledger.readings).run(attempt)
+            outcome = await LateLook(self.carrier, self.ledger.numbers, self.ledger.readings).run(attempt)
+            await self._report_late_look(attempt, outcome.conversation.error)
+            return outcome
         adapter = self.carrier.adapter
         question = adapter.look_for(order) if order.state is State.IN_DOUBT else adapter.ask(order)
         memory = OrderMemory.of(self.ledger, order)
@@ -212,6 +214,13 @@ class AskLane:
             return Later(order.order_id, max(look.not_before, error.not_before or now), error.reason)
         sooner = until is not None and now < until < look.not_before
         return Later(order.order_id, until if until and sooner else look.not_before, reason)
+
+    async def _report_late_look(self, attempt: Attempt, error: Exception | None) -> None:
+        """Report what kept a late look from all that it wanted to ask; raise `overdue` once that goes on for too long."""
+        if error is not None:
+            await self._report_error(attempt.order, error)
+            failing_for = self.carrier.policy.asked_for(attempt.claim.attempts, slow=True)
+            await self._overdue.check_late_look(attempt.order, failing_for, str(error))
 
     async def _report_error(self, order: Order, error: Exception | None) -> None:
         match error:

@@ -73,6 +73,26 @@ def test_an_adopted_order_that_is_closed_by_hand_is_looked_at_later(lagging: Pra
     run(scenario())
 
 
+def test_a_late_look_that_fails_for_too_long_raises_an_alarm(lagging: Practice) -> None:
+    """What else the order has bought would never be known."""
+
+    async def scenario() -> None:
+        carrier = Scripted(stands={A: StillOpen("BACKORDERED", slow=True)})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await adopt_by_hand(lagging, services)
+            await services.orders.resolve(order_id, WrittenOff("ana", "not wanted"))
+            await look(lagging, services, A_DAY_LATER, times=20)
+            carrier.stands.clear()
+            await look(lagging, services, A_DAY_LATER)
+            assert lagging.alarms() == [], "it has failed once"
+            await look(lagging, services, timedelta(hours=1), times=20)
+            (alarm,) = lagging.rows("SELECT what, detail FROM alarms")
+            assert alarm["what"] == "overdue"
+            assert "the carrier gives no answer" in alarm["detail"]
+
+    run(scenario())
+
+
 def test_a_hurried_late_look_leaves_that_of_the_day(lagging: Practice) -> None:
     """A minute after the end the list still lags."""
 

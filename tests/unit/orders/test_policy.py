@@ -20,6 +20,12 @@ def test_a_slow_order_has_a_longer_longest_pause() -> None:
     assert POLICY.ask_pause(100, slow=True) == POLICY.slow_ask_max
 
 
+def test_questions_have_taken_their_pauses() -> None:
+    pauses = [POLICY.ask_pause(asked, slow=True) for asked in range(50)]
+    assert POLICY.asked_for(0, slow=True) == 0 * SECOND
+    assert POLICY.asked_for(50, slow=True) == sum(pauses, 0 * SECOND)
+
+
 @pytest.mark.parametrize(("asked", "pause"), [(0, 5), (1, 10), (5, 160), (6, 300), (60, 300)])
 def test_an_order_in_doubt_is_asked_about_at_doubling_pauses(asked: int, pause: int) -> None:
     """Up to the longest pause of open orders."""
