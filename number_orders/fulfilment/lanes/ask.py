@@ -216,7 +216,7 @@ class AskLane:
         return Later(order.order_id, until if until and sooner else look.not_before, reason)
 
     async def _report_late_look(self, attempt: Attempt, error: Exception | None) -> None:
-        """Report what kept a late look from all that it wanted to ask; raise `overdue` once that goes on for too long."""
+        """Report why a late look could not ask all that it wanted; raise `overdue` if that goes on for too long."""
         if error is not None:
             await self._report_error(attempt.order, error)
             failing_for = self.carrier.policy.asked_for(attempt.claim.attempts, slow=True)

@@ -57,10 +57,8 @@ class LateLook:
         event = _event(order, found, withdrawn)
         if event.look_again and not event.numbers:
             again_at = attempt.now + policy.late_look_after
-            waits = found.error is None  # the attempts count the looks that fail
-            return AttemptOutcome(
-                attempt, Later(order.order_id, again_at, event.detail, looked=not waits), conversation
-            )
+            # As if it had not looked: what counts as attempts are the looks that fail.
+            return AttemptOutcome(attempt, Later(order.order_id, again_at, event.detail, looked=False), conversation)
         heard = Heard(order, event)
         return AttemptOutcome(attempt, heard, conversation, receipts(order, conversation))
 
