@@ -83,9 +83,8 @@ class Ledgers:
             connection.execute(create.format(sql.Identifier(name), sql.Identifier(self.template)))
         url = sibling(self.server_url, name)
         with psycopg.connect(url) as connection:
-            connection.execute(
-                "UPDATE guard SET identity = ledger_identity()"
-            )  # the copy is a ledger, not a fallen one
+            if _only(connection, "SELECT to_regclass('guard')"):  # which release 0.1.0 does not have
+                connection.execute("UPDATE guard SET identity = ledger_identity()")  # a new ledger, not a fallen one
             return _Ledger(url, _only(connection, _CATALOGUE), _only(connection, _SIZE), dict(_rows(connection)))
 
     def _drop(self, ledger: _Ledger) -> None:

@@ -64,13 +64,9 @@ class Heard:
 
 
 class _Orders(OrderReader, Protocol):
-    async def record(self, steps: Sequence[PendingStep]) -> frozenset[OrderId]: ...
+    async def record(self, steps: Sequence[PendingStep]) -> Mapping[OrderId, Sequence[E164]]: ...
 
     async def owner_of(self, carrier: CarrierName, carrier_order_id: CarrierOrderId) -> OrderId | None: ...
-
-
-class _Numbers(NumberReader, Protocol):
-    async def held_elsewhere(self, pairs: Sequence[tuple[OrderId, str]]) -> list[tuple[str, OrderId]]: ...
 
 
 class RecorderStores(Protocol):
@@ -79,7 +75,7 @@ class RecorderStores(Protocol):
     @property
     def orders(self) -> _Orders: ...
     @property
-    def numbers(self) -> _Numbers: ...
+    def numbers(self) -> NumberReader: ...
     @property
     def outbox(self) -> PendingMessages: ...
     @property
@@ -194,7 +190,7 @@ class Recorder:
             alone = [await self._record([step], now) for step in steps]
             return {order_id: order for settled in alone for order_id, order in settled.items()}
         recorded = [step for step in steps if step.before.order_id in done]
-        await self._after_recording(recorded)
+        self._after_recording(recorded, done)
         return {step.before.order_id: step.step.order for step in recorded}
 
     async def _without(self, step: PendingStep, refusal: NotStorable, now: datetime) -> dict[OrderId, Order | None]:
@@ -214,7 +210,7 @@ class Recorder:
         parking = await self._with_numbers([self._step(Heard(step.before, Parked(reason)), now)])
         done = await self._ledger.orders.record(parking)
         recorded = [parked for parked in parking if parked.before.order_id in done]
-        await self._after_recording(recorded)
+        self._after_recording(recorded, done)
         return {parked.before.order_id: parked.step.order for parked in recorded}
 
     async def _why_not_adopted(self, adopted: Order) -> str:
@@ -222,8 +218,8 @@ class Recorder:
         owner = await self._ledger.orders.owner_of(carrier, theirs) if theirs else None
         return belongs_to(adopted, theirs, owner)
 
-    async def _after_recording(self, steps: Sequence[PendingStep]) -> None:
-        """Log and show every step and its alarms, and raise an alarm for each number that another order holds."""
+    def _after_recording(self, steps: Sequence[PendingStep], held_elsewhere: Mapping[OrderId, Sequence[E164]]) -> None:
+        """Log and show every step and its alarms."""
         for step in steps:
             after = step.step.order
             log.info(
@@ -236,15 +232,11 @@ class Recorder:
             )
             for what, detail in step.alarms:
                 log.error(what, order_id=str(after.order_id), detail=detail)
+            for e164 in held_elsewhere[after.order_id]:
+                log.error(Alarm.NUMBER_HELD_TWICE, order_id=str(after.order_id), number=e164)
         if self._monitor:
             with observing(self._monitor):
                 self._monitor.on_moved(steps)
-        acquired = [
-            (step.before.order_id, result.e164) for step in steps for result in step.numbers if _is_held(result)
-        ]
-        for e164, holder in await self._ledger.numbers.held_elsewhere(acquired):
-            detail = f"{e164} was acquired while order {holder} held it"
-            await self._ledger.alarms.raise_alarm(Alarm.NUMBER_HELD_TWICE, e164, order_id=holder, detail=detail)
 
     async def _alarm(self, what: Alarm, order: Order, detail: str) -> None:
         log.error(what.value, order_id=str(order.order_id), detail=detail)

@@ -74,13 +74,6 @@ class NumberStore:
             for row in found
         }
 
-    async def held_elsewhere(self, pairs: Sequence[tuple[OrderId, str]]) -> list[tuple[str, OrderId]]:
-        """Return the numbers of `pairs` (order, number) that another order of ours holds, each with that order."""
-        if not pairs:
-            return []
-        params = {"order_ids": [order_id for order_id, _ in pairs], "numbers": [number for _, number in pairs]}
-        return [(row["e164"], row["acquired_by"]) for row in await self._database.run("held_elsewhere", params)]
-
     async def parked_orders_bringing(self, carrier: CarrierName, numbers: Sequence[E164]) -> list[tuple[OrderId, E164]]:
         """Return the parked orders that are to acquire one of these numbers, each with the lowest of them.
 

@@ -14,6 +14,7 @@ from psycopg.types.json import Jsonb
 from number_orders.ledger import rows
 from number_orders.ledger.connection import Database
 from number_orders.ledger.order_views import OrderFilter, OrderViews
+from number_orders.orders.alarms import Alarm
 from number_orders.orders.events import SentAgain
 from number_orders.orders.lifecycle import Step, resets_progress
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, NumberResult, Order, OrderId, State
@@ -49,17 +50,20 @@ class OrderStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def record(self, steps: Sequence[PendingStep]) -> frozenset[OrderId]:
+    async def record(self, steps: Sequence[PendingStep]) -> dict[OrderId, Sequence[E164]]:
         """Write steps in one transaction; return the orders that moved. Those that had moved since are left out.
+
+        Each comes with the numbers that it acquired although another order holds them, of which an alarm is raised.
 
         Raises:
             NotStorable: PostgreSQL refuses one of the steps (`AlreadyTaken`: the carrier's order belongs to another
                 order of ours); nothing was written.
         """
         if not steps:
-            return frozenset()
-        found = await self._database.run("record_steps", {"steps": Jsonb([_step(step) for step in steps])})
-        return frozenset(OrderId(row["order_id"]) for row in found)
+            return {}
+        params = {"steps": Jsonb([_step(step) for step in steps]), "held_twice": Alarm.NUMBER_HELD_TWICE}
+        found = await self._database.run("record_steps", params)
+        return {OrderId(row["order_id"]): row["held_elsewhere"] for row in found}
 
     async def keep_progress(self, order: Order, progress: Mapping[str, object]) -> bool:
         """Store the steps of a conversation that are done; return whether they are stored.

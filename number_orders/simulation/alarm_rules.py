@@ -51,6 +51,10 @@ class AlarmRules:
         for step in params["steps"].obj:
             for alarm in step["alarms"] if step["order_id"] in done else ():
                 yield from self.undeserved({**alarm, "subject": step["order_id"], "order_id": UUID(step["order_id"])})
+        for row in rows:
+            for e164 in row["held_elsewhere"]:
+                about = {"what": Alarm.NUMBER_HELD_TWICE, "subject": e164, "order_id": row["order_id"]}
+                yield from self.undeserved({**about, "detail": "another order holds it"})
 
     def missing(self) -> Iterator[str]:
         """Yield the alarms that do not stand although the carriers call for them."""

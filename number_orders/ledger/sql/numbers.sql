@@ -51,13 +51,6 @@ UNION ALL
 SELECT carrier_order_id, state = 'COMPLETED', whole -> 'request' -> 'criteria' FROM archived_orders
 WHERE carrier = %(carrier)s AND carrier_order_id = ANY(%(carrier_orders)s::text[]) AND removed_at IS NOT NULL;
 
--- name: held_elsewhere
--- Numbers that an order acquired although another order holds them: the carrier sold one twice, or we misread it.
-SELECT held.e164, held.acquired_by
-FROM held_numbers AS held
-JOIN unnest(%(order_ids)s::uuid[], %(numbers)s::text[]) AS mine (order_id, e164) USING (e164)
-WHERE held.released_at IS NULL AND held.acquired_by IS DISTINCT FROM mine.order_id;
-
 -- name: parked_orders_bringing
 -- Parked orders of a carrier that are to acquire one of these numbers, which nobody holds yet. Each with one number.
 SELECT DISTINCT ON (bringer.order_id) bringer.order_id, named.e164

@@ -1,6 +1,7 @@
 -- name: record_steps
 -- Write the steps of a group of orders, each whole: event, order, numbers, work items, document for the producer, alarms.
--- Of an order that has moved since it was read nothing is written, and it is not returned.
+-- Of an order that has moved since it was read nothing is written, and it is not returned. The others are, each with the
+-- numbers that it acquired while another order holds them: the carrier sold one twice, or we misread it. That is an alarm too.
 -- A step's new work items replace those on the lanes submit and ask, unless it keeps them. Late news brings none.
 WITH input AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(steps)s) AS i (
@@ -68,18 +69,28 @@ WITH input AS MATERIALIZED (
     WHERE released.state = 'released'
       AND (SELECT max(at) FROM sent WHERE order_id = holder.order_id) > (SELECT max(at) FROM sent WHERE order_id = released.order_id)
     ORDER BY released.e164, holder.order_id DESC
-), held AS (
-    -- Counting the released rows makes PostgreSQL release first: a group may release a number and acquire it again.
-    INSERT INTO held_numbers (e164, carrier, account, acquired_by, acquired_at)
-    SELECT e164, carrier, account, order_id, least(held_since, now()) FROM result
-    WHERE state IN ('acquired', 'usable') AND (SELECT count(*) FROM released) >= 0
+), acquired AS MATERIALIZED (
+    SELECT * FROM result
+    WHERE state IN ('acquired', 'usable')
       -- An order acquires a number once. When it reports the number again, another order may have released it meanwhile.
       AND NOT EXISTS (
           SELECT FROM order_numbers AS known
           WHERE known.order_id = result.order_id AND known.e164 = result.e164 AND known.state IN ('acquired', 'usable'))
+), held AS (
+    -- Counting the released rows makes PostgreSQL release first: a group may release a number and acquire it again.
+    INSERT INTO held_numbers (e164, carrier, account, acquired_by, acquired_at)
+    SELECT e164, carrier, account, order_id, least(held_since, now()) FROM acquired WHERE (SELECT count(*) FROM released) >= 0
     UNION ALL
     SELECT e164, carrier, account, order_id, now() FROM came_again
     ON CONFLICT (e164) WHERE released_at IS NULL DO NOTHING
+    RETURNING e164, acquired_by
+), held_elsewhere AS (
+    -- By an order of this group, by one of before, or by one that is written at this moment, which cannot be seen.
+    SELECT acquired.order_id, acquired.e164, acquired.carrier, coalesce(held.acquired_by, before.acquired_by) AS holder
+    FROM acquired
+    LEFT JOIN held USING (e164)
+    LEFT JOIN held_numbers AS before ON before.e164 = acquired.e164 AND before.released_at IS NULL
+    WHERE acquired.order_id IS DISTINCT FROM held.acquired_by AND acquired.order_id IS DISTINCT FROM before.acquired_by
 ), new_work AS (
     SELECT step.order_id, step.carrier, step.kind, effect.*,
            -- A reminder brings the next look forward, and the looks before it still count.
@@ -134,10 +145,14 @@ WITH input AS MATERIALIZED (
     INSERT INTO alarms (what, subject, carrier, order_id, detail)
     SELECT alarm.what, order_id::text, carrier, order_id, alarm.detail
     FROM step, jsonb_to_recordset(step.alarms) AS alarm (what text, detail text)
+    UNION ALL (
+        SELECT DISTINCT ON (e164) %(held_twice)s, e164, carrier, order_id,
+               format('%%s was acquired while order %%s held it', e164, coalesce(holder::text, 'of another worker'))
+        FROM held_elsewhere ORDER BY e164, order_id)
     ON CONFLICT (what, subject) DO UPDATE
-    SET times = alarms.times + 1, last_at = now(), detail = excluded.detail, cleared_at = NULL
+    SET times = alarms.times + 1, last_at = now(), order_id = excluded.order_id, detail = excluded.detail, cleared_at = NULL
 )
-SELECT order_id FROM moved;
+SELECT moved.order_id, ARRAY(SELECT e164 FROM held_elsewhere WHERE held_elsewhere.order_id = moved.order_id) AS held_elsewhere FROM moved;
 
 -- name: keep_progress
 -- Guarded by the version of the order when the conversation began, so a worker that has lost the order stores nothing; and

@@ -87,14 +87,6 @@ def owners(tables: Tables, p: Params) -> list[Row]:
 
 
 @statement
-def held_elsewhere(tables: Tables, p: Params) -> list[Row]:
-    """Return the numbers that another order holds."""
-    pairs = zip(p["order_ids"], p["numbers"], strict=True)
-    holdings = ((order_id, tables.holding(e164)) for order_id, e164 in pairs)
-    return [dict(row) for order_id, row in holdings if row is not None and row["acquired_by"] != order_id]
-
-
-@statement
 def parked_orders_bringing(tables: Tables, p: Params) -> list[Row]:
     """Return the parked orders that are to acquire one of these numbers, which nobody holds yet."""
     awaited = sorted(e164 for e164 in p["numbers"] if tables.holding(e164) is None)

@@ -42,12 +42,19 @@ def record_steps(tables: Tables, p: Params) -> list[Row]:
         order = _order(tables, step)
         version, state = order["version"], order["state"]
         add_event(tables, order["order_id"], version, step["event"], state, late=step["late"], detail=step["detail"])
-    _store_numbers(tables, [step for step in current if not step["late"]])
+    held_elsewhere = _store_numbers(tables, [step for step in current if not step["late"]])
     group = {_order(tables, step)["order_id"] for step in current}
     for step in current:
         _store_effects(tables, step, group)
         _raise_alarms(tables, step)
-    return [{"order_id": UUID(step["order_id"])} for step in current]
+    numbers: dict[UUID, list[str]] = {_order(tables, step)["order_id"]: [] for step in current}
+    for holding, order in held_elsewhere:
+        numbers[order["order_id"]].append(holding["e164"])
+        about = {"what": str(p["held_twice"]), "subject": holding["e164"], "carrier": order["carrier"]}
+        detail = f"{holding['e164']} was acquired while order {holding['acquired_by']} held it"
+        raise_alarm(tables, about | {"order_id": order["order_id"], "detail": detail})
+        tables.alarms[about["what"], about["subject"]]["order_id"] = order["order_id"]
+    return [{"order_id": order_id, "held_elsewhere": found} for order_id, found in numbers.items()]
 
 
 def _correct_allowances(tables: Tables, steps: Iterable[Row], approved: Iterable[Row]) -> None:
@@ -87,8 +94,11 @@ def _change(tables: Tables, step: Row) -> Row:
     return change | ({} if step["progress"] is None else {"progress": step["progress"]})
 
 
-def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
-    """Store what became of numbers. Release first: a group may release a number and acquire it again."""
+def _store_numbers(tables: Tables, steps: Iterable[Row]) -> list[tuple[Row, Row]]:
+    """Store what became of numbers. Release first: a group may release a number and acquire it again.
+
+    Return the holdings of numbers that other orders acquired, each with that other order.
+    """
     reported = [(_order(tables, step), number) for step in steps for number in step["numbers"]]
     # An order acquires a number once, and releases it once. When it reports the number again, another order may have
     # released it meanwhile, or hold it again.
@@ -103,6 +113,8 @@ def _store_numbers(tables: Tables, steps: Iterable[Row]) -> None:
     for order, number in new:
         if number["state"] in _HELD:
             tables.hold_number(number["e164"], order, since=moment_from_json(number.get("held_since")))
+    acquired = [(tables.holding(number["e164"]), order) for order, number in new if number["state"] in _HELD]
+    return [(holding, order) for holding, order in acquired if holding and holding["acquired_by"] != order["order_id"]]
 
 
 def _has_acquired(tables: Tables, order: Row, e164: str) -> bool:

@@ -48,7 +48,7 @@ async def record_events(ledger: Ledger, order: Order, *events: Event) -> Order:
     """Record events one after the other; return the order after the last."""
     for event in events:
         step = a_step(order, event, await ledger.now())
-        assert await ledger.orders.record([step]) == {order.order_id}
+        assert set(await ledger.orders.record([step])) == {order.order_id}
         order = step.step.order
     return order
 

@@ -158,7 +158,7 @@ def test_orders_keep_their_ids_as_references_while_workers_of_the_release_before
 def _copy(url: str) -> str:
     """Copy a database that nobody is connected to, and return the address of the copy."""
     info = psycopg.conninfo.conninfo_to_dict(url)
-    copied = f"{info['dbname']}_copy"
+    copied = f"{info['dbname']}_{uuid7().hex}"
     with psycopg.connect(psycopg.conninfo.make_conninfo(url, dbname="postgres"), autocommit=True) as db:
         statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
         db.execute(statement.format(sql.Identifier(copied), sql.Identifier(str(info["dbname"]))))

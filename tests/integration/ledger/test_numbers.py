@@ -1,5 +1,6 @@
 """A number is held at most once, and other orders learn who holds it."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -52,18 +53,57 @@ def an_unknown_order() -> Order:
     return Order(new.order_id, new.request, accepted_at=datetime.fromtimestamp(0, UTC))
 
 
-def test_number_acquired_twice_is_held_by_the_first_order(harness: LedgerHarness) -> None:
-    """The carrier says that two orders got one number: for the second it is held elsewhere."""
+async def open_orders(ledger: Ledger, *keys: str) -> list[Order]:
+    """Return orders that the carrier works on."""
+    events = {key: (SubmissionBegun(), Acknowledged(CarrierOrderId(key))) for key in keys}
+    return [await record_events(ledger, await accept_order(ledger, a_request(key)), *events[key]) for key in keys]
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_number_acquired_twice_is_held_by_the_first_order(harness: LedgerHarness, together: bool) -> None:
+    """The carrier says that two orders got one number, in one group of answers or one after the other.
+
+    The alarm is raised with the second answer, so that no crash comes between. Nothing repeats it.
+    """
+    got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
 
     async def work(ledger: Ledger) -> None:
-        got = (NumberResult(RALEIGH, NumberState.ACQUIRED),)
-        orders = []
-        for key in ("a", "b"):
-            order = await accept_order(ledger, a_request(key))
-            events = (SubmissionBegun(), Acknowledged(CarrierOrderId(key)), Filled("COMPLETE", got))
-            orders.append(await record_events(ledger, order, *events))
-        assert await ledger.numbers.held_elsewhere([(orders[1].order_id, RALEIGH)]) == [(RALEIGH, orders[0].order_id)]
-        assert await ledger.numbers.held_elsewhere([(orders[0].order_id, RALEIGH)]) == []
+        first, second = await open_orders(ledger, "a", "b")
+        now = await ledger.now()
+        steps = [a_step(first, got, now), a_step(second, got, now)]
+        groups = [steps] if together else [[step] for step in steps]
+        found = [await ledger.orders.record(group) for group in groups]
+        assert {order_id: numbers for each in found for order_id, numbers in each.items()} == {
+            first.order_id: [],
+            second.order_id: [RALEIGH],
+        }
+        (alarm,) = await ledger.alarms.active()
+        assert [alarm[name] for name in ("what", "subject", "carrier", "order_id", "times")] == [
+            "number_held_twice",
+            RALEIGH,
+            "bandwidth",
+            second.order_id,
+            1,
+        ]
+        assert f"while order {first.order_id} held it" in alarm["detail"]
+        assert await harness.holdings() == [(RALEIGH, "a", None, True)]
+
+    harness.run(work)
+
+
+def test_numbers_acquired_twice_at_the_same_moment_raise_one_alarm(harness: LedgerHarness) -> None:
+    """Two workers record, and neither sees what the other writes."""
+    got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
+
+    async def work(ledger: Ledger) -> None:
+        for turn in range(10):
+            orders = await open_orders(ledger, *(f"{turn}-{i}" for i in range(4)))
+            now = await ledger.now()
+            found = await asyncio.gather(*(ledger.orders.record([a_step(order, got, now)]) for order in orders))
+            elsewhere = [numbers for each in found for numbers in each.values()]
+            assert elsewhere.count([RALEIGH]) == (3 if turn == 0 else 4)
+        (alarm,) = await ledger.alarms.active()
+        assert alarm["times"] == 3 + 9 * 4
 
     harness.run(work)
 
@@ -73,12 +113,10 @@ def test_released_number_can_be_acquired_again(harness: LedgerHarness) -> None:
 
     async def work(ledger: Ledger) -> None:
         got = Filled("COMPLETE", (NumberResult(RALEIGH, NumberState.ACQUIRED),))
-        last: Order | None = None
         for key, end in (("buy", got), ("remove", released(RALEIGH)), ("buy again", got)):
             order = await accept_order(ledger, a_removal(RALEIGH) if key == "remove" else a_request(key))
-            last = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
-        assert last is not None
-        assert await ledger.numbers.held_elsewhere([(last.order_id, RALEIGH)]) == []
+            await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId(key)), end)
+        assert await ledger.alarms.active() == []
         assert await harness.holdings() == [
             (RALEIGH, "buy", "remove", False),
             (RALEIGH, "buy again", None, True),

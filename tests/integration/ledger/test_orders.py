@@ -92,7 +92,7 @@ def test_step_of_a_version_that_was_given_out_twice_is_not_written(harness: Ledg
     async def work(ledger: Ledger) -> None:
         order = await accept_order(ledger)
         forgotten = replace(order, state=State.SUBMITTING, sends=1)
-        assert await ledger.orders.record([a_step(forgotten, AnswerLost("timed out"), await ledger.now())]) == set()
+        assert await ledger.orders.record([a_step(forgotten, AnswerLost("timed out"), await ledger.now())]) == {}
         assert (await ledger.orders.read([order.order_id]))[order.order_id] == order
 
     harness.run(work)
@@ -106,7 +106,7 @@ def test_stale_step_does_not_stop_the_others_of_its_group(harness: LedgerHarness
         await record_events(ledger, first, SubmissionBegun())
         now = await ledger.now()
         steps = [a_step(first, SubmissionBegun(), now), a_step(second, SubmissionBegun(), now)]
-        assert await ledger.orders.record(steps) == {second.order_id}
+        assert await ledger.orders.record(steps) == {second.order_id: []}
 
     harness.run(work)
 
@@ -268,8 +268,8 @@ def test_alarms_of_a_step_are_raised_with_it_and_counted(harness: LedgerHarness)
         order = await record_events(ledger, order, SubmissionBegun(), Acknowledged(CarrierOrderId("1")))
         alarms = (("bought_twice", "two of them"),)
         step = replace(a_step(order, StillOpen("RECEIVED"), await ledger.now()), alarms=alarms)
-        assert await ledger.orders.record([step]) == {order.order_id}
-        assert await ledger.orders.record([step]) == frozenset()
+        assert await ledger.orders.record([step]) == {order.order_id: []}
+        assert await ledger.orders.record([step]) == {}
         (alarm,) = await ledger.alarms.active()
         assert [alarm[name] for name in ("what", "subject", "carrier", "order_id", "detail", "times")] == [
             "bought_twice",

@@ -22,6 +22,14 @@ def pause_lane(backend: Backend) -> None:
     asyncio.run(work())
 
 
+def sweep(backend: Backend) -> None:
+    async def work() -> None:
+        async with open_services(backend.settings) as services:
+            await services.orders.sweep()
+
+    asyncio.run(work())
+
+
 def test_one_screen_has_everything_that_a_person_on_call_needs(backend: Backend, command: Command) -> None:
     backend.order("waits")
     backend.order("open", SubmissionBegun(), Acknowledged(THEIRS, "RECEIVED"))
@@ -30,6 +38,7 @@ def test_one_screen_has_everything_that_a_person_on_call_needs(backend: Backend,
     backend.raise_trouble(parked)
     backend.limit("ORDER", "HTTP 429")
     pause_lane(backend)
+    sweep(backend)
 
     shown = command("status", columns=100).stdout
 
