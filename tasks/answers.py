@@ -1,8 +1,8 @@
 """How tasks answer their callers: with a result, or with a refusal, which is a result too.
 
-A refusal is not a failure of the task. It costs one line of the log, and no row in Flower. A caller whose message has the
-header `ANSWERS` gets it as `{"problem": {…}}` (`number_orders_client.contract.Problem`). For
-any other caller the exception is stored that release 0.1.0 raised, so that its `get()` raises it as before.
+A refusal is not a failure of the task. It costs one line of the log, and no row in Flower. A caller whose message has
+the header `ANSWERS` gets it as `{"problem": {…}}` (`number_orders_client.contract.Problem`). For any other caller the
+exception is stored that release 0.1.0 raised, so that its `get()` raises it as before.
 """
 
 import inspect
