@@ -38,7 +38,8 @@ def require_installed(url: str | None) -> None:
     missing = [name for name in _NEEDED if url is not None and not _is_installed(name)]
     if missing:
         raise NotInstalled(
-            f"NUMBER_ORDERS_TRACES_URL is set and {missing[0]} is missing: pip install 'number-orders[otel]'"
+            f"NUMBER_ORDERS_TRACES_URL is set and {missing[0]} is missing: "
+            "`pip install -r requirements-service.lock` installs it"
         )
 
 

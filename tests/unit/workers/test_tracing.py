@@ -27,10 +27,10 @@ def test_not_configured_it_need_not_be_installed() -> None:
     )
 
 
-def test_configured_and_not_installed_it_names_the_extra() -> None:
+def test_configured_and_not_installed_it_says_what_to_install() -> None:
     run(
         "try:\n"
         "    require_installed('http://127.0.0.1:4318')\n"
         "    raise SystemExit('went on')\n"
-        "except NotInstalled as missing: assert \"pip install 'number-orders[otel]'\" in str(missing), missing"
+        "except NotInstalled as missing: assert 'pip install -r requirements-service.lock' in str(missing), missing"
     )
