@@ -90,7 +90,7 @@ class CarrierSettings(BaseModel):
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 30.0
     """The longest time for one request, from connecting to the last byte of the answer.
 
-    A worker's task that is not over after 180 s is killed, in the middle of a purchase if need be.
+    At most 60: a worker's task is killed after 180 s, and a longer request could be killed in the middle of a purchase.
     """
     connect_timeout_s: Seconds = 5.0
     """The longest time to connect."""
@@ -111,19 +111,19 @@ class CarrierSettings(BaseModel):
     slow_ask_max_s: Seconds = 1800.0
     """The longest interval between questions about an order that waits for stock or for people."""
     doubt_first_s: Seconds = 5.0
-    """After this an order in doubt is looked for for the first time."""
+    """An order in doubt is searched for at the carrier for the first time after this time."""
     doubt_patience_s: Annotated[float, Field(ge=0)] = 300.0
     """An order that is not listed for so long counts as never arrived."""
     doubt_asks: Annotated[int, Field(ge=1)] = 3
     """An order in doubt counts as absent when this many questions over `doubt_patience_s` did not find it."""
     on_not_listed: OnNotListed = OnNotListed.RESEND
-    """What to do then."""
+    """What to do with an order that counts as absent: send it again, or park it."""
     losses_max: Annotated[int, Field(ge=1)] = 3
     """An order whose answer was lost this often and that is not listed is parked instead of sent again."""
     settle_s: Annotated[float, Field(ge=0)] = 120.0
     """An end with fewer numbers than ordered is believed once the carrier has shown the same for this long."""
     settle_looks: Annotated[int, Field(ge=1)] = 3
-    """And once it was seen this often."""
+    """How many looks must show the same before such an end is believed."""
     late_look_s: Seconds = 86_400.0
     """An order that may have been bought twice is looked for once more, this long after its end."""
     overdue_after_s: Seconds = 3600.0
@@ -236,7 +236,10 @@ class SwiftSettings(CarrierSettings):
     account_id: Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")] | None = None
     """The account to order for. If set, orders of different accounts run side by side; otherwise one after another."""
     settle_s: Annotated[float, Field(ge=0)] = 600.0
-    """Swift lists numbers some time after an order has ended."""
+    """An end with fewer numbers than ordered is believed once Swift has shown the same for this long.
+
+    Swift lists numbers late.
+    """
     taint_window_s: Seconds = 1800.0
     """How long after it was ordered Swift refuses to remove a number."""
     taint_margin_s: Annotated[float, Field(ge=0)] = 60.0
@@ -281,7 +284,7 @@ class ReceiverSettings(BaseModel):
     board_idle_s: Annotated[float, Field(ge=60)] = 1800.0
     """After so long without use an operator has to log in again."""
     board_session_s: Annotated[float, Field(ge=60)] = 12 * 3600.0
-    """And after so long in any case."""
+    """A session ends after this time in any case."""
     board_user_header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,100}$")] | None = None
     """The header in which `trusted_proxies` name the operator. The proxy must remove it from what its clients send."""
 
