@@ -15,7 +15,7 @@ import typer
 from number_orders.cli.operations.archive_action import ArchiveAction
 from number_orders.cli.operations.subscription_actions import Subscriptions
 from number_orders.cli.operations.switch import SecretAction, Switch
-from number_orders.cli.orders.commands import AsJson, By, parse_duration
+from number_orders.cli.orders.commands import AsJson, ByOperator, parse_duration
 from number_orders.orders.model import Lane
 
 Limit = Annotated[int, typer.Option(min=1, max=10_000, help="At most this many, the latest.")]
@@ -92,7 +92,7 @@ def alarms(
     limit: Limit = 100,
     clear: Annotated[bool, typer.Option("--clear", help="Clear these until they happen again.")] = False,
     clear_all: Annotated[bool, typer.Option("--clear-all", help="Clear all until they happen again.")] = False,
-    by: By = None,
+    by: ByOperator = None,
     as_json: AsJson = False,
 ) -> None:
     """List the alarms, latest first; or clear those that you have dealt with.
@@ -124,7 +124,7 @@ def pause(
     carrier: Carrier,
     why: Annotated[str, typer.Option(help="The reason, shown wherever the pause is.")],
     lane: OneLane = None,
-    by: By = None,
+    by: ByOperator = None,
     as_json: AsJson = False,
 ) -> None:
     """Stop the work for a carrier, or on one of its lanes, until somebody resumes it.
@@ -150,7 +150,7 @@ def resume(
     carrier: Carrier,
     lane: OneLane = None,
     why: Annotated[str | None, typer.Option(help="The reason, stored with the pause.")] = None,
-    by: By = None,
+    by: ByOperator = None,
     as_json: AsJson = False,
 ) -> None:
     """End the pause of a carrier, or of one of its lanes. Exit 1 if nothing was paused."""
@@ -170,7 +170,7 @@ def resume(
 def guard(
     switch: Annotated[Switch | None, typer.Argument(help="Begin or end a guard period.", case_sensitive=False)] = None,
     why: Annotated[str | None, typer.Option(help="The reason. `on` and `off` need one.")] = None,
-    by: By = None,
+    by: ByOperator = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the guard period, or begin or end one: while it lasts, every order is looked for before it is sent.
@@ -204,7 +204,7 @@ def webhook_secrets(
     secret_id: Annotated[
         int | None, typer.Argument(metavar="[ID]", min=1, max=2**63 - 1, help="With remove: which.")
     ] = None,
-    by: By = None,
+    by: ByOperator = None,
     as_json: AsJson = False,
 ) -> None:
     """List, add or remove the secrets that sign the documents sent to a producer's URLs.
@@ -276,7 +276,7 @@ def reconcile(
     adopt: Annotated[bool, typer.Option("--adopt", help="Take the orphans into the ledger.")] = False,
     give_up: Annotated[bool, typer.Option("--give-up", help="Hold the ghosts no more. Nothing is removed.")] = False,
     why: Annotated[str | None, typer.Option(help="The reason, stored with the orders.")] = None,
-    by: By = None,
+    by: ByOperator = None,
     lookups: Annotated[
         int, typer.Option(min=0, help="Look up at most this many orphans, and as many ghosts, one by one.")
     ] = 200,
@@ -410,8 +410,8 @@ def status(
 def doctor(as_json: AsJson = False) -> None:
     """Check settings, database, broker, workers, beat and carriers. Exit 1 if anything is wrong.
 
-    Changes nothing and orders nothing:
-    each carrier is asked for an order that does not exist.
+    Orders nothing: each carrier is asked for an order that does not exist.
+    Writes a row to the ledger and a key to the broker, and removes both; every worker writes such a row too.
     """
     from number_orders.cli.doctor.report import checks_to_json, exit_code, run_checks, show_check
     from number_orders.cli.output import write_json
@@ -510,5 +510,5 @@ def _run_elsewhere(command: Callable[..., None], context: typer.Context) -> None
     Registering it directly would import all that it needs for every other command too, which takes more than a second.
     """
     alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-    alone.command()(command)
+    alone.command(context_settings={"help_option_names": ["-h", "--help"]})(command)
     alone(args=context.args, prog_name=context.command_path)

@@ -17,6 +17,9 @@ from number_orders.story.times import duration
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print a table for a program or a spreadsheet.")]
 By = Annotated[str | None, typer.Option(metavar="NAME", help="Your name, stored with the order. Default: user@host.")]
+ByOperator = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Your name, stored with what you do. Default: user@host.")
+]
 Name = Annotated[str, typer.Argument(metavar="ID|KEY", help="The order's id, or its producer's key.")]
 
 
@@ -256,7 +259,7 @@ def resolve(
 
     send-again    The carrier did nothing for it and never will: send it again.
 
-    failed        Close it. Numbers that it has stay, and it ends PARTIAL.
+    failed        Close it: FAILED with no number done, PARTIAL with some, COMPLETED_WITH_ERRORS with all.
 
     Exit 1 if the order is not parked, if the carrier has something of it that would be done twice,
     if it is too early to tell (the message says when), or if the adopted id is another order's.

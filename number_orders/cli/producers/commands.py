@@ -12,7 +12,7 @@ from uuid import UUID
 
 import typer
 
-from number_orders.cli.orders.commands import AsJson, By, parse_duration
+from number_orders.cli.orders.commands import AsJson, ByOperator, parse_duration
 from number_orders.orders.budget import Above
 from number_orders.orders.removal_right import RemovalRight
 
@@ -39,7 +39,7 @@ def list_(as_json: AsJson = False) -> None:
 def add(
     name: Producer,
     operator: Annotated[bool, typer.Option("--operator", help="A person who decides about every order.")] = False,
-    by: By = None,
+    by: ByOperator = None,
 ) -> None:
     """Add a producer, or an operator. Exit 1 if the name is taken."""
     from number_orders.cli.discovery import find_settings
@@ -56,7 +56,7 @@ def token(
         typer.Option(parser=parse_duration, metavar="DURATION", help="Valid so long, such as 90d. Default: for ever."),
     ] = None,
     label: Annotated[str | None, typer.Option(help="What it is for, to tell it from others.")] = None,
-    by: By = None,
+    by: ByOperator = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a token for the HTTP interface, and print it. It is shown this once only.
@@ -77,7 +77,7 @@ def token(
 
 def revoke(
     token_id: Annotated[UUID, typer.Argument(metavar="TOKEN_ID", help="The id that `producers list` shows.")],
-    by: By = None,
+    by: ByOperator = None,
 ) -> None:
     """Revoke a token: within five seconds it opens nothing any more. Exit 1 if no valid token has this id."""
     from number_orders.cli.discovery import find_settings
@@ -90,7 +90,7 @@ def revoke(
 def signing_key(
     name: Producer,
     retire: Annotated[bool, typer.Option("--retire", help="Make none, and retire all but the newest.")] = False,
-    by: By = None,
+    by: ByOperator = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key by which queue messages are signed, and print it. It is shown this once only.

@@ -48,9 +48,10 @@ def test_help_imports_nothing_heavy() -> None:
     assert result.stdout == "[]\n"
 
 
+@pytest.mark.parametrize("option", ["--help", "-h"])
 @pytest.mark.parametrize("name", ["up", "demo"])
-def test_commands_of_other_modules_show_their_own_help(command: Command, name: str) -> None:
-    result = command(name, "--help")
+def test_commands_of_other_modules_show_their_own_help(command: Command, name: str, option: str) -> None:
+    result = command(name, option)
 
     assert result.exit_code == 0
     assert f"{name} [OPTIONS]" in result.stdout
