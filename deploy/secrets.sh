@@ -22,6 +22,7 @@ put NUMBER_ORDERS_DATABASE_URL \
     "postgresql://number_orders_service:$(cat secrets/postgres_service_password)@postgres:5432/number_orders"
 put NUMBER_ORDERS_BROKER_URL "redis://:$(cat secrets/valkey_password)@valkey:6379/0"
 empty NUMBER_ORDERS_BANDWIDTH__CLIENT_SECRET
+empty NUMBER_ORDERS_CM__PRODUCT_TOKEN
 empty NUMBER_ORDERS_SWIFT__API_KEY
 empty NUMBER_ORDERS_NOTICE_SECRET_BEFORE
 
@@ -33,6 +34,6 @@ if [ "$(id -u)" = 0 ]; then
 else
     echo "not root: make secrets/* readable for the users 10001 and 999 of the containers, and for nobody else" >&2
 fi
-for file in NUMBER_ORDERS_BANDWIDTH__CLIENT_SECRET NUMBER_ORDERS_SWIFT__API_KEY; do
-    test -s "secrets/$file" || echo "fill in secrets/$file, or leave it empty if that carrier is not used"
+for file in NUMBER_ORDERS_BANDWIDTH__CLIENT_SECRET NUMBER_ORDERS_CM__PRODUCT_TOKEN NUMBER_ORDERS_SWIFT__API_KEY; do
+    test -s "secrets/$file" || echo "fill in secrets/$file if you order from that carrier; otherwise leave it empty"
 done

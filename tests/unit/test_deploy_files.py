@@ -15,10 +15,12 @@ import pytest
 import yaml
 
 from config.queues import TASK_LIMIT_S
+from config.settings import Settings
 from number_orders.cli.doctor.checks import known_variables
 from number_orders.receiver.metrics import FIGURES, PREFIX
 from number_orders.receiver.server import STOP_WITHIN_S
 from tests.processes import REPOSITORY
+from workers.carriers import CARRIERS, configured_carriers
 
 PROCFILE = dict(line.split(": ", 1) for line in (REPOSITORY / "Procfile").read_text().splitlines())
 COMPOSE: dict[str, Any] = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
@@ -26,6 +28,27 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((REPOSITORY / "deploy" / "kubernetes.yaml").read_text()))
 UNITS = sorted((REPOSITORY / "deploy" / "systemd").glob("*.service"))
 OURS = ("migrate", *PROCFILE)
+GUID = "11111111-2222-4333-8444-555555555555"
+ACCOUNTS: dict[str, dict[str, str]] = {
+    "bandwidth": {
+        "NUMBER_ORDERS_BANDWIDTH__ACCOUNT_ID": "9900000",
+        "NUMBER_ORDERS_BANDWIDTH__SITE_ID": "743",
+        "NUMBER_ORDERS_BANDWIDTH__CLIENT_ID": "client",
+        "NUMBER_ORDERS_BANDWIDTH__CLIENT_SECRET": "hush-hush-hush",
+        "NUMBER_ORDERS_BANDWIDTH__LIMITS": '{"ORDER": 1.6, "HISTORY": 20}',
+    },
+    "cm": {
+        "NUMBER_ORDERS_CM__ACCOUNT_GUID": GUID,
+        "NUMBER_ORDERS_CM__PRODUCT_TOKEN": "hush-hush-hush",
+        "NUMBER_ORDERS_CM__COMPANY_PROFILES": f'{{"NLD:local": "{GUID}"}}',
+        "NUMBER_ORDERS_CM__LIMITS": '{"ALL": 5}',
+    },
+    "swift": {
+        "NUMBER_ORDERS_SWIFT__API_KEY": "apik_hush-hush-hush",
+        "NUMBER_ORDERS_SWIFT__LIMITS": '{"ALL": 5}',
+    },
+}
+"""What an operator fills in to order from each carrier."""
 
 
 def unit(name: str) -> ConfigParser:
@@ -95,6 +118,32 @@ def test_compose_takes_every_variable_of_its_example_and_no_other() -> None:
     taken = set(re.findall(r"\$\{(\w+)", compose)) - {"NUMBER_ORDERS_VERSION"}
 
     assert taken == set(re.findall(r"^(\w+)=", (REPOSITORY / ".env.example").read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("process", OURS)
+@pytest.mark.parametrize("carrier", [None, *ACCOUNTS])
+def test_compose_sets_up_the_carriers_that_are_filled_in_and_needs_none(
+    process: str, carrier: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What nobody fills in reaches the processes as empty variables and empty files."""
+    account = ACCOUNTS[carrier] if carrier else {}
+    for name, value in SERVICES[process]["environment"].items():
+        monkeypatch.setenv(name, account.get(name, re.sub(r"^\$\{\w+:-\}$", "", value)))
+    for name in SERVICES[process]["secrets"]:
+        (tmp_path / name).write_text(account.get(name, ""))
+    monkeypatch.setenv("NUMBER_ORDERS_SECRETS_DIR", str(tmp_path))
+
+    settings = Settings()
+
+    if process in {"worker", "beat", "receiver"}:
+        assert [*configured_carriers(settings)] == ([carrier] if carrier else [])
+        assert carrier is None or getattr(settings, carrier).limits
+
+
+def test_there_is_an_account_for_each_carrier_and_the_files_name_all_of_it() -> None:
+    assert ACCOUNTS.keys() == {entry.name for entry in CARRIERS}
+    filled_in = {name for account in ACCOUNTS.values() for name in account}
+    assert filled_in <= {*SERVICES["worker"]["environment"], *SERVICES["worker"]["secrets"]}
 
 
 def test_a_receiver_has_time_to_finish() -> None:
