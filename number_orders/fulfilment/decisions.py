@@ -10,7 +10,7 @@ from number_orders.fulfilment.decision_checks import DecisionCheck, Seen
 from number_orders.fulfilment.lanes.other_orders import NoProgress, as_if_only, as_if_over, ids_in
 from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore
 from number_orders.fulfilment.memory import MemoryStores, OrderMemory, ProgressStore
-from number_orders.fulfilment.ports import Bell, ReceiptStore, StoryReader
+from number_orders.fulfilment.ports import Bell, NoticeReader, ReceiptStore, StoryReader
 from number_orders.fulfilment.recorder import Heard, Recorder, belongs_to
 from number_orders.ledger.history import Story
 from number_orders.orders.errors import NoAnswer, NotParkable, NotResolvable
@@ -49,6 +49,8 @@ class DecisionStores(MemoryStores, Protocol):
     def history(self) -> _History: ...
     @property
     def limits(self) -> LimitStore: ...
+    @property
+    def notices(self) -> NoticeReader: ...
     async def now(self) -> datetime: ...
 
 
@@ -135,7 +137,9 @@ class Decisions:
             story, f"order {order.order_id} cannot be sent again", self.carriers[order.request.carrier].policy
         )
         listed = check.require_answer(await self._ask(as_if_over(order, story.now), looks=True))
-        theirs = dict.fromkeys((*ids_in(listed.event), *order.other_ids, *filter(None, (order.carrier_order_id,))))
+        named = (await self.ledger.notices.named_orders({order.order_id: None})).get(order.order_id, ())
+        known = (*order.other_ids, *named, *filter(None, (order.carrier_order_id,)))
+        theirs = dict.fromkeys((*ids_in(listed.event), *known))
         if not theirs:
             check.require_absence(listed)
         for carrier_order_id in theirs:

@@ -15,7 +15,7 @@ from number_orders.ledger.intake import Acceptance, NewOrder
 from number_orders.ledger.orders import PendingStep
 from number_orders.ledger.outbox import OutboxMessage
 from number_orders.ledger.schedule import Claims, Later
-from number_orders.orders.model import CarrierName, Lane, NumberResult, Order, OrderId, State
+from number_orders.orders.model import CarrierName, CarrierOrderId, Lane, NumberResult, Order, OrderId, State
 
 # The broker, and the other processes
 
@@ -148,6 +148,14 @@ class ReceiptStore(Protocol):
     """Keeps what passed between us and carriers."""
 
     async def keep_receipts(self, receipts: Sequence[Receipt]) -> None: ...
+
+
+class NoticeReader(Protocol):
+    """Reads what carriers' notices have named."""
+
+    async def named_orders(
+        self, orders: Mapping[OrderId, datetime | None]
+    ) -> Mapping[OrderId, Sequence[CarrierOrderId]]: ...
 
 
 class WorkStore(Protocol):

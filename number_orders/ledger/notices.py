@@ -4,9 +4,9 @@ A notice moves no order. It makes a question due earlier (`apply`), within the c
 `every` for each order.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
 
@@ -15,10 +15,11 @@ from psycopg.types.json import Jsonb
 from number_orders.ledger.connection import Database
 from number_orders.ledger.text import storable_text
 from number_orders.orders.alarms import Alarm
-from number_orders.orders.model import CarrierName, CarrierOrderId
+from number_orders.orders.model import CarrierName, CarrierOrderId, OrderId
 
 BODY_KEPT: Final = 16_384
 """So many characters of a notice are kept. Its digest is of all of it."""
+_EVER: Final = datetime.min.replace(tzinfo=UTC)
 _APPLIED_AT_ONCE: Final = 500
 _FORGOTTEN_AT_ONCE: Final = 10_000
 
@@ -91,6 +92,21 @@ class NoticeStore:
         (row,) = await self._database.run("apply_notices", {"every": every, "limit": limit})
         looked_at = int(row["looked_at"])
         return Applied(looked_at, frozenset(map(CarrierName, row["due"])), more=looked_at == limit)
+
+    async def named_orders(
+        self, orders: Mapping[OrderId, datetime | None]
+    ) -> Mapping[OrderId, Sequence[CarrierOrderId]]:
+        """Return the carrier orders that notices about these orders of ours have named since a moment, or ever.
+
+        An order is left out if they have named none.
+        """
+        if not orders:
+            return {}
+        params = {"order_ids": list(orders), "since": [since or _EVER for since in orders.values()]}
+        named: dict[OrderId, list[CarrierOrderId]] = {}
+        for row in await self._database.run("orders_named_in_notices", params):
+            named.setdefault(OrderId(row["order_id"]), []).append(CarrierOrderId(row["carrier_order_id"]))
+        return named
 
     async def forget(self, older_than: timedelta, *, at_once: int = _FORGOTTEN_AT_ONCE) -> None:
         """Delete the notices that are older than `older_than`, at most `at_once` with one statement."""

@@ -135,6 +135,10 @@ class Acknowledged(CarrierNews):
     instead_of: CarrierOrderId | None = None
 
 
+UNKNOWN_ORDER: Final = "404"
+"""The status of an order that its carrier does not know, or does not know any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class StillOpen(CarrierNews):
     """The carrier is working on the order, or reports a status that its documents do not list (`unheard_of`)."""

@@ -73,6 +73,7 @@ from number_orders.carriers.found_content import park_other_content
 from number_orders.carriers.several_orders import bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
 from number_orders.orders.events import (
+    UNKNOWN_ORDER,
     Acknowledged,
     Event,
     FilledWithErrors,
@@ -240,7 +241,7 @@ class Bandwidth:
             raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
         answer = yield self._get_order(order.carrier_order_id)
         if answer.status == HTTPStatus.NOT_FOUND:
-            return StillOpen("404", detail="the carrier does not know its own order any more", unheard_of=True)
+            return StillOpen(UNKNOWN_ORDER, detail="the carrier does not know its own order any more", unheard_of=True)
         view, status = decode_order(answer, order.carrier_order_id)
         return parked_if_not_ours(order, view) or ShownOrder(view, status)
 

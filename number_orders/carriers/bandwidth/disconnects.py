@@ -51,7 +51,7 @@ from number_orders.carriers.contract import (
 )
 from number_orders.carriers.found_content import park_other_content
 from number_orders.orders.errors import Mistake
-from number_orders.orders.events import Acknowledged, NotListed, Refused, StillOpen
+from number_orders.orders.events import UNKNOWN_ORDER, Acknowledged, NotListed, Refused, StillOpen
 from number_orders.orders.model import CarrierOrderId, Kind, Order
 from number_orders.orders.numbers import E164
 
@@ -88,7 +88,8 @@ class Disconnects:
             raise Mistake(f"order {order.order_id} is {order.state} and has no carrier order id to ask for")
         answer = yield self._get(order.carrier_order_id)
         if answer.status == HTTPStatus.NOT_FOUND:
-            return StillOpen("404", detail="the carrier does not know its own disconnect any more", unheard_of=True)
+            detail = "the carrier does not know its own disconnect any more"
+            return StillOpen(UNKNOWN_ORDER, detail=detail, unheard_of=True)
         view, status = decode_order(answer, order.carrier_order_id, read=read_disconnect)
         if unfinished := parked_if_not_ours(order, view) or open_removal(view, status):
             return unfinished

@@ -15,7 +15,6 @@ from typing import Final
 from urllib.parse import quote
 
 from number_orders.carriers.cm.answers import (
-    UNKNOWN_REQUEST,
     RequestList,
     decode_request,
     decode_submission,
@@ -34,7 +33,16 @@ from number_orders.carriers.found_content import park_other_content
 from number_orders.carriers.notices import NoticeAddresses
 from number_orders.carriers.several_orders import EndEvent, bought_numbers, end_of_several, waits_for_others
 from number_orders.orders.errors import Fault, Mistake, NotOffered
-from number_orders.orders.events import Acknowledged, Event, FoundTwice, NotListed, NotSent, Refused, StillOpen
+from number_orders.orders.events import (
+    UNKNOWN_ORDER,
+    Acknowledged,
+    Event,
+    FoundTwice,
+    NotListed,
+    NotSent,
+    Refused,
+    StillOpen,
+)
 from number_orders.orders.model import CarrierName, CarrierOrderId, Kind, Order, OrderRequest
 
 _JSON: Final = "application/json"
@@ -169,7 +177,7 @@ class CM:
             event = yield from self._read_event(other, f"{self._requests}/{quote(guid, safe='')}")
             if isinstance(event, EndEvent):
                 ends[guid] = event
-            elif isinstance(event, StillOpen) and event.carrier_status != UNKNOWN_REQUEST:
+            elif isinstance(event, StillOpen) and event.carrier_status != UNKNOWN_ORDER:
                 living[guid] = event.carrier_status
         if bought_numbers(end):
             return waits_for_others(end, followed, living, slow=True) if living else end_of_several(ends)
@@ -183,7 +191,7 @@ class CM:
         answer = yield CarrierRequest("GET", path, Purpose.READ, accept=_JSON)
         if answer.status == HTTPStatus.NOT_FOUND:
             detail = "the carrier does not know its own number request any more"
-            return StillOpen(UNKNOWN_REQUEST, detail=detail, slow=True, unheard_of=True)
+            return StillOpen(UNKNOWN_ORDER, detail=detail, slow=True, unheard_of=True)
         view, status = decode_request(order, answer)
         return parked_if_not_ours(order, view) or event_for(order, view, status, self._statuses)
 

@@ -53,8 +53,6 @@ _CONFIGURATION_ERRORS: Final[Mapping[int, str]] = {
     HTTPStatus.FORBIDDEN: "the product token may not order numbers",
     HTTPStatus.NOT_FOUND: "no such account for this product token",
 }
-UNKNOWN_REQUEST: Final = "404"
-"""The status of a number request that CM.com does not know any more."""
 
 _INVALID_TEXT: Final = "not a valid number: no numbering plan has it, and the carrier shows it like this"
 _LAST: Final = datetime.max.replace(tzinfo=UTC)

@@ -9,12 +9,11 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Final
 
-from number_orders.carriers.cm.answers import UNKNOWN_REQUEST
 from number_orders.carriers.cm.facts import CANCEL_SUFFIX, TIMED_OUT, StatusMeaning, normalized
 from number_orders.carriers.cm.json import read_rejection
 from number_orders.carriers.contract import CarrierAnswer, CarrierRequest, Purpose, SaveProgress
 from number_orders.orders.errors import UnreadableAnswer
-from number_orders.orders.events import Event, StillOpen
+from number_orders.orders.events import UNKNOWN_ORDER, Event, StillOpen
 from number_orders.orders.model import Order
 
 PROGRESS: Final = "cancel_asked"
@@ -30,7 +29,7 @@ def should_cancel(order: Order, event: Event, statuses: Mapping[str, StatusMeani
         return False
     # A completed request whose numbers are not shown yet is open for us, but not for CM.com.
     is_completed = statuses.get(normalized(event.carrier_status)) is StatusMeaning.COMPLETED
-    return event.carrier_status != UNKNOWN_REQUEST and not is_completed
+    return event.carrier_status != UNKNOWN_ORDER and not is_completed
 
 
 def cancel(order: Order, path: str) -> Generator[CarrierRequest | SaveProgress, CarrierAnswer, str]:

@@ -80,6 +80,7 @@ from number_orders.carriers.swift.steps import Part, Steps, settled_parts
 from number_orders.carriers.swift.taint import Taint, numbers_named, removable_now
 from number_orders.orders.errors import Fault, Mistake, NoAnswer, UnreadableAnswer
 from number_orders.orders.events import (
+    UNKNOWN_ORDER,
     Acknowledged,
     Event,
     FoundTwice,
@@ -303,7 +304,7 @@ class Swift:
         answer = yield get(f"{self._order_path(order, ORDERS)}/{quoted(order.carrier_order_id)}")
         if answer.status == HTTPStatus.NOT_FOUND:
             detail = "the carrier does not know its own order any more"
-            return StillOpen("404", detail=detail, slow=True, unheard_of=True)
+            return StillOpen(UNKNOWN_ORDER, detail=detail, slow=True, unheard_of=True)
         view, status = decode_order(answer, order.carrier_order_id)
         if is_anothers(order, view):
             return park_anothers(order, view)

@@ -14,16 +14,25 @@ import structlog
 from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
 from number_orders.fulfilment.lanes.late_look import LateLook, LateLookNumbers
-from number_orders.fulfilment.lanes.other_orders import Search
+from number_orders.fulfilment.lanes.other_orders import NoProgress, Search, as_if_only, is_unknown
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
 from number_orders.fulfilment.memory import ListReadings, OrderMemory, ProgressStore
 from number_orders.fulfilment.overdue import Overdue, WaitingTimes
-from number_orders.fulfilment.ports import AlarmStore, LockStore
+from number_orders.fulfilment.ports import AlarmStore, LockStore, NoticeReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.ledger.schedule import Claim, Claims, Later
 from number_orders.orders.alarms import Alarm
 from number_orders.orders.errors import AwaitsReading, LedgerUnavailable, NoAnswer, UnreadableAnswer
-from number_orders.orders.events import AnswerLost, CarriersEnd, Event, NotListed, PartSettled, StillOpen
+from number_orders.orders.events import (
+    Acknowledged,
+    AnswerLost,
+    CarriersEnd,
+    Event,
+    NotListed,
+    Parked,
+    PartSettled,
+    StillOpen,
+)
 from number_orders.orders.judgements import (
     Unsettled,
     adds_information,
@@ -50,6 +59,8 @@ class AskStores(Protocol):
     def numbers(self) -> LateLookNumbers: ...
     @property
     def readings(self) -> ListReadings: ...
+    @property
+    def notices(self) -> NoticeReader: ...
     @property
     def serial_locks(self) -> LockStore: ...
     @property
@@ -100,7 +111,8 @@ class AskLane:
         """Ask about one order, and return what was heard."""
         order = attempt.order
         if order.state.is_final:
-            outcome = await LateLook(self.carrier, self.ledger.numbers, self.ledger.readings).run(attempt)
+            stores = (self.ledger.numbers, self.ledger.readings, self.ledger.notices)
+            outcome = await LateLook(self.carrier, *stores).run(attempt)
             await self._report_late_look(attempt, outcome.conversation.error)
             return outcome
         adapter = self.carrier.adapter
@@ -127,19 +139,43 @@ class AskLane:
 
         What a reading has found is as old as its beginning (`read_since`).
         """
-        order, now, policy = attempt.order, attempt.now, self.carrier.policy
+        order, now = attempt.order, attempt.now
         match conversation.event:
             case None:
                 await self._report_error(order, conversation.error)
                 return await self._look_again(attempt, conversation.error)
             case NotListed() as absent:
-                judged = judge_absence(order, absent, now=now, policy=policy)
-                return Heard(order, judged, attempt_number=order.sends)
+                return await self._judge_absence(attempt, absent, exchanges)
             case event if order.state is State.OPEN:
                 await self._report_unknown_status(order, event)
                 return await self._judge_event(attempt, event, exchanges, seen_at=read_since or now)
             case event:
                 return Heard(order, event)
+
+    async def _judge_absence(self, attempt: Attempt, absent: NotListed, exchanges: list[Exchange]) -> Heard | Later:
+        """Judge an order in doubt that the carrier does not list. One that a notice has named is asked about by its id.
+
+        A notice proves nothing, so the carrier has to show that it has the order. As long as it does not, the order is
+        not sent again by itself either.
+        """
+        order = attempt.order
+        judged = judge_absence(order, absent, now=attempt.now, policy=self.carrier.policy)
+        named = await self.ledger.notices.named_orders({order.order_id: None})
+        for theirs in named.get(order.order_id, ()):
+            memory = OrderMemory(NoProgress(), self.ledger.numbers, self.ledger.readings, order)
+            question = self.carrier.adapter.ask(as_if_only(order, theirs))
+            answer = await self.carrier.converse(question, deadline=attempt.deadline, memory=memory, pace=attempt.pace)
+            exchanges += answer.exchanges
+            if answer.event is None:
+                await self._report_error(order, answer.error)
+                return await self._look_again(attempt, answer.error)
+            # What a ledger that fell back in time has forgotten may have been ordered with another body.
+            if not is_unknown(answer.event) and not order.history_lost_at:
+                return Heard(order, Acknowledged(theirs, getattr(answer.event, "carrier_status", None)))
+            if not isinstance(judged, NotListed):
+                reason = f"the carrier does not list it, but a notice names {theirs}; a person decides what that is"
+                judged = Parked(reason, None if is_unknown(answer.event) else theirs)
+        return Heard(order, judged, attempt_number=order.sends)
 
     async def _judge_event(
         self, attempt: Attempt, event: Event, exchanges: list[Exchange], *, seen_at: datetime
@@ -164,8 +200,8 @@ class AskLane:
         """Judge the end of an order that may have been sent twice, by every carrier order with its reference."""
         order = attempt.order
         done = {result.e164 for result in end.numbers if is_done(order, result)}
-        search = Search(self.carrier, self.ledger.numbers, self.ledger.readings, attempt)
-        found = await search.run(known=done, without=order.carrier_order_id)
+        stores = (self.ledger.numbers, self.ledger.readings, self.ledger.notices)
+        found = await Search(self.carrier, *stores, attempt).run(known=done, without=order.carrier_order_id)
         exchanges += found.exchanges
         if found.error is not None:
             return await self._look_again(attempt, found.error)

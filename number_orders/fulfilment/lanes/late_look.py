@@ -14,7 +14,7 @@ from number_orders.fulfilment.carrier import Carrier, ConversationResult, receip
 from number_orders.fulfilment.lanes.other_orders import OtherOrders, Search
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
 from number_orders.fulfilment.memory import ListReadings, NumberRecall
-from number_orders.fulfilment.ports import NumberReader
+from number_orders.fulfilment.ports import NoticeReader, NumberReader
 from number_orders.fulfilment.recorder import Heard
 from number_orders.ledger.schedule import Later
 from number_orders.orders.errors import NoAnswer
@@ -36,13 +36,14 @@ class LateLook:
     carrier: Carrier
     numbers: LateLookNumbers
     readings: ListReadings
+    notices: NoticeReader
 
     async def run(self, attempt: Attempt) -> AttemptOutcome:
         """Ask about every carrier order with our reference, and return what was not known."""
         order, policy = attempt.order, self.carrier.policy
         known = (await self.numbers.of_orders([order.order_id]))[order.order_id]
         brought = {result.e164 for result in known if is_done(order, result) or result.state is NumberState.RELEASED}
-        found = await Search(self.carrier, self.numbers, self.readings, attempt).run(known=brought)
+        found = await Search(self.carrier, self.numbers, self.readings, self.notices, attempt).run(known=brought)
         conversation = ConversationResult(None, found.error, found.exchanges)
         if found.error is not None and not found.numbers:
             wanted = found.error.not_before if isinstance(found.error, NoAnswer) else None

@@ -12,7 +12,8 @@ from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult
 from number_orders.fulfilment.lanes.run import Attempt
 from number_orders.fulfilment.memory import ListReadings, NumberRecall, OrderMemory
-from number_orders.orders.events import Acknowledged, Event, FoundTwice, Parked, StillOpen
+from number_orders.fulfilment.ports import NoticeReader
+from number_orders.orders.events import UNKNOWN_ORDER, Acknowledged, Event, FoundTwice, Parked, StillOpen
 from number_orders.orders.model import SETTLED, CarrierOrderId, NumberResult, Order, State, is_done
 from number_orders.orders.numbers import E164
 
@@ -52,11 +53,12 @@ class Search:
     carrier: Carrier
     numbers: NumberRecall
     readings: ListReadings
+    notices: NoticeReader
     attempt: Attempt
     found: OtherOrders = field(default_factory=OtherOrders)
 
     async def run(self, *, known: Collection[E164], without: CarrierOrderId | None = None) -> OtherOrders:
-        """Look for the orders, and ask each of them.
+        """Look for the orders, and ask each of them, and those that notices about the order have named.
 
         Args:
             known: Numbers that count as known.
@@ -64,16 +66,20 @@ class Search:
         """
         order = self.attempt.order
         listed = await self._converse(as_if_over(order, self.attempt.now), looks=True)
-        waiting = [*ids_in(listed), *order.other_ids, *filter(None, (order.carrier_order_id,))] if listed else []
+        named = (await self.notices.named_orders({order.order_id: None})).get(order.order_id, ())
+        ours = [*ids_in(listed), *order.other_ids, *filter(None, (order.carrier_order_id,))]
+        waiting = [*ours, *named] if listed else []
         asked = {without}
         while waiting:
             if (carrier_order_id := waiting.pop(0)) not in asked:
                 asked.add(carrier_order_id)
-                waiting += ids_in(await self._ask(carrier_order_id, known))
+                event = await self._converse(as_if_only(order, carrier_order_id))
+                if carrier_order_id in ours or not is_unknown(event):
+                    waiting += ids_in(event)
+                    self._add(carrier_order_id, event, known)
         return self.found
 
-    async def _ask(self, carrier_order_id: CarrierOrderId, known: Collection[E164]) -> Event | None:
-        event = await self._converse(as_if_only(self.attempt.order, carrier_order_id))
+    def _add(self, carrier_order_id: CarrierOrderId, event: Event | None, known: Collection[E164]) -> None:
         self.found.asked[carrier_order_id] = event
         if isinstance(event, StillOpen):
             self.found.open_ids.append(carrier_order_id)
@@ -82,7 +88,6 @@ class Search:
         more = more[: self._at_most(known if carrier_order_id == self.attempt.order.carrier_order_id else ())]
         if more:
             self.found.bought[carrier_order_id] = more
-        return event
 
     def _at_most(self, known: Collection[E164]) -> int | None:
         """Return how many more numbers a carrier order can have brought, where only time tells them from others'.
@@ -120,6 +125,11 @@ def as_if_only(order: Order, carrier_order_id: CarrierOrderId) -> Order:
     followed = carrier_order_id == order.carrier_order_id
     progress = order.progress if followed else {key: order.progress[key] for key in (SETTLED,) if key in order.progress}
     return replace(order, state=State.OPEN, carrier_order_id=carrier_order_id, sends=1, losses=0, progress=progress)
+
+
+def is_unknown(event: Event | None) -> bool:
+    """Return whether the carrier does not show the carrier order that was asked about, or shows it as another's."""
+    return isinstance(event, Parked) or (isinstance(event, StillOpen) and event.carrier_status == UNKNOWN_ORDER)
 
 
 def ids_in(event: Event | Exception | None) -> Sequence[CarrierOrderId]:

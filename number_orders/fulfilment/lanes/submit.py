@@ -15,7 +15,7 @@ from number_orders.fulfilment.carrier import Carrier, receipts
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
 from number_orders.fulfilment.memory import ListReadings, NumberRecall, OrderMemory, ProgressStore
 from number_orders.fulfilment.overdue import Overdue, WaitingTimes
-from number_orders.fulfilment.ports import AlarmStore, LockStore
+from number_orders.fulfilment.ports import AlarmStore, LockStore, NoticeReader
 from number_orders.fulfilment.recorder import Heard, Recorder
 from number_orders.fulfilment.watch import REPEAT_AFTER
 from number_orders.ledger.removals import NotRemovable, Removal
@@ -28,6 +28,8 @@ from number_orders.orders.numbers import E164
 
 log = structlog.get_logger(__name__)
 
+_JUST_BEFORE: Final = timedelta(seconds=5)
+"""A notice that came so shortly before its order moved may not have been seen by what moved it."""
 _LOCK_RETRY: Final = timedelta(minutes=1)
 """When an order that waits for a serial lock tries again, should nobody wake it."""
 
@@ -51,6 +53,8 @@ class SubmitStores(Protocol):
     def numbers(self) -> _Numbers: ...
     @property
     def readings(self) -> ListReadings: ...
+    @property
+    def notices(self) -> NoticeReader: ...
     @property
     def removals(self) -> _RemovalRights: ...
     @property
@@ -91,12 +95,28 @@ class SubmitLane:
         In a guard period an order is first looked for at the carrier, which the lane `ask` does.
         """
         accepted = [claim for claim in claims.claims if claim.order.state is State.ACCEPTED]
-        allowed = await self._with_right(claims, accepted)
+        absent = await self._without_named(claims, accepted)
+        allowed = await self._with_right(claims, absent)
         ready = await self._with_serial_locks(claims, allowed)
         begins = [Heard(claim.order, _beginning(claim.order, claims)) for claim in ready]
         begun = await self.recorder.hear(begins, now=claims.now)
         moved = [(claim, begun[claim.order.order_id]) for claim in ready if claim.order.order_id in begun]
         return [(claim, order) for claim, order in moved if order.state is State.SUBMITTING]
+
+    async def _without_named(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
+        """Look again for the orders that a notice has named since they were to be sent again; return the others.
+
+        An attempt that seemed never to have arrived has arrived, it seems.
+        """
+        again = [claim.order for claim in ready if claim.order.sends]
+        since = {order.order_id: order.moved_at and order.moved_at - _JUST_BEFORE for order in again}
+        named = await self.ledger.notices.named_orders(since)
+        arrived = [order for order in again if order.order_id in named]
+        reasons = (f"a notice names {', '.join(named[order.order_id])} as an earlier attempt" for order in arrived)
+        events = [Heard(order, AnswerLost(reason)) for order, reason in zip(arrived, reasons, strict=True)]
+        if events:
+            await self.recorder.hear(events, now=claims.now)
+        return [claim for claim in ready if claim.order.order_id not in named]
 
     async def _with_right(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
         """Park removals of numbers that came to another producer since they were accepted; return the other orders.

@@ -68,6 +68,13 @@ SELECT (SELECT count(*) FROM waiting) AS looked_at,
        coalesce(array_agg(DISTINCT carrier) FILTER (WHERE not_before <= now()), '{}') AS due
 FROM asked;
 
+-- name: orders_named_in_notices
+-- The carrier orders that notices about these orders have named, each since a moment of its own.
+SELECT DISTINCT order_id, carrier_order_id
+FROM unnest(%(order_ids)s::uuid[], %(since)s::timestamptz[]) AS wanted (order_id, since) JOIN notices USING (order_id)
+WHERE carrier_order_id IS NOT NULL AND trouble IS NULL AND received_at >= since
+ORDER BY order_id, carrier_order_id;
+
 -- name: forget_notices
 -- Deletes a limited number at once, to stay below the statement timeout.
 WITH old AS (

@@ -91,6 +91,19 @@ def _match_at(row: Row) -> datetime:
 
 
 @statement
+def orders_named_in_notices(tables: Tables, p: Params) -> list[Row]:
+    """Return the carrier orders that notices about these orders have named, each since a moment of its own."""
+    since = dict(zip(p["order_ids"], p["since"], strict=True))
+    named = {
+        (row["order_id"], row["carrier_order_id"])
+        for row in tables.notices.values()
+        if row["order_id"] in since and row["carrier_order_id"] and row["trouble"] is None
+        if row["received_at"] >= since[row["order_id"]]
+    }
+    return [{"order_id": order_id, "carrier_order_id": theirs} for order_id, theirs in sorted(named)]
+
+
+@statement
 def forget_notices(tables: Tables, p: Params) -> list[Row]:
     """Delete old notices, and return how many."""
     older_than: timedelta = p["older_than"]
