@@ -213,8 +213,11 @@ class OrderService:
         raise NotCancellable(f"order {order_id} could not be cancelled, because it kept moving; try again")
 
     async def _may_be_forgotten(self, order: Order) -> bool:
-        """Tell whether the ledger fell back in time, and the order was not looked for since."""
-        period = await self._ledger.guard.read()
+        """Tell whether the ledger fell back in time, and the order was not looked for since.
+
+        The fall may be as recent as this request: behind a pooler nobody has looked yet.
+        """
+        period = await self._ledger.guard.check(self._guard_lasts, beats=False)
         since = latest_fall(period.began_at if period.is_active else None, order)
         return since is not None and not order.was_doubted_since(since)
 

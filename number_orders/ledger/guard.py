@@ -58,13 +58,16 @@ class Guard:
         self._database = database
         self._seen_at = _NEVER
 
-    async def check(self, lasts: timedelta) -> GuardPeriod:
+    async def check(self, lasts: timedelta, *, beats: bool = True) -> GuardPeriod:
         """Look whether the ledger has fallen back in time, and begin a guard period of this length if it has.
 
         New connections are looked at before they are used. Behind a pooler a connection stays, and what is behind it
         changes: this look follows within a second, and until then no carrier is asked (`Schedule.claim`).
+
+        `beats`: whether this process is a worker, whose heartbeat is written.
         """
-        (row,) = await self._database.run("check_identity", check_params(self._seen_at, lasts))
+        heartbeat = HEARTBEAT if beats else _NO_HEARTBEAT
+        (row,) = await self._database.run("check_identity", check_params(self._seen_at, lasts, heartbeat=heartbeat))
         self._seen_at = max(self._seen_at, row["seen_at"])
         return _period(row)
 

@@ -308,6 +308,26 @@ def test_an_order_that_may_be_forgotten_is_not_cancelled_before_it_is_looked_for
     run(whole())
 
 
+def test_an_order_is_not_cancelled_on_a_fallen_ledger_that_nobody_has_recognised(practice: Practice) -> None:
+    """Behind a pooler the connection stays. The cancellation comes before the next sweep."""
+    practice.policy = POLICY
+
+    async def whole() -> None:
+        async with practice.opened() as services:
+            (known,) = await accept(services, an_order("known"))
+            practice.remember()
+            await work_until_idle(practice, services)
+            practice.fall_back()
+            with pytest.raises(NotCancellable, match="fell back in time"):
+                await services.orders.cancel(known, by="ana")
+            await services.orders.sweep()
+            await work_until_idle(practice, services)
+            assert practice.differences(known) == []
+            assert practice.order(known)["state"] == "COMPLETED"
+
+    run(whole())
+
+
 def test_a_forgotten_removal_is_not_done_twice(practice: Practice) -> None:
     """The number left after the backup. The key comes again, and finds the disconnect under its reference."""
     practice.policy = POLICY
