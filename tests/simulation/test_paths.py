@@ -11,13 +11,13 @@ from number_orders.simulation.world import Plan, run
 from tests.simulation.test_worlds import how_to_repeat
 
 WALKED: Final[dict[str, tuple[tuple[int, str], ...]]] = {
-    "lists": ((6001, ""),),
+    "lists": ((6003, ""),),
     "withdrawals": ((32, ""),),
     "parts": ((6002, ""),),
     "accounts": ((5, ""),),
     "mistakes": ((5, ""), (13, ""), (19, ""), (25, "")),
-    "patience": ((5, ""), (22, "")),
-    "notices": ((2, ""), (3, "")),
+    "patience": ((6, ""), (72, "")),
+    "notices": ((25, ""),),
     "blows": ((5, ""),),
 }
 """Worlds of each profile that together walk everything that it promises: seeds, and the only carrier or none."""
