@@ -173,8 +173,10 @@ class AskLane:
             if not is_unknown(answer.event) and not order.history_lost_at:
                 return Heard(order, Acknowledged(theirs, getattr(answer.event, "carrier_status", None)))
             if not isinstance(judged, NotListed):
-                reason = f"the carrier does not list it, but a notice names {theirs}; a person decides what that is"
-                judged = Parked(reason, None if is_unknown(answer.event) else theirs)
+                judged = Parked(
+                    f"the carrier has no record of it, but a notice names {theirs}; a person decides what that is",
+                    None if is_unknown(answer.event) else theirs,
+                )
         return Heard(order, judged, attempt_number=order.sends)
 
     async def _judge_event(

@@ -209,6 +209,7 @@ def test_many_threads_call_at_once(broker_url: str) -> None:
     way.close()
 
 
+@pytest.mark.filterwarnings("ignore:.* use of fork:DeprecationWarning")
 def test_a_process_that_was_forked_has_connections_of_its_own(worker: Process, broker_url: str) -> None:
     """Two processes that read one connection would take each other's answers."""
     fork = get_context("fork")
