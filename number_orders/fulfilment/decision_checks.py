@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from number_orders.fulfilment.lanes.other_orders import is_unknown
 from number_orders.ledger.history import Receipt, Story
 from number_orders.orders.errors import NotResolvable
 from number_orders.orders.events import CalledBack, Event, NotListed, ProvenAbsent, Refused
@@ -89,6 +90,9 @@ class DecisionCheck:
                 self._require_past(
                     believed_at, f"{self._carrier} has {theirs} ({seen.text}), whose numbers may be listed late"
                 )
+            case event if is_unknown(event):
+                shown = f"{self._carrier} does not show {theirs} as this order's ({seen.text}), and it was named for it"
+                raise self._refusal(f"{shown}; find out there what it is")
             case _:
                 raise self._both(seen, theirs)
 

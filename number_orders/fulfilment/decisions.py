@@ -137,12 +137,11 @@ class Decisions:
             story, f"order {order.order_id} cannot be sent again", self.carriers[order.request.carrier].policy
         )
         listed = check.require_answer(await self._ask(as_if_over(order, story.now), looks=True))
-        named = (await self.ledger.notices.named_orders({order.order_id: None})).get(order.order_id, ())
-        known = (*order.other_ids, *named, *filter(None, (order.carrier_order_id,)))
-        theirs = dict.fromkeys((*ids_in(listed.event), *known))
+        theirs = dict.fromkeys((*ids_in(listed.event), *order.other_ids, *filter(None, (order.carrier_order_id,))))
         if not theirs:
             check.require_absence(listed)
-        for carrier_order_id in theirs:
+        named = (await self.ledger.notices.named_orders({order.order_id: None})).get(order.order_id, ())
+        for carrier_order_id in dict.fromkeys((*theirs, *named)):
             check.require_nothing(await self._ask(as_if_only(order, carrier_order_id)), carrier_order_id)
 
     async def _check_may_adopt(self, story: Story, decision: Adopted) -> None:

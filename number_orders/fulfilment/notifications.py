@@ -15,11 +15,13 @@ from typing import Final, Protocol
 
 import structlog
 
-from number_orders.fulfilment.ports import Bell, Delivery, Notifier, WorkStore
+from number_orders.fulfilment.ports import AlarmStore, Bell, Delivery, Notifier, WorkStore
+from number_orders.fulfilment.watch import REPEAT_AFTER
 from number_orders.fulfilment.webhooks.addresses import host_of
 from number_orders.ledger.outbox import OutboxMessage
 from number_orders.ledger.schedule import Claim, Claims, Later
 from number_orders.ledger.webhooks import WEBHOOKS
+from number_orders.orders.alarms import Alarm
 from number_orders.orders.model import CarrierName, Lane, OrderId
 
 log = structlog.get_logger(__name__)
@@ -27,6 +29,8 @@ log = structlog.get_logger(__name__)
 _LIMIT: Final = 200
 _LEASE: Final = timedelta(seconds=15)
 _CHANNEL: Final = "task"
+_DELIVERED_WITHIN: Final = timedelta(hours=1)
+"""Documents that the broker refuses for longer raise an alarm."""
 
 
 class OutboxStore(Protocol):
@@ -54,6 +58,7 @@ class TellLane:
     schedule: WorkStore
     outbox: OutboxStore
     webhooks: WebhookQueue
+    alarms: AlarmStore
     notifier: Notifier
     bell: Bell
 
@@ -75,7 +80,24 @@ class TellLane:
         failed = [(delivery.message, why) for delivery, why in zip(deliveries, errors, strict=True) if why]
         delivered = [delivery.message for delivery, why in zip(deliveries, errors, strict=True) if not why]
         await self._record(claims, by_id, delivered, failed)
+        await self._raise_alarm(carrier, [(by_id[message.order_id], why) for message, why in failed])
         return len(claims.claims) == _LIMIT and not failed
+
+    async def _raise_alarm(self, carrier: CarrierName, failed: Sequence[tuple[Claim, str]]) -> None:
+        """Raise an alarm if documents have been refused for too long: their producers wait, and know nothing of it."""
+        late = [(claim.order, why) for claim, why in failed if _tried_for(claim.attempts) > _DELIVERED_WITHIN]
+        for order, why in late[:1]:
+            minutes = _DELIVERED_WITHIN.total_seconds() / 60
+            count = f"{len(late)} documents are" if len(late) > 1 else "1 document is"
+            detail = f"{count} refused for more than {minutes:g} minutes, such as that of order {order.order_id}: {why}"
+            await self.alarms.note_alarm(
+                Alarm.NOTIFICATIONS_WAIT,
+                carrier,
+                carrier=carrier,
+                order_id=order.order_id,
+                detail=detail,
+                again_after=REPEAT_AFTER,
+            )
 
     async def _record(
         self,
@@ -95,9 +117,8 @@ class TellLane:
             for order_id, why in reasons.items():
                 log.warning("not_delivered", order_id=str(order_id), channel=_CHANNEL, reason=why)
             await self.outbox.mark_undelivered(failed, _CHANNEL)
-            later = [
-                Later(order_id, claims.now + _retry_after(by_id[order_id]), why) for order_id, why in reasons.items()
-            ]
+            pauses = {order_id: _retry_after(by_id[order_id].attempts) for order_id in reasons}
+            later = [Later(order_id, claims.now + pauses[order_id], why) for order_id, why in reasons.items()]
             await self.schedule.postpone(claims, later)
 
 
@@ -109,5 +130,10 @@ def _hosts(claims: Sequence[Claim]) -> Iterator[tuple[OrderId, str]]:
             yield claim.order.order_id, host_of(notify.url)
 
 
-def _retry_after(claim: Claim) -> timedelta:
-    return timedelta(seconds=min(2.0**claim.attempts, 300.0))
+def _retry_after(attempts: int) -> timedelta:
+    return timedelta(seconds=min(2.0**attempts, 300.0))
+
+
+def _tried_for(attempts: int) -> timedelta:
+    """Return how long so many attempts and the pauses after them have taken, at least."""
+    return sum(map(_retry_after, range(attempts)), timedelta())

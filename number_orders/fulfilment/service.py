@@ -340,8 +340,8 @@ class OrderService:
             return await self._run_webhooks(lasts_s)
         if lane is Lane.TELL:
             self._bell.reset(carrier, lane)
-            tell_lane = TellLane(ledger.schedule, ledger.outbox, ledger.webhooks, self._notifier, self._bell)
-            return await tell_lane.run(carrier)
+            stores = (ledger.schedule, ledger.outbox, ledger.webhooks, ledger.alarms)
+            return await TellLane(*stores, self._notifier, self._bell).run(carrier)
         lane_run = LaneRun(
             self._lane_work(carrier, lane),
             ledger,

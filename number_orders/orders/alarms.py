@@ -46,6 +46,8 @@ class Alarm(StrEnum):
     """A backup was restored or another server took over, and the ledger may have forgotten orders and purchases."""
     END_CONTRADICTED = "end_contradicted"
     """The carrier contradicts the end that the producer was told."""
+    NOTIFICATIONS_WAIT = "notifications_wait"
+    """The broker has refused documents for producers' tasks for an hour. They are tried again."""
     NOTIFICATION_GIVEN_UP = "notification_given_up"
     """A document could not be delivered to its producer's URL, and is not tried any more."""
     ILLEGAL_TRANSITION = "illegal_transition"

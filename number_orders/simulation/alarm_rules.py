@@ -86,8 +86,8 @@ class AlarmRules:
         sales = self.books.sales(order)
         return bool(withdrawn(sales)) or bool(self.books.excuses(order, sales))
 
-    def _may_be_held_twice(self, holder: Row, e164: str) -> bool:
+    def _may_be_held_twice(self, order: Row, e164: str) -> bool:
         """Return whether a number was removed while the ledger held it, or may be mixed up with one bought by hand."""
-        carrier = holder["carrier"]
+        carrier = order["carrier"]
         bought = {number for sale in self.books.by_hand(carrier) for number in acquired(sale)}
         return e164 in self.books.removed(carrier) | bought

@@ -26,11 +26,13 @@ from number_orders.orders.errors import AwaitsReading, LedgerUnavailable, NoAnsw
 from number_orders.orders.events import (
     Acknowledged,
     AnswerLost,
+    CalledBack,
     CarriersEnd,
     Event,
     NotListed,
     Parked,
     PartSettled,
+    Refused,
     StillOpen,
 )
 from number_orders.orders.judgements import (
@@ -156,7 +158,7 @@ class AskLane:
         """Judge an order in doubt that the carrier does not list. One that a notice has named is asked about by its id.
 
         A notice proves nothing, so the carrier has to show that it has the order. As long as it does not, the order is
-        not sent again by itself either.
+        not sent again by itself either. Nor is it if that came to nothing and a later attempt is still in doubt.
         """
         order = attempt.order
         judged = judge_absence(order, absent, now=attempt.now, policy=self.carrier.policy)
@@ -169,10 +171,11 @@ class AskLane:
             if answer.event is None:
                 await self._report_error(order, answer.error)
                 return await self._look_again(attempt, answer.error)
+            may_be_earlier = order.sends > 1 and isinstance(answer.event, Refused | CalledBack)
             # What a ledger that fell back in time has forgotten may have been ordered with another body.
-            if not is_unknown(answer.event) and not order.history_lost_at:
+            if not is_unknown(answer.event) and not may_be_earlier and not order.history_lost_at:
                 return Heard(order, Acknowledged(theirs, getattr(answer.event, "carrier_status", None)))
-            if not isinstance(judged, NotListed):
+            if not (isinstance(judged, NotListed) or (isinstance(judged, Parked) and judged.carrier_order_id)):
                 judged = Parked(
                     f"the carrier has no record of it, but a notice names {theirs}; a person decides what that is",
                     None if is_unknown(answer.event) else theirs,
@@ -255,7 +258,7 @@ class AskLane:
 
     async def _report_late_look(self, attempt: Attempt, error: Exception | None) -> None:
         """Report why a late look could not ask all that it wanted; raise `overdue` if that goes on for too long."""
-        if error is not None:
+        if error is not None and not isinstance(error, AwaitsReading):
             await self._report_error(attempt.order, error)
             failing_for = self.carrier.policy.asked_for(attempt.claim.attempts, slow=True)
             await self._overdue.check_late_look(attempt.order, failing_for, str(error))

@@ -17,7 +17,7 @@ from number_orders.fulfilment.memory import ListReadings, NumberRecall
 from number_orders.fulfilment.ports import NoticeReader, NumberReader
 from number_orders.fulfilment.recorder import Heard
 from number_orders.ledger.schedule import Later
-from number_orders.orders.errors import NoAnswer
+from number_orders.orders.errors import AwaitsReading, NoAnswer
 from number_orders.orders.events import CarriersEnd, LookedAgain
 from number_orders.orders.model import NumberResult, NumberState, Order, is_done
 from number_orders.orders.numbers import count_in_words
@@ -45,6 +45,10 @@ class LateLook:
         brought = {result.e164 for result in known if is_done(order, result) or result.state is NumberState.RELEASED}
         found = await Search(self.carrier, self.numbers, self.readings, self.notices, attempt).run(known=brought)
         conversation = ConversationResult(None, found.error, found.exchanges)
+        if isinstance(found.error, AwaitsReading) and not found.numbers:
+            again_at = found.error.not_before or attempt.now + policy.ask_max
+            later = Later(order.order_id, again_at, f"late look: {found.error}", looked=False)
+            return AttemptOutcome(attempt, later, conversation)
         if found.error is not None and not found.numbers:
             wanted = found.error.not_before if isinstance(found.error, NoAnswer) else None
             again_at = max(wanted or attempt.now, attempt.now + policy.ask_pause(attempt.claim.attempts, slow=True))
@@ -55,12 +59,7 @@ class LateLook:
             missing = ", ".join(one.e164 for one in withdrawn)
             why = f"late look: the carrier shows {missing} no more; believed when unchanged"
             return AttemptOutcome(attempt, Later(order.order_id, again_at, why, confirms=True), conversation)
-        event = _event(order, found, withdrawn)
-        if event.look_again and not event.numbers:
-            again_at = attempt.now + policy.late_look_after
-            # As if it had not looked: what counts as attempts are the looks that fail.
-            return AttemptOutcome(attempt, Later(order.order_id, again_at, event.detail, looked=False), conversation)
-        heard = Heard(order, event)
+        heard = Heard(order, _event(order, found, withdrawn))
         return AttemptOutcome(attempt, heard, conversation, receipts(order, conversation))
 
     async def _withdrawn(

@@ -29,7 +29,7 @@ from number_orders.orders.numbers import E164
 log = structlog.get_logger(__name__)
 
 _JUST_BEFORE: Final = timedelta(seconds=5)
-"""A notice that came so shortly before its order moved may not have been seen by what moved it."""
+"""A notice that came so shortly before a person's decision may not have been seen by its check."""
 _LOCK_RETRY: Final = timedelta(minutes=1)
 """When an order that waits for a serial lock tries again, should nobody wake it."""
 
@@ -104,12 +104,12 @@ class SubmitLane:
         return [(claim, order) for claim, order in moved if order.state is State.SUBMITTING]
 
     async def _without_named(self, claims: Claims, ready: Sequence[Claim]) -> Sequence[Claim]:
-        """Look again for the orders that a notice has named since they were to be sent again; return the others.
+        """Look again for the orders that a notice has named since they came into doubt; return the others.
 
-        An attempt that seemed never to have arrived has arrived, it seems.
+        The notice shows that an earlier attempt may have arrived. What was named before has been decided about.
         """
-        again = [claim.order for claim in ready if claim.order.sends]
-        since = {order.order_id: order.moved_at and order.moved_at - _JUST_BEFORE for order in again}
+        again = [claim.order for claim in ready if claim.order.sends and claim.order.doubt_since]
+        since = {order.order_id: order.doubt_since and order.doubt_since - _JUST_BEFORE for order in again}
         named = await self.ledger.notices.named_orders(since)
         arrived = [order for order in again if order.order_id in named]
         reasons = (f"a notice names {', '.join(named[order.order_id])} as an earlier attempt" for order in arrived)

@@ -48,8 +48,10 @@ def record_steps(tables: Tables, p: Params) -> list[Row]:
         _store_effects(tables, step, group)
         _raise_alarms(tables, step)
     numbers: dict[UUID, list[str]] = {_order(tables, step)["order_id"]: [] for step in current}
+    held_elsewhere.sort(key=lambda one: one[1]["order_id"], reverse=True)
     for holding, order in held_elsewhere:
         numbers[order["order_id"]].append(holding["e164"])
+    for holding, order in {one[0]["e164"]: one for one in held_elsewhere}.values():  # an alarm for the first order
         about = {"what": str(p["held_twice"]), "subject": holding["e164"], "carrier": order["carrier"]}
         detail = f"{holding['e164']} was acquired while order {holding['acquired_by']} held it"
         raise_alarm(tables, about | {"order_id": order["order_id"], "detail": detail})

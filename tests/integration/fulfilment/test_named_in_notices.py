@@ -13,7 +13,9 @@ from number_orders.orders.events import (
     AnswerLost,
     Event,
     Filled,
+    NotSent,
     Parked,
+    Refused,
     SentAgain,
     StillOpen,
     WrittenOff,
@@ -86,7 +88,7 @@ def test_an_order_that_only_a_notice_has_named_is_for_a_person_to_decide(lagging
             await look(lagging, services, times=6)
             assert stands_at(lagging, order_id) == ("PARKED", 1)
             assert str(A) in lagging.order(order_id)["reason"]
-            with pytest.raises(NotResolvable):
+            with pytest.raises(NotResolvable, match=f"does not show {A} as this order's"):
                 await services.orders.resolve(order_id, SentAgain("ana", "it is not there"))
 
     run(scenario())
@@ -108,6 +110,61 @@ def test_an_order_is_not_sent_again_if_a_notice_names_it_meanwhile(lagging: Prac
             await look(lagging, services, times=3)
             assert stands_at(lagging, order_id) == ("COMPLETED", 1)
             assert held(lagging) == E164S[:3]
+
+    run(scenario())
+
+
+def test_a_notice_counts_also_if_the_next_attempt_was_not_sent(lagging: Practice) -> None:
+    """It came while that attempt was under way, which met a carrier that could not be reached."""
+
+    async def scenario() -> None:
+        carrier = carrier_with({A: Filled("COMPLETE", bought(0, 1, 2))})
+        carrier.answers.insert(1, NotSent("no connection"))
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send(services)
+            await look(lagging, services, times=4)
+            lagging.pass_time(hours=1)
+            await work(services, Lane.SUBMIT)
+            assert stands_at(lagging, order_id) == ("ACCEPTED", 2)
+            await notify(lagging, services, order_id)
+            lagging.db.execute("UPDATE notices SET received_at = moved_at - interval '10 s' FROM orders")
+            lagging.pass_time(hours=1)
+            await work(services, Lane.SUBMIT)
+            assert stands_at(lagging, order_id) == ("IN_DOUBT", 2)
+
+    run(scenario())
+
+
+def test_a_refused_order_of_an_earlier_attempt_does_not_end_the_order(lagging: Practice) -> None:
+    """The later attempt is in doubt, and may have bought. As long as that is not known, nothing is sent either."""
+
+    async def scenario() -> None:
+        carrier = carrier_with({A: Refused("no stock", None, "FAILED")})
+        carrier.answers[1] = AnswerLost("timed out")
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send(services)
+            await look(lagging, services, times=4)
+            lagging.pass_time(hours=1)
+            await work(services, Lane.SUBMIT)
+            await notify(lagging, services, order_id)
+            await look(lagging, services, timedelta(seconds=30))
+            assert stands_at(lagging, order_id) == ("IN_DOUBT", 2)
+            await look(lagging, services, times=6)
+            assert stands_at(lagging, order_id) == ("PARKED", 2)
+            assert str(A) in lagging.order(order_id)["reason"]
+
+    run(scenario())
+
+
+def test_of_several_orders_named_one_that_the_carrier_shows_counts(lagging: Practice) -> None:
+    async def scenario() -> None:
+        carrier = carrier_with({A: UNKNOWN, B: Filled("COMPLETE", bought(0, 1, 2))})
+        async with lagging.opened(adapter=carrier) as services:
+            order_id = await send(services)
+            for theirs in (A, B):
+                await notify(lagging, services, order_id, theirs)
+            await look(lagging, services, times=6)
+            assert stands_at(lagging, order_id) == ("COMPLETED", 1)
 
     run(scenario())
 

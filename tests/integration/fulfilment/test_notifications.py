@@ -51,6 +51,31 @@ def test_failed_delivery_is_repeated_later_and_in_order(practice: Practice) -> N
     run(later())
 
 
+def test_documents_that_are_refused_for_an_hour_raise_an_alarm(practice: Practice) -> None:
+    """One alarm, however many there are. It is not raised for an outage of some minutes."""
+    practice.notifier = RecordingNotifier(lambda delivery: f"no access to {delivery.queue}")
+
+    async def refused() -> None:
+        async with practice.opened() as services:
+            await accept(services, an_order("one", **notified_on("shut")), an_order("two", **notified_on("shut")))
+            for _ in range(3):
+                await work(services)
+            for _ in range(12):
+                practice.pass_time(minutes=5)
+                await work(services, Lane.TELL)
+            assert practice.alarms() == []
+            for _ in range(12):
+                practice.pass_time(minutes=5)
+                await work(services, Lane.TELL)
+            assert practice.alarms() == [("notifications_wait", 1)]
+            (alarm,) = practice.rows("SELECT subject, detail FROM alarms")
+            assert alarm["subject"] == "bandwidth"
+            assert " documents are refused for more than 60 minutes" in alarm["detail"]
+            assert "no access to shut" in alarm["detail"]
+
+    run(refused())
+
+
 def test_document_added_during_a_delivery_is_delivered_next(practice: Practice) -> None:
     """The order moves while its first document is being delivered."""
 
