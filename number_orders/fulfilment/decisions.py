@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from number_orders.fulfilment.carrier import TOO_MANY_REQUESTS, Carrier, log_requests, receipts
 from number_orders.fulfilment.decision_checks import DecisionCheck, Seen
-from number_orders.fulfilment.lanes.other_orders import NoProgress, as_if_only, as_if_over, ids_in
+from number_orders.fulfilment.lanes.other_orders import NoProgress, as_if_only, as_if_over, ids_in, named_in_notices
 from number_orders.fulfilment.lanes.rate import LedgerClock, LimitStore
 from number_orders.fulfilment.memory import MemoryStores, OrderMemory, ProgressStore
 from number_orders.fulfilment.ports import Bell, NoticeReader, ReceiptStore, StoryReader
@@ -140,7 +140,7 @@ class Decisions:
         theirs = dict.fromkeys((*ids_in(listed.event), *order.other_ids, *filter(None, (order.carrier_order_id,))))
         if not theirs:
             check.require_absence(listed)
-        named = (await self.ledger.notices.named_orders({order.order_id: None})).get(order.order_id, ())
+        named = await named_in_notices(order, self.ledger.notices)
         for carrier_order_id in dict.fromkeys((*theirs, *named)):
             check.require_nothing(await self._ask(as_if_only(order, carrier_order_id)), carrier_order_id)
 

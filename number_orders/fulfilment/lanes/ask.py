@@ -14,7 +14,7 @@ import structlog
 from number_orders.carriers.http.courier import Exchange
 from number_orders.fulfilment.carrier import Carrier, ConversationResult, receipts
 from number_orders.fulfilment.lanes.late_look import LateLook, LateLookNumbers
-from number_orders.fulfilment.lanes.other_orders import NoProgress, Search, as_if_only, is_unknown
+from number_orders.fulfilment.lanes.other_orders import OtherOrders, Search, is_unknown, named_in_notices
 from number_orders.fulfilment.lanes.run import Attempt, AttemptOutcome
 from number_orders.fulfilment.memory import ListReadings, OrderMemory, ProgressStore
 from number_orders.fulfilment.overdue import Overdue, WaitingTimes
@@ -160,25 +160,21 @@ class AskLane:
         A notice proves nothing, so the carrier has to show that it has the order. As long as it does not, the order is
         not sent again by itself either. Nor is it if that came to nothing and a later attempt is still in doubt.
         """
-        order = attempt.order
+        order, search = attempt.order, self._search(attempt, exchanges)
         judged = judge_absence(order, absent, now=attempt.now, policy=self.carrier.policy)
-        named = await self.ledger.notices.named_orders({order.order_id: None})
-        for theirs in named.get(order.order_id, ()):
-            memory = OrderMemory(NoProgress(), self.ledger.numbers, self.ledger.readings, order)
-            question = self.carrier.adapter.ask(as_if_only(order, theirs))
-            answer = await self.carrier.converse(question, deadline=attempt.deadline, memory=memory, pace=attempt.pace)
-            exchanges += answer.exchanges
-            if answer.event is None:
-                await self._report_error(order, answer.error)
-                return await self._look_again(attempt, answer.error)
-            may_be_earlier = order.sends > 1 and isinstance(answer.event, Refused | CalledBack)
+        for theirs in await named_in_notices(order, self.ledger.notices):
+            event = await search.ask(theirs)
+            if event is None:
+                await self._report_error(order, search.found.error)
+                return await self._look_again(attempt, search.found.error)
+            may_be_earlier = order.sends > 1 and isinstance(event, Refused | CalledBack)
             # What a ledger that fell back in time has forgotten may have been ordered with another body.
-            if not is_unknown(answer.event) and not may_be_earlier and not order.history_lost_at:
-                return Heard(order, Acknowledged(theirs, getattr(answer.event, "carrier_status", None)))
+            if not is_unknown(event) and not may_be_earlier and not order.history_lost_at:
+                return Heard(order, Acknowledged(theirs, getattr(event, "carrier_status", None)))
             if not (isinstance(judged, NotListed) or (isinstance(judged, Parked) and judged.carrier_order_id)):
                 judged = Parked(
                     f"the carrier has no record of it, but a notice names {theirs}; a person decides what that is",
-                    None if is_unknown(answer.event) else theirs,
+                    None if is_unknown(event) else theirs,
                 )
         return Heard(order, judged, attempt_number=order.sends)
 
@@ -205,9 +201,7 @@ class AskLane:
         """Judge the end of an order that may have been sent twice, by every carrier order with its reference."""
         order = attempt.order
         done = {result.e164 for result in end.numbers if is_done(order, result)}
-        stores = (self.ledger.numbers, self.ledger.readings, self.ledger.notices)
-        found = await Search(self.carrier, *stores, attempt).run(known=done, without=order.carrier_order_id)
-        exchanges += found.exchanges
+        found = await self._search(attempt, exchanges).run(known=done, without=order.carrier_order_id)
         if found.error is not None:
             return await self._look_again(attempt, found.error)
         judged = judge_others(order, end, found.bought, found.open_ids)
@@ -216,6 +210,11 @@ class AskLane:
         ):
             return await self._heard(order, judged, attempt.now, judged=True)
         return await self._look_again(attempt, None, reason=judged.detail)
+
+    def _search(self, attempt: Attempt, exchanges: list[Exchange]) -> Search:
+        """Return a search for the order's other carrier orders, whose exchanges are added to these."""
+        stores = (self.ledger.numbers, self.ledger.readings, self.ledger.notices)
+        return Search(self.carrier, *stores, attempt, OtherOrders(exchanges=exchanges))
 
     async def _heard(self, order: Order, event: Event, now: datetime, *, judged: bool) -> Heard:
         """Return the answer about an open order, to be recorded. An order may be overdue although it changes."""

@@ -66,18 +66,22 @@ class Search:
         """
         order = self.attempt.order
         listed = await self._converse(as_if_over(order, self.attempt.now), looks=True)
-        named = (await self.notices.named_orders({order.order_id: None})).get(order.order_id, ())
+        named = await named_in_notices(order, self.notices)
         ours = [*ids_in(listed), *order.other_ids, *filter(None, (order.carrier_order_id,))]
         waiting = [*ours, *named] if listed else []
         asked = {without}
         while waiting:
             if (carrier_order_id := waiting.pop(0)) not in asked:
                 asked.add(carrier_order_id)
-                event = await self._converse(as_if_only(order, carrier_order_id))
+                event = await self.ask(carrier_order_id)
                 if carrier_order_id in ours or not is_unknown(event):
                     waiting += ids_in(event)
                     self._add(carrier_order_id, event, known)
         return self.found
+
+    async def ask(self, carrier_order_id: CarrierOrderId) -> Event | None:
+        """Ask one carrier order how it stands. None: there is no answer, and `found.error` says why."""
+        return await self._converse(as_if_only(self.attempt.order, carrier_order_id))
 
     def _add(self, carrier_order_id: CarrierOrderId, event: Event | None, known: Collection[E164]) -> None:
         self.found.asked[carrier_order_id] = event
@@ -110,6 +114,11 @@ class Search:
         self.found.exchanges += answer.exchanges
         self.found.error = self.found.error or answer.error
         return answer.event
+
+
+async def named_in_notices(order: Order, notices: NoticeReader) -> Sequence[CarrierOrderId]:
+    """Return the carrier orders that notices about the order have named."""
+    return (await notices.named_orders({order.order_id: None})).get(order.order_id, ())
 
 
 def as_if_over(order: Order, now: datetime) -> Order:

@@ -147,7 +147,7 @@ WITH input AS MATERIALIZED (
     FROM step, jsonb_to_recordset(step.alarms) AS alarm (what text, detail text)
     UNION ALL (
         SELECT DISTINCT ON (e164) %(held_twice)s, e164, carrier, order_id,
-               format('%%s was acquired while order %%s held it', e164, coalesce(holder::text, 'of another worker'))
+               format('%%s was acquired while %%s held it', e164, coalesce('order ' || holder, 'another order'))
         FROM held_elsewhere ORDER BY e164, order_id)
     ON CONFLICT (what, subject) DO UPDATE
     SET times = alarms.times + 1, last_at = now(), order_id = excluded.order_id, detail = excluded.detail, cleared_at = NULL

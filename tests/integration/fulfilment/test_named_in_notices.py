@@ -1,5 +1,6 @@
 """A carrier order that a notice has named is asked about before its order counts as absent, or is sent again."""
 
+import contextlib
 from datetime import timedelta
 
 import pytest
@@ -22,7 +23,14 @@ from number_orders.orders.events import (
 )
 from number_orders.orders.model import CarrierOrderId, Lane, OrderId
 from number_orders.orders.policy import CarrierPolicy
-from tests.integration.fulfilment.practice import BANDWIDTH, Practice, run, work
+from tests.integration.fulfilment.breaking import (
+    CrashPoint,
+    ProcessKilled,
+    crashing_courier,
+    crashing_ledger,
+    kill_at_every_point,
+)
+from tests.integration.fulfilment.practice import BANDWIDTH, POST, Practice, accept, an_order, run, work
 from tests.integration.fulfilment.test_settling import E164S, A, B, Scripted, bought, held, look, send
 
 UNKNOWN = StillOpen(UNKNOWN_ORDER, unheard_of=True)
@@ -167,6 +175,44 @@ def test_of_several_orders_named_one_that_the_carrier_shows_counts(lagging: Prac
             assert stands_at(lagging, order_id) == ("COMPLETED", 1)
 
     run(scenario())
+
+
+@pytest.mark.parametrize("waits", [False, True], ids=["in doubt", "to be sent again"])
+def test_killed_at_any_point_a_worker_leaves_an_order_that_a_notice_names_bought_once(
+    lagging: Practice, waits: bool
+) -> None:
+    """Before and after every statement and request. The carrier's list shows nothing for days."""
+    lagging.carrier.behave(listing_delay_s=864_000, processing_s=0)
+
+    async def killed_at(point: int, services: Services) -> bool:
+        lagging.carrier.fault("drop_after", **POST, times=1)
+        (order_id,) = await accept(services, an_order(f"crm-{point}"))
+        await work(services, Lane.SUBMIT)
+        if waits:
+            await look(lagging, services, times=4)
+        (sold,) = lagging.sold(order_id)
+        await notify(lagging, services, order_id, CarrierOrderId(sold["order_id"]))
+        assert stands_at(lagging, order_id) == ("ACCEPTED" if waits else "IN_DOUBT", 1)
+        crash_point = CrashPoint(point)
+        ledger, courier = crashing_ledger(crash_point, services.ledger), crashing_courier(crash_point)
+        with contextlib.suppress(ProcessKilled):
+            async with lagging.opened(ledger, courier) as dying:
+                await work_and_wait(dying)
+        await work_and_wait(services)
+        assert stands_at(lagging, order_id) == ("COMPLETED", 1), (point, lagging.story(order_id))
+        assert lagging.differences(order_id) == []
+        assert len(lagging.sold(order_id)) == 1
+        return crash_point.reached
+
+    async def work_and_wait(services: Services) -> None:
+        for _ in range(4):
+            lagging.pass_time(minutes=30)
+            await work(services, Lane.SUBMIT, Lane.ASK)
+
+    async def every_point() -> None:
+        assert await kill_at_every_point(lagging, killed_at) > 10
+
+    run(every_point())
 
 
 def test_an_order_that_no_notice_names_is_sent_again(lagging: Practice) -> None:
